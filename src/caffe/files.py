@@ -1,0 +1,76 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+
+
+def _sync(path):
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _parent(path):
+    folder = os.path.dirname(os.path.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Yield a temporary path beside `path`; on success it is flushed and renamed to `path`, else removed.
+
+    The caller writes the temporary path in any way it likes (another library included).
+    """
+    path = os.fspath(path)
+    folder = _parent(path)
+    handle, temporary = tempfile.mkstemp(prefix="." + os.path.basename(path) + ".", dir=folder)
+    os.close(handle)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(folder)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+@contextlib.contextmanager
+def whole_folder(path):
+    """Yield a temporary folder beside `path`; on success it takes the place of `path`, else it is removed."""
+    path = os.fspath(path).rstrip("/")
+    folder = _parent(path)
+    temporary = tempfile.mkdtemp(prefix="." + os.path.basename(path) + ".", dir=folder)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o777 & ~_umask())
+        old = None
+        if os.path.exists(path):
+            old = tempfile.mkdtemp(prefix="." + os.path.basename(path) + ".old.", dir=folder)
+            os.replace(path, os.path.join(old, "old"))
+        os.replace(temporary, path)
+        _sync(folder)
+        if old is not None:
+            shutil.rmtree(old)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_bytes(path, data):
+    """Write `data` (bytes or str) to `path`, whole or not at all."""
+    with whole_file(path) as temporary, open(temporary, "wb") as stream:
+        stream.write(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

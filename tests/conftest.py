@@ -1,0 +1,8 @@
+"""Makes tests/ importable, so that `from shared import SHARED` works, and keeps the thread pools small."""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+sys.path.insert(0, str(Path(__file__).parent))
