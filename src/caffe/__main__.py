@@ -1,0 +1,7 @@
+"""`python -m caffe VERB` is `caffe VERB`."""
+
+import sys
+
+from caffe.tools import main
+
+sys.exit(main())

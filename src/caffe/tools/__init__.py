@@ -1,0 +1,20 @@
+"""The command `caffe`: one file a verb; Caffe's tools run under their own names too."""
+
+from caffe import cli
+
+
+def main(argv=None):
+    """`caffe train|test|time|... [flags]`."""
+    return cli.main(__name__, "caffe", argv)
+
+
+def named(argv=None):
+    """A tool started under its own name (`convert_imageset ROOT/ LIST DB`)."""
+    return cli.named(__name__, argv)
+
+
+def normalise(argv):
+    """Flags as gflags take them (`-flag v`, `-flag=v`, `--noflag`), as argparse reads them."""
+    from caffe.tools import gflags
+
+    return gflags.normalise(argv)
