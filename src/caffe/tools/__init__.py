@@ -2,6 +2,8 @@
 
 from caffe import cli
 
+WORD_BREAK = "_"
+
 
 def main(argv=None):
     """`caffe train|test|time|... [flags]`."""
