@@ -1,0 +1,12 @@
+"""Caffe's messages: their schema (caffe.proto), text form, upgrades of old files, fast reading of weights."""
+
+from __future__ import annotations
+
+import importlib
+
+
+def __getattr__(name: str):
+    """Give `caffe.proto.caffe_pb2` to scripts that only said `import caffe`."""
+    if name == "caffe_pb2":
+        return importlib.import_module("caffe.proto.caffe_pb2")
+    raise AttributeError("module 'caffe.proto' has no attribute %r" % name)

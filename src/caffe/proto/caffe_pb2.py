@@ -1,0 +1,51 @@
+"""Caffe's message classes, made from caffe.proto at import, under the name that ten years of scripts import.
+
+They live in a descriptor pool of their own, so another caffe_pb2 in the same process (another Caffe, an old
+OpenVINO) does no harm, and they ask for no protobuf version: 3.20 to 7 give the same classes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.internal import enum_type_wrapper
+
+from caffe.proto import descriptor
+
+
+def _read_file():
+    path = Path(__file__).with_name("caffe.proto")
+    file = descriptor.read(path.read_text(encoding="utf-8"))
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return pool.FindFileByName(file.name), pool
+
+
+def _class_maker(pool):
+    """Return the function from descriptor to class: its name changed with protobuf 4.22."""
+    if hasattr(message_factory, "GetMessageClass"):
+        return message_factory.GetMessageClass
+    return message_factory.MessageFactory(pool).GetPrototype
+
+
+def _define():
+    """Put into this module what a generated one would hold: classes, enums, values of top-level enums."""
+    file, pool = _read_file()
+    make = _class_maker(pool)
+    names = {"DESCRIPTOR": file}
+    for name, enum in file.enum_types_by_name.items():
+        names[name] = enum_type_wrapper.EnumTypeWrapper(enum)
+        names.update((value.name, value.number) for value in enum.values)
+    for name, message in file.message_types_by_name.items():
+        names[name] = make(message)
+        names[name].__module__ = __name__
+    globals().update(names)
+
+
+_define()
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
