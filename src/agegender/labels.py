@@ -1,0 +1,142 @@
+"""What the outputs of the nets mean: genders, age classes, and how probabilities become an answer.
+
+Ships to the board: numpy only, Python 3.7.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import NamedTuple, Sequence  # noqa: UP035 - a board's Python is 3.7
+
+import numpy as np
+
+from agegender.errors import AgeGenderError
+
+
+class Gender(enum.IntEnum):
+    """Gender inside this package, coded as UTKFace and Adience do; IMDB-WIKI codes the other way round."""
+
+    MALE = 0
+    FEMALE = 1
+
+
+class Decoded(NamedTuple):
+    """An answer: its text, the winning class, that class's probability and, for years, the expected value."""
+
+    text: str
+    index: int
+    probability: float
+    years: float | None = None
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The classes of one output: names in index order and, of age classes, the years they hold (inclusive).
+
+    `decoder` is "argmax" (the likeliest class) or "expectation" (sum of p_i * i over single years).
+    """
+
+    name: str
+    names: tuple[str, ...]
+    bounds: tuple[tuple[int, int], ...] = ()
+    decoder: str = "argmax"
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index_of_age(self, age: int) -> int | None:
+        """Class of an age in years; None in a gap between classes (Adience has several)."""
+        for index, (low, high) in enumerate(self.bounds):
+            if low <= age <= high:
+                return index
+        return None
+
+    def centres(self) -> np.ndarray:
+        """Middle of every class in years (float64)."""
+        return np.array([(low + high) / 2 for low, high in self.bounds])
+
+    def decode(self, probabilities: Sequence[float]) -> Decoded:
+        """The answer told by a vector of len(self) probabilities."""
+        p = np.asarray(probabilities, dtype=np.float64).reshape(-1)
+        if p.size != len(self):
+            raise AgeGenderError(
+                "labels '%s' name %d classes, but the net gave %d values; take those the net was trained with"
+                % (self.name, len(self), p.size)
+            )
+        index = argmax(p)
+        if self.decoder == "expectation":
+            years = expectation(p)
+            return Decoded("%.1f" % years, index, float(p[index]), years)
+        return Decoded(self.names[index], index, float(p[index]))
+
+
+def argmax(probabilities: Sequence[float]) -> int:
+    """Index of the largest value, the first one on a tie as numpy and Caffe have it."""
+    return int(np.argmax(np.asarray(probabilities)))
+
+
+def expectation(probabilities: Sequence[float]) -> float:
+    """sum(p_i * i): the age of a net with one output a year 0..100 (Rothe et al., DEX)."""
+    p = np.asarray(probabilities, dtype=np.float64)
+    return float(np.dot(p, np.arange(p.size)))
+
+
+# The nine classes of AgeGenderPrediction; index = min(age // 10, 8).
+AGE_TRINGN = Labels(
+    "age-9",
+    ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-120"),
+    tuple((low, low + 9) for low in range(0, 80, 10)) + ((80, 120),),
+)
+
+# The eight of Adience as its fold files spell them; ages between the classes belong to none.
+_ADIENCE = ((0, 2), (4, 6), (8, 12), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100))
+AGE_ADIENCE = Labels("age-8", tuple("(%d, %d)" % pair for pair in _ADIENCE), _ADIENCE)
+
+# One class a year, as DEX and its kin have it.
+AGE_YEARS = Labels(
+    "age-101",
+    tuple(str(year) for year in range(101)),
+    tuple((year, year) for year in range(101)),
+    decoder="expectation",
+)
+
+MALE_FIRST = Labels("gender-mf", ("Male", "Female"))
+FEMALE_FIRST = Labels("gender-fm", ("Female", "Male"))
+
+ALL: dict[str, Labels] = {
+    labels.name: labels for labels in (AGE_TRINGN, AGE_ADIENCE, AGE_YEARS, MALE_FIRST, FEMALE_FIRST)
+}
+
+# What an index of gender means at its source. They disagree, so it is asked here and nowhere else.
+GENDER_OF_SOURCE: dict[str, Labels] = {
+    "utkface": MALE_FIRST,
+    "adience": MALE_FIRST,
+    "imdb-wiki": FEMALE_FIRST,
+    "tringn": MALE_FIRST,
+    "levi": MALE_FIRST,
+    "rude-carnie": MALE_FIRST,
+    "zealerww": MALE_FIRST,
+    "yu4u-imdb": FEMALE_FIRST,
+    "onnx-googlenet": MALE_FIRST,
+    "onnx-vgg16": FEMALE_FIRST,
+}
+
+
+def gender_of(source: str, index: int) -> Gender:
+    """The gender which `source` (a key of GENDER_OF_SOURCE) means by `index`."""
+    if source not in GENDER_OF_SOURCE:
+        raise AgeGenderError(
+            "no gender coding is known for '%s'; known are %s" % (source, ", ".join(sorted(GENDER_OF_SOURCE)))
+        )
+    names = GENDER_OF_SOURCE[source].names
+    if not 0 <= index < len(names):
+        raise AgeGenderError("gender index %r of '%s'; allowed are 0 and 1" % (index, source))
+    return Gender[names[index].upper()]
+
+
+def labels_named(name: str) -> Labels:
+    """The Labels called `name` (as manifests store them)."""
+    if name not in ALL:
+        raise AgeGenderError("no labels are called '%s'; known are %s" % (name, ", ".join(sorted(ALL))))
+    return ALL[name]
