@@ -1,0 +1,45 @@
+"""Caffe on PyTorch: its formats, nets and solvers, import-compatible with pycaffe.
+
+Importing this package imports neither torch nor protobuf; they come with the first name that needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "1.0.0"  # the Caffe whose interface this is
+
+_HOME = {  # name -> module that holds it
+    "Net": "net",
+    **dict.fromkeys(
+        ("SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver", "get_solver"), "solver"
+    ),
+    **dict.fromkeys(
+        ("set_mode_cpu", "set_mode_gpu", "set_device", "set_random_seed", "solver_count", "set_solver_count", "solver_rank",
+         "set_solver_rank", "set_multiprocess", "has_nccl"),
+        "config",
+    ),
+    **dict.fromkeys(("params", "NetSpec", "to_proto"), "net_spec"),
+    **dict.fromkeys(("Layer", "Timer", "NCCL", "init_log", "log", "layer_type_list"), "pycaffe"),
+    "Classifier": "classifier",
+    "Detector": "detector",
+    "TRAIN": "pycaffe",
+    "TEST": "pycaffe",
+}
+_MODULES = ("classifier", "coord_map", "detector", "draw", "io", "layers", "net_spec", "proto", "pycaffe", "transform")
+
+__all__ = [*_HOME, "io", "layers", "proto"]
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return importlib.import_module("caffe." + name)
+    if name in _HOME:
+        value = getattr(importlib.import_module("caffe." + _HOME[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError("module 'caffe' has no attribute '%s'" % name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__, *_MODULES})

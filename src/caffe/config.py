@@ -1,0 +1,82 @@
+"""What holds for the whole process, as Caffe's singleton: mode, device, seed, solver ranks."""
+
+from __future__ import annotations
+
+from caffe.errors import CaffeError
+
+_state = {"mode": "CPU", "device": 0, "seed": None, "solver_count": 1, "solver_rank": 0, "multiprocess": False}
+
+
+def set_mode_cpu():
+    """Nets made from now on live on the CPU."""
+    _state["mode"] = "CPU"
+
+
+def set_mode_gpu():
+    """Nets made from now on live on the CUDA device chosen with `set_device`; an error where there is none."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise CaffeError(
+            "GPU mode was asked for, but this PyTorch sees no CUDA device; use solver_mode: CPU or caffe.set_mode_cpu()"
+        )
+    _state["mode"] = "GPU"
+
+
+def set_device(number):
+    """Choose the CUDA device that `set_mode_gpu` means."""
+    _state["device"] = int(number)
+
+
+def device():
+    """The torch.device on which a new Net lives."""
+    import torch
+
+    return torch.device("cuda", _state["device"]) if _state["mode"] == "GPU" else torch.device("cpu")
+
+
+def set_random_seed(seed):
+    """Make fillers, dropout, shuffles and crops of nets made from now on repeatable."""
+    import torch
+
+    _state["seed"] = torch.Generator().manual_seed(int(seed) % 2**63)
+
+
+def next_seed():
+    """A 62-bit seed: drawn from `set_random_seed`'s stream, or from the system where none was set."""
+    import torch
+
+    if _state["seed"] is None:
+        _state["seed"] = torch.Generator()
+        _state["seed"].seed()
+    return int(torch.randint(2**62, (), generator=_state["seed"]))
+
+
+def solver_count():
+    """How many solvers work in parallel (1: this build trains in one process)."""
+    return _state["solver_count"]
+
+
+def set_solver_count(count):
+    """Accepted for scripts written for multi-GPU Caffe."""
+    _state["solver_count"] = int(count)
+
+
+def solver_rank():
+    """This process' rank among the parallel solvers."""
+    return _state["solver_rank"]
+
+
+def set_solver_rank(rank):
+    """Accepted for scripts written for multi-GPU Caffe."""
+    _state["solver_rank"] = int(rank)
+
+
+def set_multiprocess(flag):
+    """Accepted for scripts written for multi-GPU Caffe."""
+    _state["multiprocess"] = bool(flag)
+
+
+def has_nccl():
+    """Whether this build holds Caffe's NCCL class: it does not."""
+    return False

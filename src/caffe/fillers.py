@@ -1,0 +1,87 @@
+"""The fillers of Caffe (filler.hpp): how weights start. Simplest first."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from caffe.errors import CaffeError
+
+
+def constant(param, weights, generator):
+    """Every weight is `value`."""
+    weights.fill_(param.value)
+
+
+def uniform(param, weights, generator):
+    """Uniform in min .. max."""
+    weights.uniform_(param.min, param.max, generator=generator)
+
+
+def gaussian(param, weights, generator):
+    """Normal(mean, std); `sparse` >= 0 keeps about that many non-zero inputs an output."""
+    weights.normal_(param.mean, param.std, generator=generator)
+    if param.sparse >= 0:
+        outputs = weights.shape[0]  # num_outputs is axis 0, as in Caffe
+        keep = min(1.0, param.sparse / outputs)
+        weights.mul_(torch.empty_like(weights).bernoulli_(keep, generator=generator))
+
+
+def positive_unitball(param, weights, generator):
+    """Uniform in 0 .. 1, then each output's weights divided by their sum."""
+    weights.uniform_(0, 1, generator=generator)
+    rows = weights.view(weights.shape[0], -1)
+    rows.div_(rows.sum(1, keepdim=True))
+
+
+def _fan(param, shape):
+    count = math.prod(shape)
+    fan_in = count // shape[0] if shape else 1
+    fan_out = count // shape[1] if len(shape) > 1 else count
+    norm = param.variance_norm
+    return {0: fan_in, 1: fan_out, 2: (fan_in + fan_out) / 2.0}[norm]
+
+
+def xavier(param, weights, generator):
+    """Uniform in +-sqrt(3 / fan) (Glorot & Bengio 2010); fan by variance_norm."""
+    scale = math.sqrt(3.0 / _fan(param, weights.shape))
+    weights.uniform_(-scale, scale, generator=generator)
+
+
+def msra(param, weights, generator):
+    """Normal(0, sqrt(2 / fan)) (He et al. 2015); fan by variance_norm."""
+    weights.normal_(0, math.sqrt(2.0 / _fan(param, weights.shape)), generator=generator)
+
+
+def bilinear(param, weights, generator):
+    """Every channel is the kernel of bilinear interpolation, for Deconvolution; needs square 4-D weights."""
+    size = weights.shape[-1]
+    factor = (size + 1) // 2
+    centre = (2 * factor - 1 - factor % 2) / (2.0 * factor)
+    ramp = 1 - (torch.arange(size, dtype=torch.float64) / factor - centre).abs()
+    weights.copy_((ramp[:, None] * ramp[None, :]).expand(weights.shape))
+
+
+FILLERS = {
+    f.__name__: f for f in (constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear)
+}
+
+
+def filling(param, shape, generator):
+    """Return a function that fills a tensor as `param` (FillerParameter) says; its seed is drawn now from `generator`."""
+    fill = FILLERS.get(param.type)
+    if fill is None:
+        raise CaffeError("unknown filler '%s' (known: %s)" % (param.type, ", ".join(FILLERS)))
+    if fill is bilinear and (len(shape) != 4 or shape[2] != shape[3]):
+        raise CaffeError("the bilinear filler needs 4-D weights with a square kernel, received %s" % (tuple(shape),))
+    if fill is not gaussian and param.sparse != -1:
+        raise CaffeError("'sparse' is for the gaussian filler, received it for '%s'" % param.type)
+    seed = 0 if generator is None else int(torch.randint(2**62, (), generator=generator, device=generator.device))
+
+    def run(tensor):
+        host = torch.empty(tensor.shape)
+        fill(param, host, torch.Generator().manual_seed(seed))
+        tensor.copy_(host)
+
+    return run

@@ -1,0 +1,217 @@
+"""What a layer type is: its parameters, top shapes, torch forward and ONNX export, in one file named as the type.
+
+A member of this folder is written like this, and nothing else in src/ is edited for it::
+
+    @register
+    class Power(Layer):
+        \"\"\"y = (shift + scale * x) ^ power. (The docstring is the page of docs/layers.md.)\"\"\"
+
+        examples = (Example("power_param { power: 2 scale: 0.5 shift: 1 }", [(2, 3, 4, 5)]),)
+
+        def setup(self, bottom): ...        # Caffe's LayerSetUp: validate the parameters, `self.add_blob(...)`
+        def top_shapes(self, bottom): ...   # Caffe's Reshape: list of top shapes (default: every top as the first bottom)
+        def forward(self, x): ...           # Caffe's Forward in torch; autograd gives Backward
+        def to_onnx(self, g, bottoms, tops): ...
+
+`setup` and `top_shapes` take one shape (tuple of ints) a bottom, `forward` one tensor a bottom; `forward` returns a tensor
+or a tuple of them, one a top. `self.blobs[i].tensor` are the weights. `self.phase` is TRAIN or TEST, `self.generator` the
+net's torch.Generator. Whoever has a backward that autograd does not know overrides `backward_blobs`, or uses a
+torch.autograd.Function in `forward`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from caffe.blob import Blob
+from caffe.errors import CaffeError, did_you_mean
+from caffe.proto import caffe_pb2
+
+TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
+
+registry: dict[str, type[Layer]] = {}
+
+
+def register(layer):
+    """Enter `layer` under its class name, which is Caffe's type and, in lower case with underscores or without, its file."""
+    module = layer.__module__.rsplit(".", 1)[-1]
+    if module.replace("_", "") != layer.__name__.lower():
+        raise CaffeError("layer type %s stands in %s.py; its file must be named as the type" % (layer.__name__, module))
+    registry[layer.__name__] = layer
+    return layer
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A use of a layer type: shown in the documentation, run by the conformance test.
+
+    `text` is what stands in the layer besides name, type, bottom and top; `bottoms` the bottoms' shapes. `values` says a
+    bottom's contents: "normal" (default), "positive" (0.1 .. 2), "unit" (0 .. 1), "binary" (0 or 1) or an int n for labels
+    0 .. n-1. `tops` is the number of tops; `phase` TRAIN or TEST.
+    """
+
+    text: str
+    bottoms: list
+    values: tuple = ()
+    tops: int = 1
+    phase: int = TEST
+
+
+class Layer:
+    """The base of all layer types; see the module's docstring for how one is written."""
+
+    num_bottom: int | tuple = 1  # exactly so many, or (least, most) with None for any number
+    num_top: int | tuple = 1
+    same_count = False  # as many tops as bottoms
+    is_loss = False  # the first top counts towards the loss with weight 1 unless loss_weight says otherwise
+    auto_top = False  # missing tops are made, nameless
+    is_data = False  # no bottoms; reads records, so it is replaced by an Input in a deploy net
+    no_gradient: tuple = ()  # bottoms that cannot have a derivative (labels, indices)
+    differentiable = True  # False: backward through it is refused, as Caffe's NOT_IMPLEMENTED
+    no_onnx: str | None = None  # why there is no ONNX form, for those that have no meaning at inference
+    examples: tuple = ()
+
+    def __init__(self, param, phase=TEST, device="cpu", generator=None):
+        self.param = param  # LayerParameter
+        self.name, self.type = param.name, param.type
+        self.phase = phase
+        self.device = torch.device(device)
+        self.generator = generator  # torch.Generator of the net, on its device
+        self.blobs: list[Blob] = []  # weights, in Caffe's order
+        self.loss_weights: list[float] = []
+        self.propagate_down: list[bool] = []  # by bottom; set by the Net
+        self.param_propagate_down: list[bool] = []  # by weight blob
+        self._tape = None
+
+    # -- what a member writes --------------------------------------------------------------------
+
+    def setup(self, *bottoms):
+        """Validate parameters and bottoms' shapes, allocate `self.blobs`. Runs once."""
+
+    def top_shapes(self, *bottoms):
+        """Return one shape a top for these bottoms' shapes."""
+        return [bottoms[0]] * self.top_count
+
+    def forward(self, *bottoms):
+        """Return the tops' tensors; None leaves the tops as they are."""
+        raise CaffeError("%s has no forward" % self.type)
+
+    def to_onnx(self, g, bottoms, tops):
+        """Emit ONNX nodes that read the tensors named `bottoms` and write those named `tops` (see ncs.onnx.Graph)."""
+        raise CaffeError("%s has no ONNX form: %s" % (self.type, self.no_onnx or "none was written"))
+
+    # -- helpers for members ---------------------------------------------------------------------
+
+    def add_blob(self, shape, filler=None):
+        """Append a weight blob of `shape`, to be filled by `filler` (FillerParameter; None: zeros) when first looked at."""
+        from caffe import fillers
+
+        blob = Blob(shape, self.device)
+        if filler is not None:
+            blob.fill_with(fillers.filling(filler, blob.shape, self.generator))
+        self.blobs.append(blob)
+        return blob
+
+    def axis(self, number, shape):
+        """CanonicalAxisIndex: `number` as a non-negative axis of `shape`; an error where there is none."""
+        if not -len(shape) <= number < len(shape):
+            raise CaffeError("axis %d is out of range: the bottom has %d axes %s" % (number, len(shape), tuple(shape)))
+        return number % len(shape)
+
+    def need(self, condition, text, *received):
+        """Raise CaffeError(text % received) unless `condition`."""
+        if not condition:
+            raise CaffeError(text % received if received else text)
+
+    @property
+    def top_count(self):
+        """How many tops the layer has."""
+        return len(self.param.top)
+
+    def setup_blobs(self, bottoms, tops):
+        """Called before `setup` with the Blobs themselves, for the layers that keep them (Python, data layers)."""
+
+    # -- how a Net runs a layer ------------------------------------------------------------------
+
+    def forward_blobs(self, bottoms, tops, record):
+        """Run `forward` on Blobs; `record` keeps what backward needs."""
+        wanted = self.propagate_down if record else [False] * len(bottoms)
+        inputs = [self._input(blob, want, blob in tops) for blob, want in zip(bottoms, wanted)]
+        with torch.set_grad_enabled(bool(record)):
+            outputs = self.forward(*inputs)
+        if outputs is None:
+            return
+        if isinstance(outputs, torch.Tensor):
+            outputs = (outputs,)
+        self._tape = (inputs, outputs) if record else None
+        for blob, output in zip(tops, outputs):
+            blob.set(output.detach())
+
+    @staticmethod
+    def _input(blob, want_gradient, in_place):
+        tensor = blob.tensor.detach()
+        if in_place and blob.held:
+            tensor = tensor.clone()  # the result will be written over the memory that autograd saved
+        return tensor.requires_grad_(want_gradient)
+
+    def backward_blobs(self, tops, propagate_down, bottoms):
+        """Set the bottoms' diffs and add to the weights' diffs, from the tops' diffs."""
+        self.check_backward(propagate_down)
+        if self._tape is None:
+            self.forward_blobs(bottoms, tops, record=True)
+        inputs, outputs = self._tape
+        weights = [b for b, want in zip(self.blobs, self.param_propagate_down) if want]
+        wanted_bottoms = [i for i, want in enumerate(propagate_down) if want]
+        wanted = [inputs[i] for i in wanted_bottoms] + [b.tensor for b in weights]
+        pairs = [(out, top.grad) for out, top in zip(outputs, tops) if out.requires_grad]
+        if not wanted:
+            return
+        if pairs:
+            values = torch.autograd.grad(
+                [out for out, _ in pairs], wanted, [self._like(grad, out) for out, grad in pairs],
+                retain_graph=True, allow_unused=True,
+            )
+        else:
+            values = [None] * len(wanted)
+        for i, value in zip(wanted_bottoms, values):
+            bottoms[i].set_grad(torch.zeros_like(inputs[i]) if value is None else value)
+        for blob, value in zip(weights, values[len(wanted_bottoms):]):
+            if value is not None:
+                blob.grad.add_(value)
+
+    @staticmethod
+    def _like(grad, output):
+        return grad.to(output.dtype).reshape(output.shape)
+
+    def check_backward(self, propagate_down):
+        """Refuse a derivative where Caffe has none."""
+        if not self.differentiable and any(propagate_down):
+            raise CaffeError("layer '%s': %s has no backward" % (self.name, self.type))
+        for i in self.no_gradient:
+            if i < len(propagate_down) and propagate_down[i]:
+                raise CaffeError(
+                    "layer '%s': %s cannot backpropagate to its bottom %d (labels or indices)" % (self.name, self.type, i)
+                )
+
+    def allow_force_backward(self, bottom):
+        """Whether force_backward may ask for the derivative by this bottom."""
+        return bottom not in self.no_gradient
+
+    def forget(self):
+        """Let go of what the last forward kept for backward."""
+        self._tape = None
+
+
+def create(param, phase, device="cpu", generator=None):
+    """Make the layer that `param` (LayerParameter) describes; an unknown type lists the known ones."""
+    from caffe import layers
+
+    layers.load()
+    layer = registry.get(param.type)
+    if layer is None:
+        raise CaffeError(
+            "unknown layer type '%s'%s (known types: %s)" % (param.type, did_you_mean(param.type, registry), ", ".join(sorted(registry)))
+        )
+    return layer(param, phase, device, generator)

@@ -1,0 +1,60 @@
+"""InnerProduct: the fully connected layer."""
+
+import math
+
+import torch
+
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class InnerProduct(Layer):
+    """y = x W^T + b over all axes from `axis` on (inner_product_layer.cpp).
+
+    Weights are num_output x K, or K x num_output with `transpose`; the bias num_output.
+    """
+
+    examples = (
+        Example('inner_product_param { num_output: 7 weight_filler { type: "xavier" } }', [(2, 3, 4, 5)]),
+        Example('inner_product_param { num_output: 4 axis: 2 transpose: true weight_filler { type: "msra" } }', [(2, 3, 4)]),
+        Example('inner_product_param { num_output: 4 bias_term: false weight_filler { type: "gaussian" } }', [(5, 6)]),
+    )
+
+    def setup(self, bottom):
+        p = self.param.inner_product_param
+        self.need(p.num_output > 0, "num_output must be positive, received %d", p.num_output)
+        self.begin = self.axis(p.axis, bottom)
+        self.inputs = math.prod(bottom[self.begin:])
+        shape = (self.inputs, p.num_output) if p.transpose else (p.num_output, self.inputs)
+        self.add_blob(shape, p.weight_filler)
+        if p.bias_term:
+            self.add_blob((p.num_output,), p.bias_filler)
+
+    def top_shapes(self, bottom):
+        self.need(
+            math.prod(bottom[self.begin:]) == self.inputs,
+            "the bottom %s no longer holds the %d inputs the weights were made for", bottom, self.inputs,
+        )
+        return [(*bottom[: self.begin], self.param.inner_product_param.num_output)]
+
+    def forward(self, x):
+        weight = self.blobs[0].tensor
+        if self.param.inner_product_param.transpose:
+            weight = weight.t()
+        bias = self.blobs[1].tensor if len(self.blobs) > 1 else None
+        return torch.nn.functional.linear(x.flatten(self.begin), weight, bias)
+
+    def to_onnx(self, g, bottoms, tops):
+        p = self.param.inner_product_param
+        shape = g.shape(bottoms[0])
+        rows = math.prod(shape[: self.begin])
+        flat = bottoms[0]
+        if len(shape) != 2 or self.begin != 1:
+            flat = g.temp("flat")
+            g.node("Reshape", [bottoms[0], g.constant([rows, self.inputs], "shape")], [flat])
+        plain = len(self.top_shapes(shape)[0]) == 2
+        out = tops[0] if plain else g.temp("rows")
+        weights = [g.constant(blob.data, "blob%d" % i) for i, blob in enumerate(self.blobs)]
+        g.node("Gemm", [flat, *weights], [out], transB=0 if p.transpose else 1)
+        if not plain:
+            g.node("Reshape", [out, g.constant(list(self.top_shapes(shape)[0]), "shape")], tops)

@@ -1,0 +1,36 @@
+"""Input: blobs that the user fills."""
+
+from caffe.errors import CaffeError
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class Input(Layer):
+    """Makes one top a `shape` (or all of the one shape given), to be written by the user before forward (input_layer.cpp)."""
+
+    num_bottom = 0
+    num_top = (1, None)
+    examples = (Example("input_param { shape { dim: 2 dim: 3 dim: 4 dim: 5 } }", []),)
+
+    def setup(self):
+        shapes = len(self.param.input_param.shape)
+        self.need(
+            shapes in (0, 1, self.top_count),
+            "input_param must have no shape, one, or one a top (%d); received %d", self.top_count, shapes,
+        )
+
+    def setup_blobs(self, bottoms, tops):
+        self._tops = tops
+
+    def top_shapes(self):
+        shapes = [tuple(s.dim) for s in self.param.input_param.shape]
+        if not hasattr(self, "_shaped"):
+            self._shaped = True
+            return shapes * self.top_count if len(shapes) == 1 else shapes or [()] * self.top_count
+        return [blob.shape for _, blob in self._tops]  # the user may have reshaped them since
+
+    def forward(self):
+        return None
+
+    def to_onnx(self, g, bottoms, tops):
+        raise CaffeError("Input has no node: it is the graph's input")

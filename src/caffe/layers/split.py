@@ -1,0 +1,18 @@
+"""Split: one blob to several readers."""
+
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class Split(Layer):
+    """Every top is the bottom; its diff is the sum of the tops' diffs (split_layer.cpp). Nets insert it themselves."""
+
+    num_top = (1, None)
+    examples = (Example("", [(2, 3, 4, 5)], tops=2),)
+
+    def forward(self, x):
+        return tuple(x.view_as(x) for _ in range(self.top_count))
+
+    def to_onnx(self, g, bottoms, tops):
+        for top in tops:
+            g.node("Identity", bottoms, [top])
