@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Compiles the newest snapshots to graph/{AgeNet,GenderNet}.{onnx,xml,bin,blob}.
+set -eu
+cd "$(dirname "$0")"
+. scripts/env.sh
+exec "$PYTHON" -m agegender compile "$@"

@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+"""Tells age and gender of the faces in pictures: ./run_inference.py --image_path P [P ...] --mean_file age_gender_mean.npy"""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ENVIRONMENT = os.path.join(HERE, ".venv", "bin", "python")
+
+try:
+    import numpy  # noqa: F401
+
+    import agegender  # noqa: F401
+except ImportError as missing:
+    if os.path.exists(ENVIRONMENT) and sys.prefix != os.path.join(HERE, ".venv"):
+        os.execv(ENVIRONMENT, [ENVIRONMENT, os.path.abspath(__file__), *sys.argv[1:]])
+    sys.exit("run_inference.py: %s; run ./run.sh (everything) or scripts/setup.sh (only the set-up) first" % missing)
+
+if __name__ == "__main__":
+    from caffe import cli
+
+    sys.exit(cli.run_verb("agegender.cli", "predict", "run_inference.py", sys.argv[1:]))

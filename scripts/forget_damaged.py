@@ -1,0 +1,41 @@
+"""After an interrupted install, make pip forget the packages of this environment that are not whole.
+
+pip takes a package for installed once its .dist-info folder is there, even if some of its files never were
+written. Such a folder is removed here, and the next `pip install` writes the package again.
+"""
+
+import importlib.metadata
+import os
+import shutil
+import sys
+
+
+def is_whole(distribution):
+    """Tell whether every file of the package's RECORD is there in the size that it says."""
+    if not distribution.files:
+        return False
+    for file in distribution.files:
+        if file.name.endswith(".pyc"):
+            continue
+        try:
+            size = os.stat(file.locate()).st_size
+        except FileNotFoundError:
+            return False
+        if file.size is not None and file.size != size:
+            return False
+    return True
+
+
+def main():
+    """Go through the environment's own packages; say which are forgotten."""
+    for distribution in list(importlib.metadata.distributions()):
+        folder = str(distribution._path)  # the one public road to it, files[0].locate(), fails where RECORD is missing
+        if not folder.endswith(".dist-info") or not folder.startswith(sys.prefix):
+            continue
+        if not is_whole(distribution):
+            print("setup: %s is not whole and will be installed again" % os.path.basename(folder), file=sys.stderr)
+            shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
