@@ -140,6 +140,21 @@ class Blob:
         """Bind a layer's result as `diff`."""
         self._diff.put(tensor)
 
+    def add_grad(self, tensor):
+        """Add a layer's result to `diff` (weights: gradients accumulate until they are cleared)."""
+        if self._diff.tensor is None:
+            self._diff.tensor = tensor if tensor.dtype == torch.float32 else tensor.float()
+        else:
+            self._diff.tensor.add_(tensor)
+
+    def clear_grad(self):
+        """Set `diff` to zero; the memory is kept only where somebody else sees it."""
+        if self._diff.tensor is not None:
+            if self._diff.seen:
+                self._diff.tensor.zero_()
+            else:
+                self._diff.tensor = None
+
     @property
     def held(self):
         """Whether a NumPy view of `data` is out, so that `set` overwrites the old values in place."""
@@ -154,6 +169,7 @@ class Blob:
         other = Blob(shape, self.device)
         other._data.tensor = self.tensor.detach().view(shape)
         other._diff.tensor = self.grad.view(shape)
+        self._diff.seen = other._diff.seen = True  # both must go on using this memory
         return other
 
     def share_data(self, owner):

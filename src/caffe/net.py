@@ -284,7 +284,7 @@ class Net(NetMethods):
     def clear_param_diffs(self):
         """Set the diffs of all learnable weights to zero."""
         for weight in self._weights:
-            weight.blob.grad.zero_()
+            weight.blob.clear_grad()
 
     @property
     def learnable_weights(self):

@@ -179,7 +179,7 @@ class Layer:
             bottoms[i].set_grad(torch.zeros_like(inputs[i]) if value is None else value)
         for blob, value in zip(weights, values[len(wanted_bottoms):]):
             if value is not None:
-                blob.grad.add_(value)
+                blob.add_grad(value)
 
     @staticmethod
     def _like(grad, output):

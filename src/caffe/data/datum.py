@@ -1,0 +1,149 @@
+"""Datum, the record of Caffe's databases: bytes to an array and its label, and back.
+
+The message is small and read fifty times a step, hence a reader and a writer of its own.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from caffe.data import wire
+from caffe.errors import CaffeError
+from caffe.transform import planar
+
+_ENCODED_FALSE, _ENCODED_TRUE = b"\x38\x00", b"\x38\x01"
+_FLOAT = np.dtype([("tag", "u1"), ("value", "<f4")])
+_FLOAT_TAG = 6 << 3 | wire.FIXED32
+
+
+class _Fields:
+    """A Datum's fields, the data still a view of the record."""
+
+    __slots__ = ("channels", "height", "width", "data", "label", "floats", "encoded")
+
+    def __init__(self, value: bytes) -> None:
+        self.channels = self.height = self.width = self.label = 0
+        self.data = memoryview(b"")
+        self.floats: list[np.ndarray] = []
+        self.encoded = False
+        view = memoryview(value)
+        at = 0
+        while at < len(view):
+            number, kind, field, after = wire.field(view, at)
+            if number == 6:
+                after = self._take_floats(view, at, kind, field, after)
+            elif number in _NAMES:
+                self._take(number, kind, field)
+            at = after
+
+    def _take(self, number: int, kind: int, field: wire.Value) -> None:
+        name = _NAMES[number]
+        if kind != (wire.BYTES if number == 4 else wire.VARINT):
+            raise wire.WireError("field %s has wire type %d" % (name, kind))
+        if number == 4:
+            self.data = field  # type: ignore[assignment]
+        elif number == 7:
+            self.encoded = bool(field)
+        else:
+            setattr(self, name, wire.signed(field))  # type: ignore[arg-type]
+
+    def _take_floats(self, view: memoryview, at: int, kind: int, field: wire.Value, after: int) -> int:
+        """float_data: Caffe writes a tag before each, so a run of them is read at once; others pack them."""
+        if kind == wire.FIXED32:
+            run = np.frombuffer(view, _FLOAT, (len(view) - at) // _FLOAT.itemsize, at)
+            other = np.flatnonzero(run["tag"] != _FLOAT_TAG)
+            run = run[: other[0]] if len(other) else run
+            self.floats.append(run["value"])
+            return at + run.nbytes
+        if kind != wire.BYTES or len(field) % 4:  # type: ignore[arg-type]
+            raise wire.WireError("field float_data has wire type %d" % kind)
+        self.floats.append(np.frombuffer(field, "<f4"))  # type: ignore[arg-type]
+        return after
+
+
+_NAMES = {1: "channels", 2: "height", 3: "width", 4: "data", 5: "label", 7: "encoded"}
+
+
+def decode(value: bytes, force_color: bool = False, force_gray: bool = False) -> tuple[np.ndarray, int]:
+    """Return ((channels, height, width) array, label) of one record.
+
+    Raw data is a uint8 view of `value` (no copy); float_data gives float32. An encoded picture (JPEG, PNG …)
+    is decoded by OpenCV, blue first, as it was stored, or in colour or grey when forced. CaffeError says what
+    is wrong with a record.
+    """
+    try:
+        datum = _Fields(value)
+    except wire.WireError as fault:
+        raise CaffeError("not a Datum: %s; was this database made by convert_imageset?" % fault) from None
+    if datum.encoded:
+        return _decode_picture(datum.data, force_color, force_gray), datum.label
+    return _array(datum), datum.label
+
+
+def _array(datum: _Fields) -> np.ndarray:
+    shape = (datum.channels, datum.height, datum.width)
+    if min(shape) <= 0:
+        raise CaffeError("a Datum of %s: channels, height and width must be positive" % (shape,))
+    if len(datum.data) or not datum.floats:
+        flat = np.frombuffer(datum.data, np.uint8)
+    else:
+        flat = np.concatenate(datum.floats)
+    if flat.size != shape[0] * shape[1] * shape[2]:
+        wanted = shape[0] * shape[1] * shape[2]
+        raise CaffeError("a Datum of %dx%dx%d wants %d values, received %d" % (*shape, wanted, flat.size))
+    return flat.reshape(shape)
+
+
+def _decode_picture(data: memoryview, force_color: bool, force_gray: bool) -> np.ndarray:
+    if force_color and force_gray:
+        raise CaffeError("force_color and force_gray exclude each other")
+    how = cv2.IMREAD_COLOR if force_color else cv2.IMREAD_GRAYSCALE if force_gray else cv2.IMREAD_UNCHANGED
+    picture = decode_picture(data, how)
+    if picture is None:
+        raise CaffeError("an encoded Datum of %d bytes which are no picture that OpenCV can read" % len(data))
+    if picture.dtype != np.uint8:
+        raise CaffeError("an encoded Datum with %s pixels; Caffe reads 8 bits a channel only" % picture.dtype)
+    return planar(picture)
+
+
+def decode_picture(data: memoryview | bytes, how: int) -> np.ndarray | None:
+    """The picture in `data` as OpenCV reads it (HWC or HW), None when it cannot."""
+    if not len(data):
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), how)
+    except cv2.error:
+        return None
+
+
+def _dims(channels: int, height: int, width: int) -> bytes:
+    return b"\x08" + wire.varint(channels) + b"\x10" + wire.varint(height) + b"\x18" + wire.varint(width)
+
+
+def header(channels: int, height: int, width: int) -> bytes:
+    """Bytes of a raw Datum before its data."""
+    return _dims(channels, height, width) + b"\x22" + wire.varint(channels * height * width)
+
+
+def trailer(label: int, encoded: bool = False) -> bytes:
+    """Bytes of a Datum after its data: the label and `encoded`, which Caffe writes even when false."""
+    if not -(2**31) <= label < 2**31:
+        raise CaffeError("label %d does not fit a Datum: an int32 is allowed" % label)
+    return b"\x28" + wire.varint(label) + (_ENCODED_TRUE if encoded else _ENCODED_FALSE)
+
+
+def encode(array: np.ndarray | None, label: int, encoded: bytes | None = None) -> bytes:
+    """Serialize as Caffe does: a uint8 or float (C, H, W) array, or an `encoded` picture file."""
+    if encoded is not None:
+        return b"\x22" + wire.varint(len(encoded)) + bytes(encoded) + trailer(label, True)
+    if array is None or array.ndim != 3 or not array.size:
+        raise CaffeError("a Datum holds channels x height x width, received %s"
+                         % (None if array is None else array.shape,))
+    if array.dtype == np.uint8:
+        return header(*array.shape) + np.ascontiguousarray(array).tobytes() + trailer(label)
+    if array.dtype.kind != "f":
+        raise CaffeError("a Datum holds uint8 or float values, received %s" % array.dtype)
+    floats = np.empty(array.size, _FLOAT)
+    floats["tag"], floats["value"] = _FLOAT_TAG, array.reshape(-1)
+    return _dims(*array.shape) + trailer(label)[:-2] + floats.tobytes()

@@ -1,0 +1,71 @@
+"""The learning-rate policies of Caffe (sgd_solver.cpp, GetLearningRate): rate by iteration, simplest first."""
+
+from __future__ import annotations
+
+import math
+
+from caffe.errors import CaffeError, did_you_mean
+
+
+def fixed(p, iteration, step):
+    """base_lr."""
+    return p.base_lr
+
+
+def step(p, iteration, step):
+    """base_lr * gamma ^ floor(iteration / stepsize)."""
+    return p.base_lr * p.gamma ** (iteration // p.stepsize)
+
+
+def exp(p, iteration, step):
+    """base_lr * gamma ^ iteration."""
+    return p.base_lr * p.gamma**iteration
+
+
+def inv(p, iteration, step):
+    """base_lr * (1 + gamma * iteration) ^ -power."""
+    return p.base_lr * (1 + p.gamma * iteration) ** -p.power
+
+
+def multistep(p, iteration, step):
+    """base_lr * gamma ^ (number of stepvalues passed)."""
+    return p.base_lr * p.gamma**step
+
+
+def poly(p, iteration, step):
+    """base_lr * (1 - iteration / max_iter) ^ power."""
+    return p.base_lr * max(0.0, 1 - iteration / p.max_iter) ** p.power
+
+
+def sigmoid(p, iteration, step):
+    """base_lr / (1 + exp(-gamma * (iteration - stepsize)))."""
+    return p.base_lr / (1 + math.exp(min(700.0, -p.gamma * (iteration - p.stepsize))))
+
+
+POLICIES = {f.__name__: f for f in (fixed, step, exp, inv, multistep, poly, sigmoid)}
+
+
+def check(p):
+    """Refuse a solver whose policy is unknown or lacks what it needs."""
+    if p.lr_policy not in POLICIES:
+        raise CaffeError(
+            "unknown lr_policy '%s'%s (known: %s)" % (p.lr_policy, did_you_mean(p.lr_policy, POLICIES), ", ".join(POLICIES))
+        )
+    if p.lr_policy == "step" and p.stepsize <= 0:
+        raise CaffeError("lr_policy 'step' needs a positive stepsize, received %d" % p.stepsize)
+    if p.lr_policy == "poly" and p.max_iter <= 0:
+        raise CaffeError("lr_policy 'poly' needs a positive max_iter, received %d" % p.max_iter)
+
+
+def advance(p, iteration, current):
+    """The number of steps taken by `iteration`, given `current` before it: what the solverstate calls current_step."""
+    if p.lr_policy == "step":
+        return iteration // p.stepsize
+    while p.lr_policy == "multistep" and current < len(p.stepvalue) and iteration >= p.stepvalue[current]:
+        current += 1
+    return current
+
+
+def learning_rate(p, iteration, current):
+    """The rate of `iteration` (counted before the update) for SolverParameter `p`, `current` steps having been taken."""
+    return POLICIES[p.lr_policy](p, iteration, current)

@@ -1,0 +1,365 @@
+"""Solver: trains a net as Caffe's solver.cpp and sgd_solver.cpp do, and logs in their words."""
+
+from __future__ import annotations
+
+import collections
+import math
+import os
+import time
+
+import torch
+
+from caffe import config, glog, snapshot
+from caffe.errors import CaffeError
+from caffe.net import Net
+from caffe.proto import caffe_pb2
+from caffe.proto.read import read_net, read_solver
+from caffe.solver import policies, resume
+from caffe.solver.divergence import Watch
+from caffe.solver.updates import UPDATES
+
+SOURCE = "solver.cpp:239"
+
+
+class Solver:
+    """Reads a solver prototxt, makes its train net and test nets; `step`, `solve`, `snapshot`, `restore`.
+
+    `net`, `test_nets`, `iter`, `param` and `lr` are pycaffe's. `stop_requested` and `snapshot_requested` may be set from
+    a signal handler; they act after the iteration under way.
+    """
+
+    type = ""  # the subclass's; an empty one takes what the file says
+
+    def __init__(self, solver_file):
+        file = read_solver(str(solver_file))
+        self._make(file.param)
+
+    @classmethod
+    def from_param(cls, param):
+        """Make a solver of a SolverParameter in memory."""
+        solver = cls.__new__(cls)
+        solver._make(param)
+        return solver
+
+    def _make(self, param):
+        self.param = param
+        self._check(param)
+        if param.random_seed >= 0:
+            config.set_random_seed(param.random_seed)
+        if param.HasField("solver_mode") and param.solver_mode == caffe_pb2.SolverParameter.GPU:
+            _use_gpu(param.device_id)
+        self.rule = UPDATES[self.type or param.type](param)
+        self.net = self._train_net()
+        self.test_nets = [Net.from_param(*args) for args in self._test_net_args()]
+        self.iter, self.current_step = 0, 0
+        self._losses = collections.deque(maxlen=max(1, param.average_loss))
+        self._callbacks = []
+        self.history = [
+            torch.zeros(w.blob.shape, device=self.net.device)
+            for _ in range(self.rule.histories) for w in self.net.learnable_weights
+        ]
+        self.stop_requested = self.snapshot_requested = False
+        self.watch = None  # a Watch where divergence is to end the run
+        for path in param.weights:
+            self._load_weights(path)
+        glog.info("Solver scaffolding done.", "solver.cpp:57")
+
+    def _check(self, param):
+        policies.check(param)
+        kind = self.type or param.type
+        if kind not in UPDATES:
+            raise CaffeError("unknown solver type '%s' (known: %s)" % (kind, ", ".join(UPDATES)))
+        if param.iter_size < 1:
+            raise CaffeError("iter_size must be positive, received %d" % param.iter_size)
+        if param.regularization_type not in ("L1", "L2"):
+            raise CaffeError("unknown regularization_type '%s' (known: L1, L2)" % param.regularization_type)
+        folder = os.path.dirname(param.snapshot_prefix)
+        if param.snapshot_prefix and folder:
+            os.makedirs(folder, exist_ok=True)  # real Caffe aborts where it is missing
+
+    # -- nets ------------------------------------------------------------------------------------
+
+    def _train_net(self):
+        p = self.param
+        given = [f for f in ("train_net_param", "train_net", "net_param", "net") if p.HasField(f)]
+        if len(given) != 1:
+            raise CaffeError("a solver names its training net once, as net, net_param, train_net or train_net_param; received %s"
+                             % (", ".join(given) or "none"))
+        param, where = self._net_param(given[0])
+        state = _merge_state(caffe_pb2.TRAIN, param.state, p.train_state)
+        return Net.from_param(param, caffe_pb2.TRAIN, state.level, list(state.stage), where)
+
+    def _net_param(self, field, index=None):
+        value = getattr(self.param, field)
+        value = value if index is None else value[index]
+        if isinstance(value, str):
+            file = read_net(value)
+            return file.param, file.where
+        from caffe.proto.upgrade import upgrade_net
+
+        param = caffe_pb2.NetParameter()
+        param.CopyFrom(value)
+        upgrade_net(param)
+        return param, ["<solver>:%s layer %d" % (field, i + 1) for i in range(len(param.layer))]
+
+    def _test_net_args(self):
+        p = self.param
+        sources = [("test_net_param", i) for i in range(len(p.test_net_param))]
+        sources += [("test_net", i) for i in range(len(p.test_net))]
+        generic = [f for f in ("net_param", "net") if p.HasField(f)]
+        missing = len(p.test_iter) - len(sources)
+        if missing < 0 or (missing and not generic):
+            raise CaffeError("%d test_iter were given for %d test nets" % (len(p.test_iter), len(sources)))
+        sources += [(generic[0], None)] * missing
+        if len(p.test_state) and len(p.test_state) != len(sources):
+            raise CaffeError("test_state must be given once a test net (%d) or not at all, received %d"
+                             % (len(sources), len(p.test_state)))
+        if len(p.test_iter) and p.test_interval <= 0:
+            raise CaffeError("test_iter was given, but test_interval is %d" % p.test_interval)
+        for i, (field, index) in enumerate(sources):
+            param, where = self._net_param(field, index)
+            extra = p.test_state[i] if len(p.test_state) else caffe_pb2.NetState()
+            state = _merge_state(caffe_pb2.TEST, param.state, extra)
+            yield param, caffe_pb2.TEST, state.level, list(state.stage), where
+
+    def _load_weights(self, path):
+        for net in (self.net, *self.test_nets):
+            net.copy_from(path)
+
+    @property
+    def _nets(self):
+        return {"train": self.net, **{"test_%d" % i: net for i, net in enumerate(self.test_nets)}}
+
+    # -- pycaffe's surface -----------------------------------------------------------------------
+
+    @property
+    def lr(self):
+        """The learning rate of the coming update."""
+        return policies.learning_rate(self.param, self.iter, policies.advance(self.param, self.iter, self.current_step))
+
+    @property
+    def type_name(self):
+        """SGD, Nesterov …"""
+        return type(self.rule).__name__
+
+    def add_callback(self, on_start, on_gradients_ready):
+        """Call `on_start()` before each iteration and `on_gradients_ready()` between backward and update."""
+        self._callbacks.append((on_start, on_gradients_ready))
+
+    def solve(self, resume_file=None):
+        """Train up to max_iter, from `resume_file` (a solverstate) where given; snapshot at the end."""
+        glog.info("Solving %s" % self.net.name, "solver.cpp:279")
+        glog.info("Learning Rate Policy: %s" % self.param.lr_policy, "solver.cpp:280")
+        self.watch = self.watch or Watch()
+        if resume_file:
+            self.restore(resume_file)
+        self.step(self.param.max_iter - self.iter)
+        p = self.param
+        if p.snapshot_after_train and (not p.snapshot or self.iter % p.snapshot):
+            self.snapshot()
+        if self.stop_requested:
+            glog.info("Optimization stopped early.", "solver.cpp:327")
+            return
+        if p.display and self.iter % p.display == 0:
+            self._losses.append(self.net.forward_range(0, len(self.net.layers) - 1, record=False))
+            glog.info("Iteration %d, loss = %s" % (self.iter, _number(self.smoothed_loss)), "solver.cpp:317")
+        if p.test_interval and self.iter % p.test_interval == 0:
+            self.test_all()
+        glog.info("Optimization Done.", "solver.cpp:331")
+
+    def step(self, count):
+        """Run `count` iterations."""
+        p = self.param
+        self._lap = (time.monotonic(), self.iter)
+        for _ in range(count):
+            if p.test_interval and self.iter % p.test_interval == 0 and (self.iter or p.test_initialization):
+                self.test_all()
+                if self.stop_requested:
+                    break
+            for on_start, _ in self._callbacks:
+                on_start()
+            self._losses.append(self._forward_backward())
+            if p.display and self.iter % p.display == 0:
+                self._display()
+            if self.watch is not None:
+                self.watch.see(self.iter, self._losses[-1])
+            for _, on_gradients_ready in self._callbacks:
+                on_gradients_ready()
+            self.apply_update()
+            self.iter += 1
+            if self.snapshot_requested or (p.snapshot and self.iter % p.snapshot == 0):
+                self.snapshot_requested = False
+                self.snapshot()
+            if self.stop_requested:
+                break
+
+    # -- one iteration ---------------------------------------------------------------------------
+
+    def _forward_backward(self):
+        last = len(self.net.layers) - 1
+        self.net.clear_param_diffs()
+        loss = 0.0
+        for _ in range(self.param.iter_size):
+            loss += self.net.forward_range(0, last)
+            self.net.backward_range(last, 0)
+        return loss / self.param.iter_size
+
+    @property
+    def smoothed_loss(self):
+        """The mean loss of the last `average_loss` iterations."""
+        return sum(self._losses) / max(1, len(self._losses))
+
+    @torch.no_grad()
+    def apply_update(self):
+        """Clip, normalise and regularise the weights' diffs, turn them into update values and subtract them."""
+        p = self.param
+        self.current_step = policies.advance(p, self.iter, self.current_step)
+        rate = policies.learning_rate(p, self.iter, self.current_step)
+        if p.display and self.iter % p.display == 0:
+            glog.info("Iteration %d, lr = %s" % (self.iter, _number(rate)), "sgd_solver.cpp:112")
+        weights = self.net.learnable_weights
+        self._clip(weights)
+        for i, weight in enumerate(weights):
+            data, gradient = weight.blob.tensor, weight.blob.grad
+            if p.iter_size > 1:
+                gradient.div_(p.iter_size)
+            decay = p.weight_decay * weight.decay_mult
+            if decay:
+                if p.regularization_type == "L2":
+                    gradient.add_(data, alpha=decay)
+                else:
+                    gradient.add_(data.sign(), alpha=decay)
+            history = self.history[i :: len(weights)]
+            self.rule.update(rate * weight.lr_mult, history, gradient, self.iter)
+            data.sub_(gradient)
+
+    def _clip(self, weights):
+        limit = self.param.clip_gradients
+        if limit < 0:
+            return
+        norm = math.sqrt(sum(float(w.blob.grad.square().sum()) for w in weights))
+        if norm > limit:
+            glog.info("Gradient clipping: scaling down gradients (L2 norm %s > %s) by scale factor %s"
+                      % (_number(norm), _number(limit), _number(limit / norm)), "sgd_solver.cpp:93")
+            for weight in weights:
+                weight.blob.grad.mul_(limit / norm)
+
+    def _display(self):
+        now = time.monotonic()
+        began, first = self._lap
+        spent, done = now - began, self.iter - first
+        self._lap = (now, self.iter)
+        glog.info("Iteration %d (%s iter/s, %ss/%d iters), loss = %s"
+                  % (self.iter, _number(done / spent if spent else 0), _number(spent), done or self.param.display,
+                     _number(self.smoothed_loss)), SOURCE)
+        self._log_outputs("Train", [(name, self.net.blobs[name].data.ravel()) for name in self.net.outputs], self.net)
+
+    def _log_outputs(self, which, outputs, net):
+        number = 0
+        weights = net.blob_loss_weights
+        for name, values in outputs:
+            weight = weights.get(name, 0.0)
+            for value in values:
+                note = " (* %s = %s loss)" % (_number(weight), _number(weight * value)) if weight else ""
+                glog.info("    %s net output #%d: %s = %s%s" % (which, number, name, _number(value), note), "solver.cpp:258")
+                number += 1
+
+    # -- testing ---------------------------------------------------------------------------------
+
+    def test_all(self):
+        """Score every test net on its test_iter batches; returns a list of dicts of mean outputs."""
+        return [self.test(i) for i in range(len(self.test_nets))]
+
+    def test(self, index=0):
+        """Score test net `index`; logs and returns the mean of each output."""
+        net = self.test_nets[index]
+        glog.info("Iteration %d, Testing net (#%d)" % (self.iter, index), "solver.cpp:347")
+        net.share_with(self.net)
+        sums, loss, last = {}, 0.0, len(net.layers) - 1
+        for _ in range(self.param.test_iter[index]):
+            loss += net.forward_range(0, last, record=False)
+            for name in net.outputs:
+                sums[name] = sums.get(name, 0) + net.blobs[name].data.ravel().astype("float64")
+            if self.stop_requested:
+                glog.info("Test interrupted.", "solver.cpp:396")
+                return {}
+        count = self.param.test_iter[index]
+        if self.param.test_compute_loss:
+            glog.info("Test loss: %s" % _number(loss / count), "solver.cpp:400")
+        means = {name: total / count for name, total in sums.items()}
+        self._log_outputs("Test", means.items(), net)
+        return means
+
+    # -- files -----------------------------------------------------------------------------------
+
+    def _stem(self):
+        return "%s_iter_%d" % (self.param.snapshot_prefix, self.iter)
+
+    def snapshot(self):
+        """Write <prefix>_iter_N.caffemodel and .solverstate (`.h5` behind each for HDF5), and the resume file."""
+        hdf5 = self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
+        ending, kind = (".h5", "HDF5") if hdf5 else ("", "binary proto")
+        model, state = self._stem() + ".caffemodel" + ending, self._stem() + ".solverstate" + ending
+        glog.info("Snapshotting to %s file %s" % (kind, model), "solver.cpp:454")
+        self.net.save_hdf5(model) if hdf5 else self.net.save(model)
+        resume.save(resume.path_of(state), self._nets, self._losses)
+        glog.info("Snapshotting solver state to %s file %s" % (kind, state), "sgd_solver.cpp:273")
+        history = [h.cpu().numpy() for h in self.history]
+        snapshot.write_solverstate(state, snapshot.SolverState(self.iter, model, self.current_step, history))
+
+    def restore(self, path):
+        """Go on from a solverstate, of ours or of real Caffe's, and the weights that it names."""
+        state = _read_state(str(path))
+        if state.learned_net:
+            self.net.copy_from(_beside(state.learned_net, str(path)))
+        if len(state.history) != len(self.history):
+            raise CaffeError("%s holds %d history blobs, this %s solver has %d: it is of another net or solver type"
+                             % (path, len(state.history), self.type_name, len(self.history)))
+        for mine, theirs in zip(self.history, state.history):
+            mine.copy_(torch.from_numpy(theirs.copy()).reshape(mine.shape))
+        self.iter, self.current_step = int(state.iter), int(state.current_step)
+        losses = resume.load(resume.path_of(path), self._nets)
+        self._losses.clear()
+        self._losses.extend(losses or ())
+        glog.info("Restoring previous solver status from %s%s"
+                  % (path, "" if losses is not None else " (no resume file: data start at record 0, as in Caffe)"), "solver.cpp:284")
+
+
+def _merge_state(phase, *states):
+    merged = caffe_pb2.NetState()
+    for state in states:
+        merged.MergeFrom(state)
+    merged.phase = phase
+    return merged
+
+
+def _use_gpu(device):
+    try:
+        config.set_device(device)
+        config.set_mode_gpu()
+    except CaffeError:
+        config.set_mode_cpu()
+        glog.warning("solver_mode is GPU, but there is no CUDA device here: training on the CPU", "caffe.cpp:205")
+
+
+def _number(value):
+    """As a C++ stream prints a float: six significant digits."""
+    return "%.6g" % value
+
+
+def _read_state(path):
+    if path.endswith((".caffemodel", ".caffemodel.h5")):
+        state = path.replace(".caffemodel", ".solverstate")
+        raise CaffeError("%s holds weights only. To go on training give the solver state (--snapshot %s); "
+                         "to start a new training from these weights give --weights %s" % (path, state, path))
+    return snapshot.read_solverstate(path)
+
+
+def _beside(named, state):
+    """The path of the weights a solverstate names: as written, or beside the solverstate."""
+    if os.path.exists(named):
+        return named
+    beside = os.path.join(os.path.dirname(state), os.path.basename(named))
+    if os.path.exists(beside):
+        return beside
+    raise CaffeError("%s names the weights '%s', which are neither there nor beside it" % (state, named))
