@@ -12,6 +12,7 @@ import sys
 
 _LEVELS = {"I": 0, "W": 1, "E": 2}
 _listeners = []
+_before = []
 
 
 def listen(function):
@@ -20,13 +21,23 @@ def listen(function):
     return lambda: _listeners.remove(function)
 
 
+def before(function):
+    """Call `function()` before every line printed from now on (a progress bar clears itself); returns what stops it."""
+    _before.append(function)
+    return lambda: _before.remove(function)
+
+
 def _write(level, source, text):
-    if _LEVELS[level] < int(os.environ.get("GLOG_minloglevel", "0") or 0):
+    silent = _LEVELS[level] < int(os.environ.get("GLOG_minloglevel", "0") or 0)
+    if silent and not _listeners:
         return
     now = datetime.datetime.now()
     for row in str(text).split("\n"):
         line = "%s%s %5d %s] %s" % (level, now.strftime("%m%d %H:%M:%S.%f"), os.getpid(), source, row)
-        print(line, file=sys.stderr, flush=True)
+        if not silent:
+            for function in _before:
+                function()
+            print(line, file=sys.stderr, flush=True)
         for function in _listeners:
             function(line)
 

@@ -74,6 +74,7 @@ class Net(NetMethods):
             state.level = level
         state.stage.extend(stages)
         self.phase = phase
+        self.precision = "float32"
         self.device = config.device()
         self.generator = torch.Generator().manual_seed(config.next_seed())
         param, where = graph.filter_net(param, state, where)
@@ -255,12 +256,24 @@ class Net(NetMethods):
         for i in range(start, end + 1):
             node = self._nodes[i]
             self._call("before_forward", i)
-            node.layer.forward_blobs(node.bottom_blobs, node.top_blobs, record and node.need_backward)
+            with self._autocast():
+                node.layer.forward_blobs(node.bottom_blobs, node.top_blobs, record and node.need_backward)
             for blob, weight in zip(node.top_blobs, node.losses):
                 if weight:
                     loss += self._weighted(blob, weight)
             self._call("after_forward", i)
         return loss
+
+    def set_precision(self, precision):
+        """"float32" (Caffe's), or "bf16": convolutions and matrix products in bfloat16, weights and losses in float32."""
+        if precision not in ("float32", "bf16"):
+            raise CaffeError("precision is float32 or bf16, received '%s'" % precision)
+        self.precision = precision
+        if precision == "bf16":
+            glog.info("Precision: bf16 (bfloat16 products; results differ from Caffe's float32)", "net.cpp:1")
+
+    def _autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False)
 
     def _weighted(self, blob, weight):
         if blob.grad.shape != blob.tensor.shape:

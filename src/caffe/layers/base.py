@@ -179,7 +179,15 @@ class Layer:
             bottoms[i].set_grad(torch.zeros_like(inputs[i]) if value is None else value)
         for blob, value in zip(weights, values[len(wanted_bottoms):]):
             if value is not None:
-                blob.add_grad(value)
+                blob.add_grad(self._own(value, tops))
+
+    @staticmethod
+    def _own(value, tops):
+        """`value` in memory of its own: autograd may hand back a top's diff itself, or an expanded view of it."""
+        borrowed = {top.grad.untyped_storage().data_ptr() for top in tops}
+        dense = value.is_contiguous() or value.is_contiguous(memory_format=torch.channels_last) if value.dim() == 4 \
+            else value.is_contiguous()
+        return value if dense and value.untyped_storage().data_ptr() not in borrowed else value.clone()
 
     @staticmethod
     def _like(grad, output):

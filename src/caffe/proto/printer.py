@@ -1,0 +1,75 @@
+"""Writes messages as prototxt, byte for byte as Caffe's own tools print them (protobuf's C++ TextFormat)."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+from caffe.proto.fields import Field, table
+
+_ESCAPES = {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t", ord('"'): '\\"', ord("'"): "\\'", ord("\\"): "\\\\"}
+
+
+def format(message: Any) -> str:
+    """Return the text of a message: fields by number, two spaces a level, one line a value.
+
+    Fields that caffe.proto does not know are left out: by number alone no text can be read back.
+    """
+    lines: list[str] = []
+    _print(message, "", lines)
+    return "".join(lines)
+
+
+def _print(message: Any, indent: str, lines: list[str]) -> None:
+    by_number = table(message.DESCRIPTOR).by_number
+    for descriptor, value in message.ListFields():
+        field = by_number[descriptor.number]
+        for item in value if field.repeated else (value,):
+            if field.kind == "message":
+                lines.append("%s%s {\n" % (indent, field.name))
+                _print(item, indent + "  ", lines)
+                lines.append("%s}\n" % indent)
+            else:
+                lines.append("%s%s: %s\n" % (indent, field.name, _scalar(field, item)))
+
+
+def _scalar(field: Field, value: Any) -> str:
+    if field.kind == "float":
+        return float_text(value)
+    if field.kind == "double":
+        return _shortest(value, 15, 17, float)
+    if field.kind == "bool":
+        return "true" if value else "false"
+    if field.kind == "enum":
+        return field.names.get(value, str(value))
+    if field.kind in ("string", "bytes"):
+        return '"%s"' % _escape(value.encode("utf-8") if field.kind == "string" else value)
+    return str(value)
+
+
+def float_text(value: float) -> str:
+    """Return a 32-bit float in six digits where that gives it back, else in nine, as C++ prints it."""
+    return _shortest(value, 6, 9, lambda text: struct.unpack("f", _pack_float(float(text)))[0])
+
+
+def _pack_float(value: float) -> bytes:
+    try:
+        return struct.pack("f", value)
+    except OverflowError:  # FLT_MAX in six digits is beyond it
+        return struct.pack("f", math.copysign(math.inf, value))
+
+
+def _shortest(value: float, few: int, many: int, read_back: Any) -> str:
+    if math.isnan(value):
+        return "nan"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    text = "%.*g" % (few, value)
+    return text if read_back(text) == value else "%.*g" % (many, value)
+
+
+def _escape(data: bytes) -> str:
+    return "".join(
+        _ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else "\\%03o" % byte) for byte in data
+    )

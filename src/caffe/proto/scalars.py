@@ -1,0 +1,121 @@
+"""From the words of a prototxt to values: numbers within their range, switches, enums by name or number, strings."""
+
+from __future__ import annotations
+
+import re
+
+from caffe.errors import did_you_mean
+from caffe.proto.fields import Field
+
+_RANGES = {
+    "int32": (-(2**31), 2**31 - 1),
+    "uint32": (0, 2**32 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+    "uint64": (0, 2**64 - 1),
+}
+_TRUE = {"true", "True", "t", "1"}
+_FALSE = {"false", "False", "f", "0"}
+_FLOAT = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?\Z")
+_FLOAT_WORDS = {"inf", "infinity", "nan"}
+_INTEGER = re.compile(r"(-?)(?:0[xX]([0-9A-Fa-f]+)|0([0-7]+)|(0|[1-9][0-9]*))\Z")
+_ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|[xX]([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
+_LETTERS = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+
+
+def convert(field: Field, word: str) -> object:
+    """Return the value of a word (a name or a number, perhaps with a minus) for `field`.
+
+    Raises ValueError that says what was expected, without the place.
+    """
+    if field.kind in _RANGES:
+        return _integer(field.kind, word)
+    if field.kind in ("float", "double"):
+        return _float(word)
+    if field.kind == "bool":
+        return _bool(word)
+    if field.kind == "enum":
+        return _enum(field, word)
+    raise ValueError("expected a string in quotes, received %s" % word)
+
+
+def _integer(kind: str, word: str) -> int:
+    low, high = _RANGES[kind]
+    match = _INTEGER.match(word)
+    if match is None:
+        raise ValueError("expected an integer, received %s" % word)
+    sign, hexadecimal, octal, decimal = match.groups()
+    digits, base = (hexadecimal, 16) if hexadecimal else (octal, 8) if octal else (decimal, 10)
+    # Python refuses to read very long decimals; nothing beyond 22 octal digits fits 64 bits anyway.
+    value = int(sign + digits, base) if len(digits.lstrip("0")) <= 22 else high + 1
+    if not low <= value <= high:
+        raise ValueError("expected an integer from %d to %d, received %s" % (low, high, word[:40]))
+    return value
+
+
+def _float(word: str) -> float:
+    if _FLOAT.match(word):
+        return float(word.rstrip("fF"))
+    if word.lstrip("-").lower() in _FLOAT_WORDS and word.count("-") <= 1:
+        return float(word)
+    raise ValueError("expected a number, received %s" % word)
+
+
+def _bool(word: str) -> bool:
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("expected true or false, received %s" % word)
+
+
+def _enum(field: Field, word: str) -> int:
+    if word in field.enum:
+        return field.enum[word]
+    match = _INTEGER.match(word)
+    if match and len(word) < 12 and _integer("int32", word) in field.names:
+        return _integer("int32", word)
+    known = ", ".join(field.enum)
+    raise ValueError("unknown value %s%s; known: %s" % (word, did_you_mean(word, field.enum), known))
+
+
+def string(field: Field, literals: list[str]) -> object:
+    """Return the value of adjacent quoted strings: str, or bytes where the field is bytes."""
+    if field.kind not in ("string", "bytes"):
+        expected = "a number" if field.kind not in ("bool", "enum") else "one of %s" % ", ".join(_words(field))
+        raise ValueError("expected %s without quotes, received %s" % (expected, literals[0]))
+    text = "".join(literal[1:-1] if "\\" not in literal else _unescape(literal[1:-1]) for literal in literals)
+    # Escapes give single bytes, as in C; bytes that were not UTF-8 in the file come as surrogates. Both meet here.
+    data = text.encode("utf-8", "surrogateescape")
+    if field.kind == "bytes":
+        return data
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("expected text in UTF-8, received %s" % ascii(literals[0])) from None
+
+
+def _words(field: Field) -> list[str]:
+    return list(field.enum) or ["true", "false"]
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(_replace, text)
+
+
+def _replace(match: re.Match[str]) -> str:
+    octal, hexadecimal, short, long, letter = match.groups()
+    if letter is not None:
+        if letter in "\\'\"?":
+            return letter
+        if letter in _LETTERS:
+            return _LETTERS[letter]
+        raise ValueError("unknown escape \\%s in a string" % letter)
+    if short or long:
+        code = int(short or long, 16)
+        if code > 0x10FFFF or 0xD800 <= code < 0xE000:
+            raise ValueError("\\%s is no character" % (match.group(0)[1:]))
+        return chr(code)
+    byte = int(octal, 8) if octal else int(hexadecimal, 16)
+    if byte > 255:
+        raise ValueError("\\%s is more than a byte" % octal)
+    return chr(byte) if byte < 128 else chr(0xDC00 + byte)

@@ -1,0 +1,411 @@
+"""Transform: the only road from an image to a `data` blob, for training, testing, export and the device.
+
+Caffe's rule (data_transformer.cpp) in float32: (pixel - mean at the same place of the picture) * scale, the mean
+being taken at the crop's offset; then the mirror. Needs numpy and OpenCV only, since it ships to a board.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+
+import cv2
+import numpy as np
+
+from caffe import resample
+from caffe.errors import CaffeError, did_you_mean
+from caffe.files import write_bytes
+
+TRAIN, TEST = "TRAIN", "TEST"
+
+
+class Transform:
+    """How a picture becomes a blob, and all of it.
+
+    order     "BGR" (Caffe, OpenCV) or "RGB": the order of the net's channels, as trained; the mean is in this order
+    size      (height, width) to which pictures are resized, bilinear, ignoring their aspect; None keeps them
+    crop      side of the square that is cut out of the resized picture: random in TRAIN, the centre in TEST; or None
+    mean      None, one value a channel, or a (C, H, W) array as large as the picture before the crop
+    mean_fit  "exact": a mean of another size is refused, as Caffe's layers do; "resize": it is brought to the
+              picture's size as later pycaffe did (a 256x256 mean on a 227x227 net)
+    scale     factor after the mean, e.g. 1/255
+    mirror    flip half of the pictures, in both phases as Caffe does; `image` and `batch` never flip
+    gray      one channel instead of three
+    margin    share of a face's box to be added on each side before the face is cut out of a photograph; kept here
+              because it belongs to what was trained, applied by who cuts
+    """
+
+    FIELDS = ("order", "size", "crop", "mean", "mean_fit", "scale", "mirror", "gray", "margin")
+
+    def __init__(self, order="BGR", size=None, crop=None, mean=None, mean_fit="exact", scale=1.0, mirror=False,
+                 gray=False, margin=0.0):
+        faults = []
+        self.order = _choice("order", order, ("BGR", "RGB"), faults)
+        self.size = _size(size, faults)
+        self.crop = _crop(crop, self.size, faults)
+        self.mean = _mean(mean, faults)
+        self.mean_fit = _choice("mean_fit", mean_fit, ("exact", "resize"), faults)
+        self.scale = _number("scale", scale, -math.inf, faults)
+        self.mirror, self.gray = bool(mirror), bool(gray)
+        self.margin = _number("margin", margin, 0.0, faults)
+        self._fitted: dict[tuple[int, int], np.ndarray] = {}
+        if faults:
+            raise CaffeError("Transform: " + "; ".join(faults))
+
+    @classmethod
+    def from_caffe(cls, param, mean=None, **more) -> Transform:
+        """From a TransformationParameter (or anything with its fields); `mean` is what its mean_file holds."""
+        values = list(param.mean_value)
+        if param.mean_file and values:
+            raise CaffeError("transform_param: mean_file and mean_value exclude each other")
+        if param.mean_file and mean is None:
+            raise CaffeError("transform_param: the mean of mean_file '%s' was not read" % param.mean_file)
+        if values:
+            mean = values
+        return cls(crop=param.crop_size or None, mean=mean, scale=param.scale, mirror=param.mirror, **more)
+
+    def replace(self, **changes) -> Transform:
+        """The same with some fields changed."""
+        return Transform(**{**{name: getattr(self, name) for name in self.FIELDS}, **changes})
+
+    def __eq__(self, other):
+        if not isinstance(other, Transform):
+            return NotImplemented
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in self.FIELDS)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self):
+        def show(value):
+            return "array%s" % (value.shape,) if isinstance(value, np.ndarray) and value.ndim == 3 else repr(value)
+
+        return "Transform(%s)" % ", ".join("%s=%s" % (name, show(getattr(self, name))) for name in self.FIELDS)
+
+    @property
+    def shape(self) -> tuple[int, int, int] | None:
+        """(C, H, W) of what `image` makes, or None when it depends on the picture."""
+        if self.size is None and self.crop is None:
+            return None
+        height, width = (self.crop, self.crop) if self.crop else self.size
+        return (1 if self.gray else 3, height, width)
+
+    # ---- pictures as cv2.imread gives them
+
+    def image(self, picture: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """uint8 (H, W, 3) blue first, (H, W, 4) or (H, W) -> float32 (C, H, W): the TEST view, never flipped."""
+        planes = self.resized(picture)
+        return self._views(planes[None], [self._centre(planes.shape)], None, None if out is None else out[None])[0]
+
+    def batch(self, pictures, out: np.ndarray | None = None) -> np.ndarray:
+        """Pictures -> float32 (N, C, H, W); without size and crop they must be equally large."""
+        if not len(pictures):
+            raise CaffeError("no pictures to make a batch of")
+        for index, picture in enumerate(pictures):
+            if out is None:
+                first = self.image(picture)
+                out = np.empty((len(pictures), *first.shape), np.float32)
+                out[0] = first
+                continue
+            try:
+                self.image(picture, out[index])
+            except ValueError:
+                raise CaffeError("picture %d of the batch gives another shape than the first, %s; set size or crop"
+                                 % (index, out.shape[1:])) from None
+        return out
+
+    def oversample(self, picture: np.ndarray) -> np.ndarray:
+        """Ten views, float32 (10, C, crop, crop), in pycaffe's order.
+
+        Top left, top right, bottom left, bottom right, centre, then the same five flipped.
+        """
+        planes = self.resized(picture)
+        if self.crop is None:
+            raise CaffeError("ten views need a crop smaller than the picture; this Transform has none")
+        _, height, width = planes.shape
+        low, right = height - self.crop, width - self.crop
+        places = [(0, 0), (0, right), (low, 0), (low, right), self._centre(planes.shape)]
+        self._check(planes.shape)
+        views = self._views([planes] * 5, places, None)
+        return np.concatenate([views, views[..., ::-1]])
+
+    def resized(self, picture: np.ndarray) -> np.ndarray:
+        """uint8 (C, H, W) in `order` and `size`: what a record of convert_imageset holds."""
+        picture = self._channels(picture)
+        if self.size is not None and picture.shape[:2] != self.size:
+            picture = cv2.resize(picture, self.size[::-1], interpolation=cv2.INTER_LINEAR)
+        planes = planar(picture)
+        return planes[::-1] if self.order == "RGB" and len(planes) == 3 else planes
+
+    def _channels(self, picture: np.ndarray) -> np.ndarray:
+        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim not in (2, 3):
+            raise CaffeError("a picture is a uint8 array (H, W), (H, W, 3) or (H, W, 4) as cv2.imread gives, received %s"
+                             % (_what(picture),))
+        channels = 1 if picture.ndim == 2 else picture.shape[2]
+        if channels not in (1, 3, 4) or not picture.size:
+            raise CaffeError("a picture has 1, 3 or 4 channels and at least a pixel, received %s" % (picture.shape,))
+        if self.gray:
+            codes = {3: cv2.COLOR_BGR2GRAY, 4: cv2.COLOR_BGRA2GRAY}
+            return cv2.cvtColor(picture, codes[channels]) if channels > 1 else picture.reshape(picture.shape[:2])
+        if channels == 1:
+            return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+        return picture[..., :3]
+
+    # ---- planes as a database holds them
+
+    def planes(self, pictures, phase: str | int = TEST, rng: np.random.Generator | None = None,
+               out: np.ndarray | None = None) -> np.ndarray:
+        """(C, H, W), (N, C, H, W) or a list of (C, H, W), uint8 or float, already in `order` -> float32, cropped.
+
+        TRAIN cuts at random offsets 0..H-crop and 0..W-crop, TEST at the centre; `mirror` flips half of them
+        in either phase. Both draw from `rng`; TEST without one never flips.
+        """
+        if isinstance(pictures, np.ndarray) and pictures.ndim == 3:
+            return self.planes(pictures[None], phase, rng, None if out is None else out[None])[0]
+        for picture in pictures if isinstance(pictures, list) else pictures[:1]:
+            self._check(picture.shape)
+        train = is_train(phase)
+        if rng is None and train and (self.mirror or self.crop):
+            raise CaffeError("TRAIN with crop or mirror draws at random and needs an rng")
+        flips = rng.integers(0, 2, len(pictures)) if self.mirror and rng is not None else None
+        places = [self._centre(picture.shape) for picture in pictures]
+        if self.crop and train and rng is not None:
+            room = np.array([picture.shape[1:] for picture in pictures]) - self.crop + 1
+            places = list(map(tuple, rng.integers(0, room)))
+        return self._views(pictures, places, flips, out)
+
+    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """(C, H, W) of a record -> (C, H, W) of what `planes` makes of it."""
+        return (shape[0], self.crop, self.crop) if self.crop else tuple(shape)
+
+    def _centre(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        if not self.crop:
+            return (0, 0)
+        self._check(shape)
+        return ((shape[1] - self.crop) // 2, (shape[2] - self.crop) // 2)
+
+    def _views(self, pictures, places, flips, out: np.ndarray | None = None) -> np.ndarray:
+        shape = (len(pictures), *self.output_shape(pictures[0].shape))
+        if out is None:
+            out = np.empty(shape, np.float32)
+        elif out.shape != shape:
+            raise ValueError("out is %s, the views are %s" % (out.shape, shape))
+        if isinstance(pictures, np.ndarray) and flips is None and len(set(places)) == 1:
+            self._subtract(pictures, places[0], out)
+            return out
+        for index, (picture, place) in enumerate(zip(pictures, places)):
+            view = out[index, :, :, ::-1] if flips is not None and flips[index] else out[index]
+            if self.output_shape(picture.shape) != view.shape:
+                raise CaffeError("pictures of %s and %s in one batch; make them equally large or set crop_size"
+                                 % (pictures[0].shape, picture.shape))
+            self._subtract(picture, place, view)
+        return out
+
+    def _subtract(self, picture: np.ndarray, place: tuple[int, int], out: np.ndarray) -> None:
+        """out = (picture - mean) * scale in float32, both cut at `place`."""
+        height, width = out.shape[-2:]
+        window = (Ellipsis, slice(place[0], place[0] + height), slice(place[1], place[1] + width))
+        mean = self._mean_for(picture.shape[-3:])
+        if mean is None:
+            np.multiply(picture[window], np.float32(self.scale), out=out, dtype=np.float32)
+            return
+        np.subtract(picture[window], mean[window] if mean.shape[1:] != (1, 1) else mean, out=out, dtype=np.float32)
+        if self.scale != 1.0:
+            out *= np.float32(self.scale)
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        if len(shape) != 3:
+            raise CaffeError("planes are channels x height x width, received %s" % (shape,))
+        if self.crop and min(shape[1:]) < self.crop:
+            raise CaffeError("crop %d is larger than the picture, %dx%d" % (self.crop, shape[1], shape[2]))
+
+    def _mean_for(self, shape: tuple[int, ...]) -> np.ndarray | None:
+        """The mean, broadcastable to a picture of `shape`, or a CaffeError."""
+        mean = self.mean
+        if mean is None:
+            return None
+        if mean.shape[0] != shape[0] and not (mean.ndim == 1 and len(mean) == 1):
+            raise CaffeError("the mean has %d channels, the picture %d" % (mean.shape[0], shape[0]))
+        if mean.ndim == 1:
+            return mean.reshape(-1, 1, 1)
+        if mean.shape[1:] == tuple(shape[1:]):
+            return mean
+        if self.mean_fit == "resize":
+            return self._fit(shape[1], shape[2])
+        raise CaffeError(
+            "the mean is %dx%d, the picture %dx%d: they must be equally large (mean_fit=\"resize\" brings the mean to "
+            "the picture's size, as later pycaffe did)" % (mean.shape[1:] + tuple(shape[1:]))
+        )
+
+    def _fit(self, height: int, width: int) -> np.ndarray:
+        if (height, width) not in self._fitted:
+            self._fitted[height, width] = fit_mean(self.mean, (height, width))
+        return self._fitted[height, width]
+
+    # ---- JSON
+
+    def to_dict(self, folder: str | os.PathLike, stem: str = "mean") -> dict:
+        """Plain values for JSON; a mean array goes to `folder`/`stem`.npy, named by relative path and sha256."""
+        fields = {name: getattr(self, name) for name in self.FIELDS}
+        fields["size"] = list(self.size) if self.size else None
+        if self.mean is not None and self.mean.ndim == 1:
+            fields["mean"] = [float(value) for value in self.mean]
+        elif self.mean is not None:
+            data = _npy(self.mean)
+            write_bytes(os.path.join(os.fspath(folder), stem + ".npy"), data)
+            fields["mean"] = {"file": stem + ".npy", "sha256": hashlib.sha256(data).hexdigest(),
+                              "shape": list(self.mean.shape)}
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: dict, folder: str | os.PathLike) -> Transform:
+        """What `to_dict` made; a changed, missing or foreign mean file is refused."""
+        if not isinstance(fields, dict):
+            raise CaffeError("a Transform is an object of %s, received %s" % (", ".join(cls.FIELDS), _what(fields)))
+        unknown = ["'%s'%s" % (name, did_you_mean(name, cls.FIELDS)) for name in fields if name not in cls.FIELDS]
+        if unknown:
+            raise CaffeError("Transform has no field %s" % ", ".join(unknown))
+        fields = dict(fields)
+        if isinstance(fields.get("mean"), dict):
+            fields["mean"] = _stored_mean(fields["mean"], os.fspath(folder))
+        return cls(**fields)
+
+    def to_json(self, path: str | os.PathLike) -> None:
+        """Write `path`, and a mean array beside it as <path's stem>.npy."""
+        folder, name = os.path.split(os.path.abspath(os.fspath(path)))
+        stem = os.path.splitext(name)[0]
+        write_bytes(path, json.dumps(self.to_dict(folder, stem), indent=2) + "\n")
+
+    @classmethod
+    def from_json(cls, path: str | os.PathLike) -> Transform:
+        """Read what `to_json` wrote."""
+        try:
+            with open(path, encoding="utf-8") as stream:
+                fields = json.load(stream)
+        except (OSError, ValueError) as error:
+            raise CaffeError("%s: not a Transform in JSON: %s" % (path, error)) from None
+        try:
+            return cls.from_dict(fields, os.path.dirname(os.path.abspath(os.fspath(path))))
+        except CaffeError as error:
+            raise CaffeError("%s: %s" % (path, error)) from None
+
+
+def planar(picture: np.ndarray) -> np.ndarray:
+    """uint8 (H, W) or (H, W, C) -> contiguous (C, H, W); OpenCV's split is six times numpy's transposed copy."""
+    if picture.ndim == 2:
+        return np.ascontiguousarray(picture)[None]
+    out = np.empty((picture.shape[2], *picture.shape[:2]), picture.dtype)
+    cv2.split(picture, list(out))
+    return out
+
+
+def is_train(phase: str | int) -> bool:
+    """Caffe's phases by name or number: TRAIN is 0, TEST is 1."""
+    if phase in (TRAIN, 0):
+        return True
+    if phase in (TEST, 1):
+        return False
+    raise CaffeError("phase must be TRAIN (0) or TEST (1), received %r" % (phase,))
+
+
+def fit_mean(mean: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Bring a (C, H, W) mean to `size` as later pycaffe's set_mean does: to 0..1, bilinear, and back."""
+    low, high = mean.min(), mean.max()
+    if high == low:
+        return np.full((mean.shape[0], *size), low, np.float32)
+    unit = ((mean - low) / (high - low)).transpose(1, 2, 0)
+    return np.ascontiguousarray((resample.half_pixel(unit, size) * (high - low) + low).transpose(2, 0, 1), np.float32)
+
+
+def _what(value) -> str:
+    if isinstance(value, np.ndarray):
+        return "%s %s" % (value.dtype, value.shape)
+    return "None (is it a picture file?)" if value is None else type(value).__name__
+
+
+def _choice(name, value, allowed, faults):
+    if value not in allowed:
+        faults.append("%s must be %s, received %r" % (name, " or ".join(allowed), value))
+    return value
+
+
+def _number(name, value, least, faults) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or number < least:
+        faults.append("%s must be a finite number%s, received %r"
+                      % (name, " of at least %g" % least if math.isfinite(least) else "", value))
+    return number
+
+
+def _whole(value) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0
+
+
+def _size(size, faults):
+    if size is None:
+        return None
+    pair = (size, size) if _whole(size) else tuple(size) if isinstance(size, (tuple, list)) else ()
+    if len(pair) != 2 or not all(map(_whole, pair)):
+        faults.append("size must be (height, width) in pixels, received %r" % (size,))
+        return None
+    return (int(pair[0]), int(pair[1]))
+
+
+def _crop(crop, size, faults):
+    if crop is None:
+        return None
+    if not _whole(crop):
+        faults.append("crop must be a positive number of pixels or None, received %r" % (crop,))
+        return None
+    if size is not None and crop > min(size):
+        faults.append("crop %d is larger than size %dx%d" % (crop, size[0], size[1]))
+    return int(crop)
+
+
+def _mean(mean, faults):
+    if mean is None:
+        return None
+    try:
+        array = np.array(mean, np.float32)
+    except (TypeError, ValueError):
+        array = np.zeros(())
+    if array.ndim == 0 and isinstance(mean, (int, float)):
+        array = array.reshape(1)
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim not in (1, 3) or not array.size:
+        faults.append("mean must be one value a channel or a (C, H, W) array, received %s" % (_what(mean),))
+        return None
+    if not np.isfinite(array).all():
+        faults.append("mean holds values that are not finite")
+    array.setflags(write=False)
+    return array
+
+
+def _npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def _stored_mean(entry: dict, folder: str) -> np.ndarray:
+    name = entry.get("file")
+    if not isinstance(name, str) or os.path.isabs(name) or ".." in name.replace("\\", "/").split("/"):
+        raise CaffeError("mean: the file must lie beside the JSON, received %r" % (name,))
+    path = os.path.join(folder, name)
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read()
+    except OSError as error:
+        raise CaffeError("mean: %s: %s" % (path, error.strerror)) from None
+    if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
+        raise CaffeError("mean: %s is not the file that was stored (its sha256 differs); make the artefact again" % path)
+    try:
+        return np.load(io.BytesIO(data), allow_pickle=False)
+    except ValueError as error:
+        raise CaffeError("mean: %s: %s" % (path, error)) from None
