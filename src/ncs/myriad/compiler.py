@@ -1,0 +1,205 @@
+"""Compiles ONNX (opset 11) or IR v10 into blobs for Neural Compute Sticks, with no stick, from any Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from xml.sax.saxutils import quoteattr
+
+from caffe.errors import did_you_mean
+from caffe.files import whole_file
+from ncs.errors import NcsError
+from ncs.myriad.toolchain import Toolchain, toolchain
+
+PLUGIN = "libmyriadPlugin.so"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A chip: the name its compiler knows, and how many SHAVE cores and CMX slices it has."""
+
+    key: str
+    stick: str
+    shaves: int
+
+
+PLATFORMS = {
+    "MA2480": Platform("VPU_MYRIAD_2480", "Neural Compute Stick 2, Myriad X", 16),
+    "MA2450": Platform("VPU_MYRIAD_2450", "Neural Compute Stick 1, Myriad 2", 12),
+}
+NCS1_WARNING = (
+    "no released runtime is known to run this blob on a Neural Compute Stick 1: OpenVINO 2021.4, which "
+    "compiled it, ships no firmware for Myriad 2, and 2020.3, which ran that stick, was never tried with it"
+)
+
+
+class CompileError(NcsError):
+    """The compiler refused a net: `layer` is the ONNX name at fault (or None), `said` its own text."""
+
+    def __init__(self, text: str, layer: str | None = None, said: str = "") -> None:
+        super().__init__(text)
+        self.layer = layer
+        self.said = said
+
+
+@dataclass(frozen=True)
+class Job:
+    """One net to compile. `shaves` without `cmx_slices` takes as many slices; `config` holds plugin keys."""
+
+    model: str
+    output: str
+    platform: str = "MA2480"
+    shaves: int | None = None
+    cmx_slices: int | None = None
+    config: dict[str, str] = field(default_factory=dict)
+
+
+def compile_blob(model: str, output: str, platform: str = "MA2480", shaves: int | None = None,
+                 cmx_slices: int | None = None, config: dict[str, str] | None = None) -> None:
+    """Compile one net; `output` appears whole or not at all. Raises CompileError in the compiler's words."""
+    compile_blobs([Job(model, output, platform, shaves, cmx_slices, config or {})])
+
+
+def compile_blobs(jobs: Sequence[Job], say: Callable[[str], None] = print) -> None:
+    """Compile many nets in one child process; those that can be are written even when others are refused."""
+    settings = [settings_of(job) for job in jobs]
+    tools = toolchain(say)
+    faults = []
+    with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
+        tasks = [_task(tools, scratch, number, *pair) for number, pair in enumerate(zip(jobs, settings))]
+        results = run_child(tools, tasks)
+        for job, task, result in zip(jobs, tasks, results):
+            if result["status"] == 0 and os.path.isfile(task["output"]):
+                _deliver(task["output"], job.output)
+            else:
+                faults.append(refusal(tools, job, task, result))
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise CompileError("\n".join(str(fault) for fault in faults))
+
+
+def settings_of(job: Job) -> dict[str, str]:
+    """The plugin's configuration for a job; raises NcsError for a platform or count that does not exist."""
+    if job.platform not in PLATFORMS:
+        raise NcsError("no platform %r%s; there are %s" % (
+            job.platform, did_you_mean(job.platform, PLATFORMS), " and ".join(PLATFORMS)))
+    if not os.path.isfile(job.model):
+        raise NcsError("%s: no such file; wanted is an ONNX or IR v10 model" % job.model)
+    chip = PLATFORMS[job.platform]
+    settings = {"VPU_MYRIAD_PLATFORM": chip.key}
+    shaves = job.shaves if job.shaves is not None else job.cmx_slices
+    slices = job.cmx_slices if job.cmx_slices is not None else job.shaves
+    if shaves is not None and slices is not None:
+        for what, count in (("SHAVE cores", shaves), ("CMX slices", slices)):
+            if not 1 <= count <= chip.shaves:
+                raise NcsError("%s of %s: from 1 to %d, received %d"
+                               % (what, job.platform, chip.shaves, count))
+        settings["MYRIAD_NUMBER_OF_SHAVES"] = str(shaves)
+        settings["MYRIAD_NUMBER_OF_CMX_SLICES"] = str(slices)
+        if 2 * max(shaves, slices) > chip.shaves and job.platform == "MA2480":
+            settings["MYRIAD_THROUGHPUT_STREAMS"] = "1"  # two streams, the default, would need twice as many
+    settings.update(job.config)
+    return settings
+
+
+def plugins_xml(tools: Toolchain, settings: dict[str, str]) -> str:
+    """The text of a plugins file which names the MYRIAD plugin and all its settings."""
+    rows = "".join("<property key=%s value=%s/>" % (quoteattr(key), quoteattr(value))
+                   for key, value in sorted(settings.items()))
+    plugin = '<plugin name="MYRIAD" location=%s>' % quoteattr(tools.library(PLUGIN))
+    return "<ie><plugins>%s<properties>%s</properties></plugin></plugins></ie>\n" % (plugin, rows)
+
+
+def _task(tools: Toolchain, scratch: str, number: int, job: Job, settings: dict[str, str]) -> dict[str, str]:
+    plugins = os.path.join(scratch, "%d.xml" % number)
+    with open(plugins, "w", encoding="utf-8") as stream:
+        stream.write(plugins_xml(tools, settings))
+    model = os.path.abspath(job.model)
+    return {"model": model, "output": os.path.join(scratch, "%d.blob" % number), "plugins": plugins}
+
+
+def run_child(tools: Toolchain, tasks: Sequence[dict[str, str]]) -> list[dict]:
+    """Let a child do the tasks: one {"status", "said"} each. Raises NcsError when it cannot even start."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    environment = dict(os.environ, PYTHONPATH=root, LC_ALL="C")
+    task = json.dumps({"folder": tools.folder, "plugin": PLUGIN, "jobs": list(tasks)})
+    command = [sys.executable, "-S", "-m", "ncs.myriad.child"]
+    result = subprocess.run(command, input=task.encode("utf-8"), capture_output=True, env=environment,
+                            check=False)
+    lines = result.stdout.decode("utf-8", "replace").splitlines()
+    if len(lines) != len(tasks):
+        said = result.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise NcsError("the Myriad compiler in %s did not run (status %d): %s" % (
+            tools.folder, result.returncode, said[-1] if said else "no message"))
+    return [json.loads(line) for line in lines]
+
+
+def _deliver(made: str, output: str) -> None:
+    import shutil
+
+    with whole_file(output) as temporary:
+        shutil.copyfile(made, temporary)
+
+
+def refusal(tools: Toolchain, job: Job, task: dict[str, str], result: dict) -> CompileError:
+    """The compiler's words as an error; when a layer type is unknown, all such layers are named at once."""
+    said = compiler_text(result["said"]) or "ended with status %s and no message" % result["status"]
+    unknown = []
+    if "unsupported layer type" in said:
+        unknown = unsupported_layers(tools, task)
+    if len(unknown) > 1:
+        rows = ['  layer "%s": unsupported layer type "%s"' % pair for pair in unknown]
+        text = "%d layers have types that do not exist there:\n%s" % (len(unknown), "\n".join(rows))
+        return CompileError("%s: cannot be compiled for %s: %s" % (job.model, job.platform, text),
+                            unknown[0][0], said)
+    return CompileError("%s: cannot be compiled for %s: %s" % (job.model, job.platform, said),
+                        layer_at_fault(said), said)
+
+
+def compiler_text(output: str) -> str:
+    """What the compiler meant to say: its exception's text, without colours, source paths and warnings."""
+    output = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    text = output.split("what():", 1)[1] if "what():" in output else output
+    text = re.sub(r"\[ [A-Z_]+ \]", "", text)
+    text = re.sub(r"(?:[\w./-]*/)?[\w./-]+\.(?:cpp|hpp):\d+:? ?", "", text)
+    text = re.sub(r"Check '.*' failed at", "", text)
+    rows = [" ".join(row.split()) for row in text.splitlines()]
+    rows = [row for row in rows if row and not row.startswith("[Warning]") and "terminate called" not in row]
+    return " ".join(rows)
+
+
+def layer_at_fault(said: str) -> str | None:
+    """The name of the ONNX node or tensor that the compiler's text blames."""
+    for pattern in (r"ONNX node '<Node\([^)]*\): ([^>]*)>'", r'layer "([^"]*)"', r'stage "([^"]*)"',
+                    r'for output "([^"@]*)'):
+        found = re.search(pattern, said)
+        if found:
+            return found.group(1)
+    return None
+
+
+def unsupported_layers(tools: Toolchain, task: dict[str, str]) -> list[tuple[str, str]]:
+    """(layer, type) of every layer the compiler knows nothing of, found by letting it pass over them."""
+    from ncs.myriad.stages import read_dump
+
+    with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
+        dump = os.path.join(scratch, "stages.dot")
+        with open(task["plugins"], encoding="utf-8") as stream:
+            text = stream.read()
+        extra = '<property key="MYRIAD_IGNORE_UNKNOWN_LAYERS" value="YES"/>'
+        extra += '<property key="MYRIAD_DUMP_INTERNAL_GRAPH_FILE_NAME" value=%s/>' % quoteattr(dump)
+        plugins = os.path.join(scratch, "plugins.xml")
+        with open(plugins, "w", encoding="utf-8") as stream:
+            stream.write(text.replace("</properties>", extra + "</properties>"))
+        run_child(tools, [dict(task, plugins=plugins, output=os.path.join(scratch, "none.blob"))])
+        path = os.path.join(scratch, "stages_00_initial.dot")
+        if not os.path.isfile(path):
+            return []
+        return [(stage.layer, stage.layer_type) for stage in read_dump(path) if stage.type == "None"]
