@@ -159,6 +159,8 @@ class Layer:
     def backward_blobs(self, tops, propagate_down, bottoms):
         """Set the bottoms' diffs and add to the weights' diffs, from the tops' diffs."""
         self.check_backward(propagate_down)
+        if not any(propagate_down) and not any(self.param_propagate_down):
+            return
         if self._tape is None:
             self.forward_blobs(bottoms, tops, record=True)
         inputs, outputs = self._tape
@@ -166,8 +168,6 @@ class Layer:
         wanted_bottoms = [i for i, want in enumerate(propagate_down) if want]
         wanted = [inputs[i] for i in wanted_bottoms] + [b.tensor for b in weights]
         pairs = [(out, top.grad) for out, top in zip(outputs, tops) if out.requires_grad]
-        if not wanted:
-            return
         if pairs:
             values = torch.autograd.grad(
                 [out for out, _ in pairs], wanted, [self._like(grad, out) for out, grad in pairs],
