@@ -66,6 +66,7 @@ class Layer:
     num_top: int | tuple = 1
     same_count = False  # as many tops as bottoms
     is_loss = False  # the first top counts towards the loss with weight 1 unless loss_weight says otherwise
+    deploys_as: str | None = None  # for a loss: the type that takes its place in a deploy net
     auto_top = False  # missing tops are made, nameless
     is_data = False  # no bottoms; reads records, so it is replaced by an Input in a deploy net
     no_gradient: tuple = ()  # bottoms that cannot have a derivative (labels, indices)
