@@ -21,7 +21,8 @@ class Field:
         self.kind = _KINDS[descriptor.type]
         self.repeated, self.required = _cardinality(descriptor)
         self.message = descriptor.message_type
-        self.enum = {value.name: value.number for value in descriptor.enum_type.values} if descriptor.enum_type else {}
+        values = descriptor.enum_type.values if descriptor.enum_type else ()
+        self.enum = {value.name: value.number for value in values}
         self.names = {number: name for name, number in self.enum.items()}
 
 

@@ -1,49 +1,60 @@
-"""Fields that well-known forks of Caffe added: they are skipped with one warning that names them, not refused.
+"""Fields that well-known forks of Caffe added: skipped with one warning that names them, not refused.
 
-Names only, from the public schemas of NVCaffe (0.15 to 0.17), SSD (weiliu89/caffe) and Intel Caffe. A field of
-the same name in caffe.proto always wins. Fields that would change what a net computes are told apart, since a
-net without them is another net.
+Names only, from the public schemas of NVCaffe (0.15 to 0.17), SSD (weiliu89/caffe) and Intel Caffe. A field
+of the same name in caffe.proto wins. Fields that change what a net computes are told apart: without them it is
+another net.
 """
 
 from __future__ import annotations
 
-_TYPES = "forward_type backward_type forward_math backward_math"
-_DEFAULTS = (
-    "default_forward_type default_backward_type default_forward_math default_backward_math"
-    " default_conv_algos_override default_cudnn_math_override"
-)
-
 FORKS: dict[str, dict[str, str]] = {
     "NVCaffe": {
-        "NetParameter": _DEFAULTS
-        + " global_grad_scale global_grad_scale_adaptive reduce_buckets bn_scaled quantize eltwise_mem_sharing",
-        "LayerParameter": _TYPES
-        + " debug cudnn_math_override detectnet_groundtruth_param detectnet_augmentation_param parameter_reduce"
-        " local_lr_auto",
-        "SolverParameter": "solver_data_type store_blobs_in_old_format global_grad_scale global_grad_scale_adaptive"
-        " reduce_buckets min_lr rampup_interval rampup_lr local_lr_policy local_lr_auto local_gw_ratio larc larc_eta"
-        " larc_policy larc_turbo momentum_policy max_momentum momentum_power weight_decay_policy weight_decay_power"
-        " test_and_snapshot_start_epoch test_and_snapshot_last_epochs max_epoch epoch_size test_epoch_size"
-        " test_interval_epoch per_parameter_reduce profile",
-        "TransformationParameter": "use_gpu_transform img_rand_resize_lower img_rand_resize_upper"
-        " rand_resize_ratio_lower rand_resize_ratio_upper short_side display num_labels",
+        "NetParameter": (
+            "default_forward_type default_backward_type default_forward_math default_backward_math "
+            "default_conv_algos_override default_cudnn_math_override global_grad_scale "
+            "global_grad_scale_adaptive reduce_buckets bn_scaled quantize eltwise_mem_sharing"
+        ),
+        "LayerParameter": (
+            "forward_type backward_type forward_math backward_math debug cudnn_math_override "
+            "detectnet_groundtruth_param detectnet_augmentation_param parameter_reduce "
+            "local_lr_auto"
+        ),
+        "SolverParameter": (
+            "solver_data_type store_blobs_in_old_format global_grad_scale "
+            "global_grad_scale_adaptive reduce_buckets min_lr rampup_interval rampup_lr "
+            "local_lr_policy local_lr_auto local_gw_ratio larc larc_eta larc_policy larc_turbo "
+            "momentum_policy max_momentum momentum_power weight_decay_policy weight_decay_power "
+            "test_and_snapshot_start_epoch test_and_snapshot_last_epochs max_epoch epoch_size "
+            "test_epoch_size test_interval_epoch per_parameter_reduce profile"
+        ),
+        "TransformationParameter": (
+            "use_gpu_transform img_rand_resize_lower img_rand_resize_upper rand_resize_ratio_lower "
+            "rand_resize_ratio_upper short_side display num_labels"
+        ),
         "DataParameter": "threads parser_threads cache shuffle",
         "ImageDataParameter": "threads cache short_side",
-        "ConvolutionParameter": "cudnn_convolution_algo_seeker conv_algos_override cudnn_math_override",
+        "ConvolutionParameter": (
+            "cudnn_convolution_algo_seeker conv_algos_override cudnn_math_override"
+        ),
         "DropoutParameter": "rng_seed",
         "BatchNormParameter": "engine",
         "PoolingParameter": "cudnn_math_override",
     },
     "SSD": {
-        "LayerParameter": "annotated_data_param detection_evaluate_param detection_output_param multibox_loss_param"
-        " norm_param permute_param prior_box_param video_data_param",
+        "LayerParameter": (
+            "annotated_data_param detection_evaluate_param detection_output_param "
+            "multibox_loss_param norm_param permute_param prior_box_param video_data_param"
+        ),
         "SolverParameter": "eval_type ap_version show_per_class_result plateau_winsize",
-        "TransformationParameter": "crop_h crop_w resize_param noise_param emit_constraint distort_param"
-        " expand_param",
+        "TransformationParameter": (
+            "crop_h crop_w resize_param noise_param emit_constraint distort_param expand_param"
+        ),
     },
     "Intel Caffe": {
         "NetParameter": "engine compile_net_state",
-        "LayerParameter": "engine multinode mn_activation_param mn_param_grad_compress_param quantization_param",
+        "LayerParameter": (
+            "engine multinode mn_activation_param mn_param_grad_compress_param quantization_param"
+        ),
         "SolverParameter": "engine disabled_update snapshot_after_test",
         "BatchNormParameter": "engine",
         "ConcatParameter": "engine",
@@ -85,7 +96,7 @@ _FORK_OF = _by_field()
 
 
 def origin(message: str, field: str) -> str | None:
-    """Return the fork that added `field` to `message` (with advice where it matters), or None if none is known."""
+    """Return the fork that added `field` to `message`, with advice where it matters, or None."""
     advice = MEANING.get(message, {}).get(field)
     if advice:
         return "a fork, and it changes what the net computes: %s" % advice

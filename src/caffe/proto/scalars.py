@@ -1,4 +1,4 @@
-"""From the words of a prototxt to values: numbers within their range, switches, enums by name or number, strings."""
+"""From the words of a prototxt to values: numbers in range, switches, enums by name or number, strings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _FALSE = {"false", "False", "f", "0"}
 _FLOAT = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?\Z")
 _FLOAT_WORDS = {"inf", "infinity", "nan"}
 _INTEGER = re.compile(r"(-?)(?:0[xX]([0-9A-Fa-f]+)|0([0-7]+)|(0|[1-9][0-9]*))\Z")
-_ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|[xX]([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
+_ESCAPE = re.compile(
+    r"\\(?:([0-7]{1,3})|[xX]([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL
+)
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
@@ -81,10 +83,11 @@ def _enum(field: Field, word: str) -> int:
 def string(field: Field, literals: list[str]) -> object:
     """Return the value of adjacent quoted strings: str, or bytes where the field is bytes."""
     if field.kind not in ("string", "bytes"):
-        expected = "a number" if field.kind not in ("bool", "enum") else "one of %s" % ", ".join(_words(field))
+        words = list(field.enum) or ["true", "false"]
+        expected = "one of %s" % ", ".join(words) if field.kind in ("bool", "enum") else "a number"
         raise ValueError("expected %s without quotes, received %s" % (expected, literals[0]))
     text = "".join(literal[1:-1] if "\\" not in literal else _unescape(literal[1:-1]) for literal in literals)
-    # Escapes give single bytes, as in C; bytes that were not UTF-8 in the file come as surrogates. Both meet here.
+    # Escapes give bytes, as in C, and bytes of the file that were not UTF-8 came as surrogates: join both.
     data = text.encode("utf-8", "surrogateescape")
     if field.kind == "bytes":
         return data
@@ -92,10 +95,6 @@ def string(field: Field, literals: list[str]) -> object:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         raise ValueError("expected text in UTF-8, received %s" % ascii(literals[0])) from None
-
-
-def _words(field: Field) -> list[str]:
-    return list(field.enum) or ["true", "false"]
 
 
 def _unescape(text: str) -> str:

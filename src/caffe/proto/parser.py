@@ -1,0 +1,235 @@
+"""Recursive descent over prototxt, guided by the schema; notes every fault and goes on behind it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from caffe import glog
+from caffe.errors import CaffeError, did_you_mean
+from caffe.proto import forks, scalars
+from caffe.proto.fields import Field, Table, table
+from caffe.proto.places import Places
+from caffe.proto.tokens import Scanner, TooManyFaults
+
+_CLOSING = {"{": "}", "<": ">"}
+
+
+class _Bad(Exception):
+    """A value that cannot be taken; the parser notes it and goes on behind it."""
+
+
+class Parser(Scanner):
+    """Recursive descent; as deep as the schema nests, so a file cannot make it deeper."""
+
+    def __init__(self, text: str, filename: str):
+        super().__init__(text, filename)
+        self._skipped: dict[str, list[int]] = {}
+        self._positions: dict[str, list[int]] = {}
+        self._root: Table | None = None
+        self._lost = False  # a closing brace is missing: leave all messages up to the root
+
+    def parse(self, message: Any) -> Places:
+        """Read the whole text into `message`; CaffeError lists what is wrong."""
+        self._root = table(message.DESCRIPTOR)
+        with contextlib.suppress(TooManyFaults):
+            self._body(message, self._root, "", "")
+        if self.faults:
+            raise CaffeError("\n".join(self.faults))
+        self._warn()
+        places = Places(self.filename)
+        for path, positions in self._positions.items():
+            places.lines[path] = [self.line(position) for position in positions]
+        return places
+
+    def _warn(self) -> None:
+        if not self._skipped:
+            return
+        parts = []
+        for name, positions in self._skipped.items():
+            times = "" if len(positions) == 1 else " (%d times)" % len(positions)
+            parts.append("line %d: %s%s" % (self.line(positions[0]), name, times))
+        text = "%s: skipped, since BVLC Caffe has no such fields:\n  %s"
+        glog.warning(text % (self.filename, "\n  ".join(parts)), "text_format.cc:274")
+
+    # Messages
+
+    def _body(self, message: Any, known: Table, path: str, close: str) -> None:
+        """Read fields up to `close` ("" for the end of the file), which is left as the current token."""
+        seen: set[str] = set()
+        while not (self.kind == "end" or (close and self.word == close and self.kind == "mark")):
+            if self.kind != "name":
+                self._stray(known)
+                continue
+            self._field(message, known, path, seen)
+            if self._lost:
+                if close:
+                    return
+                self._lost = False
+            if not self.take(",") and not self._lost:
+                self.take(";")
+
+    def _stray(self, known: Table) -> None:
+        """Note a token that cannot begin a field and go on at the next that can."""
+        if self.word in ("}", ">") and self.kind == "mark":
+            self.fault(self.at, "'%s' closes nothing that is open here" % self.word)
+            self.advance()
+            return
+        self.expected("the name of a field", known.name)
+        while self.kind not in ("name", "end") and self.word not in ("}", ">"):
+            self.advance()
+
+    def _field(self, message: Any, known: Table, path: str, seen: set[str]) -> None:
+        name, position = self.word, self.at
+        self.advance()
+        field = known.by_name.get(name)
+        if field is None:
+            self._unknown(name, position, known, path)
+            return
+        if not path or field.kind == "message":
+            self._positions.setdefault(path + name, []).append(position)
+        if not field.repeated:
+            if name in seen:
+                self.fault(position, "%s.%s is given twice; it takes one value" % (known.name, name))
+            seen.add(name)
+        if field.kind == "message":
+            self._submessages(message, field, known, path, position)
+        else:
+            self._scalars(message, field, known)
+
+    def _submessages(self, message: Any, field: Field, known: Table, path: str, position: int) -> None:
+        self.take(":")
+        if not (field.repeated and self.take("[")):
+            self._submessage(message, field, known, path, position)
+            return
+        while not self._lost and self.kind != "end" and not self.take("]"):
+            self._submessage(message, field, known, path, self.at)
+            if not self.take(",") and self.word != "]" and not self._lost:
+                self.expected("',' or ']'", field.name)
+                return
+
+    def _submessage(self, message: Any, field: Field, known: Table, path: str, position: int) -> None:
+        close = _CLOSING.get(self.word) if self.kind == "mark" else None
+        if close is None:
+            self.expected("'{'", "%s.%s" % (known.name, field.name))
+            self.skip_scalar()
+            return
+        self.advance()
+        inner = table(field.message)
+        path = path + field.name
+        if field.repeated:
+            values = getattr(message, field.name)
+            path = "%s[%d]" % (path, len(values))
+            value = values.add()
+        else:
+            value = getattr(message, field.name)
+            value.SetInParent()
+        self._body(value, inner, path + ".", close)
+        if self._lost:
+            return
+        if self.kind == "end":
+            self.fault(position, "%s is not closed: '%s' is missing" % (field.name, close))
+            return
+        self.advance()
+        for name in inner.required:
+            if not value.HasField(name):
+                self.fault(position, "%s: the required field '%s' is missing" % (inner.name, name))
+
+    # Values
+
+    def _scalars(self, message: Any, field: Field, known: Table) -> None:
+        if not self.take(":"):
+            self.expected("':'", "%s.%s" % (known.name, field.name))
+            self.skip_value()
+            return
+        if self.kind == "mark" and self.word in ("{", "<") + (() if field.repeated else ("[",)):
+            self.fault(self.at, "%s.%s takes one value, received %s" % (known.name, field.name, self.word))
+            self.skip_value()
+        elif self.take("["):
+            self._list(message, field, known)
+        else:
+            self._store(message, field, known)
+
+    def _list(self, message: Any, field: Field, known: Table) -> None:
+        while not self.take("]"):
+            self._store(message, field, known)
+            if not self.take(",") and self.word != "]":
+                self.expected("',' or ']'", field.name)
+                return
+
+    def _store(self, message: Any, field: Field, known: Table) -> None:
+        position = self.at
+        try:
+            value = self._scalar(field)
+        except _Bad as problem:
+            self.fault(position, "%s.%s: %s" % (known.name, field.name, problem))
+            return
+        except ValueError as problem:
+            if not self._engine(known, field, position, str(problem)):
+                self.fault(position, "%s.%s: %s%s" % (known.name, field.name, problem, _hint(known, field)))
+            return
+        if field.repeated:
+            getattr(message, field.name).append(value)
+        else:
+            setattr(message, field.name, value)
+
+    def _scalar(self, field: Field) -> object:
+        if self.kind == "string":
+            literals = []
+            while self.kind == "string":
+                literals.append(self.word)
+                self.advance()
+            return scalars.string(field, literals)
+        sign = "-" if self.take("-") else ""
+        if self.kind not in ("name", "number"):
+            received = self.received()
+            if self.kind == "bad":
+                self.advance()
+            raise _Bad("expected a value, received %s" % received)
+        word = sign + self.word
+        self.advance()
+        return scalars.convert(field, word)
+
+    def _engine(self, known: Table, field: Field, position: int, problem: str) -> bool:
+        """Whether the value is an engine of a fork; it only chooses an implementation, so it is skipped."""
+        if field.name != "engine" or not any("value %s" % name in problem for name in forks.ENGINES):
+            return False
+        self._skipped.setdefault("%s.engine of a fork" % known.name, []).append(position)
+        return True
+
+    # What is not known
+
+    def _unknown(self, name: str, position: int, known: Table, path: str) -> None:
+        fork = forks.origin(known.name, name)
+        if fork:
+            self._skipped.setdefault("%s.%s of %s" % (known.name, name, fork), []).append(position)
+            self.skip_value()
+            return
+        outer = self._root.by_name.get(name) if self._root and path else None
+        if outer and outer.repeated and outer.kind == "message":
+            self.fault(position, "'%s' inside %s: is a '}' missing before it?" % (name, known.name))
+            self._lost = True
+            self.rewind(name, position)
+            return
+        self.fault(position, "%s has no field '%s'%s" % (known.name, name, _advice(name, known)))
+        self.skip_value()
+
+def _advice(name: str, known: Table) -> str:
+    """Return what was probably meant: a similar field, or the part of the message where the field lives."""
+    similar = did_you_mean(name, known.by_name)
+    if similar:
+        return similar
+    homes = [
+        field.name
+        for field in known.by_name.values()
+        if field.kind == "message" and name in table(field.message).by_name
+    ]
+    return "; it belongs inside %s" % " or ".join(homes[:4]) if homes else ""
+
+
+def _hint(known: Table, field: Field) -> str:
+    if field.name == "type" and known.name == "LayerParameter":
+        return ' (as in layer { type: "Convolution" }; names without quotes belong to the older `layers`)'
+    if field.name == "type" and known.name == "V1LayerParameter":
+        return ' (in `layers`; the newer form is layer { type: "Convolution" })'
+    return ""
