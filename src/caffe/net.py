@@ -97,6 +97,7 @@ class Net(NetMethods):
 
     def _make_layers(self):
         self._faults, self._poisoned, self._available = [], set(), OrderedDict()
+        kind, cause = CaffeError, None
         need = {}  # blob name -> whether a derivative by it is wanted
         for param, place in zip(self.param.layer, self.where):
             if not param.HasField("phase"):
@@ -105,11 +106,12 @@ class Net(NetMethods):
                 self._make_layer(param, need)
             except CaffeError as error:
                 self._faults.append("%s: layer '%s' (%s): %s" % (place, param.name, param.type, error))
+                kind, cause = type(error) if len(self._faults) == 1 else CaffeError, cause or error.__cause__
                 self._poisoned.update(param.top)
             except _FollowsFromAnother:
                 self._poisoned.update(param.top)
         if self._faults:
-            raise CaffeError("\n".join(self._faults))
+            raise kind("\n".join(self._faults)) from cause  # what a Python layer's code raised keeps its kind
         self.output_names = sorted(self._available)
 
     def _make_layer(self, param, need):

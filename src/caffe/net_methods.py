@@ -47,13 +47,13 @@ class NetMethods:
 
     @property
     def layers(self):
-        """The layers, in order; each has `type` and `blobs`."""
-        return [node.layer for node in self._nodes]
+        """The layers, in order; each has `type` and `blobs`. A Python layer is the user's own object."""
+        return [node.layer.public for node in self._nodes]
 
     @property
     def layer_dict(self):
         """OrderedDict of layers by name."""
-        return OrderedDict((node.layer.name, node.layer) for node in self._nodes)
+        return OrderedDict((node.layer.name, node.layer.public) for node in self._nodes)
 
     @property
     def params(self):

@@ -131,6 +131,11 @@ class Layer:
         """How many tops the layer has."""
         return len(self.param.top)
 
+    @property
+    def public(self):
+        """What `net.layers` shows for this layer."""
+        return self
+
     def setup_blobs(self, bottoms, tops):
         """Called before `setup` with the Blobs themselves, for the layers that keep them (Python, data layers)."""
 
