@@ -1,9 +1,15 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all.
+
+What is being made lies beside its goal as `.GOAL.HOST-PID.xxxxxxxx`, so that the leavings of a killed run
+are known as such: the next run on that machine sweeps them away.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import platform
+import re
 import shutil
 import tempfile
 
@@ -30,7 +36,8 @@ def whole_file(path):
     """
     path = os.fspath(path)
     folder = _parent(path)
-    handle, temporary = tempfile.mkstemp(prefix="." + os.path.basename(path) + ".", dir=folder)
+    _sweep(path)
+    handle, temporary = tempfile.mkstemp(prefix=_prefix(path), dir=folder)
     os.close(handle)
     try:
         yield temporary
@@ -48,13 +55,14 @@ def whole_folder(path):
     """Yield a temporary folder beside `path`; on success it takes the place of `path`, else it is removed."""
     path = os.fspath(path).rstrip("/")
     folder = _parent(path)
-    temporary = tempfile.mkdtemp(prefix="." + os.path.basename(path) + ".", dir=folder)
+    _sweep(path)
+    temporary = tempfile.mkdtemp(prefix=_prefix(path), dir=folder)
     try:
         yield temporary
         os.chmod(temporary, 0o777 & ~_umask())
         old = None
         if os.path.exists(path):
-            old = tempfile.mkdtemp(prefix="." + os.path.basename(path) + ".old.", dir=folder)
+            old = tempfile.mkdtemp(prefix=_prefix(path), dir=folder)
             os.replace(path, os.path.join(old, "old"))
         os.replace(temporary, path)
         _sync(folder)
@@ -68,6 +76,41 @@ def write_bytes(path, data):
     """Write `data` (bytes or str) to `path`, whole or not at all."""
     with whole_file(path) as temporary, open(temporary, "wb") as stream:
         stream.write(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def _host():
+    return re.sub(r"[^0-9A-Za-z]", "_", platform.node())
+
+
+def _prefix(path):
+    return ".%s.%s-%d." % (os.path.basename(path), _host(), os.getpid())
+
+
+def _sweep(path):
+    """Remove what killed runs on this machine left of `path`."""
+    folder, name = os.path.split(os.path.abspath(path))
+    left = re.compile(r"\.%s\.%s-(\d+)\.\w{8}" % (re.escape(name), re.escape(_host())))
+    for found in os.listdir(folder):
+        match = left.fullmatch(found)
+        if match and not _alive(int(match.group(1))):
+            found = os.path.join(folder, found)
+            if os.path.isdir(found):
+                shutil.rmtree(found, ignore_errors=True)
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(found)
+
+
+def _alive(pid):
+    if os.name != "posix":  # os.kill(pid, 0) is a Ctrl-C there
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _umask():

@@ -102,7 +102,7 @@ def read_folder(folder, wanted=None):
 
 def is_picture(name):
     """Whether a file may be a picture of the set: *.jpg or, as one real name, without extension."""
-    return not name.startswith(".") and (name.endswith(".jpg") or re.fullmatch(r"\d+_[\d_]+", name) is not None)
+    return re.fullmatch(r"[^.].*\.jpg|\d+_[\d_]+", name) is not None
 
 
 def _what_is_odd(base):

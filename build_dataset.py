@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+"""Makes the lists to learn and test from out of the faces in data/: ./build_dataset.py [--compat] ..."""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ENVIRONMENT = os.path.join(HERE, ".venv", "bin", "python")
+
+try:
+    import cv2  # noqa: F401
+
+    import agegender  # noqa: F401
+except ImportError as missing:
+    if os.path.exists(ENVIRONMENT) and sys.prefix != os.path.join(HERE, ".venv"):
+        os.execv(ENVIRONMENT, [ENVIRONMENT, os.path.abspath(__file__), *sys.argv[1:]])
+    sys.exit("build_dataset.py: %s; run ./run.sh (everything) or scripts/setup.sh (the set-up)" % missing)
+
+if __name__ == "__main__":
+    from caffe import cli
+
+    os.chdir(HERE)
+    sys.exit(cli.run_verb("agegender.cli", "build_dataset", "build_dataset.py", sys.argv[1:]))

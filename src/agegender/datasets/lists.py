@@ -1,0 +1,118 @@
+"""The lists of pictures and classes, the block that counts them, and the manifest beside them."""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import json
+import os
+
+from agegender.datasets.sample import RACES
+from agegender.labels import AGE_TRINGN, MALE_FIRST
+from caffe import files
+from caffe.cli import version
+
+
+def list_path(path):
+    """A path as a list spells it: ./data/... below the working folder, absolute elsewhere."""
+    relative = os.path.relpath(path)
+    return os.path.abspath(path) if relative.startswith(os.pardir) else "./" + relative.replace(os.sep, "/")
+
+
+def class_counts(lines, classes):
+    """Number of lines a class, for lines of (path, class)."""
+    counted = collections.Counter(label for _, label in lines)
+    return [counted[index] for index in range(classes)]
+
+
+def count_block(before, after):
+    """The text AgeGenderPrediction's build_dataset.py prints; counts are {"age": [...], "gender": [...]}."""
+    return _counts(before) + "\nAFTER OVERSAMPLING:\n" + _counts(after)
+
+
+def _counts(counts):
+    rows = [
+        "Number of image per age class:",
+        "\t".join(AGE_TRINGN.names),
+        "-" * 62,
+        "\t".join(map(str, counts["age"])),
+        "Number of image per gender class:",
+        "\t".join(MALE_FIRST.names),
+        "-" * 14,
+        "\t".join(map(str, counts["gender"])),
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def write_lists(folder, outcome, settings, digest_of, copies_folder):
+    """Write {age,gender}_{train,test}.txt and manifest.json of a build's Outcome into `folder`."""
+    texts = {}
+    for name, lines in outcome.lists.items():
+        texts[name + ".txt"] = "".join("%s %d\n" % line for line in lines).encode()
+    manifest = {
+        "made_by": "agegender build-dataset %s" % version(),
+        "settings": _settings(settings),
+        "faces": _faces(outcome, digest_of),
+        "duplicates": _duplicates(outcome.duplicates, digest_of),
+        "train": {"before": outcome.before, "after": outcome.after},
+        "copies": _copies(copies_folder),
+        "lists": {
+            name: {"lines": text.count(b"\n"), "sha256": hashlib.sha256(text).hexdigest()}
+            for name, text in texts.items()
+        },
+    }
+    texts["manifest.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
+    with files.whole_folder(folder) as temporary:
+        for name, text in texts.items():
+            files.write_bytes(os.path.join(temporary, name), text)
+
+
+def _settings(settings):
+    return {
+        "faces": list_path(settings.faces),
+        "races": [RACES[race] for race in settings.races],
+        "train_fraction": settings.train_fraction,
+        "seed": settings.seed,
+        "compat": settings.compat,
+    }
+
+
+def _faces(outcome, digest_of):
+    rows = sorted("%s %s\n" % (digest, os.path.basename(path)) for path, digest in digest_of.items())
+    return {
+        "pictures": len(digest_of),
+        "sha256": hashlib.sha256("".join(rows).encode()).hexdigest(),
+        "odd_names_taken": outcome.folder.odd,
+        "names_not_understood": outcome.folder.skipped,
+    }
+
+
+def _duplicates(found, digest_of):
+    if found is None:
+        return None
+    return {
+        "different_pictures": len(set(digest_of.values())),
+        "groups": len(found.groups),
+        "groups_contradicting_in_class": found.class_groups,
+        "groups_contradicting_in_age": found.age_groups,
+        "left_out_as_repeats": [os.path.basename(sample.path) for sample in found.repeats],
+        "left_out_as_contradicting": [os.path.basename(sample.path) for sample in found.contradicting],
+    }
+
+
+def _copies(folder):
+    """{folder below overSampling: number and hash of its files}."""
+    told = {}
+    for where, _, names in sorted(os.walk(folder)):
+        if names:
+            hashed = _hash_of(where, sorted(names))
+            told[os.path.relpath(where, folder)] = {"files": len(names), "sha256": hashed}
+    return told
+
+
+def _hash_of(folder, names):
+    digest = hashlib.sha256()
+    for name in names:
+        with open(os.path.join(folder, name), "rb") as stream:
+            digest.update(("%s %s\n" % (hashlib.sha256(stream.read()).hexdigest(), name)).encode())
+    return digest.hexdigest()

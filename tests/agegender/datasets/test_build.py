@@ -1,0 +1,178 @@
+"""From a folder of small faces to lists, copies and manifest; twice the same, also after a killed run."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from agegender.datasets import build, lists
+from agegender.errors import AgeGenderError
+from caffe import cli
+
+COUNTS = [(9, 6), (2, 1), (12, 18), (3, 5), (1, 0), (0, 0), (2, 2), (0, 2), (1, 2)]
+BLOCK = (
+    "Number of image per age class:\n0-9\t10-19\t20-29\t30-39\t40-49\t50-59\t60-69\t70-79\t80-120\n"
+    "--------------------------------------------------------------\n%s\n"
+    "Number of image per gender class:\nMale\tFemale\n--------------\n%s\n"
+)
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A working folder with data/UTKFace_AsianOnly: 66 different pictures and three unwanted ones."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "UTKFace_AsianOnly"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    stamp = 20170116000000000
+    for age, both in enumerate(COUNTS):
+        for gender, count in enumerate(both):
+            for _ in range(count):
+                stamp += 1
+                name = "%d_%d_2_%d.jpg.chip.jpg" % (10 * age + 4, gender, stamp)
+                cv2.imwrite(str(folder / name), rng.integers(0, 255, (16, 16, 3), dtype=np.uint8))
+    twin = sorted(folder.iterdir())[0]
+    (folder / ("%s_%d.jpg.chip.jpg" % (twin.name.rsplit("_", 1)[0], stamp + 1))).write_bytes(twin.read_bytes())
+    (folder / ("5_0_1_%d.jpg.chip.jpg" % stamp)).write_bytes(twin.read_bytes())
+    (folder / "39_1_20170116174525125.jpg.chip.jpg").write_bytes(twin.read_bytes())
+    return tmp_path
+
+
+def snapshot(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def read(name):
+    with open("data/DEF/%s.txt" % name, encoding="ascii") as stream:
+        return [(line.rsplit(" ", 1)[0], int(line.rsplit(" ", 1)[1])) for line in stream]
+
+
+def labels_of(path):
+    fields = os.path.basename(path).split("_")
+    return {"age": min(int(fields[0]) // 10, 8), "gender": int(fields[1])}
+
+
+def test_the_block_is_the_originals_byte_for_byte():
+    before = {"age": [734, 78, 1066, 423, 126, 95, 76, 67, 82], "gender": [1260, 1487]}
+    after = {"age": [1066, 1066, 1066, 1065, 1066, 1065, 1066, 1065, 1066], "gender": [5690, 3901]}
+    wanted = BLOCK % ("734\t78\t1066\t423\t126\t95\t76\t67\t82", "1260\t1487") + "\nAFTER OVERSAMPLING:\n"
+    wanted += BLOCK % ("1066\t1066\t1066\t1065\t1066\t1065\t1066\t1065\t1066", "5690\t3901")
+    assert lists.count_block(before, after) == wanted
+
+
+def test_the_verb_prints_the_block_and_the_next_step(house, capsys):
+    assert cli.main("agegender.cli", "agegender", ["build-dataset"]) == 0
+    captured = capsys.readouterr()
+    ages = [sum(label == index for _, label in read("age_train")) for index in range(9)]
+    genders = [sum(label == index for _, label in read("gender_train")) for index in range(2)]
+    counts = tuple("\t".join(map(str, row)) for row in (ages, genders))
+    assert captured.out.endswith("\nAFTER OVERSAMPLING:\n" + BLOCK % counts)
+    assert "left out, its name says too little: 39_1_20170116174525125.jpg.chip.jpg" in captured.err
+    assert "1 groups of byte-identical pictures: 0 contradict" in captured.err
+    assert captured.err.endswith("Next: ./create_lmdb.sh\n")
+
+
+def test_lists_name_pictures_that_are_there_with_their_own_labels(house):
+    build.build(build.Settings())
+    for task in ("age", "gender"):
+        lines = read(task + "_train") + read(task + "_test")
+        assert all(path.startswith("./data/") and os.path.isfile(path) for path, _ in lines)
+        assert all(labels_of(path)[task] == label for path, label in lines)
+        assert len(set(lines)) == len(lines)
+
+
+def test_training_is_balanced_and_never_meets_the_test_side(house):
+    outcome = build.build(build.Settings())
+    assert len(set(outcome.after["age"]) - {0}) == 1 and len(set(outcome.after["gender"])) == 1
+    assert outcome.before["gender"] != outcome.after["gender"]
+    for task in ("age", "gender"):
+        held_back = {os.path.basename(path).split(".")[0] for path, _ in read(task + "_test")}
+        learned = {os.path.basename(path).split(".")[0] for path, _ in read(task + "_train")}
+        assert held_back and not held_back & learned
+        assert not any("overSampling" in path for path, _ in read(task + "_test"))
+    assert sorted(path for path, _ in read("age_test")) == sorted(path for path, _ in read("gender_test"))
+
+
+def test_the_manifest_tells_what_was_done(house):
+    build.build(build.Settings())
+    with open("data/DEF/manifest.json", encoding="utf-8") as stream:
+        manifest = json.load(stream)
+    assert manifest["faces"]["pictures"] == 67 and manifest["duplicates"]["different_pictures"] == 66
+    assert manifest["duplicates"]["groups"] == 1 and manifest["settings"]["seed"] == 230
+    assert len(manifest["faces"]["names_not_understood"]) == 1
+    assert manifest["lists"]["age_test.txt"]["lines"] == len(read("age_test")) == 66 - int(0.8 * 66)
+
+
+@pytest.mark.parametrize("compat", [False, True])
+def test_twice_gives_the_same_bytes_whatever_lay_there_and_however_many_threads(house, compat):
+    build.build(build.Settings(compat=compat), jobs=1)
+    first = snapshot(house / "data")
+    (house / "data" / "overSampling" / "stale.jpg").write_bytes(b"of an older run")
+    (house / "data" / "DEF" / "stale.txt").write_bytes(b"of an older run")
+    build.build(build.Settings(compat=compat), jobs=4)
+    assert snapshot(house / "data") == first
+
+
+def test_compat_is_the_originals_algorithm(house):
+    """Written from its description alone: one shuffled list, pairs of copies of image i % (len - 1)."""
+    names = sorted(path.name for path in (house / "data" / "UTKFace_AsianOnly").glob("*_2_*"))
+    random.seed(230)
+    random.shuffle(names)
+    train, test = names[: int(0.8 * len(names))], names[int(0.8 * len(names)) :]
+    groups = [[name for name in train if labels_of(name)["age"] == index] for index in range(9)]
+    largest = max(map(len, groups))
+    wanted = []
+    for group in groups:
+        for i in range((largest - len(group)) // 2 if group else 0):
+            source = group[i % max(len(group) - 1, 1)]
+            wanted += [source[:-4] + "_flipH", source[:-4] + "_noise"]
+    build.build(build.Settings(compat=True))
+    for task in ("age", "gender"):
+        lines = [os.path.basename(path) for path, _ in read(task + "_train")]
+        assert lines[: len(train)] == train
+        made = [name[:-4].rsplit("_", 2) for name in lines[len(train) :]]
+        assert sorted("%s_%s" % (stem, kind) for stem, _, kind in made) == sorted(wanted)
+        assert [os.path.basename(path) for path, _ in read(task + "_test")] == test
+
+
+def test_another_race_is_another_set(house):
+    with pytest.raises(AgeGenderError, match="UTKFace_AsianOnly: 1 pictures of the wanted race, at least 2"):
+        build.build(build.Settings(races=(1,)))
+    assert not (house / "data" / "DEF").exists()
+
+
+def test_a_failed_run_leaves_the_older_one_whole(house):
+    build.build(build.Settings())
+    first = snapshot(house / "data" / "DEF")
+    (house / "data" / "UTKFace_AsianOnly" / "7_0_2_20170116000000000.jpg").write_bytes(b"broken")
+    with pytest.raises(AgeGenderError, match="7_0_2_20170116000000000.jpg"):
+        build.build(build.Settings(seed=5))
+    assert snapshot(house / "data" / "DEF") == first
+
+
+@pytest.mark.parametrize("share", ["0", "1", "-3"])
+def test_a_share_outside_0_1_is_refused(house, share, capsys):
+    assert cli.main("agegender.cli", "agegender", ["build_dataset", "--train", share]) == 1
+    assert "a share between 0 and 1 is due" in capsys.readouterr().err
+
+
+def test_killed_and_run_again_ends_in_the_same_files(house):
+    command = [sys.executable, "-m", "agegender", "build-dataset", "--jobs", "1"]
+    subprocess.run(command, check=True, capture_output=True)
+    wanted = snapshot(house / "data")
+    for seen in ("data/.overSampling.*/age/*", "data/.overSampling.*/gender/*", "data/.DEF.*/*"):
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not list(house.glob(seen)) and child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.0005)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    subprocess.run(command, check=True, capture_output=True)
+    assert snapshot(house / "data") == wanted
