@@ -1,4 +1,4 @@
-"""Which snapshot of a prefix is the newest."""
+"""Which snapshot of a prefix is the newest: the one written last, whatever its iteration."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ _NUMBER = re.compile(r"_iter_(\d+)\.")
 
 
 def snapshots(prefix, kind):
-    """[(iteration, path)] of `<prefix>_iter_N.<kind>` (caffemodel or solverstate; `.h5` behind it counts), in order."""
+    """[(time written, iteration, path)] of `<prefix>_iter_N.<kind>` (caffemodel or solverstate, `.h5` too), in order."""
     found = []
     for ending in ("", ".h5"):
         for path in glob.glob("%s_iter_*.%s%s" % (glob.escape(prefix), kind, ending)):
             number = _NUMBER.search(os.path.basename(path))
             if number:
-                found.append((int(number.group(1)), path))
+                found.append((os.stat(path).st_mtime_ns, int(number.group(1)), path))
     return sorted(found)
 
 
 def newest(prefix, kind):
-    """The path with the highest iteration, or None."""
+    """The path of the newest, or None."""
     found = snapshots(prefix, kind)
-    return found[-1][1] if found else None
+    return found[-1][2] if found else None
