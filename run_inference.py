@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tells age and gender of the faces in pictures: ./run_inference.py --image_path P [P ...] --mean_file age_gender_mean.npy"""
+"""Tells age and gender of the faces in pictures: ./run_inference.py --image_path P [P ...]."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ try:
 except ImportError as missing:
     if os.path.exists(ENVIRONMENT) and sys.prefix != os.path.join(HERE, ".venv"):
         os.execv(ENVIRONMENT, [ENVIRONMENT, os.path.abspath(__file__), *sys.argv[1:]])
-    sys.exit("run_inference.py: %s; run ./run.sh (everything) or scripts/setup.sh (only the set-up) first" % missing)
+    sys.exit("run_inference.py: %s; first run ./run.sh (everything) or scripts/setup.sh (the set-up)" % missing)
 
 if __name__ == "__main__":
     from caffe import cli

@@ -29,11 +29,12 @@ def is_whole(distribution):
 def main():
     """Go through the environment's own packages; say which are forgotten."""
     for distribution in list(importlib.metadata.distributions()):
-        folder = str(distribution._path)  # the one public road to it, files[0].locate(), fails where RECORD is missing
+        folder = str(distribution._path)  # files[0].locate() would be public, but fails without RECORD
         if not folder.endswith(".dist-info") or not folder.startswith(sys.prefix):
             continue
         if not is_whole(distribution):
-            print("setup: %s is not whole and will be installed again" % os.path.basename(folder), file=sys.stderr)
+            name = os.path.basename(folder)
+            print("setup: %s is not whole and will be installed again" % name, file=sys.stderr)
             shutil.rmtree(folder)
 
 

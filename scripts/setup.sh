@@ -65,7 +65,8 @@ install_torch() {
     if [ "$(uname -sm)" = "Linux x86_64" ] && ! nvidia-smi >/dev/null 2>&1; then
         say "installing $pin, CPU build"
         if pip_install "$pin+cpu"; then return; fi
-        grep -q "No matching distribution found for $pin+cpu" .venv/pip.log || explain_pip "$pin+cpu"
+        grep -q -e "No matching distribution found for $pin+cpu" -e "Cannot install $pin+cpu" .venv/pip.log ||
+            explain_pip "$pin+cpu"
         say "pip's indexes have no CPU build of $pin: the default build comes, with several GB of CUDA ($(free_space))."
         say "To spare that: interrupt, set PIP_EXTRA_INDEX_URL to the CPU index on PyTorch's Get Started page, run again."
     fi

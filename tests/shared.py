@@ -1,4 +1,4 @@
-"""Where the real faces and real prototxt files are, if they are: beside the checkout, or where CAFFE2NCS_SHARED says."""
+"""Where real faces and real prototxt files are: beside the checkout, where CAFFE2NCS_SHARED says, or nowhere."""
 
 import os
 from pathlib import Path
@@ -8,5 +8,6 @@ import pytest
 _CANDIDATE = Path(os.environ.get("CAFFE2NCS_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 SHARED = _CANDIDATE if (_CANDIDATE / "data" / "levi").is_dir() else None
 needs_shared = pytest.mark.skipif(
-    SHARED is None, reason="real pictures and published prototxt files are not beside the checkout (CAFFE2NCS_SHARED)"
+    SHARED is None,
+    reason="real pictures and published prototxt files are not beside the checkout (CAFFE2NCS_SHARED)",
 )

@@ -1,0 +1,167 @@
+"""The set-up, in a copy of the checkout: what it says when something is missing; nothing is done twice."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from checkout import ROOT
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A checkout with the scripts and no environment."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "constraints.txt", "create_mean.sh"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def run(folder, *command, **variables):
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+
+
+def program(path, text):
+    path.write_text("#!/bin/sh\n" + text)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_stage_without_environment_names_the_set_up(copy):
+    result = run(copy, "./create_mean.sh")
+    assert result.returncode == 1
+    assert (
+        "create_mean.sh: " in result.stderr
+        and "./run.sh" in result.stderr
+        and "scripts/setup.sh" in result.stderr
+    )
+
+
+def test_a_python_without_venv_names_the_package(copy):
+    fake = program(
+        copy / "fake-python", 'case "$2" in *ensurepip*) exit 1;; esac\nexec "%s" "$@"\n' % sys.executable
+    )
+    result = run(copy, "scripts/setup.sh", PYTHON=fake)
+    assert result.returncode == 1
+    assert "sudo apt-get install python%d.%d-venv\n" % sys.version_info[:2] in result.stderr
+    assert not (copy / ".venv").exists()
+
+
+def test_an_old_python_is_refused(copy):
+    fake = program(copy / "fake-python", "exit 1\n")
+    result = run(copy, "scripts/setup.sh", PYTHON=fake)
+    assert result.returncode == 1
+    assert "3.10 or newer" in result.stderr
+
+
+def test_an_unknown_argument_is_refused(copy):
+    result = run(copy, "scripts/setup.sh", "--with-test")
+    assert result.returncode == 1
+    assert "--with-tests" in result.stderr
+
+
+def test_what_pip_says_is_shown_and_no_stamp_is_left(copy):
+    result = run(
+        copy,
+        "scripts/setup.sh",
+        PYTHON=sys.executable,
+        PIP_NO_INDEX="1",
+        PIP_FIND_LINKS="",
+        PIP_CONFIG_FILE=os.devnull,
+    )
+    assert result.returncode == 1
+    assert "    ERROR: " in result.stderr and "pip failed on setuptools" in result.stderr
+    assert "Running this again goes on" in result.stderr
+    assert not (copy / ".venv" / "complete").exists()
+
+
+def test_a_complete_environment_is_left_alone(copy):
+    folder = copy / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    called = copy / "called"
+    program(
+        folder / "python",
+        'if [ "$1" = -V ]; then echo Python 3.12.1; else echo "$@" >> "%s"; exit 1; fi\n' % called,
+    )
+    stamp = ". scripts/env.sh; environment_hash"
+    text = run(copy, "bash", "-c", stamp, "setup.sh").stdout
+    (copy / ".venv" / "complete").write_text(text)
+    assert run(copy, "scripts/setup.sh").returncode == 0
+    assert not called.exists()
+    with open(copy / "constraints.txt", "a") as stream:
+        stream.write("# another version\n")
+    assert run(copy, "scripts/setup.sh", PYTHON=program(copy / "none", "exit 1\n")).returncode == 1
+    assert called.exists()
+
+
+FAKE_ENVIRONMENT = """
+case "$*" in -V) echo Python 3.12.1;; *"pip install"*) echo "$@" >> "%s";; esac
+case "$*" in *"+cpu"*) [ -e cpu-index ] && exit 0
+echo "ERROR: Cannot install torch==9.9.9+cpu because these package versions have conflicts."; exit 1;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    "machine, gpu, cpu_index, tried",
+    [
+        ("Linux x86_64", False, True, ["torch==9.9.9+cpu"]),
+        ("Linux x86_64", False, False, ["torch==9.9.9+cpu", "torch==9.9.9"]),
+        ("Linux x86_64", True, True, ["torch==9.9.9"]),
+        ("Linux aarch64", False, True, ["torch==9.9.9"]),
+    ],
+)
+def test_cuda_comes_only_where_it_must(copy, machine, gpu, cpu_index, tried):
+    folder = copy / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    program(folder / "python", FAKE_ENVIRONMENT % (copy / "called"))
+    (copy / "constraints.txt").write_text("torch==9.9.9\n")
+    if cpu_index:
+        (copy / "cpu-index").touch()
+    (copy / "fakes").mkdir()
+    program(copy / "fakes" / "uname", "echo %s\n" % machine)
+    program(copy / "fakes" / "nvidia-smi", "exit %d\n" % (not gpu))
+    result = run(copy, "scripts/setup.sh", PATH="%s:%s" % (copy / "fakes", os.environ["PATH"]))
+    assert result.returncode == 0, result.stderr
+    called = (copy / "called").read_text().split()
+    assert [word for word in called if word.startswith("torch")] == tried
+    assert ("PIP_EXTRA_INDEX_URL" in result.stderr) == (len(tried) == 2)
+    assert run(copy, "scripts/setup.sh").stderr == ""
+
+
+def test_packages_that_are_not_whole_are_forgotten(tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "v"], check=True)
+    python = tmp_path / "v" / "bin" / "python"
+    home = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    for name, size in (("whole", 5), ("short", 6), ("lost", None), ("norecord", None)):
+        folder = os.path.join(home, "%s-1.dist-info" % name)
+        os.mkdir(folder)
+        with open(os.path.join(folder, "METADATA"), "w") as stream:
+            stream.write("Metadata-Version: 2.1\nName: %s\nVersion: 1\n" % name)
+        if size:
+            with open(os.path.join(home, name + ".py"), "w") as stream:
+                stream.write("12345")
+        if name != "norecord":
+            with open(os.path.join(folder, "RECORD"), "w") as stream:
+                stream.write("%s.py,sha256=x,%s\n%s-1.dist-info/METADATA,,\n" % (name, size or "", name))
+    result = subprocess.run(
+        [python, ROOT / "scripts" / "forget_damaged.py"], capture_output=True, text=True, check=True
+    )
+    assert sorted(name for name in os.listdir(home) if name.endswith(".dist-info")) == ["whole-1.dist-info"]
+    assert result.stderr.count("will be installed again") == 3
+
+
+def test_the_pins_cover_what_the_project_asks_for():
+    text = (ROOT / "constraints.txt").read_text().lower().replace("_", "-")
+    project = (ROOT / "pyproject.toml").read_text()
+    block = project.split("dependencies = [")[1].split("]")[0] + project.split("test = [")[1].split("]")[0]
+    for line in block.replace(",", "\n").split("\n"):
+        name = line.strip().strip('"').split(">")[0].split(";")[0].strip().lower().replace("_", "-")
+        if name and not name[0].isdigit():
+            assert "\n%s==" % name in text, "constraints.txt does not pin %s" % name
