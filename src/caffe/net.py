@@ -121,7 +121,7 @@ class Net(NetMethods):
         tops = self._tops(param, layer)
         self._check_counts(layer, len(bottoms), len(tops))
         shapes = [b.shape for b in bottoms]
-        layer.setup_blobs(bottoms, tops)
+        layer.setup_blobs(bottoms, [blob for _, blob in tops])
         layer.setup(*shapes)
         self._reshape_layer(layer, bottoms, tops)
         node = Node(layer, list(param.bottom), [name for name, _ in tops], bottoms, [blob for _, blob in tops])

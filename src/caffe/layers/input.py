@@ -27,7 +27,7 @@ class Input(Layer):
         if not hasattr(self, "_shaped"):
             self._shaped = True
             return shapes * self.top_count if len(shapes) == 1 else shapes or [()] * self.top_count
-        return [blob.shape for _, blob in self._tops]  # the user may have reshaped them since
+        return [blob.shape for blob in self._tops]  # the user may have reshaped them since
 
     def forward(self):
         return None
