@@ -14,7 +14,7 @@ try:
 except ImportError as missing:
     if os.path.exists(ENVIRONMENT) and sys.prefix != os.path.join(HERE, ".venv"):
         os.execv(ENVIRONMENT, [ENVIRONMENT, os.path.abspath(__file__), *sys.argv[1:]])
-    sys.exit("run_inference.py: %s; first run ./run.sh (everything) or scripts/setup.sh (the set-up)" % missing)
+    sys.exit("run_inference.py: %s; run ./run.sh (everything) or scripts/setup.sh first" % missing)
 
 if __name__ == "__main__":
     from caffe import cli

@@ -1,4 +1,4 @@
-"""Where real faces and real prototxt files are: beside the checkout, where CAFFE2NCS_SHARED says, or nowhere."""
+"""Where real faces and published prototxt files are: beside the checkout or where CAFFE2NCS_SHARED says."""
 
 import os
 from pathlib import Path

@@ -164,8 +164,8 @@ def test_the_device_wing_is_python_3_7(path):
 
 def imported_by(*modules):
     """Names of HOST_ONLY that a fresh Python holds after importing `modules`."""
-    code = "import sys, importlib\nfor name in %r: importlib.import_module(name)\nprint(*set(%r) & set(sys.modules))"
-    result = run(sys.executable, "-c", code % (list(modules), HOST_ONLY))
+    code = "import sys, importlib\nfor name in %r: importlib.import_module(name)\n" % (list(modules),)
+    result = run(sys.executable, "-c", code + "print(*set(%r) & set(sys.modules))" % (HOST_ONLY,))
     assert result.returncode == 0, result.stderr
     return result.stdout.split()
 
