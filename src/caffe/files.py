@@ -28,6 +28,34 @@ def _parent(path):
     return folder
 
 
+def _beside(path):
+    """(folder, prefix) for a temporary name beside `path`; what a killed process left there is removed first."""
+    folder, name = _parent(path), os.path.basename(path)
+    for left in glob.glob(os.path.join(glob.escape(folder), "." + glob.escape(name) + ".tmp-*")):
+        owner = left.rsplit(".tmp-", 1)[1].split("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            _remove(left)
+    return folder, ".%s.tmp-%d-" % (name, os.getpid())
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _remove(path):
+    if os.path.isdir(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
 @contextlib.contextmanager
 def whole_file(path):
     """Yield a temporary path beside `path`; on success it is flushed and renamed to `path`, else removed.
@@ -46,8 +74,7 @@ def whole_file(path):
         os.replace(temporary, path)
         _sync(folder)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        _remove(temporary)
 
 
 @contextlib.contextmanager
@@ -69,7 +96,7 @@ def whole_folder(path):
         if old is not None:
             shutil.rmtree(old)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove(temporary)
 
 
 def write_bytes(path, data):

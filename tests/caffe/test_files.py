@@ -1,60 +1,63 @@
-"""Files and folders appear whole or not at all, and what a killed run left goes."""
+"""Files and folders appear whole or not at all, and a killed writer leaves nothing for long."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
-
 from caffe import files
 
 
-def names(folder):
-    return sorted(os.listdir(folder))
+def test_file_appears_whole(tmp_path):
+    path = tmp_path / "sub" / "a.txt"
+    files.write_bytes(path, "new")
+    assert path.read_text() == "new"
+    assert os.listdir(path.parent) == ["a.txt"]
 
 
-def test_a_file_appears_whole(tmp_path):
-    with files.whole_file(tmp_path / "new" / "a.txt") as temporary:
-        assert names(tmp_path / "new") == [os.path.basename(temporary)]
-        with open(temporary, "w") as stream:
-            stream.write("done")
-    assert names(tmp_path / "new") == ["a.txt"]
-    assert (tmp_path / "new" / "a.txt").read_text() == "done"
-
-
-def test_a_failure_leaves_the_old_file(tmp_path):
-    files.write_bytes(tmp_path / "a.txt", "old")
-    with pytest.raises(ZeroDivisionError), files.whole_file(tmp_path / "a.txt") as temporary:
-        with open(temporary, "w") as stream:
-            stream.write("half")
+def test_failed_writer_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), files.whole_file(path) as temporary:
+        open(temporary, "w").write("half")
         raise ZeroDivisionError
-    assert names(tmp_path) == ["a.txt"] and (tmp_path / "a.txt").read_text() == "old"
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_a_folder_takes_the_place_of_the_old_one(tmp_path):
-    for text in ("one", "two"):
-        with files.whole_folder(tmp_path / "out") as temporary:
-            files.write_bytes(os.path.join(temporary, text), text)
-    assert names(tmp_path) == ["out"] and names(tmp_path / "out") == ["two"]
+def test_folder_takes_the_place_of_the_old_one(tmp_path):
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "old").write_text("1")
+    with files.whole_folder(path) as temporary:
+        open(os.path.join(temporary, "new"), "w").write("2")
+        assert (path / "old").exists()
+    assert os.listdir(path) == ["new"]
+    assert os.listdir(tmp_path) == ["folder"]
 
 
-def test_a_failure_leaves_the_old_folder(tmp_path):
-    with files.whole_folder(tmp_path / "out") as temporary:
-        files.write_bytes(os.path.join(temporary, "a"), "a")
-    with pytest.raises(ZeroDivisionError), files.whole_folder(tmp_path / "out") as temporary:
-        raise ZeroDivisionError
-    assert names(tmp_path) == ["out"] and names(tmp_path / "out") == ["a"]
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+    path = tmp_path / "a.txt"
+    script = (
+        "import sys, time; from caffe import files\n"
+        "with files.whole_file(sys.argv[1]) as t: open(t, 'w').write('half'); print('ready', flush=True); time.sleep(60)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
+    assert child.stdout.readline() == b"ready\n"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    time.sleep(0.01)
+    assert not path.exists() and len(os.listdir(tmp_path)) == 1
+    files.write_bytes(path, "whole")
+    assert os.listdir(tmp_path) == ["a.txt"] and path.read_text() == "whole"
 
 
-@pytest.mark.parametrize("kind", ["whole_file", "whole_folder"])
-def test_leavings_of_a_killed_run_are_swept_and_those_of_a_living_one_kept(tmp_path, kind):
-    code = "import os, sys; from caffe import files\nwith files.%s(sys.argv[1]): os._exit(9)" % kind
-    goal = tmp_path / "goal"
-    assert subprocess.run([sys.executable, "-c", code, str(goal)]).returncode == 9
-    assert len(names(tmp_path)) == 1
-    with getattr(files, kind)(goal) as living:
-        assert names(tmp_path) == [os.path.basename(living)]
-        files.write_bytes(tmp_path / "other", "x")
-        with getattr(files, kind)(goal):
-            assert os.path.exists(living)
-    assert names(tmp_path) == ["goal", "other"]
+def test_a_living_writer_is_left_alone(tmp_path):
+    path = tmp_path / "a.txt"
+    with files.whole_file(path) as first:
+        files.write_bytes(path, "second")
+        assert os.path.exists(first)
+        open(first, "w").write("first")
+    assert path.read_text() == "first"
