@@ -28,6 +28,7 @@ class Stage:
     inputs: list
     outputs: list
     settings: dict = dataclasses.field(default_factory=dict)
+    begun_before: bool = False
 
     def asked(self):
         """A digest of settings and inputs as they are now."""
@@ -57,12 +58,9 @@ class Stage:
         stamped, made = self.stamped(), self.made()
         return made is not None and stamped == {"asked": self.asked(), "made": made}
 
-    def begun(self):
-        """Whether an earlier run of the very same work was cut off: it may go on from what it left."""
-        return self.stamped() == {"asked": self.asked(), "made": None}
-
     def go(self):
-        """Run the stage between its two stamps."""
+        """Run the stage between its two stamps; `begun_before` tells `run` that the very same work was cut off."""
+        self.begun_before = self.stamped() == {"asked": self.asked(), "made": None}
         write_bytes(self.stamp, json.dumps({"asked": self.asked(), "made": None}))
         self.run()
         write_bytes(self.stamp, json.dumps({"asked": self.asked(), "made": self.made()}))

@@ -311,5 +311,13 @@ class Net(NetMethods):
             function(index)
 
 
+def bf16_in_hardware():
+    """Whether this processor multiplies bfloat16 (AVX-512 BF16 or AMX); elsewhere bf16 is slower than float32."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    has = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(has and has())
+
+
 class _FollowsFromAnother(Exception):
     """This layer reads a blob that a faulty layer would have made; the first fault is the one to report."""
