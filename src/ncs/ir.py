@@ -1,0 +1,48 @@
+"""ONNX to the IR of today's OpenVINO: weights in FP16, the same model giving the same files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+from caffe.files import whole_file
+from ncs.errors import NcsError
+
+
+def write_ir(onnx_path, xml_path, fp16=True):
+    """Convert `onnx_path` to `xml_path` and the .bin beside it; weights are rounded to half precision if `fp16`.
+
+    The .bin is in place before the .xml that names it. Raises NcsError in OpenVINO's words.
+    """
+    import openvino
+
+    base, extension = os.path.splitext(os.fspath(xml_path))
+    if extension != ".xml":
+        raise NcsError("%s: the name of an IR must end in .xml" % xml_path)
+    if not os.path.isfile(onnx_path):
+        raise NcsError("%s: no such file; wanted is an ONNX model" % onnx_path)
+    try:
+        model = openvino.convert_model(os.fspath(onnx_path))
+    except Exception as error:  # OpenVINO has no class for it: RuntimeError, TypeError, OpConversionFailure …
+        rows = [row.strip() for row in str(error).splitlines() if row.strip()]
+        raise NcsError("%s: OpenVINO cannot read it: %s" % (onnx_path, rows[-1] if rows else error)) from error
+    _settle_names(model)
+    with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
+        made = os.path.join(scratch, "model.xml")
+        openvino.save_model(model, made, compress_to_fp16=fp16)
+        for source, target in ((made[:-4] + ".bin", base + ".bin"), (made, base + ".xml")):
+            with whole_file(target) as temporary:
+                shutil.copyfile(source, temporary)
+
+
+def _settle_names(model):
+    """Number the nameless nodes by type: OpenVINO counts through the whole process, so files would differ."""
+    counts = {}
+    for node in model.get_ordered_ops():
+        if node.get_friendly_name() == node.get_name():
+            kind = node.get_type_name()
+            counts[kind] = counts.get(kind, 0) + 1
+            node.set_friendly_name("%s_%d" % (kind, counts[kind]))
+    if "conversion_parameters" in model.rt_info:
+        del model.rt_info["conversion_parameters"]  # says how the file was found, not what it is
