@@ -6,10 +6,10 @@ import numpy as np
 
 
 def half_pixel(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize (H, W, …) to `size` = (height, width) as skimage.transform.resize(order=1, mode="constant") does.
+    """Resize (H, W, …) to `size` = (height, width) as skimage's resize(order=1, mode="constant") does.
 
-    Pixels are squares, the outside is 0 and nothing is smoothed first (scikit-image of Caffe's years; later ones
-    smooth by default when an image shrinks: give them anti_aliasing=False).
+    Pixels are squares, the outside is 0 and nothing is smoothed first: scikit-image of Caffe's years. Later
+    ones smooth by default when an image shrinks; give them anti_aliasing=False to compare.
     """
     for axis, length in enumerate(size):
         step = image.shape[axis] / length
@@ -18,7 +18,7 @@ def half_pixel(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def corner_aligned(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize (H, W, …) to `size` as scipy.ndimage.zoom(order=1) does: the corner pixels keep their centres."""
+    """Resize (H, W, …) to `size` as scipy.ndimage.zoom(order=1) does: corner pixels keep their centres."""
     for axis, length in enumerate(size):
         step = (image.shape[axis] - 1) / (length - 1) if length > 1 else 0.0
         image = _sample(image, axis, np.arange(length) * step)

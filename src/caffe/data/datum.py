@@ -68,7 +68,7 @@ _NAMES = {1: "channels", 2: "height", 3: "width", 4: "data", 5: "label", 7: "enc
 def decode(value: bytes, force_color: bool = False, force_gray: bool = False) -> tuple[np.ndarray, int]:
     """Return ((channels, height, width) array, label) of one record.
 
-    Raw data is a uint8 view of `value` (no copy); float_data gives float32. An encoded picture (JPEG, PNG …)
+    Raw data is a uint8 view of `value` (no copy); float_data gives float32. An encoded picture (JPEG, PNG)
     is decoded by OpenCV, blue first, as it was stored, or in colour or grey when forced. CaffeError says what
     is wrong with a record.
     """

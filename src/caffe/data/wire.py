@@ -6,12 +6,11 @@ https://protobuf.dev/programming-guides/encoding/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Union
 
 import numpy as np
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-Value = Union[int, memoryview]
+Value = int | memoryview
 
 
 class WireError(ValueError):

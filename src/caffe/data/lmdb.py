@@ -1,0 +1,163 @@
+"""LMDB databases: read as they are, with or without a lock file; written with a map that grows by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import lmdb
+
+from caffe.data.db import open_db
+from caffe.errors import CaffeError
+from caffe.files import whole_folder
+
+__all__ = ["LmdbReader", "LmdbWriter", "create", "open_db", "open_reader"]
+
+MAX_KEY = 511  # bytes, LMDB's own limit
+_COMMIT_RECORDS = 1000  # as Caffe
+_COMMIT_BYTES = 16 << 20  # what is not committed lives in memory
+_FIRST_MAP = 64 << 20
+
+_open: dict[tuple[int, int], list] = {}  # (device, inode) of data.mdb -> [environment, users]
+
+
+def open_reader(source: str) -> LmdbReader:
+    """Open the LMDB folder `source`; a CaffeError says what is wrong with it."""
+    return LmdbReader(source)
+
+
+class LmdbReader:
+    """An LMDB, read only (see caffe.data.db.DB).
+
+    No lock is taken: databases appear whole, and they may lie on a medium that cannot be written. A file can
+    be open only once in a process, so that its readers share one environment.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        path = os.path.join(source, "data.mdb")
+        try:
+            status = os.stat(path)
+        except OSError:
+            raise CaffeError("'%s' is no LMDB: it has no data.mdb" % source) from None
+        self._id = (status.st_dev, status.st_ino)
+        if self._id not in _open:
+            _open[self._id] = [_environment(source, status.st_size), 0]
+        _open[self._id][1] += 1
+        self._environment: lmdb.Environment = _open[self._id][0]
+        self._entries: int = self._environment.stat()["entries"]
+        self._closed = False
+
+    def __len__(self) -> int:
+        return self._entries
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        with self._cursor() as cursor:
+            yield from cursor
+
+    def at(self, index: int) -> Iterator[tuple[bytes, bytes]]:
+        """Records from `index` (modulo the length) on without end."""
+        with self._cursor() as cursor:
+            cursor.first()
+            for _ in range(index % self._entries):
+                cursor.next()
+            while True:
+                yield cursor.item()
+                if not cursor.next():
+                    cursor.first()
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[lmdb.Cursor]:
+        if self._closed:
+            raise CaffeError("database '%s' was closed" % self.source)
+        try:
+            with self._environment.begin() as transaction:
+                yield transaction.cursor()
+        except lmdb.Error as error:
+            raise CaffeError("database '%s' is damaged: %s" % (self.source, error)) from error
+
+    def close(self) -> None:
+        """Let go of the file; the last reader of it closes it. Iterators end with an error."""
+        if self._closed:
+            return
+        self._closed = True
+        _open[self._id][1] -= 1
+        if not _open[self._id][1]:
+            _open.pop(self._id)[0].close()
+
+    def __enter__(self) -> LmdbReader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_closed"):  # else the constructor refused
+            self.close()
+
+
+def _environment(source: str, size: int) -> lmdb.Environment:
+    try:
+        environment = lmdb.open(source, readonly=True, lock=False)
+    except lmdb.Error as error:
+        raise CaffeError("'%s' cannot be opened as an LMDB: %s" % (source, error)) from None
+    wanted = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    if size < wanted:  # reading on would end in a bus error
+        environment.close()
+        raise CaffeError("'%s/data.mdb' is cut short: %d bytes, %d wanted" % (source, size, wanted))
+    return environment
+
+
+@contextlib.contextmanager
+def create(path: str) -> Iterator[LmdbWriter]:
+    """A new LMDB at `path`, which appears whole when the context ends well."""
+    with whole_folder(path) as folder, LmdbWriter(folder) as writer:
+        yield writer
+
+
+class LmdbWriter:
+    """Writes records in ascending order of their keys; the same records give the same bytes."""
+
+    def __init__(self, folder: str) -> None:
+        self._environment = lmdb.open(folder, map_size=_FIRST_MAP, lock=False, sync=False, metasync=False)
+        self._page: int = self._environment.stat()["psize"]
+        self._pending: list[tuple[bytes, bytes | bytearray | memoryview]] = []
+        self._bytes = 0
+
+    def put(self, key: bytes, value: bytes | bytearray | memoryview) -> None:
+        """Add a record; a key that is not greater than the last is refused."""
+        if not 0 < len(key) <= MAX_KEY:
+            raise CaffeError("key of %d bytes: LMDB takes 1 to %d" % (len(key), MAX_KEY))
+        self._pending.append((key, value))
+        self._bytes += len(value)
+        if len(self._pending) >= _COMMIT_RECORDS or self._bytes >= _COMMIT_BYTES:
+            self._commit()
+
+    def _commit(self) -> None:
+        self._make_room()
+        with self._environment.begin(write=True, buffers=True) as transaction:
+            for key, value in self._pending:
+                if not transaction.put(key, value, append=True):
+                    raise CaffeError("key %r does not come after the one before it" % key)
+        self._pending.clear()
+        self._bytes = 0
+
+    def _make_room(self) -> None:
+        """Double the map until what is pending fits with its pages rounded up."""
+        info = self._environment.info()
+        pages = self._bytes // self._page + 4 * len(self._pending) + 64
+        size = info["map_size"]
+        while (info["last_pgno"] + 1 + pages) * self._page > size:
+            size *= 2
+        if size != info["map_size"]:
+            self._environment.set_mapsize(size)
+
+    def __enter__(self) -> LmdbWriter:
+        return self
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        if kind is None:
+            self._commit()
+            self._environment.sync(True)
+        self._environment.close()

@@ -1,0 +1,102 @@
+"""Mean images, .binaryproto as compute_image_mean writes it or .npy, to a float32 array and back."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import numpy as np
+
+from caffe.data import wire
+from caffe.errors import CaffeError
+from caffe.files import write_bytes
+from caffe.transform import Transform
+
+_NPY = b"\x93NUMPY"
+
+
+def read_mean(path: str | os.PathLike) -> np.ndarray:
+    """The mean in `path`, float32 (C, H, W); the first bytes tell .npy from .binaryproto."""
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read()
+    except OSError as error:
+        reason = error.strerror
+        raise CaffeError("mean file '%s': %s; compute_image_mean makes one" % (path, reason)) from None
+    try:
+        array = _from_npy(data) if data.startswith(_NPY) else from_blob_proto(data)
+    except ValueError as error:  # a WireError, too
+        raise CaffeError("mean file '%s' is neither a BlobProto nor a .npy: %s" % (path, error)) from None
+    while array.ndim > 3 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 3 or not array.size:
+        raise CaffeError("mean file '%s' holds %s, not channels x height x width" % (path, array.shape))
+    if not np.isfinite(array).all():
+        raise CaffeError("mean file '%s' holds values that are not finite" % path)
+    return np.ascontiguousarray(array, np.float32)
+
+
+def write_mean(path: str | os.PathLike, mean: np.ndarray) -> None:
+    """Write a (C, H, W) mean whole or not at all: .npy by its name, else the BlobProto that Caffe writes."""
+    if os.fspath(path).endswith(".npy"):
+        stream = io.BytesIO()
+        np.save(stream, np.ascontiguousarray(mean, np.float32), allow_pickle=False)
+        write_bytes(path, stream.getvalue())
+    else:
+        write_bytes(path, to_blob_proto(mean))
+
+
+def transform_of(param, **more) -> Transform:
+    """The Transform of a layer's transform_param, its mean_file read; `more` are other Transform fields."""
+    mean = read_mean(param.mean_file) if param.mean_file else None
+    return Transform.from_caffe(param, mean, **more)
+
+
+def to_blob_proto(mean: np.ndarray) -> bytes:
+    """A BlobProto with the four legacy dimensions and packed floats, as compute_image_mean serializes it."""
+    dims = (1, *mean.shape)
+    head = b"".join(bytes([8 * number]) + wire.varint(size) for number, size in enumerate(dims, 1))
+    data = np.ascontiguousarray(mean, "<f4").tobytes()
+    return head + b"\x2a" + wire.varint(len(data)) + data
+
+
+def from_blob_proto(data: bytes) -> np.ndarray:
+    """The array of a BlobProto of either generation (num/channels/height/width or shape), in its shape."""
+    view = memoryview(data)
+    legacy, shape = {}, None
+    for number, kind, value in wire.fields(view):
+        if number <= 4 and kind == wire.VARINT:
+            legacy[number] = wire.signed(value)
+        elif number == 7 and kind == wire.BYTES:
+            shape = _dims(value)
+    values = wire.scalars(view, 5, "<f4")
+    if not values.size:
+        values = wire.scalars(view, 8, "<f8")
+    if legacy:
+        shape = [legacy.get(number, 0) for number in (1, 2, 3, 4)]
+    if shape is None or min(shape, default=0) <= 0:
+        raise ValueError("it has no shape")
+    if np.prod(shape, dtype=float) != values.size:
+        raise ValueError("shape %s wants other than the %d values it holds" % (tuple(shape), values.size))
+    return values.reshape(shape)
+
+
+def _dims(view: memoryview) -> list[int]:
+    """BlobShape: dim, packed or not."""
+    dims = []
+    for number, kind, value in wire.fields(view):
+        if number == 1 and kind == wire.VARINT:
+            dims.append(value)
+        elif number == 1 and kind == wire.BYTES:
+            at = 0
+            while at < len(value):
+                dim, at = wire.read_varint(value, at)
+                dims.append(dim)
+    return dims
+
+
+def _from_npy(data: bytes) -> np.ndarray:
+    array = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.dtype.kind not in "fiu":
+        raise ValueError("its type is %s" % array.dtype)
+    return array

@@ -1,0 +1,56 @@
+"""List files: what Caffe's own reader takes, and every fault named with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from caffe.data import listfile
+from caffe.errors import CaffeError
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "tools" / "list.txt"
+
+
+def read(tmp_path, text):
+    path = tmp_path / "list.txt"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return listfile.read(path)
+
+
+def test_golden_list():
+    entries = listfile.read(GOLDEN)
+    assert len(entries) == 19
+    assert entries[3] == ("images/03 pic.jpg", 3, 4)
+
+
+def test_odd_but_right_lines(tmp_path):
+    entries = read(tmp_path, b"a b  c.jpg 7\r\n /x.png -1\n\xff\xe9.jpg +3")
+    assert [entry[:2] for entry in entries[:2]] == [("a b  c.jpg", 7), (" /x.png", -1)]
+    assert entries[2].path.encode("utf-8", "surrogateescape") == b"\xff\xe9.jpg" and entries[2].label == 3
+
+
+def test_every_fault_at_once(tmp_path):
+    text = "a.jpg 1\n\nb.jpg\nc.jpg x\nd.jpg 99999999999\n 5\nz\0.jpg 1\ne.jpg 1.5\ng.jpg 4\n"
+    with pytest.raises(CaffeError) as caught:
+        read(tmp_path, text)
+    message = str(caught.value)
+    assert message.startswith("7 faulty lines")
+    for line, words in [(2, "empty line"), (3, "no space"), (4, "'x'"), (5, "32 bits"), (6, "no path"),
+                        (7, "zero byte"), (8, "'1.5'")]:
+        assert "list.txt:%d: " % line in message and words in message
+    assert "list.txt:9" not in message
+
+
+def test_many_faults_are_counted(tmp_path):
+    with pytest.raises(CaffeError, match="(?s)57 faulty lines.*list.txt:20: .*and 37 more"):
+        read(tmp_path, "x\n" * 57)
+
+
+@pytest.mark.parametrize("text", ["", "\n"])
+def test_an_empty_list(tmp_path, text):
+    with pytest.raises(CaffeError, match="empty"):
+        read(tmp_path, text)
+
+
+def test_no_list(tmp_path):
+    with pytest.raises(CaffeError, match="No such file"):
+        listfile.read(tmp_path / "none")
