@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 
@@ -11,7 +12,7 @@ from ncs.errors import NcsError
 
 
 def write_ir(onnx_path, xml_path, fp16=True):
-    """Convert `onnx_path` to `xml_path` and the .bin beside it; weights are rounded to half precision if `fp16`.
+    """Convert `onnx_path` to `xml_path` and the .bin beside it; `fp16` rounds the weights to half precision.
 
     The .bin is in place before the .xml that names it. Raises NcsError in OpenVINO's words.
     """
@@ -26,7 +27,8 @@ def write_ir(onnx_path, xml_path, fp16=True):
         model = openvino.convert_model(os.fspath(onnx_path))
     except Exception as error:  # OpenVINO has no class for it: RuntimeError, TypeError, OpConversionFailure …
         rows = [row.strip() for row in str(error).splitlines() if row.strip()]
-        raise NcsError("%s: OpenVINO cannot read it: %s" % (onnx_path, rows[-1] if rows else error)) from error
+        reason = rows[-1] if rows else type(error).__name__
+        raise NcsError("%s: OpenVINO cannot read it: %s" % (onnx_path, reason)) from error
     _settle_names(model)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         made = os.path.join(scratch, "model.xml")
@@ -38,9 +40,11 @@ def write_ir(onnx_path, xml_path, fp16=True):
 
 def _settle_names(model):
     """Number the nameless nodes by type: OpenVINO counts through the whole process, so files would differ."""
-    counts = {}
+    counts, numbered = {}, re.compile(r"[A-Z][A-Za-z]*_\d+")
     for node in model.get_ordered_ops():
-        if node.get_friendly_name() == node.get_name():
+        name = node.get_friendly_name()
+        own = {tensor for output in node.outputs() for tensor in output.get_names()}
+        if numbered.fullmatch(name) and name not in own:
             kind = node.get_type_name()
             counts[kind] = counts.get(kind, 0) + 1
             node.set_friendly_name("%s_%d" % (kind, counts[kind]))
