@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import OrderedDict
 
@@ -26,6 +27,7 @@ class Node:
     bottom_blobs: list  # the blobs themselves
     top_blobs: list
     losses: list = dataclasses.field(default_factory=list)  # loss weight by top
+    shapes: list = dataclasses.field(default_factory=list)  # the bottoms' shapes that the tops' shapes were made for
     need_backward: bool = False
     bottom_need_backward: list = dataclasses.field(default_factory=list)
 
@@ -125,6 +127,7 @@ class Net(NetMethods):
         layer.setup(*shapes)
         self._reshape_layer(layer, bottoms, tops)
         node = Node(layer, list(param.bottom), [name for name, _ in tops], bottoms, [blob for _, blob in tops])
+        node.shapes = shapes
         node.losses = self._loss_weights(layer, len(tops))
         for blob, weight in zip(node.top_blobs, node.losses):
             if weight:
@@ -172,6 +175,9 @@ class Net(NetMethods):
             if received < least or (most is not None and received > most):
                 wanted = str(least) if least == most else "%d or more" % least if most is None else "%d to %d" % (least, most)
                 raise CaffeError("%s takes %s %s blob(s), received %d" % (layer.type, wanted, what, received))
+        shared = set(layer.param.bottom) & set(layer.param.top)
+        if shared and not layer.in_place:
+            raise CaffeError("%s cannot work in place: give its top another name than '%s'" % (layer.type, min(shared)))
         if layer.same_count and bottoms != tops:
             raise CaffeError("%s takes as many tops as bottoms, received %d and %d" % (layer.type, bottoms, tops))
 
@@ -258,7 +264,8 @@ class Net(NetMethods):
         for i in range(start, end + 1):
             node = self._nodes[i]
             self._call("before_forward", i)
-            with self._autocast():
+            with self._place_of(i), self._autocast():
+                self._follow_shapes(node)
                 node.layer.forward_blobs(node.bottom_blobs, node.top_blobs, record and node.need_backward)
             for blob, weight in zip(node.top_blobs, node.losses):
                 if weight:
@@ -276,6 +283,23 @@ class Net(NetMethods):
 
     def _autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False)
+
+    def _follow_shapes(self, node):
+        """Have the layer look at bottoms whose shape changed since it last did, and refuse what no longer fits."""
+        shapes = [blob.shape for blob in node.bottom_blobs]
+        if shapes != node.shapes:
+            self._reshape_layer(node.layer, node.bottom_blobs, list(zip(node.tops, node.top_blobs)))
+            node.shapes = shapes
+
+    @contextlib.contextmanager
+    def _place_of(self, index):
+        """Put the place and name of layer `index` before what a CaffeError says."""
+        try:
+            yield
+        except CaffeError as error:
+            param = self._nodes[index].layer.param
+            error.args = ("%s: layer '%s' (%s): %s" % (self.where[index], param.name, param.type, error),)
+            raise
 
     def _weighted(self, blob, weight):
         if blob.grad.shape != blob.tensor.shape:
@@ -315,8 +339,8 @@ def bf16_in_hardware():
     """Whether this processor multiplies bfloat16 (AVX-512 BF16 or AMX); elsewhere bf16 is slower than float32."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    has = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(has and has())
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 class _FollowsFromAnother(Exception):

@@ -93,13 +93,13 @@ def picture_shape(layer):
 
 
 def _database_shape(layer):
-    from caffe.data import datum, lmdb
+    from caffe.data import datum
+    from caffe.data.db import open_db
 
     if layer.type != "Data":
         raise NcsError("layer '%s' (%s): the size of its pictures is not in the net; give the input shape" % (layer.name, layer.type))
-    backend = "lmdb" if layer.data_param.backend == caffe_pb2.DataParameter.LMDB else "leveldb"
-    with lmdb.open_db(layer.data_param.source, backend) as database:
-        _, value = database.at(0)
+    with open_db(layer.data_param.source, layer.data_param.backend) as database:
+        _, value = next(database.at(0))
         array, _ = datum.decode(value)
     return array.shape
 

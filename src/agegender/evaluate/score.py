@@ -43,10 +43,10 @@ def score(predict, source, transform, backend="lmdb", batch=50, show=None):
 
     `show(keys, truth, probabilities)` is called after each batch.
     """
-    from caffe.data import lmdb
+    from caffe.data.db import open_db
 
     keys, truth, rows = [], [], []
-    with lmdb.open_db(source, backend) as database:
+    with open_db(source, backend) as database:
         for names, pictures, labels in records(database, transform, batch):
             values = np.asarray(predict(pictures))
             keys += names

@@ -1,0 +1,29 @@
+"""Our layers and solvers against what real BVLC Caffe computed (tests/golden, its README tells how it was made)."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+sys.path.insert(0, str(GOLDEN))
+
+import check_layers  # noqa: E402
+import check_solvers  # noqa: E402
+
+LAYERS = sorted((GOLDEN / "layers").glob("*.npz"))
+SOLVERS = sorted((GOLDEN / "solvers").glob("*.npz"))
+
+
+@pytest.mark.parametrize("path", LAYERS, ids=lambda p: p.stem)
+def test_layer_computes_what_caffe_computed(path):
+    check_layers.check(str(path))
+
+
+@pytest.mark.parametrize("path", SOLVERS, ids=lambda p: p.stem)
+def test_solver_goes_where_caffe_went_and_resumes_from_its_state(path):
+    check_solvers.check(str(path))
+
+
+def test_all_cases_are_there():
+    assert (len(LAYERS), len(SOLVERS)) == (114, 17)
