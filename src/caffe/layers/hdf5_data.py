@@ -1,0 +1,132 @@
+"""HDF5Data: rows of HDF5 files named in a list."""
+
+import os
+
+import numpy as np
+import torch
+
+from caffe import glog
+from caffe.blob import check_shape
+from caffe.errors import CaffeError, did_you_mean
+from caffe.layers.base import Layer, register
+
+
+@register
+class HDF5Data(Layer):
+    """Each top is the data set of its name; the first axis counts the rows (hdf5_data_layer.cpp).
+
+    `source` is a list of HDF5 files, one a line; they are read one after the other, round and round, one in memory at a time.
+    A batch may span files. `shuffle` orders the files and the rows of each anew every round. Nothing is transformed.
+    """
+
+    num_bottom = 0
+    num_top = (1, None)
+    is_data = True
+    no_onnx = "it reads files; in a deploy net an Input stands in its place"
+
+    def setup(self):
+        p = self.param.hdf5_data_param
+        self.need(not self.param.HasField("transform_param"), "HDF5Data does not transform data; remove transform_param")
+        self.need(p.batch_size > 0, "hdf5_data_param needs a positive batch_size, received %d", p.batch_size)
+        self.files = self._read_list(p.source)
+        glog.info("Number of HDF5 files: %d" % len(self.files), "hdf5_data_layer.cpp:88")
+        seed = int(torch.randint(2**62, (), generator=self.generator))
+        self.restore({"seed": seed, "row": 0, "round": 0, "file": 0})
+
+    def _read_list(self, source):
+        self.need(source, "hdf5_data_param needs a source: a list of HDF5 files")
+        try:
+            with open(source, encoding="utf-8") as stream:
+                files = stream.read().split()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CaffeError("source '%s' cannot be read: %s" % (source, error)) from None
+        self.need(files, "source '%s' names no HDF5 file; one a line is wanted", source)
+        missing = [name for name in files if not os.path.isfile(name)]
+        self.need(not missing, "source '%s' names files that do not exist: %s", source, ", ".join(missing[:10]))
+        return files
+
+    def top_shapes(self):
+        return [(self.param.hdf5_data_param.batch_size, *array.shape[1:]) for array in self._arrays]
+
+    # -- files -------------------------------------------------------------------------------------
+
+    def _order(self, count, *key):
+        if not self.param.hdf5_data_param.shuffle:
+            return np.arange(count)
+        return np.random.default_rng([self._seed, *key]).permutation(count)
+
+    def _load(self):
+        """Read the file that is `self._file`-th in this round, and order its rows."""
+        number = self._order(len(self.files), self._round)[self._file]
+        if number != self._loaded:
+            self._arrays = self._read(self.files[number])
+            self._loaded = number
+        self._rows = self._order(len(self._arrays[0]), self._round, self._file)
+
+    def _read(self, path):
+        import h5py
+
+        try:
+            with h5py.File(path, "r") as file:
+                arrays = [self._data_set(file, path, name) for name in self.param.top]
+        except OSError as error:
+            raise CaffeError("'%s' cannot be read as HDF5: %s" % (path, error)) from None
+        rows = [len(array) for array in arrays]
+        if len(set(rows)) > 1:
+            received = ", ".join("%s %d" % pair for pair in zip(self.param.top, rows))
+            raise CaffeError("'%s': the data sets must have equally many rows, received %s" % (path, received))
+        if not rows[0]:
+            raise CaffeError("'%s': the data sets have no rows" % path)
+        return arrays
+
+    @staticmethod
+    def _data_set(file, path, name):
+        import h5py
+
+        if not isinstance(file.get(name), h5py.Dataset):
+            known = sorted(key for key in file if isinstance(file[key], h5py.Dataset))
+            hint = did_you_mean(name, known)
+            raise CaffeError("'%s' has no data set '%s'%s (it has: %s)" % (path, name, hint, ", ".join(known) or "none"))
+        data = file[name]
+        if data.ndim < 1 or data.dtype.kind not in "fiu":
+            raise CaffeError("'%s': data set '%s' must be numbers with at least one axis, received %s of shape %s"
+                             % (path, name, data.dtype, data.shape))
+        check_shape(data.shape)
+        return data[...].astype(np.float32)
+
+    def _next_file(self):
+        self._row, self._file = 0, self._file + 1
+        if self._file == len(self.files):
+            self._file, self._round = 0, self._round + 1
+        self._load()
+
+    # -- running -----------------------------------------------------------------------------------
+
+    def forward(self):
+        wanted = self.param.hdf5_data_param.batch_size
+        parts = []
+        while wanted:
+            if self._row == len(self._rows):
+                self._next_file()
+            rows = self._rows[self._row : self._row + wanted]
+            parts.append([array[rows] for array in self._arrays])
+            self._row += len(rows)
+            wanted -= len(rows)
+        return tuple(torch.from_numpy(self._joined(name, part)).to(self.device) for name, part in zip(self.param.top, zip(*parts)))
+
+    @staticmethod
+    def _joined(name, parts):
+        shapes = {part.shape[1:] for part in parts}
+        if len(shapes) > 1:
+            raise CaffeError("data set '%s' has rows of different shapes in different files: %s" % (name, sorted(shapes)))
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def state(self):
+        """Round, file and row that come next, and the seed of the orders."""
+        return {"seed": self._seed, "row": self._row, "round": self._round, "file": self._file}
+
+    def restore(self, state):
+        """Go on where `state` was taken."""
+        self._seed, self._row, self._round, self._file = (state[k] for k in ("seed", "row", "round", "file"))
+        self._loaded = None
+        self._load()

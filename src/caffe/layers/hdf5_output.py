@@ -1,0 +1,66 @@
+"""HDF5Output: writes data and labels to an HDF5 file."""
+
+import os
+
+import numpy as np
+
+from caffe.errors import CaffeError
+from caffe.layers.base import Layer, register
+
+
+@register
+class HDF5Output(Layer):
+    """Writes its two bottoms as data sets `data` and `label` of the file `file_name` (hdf5_output_layer.cpp).
+
+    A file of that name is replaced when the net is made. Each forward appends its rows; the file is closed in between, so it
+    is whole after every forward. (Real Caffe fails in the second forward.) Up to four axes are written as four, as there.
+    """
+
+    num_bottom = 2
+    num_top = 0
+    no_onnx = "it writes a file"
+
+    def setup(self, data, label):
+        self.path = self.param.hdf5_output_param.file_name
+        self.need(self.path, "hdf5_output_param needs a file_name")
+        self._check(data, label)
+        with self._open("w"):
+            pass
+
+    def _open(self, mode):
+        import h5py
+
+        try:
+            return h5py.File(self.path, mode)
+        except OSError as error:
+            folder = os.path.dirname(os.path.abspath(self.path))
+            hint = "" if os.path.isdir(folder) else " (there is no folder '%s')" % folder
+            raise CaffeError("'%s' cannot be written: %s%s" % (self.path, error, hint)) from None
+
+    def _check(self, data, label):
+        self.need(data and label and data[0] == label[0],
+                  "data and label must have the same batch size, received %s and %s", data, label)
+
+    def top_shapes(self, data, label):
+        return []
+
+    def forward_blobs(self, bottoms, tops, record):
+        self._check(*(blob.shape for blob in bottoms))
+        with self._open("a") as file:
+            for name, blob in zip(("data", "label"), bottoms):
+                self._append(file, name, np.array(blob.tensor.detach().cpu().float()))
+
+    @staticmethod
+    def _append(file, name, rows):
+        rows = rows.reshape(rows.shape + (1,) * (4 - rows.ndim))
+        if name not in file:
+            file.create_dataset(name, data=rows, maxshape=(None, *rows.shape[1:]))
+            return
+        data = file[name]
+        if data.shape[1:] != rows.shape[1:]:
+            raise CaffeError("'%s' holds rows of %s, the bottom now has %s" % (name, data.shape[1:], rows.shape[1:]))
+        data.resize(len(data) + len(rows), axis=0)
+        data[-len(rows):] = rows
+
+    def backward_blobs(self, tops, propagate_down, bottoms):
+        """Nothing comes back from a file."""
