@@ -81,6 +81,12 @@ class Feed:
     def __iter__(self) -> Feed:
         return self
 
+    def keep(self) -> None:
+        """The batch last taken belongs to the caller: its memory is not used again."""
+        if self._given is not None:
+            self._free.put(None)
+            self._given = None
+
     def _start(self) -> None:
         if self._stop.is_set():
             raise CaffeError("the feed of '%s' was closed" % self.db.source)
