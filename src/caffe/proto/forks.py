@@ -1,8 +1,8 @@
 """Fields that well-known forks of Caffe added: skipped with one warning that names them, not refused.
 
 Names only, from the public schemas of NVCaffe (0.15 to 0.17), SSD (weiliu89/caffe) and Intel Caffe. A field
-of the same name in caffe.proto wins. Fields that change what a net computes are told apart: without them it is
-another net.
+of the same name in caffe.proto wins. Fields that change what a net computes are told apart: without them it
+is another net.
 """
 
 from __future__ import annotations
