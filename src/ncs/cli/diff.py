@@ -1,0 +1,27 @@
+"""Tell how two Myriad blobs differ; the exit status is 0 when they hold the same, 1 when they differ."""
+
+from __future__ import annotations
+
+
+def add_arguments(parser):
+    parser.add_argument("first")
+    parser.add_argument("second")
+
+
+def run(args):
+    from ncs.myriad.blob import read_blob
+    from ncs.myriad.report import differences
+
+    first, second = read_blob(args.first), read_blob(args.second)
+    rows = differences(first, second)
+    for row in rows:
+        print(row)
+    if not rows and not _same_bytes(args.first, args.second):
+        rows = ["the same structure with other constants"]
+        print(rows[0])
+    return 1 if rows else 0
+
+
+def _same_bytes(first, second):
+    with open(first, "rb") as one, open(second, "rb") as other:
+        return one.read() == other.read()
