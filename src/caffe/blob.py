@@ -176,6 +176,10 @@ class Blob:
         """Read and write the data of `owner` (Blob of the same shape) from now on."""
         self._data = owner._data
 
+    def share(self, owner):
+        """Be another name for `owner` (Blob): its shape, data and diff."""
+        self._shape, self._data, self._diff = owner._shape, owner._data, owner._diff
+
     def fill_with(self, function):
         """Have `function(tensor)` set the values when they are first looked at, unless they are assigned before."""
         self._data.fill = function

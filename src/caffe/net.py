@@ -312,7 +312,8 @@ class Net(NetMethods):
             node = self._nodes[i]
             self._call("before_backward", i)
             if node.need_backward:
-                node.layer.backward_blobs(node.top_blobs, node.bottom_need_backward, node.bottom_blobs)
+                with self._place_of(i):
+                    node.layer.backward_blobs(node.top_blobs, node.bottom_need_backward, node.bottom_blobs)
             self._call("after_backward", i)
 
     def reshape(self):

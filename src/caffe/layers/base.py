@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import torch
 
 from caffe.blob import Blob
@@ -68,6 +69,7 @@ class Layer:
     is_loss = False  # the first top counts towards the loss with weight 1 unless loss_weight says otherwise
     deploys_as: str | None = None  # for a loss: the type that takes its place in a deploy net
     auto_top = False  # missing tops are made, nameless
+    in_place = True  # False: a top that is one of its bottoms is refused, as Caffe does
     is_data = False  # no bottoms; reads records, so it is replaced by an Input in a deploy net
     no_gradient: tuple = ()  # bottoms that cannot have a derivative (labels, indices)
     differentiable = True  # False: backward through it is refused, as Caffe's NOT_IMPLEMENTED
@@ -125,6 +127,17 @@ class Layer:
         """Raise CaffeError(text % received) unless `condition`."""
         if not condition:
             raise CaffeError(text % received if received else text)
+
+    @staticmethod
+    def onnx_chain(g, bottom, top, steps):
+        """Emit (op, number or None) after (op, number or None) from `bottom` to `top`, leaving out those that change nothing."""
+        neutral = {"Mul": 1, "Add": 0, "Pow": 1}
+        steps = [(op, number) for op, number in steps if number is None or number != neutral.get(op)] or [("Identity", None)]
+        for i, (op, number) in enumerate(steps):
+            out = top if i == len(steps) - 1 else g.temp(op.lower())
+            extra = [] if number is None else [g.constant(np.array(number, np.float32), op.lower())]
+            g.node(op, [bottom, *extra], [out])
+            bottom = out
 
     @property
     def top_count(self):
@@ -202,16 +215,14 @@ class Layer:
     def check_backward(self, propagate_down):
         """Refuse a derivative where Caffe has none."""
         if not self.differentiable and any(propagate_down):
-            raise CaffeError("layer '%s': %s has no backward" % (self.name, self.type))
+            raise CaffeError("%s has no backward" % self.type)
         for i in self.no_gradient:
             if i < len(propagate_down) and propagate_down[i]:
-                raise CaffeError(
-                    "layer '%s': %s cannot backpropagate to its bottom %d (labels or indices)" % (self.name, self.type, i)
-                )
+                raise CaffeError("%s cannot backpropagate to its bottom %d (labels or indices)" % (self.type, i))
 
     def allow_force_backward(self, bottom):
         """Whether force_backward may ask for the derivative by this bottom."""
-        return bottom not in self.no_gradient
+        return self.differentiable and bottom not in self.no_gradient
 
     def forget(self):
         """Let go of what the last forward kept for backward."""

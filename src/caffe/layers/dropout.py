@@ -16,7 +16,7 @@ class Dropout(Layer):
 
     def setup(self, bottom):
         ratio = self.param.dropout_param.dropout_ratio
-        self.need(0 < ratio < 1, "dropout_ratio must lie between 0 and 1, received %g", ratio)
+        self.need(0 <= ratio < 1, "dropout_ratio must be at least 0 and less than 1, received %g", ratio)
 
     def forward(self, x):
         if self.phase != TRAIN:

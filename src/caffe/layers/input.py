@@ -12,22 +12,20 @@ class Input(Layer):
     num_top = (1, None)
     examples = (Example("input_param { shape { dim: 2 dim: 3 dim: 4 dim: 5 } }", []),)
 
-    def setup(self):
-        shapes = len(self.param.input_param.shape)
-        self.need(
-            shapes in (0, 1, self.top_count),
-            "input_param must have no shape, one, or one a top (%d); received %d", self.top_count, shapes,
-        )
-
     def setup_blobs(self, bottoms, tops):
         self._tops = tops
 
-    def top_shapes(self):
+    def setup(self):
         shapes = [tuple(s.dim) for s in self.param.input_param.shape]
-        if not hasattr(self, "_shaped"):
-            self._shaped = True
-            return shapes * self.top_count if len(shapes) == 1 else shapes or [()] * self.top_count
-        return [blob.shape for blob in self._tops]  # the user may have reshaped them since
+        self.need(
+            len(shapes) in (0, 1, self.top_count),
+            "input_param must have no shape, one, or one a top (%d); received %d", self.top_count, len(shapes),
+        )
+        for blob, shape in zip(self._tops, shapes * self.top_count if len(shapes) == 1 else shapes):
+            blob.reshape(*shape)
+
+    def top_shapes(self):
+        return [blob.shape for blob in self._tops]  # the user may reshape them at any time
 
     def forward(self):
         return None

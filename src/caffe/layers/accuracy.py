@@ -1,0 +1,50 @@
+"""Accuracy."""
+
+import math
+
+import torch
+
+from caffe import losses
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class Accuracy(Layer):
+    """The share of labels that are among the `top_k` best scores along `axis`; a second top has it by class (accuracy_layer.cpp).
+
+    A label counts as found when fewer than `top_k` other classes score as high or higher, so that a tie counts against it.
+    Labels equal to `ignore_label` do not count; a class without labels has accuracy 0.
+    """
+
+    num_bottom = 2
+    num_top = (1, 2)
+    differentiable = False
+    no_onnx = "it measures a net on labelled data"
+    examples = (
+        Example("", [(6, 5), (6,)], values=("normal", 5)),
+        Example("accuracy_param { top_k: 2 }", [(6, 5), (6,)], values=("normal", 5), tops=2),
+        Example("accuracy_param { axis: 1 ignore_label: 2 }", [(2, 5, 3, 4), (2, 3, 4)], values=("normal", 5)),
+    )
+
+    def top_shapes(self, data, label):
+        p = self.param.accuracy_param
+        self.along = self.axis(p.axis, data)
+        losses.check_label_count(data, label, self.along)
+        size = math.prod(data) // max(1, math.prod(label))
+        self.need(p.top_k <= size, "top_k must not exceed the %d classes, received %d", size, p.top_k)
+        return [(), (data[self.along],)][: self.top_count]
+
+    def forward(self, scores, label):
+        p = self.param.accuracy_param
+        self.top_shapes(tuple(scores.shape), tuple(label.shape))
+        classes = scores.shape[self.along]
+        rows = scores.movedim(self.along, -1).reshape(-1, classes)
+        index, valid = losses.class_labels(label.reshape(-1), classes, losses.ignored(p))
+        own = rows.gather(1, index[:, None])
+        found = (((rows >= own).sum(1) - 1) < p.top_k) & valid
+        total = found.sum() / valid.sum().clamp(min=1)
+        if self.top_count == 1:
+            return total
+        counts = torch.bincount(index[valid], minlength=classes)
+        hits = torch.bincount(index[found], minlength=classes)
+        return total, hits / counts.clamp(min=1)

@@ -1,0 +1,31 @@
+"""BNLL: the binomial normal log likelihood, a smooth ReLU."""
+
+import torch
+
+from caffe.layers.base import Example, Layer, register
+
+LARGEST = 50.0  # kBNLL_THRESHOLD: exp is taken of nothing larger in the derivative
+
+
+@register
+class BNLL(Layer):
+    """y = log(1 + exp(x)), today's softplus (bnll_layer.cpp)."""
+
+    examples = (Example("", [(2, 3, 4, 5)]),)
+
+    def forward(self, x):
+        return _BNLL.apply(x)
+
+    def to_onnx(self, g, bottoms, tops):
+        g.node("Softplus", bottoms, tops)
+
+
+class _BNLL(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(min=0) + torch.log1p(torch.exp(-x.abs()))
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * torch.sigmoid(ctx.saved_tensors[0].clamp(max=LARGEST))

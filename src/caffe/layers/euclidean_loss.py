@@ -1,0 +1,27 @@
+"""EuclideanLoss."""
+
+import math
+
+from caffe import losses
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class EuclideanLoss(Layer):
+    """The sum of (x - t)^2 over 2 N, N being the batch size; both bottoms get a derivative (euclidean_loss_layer.cpp)."""
+
+    num_bottom = 2
+    is_loss = auto_top = True
+    no_onnx = "it is a loss, for training only"
+    examples = (Example("", [(4, 3), (4, 3)]), Example("loss_weight: 0.5", [(2, 3, 4), (2, 12)]))
+
+    def top_shapes(self, data, target):
+        losses.check_same_first(data, target)
+        self.need(
+            math.prod(data[1:]) == math.prod(target[1:]), "both bottoms must have as many values an item, received %s and %s", data, target
+        )
+        return [()]
+
+    def forward(self, x, target):
+        difference = x.float().reshape(-1) - target.float().reshape(-1)
+        return difference.dot(difference) / (2 * max(1, x.shape[0] if x.dim() else 1))

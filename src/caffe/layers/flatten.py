@@ -1,0 +1,42 @@
+"""Flatten."""
+
+import math
+
+import numpy as np
+
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class Flatten(Layer):
+    """The axes from `axis` to `end_axis` become one (flatten_layer.cpp). Not in place.
+
+    With `end_axis` just before `axis` nothing is merged: an axis of length 1 is put in.
+    """
+
+    in_place = False
+    examples = (
+        Example("", [(2, 3, 4, 5)]),
+        Example("flatten_param { axis: 1 end_axis: 2 }", [(2, 3, 4, 5)]),
+        Example("flatten_param { axis: -2 }", [(2, 3, 4, 5)]),
+    )
+
+    def setup(self, bottom):
+        p = self.param.flatten_param
+        self.first, self.end = self.axis(p.axis, bottom), self.axis(p.end_axis, bottom) + 1
+        self.need(
+            self.first <= self.end, "axis (%d) must not come after end_axis (%d) in a bottom of shape %s", p.axis, p.end_axis, bottom
+        )
+
+    def top_shapes(self, bottom):
+        self.setup(bottom)
+        return [(*bottom[: self.first], math.prod(bottom[self.first : self.end]), *bottom[self.end :])]
+
+    def forward(self, x):
+        return x.reshape(self.top_shapes(tuple(x.shape))[0])
+
+    def to_onnx(self, g, bottoms, tops):
+        shape = list(self.top_shapes(g.shape(bottoms[0]))[0])
+        if self.first:
+            shape[0] = -1  # any batch size
+        g.node("Reshape", [bottoms[0], g.constant(np.array(shape, np.int64), "shape")], tops)

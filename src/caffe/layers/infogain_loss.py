@@ -1,0 +1,81 @@
+"""InfogainLoss."""
+
+import math
+
+import torch
+
+from caffe import losses
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class InfogainLoss(Layer):
+    """The sum of -H[label, l] log(softmax(x)[l]) over l and the normalizer: errors weighted by a matrix (infogain_loss_layer.cpp).
+
+    H, classes x classes, is the third bottom, or a .binaryproto named by `infogain_loss_param.source`; with the identity it is
+    SoftmaxWithLoss. Classes lie along `infogain_loss_param.axis`; `loss_param` gives ignore_label and normalization (VALID unless
+    given). A second top holds the softmax; a probability below 1e-20 counts as 1e-20 in the loss.
+    """
+
+    num_bottom = (2, 3)
+    num_top = (1, 2)
+    is_loss = auto_top = True
+    no_gradient = (1, 2)
+    no_onnx = "it is a loss, for training only; the deploy net has a Softmax"
+    examples = (
+        Example("", [(4, 5), (4,), (1, 1, 5, 5)], values=("normal", 5, "positive")),
+        Example(
+            "infogain_loss_param { axis: 2 } loss_param { ignore_label: 1 }", [(2, 3, 5), (2, 3), (5, 5)],
+            values=("normal", 5, "positive"), tops=2,
+        ),
+    )
+
+    def setup(self, data, label, matrix=None):
+        self.need(
+            not self.param.loss_param.HasField("normalize"), "InfogainLoss does not know loss_param.normalize; use `normalization`"
+        )
+        self.matrix = None
+        if matrix is None:
+            p = self.param.infogain_loss_param
+            self.need(p.HasField("source"), "the matrix is missing: give infogain_loss_param.source or a third bottom")
+            from caffe import snapshot
+
+            self.matrix = torch.from_numpy(snapshot.read_blob(p.source).copy()).to(self.device)
+
+    def top_shapes(self, data, label, matrix=None):
+        losses.check_same_first(data, label)
+        self.along = self.axis(self.param.infogain_loss_param.axis, data)
+        losses.check_label_count(data, label, self.along)
+        classes, shape = data[self.along], tuple(self.matrix.shape) if matrix is None else matrix
+        self.need(
+            math.prod(shape) == classes * classes, "the infogain matrix must be %d x %d, received %s", classes, classes, shape
+        )
+        return [(), data][: self.top_count]
+
+    def forward(self, x, label, matrix=None):
+        matrix = self.matrix if matrix is None else matrix.detach()
+        self.top_shapes(tuple(x.shape), tuple(label.shape), tuple(matrix.shape))
+        p = self.param.loss_param
+        outer, classes, inner = losses.split(x.shape, self.along)
+        index, valid = losses.class_labels(label.reshape(outer, inner), classes, losses.ignored(p))
+        divisor = losses.normalizer(p.normalization, outer, inner, int(valid.sum()))
+        rows = matrix.reshape(classes, classes)[index].transpose(1, 2) * valid[:, None]
+        loss, prob = _Infogain.apply(x.float().reshape(outer, classes, inner), rows, divisor)
+        return (loss, prob.view(x.shape))[: self.top_count]
+
+
+class _Infogain(torch.autograd.Function):
+    """Loss and softmax over axis 1, weighted by `rows`, the matrix row of each label; the floor does not touch the derivative."""
+
+    @staticmethod
+    def forward(ctx, x, rows, divisor):
+        prob = torch.softmax(x, 1)
+        ctx.save_for_backward(prob, rows)
+        ctx.divisor = divisor
+        ctx.mark_non_differentiable(prob)
+        return -(rows * prob.clamp(min=losses.LOG_THRESHOLD).log()).sum() / divisor, prob
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        prob, rows = ctx.saved_tensors
+        return (prob * rows.sum(1, keepdim=True) - rows) * (grad / ctx.divisor), None, None

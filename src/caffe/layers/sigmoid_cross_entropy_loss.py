@@ -1,0 +1,43 @@
+"""SigmoidCrossEntropyLoss."""
+
+import math
+
+import torch.nn.functional as F
+
+from caffe import losses
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class SigmoidCrossEntropyLoss(Layer):
+    """The sum of -(t log s + (1 - t) log(1 - s)), s = sigmoid(x), over the normalizer (sigmoid_cross_entropy_loss_layer.cpp).
+
+    `loss_param.normalization` is BATCH_SIZE unless given (the older `normalize: true` means VALID); targets equal to
+    `ignore_label` do not count.
+    """
+
+    num_bottom = 2
+    is_loss = auto_top = True
+    no_gradient = (1,)
+    deploys_as = "Sigmoid"
+    no_onnx = "it is a loss, for training only; the deploy net has a Sigmoid"
+    examples = (
+        Example("", [(4, 5), (4, 5)], values=("normal", "unit")),
+        Example("loss_param { ignore_label: 1 normalization: VALID }", [(4, 5), (4, 5)], values=("normal", "binary")),
+    )
+
+    def top_shapes(self, data, target):
+        losses.check_same_first(data, target)
+        self.need(math.prod(data) == math.prod(target), "both bottoms must have as many values, received %s and %s", data, target)
+        return [()]
+
+    def forward(self, x, target):
+        p, x = self.param.loss_param, x.float()
+        target = target.detach().reshape(x.shape)
+        loss = F.binary_cross_entropy_with_logits(x, target, reduction="none")
+        valid = x.numel()
+        if p.HasField("ignore_label"):
+            counted = target.long() != p.ignore_label
+            loss, valid = loss * counted, int(counted.sum())
+        mode = losses.normalization(p, losses.LossParameter.BATCH_SIZE)
+        return loss.sum() / losses.normalizer(mode, x.shape[0], math.prod(x.shape[1:]), valid)

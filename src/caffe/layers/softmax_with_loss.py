@@ -1,0 +1,62 @@
+"""SoftmaxWithLoss."""
+
+import torch
+
+from caffe import losses
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class SoftmaxWithLoss(Layer):
+    """The sum of -log(softmax(x)[label]) over the normalizer (softmax_loss_layer.cpp). A second top holds the softmax.
+
+    The classes lie along `softmax_param.axis`, with one label for each other position. `loss_param.normalization` is VALID
+    unless given: the labels that are not `ignore_label`. A probability below FLT_MIN counts as FLT_MIN in the loss.
+    """
+
+    num_bottom = 2
+    num_top = (1, 2)
+    is_loss = auto_top = True
+    no_gradient = (1,)
+    deploys_as = "Softmax"
+    no_onnx = "it is a loss, for training only; the deploy net has a Softmax"
+    examples = (
+        Example("", [(4, 5), (4,)], values=("normal", 5)),
+        Example("loss_param { ignore_label: 2 }", [(2, 5, 3, 4), (2, 3, 4)], values=("normal", 5)),
+        Example("softmax_param { axis: 2 } loss_param { normalization: FULL }", [(2, 3, 5), (2, 3)], values=("normal", 5), tops=2),
+    )
+
+    def top_shapes(self, data, label):
+        losses.check_same_first(data, label)
+        self.along = self.axis(self.param.softmax_param.axis, data)
+        losses.check_label_count(data, label, self.along)
+        return [(), data][: self.top_count]
+
+    def forward(self, x, label):
+        self.top_shapes(tuple(x.shape), tuple(label.shape))
+        p = self.param.loss_param
+        outer, classes, inner = losses.split(x.shape, self.along)
+        index, valid = losses.class_labels(label.reshape(outer, 1, inner), classes, losses.ignored(p))
+        mode = losses.normalization(p, losses.LossParameter.VALID)
+        divisor = losses.normalizer(mode, outer, inner, int(valid.sum()))
+        loss, prob = _SoftmaxLoss.apply(x.float().reshape(outer, classes, inner), index, valid, divisor)
+        return (loss, prob.view(x.shape))[: self.top_count]
+
+
+class _SoftmaxLoss(torch.autograd.Function):
+    """Loss and softmax over axis 1; the derivative is Caffe's, untouched by the floor and by the second top's diff."""
+
+    @staticmethod
+    def forward(ctx, x, index, valid, divisor):
+        prob = torch.softmax(x, 1)
+        floored = prob.gather(1, index).clamp(min=losses.FLT_MIN)
+        ctx.save_for_backward(prob, index, valid)
+        ctx.divisor = divisor
+        ctx.mark_non_differentiable(prob)
+        return -(floored.log() * valid).sum() / divisor, prob
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        prob, index, valid = ctx.saved_tensors
+        one = torch.ones_like(index, dtype=prob.dtype)
+        return (prob.scatter_add(1, index, -one) * valid) * (grad / ctx.divisor), None, None, None

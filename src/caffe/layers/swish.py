@@ -1,0 +1,28 @@
+"""Swish."""
+
+import numpy as np
+import torch
+
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class Swish(Layer):
+    """y = x * sigmoid(beta * x) (Ramachandran et al. 2017; swish_layer.cpp)."""
+
+    examples = (
+        Example("", [(2, 3, 4, 5)]),
+        Example("swish_param { beta: 1.7 }", [(2, 3)]),
+    )
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.param.swish_param.beta * x)
+
+    def to_onnx(self, g, bottoms, tops):
+        beta = self.param.swish_param.beta
+        name, gate = bottoms[0], g.temp("gate")
+        if beta != 1:
+            name = g.temp("scaled")
+            g.node("Mul", [bottoms[0], g.constant(np.array(beta, np.float32), "beta")], [name])
+        g.node("Sigmoid", [name], [gate])
+        g.node("Mul", [bottoms[0], gate], tops)

@@ -1,0 +1,25 @@
+"""Threshold."""
+
+import numpy as np
+
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class Threshold(Layer):
+    """y = 1 where x > threshold, else 0 (threshold_layer.cpp). It has no derivative."""
+
+    differentiable = False
+    examples = (
+        Example("", [(2, 3, 4, 5)]),
+        Example("threshold_param { threshold: 0.3 }", [(2, 3)]),
+    )
+
+    def forward(self, x):
+        return (x > self.param.threshold_param.threshold).to(x.dtype)
+
+    def to_onnx(self, g, bottoms, tops):
+        above = g.temp("above")
+        limit = g.constant(np.array(self.param.threshold_param.threshold, np.float32), "threshold")
+        g.node("Greater", [bottoms[0], limit], [above])
+        g.node("Cast", [above], tops, to=1)  # FLOAT
