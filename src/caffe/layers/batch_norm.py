@@ -1,0 +1,107 @@
+"""BatchNorm: normalization by the batch's or by accumulated statistics."""
+
+import math
+
+import numpy as np
+import torch
+
+from caffe.layers.base import TEST, Example, Layer, register
+
+
+@register
+class BatchNorm(Layer):
+    """y = (x - mean) / sqrt(variance + eps) for each channel (Ioffe & Szegedy 2015; batch_norm_layer.cpp).
+
+    The statistics are the batch's, and are then accumulated; or the accumulated ones with use_global_stats,
+    which is on in TEST and off in TRAIN unless given. Blobs: the sum of means, the sum of variances
+    (unbiased), and the sum of their weights, by which the first two are divided; each forward multiplies
+    all by moving_average_fraction first. Their lr_mult is 0. A learned scale and bias are a Scale layer of
+    its own.
+    """
+
+    examples = (
+        Example("", [(4, 3, 5, 4)]),
+        Example("batch_norm_param { use_global_stats: false eps: 0.001 }", [(4, 3, 5, 4)]),
+        Example("batch_norm_param { use_global_stats: false }", [(6, 3)]),
+    )
+
+    def setup(self, bottom):
+        p, specs = self.param.batch_norm_param, self.param.param
+        self.use_global = p.use_global_stats if p.HasField("use_global_stats") else self.phase == TEST
+        self.channels = bottom[1] if len(bottom) > 1 else 1
+        for i, shape in enumerate(((self.channels,), (self.channels,), (1,))):
+            self.add_blob(shape)
+            if i == len(specs):
+                specs.add(lr_mult=0)
+            self.need(
+                specs[i].lr_mult == 0,
+                "the statistics are not learned: lr_mult of param %d must be 0, received %g",
+                i,
+                specs[i].lr_mult,
+            )
+
+    def top_shapes(self, bottom):
+        self.need(
+            len(bottom) < 2 or bottom[1] == self.channels,
+            "the statistics are of %d channels, the bottom is %s",
+            self.channels,
+            bottom,
+        )
+        return [bottom]
+
+    def statistics(self):
+        """The accumulated mean and variance, as tensors."""
+        mean, variance, weight = (blob.tensor.detach() for blob in self.blobs)
+        factor = torch.where(weight == 0, 0.0, 1 / weight)
+        return mean * factor, variance * factor
+
+    def forward(self, x):
+        eps = self.param.batch_norm_param.eps
+        by_channel = x if x.dim() > 1 else x[:, None]
+        if self.use_global:
+            y = torch.batch_norm(by_channel, None, None, *self.statistics(), False, 0.0, eps, False)
+        else:
+            y = self._by_batch(by_channel, eps)
+        return y.view_as(x)
+
+    def _by_batch(self, x, eps):
+        mean, variance = x.new_zeros(self.channels), x.new_zeros(self.channels)
+        if x.numel() == self.channels:
+            y, mean = (
+                (x - x) / math.sqrt(eps),
+                x.detach().reshape(-1),
+            )  # one value a channel: its variance is 0
+        else:
+            y = torch.batch_norm(
+                x, None, None, mean, variance, True, 1.0, eps, False
+            )  # momentum 1: leaves the batch's own
+        with torch.no_grad():
+            for blob, new in zip(self.blobs, (mean, variance, torch.ones_like(self.blobs[2].tensor))):
+                blob.tensor.detach().mul_(self.param.batch_norm_param.moving_average_fraction).add_(new)
+        return y
+
+    def to_onnx(self, g, bottoms, tops):
+        rank = len(g.shape(bottoms[0]))
+        eps = self.param.batch_norm_param.eps
+        if self.use_global and rank > 1:
+            mean, variance = (s.cpu().numpy() for s in self.statistics())
+            named = (
+                (np.ones_like(mean), "scale"),
+                (np.zeros_like(mean), "bias"),
+                (mean, "mean"),
+                (variance, "variance"),
+            )
+            g.node("BatchNormalization", [bottoms[0], *(g.constant(*n) for n in named)], tops, epsilon=eps)
+            return
+        self.need(not self.use_global, "BatchNorm of a bottom with 1 axis has no ONNX form")
+        axes = [i for i in range(rank) if i != 1]
+        mean, centred, square, variance, safe, root = (
+            g.temp(n) for n in ("mean", "centred", "square", "variance", "safe", "root")
+        )
+        g.node("ReduceMean", bottoms, [mean], axes=axes, keepdims=1)
+        g.node("Sub", [bottoms[0], mean], [centred])
+        g.node("Mul", [centred, centred], [square])
+        g.node("ReduceMean", [square], [variance], axes=axes, keepdims=1)
+        g.node("Add", [variance, g.constant(eps, "eps")], [safe])
+        g.node("Sqrt", [safe], [root])
+        g.node("Div", [centred, root], tops)

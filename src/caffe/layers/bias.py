@@ -1,0 +1,42 @@
+"""Bias: a sum with a learned or a second blob, over chosen axes."""
+
+from caffe.broadcast import aligned, aligned_to_onnx, operand_shape
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class Bias(Layer):
+    """y = x + bias, where bias' axes stand at `axis` of the bottom's and repeat over all others
+    (bias_layer.cpp).
+
+    bias is the second bottom, or a blob over `num_axes` axes (-1: to the end, 0: one number) filled by
+    `filler`.
+    """
+
+    num_bottom = (1, 2)
+    examples = (
+        Example('bias_param { filler { type: "gaussian" std: 1 } }', [(2, 3, 4, 5)]),
+        Example("bias_param { axis: 2 num_axes: -1 filler { value: 2 } }", [(2, 3, 4, 5)]),
+        Example("bias_param { axis: 0 }", [(2, 3, 4, 5), (2, 3)]),
+    )
+
+    def setup(self, bottom, second=None):
+        p = self.param.bias_param
+        if second is None:
+            self.add_blob(operand_shape(self, p, bottom), p.filler)
+
+    def top_shapes(self, bottom, second=None):
+        bias = self.blobs[0].shape if second is None else second
+        self.begin = aligned(self, self.param.bias_param, bottom, bias)
+        return [bottom]
+
+    def forward(self, x, second=None):
+        bias = self.blobs[0].tensor if second is None else second
+        return x + bias.reshape(bias.shape + (1,) * (x.dim() - self.begin - bias.dim()))
+
+    def to_onnx(self, g, bottoms, tops):
+        shape = g.shape(bottoms[0])
+        bias = bottoms[1] if len(bottoms) > 1 else g.constant(self.blobs[0].data, "bias")
+        bias_shape = g.shape(bottoms[1]) if len(bottoms) > 1 else self.blobs[0].shape
+        begin = aligned(self, self.param.bias_param, shape, bias_shape)
+        g.node("Add", [bottoms[0], aligned_to_onnx(g, bias, bias_shape, len(shape) - begin)], tops)

@@ -1,0 +1,58 @@
+"""Concat: blobs one behind the other along an axis."""
+
+import torch
+
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class Concat(Layer):
+    """The bottoms one behind the other along `axis` (old name: concat_dim); all other axes must agree
+    (concat_layer.cpp).
+    """
+
+    num_bottom = (1, None)
+    examples = (
+        Example("", [(2, 3, 4, 5), (2, 1, 4, 5), (2, 2, 4, 5)]),
+        Example("concat_param { axis: -1 }", [(2, 3, 4), (2, 3, 1)]),
+        Example("concat_param { concat_dim: 0 }", [(2, 3), (4, 3)]),
+    )
+
+    def top_shapes(self, first, *others):
+        self.along = self._axis(first)
+        for i, other in enumerate(others, 1):
+            self.need(
+                len(other) == len(first)
+                and all(a == b for k, (a, b) in enumerate(zip(first, other)) if k != self.along),
+                "bottoms must agree in all axes but axis %d: bottom 0 is %s, bottom %d is %s",
+                self.along,
+                first,
+                i,
+                other,
+            )
+        return [
+            (*first[: self.along], sum(s[self.along] for s in (first, *others)), *first[self.along + 1 :])
+        ]
+
+    def _axis(self, bottom):
+        p = self.param.concat_param
+        if not p.HasField("concat_dim"):
+            return self.axis(p.axis, bottom)
+        self.need(not p.HasField("axis"), "give axis or concat_dim, not both")
+        self.need(
+            p.concat_dim < len(bottom),
+            "concat_dim %d is out of range: the bottom is %s",
+            p.concat_dim,
+            bottom,
+        )
+        return p.concat_dim
+
+    def forward(self, *bottoms):
+        return (
+            torch.cat(bottoms, self._axis(bottoms[0].shape))
+            if len(bottoms) > 1
+            else bottoms[0].view_as(bottoms[0])
+        )
+
+    def to_onnx(self, g, bottoms, tops):
+        g.node("Concat", bottoms, tops, axis=self._axis(g.shape(bottoms[0])))

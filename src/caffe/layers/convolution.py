@@ -1,0 +1,63 @@
+"""Convolution over any number of spatial axes."""
+
+import torch.nn.functional as F
+
+from caffe.layers.base import Example, Layer, register
+from caffe.spatial import Filters, add_bias, attributes, columns, einsum_columns, pad_ends
+
+_BY_AXES = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+
+
+@register
+class Convolution(Filters, Layer):
+    """Each top is its bottom's correlation with num_output learned kernels, plus a bias (conv_layer.cpp).
+
+    Channels stand on `axis`; all axes behind it are spatial, those before it are a batch. Kernel, stride,
+    pad and dilation are given once, once a spatial axis, or (kernel, stride and pad of two axes) as _h and
+    _w. Weights are num_output x channels / group x kernel; the bias num_output. Several bottoms share the
+    weights.
+    """
+
+    num_bottom = num_top = (1, None)
+    same_count = True
+    examples = (
+        Example(
+            "convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 "
+            'weight_filler { type: "xavier" } }',
+            [(2, 3, 8, 9)],
+        ),
+        Example(
+            "convolution_param { num_output: 6 group: 2 kernel_h: 3 kernel_w: 2 dilation: 2 "
+            'weight_filler { type: "msra" } }',
+            [(2, 4, 8, 9)],
+        ),
+        Example(
+            "convolution_param { num_output: 3 kernel_size: 3 bias_term: false "
+            'weight_filler { type: "gaussian" } }',
+            [(2, 3, 9)],
+        ),
+        Example(
+            "convolution_param { num_output: 2 axis: 2 kernel_size: 2 pad: 0 pad: 1 pad: 0 "
+            'weight_filler { type: "xavier" } }',
+            [(1, 2, 3, 4, 3, 4)],
+        ),
+        Example(
+            'convolution_param { num_output: 3 kernel_size: 2 weight_filler { type: "xavier" } }',
+            [(1, 2, 4, 5)] * 2,
+            tops=2,
+        ),
+    )
+
+    def apply(self, x, weight, bias, win):
+        over = win.overhang(x.shape[2:])
+        function = _BY_AXES.get(len(win.kernel))
+        if function is None:
+            return add_bias(einsum_columns(columns(x, win), self.grouped(weight)), bias)
+        x = pad_ends(x, (0,) * len(over), over)
+        return function(
+            x, weight, bias, win.stride, win.pad, win.dilation, self.param.convolution_param.group
+        )
+
+    def emit(self, g, inputs, outputs, win, sizes):
+        end = [p + o for p, o in zip(win.pad, win.overhang(sizes))]
+        g.node("Conv", inputs, outputs, **attributes(win, end, self.param.convolution_param.group))

@@ -1,0 +1,65 @@
+"""Crop: one blob cut to the size of another."""
+
+from caffe.layers.base import Example, Layer, register
+
+
+@register
+class Crop(Layer):
+    """The first bottom cut to the second's sizes from `axis` on, starting at `offset` (one for all axes, or
+    one each).
+
+    (crop_layer.cpp) The second bottom gives its shape only.
+    """
+
+    num_bottom = 2
+    examples = (
+        Example("crop_param { axis: 2 offset: 1 }", [(2, 3, 7, 8), (1, 1, 4, 5)]),
+        Example("crop_param { axis: -3 offset: 1 offset: 0 offset: 2 }", [(2, 3, 7, 8), (2, 2, 7, 5)]),
+    )
+
+    def setup(self, bottom, like):
+        p = self.param.crop_param
+        self.begin = self.axis(p.axis, bottom)
+        axes = len(bottom) - self.begin
+        self.need(
+            len(p.offset) in (0, 1, axes),
+            "offset must be given once, or once an axis from axis %d on (%d); received %d",
+            self.begin,
+            axes,
+            len(p.offset),
+        )
+
+    def _ranges(self, bottom, like):
+        self.need(len(like) == len(bottom), "both bottoms must have as many axes: %s and %s", bottom, like)
+        given = list(self.param.crop_param.offset) or [0]
+        offsets = given * (len(bottom) - self.begin) if len(given) == 1 else given
+        ranges = [(axis, offset, offset + like[axis]) for axis, offset in enumerate(offsets, self.begin)]
+        for axis, start, end in ranges:
+            self.need(
+                end <= bottom[axis],
+                "axis %d: %d values from offset %d on are more than the %d there are",
+                axis,
+                end - start,
+                start,
+                bottom[axis],
+            )
+        return ranges
+
+    def top_shapes(self, bottom, like):
+        return [(*bottom[: self.begin], *(end - start for _, start, end in self._ranges(bottom, like)))]
+
+    def forward(self, x, like):
+        for axis, start, end in self._ranges(tuple(x.shape), tuple(like.shape)):
+            x = x.narrow(axis, start, end - start)
+        return x
+
+    def to_onnx(self, g, bottoms, tops):
+        axes, starts, ends = (list(n) for n in zip(*self._ranges(g.shape(bottoms[0]), g.shape(bottoms[1]))))
+        g.node(
+            "Slice",
+            [
+                bottoms[0],
+                *(g.constant(v, n) for v, n in ((starts, "starts"), (ends, "ends"), (axes, "axes"))),
+            ],
+            tops,
+        )

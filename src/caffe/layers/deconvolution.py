@@ -1,0 +1,60 @@
+"""Deconvolution: the backward pass of a convolution, run forward."""
+
+import torch
+import torch.nn.functional as F
+
+from caffe.layers.base import Example, Layer, register
+from caffe.spatial import Filters, add_bias, attributes, scatter
+
+_BY_AXES = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+
+@register
+class Deconvolution(Filters, Layer):
+    """Each value of the bottom adds a weighted kernel to the top, `stride` apart; `pad` is cut off
+    (deconv_layer.cpp).
+
+    The parameters are Convolution's with the roles of bottom and top exchanged: sizes grow to stride (size
+    - 1) + dilation (kernel - 1) + 1 - 2 pad. Weights are channels x num_output / group x kernel.
+    """
+
+    num_bottom = num_top = (1, None)
+    same_count = True
+    reverse = True
+    examples = (
+        Example(
+            "convolution_param { num_output: 3 kernel_size: 4 stride: 2 pad: 1 "
+            'weight_filler { type: "xavier" } }',
+            [(2, 3, 4, 5)],
+        ),
+        Example(
+            "convolution_param { num_output: 4 group: 4 kernel_size: 4 stride: 2 pad: 1 bias_term: false "
+            'weight_filler { type: "bilinear" } }',
+            [(1, 4, 3, 5)],
+        ),
+        Example(
+            "convolution_param { num_output: 4 group: 2 kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 1 "
+            'dilation: 2 weight_filler { type: "gaussian" } }',
+            [(2, 2, 3, 4)],
+        ),
+        Example(
+            'convolution_param { num_output: 2 kernel_size: 3 stride: 2 weight_filler { type: "msra" } }',
+            [(1, 3, 5)],
+        ),
+    )
+
+    def apply(self, x, weight, bias, win):
+        group = self.param.convolution_param.group
+        function = _BY_AXES.get(len(win.kernel))
+        if function is not None:
+            return function(x, weight, bias, win.stride, win.pad, 0, group, win.dilation)
+        out, sizes = win.size_up(x.shape[2:]), x.shape[2:]
+        flat = x.reshape(x.shape[0], group, x.shape[1] // group, -1)
+        cols = torch.einsum("ngmo,gmck->ngcok", flat, self.grouped(weight))
+        cols = cols.reshape(x.shape[0], -1, *sizes, *win.kernel)
+        return add_bias(scatter(cols, win, out), bias)
+
+    def emit(self, g, inputs, outputs, win, sizes):
+        g.node(
+            "ConvTranspose", inputs, outputs, **attributes(win, win.pad, self.param.convolution_param.group)
+        )

@@ -1,0 +1,276 @@
+"""Pooling: MAX, AVE and STOCHASTIC over windows of the plane."""
+
+import dataclasses
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from caffe.layers.base import TRAIN, Example, Layer, register
+from caffe.proto import caffe_pb2
+from caffe.spatial import pad_ends
+
+MAX, AVE, STOCHASTIC = (caffe_pb2.PoolingParameter.PoolMethod.Value(n) for n in ("MAX", "AVE", "STOCHASTIC"))
+FLOOR = caffe_pb2.PoolingParameter.FLOOR
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """The windows along one axis of `size` values: `out` windows of `kernel` values, `stride` apart, the
+    first at -`pad`.
+    """
+
+    size: int
+    kernel: int
+    stride: int
+    pad: int
+    out: int
+
+    @property
+    def overhang(self):
+        """How many values the last window reaches beyond the end of the bottom."""
+        return max(0, (self.out - 1) * self.stride + self.kernel - self.size - self.pad)
+
+    @property
+    def lengths(self):
+        """What Caffe's AVE counts in each window: bottom and padding, but not what hangs over the padding."""
+        starts = np.arange(self.out) * self.stride - self.pad
+        return np.minimum(starts + self.kernel, self.size + self.pad) - starts
+
+    def torch_agrees(self, ceil):
+        """Whether torch takes these windows as they are: it allows half a kernel of padding, and rounds its
+        own way.
+        """
+        room = self.size + 2 * self.pad - self.kernel + (self.stride - 1 if ceil else 0)
+        out = room // self.stride + 1
+        if ceil and (out - 1) * self.stride >= self.size + self.pad:
+            out -= 1
+        return self.pad <= self.kernel // 2 and out == self.out
+
+
+@register
+class Pooling(Layer):
+    """Largest (MAX) or mean (AVE) value of each window, or one drawn by its share of the sum (STOCHASTIC);
+    pooling_layer.cpp.
+
+    The number of windows rounds up (round_mode: FLOOR rounds down); with padding, a last window that starts
+    beyond the bottom is dropped. AVE divides by the window's size with padding but without what hangs over
+    it. MAX with a second top writes the place of the maximum there, y * width + x; of equals, the first.
+    STOCHASTIC draws in TRAIN and in TEST gives sum x^2 / sum x (Zeiler & Fergus 2013). global_pooling takes
+    the whole plane.
+    """
+
+    num_top = (1, 2)
+    examples = (
+        Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 }", [(2, 3, 8, 8)]),
+        Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 pad: 1 }", [(2, 3, 8, 7)], tops=2),
+        Example("pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }", [(2, 3, 8, 7)]),
+        Example(
+            "pooling_param { pool: AVE kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 3 }", [(2, 3, 6, 8)]
+        ),
+        Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 round_mode: FLOOR }", [(2, 3, 8, 8)]),
+        Example("pooling_param { pool: AVE global_pooling: true }", [(2, 3, 4, 5)]),
+        Example("pooling_param { pool: STOCHASTIC kernel_size: 2 stride: 2 }", [(2, 3, 5, 6)], ("unit",)),
+    )
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.param.pooling_param.pool != MAX:
+            self.num_top = 1
+
+    def setup(self, bottom):
+        p = self.param.pooling_param
+        self.need(
+            len(bottom) == 4,
+            "the bottom must have 4 axes (num, channels, height, width), received %s",
+            bottom,
+        )
+        if p.global_pooling:
+            sized = p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")
+            self.need(
+                not sized, "global_pooling takes the whole plane: a kernel size cannot be given with it"
+            )
+            self.kernel = None
+        else:
+            self.kernel = self._pair("kernel", "kernel_size")
+            self.need(min(self.kernel) > 0, "the kernel must be positive, received %s", self.kernel)
+        self.pad, self.stride = self._pair("pad", "pad"), self._pair("stride", "stride")
+        self.need(min(self.stride) > 0, "the stride must be positive, received %s", self.stride)
+        if p.global_pooling:
+            self.need(
+                self.pad == (0, 0) and self.stride == (1, 1),
+                "global_pooling goes with pad 0 and stride 1, received %s and %s",
+                self.pad,
+                self.stride,
+            )
+        elif any(self.pad):
+            self.need(p.pool != STOCHASTIC, "padding is for MAX and AVE pooling only")
+            self.need(
+                all(a < k for a, k in zip(self.pad, self.kernel)),
+                "pad must be less than the kernel: pad %s, kernel %s",
+                self.pad,
+                self.kernel,
+            )
+
+    def _pair(self, stem, field):
+        p, names = self.param.pooling_param, (stem + "_h", stem + "_w")
+        given = [p.HasField(n) for n in names]
+        self.need(
+            not (p.HasField(field) and any(given)) and given[0] == given[1],
+            "give %s, or %s and %s; not both, nor one of the two",
+            field,
+            *names,
+        )
+        if all(given):
+            return getattr(p, names[0]), getattr(p, names[1])
+        self.need(
+            stem != "kernel" or p.HasField(field), "kernel_size, or kernel_h and kernel_w, must be given"
+        )
+        return (getattr(p, field),) * 2
+
+    def axes(self, shape):
+        """The windows down and across a bottom of `shape`."""
+        kernel = self.kernel or shape[2:]
+        padded = any(self.pad)
+        return [self._axis(*values, padded) for values in zip(shape[2:], kernel, self.stride, self.pad)]
+
+    def _axis(self, size, kernel, stride, pad, padded):
+        room = size + 2 * pad - kernel
+        out = (room // stride if self.param.pooling_param.round_mode == FLOOR else -(-room // stride)) + 1
+        if padded and (out - 1) * stride >= size + pad:
+            out -= 1
+        self.need(out >= 1, "a kernel of %d leaves nothing of %d values with pad %d", kernel, size, pad)
+        self.need(
+            (out - 1) * stride < size + pad,
+            "the last of %d windows of %d, stride %d, lies beyond the %d values "
+            "(Caffe would write -3.4e38 or 0 / 0 there); "
+            "use round_mode: FLOOR, or a stride up to the kernel",
+            out,
+            kernel,
+            stride,
+            size,
+        )
+        return Axis(size, kernel, stride, pad, out)
+
+    def top_shapes(self, bottom):
+        self.need(
+            len(bottom) == 4,
+            "the bottom must have 4 axes (num, channels, height, width), received %s",
+            bottom,
+        )
+        return [(*bottom[:2], *(a.out for a in self.axes(bottom)))] * self.top_count
+
+    def forward(self, x):
+        method = self.param.pooling_param.pool
+        axes = self.axes(tuple(x.shape))
+        if method == MAX:
+            return self._max(x, axes)
+        if method == AVE:
+            return self._ave(x, axes)
+        return _draw(x, axes, self.generator) if self.phase == TRAIN else _expect(x, axes)
+
+    def _ceil(self):
+        return self.param.pooling_param.round_mode != FLOOR
+
+    def _max(self, x, axes):
+        kernel, stride, pad = ([getattr(a, n) for a in axes] for n in ("kernel", "stride", "pad"))
+        masked, begin = self.top_count == 2, [0, 0]
+        width = x.shape[3]
+        if all(a.torch_agrees(self._ceil()) for a in axes):
+            found = F.max_pool2d(x, kernel, stride, pad, 1, self._ceil(), masked)
+        else:
+            begin, end = pad, [a.overhang for a in axes]
+            x = F.pad(x, [begin[1], end[1], begin[0], end[0]], value=-float("inf"))
+            found = F.max_pool2d(x, kernel, stride, 0, 1, False, masked)
+        if not masked:
+            return found
+        top, where = found
+        rows, columns = where // x.shape[3] - begin[0], where % x.shape[3] - begin[1]
+        return top, (rows * width + columns).to(top.dtype)
+
+    def _ave(self, x, axes):
+        kernel, stride, pad = ([getattr(a, n) for a in axes] for n in ("kernel", "stride", "pad"))
+        if all(a.torch_agrees(self._ceil()) for a in axes):
+            return F.avg_pool2d(x, kernel, stride, pad, self._ceil())
+        return _sum(x, axes) * torch.from_numpy(1 / _areas(axes)).to(x)
+
+    def to_onnx(self, g, bottoms, tops):
+        p, axes = self.param.pooling_param, self.axes(tuple(g.shape(bottoms[0])))
+        if p.global_pooling and p.pool != STOCHASTIC and len(tops) == 1:
+            g.node("GlobalMaxPool" if p.pool == MAX else "GlobalAveragePool", bottoms, tops)
+        elif p.pool == MAX:
+            self._max_to_onnx(g, bottoms, tops, axes)
+        elif p.pool == AVE:
+            _ave_to_onnx(g, bottoms, tops, axes)
+        else:
+            _expect_to_onnx(g, bottoms, tops, axes)
+
+    def _max_to_onnx(self, g, bottoms, tops, axes):
+        if len(tops) == 1:
+            g.node("MaxPool", bottoms, tops, **_attributes(axes))
+            return
+        where, place = g.temp("where"), g.temp("place")
+        g.node("MaxPool", bottoms, [tops[0], where], **_attributes(axes))
+        g.node(
+            "Mod", [where, g.constant([axes[0].size * axes[1].size], "plane")], [place]
+        )  # ONNX counts through all planes
+        g.node("Cast", [place], [tops[1]], to=1)
+
+
+def _areas(axes):
+    return np.multiply.outer(axes[0].lengths, axes[1].lengths).astype(np.float32)
+
+
+def _sum(x, axes):
+    x = pad_ends(x, [a.pad for a in axes], [a.overhang for a in axes])
+    return F.avg_pool2d(x, [a.kernel for a in axes], [a.stride for a in axes], divisor_override=1)
+
+
+def _expect(x, axes):
+    total = _sum(x, axes)
+    positive = total > 0
+    return torch.where(positive, _sum(x * x, axes) / torch.where(positive, total, 1.0), 0.0)
+
+
+def _draw(x, axes, generator):
+    """One value a window: the first whose running sum reaches a uniform share of the window's sum."""
+    inside = pad_ends(torch.ones_like(x[:1, :1]), (0, 0), [a.overhang for a in axes])
+    x = pad_ends(x, (0, 0), [a.overhang for a in axes])
+    for axis, a in enumerate(axes):
+        x, inside = (t.unfold(2 + axis, a.kernel, a.stride).narrow(2 + axis, 0, a.out) for t in (x, inside))
+    x, inside = x.flatten(4), inside.flatten(4) > 0
+    sums = x.detach().cumsum(4)
+    share = torch.empty(sums.shape[:4], dtype=x.dtype, device=x.device).uniform_(generator=generator)
+    reached = (sums >= (share * sums[..., -1])[..., None]) & inside
+    return x.gather(4, reached.to(torch.uint8).argmax(4, keepdim=True)).squeeze(4)
+
+
+def _attributes(axes):
+    # Explicit end pads, since readers of ceil_mode disagree about the last window.
+    return {
+        "kernel_shape": [a.kernel for a in axes],
+        "strides": [a.stride for a in axes],
+        "pads": [a.pad for a in axes] + [a.overhang for a in axes],
+    }
+
+
+def _ave_to_onnx(g, bottoms, tops, axes):
+    areas = _areas(axes)
+    correction = axes[0].kernel * axes[1].kernel / areas
+    out = tops[0] if (correction == 1).all() else g.temp("by_kernel")
+    g.node("AveragePool", bottoms, [out], count_include_pad=1, **_attributes(axes))
+    if out != tops[0]:
+        g.node("Mul", [out, g.constant(correction.astype(np.float32), "divisor")], tops)
+
+
+def _expect_to_onnx(g, bottoms, tops, axes):
+    square, above, below, ratio, positive = (
+        g.temp(n) for n in ("square", "above", "below", "ratio", "positive")
+    )
+    zero = g.constant(np.zeros((), np.float32), "zero")
+    g.node("Mul", [bottoms[0], bottoms[0]], [square])
+    for source, mean in ((square, above), (bottoms[0], below)):
+        g.node("AveragePool", [source], [mean], count_include_pad=1, **_attributes(axes))
+    g.node("Div", [above, below], [ratio])
+    g.node("Greater", [below, zero], [positive])
+    g.node("Where", [positive, ratio, zero], tops)

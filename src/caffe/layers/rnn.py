@@ -1,0 +1,55 @@
+"""RNN: the plain recurrent layer over a batch of sequences."""
+
+import torch.nn.functional as F
+
+from caffe.layers.base import Example, register
+from caffe.recurrent import Recurrent, hidden_to_onnx
+
+
+@register
+class RNN(Recurrent):
+    """h_t = tanh(W_hh cont_t h_{t-1} + W_xh x_t + b_h), o_t = tanh(W_ho h_t + b_o) at each of T time steps
+    (rnn_layer.cpp).
+
+    Bottoms: x (T x N x ...), cont (T x N: 0 where a sequence starts, 1 where it goes on), a static input (N
+    x ...) if there is one, and with expose_hidden h_0 (1 x N x num_output). Tops: o (T x N x num_output),
+    and with expose_hidden h_T. Blobs: W_xh (num_output x inputs), b_h, W_xh_static where there is a static
+    input, W_hh, W_ho, b_o. Without expose_hidden the state lives on from one forward to the next.
+    """
+
+    examples = (
+        Example(
+            'recurrent_param { num_output: 4 weight_filler { type: "uniform" min: -0.4 max: 0.4 } }',
+            [(3, 2, 5), (3, 2)],
+            ("normal", "binary"),
+        ),
+        Example(
+            "recurrent_param { num_output: 3 expose_hidden: true "
+            'weight_filler { type: "gaussian" std: 0.3 } }',
+            [(2, 2, 4), (2, 2), (2, 5), (1, 2, 3)],
+            ("normal", "binary"),
+            tops=2,
+        ),
+    )
+
+    def add_weights(self, inputs, static):
+        p = self.param.recurrent_param
+        size = p.num_output
+        self.add_blob((size, inputs), p.weight_filler)
+        self.add_blob((size,), p.bias_filler)
+        if static is not None:
+            self.add_blob((size, static), p.weight_filler)
+        self.add_blob((size, size), p.weight_filler)
+        self.add_blob((size, size), p.weight_filler)
+        self.add_blob((size,), p.bias_filler)
+
+    def step(self, gates, cont, states, weights):
+        hidden = (gates + F.linear(states[0] * cont, weights[0])).tanh()
+        return F.linear(hidden, weights[1], weights[2]).tanh(), [hidden]
+
+    def step_to_onnx(self, g, gates, cont, states, weights):
+        hidden, product, output = g.temp("hidden"), g.temp("product"), g.temp("output")
+        g.node("Tanh", [hidden_to_onnx(g, gates, cont, states[0], weights[0])], [hidden])
+        g.node("Gemm", [hidden, *weights[1:]], [product], transB=1)
+        g.node("Tanh", [product], [output])
+        return output, [hidden]
