@@ -108,7 +108,7 @@ def _layer_pieces(
 
 
 def write_hdf5(path: str | os.PathLike[str], weights: Weights, diffs: Weights | None = None) -> None:
-    """Write weights as HDF5 in Caffe's layout, /data/<layer>/<i>; gradients, where given, as /diff/<layer>/<i>."""
+    """Write weights as HDF5 in Caffe's layout, /data/<layer>/<i>; gradients, if any, as /diff/<layer>/<i>."""
     hdf5_snapshot.write_weights(os.fspath(path), weights, diffs)
 
 
@@ -162,7 +162,7 @@ def write_blob(path: str | os.PathLike[str], array: np.ndarray, legacy_shape: bo
 
 def _binary(path: str, advice: str) -> memoryview:
     view = binary.open_view(path)
-    if len(view) and not is_binary(bytes(view[:1024])):
+    if len(view) and not is_binary(bytes(view[:1024]) + bytes(view[-1024:])):
         raise CaffeError("%s: this is text; %s" % (path, advice))
     return view
 

@@ -125,8 +125,8 @@ class _Reader:
             return
         expected = wire.BYTES if field.kind == "message" else _WIRE.get(field.kind, wire.VARINT)
         if kind != expected and not (field.repeated and kind == wire.BYTES):
-            kind_of_file = _KINDS.get(name, "sound file")
-            raise self._error(offset, "this is no %s (%s.%s looks otherwise)" % (kind_of_file, name, field.name))
+            wanted = _KINDS.get(name, "sound file")
+            raise self._error(offset, "this is no %s (%s.%s looks otherwise)" % (wanted, name, field.name))
 
 
 _carriers: dict[str, bool] = {}

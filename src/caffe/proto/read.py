@@ -63,17 +63,20 @@ def read_net_binary(path: str | os.PathLike[str], blobs: bool = True) -> NetFile
     path = os.fspath(path)
     param = caffe_pb2.NetParameter()
     view = binary.open_view(path)
+    if len(view) and not is_binary(bytes(view[:1024])):
+        raise CaffeError("%s: this is text; a binary net (.caffemodel) is wanted" % path)
     binary.read(view, param, path)
     if blobs:
         param.ParseFromString(bytes(view))
     return NetFile(param, upgrade.upgrade_net(param, None, path))
 
 
-def read_solver(path: str | os.PathLike[str]) -> SolverFile:
-    """Read a solver prototxt; inline nets are upgraded, too, and snapshot_prefix is set as Caffe sets it."""
+def read_solver(path: str | os.PathLike[str], prefix: bool = True) -> SolverFile:
+    """Read a solver prototxt and upgrade it; with `prefix` snapshot_prefix is set as `caffe train` sets it."""
     path = os.fspath(path)
     file = read_solver_text(_text(path), path)
-    upgrade.set_snapshot_prefix(file.param, path)
+    if prefix:
+        upgrade.set_snapshot_prefix(file.param, path)
     return file
 
 
