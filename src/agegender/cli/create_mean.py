@@ -1,0 +1,37 @@
+"""Average the age training LMDB into data/mean/mean.binaryproto and age_gender_mean.npy.
+
+One mean serves both nets. It equals compute_image_mean's to the bit; the .npy holds the same numbers as
+float32, channels (blue, green, red) x height x width.
+"""
+
+import os
+import sys
+
+from agegender.errors import AgeGenderError
+from agegender.nets import MEAN_NPY
+
+
+def add_arguments(parser):
+    parser.add_argument("--data", metavar="DIR", default="data", help="holds lmdb, gets mean (default: data)")
+    parser.add_argument("--lmdb", metavar="DB", help="another database than DIR/lmdb/age_train_lmdb")
+    parser.add_argument("--npy", metavar="FILE", default=MEAN_NPY, help="(default: %s)" % MEAN_NPY)
+
+
+def run(args):
+    from caffe.data.averaging import channel_means, image_mean
+    from caffe.data.db import open_db
+    from caffe.data.mean import write_mean
+
+    source = args.lmdb or os.path.join(args.data, "lmdb", "age_train_lmdb")
+    if not args.lmdb and not os.path.isdir(source):
+        raise AgeGenderError("no %s; ./create_lmdb.sh makes it" % source)
+    if not args.npy.endswith(".npy"):
+        raise AgeGenderError("--npy %s: the name must end in .npy" % args.npy)
+    with open_db(source) as db:
+        count, mean = len(db), image_mean(db)
+    target = os.path.join(args.data, "mean", "mean.binaryproto")
+    for path in (target, args.npy):
+        write_mean(path, mean)
+    print("%s and %s: the mean of %d pictures of %s" % (target, args.npy, count, source))
+    print("mean of the channels (blue, green, red):", *["%.4f" % value for value in channel_means(mean)])
+    print("Next: ./train_AgeNet.sh and ./train_GenderNet.sh", file=sys.stderr)

@@ -1,0 +1,130 @@
+"""From lists to four databases and their mean, against plain OpenCV and NumPy."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+import pytest
+
+from agegender.cli import main
+from agegender.cli.create_lmdb import PARTS
+from caffe.proto import caffe_pb2
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A folder with twelve pictures of different sizes and four lists of six of them each."""
+    monkeypatch.chdir(tmp_path)
+    os.makedirs("data/faces")
+    os.makedirs("data/DEF")
+    rng = np.random.default_rng(3)
+    for number in range(12):
+        picture = rng.integers(0, 256, (20 + number, 30, 3), np.uint8)
+        cv2.imwrite("data/faces/%d a.png" % number, picture)
+    for place, part in enumerate(PARTS):
+        with open("data/DEF/%s.txt" % part, "w") as stream:
+            for number in range(place, place + 6):
+                stream.write("./data/faces/%d a.png %d\n" % (number, number % 3))
+    return tmp_path
+
+
+def records(path):
+    """(key, label, planes) of every record, by lmdb and protobuf themselves."""
+    with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
+        for key, value in transaction.cursor():
+            datum = caffe_pb2.Datum.FromString(value)
+            shape = (datum.channels, datum.height, datum.width)
+            yield key.decode(), datum.label, np.frombuffer(datum.data, np.uint8).reshape(shape)
+
+
+def test_four_databases_hold_the_resized_pictures(checkout, capsys):
+    assert main(["create-lmdb"]) == 0
+    for part in PARTS:
+        listed = dict(line.rsplit(" ", 1) for line in Path("data/DEF/%s.txt" % part).read_text().splitlines())
+        found = list(records("data/lmdb/%s_lmdb" % part))
+        assert [int(key[:8]) for key, _, _ in found] == list(range(6))
+        assert {key[9:]: str(label) for key, label, _ in found} == listed
+        assert [key[9:] for key, _, _ in found] != list(listed), "it is shuffled"
+        for key, _, planes in found:
+            expected = cv2.resize(cv2.imread(key[9:]), (227, 227), interpolation=cv2.INTER_LINEAR)
+            assert (planes == expected.transpose(2, 0, 1)).all()
+    captured = capsys.readouterr()
+    assert "data/lmdb/gender_test_lmdb: 6 records\n" in captured.out
+    assert captured.err.endswith("Next: ./create_mean.sh\n")
+
+
+def test_the_same_lists_give_the_same_records_again(checkout):
+    for _ in range(2):
+        assert main(["create-lmdb", "--only", "age_test", "--size", "9"]) == 0
+    first = list(records("data/lmdb/age_test_lmdb"))
+    assert main(["create-lmdb", "--only", "age_test", "--size", "9", "--seed", "2"]) == 0
+    other = list(records("data/lmdb/age_test_lmdb"))
+    assert [key[9:] for key, _, _ in first] != [key[9:] for key, _, _ in other]
+    assert os.listdir("data/lmdb") == ["age_test_lmdb"]
+
+
+def test_lists_that_are_missing_are_all_named_before_any_work(checkout, capsys):
+    os.remove("data/DEF/age_test.txt")
+    os.remove("data/DEF/gender_test.txt")
+    assert main(["create-lmdb"]) == 1
+    text = capsys.readouterr().err
+    assert "data/DEF/age_test.txt" in text and "data/DEF/gender_test.txt" in text and "build_dataset.py" in text
+    assert not os.path.exists("data/lmdb")
+
+
+def test_a_broken_picture_is_named_and_the_status_tells(checkout, capsys):
+    with open("data/faces/7 a.png", "wb") as stream:
+        stream.write(b"no picture")
+    assert main(["create-lmdb", "--size", "8"]) == 1
+    captured = capsys.readouterr()
+    assert "data/DEF/gender_test.txt:5" in captured.err and "7 a.png" in captured.err
+    assert "data/lmdb/age_train_lmdb: 6 records\n" in captured.out
+    assert "data/lmdb/gender_test_lmdb: 5 records, 1 left out\n" in captured.out
+    assert main(["create-lmdb", "--size", "8", "--allow_broken"]) == 0
+
+
+def test_killed_and_run_again_ends_in_the_same_databases(checkout):
+    assert main(["create-lmdb", "--size", "64"]) == 0
+    undisturbed = {part: list(records("data/lmdb/%s_lmdb" % part)) for part in PARTS}
+    for part in PARTS:
+        os.rename("data/lmdb/%s_lmdb" % part, "gone_" + part)
+    command = [sys.executable, "-m", "agegender", "create-lmdb", "--size", "64", "--workers", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not os.path.isdir("data/lmdb") and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for part in PARTS:
+        path = "data/lmdb/%s_lmdb" % part
+        assert not os.path.exists(path) or len(list(records(path))) == 6, "whole or not at all"
+    subprocess.run(command, check=True, capture_output=True)
+    for part in PARTS:
+        again = list(records("data/lmdb/%s_lmdb" % part))
+        assert [a[:2] for a in again] == [b[:2] for b in undisturbed[part]]
+        assert all((a[2] == b[2]).all() for a, b in zip(again, undisturbed[part]))
+    assert sorted(os.listdir("data/lmdb")) == sorted(part + "_lmdb" for part in PARTS)
+
+
+def test_the_mean_is_that_of_the_age_training_pictures(checkout, capsys):
+    assert main(["create-mean"]) == 1
+    assert "create_lmdb.sh" in capsys.readouterr().err
+    main(["create-lmdb", "--size", "16"])
+    assert main(["create-mean"]) == 0
+    planes = [record[2].astype(np.float64) for record in records("data/lmdb/age_train_lmdb")]
+    expected = np.mean(planes, axis=0)
+    mean = np.load("age_gender_mean.npy")
+    assert mean.dtype == np.float32 and mean.shape == (3, 16, 16)
+    np.testing.assert_allclose(mean, expected, rtol=1e-6)
+    blob = caffe_pb2.BlobProto.FromString(Path("data/mean/mean.binaryproto").read_bytes())
+    assert (blob.num, blob.channels, blob.height, blob.width) == (1, 3, 16, 16)
+    assert np.array_equal(np.array(blob.data, np.float32).reshape(3, 16, 16), mean)
+    captured = capsys.readouterr()
+    assert "the mean of 6 pictures" in captured.out and "train_AgeNet.sh" in captured.err
+    assert main(["create-mean", "--npy", "mean.txt"]) == 1
