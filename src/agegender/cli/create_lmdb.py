@@ -1,8 +1,8 @@
 """Pack the lists of data/DEF into four LMDBs: data/lmdb/{age,gender}_{train,test}_lmdb.
 
 Pictures are brought to 227x227 and shuffled by a seed, so that the same lists give the same records. Each
-database appears whole or not at all and takes the place of the old one. Pictures that cannot be read are named
-with their lines and left out; the exit status is then 1, unless --allow_broken is given.
+database appears whole or not at all and takes the place of the old one. Pictures that cannot be read are
+named with their lines and left out; the exit status is then 1, unless --allow_broken is given.
 """
 
 import os
