@@ -226,14 +226,10 @@ class Net(NetMethods):
         param = node.layer.param
         if len(param.propagate_down) not in (0, len(node.bottoms)):
             raise CaffeError("propagate_down must be given once a bottom or not at all")
-        for i, name in enumerate(node.bottoms):
-            wanted = need.get(name, False)
-            if len(param.propagate_down):
-                wanted = param.propagate_down[i]
-            node.bottom_need_backward.append(wanted)
-        node.need_backward = any(need.get(n, False) if not len(param.propagate_down) else w
-                                 for n, w in zip(node.bottoms, node.bottom_need_backward))
-        node.need_backward = node.need_backward or any(node.layer.param_propagate_down)
+        needed = [need.get(name, False) for name in node.bottoms]
+        # As in Caffe propagate_down decides which bottoms get a diff, but does not make a layer run backward by itself.
+        node.bottom_need_backward = list(param.propagate_down) or needed
+        node.need_backward = any(needed) or any(node.layer.param_propagate_down)
         for name in node.tops:
             need[name] = node.need_backward
 

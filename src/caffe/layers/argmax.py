@@ -42,7 +42,7 @@ class ArgMax(Layer):
     def forward(self, x):
         p = self.param.argmax_param
         shape = self.top_shapes(tuple(x.shape))[0]
-        rows, axis = (x.flatten(1), 1) if self.along is None else (x, self.along)
+        rows, axis = (x.reshape(x.shape[0], -1), 1) if self.along is None else (x, self.along)
         values, places = torch.sort(rows.flip(axis), dim=axis, descending=True, stable=True)
         values, places = values.narrow(axis, 0, p.top_k), rows.shape[axis] - 1 - places.narrow(axis, 0, p.top_k)
         places = places.to(x.dtype)
