@@ -42,14 +42,23 @@ def preprocess_all(net, transformer, images):
 
 
 class Classifier(Net):
-    """Scales pictures to `image_dims` (height, width; the net's input by default), takes the centre or ten crops, classifies.
+    """Scales pictures to `image_dims` (height, width; the net's input by default), takes the centre or ten
+    crops, classifies.
 
-    `mean`, `input_scale`, `raw_scale` and `channel_swap` are those of caffe.io.Transformer. Models trained on 0..255 BGR
-    want raw_scale=255 and channel_swap=(2, 1, 0), since pictures come as 0..1 RGB from caffe.io.load_image.
+    `mean`, `input_scale`, `raw_scale` and `channel_swap` are those of caffe.io.Transformer. Models trained on
+    0..255 BGR want raw_scale=255 and channel_swap=(2, 1, 0), since pictures come as 0..1 RGB from
+    caffe.io.load_image.
     """
 
     def __init__(
-        self, model_file, pretrained_file, image_dims=None, mean=None, input_scale=None, raw_scale=None, channel_swap=None,
+        self,
+        model_file,
+        pretrained_file,
+        image_dims=None,
+        mean=None,
+        input_scale=None,
+        raw_scale=None,
+        channel_swap=None,
     ):
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = make_transformer(self, mean, input_scale, raw_scale, channel_swap)
@@ -59,11 +68,14 @@ class Classifier(Net):
     def predict(self, inputs, oversample=True):
         """Class probabilities (N, C) of N pictures (H, W, K).
 
-        `oversample` averages over the corners, the centre and their mirror images; otherwise the centre alone counts.
+        `oversample` averages over the corners, the centre and their mirror images; otherwise the centre alone
+        counts.
         """
         if not len(inputs):
             raise CaffeError("predict needs at least one picture")
-        scaled = np.stack([io.resize_image(image, self.image_dims) for image in inputs]).astype(np.float32, copy=False)
+        scaled = np.stack([io.resize_image(image, self.image_dims) for image in inputs]).astype(
+            np.float32, copy=False
+        )
         crops = io.oversample(scaled, self.crop_dims) if oversample else self._centre(scaled)
         name = self.inputs[0]
         out = self.forward_all(**{name: preprocess_all(self, self.transformer, crops)})

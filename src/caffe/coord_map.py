@@ -1,7 +1,8 @@
-"""How the coordinates of one blob of a NetSpec map to another's, and the Crop layer that follows (pycaffe's coord_map.py).
+"""How the coordinates of one blob of a NetSpec map to another's, and the Crop layer that follows (pycaffe's
+coord_map.py).
 
-A map is (axis, scale, shift): output coordinate i reads input coordinate i * scale + shift. Axis None is the map of
-pointwise layers, which hold for any axis.
+A map is (axis, scale, shift): output coordinate i reads input coordinate i * scale + shift. Axis None is the
+map of pointwise layers, which hold for any axis.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import numpy as np
 from caffe.net_spec import layers as L
 
 PASS_THROUGH_LAYERS = [
-    "AbsVal", "BatchNorm", "Bias", "BNLL", "Dropout", "Eltwise", "ELU", "Log", "LRN", "Exp", "MVN", "Power", "ReLU",
-    "PReLU", "Scale", "Sigmoid", "Split", "TanH", "Threshold",
+    "AbsVal", "BatchNorm", "Bias", "BNLL", "Dropout", "Eltwise", "ELU", "Log", "LRN", "Exp", "MVN", "Power",
+    "ReLU", "PReLU", "Scale", "Sigmoid", "Split", "TanH", "Threshold",
 ]  # fmt: skip
 IDENTITY = (None, 1, 0)
 _LEGACY = {"pad_h", "pad_w", "kernel_h", "kernel_w", "stride_h", "stride_w"}
@@ -107,7 +108,9 @@ def _ancestors(top):
 
 
 def coord_map_from_to(top_from, top_to):
-    """The map from `top_from` to `top_to` by way of a blob that both come from; RuntimeError where there is none."""
+    """The map from `top_from` to `top_to` by way of a blob that both come from; RuntimeError where there is
+    none.
+    """
     origins = dict(_ancestors(top_from))
     for blob, to_map in _ancestors(top_to):
         if blob in origins:
@@ -116,7 +119,9 @@ def coord_map_from_to(top_from, top_to):
 
 
 def crop(top_from, top_to):
-    """A Crop layer that cuts `top_from` to the place and size of `top_to`; AssertionError where no crop can do that."""
+    """A Crop layer that cuts `top_from` to the place and size of `top_to`; AssertionError where no crop can
+    do that.
+    """
     axis, scale, shift = coord_map_from_to(top_from, top_to)
     scale, shift = np.array(scale, ndmin=1), np.array(shift, ndmin=1)
     if not (scale == 1).all():

@@ -1,4 +1,6 @@
-"""Detector: a Net that classifies windows of pictures, as R-CNN does (pycaffe's detector.py; Girshick et al. 2014)."""
+"""Detector: a Net that classifies windows of pictures, as R-CNN does (pycaffe's detector.py; Girshick et al.
+2014).
+"""
 
 from __future__ import annotations
 
@@ -14,19 +16,27 @@ from caffe.pycaffe import TEST
 class Detector(Net):
     """Cuts windows out of pictures, warps them to the net's input, classifies them.
 
-    `context_pad` pixels of the warped window show its surroundings; outside the picture stands the mean. The other
-    parameters are those of caffe.io.Transformer.
+    `context_pad` pixels of the warped window show its surroundings; outside the picture stands the mean. The
+    other parameters are those of caffe.io.Transformer.
     """
 
     def __init__(
-        self, model_file, pretrained_file, mean=None, input_scale=None, raw_scale=None, channel_swap=None, context_pad=None,
+        self,
+        model_file,
+        pretrained_file,
+        mean=None,
+        input_scale=None,
+        raw_scale=None,
+        channel_swap=None,
+        context_pad=None,
     ):
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = make_transformer(self, mean, input_scale, raw_scale, channel_swap)
         self.configure_crop(context_pad)
 
     def detect_windows(self, images_windows):
-        """Classify windows (ymin, xmin, ymax, xmax) of picture files: `images_windows` are (file name, windows) pairs.
+        """Classify windows (ymin, xmin, ymax, xmax) of picture files: `images_windows` are (file name,
+        windows) pairs.
 
         Returns a list of dicts, one a window: `window`, `prediction` (vector) and `filename`.
         """
@@ -49,17 +59,22 @@ class Detector(Net):
     def detect_selective_search(self, image_fnames):
         """Not available: Caffe called a MATLAB program for it."""
         raise CaffeError(
-            "selective search needs MATLAB and selective_search_ijcv_with_python, which this Caffe does not call; make windows "
-            "another way (cv2.ximgproc of opencv-contrib has selective search) and give them to detect_windows"
+            "selective search needs MATLAB and selective_search_ijcv_with_python, which this Caffe does not "
+            "call; make windows another way (cv2.ximgproc of opencv-contrib has selective search) and give "
+            "them to detect_windows"
         )
 
     def crop(self, im, window):
-        """The window (ymin, xmin, ymax, xmax) of a picture (H, W, K), with its surroundings if there is a context_pad."""
+        """The window (ymin, xmin, ymax, xmax) of a picture (H, W, K), with its surroundings if there is a
+        context_pad.
+        """
         window = np.asarray(window).astype(int)
         if not self.context_pad:
             crop = im[window[0] : window[2], window[1] : window[3]]
             if not crop.size:
-                raise CaffeError("window %s does not lie in the picture of %dx%d" % (window.tolist(), *im.shape[:2]))
+                raise CaffeError(
+                    "window %s does not lie in the picture of %dx%d" % (window.tolist(), *im.shape[:2])
+                )
             return crop
         return self._crop_with_context(im, window)
 
@@ -75,14 +90,17 @@ class Detector(Net):
         extent = np.minimum(np.round((box[2:] - box[:2] + 1) * scale).astype(int), size - pad)
         cut = im[int(box[0]) : int(box[2]), int(box[1]) : int(box[3])]
         if not cut.size or min(extent) < 1:
-            raise CaffeError("window %s does not lie in the picture of %dx%d" % (window.tolist(), *im.shape[:2]))
+            raise CaffeError(
+                "window %s does not lie in the picture of %dx%d" % (window.tolist(), *im.shape[:2])
+            )
         crop = np.ones(self.crop_dims, np.float32) * self.crop_mean
         crop[pad[0] : pad[0] + extent[0], pad[1] : pad[1] + extent[1]] = io.resize_image(cut, tuple(extent))
         return crop
 
     def configure_crop(self, context_pad):
-        """Set how many pixels of context a crop shows, and what stands where there is no picture: the mean as pictures are
-        before the Transformer."""
+        """Set how many pixels of context a crop shows, and what stands where there is no picture: the mean as
+        pictures are before the Transformer.
+        """
         name = self.inputs[0]
         order = self.transformer.transpose[name]
         back = [order[t] for t in order]
@@ -92,8 +110,10 @@ class Detector(Net):
         if not context_pad:
             return
         if self.crop_dims[0] != self.crop_dims[1] or 2 * context_pad >= self.crop_dims[0]:
-            raise CaffeError("context_pad %d needs a square input larger than twice that, this net's is %dx%d"
-                             % (context_pad, *self.crop_dims[:2]))
+            raise CaffeError(
+                "context_pad %d needs a square input larger than twice that, this net's is %dx%d"
+                % (context_pad, *self.crop_dims[:2])
+            )
         mean = self.transformer.mean.get(name)
         if mean is not None:
             mean = np.asarray(mean).transpose(back)

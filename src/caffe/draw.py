@@ -1,7 +1,8 @@
-"""Drawings of nets (pycaffe's draw.py): a graph of layers and blobs, through Graphviz where it is installed, else
-Matplotlib.
+"""Drawings of nets (pycaffe's draw.py): a graph of layers and blobs, through Graphviz where it is installed,
+else Matplotlib.
 
-`draw_net_to_file(net_param, "net.png")`; the ending says the format; .dot, .gv and .raw give Graphviz text, which needs nothing.
+`draw_net_to_file(net_param, "net.png")`; the ending says the format; .dot, .gv and .raw give Graphviz text,
+which needs nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from caffe.proto import caffe_pb2
 LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
 NEURON_LAYER_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "filled"}
 BLOB_STYLE = {"shape": "octagon", "fillcolor": "#E0E0E0", "style": "filled"}
-_COLORS = {"Convolution": "#FF5050", "Deconvolution": "#FF5050", "Pooling": "#FF9900", "InnerProduct": "#CC33FF"}
+_COLORS = {
+    "Convolution": "#FF5050",
+    "Deconvolution": "#FF5050",
+    "Pooling": "#FF9900",
+    "InnerProduct": "#CC33FF",
+}
 _LEARNING = ("Convolution", "Deconvolution", "InnerProduct")
 _TEXT = ("raw", "dot", "gv")
 
@@ -40,7 +46,9 @@ def get_pooling_types_dict():
 
 
 def get_edge_label(layer):
-    """What is written beside an edge out of `layer`: its outputs, or the batch; an empty quoted string for the others."""
+    """What is written beside an edge out of `layer`: its outputs, or the batch; an empty quoted string for
+    the others.
+    """
     if layer.type == "Data":
         return "Batch %d" % layer.data_param.batch_size
     if layer.type in ("Convolution", "Deconvolution"):
@@ -51,7 +59,9 @@ def get_edge_label(layer):
 
 
 def get_layer_lr_mult(layer):
-    """(weights', bias') lr_mult of a Convolution, Deconvolution or InnerProduct; ValueError for other types."""
+    """(weights', bias') lr_mult of a Convolution, Deconvolution or InnerProduct; ValueError for other
+    types.
+    """
     if layer.type not in _LEARNING:
         raise ValueError("%s layers do not have a learning rate multiplier" % layer.type)
     if len(layer.param) > 2:
@@ -129,7 +139,9 @@ def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lr
         raise CaffeError("get_pydot_graph needs the package pydot (pip install pydot)") from None
     drawn = net_picture(caffe_net, rankdir, label_edges, phase, display_lrm)
     dot = pydot.Dot(_quoted(caffe_net.name or "Net"), graph_type="digraph", rankdir=rankdir)
-    nodes = {key: pydot.Node(_quoted(label), **_quoted_style(style)) for key, (label, style) in drawn.nodes.items()}
+    nodes = {
+        key: pydot.Node(_quoted(label), **_quoted_style(style)) for key, (label, style) in drawn.nodes.items()
+    }
     for node in nodes.values():
         dot.add_node(node)
     for source, target, label in drawn.edges:
@@ -162,7 +174,9 @@ def dot_text(caffe_net, rankdir="LR", phase=None, display_lrm=False):
 
 
 def draw_net(caffe_net, rankdir, ext="png", phase=None, display_lrm=False):
-    """The drawing of a NetParameter as bytes of the format `ext` (png, svg, pdf …; dot, gv or raw for Graphviz text)."""
+    """The drawing of a NetParameter as bytes of the format `ext` (png, svg, pdf …; dot, gv or raw for
+    Graphviz text).
+    """
     if rankdir not in ("LR", "RL", "TB", "BT"):
         raise CaffeError("rankdir must be LR, RL, TB or BT, received '%s'" % rankdir)
     text = dot_text(caffe_net, rankdir, phase, display_lrm)
@@ -209,7 +223,9 @@ def _by_matplotlib(picture, rankdir, ext):
     stream = io.BytesIO()
     supported = figure.canvas.get_supported_filetypes()
     if ext not in supported:
-        raise CaffeError("format '%s' is not known without Graphviz (known: %s)" % (ext, ", ".join(sorted(supported))))
+        raise CaffeError(
+            "format '%s' is not known without Graphviz (known: %s)" % (ext, ", ".join(sorted(supported)))
+        )
     figure.savefig(stream, format=ext)
     return stream.getvalue()
 
@@ -225,7 +241,9 @@ def _places(picture):
     for source, target, _ in picture.edges:
         reads.setdefault(target, []).append(source)
     for key in picture.nodes:  # layers stand in the order in which they run
-        known = [rank[s] for s in reads.get(key, ()) if s in rank]  # in-place layers come back to an earlier blob
+        known = [
+            rank[s] for s in reads.get(key, ()) if s in rank
+        ]  # in-place layers come back to an earlier blob
         rank[key] = max(known) + 1 if known else 0
         row = taken.get(rank[key], 0)
         taken[rank[key]] = row + 1
@@ -243,12 +261,21 @@ def _turned(place, rankdir, ranks, rows):
 
 def _draw(axes, picture, spot):
     for source, target, label in picture.edges:
-        axes.annotate("", xy=spot[target], xytext=spot[source],
-                      arrowprops=dict(arrowstyle="->", color="#606060", shrinkA=18, shrinkB=18))
+        axes.annotate(
+            "",
+            xy=spot[target],
+            xytext=spot[source],
+            arrowprops=dict(arrowstyle="->", color="#606060", shrinkA=18, shrinkB=18),
+        )
         if label != '""':
             middle = [(a + b) / 2 for a, b in zip(spot[source], spot[target])]
             axes.text(*middle, label, fontsize=7, ha="center", va="bottom")
     for key, (label, style) in picture.nodes.items():
         text = label.strip('"').replace(r"\n", "\n")
-        box = dict(boxstyle="round" if style["shape"] == "octagon" else "square", fc=style["fillcolor"], ec="black", lw=0.5)
+        box = dict(
+            boxstyle="round" if style["shape"] == "octagon" else "square",
+            fc=style["fillcolor"],
+            ec="black",
+            lw=0.5,
+        )
         axes.text(*spot[key], text, fontsize=7, ha="center", va="center", bbox=box)

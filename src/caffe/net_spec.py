@@ -1,7 +1,8 @@
-"""NetSpec: nets written in Python, `n.conv1 = L.Convolution(n.data, num_output=20, kernel_size=5)` (pycaffe's net_spec.py).
+"""NetSpec: nets written in Python, `n.conv1 = L.Convolution(n.data, num_output=20, kernel_size=5)` (pycaffe's
+net_spec.py).
 
-`L` is `caffe.layers` and `P` is `caffe.params`. Whatever is assigned to a NetSpec gets that name; other blobs are named
-by their type and a number.
+`L` is `caffe.layers` and `P` is `caffe.params`. Whatever is assigned to a NetSpec gets that name; other blobs
+are named by their type and a number.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ class SpecError(CaffeError, AttributeError):
     """A parameter that no message has. AttributeError too, which is what pycaffe raised."""
 
 
-# Types whose parameters stand in a message of another name; pycaffe asks for `convolution_param=dict(...)` there, which
-# goes on working.
+# Types whose parameters stand in a message of another name; pycaffe asks for `convolution_param=dict(...)` there,
+# which goes on working.
 _BORROWED = {
     "Deconvolution": "convolution", "Im2col": "convolution", "LSTM": "recurrent", "RNN": "recurrent",
     "SoftmaxWithLoss": "loss", "SigmoidCrossEntropyLoss": "loss",
@@ -25,7 +26,9 @@ _BORROWED = {
 
 
 def param_name_dict():
-    """Map layer types to parameter fields: {"Convolution": "convolution", "InnerProduct": "inner_product", ...}."""
+    """Map layer types to parameter fields: {"Convolution": "convolution", "InnerProduct": "inner_product",
+    ...}.
+    """
     fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields
     return {
         f.message_type.name.removesuffix("Parameter"): f.name.removesuffix("_param")
@@ -82,7 +85,8 @@ class Top:
 
 
 class Function:
-    """A layer: its type, its bottoms (Tops) and its parameters; `ntop` (1) and `in_place` (False) are taken out of them.
+    """A layer: its type, its bottoms (Tops) and its parameters; `ntop` (1) and `in_place` (False) are taken
+    out of them.
 
     A bottom that is no Top is a TypeError.
     """
@@ -107,7 +111,9 @@ class Function:
         return layer
 
     def _assign(self, layer, own, key, value):
-        """`..._param` belongs to the layer; anything else to the type's own parameters if they know it, else the layer."""
+        """`..._param` belongs to the layer; anything else to the type's own parameters if they know it, else
+        the layer.
+        """
         if own is not None and not key.endswith("param"):
             message = getattr(layer, own)
             if key in message.DESCRIPTOR.fields_by_name:
@@ -177,11 +183,15 @@ def _function(value, name=None):
         return value
     if isinstance(value, Top):
         return value.fn
-    raise TypeError("%s is not a Top (type is %s)" % ("an argument" if name is None else "'%s'" % name, type(value)))
+    raise TypeError(
+        "%s is not a Top (type is %s)" % ("an argument" if name is None else "'%s'" % name, type(value))
+    )
 
 
 class NetSpec:
-    """A dictionary of Tops with attribute access; the names given here become the blobs' and layers' names."""
+    """A dictionary of Tops with attribute access; the names given here become the blobs' and layers'
+    names.
+    """
 
     def __init__(self):
         super().__setattr__("tops", OrderedDict())
@@ -193,7 +203,9 @@ class NetSpec:
         try:
             return self.tops[name]
         except KeyError:
-            raise AttributeError("the NetSpec has no top '%s'%s" % (name, did_you_mean(name, self.tops))) from None
+            raise AttributeError(
+                "the NetSpec has no top '%s'%s" % (name, did_you_mean(name, self.tops))
+            ) from None
 
     def __setitem__(self, key, value):
         self.tops[key] = value
@@ -216,7 +228,9 @@ class NetSpec:
 
 
 class Layers:
-    """`layers.Convolution(bottom, kernel_size=3)` makes a Top (a tuple of them with ntop, a Function with ntop=0)."""
+    """`layers.Convolution(bottom, kernel_size=3)` makes a Top (a tuple of them with ntop, a Function with
+    ntop=0).
+    """
 
     def __getattr__(self, name):
         if name.startswith("__"):

@@ -14,14 +14,15 @@ TRAIN, TEST = 0, 1
 
 
 class Layer:
-    """Derive from this to write a layer in Python, name it in ``python_param { module: "m" layer: "MyLayer" }``.
+    """Derive from this to write a layer in Python, name it in ``python_param { module: "m" layer: "MyLayer"
+    }``.
 
     Write ``setup(self, bottom, top)`` (once), ``reshape(self, bottom, top)`` (before every forward),
-    ``forward(self, bottom, top)`` and ``backward(self, top, propagate_down, bottom)``. Bottoms and tops are lists of
-    Blobs with ``data``, ``diff``, ``shape``, ``num``, ``reshape(...)``. There before setup: ``self.param_str``,
-    ``self.phase`` (caffe.TRAIN or caffe.TEST), ``self.blobs`` (``self.blobs.add_blob(3, 4)`` makes a weight blob),
-    ``self.layer_param`` (LayerParameter). A layer that reads data may have ``state() -> {str: int}`` and
-    ``restore(state)``: they go into snapshots.
+    ``forward(self, bottom, top)`` and ``backward(self, top, propagate_down, bottom)``. Bottoms and tops are
+    lists of Blobs with ``data``, ``diff``, ``shape``, ``num``, ``reshape(...)``. There before setup:
+    ``self.param_str``, ``self.phase`` (caffe.TRAIN or caffe.TEST), ``self.blobs`` (``self.blobs.add_blob(3,
+    4)`` makes a weight blob), ``self.layer_param`` (LayerParameter). A layer that reads data may have
+    ``state() -> {str: int}`` and ``restore(state)``: they go into snapshots.
     """
 
     type = "Python"
@@ -83,8 +84,8 @@ class NCCL:
     """Caffe's way to many GPUs from Python, which this build does not have: it trains in one process."""
 
     _WHY = (
-        "this Caffe has no NCCL: training runs in one process (caffe.has_nccl() is False). Use one device, or iter_size in "
-        "the solver for a larger batch"
+        "this Caffe has no NCCL: training runs in one process (caffe.has_nccl() is False). Use one device, or "
+        "iter_size in the solver for a larger batch"
     )
 
     def __init__(self, *args):
@@ -97,10 +98,12 @@ class NCCL:
 
 
 def init_log(level=0, to_stderr=True):
-    """Accept glog's set-up: `level` 1 silences messages, 2 warnings too. Lines go to standard error in any case."""
+    """Accept glog's set-up: `level` 1 silences messages, 2 warnings too. Lines go to standard error in any
+    case.
+    """
     import os
 
-    os.environ["GLOG_minloglevel"] = str(int(level))
+    os.environ["GLOG_minloglevel"] = str(int(level))  # noqa: SIM112  glog's own spelling
 
 
 def log(text):

@@ -12,7 +12,9 @@ _OLD = ("scale", "mean_file", "crop_size", "mirror")
 
 
 class FeedLayer(Layer):
-    """A layer whose tops are the arrays of a Feed's batches; a member writes `make_feed(seed, position, skip)`."""
+    """A layer whose tops are the arrays of a Feed's batches; a member writes `make_feed(seed, position,
+    skip)`.
+    """
 
     num_bottom = 0
     num_top = (1, 2)
@@ -61,7 +63,8 @@ class FeedLayer(Layer):
     def _looked_at(self, tops):
         """Whether a NumPy view of the last batch's own memory is out: the feed must not write there again."""
         return any(
-            blob.held and blob.tensor.data_ptr() == array.ctypes.data for blob, array in zip(tops, self._given)
+            blob.held and blob.tensor.data_ptr() == array.ctypes.data
+            for blob, array in zip(tops, self._given)
         )
 
     def state(self) -> dict[str, int]:
@@ -78,7 +81,8 @@ class FeedLayer(Layer):
         given = [f for f in _OLD if getattr(self.param, name).HasField(f)]
         if given:
             glog.warning(
-                "layer '%s': %s of %s has no effect here; write it into transform_param" % (self.name, ", ".join(given), name)
+                "layer '%s': %s of %s has no effect here; write it into transform_param"
+                % (self.name, ", ".join(given), name)
             )
 
     def __del__(self):

@@ -1,4 +1,6 @@
-"""A list of image files as an endless row of records, which a Feed turns into batches (image_data_layer.cpp)."""
+"""A list of image files as an endless row of records, which a Feed turns into batches
+(image_data_layer.cpp).
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ class ImageList:
 class ImageFeed(Feed):
     """A Feed of an ImageList: `root` stands before every path as it is, `size` is (height, width) or None."""
 
-    def __init__(self, images: ImageList, *args, root: str = "", size=None, color: bool = True, **kwargs) -> None:
+    def __init__(
+        self, images: ImageList, *args, root: str = "", size=None, color: bool = True, **kwargs
+    ) -> None:
         super().__init__(images, *args, **kwargs)
         self._root, self._size, self._color = root, size, color
 

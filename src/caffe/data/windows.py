@@ -1,4 +1,6 @@
-"""Windows of pictures, as R-CNN trains on: the window file, and batches of warped windows (window_data_layer.cpp)."""
+"""Windows of pictures, as R-CNN trains on: the window file, and batches of warped windows
+(window_data_layer.cpp).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class Window:
 
 @dataclasses.dataclass
 class WindowFile:
-    """What a window file holds: pictures (path, channels, height, width), foreground and background windows."""
+    """What a window file holds: pictures (path, channels, height, width), foreground and background
+    windows.
+    """
 
     source: str
     images: list[tuple[str, int, int, int]]
@@ -37,8 +41,8 @@ class WindowFile:
 
 
 def read(source: str, fg_threshold: float, bg_threshold: float, root: str = "") -> WindowFile:
-    """Read a window file: for each picture `# index`, path, channels, height, width, number of windows, then the windows
-    as `class overlap x1 y1 x2 y2`.
+    """Read a window file: for each picture `# index`, path, channels, height, width, number of windows, then
+    the windows as `class overlap x1 y1 x2 y2`.
 
     Overlap >= fg_threshold is foreground, < bg_threshold background (class 0), what lies between is left out.
     """
@@ -64,7 +68,9 @@ class _Words:
 
     def __init__(self, source: str, text: str) -> None:
         self._source = source
-        self._words = [(word, number) for number, line in enumerate(text.split("\n"), 1) for word in line.split()]
+        self._words = [
+            (word, number) for number, line in enumerate(text.split("\n"), 1) for word in line.split()
+        ]
         self._at = 0
 
     @property
@@ -82,7 +88,9 @@ class _Words:
         try:
             value = kind(self._words[self._at][0])
         except ValueError:
-            raise CaffeError("%s: %s is wanted, received '%s'" % (self.place, what, self._words[self._at][0])) from None
+            raise CaffeError(
+                "%s: %s is wanted, received '%s'" % (self.place, what, self._words[self._at][0])
+            ) from None
         self._at += 1
         return value
 
@@ -97,7 +105,10 @@ def _read_image(words, file, root, fg_threshold, bg_threshold, faults):
         raise CaffeError("%s: '# index' is wanted before each picture" % place)
     index = words.take("the picture's index", int)
     if index != len(file.images):
-        raise CaffeError("%s: picture %d is wanted here, received %d; they are numbered from 0" % (place, len(file.images), index))
+        raise CaffeError(
+            "%s: picture %d is wanted here, received %d; they are numbered from 0"
+            % (place, len(file.images), index)
+        )
     path = root + words.take("the picture's path")
     size = tuple(words.take("the picture's %s" % what, int) for what in ("channels", "height", "width"))
     file.images.append((path, *size))
@@ -107,7 +118,10 @@ def _read_image(words, file, root, fg_threshold, bg_threshold, faults):
         box = tuple(words.take("a window's %s" % corner, _number) for corner in ("x1", "y1", "x2", "y2"))
         if overlap >= fg_threshold:
             if label <= 0:
-                faults.append("%s: a foreground window (overlap %g) needs a class above 0, received %d" % (place, overlap, label))
+                faults.append(
+                    "%s: a foreground window (overlap %g) needs a class above 0, received %d"
+                    % (place, overlap, label)
+                )
             file.foreground.append(Window(index, label, overlap, box))
         elif overlap < bg_threshold:
             file.background.append(Window(index, 0, 0.0, box))
@@ -120,7 +134,9 @@ def _round(value: float) -> int:
 
 @dataclasses.dataclass
 class Warp:
-    """What is cut out of a picture (x1 y1 x2 y2, included), and where it goes: top left corner and size in the crop."""
+    """What is cut out of a picture (x1 y1 x2 y2, included), and where it goes: top left corner and size in
+    the crop.
+    """
 
     box: tuple[int, int, int, int]
     left: int
@@ -129,8 +145,11 @@ class Warp:
     height: int
 
 
-def warp_of(box, image_size, crop: int, context_pad: int = 0, square: bool = False, mirror: bool = False) -> Warp:
-    """How `box` of a picture of `image_size` (height, width) fills a crop x crop square with context_pad pixels around it.
+def warp_of(
+    box, image_size, crop: int, context_pad: int = 0, square: bool = False, mirror: bool = False
+) -> Warp:
+    """How `box` of a picture of `image_size` (height, width) fills a crop x crop square with context_pad
+    pixels around it.
 
     What lies outside the picture stays empty; a mirrored window has its margins mirrored too.
     """
@@ -154,10 +173,25 @@ def warp_of(box, image_size, crop: int, context_pad: int = 0, square: bool = Fal
 
 
 class WindowFeed(Feed):
-    """Batches of windows: first the background share, then the foreground, drawn at random from (seed, position)."""
+    """Batches of windows: first the background share, then the foreground, drawn at random from (seed,
+    position).
+    """
 
-    def __init__(self, file: WindowFile, batch_size: int, *, crop: int, mean=None, scale: float = 1.0, mirror: bool = False,
-                 fg_fraction: float = 0.25, context_pad: int = 0, square: bool = False, cache: bool = False, **kwargs) -> None:
+    def __init__(
+        self,
+        file: WindowFile,
+        batch_size: int,
+        *,
+        crop: int,
+        mean=None,
+        scale: float = 1.0,
+        mirror: bool = False,
+        fg_fraction: float = 0.25,
+        context_pad: int = 0,
+        square: bool = False,
+        cache: bool = False,
+        **kwargs,
+    ) -> None:
         super().__init__(file, batch_size, None, **kwargs)  # type: ignore[arg-type]
         self._crop, self._mean, self._scale, self._mirror = crop, mean, np.float32(scale), mirror
         self._context_pad, self._square = context_pad, square
@@ -191,18 +225,31 @@ class WindowFeed(Feed):
         warp = warp_of(window.box, picture.shape[:2], self._crop, self._context_pad, self._square, mirror)
         x1, y1, x2, y2 = warp.box
         cut = picture[y1 : y2 + 1, x1 : x2 + 1]
-        if min(x1, y1) < 0 or cut.shape[:2] != (y2 - y1 + 1, x2 - x1 + 1) or not cut.size or min(warp.width, warp.height) < 1:
-            raise CaffeError("window %s of '%s' does not lie in the picture of %dx%d"
-                             % (window.box, self.db.images[window.image][0], *picture.shape[:2]))
+        if (
+            min(x1, y1) < 0
+            or cut.shape[:2] != (y2 - y1 + 1, x2 - x1 + 1)
+            or not cut.size
+            or min(warp.width, warp.height) < 1
+        ):
+            raise CaffeError(
+                "window %s of '%s' does not lie in the picture of %dx%d"
+                % (window.box, self.db.images[window.image][0], *picture.shape[:2])
+            )
         cut = cv2.resize(cut, (warp.width, warp.height), interpolation=cv2.INTER_LINEAR)
         planes = (cut[:, ::-1] if mirror else cut).transpose(2, 0, 1).astype(np.float32)
-        place = (slice(None), slice(warp.top, warp.top + warp.height), slice(warp.left, warp.left + warp.width))
+        place = (
+            slice(None),
+            slice(warp.top, warp.top + warp.height),
+            slice(warp.left, warp.left + warp.width),
+        )
         if self._mean is not None:
             planes -= self._mean_window()[place]
         out[place] = planes * self._scale
 
     def _mean_window(self) -> np.ndarray:
-        """The mean as (C, crop, crop): the middle of a mean image, as Caffe takes it, or one value a channel."""
+        """The mean as (C, crop, crop): the middle of a mean image, as Caffe takes it, or one value a
+        channel.
+        """
         channels = self.db.images[0][1]
         if self._mean.ndim == 1:
             return np.broadcast_to(self._mean.reshape(-1, 1, 1), (channels, self._crop, self._crop))

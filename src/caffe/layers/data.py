@@ -9,13 +9,13 @@ from caffe.layers.base import register
 
 @register
 class Data(FeedLayer):
-    """Reads Datums in the order of their keys, beginning anew after the last: data (N, C, H, W) and, with two tops,
-    labels (N) (data_layer.cpp).
+    """Reads Datums in the order of their keys, beginning anew after the last: data (N, C, H, W) and, with two
+    tops, labels (N) (data_layer.cpp).
 
-    A thread reads `prefetch` batches ahead. transform_param: (pixel - mean at the crop's place) * scale; TRAIN crops at
-    random, TEST at the centre; mirror flips half of the pictures in both phases. rand_skip passes over up to so many
-    records at the start. Encoded Datums are decoded as they were stored, or as force_color / force_gray say. Batches of one may
-    vary in size. `backend` is LEVELDB unless LMDB is given.
+    A thread reads `prefetch` batches ahead. transform_param: (pixel - mean at the crop's place) * scale;
+    TRAIN crops at random, TEST at the centre; mirror flips half of the pictures in both phases. rand_skip
+    passes over up to so many records at the start. Encoded Datums are decoded as they were stored, or as
+    force_color / force_gray say. Batches of one may vary in size. `backend` is LEVELDB unless LMDB is given.
     """
 
     def setup(self):
@@ -34,6 +34,14 @@ class Data(FeedLayer):
     def make_feed(self, seed, position, skip):
         p, t = self.param.data_param, self.param.transform_param
         return Feed(
-            self.db, p.batch_size, self.transform, self.phase, seed=seed, position=position, skip=skip, prefetch=p.prefetch,
-            force_color=t.force_color or p.force_encoded_color, force_gray=t.force_gray,
+            self.db,
+            p.batch_size,
+            self.transform,
+            self.phase,
+            seed=seed,
+            position=position,
+            skip=skip,
+            prefetch=p.prefetch,
+            force_color=t.force_color or p.force_encoded_color,
+            force_gray=t.force_gray,
         )

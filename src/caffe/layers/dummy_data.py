@@ -11,10 +11,11 @@ _LEGACY = ("num", "channels", "height", "width")
 
 @register
 class DummyData(Layer):
-    """Tops of given shapes, filled by `data_filler` (one for all, or one a top; zeros without) (dummy_data_layer.cpp).
+    """Tops of given shapes, filled by `data_filler` (one for all, or one a top; zeros without)
+    (dummy_data_layer.cpp).
 
-    A constant top is filled once: what is written into it afterwards stays. Other fillers draw anew in every forward.
-    `shape`, or the older num, channels, height, width, stand once for all tops or once a top.
+    A constant top is filled once: what is written into it afterwards stays. Other fillers draw anew in every
+    forward. `shape`, or the older num, channels, height, width, stand once for all tops or once a top.
     """
 
     num_bottom = 0
@@ -22,8 +23,14 @@ class DummyData(Layer):
     is_data = True
     no_onnx = "it makes up its data; in a deploy net an Input stands in its place"
     examples = (
-        Example('dummy_data_param { shape { dim: 2 dim: 3 } data_filler { type: "constant" value: 1.5 } }', []),
-        Example('dummy_data_param { num: 2 channels: 3 height: 4 width: 5 data_filler { type: "gaussian" } }', [], tops=2),
+        Example(
+            'dummy_data_param { shape { dim: 2 dim: 3 } data_filler { type: "constant" value: 1.5 } }', []
+        ),
+        Example(
+            'dummy_data_param { num: 2 channels: 3 height: 4 width: 5 data_filler { type: "gaussian" } }',
+            [],
+            tops=2,
+        ),
     )
 
     def setup_blobs(self, bottoms, tops):
@@ -44,8 +51,12 @@ class DummyData(Layer):
     def _check(self, name, count, none=False):
         allowed = {1, self.top_count} | ({0} if none else set())
         self.need(
-            count in allowed, "dummy_data_param: %s must be given %sonce or once a top (%d); received %d",
-            name, "never, " if none else "", self.top_count, count,
+            count in allowed,
+            "dummy_data_param: %s must be given %sonce or once a top (%d); received %d",
+            name,
+            "never, " if none else "",
+            self.top_count,
+            count,
         )
 
     def _shapes(self, p):

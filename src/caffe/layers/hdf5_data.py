@@ -15,8 +15,9 @@ from caffe.layers.base import Layer, register
 class HDF5Data(Layer):
     """Each top is the data set of its name; the first axis counts the rows (hdf5_data_layer.cpp).
 
-    `source` is a list of HDF5 files, one a line; they are read one after the other, round and round, one in memory at a time.
-    A batch may span files. `shuffle` orders the files and the rows of each anew every round. Nothing is transformed.
+    `source` is a list of HDF5 files, one a line; they are read one after the other, round and round, one in
+    memory at a time. A batch may span files. `shuffle` orders the files and the rows of each anew every
+    round. Nothing is transformed.
     """
 
     num_bottom = 0
@@ -26,7 +27,10 @@ class HDF5Data(Layer):
 
     def setup(self):
         p = self.param.hdf5_data_param
-        self.need(not self.param.HasField("transform_param"), "HDF5Data does not transform data; remove transform_param")
+        self.need(
+            not self.param.HasField("transform_param"),
+            "HDF5Data does not transform data; remove transform_param",
+        )
         self.need(p.batch_size > 0, "hdf5_data_param needs a positive batch_size, received %d", p.batch_size)
         self.files = self._read_list(p.source)
         glog.info("Number of HDF5 files: %d" % len(self.files), "hdf5_data_layer.cpp:88")
@@ -42,7 +46,9 @@ class HDF5Data(Layer):
             raise CaffeError("source '%s' cannot be read: %s" % (source, error)) from None
         self.need(files, "source '%s' names no HDF5 file; one a line is wanted", source)
         missing = [name for name in files if not os.path.isfile(name)]
-        self.need(not missing, "source '%s' names files that do not exist: %s", source, ", ".join(missing[:10]))
+        self.need(
+            not missing, "source '%s' names files that do not exist: %s", source, ", ".join(missing[:10])
+        )
         return files
 
     def top_shapes(self):
@@ -74,7 +80,9 @@ class HDF5Data(Layer):
         rows = [len(array) for array in arrays]
         if len(set(rows)) > 1:
             received = ", ".join("%s %d" % pair for pair in zip(self.param.top, rows))
-            raise CaffeError("'%s': the data sets must have equally many rows, received %s" % (path, received))
+            raise CaffeError(
+                "'%s': the data sets must have equally many rows, received %s" % (path, received)
+            )
         if not rows[0]:
             raise CaffeError("'%s': the data sets have no rows" % path)
         return arrays
@@ -86,11 +94,15 @@ class HDF5Data(Layer):
         if not isinstance(file.get(name), h5py.Dataset):
             known = sorted(key for key in file if isinstance(file[key], h5py.Dataset))
             hint = did_you_mean(name, known)
-            raise CaffeError("'%s' has no data set '%s'%s (it has: %s)" % (path, name, hint, ", ".join(known) or "none"))
+            raise CaffeError(
+                "'%s' has no data set '%s'%s (it has: %s)" % (path, name, hint, ", ".join(known) or "none")
+            )
         data = file[name]
         if data.ndim < 1 or data.dtype.kind not in "fiu":
-            raise CaffeError("'%s': data set '%s' must be numbers with at least one axis, received %s of shape %s"
-                             % (path, name, data.dtype, data.shape))
+            raise CaffeError(
+                "'%s': data set '%s' must be numbers with at least one axis, received %s of shape %s"
+                % (path, name, data.dtype, data.shape)
+            )
         check_shape(data.shape)
         return data[...].astype(np.float32)
 
@@ -112,13 +124,18 @@ class HDF5Data(Layer):
             parts.append([array[rows] for array in self._arrays])
             self._row += len(rows)
             wanted -= len(rows)
-        return tuple(torch.from_numpy(self._joined(name, part)).to(self.device) for name, part in zip(self.param.top, zip(*parts)))
+        return tuple(
+            torch.from_numpy(self._joined(name, part)).to(self.device)
+            for name, part in zip(self.param.top, zip(*parts))
+        )
 
     @staticmethod
     def _joined(name, parts):
         shapes = {part.shape[1:] for part in parts}
         if len(shapes) > 1:
-            raise CaffeError("data set '%s' has rows of different shapes in different files: %s" % (name, sorted(shapes)))
+            raise CaffeError(
+                "data set '%s' has rows of different shapes in different files: %s" % (name, sorted(shapes))
+            )
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def state(self):

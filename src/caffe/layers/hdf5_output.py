@@ -12,8 +12,9 @@ from caffe.layers.base import Layer, register
 class HDF5Output(Layer):
     """Writes its two bottoms as data sets `data` and `label` of the file `file_name` (hdf5_output_layer.cpp).
 
-    A file of that name is replaced when the net is made. Each forward appends its rows; the file is closed in between, so it
-    is whole after every forward. (Real Caffe fails in the second forward.) Up to four axes are written as four, as there.
+    A file of that name is replaced when the net is made. Each forward appends its rows; the file is closed in
+    between, so it is whole after every forward. (Real Caffe fails in the second forward.) Up to four axes are
+    written as four, as there.
     """
 
     num_bottom = 2
@@ -38,8 +39,12 @@ class HDF5Output(Layer):
             raise CaffeError("'%s' cannot be written: %s%s" % (self.path, error, hint)) from None
 
     def _check(self, data, label):
-        self.need(data and label and data[0] == label[0],
-                  "data and label must have the same batch size, received %s and %s", data, label)
+        self.need(
+            data and label and data[0] == label[0],
+            "data and label must have the same batch size, received %s and %s",
+            data,
+            label,
+        )
 
     def top_shapes(self, data, label):
         return []
@@ -58,9 +63,11 @@ class HDF5Output(Layer):
             return
         data = file[name]
         if data.shape[1:] != rows.shape[1:]:
-            raise CaffeError("'%s' holds rows of %s, the bottom now has %s" % (name, data.shape[1:], rows.shape[1:]))
+            raise CaffeError(
+                "'%s' holds rows of %s, the bottom now has %s" % (name, data.shape[1:], rows.shape[1:])
+            )
         data.resize(len(data) + len(rows), axis=0)
-        data[-len(rows):] = rows
+        data[-len(rows) :] = rows
 
     def backward_blobs(self, tops, propagate_down, bottoms):
         """Nothing comes back from a file."""

@@ -9,11 +9,12 @@ from caffe.layers.base import register
 
 @register
 class ImageData(FeedLayer):
-    """Reads the pictures of a list file, `path label` a line: data (N, C, H, W) and labels (N) (image_data_layer.cpp).
+    """Reads the pictures of a list file, `path label` a line: data (N, C, H, W) and labels (N)
+    (image_data_layer.cpp).
 
-    `root_folder` is put before every path as it is (end it with a slash). new_height and new_width go together; without them
-    the pictures of a batch must be equally large, or crop_size be given. `shuffle` orders every round anew; is_color: false
-    reads one channel. transform_param as in Data.
+    `root_folder` is put before every path as it is (end it with a slash). new_height and new_width go
+    together; without them the pictures of a batch must be equally large, or crop_size be given. `shuffle`
+    orders every round anew; is_color: false reads one channel. transform_param as in Data.
     """
 
     num_top = 2
@@ -24,7 +25,9 @@ class ImageData(FeedLayer):
         self.need(p.batch_size > 0, "batch_size must be positive, received %d", p.batch_size)
         self.need(
             bool(p.new_height) == bool(p.new_width),
-            "new_height and new_width must be given together, received %d and %d", p.new_height, p.new_width,
+            "new_height and new_width must be given together, received %d and %d",
+            p.new_height,
+            p.new_width,
         )
         self.warn_of_old_fields("image_data_param")
         self.transform = transform_of(self.param.transform_param)
@@ -35,7 +38,10 @@ class ImageData(FeedLayer):
     def skip_below(self):
         p = self.param.image_data_param
         self.need(
-            p.rand_skip <= len(self.images), "rand_skip %d is more than the list's %d lines", p.rand_skip, len(self.images)
+            p.rand_skip <= len(self.images),
+            "rand_skip %d is more than the list's %d lines",
+            p.rand_skip,
+            len(self.images),
         )
         return p.rand_skip
 
@@ -43,6 +49,14 @@ class ImageData(FeedLayer):
         p = self.param.image_data_param
         self.images.seed = seed if p.shuffle else None
         return ImageFeed(
-            self.images, p.batch_size, self.transform, self.phase, seed=seed, position=position, skip=skip,
-            root=p.root_folder, size=(p.new_height, p.new_width) if p.new_height else None, color=p.is_color,
+            self.images,
+            p.batch_size,
+            self.transform,
+            self.phase,
+            seed=seed,
+            position=position,
+            skip=skip,
+            root=p.root_folder,
+            size=(p.new_height, p.new_width) if p.new_height else None,
+            color=p.is_color,
         )

@@ -10,11 +10,11 @@ from caffe.layers.base import Layer, register
 
 @register
 class MemoryData(Layer):
-    """Gives `batch_size` items after another of the arrays set by `net.set_input_arrays(data, labels)`, round and round
-    (memory_data_layer.cpp).
+    """Gives `batch_size` items after another of the arrays set by `net.set_input_arrays(data, labels)`, round
+    and round (memory_data_layer.cpp).
 
-    The arrays are used where they are, not copied; they are not transformed. batch_size, channels, height and width must be
-    given.
+    The arrays are used where they are, not copied; they are not transformed. batch_size, channels, height and
+    width must be given.
     """
 
     num_bottom = 0
@@ -28,8 +28,10 @@ class MemoryData(Layer):
         self.item = (p.channels, p.height, p.width)
         self.need(
             p.batch_size > 0 and min(self.item) > 0,
-            "memory_data_param: batch_size, channels, height and width must be given and positive, received %d, %d, %d, %d",
-            p.batch_size, *self.item,
+            "memory_data_param: batch_size, channels, height and width must be given and positive, "
+            "received %d, %d, %d, %d",
+            p.batch_size,
+            *self.item,
         )
         self._data = self._labels = None
         self.position = 0
@@ -38,11 +40,19 @@ class MemoryData(Layer):
         return [(self.batch_size, *self.item), (self.batch_size,)]
 
     def set_arrays(self, data, labels):
-        """Hand over float32 `data` (n, channels, height, width) and `labels` (n) or (n, 1, 1, 1); n a multiple of batch_size."""
+        """Hand over float32 `data` (n, channels, height, width) and `labels` (n) or (n, 1, 1, 1); n a
+        multiple of batch_size.
+        """
         data, labels = np.asarray(data), np.asarray(labels)
-        faults = [*self._faults("data array", data, self.item), *self._faults("labels array", labels, (1, 1, 1))]
+        faults = [
+            *self._faults("data array", data, self.item),
+            *self._faults("labels array", labels, (1, 1, 1)),
+        ]
         if len(data) != len(labels):
-            faults.append("data and labels must have the same first dimension, received %d and %d" % (len(data), len(labels)))
+            faults.append(
+                "data and labels must have the same first dimension, received %d and %d"
+                % (len(data), len(labels))
+            )
         elif not len(data) or len(data) % self.batch_size:
             faults.append("%d items are no multiple of the batch size %d" % (len(data), self.batch_size))
         if faults:
@@ -65,11 +75,16 @@ class MemoryData(Layer):
             yield "%s must be n x %d x %d x %d, received %s" % (name, *item, array.shape)
 
     def forward(self):
-        self.need(self._data is not None, "MemoryData has no data yet: call net.set_input_arrays(data, labels) first")
+        self.need(
+            self._data is not None,
+            "MemoryData has no data yet: call net.set_input_arrays(data, labels) first",
+        )
         part = slice(self.position, self.position + self.batch_size)
         self.position = (self.position + self.batch_size) % len(self._data)
         arrays = self._data[part], self._labels[part]
-        return tuple(torch.tensor(array, device=self.device) for array in arrays)  # a copy: layers may work in place
+        return tuple(
+            torch.tensor(array, device=self.device) for array in arrays
+        )  # a copy: layers may work in place
 
     def state(self):
         """The item that comes next."""

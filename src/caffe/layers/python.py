@@ -9,16 +9,20 @@ from caffe.net_methods import Blobs
 
 
 class UserError(CaffeError):
-    """User code raised; the original is the cause, and its class a base of what is raised where Python allows that."""
+    """User code raised; the original is the cause, and its class a base of what is raised where Python allows
+    that.
+    """
 
 
 @register
 class Python(Layer):
-    """A class derived from caffe.Layer, named by `module` and `layer`; `param_str` is handed to it (python_layer.hpp).
+    """A class derived from caffe.Layer, named by `module` and `layer`; `param_str` is handed to it
+    (python_layer.hpp).
 
-    The module must be on Python's path (PYTHONPATH). `setup` is called once, `reshape` before every forward, `forward` and
-    `backward` as the net runs; all are given Blobs. `net.layers[i]` is the user's object. What user code raises arrives
-    as RuntimeError and, where possible, as what it was. `share_in_parallel` is accepted: there is one solver.
+    The module must be on Python's path (PYTHONPATH). `setup` is called once, `reshape` before every forward,
+    `forward` and `backward` as the net runs; all are given Blobs. `net.layers[i]` is the user's object. What
+    user code raises arrives as RuntimeError and, where possible, as what it was. `share_in_parallel` is
+    accepted: there is one solver.
     """
 
     num_bottom = (0, None)
@@ -34,9 +38,16 @@ class Python(Layer):
 
     def _make(self):
         p = self.param.python_param
-        self.need(p.module and p.layer, 'python_param needs module and layer, received module: "%s" layer: "%s"', p.module, p.layer)
+        self.need(
+            p.module and p.layer,
+            'python_param needs module and layer, received module: "%s" layer: "%s"',
+            p.module,
+            p.layer,
+        )
         user = self._class(p.module, p.layer)(self.param)
-        user.param_str = user.param_str_ = p.param_str  # the second is the name of 2015, which scripts still use
+        user.param_str = user.param_str_ = (
+            p.param_str
+        )  # the second is the name of 2015, which scripts still use
         user.phase = self.phase
         user.type, user.name = self.type, self.name
         return user
@@ -52,7 +63,11 @@ class Python(Layer):
             raise CaffeError("no Python module '%s'; its folder must be on PYTHONPATH" % module) from error
         except Exception as error:
             raise self._wrapped("import of module '%s'" % module, error) from error
-        kinds = {k: v for k, v in vars(home).items() if isinstance(v, type) and issubclass(v, Base) and v is not Base}
+        kinds = {
+            k: v
+            for k, v in vars(home).items()
+            if isinstance(v, type) and issubclass(v, Base) and v is not Base
+        }
         found = getattr(home, name, None)
         if not (isinstance(found, type) and issubclass(found, Base)):
             raise CaffeError(
@@ -104,7 +119,9 @@ class Python(Layer):
 
     def _wrapped(self, where, error):
         p = self.param.python_param
-        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__.tb_next or error.__traceback__))
+        trace = "".join(
+            traceback.format_exception(type(error), error, error.__traceback__.tb_next or error.__traceback__)
+        )
         text = "layer '%s': %s.%s raised in %s\n%s" % (self.name, p.module, p.layer, where, trace.rstrip())
         try:
             return type(type(error).__name__, (UserError, type(error)), {})(text)

@@ -9,12 +9,13 @@ from caffe.layers.base import register
 
 @register
 class WindowData(FeedLayer):
-    """Draws windows named in a window file: data (N, C, crop, crop) and their classes (N) (window_data_layer.cpp).
+    """Draws windows named in a window file: data (N, C, crop, crop) and their classes (N)
+    (window_data_layer.cpp).
 
-    fg_fraction of a batch are windows with an overlap of at least fg_threshold, the rest have less than bg_threshold and class
-    0. Each is warped to crop_size (of transform_param) with context_pad pixels of its surroundings; crop_mode "square" keeps
-    its aspect. Outside the picture the blob is zero. A mean image is cut in the middle. `scale` of window_data_param
-    counts, else that of transform_param.
+    fg_fraction of a batch are windows with an overlap of at least fg_threshold, the rest have less than
+    bg_threshold and class 0. Each is warped to crop_size (of transform_param) with context_pad pixels of its
+    surroundings; crop_mode "square" keeps its aspect. Outside the picture the blob is zero. A mean image is
+    cut in the middle. `scale` of window_data_param counts, else that of transform_param.
     """
 
     num_top = 2
@@ -22,11 +23,20 @@ class WindowData(FeedLayer):
     def setup(self):
         p, t = self.param.window_data_param, self.param.transform_param
         self.need(p.source, "window_data_param needs a source: a window file")
-        self.need(p.batch_size > 0, "window_data_param needs a positive batch_size, received %d", p.batch_size)
+        self.need(
+            p.batch_size > 0, "window_data_param needs a positive batch_size, received %d", p.batch_size
+        )
         self.crop = t.crop_size or p.crop_size
         self.need(self.crop > 0, "WindowData needs a crop_size in transform_param")
-        self.need(2 * p.context_pad < self.crop, "context_pad %d leaves nothing of crop_size %d", p.context_pad, self.crop)
-        self.need(p.crop_mode in ("warp", "square"), "crop_mode must be warp or square, received '%s'", p.crop_mode)
+        self.need(
+            2 * p.context_pad < self.crop,
+            "context_pad %d leaves nothing of crop_size %d",
+            p.context_pad,
+            self.crop,
+        )
+        self.need(
+            p.crop_mode in ("warp", "square"), "crop_mode must be warp or square, received '%s'", p.crop_mode
+        )
         self.file = windows.read(p.source, p.fg_threshold, p.bg_threshold, p.root_folder)
         self.mean = self._read_mean(self.file.images[0][1])
         self._check_windows(int(p.batch_size * p.fg_fraction), p.batch_size)
@@ -36,7 +46,9 @@ class WindowData(FeedLayer):
     def _check_windows(self, foreground, batch):
         self.need(0 <= foreground <= batch, "fg_fraction must lie in 0 .. 1")
         self.need(foreground == 0 or self.file.foreground, "'%s' has no foreground window", self.file.source)
-        self.need(foreground == batch or self.file.background, "'%s' has no background window", self.file.source)
+        self.need(
+            foreground == batch or self.file.background, "'%s' has no background window", self.file.source
+        )
 
     def _read_mean(self, channels):
         import numpy as np
@@ -47,17 +59,37 @@ class WindowData(FeedLayer):
             mean = read_mean(path)
             self.need(
                 mean.shape[0] == channels and min(mean.shape[1:]) >= self.crop,
-                "mean file '%s' is %s; %d channels of at least %d x %d are wanted", path, mean.shape, channels, self.crop, self.crop,
+                "mean file '%s' is %s; %d channels of at least %d x %d are wanted",
+                path,
+                mean.shape,
+                channels,
+                self.crop,
+                self.crop,
             )
             return mean
         values = list(t.mean_value)
-        self.need(len(values) in (0, 1, channels), "give mean_value once or %d times, received %d", channels, len(values))
+        self.need(
+            len(values) in (0, 1, channels),
+            "give mean_value once or %d times, received %d",
+            channels,
+            len(values),
+        )
         return np.array(values, np.float32) if values else None
 
     def make_feed(self, seed, position, skip):
         p, t = self.param.window_data_param, self.param.transform_param
         return windows.WindowFeed(
-            self.file, p.batch_size, crop=self.crop, mean=self.mean, scale=p.scale if p.HasField("scale") else t.scale,
-            mirror=t.mirror or p.mirror, fg_fraction=p.fg_fraction, context_pad=p.context_pad,
-            square=p.crop_mode == windows.SQUARE, cache=p.cache_images, seed=seed, position=position, skip=skip,
+            self.file,
+            p.batch_size,
+            crop=self.crop,
+            mean=self.mean,
+            scale=p.scale if p.HasField("scale") else t.scale,
+            mirror=t.mirror or p.mirror,
+            fg_fraction=p.fg_fraction,
+            context_pad=p.context_pad,
+            square=p.crop_mode == windows.SQUARE,
+            cache=p.cache_images,
+            seed=seed,
+            position=position,
+            skip=skip,
         )
