@@ -57,6 +57,14 @@ def score(predict, source, transform, backend="lmdb", batch=50, show=None):
     return Scores(keys, np.array(truth, np.int64), np.concatenate(rows))
 
 
+def length(source, backend="lmdb"):
+    """How many records the database `source` holds."""
+    from caffe.data.db import open_db
+
+    with open_db(source, backend) as database:
+        return len(database)
+
+
 def net_predictor(net):
     """A `predict` for `score` of a deploy Net (caffe.Net): its input takes each batch's size."""
     source, output = net.inputs[0], net.outputs[0]

@@ -6,6 +6,8 @@ import torch
 
 from caffe.layers.base import Example, Layer, register
 
+FEW_PRODUCTS = 1 << 14  # up to here sums in float64 cost nothing and keep clear of each BLAS' own rounding
+
 
 @register
 class InnerProduct(Layer):
@@ -42,7 +44,10 @@ class InnerProduct(Layer):
         if self.param.inner_product_param.transpose:
             weight = weight.t()
         bias = self.blobs[1].tensor if len(self.blobs) > 1 else None
-        return torch.nn.functional.linear(x.flatten(self.begin), weight, bias)
+        x = x.flatten(self.begin)
+        if x.numel() * weight.shape[0] > FEW_PRODUCTS or x.dtype != torch.float32:
+            return torch.nn.functional.linear(x, weight, bias)
+        return torch.nn.functional.linear(x.double(), weight.double(), None if bias is None else bias.double()).float()
 
     def to_onnx(self, g, bottoms, tops):
         p = self.param.inner_product_param
