@@ -1,0 +1,93 @@
+"""A Neural Compute Stick through OpenVINO 2021.4's or 2022.1's IECore; also that library's other devices."""
+
+from __future__ import annotations
+
+from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
+
+import numpy as np
+
+from ncs.errors import DeviceLostError, NcsError, NoDeviceError
+from ncs.runners import base
+from ncs.runners.openvino import last_line
+
+NO_STICK = "No devices found: no Neural Compute Stick answers; `ncs doctor` looks for the reason"
+
+
+class Myriad(base.Runner):
+    """A compiled blob, or ONNX or IR v10, on `device`: MYRIAD, MYRIAD.<name> of one of several, or CPU."""
+
+    def __init__(self, source: Any, device: str = "MYRIAD", requests: int = 2) -> None:
+        model = base.Model.of(source)
+        path = model.pick(("blob", "onnx", "xml") if device.startswith("MYRIAD") else ("onnx", "xml"))
+        core = ie_core()
+        if device.startswith("MYRIAD") and not sticks_of(core):
+            raise NoDeviceError(NO_STICK)
+        self.device = device
+        self._network = _load(core, path, device, requests)
+        self._requests = list(self._network.requests)
+        self.in_flight = len(self._requests)
+        self._next = 0
+        self._input, = self._network.input_info
+        outputs = list(self._network.outputs)
+        self._output = model.output if model.output in outputs else outputs[0]
+        self.input_shape = tuple(self._network.input_info[self._input].tensor_desc.dims)
+        self.batch_size = self.input_shape[0]
+
+    def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
+        base.check_shape(batch, self.input_shape)
+        request = self._requests[self._next]
+        self._next = (self._next + 1) % len(self._requests)
+        self._guarded(lambda: request.async_infer({self._input: batch}))
+
+        def wait() -> np.ndarray:
+            status = self._guarded(lambda: request.wait(-1))
+            if status != 0:
+                raise DeviceLostError("%s: a request ended with status %s" % (self.device, status))
+            return base.rows(request.output_blobs[self._output].buffer, len(batch))
+
+        return wait
+
+    def _guarded(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except RuntimeError as error:
+            raise DeviceLostError("%s: %s" % (self.device, last_line(error))) from error
+
+    def temperature(self) -> float | None:
+        """Degrees Celsius of the stick, where it tells."""
+        try:
+            return float(self._network.get_metric("DEVICE_THERMAL"))
+        except (RuntimeError, ValueError):
+            return None
+
+    def close(self) -> None:
+        self._requests, self._network = [], None
+
+
+def ie_core() -> Any:
+    """The Inference Engine of OpenVINO up to 2022.3. Raises NoDeviceError where it is not installed."""
+    try:
+        from openvino.inference_engine import IECore
+    except ImportError as error:
+        raise NoDeviceError(
+            "No devices found: nothing here can talk to a Neural Compute Stick 2 (%s); OpenVINO 2021.4.2 "
+            "can: `pip install openvino==2021.4.2` under Python 3.6 to 3.9" % error) from error
+    return IECore()
+
+
+def sticks_of(core: Any) -> list[str]:
+    """Names of the sticks the library sees: MYRIAD, or MYRIAD.1.2-ma2480 each where there are several."""
+    return [name for name in core.available_devices if name.split(".")[0] == "MYRIAD"]
+
+
+def _load(core: Any, path: str, device: str, requests: int) -> Any:
+    try:
+        if path.endswith(".blob"):
+            return core.import_network(path, device, {}, requests)
+        network = core.read_network(path)
+        return core.load_network(network, device, {}, requests)
+    except RuntimeError as error:
+        text = last_line(error)
+        if "no available devices" in text or "Can not init Myriad device" in text:
+            raise NoDeviceError(NO_STICK + " (" + text + ")") from error
+        raise NcsError("%s: cannot be loaded on %s: %s" % (path, device, text)) from error
