@@ -27,7 +27,7 @@ class Feed:
     Batch `position` holds records skip + position * batch_size and on, modulo the length, and draws its crops
     and mirrors from (seed, position) alone: a Feed made with another Feed's `position` and `seed` goes on as
     that one would have. The thread starts with the first batch; `prefetch` batches are kept ready. A record
-    that cannot be used raises a CaffeError with its key where its batch is taken. `close` (or `with`) ends it.
+    that cannot be used raises a CaffeError with its key where its batch is taken. `close` or `with` ends it.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """Flags as gflags took them, so that the commands of the Caffe years go on working.
 
 `-flag v`, `-flag=v`, `--flag v` and `--flag=v` are the same; a boolean is `--flag`, `--noflag` or
-`--flag=true|false` and takes no second word; a hyphen may stand for an underscore; the last of a repeated flag counts.
+`--flag=true|false` and takes no second word; a hyphen may stand for an underscore; the last of a repeated
+flag counts.
 """
 
 from __future__ import annotations

@@ -103,7 +103,9 @@ def test_sixteen_bits_are_refused():
         datum.decode(datum.encode(None, 0, data))
 
 
-@pytest.mark.parametrize("array, label", [(PIXELS, 2**31), (PIXELS[0], 0), (PIXELS.astype(int), 0), (None, 0)])
+@pytest.mark.parametrize(
+    "array, label", [(PIXELS, 2**31), (PIXELS[0], 0), (PIXELS.astype(int), 0), (None, 0)]
+)
 def test_what_no_datum_holds(array, label):
     with pytest.raises(CaffeError):
         datum.encode(array, label)

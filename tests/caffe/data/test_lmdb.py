@@ -1,4 +1,4 @@
-"""LMDB through our reader and writer, with the lmdb package itself and real Caffe's databases as witnesses."""
+"""LMDB through our reader and writer; witnesses are the lmdb package and real Caffe's databases."""
 
 import os
 import shutil

@@ -30,7 +30,8 @@ def test_real_caffes_files_byte_for_byte(tmp_path, name, shape):
 def test_the_released_mean_of_levi_and_hassner():
     mean = read_mean(SHARED / "data/levi/mean.binaryproto")
     assert mean.shape == (3, 256, 256)
-    assert mean.reshape(3, -1).mean(1, dtype=float) == pytest.approx([78.42634, 87.76892, 114.89584], abs=1e-4)
+    means = [78.42634, 87.76892, 114.89584]
+    assert mean.reshape(3, -1).mean(1, dtype=float) == pytest.approx(means, abs=1e-4)
 
 
 def test_the_size_that_compute_image_mean_gives():
@@ -49,12 +50,14 @@ def test_forms_of_a_blob(tmp_path):
 
 def test_npy_and_back(tmp_path):
     write_mean(tmp_path / "m.npy", MEAN)
-    assert np.array_equal(np.load(tmp_path / "m.npy"), MEAN) and np.array_equal(read_mean(tmp_path / "m.npy"), MEAN)
+    for read in (np.load, read_mean):
+        assert np.array_equal(read(tmp_path / "m.npy"), MEAN)
 
 
 def test_a_transform_param_with_a_mean_file(tmp_path):
     write_mean(tmp_path / "m.binaryproto", MEAN)
-    param = caffe_pb2.TransformationParameter(mean_file=str(tmp_path / "m.binaryproto"), scale=0.5, crop_size=2)
+    name = str(tmp_path / "m.binaryproto")
+    param = caffe_pb2.TransformationParameter(mean_file=name, scale=0.5, crop_size=2)
     transform = transform_of(param)
     assert np.array_equal(transform.mean, MEAN) and transform.scale == 0.5 and transform.crop == 2
     assert not transform.mirror
@@ -63,7 +66,8 @@ def test_a_transform_param_with_a_mean_file(tmp_path):
     param.mean_value.append(3)
     with pytest.raises(CaffeError, match="exclude"):
         transform_of(param)
-    assert transform_of(SimpleNamespace(mean_file="", mean_value=[], crop_size=0, scale=1, mirror=0)).mean is None
+    bare = SimpleNamespace(mean_file="", mean_value=[], crop_size=0, scale=1, mirror=0)
+    assert transform_of(bare).mean is None
 
 
 GOOD = to_blob_proto(MEAN)

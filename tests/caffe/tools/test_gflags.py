@@ -45,7 +45,8 @@ def test_a_boolean_takes_no_second_word():
 
 
 def test_negative_numbers_hyphens_and_paths_are_values():
-    args = parse(*"--resize_width -3 - --weights=a=b,c --batch_size 4 -o out --verbose".split())
+    args = parse("--resize_width", "-3", "-", "--weights=a=b,c", "--batch_size", "4", "-o", "out",
+                 "--verbose")
     assert (args.resize_width, args.words, args.weights, args.batch_size) == (-3, ["-"], "a=b,c", 4)
     assert args.output == "out" and args.verbose
 

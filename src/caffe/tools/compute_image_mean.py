@@ -1,0 +1,36 @@
+"""Average the pictures of a database.
+
+compute_image_mean [flags] INPUT_DB [OUTPUT_FILE]: writes a BlobProto (.binaryproto), or NumPy's format where
+the name ends in .npy, and logs the mean of each channel.
+"""
+
+from __future__ import annotations
+
+
+def add_arguments(parser):
+    """Caffe's flags and --npy."""
+    parser.add_argument("db", metavar="INPUT_DB")
+    parser.add_argument("output", metavar="OUTPUT_FILE", nargs="?", help="the mean picture; none: only log")
+    parser.add_argument("--backend", default="lmdb", help="lmdb (default) or leveldb")
+    parser.add_argument("--npy", metavar="FILE", help="the same mean as float32 (channels, height, width)")
+
+
+def run(args):
+    """Average, log, write."""
+    from caffe import glog, memory
+    from caffe.data.averaging import channel_means, image_mean
+    from caffe.data.db import open_db
+    from caffe.data.mean import write_mean
+    from caffe.errors import CaffeError
+
+    if args.npy and not args.npy.endswith(".npy"):
+        raise CaffeError("--npy '%s': the name must end in .npy" % args.npy)
+    memory.keep_pages()
+    with open_db(args.db, args.backend) as db:
+        mean = image_mean(db)
+    for path in filter(None, (args.output, args.npy)):
+        glog.info("Write to %s" % path, "compute_image_mean.cpp:108")
+        write_mean(path, mean)
+    glog.info("Number of channels: %d" % len(mean), "compute_image_mean.cpp:114")
+    for channel, value in enumerate(channel_means(mean)):
+        glog.info("mean_value channel [%d]: %.6g" % (channel, value), "compute_image_mean.cpp:119")
