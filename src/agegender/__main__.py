@@ -4,4 +4,5 @@ import sys
 
 from agegender.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # child processes import this file too
+    sys.exit(main())

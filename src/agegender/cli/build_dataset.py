@@ -16,7 +16,8 @@ def add_arguments(parser):
     parser.add_argument("--seed", type=int, default=230, help="of the split and the noise (230)")
     parser.add_argument("--jobs", type=int, help="threads (all cores); no byte depends on it")
     parser.add_argument(
-        "--compat", action="store_true",
+        "--compat",
+        action="store_true",
         help="the original's algorithm on sorted names: repeated pictures stay in, the split is not "
         "stratified, age is balanced to the nearest pair and gender is not",
     )

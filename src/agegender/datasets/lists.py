@@ -8,6 +8,7 @@ import json
 import os
 
 from agegender.datasets.sample import RACES
+from agegender.errors import AgeGenderError
 from agegender.labels import AGE_TRINGN, MALE_FIRST
 from caffe import files
 from caffe.cli import version
@@ -17,6 +18,18 @@ def list_path(path):
     """A path as a list spells it: ./data/... below the working folder, absolute elsewhere."""
     relative = os.path.relpath(path)
     return os.path.abspath(path) if relative.startswith(os.pardir) else "./" + relative.replace(os.sep, "/")
+
+
+def read_list(path):
+    """[(path, class), ...] of a list file: a line is split at its last space, as convert_imageset does it."""
+    lines = []
+    with open(path, encoding="utf-8") as stream:
+        for number, line in enumerate(stream, 1):
+            name, _, label = line.rstrip("\n").rpartition(" ")
+            if not name or not label.isdigit():
+                raise AgeGenderError("%s:%d: received %r, due are a path and a class" % (path, number, line))
+            lines.append((name, int(label)))
+    return lines
 
 
 def class_counts(lines, classes):

@@ -39,7 +39,9 @@ def house(tmp_path, monkeypatch):
                 name = "%d_%d_2_%d.jpg.chip.jpg" % (10 * age + 4, gender, stamp)
                 cv2.imwrite(str(folder / name), rng.integers(0, 255, (16, 16, 3), dtype=np.uint8))
     twin = sorted(folder.iterdir())[0]
-    (folder / ("%s_%d.jpg.chip.jpg" % (twin.name.rsplit("_", 1)[0], stamp + 1))).write_bytes(twin.read_bytes())
+    (folder / ("%s_%d.jpg.chip.jpg" % (twin.name.rsplit("_", 1)[0], stamp + 1))).write_bytes(
+        twin.read_bytes()
+    )
     (folder / ("5_0_1_%d.jpg.chip.jpg" % stamp)).write_bytes(twin.read_bytes())
     (folder / "39_1_20170116174525125.jpg.chip.jpg").write_bytes(twin.read_bytes())
     return tmp_path
@@ -176,3 +178,11 @@ def test_killed_and_run_again_ends_in_the_same_files(house):
         child.wait()
     subprocess.run(command, check=True, capture_output=True)
     assert snapshot(house / "data") == wanted
+
+
+def test_a_list_is_read_back_with_spaces_in_its_names(tmp_path):
+    (tmp_path / "list.txt").write_text("./data/a b.jpg 3\nc.jpg 10\n")
+    assert lists.read_list(tmp_path / "list.txt") == [("./data/a b.jpg", 3), ("c.jpg", 10)]
+    (tmp_path / "list.txt").write_text("a.jpg 3\nno-class.jpg\n")
+    with pytest.raises(AgeGenderError, match="list.txt:2: received 'no-class.jpg"):
+        lists.read_list(tmp_path / "list.txt")
