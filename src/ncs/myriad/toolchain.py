@@ -154,7 +154,7 @@ def _download(folder: str) -> None:
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if result.returncode:
         said = result.stdout.decode("utf-8", "replace").strip().splitlines()
-        faults = [line for line in said if "rror" in line or "No module" in line]
+        faults = [line for line in said if "error" in line.lower() or "No module" in line]
         raise NcsError(_cannot_fetch(faults or said))
 
 

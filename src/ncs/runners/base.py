@@ -124,7 +124,7 @@ class Runner:
             yield from self._pieces(batch)
 
     def _pieces(self, batch: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-        """`batch` cut to the model's batch size, the last piece filled up, each with its count of pictures."""
+        """`batch` cut to the model's batch size, the last piece filled up, each with its picture count."""
         size = self.batch_size
         for begin in range(0, len(batch), size):
             piece = batch[begin:begin + size]

@@ -1,0 +1,142 @@
+"""The native compiler: blobs, refusals in its own words, and no waiting for a stick."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnx_nets
+import pytest
+
+from ncs.errors import NcsError
+from ncs.myriad import compiler as driver
+from ncs.myriad.blob import read_blob
+from ncs.myriad.compiler import CompileError, Job, compile_blob, compile_blobs
+
+
+def test_the_same_net_gives_the_same_bytes(compiler, tmp_path):
+    model = onnx_nets.tiny(tmp_path / "tiny.onnx")
+    compile_blobs([Job(model, str(tmp_path / name)) for name in ("one.blob", "two.blob")])
+    compile_blob(model, str(tmp_path / "three.blob"))
+    contents = {(tmp_path / name).read_bytes() for name in ("one.blob", "two.blob", "three.blob")}
+    assert len(contents) == 1
+
+
+def test_waiting_for_a_stick_gives_the_same_bytes(compiler, tmp_path, monkeypatch):
+    """The witness of docs/adr/0005: the compiler as Intel made it, five seconds of search and all."""
+    model = onnx_nets.tiny(tmp_path / "tiny.onnx")
+    compile_blob(model, str(tmp_path / "quick.blob"))
+    patience = "import ncs.myriad.child as c; c.hide_devices = lambda path: True; c.main()"
+    run = subprocess.run
+
+    def patient(command, **options):
+        assert command[1:] == ["-S", "-m", "ncs.myriad.child"]
+        return run([sys.executable, "-S", "-c", patience], **options)
+
+    monkeypatch.setattr(subprocess, "run", patient)
+    compile_blob(model, str(tmp_path / "patient.blob"))
+    assert (tmp_path / "patient.blob").read_bytes() == (tmp_path / "quick.blob").read_bytes()
+
+
+def test_agenet_is_what_was_measured_before(compiler, tmp_path):
+    """Numbers of OpenVINO's own API on AgeNet's real caffemodel: sizes, stages, shaves, slices, memory."""
+    model = onnx_nets.agenet(tmp_path / "age.onnx")
+    compile_blobs([Job(model, str(tmp_path / "x.blob")), Job(model, str(tmp_path / "2.blob"), "MA2450")])
+    blob = read_blob(tmp_path / "x.blob")
+    assert blob.file_size == os.path.getsize(tmp_path / "x.blob") == 24583360
+    assert blob.counts() == {"MyriadXHwOp": 23, "Copy": 7, "Convert": 2, "LRN": 2, "Sum": 1, "SoftMax": 1}
+    assert blob.unit_counts() == {"HW": 23, "DMA": 7, "SHAVE": 6}
+    assert (blob.shaves, blob.cmx_slices, blob.bss_size) == (7, 9, 344064)
+    assert [(a.name, a.order, a.dims) for a in blob.inputs] == [("data", "NCHW", (1, 3, 227, 227))]
+    assert [(a.name, a.order, a.dims) for a in blob.outputs] == [("prob", "NC", (1, 9))]
+    old = read_blob(tmp_path / "2.blob")
+    assert (old.file_size, len(old.stages), old.shaves, old.cmx_slices) == (22835008, 21, 12, 12)
+    assert old.unit_counts() == {"SHAVE": 21}
+
+
+@pytest.mark.parametrize("shaves", [1, 4, 8, 12, 16])
+def test_shaves(compiler, tmp_path, shaves):
+    model = onnx_nets.tiny(tmp_path / "tiny.onnx")
+    compile_blob(model, str(tmp_path / "x.blob"), shaves=shaves)
+    blob = read_blob(tmp_path / "x.blob")
+    assert (blob.shaves, blob.cmx_slices) == (shaves, shaves)
+
+
+def test_all_unsupported_layers_are_named_at_once(compiler, tmp_path):
+    model = onnx_nets.chain(tmp_path / "bad.onnx", ["Sin", "Relu", "Sinh", "Atan"])
+    with pytest.raises(CompileError) as fault:
+        compile_blob(model, str(tmp_path / "bad.blob"))
+    text = str(fault.value)
+    for layer, kind in (("t0", "Sin"), ("t2", "Sinh"), ("t3", "Atan")):
+        assert '"%s": unsupported layer type "%s"' % (layer, kind) in text
+    assert "t1" not in text
+    assert fault.value.layer == "t0"
+    assert not (tmp_path / "bad.blob").exists()
+
+
+def test_the_compilers_words_reach_the_user(compiler, tmp_path):
+    b = onnx_nets.Builder()
+    flat = b.node("Flatten", ["data"], "flat", axis=1)
+    b.linear(flat, "fc", 5, 99)
+    model = b.save(tmp_path / "bad.onnx", "fc", [1, 5], [1, 3, 8, 8])
+    with pytest.raises(CompileError, match="Incompatible MatMul matrix dimension.*192.*99") as fault:
+        compile_blob(model, str(tmp_path / "bad.blob"))
+    assert fault.value.layer == "fc"
+    assert "/home/" not in str(fault.value) and "\x1b" not in str(fault.value)
+
+
+def test_one_bad_net_does_not_spoil_the_others(compiler, tmp_path):
+    good = onnx_nets.tiny(tmp_path / "good.onnx")
+    (tmp_path / "bad.onnx").write_bytes(b"not a model")
+    bad = str(tmp_path / "bad.onnx")
+    jobs = [Job(bad, str(tmp_path / "bad.blob")), Job(good, str(tmp_path / "good.blob"))]
+    with pytest.raises(CompileError, match="bad.onnx: cannot be compiled for MA2480: .*Cannot find reader"):
+        compile_blobs(jobs)
+    assert read_blob(tmp_path / "good.blob").outputs[0].dims == (1, 5)
+    assert not (tmp_path / "bad.blob").exists()
+
+
+def test_plugin_settings_reach_the_compiler(compiler, tmp_path):
+    model = onnx_nets.tiny(tmp_path / "tiny.onnx")
+    compile_blob(model, str(tmp_path / "sw.blob"), config={"MYRIAD_ENABLE_HW_ACCELERATION": "NO"})
+    assert "HW" not in read_blob(tmp_path / "sw.blob").unit_counts()
+    with pytest.raises(CompileError, match="NO_SUCH_KEY"):
+        compile_blob(model, str(tmp_path / "x.blob"), config={"NO_SUCH_KEY": "1"})
+
+
+@pytest.mark.parametrize("job, text", [
+    (dict(platform="MA2490"), "no platform 'MA2490'; did you mean 'MA2480'"),
+    (dict(shaves=17), "SHAVE cores of MA2480: from 1 to 16, received 17"),
+    (dict(shaves=13, platform="MA2450"), "from 1 to 12, received 13"),
+    (dict(cmx_slices=0), "from 1 to 16, received 0"),
+])
+def test_impossible_settings_are_refused_before_anything_is_fetched(tmp_path, job, text):
+    model = onnx_nets.tiny(tmp_path / "tiny.onnx")
+    with pytest.raises(NcsError, match=text):
+        driver.settings_of(Job(model, "x.blob", **job))
+
+
+def test_a_missing_model_is_named(tmp_path):
+    with pytest.raises(NcsError, match="none.onnx: no such file"):
+        driver.settings_of(Job(str(tmp_path / "none.onnx"), "x.blob"))
+
+
+def test_names_with_odd_characters(compiler, tmp_path):
+    folder = tmp_path / "a & \"b\" <c> ü"
+    folder.mkdir()
+    model = onnx_nets.tiny(folder / "n'et.onnx")
+    compile_blob(model, str(folder / "o.blob"))
+    assert read_blob(folder / "o.blob").shaves == 7
+
+
+def test_weights_are_in_the_blob_as_half_precision(compiler, tmp_path):
+    """A witness that read no code: the bias of a SHAVE-only blob stands in its constants."""
+    b = onnx_nets.Builder(3)
+    b.conv("data", "conv", 16, 3, 3)
+    model = b.save(tmp_path / "c.onnx", "conv", [1, 16, 6, 6], [1, 3, 8, 8])
+    compile_blob(model, str(tmp_path / "c.blob"), "MA2450")
+    import onnx
+    from onnx import numpy_helper
+
+    bias = next(numpy_helper.to_array(t) for t in onnx.load(model).graph.initializer if t.name == "conv.b")
+    assert bias.astype(np.float16).tobytes() in (tmp_path / "c.blob").read_bytes()
