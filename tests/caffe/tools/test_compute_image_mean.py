@@ -45,7 +45,8 @@ def test_encoded_records_are_decoded(tmp_path):
 
 def test_floats_are_summed_in_order_in_float32(tmp_path):
     rng = np.random.default_rng(0)
-    arrays = [(rng.normal(size=(2, 3, 4)) * 10.0 ** rng.integers(-3, 6)).astype(np.float32) for _ in range(40)]
+    sizes = 10.0 ** rng.integers(-3, 6, (40, 1, 1, 1))
+    arrays = (rng.normal(size=(40, 2, 3, 4)) * sizes).astype(np.float32)
     total = np.zeros((2, 3, 4), np.float32)
     for array in arrays:
         total = total + array

@@ -124,8 +124,8 @@ def test_an_existing_database_is_kept_unless_asked(tmp_path, capsys):
 
 def test_shuffling_is_seeded_and_keeps_path_and_label_together(tmp_path):
     flags = ["--shuffle", "--allow_broken", "--resize_width=8", "--resize_height=8"]
-    dbs = [run(tmp_path, *flags, *more, name=name)[1]
-           for name, more in [("a", []), ("b", ["--workers=1"]), ("c", ["--seed=2"]), ("plain", ["--noshuffle"])]]
+    runs = {"a": [], "b": ["--workers=1"], "c": ["--seed=2"], "plain": ["--noshuffle"]}
+    dbs = [run(tmp_path, *flags, *more, name=name)[1] for name, more in runs.items()]
     a, b, c, plain = ([(key[9:], value) for key, value in rows(db)] for db in dbs)
     assert (dbs[0] / "data.mdb").read_bytes() == (dbs[1] / "data.mdb").read_bytes()
     assert a == b and a != c and a != plain and sorted(a) == sorted(c) == sorted(plain)
@@ -173,7 +173,7 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_undisturbed(tmp_path, 
     assert os.listdir(target) == ["data.mdb"] and os.listdir(target.parent) == ["db"]
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the kernel does not tell the memory used")
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="nothing tells the memory used")
 def test_its_memory_does_not_grow_with_the_list(tmp_path, many):
     folder, listed = many
     code = (
@@ -181,6 +181,6 @@ def test_its_memory_does_not_grow_with_the_list(tmp_path, many):
         "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])"
     )
     flags = ["--resize_width=200", "--resize_height=200"]  # 360 MB of records
-    done = subprocess.run([sys.executable, "-c", code, "convert_imageset", *flags, "%s/" % folder, str(listed),
-                           str(tmp_path / "db")], check=True, capture_output=True, text=True)
+    words = ["convert_imageset", *flags, "%s/" % folder, str(listed), str(tmp_path / "db")]
+    done = subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True, text=True)
     assert int(done.stdout) < 300 * 1024  # kB at its highest
