@@ -17,8 +17,8 @@ class SpecError(CaffeError, AttributeError):
     """A parameter that no message has. AttributeError too, which is what pycaffe raised."""
 
 
-# Types whose parameters stand in a message of another name; pycaffe asks for `convolution_param=dict(...)` there,
-# which goes on working.
+# Types whose parameters stand in a message of another name. pycaffe asks for `convolution_param=dict(...)`
+# there, which goes on working.
 _BORROWED = {
     "Deconvolution": "convolution", "Im2col": "convolution", "LSTM": "recurrent", "RNN": "recurrent",
     "SoftmaxWithLoss": "loss", "SigmoidCrossEntropyLoss": "loss",

@@ -84,8 +84,8 @@ class NCCL:
     """Caffe's way to many GPUs from Python, which this build does not have: it trains in one process."""
 
     _WHY = (
-        "this Caffe has no NCCL: training runs in one process (caffe.has_nccl() is False). Use one device, or "
-        "iter_size in the solver for a larger batch"
+        "this Caffe has no NCCL: training runs in one process (caffe.has_nccl() is False). Use one device, "
+        "or iter_size in the solver for a larger batch"
     )
 
     def __init__(self, *args):

@@ -2,8 +2,6 @@
 
 import os
 
-import numpy as np
-
 from caffe.errors import CaffeError
 from caffe.layers.base import Layer, register
 
@@ -53,7 +51,7 @@ class HDF5Output(Layer):
         self._check(*(blob.shape for blob in bottoms))
         with self._open("a") as file:
             for name, blob in zip(("data", "label"), bottoms):
-                self._append(file, name, np.array(blob.tensor.detach().cpu().float()))
+                self._append(file, name, blob.tensor.detach().cpu().float().numpy())
 
     @staticmethod
     def _append(file, name, rows):

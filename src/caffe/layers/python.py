@@ -13,6 +13,9 @@ class UserError(CaffeError):
     that.
     """
 
+    def __str__(self):
+        return str(self.args[0])  # KeyError, which may be a base, would show the repr
+
 
 @register
 class Python(Layer):

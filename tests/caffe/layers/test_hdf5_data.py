@@ -1,0 +1,94 @@
+"""HDF5Data: rows of several files, in order and shuffled."""
+
+import h5py
+import numpy as np
+import pytest
+from layer_nets import net_of
+
+from caffe.errors import CaffeError
+
+
+@pytest.fixture
+def files(tmp_path):
+    start = 0
+    paths = []
+    for number, rows in enumerate((3, 5)):
+        paths.append(tmp_path / ("f%d.h5" % number))
+        with h5py.File(paths[-1], "w") as file:
+            values = np.arange(start, start + rows)
+            file["data"] = np.stack([values, -values], 1).astype(np.float32)
+            file["label"] = values.astype(np.int64)
+            file["pair"] = np.zeros((rows, 2, 2, 2, 2, 2))
+        start += rows
+    (tmp_path / "list.txt").write_text("\n".join(map(str, paths)) + "\n")
+    return tmp_path
+
+
+def net(folder, batch=4, more="", tops=("data", "label")):
+    tops = " ".join('top: "%s"' % top for top in tops)
+    return net_of(
+        'layer { name: "h" type: "HDF5Data" %s hdf5_data_param { source: "%s/list.txt" batch_size: %d %s } }'
+        % (tops, folder, batch, more)
+    )
+
+
+def labels(made, count):
+    out = []
+    for _ in range(count):
+        made.forward()
+        assert np.array_equal(made.blobs["data"].data[:, 0], made.blobs["label"].data)
+        out += list(made.blobs["label"].data.astype(int))
+    return out
+
+
+def test_rows_in_order_over_files_and_rounds(files):
+    assert labels(net(files), 5) == [*range(8), *range(8), *range(4)]
+    assert labels(net(files, batch=19), 1) == [*range(8), *range(8), *range(3)]
+
+
+def test_any_number_of_axes(files):
+    assert net(files, tops=("pair",)).blobs["pair"].shape == (4, 2, 2, 2, 2, 2)
+
+
+def test_shuffle_gives_every_row_once_a_round_and_another_order_each(files):
+    made = net(files, more="shuffle: true")
+    rounds = [labels(made, 2) for _ in range(6)]
+    assert all(sorted(r) == list(range(8)) for r in rounds)
+    assert len({tuple(r) for r in rounds}) > 3
+    for r in rounds:  # file after file
+        assert {tuple(sorted(r[:3])), tuple(sorted(r[:5]))} & {(0, 1, 2), (3, 4, 5, 6, 7)}
+
+
+def test_state_goes_on_bit_for_bit(files):
+    made = net(files, 3, "shuffle: true")
+    labels(made, 4)
+    state = made._nodes[0].layer.state()
+    assert all(isinstance(v, int) for v in state.values())
+    expected = labels(made, 9)
+    other = net(files, 3, "shuffle: true")
+    other._nodes[0].layer.restore(state)
+    assert labels(other, 9) == expected
+
+
+def test_faults(files):
+    with pytest.raises(CaffeError, match="no data set 'lable'; did you mean 'label'"):
+        net(files, tops=("data", "lable"))
+    with pytest.raises(CaffeError, match="batch_size"):
+        net(files, batch=0)
+    with pytest.raises(CaffeError, match="does not transform"):
+        net_of('layer { name: "h" type: "HDF5Data" top: "data" transform_param { scale: 2 } hdf5_data_param '
+               '{ source: "%s/list.txt" batch_size: 1 } }' % files)
+    with h5py.File(files / "f0.h5", "a") as file:
+        del file["label"]
+        file["label"] = np.zeros(7)
+    with pytest.raises(CaffeError, match="equally many rows, received data 3, label 7"):
+        net(files)
+    (files / "f0.h5").write_bytes(b"no HDF5")
+    with pytest.raises(CaffeError, match="f0.h5"):
+        net(files)
+    (files / "list.txt").write_text("gone.h5")
+    with pytest.raises(CaffeError, match="gone.h5"):
+        net(files)
+    (files / "list.txt").unlink()
+    with pytest.raises(CaffeError, match="list.txt"):
+        net(files)

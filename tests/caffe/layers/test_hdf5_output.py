@@ -1,0 +1,48 @@
+"""HDF5Output: what goes in stands in the file."""
+
+import h5py
+import numpy as np
+import pytest
+from layer_nets import net_of
+
+from caffe.errors import CaffeError
+
+TEXT = """layer { name: "i" type: "Input" top: "x" top: "y"
+    input_param { shape { dim: 2 dim: 3 } shape { dim: %d } } }
+  layer { name: "o" type: "HDF5Output" bottom: "x" bottom: "y" hdf5_output_param { file_name: "%s" } }"""
+
+
+def test_rows_of_every_forward(tmp_path):
+    path = tmp_path / "out.h5"
+    net = net_of(TEXT % (2, path))
+    x, y = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32), np.arange(4, dtype=np.float32)
+    for part in (slice(0, 2), slice(2, 4)):
+        net.blobs["x"].data[...], net.blobs["y"].data[...] = x[part], y[part]
+        net.forward()
+        with h5py.File(path, "r") as file:  # whole after each forward
+            assert np.array_equal(file["data"][...], x[: part.stop, :, None, None])
+            assert np.array_equal(file["label"][...], y[: part.stop, None, None, None])
+    net.backward()
+    net_of(TEXT % (2, path))
+    with h5py.File(path, "r") as file:
+        assert not list(file)
+
+
+def test_what_it_writes_hdf5_data_reads(tmp_path):
+    path = tmp_path / "out.h5"
+    net = net_of(TEXT % (2, path))
+    net.blobs["x"].data[...] = 7
+    net.forward()
+    (tmp_path / "list").write_text(str(path))
+    back = net_of('layer { name: "h" type: "HDF5Data" top: "data" hdf5_data_param { source: "%s/list" batch_size: 2 } }'
+                  % tmp_path)
+    assert np.array_equal(back.forward()["data"], np.full((2, 3, 1, 1), 7.0))
+
+
+def test_faults(tmp_path):
+    with pytest.raises(CaffeError, match="same batch size"):
+        net_of(TEXT % (3, tmp_path / "out.h5"))
+    with pytest.raises(CaffeError, match="no folder"):
+        net_of(TEXT % (2, tmp_path / "none" / "out.h5"))
+    with pytest.raises(CaffeError, match="file_name"):
+        net_of(TEXT % (2, ""))
