@@ -18,7 +18,11 @@ def test_without_a_filler_it_is_zero():
 
 
 def test_a_constant_is_filled_once_and_others_each_time():
-    made = net('shape { dim: 50 } data_filler { type: "constant" value: 4 } data_filler { type: "uniform" min: 1 max: 2 }', 2)
+    made = net(
+        'shape { dim: 50 } data_filler { type: "constant" value: 4 } '
+        'data_filler { type: "uniform" min: 1 max: 2 }',
+        2,
+    )
     assert (made.blobs["t0"].data == 4).all()
     made.forward()
     first = made.blobs["t1"].data.copy()
@@ -56,7 +60,11 @@ def test_a_view_taken_early_stays_live():
         ("shape { dim: 1 } shape { dim: 2 }", 3, "shape must be given once or once a top"),
         ("", 1, "shape must be given"),
         ("num: 1 channels: 1 height: 1", 1, "width must be given"),
-        ("shape { dim: 1 } " + 'data_filler { type: "constant" } ' * 2, 3, "data_filler must be given never, once"),
+        (
+            "shape { dim: 1 } " + 'data_filler { type: "constant" } ' * 2,
+            3,
+            "data_filler must be given never, once",
+        ),
         ('shape { dim: 1 } data_filler { type: "gausian" }', 1, "unknown filler 'gausian'"),
         ("shape { dim: 1152921504606846976 }", 1, "refused"),
     ],

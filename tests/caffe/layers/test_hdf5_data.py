@@ -76,8 +76,10 @@ def test_faults(files):
     with pytest.raises(CaffeError, match="batch_size"):
         net(files, batch=0)
     with pytest.raises(CaffeError, match="does not transform"):
-        net_of('layer { name: "h" type: "HDF5Data" top: "data" transform_param { scale: 2 } hdf5_data_param '
-               '{ source: "%s/list.txt" batch_size: 1 } }' % files)
+        net_of(
+            'layer { name: "h" type: "HDF5Data" top: "data" transform_param { scale: 2 } hdf5_data_param '
+            '{ source: "%s/list.txt" batch_size: 1 } }' % files
+        )
     with h5py.File(files / "f0.h5", "a") as file:
         del file["label"]
         file["label"] = np.zeros(7)

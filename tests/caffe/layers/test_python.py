@@ -86,12 +86,14 @@ def layer(kind, param_str="", bottom="data", top="out", module="my_layers", more
     blobs = 'bottom: "%s" ' % bottom if bottom else ""
     blobs += " ".join('top: "%s"' % name for name in top.split())
     return (
-        'layer { name: "mine" type: "Python" %s %s python_param { module: "%s" layer: "%s" param_str: "%s" } }'
+        'layer { name: "mine" type: "Python" %s %s '
+        'python_param { module: "%s" layer: "%s" param_str: "%s" } }'
         % (blobs, more, module, kind, param_str)
     )
 
 
-INPUT = 'force_backward: true layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } } '
+INPUT = """force_backward: true
+layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } } """
 
 
 def test_forward_backward_and_weights():
@@ -162,7 +164,7 @@ def test_an_error_in_setup_keeps_its_kind_place_and_cause():
     with pytest.raises(ValueError, match="no such thing") as caught:
         net_of(INPUT + layer("Fails", "setup"))
     assert isinstance(caught.value, RuntimeError) and isinstance(caught.value, CaffeError)
-    assert "net.prototxt:1" in str(caught.value) and "my_layers.Fails raised in setup" in str(caught.value)
+    assert "net.prototxt:2" in str(caught.value) and "my_layers.Fails raised in setup" in str(caught.value)
     assert type(caught.value.__cause__) is ValueError
 
 
@@ -194,5 +196,3 @@ def test_no_backward_is_said():
     net = net_of(INPUT + layer("Fails", "own"))
     with pytest.raises(CaffeError, match="has no backward"):
         net.backward()
-
-
