@@ -1,6 +1,4 @@
-"""What LSTM and RNN have in common: bottoms, states that live from one forward to the next, steps
-(recurrent_layer.cpp).
-"""
+"""What LSTM and RNN have in common: bottoms, states that outlive a forward, steps (recurrent_layer.cpp)."""
 
 from __future__ import annotations
 
@@ -14,11 +12,13 @@ from caffe.layers.base import Layer
 
 
 class Recurrent(Layer):
-    """The base of LSTM and RNN. Bottoms: x (T x N x ...), cont (T x N, 0 where a sequence starts), then a
-    static input (N x ...) if there is one, then with expose_hidden the `states` initial states (1 x N x
-    num_output each). Tops: the outputs (T x N x num_output), then with expose_hidden the last states.
+    """The base of LSTM and RNN.
 
-    Without expose_hidden the last states are the next forward's initial ones, where cont is not 0.
+    Bottoms: x (T x N x ...), cont (T x N, 0 where a sequence starts), then a static input (N x ...) if there
+    is one, then with expose_hidden the `states` initial states (1 x N x num_output each). Tops: the outputs
+    (T x N x num_output), then with expose_hidden the last states. Exposed states are values only: as in
+    Caffe, no derivative goes into or out of them. Without expose_hidden the last states are the next
+    forward's initial ones, where cont is not 0.
     """
 
     num_bottom = (2, 5)
@@ -34,15 +34,11 @@ class Recurrent(Layer):
         self._kept = None
 
     def add_weights(self, inputs, static):
-        """Append the layer's blobs in Caffe's order; `inputs` and `static` (or None) are the numbers of
-        inputs.
-        """
+        """Append the blobs in Caffe's order, for so many inputs and static inputs (None: there are none)."""
         raise NotImplementedError
 
-    def step(self, gates, states):
-        """From the sum of the inputs' products and the states: (output or None, new states); the last state
-        is hidden.
-        """
+    def step(self, gates, cont, states, weights):
+        """From the inputs' product, cont (N x 1), states and recurrent weights: (output, new states)."""
         raise NotImplementedError
 
     def setup(self, *bottoms):
@@ -55,7 +51,7 @@ class Recurrent(Layer):
 
     def _check(self, bottoms):
         x, cont = bottoms[:2]
-        self.need(len(x) >= 2, "bottom 0 must have axes for time steps and streams at least, received %s", x)
+        self.need(len(x) >= 3, "bottom 0 must be time steps x streams x inputs, received %s", x)
         self.need(
             cont == tuple(x[:2]),
             "bottom 1 must be time steps x streams %s as bottom 0 is, received %s",
@@ -64,8 +60,8 @@ class Recurrent(Layer):
         )
         if len(bottoms) > 2 + self.exposed:
             self.need(
-                bottoms[2][:1] == x[1:2],
-                "bottom 2, the static input, must have %d streams, received %s",
+                len(bottoms[2]) >= 2 and bottoms[2][0] == x[1],
+                "bottom 2, the static input, must be streams (%d) x inputs, received %s",
                 x[1],
                 bottoms[2],
             )
@@ -91,11 +87,9 @@ class Recurrent(Layer):
 
     def forward(self, x, cont, *rest):
         weights = [blob.tensor for blob in self.blobs]
-        gates = F.linear(x.flatten(2) if x.dim() > 2 else x[..., None], weights[0], weights[1])
+        gates = F.linear(x.flatten(2), weights[0], weights[1])
         if self.static:
-            gates = gates + F.linear(
-                rest[0].flatten(1) if rest[0].dim() > 1 else rest[0][:, None], weights[2]
-            )
+            gates = gates + F.linear(rest[0].flatten(1), weights[2])
         states = self._initial(rest, x)
         outputs = []
         for inputs, going_on in zip(gates, cont.detach()[..., None]):
@@ -103,13 +97,19 @@ class Recurrent(Layer):
             outputs.append(output)
         if not self.exposed:
             self._kept = [s.detach() for s in states]
-        tops = (torch.stack(outputs), *(s[None] for s in self.in_caffes_order(states)[: self.exposed]))
+        tops = (
+            torch.stack(outputs),
+            *(s[None].detach() for s in self.in_caffes_order(states)[: self.exposed]),
+        )
         return tops if len(tops) > 1 else tops[0]
+
+    def allow_force_backward(self, bottom):
+        return bottom < len(self.param.bottom) - self.exposed and super().allow_force_backward(bottom)
 
     def _initial(self, rest, x):
         shape = (x.shape[1], self.param.recurrent_param.num_output)
         if self.exposed:
-            return self.in_caffes_order([s[0] for s in rest[-self.exposed :]])
+            return self.in_caffes_order([s[0].detach() for s in rest[-self.exposed :]])
         if self._kept is None or self._kept[0].shape != shape:
             self._kept = [x.new_zeros(shape) for _ in range(self.states)]
         return self._kept

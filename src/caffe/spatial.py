@@ -183,7 +183,7 @@ class Filters:
         flat = self.flat_shape(x.shape)
         weight = self.blobs[0].tensor
         bias = self.blobs[1].tensor if len(self.blobs) > 1 else None
-        if flat == tuple(x.shape):
+        if self.window.kernel and flat == tuple(x.shape):
             return self.apply(x, weight, bias, self.window)
         if not self.window.kernel:
             y = self.apply(x.reshape(flat), weight.unsqueeze(-1), bias, Window((1,), (1,), (0,), (1,)))
@@ -217,7 +217,7 @@ class Filters:
             shape = g.shape(bottom)
             flat, out = self.flat_shape(shape), self.top_shapes(shape)[0]
             source, result = bottom, top
-            if flat != tuple(shape):
+            if not self.window.kernel or flat != tuple(shape):
                 source, result = g.temp("flat"), g.temp("result")
                 g.node("Reshape", [bottom, g.constant(list(flat), "shape")], [source])
             self.emit(g, [source, *weights], [result], win, flat[2:])

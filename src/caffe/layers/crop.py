@@ -48,6 +48,9 @@ class Crop(Layer):
     def top_shapes(self, bottom, like):
         return [(*bottom[: self.begin], *(end - start for _, start, end in self._ranges(bottom, like)))]
 
+    def allow_force_backward(self, bottom):
+        return bottom == 0
+
     def forward(self, x, like):
         for axis, start, end in self._ranges(tuple(x.shape), tuple(like.shape)):
             x = x.narrow(axis, start, end - start)

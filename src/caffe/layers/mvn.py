@@ -25,7 +25,7 @@ class MVN(Layer):
 
     def top_shapes(self, bottom):
         self.need(len(bottom) <= 4, "the bottom must have at most 4 axes, received %s", bottom)
-        return [bottom]
+        return [(*bottom, 1, 1, 1, 1)[:4]]  # Caffe's top always has 4 axes
 
     def _rows(self, shape):
         kept = 1 if self.param.mvn_param.across_channels else 2
@@ -35,7 +35,8 @@ class MVN(Layer):
         p = self.param.mvn_param
         rows = x.reshape(self._rows(x.shape))
         centred = rows - rows.mean(1, keepdim=True)
-        return (Normalize.apply(centred, p.eps) if p.normalize_variance else centred).view(x.shape)
+        y = Normalize.apply(centred, p.eps) if p.normalize_variance else centred
+        return y.view(self.top_shapes(tuple(x.shape))[0])
 
     def to_onnx(self, g, bottoms, tops):
         p, shape = self.param.mvn_param, g.shape(bottoms[0])
@@ -52,9 +53,8 @@ class MVN(Layer):
             g.node("Sqrt", [variance], [deviation])
             g.node("Add", [deviation, g.constant(np.float32(p.eps), "eps")], [safe])
             g.node("Div", [centred, safe], [result])
-        g.node(
-            "Reshape", [result if p.normalize_variance else centred, g.constant(list(shape), "shape")], tops
-        )
+        top = g.constant(list(self.top_shapes(shape)[0]), "shape")
+        g.node("Reshape", [result if p.normalize_variance else centred, top], tops)
 
 
 class Normalize(torch.autograd.Function):

@@ -186,7 +186,7 @@ class Pooling(Layer):
             return found
         top, where = found
         rows, columns = where // x.shape[3] - begin[0], where % x.shape[3] - begin[1]
-        return top, (rows * width + columns).to(top.dtype)
+        return top, (rows * width + columns).float()
 
     def _ave(self, x, axes):
         kernel, stride, pad = ([getattr(a, n) for a in axes] for n in ("kernel", "stride", "pad"))
