@@ -77,4 +77,8 @@ def judge(net, args):
 def _report(net, args, scores, text):
     from agegender.evaluate import report
 
-    report.write(args.report, net, scores, text, weights=args.weights, database=args.lmdb or net.lmdb("test"))
+    from agegender.nets import newest_weights
+
+    source, backend = (args.leveldb, "leveldb") if args.leveldb else (args.lmdb or net.lmdb("test"), "lmdb")
+    weights = args.weights or newest_weights(net)
+    report.write(args.report, net, scores, text, weights=weights, database=source, backend=backend)
