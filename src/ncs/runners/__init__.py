@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from typing import Any
 
 from caffe.errors import did_you_mean
@@ -33,18 +34,17 @@ _NEEDS = {
 }
 
 
-def open_runner(device: str, source: Any, **options: Any) -> Any:
-    """A Runner for `source` on `device`.
+def open_runner(device: str, source: Any, batch: int = 0, **options: Any) -> Any:
+    """A Runner for `source` on `device`, made for `batch` pictures at a time where the device can be.
 
     `source` is a Manifest or its path (.json), a model file's path, or a list of paths; `options` go to the
     runner (hint, cache, requests …). "" takes `default_device()`. Raises NoDeviceError or NcsError.
     """
-    return runner_class(device)(source, device, **options) if device else _default(source, options)
-
-
-def _default(source: Any, options: dict[str, Any]) -> Any:
-    device, _ = default_device()
-    return runner_class(device)(source, device, **options)
+    device = device or default_device()[0]
+    kind = runner_class(device)
+    if batch and kind.takes_batch:
+        options["batch"] = batch
+    return kind(source, device, **options)
 
 
 def runner_class(device: str) -> Any:
@@ -80,7 +80,13 @@ def default_device() -> tuple[str, str]:
 
 
 def _importable(name: str) -> bool:
+    """Whether a module or a package's child is installed, without importing either."""
+    parent, _, child = name.partition(".")
     try:
-        return importlib.util.find_spec(name) is not None
+        spec = importlib.util.find_spec(parent)
     except (ImportError, ValueError):
         return False
+    if spec is None or not child:
+        return spec is not None
+    folders = list(spec.submodule_search_locations or ())
+    return any(os.path.isdir(os.path.join(folder, child)) for folder in folders)

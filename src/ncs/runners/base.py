@@ -76,6 +76,7 @@ class Runner:
     device = ""
     in_flight = 1
     batch_size = 1
+    takes_batch = False  # whether __init__ has a `batch`
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """float32 (N, C, H, W), any N -> float32 (N, K)."""

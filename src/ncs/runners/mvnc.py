@@ -22,9 +22,9 @@ class Mvnc(base.Runner):
     """
 
     def __init__(self, source: Any, device: str = "MVNC", api: Any = None) -> None:
+        api = api or _mvnc()
         model = base.Model.of(source)
         path = model.pick(("graph", "blob"))
-        api = api or _mvnc()
         number = int(device.partition(".")[2] or 0)
         with open(path, "rb") as stream:
             graph = stream.read()

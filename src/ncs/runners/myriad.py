@@ -17,11 +17,12 @@ class Myriad(base.Runner):
     """A compiled blob, or ONNX or IR v10, on `device`: MYRIAD, MYRIAD.<name> of one of several, or CPU."""
 
     def __init__(self, source: Any, device: str = "MYRIAD", requests: int = 2) -> None:
-        model = base.Model.of(source)
-        path = model.pick(("blob", "onnx", "xml") if device.startswith("MYRIAD") else ("onnx", "xml"))
         core = ie_core()
-        if device.startswith("MYRIAD") and not sticks_of(core):
+        stick = device.startswith("MYRIAD")
+        if stick and not sticks_of(core):
             raise NoDeviceError(NO_STICK)
+        model = base.Model.of(source)
+        path = model.pick(("blob", "onnx", "xml") if stick else ("onnx", "xml"))
         self.device = device
         self._network = _load(core, path, device, requests)
         self._requests = list(self._network.requests)

@@ -18,10 +18,13 @@ class OpenVINO(base.Runner):
     keeps compiled models (default: the cache of this program, for devices other than the CPU). On the CPU
     the numbers are float32, as the net was trained, from the ONNX file where there is one (an IR's weights
     are rounded to half precision); `precision` "bf16" or "" (OpenVINO's choice) trades that for speed.
+    `batch` gives the model another batch size than it was written with, for folders of pictures.
     """
 
+    takes_batch = True
+
     def __init__(self, source: Any, device: str = "CPU", hint: str = "latency", cache: str | None = None,
-                 precision: str = "f32") -> None:
+                 precision: str = "f32", batch: int = 0) -> None:
         model = base.Model.of(source)
         path = model.pick(("onnx", "xml") if device == "CPU" else ("xml", "onnx"))
         core = _core()
@@ -33,7 +36,10 @@ class OpenVINO(base.Runner):
         if folder:
             settings["CACHE_DIR"] = folder
         try:
-            self._compiled = core.compile_model(path, device, settings)
+            network = core.read_model(path)
+            if batch:
+                network.reshape([batch, *list(network.input(0).shape)[1:]])
+            self._compiled = core.compile_model(network, device, settings)
         except RuntimeError as error:
             reason = last_line(error)
             raise NcsError("%s: OpenVINO cannot load it on %s: %s" % (path, device, reason)) from error
