@@ -161,7 +161,8 @@ class Transformer:
         self.__check_input(in_)
         if len(order) != self.inputs[in_][1]:
             raise CaffeError(
-                "Channel swap needs to have the same number of dimensions as the input channels, %d; received %s"
+                "Channel swap needs to have the same number of dimensions as the input channels, "
+                "%d; received %s"
                 % (self.inputs[in_][1], (order,))
             )
         self.channel_swap[in_] = order
@@ -174,7 +175,7 @@ class Transformer:
     def set_mean(self, in_, mean):
         """One value a channel, or an image; one of another size is brought to the input's.
 
-        So later pycaffe treats a 256x256 mean on a 227x227 net (min-max, bilinear, back), which it first refused.
+        So later pycaffe treats a 256x256 mean on a 227x227 net (min-max, bilinear, back); it refused it first.
         """
         self.__check_input(in_)
         shape = tuple(self.inputs[in_][1:])
