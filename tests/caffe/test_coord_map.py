@@ -1,0 +1,128 @@
+"""coord_map: maps and crops; measured by running nets on single pixels too."""
+
+import numpy as np
+import pytest
+
+import caffe
+from caffe import layers as L
+from caffe import params as P
+from caffe.coord_map import (
+    AxisMismatchException,
+    UndefinedMapException,
+    compose,
+    coord_map,
+    coord_map_from_to,
+    crop,
+    inverse,
+)
+
+
+def spec(ks=3, stride=1, pad=0, pool=2, dstride=2, dpad=0):
+    n = caffe.NetSpec()
+    n.data = L.Input(shape=dict(dim=[2, 1, 100, 100]))
+    n.aux = L.Input(shape=dict(dim=[2, 1, 20, 20]))
+    n.conv = L.Convolution(n.data, num_output=10, kernel_size=ks, stride=stride, pad=pad)
+    n.pool = L.Pooling(n.conv, pool=P.Pooling.MAX, kernel_size=pool, stride=pool)
+    n.deconv = L.Deconvolution(
+        n.pool, num_output=10, kernel_size=2 * np.array(dstride), stride=dstride, pad=dpad
+    )
+    return n
+
+
+def mapped(n):
+    return coord_map_from_to(n.deconv, n.data)
+
+
+def test_convolution_pooling_deconvolution():
+    assert mapped(spec()) == (1, 1, 0)
+    assert mapped(spec(pool=4, dstride=4)) == (1, 1, -1)
+
+
+@pytest.mark.parametrize("pad", [1, 4, 9])
+def test_padding_moves_the_map(pad):
+    assert mapped(spec(pad=pad)) == (1, 1, -pad)
+    assert mapped(spec(dpad=pad)) == (1, 1, pad)
+    assert mapped(spec(pad=pad, dpad=pad)) == (1, 1, 0)
+
+
+def test_pointwise_layers_change_nothing():
+    n = spec()
+    n.relu = L.ReLU(n.deconv)
+    n.same = L.Convolution(n.relu, num_output=10, kernel_size=1)
+    assert coord_map_from_to(n.same, n.data) == coord_map_from_to(n.relu, n.data) == mapped(n)
+    assert coord_map_from_to(n.data, n.data) == (None, 1, 0)
+
+
+def test_all_bottoms_are_mapped_alike():
+    n = spec()
+    n.a, n.b = L.Convolution(n.data, n.aux, ntop=2, num_output=10, kernel_size=5, stride=2)
+    assert coord_map_from_to(n.a, n.data) == coord_map_from_to(n.b, n.aux)
+
+
+def test_rectangles_are_their_sides():
+    _, a, b = mapped(spec(ks=[3, 5], stride=[1, 2], pad=[0, 10]))
+    for i, side in enumerate((spec(3, 1, 0), spec(5, 2, 10))):
+        _, a1, b1 = mapped(side)
+        assert (a[i], b[i]) == (a1, b1)
+
+
+def test_crop_and_dilation():
+    n = spec()
+    n.crop = L.Crop(n.deconv, n.data, axis=2, offset=7)
+    assert coord_map_from_to(n.crop, n.data) == (1, 1, 7)
+    n.atrous = L.Convolution(n.data, num_output=1, kernel_size=3, dilation=4)
+    n.wide = L.Convolution(n.data, num_output=1, kernel_size=9)
+    assert coord_map_from_to(n.atrous, n.data) == coord_map_from_to(n.wide, n.data)
+    assert coord_map_from_to(n.wide, n.atrous) == (1, 1, 0)
+
+
+def test_crop_makes_the_layer_that_aligns():
+    n = spec(pad=5)
+    made = crop(n.deconv, n.data)
+    assert made.fn.type_name == "Crop" and made.fn.params["crop_param"] == {"axis": 2, "offset": [5]}
+    n.out = made
+    assert n.to_proto().layer[-1].crop_param.offset == [5]
+
+
+def test_the_map_is_what_a_net_does(tmp_path):
+    """A pixel through stride-2 convolution and back lands where the map says."""
+    n = caffe.NetSpec()
+    n.data = L.Input(shape=dict(dim=[1, 1, 15, 15]))
+    ones = dict(weight_filler=dict(type="constant", value=1))
+    n.conv = L.Convolution(n.data, num_output=1, kernel_size=3, pad=2, stride=2, **ones)
+    n.up = L.Deconvolution(n.conv, num_output=1, kernel_size=3, stride=2, **ones)
+    _, scale, shift = coord_map_from_to(n.up, n.data)
+    assert scale == 1
+    path = tmp_path / "n.prototxt"
+    path.write_text(str(n.to_proto()))
+    net = caffe.Net(str(path), caffe.TEST)
+    net.blobs["data"].data[0, 0, 7, 7] = 1
+    net.forward()
+    rows = np.nonzero(net.blobs["up"].data[0, 0].sum(0))[0]
+    assert (rows[0] + rows[-1]) / 2 == 7 - shift
+
+
+def test_where_there_is_no_map():
+    n = spec()
+    n.ip = L.InnerProduct(n.deconv, num_output=10)
+    with pytest.raises(RuntimeError, match="Could not compute map"):
+        coord_map_from_to(n.ip, n.data)
+    with pytest.raises(UndefinedMapException):
+        coord_map(n.ip.fn)
+    with pytest.raises(AxisMismatchException):
+        compose((1, 1, 0), (2, 1, 0))
+    assert compose(inverse((1, 2.0, 3.0)), (1, 2.0, 3.0)) == (1, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "n, said",
+    [(spec(pool=3), "scale mismatch"), (spec(dpad=10), "negative offset"), (spec(ks=4, pad=2), "noninteger offset")],
+)
+def test_crops_that_cannot_be(n, said):
+    with pytest.raises(AssertionError, match=said):
+        crop(n.deconv, n.data)
+
+
+def test_legacy_sides_are_refused():
+    with pytest.raises(AssertionError, match="legacy"):
+        coord_map(L.Convolution(L.Input(), kernel_h=3, kernel_w=2).fn)
