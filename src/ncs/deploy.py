@@ -51,9 +51,10 @@ def _type(layer):
 
 
 def keep_test_phase(net):
-    """The layers that the TEST phase includes."""
-    kept, _ = graph.filter_net(net, graph.net_state(caffe_pb2.TEST), [""] * len(net.layer))
-    return kept
+    """The layers that the TEST phase includes, and the training's losses where TEST has none."""
+    kept, losses = ([layer for layer in net.layer if graph.included(layer, graph.net_state(phase))
+                     and (phase == caffe_pb2.TEST or _type(layer).is_loss)] for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN))
+    return _copy(net, kept if any(_type(layer).is_loss for layer in kept) else kept + losses)
 
 
 def replace_data_with_input(net, input_shape=None):
