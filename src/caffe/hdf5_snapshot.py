@@ -43,9 +43,11 @@ def _open(path: str) -> Iterator[Any]:
 
 def read_weights(path: str) -> dict[str, list[np.ndarray]]:
     """Return the blobs of each layer in /data, by layer name."""
+    import h5py
+
     with _open(path) as file:
         group = _child(file, "data", path)
-        if group is None or not hasattr(group, "keys"):
+        if not isinstance(group, h5py.Group):
             raise CaffeError("%s: has no group /data; is it a .caffemodel.h5?" % path)
         weights: dict[str, list[np.ndarray]] = {}
         _collect(group, "", path, weights, 0)
@@ -54,12 +56,14 @@ def read_weights(path: str) -> dict[str, list[np.ndarray]]:
 
 def _collect(group: Any, name: str, path: str, weights: dict[str, list[np.ndarray]], depth: int) -> None:
     """A group is a layer where it holds data sets 0, 1 …; names with a slash nest groups."""
+    import h5py
+
     if depth > MAX_DEPTH or len(weights) > MAX_LAYERS:
         raise CaffeError("%s: /data nests too deep or holds too many layers" % path)
     datasets = {}
     for key in group:
         child = _child(group, key, path)
-        if hasattr(child, "keys"):
+        if isinstance(child, h5py.Group):
             _collect(child, "%s/%s" % (name, key) if name else key, path, weights, depth + 1)
         else:
             datasets[key] = child
@@ -86,9 +90,17 @@ def _child(group: Any, key: str, path: str) -> Any:
     return group[key]
 
 
+def _check_dataset(item: Any, label: str) -> None:
+    import h5py
+
+    if not isinstance(item, h5py.Dataset):
+        raise CaffeError("%s is no data set" % label)
+
+
 def _array(dataset: Any, path: str) -> np.ndarray:
     """Read a data set as float32 or float64, if it is stored here and its size is no lie."""
     label = "%s: %s" % (path, dataset.name)
+    _check_dataset(dataset, label)
     if dataset.external or dataset.is_virtual:
         raise CaffeError("%s keeps its data in another file" % label)
     if dataset.dtype.kind not in "fiu":
@@ -121,10 +133,14 @@ def _numbers(array: Any) -> np.ndarray:
 
 def read_state(path: str) -> tuple[int, str, int, list[np.ndarray]]:
     """Return iter, learned_net, current_step and the histories of a .solverstate.h5."""
+    import h5py
+
     with _open(path) as file:
         if "iter" not in file or "history" not in file:
             raise CaffeError("%s: has no iter or no history; is it a .solverstate.h5?" % path)
         history = _child(file, "history", path)
+        if not isinstance(history, h5py.Group):
+            raise CaffeError("%s: history is no group" % path)
         datasets = {key: _child(history, key, path) for key in history}
         learned = _child(file, "learned_net", path)
         return (
@@ -139,12 +155,14 @@ def _integer(file: Any, name: str, path: str) -> int:
     dataset = _child(file, name, path)
     if dataset is None:
         return 0
+    _check_dataset(dataset, "%s: %s" % (path, name))
     if dataset.size != 1 or dataset.dtype.kind not in "iu":
         raise CaffeError("%s: %s is no integer" % (path, name))
     return int(np.asarray(dataset[()]).reshape(-1)[0])
 
 
 def _string(dataset: Any, path: str) -> str:
+    _check_dataset(dataset, "%s: learned_net" % path)
     if dataset.size != 1 or dataset.nbytes > 65536:
         raise CaffeError("%s: learned_net is no string" % path)
     value = dataset[()]

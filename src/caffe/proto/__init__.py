@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """Give `caffe.proto.caffe_pb2` to scripts that only said `import caffe`."""
     if name == "caffe_pb2":
         return importlib.import_module("caffe.proto.caffe_pb2")

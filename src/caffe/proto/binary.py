@@ -17,7 +17,7 @@ from caffe.proto import caffe_pb2
 from caffe.proto.blobs import MAX_PLAIN_BYTES, StoredBlob, read_blob
 from caffe.proto.fields import Field, table
 
-MAX_MESSAGES = 200_000  # layers and blobs; a net of a thousand layers has some 5,000
+MAX_MESSAGES = 100_000  # layers and blobs; a net of a thousand layers has some 5,000
 _BLOB = caffe_pb2.BlobProto.DESCRIPTOR.full_name
 _WIRE = {"float": wire.FIXED32, "double": wire.FIXED64, "string": wire.BYTES, "bytes": wire.BYTES}
 
@@ -74,7 +74,7 @@ class _Reader:
                 raise self._error(offset + at, "%s is damaged: %s" % (known.name, problem)) from None
             field = known.by_number.get(number)
             self._check_kind(field, kind, offset + at, known.name)
-            if field is not None and field.kind == "message" and _carries(field):
+            if field and not isinstance(value, int) and field.kind == "message" and _carries(field):
                 plain.append(view[begin:at])
                 begin, inside = end, offset + end - len(value)
                 self._count(inside)

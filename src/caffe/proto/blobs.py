@@ -62,15 +62,16 @@ def _fields(view: memoryview) -> tuple[tuple[int, ...], tuple[int, ...], dict[in
     at = 0
     while at < len(view):
         number, kind, value, end = wire.field(view, at)
-        if number in _LEGACY and kind == wire.VARINT:
-            legacy[_LEGACY[number]] = wire.signed(value)
+        if isinstance(value, int):
+            if number in _LEGACY:
+                legacy[_LEGACY[number]] = wire.signed(value)
+            elif number in _RAW_TYPES:
+                raw_types[_RAW_TYPES[number]] = value
         elif number == _SHAPE and kind == wire.BYTES:
             shape.extend(_dims(value))
-        elif number in _LISTS and kind != wire.VARINT:
+        elif number in _LISTS:
             piece, end = _piece(view, at, end, kind, value, _LISTS[number])
             _add(lists, number, piece)
-        elif number in _RAW_TYPES and kind == wire.VARINT:
-            raw_types[_RAW_TYPES[number]] = value
         elif number in _RAW and kind == wire.BYTES:
             _add(lists, number, _whole(value, _RAW_DTYPES.get(raw_types.get(number, 1))))
         at = end
@@ -91,7 +92,9 @@ def _dims(view: memoryview) -> list[int]:
     return list(caffe_pb2.BlobShape.FromString(bytes(view)).dim)
 
 
-def _piece(view: memoryview, at: int, end: int, kind: int, value: Any, dtype: str) -> tuple[np.ndarray, int]:
+def _piece(
+    view: memoryview, at: int, end: int, kind: int, value: memoryview, dtype: str
+) -> tuple[np.ndarray, int]:
     """Return a packed list, or the run of single values (old files) that begins here, and where it ends."""
     if kind == wire.BYTES:
         return _whole(value, dtype), end

@@ -33,9 +33,7 @@ FORKS: dict[str, dict[str, str]] = {
         ),
         "DataParameter": "threads parser_threads cache shuffle",
         "ImageDataParameter": "threads cache short_side",
-        "ConvolutionParameter": (
-            "cudnn_convolution_algo_seeker conv_algos_override cudnn_math_override"
-        ),
+        "ConvolutionParameter": ("cudnn_convolution_algo_seeker conv_algos_override cudnn_math_override"),
         "DropoutParameter": "rng_seed",
         "BatchNormParameter": "engine",
         "PoolingParameter": "cudnn_math_override",
@@ -84,7 +82,7 @@ ENGINES = {"MKL2017", "MKLDNN", "SPATIAL", "LIBDNN", "NNPACK", "INTEL_SPATIAL"}
 
 
 def _by_field() -> dict[tuple[str, str], str]:
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for fork, messages in FORKS.items():
         for message, names in messages.items():
             for name in names.split():

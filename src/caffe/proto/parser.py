@@ -86,8 +86,8 @@ class Parser(Scanner):
         if field is None:
             self._unknown(name, position, known, path)
             return
-        if not path or field.kind == "message":
-            self._positions.setdefault(path + name, []).append(position)
+        if not path and field.kind != "message":
+            self._positions.setdefault(name, []).append(position)
         if not field.repeated:
             if name in seen:
                 self.fault(position, "%s.%s is given twice; it takes one value" % (known.name, name))
@@ -117,6 +117,7 @@ class Parser(Scanner):
         self.advance()
         inner = table(field.message)
         path = path + field.name
+        self._positions.setdefault(path, []).append(position)
         if field.repeated:
             values = getattr(message, field.name)
             path = "%s[%d]" % (path, len(values))
@@ -213,6 +214,7 @@ class Parser(Scanner):
             return
         self.fault(position, "%s has no field '%s'%s" % (known.name, name, _advice(name, known)))
         self.skip_value()
+
 
 def _advice(name: str, known: Table) -> str:
     """Return what was probably meant: a similar field, or the part of the message where the field lives."""

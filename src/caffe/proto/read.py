@@ -72,7 +72,7 @@ def read_net_binary(path: str | os.PathLike[str], blobs: bool = True) -> NetFile
 
 
 def read_solver(path: str | os.PathLike[str], prefix: bool = True) -> SolverFile:
-    """Read a solver prototxt and upgrade it; with `prefix` snapshot_prefix is set as `caffe train` sets it."""
+    """Read a solver prototxt and upgrade it; `prefix` sets snapshot_prefix as `caffe train` does."""
     path = os.fspath(path)
     file = read_solver_text(_text(path), path)
     if prefix:

@@ -99,20 +99,21 @@ def upgrade(net: Any, where: list[str], filename: str) -> None:
 
 def _paddings(net: Any, where: list[str], faults: list[str]) -> dict[int, Any]:
     """Return, for the index of each layer fed by a padding layer, that padding layer."""
-    source = dict.fromkeys(net.input)  # blob -> index of the layer that made it last
-    found = {}
+    source: dict[str, int | None] = dict.fromkeys(net.input)  # blob -> index of its last maker
+    found: dict[int, Any] = {}
     for index, layer in enumerate(net.layers):
         for bottom in layer.bottom:
             if bottom not in source:
                 faults.append("%s: no layer before makes the blob '%s'" % (where[index], bottom))
                 continue
-            maker = net.layers[source[bottom]] if source[bottom] is not None else None
-            if maker is None or maker.layer.type != "padding":
+            made = source[bottom]
+            if made is None or net.layers[made].layer.type != "padding":
                 continue
+            maker = net.layers[made]
             if layer.layer.type not in ("conv", "pool") or len(layer.bottom) != 1:
                 faults.append("%s: a padding layer may only feed one conv or pool layer" % where[index])
             elif len(maker.bottom) != 1 or len(maker.top) != 1:
-                faults.append("%s: a padding layer takes one blob and makes one" % where[source[bottom]])
+                faults.append("%s: a padding layer takes one blob and makes one" % where[made])
             else:
                 found[index] = maker
         source.update(dict.fromkeys(layer.top, index))

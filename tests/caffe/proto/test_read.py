@@ -1,0 +1,58 @@
+"""Nets and solvers from files: text or binary by content, old comments, the snapshot_prefix of Caffe."""
+
+import pytest
+
+from caffe.errors import CaffeError
+from caffe.proto import caffe_pb2, read
+
+NET = 'name: "n"\nlayers { name: "ip" type: INNER_PRODUCT bottom: "x" top: "y" }\n'
+
+
+def test_text_and_binary_are_told_by_content(tmp_path):
+    prototxt, model = tmp_path / "n.prototxt", tmp_path / "n.caffemodel"
+    prototxt.write_text(NET)
+    old = caffe_pb2.NetParameter(name="n")
+    layer = old.layers.add(name="ip", type=14, bottom=["x"], top=["y"])
+    layer.blobs.add(num=1, channels=1, height=1, width=2, data=[1, 2])
+    model.write_bytes(old.SerializeToString())
+    text = read.read_net(prototxt)
+    assert text.where == ["%s:2" % prototxt]
+    assert read.read_net(str(model)).param == text.param
+    whole = read.read_net_binary(model).param
+    assert list(whole.layer[0].blobs[0].data) == [1, 2] and whole.layer[0].type == "InnerProduct"
+    with pytest.raises(CaffeError, match="this is text"):
+        read.read_net_binary(prototxt)
+
+
+def test_comments_in_old_encodings_and_a_byte_order_mark_are_read_over(tmp_path):
+    path = tmp_path / "n.prototxt"
+    path.write_bytes(b"\xef\xbb\xbf# \xc4\xe3\xba\xc3\r\nname: 'n'\r\n")
+    assert read.read_net(path).param.name == "n"
+    path.write_bytes(b"name: '\xc4\xe3'")
+    with pytest.raises(CaffeError, match="expected text in UTF-8"):
+        read.read_net(path)
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path):
+    for path in (tmp_path / "none", tmp_path):
+        for reader in (read.read_net, read.read_solver, read.read_net_binary):
+            with pytest.raises(CaffeError, match="cannot be read"):
+                reader(path)
+
+
+def test_snapshot_prefix_is_the_solver_file_or_within_its_folder(tmp_path):
+    path = tmp_path / "my_solver.prototxt"
+    path.write_text('net: "n" base_lr: 0.1\n')
+    file = read.read_solver(path)
+    assert file.param.snapshot_prefix == str(tmp_path / "my_solver")
+    assert file.where.at("base_lr") == "%s:1" % path
+    path.write_text('snapshot_prefix: "%s"' % tmp_path)
+    assert read.read_solver(path).param.snapshot_prefix == str(tmp_path / "my_solver")
+    path.write_text('snapshot_prefix: "snap/x"')
+    assert read.read_solver(path).param.snapshot_prefix == "snap/x"
+
+
+def test_nets_inside_of_a_solver_are_upgraded():
+    file = read.read_solver_text("net_param { %s } test_net_param { %s } test_net_param { }" % (NET, NET))
+    assert file.param.net_param.layer[0].type == "InnerProduct"
+    assert file.param.test_net_param[0].layer[0].type == "InnerProduct"
