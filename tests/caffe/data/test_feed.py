@@ -24,7 +24,8 @@ def make(path, values):
 
 @pytest.fixture
 def db(tmp_path):
-    with make(tmp_path / "db", [datum.encode(planes, 10 + index) for index, planes in enumerate(PLANES)]) as opened:
+    values = [datum.encode(planes, 10 + index) for index, planes in enumerate(PLANES)]
+    with make(tmp_path / "db", values) as opened:
         yield opened
 
 

@@ -1,0 +1,336 @@
+"""LevelDB databases, read and written without the library (see leveldb_format)."""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from caffe.data import leveldb_format as form
+from caffe.data.wire import WireError, read_varint, varint
+from caffe.errors import CaffeError
+from caffe.files import whole_folder
+
+_COMPARATOR = b"leveldb.BytewiseComparator"
+_BLOCK, _TABLE = 64 << 10, 32 << 20  # bytes at which a block (as Caffe's) and a table are closed
+_LEVEL = 6  # the last one, which nothing is moved from
+
+
+def open_reader(source: str) -> LevelReader:
+    """Open the LevelDB folder `source`; a CaffeError says what is wrong with it."""
+    return LevelReader(source)
+
+
+class _Place(NamedTuple):
+    """Where a record's value lies: a table's block (or a log, size 0) and the bytes within."""
+
+    file: str
+    offset: int
+    size: int
+    start: int
+    end: int
+
+
+@dataclass
+class _Version:
+    """What a manifest says: the live tables, and the first log that is not in them yet."""
+
+    tables: set[tuple[int, int]] = field(default_factory=set)  # (level, number)
+    log: int = 0
+    previous_log: int = 0
+
+
+class LevelReader:
+    """A LevelDB, read only (see caffe.data.db.DB); nothing in its folder is touched, not even LOCK.
+
+    Opening reads all of it once, to find its keys. Checksums of blocks are not verified: LevelDB's default.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._stream = None
+        self._cached: tuple[tuple, bytes] = ((), b"")
+        self._lock = threading.Lock()
+        try:
+            self._keys, self._places = self._index()
+        except (WireError, OSError, UnicodeDecodeError) as error:
+            self.close()
+            raise CaffeError("'%s' cannot be read as a LevelDB: %s" % (source, error)) from None
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        for index in range(len(self._keys)):
+            yield self._record(index)
+
+    def at(self, index: int) -> Iterator[tuple[bytes, bytes]]:
+        """Records from `index` (modulo the length) on without end."""
+        while True:
+            yield self._record(index % len(self._keys))
+            index += 1
+
+    def close(self) -> None:
+        """Close the file that is open."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        self._cached = ((), b"")
+
+    def __enter__(self) -> LevelReader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # ---- reading
+
+    def _record(self, index: int) -> tuple[bytes, bytes]:
+        place = self._places[index]
+        try:
+            with self._lock:
+                block = self._block(*place[:3])
+        except (WireError, OSError) as error:
+            raise CaffeError("database '%s' is damaged: %s: %s" % (self.source, place.file, error)) from error
+        return self._keys[index], block[place.start : place.end]
+
+    def _read(self, name: str, offset: int, size: int) -> bytes:
+        path = os.path.join(self.source, name)
+        if self._stream is None or self._stream.name != path:
+            self.close()
+            self._stream = open(path, "rb")  # noqa: SIM115 - kept for the next block
+        self._stream.seek(offset)
+        data = self._stream.read(size)
+        if len(data) != size:
+            raise WireError("%s is cut short" % name)
+        return data
+
+    def _block(self, name: str, offset: int, size: int) -> bytes:
+        """A block's contents, the last one kept; size 0 stands for a whole log."""
+        if self._cached[0] != (name, offset, size):
+            if size:
+                data = self._read(name, offset, size + form.BLOCK_TRAILER)
+                contents, compression = data[:size], data[size]
+                if compression not in (0, 1):
+                    raise WireError("%s: compression %d; none or Snappy is known" % (name, compression))
+                contents = form.uncompress(contents) if compression else contents
+            else:
+                contents = b"".join(form.log_records(self._whole(name)))
+            self._cached = ((name, offset, size), contents)
+        return self._cached[1]
+
+    def _whole(self, name: str) -> bytes:
+        return self._read(name, 0, os.path.getsize(os.path.join(self.source, name)))
+
+    # ---- the index
+
+    def _index(self) -> tuple[list[bytes], list[_Place]]:
+        """Keys in order and the places of their values: a key's newest version, if that is no deletion."""
+        names = os.listdir(self.source)
+        current = self._whole("CURRENT").decode().strip() if "CURRENT" in names else ""
+        if current not in names or not current.startswith("MANIFEST-"):
+            raise WireError("CURRENT names no manifest")
+        version = _version(self._whole(current))
+        entries = []
+        for _, number in sorted(version.tables):
+            table = next((n for n in ("%06d.ldb" % number, "%06d.sst" % number) if n in names), None)
+            if table is None:
+                raise WireError("table %06d.ldb is missing" % number)
+            entries += self._table_entries(table)
+        for name in sorted(names):
+            stem, extension = os.path.splitext(name)
+            if extension == ".log" and stem.isdigit() and int(stem) in _logs(version, names):
+                entries += self._log_entries(name)
+        return _newest(entries)
+
+    def _table_entries(self, name: str) -> Iterator[tuple[bytes, int, int, _Place]]:
+        size = os.path.getsize(os.path.join(self.source, name))
+        footer = self._read(name, max(size - form.FOOTER, 0), min(form.FOOTER, size))
+        index = self._block(name, *form.index_handle(footer))
+        for _, start, end in form.block_entries(index):
+            offset, length, _ = form.read_handle(memoryview(index)[start:end], 0)
+            for key, value, after in form.block_entries(self._block(name, offset, length)):
+                if len(key) < 8:
+                    raise WireError("a key of %d bytes in %s" % (len(key), name))
+                tag = int.from_bytes(key[-8:], "little")
+                yield key[:-8], tag >> 8, tag & 0xFF, _Place(name, offset, length, value, after)
+
+    def _log_entries(self, name: str) -> Iterator[tuple[bytes, int, int, _Place]]:
+        """The write batches of a log: sequence, count, then puts and deletions."""
+        base = 0
+        for record in form.log_records(self._whole(name)):
+            view, sequence, at = memoryview(record), int.from_bytes(record[:8], "little"), 12
+            while at < len(record):
+                kind = record[at]
+                size, at = read_varint(view, at + 1)
+                key, at = record[at : at + size], at + size
+                size, at = read_varint(view, at) if kind == form.VALUE else (0, at)
+                if kind not in (form.VALUE, form.DELETION) or at + size > len(record):
+                    raise WireError("a write of kind %d in %s" % (kind, name))
+                yield key, sequence, kind, _Place(name, 0, 0, base + at, base + at + size)
+                at += size
+                sequence += 1
+            base += len(record)
+
+
+def _newest(entries: list) -> tuple[list[bytes], list[_Place]]:
+    entries.sort(key=operator.itemgetter(1), reverse=True)
+    entries.sort(key=operator.itemgetter(0))
+    keys: list[bytes] = []
+    places: list[_Place] = []
+    last = None
+    for key, _, kind, place in entries:
+        if key != last and kind == form.VALUE:
+            keys.append(key)
+            places.append(place)
+        last = key
+    return keys, places
+
+
+def _logs(version: _Version, names: list[str]) -> set[int]:
+    numbers = {int(n[:-4]) for n in names if n.endswith(".log") and n[:-4].isdigit()}
+    return {n for n in numbers if n >= version.log or n == version.previous_log}
+
+
+def _version(manifest: bytes) -> _Version:
+    """Play a manifest's edits: each is a row of tagged fields."""
+    version = _Version()
+    for record in form.log_records(manifest):
+        view, at = memoryview(record), 0
+        while at < len(record):
+            tag, at = read_varint(view, at)
+            at = _edit(version, tag, view, at)
+    return version
+
+
+def _edit(version: _Version, tag: int, view: memoryview, at: int) -> int:
+    def number() -> int:
+        nonlocal at
+        value, at = read_varint(view, at)
+        return value
+
+    def text() -> bytes:
+        nonlocal at
+        size = number()
+        at += size
+        return bytes(view[at - size : at])
+
+    if tag == 1:
+        comparator = text()
+        if comparator != _COMPARATOR:
+            raise WireError("its keys are ordered by %r" % comparator)
+    elif tag == 2:
+        version.log = number()
+    elif tag == 9:
+        version.previous_log = number()
+    elif tag in (3, 4):  # next file, last sequence
+        number()
+    elif tag == 5:  # where the next compaction of a level begins
+        number(), text()
+    elif tag == 6:
+        version.tables.discard((number(), number()))
+    elif tag == 7:
+        version.tables.add((number(), number()))
+        number(), text(), text()  # size, smallest and largest key
+    else:
+        raise WireError("field %d in a manifest" % tag)
+    return at
+
+
+@contextlib.contextmanager
+def create(path: str) -> Iterator[LevelWriter]:
+    """A new LevelDB at `path`, which appears whole when the context ends well."""
+    with whole_folder(path) as folder, LevelWriter(folder) as writer:
+        yield writer
+
+
+class LevelWriter:
+    """Writes records in ascending order of their keys into tables of the last level, uncompressed."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._count = 0
+        self._last: bytes | None = None
+        self._number = 4  # of the next table
+        self._stream = None
+        self._entries: list[tuple[bytes, bytes]] = []  # of the block being filled
+        self._bytes = 0
+        self._index: list[tuple[bytes, bytes]] = []  # of the table being filled
+        self._first = b""
+        self._files: list[tuple[int, int, bytes, bytes]] = []
+
+    def put(self, key: bytes, value: bytes | bytearray | memoryview) -> None:
+        """Add a record; a key that is not greater than the last is refused."""
+        if self._last is not None and key <= self._last:
+            raise CaffeError("key %r does not come after the one before it" % key)
+        self._last = key
+        self._count += 1
+        internal = key + (self._count << 8 | form.VALUE).to_bytes(8, "little")
+        if self._stream is None:
+            name = "%06d.ldb" % self._number
+            self._stream = open(os.path.join(self._folder, name), "wb")  # noqa: SIM115 - closed in _end_table
+            self._first = internal
+        self._entries.append((internal, value))
+        self._bytes += len(key) + len(value) + 16
+        if self._bytes >= _BLOCK:
+            self._end_block()
+        if self._stream.tell() >= _TABLE:
+            self._end_table()
+
+    def _end_block(self) -> None:
+        if self._entries:
+            self._index.append((self._entries[-1][0], self._write_block(self._entries)))
+            self._entries, self._bytes = [], 0
+
+    def _write_block(self, entries: list[tuple[bytes, bytes]]) -> bytes:
+        """Write a block with its trailer; returns its handle."""
+        block = form.block_bytes(entries)
+        offset = self._stream.tell()
+        crc = form.masked(form.crc32c(block + b"\0"))
+        self._stream.write(block + b"\0" + crc.to_bytes(4, "little"))
+        return form.handle_bytes(offset, len(block))
+
+    def _end_table(self) -> None:
+        if self._stream is None:
+            return
+        self._end_block()
+        metaindex, index = self._write_block([]), self._write_block(self._index)
+        self._stream.write(form.footer_bytes(metaindex, index))
+        self._files.append((self._number, self._stream.tell(), self._first, self._index[-1][0]))
+        self._close()
+        self._number += 1
+        self._index = []
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+            self._stream = None
+
+    def _write_manifest(self) -> None:
+        def text(value: bytes) -> bytes:
+            return varint(len(value)) + value
+
+        edit = b"\x01" + text(_COMPARATOR) + b"\x02\x00\x09\x00"
+        edit += b"\x03" + varint(self._number + 1) + b"\x04" + varint(self._count)
+        for number, size, first, last in self._files:
+            edit += b"\x07" + varint(_LEVEL) + varint(number) + varint(size) + text(first) + text(last)
+        for name, data in [("MANIFEST-000002", form.log_bytes(edit)), ("CURRENT", b"MANIFEST-000002\n")]:
+            with open(os.path.join(self._folder, name), "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+
+    def __enter__(self) -> LevelWriter:
+        return self
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        if kind is None:
+            self._end_table()
+            self._write_manifest()
+        self._close()
