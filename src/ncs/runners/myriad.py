@@ -85,8 +85,8 @@ def _load(core: Any, path: str, device: str, requests: int) -> Any:
     try:
         if path.endswith(".blob"):
             return core.import_network(path, device, {}, requests)
-        network = core.read_network(path)
-        return core.load_network(network, device, {}, requests)
+        settings = {"ENFORCE_BF16": "NO"} if device == "CPU" else {}  # numbers as trained, not bfloat16
+        return core.load_network(core.read_network(path), device, settings, requests)
     except RuntimeError as error:
         text = last_line(error)
         if "no available devices" in text or "Can not init Myriad device" in text:

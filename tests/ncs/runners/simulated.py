@@ -1,0 +1,149 @@
+"""Simulated sticks behind the NCSDK's own interface (mvncapi v2), with faults planted in them."""
+
+import collections
+import functools
+import threading
+import time
+import types
+
+import numpy as np
+
+
+class UsbError(Exception):
+    """What mvncapi raises: a bare exception with a status."""
+
+
+class Bus:
+    """Sticks that answer with `answer(picture HWC) -> K numbers`, and can be pulled out and put back."""
+
+    def __init__(self, count, answer, delay=0.0):
+        self.answer, self.delay = answer, delay
+        self.plugged = [True] * count
+        self.generation = [0] * count  # a stick that was pulled out has forgotten everything
+        self.runs = [0] * count
+        self.most_queued = [0] * count
+        self.plan = {}  # (stick, after so many runs) -> "pull out"
+        self.lock = threading.Lock()
+
+    def pull_out(self, number):
+        with self.lock:
+            self.plugged[number] = False
+            self.generation[number] += 1
+
+    def put_back(self, number):
+        with self.lock:
+            self.plugged[number] = True
+
+    def check(self, number, generation):
+        if not self.plugged[number] or self.generation[number] != generation:
+            raise UsbError("Status.ERROR: -2")
+
+    def infer(self, number, generation, picture):
+        """One inference; the plan may pull the stick out in the midst of it."""
+        time.sleep(self.delay)
+        self.check(number, generation)
+        self.runs[number] += 1
+        if self.plan.pop((number, self.runs[number]), None):
+            self.pull_out(number)
+        self.check(number, generation)
+        return self.answer(picture)
+
+    def enumerate_devices(self):
+        return [number for number, there in enumerate(self.plugged) if there]
+
+    def api(self):
+        """A module as `from mvnc import mvncapi` gives it."""
+        return types.SimpleNamespace(
+            enumerate_devices=self.enumerate_devices, Device=functools.partial(Device, self), Graph=Graph,
+            GraphOption=types.SimpleNamespace(RO_TIME_TAKEN=1001))
+
+
+class Device:
+    def __init__(self, bus, handle):
+        self.bus, self.number, self.generation = bus, handle, bus.generation[handle]
+
+    def check(self):
+        self.bus.check(self.number, self.generation)
+
+    open = close = destroy = check
+
+
+class Fifo:
+    def __init__(self, device):
+        self.device, self.queue = device, collections.deque()
+
+    def read_elem(self):
+        self.device.check()
+        picture, user = self.queue.popleft()
+        return self.device.bus.infer(self.device.number, self.device.generation, picture), user
+
+    def destroy(self):
+        self.device.check()
+
+
+class Graph:
+    def __init__(self, name):
+        self.name, self.device = name, None
+
+    def allocate_with_fifos(self, device, content):
+        device.check()
+        assert isinstance(content, bytes)
+        self.device = device
+        return Fifo(device), Fifo(device)
+
+    def queue_inference_with_fifo_elem(self, fifo_in, fifo_out, picture, user):
+        self.device.check()
+        if len(fifo_out.queue) >= 2:
+            raise UsbError("Status.BUSY: -1")
+        assert picture.dtype == np.float32 and picture.shape[2] == 3
+        fifo_out.queue.append((picture, user))
+        queued = self.device.bus.most_queued
+        queued[self.device.number] = max(queued[self.device.number], len(fifo_out.queue))
+
+    def get_option(self, option):
+        assert option == 1001
+        return np.arange(4, dtype=np.float32)
+
+    def destroy(self):
+        self.device.check()
+
+
+class BusV1:
+    """The same stick behind mvncapi v1: half precision, LoadTensor and GetResult."""
+
+    def __init__(self, answer):
+        self.answer, self.queue, self.open = answer, collections.deque(), False
+
+    def api(self):
+        bus = self
+
+        class Graph:
+            def LoadTensor(self, tensor, user):
+                assert tensor.dtype == np.float16
+                bus.queue.append((tensor, user))
+
+            def GetResult(self):
+                tensor, user = bus.queue.popleft()
+                return bus.answer(tensor).astype(np.float16), user
+
+            def GetGraphOption(self, option):
+                return np.zeros(3, np.float32)
+
+            def DeallocateGraph(self):
+                pass
+
+        class Device:
+            def __init__(self, name):
+                assert name == "1.2"
+
+            def OpenDevice(self):
+                bus.open = True
+
+            def AllocateGraph(self, content):
+                return Graph()
+
+            def CloseDevice(self):
+                bus.open = False
+
+        return types.SimpleNamespace(EnumerateDevices=lambda: ["1.2"], Device=Device,
+                                     GraphOption=types.SimpleNamespace(TIME_TAKEN=1))
