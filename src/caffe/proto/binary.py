@@ -49,6 +49,14 @@ def read(view: memoryview, message: Any, filename: str) -> dict[Path, list[Store
     return _Reader(filename).read(view, message)
 
 
+def parse_whole(view: memoryview, message: Any, filename: str) -> None:
+    """Fill `message` with all of it, blobs too, by protobuf: slower, and copied; for tools that rewrite files."""
+    try:
+        message.ParseFromString(bytes(view))
+    except (DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise CaffeError("%s: damaged (%s)" % (filename, problem)) from None
+
+
 class _Reader:
     def __init__(self, filename: str):
         self._filename = filename

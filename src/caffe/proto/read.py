@@ -67,7 +67,7 @@ def read_net_binary(path: str | os.PathLike[str], blobs: bool = True) -> NetFile
         raise CaffeError("%s: this is text; a binary net (.caffemodel) is wanted" % path)
     binary.read(view, param, path)
     if blobs:
-        param.ParseFromString(bytes(view))
+        binary.parse_whole(view, param, path)
     return NetFile(param, upgrade.upgrade_net(param, None, path))
 
 
