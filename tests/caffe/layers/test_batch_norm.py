@@ -1,0 +1,98 @@
+"""BatchNorm against its formula and its running sums."""
+
+import numpy as np
+import pytest
+from witness import close, hold, one_layer_net, refusal, run
+
+import caffe
+
+
+def normalize(eps):
+    def by_batch(x, *statistics):
+        axes = tuple(i for i in range(x.ndim) if i != 1)
+        mean = x.mean(axes, keepdims=True)
+        return [(x - mean) / np.sqrt(((x - mean) ** 2).mean(axes, keepdims=True) + eps)]
+
+    return by_batch
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 2, 3), (5, 2), (2, 3, 2, 2, 2), (1, 2, 6)])
+@pytest.mark.parametrize("eps", [1e-5, 0.1])
+def test_by_the_batchs_statistics(shape, eps):
+    x = 3 + 2 * np.random.default_rng(1).standard_normal(shape)
+    zeros = [np.zeros(shape[1]), np.zeros(shape[1]), np.zeros(1)]
+    text = "batch_norm_param { use_global_stats: false eps: %g }" % eps
+    hold("BatchNorm", text, [x], normalize(eps), zeros)
+
+
+def test_running_sums_decay_and_hold_the_unbiased_variance():
+    rng, fraction = np.random.default_rng(2), 0.9
+    net = one_layer_net(
+        "BatchNorm", "batch_norm_param { moving_average_fraction: 0.9 }", [(4, 3, 2, 5)], phase=caffe.TRAIN
+    )
+    sums = [np.zeros(3), np.zeros(3), np.zeros(1)]
+    for _ in range(3):
+        x = 1 + rng.standard_normal((4, 3, 2, 5))
+        net.blobs["x0"].data[...] = x
+        net.forward()
+        mean = x.mean((0, 2, 3))
+        variance = ((x - mean[:, None, None]) ** 2).sum((0, 2, 3)) / (x.size / 3 - 1)
+        sums = [fraction * old + new for old, new in zip(sums, (mean, variance, np.ones(1)))]
+    for blob, expected in zip(net.params["l"], sums):
+        close(blob.data, expected, "sum")
+
+
+@pytest.mark.parametrize("weight", [1.0, 2.5, 0.0])
+def test_by_the_accumulated_statistics(weight):
+    rng = np.random.default_rng(3)
+    x, mean, variance = rng.standard_normal((2, 3, 2, 2)), rng.standard_normal(3), rng.random(3) + 0.5
+    factor = 1 / weight if weight else 0
+    where, spread = (factor * mean)[:, None, None], np.sqrt(factor * variance + 1e-5)[:, None, None]
+    dy = rng.standard_normal(x.shape)
+    net = one_layer_net("BatchNorm", "", [x.shape])  # TEST: accumulated unless told otherwise
+    result = run(net, [x], [mean, variance, [weight]], [dy])
+    close(result.tops[0], (x - where) / spread, "top")
+    close(result.diffs[0], dy / spread, "bottom's diff")
+    for blob, expected in zip(result.weights, (mean, variance, np.array([weight]))):
+        close(blob, expected, "statistics, which must stay")
+
+
+@pytest.mark.parametrize(
+    ("phase", "given", "by_batch"),
+    [
+        (caffe.TRAIN, "", True),
+        (caffe.TEST, "", False),
+        (caffe.TRAIN, "use_global_stats: true", False),
+        (caffe.TEST, "use_global_stats: false", True),
+    ],
+)
+def test_the_phase_decides_unless_told_otherwise(phase, given, by_batch):
+    x = np.random.default_rng(4).standard_normal((4, 2, 3, 3))
+    net = one_layer_net("BatchNorm", "batch_norm_param { %s }" % given, [x.shape], phase=phase)
+    result = run(net, [x], [np.zeros(2), np.full(2, 4.0), [1.0]])
+    close(result.tops[0], normalize(1e-5)(x)[0] if by_batch else x / np.sqrt(4 + 1e-5), "top")
+
+
+def test_one_value_a_channel_has_no_variance():
+    net = one_layer_net("BatchNorm", "", [(1, 3)], phase=caffe.TRAIN)
+    result = run(net, [[[1.0, 2.0, 3.0]]], [], [np.ones((1, 3))])
+    assert (result.tops[0] == 0).all() and (result.diffs[0] == 0).all()
+    assert [w.tolist() for w in result.weights] == [[1, 2, 3], [0, 0, 0], [1]]
+
+
+def test_in_place():
+    x = np.random.default_rng(5).standard_normal((4, 3, 2, 2))
+    from layer_nets import net_of
+    from witness import input_layer
+
+    net = net_of(input_layer("x", x.shape) + 'layer { name: "l" type: "BatchNorm" bottom: "x" top: "x" }')
+    net.blobs["x"].data[...] = x
+    net.forward()
+    close(net.blobs["x"].data, normalize(1e-5)(x)[0], "top")
+
+
+def test_the_statistics_are_not_learned():
+    net = one_layer_net("BatchNorm", "", [(4, 3, 2, 2)], phase=caffe.TRAIN, force=False)
+    assert [p.lr_mult for p in net.layer_dict["l"].param.param] == [0, 0, 0]
+    text = "param { lr_mult: 0 } param { lr_mult: 1 }"
+    assert "lr_mult of param 1 must be 0, received 1" in refusal("BatchNorm", text, [(4, 3, 2, 2)])
