@@ -35,7 +35,7 @@ def _open(path: str) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as problem:
         if isinstance(problem, CaffeError):
             raise
         raise CaffeError("%s: damaged HDF5 (%s)" % (path, problem)) from None
@@ -63,6 +63,8 @@ def _collect(group: Any, name: str, path: str, weights: dict[str, list[np.ndarra
     datasets = {}
     for key in group:
         child = _child(group, key, path)
+        if child is None:
+            raise CaffeError("%s: damaged HDF5 ('%s' leads nowhere)" % (path, key))
         if isinstance(child, h5py.Group):
             _collect(child, "%s/%s" % (name, key) if name else key, path, weights, depth + 1)
         else:
@@ -99,8 +101,8 @@ def _check_dataset(item: Any, label: str) -> None:
 
 def _array(dataset: Any, path: str) -> np.ndarray:
     """Read a data set as float32 or float64, if it is stored here and its size is no lie."""
+    _check_dataset(dataset, "%s: a blob" % path)
     label = "%s: %s" % (path, dataset.name)
-    _check_dataset(dataset, label)
     if dataset.external or dataset.is_virtual:
         raise CaffeError("%s keeps its data in another file" % label)
     if dataset.dtype.kind not in "fiu":

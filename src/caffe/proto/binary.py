@@ -50,7 +50,7 @@ def read(view: memoryview, message: Any, filename: str) -> dict[Path, list[Store
 
 
 def parse_whole(view: memoryview, message: Any, filename: str) -> None:
-    """Fill `message` with all of it, blobs too, by protobuf: slower, and copied; for tools that rewrite files."""
+    """Fill `message` with all of it, blobs too, by protobuf: slower, and copied; for tools that rewrite."""
     try:
         message.ParseFromString(bytes(view))
     except (DecodeError, UnicodeDecodeError, RecursionError) as problem:

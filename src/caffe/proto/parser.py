@@ -12,6 +12,7 @@ from caffe.proto.fields import Field, Table, table
 from caffe.proto.places import Places
 from caffe.proto.tokens import Scanner, TooManyFaults
 
+MAX_MESSAGES = 200_000  # braces opened; a net of a thousand layers has some 10,000
 _CLOSING = {"{": "}", "<": ">"}
 
 
@@ -27,6 +28,7 @@ class Parser(Scanner):
         self._skipped: dict[str, list[int]] = {}
         self._positions: dict[str, list[int]] = {}
         self._root: Table | None = None
+        self._messages = 0
         self._lost = False  # a closing brace is missing: leave all messages up to the root
 
     def parse(self, message: Any) -> Places:
@@ -115,6 +117,10 @@ class Parser(Scanner):
             self.skip_scalar()
             return
         self.advance()
+        self._messages += 1
+        if self._messages > MAX_MESSAGES:
+            self.fault(position, "more than %d messages in one file" % MAX_MESSAGES)
+            raise TooManyFaults
         inner = table(field.message)
         path = path + field.name
         self._positions.setdefault(path, []).append(position)

@@ -122,8 +122,12 @@ def test_the_list_of_faults_has_a_bound():
 
 
 def test_a_text_without_end_is_refused():
-    with pytest.raises(CaffeError, match="at most 67108864"):
+    with pytest.raises(CaffeError, match="at most 16777216"):
         parse(" " * (text.MAX_CHARACTERS + 1))
+
+
+def test_messages_without_end_are_refused():
+    assert "more than 200000 messages" in faults("layer{}" * 200_001)[0]
 
 
 def test_nesting_without_end_is_no_recursion():
