@@ -56,7 +56,7 @@ class Labels:
         """Middle of every class in years (float64)."""
         return np.array([(low + high) / 2 for low, high in self.bounds])
 
-    def decode(self, probabilities: Sequence[float]) -> Decoded:
+    def decode(self, probabilities: Sequence[float] | np.ndarray) -> Decoded:
         """The answer told by a vector of len(self) probabilities."""
         p = np.asarray(probabilities, dtype=np.float64).reshape(-1)
         if p.size != len(self):
@@ -71,12 +71,12 @@ class Labels:
         return Decoded(self.names[index], index, float(p[index]))
 
 
-def argmax(probabilities: Sequence[float]) -> int:
+def argmax(probabilities: Sequence[float] | np.ndarray) -> int:
     """Index of the largest value, the first one on a tie as numpy and Caffe have it."""
     return int(np.argmax(np.asarray(probabilities)))
 
 
-def expectation(probabilities: Sequence[float]) -> float:
+def expectation(probabilities: Sequence[float] | np.ndarray) -> float:
     """sum(p_i * i): the age of a net with one output a year 0..100 (Rothe et al., DEX)."""
     p = np.asarray(probabilities, dtype=np.float64)
     return float(np.dot(p, np.arange(p.size)))

@@ -41,11 +41,6 @@ def test_every_age_can_be_drawn(age, male):
         assert drawn_faces.draw(age, male, seed).std() > 15
 
 
-def test_the_same_seed_gives_the_same_files_whatever_the_number_of_processes(folder, tmp_path):
-    collection.make(tmp_path / "again", 60, seed=3, jobs=2)
-    assert digest(folder) == digest(tmp_path / "again")
-
-
 def test_another_seed_gives_other_files(folder, tmp_path):
     collection.make(tmp_path / "other", 20, seed=4, jobs=1)
     assert not set(digest(folder).values()) & set(digest(tmp_path / "other").values())
@@ -160,18 +155,8 @@ def test_the_verb_draws_and_tells_the_next_step(tmp_path, capsys):
     assert captured.out == "20 faces in %s\n" % out and "Next: ./build_dataset.py --faces" in captured.err
 
 
-def test_drawing_by_processes_works_from_the_command_line(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "agegender",
-        "draw-faces",
-        "--out",
-        str(tmp_path / "drawn"),
-        "--count",
-        "60",
-        "--jobs",
-        "2",
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    assert len(list((tmp_path / "drawn").iterdir())) == 60
+def test_the_command_line_gives_the_same_files_with_two_processes(folder, tmp_path):
+    out = tmp_path / "again"
+    command = [sys.executable, "-m", "agegender", "draw-faces", "--out", str(out), "--count", "60", "--seed", "3"]
+    subprocess.run([*command, "--jobs", "2"], check=True, capture_output=True)
+    assert digest(out) == digest(folder)

@@ -76,7 +76,6 @@ def judge(net, args):
 
 def _report(net, args, scores, text):
     from agegender.evaluate import report
-
     from agegender.nets import newest_weights
 
     source, backend = (args.leveldb, "leveldb") if args.leveldb else (args.lmdb or net.lmdb("test"), "lmdb")
