@@ -241,11 +241,11 @@ def _places(picture):
     for source, target, _ in picture.edges:
         reads.setdefault(target, []).append(source)
     for key in picture.nodes:  # layers stand in the order in which they run
-        known = [
-            rank[s] for s in reads.get(key, ()) if s in rank
-        ]  # in-place layers come back to an earlier blob
+        # in-place layers come back to a blob that stands earlier
+        known = [rank[source] for source in reads.get(key, ()) if source in rank]
         rank[key] = max(known) + 1 if known else 0
-        row = taken.get(rank[key], 0)
+    for key in sorted(picture.nodes, key=lambda key: picture.nodes[key][1] is NEURON_LAYER_STYLE):
+        row = taken.get(rank[key], 0)  # neurons last, so that the main road is straight
         taken[rank[key]] = row + 1
         places[key] = (rank[key], row)
     return places

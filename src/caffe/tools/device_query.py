@@ -1,0 +1,68 @@
+"""Show what is known of the CUDA devices, and of the CPU."""
+
+from __future__ import annotations
+
+from caffe.errors import CaffeError
+
+
+def add_arguments(parser):
+    """Caffe's flag."""
+    parser.add_argument("--gpu", default="all", help="device ids, a comma list, or all (default)")
+
+
+def run(args):
+    """Print the devices; an error where one that was asked for is not there."""
+    import torch
+
+    from caffe import glog
+
+    glog.info("Querying GPUs %s" % args.gpu, "caffe.cpp:138")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for number in _wanted(args.gpu, count):
+        for line in _gpu_lines(number, torch.cuda.get_device_properties(number)):
+            glog.info(line, "common.cpp:180")
+    if not count:
+        glog.info("No CUDA device: nets run on the CPU.", "common.cpp:180")
+    for line in _cpu_lines():
+        glog.info(line, "common.cpp:180")
+
+
+def _wanted(text, count):
+    if text == "all":
+        return range(count)
+    words = text.split(",")
+    wrong = [word for word in words if not word.isdigit() or int(word) >= count]
+    if wrong:
+        there = "0 .. %d are there" % (count - 1) if count else "this PyTorch sees no CUDA device"
+        raise CaffeError("--gpu %s: no device %s; %s" % (text, ", ".join(wrong), there))
+    return [int(word) for word in words]
+
+
+def _gpu_lines(number, properties):
+    yield "Device id:                     %d" % number
+    yield "Major revision number:         %d" % properties.major
+    yield "Minor revision number:         %d" % properties.minor
+    yield "Name:                          %s" % properties.name
+    yield "Total global memory:           %d" % properties.total_memory
+    yield "Number of multiprocessors:     %d" % properties.multi_processor_count
+
+
+def _cpu_lines():
+    import os
+
+    import torch
+
+    yield "CPU:                           %s" % _cpu_name()
+    yield "CPU instructions:              %s" % torch.backends.cpu.get_cpu_capability()
+    yield "CPU cores, threads of PyTorch: %s, %d" % (os.cpu_count(), torch.get_num_threads())
+
+
+def _cpu_name():
+    import platform
+
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:
+            names = [line.partition(":")[2].strip() for line in stream if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,28 @@
+"""Draw a net into a picture (.png, .svg, .pdf) or as Graphviz text (.dot).
+
+With Graphviz installed it does the layout, else Matplotlib.
+"""
+
+from __future__ import annotations
+
+
+def add_arguments(parser):
+    """Caffe's arguments."""
+    parser.add_argument("input_net_proto_file", metavar="NET", help="net prototxt")
+    parser.add_argument("output_image_file", metavar="PICTURE", help="its ending says the format")
+    parser.add_argument("--rankdir", default="LR", help="LR (default), RL, TB or BT: where the net runs to")
+    parser.add_argument(
+        "--phase", choices=("TRAIN", "TEST", "ALL"), default="ALL", help="layers of this phase (default: ALL)"
+    )
+    parser.add_argument("--display_lrm", action="store_true", help="show learning rate multipliers")
+
+
+def run(args):
+    """Read the net, draw it."""
+    from caffe import draw
+    from caffe.proto.read import read_net
+
+    net = read_net(args.input_net_proto_file).param
+    phase = {"TRAIN": 0, "TEST": 1, "ALL": None}[args.phase]
+    print("Drawing net to %s" % args.output_image_file)
+    draw.draw_net_to_file(net, args.output_image_file, args.rankdir, phase, args.display_lrm)

@@ -1,0 +1,97 @@
+"""Write what blobs of a trained net hold into databases, a Datum an item.
+
+extract_features WEIGHTS NET BLOB[,BLOB…] DB[,DB…] BATCHES lmdb|leveldb [CPU|GPU [DEVICE_ID]]: the net runs in
+phase TEST and reads its own data layer. Keys are running numbers of ten digits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from caffe.errors import CaffeError, did_you_mean
+
+
+def add_arguments(parser):
+    """Caffe's positional arguments."""
+    parser.add_argument("weights", metavar="WEIGHTS", help="caffemodel")
+    parser.add_argument("net", metavar="NET", help="net prototxt with a data layer")
+    parser.add_argument("blobs", metavar="BLOBS", help="names of blobs, a comma list")
+    parser.add_argument("databases", metavar="DATABASES", help="one new database a blob, a comma list")
+    parser.add_argument("batches", metavar="BATCHES", type=int, help="how many batches to run")
+    parser.add_argument("backend", metavar="BACKEND", help="lmdb or leveldb")
+    parser.add_argument(
+        "mode", metavar="CPU|GPU", nargs="?", default="CPU", help="where to run (default: CPU)"
+    )
+    parser.add_argument("device", metavar="DEVICE_ID", nargs="?", default="0", help="of the GPU (default: 0)")
+
+
+def run(args):
+    """Check all arguments, then run the net."""
+    from caffe import config, glog
+    from caffe.net import Net
+    from caffe.pycaffe import TEST
+
+    names, paths = args.blobs.split(","), args.databases.split(",")
+    if len(names) != len(paths):
+        raise CaffeError(
+            "as many databases as blobs are wanted, received %d blobs and %d databases"
+            % (len(names), len(paths))
+        )
+    if args.batches < 1:
+        raise CaffeError("the number of batches must be positive, received %d" % args.batches)
+    if args.mode == "GPU":
+        config.set_device(_device(args.device))
+        config.set_mode_gpu()
+    elif args.mode != "CPU":
+        raise CaffeError("CPU or GPU is wanted, received '%s'" % args.mode)
+    glog.info("Using %s" % args.mode, "extract_features.cpp:48")
+    net = Net(args.net, TEST, weights=args.weights)
+    for name in names:
+        if name not in net.blobs:
+            hint = did_you_mean(name, net.blobs)
+            raise CaffeError("%s: unknown feature blob '%s'%s" % (args.net, name, hint))
+    extract(net, names, paths, args.batches, args.backend)
+
+
+def _device(text):
+    if not text.isdigit():
+        raise CaffeError("DEVICE_ID is a number, received '%s'" % text)
+    return int(text)
+
+
+def extract(net, names, paths, batches, backend):
+    """Run `batches` batches of `net`; blob `names[i]` goes to database `paths[i]`. All databases appear, or
+    none.
+    """
+    from caffe import glog
+    from caffe.data.db import create_db
+    from caffe.progress import Progress
+
+    counts = [0] * len(names)
+    with contextlib.ExitStack() as stack:
+        writers = []
+        for path in paths:
+            glog.info("Opening dataset %s" % path, "extract_features.cpp:127")
+            writers.append(stack.enter_context(create_db(path, backend)))
+        glog.info("Extracting Features", "extract_features.cpp:136")
+        bar = stack.enter_context(Progress("Extracting features", batches, "batches"))
+        for _ in range(batches):
+            net.forward_range(0, len(net.layers) - 1, record=False)
+            for i, name in enumerate(names):
+                for value in _records(net.blobs[name]):
+                    writers[i].put(b"%010d" % counts[i], value)
+                    counts[i] += 1
+            bar.step()
+    for name, count in zip(names, counts):
+        text = "Extracted features of %d query images for feature blob %s" % (count, name)
+        glog.info(text, "extract_features.cpp:171")
+    glog.info("Successfully extracted the features!", "extract_features.cpp:177")
+
+
+def _records(blob):
+    """A Datum an item of `blob`, without a label, as Caffe writes them."""
+    from caffe.proto import caffe_pb2
+
+    shape = dict(channels=blob.channels, height=blob.height, width=blob.width)
+    for item in blob.data.reshape(blob.num, -1):
+        yield caffe_pb2.Datum(float_data=item, **shape).SerializeToString()

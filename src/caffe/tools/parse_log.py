@@ -1,0 +1,47 @@
+"""Make tables (CSV) of a training log: LOG.train and LOG.test.
+
+Columns are NumIters, Seconds, LearningRate and one for each output, as Caffe's parse_log.py has them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+
+from caffe.errors import CaffeError
+
+
+def add_arguments(parser):
+    """Caffe's arguments."""
+    parser.add_argument("logfile_path", help="log of a training")
+    parser.add_argument("output_dir", help="folder for the tables")
+    parser.add_argument("--verbose", action="store_true", help="say which files were written")
+    parser.add_argument("--delimiter", default=",", help="between columns (default: ,)")
+
+
+def run(args):
+    """Read the log, write the tables that have rows."""
+    from caffe import trainlog
+    from caffe.files import write_bytes
+
+    if len(args.delimiter) != 1:
+        raise CaffeError("--delimiter is one character, received '%s'" % args.delimiter)
+    if not os.path.isdir(args.output_dir):
+        raise CaffeError("there is no folder '%s'" % args.output_dir)
+    log = trainlog.read(args.logfile_path)
+    for ending, table in (("train", log.train), ("test", log.test)):
+        path = os.path.join(args.output_dir, "%s.%s" % (os.path.basename(args.logfile_path), ending))
+        if table.rows:
+            write_bytes(path, table_text(table, args.delimiter))
+        if args.verbose:
+            print("Wrote %s" % path if table.rows else "Not writing %s; no lines to write" % path)
+
+
+def table_text(table, delimiter=","):
+    """The CSV text of a trainlog.Table."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, table.columns(), delimiter=delimiter, restval="")
+    writer.writeheader()
+    writer.writerows(table.rows)
+    return stream.getvalue()

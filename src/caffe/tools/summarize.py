@@ -1,0 +1,124 @@
+"""Print a net as a table: name, type, multipliers, bottoms -> tops, arguments.
+
+A kernel reads `size/stride+pad outputs/groups`; blobs that no layer reads are bold, bottoms that no layer
+makes are red.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+
+_COLORS = ("92", "93", "94", "95", "97", "96", "42", "43;30", "100", "44", "103;30", "107;30")
+_UNKNOWN = "41"
+
+
+def add_arguments(parser):
+    """Caffe's arguments."""
+    parser.add_argument("filename", help="net prototxt")
+    parser.add_argument("-w", "--max-width", type=int, default=30, help="widest column (default: 30)")
+
+
+def run(args):
+    """Read the net, print the table; colours on a terminal only."""
+    from caffe.proto.read import read_net
+
+    lines = table_lines(summary(read_net(args.filename).param), args.max_width)
+    for line in lines:
+        print(line if sys.stdout.isatty() else _plain(line))
+
+
+def summary(net):
+    """A row of seven texts a layer of `net` (NetParameter); blobs are coloured."""
+    unread, colors = set(), {}
+    for layer in net.layer:
+        unread |= set(layer.top)
+        unread -= set(layer.bottom)
+    rows = []
+    for layer in net.layer:
+        tops = ", ".join(_top(layer, i, unread, colors) for i in range(len(layer.top)))
+        bottoms = ", ".join(_colored(name, colors.get(name, _UNKNOWN)) for name in layer.bottom)
+        rows.append([layer.name, _type(layer), _params(layer), bottoms, "->", tops, _arguments(layer)])
+    return rows
+
+
+def table_lines(rows, max_width):
+    """The rows in columns as narrow as they can be, at most `max_width`; longer text runs over and the next
+    column goes on.
+    """
+    columns = list(zip(*rows))
+    widths = [min(max(len(_plain(cell)) for cell in column) + 1, max_width) for column in columns]
+    for row in rows:
+        line, right = "", 0
+        for cell, width in zip(row, widths):
+            right += width
+            line += cell + " "
+            line += " " * max(right - len(_plain(line)), 0)
+        yield line.rstrip()
+
+
+def _plain(text):
+    return re.sub(r"\033\[[\d;]*m", "", text)
+
+
+def _colored(text, color):
+    return "\033[%sm%s\033[0m" % (color, text)
+
+
+def _top(layer, index, unread, colors):
+    name = layer.top[index]
+    color = colors.setdefault(name, _COLORS[len(colors) % len(_COLORS)])
+    shown = "\033[1;4m" + name if name in unread else name
+    if index < len(layer.loss_weight):
+        shown = "%s * %s" % (layer.loss_weight[index], shown)
+    return _colored(shown, color)
+
+
+def _type(layer):
+    p = layer.python_param
+    return "%s.%s" % (p.module, p.layer) if layer.type == "Python" else layer.type
+
+
+def _params(layer):
+    shown = [_param(param) for param in layer.param]
+    return "(%s)" % ", ".join(shown) if any(shown) else ""
+
+
+def _param(param):
+    words = [param.name] if param.name else []
+    if param.lr_mult != 1:
+        words.append("x%s" % param.lr_mult)
+    if param.decay_mult != 1:
+        words.append("Dx%s" % param.decay_mult)
+    return " ".join(words)
+
+
+def _sides(p, name):
+    """A field of a convolution or pooling as text: 3, 3x5 where the sides differ, "" where it is not
+    given.
+    """
+    sides = getattr(p, name)
+    sides = list(sides) if hasattr(sides, "append") else [sides] if p.HasField(name) else []
+    stem = "kernel" if name == "kernel_size" else name
+    if p.HasField(stem + "_h") or p.HasField(stem + "_w"):
+        sides = [getattr(p, stem + "_h"), getattr(p, stem + "_w")]
+    return "x".join(map(str, sides[:1] if len(set(sides)) == 1 else sides))
+
+
+def _arguments(layer):
+    if layer.type == "Pooling":
+        p = layer.pooling_param
+        return "global" if p.global_pooling else _window(p)
+    if layer.type not in ("Convolution", "Deconvolution"):
+        return ""
+    p = layer.convolution_param
+    return "%s %d%s" % (_window(p), p.num_output, "/%d" % p.group if p.group != 1 else "")
+
+
+def _window(p):
+    text = _sides(p, "kernel_size")
+    for sign, name, default in (("/", "stride", "1"), ("+", "pad", "0")):
+        given = _sides(p, name)
+        if given not in ("", default):
+            text += sign + given
+    return text

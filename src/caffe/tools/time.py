@@ -1,0 +1,111 @@
+"""Measure how long each layer of a net takes, forward and backward.
+
+The lines are those of Caffe's `caffe time`; give OMP_NUM_THREADS to say how many threads may work.
+"""
+
+from __future__ import annotations
+
+from caffe.errors import CaffeError
+
+
+def add_arguments(parser):
+    """Caffe's flags."""
+    parser.add_argument("--model", required=True, help="net prototxt")
+    parser.add_argument("--iterations", type=int, default=50, help="passes to measure (default: 50)")
+    parser.add_argument("--phase", default="TRAIN", help="TRAIN (default) or TEST")
+    parser.add_argument("--level", type=int, default=0, help="network level")
+    parser.add_argument("--stage", default="", help="network stages, a comma list")
+    parser.add_argument("--gpu", default="", help="CUDA device id")
+    parser.add_argument("--weights", default="", help="caffemodel; the time does not depend on it")
+
+
+def run(args):
+    """Make the net, warm it up, measure, print."""
+    from caffe import config, glog
+    from caffe.net import Net
+
+    if args.phase not in ("TRAIN", "TEST"):
+        raise CaffeError('phase must be "TRAIN" or "TEST", received "%s"' % args.phase)
+    if args.iterations < 1:
+        raise CaffeError("--iterations must be positive, received %d" % args.iterations)
+    if args.gpu:
+        if not args.gpu.isdigit():
+            raise CaffeError("--gpu takes one device id here, received '%s'" % args.gpu)
+        glog.info("Use GPU with device ID %s" % args.gpu, "caffe.cpp:341")
+        config.set_device(int(args.gpu))
+        config.set_mode_gpu()
+    else:
+        glog.info("Use CPU.", "caffe.cpp:345")
+    stages = [stage for stage in args.stage.split(",") if stage]
+    phase = ("TRAIN", "TEST").index(args.phase)
+    net = Net(args.model, phase, level=args.level, stages=stages, weights=args.weights or None)
+    benchmark(net, args.iterations)
+
+
+def benchmark(net, iterations):
+    """Print how long each layer of `net` takes on average over `iterations` passes, after one that does not
+    count.
+    """
+    from caffe import glog
+
+    last = len(net.layers) - 1
+    glog.info("Performing Forward", "caffe.cpp:352")
+    glog.info("Initial loss: %.6g" % net.forward_range(0, last), "caffe.cpp:357")
+    glog.info("Performing Backward", "caffe.cpp:358")
+    net.backward_range(last, 0)
+    glog.info("*** Benchmark begins ***", "caffe.cpp:366")
+    glog.info("Testing for %d iterations." % iterations, "caffe.cpp:367")
+    clock = _Clock(net)
+    forward, backward = [0.0] * (last + 1), [0.0] * (last + 1)
+    forward_total = backward_total = 0.0
+    began = clock.now()
+    for number in range(1, iterations + 1):
+        start = clock.now()
+        clock.add(forward, range(last + 1), net.forward_range)
+        middle = clock.now()
+        clock.add(backward, range(last, -1, -1), net.backward_range)
+        end = clock.now()
+        forward_total, backward_total = forward_total + middle - start, backward_total + end - middle
+        glog.info("Iteration: %d forward-backward time: %.6g ms." % (number, end - start), "caffe.cpp:395")
+    total = clock.now() - began
+    _report(net, iterations, (forward, backward), (forward_total, backward_total, total))
+
+
+class _Clock:
+    """Milliseconds; waits for the GPU first, if the net lives there."""
+
+    def __init__(self, net):
+        import time
+
+        import torch
+
+        self._wait = torch.cuda.synchronize if net.device.type == "cuda" else lambda: None
+        self._clock = time.perf_counter
+
+    def now(self):
+        self._wait()
+        return 1000 * self._clock()
+
+    def add(self, sums, order, run):
+        """Run one layer after the other and add to each one's sum."""
+        before = self.now()
+        for i in order:
+            run(i, i)
+            after = self.now()
+            sums[i] += after - before
+            before = after
+
+
+def _report(net, iterations, layers, totals):
+    from caffe import glog
+
+    glog.info("Average time per layer: ", "caffe.cpp:398")
+    for name, forward, backward in zip(net._layer_names, *layers):
+        glog.info("%10s\tforward: %.6g ms." % (name, forward / iterations), "caffe.cpp:401")
+        glog.info("%10s\tbackward: %.6g ms." % (name, backward / iterations), "caffe.cpp:404")
+    forward, backward, total = totals
+    glog.info("Average Forward pass: %.6g ms." % (forward / iterations), "caffe.cpp:409")
+    glog.info("Average Backward pass: %.6g ms." % (backward / iterations), "caffe.cpp:411")
+    glog.info("Average Forward-Backward: %.6g ms." % (total / iterations), "caffe.cpp:413")
+    glog.info("Total Time: %.6g ms." % total, "caffe.cpp:415")
+    glog.info("*** Benchmark ends ***", "caffe.cpp:416")
