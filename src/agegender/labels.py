@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import NamedTuple, Sequence  # noqa: UP035 - a board's Python is 3.7
+from typing import Sequence
 
 import numpy as np
 
@@ -21,7 +21,8 @@ class Gender(enum.IntEnum):
     FEMALE = 1
 
 
-class Decoded(NamedTuple):
+@dataclass(frozen=True)
+class Decoded:
     """An answer: its text, the winning class, that class's probability and, for years, the expected value."""
 
     text: str
