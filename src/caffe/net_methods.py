@@ -263,8 +263,10 @@ class NetMethods:
 
     def save_hdf5(self, path, write_diff=False):
         """Write the weights as HDF5, in Caffe's layout."""
-        diffs = OrderedDict((n, [b.diff for b in bs]) for n, bs in self.params.items()) if write_diff else None
-        snapshot.write_hdf5(path, self.weight_arrays(), diffs)
+        names = [layer.name for layer in self.param.layer]  # each has its group, were it empty
+        diffs = {name: [b.diff for b in self.params.get(name, ())] for name in names} if write_diff else None
+        weights = self.weight_arrays()
+        snapshot.write_hdf5(path, {name: weights.get(name, []) for name in names}, diffs)
 
     def load_hdf5(self, path):
         """Copy weights by layer name from an HDF5 file."""

@@ -5,7 +5,7 @@ from google.protobuf import text_format
 
 from caffe import glog
 from caffe.errors import CaffeError
-from caffe.proto import caffe_pb2, text
+from caffe.proto import caffe_pb2, parser, text
 
 SYNTAX = r"""
 # a comment
@@ -126,8 +126,9 @@ def test_a_text_without_end_is_refused():
         parse(" " * (text.MAX_CHARACTERS + 1))
 
 
-def test_messages_without_end_are_refused():
-    assert "more than 200000 messages" in faults("layer{}" * 200_001)[0]
+def test_messages_without_end_are_refused(monkeypatch):
+    monkeypatch.setattr(parser, "MAX_MESSAGES", 1000)
+    assert "more than 1000 messages" in faults("layer{}" * 1001)[0]
 
 
 def test_nesting_without_end_is_no_recursion():
