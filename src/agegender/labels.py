@@ -6,8 +6,8 @@ Ships to the board: numpy only, Python 3.7.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 
