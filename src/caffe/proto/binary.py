@@ -66,6 +66,10 @@ class _Reader:
 
     def read(self, view: memoryview, message: Any) -> dict[Path, list[StoredBlob]]:
         self._message(view, 0, message, ())
+        try:
+            _read_strings(message)
+        except UnicodeDecodeError as problem:
+            raise CaffeError("%s: a name in it is not UTF-8 (%s)" % (self._filename, problem)) from None
         return self._blobs
 
     def _error(self, offset: int, what: str) -> CaffeError:
@@ -116,7 +120,7 @@ class _Reader:
             raise self._error(offset, "%s is damaged (%s)" % (name, problem)) from None
 
     def _read_blobs(self, blobs: list[tuple[memoryview, int]], message: Any, path: Path) -> None:
-        label = "layer '%s', " % message.name if hasattr(message, "name") else ""
+        label = _label(message)
         found = self._blobs.setdefault(path, [])
         for view, offset in blobs:
             where = "%s: byte %d: %sblob %d" % (self._filename, offset, label, len(found))
@@ -135,6 +139,25 @@ class _Reader:
         if kind != expected and not (field.repeated and kind == wire.BYTES):
             wanted = _KINDS.get(name, "sound file")
             raise self._error(offset, "this is no %s (%s.%s looks otherwise)" % (wanted, name, field.name))
+
+
+def _read_strings(message: Any) -> None:
+    """Look at every string once: protobuf decodes them only now, and raises where they are not UTF-8."""
+    known = table(message.DESCRIPTOR).by_number
+    for descriptor, value in message.ListFields():
+        field = known[descriptor.number]
+        if field.kind == "message":
+            for item in value if field.repeated else (value,):
+                _read_strings(item)
+        elif field.kind == "string" and field.repeated:
+            list(value)
+
+
+def _label(message: Any) -> str:
+    try:
+        return "layer '%s', " % message.name
+    except (AttributeError, UnicodeDecodeError):
+        return ""
 
 
 _carriers: dict[str, bool] = {}

@@ -76,6 +76,11 @@ def test_another_kind_of_file_is_told():
         read(b"")
 
 
+def test_a_name_that_is_no_text_is_told():
+    with pytest.raises(CaffeError, match=r"UTF-8|utf-8"):
+        read(b"\xa2\x06\x05\x0a\x03a\xff\xfe")
+
+
 def test_a_bomb_of_messages_is_refused(monkeypatch):
     monkeypatch.setattr(binary, "MAX_MESSAGES", 1000)
     with pytest.raises(CaffeError, match="more than 1000 layers"):
