@@ -1,0 +1,55 @@
+"""Find out why a Neural Compute Stick does not work here, and what mends it.
+
+The exit status is 0 when nothing is wrong, 1 when there is a fault. Nothing is changed unless --install-udev
+is given (as root).
+"""
+
+from __future__ import annotations
+
+
+def add_arguments(parser):
+    parser.add_argument("--udev", action="store_true", help="print udev rules that let users at the stick")
+    parser.add_argument("--install-udev", action="store_true", help="write those rules where udev reads them")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def run(args):
+    import dataclasses
+    import json
+
+    from ncs import doctor
+
+    if args.udev:
+        print(doctor.RULES, end="")
+        return 0
+    if args.install_udev:
+        return install(doctor.RULES, doctor.RULES_FILE)
+    findings = doctor.examine()
+    if args.json:
+        print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
+    else:
+        print(doctor.text(findings))
+    return 1 if any(finding.level == doctor.FAULT for finding in findings) else 0
+
+
+def install(rules, path):
+    """Write the rules and have udev read them."""
+    import shutil
+    import subprocess
+
+    from caffe.files import write_bytes
+    from ncs.errors import NcsError
+
+    try:
+        write_bytes(path, rules)
+    except OSError as error:
+        raise NcsError("%s: %s; run it with sudo, or: ncs doctor --udev | sudo tee %s"
+                       % (path, error.strerror, path)) from error
+    print("wrote " + path)
+    if shutil.which("udevadm") is None:
+        print("udevadm is not here: restart udev, or the machine")
+        return 0
+    for command in (["udevadm", "control", "--reload"], ["udevadm", "trigger", "--subsystem-match=usb"]):
+        subprocess.run(command, check=False)
+    print("now pull the stick out and plug it in again")
+    return 0

@@ -1,0 +1,256 @@
+"""Finds out why a Neural Compute Stick does not work here, explains it, and tells what mends it."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import platform
+import sys
+from dataclasses import dataclass
+
+from ncs.runners import _importable, usb
+
+OK, NOTE, FAULT = "ok", "note", "FAULT"
+RULES_FILE = "/etc/udev/rules.d/97-neural-compute-stick.rules"
+RULES = "".join(
+    'SUBSYSTEM=="usb", ATTRS{idVendor}=="%s", ATTRS{idProduct}=="%s", MODE="0660", GROUP="plugdev", '
+    'TAG+="uaccess", ENV{ID_MM_DEVICE_IGNORE}="1"\n' % (usb.VENDOR, product)
+    for product in sorted(usb.PRODUCTS)
+)
+INSTALL = ("ncs doctor --udev | sudo tee %s && sudo udevadm control --reload && sudo udevadm trigger "
+           "--subsystem-match=usb, then pull the stick out and plug it in again" % RULES_FILE)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: how it is, what that means, and what mends it ("" when nothing is to be done)."""
+
+    level: str
+    what: str
+    why: str = ""
+    mend: str = ""
+
+
+class System:
+    """The machine as the doctor sees it; tests give another `root` and other answers."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root
+        self.machine = platform.machine().lower()
+        self.python = sys.version_info[:2]
+
+    def path(self, path: str) -> str:
+        return os.path.join(self.root, path.lstrip("/"))
+
+    def read(self, path: str) -> str:
+        try:
+            with open(self.path(path), encoding="utf-8", errors="replace") as stream:
+                return stream.read()
+        except OSError:
+            return ""
+
+    def names(self, path: str) -> list[str]:
+        try:
+            return sorted(os.listdir(self.path(path)))
+        except OSError:
+            return []
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(self.path(path))
+
+    def usable(self, path: str) -> bool:
+        return os.access(self.path(path), os.R_OK | os.W_OK)
+
+    def groups(self) -> set[str]:
+        import grp
+
+        known = {entry.gr_gid: entry.gr_name for entry in grp.getgrall()}
+        return {known.get(number, str(number)) for number in os.getgroups()}
+
+    def importable(self, name: str) -> bool:
+        return _importable(name)
+
+    def version(self, name: str) -> str:
+        try:
+            from importlib import metadata
+
+            return metadata.version(name)
+        except Exception:  # 3.7 has no importlib.metadata; a package may lack its record
+            return "?"
+
+    def library(self, name: str) -> str | None:
+        return ctypes.util.find_library(name)
+
+    def package_folder(self, name: str) -> str:
+        import importlib.util
+
+        spec = importlib.util.find_spec(name)
+        places = list(spec.submodule_search_locations or ()) if spec else []
+        return places[0] if places else ""
+
+    def sticks(self) -> list[usb.Stick]:
+        return usb.sticks(self.path(usb.SYSFS))
+
+
+def examine(system: System | None = None) -> list[Finding]:
+    """Everything the doctor looks at, from the stick on the bus to the compiler."""
+    system = system or System()
+    findings = []
+    for look in LOOKS:
+        findings += look(system)
+    return findings
+
+
+def machine(system: System) -> list[Finding]:
+    """Processor and Python, and what they rule out."""
+    what = "%s, Python %d.%d" % (system.machine or "unknown machine", *system.python)
+    if system.machine not in ("x86_64", "amd64"):
+        return [Finding(NOTE, what, "Intel published no OpenVINO wheel with the stick's plugin for it",
+                        "compile the blob on x86-64 (`ncs compile`); here install Intel's OpenVINO 2021.4 "
+                        "runtime for Raspbian, or build OpenVINO 2022.3 with -DENABLE_INTEL_MYRIAD=ON")]
+    return [Finding(OK, what)]
+
+
+def bus(system: System) -> list[Finding]:
+    """Sticks on the USB bus."""
+    sticks = system.sticks()
+    found = [Finding(OK, "%s at USB %s (%s:%s)" % (s.kind, s.place, usb.VENDOR, s.product)) for s in sticks]
+    if any(s.product == "2150" for s in sticks):
+        found.append(Finding(NOTE, "a Neural Compute Stick 1 needs the NCSDK, or OpenVINO up to 2020.3",
+                             "later OpenVINO carries no firmware for it",
+                             "compile with the NCSDK's mvNCCompile, run with --device MVNC"))
+    if found:
+        return found
+    mend = "plug it in (`lsusb -d 03e7:` must list it), in another port, or behind a powered hub"
+    if "microsoft" in system.read("/proc/version").lower():
+        mend = "Windows must hand it over: usbipd attach --wsl --auto-attach (the stick returns when booted)"
+    elif not system.exists("/sys/bus/usb"):
+        mend = "this machine shows no USB bus: hand the stick through from the host it is plugged into"
+    return [Finding(FAULT, "no Neural Compute Stick on the USB bus (03e7:2150, 2485, f63b)", "", mend)]
+
+
+def speed(system: System) -> list[Finding]:
+    """USB 2 or 3: only a running stick shows what the port can do, before it always says 480."""
+    found = []
+    for stick in system.sticks():
+        if stick.product == "f63b" and stick.speed < 5000:
+            what = "the stick at USB %s runs at %g Mbit/s: USB 2" % (stick.place, stick.speed)
+            found.append(Finding(NOTE, what, "pictures take longer to reach it",
+                                 "use a USB 3 port (blue) and cable"))
+        elif stick.product == "f63b":
+            found.append(Finding(OK, "the stick at USB %s runs at %g Mbit/s" % (stick.place, stick.speed)))
+    return found
+
+
+def permissions(system: System) -> list[Finding]:
+    """Device nodes and the udev rules that open them."""
+    folders = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
+    rules = [folder + "/" + name for folder in folders for name in system.names(folder)
+             if name.endswith(".rules") and usb.VENDOR in system.read(folder + "/" + name)]
+    found = []
+    if rules:
+        found.append(Finding(OK, "udev rules for the stick: " + ", ".join(rules)))
+    elif not system.sticks() or all(system.usable(stick.node) for stick in system.sticks()):
+        found.append(Finding(NOTE, "no udev rules for the stick", "only root may use it; as root all is well",
+                             INSTALL))
+    for stick in system.sticks():
+        if not system.usable(stick.node):
+            mend = INSTALL
+            if rules and not system.groups() & {"plugdev", "users"}:
+                mend = "sudo usermod -aG plugdev,users \"$USER\", then log in again"
+            found.append(Finding(FAULT, "%s may not be read and written by this user" % stick.node,
+                                 "the library then says NC_ERROR or X_LINK_ERROR", mend))
+    return found
+
+
+def container(system: System) -> list[Finding]:
+    """Whether this is a container, and whether the bus reaches into it."""
+    control = system.read("/proc/1/cgroup")
+    inside = system.exists("/.dockerenv") or system.exists("/run/.containerenv") or any(
+        word in control for word in ("docker", "kubepods", "containerd", "lxc"))
+    if not inside:
+        return []
+    if system.exists("/dev/bus/usb"):
+        return [Finding(OK, "a container; it sees /dev/bus/usb")]
+    return [Finding(FAULT, "a container without /dev/bus/usb",
+                    "the stick changes its address when it is booted, so a single --device is not enough",
+                    "docker run --network host -v /dev/bus/usb:/dev/bus/usb "
+                    "--device-cgroup-rule='c 189:* rmw' …")]
+
+
+def libusb(system: System) -> list[Finding]:
+    """libusb 1.0, which OpenVINO's plugin needs to run a stick."""
+    if system.library("usb-1.0"):
+        return [Finding(OK, "libusb-1.0 is installed")]
+    return [Finding(NOTE, "libusb-1.0 is not installed", "OpenVINO's MYRIAD plugin needs it to run a stick; "
+                    "to compile it is not needed", "sudo apt-get install libusb-1.0-0")]
+
+
+def runtimes(system: System) -> list[Finding]:
+    """What can be imported to talk to devices."""
+    found = []
+    if system.importable("openvino.inference_engine"):
+        found.append(Finding(OK, "OpenVINO %s: runs Neural Compute Stick 2" % system.version("openvino")))
+    elif system.importable("openvino"):
+        found.append(Finding(OK, "OpenVINO %s: CPU, GPU and NPU, no sticks" % system.version("openvino")))
+    if system.importable("mvnc"):
+        found.append(Finding(OK, "mvnc (NCSDK): runs Neural Compute Stick 1"))
+    if system.importable("onnxruntime"):
+        found.append(Finding(OK, "ONNX Runtime %s: runs ONNX on the CPU" % system.version("onnxruntime")))
+    talks = system.importable("openvino.inference_engine") or system.importable("mvnc")
+    if not talks:
+        mend = "python3.8 -m venv ncs2 && ncs2/bin/pip install openvino==2021.4.2 numpy " \
+               "opencv-python-headless, then run a bundle (`ncs bundle`) with ncs2/bin/python"
+        found.append(Finding(FAULT if system.sticks() else NOTE, "nothing importable here talks to a stick",
+                             "OpenVINO dropped sticks after 2022.3; the last wheel with the plugin is "
+                             "2021.4.2, for Python 3.6 to 3.9", mend))
+    return found
+
+
+def firmware(system: System) -> list[Finding]:
+    """The stick's firmware beside the plugin: without it the stick cannot be booted."""
+    if not system.importable("openvino.inference_engine"):
+        return []
+    folder = os.path.join(system.package_folder("openvino"), "libs")
+    wanted = ("usb-ma2x8x.mvcmd", "libmyriadPlugin.so")
+    missing = [name for name in wanted if not os.path.exists(os.path.join(folder, name))]
+    if not missing:
+        return [Finding(OK, "the plugin and the stick's firmware are in %s" % folder)]
+    return [Finding(FAULT, "%s missing in %s" % (", ".join(missing), folder),
+                    "this OpenVINO was packed without support for sticks", "pip install openvino==2021.4.2")]
+
+
+def lock_file(system: System) -> list[Finding]:
+    """OpenVINO's lock, which belongs to whoever used a stick first."""
+    path = "/tmp/mvnc.mutex"
+    if not system.exists(path) or system.usable(path):
+        return []
+    why = "OpenVINO's library ends the process with \"global mutex initialization failed\""
+    return [Finding(FAULT, "%s belongs to another user" % path, why, "sudo chmod 666 " + path)]
+
+
+def compiler(system: System) -> list[Finding]:
+    """The Myriad compiler in the cache."""
+    from ncs.myriad import toolchain
+
+    if system.machine not in ("x86_64", "amd64"):
+        return []
+    found = toolchain.find()
+    if found:
+        return [Finding(OK, "the Myriad compiler (%s) is in %s" % (found.version, found.folder))]
+    return [Finding(NOTE, "the Myriad compiler is not in the cache yet", "", "ncs toolchain")]
+
+
+LOOKS = (machine, bus, speed, permissions, container, libusb, runtimes, firmware, lock_file, compiler)
+
+
+def text(findings: list[Finding]) -> str:
+    """The findings for people, one or a few lines each."""
+    rows = []
+    for finding in findings:
+        rows.append("%-6s %s" % (finding.level, finding.what))
+        if finding.why:
+            rows.append("       why:  " + finding.why)
+        if finding.mend:
+            rows.append("       mend: " + finding.mend)
+    return "\n".join(rows)
