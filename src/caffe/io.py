@@ -175,7 +175,7 @@ class Transformer:
     def set_mean(self, in_, mean):
         """One value a channel, or an image; one of another size is brought to the input's.
 
-        So later pycaffe treats a 256x256 mean on a 227x227 net (min-max, bilinear, back); it refused it first.
+        So later pycaffe treats a 256x256 mean on a 227x227 net (min-max, bilinear, back); early ones refused.
         """
         self.__check_input(in_)
         shape = tuple(self.inputs[in_][1:])

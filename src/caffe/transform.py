@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,9 +40,10 @@ class Transform:
     """
 
     def __init__(
-        self, order="BGR", size=None, crop=None, mean=None, mean_fit="exact",
-        scale=1.0, mirror=False, gray=False, margin=0.0,
-    ):
+        self, order: str = "BGR", size: Any = None, crop: int | None = None, mean: Any = None,
+        mean_fit: str = "exact", scale: float = 1.0, mirror: bool = False, gray: bool = False,
+        margin: float = 0.0,
+    ) -> None:
         faults: list[str] = []
         self.order = transform_fields.choice("order", order, ("BGR", "RGB"), faults)
         self.size = transform_fields.size(size, faults)
@@ -55,7 +58,7 @@ class Transform:
             raise CaffeError("Transform: " + "; ".join(faults))
 
     @classmethod
-    def from_caffe(cls, param, mean=None, **more) -> Transform:
+    def from_caffe(cls, param: Any, mean: Any = None, **more: Any) -> Transform:
         """From a TransformationParameter or anything with its fields; `mean` is what its mean_file holds."""
         values = list(param.mean_value)
         if param.mean_file and values:
@@ -66,7 +69,7 @@ class Transform:
             mean = values
         return cls(crop=param.crop_size or None, mean=mean, scale=param.scale, mirror=param.mirror, **more)
 
-    def replace(self, **changes) -> Transform:
+    def replace(self, **changes: Any) -> Transform:
         """The same with some fields changed."""
         return Transform(**dict(self._fields(), **changes))
 
@@ -90,10 +93,8 @@ class Transform:
     @property
     def shape(self) -> tuple[int, int, int] | None:
         """(C, H, W) of what `image` makes, or None when it depends on the picture."""
-        if self.size is None and self.crop is None:
-            return None
-        height, width = (self.crop, self.crop) if self.crop else self.size
-        return (1 if self.gray else 3, height, width)
+        side = (self.crop, self.crop) if self.crop else self.size
+        return (1 if self.gray else 3, *side) if side else None
 
     # ---- pictures as cv2.imread gives them
 
@@ -103,18 +104,17 @@ class Transform:
         outs = None if out is None else out[None]
         return self._views(planes[None], [self._centre(planes.shape)], None, outs)[0]
 
-    def batch(self, pictures, out: np.ndarray | None = None) -> np.ndarray:
+    def batch(self, pictures: Sequence[np.ndarray], out: np.ndarray | None = None) -> np.ndarray:
         """Pictures -> float32 (N, C, H, W); without size and crop they must be equally large."""
         if not len(pictures):
             raise CaffeError("no pictures to make a batch of")
-        for index, picture in enumerate(pictures):
-            if out is None:
-                first = self.image(picture)
-                out = np.empty((len(pictures), *first.shape), np.float32)
-                out[0] = first
-                continue
+        first = self.image(pictures[0])
+        if out is None:
+            out = np.empty((len(pictures), *first.shape), np.float32)
+        out[0] = first
+        for index in range(1, len(pictures)):
             try:
-                self.image(picture, out[index])
+                self.image(pictures[index], out[index])
             except ValueError:
                 raise CaffeError(
                     "picture %d has another size than the first, whose blob is %s; set size or crop"
@@ -165,8 +165,8 @@ class Transform:
     # ---- planes as a database holds them
 
     def planes(
-        self, pictures, phase: str | int = TEST, rng: np.random.Generator | None = None,
-        out: np.ndarray | None = None,
+        self, pictures: np.ndarray | list[np.ndarray], phase: str | int = TEST,
+        rng: np.random.Generator | None = None, out: np.ndarray | None = None,
     ) -> np.ndarray:
         """(C, H, W), (N, C, H, W) or a list of (C, H, W), uint8 or float, in `order` -> float32, cropped.
 
@@ -191,7 +191,7 @@ class Transform:
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """(C, H, W) of a record -> (C, H, W) of what `planes` makes of it."""
-        return (shape[0], self.crop, self.crop) if self.crop else tuple(shape)
+        return (shape[0], self.crop, self.crop) if self.crop else shape
 
     def _centre(self, shape: tuple[int, ...]) -> tuple[int, int]:
         if not self.crop:
@@ -199,7 +199,10 @@ class Transform:
         self._check(shape)
         return ((shape[1] - self.crop) // 2, (shape[2] - self.crop) // 2)
 
-    def _views(self, pictures, places, flips, out: np.ndarray | None = None) -> np.ndarray:
+    def _views(
+        self, pictures: np.ndarray | list[np.ndarray], places: list[tuple[int, int]],
+        flips: np.ndarray | None, out: np.ndarray | None = None,
+    ) -> np.ndarray:
         shape = (len(pictures), *self.output_shape(pictures[0].shape))
         if out is None:
             out = np.empty(shape, np.float32)
@@ -250,16 +253,16 @@ class Transform:
         if mean.shape[1:] == tuple(shape[1:]):
             return mean
         if self.mean_fit == "resize":
-            return self._fit(shape[1], shape[2])
+            return self._fit(mean, (shape[1], shape[2]))
         raise CaffeError(
             "the mean is %dx%d, the picture %dx%d: they must be equally large (mean_fit=\"resize\" brings "
             "the mean to the picture's size, as later pycaffe did)" % (mean.shape[1:] + tuple(shape[1:]))
         )
 
-    def _fit(self, height: int, width: int) -> np.ndarray:
-        if (height, width) not in self._fitted:
-            self._fitted[height, width] = fit_mean(self.mean, (height, width))
-        return self._fitted[height, width]
+    def _fit(self, mean: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        if size not in self._fitted:
+            self._fitted[size] = fit_mean(mean, size)
+        return self._fitted[size]
 
     # ---- JSON
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import os
+from typing import Any
 
 import numpy as np
 
@@ -65,13 +66,15 @@ def _stored_mean(entry: dict, folder: str) -> np.ndarray:
         raise CaffeError("mean: %s: %s" % (path, error)) from None
 
 
-def choice(name, value, allowed, faults):
+def choice(name: str, value: Any, allowed: tuple[str, ...], faults: list[str]) -> Any:
+    """One of the allowed words."""
     if value not in allowed:
         faults.append("%s must be %s, received %r" % (name, " or ".join(allowed), value))
     return value
 
 
-def number(name, value, least, faults) -> float:
+def number(name: str, value: Any, least: float, faults: list[str]) -> float:
+    """A finite number of at least `least`."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -82,11 +85,12 @@ def number(name, value, least, faults) -> float:
     return number
 
 
-def _whole(value) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0
+def _whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value > 0)
 
 
-def size(size, faults):
+def size(size: Any, faults: list[str]) -> tuple[int, int] | None:
+    """(height, width), from a pair or one number for both, or None."""
     if size is None:
         return None
     pair = (size, size) if _whole(size) else tuple(size) if isinstance(size, (tuple, list)) else ()
@@ -96,7 +100,8 @@ def size(size, faults):
     return (int(pair[0]), int(pair[1]))
 
 
-def crop(crop, size, faults):
+def crop(crop: Any, size: tuple[int, int] | None, faults: list[str]) -> int | None:
+    """A side in pixels that fits into `size`, or None."""
     if crop is None:
         return None
     if not _whole(crop):
@@ -107,11 +112,12 @@ def crop(crop, size, faults):
     return int(crop)
 
 
-def mean(mean, faults):
+def mean(mean: Any, faults: list[str]) -> np.ndarray | None:
+    """None, one float32 value a channel, or (C, H, W)."""
     if mean is None:
         return None
     try:
-        array = np.array(mean, np.float32)
+        array: np.ndarray = np.array(mean, np.float32)
     except (TypeError, ValueError):
         array = np.zeros(())
     if array.ndim == 0 and isinstance(mean, (int, float)):
@@ -127,7 +133,7 @@ def mean(mean, faults):
     return array
 
 
-def what(value) -> str:
+def what(value: Any) -> str:
     """A value's kind, for messages."""
     if isinstance(value, np.ndarray):
         return "%s %s" % (value.dtype, value.shape)

@@ -42,11 +42,11 @@ class _Fields:
         if kind != (wire.BYTES if number == 4 else wire.VARINT):
             raise wire.WireError("field %s has wire type %d" % (name, kind))
         if number == 4:
-            self.data = field  # type: ignore[assignment]
+            self.data = field
         elif number == 7:
             self.encoded = bool(field)
         else:
-            setattr(self, name, wire.signed(field))  # type: ignore[arg-type]
+            setattr(self, name, wire.signed(field))
 
     def _take_floats(self, view: memoryview, at: int, kind: int, field: wire.Value, after: int) -> int:
         """float_data: Caffe writes a tag before each, so a run of them is read at once; others pack them."""
@@ -56,9 +56,9 @@ class _Fields:
             run = run[: other[0]] if len(other) else run
             self.floats.append(run["value"])
             return at + run.nbytes
-        if kind != wire.BYTES or len(field) % 4:  # type: ignore[arg-type]
+        if kind != wire.BYTES or len(field) % 4:
             raise wire.WireError("field float_data has wire type %d" % kind)
-        self.floats.append(np.frombuffer(field, "<f4"))  # type: ignore[arg-type]
+        self.floats.append(np.frombuffer(field, "<f4"))
         return after
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -107,7 +108,7 @@ class Feed:
         except BaseException as error:
             self._ready.put(error)
 
-    def _batch(self, records, position: int, old: Batch | None) -> Batch:
+    def _batch(self, records: Iterator, position: int, old: Batch | None) -> Batch:
         planes = []
         label = np.empty(self.batch_size, np.float32) if old is None else old.label
         for index in range(self.batch_size):
@@ -124,7 +125,9 @@ class Feed:
             name = key.decode("utf-8", "replace")
             raise CaffeError("database '%s', record '%s': %s" % (self.db.source, name, error)) from None
 
-    def _transformed(self, planes, rng, out=None) -> np.ndarray:
+    def _transformed(
+        self, planes: list[np.ndarray], rng: np.random.Generator | None, out: np.ndarray | None = None
+    ) -> np.ndarray:
         try:
             phase = self.phase if rng is not None else TEST
             return self.transform.planes(planes, phase, rng, out)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import operator
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ class LevelReader:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._stream = None
+        self._stream: io.BufferedReader | None = None
         self._cached: tuple[tuple, bytes] = ((), b"")
         self._lock = threading.Lock()
         try:
@@ -100,11 +101,12 @@ class LevelReader:
 
     def _read(self, name: str, offset: int, size: int) -> bytes:
         path = os.path.join(self.source, name)
-        if self._stream is None or self._stream.name != path:
+        stream = self._stream
+        if stream is None or stream.name != path:
             self.close()
-            self._stream = open(path, "rb")  # noqa: SIM115 - kept for the next block
-        self._stream.seek(offset)
-        data = self._stream.read(size)
+            self._stream = stream = open(path, "rb")  # noqa: SIM115 - kept for the next block
+        stream.seek(offset)
+        data = stream.read(size)
         if len(data) != size:
             raise WireError("%s is cut short" % name)
         return data
@@ -135,7 +137,7 @@ class LevelReader:
         if current not in names or not current.startswith("MANIFEST-"):
             raise WireError("CURRENT names no manifest")
         version = _version(self._whole(current))
-        entries = []
+        entries: list[tuple[bytes, int, int, _Place]] = []
         for _, number in sorted(version.tables):
             table = next((n for n in ("%06d.ldb" % number, "%06d.sst" % number) if n in names), None)
             if table is None:
@@ -256,51 +258,48 @@ class LevelWriter:
         self._count = 0
         self._last: bytes | None = None
         self._number = 4  # of the next table
-        self._stream = None
-        self._entries: list[tuple[bytes, bytes]] = []  # of the block being filled
+        self._stream: io.BufferedWriter | None = None
+        self._entries: list[tuple[bytes, form.Buffer]] = []  # of the block being filled
         self._bytes = 0
         self._index: list[tuple[bytes, bytes]] = []  # of the table being filled
         self._first = b""
         self._files: list[tuple[int, int, bytes, bytes]] = []
 
-    def put(self, key: bytes, value: bytes | bytearray | memoryview) -> None:
+    def put(self, key: bytes, value: form.Buffer) -> None:
         """Add a record; a key that is not greater than the last is refused."""
         if self._last is not None and key <= self._last:
             raise CaffeError("key %r does not come after the one before it" % key)
         self._last = key
         self._count += 1
         internal = key + (self._count << 8 | form.VALUE).to_bytes(8, "little")
-        if self._stream is None:
-            name = "%06d.ldb" % self._number
-            self._stream = open(os.path.join(self._folder, name), "wb")  # noqa: SIM115 - closed in _end_table
-            self._first = internal
+        stream = self._stream or self._begin_table(internal)
         self._entries.append((internal, value))
         self._bytes += len(key) + len(value) + 16
         if self._bytes >= _BLOCK:
-            self._end_block()
-        if self._stream.tell() >= _TABLE:
+            self._end_block(stream)
+        if stream.tell() >= _TABLE:
             self._end_table()
 
-    def _end_block(self) -> None:
+    def _begin_table(self, first: bytes) -> io.BufferedWriter:
+        self._first = first
+        path = os.path.join(self._folder, "%06d.ldb" % self._number)
+        self._stream = open(path, "wb")  # noqa: SIM115 - closed at the table's end
+        return self._stream
+
+    def _end_block(self, stream: io.BufferedWriter) -> None:
         if self._entries:
-            self._index.append((self._entries[-1][0], self._write_block(self._entries)))
+            handle = _write_block(stream, self._entries)
+            self._index.append((self._entries[-1][0], handle))
             self._entries, self._bytes = [], 0
 
-    def _write_block(self, entries: list[tuple[bytes, bytes]]) -> bytes:
-        """Write a block with its trailer; returns its handle."""
-        block = form.block_bytes(entries)
-        offset = self._stream.tell()
-        crc = form.masked(form.crc32c(block + b"\0"))
-        self._stream.write(block + b"\0" + crc.to_bytes(4, "little"))
-        return form.handle_bytes(offset, len(block))
-
     def _end_table(self) -> None:
-        if self._stream is None:
+        stream = self._stream
+        if stream is None:
             return
-        self._end_block()
-        metaindex, index = self._write_block([]), self._write_block(self._index)
-        self._stream.write(form.footer_bytes(metaindex, index))
-        self._files.append((self._number, self._stream.tell(), self._first, self._index[-1][0]))
+        self._end_block(stream)
+        metaindex, index = _write_block(stream, []), _write_block(stream, self._index)
+        stream.write(form.footer_bytes(metaindex, index))
+        self._files.append((self._number, stream.tell(), self._first, self._index[-1][0]))
         self._close()
         self._number += 1
         self._index = []
@@ -334,3 +333,12 @@ class LevelWriter:
             self._end_table()
             self._write_manifest()
         self._close()
+
+
+def _write_block(stream: io.BufferedWriter, entries: Sequence[tuple[bytes, form.Buffer]]) -> bytes:
+    """Write a block with its trailer; returns its handle."""
+    block = form.block_bytes(entries)
+    offset = stream.tell()
+    crc = form.masked(form.crc32c(block + b"\0"))
+    stream.write(block + b"\0" + crc.to_bytes(4, "little"))
+    return form.handle_bytes(offset, len(block))

@@ -6,13 +6,14 @@ In Python alone, since no LevelDB wheel is kept for every Python that runs here.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from caffe.data.wire import WireError, read_varint, varint
 
+Buffer = bytes | bytearray | memoryview
 MAGIC = 0xDB4775248B80FB57
 FOOTER = 48
 BLOCK_TRAILER = 5  # compression, checksum
@@ -201,7 +202,7 @@ def block_entries(block: bytes) -> Iterator[tuple[bytes, int, int]]:
         at += length
 
 
-def block_bytes(entries: list[tuple[bytes, bytes]]) -> bytes:
+def block_bytes(entries: Sequence[tuple[bytes, Buffer]]) -> bytes:
     """A block of (key, value) in order, each key written out, so that each is a place to start from."""
     out, starts = bytearray(), []
     for key, value in entries:

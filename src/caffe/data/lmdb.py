@@ -54,7 +54,7 @@ class LmdbReader:
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         with self._cursor() as cursor:
-            yield from cursor
+            yield from cursor  # type: ignore[misc] # bytes, since buffers were not asked for
 
     def at(self, index: int) -> Iterator[tuple[bytes, bytes]]:
         """Records from `index` (modulo the length) on without end."""
@@ -63,7 +63,7 @@ class LmdbReader:
             for _ in range(index % self._entries):
                 cursor.next()
             while True:
-                yield cursor.item()
+                yield cursor.item()  # type: ignore[misc]
                 if not cursor.next():
                     cursor.first()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def write_mean(path: str | os.PathLike, mean: np.ndarray) -> None:
         write_bytes(path, to_blob_proto(mean))
 
 
-def transform_of(param, **more) -> Transform:
+def transform_of(param: Any, **more: Any) -> Transform:
     """The Transform of a layer's transform_param, its mean_file read; `more` are other Transform fields."""
     mean = read_mean(param.mean_file) if param.mean_file else None
     return Transform.from_caffe(param, mean, **more)

@@ -6,11 +6,12 @@ https://protobuf.dev/programming-guides/encoding/
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-Value = int | memoryview
+Value = Any  # int of a VARINT, else memoryview
 
 
 class WireError(ValueError):
