@@ -8,7 +8,7 @@ def add_arguments(parser):
     parser.add_argument("--count", type=int, default=900, help="number of files (900)")
     parser.add_argument("--seed", type=int, default=1, help="equal seeds give equal bytes (1)")
     parser.add_argument("--jobs", type=int, help="processes (all cores); no byte depends on it")
-    parser.add_argument("--sheet", metavar="PNG", help="also make a contact sheet: a column an age class")
+    parser.add_argument("--sheet", metavar="FILE", help="also make a contact sheet: a column an age class")
 
 
 def run(args):

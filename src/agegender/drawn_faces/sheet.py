@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 
 from agegender.datasets import utkface
+from agegender.errors import AgeGenderError
 from agegender.labels import AGE_TRINGN
 from caffe import files
 
@@ -14,7 +17,7 @@ EACH = 2  # faces of each gender and class
 
 
 def write_sheet(path, folder):
-    """Write a PNG of the first faces of every class and gender in `folder`; missing ones stay grey."""
+    """Write a PNG or JPEG of the first faces of every class and gender in `folder`; missing ones stay grey."""
     samples = utkface.read_folder(folder).samples
     columns = []
     for index, name in enumerate(AGE_TRINGN.names):
@@ -23,7 +26,10 @@ def write_sheet(path, folder):
             found = [s.path for s in samples if s.age_class == index and s.gender == gender][:EACH]
             cells += [_face(found[k] if k < len(found) else None) for k in range(EACH)]
         columns.append(np.vstack(cells))
-    files.write_bytes(path, cv2.imencode(".png", np.hstack(columns))[1].tobytes())
+    ending = os.path.splitext(path)[1].lower()
+    if ending not in (".png", ".jpg"):
+        raise AgeGenderError("%s: a contact sheet is a .png or a .jpg" % path)
+    files.write_bytes(path, cv2.imencode(ending, np.hstack(columns))[1].tobytes())
 
 
 def _face(path):
