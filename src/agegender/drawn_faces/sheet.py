@@ -17,7 +17,7 @@ EACH = 2  # faces of each gender and class
 
 
 def write_sheet(path, folder):
-    """Write a PNG or JPEG of the first faces of every class and gender in `folder`; missing ones stay grey."""
+    """Write a PNG or JPEG of the first faces of every class and gender in `folder`, grey where none is."""
     samples = utkface.read_folder(folder).samples
     columns = []
     for index, name in enumerate(AGE_TRINGN.names):
