@@ -16,7 +16,7 @@ _TRAIN = re.compile(r"Train net output #(\d+): (\S+) = " + _NUMBER)
 _TEST = re.compile(r"Test net output #(\d+): (\S+) = " + _NUMBER)
 _RATE = re.compile(r"lr = " + _NUMBER)
 _LOSS = re.compile(r"Iteration \d+.*, loss = " + _NUMBER)
-_STAMP = re.compile(r"[IWEF](\d\d)(\d\d) (\d+):(\d\d):(\d\d)(?:\.(\d+))? ")
+_STAMP = re.compile(r"[IWEF](\d{4})?(\d\d)(\d\d) (\d+):(\d\d):(\d\d)(?:\.(\d+))? ")
 
 
 @dataclasses.dataclass
@@ -65,9 +65,11 @@ class _Clock:
         match = _STAMP.match(line)
         if match is None:
             return None
-        month, day, hour, minute, second = (int(word) for word in match.groups()[:5])
-        micro = int((match.group(6) or "0").ljust(6, "0")[:6])
-        if self.last is not None and month < self.last.month:
+        month, day, hour, minute, second = (int(word) for word in match.groups()[1:6])
+        micro = int((match.group(7) or "0").ljust(6, "0")[:6])
+        if match.group(1):
+            self.year = int(match.group(1))
+        elif self.last is not None and month < self.last.month:
             self.year += 1
         try:
             self.last = datetime.datetime(self.year, month, day, hour, minute, second, micro)

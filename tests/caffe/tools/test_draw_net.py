@@ -1,0 +1,29 @@
+"""draw_net: a file of the format that its ending says."""
+
+import pytest
+
+from caffe import tools
+
+NET = """
+layer { name: "a" type: "Input" top: "data" input_param { shape { dim: 1 } } include { phase: TEST } }
+layer { name: "b" type: "DummyData" top: "data" dummy_data_param { shape { dim: 1 } }
+  include { phase: TRAIN } }
+"""
+
+
+@pytest.mark.parametrize("phase, shown", [("TRAIN", {"b"}), ("TEST", {"a"}), ("ALL", {"a", "b"})])
+def test_phases(tmp_path, phase, shown, capsys):
+    (tmp_path / "net.prototxt").write_text(NET)
+    out = str(tmp_path / "net.dot")
+    assert (
+        tools.main(["draw_net", str(tmp_path / "net.prototxt"), out, "--rankdir", "TB", "--phase", phase])
+        == 0
+    )
+    text = (tmp_path / "net.dot").read_text()
+    assert {name for name in "ab" if '"%s (' % name in text} == shown and "rankdir=TB" in text
+    assert capsys.readouterr().out == "Drawing net to %s\n" % out
+
+
+def test_faults(tmp_path, capsys):
+    assert tools.main(["draw_net", str(tmp_path / "none.prototxt"), str(tmp_path / "net.dot")]) == 1
+    assert "none.prototxt" in capsys.readouterr().err
