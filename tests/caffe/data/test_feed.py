@@ -1,6 +1,7 @@
 """Feed: the right records in every batch, exact resumption, clean ends, errors where they belong."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from caffe.data import datum
 from caffe.data.db import create_db, open_db
 from caffe.data.feed import Feed
+from caffe.data.mean import read_mean
 from caffe.errors import CaffeError
 from caffe.transform import Transform
 
+GOLDEN = Path(__file__).parents[2] / "golden"
 RNG = np.random.default_rng(0)
 PLANES = RNG.integers(0, 256, (7, 3, 6, 5), dtype=np.uint8)
 
@@ -31,6 +34,19 @@ def db(tmp_path):
 
 def take(feed, count):
     return [(data.copy(), label.copy()) for data, label in (feed.next() for _ in range(count))]
+
+
+@pytest.mark.parametrize("name, mean, crop, scale", [
+    ("mean_file", None, 7, 0.017), ("mean_value", [104.3, 117.1, 123.9], 6, 0.00390625),
+    ("one_value", [99.7], 5, 1),
+])
+def test_real_caffes_data_layer_bit_for_bit(name, mean, crop, scale):
+    mean = read_mean(GOLDEN / "tools/mean_resize.binaryproto") if mean is None else mean
+    real = np.load(GOLDEN / "data_layer.npz")
+    transform = Transform(mean=mean, crop=crop, scale=scale)
+    with open_db(GOLDEN / "tools/lmdb/db_resize") as opened, Feed(opened, 7, transform) as feed:
+        for (data, label), theirs, truth in zip(take(feed, 4), real[name], real[name + "_label"]):
+            assert np.array_equal(data, theirs) and np.array_equal(label, truth)
 
 
 @pytest.mark.parametrize("skip", [0, 5, 23])
