@@ -1,4 +1,4 @@
-"""What the loss layers have in common: normalization of the sum, labels as indices, the check of the batch."""
+"""What the loss layers have in common: what the sum is divided by, labels as indices, checks of the batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ FLT_MIN = torch.finfo(torch.float32).tiny
 
 
 def normalization(param, default):
-    """The NormalizationMode of `param` (LossParameter); the older `normalize` counts where `normalization` is not given."""
+    """The NormalizationMode of `param` (LossParameter); the older `normalize` counts where `normalization`
+    is not given.
+    """
     if param.HasField("normalization"):
         return param.normalization
     if param.HasField("normalize"):
@@ -40,7 +42,8 @@ def ignored(param):
 
 
 def class_labels(label, classes, ignore=None):
-    """Return (indices, valid): `label` truncated to int64 and where it is not `ignore`; ignored places hold index 0.
+    """Return (indices, valid): `label` truncated to int64 and where it is not `ignore`; ignored places
+    hold index 0.
 
     Raises CaffeError for a label outside 0 .. classes-1, where Caffe would read beyond its arrays.
     """
@@ -59,7 +62,10 @@ def class_labels(label, classes, ignore=None):
 def check_same_first(data, label):
     """LossLayer::Reshape: the first axes of prediction and label (shapes) agree."""
     if tuple(data[:1]) != tuple(label[:1]):
-        raise CaffeError("data and label must have the same first dimension, received %s and %s" % (tuple(data), tuple(label)))
+        raise CaffeError(
+            "data and label must have the same first dimension, received %s and %s"
+            % (tuple(data), tuple(label))
+        )
 
 
 def check_label_count(data, label, axis):
@@ -68,8 +74,8 @@ def check_label_count(data, label, axis):
     wanted = outer * inner
     if math.prod(label) != wanted:
         raise CaffeError(
-            "the number of labels must match the number of predictions: data %s with the classes along axis %d needs %d labels, "
-            "received %s" % (tuple(data), axis, wanted, tuple(label))
+            "the number of labels must match the number of predictions: data %s with the classes along axis %d "
+            "needs %d labels, received %s" % (tuple(data), axis, wanted, tuple(label))
         )
 
 

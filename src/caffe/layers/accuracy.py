@@ -10,10 +10,11 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Accuracy(Layer):
-    """The share of labels that are among the `top_k` best scores along `axis`; a second top has it by class (accuracy_layer.cpp).
+    """The share of labels that are among the `top_k` best scores along `axis`; a second top has it by
+    class (accuracy_layer.cpp).
 
-    A label counts as found when fewer than `top_k` other classes score as high or higher, so that a tie counts against it.
-    Labels equal to `ignore_label` do not count; a class without labels has accuracy 0.
+    A label counts as found when fewer than `top_k` other classes score as high or higher, so that a tie
+    counts against it. Labels equal to `ignore_label` do not count; a class without labels has accuracy 0.
     """
 
     num_bottom = 2
@@ -23,7 +24,9 @@ class Accuracy(Layer):
     examples = (
         Example("", [(6, 5), (6,)], values=("normal", 5)),
         Example("accuracy_param { top_k: 2 }", [(6, 5), (6,)], values=("normal", 5), tops=2),
-        Example("accuracy_param { axis: 1 ignore_label: 2 }", [(2, 5, 3, 4), (2, 3, 4)], values=("normal", 5)),
+        Example(
+            "accuracy_param { axis: 1 ignore_label: 2 }", [(2, 5, 3, 4), (2, 3, 4)], values=("normal", 5)
+        ),
     )
 
     def top_shapes(self, data, label):

@@ -7,7 +7,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Clip(Layer):
-    """y = max(min, min(x, max)); the derivative is 1 from `min` to `max`, both included, else 0 (clip_layer.cpp)."""
+    """y = max(min, min(x, max)); the derivative is 1 from `min` to `max`, both included, else 0
+    (clip_layer.cpp).
+    """
 
     examples = (
         Example("clip_param { min: -0.5 max: 0.8 }", [(2, 3, 4, 5)]),

@@ -10,10 +10,12 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class ContrastiveLoss(Layer):
-    """Pairs (a, b) alike (y = 1) are drawn together, others pushed apart to `margin` (Hadsell et al. 2006; contrastive_loss_layer.cpp).
+    """Pairs (a, b) alike (y = 1) are drawn together, others pushed apart to `margin` (Hadsell et al. 2006;
+    contrastive_loss_layer.cpp).
 
-    With d the distance of a and b: the sum of y d^2 + (1 - y) max(margin - d, 0)^2 over 2 N. `legacy_version` has
-    max(margin - d^2, 0) for the second term. Bottoms: a and b, N x C; y, N. The derivative divides by d + 1e-4, as Caffe's does.
+    With d the distance of a and b: the sum of y d^2 + (1 - y) max(margin - d, 0)^2 over 2 N. `legacy_version`
+    has max(margin - d^2, 0) for the second term. Bottoms: a and b, N x C; y, N. The derivative divides by d +
+    1e-4, as Caffe's does.
     """
 
     num_bottom = 3
@@ -24,7 +26,8 @@ class ContrastiveLoss(Layer):
         Example("", [(6, 3), (6, 3), (6,)], values=("normal", "normal", "binary")),
         Example(
             "contrastive_loss_param { margin: 2 legacy_version: true }",
-            [(6, 3), (6, 3), (6,)], values=("normal", "normal", "binary"),
+            [(6, 3), (6, 3), (6,)],
+            values=("normal", "normal", "binary"),
         ),
     )
 
@@ -32,14 +35,26 @@ class ContrastiveLoss(Layer):
         losses.check_same_first(a, b)
         self.need(
             a[1:2] == b[1:2] and math.prod(a[2:]) == math.prod(b[2:]) == 1,
-            "the pair must be two bottoms N x C of one shape, received %s and %s", a, b,
+            "the pair must be two bottoms N x C of one shape, received %s and %s",
+            a,
+            b,
         )
-        self.need(math.prod(similar) == a[0], "the third bottom must hold one value a pair, received %s for %s", similar, a)
+        self.need(
+            math.prod(similar) == a[0],
+            "the third bottom must hold one value a pair, received %s for %s",
+            similar,
+            a,
+        )
         return [()]
 
     def forward(self, a, b, similar):
         p = self.param.contrastive_loss_param
-        return _Contrastive.apply(a.float().flatten(1) - b.float().flatten(1), similar.reshape(-1, 1).long() != 0, p.margin, p.legacy_version)
+        return _Contrastive.apply(
+            a.float().flatten(1) - b.float().flatten(1),
+            similar.reshape(-1, 1).long() != 0,
+            p.margin,
+            p.legacy_version,
+        )
 
 
 class _Contrastive(torch.autograd.Function):

@@ -7,7 +7,8 @@ from caffe.layers.base import TRAIN, Example, Layer, register
 
 @register
 class Dropout(Layer):
-    """In TRAIN each value is dropped with probability dropout_ratio and the rest scaled by 1 / (1 - ratio); in TEST a copy.
+    """In TRAIN each value is dropped with probability dropout_ratio and the rest scaled by 1 / (1 -
+    ratio); in TEST a copy.
 
     (Srivastava et al. 2014; dropout_layer.cpp.)
     """

@@ -8,7 +8,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class EuclideanLoss(Layer):
-    """The sum of (x - t)^2 over 2 N, N being the batch size; both bottoms get a derivative (euclidean_loss_layer.cpp)."""
+    """The sum of (x - t)^2 over 2 N, N being the batch size; both bottoms get a derivative
+    (euclidean_loss_layer.cpp).
+    """
 
     num_bottom = 2
     is_loss = auto_top = True
@@ -18,7 +20,10 @@ class EuclideanLoss(Layer):
     def top_shapes(self, data, target):
         losses.check_same_first(data, target)
         self.need(
-            math.prod(data[1:]) == math.prod(target[1:]), "both bottoms must have as many values an item, received %s and %s", data, target
+            math.prod(data[1:]) == math.prod(target[1:]),
+            "both bottoms must have as many values an item, received %s and %s",
+            data,
+            target,
         )
         return [()]
 

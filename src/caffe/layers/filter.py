@@ -8,8 +8,8 @@ from caffe.layers.base import Example, Layer, register
 class Filter(Layer):
     """Of each bottom but the last, the items whose selector, the last bottom, is not 0 (filter_layer.cpp).
 
-    The tops' first axis has as many items as were selected, which changes with the data; before the first forward pass it is
-    the bottom's. Items not selected get a zero derivative.
+    The tops' first axis has as many items as were selected, which changes with the data; before the first
+    forward pass it is the bottom's. Items not selected get a zero derivative.
     """
 
     num_bottom = (2, None)
@@ -22,15 +22,24 @@ class Filter(Layer):
     def setup(self, *bottoms):
         self.need(
             self.top_count == len(bottoms) - 1,
-            "Filter makes one top a bottom besides the selector: %d, received %d", len(bottoms) - 1, self.top_count,
+            "Filter makes one top a bottom besides the selector: %d, received %d",
+            len(bottoms) - 1,
+            self.top_count,
         )
 
     def top_shapes(self, *bottoms):
         *data, selector = bottoms
-        self.need(all(d == 1 for d in selector[1:]), "the selector's axes must be 1 except the first, received %s", selector)
+        self.need(
+            all(d == 1 for d in selector[1:]),
+            "the selector's axes must be 1 except the first, received %s",
+            selector,
+        )
         for shape in data:
             self.need(
-                shape[:1] == selector[:1], "each bottom must have the selector's first dimension %s, received %s", selector[:1], shape
+                shape[:1] == selector[:1],
+                "each bottom must have the selector's first dimension %s, received %s",
+                selector[:1],
+                shape,
             )
         return data
 

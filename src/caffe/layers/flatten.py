@@ -25,7 +25,11 @@ class Flatten(Layer):
         p = self.param.flatten_param
         self.first, self.end = self.axis(p.axis, bottom), self.axis(p.end_axis, bottom) + 1
         self.need(
-            self.first <= self.end, "axis (%d) must not come after end_axis (%d) in a bottom of shape %s", p.axis, p.end_axis, bottom
+            self.first <= self.end,
+            "axis (%d) must not come after end_axis (%d) in a bottom of shape %s",
+            p.axis,
+            p.end_axis,
+            bottom,
         )
 
     def top_shapes(self, bottom):

@@ -11,7 +11,8 @@ from caffe.proto import caffe_pb2
 
 @register
 class HingeLoss(Layer):
-    """One-against-all hinge: sum of max(0, 1 - s x) over N, with s = 1 at the label and -1 elsewhere (hinge_loss_layer.cpp).
+    """One-against-all hinge: sum of max(0, 1 - s x) over N, with s = 1 at the label and -1 elsewhere
+    (hinge_loss_layer.cpp).
 
     `norm: L2` sums the squares. One label an item; all values of an item are its classes.
     """
@@ -27,7 +28,12 @@ class HingeLoss(Layer):
 
     def top_shapes(self, data, label):
         losses.check_same_first(data, label)
-        self.need(math.prod(label) == data[0], "HingeLoss takes one label an item, received labels %s for %s", label, data)
+        self.need(
+            math.prod(label) == data[0],
+            "HingeLoss takes one label an item, received labels %s for %s",
+            label,
+            data,
+        )
         return [()]
 
     def forward(self, x, label):

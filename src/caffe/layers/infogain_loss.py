@@ -10,11 +10,13 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class InfogainLoss(Layer):
-    """The sum of -H[label, l] log(softmax(x)[l]) over l and the normalizer: errors weighted by a matrix (infogain_loss_layer.cpp).
+    """The sum of -H[label, l] log(softmax(x)[l]) over l and the normalizer: errors weighted by a matrix
+    (infogain_loss_layer.cpp).
 
-    H, classes x classes, is the third bottom, or a .binaryproto named by `infogain_loss_param.source`; with the identity it is
-    SoftmaxWithLoss. Classes lie along `infogain_loss_param.axis`; `loss_param` gives ignore_label and normalization (VALID unless
-    given). A second top holds the softmax; a probability below 1e-20 counts as 1e-20 in the loss.
+    H, classes x classes, is the third bottom, or a .binaryproto named by `infogain_loss_param.source`; with
+    the identity it is SoftmaxWithLoss. Classes lie along `infogain_loss_param.axis`; `loss_param` gives
+    ignore_label and normalization (VALID unless given). A second top holds the softmax; a probability below
+    1e-20 counts as 1e-20 in the loss.
     """
 
     num_bottom = (2, 3)
@@ -25,19 +27,25 @@ class InfogainLoss(Layer):
     examples = (
         Example("", [(4, 5), (4,), (1, 1, 5, 5)], values=("normal", 5, "positive")),
         Example(
-            "infogain_loss_param { axis: 2 } loss_param { ignore_label: 1 }", [(2, 3, 5), (2, 3), (5, 5)],
-            values=("normal", 5, "positive"), tops=2,
+            "infogain_loss_param { axis: 2 } loss_param { ignore_label: 1 }",
+            [(2, 3, 5), (2, 3), (5, 5)],
+            values=("normal", 5, "positive"),
+            tops=2,
         ),
     )
 
     def setup(self, data, label, matrix=None):
         self.need(
-            not self.param.loss_param.HasField("normalize"), "InfogainLoss does not know loss_param.normalize; use `normalization`"
+            not self.param.loss_param.HasField("normalize"),
+            "InfogainLoss does not know loss_param.normalize; use `normalization`",
         )
         self.matrix = None
         if matrix is None:
             p = self.param.infogain_loss_param
-            self.need(p.HasField("source"), "the matrix is missing: give infogain_loss_param.source or a third bottom")
+            self.need(
+                p.HasField("source"),
+                "the matrix is missing: give infogain_loss_param.source or a third bottom",
+            )
             from caffe import snapshot
 
             self.matrix = torch.from_numpy(snapshot.read_blob(p.source).copy()).to(self.device)
@@ -48,7 +56,11 @@ class InfogainLoss(Layer):
         losses.check_label_count(data, label, self.along)
         classes, shape = data[self.along], tuple(self.matrix.shape) if matrix is None else matrix
         self.need(
-            math.prod(shape) == classes * classes, "the infogain matrix must be %d x %d, received %s", classes, classes, shape
+            math.prod(shape) == classes * classes,
+            "the infogain matrix must be %d x %d, received %s",
+            classes,
+            classes,
+            shape,
         )
         return [(), data][: self.top_count]
 
@@ -65,7 +77,9 @@ class InfogainLoss(Layer):
 
 
 class _Infogain(torch.autograd.Function):
-    """Loss and softmax over axis 1, weighted by `rows`, the matrix row of each label; the floor does not touch the derivative."""
+    """Loss and softmax over axis 1, weighted by `rows`, the matrix row of each label; the floor does not
+    touch the derivative.
+    """
 
     @staticmethod
     def forward(ctx, x, rows, divisor):

@@ -6,7 +6,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Input(Layer):
-    """Makes one top a `shape` (or all of the one shape given), to be written by the user before forward (input_layer.cpp)."""
+    """Makes one top a `shape` (or all of the one shape given), to be written by the user before forward
+    (input_layer.cpp).
+    """
 
     num_bottom = 0
     num_top = (1, None)
@@ -19,7 +21,9 @@ class Input(Layer):
         shapes = [tuple(s.dim) for s in self.param.input_param.shape]
         self.need(
             len(shapes) in (0, 1, self.top_count),
-            "input_param must have no shape, one, or one a top (%d); received %d", self.top_count, len(shapes),
+            "input_param must have no shape, one, or one a top (%d); received %d",
+            self.top_count,
+            len(shapes),
         )
         for blob, shape in zip(self._tops, shapes * self.top_count if len(shapes) == 1 else shapes):
             blob.reshape(*shape)

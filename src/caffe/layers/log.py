@@ -18,7 +18,11 @@ class Log(Layer):
 
     def setup(self, bottom):
         base = self.param.log_param.base
-        self.need(base == -1 or (base > 0 and base != 1), "base must be positive and not 1, or -1 for e; received %g", base)
+        self.need(
+            base == -1 or (base > 0 and base != 1),
+            "base must be positive and not 1, or -1 for e; received %g",
+            base,
+        )
         self.factor = 1.0 if base == -1 else 1.0 / math.log(base)
 
     def forward(self, x):

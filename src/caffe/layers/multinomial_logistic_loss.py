@@ -10,9 +10,11 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class MultinomialLogisticLoss(Layer):
-    """The mean of -log(p[label]) for probabilities p, taken as 1e-20 where smaller (multinomial_logistic_loss_layer.cpp).
+    """The mean of -log(p[label]) for probabilities p, taken as 1e-20 where smaller
+    (multinomial_logistic_loss_layer.cpp).
 
-    One label an item; all values of an item are its classes. Where a softmax makes p, SoftmaxWithLoss is steadier.
+    One label an item; all values of an item are its classes. Where a softmax makes p, SoftmaxWithLoss is
+    steadier.
     """
 
     num_bottom = 2
@@ -23,7 +25,12 @@ class MultinomialLogisticLoss(Layer):
 
     def top_shapes(self, data, label):
         losses.check_same_first(data, label)
-        self.need(math.prod(label) == data[0], "MultinomialLogisticLoss takes one label an item, received labels %s for %s", label, data)
+        self.need(
+            math.prod(label) == data[0],
+            "MultinomialLogisticLoss takes one label an item, received labels %s for %s",
+            label,
+            data,
+        )
         return [()]
 
     def forward(self, p, label):

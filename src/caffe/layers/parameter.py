@@ -5,9 +5,11 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Parameter(Layer):
-    """Its top is its weight blob of shape `shape`: a learnable array that other layers read (parameter_layer.hpp).
+    """Its top is its weight blob of shape `shape`: a learnable array that other layers read
+    (parameter_layer.hpp).
 
-    The weights start at 0. As in Caffe the weight's diff is the top's, set and not added to by each backward pass.
+    The weights start at 0. As in Caffe the weight's diff is the top's, set and not added to by each backward
+    pass.
     """
 
     num_bottom = 0

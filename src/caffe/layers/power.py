@@ -7,7 +7,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Power(Layer):
-    """y = (shift + scale * x) ^ power (power_layer.cpp). With power 0 it is 1, with scale 0 shift ^ power, whatever x is."""
+    """y = (shift + scale * x) ^ power (power_layer.cpp). With power 0 it is 1, with scale 0 shift ^ power,
+    whatever x is.
+    """
 
     examples = (
         Example("power_param { power: 2 scale: 0.5 shift: 1 }", [(2, 3, 4, 5)]),

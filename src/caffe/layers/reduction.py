@@ -12,7 +12,8 @@ Op = caffe_pb2.ReductionParameter
 
 @register
 class Reduction(Layer):
-    """SUM, ASUM (of absolute values), SUMSQ (of squares) or MEAN of all axes from `axis` on, times `coeff` (reduction_layer.cpp).
+    """SUM, ASUM (of absolute values), SUMSQ (of squares) or MEAN of all axes from `axis` on, times `coeff`
+    (reduction_layer.cpp).
 
     The top keeps the axes before `axis`; with axis 0, the default, it is a single number of shape ().
     """
@@ -47,7 +48,9 @@ class Reduction(Layer):
 
     def to_onnx(self, g, bottoms, tops):
         p = self.param.reduction_param
-        op = {Op.SUM: "ReduceSum", Op.ASUM: "ReduceL1", Op.SUMSQ: "ReduceSumSquare", Op.MEAN: "ReduceMean"}[p.operation]
+        op = {Op.SUM: "ReduceSum", Op.ASUM: "ReduceL1", Op.SUMSQ: "ReduceSumSquare", Op.MEAN: "ReduceMean"}[
+            p.operation
+        ]
         axes = list(range(self.first, len(g.shape(bottoms[0]))))
         if p.coeff == 1:
             g.node(op, bottoms, tops, axes=axes, keepdims=0)

@@ -11,8 +11,9 @@ from caffe.layers.base import Example, Layer, register
 class Reshape(Layer):
     """The same values under another shape (reshape_layer.cpp). Not in place.
 
-    `shape` replaces the `num_axes` axes from `axis` on (-1: all of them). In it, 0 copies the bottom's axis at that place and
-    one -1 is worked out from the rest. With num_axes 0 the axes of `shape` are put in before `axis`; axis -1 is then the end.
+    `shape` replaces the `num_axes` axes from `axis` on (-1: all of them). In it, 0 copies the bottom's axis
+    at that place and one -1 is worked out from the rest. With num_axes 0 the axes of `shape` are put in
+    before `axis`; axis -1 is then the end.
     """
 
     in_place = False
@@ -30,7 +31,9 @@ class Reshape(Layer):
     def top_shapes(self, bottom):
         p = self.param.reshape_param
         start = p.axis if p.axis >= 0 else len(bottom) + p.axis + 1
-        self.need(0 <= start <= len(bottom), "axis %d is out of range for a bottom of shape %s", p.axis, bottom)
+        self.need(
+            0 <= start <= len(bottom), "axis %d is out of range for a bottom of shape %s", p.axis, bottom
+        )
         self.need(p.num_axes >= -1, "num_axes must be 0 or more, or -1 for all; received %d", p.num_axes)
         end = len(bottom) if p.num_axes == -1 else start + p.num_axes
         self.need(end <= len(bottom), "axis + num_axes = %d exceeds the axes of the bottom %s", end, bottom)
@@ -40,17 +43,23 @@ class Reshape(Layer):
             rest = math.prod(d for d in top if d != -1)
             self.need(
                 rest and math.prod(bottom) % rest == 0,
-                "the bottom %s cannot be divided among the dimensions %s", bottom, tuple(top),
+                "the bottom %s cannot be divided among the dimensions %s",
+                bottom,
+                tuple(top),
             )
             top[top.index(-1)] = math.prod(bottom) // rest
         self.need(
             math.prod(top) == math.prod(bottom),
-            "output count must match input count: the bottom is %s, the top would be %s", bottom, tuple(top),
+            "output count must match input count: the bottom is %s, the top would be %s",
+            bottom,
+            tuple(top),
         )
         return [tuple(top)]
 
     def _copied(self, bottom, axis):
-        self.need(axis < len(bottom), "shape holds a 0 for axis %d, which the bottom %s does not have", axis, bottom)
+        self.need(
+            axis < len(bottom), "shape holds a 0 for axis %d, which the bottom %s does not have", axis, bottom
+        )
         return bottom[axis]
 
     def forward(self, x):

@@ -10,10 +10,11 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class SigmoidCrossEntropyLoss(Layer):
-    """The sum of -(t log s + (1 - t) log(1 - s)), s = sigmoid(x), over the normalizer (sigmoid_cross_entropy_loss_layer.cpp).
+    """The sum of -(t log s + (1 - t) log(1 - s)), s = sigmoid(x), over the normalizer
+    (sigmoid_cross_entropy_loss_layer.cpp).
 
-    `loss_param.normalization` is BATCH_SIZE unless given (the older `normalize: true` means VALID); targets equal to
-    `ignore_label` do not count.
+    `loss_param.normalization` is BATCH_SIZE unless given (the older `normalize: true` means VALID); targets
+    equal to `ignore_label` do not count.
     """
 
     num_bottom = 2
@@ -23,12 +24,21 @@ class SigmoidCrossEntropyLoss(Layer):
     no_onnx = "it is a loss, for training only; the deploy net has a Sigmoid"
     examples = (
         Example("", [(4, 5), (4, 5)], values=("normal", "unit")),
-        Example("loss_param { ignore_label: 1 normalization: VALID }", [(4, 5), (4, 5)], values=("normal", "binary")),
+        Example(
+            "loss_param { ignore_label: 1 normalization: VALID }",
+            [(4, 5), (4, 5)],
+            values=("normal", "binary"),
+        ),
     )
 
     def top_shapes(self, data, target):
         losses.check_same_first(data, target)
-        self.need(math.prod(data) == math.prod(target), "both bottoms must have as many values, received %s and %s", data, target)
+        self.need(
+            math.prod(data) == math.prod(target),
+            "both bottoms must have as many values, received %s and %s",
+            data,
+            target,
+        )
         return [()]
 
     def forward(self, x, target):

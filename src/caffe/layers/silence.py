@@ -5,7 +5,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Silence(Layer):
-    """Reads its bottoms and makes nothing, so that they are not outputs of the net; their diffs are zero (silence_layer.cpp)."""
+    """Reads its bottoms and makes nothing, so that they are not outputs of the net; their diffs are zero
+    (silence_layer.cpp).
+    """
 
     num_bottom = (1, None)
     num_top = 0

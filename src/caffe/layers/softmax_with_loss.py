@@ -8,10 +8,12 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class SoftmaxWithLoss(Layer):
-    """The sum of -log(softmax(x)[label]) over the normalizer (softmax_loss_layer.cpp). A second top holds the softmax.
+    """The sum of -log(softmax(x)[label]) over the normalizer (softmax_loss_layer.cpp). A second top holds
+    the softmax.
 
-    The classes lie along `softmax_param.axis`, with one label for each other position. `loss_param.normalization` is VALID
-    unless given: the labels that are not `ignore_label`. A probability below FLT_MIN counts as FLT_MIN in the loss.
+    The classes lie along `softmax_param.axis`, with one label for each other position.
+    `loss_param.normalization` is VALID unless given: the labels that are not `ignore_label`. A probability
+    below FLT_MIN counts as FLT_MIN in the loss.
     """
 
     num_bottom = 2
@@ -23,7 +25,12 @@ class SoftmaxWithLoss(Layer):
     examples = (
         Example("", [(4, 5), (4,)], values=("normal", 5)),
         Example("loss_param { ignore_label: 2 }", [(2, 5, 3, 4), (2, 3, 4)], values=("normal", 5)),
-        Example("softmax_param { axis: 2 } loss_param { normalization: FULL }", [(2, 3, 5), (2, 3)], values=("normal", 5), tops=2),
+        Example(
+            "softmax_param { axis: 2 } loss_param { normalization: FULL }",
+            [(2, 3, 5), (2, 3)],
+            values=("normal", 5),
+            tops=2,
+        ),
     )
 
     def top_shapes(self, data, label):
@@ -44,7 +51,9 @@ class SoftmaxWithLoss(Layer):
 
 
 class _SoftmaxLoss(torch.autograd.Function):
-    """Loss and softmax over axis 1; the derivative is Caffe's, untouched by the floor and by the second top's diff."""
+    """Loss and softmax over axis 1; the derivative is Caffe's, untouched by the floor and by the second
+    top's diff.
+    """
 
     @staticmethod
     def forward(ctx, x, index, valid, divisor):
