@@ -1,0 +1,84 @@
+"""Writes docs/layers.md from the layer types: `python scripts/layers_doc.py`; a test fails while it is stale."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+from caffe import layers
+from caffe.files import write_bytes
+from caffe.layers import base
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "layers.md"
+
+HEAD = """\
+# Layer types
+
+Made by `python scripts/layers_doc.py` from the files of `src/caffe/layers`; changes belong there. %d types, those
+of BVLC Caffe 1.0. Bottoms and tops say how many a layer takes, "ONNX" whether it means something at inference and
+is exported.
+
+| Type | What it does | Bottoms | Tops | ONNX |
+| --- | --- | --- | --- | --- |
+%s
+
+%s
+"""
+
+
+def page() -> str:
+    """The text of docs/layers.md."""
+    layers.load()
+    types = sorted(base.registry.items(), key=lambda item: item[0].lower())
+    rows = "\n".join(_row(name, layer) for name, layer in types)
+    return HEAD % (len(types), rows, "\n\n".join(_section(name, layer) for name, layer in types))
+
+
+def _row(name, layer):
+    link = "[%s](#%s)" % (name, name.lower())
+    return "| %s |" % " | ".join((link, _summary(layer), _count(layer.num_bottom), _tops(layer), _onnx(layer)))
+
+
+def _summary(layer):
+    """The first sentence of the layer's docstring, without papers and the names of Caffe's files."""
+    first = " ".join(inspect.getdoc(layer).split("\n\n")[0].split())
+    first = re.sub(r" \([^()]*(?:et al\.|\.[ch]pp)[^()]*\)|; \w+\.[ch]pp", "", first)
+    return re.split(r"(?<=[\w)`])\. ", first)[0].rstrip(".").replace("|", "\\|")
+
+
+def _count(allowed):
+    if isinstance(allowed, int):
+        return str(allowed)
+    least, most = allowed
+    return "%d or more" % least if most is None else "%d to %d" % (least, most)
+
+
+def _tops(layer):
+    return "as bottoms" if layer.same_count else _count(layer.num_top)
+
+
+def _onnx(layer):
+    if layer.no_onnx:
+        return "no"
+    return "yes" if layer.to_onnx is not base.Layer.to_onnx else "no"
+
+
+def _section(name, layer):
+    parts = ["## %s" % name, inspect.getdoc(layer)]
+    if layer.no_onnx:
+        parts.append("Not exported to ONNX: %s." % layer.no_onnx)
+    if layer.examples:
+        parts.append("```\n%s\n```" % "\n".join(_example(name, example) for example in layer.examples))
+    return "\n\n".join(parts)
+
+
+def _example(name, example):
+    bottoms = ", ".join("x".join(map(str, shape)) or "scalar" for shape in example.bottoms) or "no bottom"
+    text = example.text.strip()
+    return 'layer { type: "%s"%s }  # %s' % (name, " " + text if text else "", bottoms)
+
+
+if __name__ == "__main__":
+    write_bytes(PAGE, page())
+    print("Wrote %s" % PAGE)
