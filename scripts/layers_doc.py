@@ -1,4 +1,4 @@
-"""Writes docs/layers.md from the layer types: `python scripts/layers_doc.py`; a test fails while it is stale."""
+"""Writes docs/layers.md from the layer types: python scripts/layers_doc.py ; a test holds it fresh."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "layers.md"
 HEAD = """\
 # Layer types
 
-Made by `python scripts/layers_doc.py` from the files of `src/caffe/layers`; changes belong there. %d types, those
-of BVLC Caffe 1.0. Bottoms and tops say how many a layer takes, "ONNX" whether it means something at inference and
-is exported.
+Made by `python scripts/layers_doc.py` from the files of `src/caffe/layers`; changes belong there. %d types,
+those of BVLC Caffe 1.0. Bottoms and tops say how many a layer takes, "ONNX" whether it means something at
+inference and is exported.
 
 | Type | What it does | Bottoms | Tops | ONNX |
 | --- | --- | --- | --- | --- |
@@ -37,7 +37,8 @@ def page() -> str:
 
 def _row(name, layer):
     link = "[%s](#%s)" % (name, name.lower())
-    return "| %s |" % " | ".join((link, _summary(layer), _count(layer.num_bottom), _tops(layer), _onnx(layer)))
+    columns = link, _summary(layer), _count(layer.num_bottom), _tops(layer), _onnx(layer)
+    return "| %s |" % " | ".join(columns)
 
 
 def _summary(layer):
