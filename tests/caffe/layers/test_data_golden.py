@@ -19,7 +19,8 @@ def test_as_real_caffe(name, monkeypatch):
     for number in range(len(passes)):
         net.forward()
         for blob in net.blobs:
-            assert np.array_equal(net.blobs[blob].data, CASES["%s/%d/%s" % (name, number, blob)]), (number, blob)
+            expected = CASES["%s/%d/%s" % (name, number, blob)]
+            assert np.array_equal(net.blobs[blob].data, expected), (number, blob)
 
 
 def test_there_are_cases_of_each_type():
