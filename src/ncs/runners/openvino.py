@@ -14,22 +14,28 @@ from ncs.runners import base
 class OpenVINO(base.Runner):
     """A model compiled by OpenVINO 2022.1 or newer for `device`.
 
-    `hint` is "latency", or "throughput" where many pictures are to be answered; `cache` names a folder that
-    keeps compiled models (default: the cache of this program, for devices other than the CPU). On the CPU
-    the numbers are float32, as the net was trained, from the ONNX file where there is one (an IR's weights
-    are rounded to half precision); `precision` "bf16" or "" (OpenVINO's choice) trades that for speed.
-    `batch` gives the model another batch size than it was written with, for folders of pictures.
+    `hint` is "latency", or "throughput" where many pictures are to be answered; `requests` is how many are
+    kept under way (default: as many as OpenVINO thinks best for the hint). `cache` names a folder that keeps
+    compiled models (default: this program's cache, for devices other than the CPU). On the CPU the numbers
+    are float32, as the net was trained, from the ONNX file where there is one (an IR's weights are rounded
+    to half precision); `precision` "bf16" or "" (OpenVINO's choice) trades that for speed.
+    `batch` gives the model another batch size than it was written with, for folders of pictures;
+    `counters` prepares for `profile`.
     """
 
     takes_batch = True
 
     def __init__(self, source: Any, device: str = "CPU", hint: str = "latency", cache: str | None = None,
-                 precision: str = "f32", batch: int = 0) -> None:
+                 precision: str = "f32", batch: int = 0, requests: int = 0, counters: bool = False) -> None:
         model = base.Model.of(source)
         path = model.pick(("onnx", "xml") if device == "CPU" else ("xml", "onnx"))
         core = _core()
         _check_device(core, device)
-        settings = {"PERFORMANCE_HINT": hint.upper()}
+        settings: dict[str, Any] = {"PERFORMANCE_HINT": hint.upper()}
+        if requests:
+            settings["PERFORMANCE_HINT_NUM_REQUESTS"] = requests
+        if counters:
+            settings["PERF_COUNT"] = True
         if device == "CPU" and precision:
             settings["INFERENCE_PRECISION_HINT"] = precision
         folder = cache if cache is not None else default_cache(device)
@@ -48,7 +54,7 @@ class OpenVINO(base.Runner):
         self.input_shape = tuple(self._compiled.input(0).shape)
         self.batch_size = self.input_shape[0]
         optimal = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        self.in_flight = max(1, optimal)
+        self.in_flight = max(1, requests or optimal)
         self._requests = [self._compiled.create_infer_request() for _ in range(self.in_flight)]
         self._next = 0
 

@@ -1,0 +1,96 @@
+"""Times a model on a device: latency percentiles, throughput by requests under way, temperature if told."""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ncs.runners.base import Runner
+
+
+@dataclass(frozen=True)
+class Result:
+    """`latencies` in milliseconds, one a request; `duration` in seconds; `temperature` in °C or None."""
+
+    requests: int
+    batch: int
+    duration: float
+    latencies: tuple[float, ...]
+    temperature: float | None = None
+
+    @property
+    def throughput(self) -> float:
+        """Pictures a second."""
+        return len(self.latencies) * self.batch / self.duration
+
+    def percentile(self, share: float) -> float:
+        """Latency in milliseconds that `share` percent of the requests did not exceed."""
+        return float(np.percentile(self.latencies, share))
+
+    def to_json(self) -> dict:
+        """Plain numbers, for json.dump."""
+        facts = {"requests": self.requests, "batch": self.batch, "count": len(self.latencies),
+                 "duration_ms": self.duration * 1e3, "throughput": self.throughput,
+                 "latency_avg": float(np.mean(self.latencies)), "latency_min": min(self.latencies),
+                 "latency_max": max(self.latencies), "temperature": self.temperature}
+        facts.update({"latency_p%g" % share: self.percentile(share) for share in (50, 90, 95, 99)})
+        return facts
+
+
+def measure(runner: Runner, seconds: float = 0.0, iterations: int = 0,
+            clock: Callable[[], float] = time.perf_counter) -> Result:
+    """Keep `runner.in_flight` requests under way for `seconds` or `iterations`, whichever ends first.
+
+    The pictures are seeded noise; one round of requests before the clock starts warms the device up.
+    """
+    shape = tuple(runner.input_shape)  # type: ignore[attr-defined]
+    picture = np.random.default_rng(0).uniform(-100, 100, shape).astype(np.float32)
+    for _ in range(runner.in_flight):
+        runner.submit(picture)()
+    under_way: collections.deque = collections.deque()
+    latencies: list[float] = []
+    started = 0
+    begun = clock()
+    while under_way or started == 0 or not _enough(started, clock() - begun, seconds, iterations):
+        if len(under_way) < runner.in_flight and not _enough(started, clock() - begun, seconds, iterations):
+            under_way.append((clock(), runner.submit(picture)))
+            started += 1
+            continue
+        since, wait = under_way.popleft()
+        wait()
+        latencies.append((clock() - since) * 1e3)
+    temperature = getattr(runner, "temperature", lambda: None)()
+    return Result(runner.in_flight, shape[0], clock() - begun, tuple(latencies), temperature)
+
+
+def _enough(started: int, spent: float, seconds: float, iterations: int) -> bool:
+    return bool(iterations and started >= iterations) or bool(seconds and spent >= seconds)
+
+
+def closing(result: Result) -> str:
+    """The lines benchmark_app ends with."""
+    return "\n".join([
+        "Count:               %d iterations" % len(result.latencies),
+        "Duration:            %.2f ms" % (result.duration * 1e3),
+        "Latency:",
+        "   Median:           %.2f ms" % result.percentile(50),
+        "   Average:          %.2f ms" % np.mean(result.latencies),
+        "   Min:              %.2f ms" % min(result.latencies),
+        "   Max:              %.2f ms" % max(result.latencies),
+        "Throughput:          %.2f FPS" % result.throughput,
+    ])
+
+
+def table(results: list[Result]) -> str:
+    """One line for each number of requests under way."""
+    rows = ["requests   count   p50 ms   p90 ms   p95 ms   p99 ms       FPS     deg C"]
+    for result in results:
+        heat = "-" if result.temperature is None else "%.1f" % result.temperature
+        shares = tuple(result.percentile(share) for share in (50, 90, 95, 99))
+        rows.append("%8d %7d %8.2f %8.2f %8.2f %8.2f %9.2f %9s" % (
+            result.requests, len(result.latencies), *shares, result.throughput, heat))
+    return "\n".join(rows)

@@ -1,0 +1,124 @@
+"""Fifo and TensorDescriptor of mvncapi v2."""
+
+from __future__ import annotations
+
+import collections
+import threading
+from typing import Any
+
+import numpy as np
+
+from ncs.mvnc_compat.options import FifoDataType, FifoOption, FifoState, FifoType, MvncError, Status
+
+
+class TensorDescriptor:
+    """Sizes and strides (bytes) of a tensor, channels innermost as the NCSDK has them."""
+
+    def __init__(self, n: int = 1, c: int = 1, h: int = 1, w: int = 1,
+                 data_type: FifoDataType = FifoDataType.FP32) -> None:
+        self.n, self.c, self.h, self.w = n, c, h, w
+        self.dataType = data_type
+        size = 2 if data_type == FifoDataType.FP16 else 4
+        self.cStride, self.wStride, self.hStride = size, size * c, size * c * w
+        self.totalSize = size * n * c * h * w
+
+
+class Fifo:
+    """A queue between host and graph; `allocate` gives it its room."""
+
+    def __init__(self, name: str, fifo_type: FifoType) -> None:
+        self.name = name
+        self._type = FifoType(fifo_type)
+        self._data_type = FifoDataType.FP32
+        self._room = 0
+        self._dont_block = False
+        self._descriptor: TensorDescriptor | None = None
+        self._elements: collections.deque[tuple[Any, Any]] = collections.deque()
+        self._changed = threading.Condition()
+
+    def allocate(self, device: Any, tensor_desc: TensorDescriptor, num_elem: int) -> None:
+        """Make room for `num_elem` tensors."""
+        device.check_open()
+        if num_elem < 1:
+            raise MvncError(Status.INVALID_PARAMETERS, "a fifo holds at least 1 element")
+        self._descriptor, self._room = tensor_desc, num_elem
+
+    def write_elem(self, tensor: np.ndarray, user_obj: Any = None) -> None:
+        """Put a tensor in; waits for room unless RW_DONT_BLOCK is set."""
+        if self._type != FifoType.HOST_WO:
+            raise MvncError(Status.UNAUTHORIZED, "the host may not write into fifo '%s'" % self.name)
+        self.put(np.array(tensor, np.float32), user_obj)  # a copy: the host may use its array again
+
+    def read_elem(self) -> tuple[np.ndarray, Any]:
+        """(tensor, user object) of the oldest result; waits for it unless RW_DONT_BLOCK is set."""
+        if self._type != FifoType.HOST_RO:
+            raise MvncError(Status.UNAUTHORIZED, "the host may not read from fifo '%s'" % self.name)
+        element, user_obj = self.take()
+        if isinstance(element, Exception):
+            raise element
+        return element.astype(np.float16 if self._data_type == FifoDataType.FP16 else np.float32), user_obj
+
+    def remove_elem(self) -> None:
+        """Drop the oldest element."""
+        self.take()
+
+    def put(self, element: Any, user_obj: Any) -> None:
+        """What the host's and the graph's side have in common."""
+        with self._changed:
+            self._check()
+            if self._dont_block and len(self._elements) >= self._room:
+                raise MvncError(Status.BUSY, "fifo '%s' is full" % self.name)
+            self._changed.wait_for(lambda: len(self._elements) < self._room or not self._room)
+            self._check()
+            self._elements.append((element, user_obj))
+            self._changed.notify_all()
+
+    def take(self) -> tuple[Any, Any]:
+        """The oldest element, for either side."""
+        with self._changed:
+            self._check()
+            if self._dont_block and not self._elements:
+                raise MvncError(Status.BUSY, "fifo '%s' is empty" % self.name)
+            self._changed.wait_for(lambda: self._elements or not self._room)
+            self._check()
+            element = self._elements.popleft()
+            self._changed.notify_all()
+            return element
+
+    def get_option(self, option: FifoOption) -> Any:
+        """Value of an option."""
+        option = FifoOption(option)
+        values = {
+            FifoOption.RW_TYPE: self._type, FifoOption.RW_CONSUMER_COUNT: 1,
+            FifoOption.RW_DATA_TYPE: self._data_type, FifoOption.RW_DONT_BLOCK: int(self._dont_block),
+            FifoOption.RO_CAPACITY: self._room, FifoOption.RO_READ_FILL_LEVEL: len(self._elements),
+            FifoOption.RO_WRITE_FILL_LEVEL: len(self._elements), FifoOption.RO_NAME: self.name,
+            FifoOption.RO_GRAPH_TENSOR_DESCRIPTOR: self._descriptor,
+            FifoOption.RW_HOST_TENSOR_DESCRIPTOR: self._descriptor,
+            FifoOption.RO_STATE: FifoState.ALLOCATED if self._room else FifoState.CREATED,
+            FifoOption.RO_ELEMENT_DATA_SIZE: self._descriptor.totalSize if self._descriptor else 0,
+        }
+        return values[option]
+
+    def set_option(self, option: FifoOption, value: Any) -> None:
+        """Set one of the RW options."""
+        option = FifoOption(option)
+        if option == FifoOption.RW_DATA_TYPE:
+            self._data_type = FifoDataType(value)
+        elif option == FifoOption.RW_DONT_BLOCK:
+            self._dont_block = bool(value)
+        elif option == FifoOption.RW_TYPE:
+            self._type = FifoType(value)
+        else:
+            raise MvncError(Status.UNSUPPORTED_FEATURE, "%s cannot be set" % option)
+
+    def destroy(self) -> None:
+        """Give the room back; whoever waits is told."""
+        with self._changed:
+            self._room = 0
+            self._elements.clear()
+            self._changed.notify_all()
+
+    def _check(self) -> None:
+        if not self._room:
+            raise MvncError(Status.NOT_ALLOCATED, "fifo '%s' is not allocated" % self.name)

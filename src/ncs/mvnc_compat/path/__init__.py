@@ -1,0 +1,1 @@
+"""This folder in PYTHONPATH makes `from mvnc import mvncapi` find ncs.mvnc_compat."""

@@ -1,0 +1,171 @@
+"""A script of 2018 runs over our runners: the calls, their order, their errors."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnx_nets
+import pytest
+
+from ncs.mvnc_compat import PATH, mvncapi
+from ncs.mvnc_compat.options import MvncError, Status
+from ncs.runners import open_runner
+from ncs.runners.mvnc import Mvnc
+
+SCRIPT = """
+import sys
+import numpy as np
+from mvnc import mvncapi as mvnc
+
+mvnc.global_set_option(mvnc.GlobalOption.RW_LOG_LEVEL, 4)
+devices = mvnc.enumerate_devices()
+if len(devices) == 0:
+    print("No devices found")
+    quit()
+device = mvnc.Device(devices[0])
+device.open()
+with open(sys.argv[1], mode="rb") as f:
+    buffer = f.read()
+graph = mvnc.Graph("AgeNet")
+input_fifo, output_fifo = graph.allocate_with_fifos(device, buffer)
+picture = np.load(sys.argv[2])
+for _ in range(2):
+    graph.queue_inference_with_fifo_elem(input_fifo, output_fifo, picture, "user object")
+    output, user_obj = output_fifo.read_elem()
+time = np.sum(graph.get_option(mvnc.GraphOption.RO_TIME_TAKEN))
+print("time", time > 0, user_obj, output.dtype)
+print(" ".join("%.6f" % p for p in output))
+input_fifo.destroy()
+output_fifo.destroy()
+graph.destroy()
+device.close()
+device.destroy()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    onnx_nets.tiny(tmp_path / "net.onnx")
+    os.rename(tmp_path / "net.onnx", tmp_path / "AgeNet.graph")  # as the script knows it
+    np.save(tmp_path / "picture.npy", np.random.default_rng(0).standard_normal((8, 8, 3)).astype(np.float32))
+    (tmp_path / "script.py").write_text(SCRIPT)
+    return tmp_path
+
+
+def expected(folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("onnx") / "net.onnx"
+    onnx_nets.tiny(path)
+    picture = np.load(folder / "picture.npy").transpose(2, 0, 1)[None]
+    with open_runner("ONNXRUNTIME", path, threads=1) as runner:
+        return runner.run(picture)[0]
+
+
+@pytest.mark.parametrize("way", ["-m", "PYTHONPATH"])
+def test_a_script_of_2018(folder, tmp_path_factory, way):
+    environment = dict(os.environ, NCS_DEVICE="CPU")
+    command = [sys.executable, "script.py", "AgeNet.graph", "picture.npy"]
+    if way == "-m":
+        command[1:1] = ["-m", "ncs.mvnc_compat"]
+    else:
+        environment["PYTHONPATH"] = PATH
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    first, second = result.stdout.splitlines()
+    assert first == "time True user object float32"
+    answers = [float(value) for value in second.split()]
+    np.testing.assert_allclose(answers, expected(folder, tmp_path_factory), atol=1e-5)
+
+
+def test_nothing_is_in_the_way_unless_asked_for():
+    import importlib.util
+
+    assert importlib.util.find_spec("mvnc") is None
+
+
+def test_our_own_runner_runs_over_it(folder, tmp_path_factory, monkeypatch):
+    """The loop closed: runner -> mvncapi -> runner gives what the net gives."""
+    monkeypatch.setenv("NCS_DEVICE", "CPU")
+    picture = np.load(folder / "picture.npy").transpose(2, 0, 1)[None]
+    with Mvnc(folder / "AgeNet.graph", api=mvncapi) as stick:
+        result = stick.run(np.concatenate([picture] * 5))
+    np.testing.assert_allclose(result, [expected(folder, tmp_path_factory)] * 5, atol=1e-5)
+
+
+@pytest.fixture
+def graph(folder, monkeypatch):
+    monkeypatch.setenv("NCS_DEVICE", "CPU")
+    device = mvncapi.Device(mvncapi.enumerate_devices()[0])
+    device.open()
+    graph = mvncapi.Graph("net")
+    graph.buffer, graph.owner = (folder / "AgeNet.graph").read_bytes(), device
+    yield graph
+    device.close()
+
+
+def test_fifos_by_hand_and_their_options(graph):
+    graph.allocate(graph.owner, graph.buffer)
+    described, = graph.get_option(mvncapi.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS)
+    assert (described.c, described.h, described.w) == (3, 8, 8)
+    assert (described.cStride, described.wStride, described.hStride, described.totalSize) == (2, 6, 48, 384)
+    answers, = graph.get_option(mvncapi.GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS)
+    source = mvncapi.Fifo("in", mvncapi.FifoType.HOST_WO)
+    sink = mvncapi.Fifo("out", mvncapi.FifoType.HOST_RO)
+    source.allocate(graph.owner, described, 3)
+    sink.allocate(graph.owner, answers, 3)
+    sink.set_option(mvncapi.FifoOption.RW_DATA_TYPE, mvncapi.FifoDataType.FP16)
+    for number in range(3):
+        source.write_elem(np.full((8, 8, 3), number, np.float16), number)
+        graph.queue_inference(source, sink)
+    results = [sink.read_elem() for _ in range(3)]
+    assert [user for _, user in results] == [0, 1, 2]
+    assert all(result.dtype == np.float16 and result.shape == (5,) for result, _ in results)
+    assert source.get_option(mvncapi.FifoOption.RO_CAPACITY) == 3
+    assert sink.get_option(mvncapi.FifoOption.RO_WRITE_FILL_LEVEL) == 0
+    sink.set_option(mvncapi.FifoOption.RW_DONT_BLOCK, 1)
+    with pytest.raises(MvncError, match="Status.BUSY"):
+        sink.read_elem()
+    with pytest.raises(MvncError, match="UNAUTHORIZED"):
+        source.read_elem()
+
+
+def test_the_hosts_array_may_be_used_again(graph):
+    fifos = graph.allocate_with_fifos(graph.owner, graph.buffer)
+    picture = np.random.default_rng(3).standard_normal((8, 8, 3)).astype(np.float32)
+    graph.queue_inference_with_fifo_elem(*fifos, picture, None)
+    first = fifos[1].read_elem()[0]
+    graph.queue_inference_with_fifo_elem(*fifos, picture, None)
+    picture[:] = 0
+    np.testing.assert_array_equal(fifos[1].read_elem()[0], first)
+
+
+def status(call, *arguments):
+    with pytest.raises(Exception) as fault:
+        call(*arguments)
+    return fault.value.args[0]
+
+
+def test_errors_carry_the_ncsdks_status(graph):
+    closed = mvncapi.Device("CPU")
+    assert status(graph.allocate, closed, graph.buffer) == Status.INVALID_HANDLE
+    assert status(graph.allocate, graph.owner, b"garbage") == Status.UNSUPPORTED_GRAPH_FILE
+    assert status(graph.allocate, graph.owner, b"\x08garbage") == Status.UNSUPPORTED_GRAPH_FILE
+    nobody = mvncapi.Device("MYRIAD")
+    nobody.open()
+    assert status(graph.allocate, nobody, b"\x7felf") == Status.DEVICE_NOT_FOUND
+    fifos = graph.allocate_with_fifos(graph.owner, graph.buffer)
+    wrong = np.zeros((9, 9, 3), np.float32)
+    assert status(graph.queue_inference_with_fifo_elem, *fifos, wrong, None) == Status.INVALID_DATA_LENGTH
+    assert status(graph.owner.get_option, mvncapi.DeviceOption.RO_THERMAL_STATS) == Status.UNSUPPORTED_FEATURE
+    graph.destroy()
+    assert status(graph.queue_inference, *fifos) == Status.NOT_ALLOCATED
+    fifos[0].destroy()
+    assert status(fifos[0].write_elem, wrong) == Status.NOT_ALLOCATED
+
+
+def test_the_numbers_are_the_ncsdks():
+    assert mvncapi.GraphOption.RO_TIME_TAKEN.value == 1001
+    assert mvncapi.DeviceOption.RO_HW_VERSION.value == 2015
+    assert mvncapi.FifoOption.RW_HOST_TENSOR_DESCRIPTOR.value == 11
+    assert mvncapi.Status.INVALID_HANDLE.value == -15
+    assert mvncapi.global_get_option(mvncapi.GlobalOption.RO_API_VERSION)[0] == 2

@@ -1,0 +1,93 @@
+"""The bench on a runner whose times are known."""
+
+import json
+
+import numpy as np
+import onnx_nets
+import pytest
+
+from ncs import bench
+from ncs.cli import main
+from ncs.runners.base import Runner
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Steady(Runner):
+    """Answers one request every 10 ms, in order, however many are under way."""
+
+    input_shape = (2, 3, 4, 4)
+    batch_size = 2
+
+    def __init__(self, clock, in_flight):
+        self.clock, self.in_flight, self.free = clock, in_flight, 0.0
+        self.open = self.most = 0
+
+    def _start(self, batch):
+        assert batch.shape == self.input_shape
+        self.free = done = max(self.free, self.clock.now) + 0.010
+        self.open += 1
+        self.most = max(self.most, self.open)
+
+        def wait():
+            self.clock.now = max(self.clock.now, done)
+            self.open -= 1
+            return np.zeros((2, 5), np.float32)
+
+        return wait
+
+    def temperature(self):
+        return 41.5
+
+
+@pytest.mark.parametrize("in_flight", [1, 2, 4])
+def test_latency_grows_with_what_is_under_way_and_throughput_does_not(in_flight):
+    clock = Clock()
+    runner = Steady(clock, in_flight)
+    result = bench.measure(runner, iterations=20, clock=clock)
+    assert runner.most == in_flight and len(result.latencies) == 20
+    assert result.throughput == pytest.approx(200)  # two pictures every 10 ms
+    assert result.percentile(50) == pytest.approx(10 * in_flight)
+    assert min(result.latencies) == pytest.approx(10)
+    assert result.temperature == 41.5
+
+
+def test_seconds_end_it():
+    clock = Clock()
+    result = bench.measure(Steady(clock, 1), seconds=0.095, clock=clock)
+    assert len(result.latencies) == 10 and result.duration == pytest.approx(0.1)
+
+
+def test_closing_lines_and_table():
+    clock = Clock()
+    result = bench.measure(Steady(clock, 2), iterations=20, clock=clock)
+    assert bench.closing(result).splitlines() == [
+        "Count:               20 iterations", "Duration:            200.00 ms", "Latency:",
+        "   Median:           20.00 ms", "   Average:          19.50 ms", "   Min:              10.00 ms",
+        "   Max:              20.00 ms", "Throughput:          200.00 FPS"]
+    assert bench.table([result]).splitlines()[1].split() == [
+        "2", "20", "20.00", "20.00", "20.00", "20.00", "200.00", "41.5"]
+
+
+def test_the_verb(tmp_path, capsys):
+    model = onnx_nets.tiny(tmp_path / "tiny.onnx")
+    status = main(["bench", "-m", model, "-d", "CPU", "-niter", "5", "-nireq", "1,2", "--json",
+                   str(tmp_path / "out.json")])
+    out = capsys.readouterr().out
+    assert status == 0 and "Count:               5 iterations" in out and "Throughput:" in out
+    rows = json.loads((tmp_path / "out.json").read_text())["rows"]
+    assert [row["requests"] for row in rows] == [1, 2]
+    latencies = [rows[0]["latency_" + key] for key in ("min", "p50", "p99", "max")]
+    assert latencies == sorted(latencies)
+
+
+@pytest.mark.parametrize("requests", ["0", "a", "1,", "-1"])
+def test_nonsense_is_refused(tmp_path, capsys, requests):
+    model = onnx_nets.tiny(tmp_path / "tiny.onnx")
+    assert main(["bench", "-m", model, "-nireq=" + requests]) == 1
+    assert "-nireq takes a positive number" in capsys.readouterr().err
