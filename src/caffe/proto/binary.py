@@ -7,6 +7,7 @@ Python floats; so the wire format is walked here, guided by the schema, down to 
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -66,10 +67,8 @@ class _Reader:
 
     def read(self, view: memoryview, message: Any) -> dict[Path, list[StoredBlob]]:
         self._message(view, 0, message, ())
-        try:
-            _read_strings(message)
-        except UnicodeDecodeError as problem:
-            raise CaffeError("%s: a name in it is not UTF-8 (%s)" % (self._filename, problem)) from None
+        for field, value in _not_text(message):
+            raise CaffeError("%s: its %s is not UTF-8: %r" % (self._filename, field, value))
         return self._blobs
 
     def _error(self, offset: int, what: str) -> CaffeError:
@@ -141,23 +140,22 @@ class _Reader:
             raise self._error(offset, "this is no %s (%s.%s looks otherwise)" % (wanted, name, field.name))
 
 
-def _read_strings(message: Any) -> None:
-    """Look at every string once: protobuf decodes them only now, and raises where they are not UTF-8."""
+def _not_text(message: Any) -> Iterator[tuple[str, bytes]]:
+    """Yield (field, value) of strings that are not UTF-8: protobuf gives these out as bytes."""
     known = table(message.DESCRIPTOR).by_number
     for descriptor, value in message.ListFields():
         field = known[descriptor.number]
-        if field.kind == "message":
-            for item in value if field.repeated else (value,):
-                _read_strings(item)
-        elif field.kind == "string" and field.repeated:
-            list(value)
+        if field.kind not in ("message", "string"):
+            continue
+        for item in value if field.repeated else (value,):
+            if field.kind == "message":
+                yield from _not_text(item)
+            elif isinstance(item, bytes):
+                yield "%s.%s" % (message.DESCRIPTOR.name, field.name), item
 
 
 def _label(message: Any) -> str:
-    try:
-        return "layer '%s', " % message.name
-    except (AttributeError, UnicodeDecodeError):
-        return ""
+    return "layer '%s', " % message.name if hasattr(message, "name") else ""
 
 
 _carriers: dict[str, bool] = {}

@@ -77,7 +77,7 @@ def test_another_kind_of_file_is_told():
 
 
 def test_a_name_that_is_no_text_is_told():
-    with pytest.raises(CaffeError, match=r"UTF-8|utf-8"):
+    with pytest.raises(CaffeError, match=r"UTF-8|utf-8|damaged"):
         read(b"\xa2\x06\x05\x0a\x03a\xff\xfe")
 
 
