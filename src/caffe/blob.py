@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 
 import numpy as np
 import torch
@@ -21,14 +22,21 @@ def check_shape(shape):
 
 
 class _Half:
-    """One of the two arrays. Allocated when first asked for; keeps its memory once NumPy has seen it."""
+    """One of the two arrays. Allocated when first asked for; keeps its memory while NumPy looks at it."""
 
-    __slots__ = ("tensor", "seen", "fill")
+    __slots__ = ("tensor", "shared", "fill", "later", "_root")
 
     def __init__(self):
         self.tensor = None
-        self.seen = False  # a NumPy view was handed out: results must be copied in, not bound
+        self.shared = False  # another blob lives in this memory
         self.fill = None  # called with the fresh tensor, when somebody first looks
+        self.later = None  # tensor -> tensor: what is still to be done to the values, when somebody looks
+        self._root = None  # weak reference to the array whose views were handed out
+
+    @property
+    def seen(self):
+        """Whether somebody else holds this memory, so that results must be copied in, not bound."""
+        return self.shared or (self._root is not None and self._root() is not None)
 
     def get(self, shape, device):
         if self.tensor is None:
@@ -37,26 +45,36 @@ class _Half:
                 fill, self.fill = self.fill, None
                 with torch.no_grad():
                     fill(self.tensor)
+        elif self.later is not None:
+            later, self.later = self.later, None
+            with torch.no_grad():
+                self.tensor = later(self.tensor)
         elif self.tensor.device != device:
-            self.tensor = self.tensor.to(device)
-            self.seen = False
+            self.drop_views(self.tensor.to(device))
         return self.tensor
 
     def put(self, tensor):
         # Written through NumPy where a view is out: Caffe's arrays are live, and torch need not know.
-        self.fill = None
+        self.fill = self.later = None
         if self.seen and self.tensor.shape == tensor.shape and tensor.device.type == "cpu":
             np.copyto(self.tensor.detach().numpy(), tensor.detach().float().numpy())
         else:
-            self.tensor, self.seen = tensor, False
+            self.drop_views(tensor)
+
+    def drop_views(self, tensor):
+        """Hold `tensor` instead; what NumPy still sees is no longer this blob's."""
+        self.tensor, self.shared, self._root = tensor, False, None
 
     def numpy(self, shape, device):
         tensor = self.get(shape, device)
-        plain = tensor.detach().to("cpu", torch.float32).contiguous()
-        if plain.data_ptr() != tensor.data_ptr() or plain.dtype != tensor.dtype:
-            self.tensor = plain.requires_grad_(tensor.requires_grad)
-        self.seen = True
-        return self.tensor.detach().numpy()
+        root = self._root and self._root()
+        if root is None:
+            plain = tensor.detach().to("cpu", torch.float32).contiguous()
+            if plain.data_ptr() != tensor.data_ptr() or plain.dtype != tensor.dtype:
+                self.tensor = plain.requires_grad_(tensor.requires_grad)
+            root = self.tensor.detach().numpy()
+            self._root = weakref.ref(root)
+        return root.reshape(shape)  # a view, and every view keeps `root` alive
 
 
 class Blob:
@@ -104,8 +122,10 @@ class Blob:
         for half in (self._data, self._diff):
             if half.tensor is None:
                 continue
-            half.tensor = half.tensor.detach().reshape(shape) if same else None
-            half.seen = half.seen and same
+            if same:
+                half.tensor = half.get(shape, self.device).detach().reshape(shape)
+            else:
+                half.drop_views(None)
 
     # -- NumPy's side ---------------------------------------------------------------------------
 
@@ -145,7 +165,7 @@ class Blob:
         if self._diff.tensor is None:
             self._diff.tensor = tensor if tensor.dtype == torch.float32 else tensor.float()
         else:
-            self._diff.tensor.add_(tensor)
+            self.grad.add_(tensor)
 
     def clear_grad(self):
         """Set `diff` to zero; the memory is kept only where somebody else sees it."""
@@ -153,12 +173,30 @@ class Blob:
             if self._diff.seen:
                 self._diff.tensor.zero_()
             else:
-                self._diff.tensor = None
+                self._diff.tensor = self._diff.later = None
 
     @property
     def held(self):
         """Whether a NumPy view of `data` is out, so that `set` overwrites the old values in place."""
         return self._data.seen
+
+    @property
+    def grad_held(self):
+        """Whether a NumPy view of `diff` is out."""
+        return self._diff.seen
+
+    def defer(self, function):
+        """Have `function(tensor) -> tensor` finish `data` when somebody looks; not for a blob that is held."""
+        self._data.later = function
+
+    def defer_grad(self, function):
+        """Have `function(tensor) -> tensor` finish `diff` when somebody looks; not for a blob whose diff is held."""
+        self._diff.later = function
+
+    @property
+    def unfinished(self):
+        """What `data` holds before a deferred function has run; None where none is waiting."""
+        return self._data.tensor if self._data.later is not None else None
 
     def learn(self):
         """Let autograd give the derivative by this blob's values (a weight)."""
@@ -169,7 +207,7 @@ class Blob:
         other = Blob(shape, self.device)
         other._data.tensor = self.tensor.detach().view(shape)
         other._diff.tensor = self.grad.view(shape)
-        self._diff.seen = other._diff.seen = True  # both must go on using this memory
+        self._diff.shared = other._diff.shared = True  # both must go on using this memory
         return other
 
     def share_data(self, owner):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from caffe.errors import CaffeError
 
 _state = {"mode": "CPU", "device": 0, "seed": None, "solver_count": 1, "solver_rank": 0, "multiprocess": False}
+_state["fast"] = os.environ.get("CAFFE_PLAIN", "0") in ("", "0")
 
 
 def set_mode_cpu():
@@ -50,6 +53,16 @@ def next_seed():
         _state["seed"] = torch.Generator()
         _state["seed"].seed()
     return int(torch.randint(2**62, (), generator=_state["seed"]))
+
+
+def fast():
+    """Whether nets and solvers made from now on run through the passes that make them fast (caffe.passes)."""
+    return _state["fast"]
+
+
+def set_fast(flag):
+    """Have nets and solvers made from now on run fast (the default) or plainly, a layer at a time (as CAFFE_PLAIN=1 does)."""
+    _state["fast"] = bool(flag)
 
 
 def solver_count():

@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 import torch
 
-from caffe import config, glog, graph
+from caffe import config, glog, graph, passes
 from caffe.blob import Blob
 from caffe.errors import CaffeError
 from caffe.layers import base
@@ -30,6 +30,8 @@ class Node:
     shapes: list = dataclasses.field(default_factory=list)  # the bottoms' shapes that the tops' shapes were made for
     need_backward: bool = False
     bottom_need_backward: list = dataclasses.field(default_factory=list)
+    fast: object = None  # what a pass put in the layer's place: its forward_blobs and backward_blobs
+    reach: tuple = ()  # first and last index of the nodes that `fast` counts on running with it
 
 
 @dataclasses.dataclass
@@ -88,6 +90,8 @@ class Net(NetMethods):
         self._make_layers()
         graph.mark_loss_paths(self._nodes)
         self._apply_need()
+        if config.fast():
+            passes.apply(self._nodes)
 
     @staticmethod
     def _check_names(param, where):
@@ -262,12 +266,18 @@ class Net(NetMethods):
             self._call("before_forward", i)
             with self._place_of(i), self._autocast():
                 self._follow_shapes(node)
-                node.layer.forward_blobs(node.bottom_blobs, node.top_blobs, record and node.need_backward)
+                self._runner(node, start, end).forward_blobs(node.bottom_blobs, node.top_blobs, record and node.need_backward)
             for blob, weight in zip(node.top_blobs, node.losses):
                 if weight:
                     loss += self._weighted(blob, weight)
             self._call("after_forward", i)
         return loss
+
+    def _runner(self, node, first, last):
+        """What runs `node` as one of layers `first` to `last`: its layer, or what a pass made of it and its neighbours."""
+        if node.fast is None or self._callbacks or first > node.reach[0] or last < node.reach[1]:
+            return node.layer
+        return node.fast
 
     def set_precision(self, precision):
         """"float32" (Caffe's), or "bf16": convolutions and matrix products in bfloat16, weights and losses in float32."""
@@ -309,7 +319,8 @@ class Net(NetMethods):
             self._call("before_backward", i)
             if node.need_backward:
                 with self._place_of(i):
-                    node.layer.backward_blobs(node.top_blobs, node.bottom_need_backward, node.bottom_blobs)
+                    runner = self._runner(node, end, start)
+                    runner.backward_blobs(node.top_blobs, node.bottom_need_backward, node.bottom_blobs)
             self._call("after_backward", i)
 
     def reshape(self):

@@ -1,9 +1,13 @@
-"""Our layers and solvers against what real BVLC Caffe computed (tests/golden, its README tells how it was made)."""
+"""Our layers and solvers against what real BVLC Caffe computed (tests/golden, its README tells how it was made).
+
+Each case runs twice: through the passes that make nets fast, and plainly, a layer at a time.
+"""
 
 import sys
 from pathlib import Path
 
 import pytest
+from caffe import config
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -13,6 +17,14 @@ import check_solvers  # noqa: E402
 
 LAYERS = sorted((GOLDEN / "layers").glob("*.npz"))
 SOLVERS = sorted((GOLDEN / "solvers").glob("*.npz"))
+
+
+@pytest.fixture(params=["fast", "plain"], autouse=True)
+def _way(request):
+    before = config.fast()
+    config.set_fast(request.param == "fast")
+    yield
+    config.set_fast(before)
 
 
 @pytest.mark.parametrize("path", LAYERS, ids=lambda p: p.stem)

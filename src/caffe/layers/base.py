@@ -86,6 +86,7 @@ class Layer:
         self.loss_weights: list[float] = []
         self.propagate_down: list[bool] = []  # by bottom; set by the Net
         self.param_propagate_down: list[bool] = []  # by weight blob
+        self.memory_format = None  # the layout of 4-axis bottoms that a pass chose; None: as they come
         self._tape = None
 
     # -- what a member writes --------------------------------------------------------------------
@@ -168,12 +169,17 @@ class Layer:
         for blob, output in zip(tops, outputs):
             blob.set(output.detach())
 
-    @staticmethod
-    def _input(blob, want_gradient, in_place):
-        tensor = blob.tensor.detach()
+    def _input(self, blob, want_gradient, in_place):
+        tensor = self.laid_out(blob.tensor.detach())
         if in_place and blob.held:
             tensor = tensor.clone()  # the result will be written over the memory that autograd saved
         return tensor.requires_grad_(want_gradient)
+
+    def laid_out(self, tensor):
+        """`tensor` in the layout that a pass chose for this layer's bottoms."""
+        if self.memory_format is None or tensor.dim() != 4:
+            return tensor
+        return tensor.contiguous(memory_format=self.memory_format)
 
     def backward_blobs(self, tops, propagate_down, bottoms):
         """Set the bottoms' diffs and add to the weights' diffs, from the tops' diffs."""

@@ -9,12 +9,12 @@ import time
 
 import torch
 
-from caffe import config, glog, snapshot
+from caffe import config, glog, memory, snapshot
 from caffe.errors import CaffeError
 from caffe.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net, read_solver
-from caffe.solver import policies, resume
+from caffe.solver import fused, policies, resume
 from caffe.solver.divergence import Watch
 from caffe.solver.updates import UPDATES
 
@@ -58,6 +58,9 @@ class Solver:
             torch.zeros(w.blob.shape, device=self.net.device)
             for _ in range(self.rule.histories) for w in self.net.learnable_weights
         ]
+        self._fused = config.fast() and fused.fits(self)
+        if config.fast():
+            memory.keep_pages()
         self.stop_requested = self.snapshot_requested = False
         self.watch = None  # a Watch where divergence is to end the run
         for path in param.weights:
@@ -219,10 +222,19 @@ class Solver:
             glog.info("Iteration %d, lr = %s" % (self.iter, _number(rate)), "sgd_solver.cpp:112")
         weights = self.net.learnable_weights
         self._clip(weights)
+        if p.iter_size > 1:
+            for weight in weights:
+                weight.blob.grad.div_(p.iter_size)
+        if self._fused:
+            fused.update(weights, self.history, rate, p.momentum, p.weight_decay)
+        else:
+            self._update(weights, rate)
+
+    def _update(self, weights, rate):
+        """One weight after the other, one step of the rule after the other."""
+        p = self.param
         for i, weight in enumerate(weights):
             data, gradient = weight.blob.tensor, weight.blob.grad
-            if p.iter_size > 1:
-                gradient.div_(p.iter_size)
             decay = p.weight_decay * weight.decay_mult
             if decay:
                 if p.regularization_type == "L2":
