@@ -90,7 +90,7 @@ def table(results: list[Result]) -> str:
     rows = ["requests   count   p50 ms   p90 ms   p95 ms   p99 ms       FPS     deg C"]
     for result in results:
         heat = "-" if result.temperature is None else "%.1f" % result.temperature
-        shares = tuple(result.percentile(share) for share in (50, 90, 95, 99))
-        rows.append("%8d %7d %8.2f %8.2f %8.2f %8.2f %9.2f %9s" % (
-            result.requests, len(result.latencies), *shares, result.throughput, heat))
+        shares = "".join(" %8.2f" % result.percentile(share) for share in (50, 90, 95, 99))
+        rows.append("%8d %7d%s %9.2f %9s" % (
+            result.requests, len(result.latencies), shares, result.throughput, heat))
     return "\n".join(rows)

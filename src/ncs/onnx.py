@@ -108,6 +108,14 @@ def model_bytes(net):
     return stream.getvalue()
 
 
+def layer_names(path):
+    """Tensor name -> name of the Caffe layer that makes it, of a file which `export_net` wrote."""
+    import onnx
+
+    nodes = onnx.load(path, load_external_data=False).graph.node
+    return {tensor: node.doc_string for node in nodes for tensor in [*node.output, node.name]}
+
+
 def build(net):
     """Ask every layer of `net` for its nodes; returns an Export."""
     g = Graph()

@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ncs.errors import NcsError
@@ -223,7 +224,7 @@ def _read_stages(reader: _Reader, header: dict[str, int]) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-def _stage_arrays(reader: _Reader, place: int, end: int):
+def _stage_arrays(reader: _Reader, place: int, end: int) -> Iterator[Tensor]:
     """The arrays a stage names: its parameters differ from kind to kind, an array's description does not."""
     while place + 36 <= end:
         try:

@@ -40,7 +40,10 @@ NCS1_WARNING = (
 
 
 class CompileError(NcsError):
-    """The compiler refused a net: `layer` is the ONNX name at fault (or None), `said` its own text."""
+    """The compiler refused a net: `layer` is the layer at fault (or None), `said` its own text.
+
+    A layer is named as in Caffe where the model came from there, else as in the ONNX file.
+    """
 
     def __init__(self, text: str, layer: str | None = None, said: str = "") -> None:
         super().__init__(text)
@@ -151,16 +154,32 @@ def _deliver(made: str, output: str) -> None:
 def refusal(tools: Toolchain, job: Job, task: dict[str, str], result: dict) -> CompileError:
     """The compiler's words as an error; when a layer type is unknown, all such layers are named at once."""
     said = compiler_text(result["said"]) or "ended with status %s and no message" % result["status"]
-    unknown = []
-    if "unsupported layer type" in said:
-        unknown = unsupported_layers(tools, task)
-    if len(unknown) > 1:
-        rows = ['  layer "%s": unsupported layer type "%s"' % pair for pair in unknown]
-        text = "%d layers have types that do not exist there:\n%s" % (len(unknown), "\n".join(rows))
-        return CompileError("%s: cannot be compiled for %s: %s" % (job.model, job.platform, text),
-                            unknown[0][0], said)
-    return CompileError("%s: cannot be compiled for %s: %s" % (job.model, job.platform, said),
-                        layer_at_fault(said), said)
+    names = caffe_layers(job.model)
+    unknown = unsupported_layers(tools, task) if "unsupported layer type" in said else []
+    layer = unknown[0][0] if unknown else layer_at_fault(said)
+    text = said
+    if unknown:
+        rows = ['  layer "%s": unsupported layer type "%s"' % (names.get(name, name), kind)
+                for name, kind in unknown]
+        text = "\n".join(["%d layer(s) of types that do not exist there:" % len(unknown), *rows])
+    elif layer in names and names[layer] != layer:
+        text = "%s (this is layer '%s' of the Caffe net)" % (said, names[layer])
+    where = "%s: cannot be compiled for %s: " % (job.model, job.platform)
+    return CompileError(where + text, names.get(layer, layer) if layer else None, said)
+
+
+def caffe_layers(model: str) -> dict[str, str]:
+    """ONNX tensor or node -> Caffe layer, of a model that our exporter wrote; empty for others."""
+    if not model.endswith(".onnx"):
+        return {}
+    from google.protobuf.message import DecodeError
+
+    from ncs.onnx import layer_names
+
+    try:
+        return {name: layer for name, layer in layer_names(model).items() if layer}
+    except (DecodeError, OSError):
+        return {}
 
 
 def compiler_text(output: str) -> str:

@@ -12,6 +12,7 @@ import ctypes
 import os
 import struct
 import time
+from typing import Any
 
 _JUMP_SLOT = 7  # R_X86_64_JUMP_SLOT of the x86-64 psABI
 _LOCK_FILE = b"/tmp/mvnc.mutex"
@@ -66,7 +67,7 @@ def _load_address(library: str) -> int | None:
     return None
 
 
-def _redirect(address: int, body) -> bool:
+def _redirect(address: int, body: Any) -> bool:
     """Write the body's address into the slot; its page is read-only after loading (RELRO), hence mprotect."""
     libc = ctypes.CDLL(None)
     size = os.sysconf("SC_PAGE_SIZE")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _LABEL = re.compile(r'^\s*label="\[(-?\d+) / (-?\d+)\] Stage (.*)"$')
@@ -42,7 +43,7 @@ def _stage(found: re.Match) -> DumpedStage:
     )
 
 
-def _block(rows) -> dict:
+def _block(rows: Iterator[str]) -> dict:
     """`key = value` rows up to the closing bracket; `key = [` opens a block of its own."""
     facts: dict = {}
     for row in rows:

@@ -30,7 +30,7 @@ class Mvnc(base.Runner):
             graph = stream.read()
         self.device, self.in_flight = device, IN_FLIGHT
         kind = _Version2 if hasattr(api, "enumerate_devices") else _Version1
-        self._stick = kind(api, number, model.name or "graph", graph)
+        self._stick: Any = kind(api, number, model.name or "graph", graph)
         self._done: collections.deque[np.ndarray] = collections.deque()
         self._asked = self._read = 0
         self._kept: dict[int, np.ndarray] = {}

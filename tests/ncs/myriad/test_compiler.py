@@ -140,3 +140,28 @@ def test_weights_are_in_the_blob_as_half_precision(compiler, tmp_path):
 
     bias = next(numpy_helper.to_array(t) for t in onnx.load(model).graph.initializer if t.name == "conv.b")
     assert bias.astype(np.float16).tobytes() in (tmp_path / "c.blob").read_bytes()
+
+
+def test_layers_have_their_caffe_names(compiler, tmp_path):
+    """The blob's name is not the layer's: what the compiler calls "sine" comes from layer "swap"."""
+    from onnx import helper, load, save
+
+    model = onnx_nets.chain(tmp_path / "net.onnx", ["Sin", "Relu", "Atan"])
+    made = load(model)
+    for node, layer in zip(made.graph.node, ("swap", "relu", "turn")):
+        node.doc_string = layer  # as ncs.onnx writes it
+    save(made, model)
+    with pytest.raises(CompileError) as fault:
+        compile_blob(model, str(tmp_path / "bad.blob"))
+    text = str(fault.value)
+    assert 'layer "swap": unsupported layer type "Sin"' in text
+    assert 'layer "turn": unsupported layer type "Atan"' in text
+    assert fault.value.layer == "swap"
+    node = helper.make_node("Conv", ["data", "w"], ["top"], doc_string="conv3d", kernel_shape=[3] * 3)
+    b = onnx_nets.Builder()
+    b.nodes.append(node)
+    b.constant("w", 8, 3, 3, 3, 3)
+    volume = b.save(tmp_path / "volume.onnx", "top", [1, 8, 6, 6, 6], [1, 3, 8, 8, 8])
+    with pytest.raises(CompileError, match="this is layer 'conv3d' of the Caffe net") as fault:
+        compile_blob(volume, str(tmp_path / "bad.blob"))
+    assert fault.value.layer == "conv3d"
