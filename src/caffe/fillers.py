@@ -58,7 +58,7 @@ def bilinear(param, weights, generator):
     """Every channel is the kernel of bilinear interpolation, for Deconvolution; needs square 4-D weights."""
     size = weights.shape[-1]
     factor = (size + 1) // 2
-    centre = (2 * factor - 1 - factor % 2) / (2.0 * factor)
+    centre = (size - 1) / (2.0 * factor)
     ramp = 1 - (torch.arange(size, dtype=torch.float64) / factor - centre).abs()
     weights.copy_((ramp[:, None] * ramp[None, :]).expand(weights.shape))
 

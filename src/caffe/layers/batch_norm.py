@@ -65,16 +65,11 @@ class BatchNorm(Layer):
         return y.view_as(x)
 
     def _by_batch(self, x, eps):
-        mean, variance = x.new_zeros(self.channels), x.new_zeros(self.channels)
-        if x.numel() == self.channels:
-            y, mean = (
-                (x - x) / math.sqrt(eps),
-                x.detach().reshape(-1),
-            )  # one value a channel: its variance is 0
-        else:
-            y = torch.batch_norm(
-                x, None, None, mean, variance, True, 1.0, eps, False
-            )  # momentum 1: leaves the batch's own
+        mean, variance = (torch.zeros(self.channels, device=x.device) for _ in range(2))
+        if x.numel() == self.channels:  # one value a channel: its variance is 0
+            y, mean = (x - x) / math.sqrt(eps), x.detach().reshape(-1)
+        else:  # momentum 1 leaves the batch's own statistics, the variance unbiased
+            y = torch.batch_norm(x, None, None, mean, variance, True, 1.0, eps, False)
         with torch.no_grad():
             for blob, new in zip(self.blobs, (mean, variance, torch.ones_like(self.blobs[2].tensor))):
                 blob.tensor.detach().mul_(self.param.batch_norm_param.moving_average_fraction).add_(new)

@@ -9,7 +9,7 @@ from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 
 WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
-WIDEST_BAND = 512  # channels up to which a band matrix is faster than shifted sums
+WIDEST_BAND = 192  # channels up to which the band matrix is faster than shifted sums
 
 
 @register

@@ -111,6 +111,15 @@ def test_bilinear_weights_interpolate():
     close(inner, np.broadcast_to([0.25, 0.75, 1.25, 1.75, 2.25, 2.75], inner.shape), "top")
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6])
+def test_bilinear_weights_are_symmetric_ramps(size):
+    text = 'convolution_param { num_output: 1 kernel_size: %d weight_filler { type: "bilinear" } }' % size
+    weights = one_layer_net("Deconvolution", text, [(1, 1, 4, 4)]).params["l"][0].data[0, 0]
+    half = -(-size // 2)
+    ramp = np.array([min(i, size - 1 - i) + (0.5 if size % 2 == 0 else 1) for i in range(size)]) / half
+    close(weights, np.outer(ramp, ramp), "weights")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
