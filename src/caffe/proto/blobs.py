@@ -47,10 +47,11 @@ def read_blob(view: memoryview, where: str) -> StoredBlob:
         _check(dims, data, "values")
         if diff is not None:
             _check(dims, diff, "gradients")
+            diff = diff.reshape(dims)
+        data = np.zeros(dims, np.float32) if data is None else data.reshape(dims)
     except (wire.WireError, DecodeError, ValueError) as problem:
         raise CaffeError("%s: %s" % (where, problem)) from None
-    data = np.zeros(0, np.float32) if data is None else data
-    return StoredBlob(dims, data.reshape(dims), None if diff is None else diff.reshape(dims))
+    return StoredBlob(dims, data, diff)
 
 
 def _fields(view: memoryview) -> tuple[tuple[int, ...], tuple[int, ...], dict[int, list[np.ndarray]]]:

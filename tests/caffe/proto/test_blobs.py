@@ -72,6 +72,7 @@ def test_half_precision_of_nvcaffe():
         (blob(shape=(2, 4)), "shape 2 x 4 wants 8 values, the file holds 6"),
         (blob(shape=(-2, -3)), "negative extent"),
         (blob(shape=(2**60, 2**60)), "the file holds 6"),
+        (blob(shape=(0, 2**62, 2**62), count=0), ""),
         (blob(shape=(1,) * 33, count=1), "33 axes"),
         (blob(shape=(1,) * 5000, count=1), "more than 32 axes"),
         (blob(diff=[1]), "wants 6 gradients, the file holds 1"),
