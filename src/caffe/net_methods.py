@@ -98,6 +98,14 @@ class NetMethods:
     def _outputs(self):
         return [self._blob_names.index(name) for name in self.output_names]
 
+    def _forward(self, start, end):
+        """pycaffe's inner forward, by layer numbers (both included); scripts that time layers call it."""
+        return self.forward_range(start, end)
+
+    def _backward(self, start, end):
+        """pycaffe's inner backward, from layer number `start` down to `end`."""
+        self.backward_range(start, end)
+
     def _index(self, layer):
         names = self._layer_names
         if layer not in names:
