@@ -74,8 +74,8 @@ def check_label_count(data, label, axis):
     wanted = outer * inner
     if math.prod(label) != wanted:
         raise CaffeError(
-            "the number of labels must match the number of predictions: data %s with the classes along axis %d "
-            "needs %d labels, received %s" % (tuple(data), axis, wanted, tuple(label))
+            "labels must match predictions in number: data %s with the classes along axis %d needs %d "
+            "labels, received %s" % (tuple(data), axis, wanted, tuple(label))
         )
 
 

@@ -1,0 +1,86 @@
+"""InfogainLoss: rows of H over the softmax, by loops; H from a bottom or a file."""
+
+import math
+
+import numpy as np
+import pytest
+from layer_nets import run_layer
+
+from caffe import snapshot
+from caffe.errors import CaffeError
+
+RNG = np.random.default_rng(13)
+SHAPES = [((6, 4), (6,), 1), ((2, 4, 3, 2), (2, 3, 2), 1), ((2, 3, 5), (2, 3), -1)]
+
+
+def reference(x, label, matrix, axis, ignore):
+    axis %= x.ndim
+    rows = np.moveaxis(x, axis, -1)
+    prob, grad = np.zeros(rows.shape), np.zeros(rows.shape)
+    loss, valid = 0.0, 0
+    for i, wanted in zip(np.ndindex(rows.shape[:-1]), label.ravel().astype(int)):
+        powers = np.exp(rows[i] - rows[i].max())
+        prob[i] = powers / powers.sum()
+        if wanted == ignore:
+            continue
+        valid += 1
+        for c in range(rows.shape[-1]):
+            loss -= matrix[wanted, c] * math.log(max(prob[i][c], 1e-20))
+            grad[i][c] = prob[i][c] * sum(matrix[wanted]) - matrix[wanted, c]
+    return loss, np.moveaxis(grad, -1, axis), valid, np.moveaxis(prob, -1, axis)
+
+
+@pytest.mark.parametrize("shape, labels, axis", SHAPES)
+@pytest.mark.parametrize("mode", [None, "FULL", "VALID", "BATCH_SIZE", "NONE"])
+@pytest.mark.parametrize("ignore", [None, 1])
+@pytest.mark.parametrize("from_file", [False, True])
+def test_value_and_derivative(tmp_path, shape, labels, axis, mode, ignore, from_file):
+    classes = shape[axis]
+    x, label, matrix = (
+        RNG.normal(0, 2, shape),
+        RNG.integers(0, classes, labels),
+        RNG.uniform(size=(classes, classes)),
+    )
+    text = "loss_weight: 0.5 loss_param { %s %s } infogain_loss_param { axis: %d %s }" % (
+        "normalization: %s" % mode if mode else "",
+        "" if ignore is None else "ignore_label: %d" % ignore,
+        axis,
+        'source: "%s"' % (tmp_path / "h.binaryproto") if from_file else "",
+    )
+    bottoms = [x, label]
+    if from_file:
+        snapshot.write_blob(
+            tmp_path / "h.binaryproto",
+            matrix.astype(np.float32).reshape(1, 1, classes, classes),
+            legacy_shape=True,
+        )
+    else:
+        bottoms.append(matrix.reshape(1, 1, classes, classes))
+    run = run_layer("InfogainLoss", text, *bottoms)
+    loss, grad, valid, _ = reference(x, label, matrix, axis, ignore)
+    outer = int(np.prod(shape[: axis % len(shape)]))
+    by = max(1, {"FULL": label.size, "VALID": valid, None: valid, "BATCH_SIZE": outer, "NONE": 1}[mode])
+    assert run.tops[0].shape == () and np.allclose(run.tops[0], loss / by, 1e-5)
+    assert np.allclose(run.diffs[0], 0.5 * grad / by, 1e-4, 1e-6)
+
+
+def test_identity_is_softmax_with_loss_with_another_floor():
+    x, label = RNG.normal(size=(3, 4)), RNG.integers(0, 4, 3)
+    infogain = run_layer("InfogainLoss", "", x, label, np.eye(4), tops=2)
+    softmax = run_layer("SoftmaxWithLoss", "", x, label, tops=2)
+    for mine, theirs in zip(infogain.tops + infogain.diffs[:1], softmax.tops + softmax.diffs[:1]):
+        assert np.allclose(mine, theirs, 1e-5, 1e-6)
+    assert np.allclose(
+        run_layer("InfogainLoss", "", [[0, 500]], [0], np.eye(2)).tops[0], -math.log(1e-20), 1e-5
+    )
+
+
+def test_faults():
+    with pytest.raises(CaffeError, match="infogain_loss_param.source or a third bottom"):
+        run_layer("InfogainLoss", "", np.ones((2, 3)), [0, 1])
+    with pytest.raises(CaffeError, match=r"must be 3 x 3, received \(2, 2\)"):
+        run_layer("InfogainLoss", "", np.ones((2, 3)), [0, 1], np.ones((2, 2)))
+    with pytest.raises(CaffeError, match="use `normalization`"):
+        run_layer("InfogainLoss", "loss_param { normalize: true }", np.ones((2, 3)), [0, 1], np.ones((3, 3)))
+    with pytest.raises(CaffeError, match="label 3 is outside 0 .. 2"):
+        run_layer("InfogainLoss", "", np.ones((2, 3)), [0, 3], np.ones((3, 3)))

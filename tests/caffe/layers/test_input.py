@@ -1,0 +1,31 @@
+"""Input: one shape for all tops or one each; what the user writes and reshapes stays."""
+
+import numpy as np
+import pytest
+from layer_nets import net_of
+
+from caffe.errors import CaffeError
+
+
+def made(shapes, tops="ab"):
+    names = " ".join('top: "%s"' % t for t in tops)
+    shapes = " ".join("shape { %s }" % " ".join("dim: %d" % d for d in s) for s in shapes)
+    return net_of('layer { name: "in" type: "Input" %s input_param { %s } }' % (names, shapes))
+
+
+def test_shapes():
+    assert [b.shape for b in made([(2, 3)]).blobs.values()] == [(2, 3), (2, 3)]
+    assert [b.shape for b in made([(2, 3), (5,)]).blobs.values()] == [(2, 3), (5,)]
+    with pytest.raises(CaffeError, match=r"no shape, one, or one a top \(2\); received 3"):
+        made([(1,), (2,), (3,)])
+
+
+def test_values_stay_and_reshapes_are_followed():
+    net = made([(2, 3)], "a")
+    assert net.inputs == ["a"] and (net.blobs["a"].data == 0).all()
+    net.blobs["a"].data[...] = 7
+    assert (net.forward()["a"] == 7).all()
+    net.blobs["a"].reshape(4, 1)
+    net.reshape()
+    net.blobs["a"].data[...] = np.arange(4).reshape(4, 1)
+    assert np.array_equal(net.forward()["a"].ravel(), [0, 1, 2, 3])

@@ -1,0 +1,68 @@
+"""Reshape: copied, inferred, inserted and partial shapes."""
+
+import numpy as np
+import pytest
+from layer_nets import net_of, run_layer
+
+from caffe.errors import CaffeError
+
+SETTINGS = [  # bottom, dims, more, top
+    ((2, 3, 4), (0, -1), "", (2, 12)),
+    ((2, 3, 4), (-1,), "", (24,)),
+    ((2, 3, 4), (4, 3, 2), "", (4, 3, 2)),
+    ((2, 3, 4), (0, 0, 2, -1), "", (2, 3, 2, 2)),
+    ((2, 3, 4), (0, 0, 2, 2), "", (2, 3, 2, 2)),
+    ((2, 6, 4), (3, 2), "axis: 1 num_axes: 1", (2, 3, 2, 4)),
+    ((2, 6, 4), (3, -1), "axis: 1 num_axes: 1", (2, 3, 2, 4)),
+    ((2, 6, 4), (-1,), "axis: 1", (2, 24)),
+    ((2, 6, 4), (-1,), "axis: -2", (2, 6, 4)),
+    ((2, 6, 4), (-1,), "axis: -3 num_axes: 2", (2, 24)),
+    ((2, 3), (1,), "axis: -1 num_axes: 0", (2, 3, 1)),
+    ((2, 3), (1, 1), "axis: 0 num_axes: 0", (1, 1, 2, 3)),
+    ((2, 3), (1,), "axis: 1 num_axes: 0", (2, 1, 3)),
+    ((2, 3, 4), (0, 2, -1), "axis: 1", (2, 3, 2, 2)),
+    ((1, 1, 5), (), "axis: 0 num_axes: 2", (5,)),
+    ((2, 3, 4), (), "num_axes: 0", (2, 3, 4)),
+    ((1, 1), (), "", ()),
+    ((2, 2, 4), (2, 0), "num_axes: 2", (2, 2, 4)),
+]
+
+
+def text(dims, more):
+    return "reshape_param { shape { %s } %s }" % (" ".join("dim: %d" % d for d in dims), more)
+
+
+@pytest.mark.parametrize("bottom, dims, more, top", SETTINGS)
+def test_value_and_derivative(bottom, dims, more, top):
+    x = np.arange(np.prod(bottom), dtype=np.float32).reshape(bottom)
+    run = run_layer("Reshape", text(dims, more), x, diffs=[2 * x.reshape(top)])
+    assert run.tops[0].shape == top and np.array_equal(run.tops[0].ravel(), x.ravel())
+    assert np.array_equal(run.diffs[0], 2 * x)
+
+
+FAULTS = [
+    ((-1, -1), "", "a single -1"),
+    ((-2, 12), "", "numbers from -1 on"),
+    ((5, -1), "", "cannot be divided"),
+    ((5,), "", "output count"),
+    ((0, 0, 0, 0), "", "does not have"),
+    ((-1,), "axis: 4", "axis 4 is out of range"),
+    ((-1,), "axis: -5", "axis -5 is out of range"),
+    ((-1,), "num_axes: -2", "num_axes must be 0 or more"),
+    ((-1,), "axis: 2 num_axes: 2", "exceeds the axes"),
+]
+
+
+@pytest.mark.parametrize("dims, more, message", FAULTS)
+def test_faults(dims, more, message):
+    with pytest.raises(CaffeError, match=message):
+        run_layer("Reshape", text(dims, more), np.ones((2, 3, 4)))
+
+
+def test_follows_the_batch_and_refuses_in_place():
+    made = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 6 } } }\n'
+    net = net_of(made + 'layer { name: "r" type: "Reshape" bottom: "x" top: "y" %s }' % text((0, 2, 3), ""))
+    net.blobs["x"].reshape(7, 6)
+    assert net.forward()["y"].shape == (7, 2, 3)
+    with pytest.raises(CaffeError, match="cannot work in place"):
+        net_of(made + 'layer { name: "r" type: "Reshape" bottom: "x" top: "x" %s }' % text((0, -1), ""))

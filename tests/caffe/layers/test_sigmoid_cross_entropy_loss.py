@@ -1,0 +1,73 @@
+"""SigmoidCrossEntropyLoss: value by value, every normalization."""
+
+import math
+
+import numpy as np
+import pytest
+from layer_nets import run_layer
+
+from caffe.errors import CaffeError
+
+RNG = np.random.default_rng(11)
+DIVISOR = {
+    "FULL": lambda n, all_, valid: all_,
+    "VALID": lambda n, all_, valid: valid,
+    "BATCH_SIZE": lambda n, all_, valid: n,
+    "NONE": lambda n, all_, valid: 1,
+}
+SETTINGS = [("", "BATCH_SIZE"), ("normalize: true", "VALID"), ("normalize: false", "BATCH_SIZE")]
+SETTINGS += [("normalization: %s" % mode, mode) for mode in DIVISOR] + [
+    ("normalize: true normalization: NONE", "NONE")
+]
+
+
+def reference(x, t, ignore):
+    """(sum of losses, derivative of the sum, number of targets that count)."""
+    loss, dx, valid = 0.0, np.zeros(x.size), 0
+    for i, (v, target) in enumerate(zip(x.ravel().tolist(), t.ravel().tolist())):
+        if ignore is not None and int(target) == ignore:
+            continue
+        valid += 1
+        softplus = max(v, 0) + math.log1p(math.exp(-abs(v)))  # -log(1 - s); -log s is softplus - v
+        loss += softplus - target * v
+        dx[i] = (1 / (1 + math.exp(-v)) if v > -700 else 0) - target
+    return loss, dx, valid
+
+
+@pytest.mark.parametrize("text, mode", SETTINGS)
+@pytest.mark.parametrize("ignore", [None, 0, 1, -1, 255])
+def test_value_and_derivative(text, mode, ignore):
+    shape, weight = [(4, 5), (3, 2, 3, 2)][RNG.integers(2)], [None, 0.7][RNG.integers(2)]
+    x, t = RNG.normal(0, 3, shape), RNG.integers(0, 2, shape).astype(float)
+    x.ravel()[:3] = 0, 300, -300
+    if ignore == 255:
+        t[0] = 255
+    elif ignore is None:
+        t = RNG.uniform(size=shape)
+    param = "loss_param { %s %s } " % (text, "" if ignore is None else "ignore_label: %d" % ignore)
+    param += "loss_weight: %g" % weight if weight else ""
+    run = run_layer("SigmoidCrossEntropyLoss", param, x, t)
+    loss, dx, valid = reference(x, t, ignore)
+    divisor = max(1, DIVISOR[mode](shape[0], x.size, valid))
+    assert run.tops[0].shape == () and np.allclose(run.tops[0], loss / divisor, 1e-5)
+    assert np.allclose(run.diffs[0].ravel(), (weight or 1) * dx / divisor, 1e-4, 1e-6)
+    assert (run.diffs[1] == 0).all()
+
+
+def test_all_ignored_is_zero():
+    run = run_layer(
+        "SigmoidCrossEntropyLoss",
+        "loss_param { ignore_label: 1 normalization: VALID }",
+        np.ones((2, 3)),
+        np.ones((2, 3)),
+    )
+    assert run.tops[0] == 0 and (run.diffs[0] == 0).all()
+
+
+def test_targets_may_have_another_shape_of_the_same_count():
+    x = RNG.normal(size=(2, 3, 2))
+    one = run_layer("SigmoidCrossEntropyLoss", "", x, np.ones((2, 3, 2)))
+    two = run_layer("SigmoidCrossEntropyLoss", "", x, np.ones((2, 6)))
+    assert one.tops[0] == two.tops[0]
+    with pytest.raises(CaffeError, match="as many values"):
+        run_layer("SigmoidCrossEntropyLoss", "", x, np.ones((2, 5)))

@@ -1,0 +1,107 @@
+"""SoftmaxWithLoss: label by label; every axis, normalization, ignored labels and the floor."""
+
+import math
+
+import numpy as np
+import pytest
+from layer_nets import net_of, run_layer
+
+from caffe.errors import CaffeError
+
+RNG = np.random.default_rng(12)
+SHAPES = [
+    ((6, 4), (6,), 1),
+    ((2, 4, 3, 2), (2, 3, 2), 1),
+    ((2, 3, 5), (2, 3), 2),
+    ((2, 3, 5), (2, 3, 1), -1),
+    ((2, 4, 3), (2, 3), -2),
+]
+SETTINGS = [
+    ("", "VALID"),
+    ("normalize: true", "VALID"),
+    ("normalize: false", "BATCH_SIZE"),
+    ("normalization: FULL", "FULL"),
+    ("normalization: VALID", "VALID"),
+    ("normalization: BATCH_SIZE", "BATCH_SIZE"),
+    ("normalization: NONE", "NONE"),
+    ("normalize: false normalization: VALID", "VALID"),
+]
+
+
+def reference(x, label, axis, ignore):
+    """(sum of losses, its derivative, labels that count, softmax), one position after the other."""
+    axis %= x.ndim
+    rows = np.moveaxis(x, axis, -1)
+    prob, grad = np.zeros(rows.shape), np.zeros(rows.shape)
+    loss, valid = 0.0, 0
+    for i, wanted in zip(np.ndindex(rows.shape[:-1]), label.ravel().astype(int)):
+        powers = np.exp(rows[i] - rows[i].max())
+        prob[i] = powers / powers.sum()
+        if wanted == ignore:
+            continue
+        valid += 1
+        loss -= math.log(max(prob[i][wanted], np.finfo(np.float32).tiny))
+        grad[i] = prob[i]
+        grad[i][wanted] -= 1
+    return loss, np.moveaxis(grad, -1, axis), valid, np.moveaxis(prob, -1, axis)
+
+
+def divisor(mode, outer, positions, valid):
+    return max(1, {"FULL": positions, "VALID": valid, "BATCH_SIZE": outer, "NONE": 1}[mode])
+
+
+@pytest.mark.parametrize("shape, labels, axis", SHAPES)
+@pytest.mark.parametrize("text, mode", SETTINGS)
+@pytest.mark.parametrize("ignore", [None, 1, -1])
+def test_value_and_derivative(shape, labels, axis, text, mode, ignore):
+    x, label = RNG.normal(0, 2, shape), RNG.integers(0, shape[axis], labels)
+    if ignore == -1:
+        label.ravel()[::2] = -1
+    weight = [None, 0.3][RNG.integers(2)]
+    param = "softmax_param { axis: %d } loss_param { %s %s } %s" % (
+        axis,
+        text,
+        "" if ignore is None else "ignore_label: %d" % ignore,
+        "loss_weight: %g" % weight if weight else "",
+    )
+    run = run_layer("SoftmaxWithLoss", param, x, label)
+    loss, grad, valid, _ = reference(x, label, axis, ignore)
+    by = divisor(mode, int(np.prod(shape[: axis % len(shape)])), label.size, valid)
+    assert run.tops[0].shape == () and np.allclose(run.tops[0], loss / by, 1e-5, 1e-6)
+    assert np.allclose(run.diffs[0], (weight or 1) * grad / by, 1e-4, 1e-6)
+
+
+def test_second_top_is_the_softmax_and_its_diff_counts_for_nothing():
+    x, label = RNG.normal(size=(3, 4, 2)), RNG.integers(0, 4, (3, 2))
+    run = run_layer("SoftmaxWithLoss", "", x, label, tops=2, diffs=[2, RNG.normal(size=(3, 4, 2))])
+    _, grad, valid, prob = reference(x, label, 1, None)
+    assert np.allclose(run.tops[1], prob, 1e-5) and np.allclose(run.diffs[0], 2 * grad / valid, 1e-4, 1e-6)
+
+
+def test_floor_is_the_smallest_normal_float():
+    run = run_layer("SoftmaxWithLoss", "", [[0.0, 500.0]], [0])
+    assert np.allclose(run.tops[0], -math.log(np.finfo(np.float32).tiny), 1e-5)  # 87.3365
+    assert np.allclose(run.diffs[0], [[-1, 1]])  # the derivative knows no floor
+
+
+def test_all_ignored_is_zero():
+    run = run_layer("SoftmaxWithLoss", "loss_param { ignore_label: 2 }", np.ones((2, 3)), [2, 2])
+    assert run.tops[0] == 0 and (run.diffs[0] == 0).all()
+
+
+def test_a_loss_without_a_top_still_counts():
+    net = net_of("""
+        layer { name: "x" type: "Input" top: "x" top: "l"
+          input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }
+        layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 4 } }
+        layer { name: "s" type: "SoftmaxWithLoss" bottom: "ip" bottom: "l" }""")
+    assert np.allclose(net.forward_range(0, 2), math.log(4)) and net.outputs == []
+
+
+def test_faults():
+    with pytest.raises(CaffeError, match=r"needs 6 labels, received \(2, 2\)"):
+        run_layer("SoftmaxWithLoss", "", np.ones((2, 4, 3)), np.ones((2, 2)))
+    with pytest.raises(CaffeError, match="same first dimension"):
+        run_layer("SoftmaxWithLoss", "", np.ones((2, 4)), np.ones((1, 2)))
+    with pytest.raises(CaffeError, match=r"label 4 is outside 0 .. 3, .* \(2 such labels"):
+        run_layer("SoftmaxWithLoss", "", np.ones((3, 4)), [0, 4, -1])
