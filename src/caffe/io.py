@@ -24,14 +24,14 @@ _LUMINANCE = np.array([0.2125, 0.7154, 0.0721], np.float32)  # of red, green, bl
 def blobproto_to_array(blob, return_diff=False):
     """float32 array of a BlobProto's data, or of its diff; shaped as its old or its new dimensions say.
 
-    Without any dimensions the values come as they are: one value alone compares equal to a number.
+    Without any dimensions there must be one value, which comes as a scalar; more are a ValueError, as in pycaffe.
     """
     doubles = blob.double_diff if return_diff else blob.double_data
     values = blob.diff if return_diff else blob.data
     data = np.array(doubles, np.float64) if len(doubles) else np.array(values, np.float32)
     if any(blob.HasField(name) for name in ("num", "channels", "height", "width")):
         return data.reshape(blob.num, blob.channels, blob.height, blob.width)
-    return data.reshape(tuple(blob.shape.dim)) if blob.HasField("shape") else data
+    return data.reshape(tuple(blob.shape.dim))
 
 
 def array_to_blobproto(arr, diff=None):

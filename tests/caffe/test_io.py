@@ -46,7 +46,8 @@ def test_a_blob_of_the_old_format():
 def test_a_blob_of_the_new_format_without_a_shape_and_a_lone_value():
     blob = caffe_pb2.BlobProto()
     blob.data.extend(range(12))
-    assert io.blobproto_to_array(blob).shape == (12,)
+    with pytest.raises(ValueError):
+        io.blobproto_to_array(blob)
     blob.shape.dim.extend([3, 4])
     assert io.blobproto_to_array(blob).shape == (3, 4)
     lone = caffe_pb2.BlobProto()
