@@ -2,8 +2,8 @@
 
 from caffe.data.db import open_db
 from caffe.data.feed import Feed
-from caffe.data.feeding import FeedLayer
 from caffe.data.mean import transform_of
+from caffe.feeding import FeedLayer
 from caffe.layers.base import register
 
 

@@ -1,9 +1,9 @@
 """ImageData: image files named in a list."""
 
 from caffe import glog
-from caffe.data.feeding import FeedLayer
 from caffe.data.images import ImageFeed, ImageList
 from caffe.data.mean import transform_of
+from caffe.feeding import FeedLayer
 from caffe.layers.base import register
 
 

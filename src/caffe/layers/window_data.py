@@ -2,8 +2,8 @@
 
 from caffe import glog
 from caffe.data import windows
-from caffe.data.feeding import FeedLayer
 from caffe.data.mean import read_mean
+from caffe.feeding import FeedLayer
 from caffe.layers.base import register
 
 
