@@ -11,10 +11,11 @@ NEVER, GIBIBYTE = -1, 1 << 30
 
 @functools.lru_cache(maxsize=1)
 def keep_pages():
-    """Have malloc serve blocks up to 1 GiB from memory it keeps, for the life of the process; returns whether it will.
+    """Have malloc serve blocks up to 1 GiB from memory it keeps, from now on; returns whether it will.
 
-    By default glibc maps every block above 32 MiB anew and gives it back when freed: a training step that makes and frees its
-    activations then spends a tenth of its time on page faults. Where there is no glibc, nothing is done.
+    By default glibc maps every block above 32 MiB anew and gives it back when freed: a training step that
+    makes and frees its activations then spends a tenth of its time on page faults. Where there is no glibc,
+    nothing is done.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,8 +1,8 @@
 """What makes a Net fast without changing what it computes: passes over its nodes, in the order of this table.
 
-A pass looks at the nodes (net.Node) once, when the net is made, and either gives a layer a layout or puts a runner in
-the place of a layer, with the layer's `forward_blobs` and `backward_blobs`. Blobs look to NumPy as they do without.
-`caffe.config.set_fast(False)` or CAFFE_PLAIN=1 leaves all of it out.
+A pass looks at the nodes (net.Node) once, when the net is made, and either gives a layer a layout or puts a
+runner in the place of a layer, with the layer's `forward_blobs` and `backward_blobs`. Blobs look to NumPy as
+they do without. `caffe.config.set_fast(False)` or CAFFE_PLAIN=1 leaves all of it out.
 """
 
 from caffe.passes.channels_last import channels_last

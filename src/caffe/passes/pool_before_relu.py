@@ -8,8 +8,8 @@ from caffe.passes.readers import is_relu_in_place, touching
 def pool_before_relu(nodes):
     """Let `ReLU in place, then MAX Pooling` run as Pooling, then ReLU.
 
-    Both only ever keep larger values, so forward is equal bit for bit, and so is backward: where a window's largest value
-    is not positive, either order passes nothing on; elsewhere the first maximum is the same value.
+    Both only ever keep larger values, so forward is equal bit for bit, and so is backward: where a window's
+    largest value is not positive, either order passes nothing on; elsewhere the first maximum is the same.
     """
     for i, node in enumerate(nodes):
         if not is_relu_in_place(node) or any(node.losses):
@@ -22,12 +22,12 @@ def pool_before_relu(nodes):
 
 
 def _is_max_pooling(node):
-    param = node.layer.param
-    return node.layer.type == "Pooling" and param.pooling_param.pool == param.pooling_param.MAX and len(node.tops) == 1
+    method = node.layer.param.pooling_param
+    return node.layer.type == "Pooling" and method.pool == method.MAX and len(node.tops) == 1
 
 
 class Pair:
-    """A ReLU and the Pooling behind it; `tape` is what the last forward left for backward where it ran swapped."""
+    """A ReLU and the Pooling behind it; `tape` is what a swapped forward left for backward."""
 
     def __init__(self, relu, pool):
         self.relu, self.pool, self.tape = relu, pool, None

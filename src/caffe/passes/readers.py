@@ -11,5 +11,5 @@ def touching(nodes, blob):
 
 def is_relu_in_place(node):
     """Whether `node` is a plain ReLU (no slope) that writes over its bottom."""
-    layer = node.layer
-    return layer.type == "ReLU" and not layer.param.relu_param.negative_slope and node.bottom_blobs[0] is node.top_blobs[0]
+    plain = node.layer.type == "ReLU" and not node.layer.param.relu_param.negative_slope
+    return plain and node.bottom_blobs[0] is node.top_blobs[0]

@@ -14,10 +14,11 @@ def fits(solver):
 
 @torch.no_grad()
 def update(weights, histories, rate, momentum, weight_decay):
-    """V = momentum V + rate lr_mult (g + weight_decay decay_mult W); W -= V, for `weights` (Weight) with their `histories`.
+    """V = momentum V + rate lr_mult (g + weight_decay decay_mult W); W -= V, for `weights` (Weight).
 
-    PyTorch's fused kernel has the rate outside of V; with a rate of 1 and a dampening of 1 - rate it is Caffe's rule. As with
-    Caffe a weight's diff is V afterwards, though it is only written where somebody looks.
+    `histories` holds a V for each. PyTorch's fused kernel has the rate outside of V; with a rate of 1 and a
+    dampening of 1 - rate it is Caffe's rule. As with Caffe a weight's diff is V afterwards, though it is only
+    written where somebody looks.
     """
     groups = {}
     for weight, history in zip(weights, histories):
@@ -27,8 +28,9 @@ def update(weights, histories, rate, momentum, weight_decay):
         data = [blob.tensor for blob, _ in members]
         gradients = [_as(blob.grad, values) for (blob, _), values in zip(members, data)]
         torch._fused_sgd_(
-            data, gradients, [history for _, history in members], weight_decay=decay, momentum=momentum, lr=1.0,
-            dampening=1.0 - scale, nesterov=False, maximize=False, is_first_step=False,
+            data, gradients, [history for _, history in members],
+            weight_decay=decay, momentum=momentum, lr=1.0, dampening=1.0 - scale,
+            nesterov=False, maximize=False, is_first_step=False,
         )
     for weight, history in zip(weights, histories):
         _show(weight.blob, history)
