@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from caffe import glog
+from caffe import glog, memory
 from caffe.data import datum
 from caffe.data.db import DB
 from caffe.errors import CaffeError
@@ -19,6 +19,7 @@ def image_mean(db: DB) -> np.ndarray:
 
     Integers stay exact there up to 65,793 pictures; beyond, the order of the roundings is Caffe's too.
     """
+    memory.keep_pages()
     total: np.ndarray | None = None
     glog.info("Starting iteration", "compute_image_mean.cpp:70")
     with Progress("compute_image_mean", len(db), "pictures") as bar:

@@ -54,9 +54,10 @@ class _Fields:
             run = np.frombuffer(view, _FLOAT, (len(view) - at) // _FLOAT.itemsize, at)
             other = np.flatnonzero(run["tag"] != _FLOAT_TAG)
             run = run[: other[0]] if len(other) else run
-            self.floats.append(run["value"])
-            return at + run.nbytes
-        if kind != wire.BYTES or len(field) % 4:
+            if len(run):
+                self.floats.append(run["value"])
+                return at + run.nbytes
+        if kind not in (wire.BYTES, wire.FIXED32) or len(field) % 4:
             raise wire.WireError("field float_data has wire type %d" % kind)
         self.floats.append(np.frombuffer(field, "<f4"))
         return after

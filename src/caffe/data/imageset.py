@@ -11,7 +11,7 @@ from itertools import islice
 import cv2
 import numpy as np
 
-from caffe import glog
+from caffe import glog, memory
 from caffe.data import datum, listfile
 from caffe.data.db import Writer, backend_name, create_db
 from caffe.data.lmdb import MAX_KEY
@@ -70,6 +70,7 @@ def convert(
     path. A picture that cannot be read is logged with its line and left out, as in Caffe. A CaffeError
     tells of a faulty list, of sizes that differ under `check_size`, and of a list without one good picture.
     """
+    memory.keep_pages()
     entries = listfile.read(list_path)
     _check_keys(entries, list_path, backend_name(backend))
     if shuffle:

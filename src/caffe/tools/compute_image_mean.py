@@ -17,7 +17,7 @@ def add_arguments(parser):
 
 def run(args):
     """Average, log, write."""
-    from caffe import glog, memory
+    from caffe import glog
     from caffe.data.averaging import channel_means, image_mean
     from caffe.data.db import open_db
     from caffe.data.mean import write_mean
@@ -25,7 +25,6 @@ def run(args):
 
     if args.npy and not args.npy.endswith(".npy"):
         raise CaffeError("--npy '%s': the name must end in .npy" % args.npy)
-    memory.keep_pages()
     with open_db(args.db, args.backend) as db:
         mean = image_mean(db)
     for path in filter(None, (args.output, args.npy)):

@@ -33,12 +33,11 @@ def add_arguments(parser):
 
 def run(args):
     """Convert; 1 when pictures were left out."""
-    from caffe import glog, memory
+    from caffe import glog
     from caffe.data import imageset
 
     if args.encode_type and not args.encoded:
         glog.info("encode_type specified, assuming encoded=true.", "convert_imageset.cpp:90")
-    memory.keep_pages()
     form = imageset.Form(args.gray, _size(args), args.encoded or bool(args.encode_type), args.encode_type)
     outcome = imageset.convert(
         args.root, args.list, args.db, form, shuffle=args.shuffle, seed=args.seed, backend=args.backend,

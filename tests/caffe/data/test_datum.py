@@ -42,6 +42,25 @@ def test_floats_unpacked_as_caffe_writes_them_and_packed():
         assert array.dtype == np.float32 and np.array_equal(array, floats) and label == 9
 
 
+def test_a_tag_written_longer_than_need_be():
+    one, two = np.float32(1.5).tobytes(), np.float32(2).tobytes()
+    value = b"\x08\x01\x10\x01\x18\x02" + b"\xb5\x00" + one + b"\x35" + two
+    assert datum.decode(value)[0].ravel().tolist() == [1.5, 2.0]
+
+
+def test_records_with_any_bytes_changed_are_read_or_refused():
+    rng = np.random.default_rng(0)
+    whole = [datum.encode(PIXELS, 300), datum.encode(PIXELS.astype(np.float32), 3), datum.encode(None, 1, b"x" * 30)]
+    for index in range(6000):
+        record = bytearray(whole[index % 3])
+        for _ in range(rng.integers(1, 5)):
+            record[rng.integers(0, 30)] = rng.integers(0, 256)
+        try:
+            datum.decode(bytes(record[: rng.integers(20, 200)]))
+        except CaffeError:
+            continue
+
+
 def test_data_wins_over_floats_and_unknown_fields_are_passed_over():
     value = message(channels=1, height=1, width=2, data=b"ab", float_data=[1.0, 2.0])
     unknown = b"\x78\x01" + b"\x82\x01\x03xyz" + b"\x8d\x01abcd" + b"\x91\x01abcdefgh"
