@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any, cast
 
 import cv2
 import numpy as np
 
 from caffe.data import listfile
+from caffe.data.db import DB
 from caffe.data.feed import Feed
 from caffe.errors import CaffeError
 from caffe.transform import planar
@@ -49,12 +51,13 @@ class ImageFeed(Feed):
     """A Feed of an ImageList: `root` stands before every path as it is, `size` is (height, width) or None."""
 
     def __init__(
-        self, images: ImageList, *args, root: str = "", size=None, color: bool = True, **kwargs
+        self, images: ImageList, *args: Any, root: str = "", size: tuple[int, int] | None = None,
+        color: bool = True, **kwargs: Any,
     ) -> None:
-        super().__init__(images, *args, **kwargs)
+        super().__init__(cast(DB, images), *args, **kwargs)  # its records are entries of the list
         self._root, self._size, self._color = root, size, color
 
-    def _decode(self, key, value):
+    def _decode(self, key: bytes, value: Any) -> tuple[np.ndarray, int]:
         path = self._root + value.path
         picture = cv2.imread(path, cv2.IMREAD_COLOR if self._color else cv2.IMREAD_GRAYSCALE)
         if picture is None:

@@ -1,17 +1,12 @@
-"""Windows of pictures, as R-CNN trains on: the window file, and batches of warped windows
-(window_data_layer.cpp).
-"""
+"""Windows of pictures, as R-CNN trains on: the window file, and where a window goes when it is warped."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
+from collections.abc import Callable
+from typing import Any
 
-import cv2
-import numpy as np
-
-from caffe.data.feed import Batch, Feed
 from caffe.data.listfile import fault_text
 from caffe.errors import CaffeError
 
@@ -51,7 +46,8 @@ def read(source: str, fg_threshold: float, bg_threshold: float, root: str = "") 
             words = _Words(source, stream.read())
     except OSError as error:
         raise CaffeError("window file '%s': %s" % (source, error.strerror)) from None
-    file, faults = WindowFile(source, [], [], []), []
+    file = WindowFile(source, [], [], [])
+    faults: list[str] = []
     while words.left:
         _read_image(words, file, root, fg_threshold, bg_threshold, faults)
     if not file.images:
@@ -82,7 +78,8 @@ class _Words:
         number = self._words[min(self._at, len(self._words) - 1)][1] if self._words else 1
         return "%s:%d" % (self._source, number)
 
-    def take(self, what: str, kind=str):
+    def take(self, what: str, kind: Callable[[str], Any] = str) -> Any:
+        """The next word as `kind`; an error says where which `what` is wanted."""
         if not self.left:
             raise CaffeError("%s: the file ends where %s is wanted" % (self.place, what))
         try:
@@ -99,7 +96,9 @@ def _number(text: str) -> int:
     return int(float(text))
 
 
-def _read_image(words, file, root, fg_threshold, bg_threshold, faults):
+def _read_image(
+    words: _Words, file: WindowFile, root: str, fg_threshold: float, bg_threshold: float, faults: list[str]
+) -> None:
     place = words.place
     if words.take("'# index'") != "#":
         raise CaffeError("%s: '# index' is wanted before each picture" % place)
@@ -146,7 +145,8 @@ class Warp:
 
 
 def warp_of(
-    box, image_size, crop: int, context_pad: int = 0, square: bool = False, mirror: bool = False
+    box: tuple[int, int, int, int], image_size: tuple[int, ...], crop: int, context_pad: int = 0,
+    square: bool = False, mirror: bool = False,
 ) -> Warp:
     """How `box` of a picture of `image_size` (height, width) fills a crop x crop square with context_pad
     pixels around it.
@@ -170,103 +170,3 @@ def warp_of(
     left = _round(over[2 if mirror else 0] * scale_x)
     top = _round(over[1] * scale_y)
     return Warp((x1, y1, x2, y2), left, top, min(width, crop - left), min(height, crop - top))
-
-
-class WindowFeed(Feed):
-    """Batches of windows: first the background share, then the foreground, drawn at random from (seed,
-    position).
-    """
-
-    def __init__(
-        self,
-        file: WindowFile,
-        batch_size: int,
-        *,
-        crop: int,
-        mean=None,
-        scale: float = 1.0,
-        mirror: bool = False,
-        fg_fraction: float = 0.25,
-        context_pad: int = 0,
-        square: bool = False,
-        cache: bool = False,
-        **kwargs,
-    ) -> None:
-        super().__init__(file, batch_size, None, **kwargs)  # type: ignore[arg-type]
-        self._crop, self._mean, self._scale, self._mirror = crop, mean, np.float32(scale), mirror
-        self._context_pad, self._square = context_pad, square
-        self._foreground = int(np.float32(batch_size) * np.float32(fg_fraction))
-        self._files = [_bytes(image[0]) for image in file.images] if cache else None
-
-    @property
-    def shape(self):
-        return (self.batch_size, self.db.images[0][1], self._crop, self._crop)
-
-    def _start(self):
-        self.db.at = lambda index: None  # windows are drawn, not read in order
-        super()._start()
-
-    def _batch(self, records, position, old):
-        rng = np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position])
-        data = np.zeros(self.shape, np.float32) if old is None else old.data
-        label = np.empty(self.batch_size, np.float32) if old is None else old.label
-        data[...] = 0
-        for index in range(self.batch_size):
-            background = index < self.batch_size - self._foreground
-            windows = self.db.background if background else self.db.foreground
-            window = windows[rng.integers(len(windows))]
-            self._put(window, self._mirror and bool(rng.integers(2)), data[index])
-            label[index] = window.label
-        return Batch(data, label)
-
-    def _put(self, window: Window, mirror: bool, out: np.ndarray) -> None:
-        """Warp one window into `out`, zeros of (C, crop, crop)."""
-        picture = self._picture(window.image)
-        warp = warp_of(window.box, picture.shape[:2], self._crop, self._context_pad, self._square, mirror)
-        x1, y1, x2, y2 = warp.box
-        cut = picture[y1 : y2 + 1, x1 : x2 + 1]
-        if (
-            min(x1, y1) < 0
-            or cut.shape[:2] != (y2 - y1 + 1, x2 - x1 + 1)
-            or not cut.size
-            or min(warp.width, warp.height) < 1
-        ):
-            raise CaffeError(
-                "window %s of '%s' does not lie in the picture of %dx%d"
-                % (window.box, self.db.images[window.image][0], *picture.shape[:2])
-            )
-        cut = cv2.resize(cut, (warp.width, warp.height), interpolation=cv2.INTER_LINEAR)
-        planes = (cut[:, ::-1] if mirror else cut).transpose(2, 0, 1).astype(np.float32)
-        place = (
-            slice(None),
-            slice(warp.top, warp.top + warp.height),
-            slice(warp.left, warp.left + warp.width),
-        )
-        if self._mean is not None:
-            planes -= self._mean_window()[place]
-        out[place] = planes * self._scale
-
-    def _mean_window(self) -> np.ndarray:
-        """The mean as (C, crop, crop): the middle of a mean image, as Caffe takes it, or one value a
-        channel.
-        """
-        channels = self.db.images[0][1]
-        if self._mean.ndim == 1:
-            return np.broadcast_to(self._mean.reshape(-1, 1, 1), (channels, self._crop, self._crop))
-        off = (self._mean.shape[2] - self._crop) // 2
-        return self._mean[:, off : off + self._crop, off : off + self._crop]
-
-    def _picture(self, number: int) -> np.ndarray:
-        path = self.db.images[number][0]
-        data = self._files[number] if self._files is not None else _bytes(path)
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-        if picture is None:
-            raise CaffeError("%s: '%s' is no picture that OpenCV can read" % (self.db.source, path))
-        return picture
-
-
-def _bytes(path: str) -> np.ndarray:
-    try:
-        return np.fromfile(os.fspath(path), np.uint8)
-    except OSError as error:
-        raise CaffeError("picture '%s': %s" % (path, error.strerror)) from None

@@ -3,6 +3,7 @@
 from caffe import glog
 from caffe.data import windows
 from caffe.data.mean import read_mean
+from caffe.data.window_feed import WindowFeed
 from caffe.feeding import FeedLayer
 from caffe.layers.base import register
 
@@ -78,7 +79,7 @@ class WindowData(FeedLayer):
 
     def make_feed(self, seed, position, skip):
         p, t = self.param.window_data_param, self.param.transform_param
-        return windows.WindowFeed(
+        return WindowFeed(
             self.file,
             p.batch_size,
             crop=self.crop,
