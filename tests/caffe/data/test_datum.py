@@ -50,7 +50,8 @@ def test_a_tag_written_longer_than_need_be():
 
 def test_records_with_any_bytes_changed_are_read_or_refused():
     rng = np.random.default_rng(0)
-    whole = [datum.encode(PIXELS, 300), datum.encode(PIXELS.astype(np.float32), 3), datum.encode(None, 1, b"x" * 30)]
+    floats = PIXELS.astype(np.float32)
+    whole = [datum.encode(PIXELS, 300), datum.encode(floats, 3), datum.encode(None, 1, b"x" * 30)]
     for index in range(6000):
         record = bytearray(whole[index % 3])
         for _ in range(rng.integers(1, 5)):
