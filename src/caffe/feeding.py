@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 
 from caffe import glog
@@ -86,5 +88,5 @@ class FeedLayer(Layer):
             )
 
     def __del__(self):
-        if self.feed is not None:
+        if self.feed is not None and not sys.is_finalizing():  # the thread is gone by then
             self.feed.close()
