@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -43,6 +44,7 @@ class Feed:
             )
         self.db, self.batch_size, self.transform, self.phase = db, batch_size, transform, phase
         self.seed, self.position, self.skip = seed, position, skip
+        self.waited = 0.0  # seconds that `next` stood still for, the thread's start left out
         self._force = {"force_color": force_color, "force_gray": force_gray}
         self._ready: queue.Queue = queue.Queue(prefetch)
         self._free: queue.SimpleQueue = queue.SimpleQueue()
@@ -64,12 +66,16 @@ class Feed:
         """The batch at `position`, which then moves on by one."""
         if self._failure is not None:
             raise self._failure
-        if self._thread is None:
+        begun = self._thread is not None
+        if not begun:
             self._start()
         if self._given is not None:
             self._free.put(self._given)
             self._given = None
+        since = time.perf_counter()
         batch = self._ready.get()
+        if begun:
+            self.waited += time.perf_counter() - since
         if isinstance(batch, BaseException):
             self._failure = batch
             raise batch
