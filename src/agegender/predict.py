@@ -43,11 +43,16 @@ def read_picture(path):
         raise failure(NO_FILE, "%s: there is no such file" % path)
     picture = cv2.imread(path, cv2.IMREAD_COLOR)
     if picture is None:
-        raise failure(NO_PICTURE, "%s: this is not a picture OpenCV can read (JPEG, PNG, BMP, WebP, TIFF ...)" % path)
+        raise failure(
+            NO_PICTURE, "%s: this is not a picture OpenCV can read (JPEG, PNG, BMP, WebP, TIFF ...)" % path
+        )
     height, width = picture.shape[:2]
     if min(height, width) < LEAST_SIDE:
-        raise failure(NO_FACE, "%s: %dx%d pixels hold no face; give a picture of at least %d pixels a side"
-                      % (path, width, height, LEAST_SIDE))
+        raise failure(
+            NO_FACE,
+            "%s: %dx%d pixels hold no face; give a picture of at least %d pixels a side"
+            % (path, width, height, LEAST_SIDE),
+        )
     return picture
 
 
@@ -72,7 +77,9 @@ class Head:
     def answer(self, probabilities):
         """An Answer from one row of the net's output."""
         decoded = self.labels.decode(probabilities)
-        return Answer(self.name, decoded.text, decoded.probability, [float(p) for p in np.ravel(probabilities)])
+        return Answer(
+            self.name, decoded.text, decoded.probability, [float(p) for p in np.ravel(probabilities)]
+        )
 
 
 def as_original(transform):
@@ -84,9 +91,13 @@ def as_original(transform):
 
 
 def _labels(manifest):
-    if manifest.label_set in labels.ALL and list(labels.ALL[manifest.label_set].names) == list(manifest.labels):
+    if manifest.label_set in labels.ALL and list(labels.ALL[manifest.label_set].names) == list(
+        manifest.labels
+    ):
         return labels.ALL[manifest.label_set]
-    return labels.Labels(manifest.label_set or manifest.name, tuple(manifest.labels), decoder=manifest.decoder)
+    return labels.Labels(
+        manifest.label_set or manifest.name, tuple(manifest.labels), decoder=manifest.decoder
+    )
 
 
 def predict_pictures(paths, heads, batch=16):
@@ -149,10 +160,16 @@ def find_pictures(arguments):
     found = []
     for argument in arguments:
         if os.path.isdir(argument):
-            inside = [os.path.join(folder, name) for folder, _, names in os.walk(argument) for name in names
-                      if name.lower().endswith(PICTURES)]
+            inside = [
+                os.path.join(folder, name)
+                for folder, _, names in os.walk(argument)
+                for name in names
+                if name.lower().endswith(PICTURES)
+            ]
             if not inside:
-                raise failure(NO_FILE, "%s: the folder holds no picture (%s)" % (argument, " ".join(PICTURES)))
+                raise failure(
+                    NO_FILE, "%s: the folder holds no picture (%s)" % (argument, " ".join(PICTURES))
+                )
             found += sorted(inside)
         elif glob.has_magic(argument) and not os.path.exists(argument):
             matches = sorted(glob.glob(argument, recursive=True))

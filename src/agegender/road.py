@@ -43,31 +43,73 @@ class Road:
     def stages(self):
         """The stages in order."""
         yield self.faces_stage()
-        yield Stage("dataset", "Split the faces, drop duplicates, balance the classes", self.build_dataset,
-                    [self.faces], ["data/DEF", "data/overSampling"], {"seed": self.args.seed, "faces": self.faces})
-        yield Stage("lmdb", "Pack the pictures into four LMDBs", lambda: verb("create-lmdb"), ["data/DEF", "data/overSampling", self.faces],
-                    [net.lmdb(part) for net in NETS.values() for part in ("train", "test")])
-        yield Stage("mean", "The mean of the training pictures", lambda: verb("create-mean"),
-                    [NETS["AgeNet"].lmdb("train")], [MEAN_FILE, MEAN_NPY])
+        yield Stage(
+            "dataset",
+            "Split the faces, drop duplicates, balance the classes",
+            self.build_dataset,
+            [self.faces],
+            ["data/DEF", "data/overSampling"],
+            {"seed": self.args.seed, "faces": self.faces},
+        )
+        yield Stage(
+            "lmdb",
+            "Pack the pictures into four LMDBs",
+            lambda: verb("create-lmdb"),
+            ["data/DEF", "data/overSampling", self.faces],
+            [net.lmdb(part) for net in NETS.values() for part in ("train", "test")],
+        )
+        yield Stage(
+            "mean",
+            "The mean of the training pictures",
+            lambda: verb("create-mean"),
+            [NETS["AgeNet"].lmdb("train")],
+            [MEAN_FILE, MEAN_NPY],
+        )
         for net in NETS.values():
             yield self.train_stage(net)
         for net in NETS.values():
-            yield Stage("test_%s" % net.name, "Judge %s on the test faces" % net.name, lambda net=net: self.judge(net),
-                        [self.weights(net), net.lmdb("test"), MEAN_FILE], [self.report(net)])
-        yield Stage("compile", "Compile for a Neural Compute Stick and for OpenVINO's devices", lambda: verb("compile"),
-                    [*(self.weights(net) for net in NETS.values()), MEAN_FILE],
-                    [net.graph() + ending for net in NETS.values() for ending in (".onnx", ".xml", ".bin", ".blob", ".json")])
+            yield Stage(
+                "test_%s" % net.name,
+                "Judge %s on the test faces" % net.name,
+                lambda net=net: self.judge(net),
+                [self.weights(net), net.lmdb("test"), MEAN_FILE],
+                [self.report(net)],
+            )
+        yield Stage(
+            "compile",
+            "Compile for a Neural Compute Stick and for OpenVINO's devices",
+            lambda: verb("compile"),
+            [*(self.weights(net) for net in NETS.values()), MEAN_FILE],
+            [
+                net.graph() + ending
+                for net in NETS.values()
+                for ending in (".onnx", ".xml", ".bin", ".blob", ".json")
+            ],
+        )
 
     def faces_stage(self):
         """Drawn faces, or those of an archive."""
         if self.args.archive is None:
-            return Stage("faces", "Draw faces", lambda: verb("draw-faces", "--out", DRAWN, "--seed", str(self.args.seed)),
-                         [], [DRAWN], {"seed": self.args.seed})
+            return Stage(
+                "faces",
+                "Draw faces",
+                lambda: verb("draw-faces", "--out", DRAWN, "--seed", str(self.args.seed)),
+                [],
+                [DRAWN],
+                {"seed": self.args.seed},
+            )
         if not os.path.isfile(self.args.archive):
             raise CaffeError("--archive %s: there is no such file" % self.args.archive)
-        return Stage("faces", "Unpack the faces of %s" % os.path.basename(self.args.archive),
-                     lambda: verb("download", "--from", self.args.archive, "--race", self.args.race, "--out", self.faces),
-                     [self.args.archive], [self.faces], {"race": self.args.race})
+        return Stage(
+            "faces",
+            "Unpack the faces of %s" % os.path.basename(self.args.archive),
+            lambda: verb(
+                "download", "--from", self.args.archive, "--race", self.args.race, "--out", self.faces
+            ),
+            [self.args.archive],
+            [self.faces],
+            {"race": self.args.race},
+        )
 
     def build_dataset(self):
         """The lists, from the faces at hand."""
@@ -75,9 +117,14 @@ class Road:
 
     def train_stage(self, net):
         """Training of one net; one that was cut off goes on from its newest snapshot."""
-        stage = Stage("train_%s" % net.name, "Train %s (%s)" % (net.name, self.recipe(net)), None,
-                      [net.quick_solver, net.train_test, net.lmdb("train"), net.lmdb("test"), MEAN_FILE], [self.weights(net)],
-                      {"iterations": self.iterations(net), "precision": self.precision, "seed": self.args.seed})
+        stage = Stage(
+            "train_%s" % net.name,
+            "Train %s (%s)" % (net.name, self.recipe(net)),
+            None,
+            [net.quick_solver, net.train_test, net.lmdb("train"), net.lmdb("test"), MEAN_FILE],
+            [self.weights(net)],
+            {"iterations": self.iterations(net), "precision": self.precision, "seed": self.args.seed},
+        )
         stage.run = lambda: self.train(net, stage)
         return stage
 
@@ -86,7 +133,16 @@ class Road:
         if self.args.force or not stage.begun_before:
             for path in glob.glob(net.prefix + "_iter_*"):
                 os.unlink(path)
-        verb("train", net.name, "--quick", "--resume", "--iterations", str(self.iterations(net)), "--precision", self.precision)
+        verb(
+            "train",
+            net.name,
+            "--quick",
+            "--resume",
+            "--iterations",
+            str(self.iterations(net)),
+            "--precision",
+            self.precision,
+        )
 
     def judge(self, net):
         """Confusion matrix and report of one net."""
@@ -156,7 +212,11 @@ def artefact_table(paths):
     rows = []
     for path in paths:
         with open(path, "rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else hashlib.sha256(stream.read())
+            digest = (
+                hashlib.file_digest(stream, "sha256")
+                if hasattr(hashlib, "file_digest")
+                else hashlib.sha256(stream.read())
+            )
         rows.append("%-58s %12s  %s" % (path, format(os.path.getsize(path), ","), digest.hexdigest()[:12]))
     return "\n".join(["%-58s %12s  %s" % ("file", "bytes", "sha256"), *rows])
 

@@ -12,11 +12,30 @@ __version__ = "1.0.0"  # the Caffe whose interface this is
 _HOME = {  # name -> module that holds it
     "Net": "net",
     **dict.fromkeys(
-        ("SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver", "get_solver"), "solver"
+        (
+            "SGDSolver",
+            "NesterovSolver",
+            "AdaGradSolver",
+            "RMSPropSolver",
+            "AdaDeltaSolver",
+            "AdamSolver",
+            "get_solver",
+        ),
+        "solver",
     ),
     **dict.fromkeys(
-        ("set_mode_cpu", "set_mode_gpu", "set_device", "set_random_seed", "solver_count", "set_solver_count", "solver_rank",
-         "set_solver_rank", "set_multiprocess", "has_nccl"),
+        (
+            "set_mode_cpu",
+            "set_mode_gpu",
+            "set_device",
+            "set_random_seed",
+            "solver_count",
+            "set_solver_count",
+            "solver_rank",
+            "set_solver_rank",
+            "set_multiprocess",
+            "has_nccl",
+        ),
         "config",
     ),
     **dict.fromkeys(("params", "NetSpec", "to_proto"), "net_spec"),
@@ -26,7 +45,18 @@ _HOME = {  # name -> module that holds it
     "TRAIN": "pycaffe",
     "TEST": "pycaffe",
 }
-_MODULES = ("classifier", "coord_map", "detector", "draw", "io", "layers", "net_spec", "proto", "pycaffe", "transform")
+_MODULES = (
+    "classifier",
+    "coord_map",
+    "detector",
+    "draw",
+    "io",
+    "layers",
+    "net_spec",
+    "proto",
+    "pycaffe",
+    "transform",
+)
 
 __all__ = [*_HOME, "io", "layers", "proto"]
 

@@ -104,7 +104,7 @@ class Blob:
 
     def _legacy(self, axis):
         if len(self._shape) > 4:
-            raise CaffeError("num, channels, height and width are for blobs of at most 4 axes, this one has %d" % len(self._shape))
+            raise CaffeError("num, channels, height, width are for blobs of at most 4 axes, here are %d" % len(self._shape))
         return self._shape[axis] if axis < len(self._shape) else 1
 
     num = property(lambda self: self._legacy(0))

@@ -6,7 +6,14 @@ import os
 
 from caffe.errors import CaffeError
 
-_state = {"mode": "CPU", "device": 0, "seed": None, "solver_count": 1, "solver_rank": 0, "multiprocess": False}
+_state = {
+    "mode": "CPU",
+    "device": 0,
+    "seed": None,
+    "solver_count": 1,
+    "solver_rank": 0,
+    "multiprocess": False,
+}
 _state["fast"] = os.environ.get("CAFFE_PLAIN", "0") in ("", "0")
 
 

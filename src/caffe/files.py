@@ -28,26 +28,6 @@ def _parent(path):
     return folder
 
 
-def _beside(path):
-    """(folder, prefix) for a temporary name beside `path`; what a killed process left there is removed first."""
-    folder, name = _parent(path), os.path.basename(path)
-    for left in glob.glob(os.path.join(glob.escape(folder), "." + glob.escape(name) + ".tmp-*")):
-        owner = left.rsplit(".tmp-", 1)[1].split("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            _remove(left)
-    return folder, ".%s.tmp-%d-" % (name, os.getpid())
-
-
-def _alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
 def _remove(path):
     if os.path.isdir(path):
         shutil.rmtree(path, ignore_errors=True)
@@ -120,12 +100,7 @@ def _sweep(path):
     for found in os.listdir(folder):
         match = left.fullmatch(found)
         if match and not _alive(int(match.group(1))):
-            found = os.path.join(folder, found)
-            if os.path.isdir(found):
-                shutil.rmtree(found, ignore_errors=True)
-            else:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(found)
+            _remove(os.path.join(folder, found))
 
 
 def _alive(pid):

@@ -63,9 +63,7 @@ def bilinear(param, weights, generator):
     weights.copy_((ramp[:, None] * ramp[None, :]).expand(weights.shape))
 
 
-FILLERS = {
-    f.__name__: f for f in (constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear)
-}
+FILLERS = {f.__name__: f for f in (constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear)}
 
 
 def filling(param, shape, generator):
@@ -74,10 +72,16 @@ def filling(param, shape, generator):
     if fill is None:
         raise CaffeError("unknown filler '%s' (known: %s)" % (param.type, ", ".join(FILLERS)))
     if fill is bilinear and (len(shape) != 4 or shape[2] != shape[3]):
-        raise CaffeError("the bilinear filler needs 4-D weights with a square kernel, received %s" % (tuple(shape),))
+        raise CaffeError(
+            "the bilinear filler needs 4-D weights with a square kernel, received %s" % (tuple(shape),)
+        )
     if fill is not gaussian and param.sparse != -1:
         raise CaffeError("'sparse' is for the gaussian filler, received it for '%s'" % param.type)
-    seed = 0 if generator is None else int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    seed = (
+        0
+        if generator is None
+        else int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    )
 
     def run(tensor):
         host = torch.empty(tensor.shape)

@@ -28,7 +28,7 @@ def before(function):
 
 
 def _write(level, source, text):
-    silent = _LEVELS[level] < int(os.environ.get("GLOG_minloglevel", "0") or 0)
+    silent = _LEVELS[level] < int(os.environ.get("GLOG_minloglevel", "0") or 0)  # noqa: SIM112
     if silent and not _listeners:
         return
     now = datetime.datetime.now()

@@ -64,7 +64,12 @@ def insert_splits(param, where):
 
     def split_blob(top):
         layer, index = top
-        name = "%s_%s_%d_split_%d" % (param.layer[layer].top[index], param.layer[layer].name, index, given[top])
+        name = "%s_%s_%d_split_%d" % (
+            param.layer[layer].top[index],
+            param.layer[layer].name,
+            index,
+            given[top],
+        )
         given[top] += 1
         return name
 

@@ -125,7 +125,9 @@ class NetMethods:
         names = set(self.outputs if end is None else self._nodes[last].tops) | set(blobs or [])
         if kwargs:
             if set(kwargs) != set(self.inputs):
-                raise CaffeError("input blob arguments %s do not match the net's inputs %s" % (sorted(kwargs), self.inputs))
+                raise CaffeError(
+                    "input blob arguments %s do not match the net's inputs %s" % (sorted(kwargs), self.inputs)
+                )
             for name, array in kwargs.items():
                 self._feed(name, array)
         self.forward_range(first, last)
@@ -134,7 +136,9 @@ class NetMethods:
     def _feed(self, name, array):
         blob = self._blobs[name]
         if len(array) != (blob.shape[0] if blob.shape else 1):
-            raise CaffeError("input '%s' has %d items, the net's batch is %s" % (name, len(array), blob.shape[:1]))
+            raise CaffeError(
+                "input '%s' has %d items, the net's batch is %s" % (name, len(array), blob.shape[:1])
+            )
         blob.data[...] = array
 
     def backward(self, diffs=None, start=None, end=None, **kwargs):
@@ -152,7 +156,10 @@ class NetMethods:
                 raise CaffeError("top diff arguments %s do not match %s" % (sorted(kwargs), sorted(allowed)))
             for name, array in kwargs.items():
                 if len(array) != (self._blobs[name].shape or (1,))[0]:
-                    raise CaffeError("diff of '%s' has %d items, its blob has shape %s" % (name, len(array), self._blobs[name].shape))
+                    raise CaffeError(
+                        "diff of '%s' has %d items, its blob has shape %s"
+                        % (name, len(array), self._blobs[name].shape)
+                    )
                 self._blobs[name].diff[...] = array
         self.backward_range(first, last)
         return {name: self._blob(name).diff for name in names}
@@ -195,7 +202,10 @@ class NetMethods:
             part = {name: np.asarray(a[at : at + size]) for name, a in arrays.items()}
             missing = size - len(next(iter(part.values())))
             if missing:  # the last batch is filled up with zeros
-                part = {k: np.concatenate([a, np.zeros((missing, *a.shape[1:]), a.dtype)]) for k, a in part.items()}
+                part = {
+                    k: np.concatenate([a, np.zeros((missing, *a.shape[1:]), a.dtype)])
+                    for k, a in part.items()
+                }
             yield part
 
     def set_input_arrays(self, data, labels):
@@ -242,18 +252,22 @@ class NetMethods:
             if arrays is None:
                 continue
             if len(arrays) != len(blobs):
-                faults.append("layer '%s': the file has %d weight blobs, the net %d" % (name, len(arrays), len(blobs)))
+                faults.append(
+                    "layer '%s': the file has %d weight blobs, the net %d" % (name, len(arrays), len(blobs))
+                )
                 continue
             for i, (blob, array) in enumerate(zip(blobs, arrays)):
                 if not _same_shape(blob.shape, array.shape):
                     faults.append(
-                        "layer '%s', blob %d: the file has shape %s, the net %s" % (name, i, tuple(array.shape), blob.shape)
+                        "layer '%s', blob %d: the file has shape %s, the net %s"
+                        % (name, i, tuple(array.shape), blob.shape)
                     )
                 else:
                     blob.assign(array)
         if faults:
             raise CaffeError(
-                "%s does not fit the net:\n  %s\n(to train such a layer anew, give it another name)" % (path, "\n  ".join(faults))
+                "%s does not fit the net:\n  %s\n(to train such a layer anew, give it another name)"
+                % (path, "\n  ".join(faults))
             )
 
     def share_with(self, other):
@@ -262,7 +276,10 @@ class NetMethods:
         for name, blobs in self.params.items():
             for mine, owner in zip(blobs, theirs.get(name, [])):
                 if mine.shape != owner.shape:
-                    raise CaffeError("layer '%s': cannot share weights of shape %s with %s" % (name, owner.shape, mine.shape))
+                    raise CaffeError(
+                        "layer '%s': cannot share weights of shape %s with %s"
+                        % (name, owner.shape, mine.shape)
+                    )
                 mine.share_data(owner)
 
     def save(self, path):
@@ -283,5 +300,5 @@ class NetMethods:
 
 def _same_shape(net, file):
     """Blob::ShapeEquals: the same, or the same but for leading 1s of a legacy 4-D blob."""
-    strip = lambda s: tuple(s)[next((i for i, d in enumerate(s) if d != 1), len(s)):]  # noqa: E731
+    strip = lambda s: tuple(s)[next((i for i, d in enumerate(s) if d != 1), len(s)) :]  # noqa: E731
     return tuple(net) == tuple(file) or (len(file) == 4 and len(net) <= 4 and strip(net) == strip(file))

@@ -45,7 +45,7 @@ def compile_models(jobs, options, say=print):
     manifests = [_export(model, stem, options) for model, stem in jobs]
     if options.blob:
         _compile_blobs([stem for _, stem in jobs], options, say)
-    for (model, stem), manifest in zip(jobs, manifests):
+    for (_, stem), manifest in zip(jobs, manifests):
         for kind in ("onnx", "xml", "bin", "blob"):
             if os.path.exists(stem + "." + kind) and _wanted(kind, options):
                 manifest.add(kind, stem + "." + kind)
@@ -71,8 +71,10 @@ def deploy_net(prototxt, weights, input_shape=None):
         arrays = snapshot.read_weights(weights)
         missing = [name for name in net.params if name not in arrays]
         if missing:
-            raise NcsError("%s has no weights for layer(s) %s of %s; it has %s"
-                           % (weights, ", ".join(missing), prototxt, ", ".join(arrays) or "none"))
+            raise NcsError(
+                "%s has no weights for layer(s) %s of %s; it has %s"
+                % (weights, ", ".join(missing), prototxt, ", ".join(arrays) or "none")
+            )
         net.copy_from(weights)
     return net
 
@@ -83,15 +85,27 @@ def _export(model, stem, options):
 
     net = deploy_net(model.prototxt, model.weights, options.input_shape)
     if len(net.inputs) != 1 or len(net.outputs) != 1:
-        raise NcsError("%s: one input and one output are needed, it has %s and %s" % (model.prototxt, net.inputs, net.outputs))
+        raise NcsError(
+            "%s: one input and one output are needed, it has %s and %s"
+            % (model.prototxt, net.inputs, net.outputs)
+        )
     source, output = net.inputs[0], net.outputs[0]
     _check_labels(model, net.blobs[output].count // net.blobs[output].shape[0])
     export_net(net, stem + ".onnx")
     if options.ir:
         write_ir(stem + ".onnx", stem + ".xml", options.fp16)
     folder = os.path.dirname(os.path.abspath(stem))
-    manifest = Manifest(model.name, source, tuple(net.blobs[source].shape), output, model.transform, list(model.labels),
-                        model.label_set, model.decoder, folder=folder)
+    manifest = Manifest(
+        model.name,
+        source,
+        tuple(net.blobs[source].shape),
+        output,
+        model.transform,
+        list(model.labels),
+        model.label_set,
+        model.decoder,
+        folder=folder,
+    )
     parents = {"prototxt": model.prototxt, "caffemodel": model.weights, **model.parents}
     manifest.parents = {kind: file_of(path, folder) for kind, path in parents.items() if path}
     return manifest
@@ -99,7 +113,9 @@ def _export(model, stem, options):
 
 def _check_labels(model, count):
     if model.labels and len(model.labels) != count:
-        raise NcsError("%s answers with %d values, but %d labels were given" % (model.prototxt, count, len(model.labels)))
+        raise NcsError(
+            "%s answers with %d values, but %d labels were given" % (model.prototxt, count, len(model.labels))
+        )
 
 
 def _compile_blobs(stems, options, say):
@@ -108,8 +124,17 @@ def _compile_blobs(stems, options, say):
     if options.platform == "MA2450":
         say("warning: " + compiler.NCS1_WARNING)
     compiler.compile_blobs(
-        [compiler.Job(stem + ".onnx", stem + ".blob", options.platform, options.shaves, options.cmx_slices, options.config)
-         for stem in stems],
+        [
+            compiler.Job(
+                stem + ".onnx",
+                stem + ".blob",
+                options.platform,
+                options.shaves,
+                options.cmx_slices,
+                options.config,
+            )
+            for stem in stems
+        ],
         say,
     )
 

@@ -46,14 +46,24 @@ def _type(layer):
     load()
     kind = base.registry.get(layer.type)
     if kind is None:
-        raise NcsError("layer '%s': unknown type '%s'%s" % (layer.name, layer.type, did_you_mean(layer.type, base.registry)))
+        raise NcsError(
+            "layer '%s': unknown type '%s'%s"
+            % (layer.name, layer.type, did_you_mean(layer.type, base.registry))
+        )
     return kind
 
 
 def keep_test_phase(net):
     """The layers that the TEST phase includes, and the training's losses where TEST has none."""
-    kept, losses = ([layer for layer in net.layer if graph.included(layer, graph.net_state(phase))
-                     and (phase == caffe_pb2.TEST or _type(layer).is_loss)] for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN))
+    kept, losses = (
+        [
+            layer
+            for layer in net.layer
+            if graph.included(layer, graph.net_state(phase))
+            and (phase == caffe_pb2.TEST or _type(layer).is_loss)
+        ]
+        for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN)
+    )
     return _copy(net, kept if any(_type(layer).is_loss for layer in kept) else kept + losses)
 
 
@@ -98,7 +108,10 @@ def _database_shape(layer):
     from caffe.data.db import open_db
 
     if layer.type != "Data":
-        raise NcsError("layer '%s' (%s): the size of its pictures is not in the net; give the input shape" % (layer.name, layer.type))
+        raise NcsError(
+            "layer '%s' (%s): the size of its pictures is not in the net; give the input shape"
+            % (layer.name, layer.type)
+        )
     with open_db(layer.data_param.source, layer.data_param.backend) as database:
         _, value = next(database.at(0))
         array, _ = datum.decode(value)
@@ -129,7 +142,9 @@ def _weight(layer):
 
 
 def _head(loss, name):
-    head = caffe_pb2.LayerParameter(name=name, type=_type(loss).deploys_as, bottom=[loss.bottom[0]], top=[name])
+    head = caffe_pb2.LayerParameter(
+        name=name, type=_type(loss).deploys_as, bottom=[loss.bottom[0]], top=[name]
+    )
     if loss.HasField("softmax_param") and head.type == "Softmax":
         head.softmax_param.CopyFrom(loss.softmax_param)
     return head

@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+
 from caffe import files
 
 
@@ -21,7 +23,7 @@ def test_failed_writer_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(ZeroDivisionError), files.whole_file(path) as temporary:
-        open(temporary, "w").write("half")
+        Path(temporary).write_text("half")
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
@@ -32,7 +34,7 @@ def test_folder_takes_the_place_of_the_old_one(tmp_path):
     path.mkdir()
     (path / "old").write_text("1")
     with files.whole_folder(path) as temporary:
-        open(os.path.join(temporary, "new"), "w").write("2")
+        Path(temporary, "new").write_text("2")
         assert (path / "old").exists()
     assert os.listdir(path) == ["new"]
     assert os.listdir(tmp_path) == ["folder"]
@@ -59,5 +61,5 @@ def test_a_living_writer_is_left_alone(tmp_path):
     with files.whole_file(path) as first:
         files.write_bytes(path, "second")
         assert os.path.exists(first)
-        open(first, "w").write("first")
+        Path(first).write_text("first")
     assert path.read_text() == "first"

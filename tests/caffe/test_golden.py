@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from caffe import config
 
 GOLDEN = Path(__file__).parents[1] / "golden"

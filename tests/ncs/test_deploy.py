@@ -1,12 +1,13 @@
 """Deploy nets made from train_val nets, against deploy files that people wrote by hand."""
 
 import pytest
+from checkout import ROOT
+from shared import SHARED, needs_shared
+
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net, read_net_text
-from checkout import ROOT
 from ncs.deploy import deploy
-from shared import SHARED, needs_shared
 
 
 def _shape_of_net(param):
@@ -66,7 +67,10 @@ layer { name: "accuracy" type: "Accuracy" bottom: "dropped" bottom: "label" top:
 def test_auxiliary_heads_labels_and_dropout_go():
     net = deploy(read_net_text(NET, "net").param)
     assert [(layer.name, layer.type, list(layer.bottom)) for layer in net.layer] == [
-        ("data", "Input", []), ("conv", "Convolution", ["data"]), ("fc", "InnerProduct", ["conv"]), ("prob", "Softmax", ["fc"]),
+        ("data", "Input", []),
+        ("conv", "Convolution", ["data"]),
+        ("fc", "InnerProduct", ["conv"]),
+        ("prob", "Softmax", ["fc"]),
     ]
     assert list(net.layer[0].top) == ["data"]
 
@@ -77,7 +81,9 @@ def test_equal_heads_are_all_kept():
 
 
 def test_a_loss_only_in_training_still_gives_the_answer():
-    text = NET.replace('top: "loss" }', 'top: "loss" include { phase: TRAIN } }').replace("loss_weight: 0.3", "include { phase: TRAIN }")
+    text = NET.replace('top: "loss" }', 'top: "loss" include { phase: TRAIN } }').replace(
+        "loss_weight: 0.3", "include { phase: TRAIN }"
+    )
     net = deploy(read_net_text(text, "net").param)
     assert {layer.name for layer in net.layer if layer.type == "Softmax"} == {"aux_prob", "dropped_prob"}
 

@@ -12,16 +12,34 @@ from agegender.nets import MEAN_FILE, NETS
 
 
 def add_arguments(parser):
-    parser.add_argument("nets", nargs="*", metavar="NET", help="which nets (default: %s)" % " and ".join(NETS))
-    parser.add_argument("-w", dest="weights", help="caffemodel of the one net named (default: the newest snapshot)")
-    parser.add_argument("-s", dest="shaves", type=int, help="SHAVE cores (mvNCCompile's -s; default: the compiler chooses)")
+    parser.add_argument(
+        "nets", nargs="*", metavar="NET", help="which nets (default: %s)" % " and ".join(NETS)
+    )
+    parser.add_argument(
+        "-w", dest="weights", help="caffemodel of the one net named (default: the newest snapshot)"
+    )
+    parser.add_argument(
+        "-s", dest="shaves", type=int, help="SHAVE cores (mvNCCompile's -s; default: the compiler chooses)"
+    )
     parser.add_argument("--cmx-slices", type=int, help="CMX slices (default: as many as SHAVE cores)")
     parser.add_argument("-o", dest="folder", default="graph", help="folder of the results (default: graph)")
-    parser.add_argument("-ma2480", dest="platform", action="store_const", const="MA2480", default="MA2480",
-                        help="for Myriad X, Neural Compute Stick 2 (default)")
-    parser.add_argument("-ma2450", dest="platform", action="store_const", const="MA2450", help="for Myriad 2, the first stick")
-    parser.add_argument("-ec", action="store_true", help="accepted: concat optimisations are the compiler's own affair now")
-    parser.add_argument("--mean", default=MEAN_FILE, help="mean file that was trained with (default: %s)" % MEAN_FILE)
+    parser.add_argument(
+        "-ma2480",
+        dest="platform",
+        action="store_const",
+        const="MA2480",
+        default="MA2480",
+        help="for Myriad X, Neural Compute Stick 2 (default)",
+    )
+    parser.add_argument(
+        "-ma2450", dest="platform", action="store_const", const="MA2450", help="for Myriad 2, the first stick"
+    )
+    parser.add_argument(
+        "-ec", action="store_true", help="accepted: concat optimisations are the compiler's own affair now"
+    )
+    parser.add_argument(
+        "--mean", default=MEAN_FILE, help="mean file that was trained with (default: %s)" % MEAN_FILE
+    )
     parser.add_argument("--no-blob", action="store_true", help="ONNX and IR only; nothing is fetched")
 
 
@@ -34,7 +52,10 @@ def run(args):
     if args.weights and len(nets) != 1:
         raise AgeGenderError("-w gives the weights of one net: name it (%s)" % ", ".join(NETS))
     options = Options(args.platform, args.shaves, args.cmx_slices, blob=not args.no_blob)
-    jobs = [(model_of(net, args.weights or newest_weights(net), args.mean, Model), net.graph(args.folder)) for net in nets]
+    jobs = [
+        (model_of(net, args.weights or newest_weights(net), args.mean, Model), net.graph(args.folder))
+        for net in nets
+    ]
     compile_models(jobs, options)
     for net, (model, stem) in zip(nets, jobs):
         show(net, model, stem, options)
@@ -47,13 +68,24 @@ def model_of(net, weights, mean_file, model):
     from caffe.transform import Transform
 
     mean = read_mean(mean_file)
-    return model(net.name, net.deploy, weights, Transform(order="BGR", size=mean.shape[1:], mean=mean), list(net.labels.names),
-                 net.labels.name, net.labels.decoder, {"mean": mean_file})
+    return model(
+        net.name,
+        net.deploy,
+        weights,
+        Transform(order="BGR", size=mean.shape[1:], mean=mean),
+        list(net.labels.names),
+        net.labels.name,
+        net.labels.decoder,
+        {"mean": mean_file},
+    )
 
 
 def show(net, model, stem, options):
     """Print where a net went and what its blob holds."""
-    print("%s: %s -> %s.{onnx,xml,bin%s,json}" % (net.name, model.weights, stem, ",blob" if options.blob else ""))
+    print(
+        "%s: %s -> %s.{onnx,xml,bin%s,json}"
+        % (net.name, model.weights, stem, ",blob" if options.blob else "")
+    )
     if options.blob:
         from ncs.myriad.blob import read_blob
         from ncs.myriad.report import summary

@@ -13,17 +13,35 @@ import time
 
 
 def add_arguments(parser):
-    parser.add_argument("--image_path", nargs="+", required=True, metavar="P", help="pictures, folders or globs")
-    parser.add_argument("--mean_file", metavar="F", help="a mean (.npy, C x H x W) instead of the one in the manifest")
-    parser.add_argument("--graph", metavar="DIR", default="graph", help="folder of the compiled nets (default: graph)")
-    parser.add_argument("--net", action="append", metavar="NAME", help="only this net (default: AgeNet and GenderNet)")
-    parser.add_argument("--device", metavar="D", default="",
-                        help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME or CAFFE (default: a stick if one is there, else CPU)")
+    parser.add_argument(
+        "--image_path", nargs="+", required=True, metavar="P", help="pictures, folders or globs"
+    )
+    parser.add_argument(
+        "--mean_file", metavar="F", help="a mean (.npy, C x H x W) instead of the one in the manifest"
+    )
+    parser.add_argument(
+        "--graph", metavar="DIR", default="graph", help="folder of the compiled nets (default: graph)"
+    )
+    parser.add_argument(
+        "--net", action="append", metavar="NAME", help="only this net (default: AgeNet and GenderNet)"
+    )
+    parser.add_argument(
+        "--device",
+        metavar="D",
+        default="",
+        help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME or CAFFE (default: a stick if one is there, else CPU)",
+    )
     parser.add_argument("--batch", type=int, default=16, help="pictures at a time for folders (default 16)")
-    parser.add_argument("--compat", action="store_true", help="as the original: RGB, and the mean of each channel only")
+    parser.add_argument(
+        "--compat", action="store_true", help="as the original: RGB, and the mean of each channel only"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object a picture instead")
     parser.add_argument("--csv", metavar="FILE", help="write a table as well")
-    parser.add_argument("--output", metavar="FILE", help="write the picture with the answers drawn in (a folder for several pictures)")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write the picture with the answers drawn in (a folder for several pictures)",
+    )
     parser.add_argument("--verbose", action="store_true", help="times by stage")
 
 
@@ -66,7 +84,9 @@ def open_heads(args, batch):
     for name in args.net or list(NETS):
         path = os.path.join(args.graph, name + ".json")
         if not os.path.isfile(path):
-            raise predict.failure(predict.NO_MODEL, "%s: there is no such model; ./compile2Movidius.sh makes it" % path)
+            raise predict.failure(
+                predict.NO_MODEL, "%s: there is no such model; ./compile2Movidius.sh makes it" % path
+            )
         try:
             manifest = Manifest.read(path)
             runner = runners.open_runner(device, manifest, batch=batch)
@@ -83,7 +103,9 @@ def open_heads(args, batch):
 def with_mean(transform, path, error):
     """`transform` with the mean of an .npy or .binaryproto file."""
     if not os.path.isfile(path):
-        raise error("--mean_file %s: there is no such file; ./create_mean.sh makes age_gender_mean.npy" % path)
+        raise error(
+            "--mean_file %s: there is no such file; ./create_mean.sh makes age_gender_mean.npy" % path
+        )
     from caffe.data.mean import read_mean
 
     return transform.replace(mean=read_mean(path))
@@ -96,12 +118,23 @@ def show(prediction, args, many):
     from agegender.nets import NETS
 
     if args.json:
-        print(json.dumps({
-            "image": prediction.path,
-            "answers": {a.net: {"label": a.text, "probability": a.probability, "probabilities": a.probabilities}
-                        for a in prediction.answers.values()},
-            "seconds": prediction.seconds,
-        }), flush=True)
+        print(
+            json.dumps(
+                {
+                    "image": prediction.path,
+                    "answers": {
+                        a.net: {
+                            "label": a.text,
+                            "probability": a.probability,
+                            "probabilities": a.probabilities,
+                        }
+                        for a in prediction.answers.values()
+                    },
+                    "seconds": prediction.seconds,
+                }
+            ),
+            flush=True,
+        )
         return
     if many:
         print(prediction.path)
@@ -121,7 +154,9 @@ def write_csv(path, predictions, heads):
 
     with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["image", *(name for head in heads for name in (head.name, head.name + " probability"))])
+        writer.writerow(
+            ["image", *(name for head in heads for name in (head.name, head.name + " probability"))]
+        )
         for prediction in predictions:
             cells = [cell for a in prediction.answers.values() for cell in (a.text, "%.6f" % a.probability)]
             writer.writerow([prediction.path, *cells])
@@ -156,5 +191,7 @@ def annotated(prediction):
     strip = np.full((14 + 22 * len(prediction.answers), picture.shape[1], 3), 32, np.uint8)
     for row, answer in enumerate(prediction.answers.values()):
         text = "%s  %.1f%%" % (answer.text, 100 * answer.probability)
-        cv2.putText(strip, text, (10, 22 + 22 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(
+            strip, text, (10, 22 + 22 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 1, cv2.LINE_AA
+        )
     return np.vstack([picture, strip])

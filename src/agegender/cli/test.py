@@ -12,15 +12,23 @@ from agegender.nets import MEAN_FILE, NETS
 
 
 def add_arguments(parser):
-    parser.add_argument("net_name", nargs="?", choices=list(NETS), metavar="NET", help="which net: " + " or ".join(NETS))
+    parser.add_argument(
+        "net_name", nargs="?", choices=list(NETS), metavar="NET", help="which net: " + " or ".join(NETS)
+    )
     parser.add_argument("--net", choices=list(NETS), help="the same, as the original's tool had it")
     parser.add_argument("--proto", help="another prototxt than the net's own (deploy or train_val)")
-    parser.add_argument("--weights", "--model", dest="weights", help="caffemodel (default: the newest snapshot)")
+    parser.add_argument(
+        "--weights", "--model", dest="weights", help="caffemodel (default: the newest snapshot)"
+    )
     parser.add_argument("--mean", default=MEAN_FILE, help="mean file (default: %s)" % MEAN_FILE)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--lmdb", help="another test LMDB than the net's own")
     source.add_argument("--leveldb", help="a LevelDB to judge on")
-    parser.add_argument("--report", metavar="DIR", help="write report.json, CSVs, the matrix and the worst mistakes as pictures here")
+    parser.add_argument(
+        "--report",
+        metavar="DIR",
+        help="write report.json, CSVs, the matrix and the worst mistakes as pictures here",
+    )
     parser.add_argument("--errors", action="store_true", help="list every wrong picture by its LMDB key")
     parser.add_argument("--gpu", default="", help="CUDA device id")
 

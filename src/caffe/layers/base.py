@@ -243,6 +243,7 @@ def create(param, phase, device="cpu", generator=None):
     layer = registry.get(param.type)
     if layer is None:
         raise CaffeError(
-            "unknown layer type '%s'%s (known types: %s)" % (param.type, did_you_mean(param.type, registry), ", ".join(sorted(registry)))
+            "unknown layer type '%s'%s (known types: %s)"
+            % (param.type, did_you_mean(param.type, registry), ", ".join(sorted(registry)))
         )
     return layer(param, phase, device, generator)

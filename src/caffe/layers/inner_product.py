@@ -18,15 +18,21 @@ class InnerProduct(Layer):
 
     examples = (
         Example('inner_product_param { num_output: 7 weight_filler { type: "xavier" } }', [(2, 3, 4, 5)]),
-        Example('inner_product_param { num_output: 4 axis: 2 transpose: true weight_filler { type: "msra" } }', [(2, 3, 4)]),
-        Example('inner_product_param { num_output: 4 bias_term: false weight_filler { type: "gaussian" } }', [(5, 6)]),
+        Example(
+            'inner_product_param { num_output: 4 axis: 2 transpose: true weight_filler { type: "msra" } }',
+            [(2, 3, 4)],
+        ),
+        Example(
+            'inner_product_param { num_output: 4 bias_term: false weight_filler { type: "gaussian" } }',
+            [(5, 6)],
+        ),
     )
 
     def setup(self, bottom):
         p = self.param.inner_product_param
         self.need(p.num_output > 0, "num_output must be positive, received %d", p.num_output)
         self.begin = self.axis(p.axis, bottom)
-        self.inputs = math.prod(bottom[self.begin:])
+        self.inputs = math.prod(bottom[self.begin :])
         shape = (self.inputs, p.num_output) if p.transpose else (p.num_output, self.inputs)
         self.add_blob(shape, p.weight_filler)
         if p.bias_term:
@@ -34,8 +40,10 @@ class InnerProduct(Layer):
 
     def top_shapes(self, bottom):
         self.need(
-            math.prod(bottom[self.begin:]) == self.inputs,
-            "the bottom %s no longer holds the %d inputs the weights were made for", bottom, self.inputs,
+            math.prod(bottom[self.begin :]) == self.inputs,
+            "the bottom %s no longer holds the %d inputs the weights were made for",
+            bottom,
+            self.inputs,
         )
         return [(*bottom[: self.begin], self.param.inner_product_param.num_output)]
 
@@ -47,7 +55,9 @@ class InnerProduct(Layer):
         x = x.flatten(self.begin)
         if x.numel() * weight.shape[0] > FEW_PRODUCTS or x.dtype != torch.float32:
             return torch.nn.functional.linear(x, weight, bias)
-        return torch.nn.functional.linear(x.double(), weight.double(), None if bias is None else bias.double()).float()
+        return torch.nn.functional.linear(
+            x.double(), weight.double(), None if bias is None else bias.double()
+        ).float()
 
     def to_onnx(self, g, bottoms, tops):
         p = self.param.inner_product_param

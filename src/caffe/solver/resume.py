@@ -57,5 +57,7 @@ def load(path, nets):
                 if saved is not None and hasattr(node.layer, "restore"):
                     node.layer.restore(saved)
     except (ValueError, KeyError, OSError, RuntimeError) as error:
-        raise CaffeError("%s is not a resume file of this version (%s); remove it to resume as Caffe does" % (path, error)) from None
+        raise CaffeError(
+            "%s is not a resume file of this version (%s); remove it to resume as Caffe does" % (path, error)
+        ) from None
     return state["losses"]

@@ -52,7 +52,11 @@ def parse(lines):
         if found:
             test.setdefault(found.group(1), {})[now] = float(found.group(2))
     ordered = lambda series: sorted(series.items())  # noqa: E731
-    return {"loss": ordered(loss), "lr": ordered(rate), "test": {name: ordered(s) for name, s in test.items()}}
+    return {
+        "loss": ordered(loss),
+        "lr": ordered(rate),
+        "test": {name: ordered(s) for name, s in test.items()},
+    }
 
 
 def draw_curves(log, path):

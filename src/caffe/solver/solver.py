@@ -334,7 +334,8 @@ class Solver:
         self._losses.clear()
         self._losses.extend(losses or ())
         glog.info("Restoring previous solver status from %s%s"
-                  % (path, "" if losses is not None else " (no resume file: data start at record 0, as in Caffe)"), "solver.cpp:284")
+                  % (path, "" if losses is not None else " (no resume file: data start at record 0, as in Caffe)"),
+                  "solver.cpp:284")
 
 
 def _merge_state(phase, *states):

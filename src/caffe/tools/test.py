@@ -7,7 +7,9 @@ from caffe.errors import CaffeError
 
 def add_arguments(parser):
     parser.add_argument("--model", required=True, help="net prototxt")
-    parser.add_argument("--weights", required=True, help="caffemodel or h5; a comma list: one after the other")
+    parser.add_argument(
+        "--weights", required=True, help="caffemodel or h5; a comma list: one after the other"
+    )
     parser.add_argument("--iterations", type=int, default=50, help="batches (default 50)")
     parser.add_argument("--gpu", default="", help="CUDA device id")
     parser.add_argument("--level", type=int, default=0, help="network level")
@@ -25,7 +27,13 @@ def run(args):
     if args.gpu:
         config.set_device(int(args.gpu))
         config.set_mode_gpu()
-    net = Net(args.model, caffe_pb2.TEST, level=args.level, stages=[s for s in args.stage.split(",") if s], weights=args.weights)
+    net = Net(
+        args.model,
+        caffe_pb2.TEST,
+        level=args.level,
+        stages=[s for s in args.stage.split(",") if s],
+        weights=args.weights,
+    )
     glog.info("Running for %d iterations." % args.iterations, "caffe.cpp:281")
     score(net, args.iterations)
 

@@ -18,17 +18,38 @@ EFFECTS = ("stop", "snapshot", "none")
 def add_arguments(parser):
     parser.add_argument("--solver", required=True, help="solver prototxt")
     parser.add_argument("--snapshot", default="", help="solverstate to go on from")
-    parser.add_argument("--resume", action="store_true", help="go on from the newest solverstate of the solver's snapshot_prefix, if any")
-    parser.add_argument("--weights", default="", help="caffemodel(s) to start from, a comma list; not together with --snapshot")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the newest solverstate of the solver's snapshot_prefix, if any",
+    )
+    parser.add_argument(
+        "--weights",
+        default="",
+        help="caffemodel(s) to start from, a comma list; not together with --snapshot",
+    )
     parser.add_argument("--gpu", default="", help="CUDA device id (one); without it solver_mode decides")
     parser.add_argument("--level", type=int, default=0, help="network level")
     parser.add_argument("--stage", default="", help="network stages, a comma list")
     parser.add_argument("--phase", default="", help="accepted; training runs TRAIN and TEST")
-    parser.add_argument("--iterations", type=int, default=0, help="train up to this iteration instead of the solver's max_iter")
-    parser.add_argument("--sigint_effect", choices=EFFECTS, default="stop", help="what Ctrl-C does (default: stop)")
-    parser.add_argument("--sighup_effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default: snapshot)")
-    parser.add_argument("--precision", choices=("float32", "bf16"), default="float32",
-                        help="bf16: faster matrix products in bfloat16, results differ slightly from Caffe's")
+    parser.add_argument(
+        "--iterations",
+        type=int,
+        default=0,
+        help="train up to this iteration instead of the solver's max_iter",
+    )
+    parser.add_argument(
+        "--sigint_effect", choices=EFFECTS, default="stop", help="what Ctrl-C does (default: stop)"
+    )
+    parser.add_argument(
+        "--sighup_effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default: snapshot)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bf16"),
+        default="float32",
+        help="bf16: faster matrix products in bfloat16, results differ slightly from Caffe's",
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
 
 
@@ -37,7 +58,9 @@ def run(args):
     from caffe.proto.read import read_solver
 
     if args.snapshot and args.weights:
-        raise CaffeError("give --snapshot to resume a training or --weights to start from trained weights, not both")
+        raise CaffeError(
+            "give --snapshot to resume a training or --weights to start from trained weights, not both"
+        )
     param = read_solver(args.solver).param
     _override(param, args)
     if args.gpu:
@@ -125,7 +148,11 @@ class _signals:
 
     def __init__(self, trainer, sigint, sighup):
         self.trainer = trainer
-        self.effects = {signal.SIGINT: sigint, signal.SIGTERM: sigint, getattr(signal, "SIGHUP", None): sighup}
+        self.effects = {
+            signal.SIGINT: sigint,
+            signal.SIGTERM: sigint,
+            getattr(signal, "SIGHUP", None): sighup,
+        }
         self.old = {}
 
     def __enter__(self):

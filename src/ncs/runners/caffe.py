@@ -43,5 +43,8 @@ def _files(source):
         files = {kind: os.path.join(manifest.folder, entry.file) for kind, entry in manifest.parents.items()}
     for kind in ("prototxt", "caffemodel"):
         if not os.path.isfile(files.get(kind, "")):
-            raise NcsError("our Net needs the %s the model was compiled from: '%s' is not there" % (kind, files.get(kind, "")))
+            raise NcsError(
+                "our Net needs the %s the model was compiled from: '%s' is not there"
+                % (kind, files.get(kind, ""))
+            )
     return files["prototxt"], files["caffemodel"]

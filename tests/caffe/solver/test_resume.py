@@ -1,12 +1,13 @@
-"""A run that is stopped and resumed ends bit for bit where an undisturbed run ends: dropout, crops, mirror and records included."""
+"""A run that is stopped and resumed ends bit for bit where an undisturbed run ends: dropout, crops and records included."""
 
 import os
 
 import numpy as np
 import pytest
+from nets import database, dropout_net, solver_text
+
 from caffe.errors import CaffeError
 from caffe.tools import train
-from nets import dropout_net, database, solver_text  # noqa: F401,I001
 
 
 def _run(tmp_path, name, iterations, resume=False, extra=()):
@@ -54,7 +55,9 @@ def test_without_the_resume_file_data_start_again_as_in_caffe(tmp_path):
     _run(tmp_path, "halves", 8)
     os.unlink(tmp_path / "halves" / "s_iter_8.resume.npz")
     _run(tmp_path, "halves", 12, resume=True)
-    assert not np.array_equal(_weights(tmp_path, "whole", 12)["ip"][0], _weights(tmp_path, "halves", 12)["ip"][0])
+    assert not np.array_equal(
+        _weights(tmp_path, "whole", 12)["ip"][0], _weights(tmp_path, "halves", 12)["ip"][0]
+    )
 
 
 def test_a_caffemodel_given_as_snapshot_is_explained(tmp_path):
@@ -71,5 +74,9 @@ def test_log_and_curves_stand_beside_the_snapshots(tmp_path):
     _prepare(tmp_path, "whole", snapshot=4, test=True)
     _run(tmp_path, "whole", 8)
     log = (tmp_path / "whole" / "s.log").read_text()
-    assert "Iteration 4, Testing net (#0)" in log and "Train net output #0: loss = " in log and "Optimization Done." in log
+    assert (
+        "Iteration 4, Testing net (#0)" in log
+        and "Train net output #0: loss = " in log
+        and "Optimization Done." in log
+    )
     assert (tmp_path / "whole" / "s_curves.png").stat().st_size > 5000

@@ -1,0 +1,166 @@
+"""Prediction: answers in order, every runner the same numbers, every fault its own exit status."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from agegender import predict
+from agegender.cli import predict as verb
+from caffe import cli
+from caffe.transform import Transform
+from ncs.compile import Model, Options, compile_models, deploy_net
+
+NET = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 20 dim: 20 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 4 kernel_size: 5 stride: 3 weight_filler { type: "gaussian" std: 0.05 } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { kernel_size: 3 stride: 2 } }
+layer { name: "fc" type: "InnerProduct" bottom: "pool" top: "fc"
+  inner_product_param { num_output: %d weight_filler { type: "xavier" } } }
+layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
+"""
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    """A folder with a small AgeNet and GenderNet, ONNX and IR, and pictures beside it."""
+    import caffe
+
+    folder = tmp_path_factory.mktemp("graph")
+    mean = np.random.default_rng(0).uniform(90, 130, (3, 20, 20)).astype(np.float32)
+    jobs = []
+    for name, labels in (("AgeNet", list("012345678")), ("GenderNet", ["Male", "Female"])):
+        prototxt, weights = folder / (name + ".prototxt"), folder / (name + ".caffemodel")
+        prototxt.write_text(NET % len(labels))
+        caffe.set_random_seed(5)
+        caffe.Net(str(prototxt), caffe.TEST).save(str(weights))
+        model = Model(name, str(prototxt), str(weights), Transform(size=(20, 20), mean=mean), labels)
+        jobs.append((model, str(folder / name)))
+    compile_models(jobs, Options(blob=False))
+    rng = np.random.default_rng(1)
+    (folder / "pictures").mkdir()
+    for i in range(7):
+        cv2.imwrite(
+            str(folder / "pictures" / ("%d.png" % i)), rng.integers(0, 255, (30 + i, 26, 3), np.uint8)
+        )
+    return folder
+
+
+def _run(graph, *argv):
+    return cli.run_verb(
+        "agegender.cli", "predict", "run_inference.py", ["--graph", str(graph), *map(str, argv)]
+    )
+
+
+def _answers(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("device", ["CPU", "ONNXRUNTIME", "CAFFE"])
+def test_every_runner_says_what_plain_numpy_and_our_net_say(graph, device, capsys):
+    assert _run(graph, "--image_path", graph / "pictures", "--device", device, "--json", "--batch", 3) == 0
+    told = _answers(capsys)
+    assert [row["image"] for row in told] == [str(graph / "pictures" / ("%d.png" % i)) for i in range(7)]
+    mean = np.load(graph / "AgeNet_mean.npy")
+    net = deploy_net(str(graph / "AgeNet.prototxt"), str(graph / "AgeNet.caffemodel"))
+    for row in told:
+        picture = cv2.resize(cv2.imread(row["image"]), (20, 20)).astype(np.float32)  # blue first, as trained
+        net.blobs["data"].data[0] = picture.transpose(2, 0, 1) - mean
+        expected = net.forward()["prob"][0]
+        assert np.abs(np.array(row["answers"]["AgeNet"]["probabilities"]) - expected).max() < 1e-5
+        assert row["answers"]["AgeNet"]["label"] == str(expected.argmax())
+
+
+def test_compat_is_rgb_with_the_channel_mean_of_the_bgr_mean(graph, capsys):
+    path = graph / "pictures" / "0.png"
+    assert _run(graph, "--image_path", path, "--compat", "--json", "--device", "CPU") == 0
+    told = _answers(capsys)[0]
+    mean = np.load(graph / "AgeNet_mean.npy").mean((1, 2))
+    net = deploy_net(str(graph / "AgeNet.prototxt"), str(graph / "AgeNet.caffemodel"))
+    rgb = cv2.resize(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB), (20, 20)).astype(np.float32)
+    net.blobs["data"].data[0] = (rgb - mean).transpose(2, 0, 1)
+    expected = net.forward()["prob"][0]
+    assert np.abs(np.array(told["answers"]["AgeNet"]["probabilities"]) - expected).max() < 1e-5
+
+
+def test_text_is_the_originals(graph, capsys):
+    assert (
+        _run(
+            graph,
+            "--image_path",
+            graph / "pictures" / "0.png",
+            "--mean_file",
+            graph / "AgeNet_mean.npy",
+            "--device",
+            "CPU",
+        )
+        == 0
+    )
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("Age predicted: ") and lines[1].startswith("Gender predicted: ")
+    label, percent = lines[1][len("Gender predicted: ") :].split(", ")
+    assert label in ("Male", "Female") and percent.endswith("%") and 50 <= float(percent[:-1]) <= 100
+    assert "Running on CPU" in err
+
+
+def test_table_and_drawing(graph, tmp_path, capsys):
+    assert (
+        _run(
+            graph,
+            "--image_path",
+            graph / "pictures" / "0.png",
+            "--csv",
+            tmp_path / "t.csv",
+            "--output",
+            tmp_path / "a.png",
+            "--verbose",
+            "--device",
+            "CPU",
+        )
+        == 0
+    )
+    assert (tmp_path / "t.csv").read_text().splitlines()[
+        0
+    ] == "image,AgeNet,AgeNet probability,GenderNet,GenderNet probability"
+    drawn = cv2.imread(str(tmp_path / "a.png"))
+    assert drawn.shape[1] == 240 and drawn.shape[0] > 240
+    assert "Execution time (AgeNet): " in capsys.readouterr().out
+
+
+def test_every_fault_has_its_exit_status(graph, tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "small.png"), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    good = graph / "pictures" / "0.png"
+    for status, says, argv in (
+        (predict.NO_FILE, "no such file", ["--image_path", tmp_path / "none.jpg"]),
+        (predict.NO_FILE, "holds no picture", ["--image_path", tmp_path / "empty"]),
+        (predict.NO_FILE, "nothing matches", ["--image_path", str(tmp_path / "*.gif")]),
+        (predict.NO_PICTURE, "not a picture", ["--image_path", tmp_path / "text.jpg"]),
+        (predict.NO_FACE, "hold no face", ["--image_path", tmp_path / "small.png"]),
+        (predict.NO_MODEL, "compile2Movidius.sh", ["--image_path", good, "--graph", tmp_path]),
+        (predict.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "GPU"]),
+        (predict.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "MYRIAD"]),
+    ):
+        assert _run(graph, *argv) == status, argv
+        error = capsys.readouterr().err
+        assert says in error and error.count("error:") == 1, error
+
+
+def test_the_pictures_before_a_broken_one_are_told(graph, tmp_path, capsys):
+    (tmp_path / "text.jpg").write_text("no picture")
+    good = graph / "pictures" / "0.png"
+    assert (
+        _run(graph, "--image_path", good, tmp_path / "text.jpg", good, "--json", "--device", "CPU")
+        == predict.NO_PICTURE
+    )
+    assert len(_answers(capsys)) == 1
+
+
+def test_verb_module_has_what_the_script_needs():
+    assert verb.__doc__.startswith("Tell age and gender")
