@@ -1,0 +1,202 @@
+"""The nets that the figures train: definitions, solvers and seeded databases, written to a work folder."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HOUSE = Path(__file__).resolve().parents[1]
+
+# name: (batch, channels, side, classes, scale or mean file)
+NETS = {
+    "AgeNet": (50, 3, 227, 9),
+    "GenderNet": (50, 3, 227, 2),
+    "GoogLeNet": (32, 3, 224, 1000),
+    "CIFAR-10 quick": (100, 3, 32, 10),
+    "LeNet": (64, 1, 28, 10),
+}
+
+
+def prepare(folder, name, encoded=False):
+    """Write database, mean, net and solver of `name` below `folder`; returns the solver's path.
+
+    The files are plain Caffe: what real Caffe and this house read is the same. The solver has no snapshots and no tests.
+    """
+    batch, channels, side, classes = NETS[name]
+    home = Path(folder) / (name.replace(" ", "_") + ("_encoded" if encoded else ""))
+    home.mkdir(parents=True, exist_ok=True)
+    count = 4 * batch
+    if not (home / "db").exists():
+        _database(home, count, (channels, side, side), classes, encoded)
+    (home / "net.prototxt").write_text(_data(home, batch, encoded and channels == 3) + _body(name))
+    (home / "solver.prototxt").write_text(
+        'net: "%s" base_lr: 0.0001 momentum: 0.9 weight_decay: 0.0005 lr_policy: "fixed" max_iter: 1000000\n'
+        "display: 0 snapshot_after_train: false random_seed: 1 solver_mode: CPU\n" % (home / "net.prototxt")
+    )
+    return home / "solver.prototxt"
+
+
+def _database(home, count, shape, classes, encoded):
+    from caffe.data import datum, mean
+    from caffe.data.db import create_db
+
+    rng = np.random.default_rng(0)
+    total = np.zeros(shape, np.float64)
+    with create_db(str(home / "db"), "lmdb") as writer:
+        for i in range(count):
+            picture = _smooth(rng, shape)
+            total += picture
+            label = int(rng.integers(classes))
+            value = _jpeg(picture, label) if encoded else datum.encode(picture, label)
+            writer.put(b"%08d" % i, value)
+    mean.write_mean(str(home / "mean.binaryproto"), (total / count).astype(np.float32))
+
+
+def _smooth(rng, shape):
+    """A picture that a JPEG compresses as it does a photograph."""
+    import cv2
+
+    small = rng.integers(0, 256, (8, 8, shape[0]), dtype=np.uint8)
+    large = cv2.resize(small, shape[:0:-1], interpolation=cv2.INTER_CUBIC).reshape(*shape[1:], shape[0])
+    noisy = large + rng.normal(0, 4, large.shape)
+    return np.ascontiguousarray(np.clip(noisy, 0, 255).astype(np.uint8).transpose(2, 0, 1))
+
+
+def _jpeg(picture, label):
+    import cv2
+
+    from caffe.data import datum
+
+    _, data = cv2.imencode(".jpg", picture.transpose(1, 2, 0), [cv2.IMWRITE_JPEG_QUALITY, 92])
+    return datum.encode(None, label, data.tobytes())
+
+
+def _data(home, batch, colour):
+    return """layer { name: "data" type: "Data" top: "data" top: "label"
+  transform_param { mean_file: "%s/mean.binaryproto" %s}
+  data_param { source: "%s/db" backend: LMDB batch_size: %d } }
+""" % (home, "force_color: true " if colour else "", home, batch)
+
+
+def _body(name):
+    if name in ("AgeNet", "GenderNet"):
+        return _without_data(HOUSE / "prototxt" / (name + "_train_test.prototxt"))
+    return {"LeNet": lenet, "CIFAR-10 quick": cifar10_quick, "GoogLeNet": googlenet}[name]()
+
+
+def _without_data(path):
+    """The training layers of a train_test prototxt behind its data layers."""
+    from caffe.proto import caffe_pb2, text
+    from caffe.proto.read import read_net
+
+    param = read_net(str(path)).param
+    kept = [
+        layer for layer in param.layer
+        if layer.type != "Data" and not any(rule.phase == caffe_pb2.TEST for rule in layer.include)
+    ]  # fmt: skip
+    del param.layer[:]
+    param.layer.extend(kept)
+    return text.format(param)
+
+
+def _layer(kind, name, bottom, top=None, **param):
+    text = 'layer { name: "%s" type: "%s" ' % (name, kind)
+    text += "".join('bottom: "%s" ' % b for b in ([bottom] if isinstance(bottom, str) else bottom))
+    text += 'top: "%s" ' % (top or name)
+    for key, value in param.items():
+        text += "%s { %s } " % (key, value) if isinstance(value, str) else ""
+    return text + "}\n"
+
+
+def _conv(name, bottom, outputs, kernel, stride=1, pad=0):
+    words = 'num_output: %d kernel_size: %d stride: %d pad: %d weight_filler { type: "xavier" }'
+    return _layer("Convolution", name, bottom, convolution_param=words % (outputs, kernel, stride, pad))
+
+
+def _relu(blob):
+    return _layer("ReLU", "relu_" + blob, blob, blob)
+
+
+def _pool(name, bottom, method, kernel, stride, pad=0):
+    words = "pool: %s kernel_size: %d stride: %d pad: %d" % (method, kernel, stride, pad)
+    return _layer("Pooling", name, bottom, pooling_param=words)
+
+
+def _full(name, bottom, outputs):
+    words = 'num_output: %d weight_filler { type: "xavier" }' % outputs
+    return _layer("InnerProduct", name, bottom, inner_product_param=words)
+
+
+def _loss(bottom, name="loss"):
+    return _layer("SoftmaxWithLoss", name, [bottom, "label"])
+
+
+def lenet():
+    """LeNet as Caffe's MNIST example trains it."""
+    return (
+        _conv("conv1", "data", 20, 5) + _pool("pool1", "conv1", "MAX", 2, 2)
+        + _conv("conv2", "pool1", 50, 5) + _pool("pool2", "conv2", "MAX", 2, 2)
+        + _full("ip1", "pool2", 500) + _relu("ip1") + _full("ip2", "ip1", 10) + _loss("ip2")
+    )  # fmt: skip
+
+
+def cifar10_quick():
+    """The quick net of Caffe's CIFAR-10 example."""
+    return (
+        _conv("conv1", "data", 32, 5, pad=2) + _pool("pool1", "conv1", "MAX", 3, 2) + _relu("pool1")
+        + _conv("conv2", "pool1", 32, 5, pad=2) + _relu("conv2") + _pool("pool2", "conv2", "AVE", 3, 2)
+        + _conv("conv3", "pool2", 64, 5, pad=2) + _relu("conv3") + _pool("pool3", "conv3", "AVE", 3, 2)
+        + _full("ip1", "pool3", 64) + _full("ip2", "ip1", 10) + _loss("ip2")
+    )  # fmt: skip
+
+
+# 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection (Szegedy et al. 2014, table 1)
+INCEPTIONS = {
+    "3a": (64, 96, 128, 16, 32, 32), "3b": (128, 128, 192, 32, 96, 64), "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64), "4c": (128, 128, 256, 24, 64, 64), "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128), "5a": (256, 160, 320, 32, 128, 128), "5b": (384, 192, 384, 48, 128, 128),
+}  # fmt: skip
+
+
+def googlenet():
+    """GoogLeNet with one classifier."""
+    norm = {"lrn_param": "local_size: 5 alpha: 0.0001 beta: 0.75"}
+    text = _conv("conv1", "data", 64, 7, 2, 3) + _relu("conv1") + _pool("pool1", "conv1", "MAX", 3, 2)
+    text += _layer("LRN", "norm1", "pool1", **norm) + _conv("reduce2", "norm1", 64, 1) + _relu("reduce2")
+    text += _conv("conv2", "reduce2", 192, 3, pad=1) + _relu("conv2") + _layer("LRN", "norm2", "conv2", **norm)
+    text += _pool("pool2", "norm2", "MAX", 3, 2)
+    blob = "pool2"
+    for name, sizes in INCEPTIONS.items():
+        text += _inception(name, blob, *sizes)
+        blob = name
+        if name in ("3b", "4e"):
+            text += _pool("pool_" + name, blob, "MAX", 3, 2)
+            blob = "pool_" + name
+    text += _pool("mean", blob, "AVE", 7, 1)
+    text += _layer("Dropout", "drop", "mean", "mean", dropout_param="dropout_ratio: 0.4")
+    return text + _full("classes", "mean", 1000) + _loss("classes")
+
+
+def _inception(name, bottom, one, reduce3, three, reduce5, five, projection):
+    parts, text = [], ""
+    for stem, chain in (
+        ("a", [(one, 1, 0)]),
+        ("b", [(reduce3, 1, 0), (three, 3, 1)]),
+        ("c", [(reduce5, 1, 0), (five, 5, 2)]),
+        ("d", [(projection, 1, 0)]),
+    ):
+        blob = bottom
+        if stem == "d":
+            text += _pool(name + "_pool", bottom, "MAX", 3, 1, 1)
+            blob = name + "_pool"
+        for number, (outputs, kernel, pad) in enumerate(chain):
+            made = "%s_%s%d" % (name, stem, number)
+            text += _conv(made, blob, outputs, kernel, pad=pad) + _relu(made)
+            blob = made
+        parts.append(blob)
+    return text + _layer("Concat", name, parts)
+
+
+if __name__ == "__main__":
+    for each in sys.argv[2:] or NETS:
+        print(prepare(sys.argv[1], each))

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Seconds a training step, from LMDB to updated weights: ours, real Caffe's, and the floor of convolutions alone."""
+
+import sys
+import tempfile
+
+import harness
+import nets
+import peers
+
+# (net, threads, steps a lap)
+CASES = [
+    ("AgeNet", 2, 1), ("AgeNet", 1, 1), ("GenderNet", 2, 1), ("GoogLeNet", 2, 1),
+    ("CIFAR-10 quick", 2, 10), ("CIFAR-10 quick", 1, 10), ("LeNet", 2, 50), ("LeNet", 1, 50),
+]  # fmt: skip
+
+
+def main():
+    args = harness.arguments(__doc__, rounds=7).parse_args()
+    caffe, why = peers.python("kendryte-caffe")
+    missing = [] if caffe else [harness.absent("kendryte-caffe", why)]
+    with tempfile.TemporaryDirectory() as folder:
+        cases = [measure(folder, caffe, args.rounds, *case) for case in CASES if args.only in "%s, %d" % case[:2]]
+    harness.save("training", cases=cases, missing=missing)
+
+
+def measure(folder, caffe, rounds, net, threads, steps):
+    """One net on so many threads: all workers side by side, and what follows from their laps."""
+    print("%s, %d thread(s)" % (net, threads), file=sys.stderr)
+    solver = nets.prepare(folder, net)
+    workers = [
+        harness.Worker(name, [sys.executable, harness.HERE / file, solver, precision, threads], threads)
+        for name, file, precision in (
+            ("float32", "trainer.py", "float32"), ("bf16", "trainer.py", "bf16"),
+            ("floor float32", "floor.py", "float32"), ("floor bf16", "floor.py", "bf16"),
+        )
+    ]  # fmt: skip
+    if caffe:
+        python = {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"}
+        workers.append(harness.Worker("caffe", [caffe, harness.HERE / "trainer.py", solver], threads, **python))
+    try:
+        laps = harness.interleave(workers, rounds, steps, warm=max(2, steps // 5))
+    finally:
+        for worker in workers:
+            worker.close()
+    return {"net": net, "batch": nets.NETS[net][0], "threads": threads, "rounds": laps, **conclusions(laps)}
+
+
+def conclusions(laps):
+    """Medians and ratios within rounds."""
+    found = {"wall": {n: harness.median(laps, n) for n in laps[0]}, "cpu": {n: harness.median(laps, n, "cpu") for n in laps[0]}}
+    for kind in ("float32", "bf16"):
+        for key in ("wall", "cpu"):
+            found["%s over floor, %s" % (kind, key)] = harness.ratio(laps, kind, "floor " + kind, key)
+            found["caffe over %s, %s" % (kind, key)] = harness.ratio(laps, "caffe", kind, key)
+        found[kind + " waited share"] = harness.median(laps, kind, "waited") / found["wall"][kind]
+    return found
+
+
+if __name__ == "__main__":
+    main()
