@@ -1,7 +1,5 @@
 """BatchNorm: normalization by the batch's or by accumulated statistics."""
 
-import math
-
 import numpy as np
 import torch
 
@@ -58,17 +56,20 @@ class BatchNorm(Layer):
     def forward(self, x):
         eps = self.param.batch_norm_param.eps
         by_channel = x if x.dim() > 1 else x[:, None]
-        if self.use_global:
-            y = torch.batch_norm(by_channel, None, None, *self.statistics(), False, 0.0, eps, False)
-        else:
-            y = self._by_batch(by_channel, eps)
-        return y.view_as(x)
+        y = self._by_sums(by_channel, eps) if self.use_global else self._by_batch(by_channel, eps)
+        return y if x.dim() > 1 else y[:, 0]
+
+    def _by_sums(self, x, eps):
+        mean, variance = self.statistics()
+        scale = (variance + eps).rsqrt()
+        shape = (-1, *[1] * (x.dim() - 2))
+        return torch.addcmul((-mean * scale).view(shape), x, scale.view(shape)).to(x.dtype)
 
     def _by_batch(self, x, eps):
-        mean, variance = (torch.zeros(self.channels, device=x.device) for _ in range(2))
-        if x.numel() == self.channels:  # one value a channel: its variance is 0
-            y, mean = (x - x) / math.sqrt(eps), x.detach().reshape(-1)
+        if x.shape[0] == 1:
+            y, mean, variance = _plainly(x, eps)
         else:  # momentum 1 leaves the batch's own statistics, the variance unbiased
+            mean, variance = (torch.zeros(self.channels, device=x.device) for _ in range(2))
             y = torch.batch_norm(x, None, None, mean, variance, True, 1.0, eps, False)
         with torch.no_grad():
             for blob, new in zip(self.blobs, (mean, variance, torch.ones_like(self.blobs[2].tensor))):
@@ -100,3 +101,16 @@ class BatchNorm(Layer):
         g.node("Add", [variance, g.constant(eps, "eps")], [safe])
         g.node("Sqrt", [safe], [root])
         g.node("Div", [centred, root], tops)
+
+
+def _plainly(x, eps):
+    """(y, mean, unbiased variance) of a batch of one picture, where PyTorch 2.13's derivative is wrong if
+    bottom and diff differ in layout and one of them is a view.
+    """
+    axes = [i for i in range(x.dim()) if i != 1]
+    centred = x - x.mean(axes, keepdim=True)
+    variance = centred.square().mean(axes, keepdim=True)
+    count = x.numel() // x.shape[1]
+    with torch.no_grad():
+        mean, unbiased = x.mean(axes), variance.flatten() * (count / max(1, count - 1))
+    return centred * (variance + eps).rsqrt(), mean, unbiased

@@ -96,3 +96,36 @@ def test_the_statistics_are_not_learned():
     assert [p.lr_mult for p in net.layer_dict["l"].param.param] == [0, 0, 0]
     text = "param { lr_mult: 0 } param { lr_mult: 1 }"
     assert "lr_mult of param 1 must be 0, received 1" in refusal("BatchNorm", text, [(4, 3, 2, 2)])
+
+
+@pytest.mark.parametrize("given", ["true", "false"])
+def test_one_picture_between_layers_that_lay_out_memory_differently(given):
+    from layer_nets import net_of
+    from witness import input_layer, slope
+
+    rng = np.random.default_rng(6)
+    layers = (
+        'layer { name: "s" type: "Split" bottom: "x" top: "a" } '
+        'layer { name: "l" type: "BatchNorm" bottom: "a" top: "b" batch_norm_param { use_global_stats: %s } } '
+        'layer { name: "t" type: "Split" bottom: "b" top: "c" } '
+        'layer { name: "v" type: "Convolution" bottom: "c" top: "y" convolution_param { num_output: 2 kernel_size: 3 '
+        'weight_filler { type: "gaussian" } } }' % given
+    )
+    net = net_of("force_backward: true " + input_layer("x", (1, 3, 4, 5)) + layers)
+    for blob in net.params["l"]:
+        blob.data[...] = rng.uniform(1, 2, blob.data.shape)
+    x, dy = rng.standard_normal((1, 3, 4, 5)), rng.standard_normal((1, 2, 2, 3))
+    mean, variance, weight = (blob.data.astype(float) for blob in net.params["l"])
+    net.blobs["x"].data[...] = x
+    net.forward()
+    net.blobs["y"].diff[...] = dy
+    net.backward()
+    inner = net.blobs["b"].diff.astype(float)
+
+    def reference(x):
+        if given == "false":
+            return normalize(1e-5)(x)
+        where, spread = (mean / weight)[:, None, None], np.sqrt(variance / weight + 1e-5)[:, None, None]
+        return [(x - where) / spread]
+
+    close(net.blobs["x"].diff, slope(reference, x, [inner]), "bottom's diff", 2e-4)
