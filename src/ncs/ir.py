@@ -50,3 +50,15 @@ def _settle_names(model):
             node.set_friendly_name("%s_%d" % (kind, counts[kind]))
     if "conversion_parameters" in model.rt_info:
         del model.rt_info["conversion_parameters"]  # says how the file was found, not what it is
+
+
+def version_of(path):
+    """The version of an IR file: 10 (OpenVINO 2020 to 2021.4) or 11. Raises NcsError for what is no IR."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            found = re.search(r"<net\b[^>]*\bversion=\"(\d+)\"", stream.read(4096))
+    except OSError as error:
+        raise NcsError("%s: %s" % (path, error.strerror)) from error
+    if found is None:
+        raise NcsError("%s: not an IR: it has no <net ... version=...>" % path)
+    return int(found.group(1))

@@ -89,14 +89,16 @@ class Export:
     constants: list
     inputs: list
     outputs: list
+    types: dict = dataclasses.field(default_factory=dict)  # ONNX element type of an input, FLOAT where not named
 
 
-def export_net(net, path):
+def export_net(net, path, change=None):
     """Write `net` (a caffe.Net in phase TEST) to `path`, whole or not at all: same net, same bytes.
 
-    Every layer that has no ONNX form is named at once. Raises NcsError.
+    `change` takes and gives an Export before it is written. Every layer that has no ONNX form is named at once.
+    Raises NcsError.
     """
-    export = build(net)
+    export = build(net) if change is None else change(build(net))
     with whole_file(path) as temporary, open(temporary, "wb") as stream:
         write(export, stream)
 
@@ -194,7 +196,7 @@ def write(export, stream):
     from onnx import helper
 
     def described(pairs):
-        return [helper.make_tensor_value_info(name, 1, list(shape)) for name, shape in pairs]
+        return [helper.make_tensor_value_info(name, export.types.get(name, 1), list(shape)) for name, shape in pairs]
 
     graph = helper.make_graph(export.nodes, export.name, described(export.inputs), described(export.outputs))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def add_arguments(parser):
-    parser.add_argument("blob", nargs="+", help="files from `ncs compile`, compile_tool or blobconverter")
+    parser.add_argument("blob", nargs="+", help="files from `ncs compile` (--archive too), compile_tool or blobconverter")
     parser.add_argument("--stages", action="store_true", help="list every stage with its arrays")
     parser.add_argument("--json", action="store_true", help="print all as JSON, one line a blob")
 
@@ -12,14 +12,25 @@ def add_arguments(parser):
 def run(args):
     import json
 
-    from ncs.myriad.blob import read_blob
     from ncs.myriad.report import stage_table, summary
 
     for path in args.blob:
-        blob = read_blob(path)
-        if args.json:
-            print(json.dumps(dict(file=path, **blob.to_json())))
-            continue
-        print("%s: %s" % (path, summary(blob)))
-        if args.stages:
-            print(stage_table(blob))
+        for name, blob in blobs_of(path):
+            if args.json:
+                print(json.dumps(dict(file=path, **({"name": name} if name else {}), **blob.to_json())))
+                continue
+            print("%s%s: %s" % (path, " [%s]" % name if name else "", summary(blob)))
+            if args.stages:
+                print(stage_table(blob))
+
+
+def blobs_of(path):
+    """[(name, Blob)] of a blob file (its name is "") or of a file of many, from `ncs compile --archive`."""
+    import os
+
+    from ncs.myriad.archive import is_archive, read_blobs
+    from ncs.myriad.blob import read_blob
+
+    if os.path.isfile(path) and is_archive(path):
+        return read_blobs(path)
+    return [("", read_blob(path))]

@@ -1,0 +1,226 @@
+"""`ncs compile`: mvNCCompile's flags, parts of nets, bytes in, many blobs in one file, and NCSDK's own compiler."""
+
+import json
+import os
+import stat
+import sys
+import zipfile
+from pathlib import Path
+
+import caffe_nets
+import numpy as np
+import onnx_nets
+import pytest
+
+from caffe.proto import caffe_pb2
+from caffe.proto.read import read_net_text
+from caffe.transform import Transform
+from ncs import fold
+from ncs.cli import main
+from ncs.compile import Model, Options, compile_models
+from ncs.cut import cut
+from ncs.errors import NcsError
+from ncs.manifest import Manifest
+from ncs.myriad.archive import extract, read_index
+from ncs.myriad.blob import read_blob
+from ncs.runners import open_runner
+
+
+@pytest.fixture
+def net(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return caffe_nets.tiny(tmp_path)
+
+
+def test_several_shave_counts_and_one_file_of_all(compiler, net, tmp_path, capsys):
+    prototxt, weights = net
+    assert main(["compile", prototxt, "-w", weights, "-s", "4,8", "-o", "out/tiny.blob", "--archive", "all.blobs", "-ec"]) == 0
+    assert sorted(os.listdir("out")) == [
+        "tiny.bin", "tiny.json", "tiny.onnx", "tiny.xml", "tiny_4shave.blob", "tiny_8shave.blob"]
+    assert [read_blob("out/tiny_%dshave.blob" % n).shaves for n in (4, 8)] == [4, 8]
+    entries = read_index("all.blobs")
+    assert [(entry.name, entry.shaves) for entry in entries] == [("tiny_4shave", 4), ("tiny_8shave", 8)]
+    assert extract("all.blobs", "tiny_8shave") == (tmp_path / "out" / "tiny_8shave.blob").read_bytes()
+    with pytest.raises(NcsError, match="no blob 'tiny_9shave'; did you mean"):
+        extract("all.blobs", "tiny_9shave")
+    manifest = Manifest.read("out/tiny.json")
+    assert manifest.labels == list("01234") and manifest.path("blob").endswith("tiny_4shave.blob")
+    capsys.readouterr()
+    assert main(["inspect", "--json", "all.blobs"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["name"], row["shaves"]) for row in rows] == [("tiny_4shave", 4), ("tiny_8shave", 8)]
+
+
+def test_a_damaged_file_of_blobs_is_refused(compiler, net, capsys):
+    prototxt, weights = net
+    assert main(["compile", prototxt, "-w", weights, "--archive", "all.blobs"]) == 0
+    content = bytearray(Path("all.blobs").read_bytes())
+    at = content.index(b"\x7felf") + 900
+    content[at] ^= 1
+    Path("all.blobs").write_bytes(content)
+    with pytest.raises(NcsError, match="damaged"):
+        extract("all.blobs", "net")
+    assert main(["inspect", "all.blobs"]) == 1
+    with zipfile.ZipFile("other.zip", "w") as archive:
+        archive.writestr("a", "b")
+    with pytest.raises(NcsError, match="a ZIP, but not of blobs"):
+        read_index("other.zip")
+
+
+def test_the_size_of_the_pictures(net, capsys):
+    """-is W H: another input size; the fully connected layer would not fit, so the net ends before it."""
+    prototxt, weights = net
+    assert main(["compile", prototxt, "-w", weights, "-is", "16", "12", "-on", "relu2", "--no-blob"]) == 0
+    import onnx
+
+    model = onnx.load("net.onnx")
+    assert [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 12, 16]
+    assert [d.dim_value for d in model.graph.output[0].type.tensor_type.shape.dim] == [1, 6, 8, 12]
+    assert "no manifest describes" in capsys.readouterr().out and not os.path.exists("net.json")
+
+
+def test_a_part_of_a_net_computes_what_the_whole_does(net):
+    prototxt, weights = net
+    whole = caffe_nets.seeded(prototxt)
+    picture = np.random.RandomState(2).randn(1, 3, 8, 8).astype(np.float32)
+    whole.forward(data=picture)
+    assert main(["compile", prototxt, "-w", weights, "-in", "conv2", "-on", "fc", "--no-blob", "-o", "part"]) == 0
+    first = caffe_nets.seeded(prototxt)
+    first.forward(data=picture, end="relu1")
+    with open_runner("ONNXRUNTIME", "part.onnx") as runner:
+        np.testing.assert_allclose(runner.run(first.blobs["conv1"].data), whole.blobs["fc"].data, atol=1e-5)
+
+
+def test_names_of_layers_that_are_not_there():
+    param = read_net_text(caffe_nets.TINY, "x").param
+    with pytest.raises(NcsError, match="no layer 'conv3'; did you mean 'conv"):
+        cut(param, "conv3")
+    both = 'layer { name: "sum" type: "Silence" bottom: "conv2" bottom: "prob" }'
+    branch = read_net_text(caffe_nets.TINY + both, "x").param
+    with pytest.raises(NcsError, match="layer 'sum' needs blob 'conv2', which is made before 'prob'"):
+        cut(branch, "prob")
+    assert [layer.name for layer in cut(param, "data", "relu1").layer] == ["data", "conv1", "relu1"]
+
+
+@pytest.mark.parametrize("mean", [[100, 120, 140], "pixels"])
+def test_bytes_in_give_the_same_answers(compiler, net, mean, capsys):
+    """-ip U8: raw bytes into the folded net equal the Transform into the plain one."""
+    prototxt, weights = net
+    random = np.random.RandomState(3)
+    if mean == "pixels":
+        mean = random.uniform(90, 150, (3, 8, 8)).astype(np.float32)
+    transform = Transform(size=(8, 8), mean=mean, scale=0.017)
+    names = [str(i) for i in range(5)]
+    for stem, bytes_in in (("plain", False), ("bytes", True)):
+        model = Model(stem, prototxt, weights, transform, names)
+        compile_models([(model, stem)], Options(bytes_in=bytes_in), print)
+    assert "in FP16 the net's input differs by at most" in capsys.readouterr().out
+    blob = read_blob("bytes.blob")
+    assert [(array.dtype, array.dims) for array in blob.inputs] == [("U8", (1, 3, 8, 8))]
+    assert blob.constants_size > read_blob("plain.blob").constants_size
+    picture = random.randint(0, 256, (8, 8, 3), np.uint8)
+    answers = []
+    for stem in ("plain", "bytes"):
+        manifest = Manifest.read(stem + ".json")
+        with open_runner("CPU", manifest) as runner:
+            answers.append(runner.run(manifest.transform.image(picture)[None]))
+    np.testing.assert_allclose(answers[1], answers[0], atol=1e-5)
+    assert Manifest.read("bytes.json").transform.mean is None
+    assert "caffemodel" not in Manifest.read("bytes.json").parents
+
+
+def test_what_folding_costs():
+    """Witness: integers and a mean that half precision holds cost nothing; one it does not hold costs its rounding."""
+    exact = fold.folded(Transform(size=(4, 4), mean=[100, 120, 140.5]), (1, 3, 4, 4))
+    assert exact.error() == (0, 0) and exact.mean.shape == (3, 1, 1)
+    rounded = fold.folded(Transform(size=(4, 4), mean=[100.03, 1, 2]), (1, 3, 4, 4))
+    assert rounded.error()[0] == pytest.approx(abs(float(np.float16(100.03)) - 100.03), abs=1e-5)
+    pixels = np.arange(3 * 6 * 6, dtype=np.float32).reshape(3, 6, 6)
+    cropped = fold.folded(Transform(size=(6, 6), crop=4, mean=pixels), (1, 3, 4, 4))
+    np.testing.assert_array_equal(cropped.mean, pixels[:, 1:5, 1:5])
+    with pytest.raises(NcsError, match="give the Transform the net's size or crop"):
+        fold.folded(Transform(size=(6, 6), mean=pixels), (1, 3, 4, 4))
+
+
+def test_zero_weights_are_said(net, capsys):
+    assert main(["compile", net[0], "--no-blob"]) == 0
+    assert "all weights are zero" in capsys.readouterr().err
+    with open_runner("CPU", "net.json") as runner:
+        np.testing.assert_allclose(runner.run(np.ones((1, 3, 8, 8))), np.full((1, 5), 0.2), atol=1e-6)
+
+
+def test_mean_scale_and_labels_go_into_the_manifest(net, tmp_path):
+    (tmp_path / "names.txt").write_text("a\nb\nc\nd\ne\n")
+    mean = np.random.RandomState(1).uniform(0, 255, (3, 10, 10)).astype(np.float32)
+    np.save("mean.npy", mean)
+    prototxt, weights = net
+    more = ["--mean", "mean.npy", "--scale", "0.5", "--labels", "names.txt", "--no-blob"]
+    assert main(["compile", prototxt, "-w", weights, *more]) == 0
+    manifest = Manifest.read("net.json")
+    assert manifest.labels == list("abcde") and manifest.transform.scale == 0.5
+    assert (manifest.transform.size, manifest.transform.crop) == ((10, 10), 8)
+    np.testing.assert_array_equal(manifest.transform.mean, mean)
+    assert set(manifest.parents) == {"prototxt", "caffemodel", "mean"}
+
+
+def test_an_onnx_file(compiler, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model = onnx_nets.tiny(tmp_path / "tiny.onnx")
+    assert main(["compile", model, "-ma2450", "-s", "1"]) == 0
+    assert read_blob("tiny.blob").unit_counts().keys() == {"SHAVE"}
+    assert "no released runtime" in capsys.readouterr().out
+    assert main(["compile", model, "-ip", "U8"]) == 1
+    assert "-ip U8 are for a prototxt" in capsys.readouterr().err
+
+
+def test_an_ir_of_today_is_refused_in_plain_words(net, tmp_path, capsys):
+    assert main(["compile", net[0], "-w", net[1], "--no-blob"]) == 0
+    assert main(["compile", "net.xml"]) == 1
+    assert "net.xml is IR v11; the Myriad compiler (OpenVINO 2021.4.2) reads v10 only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["none.prototxt"], "none.prototxt: no such file"),
+    (["net.prototxt", "-s", "many"], r"[Error 27] -s takes a number"),
+    (["net.prototxt", "-w", "net.caffemodel", "-on", "fc9"], "no layer 'fc9'; did you mean 'fc'"),
+    (["net.prototxt", "-w", "net.caffemodel", "-s", "17"], "from 1 to 16, received 17"),
+])
+def test_what_a_user_can_put_right(net, arguments, said, capsys):
+    assert main(["compile", *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_ncsdk_is_given_the_form_it_accepts(net, tmp_path, monkeypatch):
+    """A program that answers as mvNCCompile does checks what it is given and writes down its arguments."""
+    program = tmp_path / "bin" / "mvNCCompile"
+    program.parent.mkdir()
+    program.write_text("""#!%s
+import json, os, sys
+arguments = sys.argv[1:]
+if "Input" in open(arguments[0]).read() or "12" not in arguments:
+    sys.exit("[Error 20] Toolkit Error: Provide a correct input_shape")
+kept = {name: open(path, "rb").read().hex() for name, path in (("net", arguments[0]), ("weights", arguments[2]))}
+open(arguments[arguments.index("-o") + 1], "w").write(json.dumps([arguments, kept]))
+""" % sys.executable)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    prototxt, weights = net
+    assert main(["compile", prototxt, "-w", weights, "--toolkit", "ncsdk", "-s", "12", "-on", "fc", "-is", "8", "8"]) == 0
+    arguments, kept = json.loads(Path("graph").read_text())
+    assert arguments[5:] == ["-s", "12", "-on", "fc", "-is", "8", "8"] and arguments[3] == "-o"
+    param = read_net_text(bytes.fromhex(kept["net"]).decode(), "given").param
+    assert [layer.name for layer in param.layer if layer.type != "Input"] == [
+        "conv1", "relu1", "conv2", "relu2", "fc", "prob"]
+    assert b'input_shape {' in bytes.fromhex(kept["net"])
+    given = caffe_pb2.NetParameter.FromString(bytes.fromhex(kept["weights"]))
+    assert next(layer for layer in given.layer if layer.name == "fc").blobs[0].data[0] == pytest.approx(
+        float(caffe_nets.seeded(prototxt).params["fc"][0].data.flat[0]))
+
+
+def test_the_toolkits_own_words(net, tmp_path, monkeypatch, capsys):
+    test_ncsdk_is_given_the_form_it_accepts(net, tmp_path, monkeypatch)
+    assert main(["compile", net[0], "--toolkit", "ncsdk"]) == 1
+    assert "mvNCCompile refused: [Error 20] Toolkit Error: Provide a correct input_shape" in capsys.readouterr().err
+    monkeypatch.setenv("PATH", "")
+    assert main(["compile", net[0], "--toolkit", "ncsdk"]) == 1
+    assert "mvNCCompile is not on the PATH" in capsys.readouterr().err
