@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from caffe.errors import CaffeError
+from caffe.losses import LossParameter, normalization
 
 SATURATED = 87.33  # -log(FLT_MIN) = 87.3365: softmax gives the true classes no probability at all
 PATIENCE = 5
@@ -17,15 +18,31 @@ ADVICE = """The training has diverged: %s.
 
 
 class Watch:
-    """See every iteration's loss; raise CaffeError on NaN, infinity, or a loss that stays at 87.3365."""
+    """See every iteration's loss; raise CaffeError on NaN, infinity, or a loss that stays at `worst` (87.3365)."""
 
-    def __init__(self):
+    def __init__(self, worst=SATURATED):
+        self.worst = worst
         self.saturated = 0
 
     def see(self, iteration, loss):
         """Raise if the run is lost."""
         if not math.isfinite(loss):
             raise CaffeError(ADVICE % ("the loss is %s at iteration %d" % (loss, iteration)))
-        self.saturated = self.saturated + 1 if loss >= SATURATED else 0
+        self.saturated = self.saturated + 1 if loss >= self.worst else 0
         if self.saturated >= PATIENCE:
             raise CaffeError(ADVICE % ("the loss has been %.6g for %d iterations up to %d" % (loss, PATIENCE, iteration)))
+
+
+def worst_loss(net):
+    """The loss that `net` (a caffe.Net) has when its softmaxes are all wrong and sure; infinite where others count too.
+
+    Only a mean over the labels has such a bound: a loss summed over pixels, an L2 or a cross entropy may be any number.
+    """
+    total = 0.0
+    for node in net._nodes:
+        if any(node.losses):
+            param = node.layer.param.loss_param
+            if node.layer.type != "SoftmaxWithLoss" or normalization(param, LossParameter.VALID) != LossParameter.VALID:
+                return math.inf
+            total += node.losses[0]
+    return SATURATED * total if total > 0 else math.inf

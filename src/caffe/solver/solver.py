@@ -14,7 +14,7 @@ from caffe.errors import CaffeError
 from caffe.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net, read_solver
-from caffe.solver import fused, policies, resume
+from caffe.solver import divergence, fused, policies, resume
 from caffe.solver.divergence import Watch
 from caffe.solver.updates import UPDATES
 
@@ -113,7 +113,7 @@ class Solver:
         missing = len(p.test_iter) - len(sources)
         if missing < 0 or (missing and not generic):
             raise CaffeError("%d test_iter were given for %d test nets" % (len(p.test_iter), len(sources)))
-        sources += [(generic[0], None)] * missing
+        sources += [(field, None) for field in generic[:1] * missing]
         if len(p.test_state) and len(p.test_state) != len(sources):
             raise CaffeError("test_state must be given once a test net (%d) or not at all, received %d"
                              % (len(sources), len(p.test_state)))
@@ -153,7 +153,7 @@ class Solver:
         """Train up to max_iter, from `resume_file` (a solverstate) where given; snapshot at the end."""
         glog.info("Solving %s" % self.net.name, "solver.cpp:279")
         glog.info("Learning Rate Policy: %s" % self.param.lr_policy, "solver.cpp:280")
-        self.watch = self.watch or Watch()
+        self.watch = self.watch or Watch(divergence.worst_loss(self.net))
         if resume_file:
             self.restore(resume_file)
         self.step(self.param.max_iter - self.iter)

@@ -1,0 +1,76 @@
+"""The watch ends lost runs, and leaves alone those whose loss is merely large."""
+
+import math
+
+import pytest
+
+import caffe
+from caffe.errors import CaffeError
+from caffe.proto import caffe_pb2
+from caffe.proto.read import read_net_text
+from caffe.solver.divergence import PATIENCE, SATURATED, Watch, worst_loss
+
+HEAD = """
+layer { name: "x" type: "DummyData" top: "x" top: "label" dummy_data_param {
+  shape { dim: 4 dim: 3 } shape { dim: 4 } data_filler { type: "gaussian" std: %s } data_filler { type: "constant" } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 3
+  weight_filler { type: "gaussian" } } }
+"""
+SOFTMAX = 'layer { name: "loss%d" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" loss_weight: %g %s }\n'
+
+
+def net(*layers, std=1):
+    return caffe.Net.from_param(read_net_text(HEAD % std + "".join(layers), "net").param, caffe.TRAIN)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_no_number_ends_the_run_at_once(value):
+    with pytest.raises(CaffeError, match="(?s)diverged.*at iteration 7.*lower base_lr"):
+        Watch().see(7, value)
+
+
+def test_a_saturated_softmax_ends_it_after_some_patience():
+    watch = Watch()
+    for iteration in range(PATIENCE - 1):
+        watch.see(iteration, 87.3365)
+    watch.see(90, 2.3)
+    for iteration in range(PATIENCE - 1):
+        watch.see(100 + iteration, 87.3365)
+    with pytest.raises(CaffeError, match="87.3365 for 5 iterations up to 104"):
+        watch.see(104, 87.3365)
+
+
+@pytest.mark.parametrize(
+    "layers, bound",
+    [
+        ([SOFTMAX % (1, 1, "")], SATURATED),
+        ([SOFTMAX % (1, 1, ""), SOFTMAX % (2, 0.3, "")], 1.3 * SATURATED),
+        ([SOFTMAX % (1, 1, "loss_param { normalization: NONE }")], math.inf),
+        ([SOFTMAX % (1, 1, "loss_param { normalize: false }")], math.inf),
+        (['layer { name: "l" type: "EuclideanLoss" bottom: "ip" bottom: "x" }'], math.inf),
+        ([SOFTMAX % (1, 1, ""), 'layer { name: "l" type: "EuclideanLoss" bottom: "ip" bottom: "x" }'], math.inf),
+        ([], math.inf),
+    ],
+)  # fmt: skip
+def test_only_means_over_labels_have_a_worst_loss(layers, bound):
+    assert worst_loss(net(*layers)) == pytest.approx(bound)
+
+
+def solver(layers, std, base_lr):
+    """A solver of 8 iterations over made-up data."""
+    param = caffe_pb2.SolverParameter(base_lr=base_lr, lr_policy="fixed", max_iter=8, random_seed=1)
+    param.snapshot_after_train = False
+    param.net_param.CopyFrom(read_net_text(HEAD % std + layers, "net").param)
+    return caffe.SGDSolver.from_param(param)
+
+
+def test_a_large_l2_loss_that_falls_is_no_divergence():
+    run = solver('layer { name: "l" type: "EuclideanLoss" bottom: "ip" bottom: "x" }', std=20, base_lr=1e-4)
+    run.solve()
+    assert run.iter == 8 and run.smoothed_loss > 90
+
+
+def test_a_rate_too_high_ends_with_advice():
+    run = solver('layer { name: "l" type: "EuclideanLoss" bottom: "ip" bottom: "x" }', std=1e9, base_lr=1e6)
+    with pytest.raises(CaffeError, match="diverged"):
+        run.solve()

@@ -1,0 +1,92 @@
+"""The examples as their READMEs run them, shorter: data drawn into files, `caffe train`, and something learned."""
+
+import re
+import runpy
+import subprocess
+import sys
+
+import pytest
+from checkout import ROOT
+
+import caffe
+from caffe import tools
+from caffe.snapshot import read_weights
+
+NAMES = ("lenet", "cifar10", "siamese", "autoencoder")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with examples/ in it, and nothing else."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def trained(folder, name, iterations, pictures=1000):
+    """Make the data, train as the README says, and return the run log."""
+    make = [sys.executable, "examples/%s/make_data.py" % name, "--train=%d" % pictures, "--test=200"]
+    subprocess.run(make, check=True, cwd=folder)
+    solver = folder / "solver.prototxt"
+    text = (folder / "examples" / name / "solver.prototxt").read_text()
+    solver.write_text(re.sub(r"test_iter: 10\b", "test_iter: 2", text))
+    caffe.set_random_seed(1)
+    assert tools.main(["train", "--solver", str(solver), "--iterations=%d" % iterations, "--threads=1"]) == 0
+    return next((folder / "models").rglob("*.log")).read_text()
+
+
+def outputs(log, which, name):
+    """Every value of an output in a log, in order."""
+    return [float(v) for v in re.findall(r"%s net output #\d+: %s = ([-+.e\d]+)" % (which, name), log)]
+
+
+def test_lenet_reads_digits(folder):
+    log = trained(folder, "lenet", 100)
+    assert "Test net output #0: accuracy" not in log.split("Iteration 0, lr")[1], "tested at 0 and 500 only"
+    assert outputs(log, "Train", "loss")[0] > 2
+    net = caffe.Net("examples/lenet/test.prototxt", caffe.TEST, weights="models/lenet/lenet_iter_100.caffemodel")
+    right = [float(net.forward()["accuracy"]) for _ in range(2)]
+    assert sum(right) / 2 > 0.85
+
+
+def test_lenets_files_are_what_its_program_writes(tmp_path):
+    runpy.run_path(str(ROOT / "examples" / "lenet" / "lenet.py"))["main"](tmp_path)
+    for name in ("train.prototxt", "test.prototxt"):
+        assert (tmp_path / name).read_text() == (ROOT / "examples" / "lenet" / name).read_text()
+
+
+def test_cifar10_quick_tells_shapes_and_colours(folder):
+    trained(folder, "cifar10", 50)
+    assert (folder / "models/cifar10/quick_iter_50.solverstate.h5").is_file()
+    net = caffe.Net("examples/cifar10/train_test.prototxt", caffe.TEST)
+    net.copy_from("models/cifar10/quick_iter_50.caffemodel.h5")
+    assert sum(float(net.forward()["accuracy"]) for _ in range(2)) / 2 > 0.3, "chance is 0.1"
+
+
+def test_siamese_twins_share_weights_and_tell_pairs_apart(folder):
+    log = trained(folder, "siamese", 80)
+    before = outputs(log, "Test", "loss")[0]
+    net = caffe.Net("examples/siamese/train_test.prototxt", caffe.TEST)
+    net.copy_from("models/siamese/siamese_iter_80.caffemodel")
+    after = sum(float(net.forward()["loss"]) for _ in range(2)) / 2
+    assert after < 0.8 * before
+    weights = read_weights("models/siamese/siamese_iter_80.caffemodel")
+    for layer in ("conv1", "conv2", "ip1", "ip2", "feat"):
+        for mine, twin in zip(weights[layer], weights[layer + "_p"]):
+            assert (mine == twin).all()
+        assert weights[layer][0].any()  # the last biases cancel out in the difference of the twins
+
+
+def test_autoencoder_draws_what_it_saw(folder):
+    log = trained(folder, "autoencoder", 100)
+    assert "Testing net (#1)" in log and "Test loss: " in log
+    net = caffe.Net("examples/autoencoder/train_test.prototxt", caffe.TEST, stages=["test-on-test"])
+    net.copy_from("models/autoencoder/autoencoder_iter_100.caffemodel")
+    first = outputs(log, "Test", "l2_error")[0]
+    assert float(net.forward()["l2_error"]) < 0.4 * first
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_has_its_page(name):
+    lines = (ROOT / "examples" / name / "README.md").read_text().splitlines()
+    assert lines[0].startswith("# ") and any("caffe train --solver examples/%s/" % name in line for line in lines)
