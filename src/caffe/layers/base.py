@@ -70,6 +70,7 @@ class Layer:
     deploys_as: str | None = None  # for a loss: the type that takes its place in a deploy net
     auto_top = False  # missing tops are made, nameless
     in_place = True  # False: a top that is one of its bottoms is refused, as Caffe does
+    shares_data = False  # its tops live in its bottom's memory, as Caffe's ShareData has it
     is_data = False  # no bottoms; reads records, so it is replaced by an Input in a deploy net
     no_gradient: tuple = ()  # bottoms that cannot have a derivative (labels, indices)
     differentiable = True  # False: backward through it is refused, as Caffe's NOT_IMPLEMENTED
@@ -157,17 +158,29 @@ class Layer:
 
     def forward_blobs(self, bottoms, tops, record):
         """Run `forward` on Blobs; `record` keeps what backward needs."""
+        inputs, outputs = self._forward(bottoms, tops, record)
+        for blob, output in zip(tops, outputs):
+            others = [x for x, bottom in zip(inputs, bottoms) if bottom is not blob]
+            blob.set(self._apart(output.detach(), others))
+
+    def _forward(self, bottoms, tops, record):
         wanted = self.propagate_down if record else [False] * len(bottoms)
         inputs = [self._input(blob, want, blob in tops) for blob, want in zip(bottoms, wanted)]
         with torch.set_grad_enabled(bool(record)):
             outputs = self.forward(*inputs)
         if outputs is None:
-            return
+            return inputs, ()
         if isinstance(outputs, torch.Tensor):
             outputs = (outputs,)
         self._tape = (inputs, outputs) if record else None
-        for blob, output in zip(tops, outputs):
-            blob.set(output.detach())
+        return inputs, outputs
+
+    def _apart(self, output, bottoms):
+        """`output` in memory of its own: writing into a top must not change a bottom, nor the other way round."""
+        if self.shares_data:
+            return output
+        memory = output.untyped_storage().data_ptr()
+        return output.clone() if any(memory == x.untyped_storage().data_ptr() for x in bottoms) else output
 
     def _input(self, blob, want_gradient, in_place):
         tensor = self.laid_out(blob.tensor.detach())
@@ -187,7 +200,7 @@ class Layer:
         if not any(propagate_down) and not any(self.param_propagate_down):
             return
         if self._tape is None:
-            self.forward_blobs(bottoms, tops, record=True)
+            self._forward(bottoms, tops, record=True)  # its forward was not recorded; what the tops hold stays
         inputs, outputs = self._tape
         weights = [b for b, want in zip(self.blobs, self.param_propagate_down) if want]
         wanted_bottoms = [i for i, want in enumerate(propagate_down) if want]

@@ -15,6 +15,7 @@ class Flatten(Layer):
     """
 
     in_place = False
+    shares_data = True
     examples = (
         Example("", [(2, 3, 4, 5)]),
         Example("flatten_param { axis: 1 end_axis: 2 }", [(2, 3, 4, 5)]),

@@ -17,6 +17,7 @@ class Reshape(Layer):
     """
 
     in_place = False
+    shares_data = True
     examples = (
         Example("reshape_param { shape { dim: 0 dim: -1 } }", [(2, 3, 4, 5)]),
         Example("reshape_param { shape { dim: 2 dim: -1 } axis: 1 num_axes: 2 }", [(2, 3, 4, 5)]),

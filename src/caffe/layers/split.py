@@ -8,6 +8,7 @@ class Split(Layer):
     """Every top is the bottom; its diff is the sum of the tops' diffs (split_layer.cpp). Nets insert it themselves."""
 
     num_top = (1, None)
+    shares_data = True
     examples = (Example("", [(2, 3, 4, 5)], tops=2),)
 
     def forward(self, x):
