@@ -1,20 +1,18 @@
 #!/usr/bin/env python3
 """Tells age and gender of the faces in pictures: ./run_inference.py --image_path P [P ...]."""
 
+import importlib.util
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENVIRONMENT = os.path.join(HERE, ".venv", "bin", "python")
 
-try:
-    import numpy  # noqa: F401
-
-    import agegender  # noqa: F401
-except ImportError as missing:
+missing = [name for name in ("numpy", "agegender") if importlib.util.find_spec(name) is None]
+if missing:
     if os.path.exists(ENVIRONMENT) and sys.prefix != os.path.join(HERE, ".venv"):
         os.execv(ENVIRONMENT, [ENVIRONMENT, os.path.abspath(__file__), *sys.argv[1:]])
-    sys.exit("run_inference.py: %s; run ./run.sh (everything) or scripts/setup.sh first" % missing)
+    sys.exit("run_inference.py: no %s here; run ./run.sh (everything) or scripts/setup.sh first" % ", ".join(missing))
 
 if __name__ == "__main__":
     from caffe import cli

@@ -8,10 +8,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from agegender.errors import AgeGenderError
+
+if TYPE_CHECKING:  # numpy takes longer to import than `--help` may take
+    import numpy as np
 
 
 class Gender(enum.IntEnum):
@@ -55,10 +57,14 @@ class Labels:
 
     def centres(self) -> np.ndarray:
         """Middle of every class in years (float64)."""
+        import numpy as np
+
         return np.array([(low + high) / 2 for low, high in self.bounds])
 
     def decode(self, probabilities: Sequence[float] | np.ndarray) -> Decoded:
         """The answer told by a vector of len(self) probabilities."""
+        import numpy as np
+
         p = np.asarray(probabilities, dtype=np.float64).reshape(-1)
         if p.size != len(self):
             raise AgeGenderError(
@@ -74,11 +80,15 @@ class Labels:
 
 def argmax(probabilities: Sequence[float] | np.ndarray) -> int:
     """Index of the largest value, the first one on a tie as numpy and Caffe have it."""
+    import numpy as np
+
     return int(np.argmax(np.asarray(probabilities)))
 
 
 def expectation(probabilities: Sequence[float] | np.ndarray) -> float:
     """sum(p_i * i): the age of a net with one output a year 0..100 (Rothe et al., DEX)."""
+    import numpy as np
+
     p = np.asarray(probabilities, dtype=np.float64)
     return float(np.dot(p, np.arange(p.size)))
 
