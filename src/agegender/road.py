@@ -90,13 +90,14 @@ class Road:
     def faces_stage(self):
         """Drawn faces, or those of an archive."""
         if self.args.archive is None:
+            seed, count = str(self.args.seed), str(self.args.count)
             return Stage(
                 "faces",
                 "Draw faces",
-                lambda: verb("draw-faces", "--out", DRAWN, "--seed", str(self.args.seed)),
+                lambda: verb("draw-faces", "--out", DRAWN, "--seed", seed, "--count", count),
                 [],
                 [DRAWN],
-                {"seed": self.args.seed},
+                {"seed": seed, "count": count},
             )
         if not os.path.isfile(self.args.archive):
             raise CaffeError("--archive %s: there is no such file" % self.args.archive)

@@ -24,6 +24,7 @@ def add_arguments(parser):
         default="bf16",
         help="of the training's matrix products (default bf16 where the processor has it in hardware, else float32)",
     )
+    parser.add_argument("--count", type=int, default=900, metavar="N", help="how many faces to draw (900)")
     parser.add_argument(
         "--seed", type=int, default=230, help="of the faces, the split and the training (230)"
     )
