@@ -8,16 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 
-from caffe import glog
+from caffe import glog, trainlog
 from caffe.files import whole_file
-
-_ITERATION = re.compile(r"Iteration (\d+)")
-_LOSS = re.compile(r"Iteration (\d+) \(.*loss = (\S+)")
-_TEST = re.compile(r"Test net output #\d+: (\S+) = (\S+)")
-_RATE = re.compile(r"Iteration (\d+), lr = (\S+)")
-
 
 @contextlib.contextmanager
 def kept(prefix, append):
@@ -37,43 +30,22 @@ def kept(prefix, append):
             stop()
 
 
-def parse(lines):
-    """Return {"loss": [(iteration, value)], "lr": [...], "test": {output: [...]}}; a resumed run's repeats win."""
-    loss, rate, test, now = {}, {}, {}, 0
-    for line in lines:
-        found = _ITERATION.search(line)
-        if found:
-            now = int(found.group(1))
-        for pattern, series in ((_LOSS, loss), (_RATE, rate)):
-            found = pattern.search(line)
-            if found:
-                series[int(found.group(1))] = float(found.group(2))
-        found = _TEST.search(line)
-        if found:
-            test.setdefault(found.group(1), {})[now] = float(found.group(2))
-    ordered = lambda series: sorted(series.items())  # noqa: E731
-    return {
-        "loss": ordered(loss),
-        "lr": ordered(rate),
-        "test": {name: ordered(s) for name, s in test.items()},
-    }
-
-
 def draw_curves(log, path):
     """Draw loss (left) and the test outputs that are no losses (right) of the run log `log` to the PNG `path`."""
-    with open(log, encoding="utf-8") as stream:
-        series = parse(stream)
-    if not series["loss"]:
+    series = trainlog.read(log)
+    loss = sorted({iteration: value for iteration, _, value in series.losses}.items())  # a resumed run's repeats win
+    if not loss:
         return None
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(*zip(*series["loss"]), color="tab:blue", linewidth=1, label="training loss")
+    axes.plot(*zip(*loss), color="tab:blue", linewidth=1, label="training loss")
     axes.set(xlabel="iteration", ylabel="loss")
     axes.set_ylim(bottom=0)
-    right, lines = None, axes.get_legend_handles_labels()
-    for name, points in series["test"].items():
+    right = None
+    for name in series.test.columns()[3:]:
+        points = sorted({row["NumIters"]: row[name] for row in series.test.rows if name in row}.items())
         if "loss" in name:
             axes.plot(*zip(*points), "o--", color="tab:orange", label="test " + name)
             continue
