@@ -24,8 +24,7 @@ def gaussian(param, weights, generator):
     weights.normal_(param.mean, param.std, generator=generator)
     if param.sparse >= 0:
         outputs = weights.shape[0]  # num_outputs is axis 0, as in Caffe
-        keep = min(1.0, param.sparse / outputs)
-        weights.mul_(torch.empty_like(weights).bernoulli_(keep, generator=generator))
+        weights.mul_(torch.empty_like(weights).bernoulli_(param.sparse / outputs, generator=generator))
 
 
 def positive_unitball(param, weights, generator):
@@ -66,6 +65,21 @@ def bilinear(param, weights, generator):
 FILLERS = {f.__name__: f for f in (constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear)}
 
 
+def _check_numbers(param, fill, shape):
+    """Refuse what the CHECKs of filler.hpp and math_functions.cpp refuse."""
+    if fill is not gaussian and param.sparse != -1:
+        raise CaffeError("'sparse' is for the gaussian filler, received it for '%s'" % param.type)
+    if fill is uniform and param.min > param.max:
+        raise CaffeError("the uniform filler needs min <= max, received %g and %g" % (param.min, param.max))
+    if fill is gaussian and param.std <= 0:
+        raise CaffeError("the gaussian filler needs a positive std, received %g (for one value: constant)" % param.std)
+    if fill is gaussian and not -1 <= param.sparse <= (shape[0] if shape else 1):
+        raise CaffeError(
+            "'sparse', how many inputs an output keeps, cannot exceed the first axis of %s; received %d"
+            % (tuple(shape), param.sparse)
+        )
+
+
 def filling(param, shape, generator):
     """Return a function that fills a tensor as `param` (FillerParameter) says; its seed is drawn now from `generator`."""
     fill = FILLERS.get(param.type)
@@ -75,13 +89,10 @@ def filling(param, shape, generator):
         raise CaffeError(
             "the bilinear filler needs 4-D weights with a square kernel, received %s" % (tuple(shape),)
         )
-    if fill is not gaussian and param.sparse != -1:
-        raise CaffeError("'sparse' is for the gaussian filler, received it for '%s'" % param.type)
-    seed = (
-        0
-        if generator is None
-        else int(torch.randint(2**62, (), generator=generator, device=generator.device))
-    )
+    _check_numbers(param, fill, shape)
+    seed = 0
+    if generator is not None:
+        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
     def run(tensor):
         host = torch.empty(tensor.shape)
