@@ -133,9 +133,9 @@ class Recurrent(Layer):
         size = self.param.recurrent_param.num_output
         weights = [g.constant(blob.data, "blob%d" % i) for i, blob in enumerate(self.blobs)]
         rows = _reshaped(g, bottoms[0], [steps * streams, self.inputs])
-        inputs = _split(g, _gemm(g, rows, weights[0], weights[1]), steps, streams)
+        inputs = _split(g, product_to_onnx(g, rows, weights[0], weights[1]), steps, streams)
         if self.static:
-            static = _gemm(g, _reshaped(g, bottoms[2], [streams, self.static_inputs]), weights[2])
+            static = product_to_onnx(g, _reshaped(g, bottoms[2], [streams, self.static_inputs]), weights[2])
             inputs = [_two(g, "Add", step, static) for step in inputs]
         conts = _split(g, _reshaped(g, bottoms[1], [steps * streams, 1]), steps, streams)
         states = self._states_to_onnx(g, bottoms, streams, size)
@@ -157,7 +157,7 @@ class Recurrent(Layer):
 
 def hidden_to_onnx(g, gates, cont, hidden, weight):
     """gates + (cont * hidden) weight^T, as both layers begin a step."""
-    return _two(g, "Add", gates, _gemm(g, _two(g, "Mul", hidden, cont), weight))
+    return _two(g, "Add", gates, product_to_onnx(g, _two(g, "Mul", hidden, cont), weight))
 
 
 def _two(g, op, a, b):
@@ -166,7 +166,10 @@ def _two(g, op, a, b):
     return out
 
 
-def _gemm(g, rows, weight, *bias):
+def product_to_onnx(g, rows, weight, *bias):
+    """rows weight^T + bias."""
+    if g.shape(weight) == (1, 1):  # OpenVINO 2026.4 refuses chains of matrix products of one number
+        return _two(g, "Add", _two(g, "Mul", rows, weight), *bias) if bias else _two(g, "Mul", rows, weight)
     out = g.temp("product")
     g.node("Gemm", [rows, weight, *bias], [out], transB=1)
     return out

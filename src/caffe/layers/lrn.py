@@ -2,6 +2,7 @@
 
 import functools
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -23,7 +24,8 @@ class LRN(Layer):
 
     examples = (
         Example("lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 }", [(2, 7, 4, 5)]),
-        Example("lrn_param { local_size: 3 alpha: 2 beta: 0.6 k: 2 }", [(2, 4, 3, 5)]),
+        Example("lrn_param { local_size: 3 alpha: 2 beta: 0.6 k: 1.5 }", [(2, 4, 3, 5)]),
+        Example("lrn_param { local_size: 3 alpha: 2 beta: 1 k: 0 }", [(2, 4, 3, 5)]),
         Example(
             "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }", [(2, 3, 6, 5)]
         ),
@@ -52,7 +54,7 @@ class LRN(Layer):
     def to_onnx(self, g, bottoms, tops):
         p = self.param.lrn_param
         if not self.within:
-            g.node("LRN", bottoms, tops, size=p.local_size, alpha=p.alpha, beta=p.beta, bias=p.k)
+            _across_to_onnx(g, bottoms, tops, p)
             return
         square, mean, scaled, scale, power = (
             g.temp(n) for n in ("square", "mean", "scaled", "scale", "power")
@@ -71,6 +73,26 @@ class LRN(Layer):
         g.node("Mul", [mean, g.constant(p.alpha, "alpha")], [scaled])
         g.node("Add", [scaled, g.constant(1.0, "one")], [scale])
         g.node("Pow", [scale, g.constant(-p.beta, "power")], [power])
+        g.node("Mul", [bottoms[0], power], tops)
+
+
+def _across_to_onnx(g, bottoms, tops, p):
+    if p.k == 1:
+        g.node("LRN", bottoms, tops, size=p.local_size, alpha=p.alpha, beta=p.beta, bias=1.0)
+    elif p.k > 0:  # OpenVINO rounds the bias to an integer, so k is drawn out of the sum
+        unscaled = g.temp("unscaled")
+        g.node("LRN", bottoms, [unscaled], size=p.local_size, alpha=p.alpha / p.k, beta=p.beta, bias=1.0)
+        g.node("Mul", [unscaled, g.constant(np.float32(p.k**-p.beta), "k")], tops)
+    else:
+        channels = g.shape(bottoms[0])[1]
+        square, scale, power = (g.temp(n) for n in ("square", "scale", "power"))
+        band = _band(
+            channels, p.local_size, p.alpha / p.local_size, torch.float32, torch.device("cpu")
+        ).numpy()
+        g.node("Mul", [bottoms[0], bottoms[0]], [square])
+        constants = g.constant(band, "band"), g.constant(np.full(channels, p.k, np.float32), "k")
+        g.node("Conv", [square, *constants], [scale], kernel_shape=[1, 1])
+        g.node("Pow", [scale, g.constant(np.float32(-p.beta), "power")], [power])
         g.node("Mul", [bottoms[0], power], tops)
 
 

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 
 from caffe.layers.base import Example, register
-from caffe.recurrent import Recurrent, hidden_to_onnx
+from caffe.recurrent import Recurrent, hidden_to_onnx, product_to_onnx
 
 
 @register
@@ -18,6 +18,11 @@ class RNN(Recurrent):
     """
 
     examples = (
+        Example(
+            'recurrent_param { num_output: 1 weight_filler { type: "gaussian" } }',
+            [(2, 2, 3), (2, 2)],
+            ("normal", "binary"),
+        ),
         Example(
             'recurrent_param { num_output: 4 weight_filler { type: "uniform" min: -0.4 max: 0.4 } }',
             [(3, 2, 5), (3, 2)],
@@ -48,8 +53,7 @@ class RNN(Recurrent):
         return F.linear(hidden, weights[1], weights[2]).tanh(), [hidden]
 
     def step_to_onnx(self, g, gates, cont, states, weights):
-        hidden, product, output = g.temp("hidden"), g.temp("product"), g.temp("output")
+        hidden, output = g.temp("hidden"), g.temp("output")
         g.node("Tanh", [hidden_to_onnx(g, gates, cont, states[0], weights[0])], [hidden])
-        g.node("Gemm", [hidden, *weights[1:]], [product], transB=1)
-        g.node("Tanh", [product], [output])
+        g.node("Tanh", [product_to_onnx(g, hidden, *weights[1:])], [output])
         return output, [hidden]
