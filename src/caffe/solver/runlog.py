@@ -12,6 +12,7 @@ import os
 from caffe import glog, trainlog
 from caffe.files import whole_file
 
+
 @contextlib.contextmanager
 def kept(prefix, append):
     """Write every log line to `<prefix>.log` as it comes; `append` goes on with a resumed run's file."""
@@ -42,7 +43,6 @@ def draw_curves(log, path):
     axes = figure.subplots()
     axes.plot(*zip(*loss), color="tab:blue", linewidth=1, label="training loss")
     axes.set(xlabel="iteration", ylabel="loss")
-    axes.set_ylim(bottom=0)
     right = None
     for name in series.test.columns()[3:]:
         points = sorted({row["NumIters"]: row[name] for row in series.test.rows if name in row}.items())
@@ -52,8 +52,9 @@ def draw_curves(log, path):
         right = right or axes.twinx()
         right.plot(*zip(*points), "s-", color="tab:green", label="test " + name)
         right.set(ylabel=name, ylim=(0, 1))
+    axes.set_ylim(bottom=0)
     lines = [line for side in (axes, right) if side for line in side.get_lines()]
-    axes.legend(lines, [line.get_label() for line in lines], loc="center right")
+    axes.legend(lines, [line.get_label() for line in lines], loc="upper center", ncols=len(lines), framealpha=0.9)
     axes.grid(alpha=0.3)
     axes.set_title(os.path.basename(log))
     with whole_file(path) as temporary:
