@@ -14,9 +14,12 @@ NO_STICK = "No devices found: no Neural Compute Stick answers; `ncs doctor` look
 
 
 class Myriad(base.Runner):
-    """A compiled blob, or ONNX or IR v10, on `device`: MYRIAD, MYRIAD.<name> of one of several, or CPU."""
+    """A compiled blob, or ONNX or IR v10, on `device`: MYRIAD, MYRIAD.<name> of one of several, or CPU.
 
-    def __init__(self, source: Any, device: str = "MYRIAD", requests: int = 2) -> None:
+    `counters` prepares for `profile`.
+    """
+
+    def __init__(self, source: Any, device: str = "MYRIAD", requests: int = 2, counters: bool = False) -> None:
         core = ie_core()
         stick = device.startswith("MYRIAD")
         if stick and not sticks_of(core):
@@ -24,7 +27,7 @@ class Myriad(base.Runner):
         model = base.Model.of(source)
         path = model.pick(("blob", "onnx", "xml") if stick else ("onnx", "xml"))
         self.device = device
-        self._network = _load(core, path, device, requests)
+        self._network = _load(core, path, device, requests, {"PERF_COUNT": "YES"} if counters else {})
         self._requests = list(self._network.requests)
         self.in_flight = len(self._requests)
         self._next = 0
@@ -54,6 +57,13 @@ class Myriad(base.Runner):
         except RuntimeError as error:
             raise DeviceLostError("%s: %s" % (self.device, last_line(error))) from error
 
+    def profile(self, batch: np.ndarray) -> list[tuple[str, str, float]]:
+        """(layer, kind, milliseconds) of one request, where the model was loaded with counters."""
+        self._next = 0
+        self.run(batch)
+        counts = self._guarded(self._requests[0].get_perf_counts)
+        return [(name, row["layer_type"], row["real_time"] / 1e3) for name, row in counts.items()]
+
     def temperature(self) -> float | None:
         """Degrees Celsius of the stick, where it tells."""
         try:
@@ -81,11 +91,12 @@ def sticks_of(core: Any) -> list[str]:
     return [name for name in core.available_devices if name.split(".")[0] == "MYRIAD"]
 
 
-def _load(core: Any, path: str, device: str, requests: int) -> Any:
+def _load(core: Any, path: str, device: str, requests: int, extra: dict[str, str]) -> Any:
     try:
         if path.endswith(".blob"):
-            return core.import_network(path, device, {}, requests)
+            return core.import_network(path, device, extra, requests)
         settings = {"ENFORCE_BF16": "NO"} if device == "CPU" else {}  # numbers as trained, not bfloat16
+        settings.update(extra)
         return core.load_network(core.read_network(path), device, settings, requests)
     except RuntimeError as error:
         text = last_line(error)
