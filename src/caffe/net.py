@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 import torch
 
-from caffe import config, glog, graph, passes
+from caffe import config, debug_info, glog, graph, passes
 from caffe.blob import Blob
 from caffe.errors import CaffeError
 from caffe.layers import base
@@ -86,12 +86,13 @@ class Net(NetMethods):
         self.param, self.where = graph.insert_splits(param, where)
         self.name = param.name
         self._blobs, self._weights, self._owners, self._nodes = OrderedDict(), [], {}, []
-        self.input_names, self._callbacks = [], {}
+        self.input_names, self._callbacks, self.debug_reporter = [], {}, None
         self._make_layers()
         graph.mark_loss_paths(self._nodes)
         self._apply_need()
         if config.fast():
             passes.apply(self._nodes)
+        debug_info.switch(self, param.debug_info)
 
     @staticmethod
     def _check_names(param, where):

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import struct
+import tokenize
+import zipfile
+import zlib
 
 import numpy as np
 import torch
@@ -17,6 +21,11 @@ from caffe.errors import CaffeError
 from caffe.files import whole_file
 
 FORMAT = 1
+# What NumPy's reader, the zip module under it, and the use of foreign values raise on a damaged file.
+DAMAGED = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, RuntimeError, MemoryError),
+    *(EOFError, SyntaxError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
 
 
 def path_of(solverstate):
@@ -56,7 +65,7 @@ def load(path, nets):
                 saved = state["layers"].get(name, {}).get(node.layer.name)
                 if saved is not None and hasattr(node.layer, "restore"):
                     node.layer.restore(saved)
-    except (ValueError, KeyError, OSError, RuntimeError) as error:
+    except DAMAGED as error:
         raise CaffeError(
             "%s is not a resume file of this version (%s); remove it to resume as Caffe does" % (path, error)
         ) from None

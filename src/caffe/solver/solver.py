@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from caffe import config, glog, memory, snapshot
+from caffe import config, debug_info, glog, memory, snapshot
 from caffe.errors import CaffeError
 from caffe.net import Net
 from caffe.proto import caffe_pb2
@@ -51,6 +51,8 @@ class Solver:
         self.rule = UPDATES[self.type or param.type](param)
         self.net = self._train_net()
         self.test_nets = [Net.from_param(*args) for args in self._test_net_args()]
+        for net in self.test_nets if param.debug_info else ():
+            debug_info.switch(net, True)
         self.iter, self.current_step = 0, 0
         self._losses = collections.deque(maxlen=max(1, param.average_loss))
         self._callbacks = []
@@ -199,7 +201,9 @@ class Solver:
     # -- one iteration ---------------------------------------------------------------------------
 
     def _forward_backward(self):
-        last = len(self.net.layers) - 1
+        last, p = len(self.net.layers) - 1, self.param
+        if p.debug_info:  # of the iterations that are displayed
+            debug_info.switch(self.net, bool(p.display) and self.iter % p.display == 0)
         self.net.clear_param_diffs()
         loss = 0.0
         for _ in range(self.param.iter_size):

@@ -1,0 +1,57 @@
+"""The learning rates against closed formulas written from Caffe's documentation."""
+
+import math
+
+import pytest
+
+from caffe.errors import CaffeError
+from caffe.proto import caffe_pb2
+from caffe.solver import policies
+
+FORMULAS = {
+    "fixed": lambda i: 0.02,
+    "step": lambda i: 0.02 * 0.5 ** math.floor(i / 7),
+    "exp": lambda i: 0.02 * 0.5**i,
+    "inv": lambda i: 0.02 * (1 + 0.5 * i) ** -0.75,
+    "multistep": lambda i: 0.02 * 0.5 ** sum(i >= value for value in (3, 10, 11)),
+    "poly": lambda i: 0.02 * (1 - i / 40) ** 0.75,
+    "sigmoid": lambda i: 0.02 / (1 + math.exp(-0.5 * (i - 7))),
+}
+
+
+def param(policy, **more):
+    fields = dict(base_lr=0.02, gamma=0.5, stepsize=7, power=0.75, max_iter=40, stepvalue=[3, 10, 11])
+    return caffe_pb2.SolverParameter(lr_policy=policy, **{**fields, **more})
+
+
+@pytest.mark.parametrize("policy", FORMULAS)
+def test_a_policy_is_its_formula(policy):
+    p, current = param(policy), 0
+    policies.check(p)
+    for iteration in range(40):
+        current = policies.advance(p, iteration, current)
+        expected = FORMULAS[policy](iteration)
+        assert policies.learning_rate(p, iteration, current) == pytest.approx(expected, rel=1e-6)
+
+
+def test_no_policy_was_forgotten():
+    assert set(FORMULAS) == set(policies.POLICIES)
+
+
+def test_a_poly_run_beyond_its_end_stands_still_and_a_sigmoid_far_off_is_zero():
+    assert policies.learning_rate(param("poly"), 41, 0) == 0
+    assert policies.learning_rate(param("sigmoid", gamma=1e6), 0, 0) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    "policy, more, said",
+    [
+        ("stepp", {}, "did you mean 'step'"),
+        ("", {}, "unknown lr_policy"),
+        ("step", {"stepsize": 0}, "positive stepsize, received 0"),
+        ("poly", {"max_iter": 0}, "positive max_iter"),
+    ],
+)
+def test_faults_are_told_before_training(policy, more, said):
+    with pytest.raises(CaffeError, match=said):
+        policies.check(param(policy, **more))

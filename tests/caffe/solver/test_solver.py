@@ -1,0 +1,182 @@
+"""pycaffe's solvers: their surface, nets by phase, level and stage, snapshots, fine-tuning, and what they log."""
+
+import re
+
+import numpy as np
+import pytest
+
+import caffe
+from caffe import tools
+from caffe.errors import CaffeError
+
+NET = """name: "small"
+layer { name: "x" type: "DummyData" top: "x" top: "t" dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 }
+  data_filler { type: "constant" value: 0.5 } data_filler { type: "constant" value: 2 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" param { name: "w" } inner_product_param { num_output: 2
+  weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "t" top: "loss" }
+layer { name: "deep" type: "AbsVal" bottom: "ip" top: "deep" include { min_level: 2 } }
+layer { name: "extra" type: "AbsVal" bottom: "ip" top: "extra" include { stage: "more" } }
+"""
+SOLVER = """net: "net.prototxt" base_lr: 0.05 lr_policy: "fixed" max_iter: 6 snapshot_prefix: "out/s" random_seed: 3
+%s"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "net.prototxt").write_text(NET)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(more=""):
+    with open("solver.prototxt", "w", encoding="utf-8") as stream:
+        stream.write(SOLVER % more)
+    return "solver.prototxt"
+
+
+KINDS = ["SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_six_solvers_have_pycaffes_surface(kind):
+    momentum = "delta: 1e-6" if kind in ("AdaGradSolver", "RMSPropSolver") else "momentum: 0.9 delta: 1e-6"
+    solver = getattr(caffe, kind)(write(momentum + " rms_decay: 0.9 momentum2: 0.99"))
+    seen = []
+    solver.add_callback(lambda: seen.append("start"), lambda: seen.append("ready"))
+    before = solver.net.params["ip"][0].data.copy()
+    solver.step(2)
+    assert solver.iter == 2 and solver.lr == pytest.approx(0.05) and seen == ["start", "ready"] * 2
+    assert not np.array_equal(before, solver.net.params["ip"][0].data)
+    solver.snapshot()
+    other = getattr(caffe, kind)("solver.prototxt")
+    other.restore("out/s_iter_2.solverstate")
+    solver.step(2)
+    other.step(2)
+    assert other.iter == 4
+    for mine, theirs in zip(solver.net.params["ip"], other.net.params["ip"]):
+        assert np.array_equal(mine.data, theirs.data)
+    again = caffe.get_solver(write(momentum + ' rms_decay: 0.9 momentum2: 0.99 type: "%s"' % kind[:-6]))
+    again.solve("out/s_iter_2.solverstate")
+    assert again.iter == 6
+
+
+def test_a_solverstate_of_another_solver_is_refused():
+    first = caffe.SGDSolver(write())
+    first.step(1)
+    first.snapshot()
+    with pytest.raises(CaffeError, match="holds 2 history blobs, this Adam solver has 4"):
+        caffe.AdamSolver("solver.prototxt").restore("out/s_iter_1.solverstate")
+
+
+def test_hdf5_snapshots_restore():
+    solver = caffe.SGDSolver(write("snapshot_format: HDF5 momentum: 0.9"))
+    solver.step(3)
+    solver.snapshot()
+    other = caffe.SGDSolver("solver.prototxt")
+    other.restore("out/s_iter_3.solverstate.h5")
+    assert other.iter == 3
+    np.testing.assert_array_equal(solver.net.params["ip"][0].data, other.net.params["ip"][0].data)
+
+
+def test_level_and_stage_choose_layers():
+    assert "deep" not in caffe.SGDSolver(write()).net.blobs
+    assert "deep" in caffe.SGDSolver(write("train_state { level: 2 }")).net.blobs
+    assert "extra" in caffe.SGDSolver(write('train_state { stage: "more" }')).net.blobs
+
+
+def test_several_test_nets_by_stage_and_file(capfd):
+    more = 'test_net: "net.prototxt" test_net: "net.prototxt" test_iter: 1 test_iter: 2 test_iter: 1 test_interval: 4 '
+    more += 'test_state { stage: "more" } test_state { } test_state { level: 3 } test_initialization: false'
+    solver = caffe.SGDSolver(write(more))
+    assert [sorted(set(net.blobs) & {"deep", "extra"}) for net in solver.test_nets] == [["extra"], [], ["deep"]]
+    solver.step(5)
+    log = capfd.readouterr().err
+    assert "Iteration 0, Testing" not in log
+    assert [int(n) for n in re.findall(r"Iteration 4, Testing net \(#(\d)\)", log)] == [0, 1, 2]
+
+
+def test_a_train_net_and_a_test_net_without_net(folder):
+    (folder / "solver.prototxt").write_text(
+        SOLVER.replace("net:", "train_net:") % 'test_net: "net.prototxt" test_iter: 1 test_interval: 2'
+    )
+    assert len(caffe.SGDSolver("solver.prototxt").test_nets) == 1
+    with pytest.raises(CaffeError, match="2 test_iter were given for 1 test nets"):
+        (folder / "solver.prototxt").write_text((folder / "solver.prototxt").read_text() + " test_iter: 3")
+        caffe.SGDSolver("solver.prototxt")
+
+
+def test_weights_in_the_solver_start_a_fine_tuning():
+    first = caffe.SGDSolver(write())
+    first.net.params["ip"][0].data[...] = 7
+    first.net.save("start.caffemodel")
+    tuned = caffe.SGDSolver(write('weights: "start.caffemodel" layer_wise_reduce: false'))
+    assert (tuned.net.params["ip"][0].data == 7).all() and tuned.iter == 0
+
+
+def lines(text, direction):
+    return re.findall(r"\]     \[%s\] (.*)" % direction, text)
+
+
+def test_debug_info_logs_the_means_of_every_blob(capfd):
+    solver = caffe.SGDSolver(write("debug_info: true display: 2"))
+    w, b = solver.net.params["ip"]
+    mean = np.abs(w.data).mean()
+    top = np.abs(0.5 * w.data.sum(1) + b.data).mean()
+    solver.step(1)
+    log = capfd.readouterr().err
+    forward = dict(line.rsplit(": ", 1) for line in lines(log, "Forward"))
+    assert float(forward["Layer ip, param blob w data"]) == pytest.approx(mean, rel=1e-5)
+    assert float(forward["Layer ip, param blob 1 data"]) == 0
+    assert float(forward["Layer ip, top blob ip data"]) == pytest.approx(top, rel=1e-5)
+    assert float(forward["Layer x, top blob t data"]) == 2
+    backward = lines(log, "Backward")
+    names = [line.rsplit(": ", 1)[0] for line in backward[:-1]]
+    assert names == ["Layer loss, bottom blob ip diff", "Layer ip, param blob w diff", "Layer ip, param blob 1 diff"]
+    l1 = np.abs(w.diff).sum() + np.abs(b.diff).sum()  # the diffs are now the update: the rate times what was logged
+    logged = float(re.search(r"L1 norm = \([-.e\d]+, ([-.e\d]+)\)", backward[-1]).group(1))
+    assert logged * 0.05 == pytest.approx(l1, rel=1e-4)
+    solver.step(1)
+    assert not lines(capfd.readouterr().err, "Forward"), "iteration 1 is not displayed"
+    solver.step(1)
+    assert len(lines(capfd.readouterr().err, "Forward")) == len(forward)
+
+
+def test_debug_info_changes_no_number():
+    plain, told = caffe.SGDSolver(write()), caffe.SGDSolver(write("debug_info: true display: 1"))
+    plain.step(4)
+    told.step(4)
+    np.testing.assert_allclose(plain.net.params["ip"][0].data, told.net.params["ip"][0].data, rtol=1e-6)
+
+
+@pytest.mark.parametrize("flags", [["-solver", "solver.prototxt"], ["--solver=solver.prototxt"], ["-solver=solver.prototxt"]])
+def test_caffe_train_takes_gflags_spellings(flags, folder):
+    write("display: 2")
+    assert tools.main(["train", *flags]) == 0
+    assert (folder / "out" / "s_iter_6.caffemodel").is_file() and (folder / "out" / "s_iter_6.solverstate").is_file()
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--snapshot", "out/s_iter_6.caffemodel"], "holds weights only.*--snapshot out/s_iter_6.solverstate.*--weights"),
+        (["--snapshot=a", "--weights=b"], "not both"),
+        (["--gpu", "all"], "one device id"),
+        (["--weights", "none.caffemodel"], "none.caffemodel"),
+    ],
+)
+def test_caffe_train_says_what_was_meant(flags, said, capsys):
+    write()
+    assert tools.main(["train", "--solver", "solver.prototxt", *flags]) == 1
+    assert re.search("(?s)" + said, capsys.readouterr().err)
+
+
+def test_a_run_log_is_read_by_parse_log_and_drawn(folder):
+    write("display: 2 test_iter: 1 test_interval: 3")
+    assert tools.main(["train", "--solver=solver.prototxt"]) == 0
+    assert tools.main(["parse_log", "out/s.log", "."]) == 0
+    rows = (folder / "s.log.train").read_text().splitlines()
+    assert rows[0] == "NumIters,Seconds,LearningRate,loss" and [row.split(",")[0] for row in rows[1:4]] == ["0.0", "2.0", "4.0"]
+    assert [row.split(",")[0] for row in (folder / "s.log.test").read_text().splitlines()[1:]] == ["0.0", "3.0", "6.0"]
+    assert tools.main(["plot_training_log", "6", "loss.png", "out/s.log"]) == 0
+    assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
