@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from agegender import labels
+from agegender import faces, labels
 from agegender.errors import AgeGenderError
 
 NO_FILE, NO_PICTURE, NO_FACE, NO_MODEL, NO_DEVICE = 3, 4, 5, 6, 7  # exit statuses; 2 is a wrong command line
@@ -126,9 +126,14 @@ def _prepare(path, heads):
     for head in heads:  # nets that share a Transform share its work
         key = next((k for k, (transform, _) in made.items() if transform == head.transform), len(made))
         if key not in made:
-            made[key] = (head.transform, head.transform.image(picture))
+            made[key] = (head.transform, head.transform.image(with_margin(picture, head.transform.margin)))
         blobs.append(made[key][1])
     return Prediction(path, {}, {"read": read - began, "transform": time.perf_counter() - read}), blobs
+
+
+def with_margin(picture, margin):
+    """An aligned face with its border repeated as far as the net's training showed more than the face."""
+    return faces.cut(picture, faces.whole(picture), margin) if margin else picture
 
 
 def _run(group, heads):

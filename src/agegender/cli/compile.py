@@ -38,7 +38,10 @@ def add_arguments(parser):
         "-ec", action="store_true", help="accepted: concat optimisations are the compiler's own affair now"
     )
     parser.add_argument(
-        "--mean", default=MEAN_FILE, help="mean file that was trained with (default: %s)" % MEAN_FILE
+        "--mean", help="mean file that was trained with (default: %s)" % MEAN_FILE
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", help="a net of the zoo instead (`agegender zoo list`); its mean is its own unless --mean"
     )
     parser.add_argument("--no-blob", action="store_true", help="ONNX and IR only; nothing is fetched")
 
@@ -48,18 +51,34 @@ def run(args):
     from agegender.nets import net_named, newest_weights
     from ncs.compile import Model, Options, compile_models
 
+    if args.model:
+        return _zoo(args)
     nets = [net_named(name) for name in args.nets] or list(NETS.values())
     if args.weights and len(nets) != 1:
         raise AgeGenderError("-w gives the weights of one net: name it (%s)" % ", ".join(NETS))
     options = Options(args.platform, args.shaves, args.cmx_slices, blob=not args.no_blob)
     jobs = [
-        (model_of(net, args.weights or newest_weights(net), args.mean, Model), net.graph(args.folder))
+        (model_of(net, args.weights or newest_weights(net), args.mean or MEAN_FILE, Model), net.graph(args.folder))
         for net in nets
     ]
     compile_models(jobs, options)
     for net, (model, stem) in zip(nets, jobs):
         show(net, model, stem, options)
     print("Next: ./run_inference.py --image_path P --mean_file age_gender_mean.npy", file=sys.stderr)
+
+
+def _zoo(args):
+    from agegender import zoo
+    from agegender.zoo import compiled
+    from ncs.compile import Options, compile_models
+
+    options = Options(args.platform, args.shaves, args.cmx_slices, blob=not args.no_blob)
+    nets = zoo.named(args.model)
+    jobs = [compiled.job(net, args.folder, args.weights, args.mean) for net in nets]
+    compile_models(jobs, options)
+    for net, (model, stem) in zip(nets, jobs):
+        show(net, model, stem, options)
+    print("Next: ./run_inference.py --model %s --image_path P" % args.model, file=sys.stderr)
 
 
 def model_of(net, weights, mean_file, model):

@@ -26,6 +26,9 @@ def add_arguments(parser):
         "--net", action="append", metavar="NAME", help="only this net (default: AgeNet and GenderNet)"
     )
     parser.add_argument(
+        "--model", metavar="NAME", help="a net of the zoo (`agegender zoo list`); compiled into --graph at its first use"
+    )
+    parser.add_argument(
         "--device",
         metavar="D",
         default="",
@@ -81,7 +84,7 @@ def open_heads(args, batch):
     device, why = (args.device.upper(), "") if args.device else runners.default_device()
     print("Running on %s%s" % (device, " (%s)" % why if why else ""), file=sys.stderr)
     heads = []
-    for name in args.net or list(NETS):
+    for name in _zoo(args) if args.model else args.net or list(NETS):
         path = os.path.join(args.graph, name + ".json")
         if not os.path.isfile(path):
             raise predict.failure(
@@ -98,6 +101,20 @@ def open_heads(args, batch):
             manifest.transform = with_mean(manifest.transform, args.mean_file, AgeGenderError)
         heads.append(predict.Head(manifest, runner, args.compat))
     return heads
+
+
+def _zoo(args):
+    """Names of the zoo nets that --model means; those that are not in args.graph yet are compiled."""
+    from agegender import zoo
+    from agegender.zoo import compiled
+    from ncs.compile import Options
+
+    nets = zoo.named(args.model)
+    absent = [net for net in nets if not os.path.isfile(compiled.stem_of(net, args.graph) + ".json")]
+    if absent:
+        print("Compiling %s into %s" % (", ".join(net.name for net in absent), args.graph), file=sys.stderr)
+        compiled.make(absent, args.graph, Options(blob=False))
+    return [net.name for net in nets]
 
 
 def with_mean(transform, path, error):
@@ -142,8 +159,14 @@ def show(prediction, args, many):
         for stage, seconds in prediction.seconds.items():
             print("Execution time (%s): %.2f ms" % (stage, 1e3 * seconds))
     for name, answer in prediction.answers.items():
-        what = NETS[name].answer if name in NETS else name + " predicted"
+        what = NETS[name].answer if name in NETS else "%s predicted" % (_task(name) or name)
         print("%s: %s, %.2f%%" % (what, answer.text, 100 * answer.probability), flush=True)
+
+
+def _task(name):
+    """Age or Gender, by the last word of a zoo net's name."""
+    last = name.rpartition("-")[2]
+    return last.capitalize() if last in ("age", "gender") else ""
 
 
 def write_csv(path, predictions, heads):

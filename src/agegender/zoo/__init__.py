@@ -10,7 +10,7 @@ from agegender.errors import AgeGenderError
 from caffe.errors import did_you_mean
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def nets():
     """Name -> Net of every family file in this folder, sorted by name."""
     found = {}

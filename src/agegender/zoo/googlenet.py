@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from agegender import labels
 from agegender.zoo import onnx_weights
 from agegender.zoo.build import RATES, constant, input_net
@@ -108,7 +110,7 @@ _LOSSES = tuple(("loss%d/classifier_agexgender" % i, "label", 1.0 if i == 3 else
 NETS = tuple(
     Net("googlenet-" + task, "googlenet", task, "GoogLeNet for %s on Adience" % task,
         "Lapuschkin et al., Understanding and Comparing Deep Neural Networks for Age and Gender Classification, 2017",
-        kinds, count, SHAPE, _transform, lambda n=len(kinds): body(n), "loss3/classifier_agexgender", _LOSSES,
+        kinds, count, SHAPE, _transform, functools.partial(body, len(kinds)), "loss3/classifier_agexgender", _LOSSES,
         origin=Origin("%s_googlenet.onnx" % task, size, sha256, _LICENCE, (_LFS + "%s_googlenet.onnx" % task,)),
         converter=onnx_weights.layers_of, blobs=("input", "loss3/loss3_Y"))
     for task, kinds, count, size, sha256 in (

@@ -49,7 +49,7 @@ def _read(path):
 
     try:
         with h5py.File(path, "r") as file:
-            group = file["model_weights"] if "model_weights" in file else file
+            group = file.get("model_weights", file)
             layers = [[group[name][w][()] for w in _texts(group[name].attrs["weight_names"])]
                       for name in _texts(group.attrs["layer_names"])]  # fmt: skip
     except (OSError, KeyError) as error:

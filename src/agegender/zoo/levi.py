@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from agegender import labels
 from agegender.zoo.build import RATES, constant, gaussian, input_net
 from agegender.zoo.model import Net, Origin
@@ -73,7 +75,7 @@ _RELEASE = Origin(
 _OWN = Origin(note="trained here: ./run.sh")
 
 NETS = tuple(
-    Net(name, family, task, title, source, kinds, count, SHAPE, transform, lambda n=len(kinds): body(n), "fc8",
+    Net(name, family, task, title, source, kinds, count, SHAPE, transform, functools.partial(body, len(kinds)), "fc8",
         (("fc8", "label", 1.0),), origin=origin, deploy_file=path)
     for name, family, task, title, source, kinds, count, transform, origin, path in (
         ("levi-age", "levi", "age", "AgeNet of Levi and Hassner", _LEVI, labels.AGE_ADIENCE, 11415048, _released,

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from agegender import faces, predict
+from agegender import predict
 from agegender.errors import AgeGenderError
 from agegender.labels import Gender
 
@@ -50,7 +50,7 @@ def measure(nets, weights, samples, margin=None, batch=16, step=lambda n: None):
     margin = transform.margin if margin is None else margin
     told = {top: [] for top in tops}
     for at in range(0, len(samples), batch):
-        part = [chip(predict.read_picture(sample.path), margin) for sample in samples[at : at + batch]]
+        part = [predict.with_margin(predict.read_picture(sample.path), margin) for sample in samples[at : at + batch]]
         blob = transform.batch(part)
         net.blobs["data"].reshape(*blob.shape)
         net.blobs["data"].data[...] = blob
@@ -59,11 +59,6 @@ def measure(nets, weights, samples, margin=None, batch=16, step=lambda n: None):
             told[top].append(np.array(net.blobs[top].data))
         step(len(part))
     return figures(nets, {top: np.concatenate(rows) for top, rows in told.items()}, samples)
-
-
-def chip(picture, margin):
-    """An aligned face with the border repeated for `margin`."""
-    return faces.cut(picture, faces.whole(picture), margin) if margin else picture
 
 
 def figures(nets, told, samples):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from agegender import labels
 from agegender.zoo import onnx_weights
 from agegender.zoo.build import RATES, constant, gaussian, input_net
@@ -58,7 +60,7 @@ _GENDER = "vgg_ilsvrc_16_gender_imdb_wiki.onnx"
 NETS = tuple(
     Net("vgg16-" + task, "vgg16", task, "VGG-16 for %s (DEX)" % task,
         "Rothe, Timofte and Van Gool, DEX: Deep EXpectation, ICCV workshops 2015", kinds, count, SHAPE, _transform,
-        lambda n=len(kinds): body(n), "fc8", (("fc8", "label", 1.0),), origin=origin,
+        functools.partial(body, len(kinds)), "fc8", (("fc8", "label", 1.0),), origin=origin,
         converter=onnx_weights.layers_of, blobs=("input", "prob_Y"))
     for task, kinds, count, origin in (
         ("age", labels.AGE_YEARS, 134674341, Origin(

@@ -79,7 +79,7 @@ def dummy(top, shape, kind):
     return layer
 
 
-TRAINED = ("levi-gender", "tringn-age", "googlenet-age", "wideresnet-age", "wideresnet-pooled-gender", "zealerww-paper",
+TRAINED = ("levi-gender", "tringn-age", "googlenet-age", "wideresnet-pooled-gender", "zealerww-paper",
            "zealerww-selu", "zealerww-leaky", "zealerww-batchnorm", "zealerww-resnet", "zealerww-inception")  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def test_the_whole_road_of_a_net(name, tmp_path):
     assert answer.text == net.labels.decode(ours).text and len(answer.probabilities) == len(net.labels)
 
 
-@pytest.mark.parametrize("name", ["vgg16-gender", "zealerww-vggface"])
+@pytest.mark.parametrize("name", ["vgg16-gender", "zealerww-vggface", "wideresnet-age"])
 def test_huge_nets_answer(name):
     net = zoo.nets()[name]
     built = build.deploy_net(net)

@@ -1,0 +1,43 @@
+"""Zoo nets as manifests that run_inference.py and every runner take: ONNX, IR and, when asked, a Myriad blob."""
+
+from __future__ import annotations
+
+import os
+
+from agegender.zoo import build, fetch
+
+
+def stem_of(net, folder):
+    """Where the compiled net's files go: <stem>.onnx, .xml, .bin, .blob, .json, .prototxt."""
+    return os.path.join(folder, net.name)
+
+
+def job(net, folder, weights=None, mean=None, order=None):
+    """(ncs.compile.Model, stem) of a zoo net; its deploy prototxt is written beside the results.
+
+    `weights` is a caffemodel instead of the cache's, `mean` a mean file instead of the Transform's, `order` BGR or RGB.
+    """
+    from caffe.files import write_bytes
+    from ncs.compile import Model
+
+    weights = weights or fetch.weights_of(net)
+    stem = stem_of(net, folder)
+    os.makedirs(folder, exist_ok=True)
+    write_bytes(stem + ".prototxt", build.deploy_text(net))
+    transform, parents = net.transform(), {}
+    if mean:
+        from caffe.data.mean import read_mean
+
+        transform, parents = transform.replace(mean=read_mean(mean), mean_fit="resize"), {"mean": mean}
+    if order:
+        transform = transform.replace(order=order)
+    labels = net.labels
+    model = Model(net.name, stem + ".prototxt", weights, transform, list(labels.names), labels.name, labels.decoder, parents)
+    return model, stem
+
+
+def make(nets, folder, options, **changes):
+    """Compile zoo nets into `folder`; returns their Manifests."""
+    from ncs.compile import compile_models
+
+    return compile_models([job(net, folder, **changes) for net in nets], options)
