@@ -6,11 +6,12 @@ What oneDNN needs for them is the least that a step can take here: each on its o
 import sys
 
 import torch
+from worker import serve
+
 from caffe import memory
 from caffe.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_solver
-from worker import serve
 
 
 def work(node, kind):

@@ -22,7 +22,7 @@ class Worker:
 
     def __init__(self, name, command, threads=None, **environment):
         self.name = name
-        self.errors = tempfile.TemporaryFile("w+")
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the worker
         setting = dict(os.environ, GLOG_minloglevel="2", **environment)
         if threads:
             for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

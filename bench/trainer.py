@@ -2,8 +2,9 @@
 
 import sys
 
-import caffe
 from worker import serve
+
+import caffe
 
 caffe.set_mode_cpu()
 if len(sys.argv) > 3:  # real Caffe takes its threads from the environment
@@ -17,8 +18,8 @@ if len(sys.argv) > 2:
 
 def waited():
     """Seconds that the step stood still for its batch; real Caffe does not tell."""
-    feeds = [getattr(layer, "feed", None) for layer in solver.net.layers]
-    return {"waited": feed.waited for feed in feeds if hasattr(feed, "waited")}
+    feeds = [layer.feed for layer in solver.net.layers if hasattr(getattr(layer, "feed", None), "waited")]
+    return {"waited": sum(feed.waited for feed in feeds)} if feeds else {}
 
 
 serve(lambda: solver.step(1), waited)

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Pictures a second from a folder of files to answers of both nets, beside what the nets alone do."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import harness
+import numpy as np
+
+import models
+
+PICTURES, BATCH = 320, 16
+
+
+def main():
+    args = harness.arguments(__doc__, rounds=7).parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        stems = models.prepare(folder)
+        _pictures(Path(folder) / "faces")
+        command = [sys.executable, harness.HERE / "folder_worker.py"]
+        workers = [harness.Worker(way, [*command, way, folder, BATCH]) for way in ("nets alone", "folder")]
+        try:
+            laps = harness.interleave(workers, args.rounds)
+        finally:
+            for worker in workers:
+                worker.close()
+    rates = {name: PICTURES / harness.median(laps, name) for name in laps[0]}
+    share = harness.ratio(laps, "nets alone", "folder")
+    harness.save("folder", pictures=PICTURES, batch=BATCH, nets=sorted(stems), rounds=laps,
+                 **{"pictures a second": rates, "share of the nets alone": share})  # fmt: skip
+
+
+def _pictures(folder):
+    """Aligned faces as they come: JPEGs of 200 x 200."""
+    import cv2
+    import nets
+
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(PICTURES):
+        picture = nets._smooth(rng, (3, 200, 200)).transpose(1, 2, 0)
+        cv2.imwrite(str(folder / ("%04d.jpg" % i)), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+
+
+if __name__ == "__main__":
+    main()

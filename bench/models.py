@@ -1,0 +1,40 @@
+"""AgeNet and GenderNet with seeded weights, compiled as ./compile2Movidius.sh does, for the figures of inference."""
+
+from pathlib import Path
+
+import numpy as np
+
+HOUSE = Path(__file__).resolve().parents[1]
+
+
+def prepare(folder):
+    """Write <net>.prototxt, .caffemodel, .onnx, .xml, .bin and .json of both nets to `folder`; returns {net: stem}."""
+    from agegender.nets import NETS
+    from caffe.transform import Transform
+    from ncs import compile as compiler
+
+    folder = Path(folder)
+    mean = np.full((3, 227, 227), 110, np.float32)
+    jobs = []
+    for name, net in NETS.items():
+        prototxt, weights = HOUSE / net.deploy, folder / (name + ".caffemodel")
+        (folder / (name + ".prototxt")).write_text(prototxt.read_text())
+        _weights(prototxt, weights)
+        transform = Transform(mean=mean, size=(227, 227))
+        model = compiler.Model(name, str(prototxt), str(weights), transform, list(net.labels.names), net.labels.name)
+        jobs.append((model, str(folder / name)))
+    compiler.compile_models(jobs, compiler.Options(blob=False), say=lambda *_: None)
+    return {name: str(folder / name) for name in NETS}
+
+
+def _weights(prototxt, path):
+    """Seeded weights under which the answers differ from picture to picture."""
+    import caffe
+
+    caffe.set_random_seed(1)
+    net = caffe.Net(str(prototxt), caffe.TEST)
+    rng = np.random.default_rng(1)
+    for blobs in net.params.values():
+        fan_in = blobs[0].count / blobs[0].shape[0]
+        blobs[0].data[...] = rng.normal(0, (2 / fan_in) ** 0.5, blobs[0].shape)
+    net.save(str(path))

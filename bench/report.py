@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""Writes docs/performance.md and docs/performance.png from the figures in bench/results."""
+
+import json
+from pathlib import Path
+
+import harness
+
+DOCS = harness.HERE.parent / "docs"
+MULTIPLE = "%.2f (%.2f to %.2f)"
+
+
+def main():
+    results = {path.stem: json.loads(path.read_text()) for path in sorted(harness.RESULTS.glob("*.json"))}
+    if not results:
+        raise SystemExit("bench/results holds no figure; run bench/all first")
+    sections = [HEAD, setting(results)]
+    for name, write in SECTIONS.items():
+        if name in results:
+            sections.append(write(results[name]))
+    (DOCS / "performance.md").write_text("\n\n".join(sections).rstrip() + "\n")
+    if "training" in results:
+        plot(results["training"], DOCS / "performance.png")
+    print("wrote", DOCS / "performance.md")
+
+
+HEAD = """# How fast it is
+
+Written by `bench/report.py` from what `bench/all` measured; edit neither this page nor its numbers. Workers of all
+contestants stay alive side by side and take turns, each round in another order. Times are medians over rounds. Ratios
+are taken within a round, and stand as median (least to largest), so that what else the machine does meets both sides."""
+
+
+def table(head, rows):
+    """A Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def multiple(ratio):
+    return MULTIPLE % (ratio["median"], ratio["min"], ratio["max"]) if ratio else "-"
+
+
+def verdict(ratio, goal, least=True):
+    """A ratio beside its goal."""
+    if not ratio:
+        return "-"
+    met = ratio["median"] >= goal if least else ratio["median"] <= goal
+    return "%s, goal %s %.3g: %s" % (multiple(ratio), ">=" if least else "<=", goal, "met" if met else "**missed**")
+
+
+def setting(results):
+    newest = max(results.values(), key=lambda r: r["when"])
+    machine = newest["machine"]
+    versions = ", ".join("%s %s" % item for item in machine["packages"].items() if item[1])
+    loads = ["%s %.1f" % (name, r["machine"]["load_at_start"]) for name, r in results.items()]
+    return "\n".join([
+        "* Machine: %s, %d cores, %s." % (machine["processor"], machine["cores"], machine["system"]),
+        "* Python %s; %s." % (machine["python"], versions),
+        "* Measured %s. Load average when each figure was written: %s. On %d cores a load above %d means that other"
+        % (newest["when"], ", ".join(loads), machine["cores"], machine["cores"]),
+        "  work took part of them: times are then too long, and ratios of processor time tell more than those of wall time.",
+    ])  # fmt: skip
+
+
+def left_out(result):
+    lines = ["\nLeft out: %s (%s)." % (m["peer"], m["why"]) for m in result.get("missing", [])]
+    return "".join(lines)
+
+
+def training(result):
+    rows = []
+    for case in result["cases"]:
+        wall = case["wall"]
+        for kind in ("float32", "bf16"):
+            rows.append([
+                case["net"], str(case["batch"]), str(case["threads"]), kind, seconds(wall[kind]), seconds(wall.get("caffe")),
+                verdict(case["caffe over %s, wall" % kind], goal(case["net"], kind)),
+                multiple(case["caffe over %s, cpu" % kind]),
+                verdict(case["%s over floor, wall" % kind], 1.2, least=False) if kind == "float32"
+                else multiple(case["bf16 over floor, wall"]),
+                multiple(case["%s over floor, cpu" % kind]),
+            ])  # fmt: skip
+    head = ["net", "batch", "threads", "precision", "ms a step", "real Caffe", "times real Caffe's speed (wall)",
+            "(processor)", "over the floor (wall)", "(processor)"]  # fmt: skip
+    return "\n".join([
+        "## Training\n", "![Training steps beside real Caffe](performance.png)\n",
+        "From LMDB to updated weights. Real Caffe is kendryte-caffe (PyPI, with OpenBLAS, as fast as a stock BVLC build).",
+        "The floor is what oneDNN needs for the net's convolutions alone, forward and backward, measured in the same rounds. bf16 is opt-in",
+        "(`--precision bf16`) and its results differ from Caffe's.\n", table(head, rows), left_out(result),
+    ])  # fmt: skip
+
+
+def goal(net, kind):
+    if net in ("LeNet", "CIFAR-10 quick"):
+        return 1.0
+    return 2.8 if kind == "float32" else 5.0
+
+
+def seconds(value):
+    return "-" if value is None else "%.4g" % (1e3 * value)
+
+
+def loader(result):
+    rows = [
+        [c["records"], c["precision"], seconds(c["step"]), "%.3f %%, goal < 2 %%: %s"
+         % (100 * c["waited share"], "met" if c["waited share"] < 0.02 else "**missed**")]
+        for c in result["cases"]
+    ]  # fmt: skip
+    return "## Waiting for data\n\nAgeNet, batch 50: how much of the step stands still for its batch.\n\n" + table(
+        ["records", "precision", "ms a step", "share waited"], rows
+    )
+
+
+def tools(result):
+    rows = []
+    for case in result["cases"]:
+        wanted = 1.6 if case["tool"] == "convert_imageset" else 1.0
+        rates = case["pictures a second"]
+        rows.append([case["tool"], "%.0f" % rates["ours"], "%.0f" % rates["loop"], verdict(case["loop over ours"], wanted),
+                     "%.0f MB" % case["memory, MB"]])  # fmt: skip
+    head = ["tool", "pictures a second", "short loop", "times its speed", "memory"]
+    return "\n".join([
+        "## Tools\n",
+        "%d JPEGs of 200x200, brought to 227x227; start of the program included." % result["pictures"],
+        "There is no C++ binary of Caffe's tools here: a loop of OpenCV and lmdb (bench/plain_loop.py, one thread) stands",
+        "in for it; elsewhere it was measured as fast as the C++ tool.\n",
+        table(head, rows),
+    ])  # fmt: skip
+
+
+def inference(result):
+    rows = []
+    for case in result["cases"]:
+        for name, value in case["milliseconds"].items():
+            over = case["over bare OpenVINO"][name]
+            text = verdict(over, 1.05, least=False) if name == "runner" else multiple(over)
+            rows.append([str(case["batch"]), NAMES[name], "%.4g" % value, text])
+    return "\n".join([
+        "## Inference\n", "AgeNet, float32, one batch again and again.\n",
+        table(["batch", "engine", "ms", "over bare OpenVINO"], rows), left_out(result),
+    ])  # fmt: skip
+
+
+NAMES = {
+    "openvino": "OpenVINO, bare", "runner": "our runner on OpenVINO", "net": "our Net", "onnxruntime": "ONNX Runtime",
+    "opencv": "OpenCV 4 dnn", "caffe": "real Caffe (kendryte-caffe)",
+}  # fmt: skip
+
+
+def folder(result):
+    rates = result["pictures a second"]
+    rows = [["files to answers", "%.1f" % rates["folder"], verdict(result["share of the nets alone"], 0.9)],
+            ["the nets alone, batches ready", "%.1f" % rates["nets alone"], "1"]]  # fmt: skip
+    return "## Folders of pictures\n\nBoth nets, %d JPEGs in batches of %d.\n\n%s" % (
+        result["pictures"], result["batch"], table(["", "pictures a second", "share"], rows)
+    )  # fmt: skip
+
+
+LIMITS = (("--help", 0.3), ("run_inference", 1.5), ("AgeNet read", 0.1), ("VGG-16 read", 1.0))
+
+
+def startup(result):
+    rows = []
+    for case in result["cases"]:
+        limit = next((limit for text, limit in LIMITS if text in case["what"]), None)
+        met = "" if limit is None else "< %.3g s: %s" % (limit, "met" if case["wall"] < limit else "**missed**")
+        rows.append([case["what"], "%.3f" % case["wall"], "%.3f" % case["cpu"], met])
+    return "## Starting\n\n" + table(["command", "s", "of the processor", "goal"], rows)
+
+
+def shares(result):
+    parts = ["## Where a step goes\n\nAgeNet, batch 50; the largest operators' share of the processor's time."]
+    for case in result["cases"]:
+        rows = [["`%s`" % name, "%.1f %%" % (100 * share)] for name, share in case["share"].items()]
+        parts.append(table([case["precision"], "share"], rows))
+    return "\n\n".join(parts)
+
+
+SECTIONS = {
+    "training": training, "loader": loader, "tools": tools, "inference": inference, "folder": folder,
+    "startup": startup, "shares": shares,
+}  # fmt: skip
+
+
+def plot(result, path):
+    """Speed over real Caffe's, bars by net and threads."""
+    from matplotlib.figure import Figure
+
+    cases = [case for case in result["cases"] if "caffe" in case["wall"]]
+    if not cases:
+        return
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for shift, (kind, colour) in enumerate((("float32", "tab:blue"), ("bf16", "tab:orange"))):
+        ratios = [case["caffe over %s, wall" % kind] for case in cases]
+        middle = [r["median"] for r in ratios]
+        spread = [[m - r["min"] for m, r in zip(middle, ratios)], [r["max"] - m for m, r in zip(middle, ratios)]]
+        places = [i + 0.38 * (shift - 0.5) for i in range(len(cases))]
+        axes.bar(places, middle, 0.36, yerr=spread, capsize=3, color=colour, label=kind)
+    axes.axhline(1, color="black", linewidth=1)
+    axes.set_xticks(range(len(cases)), ["%s\n%d thread%s" % (c["net"], c["threads"], "s" * (c["threads"] > 1)) for c in cases])
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_ylabel("times real Caffe's speed")
+    axes.set_title("A training step, LMDB to updated weights (median of rounds, least to largest)", fontsize=10)
+    axes.legend()
+    figure.savefig(Path(path), dpi=110)
+
+
+if __name__ == "__main__":
+    main()

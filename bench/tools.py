@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Pictures a second of convert_imageset and compute_image_mean, beside a short loop of OpenCV and lmdb."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import harness
+import nets
+import numpy as np
+
+PICTURES = 1500
+
+
+def main():
+    args = harness.arguments(__doc__, rounds=5).parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        listing = pictures(Path(folder))
+        cases = [measure(name, jobs, args.rounds) for name, jobs in programs(Path(folder), listing).items()]
+    harness.save("tools", pictures=PICTURES, cases=cases)
+
+
+def pictures(folder):
+    """JPEGs of 200 x 200 that compress as photographs do, and their list."""
+    rng, rows = np.random.default_rng(0), []
+    for i in range(PICTURES):
+        path = folder / ("%05d.jpg" % i)
+        picture = nets._smooth(rng, (3, 200, 200)).transpose(1, 2, 0)
+        cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        rows.append("%s %d" % (path, i % 9))
+    (folder / "list.txt").write_text("\n".join(rows) + "\n")
+    return folder / "list.txt"
+
+
+def programs(folder, listing):
+    """{tool: {"ours" or "loop": (command, what it makes)}}"""
+    here, caffe = harness.HERE, [sys.executable, "-m", "caffe"]
+    loop = [sys.executable, here / "plain_loop.py"]
+    size = ["--resize_height=227", "--resize_width=227"]
+    ours, theirs = folder / "ours", folder / "theirs"
+    return {
+        "convert_imageset": {
+            "ours": ([*caffe, "convert_imageset", *size, "/", listing, ours], ours),
+            "loop": ([*loop, "convert", listing, theirs], theirs),
+        },
+        "compute_image_mean": {
+            "ours": ([*caffe, "compute_image_mean", ours, folder / "mean.binaryproto"], None),
+            "loop": ([*loop, "mean", ours, folder / "mean.npy"], None),
+        },
+    }
+
+
+def measure(tool, jobs, rounds):
+    print(tool, file=sys.stderr)
+    laps = []
+    for number in range(rounds + 1):
+        names = sorted(jobs) if number % 2 else sorted(jobs, reverse=True)
+        lap = {name: timed(*jobs[name]) for name in names}
+        if number:  # the first one warms the disk
+            laps.append(lap)
+            print("  " + "  ".join("%s %.3g s" % (n, v["wall"]) for n, v in lap.items()), file=sys.stderr)
+    rates = {name: PICTURES / harness.median(laps, name) for name in jobs}
+    return {"tool": tool, "pictures a second": rates, "rounds": laps,
+            "loop over ours": harness.ratio(laps, "loop", "ours"),
+            "memory, MB": max(lap["ours"]["memory"] for lap in laps)}  # fmt: skip
+
+
+def timed(command, made):
+    """Seconds and memory of one run; what it made before is removed first."""
+    if made:
+        shutil.rmtree(made, ignore_errors=True)
+    began = time.perf_counter()
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status
+    if status:
+        raise RuntimeError("%s failed" % " ".join(map(str, command)))
+    scale = 1024 if resource.getpagesize() and sys.platform != "darwin" else 1024 * 1024
+    wall = time.perf_counter() - began
+    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "memory": usage.ru_maxrss / scale}
+
+
+if __name__ == "__main__":
+    main()
