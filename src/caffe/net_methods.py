@@ -174,7 +174,7 @@ class NetMethods:
         outputs = {name: [] for name in set(self.outputs) | set(blobs or [])}
         for batch in self._batches(kwargs):
             for name, array in self.forward(blobs=blobs, **batch).items():
-                outputs[name].extend(array.copy())
+                outputs[name].extend(np.atleast_1d(array).copy())  # of a single number: one a batch
         count = len(next(iter(kwargs.values())))
         return {name: np.asarray(rows)[:count] for name, rows in outputs.items()}
 
@@ -190,7 +190,7 @@ class NetMethods:
             grads = self.backward(diffs=diffs, **(next(backwards) if backwards else {}))
             for store, part in ((all_outs, outs), (all_diffs, grads)):
                 for name, array in part.items():
-                    store[name].extend(array.copy())
+                    store[name].extend(np.atleast_1d(array).copy())
         count = len(next(iter(data.values())))
         trim = lambda store: {name: np.asarray(rows)[:count] for name, rows in store.items()}  # noqa: E731
         return trim(all_outs), trim(all_diffs)
@@ -240,13 +240,13 @@ class NetMethods:
     def copy_from(self, path):
         """Copy weights by layer name from a .caffemodel or .h5 file (a comma list: one after the other).
 
-        Layers the file does not have keep their values; a layer whose shapes differ is an error that names both.
+        Layers the file does not have keep their values. Where shapes differ nothing is copied: an error names both.
         """
         for part in str(path).split(","):
             self._copy_weights(snapshot.read_weights(part), part)
 
     def _copy_weights(self, weights, path):
-        faults = []
+        faults, pairs = [], []
         for name, blobs in self.params.items():
             arrays = weights.get(name)
             if arrays is None:
@@ -263,12 +263,14 @@ class NetMethods:
                         % (name, i, tuple(array.shape), blob.shape)
                     )
                 else:
-                    blob.assign(array)
+                    pairs.append((blob, array))
         if faults:
             raise CaffeError(
                 "%s does not fit the net:\n  %s\n(to train such a layer anew, give it another name)"
                 % (path, "\n  ".join(faults))
             )
+        for blob, array in pairs:
+            blob.assign(array)
 
     def share_with(self, other):
         """Use the weights of `other` (Net), by layer name: from now on both nets read the same memory."""
