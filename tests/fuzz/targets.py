@@ -1,0 +1,184 @@
+"""What is fuzzed: for each kind of file some sound ones, and the readers that it is given to."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from caffe import snapshot
+from caffe.data import datum, listfile, mean
+from caffe.data.db import open_db
+from caffe.proto import caffe_pb2, read, text
+from caffe.solver import resume
+from caffe.transform import Transform
+
+TESTS = Path(__file__).resolve().parents[1]
+GOLDEN = TESTS / "golden"
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """`seeds()` gives sound files as bytes; `readers` take the path of a damaged one."""
+
+    seeds: object
+    readers: tuple
+    text: bool = False
+    share: int = 1  # its part of all the cases
+
+
+def _files(*patterns):
+    return lambda: [path.read_bytes() for pattern in patterns for path in sorted(GOLDEN.glob(pattern)) if path.is_file()]
+
+
+SMALL_NET = b"""name: "small"
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 4 kernel_size: 3
+  pad: 1 stride: 2 group: 1 weight_filler { type: "xavier" } bias_filler { type: "constant" value: 0.5 } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" relu_param { negative_slope: 0.1 } }
+layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 } }
+layer { name: "slice" type: "Slice" bottom: "pool" top: "a" top: "b" slice_param { axis: 1 slice_point: 2 } }
+layer { name: "join" type: "Concat" bottom: "b" bottom: "a" top: "join" concat_param { axis: 1 } }
+layer { name: "norm" type: "LRN" bottom: "join" top: "norm" lrn_param { local_size: 3 alpha: 1e-4 beta: 0.75 } }
+layer { name: "flat" type: "Reshape" bottom: "norm" top: "flat" reshape_param { shape { dim: 0 dim: -1 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "flat" top: "ip" inner_product_param { num_output: 5 } }
+layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
+"""
+
+
+def _nets():
+    """A net of each generation."""
+    return [*_files("tools/upgrade/v*.prototxt")(), SMALL_NET]
+
+
+def build_net(path):
+    """Read a net, and make it: layers, shapes and weights."""
+    import caffe
+
+    net = read.read_net(str(path))
+    return caffe.Net.from_param(net.param, caffe.TEST, where=net.where)
+
+
+def _solvers():
+    fields = dict(net="net.prototxt", base_lr=0.01, lr_policy="multistep", stepvalue=[10, 20], gamma=0.1, max_iter=30,
+                  test_iter=[3], test_interval=5, momentum=0.9, snapshot_prefix="x", type="Adam")  # fmt: skip
+    old = b'net: "a"\nbase_lr: 0.1\nlr_policy: "step"\ngamma: 0.5\nstepsize: 3\nsolver_type: NESTEROV\nsolver_mode: GPU\n'
+    return [text.format(caffe_pb2.SolverParameter(**fields)).encode(), old]
+
+
+def _through_file(write, suffix=""):
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / ("file" + suffix))
+        write(path)
+        return Path(path).read_bytes()
+
+
+def _hdf5():
+    state = snapshot.read_solverstate(GOLDEN / "solvers" / "adam.solverstate")
+    weights = snapshot.read_weights(GOLDEN / "solvers" / "adam.caffemodel")
+    return [
+        _through_file(lambda path: snapshot.write_solverstate(path, state), ".h5"),
+        _through_file(lambda path: snapshot.write_hdf5(path, weights), ".h5"),
+    ]
+
+
+def _as_hdf5(reader):
+    def read_renamed(path):
+        return reader(path.rename(path.with_suffix(".h5")))
+
+    return read_renamed
+
+
+def _datums():
+    import cv2
+
+    array = np.arange(3 * 5 * 4, dtype=np.uint8).reshape(3, 5, 4)
+    picture = cv2.imencode(".png", np.repeat(array, 4, 2).transpose(1, 2, 0).copy())[1].tobytes()
+    jpeg = cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
+    floats = datum.encode(array.astype(np.float32) / 7, 5)
+    return [datum.encode(array, 3), floats, datum.encode(None, 2, picture), datum.encode(None, 1, jpeg)]
+
+
+def _decode(path):
+    value = path.read_bytes()
+    array, label = datum.decode(value)
+    assert array.ndim == 3 and isinstance(label, int)
+
+
+@functools.lru_cache(maxsize=1)
+def _net():
+    import caffe
+
+    return caffe.Net.from_param(read.read_net_text(SMALL_NET.decode(), "small").param, caffe.TRAIN)
+
+
+def _resumes():
+    return [_through_file(lambda path: resume.save(path, {"train": _net()}, [1.0, 2.5]), ".resume.npz")]
+
+
+def _lists():
+    return [b"a.jpg 1\nb c.jpg 2\nd/e.png 30\n", b"x 0\n" * 20, "p\u00e9.jpg 7\r\nq.jpg -1\n".encode()]
+
+
+def _transforms():
+    mean_values = Transform(crop=5, order="RGB", mean=np.array([1.0, 2.0, 3.0], np.float32), scale=0.5)
+    return [_through_file(mean_values.to_json, ".json")]
+
+
+def _blobs():
+    import importlib.util
+    import sys
+
+    sys.path.insert(0, str(TESTS / "ncs"))
+    spec = importlib.util.spec_from_file_location("hand_made_blobs", TESTS / "ncs" / "myriad" / "test_blob.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return [module.by_hand()]
+
+
+def _blob(path):
+    from ncs.myriad.blob import read_blob
+
+    return read_blob(path)
+
+
+def _leveldb(path):
+    """The damaged file as the tables, the log and the manifest of a sound database."""
+    from caffe.errors import CaffeError
+
+    sound, refused = GOLDEN / "leveldb" / "db", None
+    for pattern in ("*.ldb", "*.log", "MANIFEST-*"):
+        folder = path.with_suffix(".%s" % pattern.strip("*.-"))
+        shutil.copytree(sound, folder)
+        for file in folder.glob(pattern):
+            file.write_bytes(path.read_bytes())
+        try:
+            with open_db(str(folder), "leveldb") as db:
+                for _, value in zip(range(50), (value for _, value in db)):
+                    assert isinstance(value, bytes)
+        except CaffeError as problem:
+            refused = problem
+    if refused:
+        raise refused
+
+
+WEIGHTS = ("solvers/adam.caffemodel", "solvers/sgd.caffemodel")
+TARGETS = {
+    "prototxt": Target(_nets, (lambda path: read.read_net(str(path)),), True, 4),
+    "net": Target(lambda: [SMALL_NET], (build_net,), True, 1),
+    "solver": Target(_solvers, (lambda path: read.read_solver(str(path)),), True, 2),
+    "caffemodel": Target(_files(*WEIGHTS), (snapshot.read_weights, read.read_net_binary), False, 4),
+    "solverstate": Target(_files("solvers/adam.solverstate", "solvers/sgd.solverstate"), (snapshot.read_solverstate,), False, 2),
+    "binaryproto": Target(_files("tools/mean_gray.binaryproto"), (snapshot.read_blob, mean.read_mean), False, 2),
+    "datum": Target(_datums, (_decode,), False, 3),
+    "list": Target(_lists, (listfile.read,), True, 2),
+    "resume": Target(_resumes, (lambda path: resume.load(str(path), {"train": _net()}),), False, 1),
+    "hdf5": Target(_hdf5, (_as_hdf5(snapshot.read_weights), _as_hdf5(snapshot.read_solverstate)), False, 1),
+    "transform": Target(_transforms, (Transform.from_json,), True, 1),
+    "blob": Target(_blobs, (_blob,), False, 1),
+    "leveldb": Target(_files("leveldb/db/*"), (_leveldb,), False, 1),
+}
