@@ -123,8 +123,8 @@ def build(net):
     g = Graph()
     blobs = net.blobs
     inputs = list(net.inputs)
-    layers = [node.layer for node in net._nodes if not node.tops or not set(node.tops) <= set(inputs)]
-    names = _versions(layers)
+    layers = [node.layer for node in net._nodes if node.layer.type != "Input"]
+    names, final = _versions(layers, inputs)
     for name in blobs:
         g.declare(name, blobs[name].shape)
     for name, shape in _version_shapes(names, layers, blobs):
@@ -138,28 +138,32 @@ def build(net):
             faults.append("layer '%s' (%s): %s" % (layer.name, layer.type, error))
     if faults:
         raise NcsError("%s cannot be exported:\n  %s" % (net.name or "the net", "\n  ".join(faults)))
-    outputs = list(net.outputs)
+    outputs = [final.get(name, name) for name in net.outputs]
     names = [name for name, _ in g.constants]
     nodes = _without_identities(g.nodes, set(blobs), names, inputs, outputs)
     used = {name for node in nodes for name in node.input}
     constants = [pair for pair in g.constants if pair[0] in used]
-    return Export(net.name or "net", nodes, constants, _shaped(blobs, inputs), _shaped(blobs, outputs))
+    return Export(net.name or "net", nodes, constants, _shaped(g, inputs), _shaped(g, outputs))
 
 
-def _shaped(blobs, names):
-    return [(name, blobs[name].shape) for name in names]
+def _shaped(g, names):
+    return [(name, g.shape(name)) for name in names]
 
 
-def _versions(layers):
-    """Tensor names of each layer's bottoms and tops: the last writer's is the blob's, others `blob@layer`."""
+def _versions(layers, inputs):
+    """Tensor names of each layer's bottoms and tops, and what each blob is called in the end.
+
+    The last writer's is the blob's name, others `blob@layer`; a blob that is an input keeps its name for that.
+    """
     last = {top: number for number, layer in enumerate(layers) for top in layer.param.top}
+    last.update(dict.fromkeys(inputs))
     current, names = {}, []
     for number, layer in enumerate(layers):
         bottoms = [current.get(name, name) for name in layer.param.bottom]
         for top in layer.param.top:
             current[top] = top if last[top] == number else "%s@%s" % (top, layer.name)
         names.append((bottoms, [current[top] for top in layer.param.top]))
-    return names
+    return names, current
 
 
 def _version_shapes(names, layers, blobs):

@@ -61,6 +61,19 @@ def test_form_and_names(net):
         "conv", "relu", "pool", "fc6", "relu6", "age", "gender", "prob"}  # Dropout does nothing at inference
 
 
+@pytest.mark.parametrize("tail, output", [("", "data@half"), ('layer { name: "r" type: "ReLU" bottom: "data" top: "r" }', "r")])
+def test_layers_in_place_on_an_input(tail, output):
+    """The input keeps its name, so what is written over it has another."""
+    net = net_of("""layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
+        layer { name: "minus" type: "Power" bottom: "data" top: "data" power_param { shift: -1 } }
+        layer { name: "half" type: "Power" bottom: "data" top: "data" power_param { scale: 0.5 } }""" + tail, caffe.TEST)
+    session = onnxruntime.InferenceSession(model_bytes(net))
+    assert [o.name for o in session.get_outputs()] == [output]
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    expected = (x - 1) / 2 if not tail else np.maximum((x - 1) / 2, 0)
+    np.testing.assert_allclose(session.run(None, {"data": x})[0], expected)
+
+
 def test_the_same_net_gives_the_same_bytes(net):
     first = model_bytes(net)
     net.forward(data=np.ones((2, 3, 9, 9), np.float32))
