@@ -4,6 +4,7 @@ import collections
 
 import numpy as np
 import pytest
+from shared import SHARED, needs_shared
 
 from agegender import faces, labels, oversample
 from agegender.datasets import adience, imdb_wiki, utkface
@@ -11,7 +12,6 @@ from agegender.datasets.sample import Sample
 from agegender.evaluate import confusion, metrics
 from agegender.labels import AGE_ADIENCE, AGE_TRINGN, MALE_FIRST, gender_of
 from caffe.transform import Transform
-from shared import SHARED, needs_shared
 
 PREDICTED_BY_TRUE = np.array([  # paper: rows are predictions, columns the truth
     [.699, .147, .028, .006, .005, .008, .007, .009], [.256, .573, .166, .023, .010, .011, .010, .005],

@@ -97,7 +97,7 @@ def convert(net, source, target):
         raise AgeGenderError("'%s' is trained here; there is no foreign file to convert" % net.name)
     if not os.path.isfile(source):
         raise AgeGenderError("%s: no such file; `agegender zoo fetch %s` gets it" % (source, net.weights))
-    weights = net.converter(source)
+    weights = net.converter(source, net)
     for other in nets().values():
         if other.weights == net.weights:
             build.check(other, weights)

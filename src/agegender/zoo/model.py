@@ -41,7 +41,7 @@ class Net:
     `body()` gives the NetParameter from the Input `data` to all logits with fillers and rates, `logits` the one that
     answers here, `losses` every (logits, label, weight) of the training. `parameters` counts what is learned and what
     batch normalisation remembers, without Caffe's moving-average factor. `weights` is the stem of the caffemodel,
-    which nets of several answers share. `converter` reads the origin's file: (path) -> {layer: arrays}.
+    which nets of several answers share. `converter` reads the origin's file: (path, net) -> {layer: arrays}.
     """
 
     name: str

@@ -73,7 +73,7 @@ def _block(n, stem, bottom, have, outputs, stride):
     return n["sum_" + stem]
 
 
-def convert(path):
+def convert(path, net=None):
     """Weights of the Keras file as {layer: [arrays]} for `body()`."""
     return keras.wide_resnet(path, DEPTH, WIDTH, SIDE)
 
