@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Answers pictures on a board: `python3 run_inference.py PICTURE ...` (a copy of this file is in every bundle).
+
+Needs numpy, OpenCV and the board's OpenVINO (2021.4, 2022.1 or newer) or mvnc. Valid Python 3.7.
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import json
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+if os.path.isdir(os.path.join(HERE, "lib")):
+    sys.path.insert(0, os.path.join(HERE, "lib"))
+
+
+def main(argv=None):
+    """Parse the command line and answer; returns the exit status."""
+    from caffe.errors import CaffeError
+
+    parser = argparse.ArgumentParser(prog="run_inference.py", description=__doc__.split("\n")[0])
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="pictures of aligned faces, folders or globs")
+    parser.add_argument("--graph", default=os.path.join(HERE, "graph"), metavar="DIR", help="folder of the nets")
+    parser.add_argument("--device", default="", help="MYRIAD, MVNC, CPU ... (default: a stick if one is there, else CPU)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
+    args = parser.parse_args(argv)
+    try:
+        answer(args)
+    except CaffeError as error:
+        print("run_inference.py: error: %s" % error, file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+def answer(args):
+    """Print what every net says of every picture."""
+    from agegender import predict
+    from agegender.errors import AgeGenderError
+    from ncs.manifest import Manifest
+
+    paths = sorted(glob.glob(os.path.join(glob.escape(args.graph), "*.json")))
+    if not paths:
+        raise AgeGenderError("%s: no net is there (NAME.json)" % args.graph)
+    manifests = [Manifest.read(path) for path in paths]
+    heads = [predict.Head(manifest, open_net(manifest, args.device)) for manifest in manifests]
+    try:
+        for prediction in predict.predict_pictures(predict.find_pictures(args.pictures), heads):
+            show(prediction, args.json)
+    finally:
+        for head in heads:
+            head.runner.close()
+
+
+def open_net(manifest, device):
+    """A runner; OpenVINO 2021.4, which has no Core of today's kind, runs other devices through its own library, too."""
+    from ncs import runners
+
+    device = device or device_here()
+    if device.split(".")[0] in ("CPU", "GPU") and old_openvino():
+        from ncs.runners.myriad import Myriad
+
+        return Myriad(manifest, device)
+    return runners.open_runner(device, manifest)
+
+
+def device_here():
+    """A stick that is plugged in, else the CPU."""
+    from ncs import runners
+
+    return runners.default_device()[0]
+
+
+def old_openvino():
+    """Whether the OpenVINO that is installed is 2021.4 or older."""
+    try:
+        import openvino
+    except ImportError:
+        return False
+    if hasattr(openvino, "Core"):
+        return False
+    import importlib.util
+
+    return importlib.util.find_spec("openvino.runtime") is None
+
+
+def show(prediction, as_json):
+    """One line a net, or one JSON object a picture."""
+    if as_json:
+        nets = {name: {"answer": found.text, "probability": found.probability, "probabilities": found.probabilities}
+                for name, found in prediction.answers.items()}
+        print(json.dumps({"picture": prediction.path, "answers": nets}))
+        return
+    for name, found in prediction.answers.items():
+        print("%s: %s: %s, %.2f%%" % (prediction.path, name, found.text, 100 * found.probability))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

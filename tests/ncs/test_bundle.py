@@ -1,0 +1,117 @@
+"""`ncs bundle`: the folder answers on the Pythons and OpenVINOs that boards have, as the host does; the server's repository."""
+
+import json
+import os
+import subprocess
+import sys
+
+import caffe_nets
+import cv2
+import numpy as np
+import older_python
+import pytest
+
+from caffe.transform import Transform
+from ncs.cli import main
+from ncs.compile import Model, Options, compile_models
+from ncs.errors import NcsError
+from ncs.manifest import Manifest
+from ncs.runners import open_runner
+
+PACKAGES = ["openvino==2021.4.2", "numpy", "opencv-python-headless"]
+NAMES = ["a", "b", "c", "d", "e"]
+
+
+def compiled(folder, mean):
+    prototxt, weights = caffe_nets.tiny(folder, caffe_nets.TINY.replace("dim: 8 dim: 8", "dim: 24 dim: 24"))
+    transform = Transform(size=(24, 24), mean=mean, scale=0.01)
+    compile_models([(Model("tiny", prototxt, weights, transform, NAMES), str(folder / "graph" / "tiny"))],
+                   Options(blob=False))
+    return str(folder / "graph" / "tiny.json")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    mean = np.random.RandomState(5).uniform(90, 150, (3, 24, 24)).astype(np.float32)
+    manifest = compiled(tmp_path, mean)
+    assert main(["bundle", manifest, "-o", str(tmp_path / "board")]) == 0
+    picture = np.random.RandomState(6).randint(0, 256, (40, 30, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "p.png"), picture)
+    read = Manifest.read(manifest)
+    with open_runner("CPU", manifest) as runner:
+        np.save(tmp_path / "right.npy", runner.run(read.transform.image(picture)[None])[0])
+    return tmp_path
+
+
+def run(python, folder, *arguments):
+    """The bundle's program, far from this checkout."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    return subprocess.run([python, "-E", "run_inference.py", *arguments], cwd=folder / "board", env=environment,
+                          capture_output=True, text=True)
+
+
+def check(python, folder):
+    result = run(python, folder, "../p.png", "--device", "CPU", "--json")
+    assert result.returncode == 0, result.stderr
+    answer = json.loads(result.stdout)["answers"]["tiny"]
+    right = np.load(folder / "right.npy")
+    np.testing.assert_allclose(answer["probabilities"], right, atol=1e-5)
+    assert answer["answer"] == NAMES[right.argmax()]
+
+
+@pytest.mark.parametrize("version", ["3.7", "3.8 or 3.9"])
+def test_on_a_board_with_openvino_2021(version, folder):
+    versions = version.split(" or ")
+    check(older_python.environment("openvino-2021.4.2-python" + versions[0], versions, PACKAGES), folder)
+
+
+def test_on_this_python_with_todays_openvino(folder):
+    check(sys.executable, folder)
+    probe = ("import sys, runpy; sys.path = [p for p in sys.path if 'src' not in p];"
+             "space = runpy.run_path('run_inference.py'); import caffe, ncs, agegender.predict, ncs.runners.openvino;"
+             "assert all('board' in m.__file__ for m in (caffe, ncs, agegender)), caffe.__file__;"
+             "assert not {'torch', 'onnx', 'google.protobuf'} & set(sys.modules)")
+    subprocess.run([sys.executable, "-c", probe], cwd=folder / "board", check=True)
+
+
+def test_what_is_in_it(folder):
+    files = {os.path.relpath(os.path.join(place, name), folder / "board")
+             for place, _, names in os.walk(folder / "board") for name in names if "__pycache__" not in place}
+    assert {"run_inference.py", "README.txt", "graph/tiny.json", "graph/tiny_mean.npy", "graph/tiny.onnx", "graph/tiny.xml",
+            "graph/tiny.bin", "lib/caffe/transform.py", "lib/ncs/manifest.py", "lib/ncs/runners/myriad.py",
+            "lib/agegender/predict.py", "lib/agegender/labels.py"} <= files
+    assert not {name for name in files if name.startswith(("lib/caffe/net", "lib/caffe/layers", "lib/ncs/compile"))}
+
+
+def test_faults(folder, capsys):
+    manifest = str(folder / "graph" / "tiny.json")
+    assert run(sys.executable, folder, "none.png", "--device", "CPU").returncode == 3
+    assert main(["bundle", manifest, manifest, "-o", str(folder / "b")]) == 1
+    assert "two nets are called 'tiny'" in capsys.readouterr().err
+    (folder / "graph" / "tiny.onnx").write_bytes(b"changed")
+    assert main(["bundle", manifest, "-o", str(folder / "b")]) == 1
+    assert "onnx changed since it was compiled" in capsys.readouterr().err and not (folder / "b").exists()
+    with pytest.raises(NcsError, match="nothing of blob"):
+        from ncs.bundle import _copy_graph
+        _copy_graph(Manifest.read(manifest), str(folder / "x"), ("blob",))
+
+
+@pytest.mark.parametrize("mean", [[104, 117, 123], "pixels"])
+def test_a_model_server_repository(tmp_path, mean):
+    """The served model, with what config.json says done to the picture by plain NumPy, answers as the host does."""
+    if mean == "pixels":
+        mean = np.random.RandomState(5).uniform(90, 150, (3, 24, 24)).astype(np.float32)
+    manifest = compiled(tmp_path, mean)
+    assert main(["bundle", manifest, "-o", str(tmp_path / "models"), "--model-server"]) == 0
+    assert sorted(os.listdir(tmp_path / "models" / "tiny" / "1")) == ["tiny.bin", "tiny.xml"]
+    config = json.loads((tmp_path / "models" / "config.json").read_text())["model_config_list"][0]["config"]
+    assert (config["name"], config["base_path"], config["layout"]) == ("tiny", "/models/tiny", "NHWC:NCHW")
+    assert config["shape"] == "(1, 24, 24, 3)" and config["color_format"] == "BGR:BGR"
+    picture = np.random.RandomState(6).randint(0, 256, (24, 24, 3), np.uint8)
+    fed = (picture.astype(np.float32) - config.get("mean", 0)) / config.get("scale", 1)
+    blob = np.ascontiguousarray(fed.transpose(2, 0, 1)[None], np.float32)
+    read = Manifest.read(manifest)
+    with open_runner("CPU", manifest) as runner:
+        right = runner.run(read.transform.image(picture)[None])
+    with open_runner("CPU", str(tmp_path / "models" / "tiny" / "1" / "tiny.xml")) as runner:
+        np.testing.assert_allclose(runner.run(blob), right, atol=2e-3)  # the IR's weights are half precision
