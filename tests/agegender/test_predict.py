@@ -164,3 +164,11 @@ def test_the_pictures_before_a_broken_one_are_told(graph, tmp_path, capsys):
 
 def test_verb_module_has_what_the_script_needs():
     assert verb.__doc__.startswith("Tell age and gender")
+
+
+def test_nets_whose_faces_had_a_margin_get_the_border_repeated():
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    wide = predict.with_margin(picture, 0.4)
+    assert wide.shape == (36, 54, 3) and (wide[8:28, 12:42] == picture).all()
+    assert (wide[:9, :13] == picture[0, 0]).all() and (wide[-9:, -13:] == picture[-1, -1]).all()
+    assert predict.with_margin(picture, 0.0) is picture

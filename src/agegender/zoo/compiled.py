@@ -12,10 +12,10 @@ def stem_of(net, folder):
     return os.path.join(folder, net.name)
 
 
-def job(net, folder, weights=None, mean=None, order=None):
+def job(net, folder, weights=None, mean=None):
     """(ncs.compile.Model, stem) of a zoo net; its deploy prototxt is written beside the results.
 
-    `weights` is a caffemodel instead of the cache's, `mean` a mean file instead of the Transform's, `order` BGR or RGB.
+    `weights` is a caffemodel instead of the cache's, `mean` a mean file instead of the Transform's.
     """
     from caffe.files import write_bytes
     from ncs.compile import Model
@@ -29,8 +29,6 @@ def job(net, folder, weights=None, mean=None, order=None):
         from caffe.data.mean import read_mean
 
         transform, parents = transform.replace(mean=read_mean(mean), mean_fit="resize"), {"mean": mean}
-    if order:
-        transform = transform.replace(order=order)
     labels = net.labels
     model = Model(net.name, stem + ".prototxt", weights, transform, list(labels.names), labels.name, labels.decoder, parents)
     return model, stem
