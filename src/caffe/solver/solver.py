@@ -11,10 +11,9 @@ import torch
 
 from caffe import config, debug_info, glog, memory, snapshot
 from caffe.errors import CaffeError
-from caffe.net import Net
 from caffe.proto import caffe_pb2
-from caffe.proto.read import read_net, read_solver
-from caffe.solver import divergence, fused, policies, resume
+from caffe.proto.read import read_solver
+from caffe.solver import divergence, fused, nets, policies, resume
 from caffe.solver.divergence import Watch
 from caffe.solver.updates import UPDATES
 
@@ -49,8 +48,8 @@ class Solver:
         if param.HasField("solver_mode") and param.solver_mode == caffe_pb2.SolverParameter.GPU:
             _use_gpu(param.device_id)
         self.rule = UPDATES[self.type or param.type](param)
-        self.net = self._train_net()
-        self.test_nets = [Net.from_param(*args) for args in self._test_net_args()]
+        self.net = nets.train_net(param)
+        self.test_nets = nets.test_nets(param)
         for net in self.test_nets if param.debug_info else ():
             debug_info.switch(net, True)
         self.iter, self.current_step = 0, 0
@@ -81,51 +80,6 @@ class Solver:
         folder = os.path.dirname(param.snapshot_prefix)
         if param.snapshot_prefix and folder:
             os.makedirs(folder, exist_ok=True)  # real Caffe aborts where it is missing
-
-    # -- nets ------------------------------------------------------------------------------------
-
-    def _train_net(self):
-        p = self.param
-        given = [f for f in ("train_net_param", "train_net", "net_param", "net") if p.HasField(f)]
-        if len(given) != 1:
-            raise CaffeError("a solver names its training net once, as net, net_param, train_net or train_net_param; received %s"
-                             % (", ".join(given) or "none"))
-        param, where = self._net_param(given[0])
-        state = _merge_state(caffe_pb2.TRAIN, param.state, p.train_state)
-        return Net.from_param(param, caffe_pb2.TRAIN, state.level, list(state.stage), where)
-
-    def _net_param(self, field, index=None):
-        value = getattr(self.param, field)
-        value = value if index is None else value[index]
-        if isinstance(value, str):
-            file = read_net(value)
-            return file.param, file.where
-        from caffe.proto.upgrade import upgrade_net
-
-        param = caffe_pb2.NetParameter()
-        param.CopyFrom(value)
-        upgrade_net(param)
-        return param, ["<solver>:%s layer %d" % (field, i + 1) for i in range(len(param.layer))]
-
-    def _test_net_args(self):
-        p = self.param
-        sources = [("test_net_param", i) for i in range(len(p.test_net_param))]
-        sources += [("test_net", i) for i in range(len(p.test_net))]
-        generic = [f for f in ("net_param", "net") if p.HasField(f)]
-        missing = len(p.test_iter) - len(sources)
-        if missing < 0 or (missing and not generic):
-            raise CaffeError("%d test_iter were given for %d test nets" % (len(p.test_iter), len(sources)))
-        sources += [(field, None) for field in generic[:1] * missing]
-        if len(p.test_state) and len(p.test_state) != len(sources):
-            raise CaffeError("test_state must be given once a test net (%d) or not at all, received %d"
-                             % (len(sources), len(p.test_state)))
-        if len(p.test_iter) and p.test_interval <= 0:
-            raise CaffeError("test_iter was given, but test_interval is %d" % p.test_interval)
-        for i, (field, index) in enumerate(sources):
-            param, where = self._net_param(field, index)
-            extra = p.test_state[i] if len(p.test_state) else caffe_pb2.NetState()
-            state = _merge_state(caffe_pb2.TEST, param.state, extra)
-            yield param, caffe_pb2.TEST, state.level, list(state.stage), where
 
     def _load_weights(self, path):
         for net in (self.net, *self.test_nets):
@@ -340,14 +294,6 @@ class Solver:
         glog.info("Restoring previous solver status from %s%s"
                   % (path, "" if losses is not None else " (no resume file: data start at record 0, as in Caffe)"),
                   "solver.cpp:284")
-
-
-def _merge_state(phase, *states):
-    merged = caffe_pb2.NetState()
-    for state in states:
-        merged.MergeFrom(state)
-    merged.phase = phase
-    return merged
 
 
 def _use_gpu(device):
