@@ -86,8 +86,8 @@ def training(result):
     return "\n".join([
         "## Training\n", "![Training steps beside real Caffe](performance.png)\n",
         "From LMDB to updated weights. Real Caffe is kendryte-caffe (PyPI, with OpenBLAS, as fast as a stock BVLC build).",
-        "The floor is what oneDNN needs for the net's convolutions alone, forward and backward, measured in the same rounds. bf16 is opt-in",
-        "(`--precision bf16`) and its results differ from Caffe's.\n", table(head, rows), left_out(result),
+        "The floor is what oneDNN needs for the net's convolutions alone, forward and backward, in the same rounds.",
+        "bf16 is opt-in (`--precision bf16`) and its results differ from Caffe's.\n", table(head, rows), left_out(result),
     ])  # fmt: skip
 
 
@@ -99,6 +99,20 @@ def goal(net, kind):
 
 def seconds(value):
     return "-" if value is None else "%.4g" % (1e3 * value)
+
+
+def equality(result):
+    rows = [[c["way"], "%.2g" % c["loss"], "%.2g" % c["weights"], "1e-05: " + ("met" if max(c["loss"], c["weights"]) < 1e-5
+             else "bf16 is not held to it" if c["way"] == "bf16" else "**missed**")] for c in result["cases"]]  # fmt: skip
+    if not rows:
+        return "## Equality" + left_out(result)
+    return "\n".join([
+        "## Equality\n",
+        "%d steps of AgeNet without dropout, batch %d, from the same weights and LMDB as real Caffe, the rate"
+        % (result["steps"], result["batch"]),
+        "a tenth from the sixth on: the largest difference of a loss and of a weight.\n",
+        table(["way", "loss", "weights", "goal"], rows),
+    ])  # fmt: skip
 
 
 def loader(result):
@@ -169,6 +183,13 @@ def startup(result):
     return "## Starting\n\n" + table(["command", "s", "of the processor", "goal"], rows)
 
 
+def compiling(result):
+    rows = [[case["what"], "%.2f" % case["wall"], "%.2f" % case["cpu"]] for case in result["cases"]]
+    return "## Compiling\n\nFrom prototxt and caffemodel of AgeNet to an IR.\n\n" + table(
+        ["program", "s", "of the processor"], rows
+    ) + "\n" + left_out(result)
+
+
 def shares(result):
     parts = ["## Where a step goes\n\nAgeNet, batch 50; the largest operators' share of the processor's time."]
     for case in result["cases"]:
@@ -178,8 +199,8 @@ def shares(result):
 
 
 SECTIONS = {
-    "training": training, "loader": loader, "tools": tools, "inference": inference, "folder": folder,
-    "startup": startup, "shares": shares,
+    "training": training, "equality": equality, "loader": loader, "tools": tools, "inference": inference, "folder": folder,
+    "startup": startup, "compiling": compiling, "shares": shares,
 }  # fmt: skip
 
 
