@@ -13,7 +13,7 @@ import pytest
 
 from ncs.myriad.toolchain import cache_folder
 
-SOURCE = str(Path(__file__).resolve().parents[2] / "src")
+SOURCE = str(Path(__file__).resolve().parents[1] / "src")
 
 
 def interpreter(*versions):
