@@ -3,6 +3,7 @@
 Each case runs twice: through the passes that make nets fast, and plainly, a layer at a time.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,8 +14,15 @@ from caffe import config
 GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))
 
-import check_layers  # noqa: E402
+NAME = "GLOG_minloglevel"
+LEVEL = os.environ.get(NAME)
+
+import check_layers  # noqa: E402  (these set GLOG_minloglevel, which would silence other tests' logs)
 import check_solvers  # noqa: E402
+
+os.environ.pop(NAME, None)
+if LEVEL is not None:
+    os.environ[NAME] = LEVEL
 
 LAYERS = sorted((GOLDEN / "layers").glob("*.npz"))
 SOLVERS = sorted((GOLDEN / "solvers").glob("*.npz"))

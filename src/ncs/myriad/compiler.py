@@ -213,6 +213,7 @@ def unsupported_layers(tools: Toolchain, task: dict[str, str]) -> list[tuple[str
         with open(task["plugins"], encoding="utf-8") as stream:
             text = stream.read()
         extra = '<property key="MYRIAD_IGNORE_UNKNOWN_LAYERS" value="YES"/>'
+        extra += '<property key="MYRIAD_DUMP_ALL_PASSES" value="YES"/>'  # the first: before a pass can fail
         extra += '<property key="MYRIAD_DUMP_INTERNAL_GRAPH_FILE_NAME" value=%s/>' % quoteattr(dump)
         plugins = os.path.join(scratch, "plugins.xml")
         with open(plugins, "w", encoding="utf-8") as stream:
