@@ -38,6 +38,20 @@ def set_device(number):
     _state["device"] = int(number)
 
 
+def use_gpu(text):
+    """What `--gpu` means: "0", "0,1" or "all". Training runs in one process on one device, the first; returns its number."""
+    from caffe import glog
+
+    numbers = ["0"] if text == "all" else [part.strip() for part in text.split(",")]
+    if not all(number.isdigit() for number in numbers):
+        raise CaffeError("--gpu takes a device id, a comma list of ids, or all; received '%s'" % text)
+    if len(numbers) > 1 or text == "all":
+        glog.warning("--gpu %s: one process uses one device, %s" % (text, numbers[0]), "caffe.cpp:205")
+    set_device(numbers[0])
+    set_mode_gpu()
+    return int(numbers[0])
+
+
 def device():
     """The torch.device on which a new Net lives."""
     import torch

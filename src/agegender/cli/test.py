@@ -65,8 +65,7 @@ def judge(net, args):
     from ncs.compile import deploy_net
 
     if args.gpu:
-        config.set_device(int(args.gpu))
-        config.set_mode_gpu()
+        config.use_gpu(args.gpu)
     weights = args.weights or newest_weights(net)
     print("%s on %s" % (weights, args.lmdb or args.leveldb or net.lmdb("test")), file=sys.stderr)
     predict = score.net_predictor(deploy_net(args.proto or net.deploy, weights))

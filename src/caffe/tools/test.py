@@ -25,8 +25,7 @@ def run(args):
     if args.iterations < 1:
         raise CaffeError("--iterations must be positive, received %d" % args.iterations)
     if args.gpu:
-        config.set_device(int(args.gpu))
-        config.set_mode_gpu()
+        config.use_gpu(args.gpu)
     net = Net(
         args.model,
         caffe_pb2.TEST,

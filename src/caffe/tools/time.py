@@ -29,11 +29,7 @@ def run(args):
     if args.iterations < 1:
         raise CaffeError("--iterations must be positive, received %d" % args.iterations)
     if args.gpu:
-        if not args.gpu.isdigit():
-            raise CaffeError("--gpu takes one device id here, received '%s'" % args.gpu)
-        glog.info("Use GPU with device ID %s" % args.gpu, "caffe.cpp:341")
-        config.set_device(int(args.gpu))
-        config.set_mode_gpu()
+        glog.info("Use GPU with device ID %d" % config.use_gpu(args.gpu), "caffe.cpp:341")
     else:
         glog.info("Use CPU.", "caffe.cpp:345")
     stages = [stage for stage in args.stage.split(",") if stage]

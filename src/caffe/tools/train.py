@@ -28,7 +28,7 @@ def add_arguments(parser):
         default="",
         help="caffemodel(s) to start from, a comma list; not together with --snapshot",
     )
-    parser.add_argument("--gpu", default="", help="CUDA device id (one); without it solver_mode decides")
+    parser.add_argument("--gpu", default="", help="CUDA device: id, list (its first) or all; without it solver_mode decides")
     parser.add_argument("--level", type=int, default=0, help="network level")
     parser.add_argument("--stage", default="", help="network stages, a comma list")
     parser.add_argument("--phase", default="", help="accepted; training runs TRAIN and TEST")
@@ -64,10 +64,7 @@ def run(args):
     param = read_solver(args.solver).param
     _override(param, args)
     if args.gpu:
-        if not args.gpu.isdigit():
-            raise CaffeError("--gpu takes one device id here, received '%s'" % args.gpu)
-        config.set_device(int(args.gpu))
-        config.set_mode_gpu()
+        param.device_id = config.use_gpu(args.gpu)
     if args.threads:
         import torch
 
