@@ -33,7 +33,7 @@ def _open(path: str) -> Iterator[Any]:
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             yield file
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as problem:
         if isinstance(problem, CaffeError):

@@ -48,7 +48,7 @@ def _read(path):
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             group = file.get("model_weights", file)
             layers = [[group[name][w][()] for w in _texts(group[name].attrs["weight_names"])]
                       for name in _texts(group.attrs["layer_names"])]  # fmt: skip

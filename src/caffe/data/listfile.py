@@ -67,6 +67,6 @@ def _fault(text: str) -> str | None:
         return "no path before the label, received '%s'" % text
     if not _LABEL.match(label):
         return "the label after the last space must be a whole number, received '%s'" % label
-    if not -(2**31) <= int(label) < 2**31:
-        return "label %s does not fit into 32 bits" % label
+    if len(label) > 64 or not -(2**31) <= int(label) < 2**31:
+        return "label %s does not fit into 32 bits" % label[:64]
     return "a zero byte in the path" if "\0" in path else None

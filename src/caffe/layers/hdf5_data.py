@@ -73,7 +73,7 @@ class HDF5Data(Layer):
         import h5py
 
         try:
-            with h5py.File(path, "r") as file:
+            with h5py.File(path, "r", locking=False) as file:
                 arrays = [self._data_set(file, path, name) for name in self.param.top]
         except OSError as error:
             raise CaffeError("'%s' cannot be read as HDF5: %s" % (path, error)) from None

@@ -54,3 +54,10 @@ def test_an_empty_list(tmp_path, text):
 def test_no_list(tmp_path):
     with pytest.raises(CaffeError, match="No such file"):
         listfile.read(tmp_path / "none")
+
+
+def test_a_label_of_thousands_of_digits_is_a_fault_like_any_other(tmp_path):
+    (tmp_path / "list.txt").write_text("a.jpg %s\n" % ("9" * 9000))
+    with pytest.raises(CaffeError, match="does not fit into 32 bits") as fault:
+        listfile.read(tmp_path / "list.txt")
+    assert len(str(fault.value)) < 400

@@ -161,7 +161,7 @@ def test_caffe_train_takes_gflags_spellings(flags, folder):
     [
         (["--snapshot", "out/s_iter_6.caffemodel"], "holds weights only.*--snapshot out/s_iter_6.solverstate.*--weights"),
         (["--snapshot=a", "--weights=b"], "not both"),
-        (["--gpu", "all"], "one device id"),
+        (["--gpu", "first"], "comma list of ids, or all"),
         (["--weights", "none.caffemodel"], "none.caffemodel"),
     ],
 )
