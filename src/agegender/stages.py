@@ -50,7 +50,7 @@ class Stage:
         try:
             with open(self.stamp, encoding="utf-8") as stream:
                 return json.load(stream)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
 
     def up_to_date(self):

@@ -287,7 +287,7 @@ class Transform:
             with open(path, encoding="utf-8") as stream:
                 fields = json.load(stream)
             return cls.from_dict(fields, os.path.dirname(os.path.abspath(os.fspath(path))))
-        except (OSError, ValueError, CaffeError) as error:
+        except (OSError, ValueError, RecursionError, CaffeError) as error:
             raise CaffeError("%s: %s" % (path, error)) from None
 
 

@@ -106,7 +106,7 @@ class Manifest:
                 facts = json.load(stream)
         except OSError as error:
             raise NcsError("%s: %s" % (name, error.strerror or error)) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise NcsError("%s: not JSON: %s" % (name, error)) from error
         try:
             return _from_facts(facts, os.path.dirname(os.path.abspath(name)))

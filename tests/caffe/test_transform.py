@@ -244,3 +244,9 @@ def test_the_device_wing_is_written_for_python_3_7(name):
 
     source = (Path(caffe.__file__).parent / (name + ".py")).read_text()
     ast.parse(source, feature_version=(3, 7))
+
+
+def test_json_nested_thousands_deep_is_refused(tmp_path):
+    (tmp_path / "t.json").write_text("[" * 100_000)
+    with pytest.raises(CaffeError, match="t.json"):
+        Transform.from_json(tmp_path / "t.json")
