@@ -257,7 +257,7 @@ class NetMethods:
                 )
                 continue
             for i, (blob, array) in enumerate(zip(blobs, arrays)):
-                if not _same_shape(blob.shape, array.shape):
+                if not snapshot.shape_equals(array.shape, blob.shape):
                     faults.append(
                         "layer '%s', blob %d: the file has shape %s, the net %s"
                         % (name, i, tuple(array.shape), blob.shape)
@@ -298,9 +298,3 @@ class NetMethods:
     def load_hdf5(self, path):
         """Copy weights by layer name from an HDF5 file."""
         self.copy_from(path)
-
-
-def _same_shape(net, file):
-    """Blob::ShapeEquals: the same, or the same but for leading 1s of a legacy 4-D blob."""
-    strip = lambda s: tuple(s)[next((i for i, d in enumerate(s) if d != 1), len(s)) :]  # noqa: E731
-    return tuple(net) == tuple(file) or (len(file) == 4 and len(net) <= 4 and strip(net) == strip(file))
