@@ -6,10 +6,9 @@ import tempfile
 from pathlib import Path
 
 import harness
+import models
 import peers
 import startup
-
-import models
 
 OURS = """
 import sys

@@ -6,9 +6,8 @@ import tempfile
 from pathlib import Path
 
 import harness
-import numpy as np
-
 import models
+import numpy as np
 
 PICTURES, BATCH = 320, 16
 

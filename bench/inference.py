@@ -5,9 +5,8 @@ import sys
 import tempfile
 
 import harness
-import peers
-
 import models
+import peers
 
 # engine of answerer.py: the environment whose Python runs it ("": this one)
 ENGINES = {

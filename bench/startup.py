@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import harness
-
 import models
 
 HOUSE = harness.HERE.parent

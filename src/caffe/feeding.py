@@ -50,7 +50,7 @@ class FeedLayer(Layer):
         return 0
 
     def top_shapes(self):
-        return [self._shape, (self._shape[0],)][: self.top_count]
+        return [self._shape, *[(self._shape[0],)] * (self.top_count - 1)]
 
     def forward_blobs(self, bottoms, tops, record):
         if self._looked_at(tops):

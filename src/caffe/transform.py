@@ -189,6 +189,24 @@ class Transform:
             places = list(map(tuple, rng.integers(0, room)))
         return self._views(pictures, places, flips, out)
 
+    def finished(
+        self, views: np.ndarray, shape: tuple[int, int, int], out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Mean and scale for uint8 views (N, C, h, w) already cut, somehow, out of pictures of `shape`: float32.
+
+        A mean of each pixel is taken at the centre, since a turned view has no place of its own.
+        """
+        if out is None:
+            out = np.empty(views.shape, np.float32)
+        mean = self._mean_for(shape)
+        if mean is not None and mean.shape[1:] != (1, 1):
+            top, left = self._centre(shape)
+            mean = mean[:, top : top + views.shape[2], left : left + views.shape[3]]
+        np.subtract(views, np.float32(0) if mean is None else mean, out=out, dtype=np.float32)
+        if self.scale != 1.0:
+            out *= np.float32(self.scale)
+        return out
+
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """(C, H, W) of a record -> (C, H, W) of what `planes` makes of it."""
         return (shape[0], self.crop, self.crop) if self.crop else shape

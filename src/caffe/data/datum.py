@@ -5,6 +5,8 @@ The message is small and read fifty times a step, hence a reader and a writer of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -73,13 +75,41 @@ def decode(value: bytes, force_color: bool = False, force_gray: bool = False) ->
     is decoded by OpenCV, blue first, as it was stored, or in colour or grey when forced. CaffeError says what
     is wrong with a record.
     """
+    datum = _read(value)
+    return _pixels(datum, force_color, force_gray), datum.label
+
+
+def decode_labels(
+    value: bytes, count: int, force_color: bool = False, force_gray: bool = False
+) -> tuple[np.ndarray, list]:
+    """`decode` with `count` labels: the Datum's label, then its float_data, which is free where pixels are bytes.
+
+    Real Caffe reads such a record too, and sees its first label.
+    """
+    datum = _read(value)
+    labels: list = [datum.label]
+    if count > 1:
+        if len(datum.data):
+            labels += [float(value) for run in datum.floats for value in run]
+        if len(labels) < count:
+            raise CaffeError("%d labels are wanted, the Datum has %d (label and float_data)" % (count, len(labels)))
+    return _pixels(datum, force_color, force_gray), labels[:count]
+
+
+def label_of(value: bytes) -> int:
+    """The label of a record; its pixels are not looked at."""
+    return _read(value).label
+
+
+def _read(value: bytes) -> _Fields:
     try:
-        datum = _Fields(value)
+        return _Fields(value)
     except wire.WireError as fault:
         raise CaffeError("not a Datum: %s; was this database made by convert_imageset?" % fault) from None
-    if datum.encoded:
-        return _decode_picture(datum.data, force_color, force_gray), datum.label
-    return _array(datum), datum.label
+
+
+def _pixels(datum: _Fields, force_color: bool, force_gray: bool) -> np.ndarray:
+    return _decode_picture(datum.data, force_color, force_gray) if datum.encoded else _array(datum)
 
 
 def _array(datum: _Fields) -> np.ndarray:
@@ -134,17 +164,26 @@ def trailer(label: int, encoded: bool = False) -> bytes:
     return b"\x28" + wire.varint(label) + (_ENCODED_TRUE if encoded else _ENCODED_FALSE)
 
 
-def encode(array: np.ndarray | None, label: int, encoded: bytes | None = None) -> bytes:
-    """Serialize as Caffe does: a uint8 or float (C, H, W) array, or an `encoded` picture file."""
+def encode(
+    array: np.ndarray | None, label: int, encoded: bytes | None = None, more: Sequence[float] = ()
+) -> bytes:
+    """Serialize as Caffe does: a uint8 or float (C, H, W) array, or an `encoded` picture file.
+
+    `more` labels go to float_data, behind the pixels' bytes (see `decode_labels`).
+    """
     if encoded is not None:
-        return b"\x22" + wire.varint(len(encoded)) + bytes(encoded) + trailer(label, True)
+        return b"\x22" + wire.varint(len(encoded)) + bytes(encoded) + trailer(label, True) + _floats(more)
     if array is None or array.ndim != 3 or not array.size:
         raise CaffeError("a Datum holds channels x height x width, received %s"
                          % (None if array is None else array.shape,))
     if array.dtype == np.uint8:
-        return header(*array.shape) + np.ascontiguousarray(array).tobytes() + trailer(label)
-    if array.dtype.kind != "f":
-        raise CaffeError("a Datum holds uint8 or float values, received %s" % array.dtype)
-    floats = np.empty(array.size, _FLOAT)
-    floats["tag"], floats["value"] = _FLOAT_TAG, array.reshape(-1)
-    return _dims(*array.shape) + trailer(label)[:-2] + floats.tobytes()
+        return header(*array.shape) + np.ascontiguousarray(array).tobytes() + trailer(label) + _floats(more)
+    if array.dtype.kind != "f" or len(more):
+        raise CaffeError("a Datum holds uint8 values and labels, or float values; received %s" % array.dtype)
+    return _dims(*array.shape) + trailer(label)[:-2] + _floats(array.reshape(-1))
+
+
+def _floats(values: Sequence[float] | np.ndarray) -> bytes:
+    floats = np.empty(len(values), _FLOAT)
+    floats["tag"], floats["value"] = _FLOAT_TAG, values
+    return floats.tobytes()

@@ -22,6 +22,10 @@ class DB(Protocol):
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]: ...
 
+    def record(self, index: int) -> tuple[bytes, bytes]:
+        """The record at `index`, 0..length-1, in key order."""
+        ...
+
     def at(self, index: int) -> Iterator[tuple[bytes, bytes]]:
         """Records from `index` (modulo the length) on without end: after the last comes the first."""
         ...

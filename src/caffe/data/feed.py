@@ -5,37 +5,47 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from caffe.data import datum
+from caffe.data.augment import Augment
 from caffe.data.db import DB
+from caffe.data.order import Shuffled
 from caffe.errors import CaffeError
-from caffe.transform import TEST, Transform
+from caffe.transform import TEST, Transform, is_train
 
 
-class Batch(NamedTuple):
-    """data float32 (N, C, H, W) and label float32 (N,); valid until the next batch is taken."""
+class Batch(tuple):
+    """(data float32 (N, C, H, W), label float32 (N,), further labels ...); valid until the next batch is taken."""
 
-    data: np.ndarray
-    label: np.ndarray
+    @property
+    def data(self) -> np.ndarray:
+        """The pictures."""
+        return self[0]
+
+    @property
+    def labels(self) -> tuple[np.ndarray, ...]:
+        """The labels, one array a top."""
+        return self[1:]
 
 
 class Feed:
     """An endless row of batches in the order of the database's keys, beginning anew after the last record.
 
-    Batch `position` holds records skip + position * batch_size and on, modulo the length, and draws its crops
-    and mirrors from (seed, position) alone: a Feed made with another Feed's `position` and `seed` goes on as
-    that one would have. The thread starts with the first batch; `prefetch` batches are kept ready. A record
-    that cannot be used raises a CaffeError with its key where its batch is taken. `close` or `with` ends it.
+    Batch `position` holds records skip + position * batch_size and on, modulo the length, or those that `order` names for
+    these numbers. It draws its crops, mirrors and changes (`augment`, TRAIN only) from (seed, position) alone: a Feed made
+    with another Feed's `position` and `seed` goes on as that one would have. `labels` are read of each record. The thread
+    starts with the first batch; `prefetch` batches are kept ready. A record that cannot be used raises a CaffeError with its
+    key where its batch is taken. `close` or `with` ends it.
     """
 
     def __init__(
         self, db: DB, batch_size: int, transform: Transform, phase: str | int = TEST, *,
         seed: int = 0, position: int = 0, skip: int = 0, prefetch: int = 4,
         force_color: bool = False, force_gray: bool = False,
+        labels: int = 1, order: Shuffled | None = None, augment: Augment | None = None,
     ) -> None:
         if batch_size < 1 or prefetch < 1 or position < 0 or skip < 0:
             raise CaffeError(
@@ -44,6 +54,8 @@ class Feed:
             )
         self.db, self.batch_size, self.transform, self.phase = db, batch_size, transform, phase
         self.seed, self.position, self.skip = seed, position, skip
+        self.labels, self.order = labels, order
+        self.augment = augment if is_train(phase) else None
         self.waited = 0.0  # seconds that `next` stood still for, the thread's start left out
         self._force = {"force_color": force_color, "force_gray": force_gray}
         self._ready: queue.Queue = queue.Queue(prefetch)
@@ -58,8 +70,10 @@ class Feed:
     def shape(self) -> tuple[int, int, int, int]:
         """(N, C, H, W) of the batches, told by the first record as Caffe does."""
         key, value = next(self.db.at(0))
-        planes, _ = self._decode(key, value)
-        self._transformed([planes], None)  # says what does not fit before training begins
+        planes, labels = self._decode(key, value)
+        self._transformed([planes], ())  # says what does not fit before training begins
+        if self.augment is not None:
+            self._transformed([planes], [np.array(labels, np.float32)], np.random.default_rng(0))
         return (self.batch_size, *self.transform.output_shape(planes.shape))
 
     def next(self) -> Batch:
@@ -105,7 +119,7 @@ class Feed:
     def _work(self, position: int) -> None:
         """The thread: fills the queue until it is told to stop; an error goes to the consumer."""
         try:
-            records = self.db.at(self.skip + position * self.batch_size)
+            records = self._records(self.skip + position * self.batch_size)
             while not self._stop.is_set():
                 old = self._free.get()
                 if not self._stop.is_set():
@@ -114,27 +128,38 @@ class Feed:
         except BaseException as error:
             self._ready.put(error)
 
+    def _records(self, start: int) -> Iterator:
+        if self.order is None:
+            return self.db.at(start)
+        return map(self.db.record, self.order.at(start))
+
     def _batch(self, records: Iterator, position: int, old: Batch | None) -> Batch:
         planes = []
-        label = np.empty(self.batch_size, np.float32) if old is None else old.label
+        labels = [np.empty(self.batch_size, np.float32) for _ in range(self.labels)] if old is None else old.labels
         for index in range(self.batch_size):
             key, value = next(records)
-            picture, label[index] = self._decode(key, value)
+            picture, values = self._decode(key, value)
             planes.append(picture)
+            for array, label in zip(labels, values):
+                array[index] = label
         rng = np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position])
-        return Batch(self._transformed(planes, rng, None if old is None else old.data), label)
+        data = self._transformed(planes, labels, rng, None if old is None else old.data)
+        return Batch((data, *labels))
 
-    def _decode(self, key: bytes, value: bytes) -> tuple[np.ndarray, int]:
+    def _decode(self, key: bytes, value: bytes) -> tuple[np.ndarray, list]:
         try:
-            return datum.decode(value, **self._force)
+            return datum.decode_labels(value, self.labels, **self._force)
         except CaffeError as error:
             name = key.decode("utf-8", "replace")
             raise CaffeError("database '%s', record '%s': %s" % (self.db.source, name, error)) from None
 
     def _transformed(
-        self, planes: list[np.ndarray], rng: np.random.Generator | None, out: np.ndarray | None = None
+        self, planes: list[np.ndarray], labels: Sequence[np.ndarray], rng: np.random.Generator | None = None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         try:
+            if rng is not None and self.augment is not None:
+                return self.augment.views(planes, labels, self.transform, rng, out)
             phase = self.phase if rng is not None else TEST
             return self.transform.planes(planes, phase, rng, out)
         except CaffeError as error:

@@ -14,6 +14,7 @@ import numpy as np
 from caffe.data import listfile
 from caffe.data.db import DB
 from caffe.data.feed import Feed
+from caffe.data.order import shuffled
 from caffe.errors import CaffeError
 from caffe.transform import planar
 
@@ -33,9 +34,7 @@ class ImageList:
 
     def order(self, round_: int) -> np.ndarray:
         """Indices into `entries` of one round."""
-        if self.seed is None:
-            return np.arange(len(self))
-        return np.random.default_rng([self.seed, round_]).permutation(len(self))
+        return np.arange(len(self)) if self.seed is None else shuffled(len(self), self.seed, round_)
 
     def at(self, index: int) -> Iterator[tuple[bytes, listfile.Entry]]:
         """(path, entry) from `index` on without end."""
@@ -57,7 +56,7 @@ class ImageFeed(Feed):
         super().__init__(cast(DB, images), *args, **kwargs)  # its records are entries of the list
         self._root, self._size, self._color = root, size, color
 
-    def _decode(self, key: bytes, value: Any) -> tuple[np.ndarray, int]:
+    def _decode(self, key: bytes, value: Any) -> tuple[np.ndarray, list]:
         path = self._root + value.path
         picture = cv2.imread(path, cv2.IMREAD_COLOR if self._color else cv2.IMREAD_GRAYSCALE)
         if picture is None:
@@ -65,4 +64,4 @@ class ImageFeed(Feed):
             raise CaffeError("%s:%d: '%s' %s" % (self.db.source, value.line, path, why))
         if self._size is not None and picture.shape[:2] != self._size:
             picture = cv2.resize(picture, self._size[::-1], interpolation=cv2.INTER_LINEAR)
-        return planar(picture), value.label
+        return planar(picture), [value.label]

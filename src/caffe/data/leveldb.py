@@ -67,12 +67,22 @@ class LevelReader:
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         for index in range(len(self._keys)):
-            yield self._record(index)
+            yield self.record(index)
+
+    def record(self, index: int) -> tuple[bytes, bytes]:
+        """The record at `index` in key order."""
+        place = self._places[index]
+        try:
+            with self._lock:
+                block = self._block(*place[:3])
+        except (WireError, OSError) as error:
+            raise CaffeError("database '%s' is damaged: %s: %s" % (self.source, place.file, error)) from error
+        return self._keys[index], block[place.start : place.end]
 
     def at(self, index: int) -> Iterator[tuple[bytes, bytes]]:
         """Records from `index` (modulo the length) on without end."""
         while True:
-            yield self._record(index % len(self._keys))
+            yield self.record(index % len(self._keys))
             index += 1
 
     def close(self) -> None:
@@ -89,15 +99,6 @@ class LevelReader:
         self.close()
 
     # ---- reading
-
-    def _record(self, index: int) -> tuple[bytes, bytes]:
-        place = self._places[index]
-        try:
-            with self._lock:
-                block = self._block(*place[:3])
-        except (WireError, OSError) as error:
-            raise CaffeError("database '%s' is damaged: %s: %s" % (self.source, place.file, error)) from error
-        return self._keys[index], block[place.start : place.end]
 
     def _read(self, name: str, offset: int, size: int) -> bytes:
         path = os.path.join(self.source, name)

@@ -47,6 +47,7 @@ class LmdbReader:
         _open[self._id][1] += 1
         self._environment: lmdb.Environment = _open[self._id][0]
         self._entries: int = self._environment.stat()["entries"]
+        self._keys: list | None = None
         self._closed = False
 
     def __len__(self) -> int:
@@ -55,6 +56,14 @@ class LmdbReader:
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         with self._cursor() as cursor:
             yield from cursor  # type: ignore[misc] # bytes, since buffers were not asked for
+
+    def record(self, index: int) -> tuple[bytes, bytes]:
+        """The record at `index` in key order; the first call reads all keys."""
+        with self._cursor() as cursor:
+            if self._keys is None:
+                self._keys = list(cursor.iternext(keys=True, values=False))
+            key = self._keys[index]
+            return key, cursor.get(key)  # type: ignore[return-value]
 
     def at(self, index: int) -> Iterator[tuple[bytes, bytes]]:
         """Records from `index` (modulo the length) on without end."""

@@ -51,7 +51,7 @@ class WindowFeed(Feed):
     def _batch(self, records: Any, position: int, old: Batch | None) -> Batch:
         rng = np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position])
         data = np.zeros(self.shape, np.float32) if old is None else old.data
-        label = np.empty(self.batch_size, np.float32) if old is None else old.label
+        label = np.empty(self.batch_size, np.float32) if old is None else old.labels[0]
         data[...] = 0
         for index in range(self.batch_size):
             background = index < self.batch_size - self._foreground
@@ -59,7 +59,7 @@ class WindowFeed(Feed):
             window = windows[rng.integers(len(windows))]
             self._put(window, self._mirror and bool(rng.integers(2)), data[index])
             label[index] = window.label
-        return Batch(data, label)
+        return Batch((data, label))
 
     def _put(self, window: Window, mirror: bool, out: np.ndarray) -> None:
         """Warp one window into `out`, zeros of (C, crop, crop)."""

@@ -1,6 +1,7 @@
 """ImageData: image files named in a list."""
 
 from caffe import glog
+from caffe.data.augment import augment_of
 from caffe.data.images import ImageFeed, ImageList
 from caffe.data.mean import transform_of
 from caffe.feeding import FeedLayer
@@ -14,7 +15,7 @@ class ImageData(FeedLayer):
 
     `root_folder` is put before every path as it is (end it with a slash). new_height and new_width go
     together; without them the pictures of a batch must be equally large, or crop_size be given. `shuffle`
-    orders every round anew; is_color: false reads one channel. transform_param as in Data.
+    orders every round anew; is_color: false reads one channel. transform_param as in Data, `augment` included.
     """
 
     num_top = 2
@@ -31,6 +32,7 @@ class ImageData(FeedLayer):
         )
         self.warn_of_old_fields("image_data_param")
         self.transform = transform_of(self.param.transform_param)
+        self.augment = augment_of(self.param.transform_param)
         self.images = ImageList(p.source)
         glog.info("A total of %d images." % len(self.images), "image_data_layer.cpp:61")
         super().setup()
@@ -59,4 +61,5 @@ class ImageData(FeedLayer):
             root=p.root_folder,
             size=(p.new_height, p.new_width) if p.new_height else None,
             color=p.is_color,
+            augment=self.augment,
         )

@@ -1,4 +1,7 @@
-"""The learning-rate policies of Caffe (sgd_solver.cpp, GetLearningRate): rate by iteration, simplest first."""
+"""The learning-rate policies of Caffe (sgd_solver.cpp, GetLearningRate): rate by iteration, simplest first.
+
+`cosine` (Loshchilov & Hutter 2017) is not Caffe's, and rampup_interval and rampup_lr are NVCaffe's names.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,12 @@ def sigmoid(p, iteration, step):
     return p.base_lr / (1 + math.exp(min(700.0, -p.gamma * (iteration - p.stepsize))))
 
 
-POLICIES = {f.__name__: f for f in (fixed, step, exp, inv, multistep, poly, sigmoid)}
+def cosine(p, iteration, step):
+    """base_lr * (1 + cos(pi * iteration / max_iter)) / 2."""
+    return p.base_lr * (1 + math.cos(math.pi * min(1.0, iteration / p.max_iter))) / 2
+
+
+POLICIES = {f.__name__: f for f in (fixed, step, exp, inv, multistep, poly, sigmoid, cosine)}
 
 
 def check(p):
@@ -54,8 +62,10 @@ def check(p):
         )
     if p.lr_policy == "step" and p.stepsize <= 0:
         raise CaffeError("lr_policy 'step' needs a positive stepsize, received %d" % p.stepsize)
-    if p.lr_policy == "poly" and p.max_iter <= 0:
-        raise CaffeError("lr_policy 'poly' needs a positive max_iter, received %d" % p.max_iter)
+    if p.lr_policy in ("poly", "cosine") and p.max_iter <= 0:
+        raise CaffeError("lr_policy '%s' needs a positive max_iter, received %d" % (p.lr_policy, p.max_iter))
+    if p.rampup_interval < 0:
+        raise CaffeError("rampup_interval must not be negative, received %d" % p.rampup_interval)
 
 
 def advance(p, iteration, current):
@@ -69,4 +79,6 @@ def advance(p, iteration, current):
 
 def learning_rate(p, iteration, current):
     """The rate of `iteration` (counted before the update) for SolverParameter `p`, `current` steps having been taken."""
+    if iteration < p.rampup_interval:
+        return p.rampup_lr + (p.base_lr - p.rampup_lr) * iteration / p.rampup_interval
     return POLICIES[p.lr_policy](p, iteration, current)

@@ -165,3 +165,47 @@ def test_faults(source, tmp_path):
 def test_old_fields_are_named_not_obeyed(source, capfd):
     net(source, more="crop_size: 2 mirror: true")
     assert "crop_size, mirror of data_param has no effect" in capfd.readouterr().err
+
+
+def test_training_shuffles_and_balances_where_that_is_asked_and_testing_never_does(source):
+    def labels(more, phase, count=14):
+        made = net(source, more=more, batch=1, phase=phase)
+        return [int(made.forward()["label"][0]) - 10 for _ in range(count)]
+
+    shown = labels("shuffle: true", caffe.TRAIN)
+    assert sorted(shown[:7]) == sorted(shown[7:]) == list(range(7)) and shown[:7] != shown[7:]
+    assert labels("shuffle: true balance: 1", caffe.TEST) == [*range(7), *range(7)]
+
+
+def test_a_balanced_epoch_shows_classes_equally_often(tmp_path, backend):
+    with create_db(str(tmp_path / "db"), backend.lower()) as writer:
+        for i in range(20):
+            writer.put(b"%08d" % i, datum.encode(pixels()[0], int(i < 2)))
+    made = net((tmp_path / "db", backend), more="balance: 1", batch=20, phase=caffe.TRAIN)
+    assert [made.forward()["label"].sum() for _ in range(3)] == [10, 10, 10]
+
+
+def test_further_tops_are_labels_in_float_data(tmp_path):
+    with create_db(str(tmp_path / "db")) as writer:
+        for i, picture in enumerate(pixels()):
+            writer.put(b"%08d" % i, datum.encode(picture, i, more=(i / 2, -i)))
+    tops = 'top: "data" top: "label" top: "half" top: "minus"'
+    out = net(tmp_path / "db", batch=7, tops=tops).forward()
+    assert np.array_equal(out["half"], np.arange(7) / 2) and np.array_equal(out["minus"], -np.arange(7))
+    assert net(tmp_path / "db", batch=7).forward()["label"].tolist() == list(range(7))
+    with pytest.raises(CaffeError, match="4 labels are wanted, the Datum has 3"):
+        net(tmp_path / "db", tops=tops + ' top: "fourth"')
+
+
+def test_augmentation_is_of_training_and_is_told_apart_from_nonsense(source):
+    flat = net(source, "augment { brightness: 0.4 }", batch=7, phase=caffe.TEST).forward()["data"]
+    assert np.array_equal(flat, pixels())
+    bright = net(source, "augment { brightness: 0.4 }", batch=7, phase=caffe.TRAIN).forward()["data"]
+    assert (np.abs(bright - pixels()).max((1, 2, 3)) > 1).sum() >= 5
+    with pytest.raises(CaffeError, match="erase 7"):
+        net(source, "augment { erase: 7 }")
+
+
+def test_a_balance_beyond_1_is_refused(source):
+    with pytest.raises(CaffeError, match="received 3"):
+        net(source, more="balance: 3")

@@ -16,6 +16,7 @@ FORMULAS = {
     "multistep": lambda i: 0.02 * 0.5 ** sum(i >= value for value in (3, 10, 11)),
     "poly": lambda i: 0.02 * (1 - i / 40) ** 0.75,
     "sigmoid": lambda i: 0.02 / (1 + math.exp(-0.5 * (i - 7))),
+    "cosine": lambda i: 0.02 * math.cos(math.pi / 2 * i / 40) ** 2,
 }
 
 
@@ -38,6 +39,13 @@ def test_no_policy_was_forgotten():
     assert set(FORMULAS) == set(policies.POLICIES)
 
 
+def test_the_rate_climbs_in_a_line_before_the_policy_holds():
+    p = param("step", rampup_interval=8, rampup_lr=0.004)
+    rates = [policies.learning_rate(p, i, policies.advance(p, i, 0)) for i in range(10)]
+    assert rates[:8] == pytest.approx([0.004 + 0.002 * i for i in range(8)], rel=1e-6)
+    assert rates[8:] == pytest.approx([0.01, 0.01], rel=1e-6)
+
+
 def test_a_poly_run_beyond_its_end_stands_still_and_a_sigmoid_far_off_is_zero():
     assert policies.learning_rate(param("poly"), 41, 0) == 0
     assert policies.learning_rate(param("sigmoid", gamma=1e6), 0, 0) == pytest.approx(0)
@@ -50,6 +58,8 @@ def test_a_poly_run_beyond_its_end_stands_still_and_a_sigmoid_far_off_is_zero():
         ("", {}, "unknown lr_policy"),
         ("step", {"stepsize": 0}, "positive stepsize, received 0"),
         ("poly", {"max_iter": 0}, "positive max_iter"),
+        ("cosine", {"max_iter": 0}, "'cosine' needs a positive max_iter"),
+        ("fixed", {"rampup_interval": -1}, "rampup_interval"),
     ],
 )
 def test_faults_are_told_before_training(policy, more, said):
