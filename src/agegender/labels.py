@@ -37,7 +37,8 @@ class Decoded:
 class Labels:
     """The classes of one output: names in index order and, of age classes, the years they hold (inclusive).
 
-    `decoder` is "argmax" (the likeliest class) or "expectation" (sum of p_i * i over single years).
+    `decoder` is "argmax" (the likeliest class), "expectation" (sum of p_i * i over single years) or "decades" (single years
+    again, told as the likeliest of AGE_TRINGN's nine classes, each with its years' probabilities summed).
     """
 
     name: str
@@ -71,6 +72,10 @@ class Labels:
                 "labels '%s' name %d classes, but the net gave %d values; take those the net was trained with"
                 % (self.name, len(self), p.size)
             )
+        if self.decoder == "decades":
+            classes = in_decades(p)
+            index = argmax(classes)
+            return Decoded(AGE_TRINGN.names[index], index, float(classes[index]), expectation(p))
         index = argmax(p)
         if self.decoder == "expectation":
             years = expectation(p)
@@ -100,6 +105,15 @@ AGE_TRINGN = Labels(
     tuple((low, low + 9) for low in range(0, 80, 10)) + ((80, 120),),
 )
 
+
+def in_decades(probabilities: Sequence[float] | np.ndarray) -> np.ndarray:
+    """(..., 101) probabilities of single years -> (..., 9) of AGE_TRINGN's classes."""
+    import numpy as np
+
+    p = np.asarray(probabilities, dtype=np.float64)
+    return np.add.reduceat(p, [low for low, _ in AGE_TRINGN.bounds], axis=-1)
+
+
 # The eight of Adience as its fold files spell them; ages between the classes belong to none.
 _ADIENCE = ((0, 2), (4, 6), (8, 12), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100))
 AGE_ADIENCE = Labels("age-8", tuple("(%d, %d)" % pair for pair in _ADIENCE), _ADIENCE)
@@ -112,11 +126,14 @@ AGE_YEARS = Labels(
     decoder="expectation",
 )
 
+# The same, told in AGE_TRINGN's classes: what the nets trained here on years answer.
+AGE_DECADES = Labels("age-101-decades", AGE_YEARS.names, AGE_YEARS.bounds, decoder="decades")
+
 MALE_FIRST = Labels("gender-mf", ("Male", "Female"))
 FEMALE_FIRST = Labels("gender-fm", ("Female", "Male"))
 
 ALL: dict[str, Labels] = {
-    labels.name: labels for labels in (AGE_TRINGN, AGE_ADIENCE, AGE_YEARS, MALE_FIRST, FEMALE_FIRST)
+    labels.name: labels for labels in (AGE_TRINGN, AGE_ADIENCE, AGE_YEARS, AGE_DECADES, MALE_FIRST, FEMALE_FIRST)
 }
 
 # What an index of gender means at its source. They disagree, so it is asked here and nowhere else.

@@ -37,12 +37,14 @@ class Transform:
     gray      one channel instead of three
     margin    share of a face's box to add on each side before the face is cut out of a photograph: it belongs
               to what was trained, so it is kept here; who cuts applies it
+    shrink    how a picture larger than `size` is brought to it: "linear" as Caffe, which looks at four pixels
+              only, or "area", which averages all of them
     """
 
     def __init__(
         self, order: str = "BGR", size: Any = None, crop: int | None = None, mean: Any = None,
         mean_fit: str = "exact", scale: float = 1.0, mirror: bool = False, gray: bool = False,
-        margin: float = 0.0,
+        margin: float = 0.0, shrink: str = "linear",
     ) -> None:
         faults: list[str] = []
         self.order = transform_fields.choice("order", order, ("BGR", "RGB"), faults)
@@ -53,6 +55,7 @@ class Transform:
         self.scale = transform_fields.number("scale", scale, -np.inf, faults)
         self.mirror, self.gray = bool(mirror), bool(gray)
         self.margin = transform_fields.number("margin", margin, 0.0, faults)
+        self.shrink = transform_fields.choice("shrink", shrink, ("linear", "area"), faults)
         self._fitted: dict[tuple[int, int], np.ndarray] = {}
         if faults:
             raise CaffeError("Transform: " + "; ".join(faults))
@@ -141,7 +144,9 @@ class Transform:
         """uint8 (C, H, W) in `order` and `size`: what a record of convert_imageset holds."""
         picture = self._channels(picture)
         if self.size is not None and picture.shape[:2] != self.size:
-            picture = cv2.resize(picture, self.size[::-1], interpolation=cv2.INTER_LINEAR)
+            smaller = picture.shape[0] >= self.size[0] and picture.shape[1] >= self.size[1]
+            how = cv2.INTER_AREA if self.shrink == "area" and smaller else cv2.INTER_LINEAR
+            picture = cv2.resize(picture, self.size[::-1], interpolation=how)
         planes = planar(picture)
         return planes[::-1] if self.order == "RGB" and len(planes) == 3 else planes
 

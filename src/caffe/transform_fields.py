@@ -13,7 +13,7 @@ import numpy as np
 from caffe.errors import CaffeError, did_you_mean
 from caffe.files import write_bytes
 
-FIELDS = ("order", "size", "crop", "mean", "mean_fit", "scale", "mirror", "gray", "margin")
+FIELDS = ("order", "size", "crop", "mean", "mean_fit", "scale", "mirror", "gray", "margin", "shrink")
 
 
 def to_dict(fields: dict, folder: str, stem: str) -> dict:

@@ -13,7 +13,7 @@ from caffe.transform import Transform
 from ncs.errors import NcsError
 
 SCHEMA = 1
-DECODERS = ("argmax", "expectation")
+DECODERS = ("argmax", "expectation", "decades")
 KINDS = ("onnx", "xml", "bin", "blob", "graph", "caffemodel", "prototxt")
 _FIELDS = ("schema", "name", "input", "output", "transform", "labels", "label_set", "decoder", "artefacts",
            "parents", "tools")
@@ -52,7 +52,7 @@ class Manifest:
     def __post_init__(self) -> None:
         faults = []
         if self.decoder not in DECODERS:
-            faults.append("decoder must be %s, received %r" % (" or ".join(DECODERS), self.decoder))
+            faults.append("decoder must be %s, received %r" % (", ".join(DECODERS), self.decoder))
         if len(self.shape) != 4 or any(not isinstance(n, int) or n < 1 for n in self.shape):
             faults.append("the input's shape is (N, C, H, W), all positive; received %s" % list(self.shape))
         if not self.labels or any(not isinstance(label, str) for label in self.labels):

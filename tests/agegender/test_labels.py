@@ -59,7 +59,7 @@ def test_a_net_with_other_classes_is_refused():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(AgeGenderError, match="no labels are called 'age-7'; known are age-101, age-8, age-9"):
+    with pytest.raises(AgeGenderError, match="no labels are called 'age-7'; known are age-101, age-101-decades, age-8"):
         labels.labels_named("age-7")
     with pytest.raises(AgeGenderError, match="no gender coding is known for 'mars'"):
         labels.gender_of("mars", 0)
@@ -78,3 +78,13 @@ def test_device_wing_needs_numpy_only():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_years_told_in_decades_sum_their_probabilities():
+    p = np.zeros(101)
+    p[[21, 28]], p[33], p[100] = 0.2, 0.3, 0.3  # 33 and 100 are the likeliest years, the twenties the likeliest class
+    told = labels.AGE_DECADES.decode(p)
+    assert (told.text, told.index) == ("20-29", 2) and told.probability == pytest.approx(0.4)
+    assert told.years == pytest.approx(0.2 * 49 + 0.3 * 133)
+    classes = labels.in_decades(np.stack([np.eye(101)[age] for age in range(101)]))
+    assert classes.argmax(1).tolist() == [min(age // 10, 8) for age in range(101)]

@@ -250,3 +250,14 @@ def test_json_nested_thousands_deep_is_refused(tmp_path):
     (tmp_path / "t.json").write_text("[" * 100_000)
     with pytest.raises(CaffeError, match="t.json"):
         Transform.from_json(tmp_path / "t.json")
+
+
+def test_area_averages_what_it_shrinks_and_enlarges_as_ever():
+    stripes = np.zeros((8, 8, 3), np.uint8)
+    stripes[:, ::4] = 200  # linear shrinking by 4 looks between the stripes
+    assert (Transform(size=2, shrink="area").image(stripes) == 50).all()
+    assert (Transform(size=2).image(stripes) == 0).all()
+    noise = RNG.integers(0, 256, (5, 5, 3), np.uint8)
+    assert np.array_equal(Transform(size=9, shrink="area").image(noise), Transform(size=9).image(noise))
+    with pytest.raises(CaffeError, match="shrink must be linear or area"):
+        Transform(shrink="cubic")

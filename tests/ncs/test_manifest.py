@@ -73,7 +73,7 @@ def edited(manifest, tmp_path, edit):
     (lambda f: (f.pop("labels"), f.update(decoders="argmax")),
      ["unknown field 'decoders'; did you mean 'decoder'", "field 'labels' is missing"]),
     (lambda f: f.update(labels="a", tools=[]), ["'labels' must be a list", "'tools' must be a dict"]),
-    (lambda f: f.update(decoder="mode"), ["decoder must be argmax or expectation, received 'mode'"]),
+    (lambda f: f.update(decoder="mode"), ["decoder must be argmax, expectation, decades, received 'mode'"]),
     (lambda f: f["input"].update(shape=[3, 4]), ["shape is (N, C, H, W)"]),
     (lambda f: f["artefacts"].update(blob={"file": "../../etc/passwd", "sha256": ""}), ["leads out of"]),
     (lambda f: f["artefacts"].update(blob={"file": "/etc/passwd", "sha256": ""}), ["leads out of"]),
