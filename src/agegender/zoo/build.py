@@ -36,12 +36,29 @@ def deploy_param(net):
 
 def answers_param(nets, tops):
     """The deploy NetParameter of nets that share a body, with one Softmax an answer, named by `tops`."""
+    param = unfolded_param(nets, tops)
+    if nets[0].folded:
+        from ncs.fold_norm import fold_norm
+
+        param, _ = fold_norm(param, zeros(param))
+    return param
+
+
+def unfolded_param(nets, tops):
+    """`answers_param` before normalisations are folded: with the layers that a snapshot of the training has."""
     from ncs.deploy import fold_dropout, forget_training
 
     param = nets[0].body()
     for net, top in zip(nets, tops):
         param.layer.add(type="Softmax", name=top, bottom=[net.logits], top=[top])
     return forget_training(fold_dropout(_towards(param, tops)))
+
+
+def zeros(param):
+    """{layer: [arrays]} of a deploy NetParameter, all zero (there are no fillers)."""
+    from caffe.net import Net
+
+    return {name: [blob.data for blob in blobs] for name, blobs in Net.from_param(param, caffe_pb2.TEST).params.items()}
 
 
 def _towards(param, tops):

