@@ -29,6 +29,7 @@ class Stage:
     outputs: list
     settings: dict = dataclasses.field(default_factory=dict)
     begun_before: bool = False
+    stamps: str = STAMPS  # the folder of its stamp
 
     def asked(self):
         """A digest of settings and inputs as they are now."""
@@ -43,7 +44,7 @@ class Stage:
     @property
     def stamp(self):
         """The stamp's path."""
-        return os.path.join(STAMPS, self.name + ".json")
+        return os.path.join(self.stamps, self.name + ".json")
 
     def stamped(self):
         """What the stamp says: {"asked": ..., "made": ...}, empty where there is none."""

@@ -1,4 +1,13 @@
-"""Train AgeNet or GenderNet with its solver file (`caffe train` and every flag of it)."""
+"""Train AgeNet or GenderNet with its solver file (`caffe train` and every flag of it), or any net by a recipe.
+
+agegender train AgeNet [--quick] [caffe train's flags]: on the databases of data/lmdb.
+agegender train --recipe NAME [--minutes M]: from a folder of faces to a judged net in models/NAME/seedN, on all of it: split,
+databases, prototxt, training, report. A run that was cut off goes on with the same command. --list names the recipes.
+"""
+
+from __future__ import annotations
+
+import os
 
 from agegender.nets import NETS
 
@@ -6,8 +15,17 @@ from agegender.nets import NETS
 def add_arguments(parser):
     from caffe.tools import train
 
-    parser.add_argument("net", choices=list(NETS), help="which net")
+    parser.add_argument("net", nargs="?", choices=list(NETS), help="which net")
     parser.add_argument("--quick", action="store_true", help="the solver for minutes (prototxt/quick) instead of the original's")
+    own = parser.add_argument_group("recipes")
+    own.add_argument("--recipe", metavar="NAME", help="train by a recipe, from the faces to the report")
+    own.add_argument("--list", action="store_true", help="name the recipes")
+    own.add_argument("--faces", metavar="DIR", help="folder of faces named as UTKFace's (default: data/UTKFace_AsianOnly)")
+    own.add_argument("--race", default="asian", help="asian (default), white, black, indian, others, all, or a list")
+    own.add_argument("--minutes", type=float, metavar="M", help="how long the training may take (default: the recipe's)")
+    own.add_argument("--seed", type=int, default=230, help="of the split and the training (230)")
+    own.add_argument("--validation", action="store_true", help="judge on a fifth of the training side: to choose by")
+    own.add_argument("--out", metavar="DIR", help="the run's folder (default: models/NAME/seedN)")
     train.add_arguments(parser)
     for action in parser._actions:
         if action.dest == "solver":
@@ -15,6 +33,16 @@ def add_arguments(parser):
 
 
 def run(args):
+    from agegender.errors import AgeGenderError
+
+    if args.list:
+        return _list()
+    if bool(args.net) == bool(args.recipe):
+        raise AgeGenderError("give a net (%s) or --recipe NAME; --list names the recipes" % ", ".join(NETS))
+    return _recipe(args) if args.recipe else _net(args)
+
+
+def _net(args):
     from caffe.tools import train
 
     net = NETS[args.net]
@@ -23,3 +51,26 @@ def run(args):
     if not status:
         print("Next: ./test_%s.sh" % net.name)
     return status
+
+
+def _list():
+    from agegender.recipes import recipes
+
+    for recipe in recipes().values():
+        print("%-14s %3.0f minutes  %s" % (recipe.name, recipe.minutes, recipe.title))
+
+
+def _recipe(args):
+    from agegender import recipes
+    from agegender.datasets import utkface
+    from agegender.training.run import Run
+    from agegender.training.summary import lines
+
+    races = utkface.races(args.race)
+    faces = args.faces or os.path.join("data", utkface.folder_name(races))
+    run = Run(
+        recipes.named(args.recipe), faces, races, args.seed, minutes=args.minutes, iterations=args.iterations or None,
+        validation=args.validation, precision=args.precision, threads=args.threads, folder=args.out,
+    )
+    print("\n".join(lines(run.go())))
+    print("Report, weights and curves are in %s" % os.path.relpath(run.folder))

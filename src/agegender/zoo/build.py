@@ -113,7 +113,7 @@ def deploy_net(net, weights=None):
 
 def fill(built, net, weights):
     """Copy {layer: [array]} into a Net; what is missing or misshapen is told at once."""
-    _match(built, net, weights)
+    match(built, net, weights)
     for name, blobs in built.params.items():
         for blob, array in zip(blobs, weights[name]):
             blob.data[...] = array.reshape(tuple(blob.shape))
@@ -121,10 +121,11 @@ def fill(built, net, weights):
 
 def check(net, weights):
     """Raise AgeGenderError unless {layer: [array]} has every array of the net's deploy form."""
-    _match(deploy_net(net), net, weights)
+    match(deploy_net(net), net, weights)
 
 
-def _match(built, net, weights):
+def match(built, net, weights):
+    """Raise AgeGenderError unless {layer: [array]} has every array of the Net `built`, which is a form of `net`."""
     from agegender.errors import AgeGenderError
 
     faults = []

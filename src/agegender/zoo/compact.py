@@ -54,7 +54,7 @@ def _conv(n, stem, bottom, outputs, kernel, **geometry):
         **geometry,
     )  # fmt: skip
     n["bn_" + stem] = layers.BatchNorm(n[stem], param=_STATISTICS, moving_average_fraction=0.98)
-    n["scale_" + stem] = layers.Scale(n["bn_" + stem], bias_term=True, param=_SCALE)
+    n["scale_" + stem] = layers.Scale(n["bn_" + stem], bias_term=True, in_place=True, param=_SCALE)
     return n["scale_" + stem]
 
 

@@ -64,7 +64,7 @@ def _conv(n, stem, bottom, outputs, kernel, **geometry):
     n[stem] = layers.Convolution(
         bottom, num_output=outputs, kernel_size=kernel, param=RATES, weight_filler={"type": "msra"}, **geometry
     )
-    n["scale_" + stem] = layers.Scale(n[stem], bias_term=True, param=_SCALE)
+    n["scale_" + stem] = layers.Scale(n[stem], bias_term=True, in_place=True, param=_SCALE)
     return n["scale_" + stem]
 
 

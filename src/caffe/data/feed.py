@@ -73,7 +73,7 @@ class Feed:
         planes, labels = self._decode(key, value)
         self._transformed([planes], ())  # says what does not fit before training begins
         if self.augment is not None:
-            self._transformed([planes], [np.array(labels, np.float32)], np.random.default_rng(0))
+            self._transformed([planes], [np.full(1, label, np.float32) for label in labels], np.random.default_rng(0))
         return (self.batch_size, *self.transform.output_shape(planes.shape))
 
     def next(self) -> Batch:

@@ -1,0 +1,19 @@
+"""dlib's face recognition net, fine-tuned."""
+
+from agegender.recipes.compact import AUGMENT, TARGETS
+from agegender.training.recipe import Recipe
+
+RECIPES = (
+    Recipe(
+        name="face-resnet",
+        title="Face recognition net, both answers, fine-tuned",
+        net="face-resnet",
+        batch=64,
+        minutes=60,
+        targets=TARGETS,
+        augment=AUGMENT,
+        solver={"type": "Adam", "base_lr": 0.0001, "lr_policy": "cosine", "momentum": 0.9, "momentum2": 0.999,
+                "weight_decay": 0.0005, "clip_gradients": 5},
+        features=True,
+    ),
+)  # fmt: skip

@@ -1,0 +1,116 @@
+"""A trained net on the faces that were held back: every answer, plainly and with the mirrored picture beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import types
+
+import numpy as np
+
+from agegender.evaluate import confusion, metrics, report
+from agegender.evaluate.score import Scores, records
+from agegender.labels import AGE_TRINGN, MALE_FIRST, in_decades
+from agegender.zoo import build
+from caffe import files
+from caffe.data import datum
+from caffe.data.db import open_db
+from caffe.proto import caffe_pb2
+
+TRUTH = {"age": "age_class", "gender": "sex"}
+VIEWS = ("plain", "mirrored")  # the picture alone; the mean of what is said of it and of its mirror image
+
+
+def answers(nets, weights, database, views=VIEWS, batch=50):
+    """{(task, view): (N, classes) probabilities} of zoo nets that share a caffemodel, on a database of training.databases."""
+    from caffe.net import Net
+
+    tasks = [net.task for net in nets]
+    built = Net.from_param(build.answers_param(nets, tasks), caffe_pb2.TEST)
+    built.copy_from(weights)
+    told = {(task, view): [] for task in tasks for view in views}
+    with open_db(database) as opened:
+        for _, pictures, _ in records(opened, nets[0].transform(), batch):
+            plain = _run(built, pictures, tasks)
+            mirrored = _run(built, pictures[..., ::-1], tasks) if "mirrored" in views else plain
+            for task in tasks:
+                told[task, "plain"].append(plain[task])
+                if "mirrored" in views:
+                    told[task, "mirrored"].append((plain[task] + mirrored[task]) / 2)
+    return {key: np.concatenate(rows) for key, rows in told.items()}
+
+
+def _run(built, pictures, tasks):
+    built.blobs["data"].reshape(*pictures.shape)
+    built.blobs["data"].data[...] = pictures
+    built.forward()
+    return {task: np.array(built.blobs[task].data) for task in tasks}
+
+
+def truth(database, gender_labels=MALE_FIRST):
+    """(keys, {"age_class", "sex", "age": (N,) int array}) of a database of training.databases; sex as MALE_FIRST has it."""
+    with open_db(database) as opened:
+        read = [(key, datum.decode_labels(value, 3)[1]) for key, value in opened]
+    age_class, gender, age = np.array([labels for _, labels in read]).astype(int).T
+    sex = (gender != gender_labels.names.index(MALE_FIRST.names[0])).astype(int)
+    return [key for key, _ in read], {"age_class": age_class, "sex": sex, "age": age}
+
+
+def in_classes(net, probabilities):
+    """(labels, (N, classes)) in which an answer is judged: ages in AGE_TRINGN's classes, genders male first."""
+    if net.task == "gender":
+        order = [net.labels.names.index(name) for name in MALE_FIRST.names]
+        return MALE_FIRST, probabilities[:, order]
+    return AGE_TRINGN, in_decades(probabilities) if probabilities.shape[1] > len(AGE_TRINGN) else probabilities
+
+
+def judge(recipe, weights, database, folder):
+    """Write `folder`/<task>/ (the full report) for each answer and `folder`/summary.json; returns the summary."""
+    nets = recipe.nets()
+    keys, labels = truth(database, recipe.gender_labels())
+    told = answers(nets, weights, database)
+    summary = {"faces": len(keys)}
+    for net in nets:
+        summary[net.task] = {view: figures(net, told[net.task, view], labels) for view in VIEWS}
+        kinds, probabilities = in_classes(net, told[net.task, "plain"])
+        scores = Scores(keys, labels[TRUTH[net.task]], probabilities.astype(np.float32))
+        shown = types.SimpleNamespace(name="%s (%s)" % (recipe.net, net.task), task=net.task, labels=kinds)
+        text = confusion.format_matrix(confusion.count(scores.truth, scores.predicted, len(kinds)), list(kinds.names))
+        report.write(os.path.join(folder, net.task), shown, scores, text, weights=weights, database=database)
+    files.write_bytes(os.path.join(folder, "summary.json"), json.dumps(summary, indent=1) + "\n")
+    return summary
+
+
+def read_summary(folder):
+    """What `judge` wrote into `folder`."""
+    with open(os.path.join(folder, "summary.json"), encoding="utf-8") as stream:
+        return json.load(stream)
+
+
+def figures(net, probabilities, labels):
+    """Accuracy with its interval, and of ages 1-off and error in years; the same by decade and by sex."""
+    _, classes = in_classes(net, probabilities)
+    right = classes.argmax(1) == labels[TRUTH[net.task]]
+    out = {"accuracy": float(right.mean()), "accuracy_95": list(metrics.wilson_interval(int(right.sum()), len(right)))}
+    if net.task == "age":
+        off = np.abs(classes.argmax(1) - labels["age_class"])
+        out["one_off"] = float((off <= 1).mean())
+        out["error_years"] = float(np.abs(years(probabilities) - labels["age"]).mean())
+    out["by_decade"] = _by_group(right, labels["age_class"], AGE_TRINGN.names)
+    out["by_sex"] = _by_group(right, labels["sex"], MALE_FIRST.names)
+    return out
+
+
+def _by_group(right, values, titles):
+    return {
+        title: {"faces": int((values == index).sum()), "accuracy": float(right[values == index].mean())}
+        for index, title in enumerate(titles)
+        if (values == index).any()
+    }
+
+
+def years(probabilities):
+    """(N,) expected years: of single years, or of the middles of AGE_TRINGN's classes."""
+    if probabilities.shape[1] == len(AGE_TRINGN):
+        return probabilities @ AGE_TRINGN.centres()
+    return probabilities @ np.arange(probabilities.shape[1])

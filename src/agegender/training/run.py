@@ -1,0 +1,142 @@
+"""One run of a recipe: a folder with everything in it, made stage by stage; a run that was cut off goes on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import time
+
+from agegender.errors import AgeGenderError
+from agegender.stages import Stage
+from agegender.training import databases, finish, judge, prototxt, start
+from caffe import files
+from caffe.progress import clock_text
+from caffe.proto.read import read_solver
+
+WARM_UP, TIMED = 3, 10  # iterations from which the minutes are reckoned
+REPORT = "report"
+
+
+class Run:
+    """`recipe` on the faces of a folder, with one seed; `validation` judges on a fifth of the training side instead.
+
+    Exactly one of `minutes` and `iterations` says how long; the solver's file keeps what came of it, so that a second
+    start goes on. `folder` defaults to models/<recipe>/seed<seed>[-validation].
+    """
+
+    def __init__(self, recipe, faces, races, seed, *, minutes=None, iterations=None, validation=False,
+                 precision="float32", threads=0, folder=None):  # fmt: skip
+        self.recipe, self.faces, self.races, self.seed = recipe, os.path.abspath(faces), races, seed
+        self.minutes, self.asked_iterations = minutes or recipe.minutes, iterations
+        self.validation, self.precision, self.threads = validation, precision, threads
+        name = "seed%d%s" % (seed, "-validation" if validation else "")
+        self.folder = os.path.abspath(folder or os.path.join("models", recipe.name, name))
+
+    def go(self):
+        """Run what is out of date; returns the summary of the judging."""
+        os.makedirs(self.folder, exist_ok=True)
+        with _inside(self.folder):
+            for stage in self.stages():
+                if stage.up_to_date():
+                    print("%s: up to date" % stage.title, flush=True)
+                    continue
+                print("%s ..." % stage.title, flush=True)
+                began = time.monotonic()
+                stage.go()
+                print("  done in %s" % clock_text(time.monotonic() - began), flush=True)
+            return judge.read_summary(REPORT)
+
+    # -- the stages, all with paths relative to the run's folder ---------------------------------
+
+    def stages(self):
+        """The stages in order; each is asked for when the one before has run."""
+        lmdbs = [databases.TRAIN, databases.TEST]
+        yield self._stage("faces", "Split and pack the faces", self._faces, [self.faces], [*lmdbs, "faces.json"],
+                          races=list(self.races), seed=self.seed, validation=self.validation,
+                          transform=repr(self.recipe.nets()[0].transform()))  # fmt: skip
+        made = ["train_test.prototxt", prototxt.START]
+        yield self._stage("start", "Write the net and what it starts from", self._start, lmdbs, made, recipe=self.recipe.facts())
+        yield self._stage("solver", "Reckon the iterations", self._solver, made, ["solver.prototxt"], recipe=self.recipe.facts(),
+                          minutes=self.minutes, iterations=self.asked_iterations)  # fmt: skip
+        iterations = read_solver("solver.prototxt").param.max_iter
+        last = "%s_iter_%d.caffemodel" % (prototxt.PREFIX, iterations)
+        train = self._stage("train", "Train %s for %d iterations" % (self.recipe.name, iterations), None,
+                            ["solver.prototxt", *made, *lmdbs], [last], precision=self.precision)  # fmt: skip
+        train.run = lambda: self._train(train)
+        yield train
+        yield self._stage("finish", "Write %s" % self.weights, lambda: finish.write(self.recipe, last, self.weights), [last],
+                          [self.weights])  # fmt: skip
+        yield self._stage("judge", "Judge it on the faces held back", self._judge, [self.weights, databases.TEST], [REPORT])
+
+    def _stage(self, name, title, run, inputs, outputs, **settings):
+        return Stage(name, title, run, inputs, outputs, settings, stamps=".stamps")
+
+    @property
+    def weights(self):
+        """The finished caffemodel, in the run's folder."""
+        return self.recipe.net + ".caffemodel"
+
+    def _faces(self):
+        train, test, found = databases.parts(self.faces, self.races, self.seed, self.validation)
+        print("  %d faces to learn from, %d to judge; %d repeats and %d contradictions left out"
+              % (len(train), len(test), len(found.repeats), len(found.contradicting)))  # fmt: skip
+        databases.write(".", train, test, self.recipe.nets()[0].transform(), self.recipe.gender_labels())
+
+    def _start(self):
+        about = "agegender train --recipe %s writes this; run caffe in this folder" % self.recipe.name
+        files.write_bytes("train_test.prototxt", prototxt.write(prototxt.train_test(self.recipe), about))
+        start.write(".", self.recipe)
+
+    def _solver(self):
+        faces = databases.count(databases.TEST)
+        iterations = self.asked_iterations or self._reckoned(faces)
+        param = prototxt.solver(self.recipe, iterations, self.seed, faces)
+        files.write_bytes("solver.prototxt", prototxt.write(param, self.recipe.title))
+
+    def _reckoned(self, faces):
+        """How many iterations fit into the minutes, from a few that are thrown away."""
+        trainer = self._trainer(prototxt.solver(self.recipe, 1000, self.seed, faces))
+        trainer.step(WARM_UP)
+        began = time.monotonic()
+        trainer.step(TIMED)
+        each = (time.monotonic() - began) / TIMED
+        iterations = max(TIMED, int(60 * self.minutes / each))
+        print("  %.0f ms an iteration: %d iterations in %g minutes" % (1e3 * each, iterations, self.minutes))
+        return iterations
+
+    def _trainer(self, param):
+        from caffe import solver
+
+        if self.threads:
+            import torch
+
+            torch.set_num_threads(self.threads)
+        trainer = solver.SOLVERS[param.type].from_param(param)
+        trainer.net.set_precision(self.precision)
+        return trainer
+
+    def _train(self, stage):
+        from caffe.solver.newest import newest
+        from caffe.tools import train
+
+        if not stage.begun_before:
+            for path in glob.glob(prototxt.PREFIX + "_iter_*"):
+                os.unlink(path)
+        trainer = self._trainer(read_solver("solver.prototxt").param)
+        if train.train(trainer, newest(prototxt.PREFIX, "solverstate") or ""):
+            raise AgeGenderError("stopped at iteration %d; the same command goes on from there" % trainer.iter)
+
+    def _judge(self):
+        judge.judge(self.recipe, self.weights, databases.TEST, REPORT)
+
+
+@contextlib.contextmanager
+def _inside(folder):
+    """Paths in prototxt are relative to where Caffe runs."""
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)

@@ -1,0 +1,27 @@
+"""What a training starts from, written into the run's folder: the weights that are given, and the targets' matrices."""
+
+from __future__ import annotations
+
+import os
+
+from agegender.training import prototxt
+from agegender.zoo import fetch
+from caffe.proto import caffe_pb2
+from caffe.snapshot import write_blob, write_caffemodel
+
+
+def write(folder, recipe, say=print):
+    """Write start.caffemodel and <task>_targets.binaryproto; fetches, after saying so, what the recipe starts from."""
+    nets = recipe.nets()
+    for net in nets:
+        matrix = recipe.targets[net.task].matrix(len(net.labels))
+        if matrix is not None:
+            write_blob(os.path.join(folder, prototxt.targets_file(net.task)), matrix)
+    param, weights = prototxt.train_test(recipe), {}
+    if recipe.features:
+        weights.update(nets[0].features(fetch.fetch(nets[0], say=say), nets[0]))
+    if any(layer.name == prototxt.DECADES for layer in param.layer):
+        weights[prototxt.DECADES] = [prototxt.decade_sums()]
+    kept = caffe_pb2.NetParameter(name=recipe.name)
+    kept.layer.extend(layer for layer in param.layer if layer.name in weights)
+    write_caffemodel(os.path.join(folder, prototxt.START), kept, {layer.name: weights[layer.name] for layer in kept.layer})

@@ -1,0 +1,215 @@
+"""Recipes, from drawn faces to judged nets: what lies in a run's folder, what each stage makes, and going on."""
+
+import dataclasses
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import caffe
+from agegender import recipes, zoo
+from agegender.datasets.sample import Sample
+from agegender.drawn_faces import draw
+from agegender.errors import AgeGenderError
+from agegender.labels import AGE_TRINGN, FEMALE_FIRST, Gender
+from agegender.training import databases, finish, judge, prototxt
+from agegender.training.recipe import Recipe, Target
+from agegender.training.run import Run
+from agegender.zoo import build
+from caffe.data import datum
+from caffe.data.db import open_db
+from caffe.net import Net
+from caffe.proto import caffe_pb2
+from caffe.proto.read import read_net, read_solver
+from caffe.snapshot import read_weights
+from caffe.solver import SOLVERS
+
+torch.set_num_threads(1)
+SMALL = dataclasses.replace(recipes.named("compact"), batch=6)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """A folder of 60 drawn faces of all ages and both sexes."""
+    folder = tmp_path_factory.mktemp("faces")
+    for i in range(60):
+        age, sex = (7 * i) % 100, i % 2
+        name = "%d_%d_2_201701010000000%02d.jpg" % (age, sex, i)
+        cv2.imwrite(str(folder / name), draw(age, not sex, i))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(faces, tmp_path_factory):
+    """A whole run of six iterations, and its summary."""
+    made = Run(SMALL, faces, (2,), 3, iterations=6, folder=tmp_path_factory.mktemp("run") / "run")
+    return made, made.go()
+
+
+def read_json(run, *names):
+    with open(os.path.join(run.folder, *names), encoding="utf-8") as stream:
+        return json.load(stream)
+
+
+def test_a_run_leaves_everything_in_its_folder(run):
+    made, summary = run
+    names = set(os.listdir(made.folder))
+    assert names >= {"train_lmdb", "test_lmdb", "faces.json", "train_test.prototxt", "solver.prototxt", "compact.caffemodel"}
+    assert summary["faces"] == 12 and set(summary) == {"faces", "age", "gender"}
+    for task in ("age", "gender"):
+        report = read_json(made, "report", task, "report.json")
+        assert report["total"] == 12 and report["accuracy"] == pytest.approx(summary[task]["plain"]["accuracy"])
+
+
+def test_no_face_is_on_both_sides_and_labels_are_the_names(run):
+    made, _ = run
+    sides = read_json(made, "faces.json")
+    assert len(sides["train_lmdb"]) == 48 and not set(sides["train_lmdb"]) & set(sides["test_lmdb"])
+    with open_db(os.path.join(made.folder, "train_lmdb")) as database:
+        for key, value in database:
+            age, sex, *_ = key.decode().partition("_")[2].split("_")
+            planes, labels = datum.decode_labels(value, 3)
+            assert planes.shape == (3, 116, 116) and labels == [min(int(age) // 10, 8), int(sex), int(age)]
+
+
+def test_a_second_start_does_nothing(run, capsys):
+    made, summary = run
+    stamp = os.stat(os.path.join(made.folder, "compact.caffemodel")).st_mtime_ns
+    capsys.readouterr()
+    assert Run(SMALL, made.faces, (2,), 3, iterations=6, folder=made.folder).go() == summary
+    assert capsys.readouterr().out.count("up to date") == 6
+    assert os.stat(os.path.join(made.folder, "compact.caffemodel")).st_mtime_ns == stamp
+
+
+def test_a_training_that_was_cut_off_ends_with_the_same_weights(run, tmp_path, faces):
+    made, _ = run
+    other = Run(SMALL, faces, (2,), 3, iterations=6, folder=tmp_path / "run")
+    other._train = _cut_off(other)
+    with pytest.raises(AgeGenderError, match="goes on"):
+        other.go()
+    assert os.path.exists(tmp_path / "run/snapshots/net_iter_3.caffemodel")
+    Run(SMALL, faces, (2,), 3, iterations=6, folder=tmp_path / "run").go()
+    ours, theirs = (read_weights(os.path.join(f, "compact.caffemodel")) for f in (other.folder, made.folder))
+    assert all(np.array_equal(a, b) for name in ours for a, b in zip(ours[name], theirs[name]))
+
+
+def _cut_off(run):
+    """A `_train` that stops after three iterations."""
+
+    def train(stage):
+        trainer = run._trainer(read_solver("solver.prototxt").param)
+        trainer.step(3)
+        trainer.snapshot()
+        raise AgeGenderError("the same command goes on")
+
+    return train
+
+
+def test_the_folder_is_a_caffe_users_own(run, monkeypatch):
+    """`caffe train -solver solver.prototxt` in it would train the same net."""
+    made, _ = run
+    monkeypatch.chdir(made.folder)
+    param = read_solver("solver.prototxt").param
+    assert (param.lr_policy, param.max_iter, param.weights[0]) == ("cosine", 6, "start.caffemodel")
+    trainer = SOLVERS[param.type](os.path.join(made.folder, "solver.prototxt"))
+    assert trainer.net.blobs["data"].shape == (6, 3, 112, 112)
+    assert set(trainer.net.outputs) == {"age_loss", "gender_loss"}
+    assert set(trainer.test_nets[0].outputs) == {"age_accuracy", "age_loss", "gender_accuracy", "gender_loss"}
+
+
+def test_the_finished_net_answers_as_the_trained_one_does(run):
+    made, _ = run
+    snapshot = os.path.join(made.folder, "snapshots/net_iter_6.caffemodel")
+    nets = SMALL.nets()
+    whole = Net.from_param(build.unfolded_param(nets, ["gender", "age"]), caffe.TEST)
+    whole.copy_from(snapshot)
+    folded = Net.from_param(build.answers_param(nets, ["gender", "age"]), caffe.TEST)
+    folded.copy_from(os.path.join(made.folder, "compact.caffemodel"))
+    assert "BatchNorm" in {layer.type for layer in whole.param.layer} - {layer.type for layer in folded.param.layer}
+    for net in (whole, folded):
+        net.blobs["data"].data[...] = np.random.default_rng(0).normal(0, 1, (1, 3, 112, 112))
+        net.forward()
+    for task in ("gender", "age"):
+        np.testing.assert_allclose(folded.blobs[task].data, whole.blobs[task].data, rtol=2e-3, atol=1e-5)
+
+
+def test_weights_that_do_not_fit_are_refused(run, tmp_path):
+    made, _ = run
+    other = dataclasses.replace(SMALL, net="face-resnet", name="other")
+    with pytest.raises(AgeGenderError, match="do not fit"):
+        finish.write(other, os.path.join(made.folder, "snapshots/net_iter_6.caffemodel"), str(tmp_path / "x.caffemodel"))
+    assert not os.listdir(tmp_path)
+
+
+def test_figures_are_those_of_plain_loops():
+    rng = np.random.default_rng(4)
+    age, sex = rng.integers(0, 101, 200), rng.integers(0, 2, 200)
+    labels = {"age": age, "age_class": np.minimum(age // 10, 8), "sex": sex}
+    p = rng.dirichlet(np.ones(101) * 0.1, 200)
+    net = next(net for net in zoo.named("compact") if net.task == "age")
+    found = judge.figures(net, p, labels)
+    right = near = 0
+    for row, years in zip(p, age):
+        sums = [row[low : high + 1].sum() for low, high in AGE_TRINGN.bounds]
+        off = abs(int(np.argmax(sums)) - min(years // 10, 8))
+        right, near = right + (off == 0), near + (off <= 1)
+    assert (found["accuracy"], found["one_off"]) == (right / 200, near / 200)
+    assert found["error_years"] == pytest.approx(np.mean([abs((row * np.arange(101)).sum() - a) for row, a in zip(p, age)]))
+    assert sum(group["faces"] for group in found["by_decade"].values()) == 200
+    assert found["by_sex"]["Female"]["faces"] == sex.sum()
+
+
+def test_genders_are_judged_male_first_whatever_the_net_says_first():
+    net = dataclasses.replace(zoo.named("compact")[1], labels=FEMALE_FIRST)
+    labels = {"age_class": np.zeros(2, int), "sex": np.array([0, 1])}  # a man, a woman
+    assert judge.figures(net, np.array([[0.1, 0.9], [0.8, 0.2]]), labels)["accuracy"] == 1
+    sample = Sample("x", 30, Gender.FEMALE, 2)
+    assert databases.labels_of(sample, FEMALE_FIRST) == (3, 0, 30)
+
+
+def test_targets_are_distributions_around_the_label():
+    assert Target().matrix(9) is None
+    smooth = Target(smoothing=0.2).matrix(4)
+    assert np.allclose(smooth, 0.05 + 0.8 * np.eye(4))
+    rows = Target(deviation=2).matrix(101)
+    for label in (0, 40, 100):
+        weights = [np.exp(-((k - label) ** 2) / 8) for k in range(101)]
+        assert np.allclose(rows[label], np.array(weights) / sum(weights), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", list(recipes.recipes()))
+def test_every_recipe_makes_a_net_that_trains(name, tmp_path, monkeypatch):
+    """Its prototxt is read, its net is made, and its loss reaches the first weights."""
+    recipe = dataclasses.replace(recipes.named(name), batch=2)
+    monkeypatch.chdir(tmp_path)
+    samples = [Sample(str(tmp_path / ("%d.png" % age)), age, Gender(age % 2), 2) for age in (3, 24, 61)]
+    for sample in samples:
+        cv2.imwrite(sample.path, draw(sample.age, not sample.gender, sample.age))
+    databases.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
+    for net in recipe.nets():
+        matrix = recipe.targets[net.task].matrix(len(net.labels))
+        if matrix is not None:
+            caffe.snapshot.write_blob(prototxt.targets_file(net.task), matrix)
+    (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe), "x"))
+    net = Net.from_param(read_net("net.prototxt").param, caffe.TRAIN)
+    net.forward()
+    net.backward()
+    learned = [weight for weight in net.learnable_weights if weight.lr_mult]
+    assert float(learned[0].blob.grad.abs().sum()) > 0
+
+
+def test_what_a_net_does_not_answer_cannot_be_learned():
+    with pytest.raises(AgeGenderError, match="does not answer mood"):
+        Recipe("x", "x", "compact", 1, 1, {"mood": Target()}, {}, {}).nets()
+    with pytest.raises(AgeGenderError, match="did you mean 'compact'"):
+        recipes.named("compct")
+
+
+def test_a_silenced_label_is_one_that_nobody_reads():
+    net = caffe_pb2.NetParameter()
+    net.layer.add(name="a", type="Accuracy", bottom=["x", "gender"])
+    prototxt.silence(net, caffe_pb2.TRAIN)
+    assert list(net.layer[-1].bottom) == ["age_class", "age"]
