@@ -70,7 +70,8 @@ def _recipe(args):
     faces = args.faces or os.path.join("data", utkface.folder_name(races))
     run = Run(
         recipes.named(args.recipe), faces, races, args.seed, minutes=args.minutes, iterations=args.iterations or None,
-        validation=args.validation, precision=args.precision, threads=args.threads, folder=args.out,
+        validation=args.validation, precision=args.precision, threads=args.threads, weights=args.weights,
+        folder=args.out,
     )
     print("\n".join(lines(run.go())))
     print("Report, weights and curves are in %s" % os.path.relpath(run.folder))

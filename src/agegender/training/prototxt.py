@@ -105,6 +105,7 @@ def solver(recipe, iterations, seed, test_faces):
     """The SolverParameter of a run of so many iterations."""
     param = caffe_pb2.SolverParameter(net="train_test.prototxt", max_iter=iterations, random_seed=seed, **recipe.solver)
     param.rampup_interval = round(recipe.rampup * iterations)
+    param.stepvalue.extend(round(share * iterations) for share in recipe.steps)
     param.test_iter.append(-(-test_faces // TEST_BATCH))
     param.test_interval = max(1, iterations // 8)
     param.test_initialization = False

@@ -38,8 +38,9 @@ class Recipe:
     """One way to train one net of the zoo.
 
     `net` is the stem of the zoo nets that share its weights, `targets` says how each task's answer is learned, `augment` and
-    `solver` are fields of AugmentParameter and SolverParameter (max_iter aside, which follows from the minutes). `minutes`
-    is what it takes on two cores. `features`: start from the weights that the net's zoo entry names as features.
+    `solver` are fields of AugmentParameter and SolverParameter; what counts iterations follows from the minutes: max_iter,
+    `rampup` and `steps` as shares of it. `minutes` is what it takes on two cores. `features`: start from the weights that the
+    net's zoo entry names as features.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Recipe:
     solver: dict
     balance: float = 0.0
     rampup: float = 0.05  # share of the iterations in which the rate climbs
+    steps: tuple = ()  # where lr_policy multistep steps
     features: bool = False
 
     def nets(self):

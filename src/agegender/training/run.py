@@ -21,15 +21,16 @@ REPORT = "report"
 class Run:
     """`recipe` on the faces of a folder, with one seed; `validation` judges on a fifth of the training side instead.
 
-    Exactly one of `minutes` and `iterations` says how long; the solver's file keeps what came of it, so that a second
-    start goes on. `folder` defaults to models/<recipe>/seed<seed>[-validation].
+    `iterations`, or else `minutes`, says how long; the solver's file keeps what came of it, so that a second start goes on.
+    `weights` is a caffemodel to start from. `folder` defaults to models/<recipe>/seed<seed>[-validation].
     """
 
     def __init__(self, recipe, faces, races, seed, *, minutes=None, iterations=None, validation=False,
-                 precision="float32", threads=0, folder=None):  # fmt: skip
+                 precision="float32", threads=0, weights="", folder=None):  # fmt: skip
         self.recipe, self.faces, self.races, self.seed = recipe, os.path.abspath(faces), races, seed
         self.minutes, self.asked_iterations = minutes or recipe.minutes, iterations
         self.validation, self.precision, self.threads = validation, precision, threads
+        self.given = os.path.abspath(weights) if weights else ""
         name = "seed%d%s" % (seed, "-validation" if validation else "")
         self.folder = os.path.abspath(folder or os.path.join("models", recipe.name, name))
 
@@ -58,7 +59,7 @@ class Run:
         made = ["train_test.prototxt", prototxt.START]
         yield self._stage("start", "Write the net and what it starts from", self._start, lmdbs, made, recipe=self.recipe.facts())
         yield self._stage("solver", "Reckon the iterations", self._solver, made, ["solver.prototxt"], recipe=self.recipe.facts(),
-                          minutes=self.minutes, iterations=self.asked_iterations)  # fmt: skip
+                          minutes=self.minutes, iterations=self.asked_iterations, weights=self.given)  # fmt: skip
         iterations = read_solver("solver.prototxt").param.max_iter
         last = "%s_iter_%d.caffemodel" % (prototxt.PREFIX, iterations)
         train = self._stage("train", "Train %s for %d iterations" % (self.recipe.name, iterations), None,
@@ -92,6 +93,8 @@ class Run:
         faces = databases.count(databases.TEST)
         iterations = self.asked_iterations or self._reckoned(faces)
         param = prototxt.solver(self.recipe, iterations, self.seed, faces)
+        if self.given:
+            param.weights.insert(0, self.given)
         files.write_bytes("solver.prototxt", prototxt.write(param, self.recipe.title))
 
     def _reckoned(self, faces):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from agegender.training.judge import VIEWS
+
+TASKS = ("gender", "age")
 
 
 def lines(summary):
     """A run's summary, a line an answer and view."""
     out = ["%d faces held back" % summary["faces"]]
-    for task in ("age", "gender"):
+    for task in TASKS:
         for view in VIEWS if task in summary else ():
             found = summary[task][view]
             text = "%s, %s: %.1f %% (95 %%: %.1f to %.1f)" % (
@@ -18,3 +22,27 @@ def lines(summary):
                 text += ", 1-off %.1f %%, off by %.1f years" % (100 * found["one_off"], found["error_years"])
             out.append(text)
     return out
+
+
+def table(found, view="plain"):
+    """Markdown of {name: [summary, one a seed]}: means over the seeds, with deviations where there are several."""
+    rows = ["| recipe | seeds | gender | age | 1-off | years off |", "| --- | --- | --- | --- | --- | --- |"]
+    for name, summaries in found.items():
+        cells = [
+            _cell(summaries, "gender", view, "accuracy", 100), _cell(summaries, "age", view, "accuracy", 100),
+            _cell(summaries, "age", view, "one_off", 100), _cell(summaries, "age", view, "error_years", 1),
+        ]  # fmt: skip
+        rows.append("| %s | %d | %s |" % (name, len(summaries), " | ".join(cells)))
+    return "\n".join(rows)
+
+
+def _cell(summaries, task, view, figure, factor):
+    """Mean of one figure over runs, and its sample deviation; a dash where the net does not tell it."""
+    values = [factor * summary[task][view][figure] for summary in summaries if task in summary]
+    if not values:
+        return "-"
+    digits = 1 if factor == 100 else 2
+    unit = " %" if factor == 100 else ""
+    if len(values) == 1:
+        return "%.*f%s" % (digits, values[0], unit)
+    return "%.*f ± %.*f%s" % (digits, np.mean(values), digits, np.std(values, ddof=1), unit)

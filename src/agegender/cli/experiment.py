@@ -1,0 +1,52 @@
+"""Train a list of recipes on the same split and print one table; what is done already is not done again.
+
+Without names it is the list of zealerww's experiments. Each run lies in models/RECIPE/seedN as `agegender train --recipe` makes
+it; a list that was cut off goes on with the same command.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def add_arguments(parser):
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="recipes (`agegender train --list`); default: zealerww's")
+    parser.add_argument("--faces", metavar="DIR", help="folder of faces named as UTKFace's (default: data/UTKFace_AsianOnly)")
+    parser.add_argument("--race", default="asian", help="asian (default), white, black, indian, others, all, or a list")
+    parser.add_argument("--minutes", type=float, metavar="M", help="for each (default: the recipe's)")
+    parser.add_argument("--iterations", type=int, metavar="N", help="for each, instead of minutes")
+    parser.add_argument("--seed", type=int, action="append", help="of split and training; give it several times for several (230)")
+    parser.add_argument("--validation", action="store_true", help="judge on a fifth of the training side: to choose by")
+    parser.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="of the matrix products")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+    parser.add_argument("--out", metavar="FILE", help="write the table (Markdown) here as well")
+
+
+def run(args):
+    from agegender import recipes
+    from agegender.datasets import utkface
+    from agegender.training import summary
+    from agegender.training.run import Run
+    from caffe.files import write_bytes
+
+    races = utkface.races(args.race)
+    faces = args.faces or os.path.join("data", utkface.folder_name(races))
+    chosen = [recipes.named(name) for name in args.recipes or listed()]
+    found = {}
+    for recipe in chosen:
+        for seed in args.seed or [230]:
+            print("== %s, seed %d" % (recipe.name, seed), flush=True)
+            one = Run(recipe, faces, races, seed, minutes=args.minutes, iterations=args.iterations, validation=args.validation,
+                      precision=args.precision, threads=args.threads)  # fmt: skip
+            found.setdefault(recipe.name, []).append(one.go())
+    table = summary.table(found)
+    print("\n" + table)
+    if args.out:
+        write_bytes(args.out, table + "\n")
+
+
+def listed():
+    """zealerww's experiments, but for the one whose weights have to be given."""
+    from agegender import recipes
+
+    return [name for name in recipes.recipes() if name.startswith("zealerww-") and not name.endswith("-vggface")]
