@@ -15,7 +15,7 @@ def add_arguments(parser):
     parser.add_argument("--race", default="asian", help="asian (default), white, black, indian, others, all, or a list")
     parser.add_argument("--minutes", type=float, metavar="M", help="for each (default: the recipe's)")
     parser.add_argument("--iterations", type=int, metavar="N", help="for each, instead of minutes")
-    parser.add_argument("--seed", type=int, action="append", help="of split and training; give it several times for several (230)")
+    parser.add_argument("--seed", type=int, action="append", help="of split and training, as often as wanted (230)")
     parser.add_argument("--validation", action="store_true", help="judge on a fifth of the training side: to choose by")
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="of the matrix products")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")

@@ -77,7 +77,8 @@ def add_loss(net, answer, target):
     if target.weight != 1:
         loss.loss_weight.append(target.weight)
     if not years:
-        _in_test(net, name=answer.task + "_accuracy", type="Accuracy", bottom=[answer.logits, label], top=[answer.task + "_accuracy"])
+        name = answer.task + "_accuracy"
+        _in_test(net, name=name, type="Accuracy", bottom=[answer.logits, label], top=[name])
         return
     _in_test(net, name="age_years", type="Softmax", bottom=[answer.logits], top=["age_years"])
     sums = _in_test(net, name=DECADES, type="InnerProduct", bottom=["age_years"], top=[DECADES])
