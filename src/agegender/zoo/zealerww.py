@@ -165,16 +165,21 @@ def _transform():
 
 
 def _vgg_transform():
-    """What VGG-Face was trained on (the experiment fed 0..1 instead): blue first, its means."""
+    """What VGG-Face was trained on: blue first, its means. The experiment fed 0..1 instead, as --compat does."""
     from caffe.transform import Transform
 
     return Transform(order="BGR", size=224, mean=(93.5940, 104.7624, 129.1863))
 
 
+def _as_experimented(transform):
+    return transform.replace(mean=None, scale=1 / 255)
+
+
 NETS = tuple(
     Net("zealerww-" + name, "zealerww", "gender", title, "zealerww/gender_age_classification", labels.MALE_FIRST, count,
         (3, side, side), transform, build, logits, ((logits, "label", 1.0),),
-        origin=Origin(note="the experiments' weights were never published; train it"))
+        origin=Origin(note="the experiments' weights were never published; train it"),
+        compat=_as_experimented if name == "vggface" else None)
     for name, title, count, side, transform, build, logits in (
         ("paper", "net_paper", 6693378, SIDE, _transform, paper, "fc6"),
         ("selu", "net_paper with SELU", 6693378, SIDE, _transform, lambda: paper("selu"), "fc6"),
