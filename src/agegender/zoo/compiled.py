@@ -29,8 +29,8 @@ def jobs(name, folder, weights=None, mean=None):
 def job(net, folder, weights=None, mean=None):
     """(ncs.compile.Model, stem) of a zoo net; its deploy prototxt is written beside the results.
 
-    `weights` is a caffemodel instead of the cache's, `mean` a mean file instead of the published one that the cache
-    may hold.
+    `weights` is a file instead of the cache's, of any kind that `zoo convert` takes, `mean` a mean file instead of the
+    published one that the cache may hold.
     """
     from caffe.files import write_bytes
     from ncs.compile import Model
@@ -38,6 +38,8 @@ def job(net, folder, weights=None, mean=None):
     weights, mean = weights or fetch.weights_of(net), mean or fetch.mean_of(net)
     stem = stem_of(net, folder)
     os.makedirs(folder, exist_ok=True)
+    if not weights.endswith((".caffemodel", ".caffemodel.h5")):
+        weights = fetch.convert(net, weights, stem + ".caffemodel")
     write_bytes(stem + ".prototxt", build.deploy_text(net))
     transform, parents = net.transform(), {}
     if mean:
