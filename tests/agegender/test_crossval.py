@@ -10,6 +10,7 @@ import torch
 
 from agegender import cli, crossval
 from agegender.datasets import adience
+from agegender.errors import AgeGenderError
 from agegender.evaluate import folds
 from caffe.transform import Transform
 
@@ -174,6 +175,8 @@ def test_ten_crops_are_those_of_pycaffes_classifier(tmp_path):
     found = folds.judge(net_predictor(net), str(tmp_path / "db"), Transform(crop=9, mean=mean), 3)
     assert found == {way: matrix.tolist() for way, matrix in told.items()}
     assert found["single"] != found["oversample"]
+    with pytest.raises(AgeGenderError, match="12x12; ten crops differ only"):
+        folds.judge(net_predictor(net), str(tmp_path / "db"), Transform(crop=12, mean=mean), 3)
 
 
 def test_lists_of_ones_own_are_taken(whole, twin, tmp_path, monkeypatch, capsys):

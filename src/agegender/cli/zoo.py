@@ -19,7 +19,9 @@ def add_arguments(parser):
     deploy = _named(actions.add_parser("deploy", help="write a deploy prototxt"), count="*")
     deploy.add_argument("--out", metavar="DIR", default="prototxt", help="folder of the families' folders (prototxt)")
     measure = _named(actions.add_parser("measure", help="figures on faces that are named as UTKFace names them"))
-    measure.add_argument("--faces", metavar="DIR", required=True, help="folder of aligned faces")
+    source = measure.add_mutually_exclusive_group(required=True)
+    source.add_argument("--faces", metavar="DIR", help="folder of aligned faces")
+    source.add_argument("--list", metavar="FILE", help="a list of such faces, data/DEF/age_test.txt say")
     measure.add_argument("--weights", metavar="FILE", help="caffemodel (default: the cache's)")
     measure.add_argument("--sample", type=int, metavar="N", help="only N faces, drawn with --seed")
     measure.add_argument("--seed", type=int, default=1, help="of the sample (1)")
@@ -154,7 +156,12 @@ def _measure(args):
     from caffe.progress import Progress
 
     nets = zoo.named(args.name)
-    found = utkface.read_folder(args.faces)
+    if args.list:
+        from agegender.datasets.lists import read_list
+
+        found = utkface.read_names([path for path, _ in read_list(args.list)])
+    else:
+        found = utkface.read_folder(args.faces)
     samples = measure.sample_of(found.samples, args.sample, args.seed)
     with Progress("Measuring", len(samples), "faces") as bar:
         figures = measure.measure(nets, args.weights or fetch.weights_of(nets[0]), samples, args.margin, step=bar.step)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from agegender.errors import AgeGenderError
 from agegender.evaluate import confusion, metrics
 
 WAYS = ("single", "oversample")
@@ -41,6 +42,11 @@ def judge(predict, source, transform, classes, batch=5, step=lambda n: None):
     with open_db(source) as database:
         for _, value in database:
             planes, label = datum.decode(value)
+            if transform.crop is None or min(planes.shape[1:]) <= transform.crop:
+                raise AgeGenderError(
+                    "%s: pictures of %dx%d; ten crops differ only where pictures are larger than the crop (%s)"
+                    % (source, *planes.shape[1:], transform.crop)
+                )
             waiting.append(transform.oversample(np.ascontiguousarray(planes.transpose(1, 2, 0))))
             truth.append(label)
             if len(waiting) == batch:

@@ -8,20 +8,23 @@ import numpy as np
 
 from agegender import predict
 from agegender.errors import AgeGenderError
-from agegender.labels import Gender
+from agegender.labels import AGE_TRINGN, Gender, in_decades
 
 
 @dataclasses.dataclass
 class Figures:
-    """Of `count` faces: share of right genders and mean error in years (None where not asked), and a row a decade.
+    """Of `count` faces: shares and mean error in years (None where not asked), and a row a decade.
 
-    A row is (first year, faces, mean error in years, mean of the years told, share of right genders).
+    `class_accuracy` and `one_off` are of AgeGenderPrediction's nine classes, whatever classes the net has. A row is
+    (first year, faces, mean error in years, mean of the years told, share of right genders).
     """
 
     count: int
     gender_accuracy: float | None
     age_error: float | None
     decades: list
+    class_accuracy: float | None = None
+    one_off: float | None = None
 
 
 def sample_of(samples, count, seed):
@@ -62,18 +65,17 @@ def measure(nets, weights, samples, margin=None, batch=16, step=lambda n: None):
 
 
 def figures(nets, told, samples):
-    """Figures from {task: (N, classes) probabilities}; classes of years count as their middle."""
+    """Figures from {task: (N, classes) probabilities}; classes of several years count as their middle."""
     ages = np.array([sample.age for sample in samples])
-    right = years = None
+    right = years = off = None
     for net in nets:
         rows = told[net.task]
         if net.task == "gender":
             names = [Gender[name.upper()] for name in net.labels.names]
             right = np.array([names[i] for i in rows.argmax(1)]) == [sample.gender for sample in samples]
-        elif net.labels.decoder == "expectation":
-            years = rows.astype(np.float64) @ np.arange(rows.shape[1])
         else:
-            years = net.labels.centres()[rows.argmax(1)]
+            years, classes = _years(net.labels, rows)
+            off = np.abs(classes - [AGE_TRINGN.index_of_age(age) for age in ages])
     decades = []
     for first in range(0, int(ages.max()) + 1, 10):
         here = (ages >= first) & (ages < first + 10)
@@ -85,7 +87,16 @@ def figures(nets, told, samples):
     return Figures(
         len(samples), None if right is None else float(right.mean()),
         None if years is None else float(np.abs(years - ages).mean()), decades,
+        None if off is None else float((off == 0).mean()), None if off is None else float((off <= 1).mean()),
     )  # fmt: skip
+
+
+def _years(kinds, rows):
+    """(years told, index of the class of AGE_TRINGN told) of (N, classes) probabilities."""
+    if kinds.decoder == "argmax":
+        years = kinds.centres()[rows.argmax(1)]
+        return years, np.array([AGE_TRINGN.index_of_age(int(year)) for year in years])
+    return rows.astype(np.float64) @ np.arange(rows.shape[1]), in_decades(rows).argmax(1)
 
 
 def table(found):
@@ -95,6 +106,8 @@ def table(found):
         lines.append("gender accuracy: %.1f %%" % (100 * found.gender_accuracy))
     if found.age_error is not None:
         lines.append("mean error in years: %.2f" % found.age_error)
+        lines.append("nine classes (0-9 ... 80-120): %.1f %%, at most one off: %.1f %%"
+                     % (100 * found.class_accuracy, 100 * found.one_off))  # fmt: skip
     lines.append("decade  faces  error  years told  gender right")
     for first, count, error, mean, right in found.decades:
         cells = [

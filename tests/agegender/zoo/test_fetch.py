@@ -153,5 +153,7 @@ def test_figures_are_plain_counting():
     found = measure.figures(nets, {"age": ages, "gender": genders}, samples)
     assert found.gender_accuracy == pytest.approx(2 / 3) and found.age_error == pytest.approx((2 + 5 + 3) / 3)
     assert found.decades == [(10, 1, 2.0, 10.0, 1.0), (20, 2, 4.0, 30.0, 0.5)]
+    assert found.class_accuracy == pytest.approx(2 / 3) and found.one_off == 1.0  # told are 10-19, 30-39 and 20-29
+    assert "nine classes (0-9 ... 80-120): 66.7 %, at most one off: 100.0 %" in measure.table(found)
     assert measure.table(found)[-1].split() == ["20-29", "2", "4.0", "30.0", "50", "%"]
     assert [s.path for s in measure.sample_of(samples, 2, 1)] == [s.path for s in measure.sample_of(samples, 2, 1)]

@@ -113,6 +113,18 @@ def trained(net, folder):
     return str(folder / "trained.caffemodel")
 
 
+def folded(net, path):
+    """The caffemodel for a deploy net that has its normalisations in its weights; `path` where it has not."""
+    from caffe.snapshot import read_weights, write_caffemodel
+    from ncs.fold_norm import fold_norm
+
+    if not net.folded:
+        return path
+    param, weights = fold_norm(build.unfolded_param([net], [net.blobs[1]]), read_weights(path))
+    write_caffemodel(path + ".folded.caffemodel", param, weights)
+    return path + ".folded.caffemodel"
+
+
 def samples(blobs):
     """A few hundred values of each blob."""
     return [np.array(blob.data).ravel()[:: max(1, blob.count // 500)] for blob in blobs]
@@ -170,7 +182,7 @@ def test_the_whole_road_of_a_net(name, tmp_path, tidy, capsys):
     from ncs.myriad.blob import read_blob
 
     net = zoo.nets()[name]
-    weights, blob = trained(net, tmp_path), net.parameters < HUGE and blobs_can_be_compiled()
+    weights, blob = folded(net, trained(net, tmp_path)), net.parameters < HUGE and blobs_can_be_compiled()
     give_back()
     compiled.make([net], str(tmp_path), Options(ir=False, blob=blob), weights=weights)
     picture = np.random.default_rng(1).integers(0, 256, (230, 210, 3), np.uint8)
