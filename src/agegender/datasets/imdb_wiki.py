@@ -88,12 +88,12 @@ def read_csv(path):
         raise AgeGenderError("%s: no such metadata" % path)
     with open(path, newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
-        if reader.fieldnames != ["genders", "ages", "img_paths"]:
-            raise AgeGenderError("%s:1: columns %s; due are genders, ages, img_paths" % (path, reader.fieldnames))
         try:
+            if reader.fieldnames != ["genders", "ages", "img_paths"]:
+                raise ValueError("columns %s; due are genders, ages, img_paths" % reader.fieldnames)
             return [_checked(Face(row["img_paths"], int(row["ages"]), int(row["genders"]))) for row in reader]
-        except (TypeError, ValueError) as error:
-            raise AgeGenderError("%s:%d: %s" % (path, reader.line_num, error)) from error
+        except (TypeError, ValueError, csv.Error) as error:
+            raise AgeGenderError("%s:%d: %s" % (path, max(1, reader.line_num), error)) from error
 
 
 def _checked(face):

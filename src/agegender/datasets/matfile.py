@@ -109,6 +109,8 @@ def _struct(body, at, order, shape, depth, wanted):
     raw = bytes(names)
     fields = [raw[i : i + length].split(b"\0")[0].decode("latin-1") for i in range(0, len(raw), length)]
     count = _count(shape)
+    if count * len(fields) > len(body) // 8:  # the least that an element has
+        raise ValueError("a struct of %s with %d fields in %d bytes" % (shape, len(fields), len(body)))
     chosen = [wanted is None or field in wanted for field in fields]
     values = [value for _, value in _matrices(body, at, order, count * len(fields), depth, chosen * count)]
     rows = []

@@ -61,7 +61,7 @@ class Graph:
     def shape(self, name):
         """Shape of a tensor as a tuple of positive sizes."""
         shape = self.shapes.get(name)
-        need(shape is not None and all(shape), "the size of '%s' is not in the file and does not follow from it", name)
+        need(shape is not None and all(size > 0 for size in shape), "the size of '%s' is not in the file and does not follow from it", name)
         return shape
 
     def add(self, kind, node, bottoms=None, top=None, arrays=(), suffix=""):
@@ -114,6 +114,7 @@ def load(path):
     try:
         onnx.checker.check_model(os.fspath(path))
         model = onnx.load(os.fspath(path))
+        _check_names(model)
         constants = _taken(model)
         for item in model.graph.input:
             for dim in item.type.tensor_type.shape.dim:
@@ -128,6 +129,17 @@ def load(path):
     except Exception as error:  # onnx raises protobuf's and its own errors, which share no base
         raise AgeGenderError("%s: not an ONNX model that can be read: %s" % (path, error)) from error
     return model, constants
+
+
+def _check_names(model):
+    """Refuse names that are no text; protobuf gives them as bytes, or raises."""
+    graph = model.graph
+    names = [graph.name, *(item.name for part in (graph.input, graph.output, graph.initializer) for item in part)]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.doc_string, *node.input, *node.output]
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        raise ValueError("names that are no UTF-8: %r" % wrong[:5])
 
 
 def _taken(model):

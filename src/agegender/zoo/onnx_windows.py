@@ -17,9 +17,21 @@ def _pair(message, **fields):
         setattr(message, name + "_w", int(width))
 
 
+_COUNTS = {"pads": 4, "strides": 2, "dilations": 2, "kernel_shape": 2}
+
+
+def _geometry(node):
+    """The node's attributes, after a look at those that lay a window over planes."""
+    given = attributes(node)
+    for name, count in _COUNTS.items():
+        values = list(given.get(name, [1] * count))
+        need(len(values) == count and min(values) >= (name != "pads"), "%s %s; planes have two axes", name, values)
+    return given
+
+
 def _pads(given, sizes, kernel, stride):
     """(begin, end) pads of the two axes; `kernel` is the dilated one."""
-    mode = given.get("auto_pad", b"NOTSET").decode()
+    mode = given.get("auto_pad", b"NOTSET").decode("latin-1")
     if mode == "NOTSET":
         pads = list(given.get("pads", [0] * 4))
         return pads[:2], pads[2:]
@@ -36,7 +48,7 @@ def _pads(given, sizes, kernel, stride):
 
 def conv(c, node):
     """Convolution. Pads that differ between begin and end become equal ones and zeros in the kernel."""
-    given, weight = attributes(node), c.constant(node.input[1])
+    given, weight = _geometry(node), c.constant(node.input[1])
     need(weight.ndim == 4, "weights of %s; planes are converted only", weight.shape)
     stride, dilation = given.get("strides", [1, 1]), given.get("dilations", [1, 1])
     dilated = [(k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilation)]
@@ -54,7 +66,7 @@ def conv(c, node):
 
 def deconv(c, node):
     """ConvTranspose as Deconvolution."""
-    given, weight = attributes(node), c.constant(node.input[1])
+    given, weight = _geometry(node), c.constant(node.input[1])
     need(weight.ndim == 4, "weights of %s; planes are converted only", weight.shape)
     pads = list(given.get("pads", [0] * 4))
     need(pads[:2] == pads[2:] and "auto_pad" not in given, "pads %s differ between begin and end", pads)
@@ -68,9 +80,8 @@ def deconv(c, node):
 
 def pool(c, node):
     """MaxPool and AveragePool; where Caffe's divisor is another, a Scale of one factor a place mends it."""
-    given, largest = attributes(node), node.op_type == "MaxPool"
+    given, largest = _geometry(node), node.op_type == "MaxPool"
     kernel, stride = list(given["kernel_shape"]), list(given.get("strides", [1, 1]))
-    need(len(kernel) == 2, "windows of %d axes; planes are converted only", len(kernel))
     need(set(given.get("dilations", [1])) == {1}, "dilations")
     need(len([name for name in node.output if name in c.read]) <= 1, "the places of the maxima are read")
     sizes, wanted = c.shape(node.input[0])[2:], c.shape(node.output[0])[2:]
