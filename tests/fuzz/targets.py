@@ -182,17 +182,14 @@ def _convert_onnx(path):
 def _wiki_mat():
     from scipy.io import savemat
 
-    def write(path):
+    def write(path, compressed):
         paths = np.empty((1, 3), object)
         paths[0] = ["00/1_1980-01-01_2000.jpg", "00/2_1970-07-01_2001.jpg", "01/nm0000003_rm4_1960-1-1_1999.jpg"]
         row = [np.array([values]) for values in ([723000.0] * 3, [2000, 2001, 1999], [0.0, 1.0, np.nan], [3.0, -np.inf, 2.0])]
         table = dict(zip(("dob", "photo_taken", "gender", "face_score"), row), full_path=paths, second_face_score=row[3])
         savemat(path, {"wiki": table}, do_compression=compressed)
 
-    made = []
-    for compressed in (False, True):
-        made.append(_through_file(write, ".mat"))
-    return made
+    return [_through_file(lambda path, way=way: write(path, way), ".mat") for way in (False, True)]
 
 
 def _read_wiki(path):

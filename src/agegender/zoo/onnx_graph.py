@@ -61,7 +61,8 @@ class Graph:
     def shape(self, name):
         """Shape of a tensor as a tuple of positive sizes."""
         shape = self.shapes.get(name)
-        need(shape is not None and all(size > 0 for size in shape), "the size of '%s' is not in the file and does not follow from it", name)
+        known = shape is not None and all(size > 0 for size in shape)
+        need(known, "the size of '%s' is not in the file and does not follow from it", name)
         return shape
 
     def add(self, kind, node, bottoms=None, top=None, arrays=(), suffix=""):

@@ -242,3 +242,38 @@ def test_what_our_own_layers_export_comes_back_or_is_refused(tmp_path):
             np.testing.assert_allclose(again.blobs[top].data, wanted, rtol=1e-4, atol=1e-5, err_msg=str(example))
         back += 1
     assert back > 70
+
+
+class Foreign(torch.nn.Module):
+    """A net of what people train: strided and depthwise convolutions, BatchNorm, a gate, an upsampling, pooling, a head."""
+
+    def __init__(self):
+        super().__init__()
+        nn = torch.nn
+        self.stem, self.norm, self.pool = nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.MaxPool2d(3, 2, 1)
+        self.depth, self.clip, self.slope = nn.Conv2d(16, 16, 3, 1, 1, groups=16), nn.ReLU6(), nn.PReLU(16)
+        self.up, self.mean = nn.ConvTranspose2d(16, 16, 2, 2, groups=4), nn.AvgPool2d(3, 2, 1)
+        self.whole, self.head = nn.AdaptiveAvgPool2d(1), nn.Linear(16, 10)
+
+    def forward(self, x):
+        x = self.pool(torch.relu(self.norm(self.stem(x))))
+        x = self.slope(self.clip(self.depth(x)) + x)
+        x = self.mean(self.up(x * torch.sigmoid(x)))
+        x = self.whole(x)
+        return torch.softmax(3 * self.head(x.view(x.size(0), -1)), 1)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("opset", "axes"), [(11, None), (17, {"x": {0: "n"}})])
+def test_a_net_that_pytorch_exported(opset, axes, tmp_path):
+    torch.manual_seed(1)
+    net = Foreign().eval()
+    net.norm.running_mean.uniform_(-1, 1)
+    net.norm.running_var.uniform_(0.5, 2)
+    x = torch.randn(1, 3, 33, 31)
+    path = str(tmp_path / "m.onnx")
+    torch.onnx.export(net, x, path, opset_version=opset, dynamo=False, input_names=["x"], dynamic_axes=axes)
+    files = onnx_weights.write(path, str(tmp_path / "m.caffemodel"))
+    wanted = net(x).detach().numpy()
+    assert np.ptp(wanted) > 0.05
+    np.testing.assert_allclose(by_caffe(*files, x.numpy()), wanted, rtol=1e-4, atol=1e-6)
