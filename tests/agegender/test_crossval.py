@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from agegender import cli, crossval
+from agegender import cli
+from agegender.crossval.net import FoldNet
 from agegender.datasets import adience
 from agegender.errors import AgeGenderError
 from agegender.evaluate import folds
@@ -112,15 +113,15 @@ def test_what_stands_is_not_done_again(whole, twin, monkeypatch, capsys):
 
 def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(whole, twin, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    judge, calls = crossval.CrossValidation.judge, []
+    judge, calls = FoldNet.judge, []
 
-    def once_too_often(self, fold, task):
-        calls.append((fold, task))
+    def once_too_often(self):
+        calls.append((self.fold, self.task))
         if len(calls) == 4:
             raise KeyboardInterrupt
-        judge(self, fold, task)
+        judge(self)
 
-    monkeypatch.setattr(crossval.CrossValidation, "judge", once_too_often)
+    monkeypatch.setattr(FoldNet, "judge", once_too_often)
     assert cli.main(command(twin, tmp_path)) == 130
     assert cli.main(command(twin, tmp_path, "crossval", "--tidy")) == 0
     assert calls[3] == calls[4] == (1, "gender") and len(calls) == 11

@@ -103,8 +103,8 @@ def _folders(args):
 
 
 def plan_of(args):
-    """The crossval.Plan of the command line."""
-    from agegender import crossval
+    """The Plan of the command line."""
+    from agegender.crossval.plan import Plan
     from agegender.datasets import adience
     from agegender.errors import AgeGenderError
 
@@ -117,7 +117,7 @@ def plan_of(args):
     if not os.path.isdir(args.pictures):
         raise AgeGenderError("--pictures %s: no such folder; unpack Adience's %s.tar.gz there" % (args.pictures, args.archive))
     tasks = tuple(task for task in ("age", "gender") if not args.task or task in args.task)
-    return crossval.Plan(
+    return Plan(
         args.folds, args.pictures, tasks, chosen, args.policy, args.seed, args.compat, _prefix(args), args.lists or "",
         args.prototxt, args.iterations, args.precision, args.threads, args.gpu, args.allow_broken, args.tidy, args.data,
         args.models,
@@ -125,7 +125,7 @@ def plan_of(args):
 
 
 def _crossval(args):
-    from agegender.crossval import CrossValidation
+    from agegender.crossval.run import CrossValidation
     from agegender.datasets import adience_lists
 
     run = CrossValidation(plan_of(args), say=lambda line: print(line, flush=True))
@@ -134,7 +134,7 @@ def _crossval(args):
 
 
 def _table(args):
-    from agegender.crossval import CrossValidation
+    from agegender.crossval.run import CrossValidation
 
     run = CrossValidation(plan_of(args))
     show(run, run.results())
