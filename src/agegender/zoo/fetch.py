@@ -13,6 +13,9 @@ from agegender import download
 from agegender.errors import AgeGenderError
 from caffe.files import whole_file
 
+CAFFES = (".caffemodel", ".caffemodel.h5")
+OF_ANY_NET = (*CAFFES, ".onnx")  # endings of files that every net takes
+
 
 def cache_folder():
     """Where fetched weights lie: `zoo` in the cache that the Myriad compiler uses (CAFFE2NCS_CACHE, ~/.cache/caffe2ncs)."""
@@ -133,7 +136,7 @@ def _read(net, source):
     """{layer: arrays} of a file of weights, by its ending."""
     from caffe.snapshot import read_weights
 
-    if source.endswith((".caffemodel", ".caffemodel.h5")):
+    if source.endswith(CAFFES):
         return read_weights(source)
     if source.endswith(".onnx"):
         from agegender.zoo import onnx_weights

@@ -35,23 +35,35 @@ def sample_of(samples, count, seed):
     return [samples[i] for i in sorted(chosen)]
 
 
-def measure(nets, weights, samples, margin=None, batch=16, step=lambda n: None):
-    """Figures of zoo nets that share the caffemodel `weights` on Samples (path, age, gender).
+def measure(nets, samples, weights=None, margin=None, batch=16, step=lambda n: None):
+    """Figures of zoo nets, one a task, on Samples (path, age, gender).
 
-    `margin` replaces that of the nets' Transform: 0 takes aligned chips as they are.
+    `weights` is a caffemodel that all the nets share, instead of the cache's; `margin` replaces that of the nets'
+    Transform: 0 takes aligned chips as they are. `step` is called with the number of faces told, once a file of weights.
     """
+    from agegender.zoo import fetch
+
+    if not samples:
+        raise AgeGenderError("no faces to measure on")
+    told, groups = {}, {}
+    for net in nets:
+        groups.setdefault(weights or fetch.weights_of(net), []).append(net)
+    for path, group in groups.items():
+        told.update(_answers(group, path, samples, margin, batch, step))
+    return figures(nets, told, samples)
+
+
+def _answers(nets, weights, samples, margin, batch, step):
+    """{task: (N, classes) probabilities} of nets that share a caffemodel."""
     from agegender.zoo import build
     from caffe.net import Net
     from caffe.proto import caffe_pb2
 
-    if not samples:
-        raise AgeGenderError("no faces to measure on")
     tops = [net.task for net in nets]
     net = Net.from_param(build.answers_param(nets, tops), caffe_pb2.TEST)
     net.copy_from(weights)
-    transform = nets[0].transform()
+    transform, told = nets[0].transform(), {top: [] for top in tops}
     margin = transform.margin if margin is None else margin
-    told = {top: [] for top in tops}
     for at in range(0, len(samples), batch):
         part = [predict.with_margin(predict.read_picture(sample.path), margin) for sample in samples[at : at + batch]]
         blob = transform.batch(part)
@@ -61,7 +73,7 @@ def measure(nets, weights, samples, margin=None, batch=16, step=lambda n: None):
         for top in tops:
             told[top].append(np.array(net.blobs[top].data))
         step(len(part))
-    return figures(nets, {top: np.concatenate(rows) for top, rows in told.items()}, samples)
+    return {top: np.concatenate(rows) for top, rows in told.items()}
 
 
 def figures(nets, told, samples):

@@ -105,6 +105,30 @@ def test_the_line_of_the_zoos_script(folder, capsys, more, fed):
         np.testing.assert_allclose(told[name]["probabilities"], expected(folder, name, picture), atol=2e-5)
 
 
+def test_measure_asks_every_net_of_a_family(folder, tmp_path, monkeypatch, capsys):
+    """Each of both nets has weights of its own; the figures are counted here from plain numpy's answers."""
+    nets = {}
+    for name in ("vgg16-age", "vgg16-gender"):
+        net = zoo.nets()[name]
+        nets[name] = dataclasses.replace(net, body=functools.partial(small_body, len(net.labels)), logits="fc")
+    monkeypatch.setattr(zoo, "nets", lambda: nets)
+    monkeypatch.setattr(zoo, "_meant", zoo._meant.__wrapped__)
+    monkeypatch.setenv("CAFFE2NCS_CACHE", str(folder))
+    rng, right, off = np.random.default_rng(9), 0, 0.0
+    for i, (years, gender) in enumerate([(10, 0), (30, 1), (50, 1), (70, 0)]):
+        path = tmp_path / ("%d_%d_2_2017010500000000%d.jpg" % (years, gender, i))
+        cv2.imwrite(str(path), rng.integers(0, 256, (200, 300, 3), np.uint8))
+        picture = documented(cv2.imread(str(path)))
+        right += ["Female", "Male"][expected(folder, "vgg16-gender", picture).argmax()] == ["Male", "Female"][gender]
+        off += abs(float((expected(folder, "vgg16-age", picture) * np.arange(101)).sum()) - years)
+    assert cli.main(["zoo", "measure", "vgg16", "--faces", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "faces: 4\ngender accuracy: %.1f %%\nmean error in years: %.2f\n" % (25 * right, off / 4) in told
+    (tmp_path / "list.txt").write_text("%s 5\n" % path)
+    assert cli.main(["zoo", "measure", "vgg16-age", "--list", str(tmp_path / "list.txt")]) == 0
+    assert "faces: 1\nmean error" in capsys.readouterr().out
+
+
 def test_compat_by_net():
     def changed(name):
         net = zoo.nets()[name]
