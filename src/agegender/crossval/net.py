@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import glob
 import hashlib
 import json
@@ -91,6 +92,7 @@ class FoldNet:
         train.add_arguments(parser)
         argv = ["--solver", solver, "--resume", "--precision", plan.precision, "--threads", str(plan.threads)]
         status = train.run(parser.parse_args(argv + (["--gpu", plan.gpu] if plan.gpu else [])))
+        gc.collect()  # a net is a cycle; its feeds' threads and memory go with it, before the next one is made
         if status:
             raise SystemExit(status)
 
