@@ -27,11 +27,14 @@ class _Refused(Exception):
     """This address cannot give the file; the text says why."""
 
 
-def fetch(source, folder, urls=None, wait=2.0):
+_ADVICE = "fetch it by hand and give it by --from FILE, or tell another place by --url"
+
+
+def fetch(source, folder, urls=None, wait=2.0, advice=_ADVICE):
     """The path of `source` in `folder`, fetched unless a good copy lies there already.
 
     What has come so far lies in <file>.part; a later call goes on from there. `urls` replaces the table's.
-    `wait` seconds pass before a second try, twice as many before each further one.
+    `wait` seconds pass before a second try, twice as many before each further one; `advice` ends the error.
     """
     path = os.path.join(folder, source.file)
     if os.path.isfile(path) and is_good(path, source.size, source.sha256):
@@ -46,11 +49,7 @@ def fetch(source, folder, urls=None, wait=2.0):
             continue
         os.replace(path + ".part", path)
         return path
-    raise AgeGenderError(
-        "%s could not be fetched:\n  %s\n"
-        "fetch it by hand and give it by --from FILE, or tell another place by --url"
-        % (source.file, "\n  ".join(faults))
-    )
+    raise AgeGenderError("%s could not be fetched:\n  %s\n%s" % (source.file, "\n  ".join(faults), advice))
 
 
 def is_good(path, size, sha256):

@@ -64,15 +64,13 @@ def failure(status, text):
 
 
 class Head:
-    """One net ready to answer: its manifest's Transform and labels, and a runner. `compat` repeats the original's mistake."""
+    """One net ready to answer: its manifest's Transform and labels, and a runner."""
 
-    def __init__(self, manifest, runner, compat=False):
+    def __init__(self, manifest, runner):
         self.name = manifest.name
         self.transform = manifest.transform
         self.labels = _labels(manifest)
         self.runner = runner
-        if compat:
-            self.transform = as_original(self.transform)
 
     def answer(self, probabilities):
         """An Answer from one row of the net's output."""

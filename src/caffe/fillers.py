@@ -36,6 +36,8 @@ def positive_unitball(param, weights, generator):
 
 def _fan(param, shape):
     count = math.prod(shape)
+    if not count:
+        raise CaffeError("weights of %s hold no values; xavier and msra go by how many there are" % (tuple(shape),))
     fan_in = count // shape[0] if shape else 1
     fan_out = count // shape[1] if len(shape) > 1 else count
     norm = param.variance_norm

@@ -1,13 +1,10 @@
-"""The two ways of splitting, on made-up samples and on the real names."""
+"""The two ways of splitting, on made-up samples; the real names' figures are in test_seed_checks."""
 
 import collections
-import tarfile
 
 import pytest
-from shared import SHARED, needs_shared
 
 from agegender import split
-from agegender.datasets import utkface
 from agegender.datasets.sample import Sample
 from agegender.labels import Gender
 
@@ -54,15 +51,3 @@ def test_the_original_cuts_a_seeded_shuffle_of_the_sorted_names():
     train, test, _ = split.as_original(samples[::-1])
     assert [sample.path for sample in train] == names[:15]
     assert [sample.path for sample in test] == names[15:]
-
-
-@needs_shared
-def test_the_original_on_the_real_names_gives_the_known_numbers():
-    with tarfile.open(SHARED / "data" / "UTKFace_AsianOnly.tar.gz") as archive:
-        samples = utkface.read_names([member.name for member in archive if member.isfile()]).samples
-    train, test, _ = split.as_original(samples)
-    ages = collections.Counter(sample.age_class for sample in train)
-    assert [ages[index] for index in range(9)] == [745, 74, 1065, 420, 124, 86, 74, 71, 88]
-    assert collections.Counter(int(sample.gender) for sample in train) == {0: 1273, 1: 1474}
-    held = collections.Counter(sample.age_class for sample in test)
-    assert [held[index] for index in range(9)] == [184, 22, 264, 107, 33, 29, 21, 13, 14]

@@ -166,6 +166,58 @@ def _leveldb(path):
         raise refused
 
 
+def _onnx():
+    import caffe
+    from ncs.onnx import model_bytes
+
+    return [model_bytes(caffe.Net.from_param(read.read_net_text(SMALL_NET.decode(), "small").param, caffe.TEST))]
+
+
+def _convert_onnx(path):
+    from agegender.zoo.onnx_weights import convert
+
+    return convert(path)
+
+
+def _wiki_mat():
+    from scipy.io import savemat
+
+    def write(path, compressed):
+        paths = np.empty((1, 3), object)
+        paths[0] = ["00/1_1980-01-01_2000.jpg", "00/2_1970-07-01_2001.jpg", "01/nm0000003_rm4_1960-1-1_1999.jpg"]
+        row = [np.array([values]) for values in ([723000.0] * 3, [2000, 2001, 1999], [0.0, 1.0, np.nan], [3.0, -np.inf, 2.0])]
+        table = dict(zip(("dob", "photo_taken", "gender", "face_score"), row), full_path=paths, second_face_score=row[3])
+        savemat(path, {"wiki": table}, do_compression=compressed)
+
+    return [_through_file(lambda path, way=way: write(path, way), ".mat") for way in (False, True)]
+
+
+def _read_wiki(path):
+    from agegender.datasets import imdb_wiki
+
+    return imdb_wiki.keep(imdb_wiki.read_mat(path))
+
+
+def _folds():
+    from agegender.datasets import adience
+
+    lines = ["\t".join(adience.COLUMNS), "7@N0\ta.jpg\t12\t(0, 2)\tm\t1\t2\t3\t4\t-115\t30\t17"]
+    return ["\n".join(lines + lines[1:]).encode()]
+
+
+def _read_fold(path):
+    from agegender.datasets import adience
+
+    rows = adience.read_fold(path, 0)
+    return [(adience.age_class(row, policy), adience.gender_class(row, policy)) for row in rows for policy in adience.POLICIES]
+
+
+def _read_faces(path):
+    from agegender.datasets import imdb_wiki
+
+    return imdb_wiki.read_csv(path)
+
+
 WEIGHTS = ("solvers/adam.caffemodel", "solvers/sgd.caffemodel")
 TARGETS = {
     "prototxt": Target(_nets, (lambda path: read.read_net(str(path)),), True, 4),
@@ -180,5 +232,9 @@ TARGETS = {
     "hdf5": Target(_hdf5, (_as_hdf5(snapshot.read_weights), _as_hdf5(snapshot.read_solverstate)), False, 1),
     "transform": Target(_transforms, (Transform.from_json,), True, 1),
     "blob": Target(_blobs, (_blob,), False, 1),
+    "onnx": Target(_onnx, (_convert_onnx,), False, 2),
+    "mat": Target(_wiki_mat, (_read_wiki,), False, 2),
+    "folds": Target(_folds, (_read_fold,), True, 1),
+    "faces": Target(lambda: [b"genders,ages,img_paths\n1,28,17/a.jpg\n0,31,b.jpg\n"], (_read_faces,), True, 1),
     "leveldb": Target(_files("leveldb/db/*"), (_leveldb,), False, 1),
 }

@@ -62,22 +62,20 @@ def run(args):
         for net in nets
     ]
     compile_models(jobs, options)
-    for net, (model, stem) in zip(nets, jobs):
-        show(net, model, stem, options)
+    for model, stem in jobs:
+        show(model, stem, options)
     print("Next: ./run_inference.py --image_path P --mean_file age_gender_mean.npy", file=sys.stderr)
 
 
 def _zoo(args):
-    from agegender import zoo
     from agegender.zoo import compiled
     from ncs.compile import Options, compile_models
 
     options = Options(args.platform, args.shaves, args.cmx_slices, blob=not args.no_blob)
-    nets = zoo.named(args.model)
-    jobs = [compiled.job(net, args.folder, args.weights, args.mean) for net in nets]
+    jobs = compiled.jobs(args.model, args.folder, args.weights, args.mean)
     compile_models(jobs, options)
-    for net, (model, stem) in zip(nets, jobs):
-        show(net, model, stem, options)
+    for model, stem in jobs:
+        show(model, stem, options)
     print("Next: ./run_inference.py --model %s --image_path P" % args.model, file=sys.stderr)
 
 
@@ -99,11 +97,11 @@ def model_of(net, weights, mean_file, model):
     )
 
 
-def show(net, model, stem, options):
+def show(model, stem, options):
     """Print where a net went and what its blob holds."""
     print(
         "%s: %s -> %s.{onnx,xml,bin%s,json}"
-        % (net.name, model.weights, stem, ",blob" if options.blob else "")
+        % (model.name, model.weights, stem, ",blob" if options.blob else "")
     )
     if options.blob:
         from ncs.myriad.blob import read_blob

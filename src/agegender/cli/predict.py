@@ -36,7 +36,8 @@ def add_arguments(parser):
     )
     parser.add_argument("--batch", type=int, default=16, help="pictures at a time for folders (default 16)")
     parser.add_argument(
-        "--compat", action="store_true", help="as the original: RGB, and the mean of each channel only"
+        "--compat", action="store_true", help="feed the net what the original's script did, mistakes and all "
+        "(AgeNet, GenderNet: RGB, and the mean of each channel only; of --model see docs/zoo.md)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a picture instead")
     parser.add_argument("--csv", metavar="FILE", help="write a table as well")
@@ -99,8 +100,23 @@ def open_heads(args, batch):
             raise predict.failure(predict.NO_MODEL, str(error)) from None
         if args.mean_file:
             manifest.transform = with_mean(manifest.transform, args.mean_file, AgeGenderError)
-        heads.append(predict.Head(manifest, runner, args.compat))
+        if args.compat:
+            manifest.transform = _as_original(args, name, manifest.transform)
+        heads.append(predict.Head(manifest, runner))
     return heads
+
+
+def _as_original(args, name, transform):
+    """What the original's own script made of a picture for this net."""
+    from agegender import predict, zoo
+
+    if not args.model:
+        return predict.as_original(transform)
+    change = zoo.nets()[name].compat
+    if change is None:
+        print("%s: --compat changes nothing, its original fed the same" % name, file=sys.stderr)
+        return transform
+    return change(transform)
 
 
 def _zoo(args):
@@ -155,12 +171,25 @@ def show(prediction, args, many):
         return
     if many:
         print(prediction.path)
+    if args.model and show_box(prediction):
+        return
     if args.verbose:
         for stage, seconds in prediction.seconds.items():
             print("Execution time (%s): %.2f ms" % (stage, 1e3 * seconds))
     for name, answer in prediction.answers.items():
         what = NETS[name].answer if name in NETS else "%s predicted" % (_task(name) or name)
         print("%s: %s, %.2f%%" % (what, answer.text, 100 * answer.probability), flush=True)
+
+
+def show_box(prediction):
+    """Print `Box 0 --> Female, 31.4` where both nets are of the ONNX zoo, whose scripts do; whether that was so."""
+    from agegender import faces, zoo
+
+    told = {zoo.nets()[name].task: answer.text for name, answer in prediction.answers.items() if zoo.nets()[name].boxes}
+    if set(told) != {"age", "gender"}:
+        return False
+    print(faces.line(0, told["gender"], told["age"]), flush=True)
+    return True
 
 
 def _task(name):

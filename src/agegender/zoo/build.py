@@ -127,13 +127,14 @@ def check(net, weights):
 def match(built, net, weights):
     """Raise AgeGenderError unless {layer: [array]} has every array of the Net `built`, which is a form of `net`."""
     from agegender.errors import AgeGenderError
+    from caffe.snapshot import shape_equals
 
     faults = []
     for name, blobs in built.params.items():
-        wanted = [blob.count for blob in blobs]
-        given = [array.size for array in weights.get(name, ())]
-        if wanted != given:
-            faults.append("layer '%s': %s values wanted, %s given" % (name, wanted, given or "none"))
+        wanted = [tuple(blob.shape) for blob in blobs]
+        given = [array.shape for array in weights.get(name, ())]
+        if len(wanted) != len(given) or not all(map(shape_equals, given, wanted)):
+            faults.append("layer '%s': blobs of %s wanted, %s given" % (name, wanted, given or "none"))
     if faults:
         raise AgeGenderError("these weights do not fit '%s':\n  %s" % (net.name, "\n  ".join(faults)))
 

@@ -12,17 +12,34 @@ def stem_of(net, folder):
     return os.path.join(folder, net.name)
 
 
+def names():
+    """What `jobs` takes; with `jobs` the provider behind `ncs compile --model`."""
+    from agegender import zoo
+
+    return zoo.names()
+
+
+def jobs(name, folder, weights=None, mean=None):
+    """[(ncs.compile.Model, stem)] of the nets that a name of the zoo means."""
+    from agegender import zoo
+
+    return [job(net, folder, weights, mean) for net in zoo.named(name)]
+
+
 def job(net, folder, weights=None, mean=None):
     """(ncs.compile.Model, stem) of a zoo net; its deploy prototxt is written beside the results.
 
-    `weights` is a caffemodel instead of the cache's, `mean` a mean file instead of the Transform's.
+    `weights` is a file instead of the cache's, of any kind that `zoo convert` takes, `mean` a mean file instead of the
+    published one that the cache may hold.
     """
     from caffe.files import write_bytes
     from ncs.compile import Model
 
-    weights = weights or fetch.weights_of(net)
+    weights, mean = weights or fetch.weights_of(net), mean or fetch.mean_of(net)
     stem = stem_of(net, folder)
     os.makedirs(folder, exist_ok=True)
+    if not weights.endswith(fetch.CAFFES):
+        weights = fetch.convert(net, weights, stem + ".caffemodel")
     write_bytes(stem + ".prototxt", build.deploy_text(net))
     transform, parents = net.transform(), {}
     if mean:

@@ -119,5 +119,5 @@ NETS = tuple(
     Net("face-resnet-" + task, "face_resnet", task, "Face recognition net, fine-tuned, " + task,
         "King, dlib 19.3, 2017; He et al., Deep Residual Learning, 2016", kinds, count, (3, SIDE, SIDE), _transform, body,
         task + "_logits", LOSSES, "face-resnet", ORIGIN, folded=True, features=dlib_weights.convert)
-    for task, kinds, count in (("age", labels.AGE_DECADES, 0), ("gender", labels.MALE_FIRST, 0))
+    for task, kinds, count in (("age", labels.AGE_DECADES, 5643685), ("gender", labels.MALE_FIRST, 5618242))
 )  # fmt: skip

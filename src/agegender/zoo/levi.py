@@ -10,7 +10,7 @@ from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
 
 SHAPE = (3, 227, 227)
-# Channel means (blue first) of the released 256x256 mean image; --mean takes the image itself.
+# Channel means (blue first) of the released mean image, which take its place while it is not in the cache.
 MEAN = (78.4263377603, 87.7689143744, 114.895847746)
 
 
@@ -67,24 +67,43 @@ def _tringn():
     return Transform(order="BGR", size=227, mean=MEAN)
 
 
+def _as_scripted(transform):
+    """AgeGenderPrediction's run_inference.py: RGB into a net that learned BGR, and the mean of each channel only."""
+    from agegender.predict import as_original
+
+    return as_original(transform)
+
+
 _LEVI = "Levi and Hassner, Age and Gender Classification using CNNs, CVPR workshops 2015"
-_RELEASE = Origin(
-    note="cnn_age_gender_models_and_data.0.0.2.zip of the authors' project page (talhassner.github.io) holds the weights; "
-    "no checksum of it is known here, so fetch it by hand and give the caffemodel with --weights",
+_ZIP = "cnn_age_gender_models_and_data.0.0.2.zip"
+_BY_HAND = (
+    "no checksum of the released weights is known here, so they are not fetched: get " + _ZIP + " (86 MB) from the authors' "
+    "project page (talhassner.github.io), then `agegender zoo convert %s FILE` with the .zip or its caffemodel"
 )
+_MEAN = Origin(
+    "levi-mean.binaryproto", 786446, "5b0547348e99b95f39bdc1dc2cf2053f406773ebf5b493ad660d649c2e1e825b",
+    "for research, as is", ("https://raw.githubusercontent.com/GilLevi/AgeGenderDeepLearning/master/models/mean.binaryproto",),
+    member="mean.binaryproto",
+)  # fmt: skip
 _OWN = Origin(note="trained here: ./run.sh")
+
+
+def _release(task):
+    return Origin(_ZIP, member=task + "_net.caffemodel", note=_BY_HAND % ("levi-" + task))
+
+
 
 NETS = tuple(
     Net(name, family, task, title, source, kinds, count, SHAPE, transform, functools.partial(body, len(kinds)), "fc8",
-        (("fc8", "label", 1.0),), origin=origin, deploy_file=path)
-    for name, family, task, title, source, kinds, count, transform, origin, path in (
+        (("fc8", "label", 1.0),), origin=origin, deploy_file=path, mean=mean, compat=compat)
+    for name, family, task, title, source, kinds, count, transform, origin, path, mean, compat in (
         ("levi-age", "levi", "age", "AgeNet of Levi and Hassner", _LEVI, labels.AGE_ADIENCE, 11415048, _released,
-         _RELEASE, "levi/AgeNet_deploy.prototxt"),
+         _release("age"), "levi/AgeNet_deploy.prototxt", _MEAN, None),
         ("levi-gender", "levi", "gender", "GenderNet of Levi and Hassner", _LEVI, labels.MALE_FIRST, 11411970, _released,
-         _RELEASE, "levi/GenderNet_deploy.prototxt"),
+         _release("gender"), "levi/GenderNet_deploy.prototxt", _MEAN, None),
         ("tringn-age", "tringn", "age", "AgeNet of AgeGenderPrediction", "tringn/AgeGenderPrediction",
-         labels.AGE_TRINGN, 11415561, _tringn, _OWN, "AgeNet_deploy.prototxt"),
+         labels.AGE_TRINGN, 11415561, _tringn, _OWN, "AgeNet_deploy.prototxt", None, _as_scripted),
         ("tringn-gender", "tringn", "gender", "GenderNet of AgeGenderPrediction", "tringn/AgeGenderPrediction",
-         labels.MALE_FIRST, 11411970, _tringn, _OWN, "GenderNet_deploy.prototxt"),
+         labels.MALE_FIRST, 11411970, _tringn, _OWN, "GenderNet_deploy.prototxt", None, _as_scripted),
     )
 )  # fmt: skip

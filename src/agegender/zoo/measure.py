@@ -8,20 +8,23 @@ import numpy as np
 
 from agegender import predict
 from agegender.errors import AgeGenderError
-from agegender.labels import Gender
+from agegender.labels import AGE_TRINGN, Gender, in_decades
 
 
 @dataclasses.dataclass
 class Figures:
-    """Of `count` faces: share of right genders and mean error in years (None where not asked), and a row a decade.
+    """Of `count` faces: shares and mean error in years (None where not asked), and a row a decade.
 
-    A row is (first year, faces, mean error in years, mean of the years told, share of right genders).
+    `class_accuracy` and `one_off` are of AgeGenderPrediction's nine classes, whatever classes the net has. A row is
+    (first year, faces, mean error in years, mean of the years told, share of right genders).
     """
 
     count: int
     gender_accuracy: float | None
     age_error: float | None
     decades: list
+    class_accuracy: float | None = None
+    one_off: float | None = None
 
 
 def sample_of(samples, count, seed):
@@ -32,23 +35,35 @@ def sample_of(samples, count, seed):
     return [samples[i] for i in sorted(chosen)]
 
 
-def measure(nets, weights, samples, margin=None, batch=16, step=lambda n: None):
-    """Figures of zoo nets that share the caffemodel `weights` on Samples (path, age, gender).
+def measure(nets, samples, weights=None, margin=None, batch=16, step=lambda n: None):
+    """Figures of zoo nets, one a task, on Samples (path, age, gender).
 
-    `margin` replaces that of the nets' Transform: 0 takes aligned chips as they are.
+    `weights` is a caffemodel that all the nets share, instead of the cache's; `margin` replaces that of the nets'
+    Transform: 0 takes aligned chips as they are. `step` is called with the number of faces told, once a file of weights.
     """
+    from agegender.zoo import fetch
+
+    if not samples:
+        raise AgeGenderError("no faces to measure on")
+    told, groups = {}, {}
+    for net in nets:
+        groups.setdefault(weights or fetch.weights_of(net), []).append(net)
+    for path, group in groups.items():
+        told.update(_answers(group, path, samples, margin, batch, step))
+    return figures(nets, told, samples)
+
+
+def _answers(nets, weights, samples, margin, batch, step):
+    """{task: (N, classes) probabilities} of nets that share a caffemodel."""
     from agegender.zoo import build
     from caffe.net import Net
     from caffe.proto import caffe_pb2
 
-    if not samples:
-        raise AgeGenderError("no faces to measure on")
     tops = [net.task for net in nets]
     net = Net.from_param(build.answers_param(nets, tops), caffe_pb2.TEST)
     net.copy_from(weights)
-    transform = nets[0].transform()
+    transform, told = nets[0].transform(), {top: [] for top in tops}
     margin = transform.margin if margin is None else margin
-    told = {top: [] for top in tops}
     for at in range(0, len(samples), batch):
         part = [predict.with_margin(predict.read_picture(sample.path), margin) for sample in samples[at : at + batch]]
         blob = transform.batch(part)
@@ -58,22 +73,21 @@ def measure(nets, weights, samples, margin=None, batch=16, step=lambda n: None):
         for top in tops:
             told[top].append(np.array(net.blobs[top].data))
         step(len(part))
-    return figures(nets, {top: np.concatenate(rows) for top, rows in told.items()}, samples)
+    return {top: np.concatenate(rows) for top, rows in told.items()}
 
 
 def figures(nets, told, samples):
-    """Figures from {task: (N, classes) probabilities}; classes of years count as their middle."""
+    """Figures from {task: (N, classes) probabilities}; classes of several years count as their middle."""
     ages = np.array([sample.age for sample in samples])
-    right = years = None
+    right = years = off = None
     for net in nets:
         rows = told[net.task]
         if net.task == "gender":
             names = [Gender[name.upper()] for name in net.labels.names]
             right = np.array([names[i] for i in rows.argmax(1)]) == [sample.gender for sample in samples]
-        elif net.labels.decoder == "expectation":
-            years = rows.astype(np.float64) @ np.arange(rows.shape[1])
         else:
-            years = net.labels.centres()[rows.argmax(1)]
+            years, classes = _years(net.labels, rows)
+            off = np.abs(classes - [AGE_TRINGN.index_of_age(age) for age in ages])
     decades = []
     for first in range(0, int(ages.max()) + 1, 10):
         here = (ages >= first) & (ages < first + 10)
@@ -85,7 +99,16 @@ def figures(nets, told, samples):
     return Figures(
         len(samples), None if right is None else float(right.mean()),
         None if years is None else float(np.abs(years - ages).mean()), decades,
+        None if off is None else float((off == 0).mean()), None if off is None else float((off <= 1).mean()),
     )  # fmt: skip
+
+
+def _years(kinds, rows):
+    """(years told, index of the class of AGE_TRINGN told) of (N, classes) probabilities."""
+    if kinds.decoder == "argmax":
+        years = kinds.centres()[rows.argmax(1)]
+        return years, np.array([AGE_TRINGN.index_of_age(int(year)) for year in years])
+    return rows.astype(np.float64) @ np.arange(rows.shape[1]), in_decades(rows).argmax(1)
 
 
 def table(found):
@@ -95,6 +118,8 @@ def table(found):
         lines.append("gender accuracy: %.1f %%" % (100 * found.gender_accuracy))
     if found.age_error is not None:
         lines.append("mean error in years: %.2f" % found.age_error)
+        lines.append("nine classes (0-9 ... 80-120): %.1f %%, at most one off: %.1f %%"
+                     % (100 * found.class_accuracy, 100 * found.one_off))  # fmt: skip
     lines.append("decade  faces  error  years told  gender right")
     for first, count, error, mean, right in found.decades:
         cells = [

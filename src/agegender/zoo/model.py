@@ -42,6 +42,9 @@ class Net:
     answers here, `losses` every (logits, label, weight) of the training. `parameters` counts what is learned and what
     batch normalisation remembers, without Caffe's moving-average factor. `weights` is the stem of the caffemodel,
     which nets of several answers share. `converter` reads the origin's file: (path, net) -> {layer: arrays}.
+    `mean` is a published mean image that belongs to the weights; the Transform's numbers stand in while it is not here.
+    `compat` makes of the Transform what the original's own script fed the net (Transform -> Transform), None where
+    that was the same; `boxes` tells whether that script printed a line `Box 0 --> ...` for a face.
     """
 
     name: str
@@ -63,6 +66,9 @@ class Net:
     folded: bool = False  # the deploy net has its normalisations folded into the weights
     features: Callable | None = None  # as `converter`, of weights from which a training starts
     deploy_file: str = ""  # below prototxt/; default <family>/<name>_deploy.prototxt
+    mean: Origin | None = None
+    compat: Callable | None = None
+    boxes: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "weights", self.weights or self.name)

@@ -2,69 +2,39 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from agegender.zoo import onnx_windows
+from agegender.zoo.onnx_graph import attributes, need
 from caffe.proto import caffe_pb2
 
-POOLING, ELTWISE = caffe_pb2.PoolingParameter, caffe_pb2.EltwiseParameter
-
-
-class Refused(Exception):
-    """Caffe has no layer for this; the text says what."""
-
-
-def attributes(node):
-    """{name: value} of a node."""
-    from onnx import helper
-
-    return {item.name: helper.get_attribute_value(item) for item in node.attribute}
-
-
-def _need(condition, text, *values):
-    if not condition:
-        raise Refused(text % values)
-
-
-def _constant(c, name):
-    _need(name in c.constants, "'%s' is computed; a constant is due", name)
-    return c.constants[name]
-
-
-def _pair(field_h, field_w, values, message):
-    setattr(message, field_h, values[0])
-    setattr(message, field_w, values[1])
-
-
-def conv(c, node):
-    given, weight = attributes(node), _constant(c, node.input[1])
-    _need(weight.ndim == 4, "weights of %s; planes are converted only", weight.shape)
-    pads = list(given.get("pads", [0] * 4))
-    _need(given.get("auto_pad", b"NOTSET") == b"NOTSET", "auto_pad")
-    _need(pads[:2] == pads[2:], "pads %s differ between begin and end", pads)
-    bias = [_constant(c, node.input[2])] if len(node.input) > 2 else []
-    p = c.add("Convolution", node, arrays=[weight, *bias]).convolution_param
-    p.num_output, p.bias_term, p.group = weight.shape[0], bool(bias), given.get("group", 1)
-    _pair("kernel_h", "kernel_w", weight.shape[2:], p)
-    _pair("stride_h", "stride_w", given.get("strides", [1, 1]), p)
-    _pair("pad_h", "pad_w", pads[:2], p)
-    p.dilation.extend(given.get("dilations", [1, 1]))
+SUM, PROD, MAX = (getattr(caffe_pb2.EltwiseParameter, name) for name in ("SUM", "PROD", "MAX"))
 
 
 def gemm(c, node):
-    given, weight = attributes(node), _constant(c, node.input[1])
-    _need(not given.get("transA", 0), "transA")
-    _need(given.get("alpha", 1.0) == 1.0 and given.get("beta", 1.0) == 1.0, "alpha or beta other than 1")
-    bias = [_constant(c, node.input[2]).reshape(-1)] if len(node.input) > 2 else []
-    _inner_product(c, node, weight if given.get("transB", 0) else weight.T, bias)
+    given, weight = attributes(node), c.constant(node.input[1])
+    need(not given.get("transA", 0), "transA")
+    weight = (weight if given.get("transB", 0) else weight.T) * np.float32(given.get("alpha", 1.0))
+    bias = []
+    if len(node.input) > 2:
+        added = c.constant(node.input[2]) * np.float32(given.get("beta", 1.0))
+        need(added.size in (1, len(weight)), "adds %s to %d outputs", added.shape, len(weight))
+        bias = [np.broadcast_to(added.reshape(-1), len(weight))]
+    _inner_product(c, node, weight, bias)
 
 
 def matmul(c, node):
-    _inner_product(c, node, _constant(c, node.input[1]).T, [])
+    weight = c.constant(node.input[1])
+    need(weight.ndim == 2, "with a constant of %s; a matrix is due", weight.shape)
+    _inner_product(c, node, weight.T, [])
 
 
 def _inner_product(c, node, weight, bias):
+    axes = len(c.shape(node.input[0]))
     p = c.add("InnerProduct", node, arrays=[weight, *bias]).inner_product_param
-    p.num_output, p.bias_term = weight.shape[0], bool(bias)
+    p.num_output, p.bias_term, p.axis = len(weight), bool(bias), axes - 1
 
 
 def relu(c, node):
@@ -73,8 +43,35 @@ def relu(c, node):
         layer.relu_param.negative_slope = attributes(node).get("alpha", 0.01)
 
 
+def prelu(c, node):
+    slope, shape = c.constant(node.input[1]), c.shape(node.input[0])
+    shared = slope.size == 1
+    need(shared or (len(shape) > 1 and _over(slope, shape) == (1, 2)), "slopes of %s for %s", slope.shape, shape)
+    c.add("PReLU", node, arrays=[slope.reshape(() if shared else -1)]).prelu_param.channel_shared = shared
+
+
 def elu(c, node):
     c.add("ELU", node).elu_param.alpha = attributes(node).get("alpha", 1.0)
+
+
+def selu(c, node):
+    given, middle = attributes(node), node.output[0] + "@elu"
+    c.add("ELU", node, top=middle).elu_param.alpha = given.get("alpha", 1.67326319217681884765625)
+    _power(c, node, [middle], scale=given.get("gamma", 1.05070102214813232421875), suffix="@scale")
+
+
+def clip(c, node):
+    given = attributes(node)
+    ends = [given.get("min"), given.get("max")]
+    for index, name in enumerate(node.input[1:3]):
+        ends[index] = float(c.constant(name)) if name else None
+    low, high = ends
+    if low == 0 and high in (None, math.inf):
+        c.add("ReLU", node)
+        return
+    largest = float(np.finfo(np.float32).max)
+    p = c.add("Clip", node).clip_param
+    p.min, p.max = (-largest if low is None else low), (largest if high is None else high)
 
 
 def simple(kind):
@@ -86,22 +83,46 @@ def simple(kind):
     return add
 
 
+def _power(c, node, bottoms=None, power=1.0, scale=1.0, shift=0.0, suffix=""):
+    p = c.add("Power", node, bottoms, suffix=suffix).power_param
+    p.power, p.scale, p.shift = power, scale, shift
+
+
+def negative(c, node):
+    _power(c, node, scale=-1.0)
+
+
+def root(c, node):
+    _power(c, node, power=0.5)
+
+
+def raised(c, node):
+    exponent = c.constant(node.input[1])
+    need(exponent.size == 1, "exponents of %s", exponent.shape)
+    _power(c, node, [node.input[0]], power=float(exponent.reshape(())))
+
+
 def same(c, node):
     """Identity and Dropout: another name for a tensor, but a layer where the graph ends."""
+    need(len([name for name in node.output if name in c.read]) <= 1, "the mask is read")
     if node.output[0] in {item.name for item in c.graph.output}:
-        c.add("Power", node)
+        c.add("Power", node, [node.input[0]])
     else:
         c.blobs[node.output[0]] = c.blobs[node.input[0]]
+        c.shapes[node.output[0]] = c.shape(node.input[0])
 
 
 def softmax(c, node):
-    axis = attributes(node).get("axis", 1)
-    _need(axis in (1, -1) and len(c.shapes.get(node.input[0], (0, 0))) in (2, 0), "softmax of (N, C) along 1 only")
-    c.add("Softmax", node)
+    """Before opset 13 all axes from `axis` on were one; Caffe's goes along one axis at every place of the others."""
+    shape = c.shape(node.input[0])
+    axis = attributes(node).get("axis", 1 if c.opset < 13 else -1) % len(shape)
+    need(c.opset >= 13 or math.prod(shape[axis + 1 :]) == 1, "of %s along all axes from %d on", shape, axis)
+    c.add("Softmax", node).softmax_param.axis = axis
 
 
 def lrn(c, node):
     given = attributes(node)
+    need(given["size"] % 2, "over %d channels; an odd number is due", given["size"])
     p = c.add("LRN", node).lrn_param
     p.local_size, p.alpha, p.beta, p.k = (
         given["size"], given.get("alpha", 1e-4), given.get("beta", 0.75), given.get("bias", 1.0),
@@ -109,128 +130,138 @@ def lrn(c, node):
 
 
 def concat(c, node):
-    layer = c.add("Concat", node, list(node.input))
-    layer.concat_param.axis = attributes(node)["axis"]
-
-
-def pool(c, node):
-    given, largest = attributes(node), node.op_type == "MaxPool"
-    kernel, stride = list(given["kernel_shape"]), list(given.get("strides", [1, 1]))
-    pads = list(given.get("pads", [0] * 4))
-    _need(len(kernel) == 2 and len(node.output) == 1, "planes and one output only")
-    _need(given.get("auto_pad", b"NOTSET") == b"NOTSET", "auto_pad")
-    _need(largest or not any(pads) or given.get("count_include_pad", 0), "an average that leaves padding out")
-    sizes, wanted = (c.shapes.get(name, ())[2:] for name in (node.input[0], node.output[0]))
-    _need(len(sizes) == 2 and all(sizes) and all(wanted), "the size of its planes is not in the file")
-    _need(largest or pads[:2] == pads[2:], "an average with pads %s", pads)
-    mode = _round_mode(sizes, wanted, kernel, stride, pads[:2])
-    p = c.add("Pooling", node).pooling_param
-    p.pool, p.round_mode = (POOLING.MAX if largest else POOLING.AVE), mode
-    _pair("kernel_h", "kernel_w", kernel, p)
-    _pair("stride_h", "stride_w", stride, p)
-    _pair("pad_h", "pad_w", pads[:2], p)
-
-
-def _round_mode(sizes, wanted, kernel, stride, pads):
-    """CEIL (Caffe's default) or FLOOR, whichever gives the wanted sizes."""
-    for mode, up in ((POOLING.CEIL, True), (POOLING.FLOOR, False)):
-        made = []
-        for size, k, s, pad in zip(sizes, kernel, stride, pads):
-            room = size + 2 * pad - k
-            out = (-(-room // s) if up else room // s) + 1
-            made.append(out - 1 if any(pads) and (out - 1) * s >= size + pad else out)
-        if tuple(made) == tuple(wanted):
-            return mode
-    raise Refused("windows that Caffe does not lay: %s of %s" % (wanted, sizes))
-
-
-def global_pool(c, node):
-    p = c.add("Pooling", node).pooling_param
-    p.pool = POOLING.AVE if node.op_type == "GlobalAveragePool" else POOLING.MAX
-    p.global_pooling = True
+    fixed = [name for name in node.input if name in c.constants]
+    need(not fixed, "of the constant '%s'", fixed[0] if fixed else "")
+    axis = attributes(node)["axis"] % len(c.shape(node.input[0]))
+    c.add("Concat", node, list(node.input)).concat_param.axis = axis
 
 
 def batch_normalization(c, node):
-    gamma, beta, mean, variance = (_constant(c, name) for name in node.input[1:])
+    given = attributes(node)
+    need(not given.get("training_mode", 0) and len([o for o in node.output if o in c.read]) <= 1, "that trains")
+    need(given.get("spatial", 1), "of every place by itself")
+    gamma, beta, mean, variance = (c.constant(name) for name in node.input[1:])
     middle = node.output[0] + "@normalized"
-    layer = c.add("BatchNorm", node, top=middle, arrays=[mean, variance, np.ones(1)])
-    layer.batch_norm_param.eps = attributes(node).get("epsilon", 1e-5)
+    layer = c.add("BatchNorm", node, [node.input[0]], top=middle, arrays=[mean, variance, np.ones(1)])
+    layer.batch_norm_param.eps = given.get("epsilon", 1e-5)
     layer.batch_norm_param.use_global_stats = True
     c.add("Scale", node, [middle], arrays=[gamma, beta], suffix="@scale").scale_param.bias_term = True
 
 
 def reshape(c, node):
-    shape = c.shapes.get(node.output[0], ())
-    if node.input[0] in c.constants:
-        _need(node.op_type == "Reshape", "a constant that is flattened")
-        _fold(c, node, c.constants[node.input[0]].reshape([int(n) for n in _constant(c, node.input[1])]))
+    """Reshape, Flatten, Squeeze, Unsqueeze: the shape inference knows what comes out."""
+    before, after = c.shape(node.input[0]), c.shape(node.output[0])
+    if len(after) == 2 and after[0] == before[0]:
+        c.add("Flatten", node, [node.input[0]])
         return
-    before = c.shapes.get(node.input[0], ())
-    _need(len(shape) == 2 and before and shape[0] == before[0], "from %s to %s; only (N, the rest)", before, shape)
-    c.add("Flatten", node)
-
-
-def unsqueeze(c, node):
-    _need(node.input[0] in c.constants, "of a computed tensor")
-    array = c.constants[node.input[0]]
-    for axis in sorted(attributes(node)["axes"]):
-        array = np.expand_dims(array, axis)
-    _fold(c, node, array)
-
-
-def constant(c, node):
-    from onnx import numpy_helper
-
-    given = attributes(node)
-    _need("value" in given, "without a value")
-    _fold(c, node, numpy_helper.to_array(given["value"]))
-
-
-def _fold(c, node, array):
-    c.constants[node.output[0]], c.shapes[node.output[0]] = array, array.shape
+    dims = c.add("Reshape", node, [node.input[0]]).reshape_param.shape.dim
+    dims.extend([0 if before[:1] == after[:1] else after[0], *after[1:]] if after else [])
 
 
 def arithmetic(c, node):
-    """Sum, Add, Mul: of tensors an Eltwise; with a number a Power; with a value a channel a Scale or Bias."""
+    """Sum, Add, Sub, Mul, Div, Max: of tensors an Eltwise; with a number a Power; with a constant a Scale or Bias."""
+    kind = node.op_type
     fixed = [name for name in node.input if name in c.constants]
-    moving = [name for name in node.input if name not in c.constants]
-    product = node.op_type == "Mul"
     if not fixed:
-        _need(len({c.shapes.get(name) for name in moving}) == 1, "of different shapes")
-        layer = c.add("Eltwise", node, moving)
-        layer.eltwise_param.operation = ELTWISE.PROD if product else ELTWISE.SUM
+        _elementwise(c, node, kind)
         return
-    _need(len(fixed) == len(moving) == 1, "%d tensors and %d constants", len(moving), len(fixed))
-    array = c.constants[fixed[0]]
+    need(len(node.input) == 2 and kind != "Max", "of %d tensors, %d constant", len(node.input), len(fixed))
+    moving, array = next(name for name in node.input if name not in c.constants), c.constant(fixed[0])
+    first = node.input[0] == moving
+    need(first or kind != "Div", "a constant by a tensor")
+    if kind == "Div":
+        array = 1 / array
+    elif kind == "Sub":
+        if not first:
+            middle = node.output[0] + "@negative"
+            c.add("Power", node, [moving], top=middle, suffix="@negative").power_param.scale = -1
+            c.shapes[middle], moving = c.shape(moving), middle
+        array = -array if first else array
+    _with_constant(c, node, moving, array, kind in ("Mul", "Div"))
+
+
+def _elementwise(c, node, kind):
+    need(kind != "Div", "a tensor by a tensor")
+    need(len({c.shape(name) for name in node.input}) == 1, "of shapes %s", [c.shape(name) for name in node.input])
+    if len(node.input) == 1:
+        c.add("Power", node)
+        return
+    p = c.add("Eltwise", node, list(node.input)).eltwise_param
+    p.operation = PROD if kind == "Mul" else MAX if kind == "Max" else SUM
+    if kind == "Sub":
+        p.coeff.extend([1, -1])
+
+
+def _with_constant(c, node, moving, array, product):
     if array.size == 1:
-        p = c.add("Power", node, moving).power_param
-        p.scale, p.shift = (float(array.ravel()[0]), 0.0) if product else (1.0, float(array.ravel()[0]))
+        value = float(array.reshape(()))
+        _power(c, node, [moving], **({"scale": value} if product else {"shift": value}))
         return
-    shape = c.shapes.get(moving[0], ())
+    shape = c.shape(moving)
+    axes = _over(array, shape)
+    need(axes is not None, "a constant of %s with a tensor of %s", array.shape, shape)
+    layer = c.add("Scale" if product else "Bias", node, [moving], arrays=[array.reshape(shape[slice(*axes)])])
+    p = layer.scale_param if product else layer.bias_param
+    p.axis, p.num_axes = axes[0], axes[1] - axes[0]
+
+
+def _over(array, shape):
+    """(first, end) of the axes of `shape` that the broadcast array covers whole, or None where they are not a run."""
     aligned = (1,) * (len(shape) - array.ndim) + array.shape
-    due = (1, shape[1] if len(shape) > 1 else 0, *(1,) * (len(shape) - 2))
-    _need(aligned == due, "a constant of %s with a tensor of %s", array.shape, shape)
-    c.add("Scale" if product else "Bias", node, moving, arrays=[array.reshape(-1)])
+    covered = [axis for axis, size in enumerate(aligned) if size != 1]
+    if len(aligned) != len(shape) or not covered:
+        return None
+    first, end = covered[0], covered[-1] + 1
+    return (first, end) if aligned[first:end] == tuple(shape[first:end]) else None
+
+
+def split(c, node):
+    """Split as Slice."""
+    given, shape = attributes(node), c.shape(node.input[0])
+    axis = given.get("axis", 0) % len(shape)
+    sizes = [c.shape(name)[axis] for name in node.output]
+    need(sum(sizes) == shape[axis], "%s of %s along axis %d", sizes, shape, axis)
+    layer = c.add("Slice", node, [node.input[0]])
+    layer.slice_param.axis = axis
+    layer.slice_param.slice_point.extend(np.cumsum(sizes)[:-1].tolist())
+    layer.top[:] = node.output
+    c.blobs.update((name, name) for name in node.output)
 
 
 def slice_(c, node):
-    """A Crop to the size of an earlier blob, the form which our own export of Crop has."""
-    starts, ends, axes = (_constant(c, name).tolist() for name in node.input[1:4])
-    _need(len(node.input) < 5 or set(_constant(c, node.input[4]).tolist()) == {1}, "steps")
-    before, after = c.shapes[node.input[0]], c.shapes.get(node.output[0], ())
-    _need(after and axes == list(range(axes[0], len(before))), "axes %s; all from one on are due", axes)
-    made = [b for layer in c.param.layer for b in layer.top if c.shapes.get(b, ())[axes[0] :] == after[axes[0] :]]
+    """One step at a time. To the size of an earlier blob it is a Crop, else a Slice along every axis."""
+    given, before, after = attributes(node), c.shape(node.input[0]), c.shape(node.output[0])
+    starts = c.constant(node.input[1]).tolist() if len(node.input) > 1 else list(given["starts"])
+    axes = c.constant(node.input[3]).tolist() if len(node.input) > 3 else list(given.get("axes", range(len(starts))))
+    need(len(node.input) < 5 or set(c.constant(node.input[4]).tolist()) == {1}, "steps")
+    first = [0] * len(before)
+    for axis, start in zip(axes, starts):
+        first[axis] = min(start + before[axis] if start < 0 else start, before[axis])
+    changed = [axis for axis in range(len(before)) if before[axis] != after[axis]]
+    if not changed:
+        c.add("Power", node, [node.input[0]])
+        return
+    made = [b for layer in c.param.layer for b in layer.top if c.shapes.get(b, ())[changed[0] :] == after[changed[0] :]]
     like = next((b for b in made if len(c.shapes[b]) == len(before)), None)
-    _need(like is not None, "no earlier blob has the size %s, which Crop asks for", after)
-    p = c.add("Crop", node, [node.input[0], like]).crop_param
-    p.axis = axes[0]
-    p.offset.extend(starts)
+    if like is not None:
+        p = c.add("Crop", node, [node.input[0], like]).crop_param
+        p.axis = changed[0]
+        p.offset.extend(first[changed[0] :])
+        return
+    source = node.input[0]
+    for axis in changed:
+        top = node.output[0] + ("" if axis == changed[-1] else "@cut%d" % axis)
+        c.cut(node, source, axis, first[axis], after[axis], before[axis], top)
+        source = top
 
 
 OPERATORS = {
-    "Conv": conv, "Gemm": gemm, "MatMul": matmul, "Relu": relu, "LeakyRelu": relu, "Elu": elu, "Sigmoid": simple("Sigmoid"),
-    "Tanh": simple("TanH"), "Identity": same, "Dropout": same, "Softmax": softmax, "LRN": lrn, "Concat": concat,
-    "MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": global_pool, "GlobalMaxPool": global_pool,
-    "BatchNormalization": batch_normalization, "Reshape": reshape, "Flatten": reshape, "Unsqueeze": unsqueeze,
-    "Constant": constant, "Sum": arithmetic, "Add": arithmetic, "Mul": arithmetic, "Slice": slice_,
+    "Gemm": gemm, "MatMul": matmul, "Relu": relu, "LeakyRelu": relu, "PRelu": prelu, "Elu": elu, "Selu": selu,
+    "Clip": clip, "Sigmoid": simple("Sigmoid"), "Tanh": simple("TanH"), "Abs": simple("AbsVal"), "Exp": simple("Exp"),
+    "Log": simple("Log"), "Neg": negative, "Sqrt": root, "Pow": raised, "Identity": same, "Dropout": same,
+    "Softmax": softmax, "LRN": lrn, "Concat": concat, "BatchNormalization": batch_normalization, "Reshape": reshape,
+    "Flatten": reshape, "Squeeze": reshape, "Unsqueeze": reshape, "Sum": arithmetic, "Add": arithmetic,
+    "Sub": arithmetic, "Mul": arithmetic, "Div": arithmetic, "Max": arithmetic, "Slice": slice_,
+    "Split": split, "Softplus": simple("BNLL"),
+    **onnx_windows.OPERATORS,
 }  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 
 from agegender import labels
-from agegender.zoo import onnx_weights
 from agegender.zoo.build import RATES, constant, gaussian, input_net
+from agegender.zoo.googlenet import LFS, as_scripted
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
 
@@ -54,20 +54,19 @@ def _transform():
     return Transform(order="BGR", size=224, margin=0.4)
 
 
-_LFS = "https://media.githubusercontent.com/media/onnx/models/main/validated/vision/body_analysis/age_gender/models/"
 _GENDER = "vgg_ilsvrc_16_gender_imdb_wiki.onnx"
 
 NETS = tuple(
     Net("vgg16-" + task, "vgg16", task, "VGG-16 for %s (DEX)" % task,
         "Rothe, Timofte and Van Gool, DEX: Deep EXpectation, ICCV workshops 2015", kinds, count, SHAPE, _transform,
         functools.partial(body, len(kinds)), "fc8", (("fc8", "label", 1.0),), origin=origin,
-        converter=onnx_weights.layers_of, blobs=("input", "prob_Y"))
+        blobs=("input", "prob_Y"), compat=as_scripted, boxes=True)
     for task, kinds, count, origin in (
         ("age", labels.AGE_YEARS, 134674341, Origin(
             "vgg_ilsvrc_16_age_imdb_wiki.onnx", licence="research only",
             note="the zoo's file has no checksum known here: fetch it by hand, then `agegender zoo convert vgg16-age FILE`")),
         ("gender", labels.FEMALE_FIRST, 134268738, Origin(
             _GENDER, 537081253, "7a7228714a0b477f16ef91aef54892aa17df050668908ea6c1334312946b4bb2", "research only",
-            (_LFS + _GENDER,))),
+            (LFS + _GENDER,))),
     )
 )  # fmt: skip

@@ -85,6 +85,11 @@ def _transform():
     return Transform(order="BGR", size=SIDE, margin=0.4)
 
 
+def _as_demonstrated(transform):
+    """yu4u's demo keeps the margin inside the picture: of a chip that is cut to the face, nothing is left of it."""
+    return transform.replace(margin=0.0)
+
+
 _ORIGIN = Origin(
     file="weights.28-3.73.hdf5",
     size=195848088,
@@ -103,7 +108,7 @@ _LOSSES = (("pred_gender", "gender", 1.0), ("pred_age", "age", 1.0))
 # The counts are of one answer; both heads together are 24,463,856 (they share everything below the heads).
 NETS = tuple(
     Net("%s-%s" % (stem, task), "wideresnet", task, "%s, %s" % (title, task), _SOURCE, kinds, count, (3, SIDE, SIDE),
-        _transform, build, "pred_" + task, _LOSSES, stem, origin, converter, features=converter)
+        _transform, build, "pred_" + task, _LOSSES, stem, origin, converter, features=converter, compat=_as_demonstrated)
     for stem, title, build, origin, converter, counts in (
         ("wideresnet", "WRN-16-8", body, _ORIGIN, convert, (24201712, 11225584)),
         ("wideresnet-pooled", "WRN-16-8 with global pooling", lambda: body(whole_plane=True),

@@ -1,6 +1,7 @@
 """The nets of zealerww/gender_age_classification's experiments: 192x192 crops of 227x227 Adience faces, gender.
 
-TensorFlow's geometry is kept (pooling rounds down; its LRN's radius 5, alpha and beta put in Caffe's terms).
+TensorFlow's geometry and numbers are kept: pooling rounds down, its LRN's radius 5, alpha and beta are put in Caffe's
+terms, batch normalisation adds 0.001 and remembers 99 %. Where the experiments erred (docs/traps.md) the nets do not.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def _heads(n, top, have, kind, classes):
 
 
 def _norm(n, stem, bottom):
-    n["bn_" + stem] = layers.BatchNorm(bottom, param=_STATISTICS)
+    n["bn_" + stem] = layers.BatchNorm(bottom, eps=1e-3, moving_average_fraction=0.99, param=_STATISTICS)
     n["scale_" + stem] = layers.Scale(n["bn_" + stem], bias_term=True, param=_ONCE)
     return n["scale_" + stem]
 
@@ -165,16 +166,21 @@ def _transform():
 
 
 def _vgg_transform():
-    """What VGG-Face was trained on (the experiment fed 0..1 instead): blue first, its means."""
+    """What VGG-Face was trained on: blue first, its means. The experiment fed 0..1 instead, as --compat does."""
     from caffe.transform import Transform
 
     return Transform(order="BGR", size=224, mean=(93.5940, 104.7624, 129.1863))
 
 
+def _as_experimented(transform):
+    return transform.replace(mean=None, scale=1 / 255)
+
+
 NETS = tuple(
     Net("zealerww-" + name, "zealerww", "gender", title, "zealerww/gender_age_classification", labels.MALE_FIRST, count,
         (3, side, side), transform, build, logits, ((logits, "label", 1.0),),
-        origin=Origin(note="the experiments' weights were never published; train it"))
+        origin=Origin(note="the experiments' weights were never published; train it"),
+        compat=_as_experimented if name == "vggface" else None)
     for name, title, count, side, transform, build, logits in (
         ("paper", "net_paper", 6693378, SIDE, _transform, paper, "fc6"),
         ("selu", "net_paper with SELU", 6693378, SIDE, _transform, lambda: paper("selu"), "fc6"),

@@ -4,10 +4,12 @@
 types are imported, and torch with them, when the first Net is made.
 """
 
+import functools
 import importlib
 import pkgutil
 
 
+@functools.cache
 def load():
     """Import every member, which fills `base.registry`."""
     for module in pkgutil.iter_modules(__path__):

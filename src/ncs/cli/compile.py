@@ -8,7 +8,9 @@ from __future__ import annotations
 
 
 def add_arguments(parser):
-    parser.add_argument("network", help="network.prototxt, .onnx, or .xml (IR v10)")
+    parser.add_argument("network", nargs="?", help="network.prototxt, .onnx, or .xml (IR v10)")
+    parser.add_argument("--model", metavar="NAME", help="a net known by name instead (`agegender zoo list`); its weights, "
+                        "mean and labels are its own, -o is the folder of the results (default: graph)")
     parser.add_argument("-w", dest="weights", help="caffemodel or HDF5 (default: zero weights, as mvNCCompile)")
     parser.add_argument("-s", dest="shaves", metavar="N[,N…]",
                         help="SHAVE cores (default: the compiler chooses); several give NAME_4shave.blob …")
@@ -40,6 +42,10 @@ def run(args):
 
     from ncs.errors import NcsError
 
+    if args.model:
+        return compile_model(args)
+    if args.network is None:
+        raise NcsError("what is to be compiled? give a network file, or --model NAME")
     if not os.path.isfile(args.network):
         raise NcsError("%s: no such file" % args.network)
     stem = stem_of(args.network, args.output)
@@ -118,6 +124,28 @@ def compile_net(args, stem):
     if manifest is None:
         print("%s: part of a net, which no manifest describes; wrote %s.onnx" % (name, stem))
     show([path for _, path in options.blobs(stem)] if options.blob else [], args.archive)
+    return 0
+
+
+def compile_model(args):
+    """Nets known by name: everything, and the manifests that run_inference.py --model reads."""
+    from ncs import models
+    from ncs.compile import compile_models
+    from ncs.errors import NcsError
+
+    given = {"a network file": args.network, "-in": args.start, "-on": args.end, "-is": args.size, "--labels": args.labels,
+             "--scale": args.scale != 1.0, "--order RGB": args.order != "BGR", "--toolkit": args.toolkit != "openvino"}
+    unfit = [flag for flag, value in given.items() if value]
+    if unfit:
+        raise NcsError("--model %s: %s cannot be given with it, the net knows its own" % (args.model, ", ".join(unfit)))
+    options = options_of(args)
+    jobs = models.jobs(args.model, args.output or "graph", args.weights, args.mean)
+    compile_models(jobs, options)
+    for model, stem in jobs:
+        print("%s: %s -> %s.json" % (model.name, model.weights, stem))
+        show([path for _, path in options.blobs(stem)] if options.blob else [], None)
+    if options.blob and args.archive:
+        print("%s: all blobs in one file" % args.archive)
     return 0
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from agegender import cli
 from agegender.datasets import imdb_wiki, matfile
 from agegender.errors import AgeGenderError
 from caffe.data import datum
@@ -100,20 +101,89 @@ def test_a_split_keeps_people_together():
     assert imdb_wiki.subject(imdb_wiki.Face("17/10000217_1981-05-05_2009.jpg", 1, 1)) == "10000217"
 
 
-def test_databases_carry_pictures_and_both_labels(tmp_path):
-    faces = []
-    for i in range(5):
-        cv2.imwrite(str(tmp_path / ("%d.png" % i)), np.full((20, 30, 3), (i, 2 * i, 3 * i), np.uint8))
-        faces.append(imdb_wiki.Face("%d.png" % i, 10 * i, i % 2))
-    faces.append(imdb_wiki.Face("none.png", 5, 0))
-    broken = imdb_wiki.to_lmdb(faces, str(tmp_path), str(tmp_path / "wiki"), size=8)
-    assert broken == ["none.png"]
-    with open_db(str(tmp_path / "wiki_data_lmdb")) as pictures, open_db(str(tmp_path / "wiki_labels_lmdb")) as labels:
-        pairs = list(zip(pictures, labels))
-    assert len(pairs) == 5
-    for (key, picture), (other, label) in pairs:
-        i = int(key[9:].split(b".")[0])
-        assert key == other
-        planes = datum.decode(picture)[0]
-        assert planes.shape == (3, 8, 8) and planes[:, 0, 0].tolist() == [i, 2 * i, 3 * i]
-        assert datum.decode(label)[0].ravel().tolist() == [i % 2, 10 * i]
+def archive(folder, people=12):
+    """data/wiki_crop as it is unpacked: wiki.mat by SciPy and a small PNG for every row; person k is k % 2, 20 + k years."""
+    savemat = pytest.importorskip("scipy.io").savemat
+    crop = folder / "wiki_crop"
+    (crop / "00").mkdir(parents=True)
+    rows = [(k, 2000 + i) for k in range(people) for i in range(3)]
+    paths = np.empty((1, len(rows)), object)
+    paths[0] = ["00/%d_%d-01-01_%d.png" % (k, 1980 - k, taken) for k, taken in rows]
+    for (k, taken), path in zip(rows, paths[0]):
+        cv2.imwrite(str(crop / path), np.full((20, 30, 3), (k, taken - 2000, 7), np.uint8))
+    column = lambda values, kind=float: np.array([values], kind)  # noqa: E731 - eight columns of one form
+    savemat(crop / "wiki.mat", {"wiki": {
+        "dob": column([matlab_day("%d-01-01" % (1980 - k)) for k, _ in rows], np.int32),
+        "photo_taken": column([taken for _, taken in rows], np.uint16), "full_path": paths,
+        "gender": column([k % 2 for k, _ in rows]), "name": paths, "face_location": paths,
+        "face_score": column([3.0] * (len(rows) - 1) + [-np.inf]), "second_face_score": column([np.nan] * len(rows)),
+    }})  # fmt: skip
+    return rows[:-1]
+
+
+def records(path):
+    """{(person, taken)}, [(gender, age)] and shapes of a database."""
+    with open_db(str(path)) as db:
+        decoded = [datum.decode_labels(value, 2) for _, value in db]
+    pictures = [(int(planes[0, 0, 0]), 2000 + int(planes[1, 0, 0])) for planes, _ in decoded]
+    return pictures, [tuple(map(int, labels)) for _, labels in decoded], {planes.shape for planes, _ in decoded}
+
+
+def test_the_whole_way_from_the_archive_to_databases_with_two_labels(tmp_path, capsys):
+    rows = archive(tmp_path)
+    argv = ["imdb-wiki", "create-db", "--data", str(tmp_path), "-o", str(tmp_path / "db"), "--img_size", "8"]
+    assert cli.main(argv) == 0
+    out = capsys.readouterr().out
+    assert "rows: 36\ndropped for face score:        1\n" in out and "kept: 35 (18 female, 17 male)" in out
+    told = [records(tmp_path / ("db_%s_lmdb" % part)) for part in ("train", "val")]
+    assert sorted(told[0][0] + told[1][0]) == rows  # every face once
+    assert not {k for k, _ in told[0][0]} & {k for k, _ in told[1][0]} and len(told[1][0]) in (4, 5, 6)
+    for pictures, labels, shapes in told:
+        assert labels == [(k % 2, taken - 1980 + k) for k, taken in pictures] and shapes == {(3, 8, 8)}
+    assert told[0][0] != sorted(told[0][0])
+    content = (tmp_path / "db_train_lmdb" / "data.mdb").read_bytes()
+    assert cli.main([*argv, "--workers", "3"]) == 0 and (tmp_path / "db_train_lmdb" / "data.mdb").read_bytes() == content
+
+
+def test_a_net_reads_both_labels(tmp_path):
+    import caffe
+
+    archive(tmp_path)
+    assert cli.main(["imdb-wiki", "create-db", "--data", str(tmp_path)]) == 0
+    text = """layer { name: "data" type: "Data" top: "data" top: "gender" top: "age"
+        data_param { source: "%s" backend: LMDB batch_size: 31 } }""" % (tmp_path / "wiki_train_lmdb")
+    (tmp_path / "net.prototxt").write_text(text)
+    out = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST).forward()
+    assert out["data"].shape == (31, 3, 64, 64)
+    k = out["data"][:, 0, 0, 0]
+    np.testing.assert_array_equal(out["gender"], k % 2)
+    np.testing.assert_array_equal(out["age"], out["data"][:, 1, 0, 0] + 20 + k)
+
+
+def test_compat_and_csv(tmp_path, capsys):
+    rows = archive(tmp_path)
+    assert cli.main(["imdb-wiki", "create-db", "--data", str(tmp_path), "--compat"]) == 0
+    pictures, _, shapes = records(tmp_path / "wiki_val_lmdb")
+    assert sorted(pictures) == rows[31:] and shapes == {(3, 32, 32)}
+    lines = ["genders,ages,img_paths", "1,30,00/0_1980-01-01_2000.png", "0,31,00/1_1979-01-01_2001.png", "0,9,none.png"]
+    (tmp_path / "m.csv").write_text("\n".join(lines))
+    argv = ["imdb-wiki", "create-db", "--data", str(tmp_path), "--meta", str(tmp_path / "m.csv"), "--validation_split", "0.3"]
+    assert cli.main(argv) == 1 and "left out" in capsys.readouterr().err
+    assert cli.main([*argv, "--allow_broken"]) == 0
+    assert sum(len(records(tmp_path / ("wiki_%s_lmdb" % part))[0]) for part in ("train", "val")) == 2
+
+
+def test_what_cannot_be_is_told(tmp_path, capsys):
+    (tmp_path / "m.csv").write_text("genders,ages,img_paths\n1,30,a.png\n0,31,b.png\n2,31,b.png\n")
+    for argv, told in (
+        (["--meta", "none.csv"], "no such metadata"),
+        ([], "imdb,wiki}_crop.tar"),
+        (["--img_size", "0", "-o", "x.mat"], "positive number of pixels is due; --output x.mat"),
+        (["--meta", str(tmp_path / "m.csv")], "m.csv:4: age 31, gender 2"),
+        (["--meta", str(tmp_path / "m.csv"), "--min_score", "2"], "holds no scores"),
+    ):
+        assert cli.main(["imdb-wiki", "create-db", "--data", str(tmp_path), *argv]) == 1
+        assert told in capsys.readouterr().err
+    (tmp_path / "m.csv").write_text("genders,ages,img_paths\n1,30,a.png\n0,31,b.png\n")
+    assert cli.main(["imdb-wiki", "create-db", "--data", str(tmp_path), "--meta", str(tmp_path / "m.csv")]) == 1
+    assert "none of 1 pictures can be read" in capsys.readouterr().err and not list(tmp_path.glob("*lmdb*"))

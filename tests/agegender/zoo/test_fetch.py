@@ -11,8 +11,9 @@ from agegender import cli, zoo
 from agegender.datasets.sample import Sample
 from agegender.errors import AgeGenderError
 from agegender.labels import AGE_YEARS, FEMALE_FIRST, Gender
-from agegender.zoo import fetch, measure
+from agegender.zoo import build, fetch, measure
 from agegender.zoo.model import Origin
+from ncs.manifest import Manifest
 
 
 @pytest.fixture
@@ -57,6 +58,78 @@ def test_what_cannot_be_had_says_why(net):
         fetch.convert(net, "nowhere.hdf5", "x.caffemodel")
 
 
+def test_what_the_network_does_not_give_can_be_given_by_hand(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path))
+
+    def nowhere(origin, folder, advice):
+        raise AgeGenderError(advice)
+
+    monkeypatch.setattr(fetch.download, "fetch", nowhere)
+    assert cli.main(["zoo", "fetch", "googlenet"]) == 1
+    told = capsys.readouterr().err
+    assert "zoo convert googlenet-age FILE" in told and "zoo convert googlenet-gender FILE" in told
+    assert cli.main(["zoo", "fetch", "levi"]) == 1
+    told = capsys.readouterr().err
+    assert "zoo convert levi-age FILE" in told and "--mean FILE" in told
+
+
+def layers_entry(name, arrays):
+    """Pieces of a NetParameter's field `layers` (2): V1LayerParameter with name (4) and blobs (6)."""
+    from caffe.proto import blobs, caffe_pb2
+
+    inside = [caffe_pb2.V1LayerParameter(name=name).SerializeToString()]
+    for array in arrays:
+        inside += blobs.field(6, blobs.encode(array, legacy_shape=True))
+    return blobs.field(2, inside)
+
+
+@pytest.fixture
+def release(tmp_path, monkeypatch):
+    """The authors' archive with seeded weights under the names and in the V1 form of 2015, and a mean of its size."""
+    from caffe.data.mean import write_mean
+
+    rng = np.random.default_rng(2)
+    write_mean(tmp_path / "mean.binaryproto", rng.uniform(70, 120, (3, 256, 256)).astype(np.float32))
+    content = (tmp_path / "mean.binaryproto").read_bytes()
+    monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path / "cache"))
+    archive = tmp_path / "cnn_age_gender_models_and_data.0.0.2.zip"
+    arrays = {}
+    with zipfile.ZipFile(archive, "w") as out:
+        out.writestr("cnn/mean.binaryproto", content)
+        for task in ("age", "gender"):
+            pieces = []
+            for layer, found in build.deploy_net(zoo.nets()["levi-" + task]).params.items():
+                arrays[task, layer] = [rng.random(tuple(blob.shape), np.float32) for blob in found]
+                pieces += layers_entry(layer, arrays[task, layer])
+            out.writestr("cnn/%s_net.caffemodel" % task, b"".join(map(bytes, pieces)))
+    known = {name: dataclasses.replace(net, mean=dataclasses.replace(net.mean, sha256=hashlib.sha256(content).hexdigest()))
+             for name, net in zoo.nets().items() if name in ("levi-age", "levi-gender")}  # fmt: skip
+    monkeypatch.setattr(zoo, "nets", lambda: known)
+    monkeypatch.setattr(zoo, "_meant", zoo._meant.__wrapped__)
+    return archive, arrays
+
+
+def test_the_released_archive_is_taken_as_it_is(release, tmp_path, capsys):
+    from caffe.data.mean import read_mean
+    from caffe.snapshot import read_weights
+
+    archive, arrays = release
+    assert cli.main(["zoo", "convert", "levi", str(archive)]) == 0
+    for task in ("age", "gender"):
+        found = read_weights(fetch.caffemodel(zoo.nets()["levi-" + task]))
+        for layer, blobs in found.items():
+            for got, wanted in zip(blobs, arrays[task, layer]):
+                np.testing.assert_array_equal(got.reshape(wanted.shape), wanted)
+    assert cli.main(["compile", "--model", "levi-gender", "--no-blob", "-o", str(tmp_path / "graph")]) == 0
+    manifest = Manifest.read(tmp_path / "graph" / "levi-gender.json")
+    np.testing.assert_array_equal(manifest.transform.mean, read_mean(tmp_path / "mean.binaryproto"))
+    assert manifest.parents["mean"].file.endswith("levi-mean.binaryproto")
+    with pytest.raises(AgeGenderError, match="layer 'fc8': .*512.* wanted"):
+        with zipfile.ZipFile(archive) as content:
+            content.extract("cnn/age_net.caffemodel", tmp_path)
+        fetch.convert(zoo.nets()["levi-gender"], str(tmp_path / "cnn" / "age_net.caffemodel"), str(tmp_path / "x.caffemodel"))
+
+
 def test_the_verb_lists_and_shows(capsys, tmp_path):
     assert cli.main(["zoo", "list"]) == 0
     told = capsys.readouterr().out
@@ -80,5 +153,7 @@ def test_figures_are_plain_counting():
     found = measure.figures(nets, {"age": ages, "gender": genders}, samples)
     assert found.gender_accuracy == pytest.approx(2 / 3) and found.age_error == pytest.approx((2 + 5 + 3) / 3)
     assert found.decades == [(10, 1, 2.0, 10.0, 1.0), (20, 2, 4.0, 30.0, 0.5)]
+    assert found.class_accuracy == pytest.approx(2 / 3) and found.one_off == 1.0  # told are 10-19, 30-39 and 20-29
+    assert "nine classes (0-9 ... 80-120): 66.7 %, at most one off: 100.0 %" in measure.table(found)
     assert measure.table(found)[-1].split() == ["20-29", "2", "4.0", "30.0", "50", "%"]
     assert [s.path for s in measure.sample_of(samples, 2, 1)] == [s.path for s in measure.sample_of(samples, 2, 1)]

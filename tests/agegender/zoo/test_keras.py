@@ -1,6 +1,9 @@
-"""Keras' layout: a small wide residual net run by Keras' rules from its file, and by the converted Caffe net."""
+"""Keras' layout: a small wide residual net by Keras' rules written out here, the whole one by Keras itself."""
+
+from pathlib import Path
 
 import h5py
+import keras_here
 import numpy as np
 import pytest
 import torch
@@ -103,6 +106,37 @@ def test_the_converted_net_gives_what_keras_gives(tmp_path):
     net.forward()
     for top, wanted in zip(("pred_gender", "pred_age"), by_keras_rules(arrays, torch.from_numpy(x))):
         np.testing.assert_allclose(net.blobs[top].data, wanted.numpy(), rtol=1e-3, atol=1e-4)
+
+
+def run(depth, width, side, weights, pictures):
+    """[gender, age] of the Caffe net with converted weights; `pictures` as Keras takes them."""
+    from agegender.zoo.build import count_parameters
+
+    net = Net.from_param(wideresnet.body(depth, width, side), caffe_pb2.TEST)
+    for name, blobs in net.params.items():
+        for blob, array in zip(blobs, weights[name]):
+            assert tuple(blob.shape) == array.shape
+            blob.data[...] = array
+    net.blobs["data"].reshape(*pictures.transpose(0, 3, 1, 2).shape)
+    net.blobs["data"].data[...] = pictures.transpose(0, 3, 1, 2)
+    net.forward()
+    logits = [np.array(net.blobs[name].data) for name in ("pred_gender", "pred_age")]
+    powers = [np.exp(values - values.max(1, keepdims=True)) for values in logits]
+    return [each / each.sum(1, keepdims=True) for each in powers], count_parameters(net)
+
+
+def test_keras_itself_gives_the_same_on_the_whole_net(tmp_path):
+    """WRN-16-8 on 64x64 pictures, made, saved and asked by Keras on JAX."""
+    pictures = np.random.default_rng(3).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    np.save(tmp_path / "pictures.npy", pictures)
+    files = [tmp_path / name for name in ("model.h5", "pictures.npy", "answers.npz")]
+    keras_here.run(Path(__file__).with_name("keras_wide_resnet.py"), "make", 16, 8, 64, *files)
+    told = np.load(files[-1])
+    (gender, age), parameters = run(16, 8, 64, keras.wide_resnet(files[0], 16, 8, 64), pictures)
+    assert parameters == told["parameters"] == 24463856
+    for ours, theirs in ((gender, told["gender"]), (age, told["age"])):
+        assert np.ptp(theirs) > 0.01  # numbers that tell something
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
 
 
 def test_files_of_other_nets_are_refused(tmp_path):

@@ -124,11 +124,13 @@ def test_sizes_and_means_that_do_not_fit_are_told_before_training(tmp_path, db):
 
 @pytest.mark.parametrize("taken", [0, 1, 3])
 def test_closing_ends_the_thread_at_once_and_for_good(db, taken):
+    others = set(threading.enumerate())  # of nets that nobody has collected yet
     feed = Feed(db, 3, Transform(), prefetch=2)
     take(feed, taken)
+    assert bool(taken) == any(thread.name == "feed" for thread in set(threading.enumerate()) - others)
     feed.close()
     feed.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "feed"]
+    assert not [thread for thread in set(threading.enumerate()) - others if thread.name == "feed"]
     with pytest.raises(CaffeError, match="closed"):
         feed.next()
 

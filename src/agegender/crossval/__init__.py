@@ -1,0 +1,1 @@
+"""Five-fold cross-validation of Levi and Hassner's nets on Adience."""
