@@ -16,7 +16,7 @@ class Patient(doctor.System):
         super().__init__(str(root))
         self.machine, self.python = "x86_64", (3, 8)
         self.modules = {"openvino", "openvino.inference_engine"}
-        self.nodes_usable, self.has_libusb, self.member_of = True, True, {"plugdev"}
+        self.nodes_usable, self.has_libusb, self.member_of, self.other = True, True, {"plugdev"}, ("", "")
         self.__dict__.update(changes)
         self.file("/etc/udev/rules.d/97-x.rules", 'ATTRS{idVendor}=="03e7"')
         self.file("/site/openvino/libs/usb-ma2x8x.mvcmd")
@@ -43,7 +43,10 @@ class Patient(doctor.System):
         return self.member_of
 
     def importable(self, name):
-        return name in self.modules
+        return name in self.modules or name == "ncs.myriad"
+
+    def elsewhere(self):
+        return self.other
 
     def version(self, name):
         return "1.2"
@@ -124,6 +127,25 @@ def test_nothing_that_talks_to_a_stick(tmp_path):
     assert found.level == doctor.FAULT and "openvino==2021.4.2" in found.mend
 
 
+def test_another_python_that_talks_to_a_stick(tmp_path):
+    patient = Patient(tmp_path, modules={"openvino"}, other=("/opt/py38", "2021.4.2")).stick()
+    assert faults(patient) == []
+    assert any("OpenVINO 2021.4.2 under /opt/py38" in f.what for f in doctor.examine(patient))
+    patient.other = ("/opt/py38", "")
+    assert one(patient).what == "/opt/py38 cannot run a stick"
+    patient.machine = "armv7l"
+    assert not any("openvino==2021.4.2" in f.mend for f in faults(patient))  # there is no such wheel
+
+
+def test_the_other_python_is_asked(monkeypatch):
+    """A program stands in for it: what it prints is its OpenVINO's version."""
+    monkeypatch.setenv("NCS_PYTHON", "/bin/echo")
+    path, version = doctor.System().elsewhere()
+    assert path == "/bin/echo" and "openvino.inference_engine" in version
+    monkeypatch.setenv("NCS_PYTHON", "/none")
+    assert doctor.System().elsewhere() == ("/none", "")
+
+
 def test_openvino_without_firmware(tmp_path):
     import os
 
@@ -144,7 +166,8 @@ def test_arm(tmp_path):
 
 
 def test_no_libusb(tmp_path):
-    assert "apt-get install libusb" in one(Patient(tmp_path, has_libusb=False).stick()).mend
+    found = one(Patient(tmp_path, has_libusb=False).stick())
+    assert found.level == doctor.FAULT and "apt-get install libusb" in found.mend
 
 
 def test_text_and_rules(tmp_path):

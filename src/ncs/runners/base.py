@@ -151,6 +151,13 @@ def rows(result: np.ndarray, count: int) -> np.ndarray:
     return np.array(result, np.float32).reshape(count, -1)
 
 
+def only_input(path: str, names: list[str]) -> str:
+    """The name of a model's input; one that has several is refused."""
+    if len(names) != 1:
+        raise NcsError("%s has %d inputs (%s); runners feed pictures into one" % (path, len(names), ", ".join(names)))
+    return names[0]
+
+
 def check_shape(batch: np.ndarray, shape: tuple[int, ...]) -> None:
     """Refuse pictures of another size than the model's input."""
     if tuple(batch.shape[1:]) != tuple(shape[1:]):

@@ -116,6 +116,13 @@ class _Version1:
         _quietly(self._device.CloseDevice)
 
 
+def sticks() -> list[str]:
+    """MVNC.<number> of every stick here."""
+    api = _mvnc()
+    handles = api.enumerate_devices() if hasattr(api, "enumerate_devices") else api.EnumerateDevices()
+    return ["MVNC.%d" % number for number in range(len(handles))]
+
+
 def _mvnc() -> Any:
     try:
         from mvnc import mvncapi
