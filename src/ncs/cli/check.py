@@ -8,13 +8,11 @@ from __future__ import annotations
 
 
 def add_arguments(parser):
+    from ncs.cli import _net
+
     parser.add_argument("network", help="network.prototxt (train_val or deploy)")
-    parser.add_argument("-w", dest="weights", help="caffemodel or HDF5 (default: zero weights, as mvNCCheck)")
-    parser.add_argument("-s", dest="shaves", type=int, help="SHAVE cores of the blob, for a stick")
-    parser.add_argument("-in", dest="start", metavar="LAYER", help="first layer")
-    parser.add_argument("-on", dest="end", metavar="LAYER", help="last layer")
-    parser.add_argument("-is", dest="size", nargs=2, type=int, metavar=("W", "H"), help="size of the pictures")
-    parser.add_argument("-ec", action="store_true", help="accepted, without effect")
+    _net.add_arguments(parser)
+    parser.add_argument("-s", dest="shaves", type=_net.positive, help="SHAVE cores of the blob, for a stick")
     parser.add_argument("-i", dest="image", help="picture, or .npy of the net's input (default: seeded noise)")
     parser.add_argument("-id", dest="expected_id", type=int, metavar="CLASS", help="class that must come first")
     parser.add_argument("-S", dest="divisor", type=float, default=1.0, help="divisor after the mean (255 -> 0..1)")
@@ -42,8 +40,9 @@ LIMITS = {
 
 def run(args):
     from ncs import check
+    from ncs.cli import _net
 
-    device, net = device_of(args.device), net_of(args)
+    device, net = device_of(args.device), _net.net_of(args)
     transform = transform_of(args, net)
     batch = batch_of(args, net, transform)
     limits = check.Limits(args.k, args.max_difference, args.max_average, args.max_wrong, args.max_l2)
@@ -89,23 +88,10 @@ def device_of(name):
     return found if found in ("MYRIAD", "MVNC") else "FP16"
 
 
-def net_of(args):
-    """The deploy Net in float32."""
-    from ncs.compile import Model, Options, net_of
-    from ncs.errors import NcsError
-
-    options = Options(start=args.start, end=args.end, zero_weights=True,
-                      input_shape=(1, 3, args.size[1], args.size[0]) if args.size else None)
-    net = net_of(Model("", args.network, args.weights, None, []), options)
-    if len(net.inputs) != 1 or len(net.outputs) != 1:
-        raise NcsError("one input and one output are compared; the net has %s and %s" % (net.inputs, net.outputs))
-    return net
-
-
 def transform_of(args, net):
     """Pictures become the net's input: (pixel - mean) / S."""
     from caffe.transform import Transform
-    from ncs.cli.compile import mean_of
+    from ncs.cli._net import mean_of
     from ncs.errors import NcsError
 
     if not args.divisor:
@@ -120,6 +106,8 @@ def transform_of(args, net):
 
 def batch_of(args, net, transform):
     """float32 of the net's input shape: from the picture, the .npy, or noise (pixels through the Transform)."""
+    import os
+
     import cv2
     import numpy as np
 
@@ -139,7 +127,7 @@ def batch_of(args, net, transform):
         if array.size != np.prod(shape[1:]):
             raise NcsError("%s holds %s; the net's input is %s" % (args.image, array.shape, tuple(shape)))
         return array.reshape(1, *shape[1:])
-    picture = cv2.imread(args.image, cv2.IMREAD_COLOR)
+    picture = cv2.imread(args.image, cv2.IMREAD_COLOR) if os.path.isfile(args.image) else None
     if picture is None:
         raise NcsError("[Error 12] %s: no picture that OpenCV can read" % args.image)
     return transform.image(picture)[None]
