@@ -201,7 +201,7 @@ class Graph:
         self._work.put(None)
 
     def temperature(self) -> float:
-        value = getattr(self._runner, "temperature", lambda: None)()
+        value = self._runner.temperature()
         if value is None:
             raise MvncError(Status.UNSUPPORTED_FEATURE, "this device tells no temperature")
         return value

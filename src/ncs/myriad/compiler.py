@@ -187,7 +187,7 @@ def refusal(tools: Toolchain, job: Job, task: dict[str, str], result: dict) -> C
     elif layer != name:
         text = "%s (this is layer '%s' of the Caffe net)" % (said, layer)
     where = "%s: cannot be compiled for %s: " % (job.model, job.platform)
-    return CompileError(where + text, layer, said)
+    return CompileError(where + text, layer or None, said)
 
 
 def _ended(status: int) -> str:
@@ -220,8 +220,8 @@ def compiler_text(output: str) -> str:
     return " ".join(rows)
 
 
-def layer_at_fault(said: str) -> tuple[str, str | None]:
-    """What the compiler's text blames: ("node", its name in ONNX) or ("tensor", the name of what it makes)."""
+def layer_at_fault(said: str) -> tuple[str, str]:
+    """What the compiler's text blames: ("node", its name in ONNX) or ("tensor", the name of what it makes, or "")."""
     node = re.search(r"ONNX node '<Node\([^)]*\): ([^>]*)>'", said)
     if node:
         return "node", node.group(1)
@@ -229,7 +229,7 @@ def layer_at_fault(said: str) -> tuple[str, str | None]:
         found = re.search(pattern, said)
         if found:
             return "tensor", found.group(1)
-    return "tensor", None
+    return "tensor", ""
 
 
 def unsupported_layers(tools: Toolchain, task: dict[str, str]) -> list[tuple[str, str]]:

@@ -63,5 +63,5 @@ def _settle(path: str, port: Any, shape: Sequence[int | None]) -> str:
             path, port.name, names, "-is W H gives them" if after[:2] and len(dims) == 4 and all(after[:2])
             else "export the model with the sizes it is to have"))
     for dim, size in zip(dims, after):
-        dim.dim_value = size  # type: ignore[assignment]
+        dim.dim_value = size
     return "" if after == before else "%s %s" % (port.name, "x".join(map(str, after)))

@@ -38,7 +38,7 @@ class Scheduler(base.Runner):
         self.device = "%d devices: %s" % (len(there), ", ".join(runner.device for runner in there))
         self.in_flight = sum(runner.in_flight for runner in there)
         self.batch_size = there[0].batch_size
-        self.input_shape = getattr(there[0], "input_shape", None)  # a stick of the NCSDK does not tell
+        self.input_shape = there[0].input_shape
         self._work, self._tickets = Work(), itertools.count()
         self._threads = [threading.Thread(target=self._serve, args=(number,), daemon=True)
                          for number in range(len(self._openers))]
@@ -73,7 +73,7 @@ class Scheduler(base.Runner):
 
     def temperature(self) -> float | None:
         """Degrees Celsius of the hottest stick, where one tells."""
-        told = [getattr(runner, "temperature", lambda: None)() for runner in self._runners if runner is not None]
+        told = [runner.temperature() for runner in self._runners if runner is not None]
         return max((value for value in told if value is not None), default=None)
 
     def close(self) -> None:
