@@ -148,7 +148,7 @@ def emulated(args, net, batch):
     print("The divergence starts at layer '%s' (%s)%s" % (
         start.name, start.type, ": %d values overflow" % (start.overflow + start.weights_overflow)
         if start.overflow + start.weights_overflow else ""))
-    scales, stuck = scaling.plan(net, {layer.name: layer.largest for layer in layers})
+    scales, stuck = scaling.plan(net, {layer.name: layer.largest for layer in layers if layer.formed})
     if stuck:
         print("No scaling of weights helps layer(s) %s: what follows needs their values as they are" % ", ".join(stuck))
     if scales:
@@ -159,6 +159,8 @@ def emulated(args, net, batch):
 
 def advise(args, net, batch, scales, expected):
     """Print the scaling, and what the emulation says of the net so scaled; write its weights where asked to."""
+    import numpy as np
+
     from ncs import check, half, scaling
 
     rows = scaling.advice(scales, net)
@@ -167,7 +169,8 @@ def advise(args, net, batch, scales, expected):
         net.save(args.write_scaled)
     half.round_weights(net)
     found = check.figures(expected[0], half.answer(net, batch, True)[0], args.k)
-    print("Scaling that leaves the answers as they are (the emulation's L2 error becomes %.4g%%):" % found.l2)
+    becomes = "is no number even then" if np.isnan(found.l2) else "becomes %.4g%%" % found.l2
+    print("Scaling that leaves the answers as they are (the emulation's L2 error %s):" % becomes)
     print("\n".join("  " + row for row in rows))
 
 
