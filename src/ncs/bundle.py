@@ -87,7 +87,7 @@ def _copy_graph(manifest, folder, kinds):
     if not wanted:
         raise NcsError("'%s' has %s; nothing of %s" % (manifest.name, ", ".join(manifest.artefacts), ", ".join(kinds)))
     copy = Manifest(manifest.name, manifest.input, manifest.shape, manifest.output, manifest.transform, manifest.labels,
-                    manifest.label_set, manifest.decoder, {}, manifest.parents, manifest.tools, folder)
+                    manifest.label_set, manifest.decoder, {}, manifest.parents, manifest.tools, folder, manifest.measured)
     for kind in wanted:
         source = manifest.path(kind)
         target = os.path.join(folder, os.path.basename(source))

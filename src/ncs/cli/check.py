@@ -218,6 +218,7 @@ def survey_of(args, net, transform, device):
     import numpy as np
 
     from ncs import check, half
+    from ncs.records import batches
 
     keys, labels = [], []
     keep = {name: [blob.data.copy() for blob in blobs] for name, blobs in net.params.items()}
@@ -227,8 +228,8 @@ def survey_of(args, net, transform, device):
         labels.extend(numbers)
         return half.answer(net, batch)
 
-    expected = np.concatenate([expect(*part) for part in batches(args.lmdb, args.count, transform)])
-    parts = (batch for batch, _, _ in batches(args.lmdb, args.count, transform))
+    expected = np.concatenate([expect(*part) for part in batches(args.lmdb, transform, args.count)])
+    parts = (batch for batch, _, _ in batches(args.lmdb, transform, args.count))
     if device == "FP16":
         half.round_weights(net)
         result = np.concatenate([half.answer(net, batch, True) for batch in parts])
@@ -237,25 +238,6 @@ def survey_of(args, net, transform, device):
         with device_runner(args, net, device) as runner:
             result = np.concatenate(list(runner.run_many(parts)))
     return check.survey(keys, labels, expected, result)
-
-
-def batches(source, count, transform, size=16):
-    """Yield (blob (N, C, H, W), keys, labels) of the records of an LMDB, as Caffe's data layer gives them."""
-    import itertools
-
-    from caffe.data import datum
-    from caffe.data.db import open_db
-
-    with open_db(source, "LMDB") as database:
-        records = iter(database)
-        records = itertools.islice(records, count) if count else records
-        while True:
-            part = list(itertools.islice(records, size))
-            if not part:
-                return
-            decoded = [datum.decode(value) for _, value in part]
-            keys = [bytes(key).decode("utf-8", "replace") for key, _ in part]
-            yield transform.planes([array for array, _ in decoded]), keys, [label for _, label in decoded]
 
 
 def write_json(path, device, found, limits, layers, scales, survey):
