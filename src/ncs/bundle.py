@@ -180,7 +180,9 @@ def _serve(manifest, version, device, place):
 
 
 def _write_folded(source, target, what):
-    import openvino
+    from ncs.unreported import import_openvino
+
+    openvino = import_openvino()
     from openvino import opset8
 
     model = openvino.Core().read_model(source)

@@ -9,7 +9,7 @@ import tempfile
 
 from caffe.files import whole_file
 from ncs.errors import NcsError
-from ncs.unreported import unreported
+from ncs.unreported import import_openvino, unreported
 
 
 def write_ir(onnx_path, xml_path, fp16=True):
@@ -17,8 +17,7 @@ def write_ir(onnx_path, xml_path, fp16=True):
 
     The .bin is in place before the .xml that names it. Raises NcsError in OpenVINO's words.
     """
-    import openvino
-
+    openvino = import_openvino()
     base, extension = os.path.splitext(os.fspath(xml_path))
     if extension != ".xml":
         raise NcsError("%s: the name of an IR must end in .xml" % xml_path)

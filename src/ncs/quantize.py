@@ -13,7 +13,6 @@ import tempfile
 from importlib import metadata
 
 import numpy as np
-import openvino
 
 from caffe.files import whole_file
 from ncs import check
@@ -22,7 +21,7 @@ from ncs.manifest import file_of
 from ncs.records import batches
 from ncs.runners import open_runner
 from ncs.runners.openvino import last_line
-from ncs.unreported import unreported
+from ncs.unreported import import_openvino, unreported
 
 PRESETS = ("mixed", "performance")  # activations asymmetric where that is more exact, or symmetric throughout
 DEVICES = ("CPU", "NPU")
@@ -56,7 +55,7 @@ def make(manifest, stem, options, say=print):
     made = _quantized(nncf, manifest, model, pictures, options)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "model.xml")
-        openvino.save_model(made, path, compress_to_fp16=False)
+        import_openvino().save_model(made, path, compress_to_fp16=False)
         _, _, after = _judge(path, manifest.transform, options)
         survey = check.survey(keys, labels, before, after)
         _refuse_loss(manifest, survey, options)
@@ -95,8 +94,8 @@ def _read(manifest):
     if kind is None:
         there = ", ".join(manifest.artefacts) or "no files"
         raise NcsError("'%s' has %s; INT8 is made of its onnx or xml" % (manifest.name, there))
+    openvino, path = import_openvino(), manifest.path(kind)
     with unreported():
-        path = manifest.path(kind)
         return (openvino.convert_model(path) if kind == "onnx" else openvino.Core().read_model(path)), kind
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ncs.cache import cache_folder
 from ncs.errors import NcsError, NoDeviceError
 from ncs.runners import base
+from ncs.unreported import import_openvino
 
 
 class OpenVINO(base.Runner):
@@ -84,8 +85,7 @@ class OpenVINO(base.Runner):
 
 def _core() -> Any:
     try:
-        import openvino
-
+        openvino = import_openvino()
         return openvino.Core() if hasattr(openvino, "Core") else _older_core()
     except ImportError as error:
         raise NoDeviceError("OpenVINO is not installed here (%s); `pip install openvino` gives it"
