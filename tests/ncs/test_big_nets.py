@@ -14,7 +14,7 @@ from ncs.myriad.compiler import PLATFORMS, Job, compile_blobs
 from ncs.runners import open_runner
 
 SHAVES = (1, 4, 8, 12, 16)
-# (bytes, stages) for MA2480, the same for MA2450, stages for MA2480 at 1, 4, 8, 12 and 16 shaves; bytes vary a little with weights
+# (bytes, stages) for MA2480, for MA2450; stages for MA2480 at 1, 4, 8, 12 and 16 shaves. Bytes vary a little with the weights.
 TABLE = {
     "AgeNet": ((24583360, 36), (22835008, 21), (63, 38, 36, 28, 28)),
     "GenderNet": ((24575168, 36), (22827840, 21), (63, 38, 36, 28, 28)),

@@ -1,7 +1,7 @@
 """Compile a Caffe net, ONNX or IR for a Neural Compute Stick, and for OpenVINO's CPU, GPU and NPU.
 
 The options are mvNCCompile's where it had one. A prototxt (train_val or deploy) becomes NAME.onnx, an FP16 IR
-(NAME.xml, .bin), a Myriad blob and the manifest NAME.json; an ONNX file or an IR v10 becomes a blob.
+(NAME.xml, .bin), a Myriad blob and the manifest NAME.json; an ONNX file or an IR (v10, or today's v11) becomes a blob.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def add_arguments(parser):
     parser.add_argument("--archive", metavar="FILE", help="put all blobs into this one file as well (`ncs inspect` reads it)")
     parser.add_argument("-c", dest="config", metavar="FILE", help="settings of the compiler: lines `KEY VALUE`")
     parser.add_argument("--no-blob", action="store_true", help="ONNX and IR only; nothing is fetched")
+    parser.add_argument("--no-ir", action="store_true", help="no IR for CPU, GPU and NPU")
     parser.add_argument("--toolkit", choices=("openvino", "ncsdk"), default="openvino",
                         help="ncsdk: have mvNCCompile, which must be on the PATH, make a graph for the first stick")
 
@@ -81,9 +82,10 @@ def options_of(args):
 
     counts = shave_counts(args.shaves)
     return Options(
-        args.platform, counts[0] if counts else None, args.cmx_slices, blob=not args.no_blob, config=settings(args.config),
-        shave_counts=counts if len(counts) > 1 else (), archive=args.archive, start=args.start, end=args.end, zero_weights=True,
-        inputs=args.inputs, outputs=args.outputs, input_shape=(args.batch, *_net.input_shape(args)[1:]))
+        args.platform, counts[0] if counts else None, args.cmx_slices, blob=not args.no_blob, ir=not args.no_ir,
+        config=settings(args.config), shave_counts=counts if len(counts) > 1 else (), archive=args.archive,
+        start=args.start, end=args.end, zero_weights=True, inputs=args.inputs, outputs=args.outputs,
+        input_shape=(args.batch, *_net.input_shape(args)[1:]))
 
 
 def net_options(args):
@@ -130,7 +132,7 @@ def compile_net(args, stem):
     model = Model(name, args.network, args.weights, transform_of(args, options, param), labels_of(args.labels), parents=parents,
                   param=param)
     manifest, = compile_models([(model, stem)], options)
-    made = ["onnx", "xml", "bin"] + (["json"] if manifest else [])
+    made = ["onnx"] + (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
     print("%s: wrote %s.{%s}" % (name, stem, ",".join(made)))
     show([path for _, path in options.blobs(stem)] if options.blob else [], args.archive)
     return 0

@@ -21,10 +21,17 @@ def readable(path: str, scratch: str, shape: Sequence[int | None], say: Callable
 
     if shape[2]:
         raise NcsError("%s: -is is for a prototxt or an ONNX file; an IR has the size it was made for" % path)
+    weights = os.path.splitext(path)[0] + ".bin"
+    if not os.path.isfile(weights):
+        raise NcsError("%s: the weights of this IR, %s, are not beside it" % (path, os.path.basename(weights)))
     version = version_of(path)
+    if version == 11:
+        from ncs.myriad.older_ir import make_older
+
+        return make_older(path, scratch)
     if version != 10:
-        raise NcsError("%s is IR v%d; the Myriad compiler (OpenVINO 2021.4.2) reads v10 only: give it the ONNX file, or the "
-                       "prototxt and caffemodel" % (path, version))
+        raise NcsError("%s is IR v%d; read are v10 (OpenVINO 2020 to 2021.4) and v11: give the ONNX file, or the prototxt and "
+                       "caffemodel" % (path, version))
     return path
 
 
