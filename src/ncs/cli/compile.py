@@ -218,7 +218,11 @@ def compile_file(args, stem):
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         model = given.readable(args.network, scratch, options.input_shape, print)
         jobs = options.jobs(model, stem)
-        compiler.compile_blobs(jobs)
+        try:
+            compiler.compile_blobs(jobs)
+        except NcsError as error:  # the user knows the file by its own name
+            error.args = (str(error).replace(model, args.network),)
+            raise
     paths = [job.output for job in jobs]
     if args.archive:
         from ncs.compile import write_blobs_archive
