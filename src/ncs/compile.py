@@ -107,10 +107,11 @@ def check(options):
         chip_settings(job)
 
 
-def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=None):
+def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=None, described=False):
     """The deploy Net of a train_val or deploy prototxt, with `weights`; every layer with weights must be in the file.
 
     `start` and `end` name the layers between which it is cut out (see ncs.cut); `param` is the prototxt, if it was read.
+    What is only `described` can be exported, not run, and needs no torch.
     """
     from caffe import snapshot
     from caffe.net import Net
@@ -120,7 +121,7 @@ def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=
     from ncs.deploy import deploy
 
     param = cut(deploy(param or read_net(prototxt).param, input_shape), start, end)
-    net = Net.from_param(param, caffe_pb2.TEST)
+    net = Net.from_param(param, caffe_pb2.TEST, described=described)
     if weights is not None:
         arrays = snapshot.read_weights(weights)
         missing = [name for name in net.params if name not in arrays]
@@ -133,9 +134,9 @@ def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=
     return net
 
 
-def net_of(model, options):
-    """The Net that `model` becomes under `options`, as it is exported."""
-    net = deploy_net(model.prototxt, model.weights, options.input_shape, options.start, options.end, model.param)
+def net_of(model, options, described=False):
+    """The Net that `model` becomes under `options`; what is only `described` can be exported, not run."""
+    net = deploy_net(model.prototxt, model.weights, options.input_shape, options.start, options.end, model.param, described)
     if model.weights is None and options.zero_weights:
         for blobs in net.params.values():
             for blob in blobs:
@@ -147,7 +148,7 @@ def _export(model, stem, options, say):
     from ncs.ir import write_ir
     from ncs.onnx import export_net
 
-    net = net_of(model, options)
+    net = net_of(model, options, described=model.weights is not None or options.zero_weights)
     reason = _beyond_a_manifest(net)
     shape, answer = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]]
     if not reason:

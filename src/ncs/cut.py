@@ -52,7 +52,7 @@ def _from(param, start):
 def _shapes(param):
     from caffe.net import Net
 
-    net = Net.from_param(param, caffe_pb2.TEST)
+    net = Net.from_param(param, caffe_pb2.TEST, described=True)
     return {name: blob.shape for name, blob in net.blobs.items()}
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -140,6 +141,15 @@ def test_what_folding_costs():
     np.testing.assert_array_equal(cropped.mean, pixels[:, 1:5, 1:5])
     with pytest.raises(NcsError, match="give the Transform the net's size or crop"):
         fold.folded(Transform(size=(6, 6), mean=pixels), (1, 3, 4, 4))
+
+
+def test_torch_is_not_needed(compiler, net):
+    """Without it a compilation is a second shorter and 200 MB smaller."""
+    code = ("import sys; sys.modules['torch'] = None; from ncs.cli import main; "
+            "sys.exit(main(['compile', 'net.prototxt', '-w', 'net.caffemodel', '-ip', 'U8', '--mean', '1,2,3']) or "
+            "main(['profile', 'net.prototxt', '-d', 'ESTIMATE']) or main(['inspect', 'net.blob']))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_zero_weights_are_said(net, capsys):

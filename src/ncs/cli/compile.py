@@ -258,7 +258,7 @@ def with_ncsdk(args):
         raise NcsError("[Error 27] mvNCCompile takes one number of SHAVE cores, received %s" % args.shaves)
     options = options_of(args)
     options.start = options.end = None  # mvNCCompile's own affair
-    net = net_of(Model("", args.network, args.weights, None, []), options)
+    net = net_of(Model("", args.network, args.weights, None, []), options, described=True)
     output = args.output or "graph"
     compile_graph(net, output, counts[0] if counts else None, args.start, args.end, args.size, args.ec)
     print("%s: %d bytes, by mvNCCompile" % (output, os.path.getsize(output)))

@@ -32,7 +32,7 @@ def run(args):
     from ncs.onnx import export_net
     from ncs.report_html import report
 
-    device, net = device_of(args.device), _net.net_of(args)
+    device, net = device_of(args.device), _net.net_of(args, described=True)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "net.onnx")
         export_net(net, path)
