@@ -22,9 +22,9 @@ class Myriad(base.Runner):
 
     def __init__(self, source: Any, device: str = "MYRIAD", requests: int = 2, counters: bool = False) -> None:
         core = ie_core()
-        stick = device.startswith("MYRIAD")
+        stick = device.upper().startswith("MYRIAD")
         if stick:
-            _check_there(core, device)
+            device = _there(core, device)
         model = base.Model.of(source)
         path = model.pick(("blob", "onnx", "xml") if stick else ("onnx", "xml"))
         self.device = device
@@ -106,12 +106,17 @@ def sticks_of(core: Any) -> list[str]:
                             "mends it" % (why.rpartition("/")[2] if "libusb" in why else why)) from error
 
 
-def _check_there(core: Any, device: str) -> None:
+def _there(core: Any, device: str) -> str:
+    """`device` as the library spells it. Raises NoDeviceError where it is not plugged in."""
     there = sticks_of(core)
     if not there:
         raise NoDeviceError(NO_STICK)
-    if "." in device and device not in there:
-        raise NoDeviceError("No devices found under the name %s; there are %s" % (device, ", ".join(there)))
+    if "." not in device:
+        return device.upper()
+    for name in there:
+        if name.upper() == device.upper():
+            return name
+    raise NoDeviceError("No devices found under the name %s; there are %s" % (device, ", ".join(there)))
 
 
 def _load(core: Any, path: str, device: str, requests: int, extra: dict[str, str]) -> Any:
@@ -126,5 +131,5 @@ def _load(core: Any, path: str, device: str, requests: int, extra: dict[str, str
         if "no available devices" in text or "Can not init Myriad device" in text:
             raise NoDeviceError(NO_STICK + " (" + text + ")") from error
         if device.startswith("MYRIAD"):
-            _check_there(core, device)  # it may have been pulled out meanwhile
+            _there(core, device)  # it may have been pulled out meanwhile
         raise NcsError("%s: cannot be loaded on %s: %s" % (path, device, text)) from error

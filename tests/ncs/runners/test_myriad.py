@@ -65,6 +65,8 @@ def test_all_sticks_are_taken_unless_one_is_named(plug, blob, pictures):
     with open_runner("MYRIAD.1.2-ma2480", blob) as stick:
         stick.run(pictures[:2])
         assert stick.device == "MYRIAD.1.2-ma2480"
+    with open_runner("myriad.1.2-MA2480", blob) as stick:
+        assert stick.device == "MYRIAD.1.2-ma2480"
 
 
 def test_a_thousand_pictures_one_stick_pulled_out_twice(plug, blob, pictures):
@@ -123,3 +125,43 @@ def test_a_wrong_picture_leaves_the_others_their_answers(plug, blob, pictures):
             wrong()
         np.testing.assert_array_equal(np.concatenate([wait() for wait in waits]), [answer(p) for p in pictures[:3]])
         np.testing.assert_array_equal(sticks.run(pictures[:4]), [answer(p) for p in pictures[:4]])
+
+
+def test_the_verbs_on_a_stick(compiler, plug, tmp_path, monkeypatch, capsys):
+    """check, profile and bench compile for the stick and ask it; here it says what our Net says, in half precision."""
+    import caffe_nets
+
+    from ncs.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    prototxt, weights = caffe_nets.tiny(tmp_path)
+    net = caffe_nets.seeded(prototxt)
+    net.copy_from(weights)
+    core = plug(ONE)
+    core.shape = (1, 3, 8, 8)
+    core.answer = lambda picture: net.forward(data=picture[None])["prob"][0].astype(np.float16)
+    assert main(["check", prototxt, "-w", weights, "-s", "4", "-d", "MYRIAD"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Device: MYRIAD") and "emulation" not in said and "Pass" in said
+    core.answer = lambda picture: np.full(5, 0.2, np.float16)
+    assert main(["check", prototxt, "-w", weights, "-d", "myriad.1.1-MA2480"]) == 1
+    assert "Fail" in capsys.readouterr().out
+    assert main(["profile", prototxt, "-w", weights, "-d", "MYRIAD", "-n", "3"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Measured on MYRIAD: median of 3 runs") and "1.500" in said and "ESTIMATE" not in said
+    assert main(["compile", prototxt, "-w", weights, "-o", "net"]) == 0
+    assert main(["bench", "-m", "net.json", "-d", "MYRIAD", "-nireq", "1,4", "-niter", "8"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.split()[1:2] == ["8"]]
+    assert [(row[0], row[-1]) for row in rows] == [("1", "43.5"), ("4", "43.5"), ("Count:", "iterations")]
+
+
+def test_todays_graph_of_a_pulled_stick_is_not_taken_for_an_emulation(plug, tmp_path, capsys):
+    """A stick that was asked for and is not there is an error, never an emulation in its place."""
+    import caffe_nets
+
+    from ncs.cli import main
+
+    prototxt, weights = caffe_nets.tiny(tmp_path)
+    plug([])
+    assert main(["check", prototxt, "-w", weights, "-d", "MYRIAD"]) == 3
+    assert "no Neural Compute Stick answers" in capsys.readouterr().err
