@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from ncs.runners import _importable, remote, usb
+from ncs.runners import _importable, myriad, remote, usb
 
 OK, NOTE, FAULT = "ok", "note", "FAULT"
 RULES_FILE = "/etc/udev/rules.d/97-neural-compute-stick.rules"
@@ -92,10 +92,13 @@ class System:
             said = subprocess.run([path, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
         except OSError:  # no such program
             said = b""
-        return path, said.decode("utf-8", "replace").strip()
+        return path, said.decode("utf-8", "replace").strip().split("-")[0]
 
     def library(self, name: str) -> str | None:
         return ctypes.util.find_library(name)
+
+    def lent_libusb(self) -> str:
+        return myriad.lent_libusb()
 
     def package_folder(self, name: str) -> str:
         import importlib.util
@@ -200,6 +203,8 @@ def libusb(system: System) -> list[Finding]:
     """libusb 1.0, which OpenVINO's plugin needs to run a stick."""
     if system.library("usb-1.0"):
         return [Finding(OK, "libusb-1.0 is installed")]
+    if system.lent_libusb():
+        return [Finding(OK, "libusb-1.0 is not installed; the one beside the Myriad compiler serves")]
     return [Finding(FAULT if system.sticks() else NOTE, "libusb-1.0 is not installed", "without it OpenVINO's MYRIAD plugin "
                     "does not load; to compile it is not needed", "sudo apt-get install libusb-1.0-0")]
 

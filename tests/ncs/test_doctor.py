@@ -17,6 +17,7 @@ class Patient(doctor.System):
         self.machine, self.python = "x86_64", (3, 8)
         self.modules = {"openvino", "openvino.inference_engine"}
         self.nodes_usable, self.has_libusb, self.member_of, self.other = True, True, {"plugdev"}, ("", "")
+        self.lent = ""
         self.__dict__.update(changes)
         self.file("/etc/udev/rules.d/97-x.rules", 'ATTRS{idVendor}=="03e7"')
         self.file("/site/openvino/libs/usb-ma2x8x.mvcmd")
@@ -44,6 +45,9 @@ class Patient(doctor.System):
 
     def importable(self, name):
         return name in self.modules or name == "ncs.myriad"
+
+    def lent_libusb(self):
+        return self.lent
 
     def elsewhere(self):
         return self.other
@@ -137,11 +141,13 @@ def test_another_python_that_talks_to_a_stick(tmp_path):
     assert not any("openvino==2021.4.2" in f.mend for f in faults(patient))  # there is no such wheel
 
 
-def test_the_other_python_is_asked(monkeypatch):
-    """A program stands in for it: what it prints is its OpenVINO's version."""
-    monkeypatch.setenv("NCS_PYTHON", "/bin/echo")
-    path, version = doctor.System().elsewhere()
-    assert path == "/bin/echo" and "openvino.inference_engine" in version
+def test_the_other_python_is_asked(monkeypatch, tmp_path):
+    """A program stands in for it, which prints the version of its OpenVINO as 2021.4.2 does."""
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\ncase $2 in *openvino.inference_engine*) echo 2021.4.2-3976-0943ed67223;; esac\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("NCS_PYTHON", str(program))
+    assert doctor.System().elsewhere() == (str(program), "2021.4.2")
     monkeypatch.setenv("NCS_PYTHON", "/none")
     assert doctor.System().elsewhere() == ("/none", "")
 
@@ -168,6 +174,7 @@ def test_arm(tmp_path):
 def test_no_libusb(tmp_path):
     found = one(Patient(tmp_path, has_libusb=False).stick())
     assert found.level == doctor.FAULT and "apt-get install libusb" in found.mend
+    assert faults(Patient(tmp_path, has_libusb=False, lent="/cache/libusb-1.0.so").stick()) == []
 
 
 def test_text_and_rules(tmp_path):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes.util
 import functools
+import os
 from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
 
 import numpy as np
 
+from ncs.cache import cache_folder
 from ncs.errors import DeviceLostError, NcsError, NoDeviceError
 from ncs.runners import base
 from ncs.runners.openvino import last_line
@@ -88,7 +92,21 @@ def ie_core() -> Any:
         raise NoDeviceError(
             "No devices found: nothing here can talk to a Neural Compute Stick 2 (%s); OpenVINO 2021.4.2 can, under Python "
             "3.6 to 3.9: `ncs doctor` tells how to give it a Python of its own" % error) from error
+    _lend_libusb()
     return IECore()
+
+
+def _lend_libusb() -> None:
+    """The plugin loads no further than libusb; where the system has none, the one beside the Myriad compiler serves."""
+    if ctypes.util.find_library("usb-1.0") is None and lent_libusb():
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(lent_libusb(), ctypes.RTLD_GLOBAL)
+
+
+def lent_libusb() -> str:
+    """Its path, or ""."""
+    path = os.path.join(cache_folder(), "openvino-2021.4.2", "libusb-1.0.so")
+    return path if os.path.exists(path) else ""
 
 
 def sticks() -> list[str]:

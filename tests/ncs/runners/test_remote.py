@@ -71,6 +71,19 @@ def test_faults_cross_over(other, model, tmp_path, pictures):
     assert fault.value.exit_status == 3
 
 
+def test_the_plugin_is_lent_its_libusb(compiler, other, model):
+    """The real plugin looks at the real bus, with no package of the system installed for it."""
+    import ctypes.util
+
+    from ncs.runners import usb
+
+    if usb.sticks():
+        pytest.skip("a stick is plugged in")
+    with pytest.raises(NoDeviceError, match="No devices found: no Neural Compute Stick answers"):
+        open_runner("MYRIAD", model)
+    assert ctypes.util.find_library("usb-1.0") or runners.myriad.lent_libusb()
+
+
 def test_a_process_that_ends_is_a_lost_device_and_the_next_is_a_new_one(other, model, pictures):
     runner = Remote(model, "CPU")
     os.kill(remote.process(other)._child.pid, signal.SIGKILL)
