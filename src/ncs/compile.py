@@ -153,6 +153,9 @@ def _export(model, stem, options, say):
     shape, answer = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]]
     if not reason:
         _check_labels(model, answer.count // answer.shape[0])
+    if options.bytes_in and len(net.inputs) != 1:
+        raise NcsError("-ip U8: one picture's mean and scale can go into the graph; the net has %d inputs (%s)"
+                       % (len(net.inputs), ", ".join(net.inputs)))
     transform, change = _folding(model.transform, shape, options, say)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(stem + ".json")  # it names the files that are replaced now

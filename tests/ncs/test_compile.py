@@ -244,6 +244,10 @@ def test_nets_with_several_inputs_or_answers(compiler, tmp_path, monkeypatch, ca
             open_runner(device, model)
     assert main(["check", prototxt, "-w", weights]) == 1
     assert "has 2 inputs (a, b)" in capsys.readouterr().err
+    assert main(["compile", prototxt, "-w", weights, "-ip", "U8", "-o", "three"]) == 1
+    assert "the net has 2 inputs (a, b)" in capsys.readouterr().err
+    assert main(["compile", "two.onnx", "-ip", "U8", "-o", "three"]) == 0
+    assert [array.dtype for array in read_blob("three.blob").inputs] == ["U8", "U8"]
     prototxt, weights = caffe_nets.tiny(tmp_path, TWO_OUT)
     assert main(["compile", prototxt, "-w", weights, "-o", "two"]) == 0
     said = capsys.readouterr().out
@@ -310,6 +314,9 @@ def test_irs_of_other_times(net, tmp_path, capsys):
     (["net.caffemodel"], "holds weights; the net comes first and they behind -w"),
     (["."], "this is a folder"),
     (["net.prototxt", "-w", "net.prototxt"], "weights are in a .caffemodel"),
+    (["net.prototxt", "--mean", "1,2"], "--mean gives 2 values, the net's input has 3 channels"),
+    (["net.prototxt", "--scale", "0"], "--scale 0 makes every picture the same"),
+    (["net.prototxt", "-o", "net.caffemodel/x"], "Not a directory"),
     (["net.prototxt", "-in", "fc", "-on", "conv1"], "the last layer, 'conv1', comes before the first, 'fc'"),
 ])
 def test_what_a_user_can_put_right(net, arguments, said, capsys):

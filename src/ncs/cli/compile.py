@@ -175,10 +175,15 @@ def transform_of(args, options, param):
     from caffe.transform import Transform
     from ncs.cli import _net
     from ncs.deploy import deploy
+    from ncs.errors import NcsError
 
     mean = _net.mean_of(args.mean)
     param = deploy(param, options.input_shape)
     shape = next(layer for layer in param.layer if layer.type == "Input").input_param.shape[0].dim
+    if isinstance(mean, list) and len(shape) > 1 and len(mean) not in (1, shape[1]):
+        raise NcsError("--mean gives %d values, the net's input has %d channels" % (len(mean), shape[1]))
+    if not args.scale:
+        raise NcsError("--scale 0 makes every picture the same")
     if len(shape) != 4:
         return Transform(order=args.order, mean=mean, scale=args.scale)
     size, crop = (shape[2], shape[3]), None
