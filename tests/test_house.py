@@ -34,6 +34,7 @@ DEVICE_WING = [
         "ncs.errors",
         "ncs.manifest",
         "ncs.runners",
+        "ncs.system",
         "ncs.unreported",
     ),
     *("agegender.errors", "agegender.labels", "agegender.predict"),

@@ -72,6 +72,14 @@ def test_on_a_board_with_openvino_2021(version, folder):
     assert not any("ncs doctor" in f["mend"] or "ncs toolchain" in f["mend"] for f in findings)
 
 
+def test_the_doctor_needs_nothing(folder):
+    """On a board that lacks everything it still says what."""
+    command = [sys.executable, "-S", "-E", "doctor.py", "--json"]
+    said = subprocess.run(command, cwd=folder / "board", capture_output=True, text=True)
+    assert said.returncode == 1, said.stderr
+    assert "pip install numpy" in [finding["mend"] for finding in json.loads(said.stdout)]
+
+
 def test_on_a_board_with_openvino_2022(folder):
     packages = ["openvino==2022.1.0", "numpy<2", "opencv-python-headless"]
     check(older_python.environment("openvino-2022.1.0-python3.9", ["3.9"], packages), folder)

@@ -15,7 +15,7 @@ class Patient(doctor.System):
     def __init__(self, root, **changes):
         super().__init__(str(root))
         self.machine, self.python = "x86_64", (3, 8)
-        self.modules = {"openvino", "openvino.inference_engine"}
+        self.modules = {"openvino", "openvino.inference_engine", "numpy", "cv2"}
         self.nodes_usable, self.has_libusb, self.member_of, self.other = True, True, {"plugdev"}, ("", "")
         self.lent = ""
         self.__dict__.update(changes)
@@ -127,12 +127,12 @@ def test_containers(tmp_path):
 
 
 def test_nothing_that_talks_to_a_stick(tmp_path):
-    found = one(Patient(tmp_path, modules={"openvino"}).stick())
+    found = one(Patient(tmp_path, modules={"openvino", "numpy", "cv2"}).stick())
     assert found.level == doctor.FAULT and "openvino==2021.4.2" in found.mend
 
 
 def test_another_python_that_talks_to_a_stick(tmp_path):
-    patient = Patient(tmp_path, modules={"openvino"}, other=("/opt/py38", "2021.4.2")).stick()
+    patient = Patient(tmp_path, modules={"openvino", "numpy", "cv2"}, other=("/opt/py38", "2021.4.2")).stick()
     assert faults(patient) == []
     assert any("OpenVINO 2021.4.2 under /opt/py38" in f.what for f in doctor.examine(patient))
     patient.other = ("/opt/py38", "")
@@ -150,6 +150,12 @@ def test_the_other_python_is_asked(monkeypatch, tmp_path):
     assert doctor.System().elsewhere() == (str(program), "2021.4.2")
     monkeypatch.setenv("NCS_PYTHON", "/none")
     assert doctor.System().elsewhere() == ("/none", "")
+
+
+def test_what_every_runner_needs(tmp_path):
+    patient = Patient(tmp_path).stick()
+    patient.modules -= {"cv2"}
+    assert one(patient).mend == "pip install opencv-python-headless"
 
 
 def test_openvino_without_firmware(tmp_path):

@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from caffe.errors import did_you_mean
+from ncs.cache import other_python
 from ncs.errors import NcsError, NoDeviceError
 from ncs.runners import usb
 
@@ -87,9 +88,7 @@ def available() -> list[str]:
 
 def _elsewhere() -> bool:
     """Whether sticks are reached through another Python, which has the runtime that is not here."""
-    from ncs.runners import remote
-
-    return not all(map(_importable, _NEEDS[DEVICES["MYRIAD"]])) and bool(remote.python())
+    return not all(map(_importable, _NEEDS[DEVICES["MYRIAD"]])) and bool(other_python())
 
 
 def default_device() -> tuple[str, str]:

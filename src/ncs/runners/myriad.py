@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes.util
 import functools
-import os
 from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
 
 import numpy as np
 
-from ncs.cache import cache_folder
+from ncs.cache import lent_libusb
 from ncs.errors import DeviceLostError, NcsError, NoDeviceError
 from ncs.runners import base
 from ncs.runners.openvino import last_line
@@ -101,12 +100,6 @@ def _lend_libusb() -> None:
     if ctypes.util.find_library("usb-1.0") is None and lent_libusb():
         with contextlib.suppress(OSError):
             ctypes.CDLL(lent_libusb(), ctypes.RTLD_GLOBAL)
-
-
-def lent_libusb() -> str:
-    """Its path, or ""."""
-    path = os.path.join(cache_folder(), "openvino-2021.4.2", "libusb-1.0.so")
-    return path if os.path.exists(path) else ""
 
 
 def sticks() -> list[str]:

@@ -19,26 +19,11 @@ from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
 import numpy as np
 
 from ncs import errors
-from ncs.cache import cache_folder
+from ncs.cache import other_python
 from ncs.errors import DeviceLostError, NcsError, NoDeviceError
 from ncs.runners import base, wire
 
-VARIABLE = "NCS_PYTHON"
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-
-def python() -> str:
-    """The other Python's path, or ""."""
-    named = os.environ.get(VARIABLE)
-    if named:
-        return named
-    usual = os.path.join(home(), "bin", "python")
-    return usual if os.path.exists(usual) else ""
-
-
-def home() -> str:
-    """The folder of the environment that is looked for where NCS_PYTHON is not set."""
-    return os.path.join(cache_folder(), "ncs2")
 
 
 class Remote(base.Runner):
@@ -48,7 +33,7 @@ class Remote(base.Runner):
         model = base.Model.of(source)
         files = {kind: os.path.abspath(path) for kind, path in model.files.items()}
         self.device = device
-        self._process = process(python())
+        self._process = process(other_python())
         self._model = self._process.number()
         facts = self._ask("open", files=files, output=model.output, name=model.name, device=device, **options).result()
         self.input_shape, self.in_flight = tuple(facts["input_shape"]), facts["in_flight"]
@@ -76,7 +61,7 @@ class Remote(base.Runner):
 
 def sticks() -> list[str]:
     """MYRIAD.<name> of every stick that the other Python's OpenVINO sees."""
-    return process(python()).ask("sticks").result()
+    return process(other_python()).ask("sticks").result()
 
 
 def process(path: str) -> Process:
@@ -110,7 +95,7 @@ class Process:
             self._child = subprocess.Popen([path, "-m", "ncs.runners.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                            stderr=self._said, env=environment)
         except OSError as error:
-            raise NoDeviceError("No devices found: %s=%s cannot be started: %s" % (VARIABLE, path, error.strerror)) from error
+            raise NoDeviceError("No devices found: NCS_PYTHON=%s cannot be started: %s" % (path, error.strerror)) from error
         threading.Thread(target=self._listen, daemon=True).start()
 
     def number(self) -> int:

@@ -10,6 +10,7 @@ import onnx_nets
 import pytest
 
 from ncs import runners
+from ncs.cache import lent_libusb, other_python
 from ncs.errors import DeviceLostError, NcsError, NoDeviceError
 from ncs.runners import open_runner, remote
 from ncs.runners.remote import Remote
@@ -81,7 +82,7 @@ def test_the_plugin_is_lent_its_libusb(compiler, other, model):
         pytest.skip("a stick is plugged in")
     with pytest.raises(NoDeviceError, match="No devices found: no Neural Compute Stick answers"):
         open_runner("MYRIAD", model)
-    assert ctypes.util.find_library("usb-1.0") or runners.myriad.lent_libusb()
+    assert ctypes.util.find_library("usb-1.0") or lent_libusb()
 
 
 def test_a_process_that_ends_is_a_lost_device_and_the_next_is_a_new_one(other, model, pictures):
@@ -108,7 +109,7 @@ def test_a_python_that_will_not_do(monkeypatch, model, path, said):
 def test_where_the_other_python_is_looked_for(monkeypatch, tmp_path):
     monkeypatch.delenv("NCS_PYTHON", raising=False)
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path))
-    assert remote.python() == "" and "MYRIAD" not in runners.available()
+    assert other_python() == "" and "MYRIAD" not in runners.available()
     (tmp_path / "ncs2" / "bin").mkdir(parents=True)
     (tmp_path / "ncs2" / "bin" / "python").symlink_to(sys.executable)
-    assert remote.python() == str(tmp_path / "ncs2" / "bin" / "python") and "MYRIAD" in runners.available()
+    assert other_python() == str(tmp_path / "ncs2" / "bin" / "python") and "MYRIAD" in runners.available()
