@@ -1,36 +1,83 @@
 #!/usr/bin/env python3
-"""Seconds from prototxt and caffemodel of AgeNet to an IR: `ncs compile`'s road, and the Model Optimizer of 2021.4.2."""
+"""Seconds and memory from prototxt and caffemodel of AgeNet to a blob: `ncs compile`, and the Model Optimizer of 2021.4.2
+with the compiler of its release (in the same process of ours that drives it, with and without its search for a stick).
+"""
 
+import os
+import statistics
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import harness
-import models
 import peers
-import startup
 
-OURS = """
-import sys
-from ncs import compile as compiler
-from caffe.transform import Transform
-stem, target = sys.argv[1:]
-model = compiler.Model("AgeNet", stem + ".prototxt", stem + ".caffemodel", Transform(), [str(i) for i in range(9)])
-compiler.compile_models([(model, target)], compiler.Options(blob=False), say=lambda *_: None)
-"""
+HOUSE = harness.HERE.parent
+NCS = [Path(sys.executable).parent / "ncs", "compile"]
+# The compiler as Intel ships it looks for a stick for five seconds first; ours keeps it from that (docs/adr/0005).
+PATIENT = "import ncs.myriad.child as c; c.hide_devices = lambda path: True; c.main()"
+COMPILE = """
+import subprocess, sys
+from ncs.myriad import compiler
+if sys.argv[3] == "patient":
+    run = subprocess.run
+    subprocess.run = lambda command, **more: run([sys.executable, "-S", "-c", %r], **more)
+compiler.compile_blob(sys.argv[1], sys.argv[2])
+""" % PATIENT
 
 
 def main():
     args = harness.arguments(__doc__, rounds=3).parse_args()
     optimizer, why = peers.python("model-optimizer")
     with tempfile.TemporaryDirectory() as folder:
-        stem = models.prepare(folder)["AgeNet"]
-        cases = [startup.row("this house (ONNX and IR)", [sys.executable, "-c", OURS, stem, stem + "_again"], args.rounds)]
-        if optimizer:
-            command = [Path(optimizer).parent / "mo", "--input_model", stem + ".caffemodel",
-                       "--input_proto", stem + ".prototxt", "--output_dir", folder, "--model_name", "mo"]  # fmt: skip
-            cases.append(startup.row("Model Optimizer 2021.4.2", command, args.rounds))
-    harness.save("compiling", cases=cases, missing=[] if optimizer else [harness.absent("model-optimizer", why)])
+        # in a process of its own: what this one holds would count as the memory of every process that it starts
+        subprocess.run([sys.executable, "-c", "import models, sys; models.prepare(sys.argv[1])", folder], check=True)
+        stem = os.path.join(folder, "AgeNet")
+        contestants = {name: steps for name, steps in commands(stem, folder, optimizer).items() if args.only in name}
+        rounds = [{name: lap(steps) for name, steps in contestants.items()} for _ in range(args.rounds + 1)][1:]
+    cases = [{"what": name, **{key: statistics.median(found[name][key] for found in rounds) for key in rounds[0][name]}}
+             for name in contestants]
+    ratios = {key: {name: harness.ratio(rounds, name, OURS, key) for name in contestants if name != OURS}
+              for key in ("wall", "cpu", "memory")}  # fmt: skip
+    harness.save("compiling", cases=cases, ratios=ratios,
+                 missing=[] if optimizer else [harness.absent("model-optimizer", why)])
+
+
+OURS = "ncs compile --no-ir"
+
+
+def commands(stem, folder, optimizer):
+    """Contestant -> [(command, environment)], run one after the other."""
+    files = [stem + ".prototxt", "-w", stem + ".caffemodel", "-o", os.path.join(folder, "ours")]
+    found = {OURS: [([*NCS, *files, "--no-ir"], {})], "ncs compile (with the IR for CPU, GPU and NPU)": [([*NCS, *files], {})]}
+    if optimizer:
+        for name, kind, search in (("Model Optimizer, then its compiler", "cpp", "patient"),
+                                   ("Model Optimizer, then its compiler kept from searching", "cpp", "quick"),
+                                   ("Model Optimizer on Python's protobuf, then its compiler", "python", "patient")):
+            convert = [Path(optimizer).parent / "mo", "--input_model", stem + ".caffemodel", "--input_proto", stem + ".prototxt",
+                       "--output_dir", folder, "--model_name", "mo", "--data_type", "FP16"]  # fmt: skip
+            build = [sys.executable, "-c", COMPILE, os.path.join(folder, "mo.xml"), os.path.join(folder, "mo.blob"), search]
+            found[name] = [(convert, {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": kind}), (build, {})]
+    return found
+
+
+def lap(steps):
+    """Wall and processor seconds of commands one after the other, and MB of the largest process among them and their children."""
+    wall = cpu = memory = 0.0
+    for command, environment in steps:
+        began = time.perf_counter()
+        process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   env=dict(os.environ, **environment))
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit("%s ended with status %d" % (command[0], status))
+        wall += time.perf_counter() - began
+        cpu += usage.ru_utime + usage.ru_stime
+        memory = max(memory, usage.ru_maxrss / 1024)
+    print("  %s: %.2f s, processor %.2f s, %.0f MB" % (Path(steps[0][0][0]).name, wall, cpu, memory), file=sys.stderr)
+    return {"wall": wall, "cpu": cpu, "memory": memory}
 
 
 if __name__ == "__main__":

@@ -75,8 +75,10 @@ def device_here():
 
 def old_openvino():
     """Whether the OpenVINO that is installed is 2021.4 or older."""
+    from ncs.unreported import import_openvino
+
     try:
-        import openvino
+        openvino = import_openvino()
     except ImportError:
         return False
     if hasattr(openvino, "Core"):

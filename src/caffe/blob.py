@@ -6,9 +6,9 @@ import math
 import weakref
 
 import numpy as np
-import torch
 
 from caffe.errors import CaffeError
+from caffe.late import torch
 
 MAX_COUNT = 2**31 - 1  # Caffe's own bound on the elements of a blob
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import errno
 import importlib
 import importlib.util
 import os
@@ -18,7 +19,8 @@ def main(package, program, argv=None):
 
     A verb file has `add_arguments(parser)` and `run(args) -> int | None`; it is imported only when called.
     `two-words` and `two_words` are the same verb. What a user can put right (CaffeError) becomes one message
-    on standard error and the error's `exit_status`; Ctrl-C gives 130; a bug keeps its traceback.
+    on standard error and the error's `exit_status`, and so does a file that the system refuses (1); Ctrl-C gives 130; a bug
+    keeps its traceback.
     A package which defines `normalise(argv) -> argv` is asked first (gflags accept `-flag v`); one which sets
     `WORD_BREAK` shows its verbs with it instead of a hyphen (Caffe says convert_imageset).
     """
@@ -73,6 +75,13 @@ def run_verb(package, verb, program, argv):
     except BrokenPipeError:  # the reader of `program | head` has left; closing stdout must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:  # a folder that may not be written, a full disk: no traceback explains it better
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        _flush()
+        place = "" if error.filename is None else "%s: " % error.filename
+        print("%s: error: %s%s" % (program, place, error.strerror), file=sys.stderr)
+        return 1
 
 
 def verb_files(package):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 
-import torch
-
 from caffe import glog
 from caffe.data.feed import Feed
+from caffe.late import torch
 from caffe.layers.base import Layer
 
 _OLD = ("scale", "mean_file", "crop_size", "mirror")

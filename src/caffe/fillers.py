@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import torch
-
 from caffe.errors import CaffeError
+from caffe.late import torch
 
 
 def constant(param, weights, generator):

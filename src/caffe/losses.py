@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-import torch
-
 from caffe.errors import CaffeError
+from caffe.late import torch
 from caffe.proto import caffe_pb2
 
 LossParameter = caffe_pb2.LossParameter
 LOG_THRESHOLD = 1e-20  # kLOG_THRESHOLD: the smallest probability whose logarithm Caffe takes
-FLT_MIN = torch.finfo(torch.float32).tiny
+FLT_MIN = 2.0**-126  # the smallest normal float32
 
 
 def normalization(param, default):

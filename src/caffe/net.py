@@ -6,11 +6,10 @@ import contextlib
 import dataclasses
 from collections import OrderedDict
 
-import torch
-
-from caffe import config, debug_info, glog, graph, passes
+from caffe import config, debug_info, glog, graph, plain_blob
 from caffe.blob import Blob
 from caffe.errors import CaffeError
+from caffe.late import torch
 from caffe.layers import base
 from caffe.net_methods import NetMethods
 from caffe.proto import caffe_pb2
@@ -52,6 +51,8 @@ class Net(NetMethods):
     Faults of the description are raised together, each with its file and line.
     """
 
+    described = False
+
     def __init__(self, network_file, phase, *rest, level=0, stages=None, weights=None):
         if rest:  # Net(file, weights, phase)
             phase, weights = rest[0], phase
@@ -61,9 +62,13 @@ class Net(NetMethods):
             self.copy_from(weights)
 
     @classmethod
-    def from_param(cls, param, phase, level=0, stages=(), where=None):
-        """Make a Net of a NetParameter (V2) in memory; `where` names the place of each layer in error messages."""
+    def from_param(cls, param, phase, level=0, stages=(), where=None, described=False):
+        """Make a Net of a NetParameter (V2) in memory; `where` names the place of each layer in error messages.
+
+        One that is only `described` has shapes, takes weights and can be exported, all without torch; it cannot be run.
+        """
         net = cls.__new__(cls)
+        net.described = described
         places = where or ["<net>:layer %d" % (i + 1) for i in range(len(param.layer))]
         net._build(param, places, phase, level, stages)
         return net
@@ -79,8 +84,8 @@ class Net(NetMethods):
         state.stage.extend(stages)
         self.phase = phase
         self.precision = "float32"
-        self.device = config.device()
-        self.generator = torch.Generator().manual_seed(config.next_seed())
+        self.device = None if self.described else config.device()
+        self.generator = None if self.described else torch.Generator().manual_seed(config.next_seed())
         param, where = graph.filter_net(param, state, where)
         self._check_names(param, where)
         self.param, self.where = graph.insert_splits(param, where)
@@ -90,7 +95,9 @@ class Net(NetMethods):
         self._make_layers()
         graph.mark_loss_paths(self._nodes)
         self._apply_need()
-        if config.fast():
+        if config.fast() and not self.described:
+            from caffe import passes
+
             passes.apply(self._nodes)
         debug_info.switch(self, param.debug_info)
 
@@ -161,7 +168,7 @@ class Net(NetMethods):
             elif name in self._blobs:
                 raise CaffeError("top blob '%s' is produced by another layer already" % name)
             else:
-                blob = Blob((), self.device)
+                blob = plain_blob.make((), self.device)
             tops.append((name, blob))
             self._available[name] = True
             if param.type == "Input":
@@ -169,7 +176,7 @@ class Net(NetMethods):
         least = layer.num_top if isinstance(layer.num_top, int) else layer.num_top[0]
         while layer.auto_top and len(tops) < least:
             name = "(automatic)" if len(tops) == len(param.top) else "(automatic %d)" % len(tops)
-            tops.append((param.name + " " + name, Blob((), self.device)))
+            tops.append((param.name + " " + name, plain_blob.make((), self.device)))
             param.top.append(tops[-1][0])
         return tops
 
@@ -261,6 +268,8 @@ class Net(NetMethods):
 
     def forward_range(self, start, end, record=True):
         """Run layers `start` to `end` (inclusive); returns the loss: each top times its loss weight, summed."""
+        if self.described:
+            raise CaffeError("this net was made to be described, not to be run")
         loss = 0.0
         for i in range(start, end + 1):
             node = self._nodes[i]

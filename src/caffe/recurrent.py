@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
+from caffe.late import F, torch
 from caffe.layers.base import Layer
 
 

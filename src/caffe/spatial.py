@@ -8,10 +8,8 @@ import dataclasses
 import itertools
 import math
 
-import torch
-import torch.nn.functional as F
-
 from caffe.errors import CaffeError
+from caffe.late import F, torch
 
 
 @dataclasses.dataclass(frozen=True)

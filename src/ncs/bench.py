@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ncs.errors import NcsError
 from ncs.runners.base import Runner
 
 
@@ -42,33 +43,38 @@ class Result:
 
 
 def measure(runner: Runner, seconds: float = 0.0, iterations: int = 0,
-            clock: Callable[[], float] = time.perf_counter) -> Result:
-    """Keep `runner.in_flight` requests under way for `seconds` or `iterations`, whichever ends first.
+            clock: Callable[[], float] = time.perf_counter, most: int = 0) -> Result:
+    """Keep `runner.in_flight` requests (at most `most`) under way for `seconds` or `iterations`, whichever ends first.
 
     The pictures are seeded noise; one round of requests before the clock starts warms the device up.
     """
-    shape = tuple(runner.input_shape)  # type: ignore[attr-defined]
+    shape = runner.input_shape
+    if not shape:
+        raise NcsError("%s does not tell the size of its pictures; give the manifest (.json)" % runner.device)
+    if seconds <= 0 and iterations <= 0:
+        raise NcsError("nothing to measure: give seconds or a number of requests above 0")
+    keep = min(most or runner.in_flight, runner.in_flight)
     picture = np.random.default_rng(0).uniform(-100, 100, shape).astype(np.float32)
-    for _ in range(runner.in_flight):
+    for _ in range(keep):
         runner.submit(picture)()
     under_way: collections.deque = collections.deque()
     latencies: list[float] = []
     started = 0
     begun = clock()
     while under_way or started == 0 or not _enough(started, clock() - begun, seconds, iterations):
-        if len(under_way) < runner.in_flight and not _enough(started, clock() - begun, seconds, iterations):
+        if len(under_way) < keep and not _enough(started, clock() - begun, seconds, iterations):
             under_way.append((clock(), runner.submit(picture)))
             started += 1
             continue
         since, wait = under_way.popleft()
         wait()
         latencies.append((clock() - since) * 1e3)
-    temperature = getattr(runner, "temperature", lambda: None)()
-    return Result(runner.in_flight, shape[0], clock() - begun, tuple(latencies), temperature)
+    duration = clock() - begun
+    return Result(keep, shape[0], duration, tuple(latencies), runner.temperature())
 
 
 def _enough(started: int, spent: float, seconds: float, iterations: int) -> bool:
-    return bool(iterations and started >= iterations) or bool(seconds and spent >= seconds)
+    return 0 < iterations <= started or 0 < seconds <= spent
 
 
 def closing(result: Result) -> str:

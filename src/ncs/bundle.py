@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
 import json
 import os
@@ -17,9 +18,12 @@ from ncs.manifest import Manifest
 OURS = ("caffe", "ncs", "agegender")
 # What a board imports by name at run time; what these import follows by itself. The program is copied from `PROGRAM`.
 WING = ("agegender.predict", "ncs.manifest", "ncs.runners.openvino", "ncs.runners.myriad", "ncs.runners.mvnc",
-        "ncs.runners.onnxruntime", "ncs.runners.scheduler")
-PROGRAM = "agegender.board"
+        "ncs.runners.onnxruntime", "ncs.runners.scheduler", "ncs.runners.remote", "ncs.runners.worker", "ncs.doctor",
+        "ncs.cli.doctor", "caffe.cli")
+PROGRAMS = {"run_inference.py": "agegender.board", "doctor.py": "ncs.board_doctor"}
+MARK = ".made-by-ncs-bundle"  # only a folder with this file is ever replaced
 _README = """Run:  python3 run_inference.py PICTURE [PICTURE ...]     (--help tells the rest)
+      python3 doctor.py                                  tells why a stick does not answer, and what mends it
 
 Needed: Python 3.7 or newer, numpy, OpenCV for Python, and one of
   OpenVINO 2021.4 or 2022.1   a Neural Compute Stick 2 (MYRIAD), or that version's CPU
@@ -34,28 +38,47 @@ def bundle(manifests, folder, kinds=("blob", "graph", "onnx", "xml", "bin")):
 
     Every artefact is checked against its manifest's hash first. Returns the paths within, sorted.
     """
-    read = [Manifest.read(path) for path in manifests]
-    _check(read, manifests)
-    with whole_folder(folder) as made:
+    read = _checked(manifests)
+    with _place(folder) as made:
         for manifest in read:
             _copy_graph(manifest, os.path.join(made, "graph"), kinds)
-        shutil.copyfile(_source(PROGRAM), os.path.join(made, "run_inference.py"))
-        for module, path in modules([PROGRAM, *WING]).items():
-            if module != PROGRAM:
+        for name, module in PROGRAMS.items():
+            shutil.copyfile(_source(module), os.path.join(made, name))
+        for module, path in modules([*PROGRAMS.values(), *WING]).items():
+            if module not in PROGRAMS.values():
                 _copy_module(module, path, os.path.join(made, "lib"))
-        with open(os.path.join(made, "README.txt"), "w", encoding="utf-8") as stream:
-            stream.write(_README % ", ".join(manifest.name for manifest in read))
+        _write(made, "README.txt", _README % ", ".join(manifest.name for manifest in read))
     return sorted(os.path.relpath(os.path.join(place, name), folder)
                   for place, _, names in os.walk(folder) for name in names)
 
 
-def _check(read, paths):
+@contextlib.contextmanager
+def _place(folder):
+    """whole_folder, which replaces what is there: so only what an earlier bundle made, or an empty folder, may be there."""
+    folder = os.path.abspath(folder)
+    there = os.listdir(folder) if os.path.isdir(folder) else [folder] if os.path.lexists(folder) else []
+    if there and MARK not in there:
+        raise NcsError("%s is there and `ncs bundle` did not make it: nothing is replaced; give -o a name that is free" % folder)
+    with whole_folder(folder) as made:
+        yield made
+        _write(made, MARK, "`ncs bundle` made this folder and replaces it when it is asked to write here again.\n")
+
+
+def _write(folder, name, text):
+    with open(os.path.join(folder, name), "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def _checked(paths):
+    """The manifests of `paths`; raises NcsError for every net that is not as it was compiled, or has another's name."""
+    read = [Manifest.read(path) for path in paths]
     faults = ["%s: %s changed since it was compiled, or is missing: compile again" % (path, ", ".join(bad))
               for path, bad in zip(paths, (manifest.verify() for manifest in read)) if bad]
     names = [manifest.name for manifest in read]
     faults += ["two nets are called '%s'" % name for name in sorted(set(names)) if names.count(name) > 1]
     if faults:
         raise NcsError("\n".join(faults))
+    return read
 
 
 def _copy_graph(manifest, folder, kinds):
@@ -64,7 +87,7 @@ def _copy_graph(manifest, folder, kinds):
     if not wanted:
         raise NcsError("'%s' has %s; nothing of %s" % (manifest.name, ", ".join(manifest.artefacts), ", ".join(kinds)))
     copy = Manifest(manifest.name, manifest.input, manifest.shape, manifest.output, manifest.transform, manifest.labels,
-                    manifest.label_set, manifest.decoder, {}, manifest.parents, manifest.tools, folder)
+                    manifest.label_set, manifest.decoder, {}, manifest.parents, manifest.tools, folder, manifest.measured)
     for kind in wanted:
         source = manifest.path(kind)
         target = os.path.join(folder, os.path.basename(source))
@@ -125,17 +148,13 @@ def model_server(manifests, folder, device="CPU", place="/models"):
     Clients send pictures as OpenCV has them (NHWC, blue first). One mean a channel and the scale stand in config.json; a mean
     of each pixel, for which that has no word, goes into the model, and the scale with it.
     """
-    read = [Manifest.read(path) for path in manifests]
-    _check(read, manifests)
-    configs = []
-    with whole_folder(folder) as made:
+    read, configs = _checked(manifests), []
+    with _place(folder) as made:
         for manifest in read:
             version = os.path.join(made, manifest.name, "1")
             os.makedirs(version)
             configs.append({"config": _serve(manifest, version, device, place)})
-        with open(os.path.join(made, "config.json"), "w", encoding="utf-8") as stream:
-            json.dump({"model_config_list": configs}, stream, indent=1)
-            stream.write("\n")
+        _write(made, "config.json", json.dumps({"model_config_list": configs}, indent=1) + "\n")
     return [entry["config"] for entry in configs]
 
 
@@ -161,7 +180,9 @@ def _serve(manifest, version, device, place):
 
 
 def _write_folded(source, target, what):
-    import openvino
+    from ncs.unreported import import_openvino
+
+    openvino = import_openvino()
     from openvino import opset8
 
     model = openvino.Core().read_model(source)

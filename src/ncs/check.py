@@ -85,7 +85,7 @@ def layer_table(layers):
     for layer in layers:
         rows.append("%-20s %-14s %9.4g %9d %9d %9d %10.4g%% %10.4g%% %10.4g%%" % (
             layer.name, layer.type, layer.largest, layer.overflow + layer.weights_overflow, layer.lost + layer.weights_lost,
-            layer.denormal, layer.own * 100, layer.error * 100, layer.l2 * 100))
+            layer.denormal, layer.own * 100, layer.error * 100, layer.l2 * 100) + ("" if layer.formed else "  one with the next"))
     return "\n".join(rows)
 
 

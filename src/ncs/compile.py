@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 
@@ -15,7 +16,8 @@ class Options:
 
     `shave_counts` makes several blobs, NAME_4shave.blob …, in the place of one; `archive` puts all blobs of a call into
     one file as well. `start` and `end` name the layers between which the net is compiled. `bytes_in` has the net take
-    the picture's bytes: mean and scale go into the graph.
+    the picture's bytes: mean and scale go into the graph. `inputs` and `outputs` are types of the blob's (FP32, FP16, U8;
+    "" as they come). `input_shape` is (N, C, H, W), None for what the net says itself.
     """
 
     platform: str = "MA2480"
@@ -24,13 +26,15 @@ class Options:
     blob: bool = True
     ir: bool = True
     fp16: bool = True  # of the IR's weights
-    input_shape: tuple | None = None
+    input_shape: tuple = (1, None, None, None)
     config: dict = dataclasses.field(default_factory=dict)  # of the Myriad compiler
     shave_counts: tuple = ()
     archive: str | None = None
     start: str | None = None
     end: str | None = None
     bytes_in: bool = False
+    inputs: str = ""
+    outputs: str = ""
     zero_weights: bool = False  # where no weights are given, as mvNCCompile does; else the fillers'
 
     def blobs(self, stem):
@@ -39,10 +43,20 @@ class Options:
             return [(self.shaves, stem + ".blob")]
         return [(count, "%s_%dshave.blob" % (stem, count)) for count in self.shave_counts]
 
+    def jobs(self, model, stem):
+        """ncs.myriad.compiler.Jobs of the blobs that the model file `model` becomes."""
+        from ncs.myriad.compiler import Job
+
+        return [Job(model, path, self.platform, shaves, self.cmx_slices, self.config, self.inputs, self.outputs)
+                for shaves, path in self.blobs(stem)]
+
 
 @dataclasses.dataclass
 class Model:
-    """What is compiled: `prototxt` (train_val or deploy), `weights`, and what its numbers mean."""
+    """What is compiled: `prototxt` (train_val or deploy), `weights`, and what its numbers mean.
+
+    `param` is the prototxt's NetParameter where somebody has read it already.
+    """
 
     name: str
     prototxt: str
@@ -52,14 +66,18 @@ class Model:
     label_set: str = ""
     decoder: str = "argmax"
     parents: dict = dataclasses.field(default_factory=dict)  # kind -> path of further files it was made from
+    param: object = None
 
 
 def compile_models(jobs, options, say=print):
     """Compile [(Model, stem)]: writes <stem>.onnx, .xml, .bin, .blob and .json; returns the Manifests.
 
     All blobs are compiled in one child process. The manifest is written last, so one that is there names files that are.
-    A net that does not answer with one row of numbers a picture (part of a net) has no manifest: None stands for it.
+    A net that takes something else than a picture, or answers with something else than one row of numbers for it, has no
+    manifest: None stands for it.
     """
+    if options.blob:
+        check(options)
     manifests = [_export(model, stem, options, say) for model, stem in jobs]
     if options.blob:
         _compile_blobs([stem for _, stem in jobs], options, say)
@@ -81,10 +99,19 @@ def _artefacts(stem, options):
     return made + ([("blob", options.blobs(stem)[0][1])] if options.blob else [])
 
 
-def deploy_net(prototxt, weights, input_shape=None, start=None, end=None):
+def check(options):
+    """Raise NcsError for a blob that no chip could run, before anything is done for it."""
+    from ncs.myriad.compiler import chip_settings
+
+    for job in options.jobs("", ""):
+        chip_settings(job)
+
+
+def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=None, described=False):
     """The deploy Net of a train_val or deploy prototxt, with `weights`; every layer with weights must be in the file.
 
-    `start` and `end` name the layers between which it is cut out (see ncs.cut).
+    `start` and `end` name the layers between which it is cut out (see ncs.cut); `param` is the prototxt, if it was read.
+    What is only `described` can be exported, not run, and needs no torch.
     """
     from caffe import snapshot
     from caffe.net import Net
@@ -93,8 +120,8 @@ def deploy_net(prototxt, weights, input_shape=None, start=None, end=None):
     from ncs.cut import cut
     from ncs.deploy import deploy
 
-    param = cut(deploy(read_net(prototxt).param, input_shape), start, end)
-    net = Net.from_param(param, caffe_pb2.TEST)
+    param = cut(deploy(param or read_net(prototxt).param, input_shape), start, end)
+    net = Net.from_param(param, caffe_pb2.TEST, described=described)
     if weights is not None:
         arrays = snapshot.read_weights(weights)
         missing = [name for name in net.params if name not in arrays]
@@ -107,9 +134,9 @@ def deploy_net(prototxt, weights, input_shape=None, start=None, end=None):
     return net
 
 
-def net_of(model, options):
-    """The Net that `model` becomes under `options`, as it is exported."""
-    net = deploy_net(model.prototxt, model.weights, options.input_shape, options.start, options.end)
+def net_of(model, options, described=False):
+    """The Net that `model` becomes under `options`; what is only `described` can be exported, not run."""
+    net = deploy_net(model.prototxt, model.weights, options.input_shape, options.start, options.end, model.param, described)
     if model.weights is None and options.zero_weights:
         for blobs in net.params.values():
             for blob in blobs:
@@ -121,30 +148,45 @@ def _export(model, stem, options, say):
     from ncs.ir import write_ir
     from ncs.onnx import export_net
 
-    net = net_of(model, options)
-    if len(net.inputs) != 1 or len(net.outputs) != 1:
-        raise NcsError(
-            "%s: one input and one output are needed, it has %s and %s"
-            % (model.prototxt, net.inputs, net.outputs)
-        )
-    source, output = net.inputs[0], net.outputs[0]
-    shape, answer = tuple(net.blobs[source].shape), net.blobs[output].shape
-    _check_labels(model, net.blobs[output].count // answer[0])
+    net = net_of(model, options, described=model.weights is not None or options.zero_weights)
+    reason = _beyond_a_manifest(net)
+    shape, answer = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]]
+    if not reason:
+        _check_labels(model, answer.count // answer.shape[0])
+    if options.bytes_in and len(net.inputs) != 1:
+        raise NcsError("-ip U8: one picture's mean and scale can go into the graph; the net has %d inputs (%s)"
+                       % (len(net.inputs), ", ".join(net.inputs)))
     transform, change = _folding(model.transform, shape, options, say)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(stem + ".json")  # it names the files that are replaced now
     export_net(net, stem + ".onnx", change)
     if options.ir:
         write_ir(stem + ".onnx", stem + ".xml", options.fp16)
-    if len(shape) != 4 or any(size != 1 for size in answer[2:]) or len(answer) < 2:
+    if reason:
+        say("%s: no manifest, since it %s; everything else is made" % (model.name, reason))
         return None
     folder = os.path.dirname(os.path.abspath(stem))
-    labels = list(model.labels) or [str(number) for number in range(answer[1])]
-    manifest = Manifest(
-        model.name, source, shape, output, transform, labels, model.label_set, model.decoder, folder=folder
-    )
+    labels = list(model.labels) or [str(number) for number in range(answer.shape[1])]
+    manifest = Manifest(model.name, net.inputs[0], tuple(shape), net.outputs[0], transform, labels, model.label_set,
+                        model.decoder, folder=folder)
     own = "unfolded %s" if options.bytes_in else "%s"  # our Net, given bytes, would leave out mean and scale
     parents = {own % "prototxt": model.prototxt, own % "caffemodel": model.weights, **model.parents}
     manifest.parents = {kind: file_of(path, folder) for kind, path in parents.items() if path}
     return manifest
+
+
+def _beyond_a_manifest(net):
+    """Why a manifest, which tells how a picture is put in and an answer read off, does not fit this net; or ""."""
+    if len(net.inputs) != 1:
+        return "has %d inputs (%s)" % (len(net.inputs), ", ".join(net.inputs))
+    if len(net.outputs) != 1:
+        return "has %d answers (%s; -on takes one of them)" % (len(net.outputs), ", ".join(net.outputs))
+    shape, answer = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]].shape
+    if len(shape) != 4 or shape[1] not in (1, 3):
+        return "takes %s, not a picture" % "x".join(map(str, shape))
+    if len(answer) < 2 or any(size != 1 for size in answer[2:]):
+        return "answers with %s, not with a row of numbers a picture" % "x".join(map(str, answer))
+    return ""
 
 
 def _folding(transform, shape, options, say):
@@ -170,16 +212,10 @@ def _compile_blobs(stems, options, say):
 
     if options.platform == "MA2450":
         say("warning: " + compiler.NCS1_WARNING)
-    made = [(stem, shaves, path) for stem in stems for shaves, path in options.blobs(stem)]
-    compiler.compile_blobs(
-        [
-            compiler.Job(stem + ".onnx", path, options.platform, shaves, options.cmx_slices, options.config)
-            for stem, shaves, path in made
-        ],
-        say,
-    )
+    jobs = [job for stem in stems for job in options.jobs(stem + ".onnx", stem)]
+    compiler.compile_blobs(jobs, say)
     if options.archive:
-        write_blobs_archive(options.archive, [path for _, _, path in made])
+        write_blobs_archive(options.archive, [job.output for job in jobs])
 
 
 def write_blobs_archive(archive, paths):

@@ -13,6 +13,8 @@ def cut(param, start=None, end=None):
     What `start` read becomes an Input of the same name and shape. Layers that do not lead to `end` go.
     Raises NcsError for a name that no layer has, and where the part needs a blob made before `start`.
     """
+    if start is not None and end is not None and _place(param, end) < _place(param, start):
+        raise NcsError("the last layer, '%s', comes before the first, '%s'" % (end, start))
     if start is not None:
         param = _from(param, start)
     return param if end is None else _until(param, end)
@@ -50,7 +52,7 @@ def _from(param, start):
 def _shapes(param):
     from caffe.net import Net
 
-    net = Net.from_param(param, caffe_pb2.TEST)
+    net = Net.from_param(param, caffe_pb2.TEST, described=True)
     return {name: blob.shape for name, blob in net.blobs.items()}
 
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 from functools import reduce
 
 from caffe import graph
-from caffe.errors import did_you_mean
+from caffe.errors import CaffeError, did_you_mean
 from caffe.layers import base, load
 from caffe.proto import caffe_pb2
 from ncs.errors import NcsError
 
 
 def deploy(param, input_shape=None):
-    """Return the deploy net of `param` (NetParameter, V2). `input_shape`: (N, C, H, W); default one picture of the size that
-    the TEST data layer crops to, or that its database holds."""
+    """Return the deploy net of `param` (NetParameter, V2).
+
+    `input_shape` is (N, C, H, W) of the pictures, None for what the net says itself: an Input's own shape, or one picture of
+    the size that the TEST data layer crops to, or that its database holds.
+    """
     return reduce(lambda net, step: step(net), passes(input_shape), param)
 
 
@@ -72,15 +75,38 @@ def replace_data_with_input(net, input_shape=None):
     layers, found = [], False
     for layer in net.layer:
         if layer.type != "Input" and _type(layer).is_data:
-            shape = input_shape or (1, *picture_shape(layer))
-            layer = _input(layer.top[0], shape)
+            layer = _input(layer.top[0], _shape(layer, input_shape))
         elif layer.type == "Input" and input_shape:
-            layer = _input(layer.top[0], input_shape)
+            layer = _resized(layer, input_shape)
         found = found or layer.type == "Input"
         layers.append(layer)
     if not found:
         raise NcsError("net '%s' has no data layer and no Input in its TEST phase" % net.name)
     return _copy(net, layers)
+
+
+def _shape(layer, wanted):
+    """(N, C, H, W) of a data layer's pictures: `wanted`, and what it leaves open as the layer has it."""
+    wanted = wanted or (None,) * 4
+    if None not in wanted[1:]:
+        return (wanted[0] or 1, *wanted[1:])
+    try:
+        own = (1, *picture_shape(layer))
+    except CaffeError:
+        if None in wanted[2:]:
+            raise
+        own = (1, 3, 0, 0)  # a database that is not here: pictures have colours
+    return tuple(one or other for one, other in zip(wanted, own))
+
+
+def _resized(layer, wanted):
+    """An Input whose tops of four axes have the shape `wanted`; of others, the batch alone is changed."""
+    layer = _clone(layer)
+    for shape in layer.input_param.shape:
+        own = list(shape.dim)
+        news = wanted if len(own) == 4 else wanted[:1]
+        shape.dim[:] = [one or other for one, other in zip(news, own)] + own[len(news):]
+    return layer
 
 
 def _input(top, shape):

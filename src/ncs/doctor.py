@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import os
-import platform
 import sys
 from dataclasses import dataclass
 
-from ncs.runners import _importable, usb
+from ncs.cache import other_home
+from ncs.runners import usb
+from ncs.system import System
 
 OK, NOTE, FAULT = "ok", "note", "FAULT"
 RULES_FILE = "/etc/udev/rules.d/97-neural-compute-stick.rules"
@@ -17,8 +17,13 @@ RULES = "".join(
     'TAG+="uaccess", ENV{ID_MM_DEVICE_IGNORE}="1"\n' % (usb.VENDOR, product)
     for product in sorted(usb.PRODUCTS)
 )
-INSTALL = ("ncs doctor --udev | sudo tee %s && sudo udevadm control --reload && sudo udevadm trigger "
-           "--subsystem-match=usb, then pull the stick out and plug it in again" % RULES_FILE)
+# On a board the doctor is a file of the bundle.
+PROGRAM = "python3 doctor.py" if os.path.basename(sys.argv[0]) == "doctor.py" else "ncs doctor"
+INSTALL = ("%s --udev | sudo tee %s && sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb, "
+           "then pull the stick out and plug it in again" % (PROGRAM, RULES_FILE))
+
+INTEL_ONLY = ("compile the blob on x86-64 (`ncs compile`); here install Intel's OpenVINO 2021.4 runtime for Raspbian, or build "
+              "OpenVINO 2022.3 with -DENABLE_INTEL_MYRIAD=ON")
 
 
 @dataclass(frozen=True)
@@ -29,67 +34,6 @@ class Finding:
     what: str
     why: str = ""
     mend: str = ""
-
-
-class System:
-    """The machine as the doctor sees it; tests give another `root` and other answers."""
-
-    def __init__(self, root: str = "/") -> None:
-        self.root = root
-        self.machine = platform.machine().lower()
-        self.python = sys.version_info[:2]
-
-    def path(self, path: str) -> str:
-        return os.path.join(self.root, path.lstrip("/"))
-
-    def read(self, path: str) -> str:
-        try:
-            with open(self.path(path), encoding="utf-8", errors="replace") as stream:
-                return stream.read()
-        except OSError:
-            return ""
-
-    def names(self, path: str) -> list[str]:
-        try:
-            return sorted(os.listdir(self.path(path)))
-        except OSError:
-            return []
-
-    def exists(self, path: str) -> bool:
-        return os.path.exists(self.path(path))
-
-    def usable(self, path: str) -> bool:
-        return os.access(self.path(path), os.R_OK | os.W_OK)
-
-    def groups(self) -> set[str]:
-        import grp
-
-        known = {entry.gr_gid: entry.gr_name for entry in grp.getgrall()}
-        return {known.get(number, str(number)) for number in os.getgroups()}
-
-    def importable(self, name: str) -> bool:
-        return _importable(name)
-
-    def version(self, name: str) -> str:
-        try:
-            from importlib import metadata
-
-            return metadata.version(name)
-        except Exception:  # 3.7 has no importlib.metadata; a package may lack its record
-            return "?"
-
-    def library(self, name: str) -> str | None:
-        return ctypes.util.find_library(name)
-
-    def package_folder(self, name: str) -> str:
-        import importlib.util
-
-        spec = importlib.util.find_spec(name)
-        places = list(spec.submodule_search_locations or ()) if spec else []
-        return places[0] if places else ""
-
-    def sticks(self) -> list[usb.Stick]:
-        return usb.sticks(self.path(usb.SYSFS))
 
 
 def examine(system: System | None = None) -> list[Finding]:
@@ -104,11 +48,13 @@ def examine(system: System | None = None) -> list[Finding]:
 def machine(system: System) -> list[Finding]:
     """Processor and Python, and what they rule out."""
     what = "%s, Python %d.%d" % (system.machine or "unknown machine", *system.python)
-    if system.machine not in ("x86_64", "amd64"):
-        return [Finding(NOTE, what, "Intel published no OpenVINO wheel with the stick's plugin for it",
-                        "compile the blob on x86-64 (`ncs compile`); here install Intel's OpenVINO 2021.4 "
-                        "runtime for Raspbian, or build OpenVINO 2022.3 with -DENABLE_INTEL_MYRIAD=ON")]
+    if not _intel(system):
+        return [Finding(NOTE, what, "Intel published no OpenVINO wheel with the stick's plugin for it", INTEL_ONLY)]
     return [Finding(OK, what)]
+
+
+def _intel(system: System) -> bool:
+    return system.machine in ("x86_64", "amd64")
 
 
 def bus(system: System) -> list[Finding]:
@@ -182,8 +128,10 @@ def libusb(system: System) -> list[Finding]:
     """libusb 1.0, which OpenVINO's plugin needs to run a stick."""
     if system.library("usb-1.0"):
         return [Finding(OK, "libusb-1.0 is installed")]
-    return [Finding(NOTE, "libusb-1.0 is not installed", "OpenVINO's MYRIAD plugin needs it to run a stick; "
-                    "to compile it is not needed", "sudo apt-get install libusb-1.0-0")]
+    if system.lent_libusb():
+        return [Finding(OK, "libusb-1.0 is not installed; the one beside the Myriad compiler serves")]
+    return [Finding(FAULT if system.sticks() else NOTE, "libusb-1.0 is not installed", "without it OpenVINO's MYRIAD plugin "
+                    "does not load; to compile it is not needed", "sudo apt-get install libusb-1.0-0")]
 
 
 def runtimes(system: System) -> list[Finding]:
@@ -197,14 +145,27 @@ def runtimes(system: System) -> list[Finding]:
         found.append(Finding(OK, "mvnc (NCSDK): runs Neural Compute Stick 1"))
     if system.importable("onnxruntime"):
         found.append(Finding(OK, "ONNX Runtime %s: runs ONNX on the CPU" % system.version("onnxruntime")))
+    for name, package in (("numpy", "numpy"), ("cv2", "opencv-python-headless")):
+        if not system.importable(name):
+            found.append(Finding(FAULT, "%s cannot be imported" % name, "every runner needs it", "pip install " + package))
     talks = system.importable("openvino.inference_engine") or system.importable("mvnc")
-    if not talks:
-        mend = "python3.8 -m venv ncs2 && ncs2/bin/pip install openvino==2021.4.2 numpy " \
-               "opencv-python-headless, then run a bundle (`ncs bundle`) with ncs2/bin/python"
-        found.append(Finding(FAULT if system.sticks() else NOTE, "nothing importable here talks to a stick",
-                             "OpenVINO dropped sticks after 2022.3; the last wheel with the plugin is "
-                             "2021.4.2, for Python 3.6 to 3.9", mend))
-    return found
+    return found if talks else found + [another_python(system)]
+
+
+def another_python(system: System) -> Finding:
+    """The Python beside this one that has the runtime of sticks, or how to get one."""
+    path, version = system.elsewhere()
+    if version:
+        return Finding(OK, "OpenVINO %s under %s: runs Neural Compute Stick 2" % (version, path))
+    home, mend = other_home(), INTEL_ONLY
+    if _intel(system):
+        mend = ("python3.8 -m venv {0} && {0}/bin/pip install openvino==2021.4.2 numpy opencv-python-headless (it is looked for "
+                "there; NCS_PYTHON names one elsewhere). pyenv has Python 3.8 where the system has none").format(home)
+    level = FAULT if system.sticks() else NOTE
+    if path:
+        return Finding(level, "%s cannot run a stick" % path, "it lacks OpenVINO up to 2022.3, numpy or OpenCV", mend)
+    return Finding(level, "nothing here talks to a stick", "OpenVINO dropped sticks after 2022.3; the last wheel with the plugin "
+                   "is 2021.4.2, for Python 3.6 to 3.9", mend)
 
 
 def firmware(system: System) -> list[Finding]:
@@ -231,10 +192,10 @@ def lock_file(system: System) -> list[Finding]:
 
 def compiler(system: System) -> list[Finding]:
     """The Myriad compiler in the cache."""
+    if not _intel(system) or not system.importable("ncs.myriad"):  # a bundle compiles nothing
+        return []
     from ncs.myriad import toolchain
 
-    if system.machine not in ("x86_64", "amd64"):
-        return []
     found = toolchain.find()
     if found:
         return [Finding(OK, "the Myriad compiler (%s) is in %s" % (found.version, found.folder))]

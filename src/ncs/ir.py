@@ -9,6 +9,7 @@ import tempfile
 
 from caffe.files import whole_file
 from ncs.errors import NcsError
+from ncs.unreported import import_openvino, unreported
 
 
 def write_ir(onnx_path, xml_path, fp16=True):
@@ -16,15 +17,15 @@ def write_ir(onnx_path, xml_path, fp16=True):
 
     The .bin is in place before the .xml that names it. Raises NcsError in OpenVINO's words.
     """
-    import openvino
-
+    openvino = import_openvino()
     base, extension = os.path.splitext(os.fspath(xml_path))
     if extension != ".xml":
         raise NcsError("%s: the name of an IR must end in .xml" % xml_path)
     if not os.path.isfile(onnx_path):
         raise NcsError("%s: no such file; wanted is an ONNX model" % onnx_path)
     try:
-        model = openvino.convert_model(os.fspath(onnx_path))
+        with unreported():
+            model = openvino.convert_model(os.fspath(onnx_path))
     except Exception as error:  # OpenVINO has no class for it: RuntimeError, TypeError, OpConversionFailure …
         rows = [row.strip() for row in str(error).splitlines() if row.strip()]
         reason = rows[-1] if rows else type(error).__name__

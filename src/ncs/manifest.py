@@ -17,6 +17,7 @@ DECODERS = ("argmax", "expectation", "decades")
 KINDS = ("onnx", "xml", "bin", "blob", "graph", "caffemodel", "prototxt")
 _FIELDS = ("schema", "name", "input", "output", "transform", "labels", "label_set", "decoder", "artefacts",
            "parents", "tools")
+_OPTIONAL = ("measured",)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Manifest:
 
     `shape` is the input's (N, C, H, W); `labels` name the outputs in order (`label_set` names them all);
     `decoder` is how probabilities become an answer. `artefacts` maps a kind (onnx, xml, bin, blob, graph …)
-    to its file, `parents` what it was made from, `tools` name to version.
+    to its file, `parents` what it was made from, `tools` name to version. `measured` is what was found out about it (the
+    accuracy that INT8 cost), for the record.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Manifest:
     parents: dict[str, File] = field(default_factory=dict)
     tools: dict[str, str] = field(default_factory=dict)
     folder: str = "."
+    measured: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         faults = []
@@ -95,6 +98,8 @@ class Manifest:
             "label_set": self.label_set, "decoder": self.decoder, "artefacts": _plain(self.artefacts),
             "parents": _plain(self.parents), "tools": self.tools,
         }
+        if self.measured:
+            facts["measured"] = self.measured
         write_bytes(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
     @classmethod
@@ -144,7 +149,7 @@ def _from_facts(facts: object, folder: str) -> Manifest:
     if facts["schema"] != SCHEMA:
         raise NcsError("manifest of schema %r; this program reads schema %d: compile again, or take the "
                        "program that wrote it" % (facts["schema"], SCHEMA))
-    foreign = [key for key in facts if key not in _FIELDS]
+    foreign = [key for key in facts if key not in (*_FIELDS, *_OPTIONAL)]
     faults = ["unknown field '%s'%s" % (key, did_you_mean(key, _FIELDS)) for key in foreign]
     faults += ["field '%s' is missing" % key for key in _FIELDS if key not in facts]
     faults += [fault for fault in map(_fault, _TYPES.items(), [facts] * len(_TYPES)) if fault]
@@ -156,11 +161,12 @@ def _from_facts(facts: object, folder: str) -> Manifest:
         facts["name"], str(facts["input"].get("name", "")), tuple(facts["input"].get("shape", ())),
         facts["output"], Transform.from_dict(facts["transform"], folder), facts["labels"], facts["label_set"],
         facts["decoder"], files["artefacts"], files["parents"], facts["tools"], folder,
+        facts.get("measured", {}),
     )
 
 
 _TYPES = {"name": str, "input": dict, "output": str, "transform": dict, "labels": list, "label_set": str,
-          "decoder": str, "artefacts": dict, "parents": dict, "tools": dict}
+          "decoder": str, "artefacts": dict, "parents": dict, "tools": dict, "measured": dict}
 
 
 def _fault(pair: tuple[str, type], facts: dict) -> str | None:

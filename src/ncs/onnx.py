@@ -110,12 +110,13 @@ def model_bytes(net):
     return stream.getvalue()
 
 
-def layer_names(path):
-    """Tensor name -> name of the Caffe layer that makes it, of a file which `export_net` wrote."""
+def layer_names(path, by):
+    """Name of an ONNX "node", or of the "tensor" it makes -> its Caffe layer, of a file which `export_net` wrote."""
     import onnx
 
     nodes = onnx.load(path, load_external_data=False).graph.node
-    return {tensor: node.doc_string for node in nodes for tensor in [*node.output, node.name]}
+    return {name: node.doc_string for node in nodes if node.doc_string
+            for name in ([node.name] if by == "node" else node.output)}
 
 
 def build(net):

@@ -6,9 +6,12 @@ import math
 
 import numpy as np
 
+from ncs.merged import versioned
+
 HEADROOM = 32768.0  # the greatest value wanted after scaling: half of what half precision holds
 _WEIGHTED = ("Convolution", "InnerProduct", "Deconvolution", "Scale")
-_SAME = ("ReLU", "PReLU", "Pooling", "Dropout", "Split", "Flatten", "Reshape", "Concat", "Slice", "Crop", "Permute")
+_SAME = ("ReLU", "PReLU", "Pooling", "Dropout", "Split", "Flatten", "Reshape", "Concat", "Slice", "Crop", "Permute",
+         "BatchNorm")  # whose mean takes the factor of its bottom; its variance stays, and so does what it divides by
 
 
 class _Groups:
@@ -36,14 +39,12 @@ def plan(net, largest):
     with their input (ReLU, Pooling, Eltwise sums ...); layers with weights may change it; all others, and the answer,
     need values as they are.
     """
-    nodes, groups, pinned = _versioned(net), _Groups(), set()
+    nodes, groups, pinned = versioned(net), _Groups(), set()
     for layer, bottoms, tops in nodes:
         if layer.type in _WEIGHTED and len(bottoms) == 1:
             continue
         if _passes(layer):
             groups.join(bottoms + tops)
-        elif layer.type == "BatchNorm":
-            pinned.update(tops)
         else:
             pinned.update(bottoms + tops)
     final = {top: key for _, _, tops in nodes for key in tops for top in [key[0]]}
@@ -72,17 +73,6 @@ def _power(value):
     return 1.0 if not np.isfinite(value) or value < 65504 else 2.0 ** -math.ceil(math.log2(value / HEADROOM))
 
 
-def _versioned(net):
-    """(layer, bottoms, tops) with (blob, number of its writer), so that layers in place are told apart."""
-    current, rows = {}, []
-    for node in net._nodes:
-        bottoms = [(name, current.get(name, 0)) for name in node.bottoms]
-        for name in node.tops:
-            current[name] = current.get(name, -1) + 1
-        rows.append((node.layer, bottoms, [(name, current[name]) for name in node.tops]))
-    return rows
-
-
 def apply(net, scales):
     """Scale the weights of `net` in place as `plan` has it."""
     kinds = {node.layer.name: node.layer.type for node in net._nodes}
@@ -90,7 +80,6 @@ def apply(net, scales):
         blobs = net.params[name]
         if kinds[name] == "BatchNorm":
             blobs[0].data[...] *= below
-            blobs[1].data[...] *= below * below
             continue
         blobs[0].data[...] *= above / below
         for blob in blobs[1:]:
@@ -103,7 +92,7 @@ def advice(scales, net):
     rows = []
     for name, (below, above) in scales.items():
         if kinds[name] == "BatchNorm":
-            rows.append("%s: mean x %s, variance x %s" % (name, _text(below), _text(below * below)))
+            rows.append("%s: mean x %s" % (name, _text(below)))
         elif len(net.params[name]) > 1:
             rows.append("%s: weights x %s, bias x %s" % (name, _text(above / below), _text(above)))
         else:

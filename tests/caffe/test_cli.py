@@ -12,6 +12,8 @@ GREET = '''"""Say hello to somebody.
 
 More words.
 """
+import errno
+
 from caffe.errors import CaffeError
 
 def add_arguments(parser):
@@ -28,6 +30,12 @@ def run(args):
         raise KeyboardInterrupt
     if args.name == "bug":
         raise ZeroDivisionError("a bug")
+    if args.name == "file":
+        open("/proc/none/x")
+    if args.name == "full":
+        raise OSError(errno.ENOSPC, "No space left on device")
+    if args.name == "odd":
+        raise OSError(errno.EINVAL, "Invalid argument")
     print("hello", args.name)
 '''
 _names = itertools.count()
@@ -72,6 +80,8 @@ def test_both_spellings_run(verbs, verb, capsys):
         ("fault", 1, "tool say-hello: error: list.txt:3: no such name\n"),
         ("status", 7, "tool say-hello: error: no stick\n"),
         ("stop", 130, "tool say-hello: stopped\n"),
+        ("file", 1, "tool say-hello: error: /proc/none/x: No such file or directory\n"),
+        ("full", 1, "tool say-hello: error: No space left on device\n"),
     ],
 )
 def test_what_a_user_can_put_right_is_one_line(verbs, name, status, text, capsys):
@@ -82,6 +92,8 @@ def test_what_a_user_can_put_right_is_one_line(verbs, name, status, text, capsys
 def test_a_bug_keeps_its_traceback(verbs):
     with pytest.raises(ZeroDivisionError):
         cli.main(verbs, "tool", ["say-hello", "--name", "bug"])
+    with pytest.raises(OSError, match="Invalid argument"):
+        cli.main(verbs, "tool", ["say-hello", "--name", "odd"])
 
 
 def test_unknown_verb_names_the_closest(verbs, capsys):

@@ -86,6 +86,50 @@ def test_the_verb(tmp_path, capsys):
     assert latencies == sorted(latencies)
 
 
+def test_fewer_under_way_than_the_device_could():
+    clock = Clock()
+    runner = Steady(clock, 4)
+    assert bench.measure(runner, iterations=8, clock=clock, most=2).requests == 2 and runner.most == 2
+
+
+def test_every_device_that_is_here(tmp_path, capsys):
+    """Our own Net, ONNX Runtime, OpenVINO; a blob without a stick is refused in plain words."""
+    import caffe_nets
+
+    prototxt, weights = caffe_nets.tiny(tmp_path)
+    assert main(["compile", prototxt, "-w", weights, "--no-blob", "-o", str(tmp_path / "net")]) == 0
+    for device in ("CAFFE", "ONNXRUNTIME", "CPU", "AUTO"):
+        assert main(["bench", "-m", str(tmp_path / "net.json"), "-d", device, "-niter", "3"]) == 0
+        assert "Count:               3 iterations" in capsys.readouterr().out
+    (tmp_path / "x.blob").write_bytes(b"")
+    for device, said in (("CPU", "this device takes onnx or xml; what it has is for a Neural Compute Stick"),
+                         ("CAFFE", "our Net needs a manifest")):
+        assert main(["bench", "-m", str(tmp_path / "x.blob"), "-d", device, "-niter", "3"]) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_a_stick_of_the_ncsdk(tmp_path, monkeypatch, capsys):
+    """Its graph tells the size of the pictures, the stick its temperature."""
+    from runners.simulated import Bus
+
+    from ncs.runners import mvnc
+
+    bus = Bus(1, lambda picture: picture[0, 0])
+    monkeypatch.setattr(mvnc, "_mvnc", bus.api)
+    (tmp_path / "a.graph").write_bytes(b"graph")
+    assert main(["bench", "-m", str(tmp_path / "a.graph"), "-d", "MVNC", "-niter", "9", "-nireq", "1,2"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:4]]
+    assert [(row[0], row[1], row[-1]) for row in rows] == [("1", "9", "41.0"), ("2", "9", "41.0")]
+    assert bus.most_queued == [2]
+
+
+@pytest.mark.parametrize("more", [["-t", "0", "-niter", "-5"], ["-t", "-1"]])
+def test_nothing_to_measure(tmp_path, capsys, more):
+    model = onnx_nets.tiny(tmp_path / "tiny.onnx")
+    assert main(["bench", "-m", model, "-d", "CPU", *more]) == 1
+    assert "nothing to measure" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("requests", ["0", "a", "1,", "-1"])
 def test_nonsense_is_refused(tmp_path, capsys, requests):
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")

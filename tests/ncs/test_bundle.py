@@ -59,10 +59,30 @@ def check(python, folder):
     assert answer["answer"] == NAMES[right.argmax()]
 
 
-@pytest.mark.parametrize("version", ["3.7", "3.8 or 3.9"])
+@pytest.mark.parametrize("version", ["3.7", "3.9"])
 def test_on_a_board_with_openvino_2021(version, folder):
-    versions = version.split(" or ")
-    check(older_python.environment("openvino-2021.4.2-python" + versions[0], versions, PACKAGES), folder)
+    python = older_python.environment("openvino-2021.4.2-python" + version, [version], PACKAGES)
+    check(python, folder)
+    result = run(python, folder, "../p.png", "--device", "MYRIAD")
+    assert result.returncode == 3 and ("python3 doctor.py" in result.stderr or "libusb" in result.stderr)
+    said = subprocess.run([python, "-E", "doctor.py", "--json"], cwd=folder / "board", capture_output=True, text=True)
+    findings = json.loads(said.stdout)
+    assert said.returncode == any(f["level"] == "FAULT" for f in findings)
+    assert any(f["what"].startswith("OpenVINO") and "runs Neural Compute Stick 2" in f["what"] for f in findings)
+    assert not any("ncs doctor" in f["mend"] or "ncs toolchain" in f["mend"] for f in findings)
+
+
+def test_the_doctor_needs_nothing(folder):
+    """On a board that lacks everything it still says what."""
+    command = [sys.executable, "-S", "-E", "doctor.py", "--json"]
+    said = subprocess.run(command, cwd=folder / "board", capture_output=True, text=True)
+    assert said.returncode == 1, said.stderr
+    assert "pip install numpy" in [finding["mend"] for finding in json.loads(said.stdout)]
+
+
+def test_on_a_board_with_openvino_2022(folder):
+    packages = ["openvino==2022.1.0", "numpy<2", "opencv-python-headless"]
+    check(older_python.environment("openvino-2022.1.0-python3.9", ["3.9"], packages), folder)
 
 
 def test_on_this_python_with_todays_openvino(folder):
@@ -77,10 +97,27 @@ def test_on_this_python_with_todays_openvino(folder):
 def test_what_is_in_it(folder):
     files = {os.path.relpath(os.path.join(place, name), folder / "board")
              for place, _, names in os.walk(folder / "board") for name in names if "__pycache__" not in place}
-    assert {"run_inference.py", "README.txt", "graph/tiny.json", "graph/tiny_mean.npy", "graph/tiny.onnx", "graph/tiny.xml",
-            "graph/tiny.bin", "lib/caffe/transform.py", "lib/ncs/manifest.py", "lib/ncs/runners/myriad.py",
+    assert {"run_inference.py", "README.txt", "graph/tiny.json", "graph/tiny_mean.npy", "graph/tiny.onnx",
+            "graph/tiny.xml", "graph/tiny.bin", "doctor.py", "lib/ncs/doctor.py",
+            "lib/caffe/transform.py", "lib/ncs/manifest.py", "lib/ncs/runners/myriad.py",
             "lib/agegender/predict.py", "lib/agegender/labels.py"} <= files
     assert not {name for name in files if name.startswith(("lib/caffe/net", "lib/caffe/layers", "lib/ncs/compile"))}
+
+
+def test_only_a_bundle_is_ever_replaced(folder, tmp_path, capsys, monkeypatch):
+    manifest = str(folder / "graph" / "tiny.json")
+    kept = folder / "graph" / "tiny.onnx"
+    for more in ([], ["--model-server"]):
+        assert main(["bundle", manifest, "-o", str(folder / "graph"), *more]) == 1
+        assert "`ncs bundle` did not make it: nothing is replaced" in capsys.readouterr().err and kept.exists()
+    monkeypatch.chdir(folder)
+    assert main(["bundle", manifest, "-o", "."]) == 1 and kept.exists()
+    assert main(["bundle", manifest, "-o", str(kept)]) == 1 and kept.is_file()
+    (folder / "board" / "graph" / "old.json").write_text("{}")
+    (folder / "empty").mkdir()
+    for goal in ("board", "empty", "new/place"):
+        assert main(["bundle", manifest, "-o", goal]) == 0
+        assert sorted(os.listdir(folder / goal / "graph")) == sorted(os.listdir(folder / "graph"))
 
 
 def test_faults(folder, capsys):

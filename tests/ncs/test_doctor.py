@@ -15,8 +15,9 @@ class Patient(doctor.System):
     def __init__(self, root, **changes):
         super().__init__(str(root))
         self.machine, self.python = "x86_64", (3, 8)
-        self.modules = {"openvino", "openvino.inference_engine"}
-        self.nodes_usable, self.has_libusb, self.member_of = True, True, {"plugdev"}
+        self.modules = {"openvino", "openvino.inference_engine", "numpy", "cv2"}
+        self.nodes_usable, self.has_libusb, self.member_of, self.other = True, True, {"plugdev"}, ("", "")
+        self.lent = ""
         self.__dict__.update(changes)
         self.file("/etc/udev/rules.d/97-x.rules", 'ATTRS{idVendor}=="03e7"')
         self.file("/site/openvino/libs/usb-ma2x8x.mvcmd")
@@ -43,7 +44,13 @@ class Patient(doctor.System):
         return self.member_of
 
     def importable(self, name):
-        return name in self.modules
+        return name in self.modules or name == "ncs.myriad"
+
+    def lent_libusb(self):
+        return self.lent
+
+    def elsewhere(self):
+        return self.other
 
     def version(self, name):
         return "1.2"
@@ -120,8 +127,35 @@ def test_containers(tmp_path):
 
 
 def test_nothing_that_talks_to_a_stick(tmp_path):
-    found = one(Patient(tmp_path, modules={"openvino"}).stick())
+    found = one(Patient(tmp_path, modules={"openvino", "numpy", "cv2"}).stick())
     assert found.level == doctor.FAULT and "openvino==2021.4.2" in found.mend
+
+
+def test_another_python_that_talks_to_a_stick(tmp_path):
+    patient = Patient(tmp_path, modules={"openvino", "numpy", "cv2"}, other=("/opt/py38", "2021.4.2")).stick()
+    assert faults(patient) == []
+    assert any("OpenVINO 2021.4.2 under /opt/py38" in f.what for f in doctor.examine(patient))
+    patient.other = ("/opt/py38", "")
+    assert one(patient).what == "/opt/py38 cannot run a stick"
+    patient.machine = "armv7l"
+    assert not any("openvino==2021.4.2" in f.mend for f in faults(patient))  # there is no such wheel
+
+
+def test_the_other_python_is_asked(monkeypatch, tmp_path):
+    """A program stands in for it, which prints the version of its OpenVINO as 2021.4.2 does."""
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\ncase $2 in *openvino.inference_engine*) echo 2021.4.2-3976-0943ed67223;; esac\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("NCS_PYTHON", str(program))
+    assert doctor.System().elsewhere() == (str(program), "2021.4.2")
+    monkeypatch.setenv("NCS_PYTHON", "/none")
+    assert doctor.System().elsewhere() == ("/none", "")
+
+
+def test_what_every_runner_needs(tmp_path):
+    patient = Patient(tmp_path).stick()
+    patient.modules -= {"cv2"}
+    assert one(patient).mend == "pip install opencv-python-headless"
 
 
 def test_openvino_without_firmware(tmp_path):
@@ -144,7 +178,9 @@ def test_arm(tmp_path):
 
 
 def test_no_libusb(tmp_path):
-    assert "apt-get install libusb" in one(Patient(tmp_path, has_libusb=False).stick()).mend
+    found = one(Patient(tmp_path, has_libusb=False).stick())
+    assert found.level == doctor.FAULT and "apt-get install libusb" in found.mend
+    assert faults(Patient(tmp_path, has_libusb=False, lent="/cache/libusb-1.0.so").stick()) == []
 
 
 def test_text_and_rules(tmp_path):

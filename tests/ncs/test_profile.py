@@ -61,12 +61,11 @@ def test_the_estimate_says_what_it_is(compiler, tmp_path, monkeypatch, capsys):
     assert said.startswith("ESTIMATE for MA2450, nothing was measured: a lower bound")
     assert "ESTIMATE for MA2450" in (tmp_path / "output_report.html").read_text()
     net = caffe_nets.seeded(prototxt)
-    from ncs.cli.profile import node_layers
-    from ncs.onnx import export_net
+    from ncs.onnx import export_net, layer_names
 
     export_net(net, "n.onnx")
     blob, stages = profile.compile_and_read("n.onnx", "MA2480", 4)
-    names = node_layers("n.onnx", True)
+    names = layer_names("n.onnx", "tensor")
     slow = profile.estimate(net, blob, stages, profile.Chip(1e9, 1e6, 1e9), names)
     quick = profile.estimate(net, blob, stages, profile.Chip(2e9, 2e6, 2e9), names)
     assert profile.total(slow) == pytest.approx(2 * profile.total(quick))

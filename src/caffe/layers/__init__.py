@@ -1,7 +1,7 @@
 """The layer types of Caffe, one file each; the folder is the list.
 
 `from caffe import layers as L` gives pycaffe's NetSpec functions (`L.Convolution(...)`) from here as well; the modules of the
-types are imported, and torch with them, when the first Net is made.
+types are imported when the first Net is made, and torch with the first of their values (caffe.late).
 """
 
 import functools

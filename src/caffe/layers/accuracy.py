@@ -2,9 +2,8 @@
 
 import math
 
-import torch
-
 from caffe import losses
+from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
 
 

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-import torch
 
+from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
 
 

@@ -24,10 +24,11 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import torch
 
+from caffe import plain_blob
 from caffe.blob import Blob
 from caffe.errors import CaffeError, did_you_mean
+from caffe.late import torch
 from caffe.proto import caffe_pb2
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
@@ -81,7 +82,7 @@ class Layer:
         self.param = param  # LayerParameter
         self.name, self.type = param.name, param.type
         self.phase = phase
-        self.device = torch.device(device)
+        self.device = None if device is None else torch.device(device)  # None: the net is described, not run
         self.generator = generator  # torch.Generator of the net, on its device
         self.blobs: list[Blob] = []  # weights, in Caffe's order
         self.loss_weights: list[float] = []
@@ -113,7 +114,7 @@ class Layer:
         """Append a weight blob of `shape`, to be filled by `filler` (FillerParameter; None: zeros) when first looked at."""
         from caffe import fillers
 
-        blob = Blob(shape, self.device)
+        blob = plain_blob.make(shape, self.device)
         if filler is not None:
             blob.fill_with(fillers.filling(filler, blob.shape, self.generator))
         self.blobs.append(blob)

@@ -1,8 +1,8 @@
 """BatchNorm: normalization by the batch's or by accumulated statistics."""
 
 import numpy as np
-import torch
 
+from caffe.late import torch
 from caffe.layers.base import TEST, Example, Layer, register
 
 
@@ -74,17 +74,19 @@ class BatchNorm(Layer):
         self.accumulate(mean, variance)
         return y
 
-    @torch.no_grad()
     def accumulate(self, mean, variance):
         """Add a batch's mean and unbiased variance to the statistics."""
         fraction = self.param.batch_norm_param.moving_average_fraction
-        for blob, new in zip(self.blobs, (mean, variance, 1.0)):
-            blob.tensor.detach().mul_(fraction).add_(new)
+        with torch.no_grad():
+            for blob, new in zip(self.blobs, (mean, variance, 1.0)):
+                blob.tensor.detach().mul_(fraction).add_(new)
 
     def to_onnx(self, g, bottoms, tops):
         rank = len(g.shape(bottoms[0]))
         if self.use_global and rank > 1:
-            mean, variance = (s.cpu().numpy() for s in self.statistics())
+            mean, variance, weight = (blob.data for blob in self.blobs)
+            factor = np.float32(1) / weight if weight.any() else np.zeros_like(weight)
+            mean, variance = mean * factor, variance * factor
             named = (
                 (np.ones_like(mean), "scale"),
                 (np.zeros_like(mean), "bias"),

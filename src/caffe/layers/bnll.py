@@ -1,7 +1,6 @@
 """BNLL: the binomial normal log likelihood, a smooth ReLU."""
 
-import torch
-
+from caffe.late import Function, torch
 from caffe.layers.base import Example, Layer, register
 
 LARGEST = 50.0  # kBNLL_THRESHOLD: exp is taken of nothing larger in the derivative
@@ -20,7 +19,7 @@ class BNLL(Layer):
         g.node("Softplus", bottoms, tops)
 
 
-class _BNLL(torch.autograd.Function):
+class _BNLL(Function):
     @staticmethod
     def forward(ctx, x):
         ctx.save_for_backward(x)

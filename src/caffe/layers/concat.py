@@ -1,7 +1,6 @@
 """Concat: blobs one behind the other along an axis."""
 
-import torch
-
+from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
 
 

@@ -2,9 +2,8 @@
 
 import math
 
-import torch
-
 from caffe import losses
+from caffe.late import Function, torch
 from caffe.layers.base import Example, Layer, register
 
 
@@ -57,7 +56,7 @@ class ContrastiveLoss(Layer):
         )
 
 
-class _Contrastive(torch.autograd.Function):
+class _Contrastive(Function):
     @staticmethod
     def forward(ctx, difference, similar, margin, legacy):
         square = (difference * difference).sum(1, keepdim=True)

@@ -1,11 +1,10 @@
 """Convolution over any number of spatial axes."""
 
-import torch.nn.functional as F
-
+from caffe.late import F
 from caffe.layers.base import Example, Layer, register
 from caffe.spatial import Filters, add_bias, attributes, columns, einsum_columns, pad_ends
 
-_BY_AXES = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_BY_AXES = {1: "conv1d", 2: "conv2d", 3: "conv3d"}
 
 
 @register
@@ -54,7 +53,7 @@ class Convolution(Filters, Layer):
         if function is None:
             return add_bias(einsum_columns(columns(x, win), self.grouped(weight)), bias)
         x = pad_ends(x, (0,) * len(over), over)
-        return function(
+        return getattr(F, function)(
             x, weight, bias, win.stride, win.pad, win.dilation, self.param.convolution_param.group
         )
 

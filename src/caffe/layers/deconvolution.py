@@ -1,12 +1,10 @@
 """Deconvolution: the backward pass of a convolution, run forward."""
 
-import torch
-import torch.nn.functional as F
-
+from caffe.late import F, torch
 from caffe.layers.base import Example, Layer, register
 from caffe.spatial import Filters, add_bias, attributes, scatter
 
-_BY_AXES = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+_BY_AXES = {1: "conv_transpose1d", 2: "conv_transpose2d", 3: "conv_transpose3d"}
 
 
 @register
@@ -47,7 +45,7 @@ class Deconvolution(Filters, Layer):
         group = self.param.convolution_param.group
         function = _BY_AXES.get(len(win.kernel))
         if function is not None:
-            return function(x, weight, bias, win.stride, win.pad, 0, group, win.dilation)
+            return getattr(F, function)(x, weight, bias, win.stride, win.pad, 0, group, win.dilation)
         out, sizes = win.size_up(x.shape[2:]), x.shape[2:]
         flat = x.reshape(x.shape[0], group, x.shape[1] // group, -1)
         cols = torch.einsum("ngmo,gmck->ngcok", flat, self.grouped(weight))

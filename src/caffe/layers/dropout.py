@@ -1,7 +1,6 @@
 """Dropout."""
 
-import torch
-
+from caffe.late import torch
 from caffe.layers.base import TRAIN, Example, Layer, register
 
 

@@ -1,8 +1,8 @@
 """DummyData: blobs made by fillers."""
 
-import torch
 
 from caffe import fillers
+from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 

@@ -4,8 +4,8 @@ import functools
 import operator
 
 import numpy as np
-import torch
 
+from caffe.late import Function, torch
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 
@@ -104,7 +104,7 @@ def _product_to_onnx(g, bottoms, tops):
         g.node("Mul", [factor, bottom], [product])
 
 
-class Quotients(torch.autograd.Function):
+class Quotients(Function):
     """The product, with the derivative top / bottom * dtop."""
 
     @staticmethod

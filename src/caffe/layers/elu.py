@@ -1,7 +1,6 @@
 """ELU: the exponential linear unit."""
 
-import torch
-
+from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
 
 

@@ -1,8 +1,8 @@
 """Embed: a learned vector for each index."""
 
-import torch
 
 from caffe.errors import CaffeError
+from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
 
 

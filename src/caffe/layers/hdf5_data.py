@@ -3,11 +3,11 @@
 import os
 
 import numpy as np
-import torch
 
 from caffe import glog
 from caffe.blob import check_shape
 from caffe.errors import CaffeError, did_you_mean
+from caffe.late import torch
 from caffe.layers.base import Layer, register
 
 

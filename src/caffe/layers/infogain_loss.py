@@ -2,9 +2,8 @@
 
 import math
 
-import torch
-
 from caffe import losses
+from caffe.late import Function, torch
 from caffe.layers.base import Example, Layer, register
 
 
@@ -76,7 +75,7 @@ class InfogainLoss(Layer):
         return (loss, prob.view(x.shape))[: self.top_count]
 
 
-class _Infogain(torch.autograd.Function):
+class _Infogain(Function):
     """Loss and softmax over axis 1, weighted by `rows`, the matrix row of each label; the floor does not
     touch the derivative.
     """

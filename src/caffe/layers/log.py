@@ -2,8 +2,7 @@
 
 import math
 
-import torch
-
+from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
 
 

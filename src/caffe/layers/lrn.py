@@ -3,9 +3,8 @@
 import functools
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
+from caffe.late import F, Function, torch
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 
@@ -86,9 +85,9 @@ def _across_to_onnx(g, bottoms, tops, p):
     else:
         channels = g.shape(bottoms[0])[1]
         square, scale, power = (g.temp(n) for n in ("square", "scale", "power"))
-        band = _band(
-            channels, p.local_size, p.alpha / p.local_size, torch.float32, torch.device("cpu")
-        ).numpy()
+        place = np.arange(channels)
+        near = np.abs(place[:, None] - place[None, :]) <= p.local_size // 2
+        band = near[:, :, None, None] * np.float32(p.alpha / p.local_size)
         g.node("Mul", [bottoms[0], bottoms[0]], [square])
         constants = g.constant(band, "band"), g.constant(np.full(channels, p.k, np.float32), "k")
         g.node("Conv", [square, *constants], [scale], kernel_shape=[1, 1])
@@ -96,7 +95,7 @@ def _across_to_onnx(g, bottoms, tops, p):
         g.node("Mul", [bottoms[0], power], tops)
 
 
-class AcrossChannels(torch.autograd.Function):
+class AcrossChannels(Function):
     """The normalization across channels with its derivative written out, several times faster than by
     autograd.
 

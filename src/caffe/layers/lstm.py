@@ -1,7 +1,6 @@
 """LSTM over a batch of sequences."""
 
-import torch.nn.functional as F
-
+from caffe.late import F
 from caffe.layers.base import Example, register
 from caffe.layers.lstm_unit import Step, step_to_onnx
 from caffe.recurrent import Recurrent, hidden_to_onnx

@@ -1,7 +1,6 @@
 """LSTMUnit: one time step of an LSTM without its matrix products."""
 
-import torch
-
+from caffe.late import Function, torch
 from caffe.layers.base import Example, Layer, register
 
 
@@ -38,7 +37,7 @@ class LSTMUnit(Layer):
         step_to_onnx(g, [bottoms[0], bottoms[1], cont], tops, size, axis=2)
 
 
-class Step(torch.autograd.Function):
+class Step(Function):
     """(c, gates, cont) -> (c', h) along the last axis, with Caffe's derivative (for cont other than 0 and
     1, its own).
     """

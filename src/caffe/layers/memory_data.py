@@ -1,10 +1,10 @@
 """MemoryData: batches of arrays that the user hands over."""
 
 import numpy as np
-import torch
 
 from caffe import glog
 from caffe.errors import CaffeError
+from caffe.late import torch
 from caffe.layers.base import Layer, register
 
 

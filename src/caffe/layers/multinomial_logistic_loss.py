@@ -2,9 +2,8 @@
 
 import math
 
-import torch
-
 from caffe import losses
+from caffe.late import Function
 from caffe.layers.base import Example, Layer, register
 
 
@@ -39,7 +38,7 @@ class MultinomialLogisticLoss(Layer):
         return -_FloorLog.apply(rows.gather(1, index[:, None])).sum() / p.shape[0]
 
 
-class _FloorLog(torch.autograd.Function):
+class _FloorLog(Function):
     """log(max(p, 1e-20)), whose derivative is 1 / max(p, 1e-20) below the floor too."""
 
     @staticmethod

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-import torch
 
+from caffe.late import Function
 from caffe.layers.base import Example, Layer, register
 
 
@@ -57,7 +57,7 @@ class MVN(Layer):
         g.node("Reshape", [result if p.normalize_variance else centred, top], tops)
 
 
-class Normalize(torch.autograd.Function):
+class Normalize(Function):
     """Centred rows divided by their standard deviation + eps, with Caffe's derivative."""
 
     @staticmethod

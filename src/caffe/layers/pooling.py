@@ -3,9 +3,8 @@
 import dataclasses
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
+from caffe.late import F, torch
 from caffe.layers.base import TRAIN, Example, Layer, register
 from caffe.proto import caffe_pb2
 from caffe.spatial import pad_ends

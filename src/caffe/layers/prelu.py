@@ -1,7 +1,6 @@
 """PReLU: a leaky ReLU whose slopes are learned."""
 
-import torch.nn.functional as F
-
+from caffe.late import F
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 

@@ -1,7 +1,6 @@
 """ReLU, plain and leaky."""
 
-import torch.nn.functional as F
-
+from caffe.late import F
 from caffe.layers.base import Example, Layer, register
 
 

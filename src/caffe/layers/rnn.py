@@ -1,7 +1,6 @@
 """RNN: the plain recurrent layer over a batch of sequences."""
 
-import torch.nn.functional as F
-
+from caffe.late import F
 from caffe.layers.base import Example, register
 from caffe.recurrent import Recurrent, hidden_to_onnx, product_to_onnx
 

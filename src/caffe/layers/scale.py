@@ -1,8 +1,8 @@
 """Scale: a product with a learned or a second blob, over chosen axes."""
 
-import torch
 
 from caffe.broadcast import aligned, aligned_to_onnx, operand_shape
+from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 

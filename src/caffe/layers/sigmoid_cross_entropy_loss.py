@@ -2,9 +2,8 @@
 
 import math
 
-import torch.nn.functional as F
-
 from caffe import losses
+from caffe.late import F
 from caffe.layers.base import Example, Layer, register
 
 

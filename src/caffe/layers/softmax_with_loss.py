@@ -1,8 +1,8 @@
 """SoftmaxWithLoss."""
 
-import torch
 
 from caffe import losses
+from caffe.late import Function, torch
 from caffe.layers.base import Example, Layer, register
 
 
@@ -50,7 +50,7 @@ class SoftmaxWithLoss(Layer):
         return (loss, prob.view(x.shape))[: self.top_count]
 
 
-class _SoftmaxLoss(torch.autograd.Function):
+class _SoftmaxLoss(Function):
     """Loss and softmax over axis 1; the derivative is Caffe's, untouched by the floor and by the second
     top's diff.
     """

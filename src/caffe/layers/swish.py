@@ -1,8 +1,8 @@
 """Swish."""
 
 import numpy as np
-import torch
 
+from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
 
 

@@ -1,7 +1,6 @@
 """TanH."""
 
-import torch
-
+from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 
 def add_arguments(parser):
+    from ncs.cli import _net
+
     parser.add_argument("network", help="network.prototxt (train_val or deploy)")
-    parser.add_argument("-w", dest="weights", help="caffemodel or HDF5 (default: zero weights, as mvNCCheck)")
-    parser.add_argument("-s", dest="shaves", type=int, help="SHAVE cores of the blob, for a stick")
-    parser.add_argument("-in", dest="start", metavar="LAYER", help="first layer")
-    parser.add_argument("-on", dest="end", metavar="LAYER", help="last layer")
-    parser.add_argument("-is", dest="size", nargs=2, type=int, metavar=("W", "H"), help="size of the pictures")
-    parser.add_argument("-ec", action="store_true", help="accepted, without effect")
+    _net.add_arguments(parser)
+    parser.add_argument("-s", dest="shaves", type=_net.positive, help="SHAVE cores of the blob, for a stick")
     parser.add_argument("-i", dest="image", help="picture, or .npy of the net's input (default: seeded noise)")
     parser.add_argument("-id", dest="expected_id", type=int, metavar="CLASS", help="class that must come first")
     parser.add_argument("-S", dest="divisor", type=float, default=1.0, help="divisor after the mean (255 -> 0..1)")
@@ -42,8 +40,9 @@ LIMITS = {
 
 def run(args):
     from ncs import check
+    from ncs.cli import _net
 
-    device, net = device_of(args.device), net_of(args)
+    device, net = device_of(args.device), _net.net_of(args)
     transform = transform_of(args, net)
     batch = batch_of(args, net, transform)
     limits = check.Limits(args.k, args.max_difference, args.max_average, args.max_wrong, args.max_l2)
@@ -89,23 +88,10 @@ def device_of(name):
     return found if found in ("MYRIAD", "MVNC") else "FP16"
 
 
-def net_of(args):
-    """The deploy Net in float32."""
-    from ncs.compile import Model, Options, net_of
-    from ncs.errors import NcsError
-
-    options = Options(start=args.start, end=args.end, zero_weights=True,
-                      input_shape=(1, 3, args.size[1], args.size[0]) if args.size else None)
-    net = net_of(Model("", args.network, args.weights, None, []), options)
-    if len(net.inputs) != 1 or len(net.outputs) != 1:
-        raise NcsError("one input and one output are compared; the net has %s and %s" % (net.inputs, net.outputs))
-    return net
-
-
 def transform_of(args, net):
     """Pictures become the net's input: (pixel - mean) / S."""
     from caffe.transform import Transform
-    from ncs.cli.compile import mean_of
+    from ncs.cli._net import mean_of
     from ncs.errors import NcsError
 
     if not args.divisor:
@@ -120,6 +106,8 @@ def transform_of(args, net):
 
 def batch_of(args, net, transform):
     """float32 of the net's input shape: from the picture, the .npy, or noise (pixels through the Transform)."""
+    import os
+
     import cv2
     import numpy as np
 
@@ -139,7 +127,7 @@ def batch_of(args, net, transform):
         if array.size != np.prod(shape[1:]):
             raise NcsError("%s holds %s; the net's input is %s" % (args.image, array.shape, tuple(shape)))
         return array.reshape(1, *shape[1:])
-    picture = cv2.imread(args.image, cv2.IMREAD_COLOR)
+    picture = cv2.imread(args.image, cv2.IMREAD_COLOR) if os.path.isfile(args.image) else None
     if picture is None:
         raise NcsError("[Error 12] %s: no picture that OpenCV can read" % args.image)
     return transform.image(picture)[None]
@@ -160,7 +148,7 @@ def emulated(args, net, batch):
     print("The divergence starts at layer '%s' (%s)%s" % (
         start.name, start.type, ": %d values overflow" % (start.overflow + start.weights_overflow)
         if start.overflow + start.weights_overflow else ""))
-    scales, stuck = scaling.plan(net, {layer.name: layer.largest for layer in layers})
+    scales, stuck = scaling.plan(net, {layer.name: layer.largest for layer in layers if layer.formed})
     if stuck:
         print("No scaling of weights helps layer(s) %s: what follows needs their values as they are" % ", ".join(stuck))
     if scales:
@@ -171,6 +159,8 @@ def emulated(args, net, batch):
 
 def advise(args, net, batch, scales, expected):
     """Print the scaling, and what the emulation says of the net so scaled; write its weights where asked to."""
+    import numpy as np
+
     from ncs import check, half, scaling
 
     rows = scaling.advice(scales, net)
@@ -179,7 +169,8 @@ def advise(args, net, batch, scales, expected):
         net.save(args.write_scaled)
     half.round_weights(net)
     found = check.figures(expected[0], half.answer(net, batch, True)[0], args.k)
-    print("Scaling that leaves the answers as they are (the emulation's L2 error becomes %.4g%%):" % found.l2)
+    becomes = "is no number even then" if np.isnan(found.l2) else "becomes %.4g%%" % found.l2
+    print("Scaling that leaves the answers as they are (the emulation's L2 error %s):" % becomes)
     print("\n".join("  " + row for row in rows))
 
 
@@ -227,6 +218,7 @@ def survey_of(args, net, transform, device):
     import numpy as np
 
     from ncs import check, half
+    from ncs.records import batches
 
     keys, labels = [], []
     keep = {name: [blob.data.copy() for blob in blobs] for name, blobs in net.params.items()}
@@ -236,8 +228,8 @@ def survey_of(args, net, transform, device):
         labels.extend(numbers)
         return half.answer(net, batch)
 
-    expected = np.concatenate([expect(*part) for part in batches(args.lmdb, args.count, transform)])
-    parts = (batch for batch, _, _ in batches(args.lmdb, args.count, transform))
+    expected = np.concatenate([expect(*part) for part in batches(args.lmdb, transform, args.count)])
+    parts = (batch for batch, _, _ in batches(args.lmdb, transform, args.count))
     if device == "FP16":
         half.round_weights(net)
         result = np.concatenate([half.answer(net, batch, True) for batch in parts])
@@ -246,25 +238,6 @@ def survey_of(args, net, transform, device):
         with device_runner(args, net, device) as runner:
             result = np.concatenate(list(runner.run_many(parts)))
     return check.survey(keys, labels, expected, result)
-
-
-def batches(source, count, transform, size=16):
-    """Yield (blob (N, C, H, W), keys, labels) of the records of an LMDB, as Caffe's data layer gives them."""
-    import itertools
-
-    from caffe.data import datum
-    from caffe.data.db import open_db
-
-    with open_db(source, "LMDB") as database:
-        records = iter(database)
-        records = itertools.islice(records, count) if count else records
-        while True:
-            part = list(itertools.islice(records, size))
-            if not part:
-                return
-            decoded = [datum.decode(value) for _, value in part]
-            keys = [bytes(key).decode("utf-8", "replace") for key, _ in part]
-            yield transform.planes([array for array, _ in decoded]), keys, [label for _, label in decoded]
 
 
 def write_json(path, device, found, limits, layers, scales, survey):

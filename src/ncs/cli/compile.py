@@ -1,31 +1,31 @@
 """Compile a Caffe net, ONNX or IR for a Neural Compute Stick, and for OpenVINO's CPU, GPU and NPU.
 
 The options are mvNCCompile's where it had one. A prototxt (train_val or deploy) becomes NAME.onnx, an FP16 IR
-(NAME.xml, .bin), a Myriad blob and the manifest NAME.json; an ONNX file or an IR v10 becomes a blob.
+(NAME.xml, .bin), a Myriad blob and the manifest NAME.json; an ONNX file or an IR (v10, or today's v11) becomes a blob.
 """
 
 from __future__ import annotations
 
 
 def add_arguments(parser):
-    parser.add_argument("network", nargs="?", help="network.prototxt, .onnx, or .xml (IR v10)")
+    from ncs.cli import _net
+
+    parser.add_argument("network", nargs="?", help="network.prototxt, .onnx, or .xml (IR)")
     parser.add_argument("--model", metavar="NAME", help="a net known by name instead (`agegender zoo list`); its weights, "
                         "mean and labels are its own, -o is the folder of the results (default: graph)")
-    parser.add_argument("-w", dest="weights", help="caffemodel or HDF5 (default: zero weights, as mvNCCompile)")
+    _net.add_arguments(parser)
     parser.add_argument("-s", dest="shaves", metavar="N[,N…]",
                         help="SHAVE cores (default: the compiler chooses); several give NAME_4shave.blob …")
     parser.add_argument("--cmx-slices", type=int, metavar="N", help="CMX slices (default: as many as SHAVE cores)")
-    parser.add_argument("-in", dest="start", metavar="LAYER", help="first layer (default: the input)")
-    parser.add_argument("-on", dest="end", metavar="LAYER", help="last layer (default: the answer)")
-    parser.add_argument("-is", dest="size", nargs=2, type=int, metavar=("W", "H"), help="size of the pictures")
     parser.add_argument("-o", dest="output", help="result: FILE.blob, or the stem of all files (default: the network's name)")
-    parser.add_argument("-ec", action="store_true", help="accepted: concat optimisations are the compiler's own affair now")
     parser.add_argument("--platform", choices=("MA2480", "MA2450"), default="MA2480",
                         help="Myriad X, Neural Compute Stick 2 (default), or Myriad 2, the first stick")
     for chip in ("MA2480", "MA2450"):
         parser.add_argument("-" + chip.lower(), dest="platform", action="store_const", const=chip, help="--platform " + chip)
-    parser.add_argument("-ip", dest="precision", choices=("FP32", "U8"), default="FP32",
-                        help="what the net is fed; U8 takes the picture's bytes, mean and scale go into the graph")
+    parser.add_argument("-ip", dest="inputs", choices=("FP32", "FP16", "U8"), default="FP32",
+                        help="what the blob is fed; U8: the picture's bytes (a prototxt's --mean and --scale go into the graph)")
+    parser.add_argument("-op", dest="outputs", choices=("FP32", "FP16"), default="FP32", help="what the blob answers with")
+    parser.add_argument("--batch", type=_net.positive, default=1, metavar="N", help="pictures at a time (default 1)")
     parser.add_argument("--mean", metavar="FILE|B,G,R", help="mean file, or one value a channel")
     parser.add_argument("--scale", type=float, default=1.0, help="factor after the mean, e.g. 0.00392157 (default 1)")
     parser.add_argument("--order", choices=("BGR", "RGB"), default="BGR", help="channels as trained (default BGR)")
@@ -33,21 +33,20 @@ def add_arguments(parser):
     parser.add_argument("--archive", metavar="FILE", help="put all blobs into this one file as well (`ncs inspect` reads it)")
     parser.add_argument("-c", dest="config", metavar="FILE", help="settings of the compiler: lines `KEY VALUE`")
     parser.add_argument("--no-blob", action="store_true", help="ONNX and IR only; nothing is fetched")
+    parser.add_argument("--no-ir", action="store_true", help="no IR for CPU, GPU and NPU")
     parser.add_argument("--toolkit", choices=("openvino", "ncsdk"), default="openvino",
                         help="ncsdk: have mvNCCompile, which must be on the PATH, make a graph for the first stick")
 
 
 def run(args):
-    import os
-
+    from ncs.cli import _net
     from ncs.errors import NcsError
 
     if args.model:
         return compile_model(args)
     if args.network is None:
         raise NcsError("what is to be compiled? give a network file, or --model NAME")
-    if not os.path.isfile(args.network):
-        raise NcsError("%s: no such file" % args.network)
+    _net.check_file(args.network, ".prototxt", ".onnx", ".xml")
     stem = stem_of(args.network, args.output)
     if args.toolkit == "ncsdk":
         return with_ncsdk(args)
@@ -78,13 +77,23 @@ def shave_counts(text):
 
 def options_of(args):
     """ncs.compile.Options of the command line."""
+    from ncs.cli import _net
     from ncs.compile import Options
 
     counts = shave_counts(args.shaves)
     return Options(
-        args.platform, counts[0] if counts else None, args.cmx_slices, blob=not args.no_blob, config=settings(args.config),
-        shave_counts=counts if len(counts) > 1 else (), archive=args.archive, start=args.start, end=args.end,
-        bytes_in=args.precision == "U8", zero_weights=True, input_shape=(1, 3, args.size[1], args.size[0]) if args.size else None)
+        args.platform, counts[0] if counts else None, args.cmx_slices, blob=not args.no_blob, ir=not args.no_ir,
+        config=settings(args.config), shave_counts=counts if len(counts) > 1 else (), archive=args.archive,
+        start=args.start, end=args.end, zero_weights=True, inputs=args.inputs, outputs=args.outputs,
+        input_shape=(args.batch, *_net.input_shape(args)[1:]))
+
+
+def net_options(args):
+    """The same for a net that is exported here: with -ip U8 the graph itself takes bytes, on every device."""
+    import dataclasses
+
+    options = options_of(args)
+    return dataclasses.replace(options, bytes_in=True, inputs="") if options.inputs == "U8" else options
 
 
 def settings(path):
@@ -110,19 +119,21 @@ def settings(path):
 def compile_net(args, stem):
     """A prototxt: everything, and the manifest beside it."""
     import os
-    import sys
 
+    from caffe.proto.read import read_net
+    from ncs.cli import _net
     from ncs.compile import Model, compile_models
 
-    if args.weights is None:
-        print("warning: no -w: all weights are zero, as mvNCCompile has it", file=sys.stderr)
-    options = options_of(args)
-    name = os.path.basename(stem)
+    _net.warn_of_zero_weights(args)
+    options = net_options(args)
+    name, param = os.path.basename(stem), read_net(args.network).param
+    say_batch(args, param)
     parents = {"mean": args.mean} if args.mean and os.path.isfile(args.mean) else {}
-    model = Model(name, args.network, args.weights, transform_of(args, options), labels_of(args.labels), parents=parents)
+    model = Model(name, args.network, args.weights, transform_of(args, options, param), labels_of(args.labels), parents=parents,
+                  param=param)
     manifest, = compile_models([(model, stem)], options)
-    if manifest is None:
-        print("%s: part of a net, which no manifest describes; wrote %s.onnx" % (name, stem))
+    made = ["onnx"] + (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
+    print("%s: wrote %s.{%s}" % (name, stem, ",".join(made)))
     show([path for _, path in options.blobs(stem)] if options.blob else [], args.archive)
     return 0
 
@@ -138,7 +149,7 @@ def compile_model(args):
     unfit = [flag for flag, value in given.items() if value]
     if unfit:
         raise NcsError("--model %s: %s cannot be given with it, the net knows its own" % (args.model, ", ".join(unfit)))
-    options = options_of(args)
+    options = net_options(args)
     jobs = models.jobs(args.model, args.output or "graph", args.weights, args.mean)
     compile_models(jobs, options)
     for model, stem in jobs:
@@ -149,33 +160,36 @@ def compile_model(args):
     return 0
 
 
-def transform_of(args, options):
+def say_batch(args, param):
+    """Deploy files of old ask for ten pictures at a time; a stick is given one."""
+    for layer in param.layer:
+        if layer.type == "Input" and len(layer.input_param.shape) and len(layer.input_param.shape[0].dim):
+            asked = layer.input_param.shape[0].dim[0]
+            if asked != args.batch:
+                print("%s takes %d pictures at a time; compiled for %d (--batch)" % (args.network, asked, args.batch))
+                return
+
+
+def transform_of(args, options, param):
     """The Transform of --mean, --scale and --order for the net's input."""
-    from caffe.proto.read import read_net
     from caffe.transform import Transform
+    from ncs.cli import _net
     from ncs.deploy import deploy
+    from ncs.errors import NcsError
 
-    mean = mean_of(args.mean)
-    param = deploy(read_net(args.network).param, options.input_shape)
+    mean = _net.mean_of(args.mean)
+    param = deploy(param, options.input_shape)
     shape = next(layer for layer in param.layer if layer.type == "Input").input_param.shape[0].dim
-    height, width = (shape[2], shape[3]) if len(shape) == 4 else (None, None)
-    size = (height, width) if height else None
-    crop = None
-    if mean is not None and not isinstance(mean, list) and mean.shape[1:] != size and height == width:
-        size, crop = mean.shape[1:], height  # Caffe's way: pictures as large as the mean, then the centre
+    if isinstance(mean, list) and len(shape) > 1 and len(mean) not in (1, shape[1]):
+        raise NcsError("--mean gives %d values, the net's input has %d channels" % (len(mean), shape[1]))
+    if not args.scale:
+        raise NcsError("--scale 0 makes every picture the same")
+    if len(shape) != 4:
+        return Transform(order=args.order, mean=mean, scale=args.scale)
+    size, crop = (shape[2], shape[3]), None
+    if mean is not None and not isinstance(mean, list) and mean.shape[1:] != size and size[0] == size[1]:
+        size, crop = mean.shape[1:], size[0]  # Caffe's way: pictures as large as the mean, then the centre
     return Transform(order=args.order, size=size, crop=crop, mean=mean, scale=args.scale, gray=shape[1] == 1)
-
-
-def mean_of(text):
-    """A mean file's array, or the list of "104,117,123"."""
-    from caffe.data.mean import read_mean
-
-    if text is None:
-        return None
-    try:
-        return [float(word) for word in text.split(",")]
-    except ValueError:
-        return read_mean(text)
 
 
 def labels_of(path):
@@ -192,30 +206,34 @@ def labels_of(path):
 
 
 def compile_file(args, stem):
-    """An ONNX file or an IR v10: blobs only."""
-    from ncs.errors import NcsError
-    from ncs.ir import version_of
-    from ncs.myriad import compiler
+    """An ONNX file or an IR: blobs only."""
+    import tempfile
 
-    given = {"-w": args.weights, "-in": args.start, "-on": args.end, "-is": args.size, "--mean": args.mean,
-             "-ip U8": args.precision == "U8", "--no-blob": args.no_blob}
-    unfit = [flag for flag, value in given.items() if value]
+    from ncs.errors import NcsError
+    from ncs.myriad import compiler, given
+
+    unfit = {"-w": args.weights, "-in": args.start, "-on": args.end, "--mean": args.mean, "--scale": args.scale != 1,
+             "--labels": args.labels, "--no-blob": args.no_blob}
+    unfit = [flag for flag, value in unfit.items() if value]
     if unfit:
-        raise NcsError("%s: %s are for a prototxt; this file is compiled as it is" % (args.network, ", ".join(unfit)))
-    if args.network.endswith(".xml") and version_of(args.network) != 10:
-        raise NcsError("%s is IR v%d; the Myriad compiler (OpenVINO 2021.4.2) reads v10 only: give it the ONNX file, or the "
-                       "prototxt and caffemodel" % (args.network, version_of(args.network)))
+        raise NcsError("%s: %s are for a prototxt; of this file only the blob is made" % (args.network, ", ".join(unfit)))
     options = options_of(args)
     if args.platform == "MA2450":
         print("warning: " + compiler.NCS1_WARNING)
-    blobs = options.blobs(stem)
-    compiler.compile_blobs([compiler.Job(args.network, path, options.platform, shaves, options.cmx_slices, options.config)
-                            for shaves, path in blobs])
+    with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
+        model = given.readable(args.network, scratch, options.input_shape, print)
+        jobs = options.jobs(model, stem)
+        try:
+            compiler.compile_blobs(jobs)
+        except NcsError as error:  # the user knows the file by its own name
+            error.args = (str(error).replace(model, args.network),)
+            raise
+    paths = [job.output for job in jobs]
     if args.archive:
         from ncs.compile import write_blobs_archive
 
-        write_blobs_archive(args.archive, [path for _, path in blobs])
-    show([path for _, path in blobs], args.archive)
+        write_blobs_archive(args.archive, paths)
+    show(paths, args.archive)
     return 0
 
 
@@ -245,7 +263,7 @@ def with_ncsdk(args):
         raise NcsError("[Error 27] mvNCCompile takes one number of SHAVE cores, received %s" % args.shaves)
     options = options_of(args)
     options.start = options.end = None  # mvNCCompile's own affair
-    net = net_of(Model("", args.network, args.weights, None, []), options)
+    net = net_of(Model("", args.network, args.weights, None, []), options, described=True)
     output = args.output or "graph"
     compile_graph(net, output, counts[0] if counts else None, args.start, args.end, args.size, args.ec)
     print("%s: %d bytes, by mvNCCompile" % (output, os.path.getsize(output)))

@@ -43,8 +43,10 @@ def install(rules, path):
     try:
         write_bytes(path, rules)
     except OSError as error:
-        raise NcsError("%s: %s; run it with sudo, or: ncs doctor --udev | sudo tee %s"
-                       % (path, error.strerror, path)) from error
+        from ncs.doctor import PROGRAM
+
+        raise NcsError("%s: %s; run it with sudo, or: %s --udev | sudo tee %s"
+                       % (path, error.strerror, PROGRAM, path)) from error
     print("wrote " + path)
     if shutil.which("udevadm") is None:
         print("udevadm is not here: restart udev, or the machine")

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 
 def add_arguments(parser):
+    from ncs.cli import _net
+
     parser.add_argument("network", help="network.prototxt (train_val or deploy)")
-    parser.add_argument("-w", dest="weights", help="caffemodel or HDF5 (default: zero weights, as mvNCProfile)")
-    parser.add_argument("-s", dest="shaves", type=int, help="SHAVE cores of the blob (default: the compiler chooses)")
-    parser.add_argument("-in", dest="start", metavar="LAYER", help="first layer")
-    parser.add_argument("-on", dest="end", metavar="LAYER", help="last layer")
-    parser.add_argument("-is", dest="size", nargs=2, type=int, metavar=("W", "H"), help="size of the pictures")
-    parser.add_argument("-ec", action="store_true", help="accepted, without effect")
+    _net.add_arguments(parser)
+    parser.add_argument("-s", dest="shaves", type=_net.positive, help="SHAVE cores of the blob (default: the compiler chooses)")
     parser.add_argument("--platform", choices=("MA2480", "MA2450"), default="MA2480", help="chip of the estimate")
     parser.add_argument("-d", "--device", default="", help="CPU, MYRIAD, or ESTIMATE (default: a stick, else ESTIMATE)")
     parser.add_argument("-n", "--runs", type=int, default=10, help="measured runs, of which the median counts (default 10)")
@@ -30,11 +28,11 @@ def run(args):
 
     from caffe.files import write_bytes
     from ncs import profile
-    from ncs.cli.check import net_of
+    from ncs.cli import _net
     from ncs.onnx import export_net
     from ncs.report_html import report
 
-    device, net = device_of(args.device), net_of(args)
+    device, net = device_of(args.device), _net.net_of(args, described=True)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "net.onnx")
         export_net(net, path)
@@ -64,21 +62,14 @@ def device_of(name):
     return "ESTIMATE" if family == "FP16" else found
 
 
-def node_layers(path, tensors=False):
-    """ONNX node -> Caffe layer of a file we wrote; with `tensors` by what a node makes, as OpenVINO 2021.4 names it."""
-    import onnx
-
-    nodes = onnx.load(path, load_external_data=False).graph.node
-    return {name: node.doc_string for node in nodes for name in (node.output if tensors else [node.name])}
-
-
 def estimated(args, net, path):
     """(rows, note) for a stick that was not asked."""
     from ncs import profile
+    from ncs.onnx import layer_names
 
     blob, stages = profile.compile_and_read(path, args.platform, args.shaves)
     chip = profile.CHIPS[args.platform]
-    rows = profile.estimate(net, blob, stages, chip, node_layers(path, True))
+    rows = profile.estimate(net, blob, stages, chip, layer_names(path, "tensor"))
     engines = "convolution engines at %.0f GFLOP/s, " % (chip.hw / 1e9) if chip.hw else ""
     return rows, ("ESTIMATE for %s, nothing was measured: a lower bound from the %d stages of the blob, with %seach SHAVE "
                   "core at %.1f GFLOP/s and memory at %.1f GB/s, one stage after the other. A real stick takes longer."
@@ -93,6 +84,7 @@ def timed(args, net, path, device):
 
     from ncs import profile
     from ncs.myriad.compiler import compile_blob
+    from ncs.onnx import layer_names
     from ncs.runners import open_runner
 
     if device.startswith("MYRIAD"):
@@ -109,6 +101,6 @@ def timed(args, net, path, device):
                 kinds[name] = kind
     counters = [(name, kinds[name], statistics.median(values)) for name, values in times.items()]
     bytes_each = 2 if device.startswith("MYRIAD") else 4
-    rows = profile.measured(net, counters, node_layers(path, device.startswith("MYRIAD")), bytes_each)
+    rows = profile.measured(net, counters, layer_names(path, "tensor" if device.startswith("MYRIAD") else "node"), bytes_each)
     return rows, "Measured on %s: median of %d runs; layers without a time were computed as part of another" % (
         device, max(1, args.runs))

@@ -29,7 +29,7 @@ from ncs.mvnc_compat.options import (
     MvncError,
     Status,
 )
-from ncs.runners import default_device, open_runner, usb
+from ncs.runners import default_device, open_runner, sticks
 
 __all__ = [
     "Device", "DeviceHwVersion", "DeviceOption", "DeviceState", "Fifo", "FifoDataType", "FifoOption",
@@ -54,7 +54,7 @@ def enumerate_devices() -> list[str]:
         return []
     if device == "MVNC":
         return []
-    return [device] * (max(len(usb.sticks()), 1) if device == "MYRIAD" else 1)
+    return sticks(device) or [device]
 
 
 def global_get_option(option: GlobalOption) -> Any:
@@ -201,7 +201,7 @@ class Graph:
         self._work.put(None)
 
     def temperature(self) -> float:
-        value = getattr(self._runner, "temperature", lambda: None)()
+        value = self._runner.temperature()
         if value is None:
             raise MvncError(Status.UNSUPPORTED_FEATURE, "this device tells no temperature")
         return value

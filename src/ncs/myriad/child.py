@@ -1,6 +1,6 @@
 """The process that drives Intel's native compiler through ctypes; ncs.myriad.compiler starts it.
 
-Reads one JSON object {"folder", "plugin", "jobs": [{"model", "output", "plugins"}]} from standard input.
+Reads one JSON object {"folder", "plugin", "jobs": [{"model", "output", "plugins", "inputs", "outputs"}]} from standard input.
 Loads the libraries once and forks for each job, since a C++ exception that reaches ctypes ends its process
 with the message on standard error. Writes one JSON line a job: {"status", "said"}.
 """
@@ -15,12 +15,14 @@ import sys
 import tempfile
 
 from ncs.myriad.nodevice import hide_devices
+from ncs.myriad.ports import set_types
 
 _LIBRARIES = ("libusb-1.0.so", "libtbb.so.2", "libtbbmalloc.so.2", "libngraph.so",
               "libinference_engine_transformations.so", "libinference_engine.so")
 _STRING = "_ZNSsC1EPKcRKSaIcE"  # std::string(char const*, allocator const&) of the old ABI: one pointer wide
 _CORE = "_ZN15InferenceEngine4CoreC1ERKSs"
-_LOAD = "_ZN15InferenceEngine4Core11LoadNetworkERKSsS2_RKSt3mapISsSsSt4lessISsESaISt4pairIS1_SsEEE"
+_READ = "_ZNK15InferenceEngine4Core11ReadNetworkERKSsS2_"
+_LOAD = "_ZN15InferenceEngine4Core11LoadNetworkERKNS_10CNNNetworkERKSsRKSt3mapISsSsSt4lessISsESaISt4pairIS4_SsEEE"
 _EXPORT = "_ZN15InferenceEngine17ExecutableNetwork6ExportERKSs"
 
 
@@ -51,19 +53,20 @@ def _in_a_fork(library, job):
         if process == 0:
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
-            compile_one(library, job["plugins"], job["model"], job["output"])
+            compile_one(library, job)
         status = os.waitpid(process, 0)[1]
         said.seek(0)
         return {"status": status, "said": said.read().decode("utf-8", "replace")}
 
 
-def compile_one(library, plugins, model, output):
-    """LoadNetwork and Export, then leave at once: unwinding would look for the device again."""
-    core = ctypes.create_string_buffer(64)
-    network = ctypes.create_string_buffer(64)
-    getattr(library, _CORE)(core, _string(plugins))
-    getattr(library, _LOAD)(network, core, _string(model), _string("MYRIAD"), _empty_map())
-    getattr(library, _EXPORT)(network, _string(output))
+def compile_one(library, job):
+    """ReadNetwork, LoadNetwork and Export, then leave at once: unwinding would look for the device again."""
+    core, source, network = (ctypes.create_string_buffer(256) for _ in range(3))
+    getattr(library, _CORE)(core, _string(job["plugins"]))
+    getattr(library, _READ)(source, core, _string(job["model"]), _string(""))
+    set_types(library, source, job["inputs"], job["outputs"])
+    getattr(library, _LOAD)(network, core, source, _string("MYRIAD"), _empty_map())
+    getattr(library, _EXPORT)(network, _string(job["output"]))
     os._exit(0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from xml.sax.saxutils import quoteattr
 from caffe.errors import did_you_mean
 from caffe.files import whole_file
 from ncs.errors import NcsError
+from ncs.myriad.ports import PRECISIONS
 from ncs.myriad.toolchain import Toolchain, toolchain
 
 PLUGIN = "libmyriadPlugin.so"
@@ -53,7 +55,10 @@ class CompileError(NcsError):
 
 @dataclass(frozen=True)
 class Job:
-    """One net to compile. `shaves` without `cmx_slices` takes as many slices; `config` holds plugin keys."""
+    """One net to compile. `shaves` without `cmx_slices` takes as many slices; `config` holds plugin keys.
+
+    `inputs` and `outputs` are the types that all of them get in the blob: FP32, FP16, U8; "" leaves them as the model has them.
+    """
 
     model: str
     output: str
@@ -61,12 +66,15 @@ class Job:
     shaves: int | None = None
     cmx_slices: int | None = None
     config: dict[str, str] = field(default_factory=dict)
+    inputs: str = ""
+    outputs: str = ""
 
 
 def compile_blob(model: str, output: str, platform: str = "MA2480", shaves: int | None = None,
-                 cmx_slices: int | None = None, config: dict[str, str] | None = None) -> None:
+                 cmx_slices: int | None = None, config: dict[str, str] | None = None, inputs: str = "",
+                 outputs: str = "") -> None:
     """Compile one net; `output` appears whole or not at all. Raises CompileError in the compiler's words."""
-    compile_blobs([Job(model, output, platform, shaves, cmx_slices, config or {})])
+    compile_blobs([Job(model, output, platform, shaves, cmx_slices, config or {}, inputs, outputs)])
 
 
 def compile_blobs(jobs: Sequence[Job], say: Callable[[str], None] = print) -> None:
@@ -89,12 +97,23 @@ def compile_blobs(jobs: Sequence[Job], say: Callable[[str], None] = print) -> No
 
 
 def settings_of(job: Job) -> dict[str, str]:
-    """The plugin's configuration for a job; raises NcsError for a platform or count that does not exist."""
+    """The plugin's configuration for a job; raises NcsError for a platform, count or model that does not exist."""
+    if not os.path.isfile(job.model):
+        raise NcsError("%s: no such file; wanted is an ONNX or IR v10 model" % job.model)
+    weights = os.path.splitext(job.model)[0] + ".bin"
+    if job.model.endswith(".xml") and not os.path.isfile(weights):
+        raise NcsError("%s: the weights of this IR, %s, are not beside it" % (job.model, os.path.basename(weights)))
+    return chip_settings(job)
+
+
+def chip_settings(job: Job) -> dict[str, str]:
+    """What of a job's configuration does not depend on its model."""
     if job.platform not in PLATFORMS:
         raise NcsError("no platform %r%s; there are %s" % (
             job.platform, did_you_mean(job.platform, PLATFORMS), " and ".join(PLATFORMS)))
-    if not os.path.isfile(job.model):
-        raise NcsError("%s: no such file; wanted is an ONNX or IR v10 model" % job.model)
+    for what, given in (("inputs", job.inputs), ("outputs", job.outputs)):
+        if given not in ("", *PRECISIONS):
+            raise NcsError("types of %s are %s, received '%s'" % (what, ", ".join(PRECISIONS), given))
     chip = PLATFORMS[job.platform]
     settings = {"VPU_MYRIAD_PLATFORM": chip.key}
     shaves = job.shaves if job.shaves is not None else job.cmx_slices
@@ -125,7 +144,8 @@ def _task(tools: Toolchain, scratch: str, number: int, job: Job, settings: dict[
     with open(plugins, "w", encoding="utf-8") as stream:
         stream.write(plugins_xml(tools, settings))
     model = os.path.abspath(job.model)
-    return {"model": model, "output": os.path.join(scratch, "%d.blob" % number), "plugins": plugins}
+    return {"model": model, "output": os.path.join(scratch, "%d.blob" % number), "plugins": plugins,
+            "inputs": job.inputs, "outputs": job.outputs}
 
 
 def run_child(tools: Toolchain, tasks: Sequence[dict[str, str]]) -> list[dict]:
@@ -153,33 +173,39 @@ def _deliver(made: str, output: str) -> None:
 
 def refusal(tools: Toolchain, job: Job, task: dict[str, str], result: dict) -> CompileError:
     """The compiler's words as an error; when a layer type is unknown, all such layers are named at once."""
-    said = compiler_text(result["said"]) or "ended with status %s and no message" % result["status"]
+    said = compiler_text(result["said"]) or _ended(result["status"])
     names = caffe_layers(job.model)
     unknown = unsupported_layers(tools, task) if "unsupported layer type" in said else []
-    layer = unknown[0][0] if unknown else layer_at_fault(said)
+    place, name = layer_at_fault(said)
+    layer = names[place].get(name, name)
     text = said
     if unknown:
-        rows = ['  layer "%s": unsupported layer type "%s"' % (names.get(name, name), kind)
-                for name, kind in unknown]
+        rows = ['  layer "%s": unsupported layer type "%s"' % (names["tensor"].get(tensor, tensor), kind)
+                for tensor, kind in unknown]
         text = "\n".join(["%d layer(s) of types that do not exist there:" % len(unknown), *rows])
-    elif layer in names and names[layer] != layer:
-        text = "%s (this is layer '%s' of the Caffe net)" % (said, names[layer])
+        layer = names["tensor"].get(unknown[0][0], unknown[0][0])
+    elif layer != name:
+        text = "%s (this is layer '%s' of the Caffe net)" % (said, layer)
     where = "%s: cannot be compiled for %s: " % (job.model, job.platform)
-    return CompileError(where + text, names.get(layer, layer) if layer else None, said)
+    return CompileError(where + text, layer or None, said)
 
 
-def caffe_layers(model: str) -> dict[str, str]:
-    """ONNX tensor or node -> Caffe layer, of a model that our exporter wrote; empty for others."""
-    if not model.endswith(".onnx"):
-        return {}
-    from google.protobuf.message import DecodeError
+def _ended(status: int) -> str:
+    """What can be said of a compiler that said nothing, from its wait status."""
+    number = status & 127
+    return "the compiler crashed (signal %d) without a word" % number if number else "it ended with status %d" % (status >> 8)
 
-    from ncs.onnx import layer_names
 
-    try:
-        return {name: layer for name, layer in layer_names(model).items() if layer}
-    except (DecodeError, OSError):
-        return {}
+def caffe_layers(model: str) -> dict[str, dict[str, str]]:
+    """By "node" and by "tensor": its name in ONNX -> Caffe layer, of a model that our exporter wrote; empty for others."""
+    if model.endswith(".onnx"):
+        from google.protobuf.message import DecodeError
+
+        from ncs.onnx import layer_names
+
+        with contextlib.suppress(DecodeError, OSError):
+            return {"node": layer_names(model, "node"), "tensor": layer_names(model, "tensor")}
+    return {"node": {}, "tensor": {}}
 
 
 def compiler_text(output: str) -> str:
@@ -194,14 +220,16 @@ def compiler_text(output: str) -> str:
     return " ".join(rows)
 
 
-def layer_at_fault(said: str) -> str | None:
-    """The name of the ONNX node or tensor that the compiler's text blames."""
-    for pattern in (r"ONNX node '<Node\([^)]*\): ([^>]*)>'", r'layer "([^"]*)"', r'stage "([^"]*)"',
-                    r'for output "([^"@]*)'):
+def layer_at_fault(said: str) -> tuple[str, str]:
+    """What the compiler's text blames: ("node", its name in ONNX) or ("tensor", the name of what it makes, or "")."""
+    node = re.search(r"ONNX node '<Node\([^)]*\): ([^>]*)>'", said)
+    if node:
+        return "node", node.group(1)
+    for pattern in (r'layer "([^"]*)"', r'stage "([^"]*)"', r'for output "([^"@]*)'):
         found = re.search(pattern, said)
         if found:
-            return found.group(1)
-    return None
+            return "tensor", found.group(1)
+    return "tensor", ""
 
 
 def unsupported_layers(tools: Toolchain, task: dict[str, str]) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from caffe.files import whole_folder
+from ncs.cache import cache_folder
 from ncs.errors import NcsError
 
 RELEASE = "openvino-2021.4.2"
@@ -73,15 +74,6 @@ class Toolchain:
     def version(self) -> str:
         """What a manifest says about the compiler."""
         return RELEASE
-
-
-def cache_folder() -> str:
-    """CAFFE2NCS_CACHE, else caffe2ncs under XDG_CACHE_HOME, else under ~/.cache."""
-    own = os.environ.get("CAFFE2NCS_CACHE")
-    if own:
-        return os.path.abspath(own)
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(home, "caffe2ncs")
 
 
 def toolchain(say: Callable[[str], None] = print) -> Toolchain:

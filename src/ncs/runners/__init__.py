@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
 from typing import Any
 
 from caffe.errors import did_you_mean
-from ncs.errors import NcsError
+from ncs.cache import other_python
+from ncs.errors import NcsError, NoDeviceError
 from ncs.runners import usb
 
 # Name of a device, or of its family before ":" or ".", -> the class that runs it; imported when asked for.
@@ -24,6 +26,7 @@ DEVICES = {
     "ONNXRUNTIME": "ncs.runners.onnxruntime:OnnxRuntime",
     "CAFFE": "ncs.runners.caffe:Caffe",
 }
+_REMOTE = "ncs.runners.remote:Remote"  # MYRIAD where its OpenVINO is another Python's
 # What must be importable for it, by top module.
 _NEEDS = {
     "ncs.runners.openvino:OpenVINO": ("openvino",),
@@ -38,13 +41,19 @@ def open_runner(device: str, source: Any, batch: int = 0, **options: Any) -> Any
     """A Runner for `source` on `device`, made for `batch` pictures at a time where the device can be.
 
     `source` is a Manifest or its path (.json), a model file's path, or a list of paths; `options` go to the
-    runner (hint, cache, requests …). "" takes `default_device()`. Raises NoDeviceError or NcsError.
+    runner (hint, cache, requests …). "" takes `default_device()`. MYRIAD and MVNC take all sticks that are plugged in,
+    MYRIAD.1.2-ma2480 or MVNC.0 that one. Raises NoDeviceError or NcsError.
     """
     device = device or default_device()[0]
     kind = runner_class(device)
     if batch and kind.takes_batch:
         options["batch"] = batch
-    return kind(source, device, **options)
+    names = sticks(device)
+    if len(names) < 2 or options.get("counters"):  # what a layer takes is asked of one stick
+        return kind(source, device, **options)
+    from ncs.runners.scheduler import Scheduler
+
+    return Scheduler([functools.partial(kind, source, name, **options) for name in names])
 
 
 def runner_class(device: str) -> Any:
@@ -53,13 +62,33 @@ def runner_class(device: str) -> Any:
     if family not in DEVICES:
         raise NcsError("no device is called '%s'%s; there are %s"
                        % (device, did_you_mean(family, DEVICES), ", ".join(DEVICES)))
-    module, _, name = DEVICES[family].partition(":")
+    target = DEVICES[family]
+    if "MYRIAD" in device.upper():  # HETERO:MYRIAD,CPU too
+        target = _REMOTE if _elsewhere() else DEVICES["MYRIAD"]
+    module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def sticks(device: str) -> list[str]:
+    """The names of the sticks that `device`, MYRIAD or MVNC, stands for; empty for any other, and where there are none."""
+    if device.upper() not in ("MYRIAD", "MVNC"):
+        return []
+    module = importlib.import_module(runner_class(device).__module__)
+    try:
+        return module.sticks()
+    except NoDeviceError:
+        return []  # whoever opens it is told why
 
 
 def available() -> list[str]:
     """Names of the devices whose runtime can be imported here (a stick may still be missing)."""
-    return [device for device, target in DEVICES.items() if all(map(_importable, _NEEDS[target]))]
+    there = [device for device, target in DEVICES.items() if all(map(_importable, _NEEDS[target]))]
+    return there + (["MYRIAD"] if _elsewhere() else [])
+
+
+def _elsewhere() -> bool:
+    """Whether sticks are reached through another Python, which has the runtime that is not here."""
+    return not all(map(_importable, _NEEDS[DEVICES["MYRIAD"]])) and bool(other_python())
 
 
 def default_device() -> tuple[str, str]:

@@ -18,12 +18,13 @@ _KIND_OF_SUFFIX = {
 
 
 class Model:
-    """A model by its files: kind (xml, onnx, blob, graph, caffemodel …) -> path, and its output's name."""
+    """A model by its files: kind (xml, onnx, blob, graph, caffemodel …) -> path, its output's name, its input's shape."""
 
-    def __init__(self, files: dict[str, str], output: str = "", name: str = "") -> None:
+    def __init__(self, files: dict[str, str], output: str = "", name: str = "", shape: tuple[int, ...] = ()) -> None:
         self.files = files
         self.output = output
         self.name = name
+        self.shape = shape  # () where no manifest tells it
 
     @classmethod
     def of(cls, source: Any) -> Model:
@@ -42,7 +43,7 @@ class Model:
             source = Manifest.read(path)
         folder = os.path.abspath(source.folder)
         files = {kind: os.path.join(folder, entry.file) for kind, entry in source.artefacts.items()}
-        return cls(files, source.output, source.name)
+        return cls(files, source.output, source.name, tuple(source.shape))
 
     def pick(self, kinds: Iterable[str]) -> str:
         """Path of the first of `kinds` that there is. Raises NcsError."""
@@ -52,8 +53,9 @@ class Model:
                 if not os.path.isfile(self.files[kind]):
                     raise NcsError("%s: no such file" % self.files[kind])
                 return self.files[kind]
-        raise NcsError("'%s' has %s; this device takes %s"
-                       % (self.name, ", ".join(sorted(self.files)) or "no files", " or ".join(kinds)))
+        stick = "; what it has is for a Neural Compute Stick" if set(self.files) <= {"blob", "graph"} and self.files else ""
+        raise NcsError("'%s' has %s; this device takes %s%s"
+                       % (self.name, ", ".join(sorted(self.files)) or "no files", " or ".join(kinds), stick))
 
 
 def _one_file(path: str, suffix: str) -> dict[str, str]:
@@ -76,6 +78,7 @@ class Runner:
     device = ""
     in_flight = 1
     batch_size = 1
+    input_shape: tuple[int, ...] = ()  # (N, C, H, W), or () where neither device nor manifest tells it
     takes_batch = False  # whether __init__ has a `batch`
 
     def run(self, batch: np.ndarray) -> np.ndarray:
@@ -105,6 +108,10 @@ class Runner:
             return lambda: result
         wait, count = self._start(pieces[0][0]), pieces[0][1]
         return lambda: wait()[:count]
+
+    def temperature(self) -> float | None:
+        """Degrees Celsius of a stick, where it tells."""
+        return None
 
     def close(self) -> None:
         """Give the device back."""
@@ -149,6 +156,13 @@ class Runner:
 def rows(result: np.ndarray, count: int) -> np.ndarray:
     """A device's answer as float32 (count, K), in memory of its own."""
     return np.array(result, np.float32).reshape(count, -1)
+
+
+def only_input(path: str, names: list[str]) -> str:
+    """The name of a model's input; one that has several is refused."""
+    if len(names) != 1:
+        raise NcsError("%s has %d inputs (%s); runners feed pictures into one" % (path, len(names), ", ".join(names)))
+    return names[0]
 
 
 def check_shape(batch: np.ndarray, shape: tuple[int, ...]) -> None:

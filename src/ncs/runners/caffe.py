@@ -17,7 +17,8 @@ class Caffe(base.Runner):
 
         prototxt, weights = _files(source)
         self.device, self.batch_size = device, batch or 1
-        self._net = deploy_net(prototxt, weights)
+        self._net = deploy_net(prototxt, weights, (self.batch_size, None, None, None))
+        self.input_shape = tuple(self._net.blobs[base.only_input(prototxt, self._net.inputs)].shape)
 
     def _start(self, batch):
         net = self._net
@@ -39,6 +40,8 @@ def _files(source):
     if isinstance(source, (list, tuple)):
         files = {os.path.splitext(path)[1][1:]: path for path in map(os.fspath, source)}
     else:
+        if not isinstance(source, Manifest) and not os.fspath(source).endswith(".json"):
+            raise NcsError("%s: our Net needs a manifest (.json), or a list of prototxt and caffemodel" % source)
         manifest = source if isinstance(source, Manifest) else Manifest.read(source)
         files = {kind: os.path.join(manifest.folder, entry.file) for kind, entry in manifest.parents.items()}
     for kind in ("prototxt", "caffemodel"):

@@ -31,6 +31,7 @@ class Mvnc(base.Runner):
         self.device, self.in_flight = device, IN_FLIGHT
         kind = _Version2 if hasattr(api, "enumerate_devices") else _Version1
         self._stick: Any = kind(api, number, model.name or "graph", graph)
+        self.input_shape = model.shape or self._stick.shape()
         self._done: collections.deque[np.ndarray] = collections.deque()
         self._asked = self._read = 0
         self._kept: dict[int, np.ndarray] = {}
@@ -48,6 +49,13 @@ class Mvnc(base.Runner):
             return self._kept.pop(ticket)
 
         return wait
+
+    def temperature(self) -> float | None:
+        """The highest of what the stick says of the last seconds."""
+        try:
+            return float(max(np.ravel(self._stick.temperatures())))
+        except Exception:  # whatever an API of either version raises where it does not tell
+            return None
 
     def layer_times(self) -> np.ndarray:
         """Milliseconds of every layer in the last run (RO_TIME_TAKEN)."""
@@ -81,6 +89,13 @@ class _Version2:
     def times(self) -> np.ndarray:
         return self._call(lambda: self._graph.get_option(self._api.GraphOption.RO_TIME_TAKEN))
 
+    def temperatures(self) -> Any:
+        return self._device.get_option(self._api.DeviceOption.RO_THERMAL_STATS)
+
+    def shape(self) -> tuple[int, ...]:
+        described, = self._call(lambda: self._graph.get_option(self._api.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS))
+        return (1, described.c, described.h, described.w)
+
     def close(self) -> None:
         for step in (*(fifo.destroy for fifo in self._fifos), self._graph.destroy, self._device.close,
                      self._device.destroy):
@@ -111,9 +126,22 @@ class _Version1:
     def times(self) -> np.ndarray:
         return _lost(lambda: self._graph.GetGraphOption(self._api.GraphOption.TIME_TAKEN))
 
+    def temperatures(self) -> Any:
+        return self._device.GetDeviceOption(self._api.DeviceOption.THERMAL_STATS)
+
+    def shape(self) -> tuple[int, ...]:
+        return ()  # a graph of version 1 does not tell
+
     def close(self) -> None:
         _quietly(self._graph.DeallocateGraph)
         _quietly(self._device.CloseDevice)
+
+
+def sticks() -> list[str]:
+    """MVNC.<number> of every stick here."""
+    api = _mvnc()
+    handles = api.enumerate_devices() if hasattr(api, "enumerate_devices") else api.EnumerateDevices()
+    return ["MVNC.%d" % number for number in range(len(handles))]
 
 
 def _mvnc() -> Any:

@@ -1,29 +1,33 @@
-"""A Neural Compute Stick through OpenVINO 2021.4's or 2022.1's IECore; also that library's other devices."""
+"""A Neural Compute Stick through OpenVINO 2021.4's or 2022's IECore; also that library's other devices."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes.util
+import functools
 from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
 
 import numpy as np
 
+from ncs.cache import lent_libusb
 from ncs.errors import DeviceLostError, NcsError, NoDeviceError
 from ncs.runners import base
 from ncs.runners.openvino import last_line
 
-NO_STICK = "No devices found: no Neural Compute Stick answers; `ncs doctor` looks for the reason"
+NO_STICK = "No devices found: no Neural Compute Stick answers; `ncs doctor` (on a board: python3 doctor.py) looks for the reason"
 
 
 class Myriad(base.Runner):
     """A compiled blob, or ONNX or IR v10, on `device`: MYRIAD, MYRIAD.<name> of one of several, or CPU.
 
-    `counters` prepares for `profile`.
+    `requests` are kept under way; `counters` prepares for `profile`.
     """
 
     def __init__(self, source: Any, device: str = "MYRIAD", requests: int = 2, counters: bool = False) -> None:
         core = ie_core()
-        stick = device.startswith("MYRIAD")
-        if stick and not sticks_of(core):
-            raise NoDeviceError(NO_STICK)
+        stick = device.upper().startswith("MYRIAD")
+        if stick:
+            device = _there(core, device)
         model = base.Model.of(source)
         path = model.pick(("blob", "onnx", "xml") if stick else ("onnx", "xml"))
         self.device = device
@@ -31,7 +35,7 @@ class Myriad(base.Runner):
         self._requests = list(self._network.requests)
         self.in_flight = len(self._requests)
         self._next = 0
-        self._input, = self._network.input_info
+        self._input = base.only_input(path, list(self._network.input_info))
         outputs = list(self._network.outputs)
         self._output = model.output if model.output in outputs else outputs[0]
         self.input_shape = tuple(self._network.input_info[self._input].tensor_desc.dims)
@@ -47,7 +51,7 @@ class Myriad(base.Runner):
             status = self._guarded(lambda: request.wait(-1))
             if status != 0:
                 raise DeviceLostError("%s: a request ended with status %s" % (self.device, status))
-            return base.rows(request.output_blobs[self._output].buffer, len(batch))
+            return base.rows(self._guarded(lambda: request.output_blobs[self._output].buffer), len(batch))
 
         return wait
 
@@ -75,20 +79,55 @@ class Myriad(base.Runner):
         self._requests, self._network = [], None
 
 
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - a board's Python is 3.7
 def ie_core() -> Any:
-    """The Inference Engine of OpenVINO up to 2022.3. Raises NoDeviceError where it is not installed."""
+    """The Inference Engine of OpenVINO up to 2022.3. Raises NoDeviceError where it is not installed.
+
+    One for the whole process: it owns the sticks it has opened, so a second one could not put another net on them.
+    """
     try:
         from openvino.inference_engine import IECore
     except ImportError as error:
         raise NoDeviceError(
-            "No devices found: nothing here can talk to a Neural Compute Stick 2 (%s); OpenVINO 2021.4.2 "
-            "can: `pip install openvino==2021.4.2` under Python 3.6 to 3.9" % error) from error
+            "No devices found: nothing here can talk to a Neural Compute Stick 2 (%s); OpenVINO 2021.4.2 can, under Python "
+            "3.6 to 3.9: `ncs doctor` tells how to give it a Python of its own" % error) from error
+    _lend_libusb()
     return IECore()
 
 
+def _lend_libusb() -> None:
+    """The plugin loads no further than libusb; where the system has none, the one beside the Myriad compiler serves."""
+    if ctypes.util.find_library("usb-1.0") is None and lent_libusb():
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(lent_libusb(), ctypes.RTLD_GLOBAL)
+
+
+def sticks() -> list[str]:
+    """MYRIAD.<name> of every stick here."""
+    return sticks_of(ie_core())
+
+
 def sticks_of(core: Any) -> list[str]:
-    """Names of the sticks the library sees: MYRIAD, or MYRIAD.1.2-ma2480 each where there are several."""
-    return [name for name in core.available_devices if name.split(".")[0] == "MYRIAD"]
+    """MYRIAD.<name> of every stick that the library sees (MYRIAD.1.2-ma2480). Raises NoDeviceError with what it lacks."""
+    try:
+        return ["MYRIAD." + name for name in core.get_metric("MYRIAD", "AVAILABLE_DEVICES")]
+    except RuntimeError as error:
+        why = last_line(error)
+        raise NoDeviceError("No devices found: OpenVINO's plugin for sticks cannot be loaded (%s); `ncs doctor` tells what "
+                            "mends it" % (why.rpartition("/")[2] if "libusb" in why else why)) from error
+
+
+def _there(core: Any, device: str) -> str:
+    """`device` as the library spells it. Raises NoDeviceError where it is not plugged in."""
+    there = sticks_of(core)
+    if not there:
+        raise NoDeviceError(NO_STICK)
+    if "." not in device:
+        return device.upper()
+    for name in there:
+        if name.upper() == device.upper():
+            return name
+    raise NoDeviceError("No devices found under the name %s; there are %s" % (device, ", ".join(there)))
 
 
 def _load(core: Any, path: str, device: str, requests: int, extra: dict[str, str]) -> Any:
@@ -102,4 +141,6 @@ def _load(core: Any, path: str, device: str, requests: int, extra: dict[str, str
         text = last_line(error)
         if "no available devices" in text or "Can not init Myriad device" in text:
             raise NoDeviceError(NO_STICK + " (" + text + ")") from error
+        if device.startswith("MYRIAD"):
+            _there(core, device)  # it may have been pulled out meanwhile
         raise NcsError("%s: cannot be loaded on %s: %s" % (path, device, text)) from error

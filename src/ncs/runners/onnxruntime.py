@@ -29,7 +29,7 @@ class OnnxRuntime(base.Runner):
             raise NcsError("%s: ONNX Runtime cannot load it: %s" % (path, error)) from error
         self.device = device
         self.input_shape = tuple(self._session.get_inputs()[0].shape)
-        self._input = self._session.get_inputs()[0].name
+        self._input = base.only_input(path, [port.name for port in self._session.get_inputs()])
         names = [output.name for output in self._session.get_outputs()]
         self._output = model.output if model.output in names else names[0]
         self.batch_size = self.input_shape[0]

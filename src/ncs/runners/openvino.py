@@ -7,8 +7,10 @@ from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
 
 import numpy as np
 
+from ncs.cache import cache_folder
 from ncs.errors import NcsError, NoDeviceError
 from ncs.runners import base
+from ncs.unreported import import_openvino
 
 
 class OpenVINO(base.Runner):
@@ -43,6 +45,7 @@ class OpenVINO(base.Runner):
             settings["CACHE_DIR"] = folder
         try:
             network = core.read_model(path)
+            base.only_input(path, ["/".join(sorted(port.get_names())) for port in network.inputs])
             if batch:
                 network.reshape([batch, *list(network.input(0).shape)[1:]])
             self._compiled = core.compile_model(network, device, settings)
@@ -82,8 +85,7 @@ class OpenVINO(base.Runner):
 
 def _core() -> Any:
     try:
-        import openvino
-
+        openvino = import_openvino()
         return openvino.Core() if hasattr(openvino, "Core") else _older_core()
     except ImportError as error:
         raise NoDeviceError("OpenVINO is not installed here (%s); `pip install openvino` gives it"
@@ -120,9 +122,7 @@ def default_cache(device: str) -> str:
     """Folder for compiled models, "" for the CPU, where compiling takes no longer than reading."""
     if device == "CPU":
         return ""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    own = os.environ.get("CAFFE2NCS_CACHE") or os.path.join(home, "caffe2ncs")
-    return os.path.join(own, "openvino")
+    return os.path.join(cache_folder(), "openvino")
 
 
 def last_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import threading
 import time
 from typing import Any, Callable, Iterable, Iterator, Sequence  # noqa: UP035 - a board's Python is 3.7
@@ -11,9 +12,9 @@ import numpy as np
 
 from ncs.errors import DeviceLostError, NcsError, NoDeviceError
 from ncs.runners import base
+from ncs.runners.work import Work
 
 Opener = Callable[[], base.Runner]
-_IDLE = 0.02  # seconds between two looks for work or for a lost stick
 
 
 class Scheduler(base.Runner):
@@ -36,95 +37,103 @@ class Scheduler(base.Runner):
             raise NoDeviceError("No devices found: none of %d sticks answers" % len(self._openers))
         self.device = "%d devices: %s" % (len(there), ", ".join(runner.device for runner in there))
         self.in_flight = sum(runner.in_flight for runner in there)
+        self.batch_size = there[0].batch_size
+        self.input_shape = there[0].input_shape
+        self._work, self._tickets = Work(), itertools.count()
+        self._threads = [threading.Thread(target=self._serve, args=(number,), daemon=True)
+                         for number in range(len(self._openers))]
+        for thread in self._threads:
+            thread.start()
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        """float32 (N, C, H, W) -> float32 (N, K): the pictures are shared out one by one."""
+        """float32 (N, C, H, W) -> float32 (N, K): the pictures are shared out, as many together as the model takes."""
         batch = np.ascontiguousarray(batch, np.float32)
         if batch.ndim != 4 or not len(batch):
             raise NcsError("a batch is N x C x H x W with N at least 1, received %s" % (batch.shape,))
-        return np.concatenate(list(self.run_many(batch[i:i + 1] for i in range(len(batch)))))
+        size = self.batch_size
+        return np.concatenate(list(self.run_many(batch[i:i + size] for i in range(0, len(batch), size))))
 
     def run_many(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """One result a batch, in order; at most four batches a request under way are taken ahead."""
-        work = _Work(4 * self.in_flight)
-        threads = [threading.Thread(target=self._serve, args=(number, work), daemon=True)
-                   for number in range(len(self._openers))]
-        for thread in threads:
-            thread.start()
+        begun: collections.deque[int] = collections.deque()
         try:
-            yield from self._collect(iter(batches), work)
-        finally:
-            work.stop()
-            for thread in threads:
-                thread.join()
+            for batch in batches:
+                if len(begun) >= 4 * self.in_flight:
+                    yield self._wait(begun.popleft())
+                begun.append(self._add(batch))
+            while begun:
+                yield self._wait(begun.popleft())
+        finally:  # whoever leaves early wants no more answers
+            self._work.forget(begun)
 
     def submit(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        """The answer, worked out at once: `run_many` is what keeps several sticks busy."""
-        result = self.run(batch)
-        return lambda: result
+        """Begin `batch`, on whichever stick is free, and return a function that waits for its result."""
+        ticket = self._add(batch)
+        return lambda: self._wait(ticket)
+
+    def temperature(self) -> float | None:
+        """Degrees Celsius of the hottest stick, where one tells."""
+        told = [runner.temperature() for runner in self._runners if runner is not None]
+        return max((value for value in told if value is not None), default=None)
 
     def close(self) -> None:
+        self._work.stop()
+        for thread in self._threads:
+            thread.join()
         for runner in self._runners:
             if runner is not None:
                 runner.close()
         self._runners = [None] * len(self._openers)
 
-    def _collect(self, batches: Iterator[np.ndarray], work: _Work) -> Iterator[np.ndarray]:
-        asked = told = 0
-        more, idle_since = True, None
-        while more or told < asked:
-            while more and asked - told < work.ahead:
-                try:
-                    work.add(asked, next(batches))
-                    asked += 1
-                except StopIteration:
-                    more = False
-            result = work.result(told)
+    def _add(self, batch: np.ndarray) -> int:
+        ticket = next(self._tickets)
+        self._work.add(ticket, np.ascontiguousarray(batch, np.float32))
+        return ticket
+
+    def _wait(self, ticket: int) -> np.ndarray:
+        """The answer to a ticket; NoDeviceError when no stick has been there for `patience` seconds."""
+        idle_since = None
+        while True:
+            result = self._work.result(ticket)
             if result is not None:
-                told += 1
-                yield result
+                return result
+            if any(runner is not None for runner in self._runners):
+                idle_since = None
                 continue
-            idle_since = self._check_idle(work, idle_since, asked - told)
+            now = time.monotonic()
+            idle_since = idle_since or now
+            if now - idle_since > self._patience:
+                raise NoDeviceError("No devices found: every stick was lost and none came back in %g s; at least "
+                                    "%d pictures have no answer" % (self._patience, self._work.unanswered()))
 
-    def _check_idle(self, work: _Work, since: float | None, unanswered: int) -> float | None:
-        """Give up when no stick has been there for `patience` seconds."""
-        if work.fault is not None:
-            raise work.fault
-        if not unanswered or any(runner is not None for runner in self._runners):
-            return None
-        now = time.monotonic()
-        if since is not None and now - since > self._patience:
-            raise NoDeviceError("No devices found: every stick was lost and none came back in %g s; at least "
-                                "%d pictures have no answer" % (self._patience, unanswered))
-        return since or now
-
-    def _serve(self, number: int, work: _Work) -> None:
+    def _serve(self, number: int) -> None:
         """What a stick's thread does: take a batch, begin it; when enough are begun, wait for the oldest."""
         begun: collections.deque[tuple[int, np.ndarray, Callable[[], np.ndarray]]] = collections.deque()
+        work = self._work
         while not work.stopped:
             try:
-                runner = self._runners[number] or self._reopen(number, work)
+                runner = self._runners[number] or self._reopen(number)
                 if runner is None:
                     continue
                 item = work.take(wait=not begun) if len(begun) < runner.in_flight else None
                 if item is not None:
                     begun.append((*item, _unstarted))
-                    begun[-1] = (*item, runner.submit(item[1]))
+                    begun[-1] = (*item, _begin(runner, item[1]))
                 elif begun:
-                    work.put(begun[0][0], begun[0][2]())
+                    work.put(begun[0][0], _finish(begun[0][2]))
                     begun.popleft()
                     self.answered[number] += 1
             except DeviceLostError:
                 self._forget(number)
-                work.give_back((index, batch) for index, batch, _ in begun)
+                work.give_back((ticket, batch) for ticket, batch, _ in begun)
                 begun.clear()
-            except Exception as fault:  # not the device's doing: it must reach the caller's thread
+            except Exception as fault:  # a stick that came back and cannot be given the model
                 work.fail(fault)
 
-    def _reopen(self, number: int, work: _Work) -> base.Runner | None:
+    def _reopen(self, number: int) -> base.Runner | None:
         self._runners[number] = runner = _open_or_none(self._openers[number])
         if runner is None:
-            work.pause(self._retry)
+            self._work.pause(self._retry)
         return runner
 
     def _forget(self, number: int) -> None:
@@ -134,60 +143,29 @@ class Scheduler(base.Runner):
             runner.close()
 
 
-class _Work:
-    """What is to be done and what is done, shared by the threads."""
+def _begin(runner: base.Runner, batch: np.ndarray) -> Callable[[], np.ndarray]:
+    """Begin a request; a fault that is the batch's, not the stick's, is raised when its result is asked for."""
+    try:
+        return runner.submit(batch)
+    except DeviceLostError:
+        raise
+    except Exception as error:
+        fault = error
 
-    def __init__(self, ahead: int) -> None:
-        self.ahead = max(ahead, 1)
-        self.stopped = False
-        self.fault: BaseException | None = None
-        self._lock = threading.Condition()
-        self._todo: collections.deque[tuple[int, np.ndarray]] = collections.deque()
-        self._done: dict[int, np.ndarray] = {}
+        def fail() -> np.ndarray:
+            raise fault
 
-    def add(self, index: int, batch: np.ndarray) -> None:
-        with self._lock:
-            self._todo.append((index, batch))
-            self._lock.notify_all()
+        return fail
 
-    def take(self, wait: bool) -> tuple[int, np.ndarray] | None:
-        """The next batch, the oldest first; None when there is none (after a moment, if `wait`)."""
-        with self._lock:
-            if not self._todo and wait:
-                self._lock.wait(_IDLE)
-            return self._todo.popleft() if self._todo else None
 
-    def put(self, index: int, result: np.ndarray) -> None:
-        with self._lock:
-            self._done[index] = result
-            self._lock.notify_all()
-
-    def give_back(self, items: Iterable[tuple[int, np.ndarray]]) -> None:
-        """What a lost stick had begun goes to the front again."""
-        with self._lock:
-            self._todo.extendleft(reversed(list(items)))
-            self._lock.notify_all()
-
-    def result(self, index: int) -> np.ndarray | None:
-        """The answer to batch `index`, or None when it is not there after a moment."""
-        with self._lock:
-            if index not in self._done:
-                self._lock.wait(_IDLE)
-            return self._done.pop(index, None)
-
-    def pause(self, seconds: float) -> None:
-        """Wait, unless all ends before."""
-        with self._lock:
-            self._lock.wait_for(lambda: self.stopped, seconds)
-
-    def fail(self, fault: BaseException) -> None:
-        self.fault = fault
-        self.stop()
-
-    def stop(self) -> None:
-        with self._lock:
-            self.stopped = True
-            self._lock.notify_all()
+def _finish(wait: Callable[[], np.ndarray]) -> Any:
+    """The result, or the exception that belongs to the batch."""
+    try:
+        return wait()
+    except DeviceLostError:
+        raise
+    except Exception as fault:
+        return fault
 
 
 def _unstarted() -> Any:

@@ -163,6 +163,31 @@ def test_errors_carry_the_ncsdks_status(graph):
     assert status(fifos[0].write_elem, wrong) == Status.NOT_ALLOCATED
 
 
+def test_a_handle_is_a_stick(tmp_path, monkeypatch):
+    """Three sticks are three devices, each with a graph of its own, as scripts for several sticks have it."""
+    from runners.inference_engine import Core
+
+    from ncs import runners
+    from ncs.runners import myriad
+
+    core = Core(["1.1-ma2480", "1.2-ma2480", "1.3-ma2480"], lambda picture: picture[:, 0, 0])
+    monkeypatch.delenv("NCS_DEVICE", raising=False)
+    monkeypatch.setattr(myriad, "ie_core", lambda: core)
+    monkeypatch.setattr(runners, "_importable", lambda name: True)
+    monkeypatch.setattr(mvncapi, "default_device", lambda: ("MYRIAD", "three sticks"))
+    handles = mvncapi.enumerate_devices()
+    assert handles == ["MYRIAD.1.1-ma2480", "MYRIAD.1.2-ma2480", "MYRIAD.1.3-ma2480"]
+    for number, handle in enumerate(handles):
+        device, graph = mvncapi.Device(handle), mvncapi.Graph("net")
+        device.open()
+        fifos = graph.allocate_with_fifos(device, b"\x7felf and so on")
+        graph.queue_inference_with_fifo_elem(*fifos, np.full((4, 4, 3), number, np.float32), None)
+        np.testing.assert_array_equal(fifos[1].read_elem()[0], [number] * 3)
+        np.testing.assert_array_equal(device.get_option(mvncapi.DeviceOption.RO_THERMAL_STATS), [43.5])
+        device.close()
+    assert core.runs == dict.fromkeys(core.names, 2)  # the warm-up, and the picture
+
+
 def test_the_numbers_are_the_ncsdks():
     assert mvncapi.GraphOption.RO_TIME_TAKEN.value == 1001
     assert mvncapi.DeviceOption.RO_HW_VERSION.value == 2015

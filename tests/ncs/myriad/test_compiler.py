@@ -165,3 +165,26 @@ def test_layers_have_their_caffe_names(compiler, tmp_path):
     with pytest.raises(CompileError, match="this is layer 'conv3d' of the Caffe net") as fault:
         compile_blob(volume, str(tmp_path / "bad.blob"))
     assert fault.value.layer == "conv3d"
+
+
+def test_a_layer_is_told_from_the_one_that_works_on_its_blob_in_place(compiler, tmp_path):
+    """ReLU `relu` makes the blob `fc` final, so the tensor is its own; the node at fault is layer `fc`'s."""
+    import caffe_nets
+    import onnx
+
+    from ncs.onnx import export_net
+
+    text = caffe_nets.TINY + 'layer { name: "relu" type: "ReLU" bottom: "fc" top: "fc" }'
+    prototxt, _ = caffe_nets.tiny(tmp_path, text.replace('bottom: "fc" top: "prob"', 'bottom: "conv2" top: "prob"'))
+    export_net(caffe_nets.seeded(prototxt), str(tmp_path / "net.onnx"))
+    model = onnx.load(tmp_path / "net.onnx")
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4  # what the Reshape before `fc` cannot take
+    onnx.save(model, tmp_path / "four.onnx")
+    with pytest.raises(CompileError) as fault:
+        compile_blob(str(tmp_path / "four.onnx"), str(tmp_path / "bad.blob"))
+    assert fault.value.layer == "fc" and "relu" not in str(fault.value)
+
+
+def test_a_compiler_that_dies_without_a_word():
+    assert driver._ended(11) == "the compiler crashed (signal 11) without a word"
+    assert driver._ended(3 << 8) == "it ended with status 3"

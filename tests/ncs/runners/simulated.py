@@ -55,7 +55,8 @@ class Bus:
         """A module as `from mvnc import mvncapi` gives it."""
         return types.SimpleNamespace(
             enumerate_devices=self.enumerate_devices, Device=functools.partial(Device, self), Graph=Graph,
-            GraphOption=types.SimpleNamespace(RO_TIME_TAKEN=1001))
+            GraphOption=types.SimpleNamespace(RO_TIME_TAKEN=1001, RO_INPUT_TENSOR_DESCRIPTORS=1004),
+            DeviceOption=types.SimpleNamespace(RO_THERMAL_STATS=2000))
 
 
 class Device:
@@ -66,6 +67,11 @@ class Device:
         self.bus.check(self.number, self.generation)
 
     open = close = destroy = check
+
+    def get_option(self, option):
+        assert option == 2000
+        self.check()
+        return np.array([40.5, 41.0, 0, 0], np.float32)
 
 
 class Fifo:
@@ -101,6 +107,8 @@ class Graph:
         queued[self.device.number] = max(queued[self.device.number], len(fifo_out.queue))
 
     def get_option(self, option):
+        if option == 1004:
+            return [types.SimpleNamespace(n=1, c=3, h=4, w=4)]
         assert option == 1001
         return np.arange(4, dtype=np.float32)
 
