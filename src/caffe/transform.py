@@ -39,12 +39,14 @@ class Transform:
               to what was trained, so it is kept here; who cuts applies it
     shrink    how a picture larger than `size` is brought to it: "linear" as Caffe, which looks at four pixels
               only, or "area", which averages all of them
+    landmarks where the left and right eye, the nose and the left and right corner of the mouth lie in the aligned
+              faces of the training: five (x, y), shares of width and height; or None. Kept here as the margin is
     """
 
     def __init__(
         self, order: str = "BGR", size: Any = None, crop: int | None = None, mean: Any = None,
         mean_fit: str = "exact", scale: float = 1.0, mirror: bool = False, gray: bool = False,
-        margin: float = 0.0, shrink: str = "linear",
+        margin: float = 0.0, shrink: str = "linear", landmarks: Any = None,
     ) -> None:
         faults: list[str] = []
         self.order = transform_fields.choice("order", order, ("BGR", "RGB"), faults)
@@ -56,6 +58,7 @@ class Transform:
         self.mirror, self.gray = bool(mirror), bool(gray)
         self.margin = transform_fields.number("margin", margin, 0.0, faults)
         self.shrink = transform_fields.choice("shrink", shrink, ("linear", "area"), faults)
+        self.landmarks = transform_fields.landmarks(landmarks, faults)
         self._fitted: dict[tuple[int, int], np.ndarray] = {}
         if faults:
             raise CaffeError("Transform: " + "; ".join(faults))

@@ -13,7 +13,7 @@ import numpy as np
 from caffe.errors import CaffeError, did_you_mean
 from caffe.files import write_bytes
 
-FIELDS = ("order", "size", "crop", "mean", "mean_fit", "scale", "mirror", "gray", "margin", "shrink")
+FIELDS = ("order", "size", "crop", "mean", "mean_fit", "scale", "mirror", "gray", "margin", "shrink", "landmarks")
 
 
 def to_dict(fields: dict, folder: str, stem: str) -> dict:
@@ -110,6 +110,20 @@ def crop(crop: Any, size: tuple[int, int] | None, faults: list[str]) -> int | No
     if size is not None and crop > min(size):
         faults.append("crop %d is larger than size %dx%d" % (crop, size[0], size[1]))
     return int(crop)
+
+
+def landmarks(points: Any, faults: list[str]) -> tuple[tuple[float, float], ...] | None:
+    """Five finite (x, y), or None."""
+    if points is None:
+        return None
+    try:
+        array: np.ndarray = np.array(points, np.float64)
+    except (TypeError, ValueError):
+        array = np.zeros(())
+    if array.shape != (5, 2) or not np.isfinite(array).all():
+        faults.append("landmarks must be five (x, y) as shares of width and height, received %r" % (points,))
+        return None
+    return tuple((float(x), float(y)) for x, y in array)
 
 
 def mean(mean: Any, faults: list[str]) -> np.ndarray | None:

@@ -1,0 +1,150 @@
+"""Faces in a photograph: where they are and where their eyes, noses and mouths lie.
+
+It ships to the board (Python 3.7, numpy, OpenCV 4.8 or newer).
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from agegender import yunet
+from agegender.errors import AgeGenderError
+
+THRESHOLD = 0.8  # score below which nothing counts as a face
+SHARE = 60  # unless told otherwise, faces of a 60th of the longer side and more are looked for,
+LEAST = 20  # but none narrower than this many pixels
+# Widths in pixels at which the net sees faces well (measured: docs/adr/0006). Smaller faces are enlarged to the first.
+GOOD = (36, 400)
+_STEP = 4  # each coarser view is a fourth of the one before
+_TILE, _SHARED = 1600, 200  # large views are looked at in squares, which share as much as a face of the next view needs
+_LARGEST_SCALE = 3.0
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face: `box` (left, top, right, bottom; whole pixels, right and bottom outside), `score` 0..1, `landmarks`.
+
+    `landmarks` is float32 (5, 2), x and y of the eye, then the other eye, on the picture's left and right, the nose,
+    and the left and right corner of the mouth. A box may reach out of the picture.
+    """
+
+    box: tuple
+    score: float
+    landmarks: np.ndarray
+
+    @property
+    def area(self):
+        """Square pixels."""
+        left, top, right, bottom = self.box
+        return (right - left) * (bottom - top)
+
+
+class Detector:
+    """Finds faces of at least `least` pixels in width (None: by the picture's size) and a score of `threshold`.
+
+    One Detector serves any number of threads. Raises AgeGenderError when the net cannot be loaded.
+    """
+
+    def __init__(self, threshold=THRESHOLD, least=None):
+        if not 0 < threshold < 1:
+            raise AgeGenderError("a face's score lies between 0 and 1; received a threshold of %g" % threshold)
+        if least is not None and least < 1:
+            raise AgeGenderError("the narrowest face must be at least 1 pixel wide, received %g" % least)
+        self.threshold, self.least = threshold, least
+        self._of_thread = threading.local()
+        self._net()
+
+    def find(self, picture):
+        """The Faces of a uint8 picture (H, W, 3), (H, W, 4) or (H, W), blue first; the largest first."""
+        picture = _three_channels(picture)
+        rows = [self._look(picture, scale) for scale in scales(picture.shape, self.least)]
+        kept = _without_doubles(np.concatenate(rows))
+        if self.least is not None:
+            kept = kept[kept[:, 2] >= self.least]
+        faces = [_face(row) for row in kept]
+        return sorted(faces, key=lambda face: (-face.area, face.box))
+
+    def _net(self):
+        if not hasattr(self._of_thread, "net"):
+            self._of_thread.net = yunet.YuNet(self.threshold)
+        return self._of_thread.net
+
+    def _look(self, picture, scale):
+        """Rows (N, 16) of one view: YuNet's, in the picture's pixels, and whether the net saw that width well."""
+        view = _resized(picture, scale)
+        height, width = view.shape[:2]
+        parts = []
+        for top in _starts(height):
+            for left in _starts(width):
+                rows = self._net().rows(np.ascontiguousarray(view[top : top + _TILE, left : left + _TILE]))
+                rows[:, [0, 4, 6, 8, 10, 12]] += left
+                rows[:, [1, 5, 7, 9, 11, 13]] += top
+                parts.append(rows)
+        rows = np.concatenate(parts)
+        well = (rows[:, 2] >= GOOD[0]) & (rows[:, 2] <= GOOD[1])
+        across, down = picture.shape[1] / width, picture.shape[0] / height
+        rows[:, [0, 2, 4, 6, 8, 10, 12]] *= across
+        rows[:, [1, 3, 5, 7, 9, 11, 13]] *= down
+        return np.c_[rows, well]
+
+
+def scales(shape, least=None):
+    """Factors by which a picture of `shape` is resized to find faces from `least` pixels up to the whole picture."""
+    longer = max(shape[:2])
+    if least is None:
+        least = max(LEAST, longer / SHARE)
+    found = [min(_LARGEST_SCALE, GOOD[0] / least)]
+    while found[-1] * longer > GOOD[1] * 1.2:
+        found.append(found[-1] / _STEP)
+    return found
+
+
+def _three_channels(picture):
+    if picture.ndim == 2 or picture.shape[2] == 1:
+        return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+    return picture[:, :, :3]
+
+
+def _resized(picture, scale):
+    size = [max(1, int(round(scale * side))) for side in picture.shape[1::-1]]
+    return cv2.resize(picture, tuple(size), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def _starts(length):
+    """Where the squares of a view begin along a side: as few as cover it, evenly spread."""
+    if length <= _TILE:
+        return [0]
+    count = int(math.ceil((length - _SHARED) / (_TILE - _SHARED)))
+    return [int(round(i * (length - _TILE) / (count - 1))) for i in range(count)]
+
+
+def _without_doubles(rows):
+    """One row a face: that of a view which saw it well, then that with the best score."""
+    order = np.lexsort((-rows[:, 14], -rows[:, 15]))
+    kept = []
+    for row in rows[order]:
+        if not any(_same(row, other) for other in kept):
+            kept.append(row)
+    return np.array(kept).reshape(-1, rows.shape[1])
+
+
+def _same(one, other):
+    """Whether two boxes are of one face: they share 30 % of their union, or most of the smaller one."""
+    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return False
+    shared, areas = width * height, (one[2] * one[3], other[2] * other[3])
+    return shared > yunet.OVERLAP * (sum(areas) - shared) or shared > 0.7 * min(areas)
+
+
+def _face(row):
+    left, top, width, height = row[:4]
+    box = int(round(left)), int(round(top)), int(round(left + width)), int(round(top + height))
+    return Face(box, float(row[14]), row[4:14].reshape(5, 2).astype(np.float32))
+
