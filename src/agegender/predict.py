@@ -6,6 +6,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import cv2
 import numpy as np
@@ -26,15 +27,18 @@ class Answer:
     text: str
     probability: float
     probabilities: list
+    task: str = ""  # age or gender, where that is known
+    years: float | None = None  # of nets that tell single years
 
 
 @dataclass
 class Prediction:
-    """What all nets say of one picture: answers by net name, seconds by stage."""
+    """What all nets say of one face: answers by net name, seconds by stage; `face` is where a photograph shows it."""
 
     path: str
     answers: dict = field(default_factory=dict)
     seconds: dict = field(default_factory=dict)
+    face: object = None
 
 
 def read_picture(path):
@@ -70,14 +74,14 @@ class Head:
         self.name = manifest.name
         self.transform = manifest.transform
         self.labels = _labels(manifest)
+        self.task = _task(manifest)
         self.runner = runner
 
     def answer(self, probabilities):
         """An Answer from one row of the net's output."""
         decoded = self.labels.decode(probabilities)
-        return Answer(
-            self.name, decoded.text, decoded.probability, [float(p) for p in np.ravel(probabilities)]
-        )
+        every = [float(p) for p in np.ravel(probabilities)]
+        return Answer(self.name, decoded.text, decoded.probability, every, self.task, decoded.years)
 
 
 def as_original(transform):
@@ -86,6 +90,13 @@ def as_original(transform):
     if mean is not None and mean.ndim == 3:
         mean = mean.mean(axis=(1, 2))
     return transform.replace(order="RGB", mean=mean)
+
+
+def _task(manifest):
+    """What a net is asked, by its labels or else by its name."""
+    if set(manifest.labels) == set(labels.MALE_FIRST.names):
+        return "gender"
+    return "age" if manifest.label_set.startswith("age") or "age" in manifest.name.lower() else ""
 
 
 def _labels(manifest):
@@ -103,30 +114,40 @@ def predict_pictures(paths, heads, batch=16):
 
     A picture that cannot be read raises when its turn comes, after the predictions before it.
     """
-    threads = max(1, min(4, os.cpu_count() or 1))
-    with ThreadPoolExecutor(threads) as pool:
-        waiting, paths = [], list(paths)
-        for at in range(0, len(paths), batch):
-            waiting.append([pool.submit(_prepare, path, heads) for path in paths[at : at + batch]])
-            if len(waiting) == 2:
-                for prediction in _run(waiting.pop(0), heads):
-                    yield prediction
-        for group in waiting:
-            for prediction in _run(group, heads):
-                yield prediction
+    for told in _told(paths, heads, batch, _whole):
+        yield from told
 
 
-def _prepare(path, heads):
-    began = time.perf_counter()
-    picture = read_picture(path)
-    read = time.perf_counter()
-    blobs, made = [], {}
-    for head in heads:  # nets that share a Transform share its work
-        key = next((k for k, (transform, _) in made.items() if transform == head.transform), len(made))
-        if key not in made:
-            made[key] = (head.transform, head.transform.image(with_margin(picture, head.transform.margin)))
-        blobs.append(made[key][1])
-    return Prediction(path, {}, {"read": read - began, "transform": time.perf_counter() - read}), blobs
+def predict_photographs(paths, heads, find, crop="aligned", batch=4):
+    """Yield, for each path, a list of Predictions, one for each face that `find(picture)` gives, in its order.
+
+    `find` is the method of an `agegender.detect.Detector`; `crop` is one of CROPS. `batch` photographs are worked at together.
+    """
+
+    def pieces(picture, seconds):
+        began = time.perf_counter()
+        found = find(picture)
+        seconds["detect"] = time.perf_counter() - began
+        return [(face, partial(CROPS[crop], picture, face)) for face in found]
+
+    return _told(paths, heads, batch, pieces)
+
+
+def _aligned(picture, face, transform):
+    return faces.aligned(picture, face.landmarks, transform.landmarks, transform.margin)
+
+
+def _boxed(picture, face, transform):
+    return faces.cut(picture, faces.squared(face.box), transform.margin)
+
+
+# How a face is cut out of a photograph: (picture, Face, Transform) -> chip. "box" is what the ONNX zoo's scripts do.
+CROPS = {"aligned": _aligned, "box": _boxed}
+
+
+def _whole(picture, seconds):
+    """The one piece of a picture that is an aligned face."""
+    return [(None, lambda transform: with_margin(picture, transform.margin))]
 
 
 def with_margin(picture, margin):
@@ -134,26 +155,77 @@ def with_margin(picture, margin):
     return faces.cut(picture, faces.whole(picture), margin) if margin else picture
 
 
+def _told(paths, heads, batch, pieces):
+    """Yield a list of Predictions for each path; `pieces(picture, seconds)` gives (face, transform -> chip) of each."""
+    threads = max(1, min(4, os.cpu_count() or 1))
+    with ThreadPoolExecutor(threads) as pool:
+        waiting, paths = [], list(paths)
+        for at in range(0, len(paths), batch):
+            waiting.append([pool.submit(_prepare, path, heads, pieces) for path in paths[at : at + batch]])
+            if len(waiting) == 2:
+                yield from _run(waiting.pop(0), heads)
+        for group in waiting:
+            yield from _run(group, heads)
+
+
+def _prepare(path, heads, pieces):
+    """[(Prediction without answers, a blob for each head)] of a picture."""
+    began = time.perf_counter()
+    picture = read_picture(path)
+    seconds = {"read": time.perf_counter() - began}
+    found = pieces(picture, seconds)
+    began = time.perf_counter()
+    ready = [(Prediction(path, {}, dict(seconds), face), _blobs(chip, heads)) for face, chip in found]
+    for prediction, _ in ready:
+        prediction.seconds["transform"] = (time.perf_counter() - began) / len(ready)
+    return ready
+
+
+def _blobs(chip, heads):
+    """What each head is fed; nets that share a Transform share its work."""
+    blobs, made = [], []
+    for head in heads:
+        blob = next((blob for transform, blob in made if transform == head.transform), None)
+        if blob is None:
+            blob = head.transform.image(chip(head.transform))
+            made.append((head.transform, blob))
+        blobs.append(blob)
+    return blobs
+
+
 def _run(group, heads):
-    ready, error = [], None
+    """Yield the Predictions of each picture of a group, answered; then raise what stopped one."""
+    pictures, error = [], None
     for future in group:
         try:
-            ready.append(future.result())
+            pictures.append(future.result())
         except AgeGenderError as fault:
             error = fault
             break
-    if ready:
-        for i, head in enumerate(heads):
-            began = time.perf_counter()
-            rows = head.runner.run(np.stack([blobs[i] for _, blobs in ready]))
-            spent = (time.perf_counter() - began) / len(ready)
-            for (prediction, _), row in zip(ready, rows):
-                prediction.seconds[head.name] = spent
-                prediction.answers[head.name] = head.answer(row)
-    for prediction, _ in ready:
-        yield prediction
+    ready = [each for picture in pictures for each in picture]
+    answer(heads, ready)
+    for picture in pictures:
+        yield [prediction for prediction, _ in picture]
     if error is not None:
         raise error
+
+
+def answer(heads, ready):
+    """Put every head's Answer, and the seconds it took, into Predictions: `ready` is [(Prediction, a blob for each head)]."""
+    for i, head in enumerate(heads if ready else ()):
+        began = time.perf_counter()
+        rows = head.runner.run(np.stack([blobs[i] for _, blobs in ready]))
+        spent = (time.perf_counter() - began) / len(ready)
+        for (prediction, _), row in zip(ready, rows):
+            prediction.seconds[head.name] = spent
+            prediction.answers[head.name] = head.answer(row)
+
+
+def predict_faces(picture, heads, found, crop="aligned"):
+    """Predictions for the faces `found` in a picture that is in memory, in their order."""
+    ready = [(Prediction("", face=face), _blobs(partial(CROPS[crop], picture, face), heads)) for face in found]
+    answer(heads, ready)
+    return [prediction for prediction, _ in ready]
 
 
 def find_pictures(arguments):

@@ -80,7 +80,11 @@ def _zoo(args):
 
 
 def model_of(net, weights, mean_file, model):
-    """What is compiled of a TaskNet: pictures are resized to the mean's size, blue first, as the LMDBs hold them."""
+    """What is compiled of a TaskNet: pictures are resized to the mean's size, blue first, as the LMDBs hold them.
+
+    Where the mean face has its landmarks, faces of photographs will have theirs.
+    """
+    from agegender import mean_face
     from caffe.data.mean import read_mean
     from caffe.transform import Transform
 
@@ -89,7 +93,7 @@ def model_of(net, weights, mean_file, model):
         net.name,
         net.deploy,
         weights,
-        Transform(order="BGR", size=mean.shape[1:], mean=mean),
+        Transform(order="BGR", size=mean.shape[1:], mean=mean, landmarks=mean_face.landmarks(mean)),
         list(net.labels.names),
         net.labels.name,
         net.labels.decoder,

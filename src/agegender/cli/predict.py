@@ -1,15 +1,17 @@
 """Tell age and gender of the faces in pictures.
 
-Pictures are aligned faces; files, folders and globs are taken. The nets, their mean and their channel order come from the
-manifests in graph/ (./compile2Movidius.sh makes them). Exit status: 0 told, 2 wrong options, 3 no such file, 4 not a picture,
-5 no face-sized content, 6 no model, 7 no such device.
+Pictures are aligned faces or, with --detect, photographs; files, folders and globs are taken. The nets, their mean and their
+channel order come from the manifests in graph/ (./compile2Movidius.sh makes them). Exit status: 0 told, 2 wrong options, 3 no
+such file, 4 not a picture, 5 no face (with --detect: in none of the pictures), 6 no model, 7 no such device.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
+from functools import partial
 
 
 def add_arguments(parser):
@@ -47,18 +49,44 @@ def add_arguments(parser):
         help="write the picture with the answers drawn in (a folder for several pictures)",
     )
     parser.add_argument("--verbose", action="store_true", help="times by stage")
+    add_face_arguments(parser.add_argument_group("photographs"))
+
+
+def add_face_arguments(group, detect=True):
+    """The options of finding and cutting out faces."""
+    from agegender import detect as finding
+
+    if detect:
+        group.add_argument("--detect", action="store_true", help="find the faces: pictures are photographs")
+    group.add_argument(
+        "--min-face", type=float, metavar="N", help="width in pixels from which on faces are looked for "
+        "(default: a %dth of the longer side, at least %d)" % (finding.SHARE, finding.LEAST)
+    )
+    group.add_argument(
+        "--threshold", type=float, default=finding.THRESHOLD, metavar="T",
+        help="least score of a face, 0 to 1 (default %g)" % finding.THRESHOLD,
+    )
+    group.add_argument(
+        "--crop", choices=("aligned", "box"), default="aligned",
+        help="cut faces out upright by their landmarks (default), or by their squared box as the ONNX zoo's scripts do",
+    )
+    group.add_argument(
+        "--margin", type=float, metavar="M", help="show this share of a face on each side of it, instead of what the net asks for"
+    )
 
 
 def run(args):
-    from agegender import predict
+    from agegender import detect, predict
 
     began = time.perf_counter()
     paths = predict.find_pictures(args.image_path)
     predict.read_picture(paths[0])  # a wrong path is told before a net is loaded
-    heads = open_heads(args, min(len(paths), max(1, args.batch)))
-    loaded = time.perf_counter()
+    detector = detect.Detector(args.threshold, args.min_face) if args.detect else None
+    heads = open_heads(args, 1 if detector else min(len(paths), max(1, args.batch)))
     if args.verbose:
-        print("Load time: %.1f ms" % (1e3 * (loaded - began)))
+        print("Load time: %.1f ms" % (1e3 * (time.perf_counter() - began)))
+    if detector:
+        return photographs(args, paths, heads, detector)
     told = []
     try:
         for prediction in predict.predict_pictures(paths, heads, max(1, args.batch)):
@@ -70,7 +98,55 @@ def run(args):
         if args.csv and told:
             write_csv(args.csv, told, heads)
     if args.output:
-        draw(args.output, told)
+        draw(args.output, [(prediction.path, partial(annotated, prediction)) for prediction in told])
+
+
+def photographs(args, paths, heads, detector):
+    """Tell of every face in every picture; NO_FACE when there is none at all."""
+    from agegender import drawing, predict, tell
+
+    told = []
+    try:
+        answered = predict.predict_photographs(paths, heads, detector.find, args.crop)
+        for path, found in zip(paths, answered):
+            told.append((path, found))
+            show_photograph(path, found, args, many=len(paths) > 1)
+    finally:
+        for head in heads:
+            head.runner.close()
+        if args.csv and told:
+            tell.write_faces(args.csv, told, [head.name for head in heads])
+    if not any(found for _, found in told):
+        raise predict.failure(predict.NO_FACE, no_face(paths, args))
+    if args.output:
+        draw(args.output, [(path, partial(drawing.of_photograph, path, found)) for path, found in told])
+    return 0
+
+
+def no_face(paths, args):
+    """What is said when nothing was found."""
+    where = paths[0] if len(paths) == 1 else "%d pictures" % len(paths)
+    return (
+        "%s: no face was found; --threshold below %g finds doubtful ones, --min-face smaller ones (a picture that is "
+        "nothing but an aligned face needs no --detect)" % (where, args.threshold)
+    )
+
+
+def show_photograph(path, told, args, many):
+    """Print the faces of a photograph, a line each as the ONNX zoo's scripts do, or one JSON object."""
+    from agegender import tell
+
+    if args.json:
+        print(tell.photograph_json(path, told), flush=True)
+        return
+    if many:
+        print(path)
+        if not told:
+            print("%s: no face was found" % path, file=sys.stderr)
+    for index, prediction in enumerate(told):
+        if args.verbose:
+            show_seconds(prediction)
+        print(tell.line(index, prediction), flush=True)
 
 
 def open_heads(args, batch):
@@ -102,6 +178,8 @@ def open_heads(args, batch):
             manifest.transform = with_mean(manifest.transform, args.mean_file, AgeGenderError)
         if args.compat:
             manifest.transform = _as_original(args, name, manifest.transform)
+        if args.margin is not None:
+            manifest.transform = manifest.transform.replace(margin=args.margin)
         heads.append(predict.Head(manifest, runner))
     return heads
 
@@ -146,56 +224,37 @@ def with_mean(transform, path, error):
 
 def show(prediction, args, many):
     """Print one prediction as the original did, or as JSON."""
-    import json
-
+    from agegender import tell
     from agegender.nets import NETS
 
     if args.json:
-        print(
-            json.dumps(
-                {
-                    "image": prediction.path,
-                    "answers": {
-                        a.net: {
-                            "label": a.text,
-                            "probability": a.probability,
-                            "probabilities": a.probabilities,
-                        }
-                        for a in prediction.answers.values()
-                    },
-                    "seconds": prediction.seconds,
-                }
-            ),
-            flush=True,
-        )
+        told = {"image": prediction.path, "answers": tell.answers(prediction), "seconds": prediction.seconds}
+        print(json.dumps(told), flush=True)
         return
     if many:
         print(prediction.path)
-    if args.model and show_box(prediction):
+    if args.model and has_box(prediction):
+        print(tell.line(0, prediction), flush=True)
         return
     if args.verbose:
-        for stage, seconds in prediction.seconds.items():
-            print("Execution time (%s): %.2f ms" % (stage, 1e3 * seconds))
+        show_seconds(prediction)
     for name, answer in prediction.answers.items():
-        what = NETS[name].answer if name in NETS else "%s predicted" % (_task(name) or name)
+        what = NETS[name].answer if name in NETS else "%s predicted" % (answer.task.capitalize() or name)
         print("%s: %s, %.2f%%" % (what, answer.text, 100 * answer.probability), flush=True)
 
 
-def show_box(prediction):
-    """Print `Box 0 --> Female, 31.4` where both nets are of the ONNX zoo, whose scripts do; whether that was so."""
-    from agegender import faces, zoo
+def has_box(prediction):
+    """Whether both nets are of the ONNX zoo, whose scripts print boxes."""
+    from agegender import zoo
 
-    told = {zoo.nets()[name].task: answer.text for name, answer in prediction.answers.items() if zoo.nets()[name].boxes}
-    if set(told) != {"age", "gender"}:
-        return False
-    print(faces.line(0, told["gender"], told["age"]), flush=True)
-    return True
+    nets = [zoo.nets()[name] for name in prediction.answers]
+    return {net.task for net in nets if net.boxes} == {"age", "gender"}
 
 
-def _task(name):
-    """Age or Gender, by the last word of a zoo net's name."""
-    last = name.rpartition("-")[2]
-    return last.capitalize() if last in ("age", "gender") else ""
+def show_seconds(prediction):
+    """Print what each stage of a prediction took."""
+    for stage, seconds in prediction.seconds.items():
+        print("Execution time (%s): %.2f ms" % (stage, 1e3 * seconds))
 
 
 def write_csv(path, predictions, heads):
@@ -214,20 +273,35 @@ def write_csv(path, predictions, heads):
             writer.writerow([prediction.path, *cells])
 
 
-def draw(target, predictions):
-    """Write pictures with their answers below the face; `target` is a file, or a folder where there are several."""
+def draw(target, pictures):
+    """Write drawn pictures, given as (path it was read from, function that draws it).
+
+    `target` is a file or, where there are several, a folder: names are kept, with their folders where two are equal.
+    """
     import cv2
 
     from agegender.errors import AgeGenderError
     from caffe.files import whole_file
 
-    for prediction in predictions:
-        path = target if len(predictions) == 1 else os.path.join(target, os.path.basename(prediction.path))
+    names = _names([source for source, _ in pictures])
+    for (source, drawn), name in zip(pictures, names):
+        path = target if len(pictures) == 1 else os.path.join(target, name)
         suffix = os.path.splitext(path)[1].lower()
         if not cv2.haveImageWriter(path) or not suffix:
             raise AgeGenderError("--output %s: give a name that ends in .png or .jpg" % path)
+        if os.path.exists(path) and os.path.samefile(path, source):
+            raise AgeGenderError("--output %s: this would replace the picture itself; give another name" % path)
         with whole_file(path) as temporary, open(temporary, "wb") as stream:
-            stream.write(cv2.imencode(suffix, annotated(prediction))[1].tobytes())
+            stream.write(cv2.imencode(suffix, drawn())[1].tobytes())
+
+
+def _names(paths):
+    """A name each below an output folder."""
+    names = [os.path.basename(path) for path in paths]
+    if len(set(names)) == len(set(paths)):
+        return names
+    absolute = [os.path.abspath(path) for path in paths]
+    return [os.path.relpath(path, os.path.commonpath(absolute)) for path in absolute]
 
 
 def annotated(prediction):

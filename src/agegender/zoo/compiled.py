@@ -43,9 +43,12 @@ def job(net, folder, weights=None, mean=None):
     write_bytes(stem + ".prototxt", build.deploy_text(net))
     transform, parents = net.transform(), {}
     if mean:
+        from agegender import mean_face
         from caffe.data.mean import read_mean
 
-        transform, parents = transform.replace(mean=read_mean(mean), mean_fit="resize"), {"mean": mean}
+        image = read_mean(mean)
+        seen = mean_face.landmarks(image) or transform.landmarks
+        transform, parents = transform.replace(mean=image, mean_fit="resize", landmarks=seen), {"mean": mean}
     labels = net.labels
     model = Model(net.name, stem + ".prototxt", weights, transform, list(labels.names), labels.name, labels.decoder, parents)
     return model, stem

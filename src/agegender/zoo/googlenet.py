@@ -97,9 +97,10 @@ def _side_head(n, name, bottom, classes):
 
 def _transform():
     """What the zoo documents: blue first, the means in that order."""
+    from agegender import faces
     from caffe.transform import Transform
 
-    return Transform(order="BGR", size=224, mean=MEAN)
+    return Transform(order="BGR", size=224, mean=MEAN, landmarks=faces.ADIENCE)
 
 
 def as_scripted(transform):

@@ -55,16 +55,18 @@ def _stage(n, bottom, number, outputs, kernel, bias, **geometry):
 
 
 def _released():
+    from agegender import faces
     from caffe.transform import Transform
 
-    return Transform(order="BGR", size=256, crop=227, mean=MEAN)
+    return Transform(order="BGR", size=256, crop=227, mean=MEAN, landmarks=faces.ADIENCE)
 
 
 def _tringn():
     """Resized at once to 227. --mean takes the data set's mean image; without it Adience's channel means stand in."""
+    from agegender import faces
     from caffe.transform import Transform
 
-    return Transform(order="BGR", size=227, mean=MEAN)
+    return Transform(order="BGR", size=227, mean=MEAN, landmarks=faces.UTKFACE)
 
 
 def _as_scripted(transform):

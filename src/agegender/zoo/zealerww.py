@@ -160,16 +160,18 @@ def vgg_face(classes=2):
 
 def _transform():
     """Blue first, 0..1, no mean; the middle 192 of 227 (offset 17; the original cut at 14)."""
+    from agegender import faces
     from caffe.transform import Transform
 
-    return Transform(order="BGR", size=227, crop=SIDE, scale=1 / 255)
+    return Transform(order="BGR", size=227, crop=SIDE, scale=1 / 255, landmarks=faces.ADIENCE)
 
 
 def _vgg_transform():
     """What VGG-Face was trained on: blue first, its means. The experiment fed 0..1 instead, as --compat does."""
+    from agegender import faces
     from caffe.transform import Transform
 
-    return Transform(order="BGR", size=224, mean=(93.5940, 104.7624, 129.1863))
+    return Transform(order="BGR", size=224, mean=(93.5940, 104.7624, 129.1863), landmarks=faces.ADIENCE)
 
 
 def _as_experimented(transform):
