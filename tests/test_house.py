@@ -37,7 +37,8 @@ DEVICE_WING = [
         "ncs.system",
         "ncs.unreported",
     ),
-    *("agegender.errors", "agegender.labels", "agegender.predict"),
+    *("agegender.errors", "agegender.labels", "agegender.predict", "agegender.faces"),
+    *("agegender.detect", "agegender.yunet", "agegender.opencv"),
 ]
 HOST_ONLY = ["torch", "onnx", "google.protobuf"]
 

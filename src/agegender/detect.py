@@ -97,11 +97,16 @@ def scales(shape, least=None):
     """Factors by which a picture of `shape` is resized to find faces from `least` pixels up to the whole picture."""
     longer = max(shape[:2])
     if least is None:
-        least = max(LEAST, longer / SHARE)
+        least = least_of(shape)
     found = [min(_LARGEST_SCALE, GOOD[0] / least)]
     while found[-1] * longer > GOOD[1] * 1.2:
         found.append(found[-1] / _STEP)
     return found
+
+
+def least_of(shape, share=SHARE):
+    """Width of the narrowest face that is looked for in a picture of `shape`, or of that longer side."""
+    return max(LEAST, max(shape[:2]) / share)
 
 
 def _three_channels(picture):

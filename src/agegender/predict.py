@@ -254,3 +254,12 @@ def find_pictures(arguments):
         else:
             found.append(argument)
     return found
+
+
+def short_names(paths):
+    """A name each for files of these paths below one folder: their own, with their folders where two are equal."""
+    names = [os.path.basename(path) for path in paths]
+    if len(set(names)) == len(set(paths)):
+        return names
+    absolute = [os.path.abspath(path) for path in paths]
+    return [os.path.relpath(path, os.path.commonpath(absolute)) for path in absolute]

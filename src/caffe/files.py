@@ -37,15 +37,15 @@ def _remove(path):
 
 
 @contextlib.contextmanager
-def whole_file(path):
+def whole_file(path, suffix=""):
     """Yield a temporary path beside `path`; on success it is flushed and renamed to `path`, else removed.
 
-    The caller writes the temporary path in any way it likes (another library included).
+    The caller writes the temporary path in any way it likes (another library included, which may ask for a `suffix`).
     """
     path = os.fspath(path)
     folder = _parent(path)
     _sweep(path)
-    handle, temporary = tempfile.mkstemp(prefix=_prefix(path), dir=folder)
+    handle, temporary = tempfile.mkstemp(prefix=_prefix(path), suffix=suffix, dir=folder)
     os.close(handle)
     try:
         yield temporary
@@ -96,7 +96,7 @@ def _prefix(path):
 def _sweep(path):
     """Remove what killed runs on this machine left of `path`."""
     folder, name = os.path.split(os.path.abspath(path))
-    left = re.compile(r"\.%s\.%s-(\d+)\.\w{8}" % (re.escape(name), re.escape(_host())))
+    left = re.compile(r"\.%s\.%s-(\d+)\.\w{8}(\.\w+)?" % (re.escape(name), re.escape(_host())))
     for found in os.listdir(folder):
         match = left.fullmatch(found)
         if match and not _alive(int(match.group(1))):

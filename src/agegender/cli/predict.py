@@ -18,6 +18,23 @@ def add_arguments(parser):
     parser.add_argument(
         "--image_path", nargs="+", required=True, metavar="P", help="pictures, folders or globs"
     )
+    add_net_arguments(parser)
+    parser.add_argument("--batch", type=int, default=16, help="pictures at a time for folders (default 16)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a picture instead")
+    parser.add_argument("--csv", metavar="FILE", help="write a table as well")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write the picture with the answers drawn in (a folder for several pictures)",
+    )
+    parser.add_argument("--verbose", action="store_true", help="times by stage")
+    photographs = parser.add_argument_group("photographs")
+    photographs.add_argument("--detect", action="store_true", help="find the faces: pictures are photographs")
+    add_face_arguments(photographs)
+
+
+def add_net_arguments(parser):
+    """The options of nets and devices."""
     parser.add_argument(
         "--mean_file", metavar="F", help="a mean (.npy, C x H x W) instead of the one in the manifest"
     )
@@ -36,52 +53,35 @@ def add_arguments(parser):
         default="",
         help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME or CAFFE (default: a stick if one is there, else CPU)",
     )
-    parser.add_argument("--batch", type=int, default=16, help="pictures at a time for folders (default 16)")
     parser.add_argument(
         "--compat", action="store_true", help="feed the net what the original's script did, mistakes and all "
         "(AgeNet, GenderNet: RGB, and the mean of each channel only; of --model see docs/zoo.md)"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a picture instead")
-    parser.add_argument("--csv", metavar="FILE", help="write a table as well")
     parser.add_argument(
-        "--output",
-        metavar="FILE",
-        help="write the picture with the answers drawn in (a folder for several pictures)",
-    )
-    parser.add_argument("--verbose", action="store_true", help="times by stage")
-    add_face_arguments(parser.add_argument_group("photographs"))
-
-
-def add_face_arguments(group, detect=True):
-    """The options of finding and cutting out faces."""
-    from agegender import detect as finding
-
-    if detect:
-        group.add_argument("--detect", action="store_true", help="find the faces: pictures are photographs")
-    group.add_argument(
-        "--min-face", type=float, metavar="N", help="width in pixels from which on faces are looked for "
-        "(default: a %dth of the longer side, at least %d)" % (finding.SHARE, finding.LEAST)
-    )
-    group.add_argument(
-        "--threshold", type=float, default=finding.THRESHOLD, metavar="T",
-        help="least score of a face, 0 to 1 (default %g)" % finding.THRESHOLD,
-    )
-    group.add_argument(
-        "--crop", choices=("aligned", "box"), default="aligned",
-        help="cut faces out upright by their landmarks (default), or by their squared box as the ONNX zoo's scripts do",
-    )
-    group.add_argument(
         "--margin", type=float, metavar="M", help="show this share of a face on each side of it, instead of what the net asks for"
     )
 
 
+def add_face_arguments(group):
+    """The options of finding faces and cutting them out. The defaults in the texts are those of agegender.detect."""
+    group.add_argument(
+        "--min-face", type=float, metavar="N",
+        help="width in pixels from which on faces are looked for (default: a 60th of the longer side, at least 20)",
+    )
+    group.add_argument("--threshold", type=float, metavar="T", help="least score of a face, 0 to 1 (default 0.8)")
+    group.add_argument(
+        "--crop", choices=("aligned", "box"), default="aligned",
+        help="cut faces out upright by their landmarks (default), or by their squared box as the ONNX zoo's scripts do",
+    )
+
+
 def run(args):
-    from agegender import detect, predict
+    from agegender import drawing, predict
 
     began = time.perf_counter()
     paths = predict.find_pictures(args.image_path)
     predict.read_picture(paths[0])  # a wrong path is told before a net is loaded
-    detector = detect.Detector(args.threshold, args.min_face) if args.detect else None
+    detector = detector_for(args) if args.detect else None
     heads = open_heads(args, 1 if detector else min(len(paths), max(1, args.batch)))
     if args.verbose:
         print("Load time: %.1f ms" % (1e3 * (time.perf_counter() - began)))
@@ -98,7 +98,15 @@ def run(args):
         if args.csv and told:
             write_csv(args.csv, told, heads)
     if args.output:
-        draw(args.output, [(prediction.path, partial(annotated, prediction)) for prediction in told])
+        drawing.write_all(args.output, [(prediction.path, partial(drawing.annotated, prediction)) for prediction in told])
+
+
+def detector_for(args, least=None):
+    """The Detector that the options ask for; `least` stands where --min-face does not."""
+    from agegender import detect
+
+    threshold = detect.THRESHOLD if args.threshold is None else args.threshold
+    return detect.Detector(threshold, args.min_face or least)
 
 
 def photographs(args, paths, heads, detector):
@@ -117,18 +125,18 @@ def photographs(args, paths, heads, detector):
         if args.csv and told:
             tell.write_faces(args.csv, told, [head.name for head in heads])
     if not any(found for _, found in told):
-        raise predict.failure(predict.NO_FACE, no_face(paths, args))
+        raise predict.failure(predict.NO_FACE, no_face(paths))
     if args.output:
-        draw(args.output, [(path, partial(drawing.of_photograph, path, found)) for path, found in told])
+        drawing.write_all(args.output, [(path, partial(drawing.of_photograph, path, found)) for path, found in told])
     return 0
 
 
-def no_face(paths, args):
+def no_face(paths):
     """What is said when nothing was found."""
     where = paths[0] if len(paths) == 1 else "%d pictures" % len(paths)
     return (
-        "%s: no face was found; --threshold below %g finds doubtful ones, --min-face smaller ones (a picture that is "
-        "nothing but an aligned face needs no --detect)" % (where, args.threshold)
+        "%s: no face was found; a lower --threshold finds doubtful ones, --min-face smaller ones (a picture that is "
+        "nothing but an aligned face needs no --detect)" % where
     )
 
 
@@ -271,53 +279,3 @@ def write_csv(path, predictions, heads):
         for prediction in predictions:
             cells = [cell for a in prediction.answers.values() for cell in (a.text, "%.6f" % a.probability)]
             writer.writerow([prediction.path, *cells])
-
-
-def draw(target, pictures):
-    """Write drawn pictures, given as (path it was read from, function that draws it).
-
-    `target` is a file or, where there are several, a folder: names are kept, with their folders where two are equal.
-    """
-    import cv2
-
-    from agegender.errors import AgeGenderError
-    from caffe.files import whole_file
-
-    names = _names([source for source, _ in pictures])
-    for (source, drawn), name in zip(pictures, names):
-        path = target if len(pictures) == 1 else os.path.join(target, name)
-        suffix = os.path.splitext(path)[1].lower()
-        if not cv2.haveImageWriter(path) or not suffix:
-            raise AgeGenderError("--output %s: give a name that ends in .png or .jpg" % path)
-        if os.path.exists(path) and os.path.samefile(path, source):
-            raise AgeGenderError("--output %s: this would replace the picture itself; give another name" % path)
-        with whole_file(path) as temporary, open(temporary, "wb") as stream:
-            stream.write(cv2.imencode(suffix, drawn())[1].tobytes())
-
-
-def _names(paths):
-    """A name each below an output folder."""
-    names = [os.path.basename(path) for path in paths]
-    if len(set(names)) == len(set(paths)):
-        return names
-    absolute = [os.path.abspath(path) for path in paths]
-    return [os.path.relpath(path, os.path.commonpath(absolute)) for path in absolute]
-
-
-def annotated(prediction):
-    """The picture, at least 240 pixels wide, over a strip with a line an answer."""
-    import cv2
-    import numpy as np
-
-    from agegender.predict import read_picture
-
-    picture = read_picture(prediction.path)
-    scale = max(1.0, 240 / picture.shape[1])
-    picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    strip = np.full((14 + 22 * len(prediction.answers), picture.shape[1], 3), 32, np.uint8)
-    for row, answer in enumerate(prediction.answers.values()):
-        text = "%s  %.1f%%" % (answer.text, 100 * answer.probability)
-        cv2.putText(
-            strip, text, (10, 22 + 22 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 1, cv2.LINE_AA
-        )
-    return np.vstack([picture, strip])
