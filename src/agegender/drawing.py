@@ -39,7 +39,7 @@ def of_photograph(path, told):
 def with_boxes(picture, faces, labels):
     """A copy of `picture` (uint8 BGR) with a rectangle a Face and its label in a filled strip above it."""
     drawn = picture.copy()
-    thick = max(1, round(max(picture.shape[:2]) / 400))
+    thick = max(2, round(max(picture.shape[:2]) / 400))
     for face in faces:
         cv2.rectangle(drawn, face.box[:2], face.box[2:], COLOUR, thick, cv2.LINE_AA)
     for face, label in zip(faces, labels):

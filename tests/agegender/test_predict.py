@@ -5,41 +5,20 @@ import json
 import cv2
 import numpy as np
 import pytest
+import small_nets
 
 from agegender import predict
 from agegender.cli import predict as verb
 from caffe import cli
-from caffe.transform import Transform
-from ncs.compile import Model, Options, compile_models, deploy_net
-
-NET = """
-layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 20 dim: 20 } } }
-layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
-  convolution_param { num_output: 4 kernel_size: 5 stride: 3 weight_filler { type: "gaussian" std: 0.05 } } }
-layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { kernel_size: 3 stride: 2 } }
-layer { name: "fc" type: "InnerProduct" bottom: "pool" top: "fc"
-  inner_product_param { num_output: %d weight_filler { type: "xavier" } } }
-layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
-"""
+from ncs.compile import deploy_net
 
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory):
     """A folder with a small AgeNet and GenderNet, ONNX and IR, and pictures beside it."""
-    import caffe
-
     folder = tmp_path_factory.mktemp("graph")
     mean = np.random.default_rng(0).uniform(90, 130, (3, 20, 20)).astype(np.float32)
-    jobs = []
-    for name, labels in (("AgeNet", list("012345678")), ("GenderNet", ["Male", "Female"])):
-        prototxt, weights = folder / (name + ".prototxt"), folder / (name + ".caffemodel")
-        prototxt.write_text(NET % len(labels))
-        caffe.set_random_seed(5)
-        caffe.Net(str(prototxt), caffe.TEST).save(str(weights))
-        model = Model(name, str(prototxt), str(weights), Transform(size=(20, 20), mean=mean), labels)
-        jobs.append((model, str(folder / name)))
-    compile_models(jobs, Options(blob=False))
+    small_nets.compiled(folder, small_nets.transform(mean))
     rng = np.random.default_rng(1)
     (folder / "pictures").mkdir()
     for i in range(7):

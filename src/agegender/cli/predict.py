@@ -106,7 +106,7 @@ def detector_for(args, least=None):
     from agegender import detect
 
     threshold = detect.THRESHOLD if args.threshold is None else args.threshold
-    return detect.Detector(threshold, args.min_face or least)
+    return detect.Detector(threshold, least if args.min_face is None else args.min_face)
 
 
 def photographs(args, paths, heads, detector):

@@ -1,0 +1,245 @@
+"""`agegender demo`: films, pictures and cameras in; films, folders and windows out; faults told, what was made kept."""
+
+import os
+
+import cv2
+import numpy as np
+import photographs
+import pytest
+import small_nets
+
+from agegender import detect, frames, predict, screens
+from agegender.cli import demo
+from caffe import cli
+
+SIZE = (320, 240)
+FRAMES = 8
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    """Small nets; a film in which two faces move to the right; two photographs of different shape."""
+    folder = tmp_path_factory.mktemp("graph")
+    small_nets.compiled(folder, small_nets.transform())
+    writer = cv2.VideoWriter(str(folder / "walk.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 12.5, SIZE)
+    for number in range(FRAMES):
+        writer.write(walk(number)[0])
+    writer.release()
+    (folder / "pictures").mkdir()
+    cv2.imwrite(str(folder / "pictures" / "a.png"), walk(0)[0])
+    cv2.imwrite(str(folder / "pictures" / "b.jpg"), photographs.photograph(200, 300, [(20, 60, 150, 0)])[0])
+    return folder
+
+
+def walk(number):
+    """One frame, and its faces' matrices."""
+    return photographs.photograph(*SIZE, [(10 + 6 * number, 20, 120, 0), (150 + 3 * number, 70, 140, 0)])
+
+
+def run(graph, *argv):
+    command = ["--device", "CPU", "--graph", str(graph), *map(str, argv)]
+    return cli.run_verb("agegender.cli", "demo", "agegender demo", command)
+
+
+def film(path):
+    """(frames a second, frames) of a film."""
+    capture, found = cv2.VideoCapture(str(path)), []
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    while True:
+        good, picture = capture.read()
+        if not good:
+            return rate, found
+        found.append(picture)
+
+
+def blue(picture):
+    """Where the colour of boxes and strips is, as far as a film's compression leaves it."""
+    return np.abs(picture.astype(int) - (255, 128, 0)).max(2) < 60
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+def test_a_film_becomes_a_film_with_boxes_that_follow_the_faces(graph, tmp_path, capsys, suffix):
+    target = tmp_path / ("out" + suffix)
+    assert run(graph, "--video", graph / "walk.avi", "--out", target) == 0
+    assert "8 frames, 16 faces, " in capsys.readouterr().err
+    rate, drawn = film(target)
+    assert abs(rate - 12.5) < 0.1 and len(drawn) == FRAMES and drawn[0].shape == (240, 320, 3)
+    _, plain = film(graph / "walk.avi")
+    for number in (0, FRAMES - 1):
+        changed = np.abs(drawn[number].astype(int) - plain[number]).max(2) > 40
+        for face in detect.Detector().find(plain[number]):
+            left, top, right, bottom = face.box
+            assert changed[top + 4 : bottom - 4, left - 1 : left + 2].any(1).mean() > 0.9
+            assert changed[bottom - 1 : bottom + 2, left + 4 : right - 4].any(0).mean() > 0.9
+        assert blue(drawn[number])[2:10, 2:60].mean() > 0.3  # frames a second
+    assert os.listdir(tmp_path) == ["out" + suffix]
+
+
+def test_the_net_sees_faces_that_nobody_drew_on(graph, tmp_path, monkeypatch):
+    """Overlapping faces: the boxes drawn for one must not reach what is cut for the other."""
+    seen = []
+    monkeypatch.setattr(predict, "predict_faces", spy(predict.predict_faces, seen))
+    assert run(graph, "--video", graph / "walk.avi", "--out", tmp_path / "d", "--frames", 3) == 0
+    _, original = film(graph / "walk.avi")
+    assert len(seen) == 3 and sorted(os.listdir(tmp_path / "d")) == ["%06d.jpg" % i for i in range(3)]
+    for picture, plain in zip(seen, original):
+        assert (picture == plain).all()
+
+
+def spy(function, seen):
+    def called(picture, *arguments):
+        result = function(picture, *arguments)
+        seen.append(picture)  # after all is done: the picture itself must still be untouched
+        return result
+
+    return called
+
+
+def test_pictures_become_files_of_their_names_or_a_film(graph, tmp_path, capsys):
+    assert run(graph, "--images", graph / "pictures", "--out", tmp_path / "drawn") == 0
+    assert sorted(os.listdir(tmp_path / "drawn")) == ["a.png", "b.jpg"]
+    drawn = cv2.imread(str(tmp_path / "drawn" / "a.png"))
+    assert drawn.shape == (240, 320, 3) and blue(drawn).sum() > 400
+    assert run(graph, "--images", graph / "pictures", "--out", tmp_path / "o.mp4") == 0
+    rate, shown = film(tmp_path / "o.mp4")
+    assert rate == 1 and [picture.shape for picture in shown] == [(720, 960, 3)] * 2
+    assert run(graph, "--images", graph / "pictures", "--out", graph / "pictures") == 1
+    assert "would replace the picture itself" in capsys.readouterr().err
+
+
+def test_labels_are_yu4us():
+    def told(*answers):
+        return predict.Prediction("", {str(i): answer for i, answer in enumerate(answers)})
+
+    years = predict.Answer("a", "31.9", 1.0, [], "age", 31.9)
+    classes = predict.Answer("b", "(25, 32)", 1.0, [], "age")
+    woman = predict.Answer("g", "Female", 1.0, [], "gender")
+    assert demo.label(told(woman, years)) == "31, F" and demo.label(told(classes, woman)) == "(25, 32), F"
+    assert demo.label(told(years)) == "31" and demo.label(told(woman)) == "F"
+
+
+def test_faults_are_told_with_their_status(graph, tmp_path, capsys, monkeypatch):
+    (tmp_path / "text.mp4").write_text("no film")
+    (tmp_path / "file").write_text("x")
+    video = ["--video", graph / "walk.avi"]
+    for status, says, argv in (
+        (predict.NO_FILE, "there is no such file", ["--video", tmp_path / "none.mp4", "--out", tmp_path / "d"]),
+        (predict.NO_PICTURE, "not a film OpenCV can read", ["--video", tmp_path / "text.mp4", "--out", tmp_path / "d"]),
+        (predict.NO_DEVICE, "camera 93", ["--camera", 93, "--out", tmp_path / "d"]),
+        (predict.NO_MODEL, "no such model", [*video, "--out", tmp_path / "d", "--net", "none"]),
+        (1, "films end in .mp4", [*video, "--out", tmp_path / "o.xyz"]),
+        (1, "is a file", [*video, "--out", tmp_path / "file"]),
+        (1, "--out FILE.mp4 or --out DIR", video),
+    ):
+        monkeypatch.delenv("DISPLAY", raising=False)
+        monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+        assert run(graph, *argv) == status, argv
+        assert says in capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path)) == ["file", "text.mp4"]
+
+
+def test_a_film_that_is_cut_off_is_drawn_to_where_it_ends(graph, tmp_path, capsys):
+    content = (graph / "walk.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(content[: len(content) // 3])
+    assert run(graph, "--video", tmp_path / "cut.avi", "--out", tmp_path / "o.mp4") == predict.NO_PICTURE
+    assert "of 8 cannot be read: the file is damaged or cut off" in capsys.readouterr().err
+    assert 0 < len(film(tmp_path / "o.mp4")[1]) < FRAMES
+
+
+class Camera:
+    """What cv2.VideoCapture is for a camera that is unplugged after five pictures; reading may raise instead."""
+
+    def __init__(self, fault=None):
+        self.left, self.fault = 5, fault
+
+    def isOpened(self):
+        return True
+
+    def get(self, setting):
+        return {cv2.CAP_PROP_FRAME_WIDTH: SIZE[0], cv2.CAP_PROP_FRAME_HEIGHT: SIZE[1]}.get(setting, 0.0)
+
+    def set(self, setting, value):
+        return True
+
+    def read(self):
+        if not self.left:
+            if self.fault:
+                raise self.fault
+            return False, None
+        self.left -= 1
+        return True, walk(0)[0]
+
+    def release(self):
+        self.left = 0
+
+
+def test_a_camera(graph, tmp_path, capsys, monkeypatch):
+    """Unplugged: told, and the film so far is kept. Ctrl-C: the normal end. A bug: no film. --frames: so many."""
+    monkeypatch.setattr(frames.cv2, "VideoCapture", lambda number: Camera())
+    assert run(graph, "--camera", 0, "--out", tmp_path / "a.mp4") == predict.NO_DEVICE
+    assert "camera 0 gave no picture after 5 frames" in capsys.readouterr().err
+    assert run(graph, "--camera", 0, "--out", tmp_path / "b.mp4", "--frames", 2) == 0
+    monkeypatch.setattr(frames.cv2, "VideoCapture", lambda number: Camera(KeyboardInterrupt()))
+    assert run(graph, "--camera", 0, "--out", tmp_path / "c.mp4") == 0
+    monkeypatch.setattr(frames.cv2, "VideoCapture", lambda number: Camera(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        run(graph, "--camera", 0, "--out", tmp_path / "d.mp4")
+    monkeypatch.undo()
+    assert sorted(os.listdir(tmp_path)) == ["a.mp4", "b.mp4", "c.mp4"]
+    assert [len(film(tmp_path / name)[1]) for name in ("a.mp4", "b.mp4", "c.mp4")] == [5, 2, 5]
+
+
+class Display:
+    """The four functions of OpenCV that a window needs."""
+
+    def __init__(self, monkeypatch, keys):
+        self.keys, self.shown = list(keys), []
+        monkeypatch.setenv("DISPLAY", ":0")
+        for name, does in (("currentUIFramework", lambda: "QT5"), ("imshow", self.imshow), ("waitKey", self.wait),
+                           ("getWindowProperty", lambda *_: 1.0), ("destroyAllWindows", self.shown.clear)):  # fmt: skip
+            monkeypatch.setattr(screens.cv2, name, does)
+        self.count = 0
+
+    def imshow(self, title, picture):
+        self.count += 1
+        self.shown.append(picture)
+
+    def wait(self, milliseconds):
+        assert milliseconds > 0
+        return self.keys.pop(0) if self.keys else -1
+
+
+def test_a_window_shows_every_frame_until_escape(graph, monkeypatch, capsys):
+    display = Display(monkeypatch, [-1, ord("x"), screens.ESCAPE])
+    assert run(graph, "--video", graph / "walk.avi") == 0
+    assert display.count == 3 and "3 frames, 6 faces" in capsys.readouterr().err
+    display = Display(monkeypatch, [])
+    assert run(graph, "--video", graph / "walk.avi") == 0 and display.count == FRAMES
+
+
+def test_a_still_picture_waits_for_a_key(graph, monkeypatch):
+    display = Display(monkeypatch, [-1, -1, ord(" "), -1, ord(" ")])
+    assert run(graph, "--images", graph / "pictures") == 0
+    assert display.count == 2 and not display.keys
+
+
+def test_why_there_is_no_window(monkeypatch):
+    Display(monkeypatch, [])
+    assert screens.no_window() == ""
+    monkeypatch.delenv("DISPLAY")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(screens.sys, "platform", "linux")
+    assert "no display" in screens.no_window()
+    monkeypatch.setattr(screens.cv2, "currentUIFramework", lambda: "")
+    assert "opencv-python-headless" in screens.no_window()
+
+
+def test_pictures_are_fitted_into_a_frame():
+    for shape, size in (((240, 320), (960, 720)), ((300, 200), (320, 240)), ((33, 1000), (64, 48)), ((1, 1), (4, 2))):
+        picture = np.full((*shape, 3), 200, np.uint8)
+        frame = screens.fitted(picture, size)
+        assert frame.shape == (size[1], size[0], 3)
+        filled = (frame > 100).all(2)
+        rows, columns = filled.any(1).sum(), filled.any(0).sum()
+        assert rows == size[1] or columns == size[0]
+        assert abs(rows * shape[1] - columns * shape[0]) <= max(shape)  # the shape is kept

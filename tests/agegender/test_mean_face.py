@@ -1,0 +1,30 @@
+"""The mean face tells where landmarks lie in the faces of a training, as the faces themselves do on average."""
+
+import numpy as np
+from shared import SHARED, needs_shared
+
+from agegender import drawn_faces, faces, mean_face, yunet
+from caffe.data.mean import read_mean
+
+
+def test_the_mean_of_drawn_faces_tells_what_the_faces_tell():
+    chips = [drawn_faces.draw(3 * age, bool(age % 2), (7, age)) for age in range(30)]
+    net = yunet.YuNet(0.6)
+    each = np.mean([net.rows(chip)[0, 4:14].reshape(5, 2) / 200 for chip in chips], 0)
+    told = mean_face.landmarks(np.mean(chips, 0).transpose(2, 0, 1))
+    assert len(told) == 5 and np.abs(np.array(told) - each).max() < 0.03
+    mirrored = np.array(mean_face.landmarks(np.mean(chips, 0)[:, ::-1].transpose(2, 0, 1)))[mean_face.OTHER_SIDE]
+    assert np.abs(mirrored * [-1, 1] + [1, 0] - told).max() < 0.005
+
+
+def test_what_is_no_mean_face_tells_nothing():
+    assert mean_face.landmarks(None) is None
+    assert mean_face.landmarks(np.array([104.0, 117.0, 123.0])) is None
+    assert mean_face.landmarks(np.random.default_rng(0).uniform(90, 130, (3, 227, 227))) is None
+    assert mean_face.landmarks(np.zeros((1, 227, 227))) is None
+
+
+@needs_shared
+def test_the_released_mean_face_of_adience_is_the_template():
+    told = mean_face.landmarks(read_mean(str(SHARED / "data" / "levi" / "mean.binaryproto")))
+    assert np.abs(np.array(told) - faces.ADIENCE).max() < 0.01
