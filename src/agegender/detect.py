@@ -5,7 +5,6 @@ It ships to the board (Python 3.7, numpy, OpenCV 4.8 or newer).
 
 from __future__ import annotations
 
-import math
 import threading
 from dataclasses import dataclass
 
@@ -18,11 +17,16 @@ from agegender.errors import AgeGenderError
 THRESHOLD = 0.8  # score below which nothing counts as a face
 SHARE = 60  # unless told otherwise, faces of a 60th of the longer side and more are looked for,
 LEAST = 20  # but none narrower than this many pixels
-# Widths in pixels at which the net sees faces well (measured: docs/adr/0006). Smaller faces are enlarged to the first.
+# Widths in pixels at which the net sees faces well (measured: docs/adr/0007). Smaller faces are enlarged to the first.
 GOOD = (36, 400)
 _STEP = 4  # each coarser view is a fourth of the one before
-_TILE, _SHARED = 1600, 200  # large views are looked at in squares, which share as much as a face of the next view needs
+# Views longer than _MOST pixels are looked at in parts, to save memory. Parts share what a face needs that the next view,
+# where it is a fourth as large, would no longer see well.
+_MOST, _SHARED = 2048, 200
 _LARGEST_SCALE = 3.0
+
+
+XS, YS = [0, 4, 6, 8, 10, 12], [1, 5, 7, 9, 11, 13]  # columns of YuNet's rows that are places across and down
 
 
 @dataclass(frozen=True)
@@ -75,22 +79,30 @@ class Detector:
         return self._of_thread.net
 
     def _look(self, picture, scale):
-        """Rows (N, 16) of one view: YuNet's, in the picture's pixels, and whether the net saw that width well."""
+        """Rows (N, 16) of one view: YuNet's, in the picture's pixels, and whether the net saw that face well."""
         view = _resized(picture, scale)
         height, width = view.shape[:2]
-        parts = []
-        for top in _starts(height):
-            for left in _starts(width):
-                rows = self._net().rows(np.ascontiguousarray(view[top : top + _TILE, left : left + _TILE]))
-                rows[:, [0, 4, 6, 8, 10, 12]] += left
-                rows[:, [1, 5, 7, 9, 11, 13]] += top
-                parts.append(rows)
+        parts = [np.zeros((0, 16), np.float32)]
+        for top, bottom in _parts(height):
+            for left, right in _parts(width):
+                rows = self._net().rows(np.ascontiguousarray(view[top:bottom, left:right]))
+                rows[:, XS] += left
+                rows[:, YS] += top
+                parts.append(np.c_[rows, _seen_well(rows, (left, top, right, bottom), (width, height))])
         rows = np.concatenate(parts)
-        well = (rows[:, 2] >= GOOD[0]) & (rows[:, 2] <= GOOD[1])
-        across, down = picture.shape[1] / width, picture.shape[0] / height
-        rows[:, [0, 2, 4, 6, 8, 10, 12]] *= across
-        rows[:, [1, 3, 5, 7, 9, 11, 13]] *= down
-        return np.c_[rows, well]
+        rows[:, [*XS, 2]] *= picture.shape[1] / width
+        rows[:, [*YS, 3]] *= picture.shape[0] / height
+        return rows
+
+
+def _seen_well(rows, part, size):
+    """Whether a face is as wide as the net likes it, and whole: an edge where the part ends and the view goes on cuts none."""
+    left, top, right, bottom = part
+    good = (rows[:, 2] >= GOOD[0]) & (rows[:, 2] <= GOOD[1])
+    good &= (rows[:, 0] >= left + 4) | (left == 0)
+    good &= (rows[:, 1] >= top + 4) | (top == 0)
+    good &= (rows[:, 0] + rows[:, 2] <= right - 4) | (right == size[0])
+    return good & ((rows[:, 1] + rows[:, 3] <= bottom - 4) | (bottom == size[1]))
 
 
 def scales(shape, least=None):
@@ -120,12 +132,12 @@ def _resized(picture, scale):
     return cv2.resize(picture, tuple(size), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
-def _starts(length):
-    """Where the squares of a view begin along a side: as few as cover it, evenly spread."""
-    if length <= _TILE:
-        return [0]
-    count = int(math.ceil((length - _SHARED) / (_TILE - _SHARED)))
-    return [int(round(i * (length - _TILE) / (count - 1))) for i in range(count)]
+def _parts(length):
+    """(begin, end) of the parts of a side: as few as may be, equally long, each sharing _SHARED pixels with the next."""
+    count = max(1, -(-(length - _SHARED) // (_MOST - _SHARED)))
+    long = -(-(length + (count - 1) * _SHARED) // count)
+    begins = [min(i * (long - _SHARED), length - long) for i in range(count)]
+    return [(begin, begin + long) for begin in begins]
 
 
 def _without_doubles(rows):

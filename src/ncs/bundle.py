@@ -17,8 +17,8 @@ from ncs.manifest import Manifest
 
 OURS = ("caffe", "ncs", "agegender")
 # What a board imports by name at run time; what these import follows by itself. The program is copied from `PROGRAM`.
-WING = ("agegender.predict", "ncs.manifest", "ncs.runners.openvino", "ncs.runners.myriad", "ncs.runners.mvnc",
-        "ncs.runners.onnxruntime", "ncs.runners.scheduler", "ncs.runners.remote", "ncs.runners.worker", "ncs.doctor",
+WING = ("agegender.predict", "agegender.detect", "ncs.manifest", "ncs.runners.openvino", "ncs.runners.myriad",
+        "ncs.runners.mvnc", "ncs.runners.onnxruntime", "ncs.runners.scheduler", "ncs.runners.remote", "ncs.runners.worker", "ncs.doctor",
         "ncs.cli.doctor", "caffe.cli")
 PROGRAMS = {"run_inference.py": "agegender.board", "doctor.py": "ncs.board_doctor"}
 MARK = ".made-by-ncs-bundle"  # only a folder with this file is ever replaced
@@ -140,6 +140,16 @@ def _copy_module(name, path, folder):
     target = os.path.join(target, "__init__.py") if os.path.basename(path) == "__init__.py" else target + ".py"
     os.makedirs(os.path.dirname(target), exist_ok=True)
     shutil.copyfile(path, target)
+    if os.path.basename(path) == "__init__.py":
+        _copy_data(os.path.dirname(path), os.path.dirname(target))
+
+
+def _copy_data(package, folder):
+    """The files that a package has besides its modules: the face detector's net and its licence."""
+    for name in os.listdir(package):
+        source = os.path.join(package, name)
+        if os.path.isfile(source) and not name.endswith((".py", ".pyc")):
+            shutil.copyfile(source, os.path.join(folder, name))
 
 
 def model_server(manifests, folder, device="CPU", place="/models"):

@@ -39,26 +39,27 @@ def test_faces_of_many_sizes_in_one_picture(detector, group):
     assert [face.area for face in found] == sorted((face.area for face in found), reverse=True)
 
 
-def test_large_pictures_are_looked_at_in_squares_that_share_a_face(detector, monkeypatch):
-    """A tile's edge runs through every face: each is found once, and whole."""
-    places = [(280, 100, 160, 0), (100, 290, 160, 0), (300, 310, 170, 0), (560, 300, 150, 0)]
+def test_large_pictures_are_looked_at_in_parts_that_share_a_face(detector, monkeypatch):
+    """A part's edge runs through every face, some wider than parts share: each is found once, and whole."""
+    places = [(280, 40, 160, 0), (40, 230, 330, 0), (420, 220, 360, 0), (560, 40, 150, 0)]
     picture, matrices = photographs.photograph(800, 600, places)
     whole = photographs.matched(detector.find(picture), matrices)
-    monkeypatch.setattr(detect, "_TILE", 640)
-    starts = detect._starts(int(800 * detect.scales((600, 800))[0]))
-    assert len(starts) > 1 and starts[1] + detect._SHARED <= 640
+    monkeypatch.setattr(detect, "_MOST", 640)
+    assert len(detect._parts(int(800 * detect.scales((600, 800))[0]))) == 3
     found = detector.find(picture)
     assert len(found) == len(places)
     for one, other in zip(photographs.matched(found, matrices), whole):
         assert np.abs(np.array(one.box) - other.box).max() <= 12
 
 
-def test_squares_cover_a_side_and_share_what_they_must():
-    for length in (1, 1599, 1600, 1601, 2999, 3000, 3001, 9000):
-        starts = detect._starts(length)
-        assert starts[0] == 0 and starts[-1] == max(0, length - detect._TILE)
-        for one, next_one in zip(starts, starts[1:]):
-            assert one + detect._TILE - next_one >= detect._SHARED
+def test_parts_cover_a_side_and_share_what_they_must():
+    for length in (1, 2047, 2048, 2049, 3896, 3897, 9000, 20001):
+        parts = detect._parts(length)
+        assert parts[0][0] == 0 and parts[-1][1] == length
+        assert max(end - begin for begin, end in parts) <= detect._MOST
+        for (_, end), (begin, _) in zip(parts, parts[1:]):
+            assert end - begin >= detect._SHARED
+        assert sum(end - begin for begin, end in parts) <= length + len(parts) * (detect._SHARED + 1)
 
 
 @pytest.mark.parametrize("longer", [16, 100, 640, 1280, 4000, 12000])

@@ -9,8 +9,10 @@ import caffe_nets
 import cv2
 import numpy as np
 import older_python
+import photographs
 import pytest
 
+from agegender import detect
 from caffe.transform import Transform
 from ncs.cli import main
 from ncs.compile import Model, Options, compile_models
@@ -51,12 +53,25 @@ def run(python, folder, *arguments):
 
 
 def check(python, folder):
+    check_faces(python, folder)
     result = run(python, folder, "../p.png", "--device", "CPU", "--json")
     assert result.returncode == 0, result.stderr
     answer = json.loads(result.stdout)["answers"]["tiny"]
     right = np.load(folder / "right.npy")
     np.testing.assert_allclose(answer["probabilities"], right, atol=1e-5)
     assert answer["answer"] == NAMES[right.argmax()]
+
+
+def check_faces(python, folder):
+    """Faces of a photograph: where the detector sees them here, answered; a picture without any has its own status."""
+    picture, _ = photographs.photograph(320, 240, [(10, 20, 120, 0), (150, 70, 140, 0)])
+    cv2.imwrite(str(folder / "group.png"), picture)
+    result = run(python, folder, "../group.png", "../p.png", "--device", "CPU", "--json", "--detect")
+    assert result.returncode == 0, result.stderr
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [tuple(face["box"]) for face in told] == [face.box for face in detect.Detector().find(picture)]
+    assert all(set(face["answers"]) == {"tiny"} for face in told) and "p.png: no face" in result.stderr
+    assert run(python, folder, "../p.png", "--device", "CPU", "--detect").returncode == 5
 
 
 @pytest.mark.parametrize("version", ["3.7", "3.9"])
@@ -100,7 +115,8 @@ def test_what_is_in_it(folder):
     assert {"run_inference.py", "README.txt", "graph/tiny.json", "graph/tiny_mean.npy", "graph/tiny.onnx",
             "graph/tiny.xml", "graph/tiny.bin", "doctor.py", "lib/ncs/doctor.py",
             "lib/caffe/transform.py", "lib/ncs/manifest.py", "lib/ncs/runners/myriad.py",
-            "lib/agegender/predict.py", "lib/agegender/labels.py"} <= files
+            "lib/agegender/predict.py", "lib/agegender/labels.py", "lib/agegender/yunet/LICENSE",
+            "lib/agegender/yunet/face_detection_yunet_2023mar.onnx"} <= files
     assert not {name for name in files if name.startswith(("lib/caffe/net", "lib/caffe/layers", "lib/ncs/compile"))}
 
 
