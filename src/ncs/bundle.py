@@ -18,8 +18,8 @@ from ncs.manifest import Manifest
 OURS = ("caffe", "ncs", "agegender")
 # What a board imports by name at run time; what these import follows by itself. The program is copied from `PROGRAM`.
 WING = ("agegender.predict", "agegender.detect", "ncs.manifest", "ncs.runners.openvino", "ncs.runners.myriad",
-        "ncs.runners.mvnc", "ncs.runners.onnxruntime", "ncs.runners.scheduler", "ncs.runners.remote", "ncs.runners.worker", "ncs.doctor",
-        "ncs.cli.doctor", "caffe.cli")
+        "ncs.runners.mvnc", "ncs.runners.onnxruntime", "ncs.runners.scheduler", "ncs.runners.remote", "ncs.runners.worker",
+        "ncs.doctor", "ncs.cli.doctor", "caffe.cli")
 PROGRAMS = {"run_inference.py": "agegender.board", "doctor.py": "ncs.board_doctor"}
 MARK = ".made-by-ncs-bundle"  # only a folder with this file is ever replaced
 _README = """Run:  python3 run_inference.py PICTURE [PICTURE ...]     (--help tells the rest)

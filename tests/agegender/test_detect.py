@@ -131,3 +131,12 @@ def test_threads_share_a_detector(detector, group):
     with ThreadPoolExecutor(4) as pool:
         for index, found in enumerate(pool.map(detector.find, [picture, half] * 4)):
             assert [face.box for face in found] == boxes[index % 2]
+
+
+def test_a_face_that_a_parts_edge_cuts_is_not_seen_well():
+    part, size = (0, 100, 500, 600), (900, 600)  # the view goes on at the top and on the right
+    boxes = {(10, 200, 100, 120): 1, (0, 200, 100, 120): 1, (10, 100, 100, 120): 0, (401, 200, 100, 120): 0,
+             (10, 480, 100, 121): 1, (10, 200, 30, 40): 0, (10, 110, 450, 470): 0}  # fmt: skip
+    rows = np.zeros((len(boxes), 15), np.float32)
+    rows[:, :4] = list(boxes)
+    assert detect._seen_well(rows, part, size).astype(int).tolist() == list(boxes.values())
