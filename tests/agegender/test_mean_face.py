@@ -4,7 +4,7 @@ import numpy as np
 from shared import SHARED, needs_shared
 
 from agegender import drawn_faces, faces, mean_face, yunet
-from caffe.data.mean import read_mean
+from caffe.data.mean import read_mean, write_mean
 
 
 def test_the_mean_of_drawn_faces_tells_what_the_faces_tell():
@@ -22,6 +22,27 @@ def test_what_is_no_mean_face_tells_nothing():
     assert mean_face.landmarks(np.array([104.0, 117.0, 123.0])) is None
     assert mean_face.landmarks(np.random.default_rng(0).uniform(90, 130, (3, 227, 227))) is None
     assert mean_face.landmarks(np.zeros((1, 227, 227))) is None
+
+
+def test_a_compiled_net_knows_where_its_faces_have_their_eyes(tmp_path):
+    """AgeNet of `agegender compile`, and a net of the zoo that is given a mean image."""
+    from agegender import zoo
+    from agegender.cli import compile as verb
+    from agegender.nets import NETS
+    from agegender.zoo import compiled
+    from ncs.compile import Model
+
+    mean = np.mean([drawn_faces.draw(20 + age, bool(age % 2), (7, age)) for age in range(12)], 0).transpose(2, 0, 1)
+    write_mean(tmp_path / "drawn.binaryproto", mean.astype(np.float32))
+    model = verb.model_of(NETS["AgeNet"], "w.caffemodel", str(tmp_path / "drawn.binaryproto"), Model)
+    drawn = mean_face.landmarks(mean)
+    assert np.abs(np.array(model.transform.landmarks) - drawn).max() < 0.002
+    job, _ = compiled.job(zoo.nets()["tringn-age"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "drawn.binaryproto"))
+    assert job.transform.landmarks == model.transform.landmarks
+    write_mean(tmp_path / "flat.binaryproto", np.full((3, 64, 64), 110, np.float32))
+    job, _ = compiled.job(zoo.nets()["levi-age"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "flat.binaryproto"))
+    assert job.transform.landmarks == faces.ADIENCE
+    assert verb.model_of(NETS["AgeNet"], "w", str(tmp_path / "flat.binaryproto"), Model).transform.landmarks is None
 
 
 @needs_shared

@@ -161,6 +161,8 @@ def test_a_mean_of_another_size_is_refused_or_fitted_on_request():
     ({"mean": np.zeros((2, 2))}, "mean must be"), ({"mean": [np.nan]}, "not finite"),
     ({"mean": "mean.npy"}, "mean must"),
     ({"scale": float("inf")}, "scale must be a finite"), ({"margin": -1}, "margin must be .* at least 0"),
+    ({"landmarks": [[0, 0]] * 4}, "landmarks must be five"), ({"landmarks": "eyes"}, "landmarks must be five"),
+    ({"landmarks": [[0, 0]] * 4 + [[0, np.inf]]}, "landmarks must be five"),
     ({"mean_fit": "x", "order": "x", "scale": "x"}, "order.*;.*mean_fit.*;.*scale"),
 ])
 def test_faults_are_named_all_at_once(fields, match):
@@ -244,6 +246,16 @@ def test_the_device_wing_is_written_for_python_3_7(name):
 
     source = (Path(caffe.__file__).parent / (name + ".py")).read_text()
     ast.parse(source, feature_version=(3, 7))
+
+
+def test_json_without_landmarks_is_what_earlier_versions_wrote(tmp_path):
+    points = ((0.3, 0.28), (0.7, 0.28), (0.5, 0.5), (0.33, 0.68), (0.67, 0.68))
+    Transform(size=9, landmarks=np.array(points)).to_json(tmp_path / "t.json")
+    assert Transform.from_json(tmp_path / "t.json").landmarks == points
+    fields = json.loads((tmp_path / "t.json").read_text())
+    del fields["landmarks"]
+    (tmp_path / "t.json").write_text(json.dumps(fields))
+    assert Transform.from_json(tmp_path / "t.json") == Transform(size=9)
 
 
 def test_json_nested_thousands_deep_is_refused(tmp_path):
