@@ -24,8 +24,6 @@ _STEP = 4  # each coarser view is a fourth of the one before
 # where it is a fourth as large, would no longer see well.
 _MOST, _SHARED = 2048, 200
 _LARGEST_SCALE = 3.0
-
-
 XS, YS = [0, 4, 6, 8, 10, 12], [1, 5, 7, 9, 11, 13]  # columns of YuNet's rows that are places across and down
 
 
@@ -33,8 +31,8 @@ XS, YS = [0, 4, 6, 8, 10, 12], [1, 5, 7, 9, 11, 13]  # columns of YuNet's rows t
 class Face:
     """A face: `box` (left, top, right, bottom; whole pixels, right and bottom outside), `score` 0..1, `landmarks`.
 
-    `landmarks` is float32 (5, 2), x and y of the eye, then the other eye, on the picture's left and right, the nose,
-    and the left and right corner of the mouth. A box may reach out of the picture.
+    `landmarks` is float32 (5, 2): x and y of the left and the right eye, as the picture shows them, of the nose, of the
+    left and right corner of the mouth. A box may reach out of the picture.
     """
 
     box: tuple
