@@ -40,18 +40,19 @@ def test_folder_takes_the_place_of_the_old_one(tmp_path):
     assert os.listdir(tmp_path) == ["folder"]
 
 
-def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+@pytest.mark.parametrize("suffix", ["", ".txt"])
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path, suffix):
     path = tmp_path / "a.txt"
     script = (
         "import sys, time; from caffe import files\n"
-        "with files.whole_file(sys.argv[1]) as t: open(t, 'w').write('half'); print('ready', flush=True); time.sleep(60)\n"
+        "with files.whole_file(sys.argv[1], sys.argv[2]) as t: open(t, 'w').write('half'); print('ready', flush=True); time.sleep(60)\n"
     )
-    child = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, "-c", script, str(path), suffix], stdout=subprocess.PIPE)
     assert child.stdout.readline() == b"ready\n"
     child.send_signal(signal.SIGKILL)
     child.wait()
     time.sleep(0.01)
-    assert not path.exists() and len(os.listdir(tmp_path)) == 1
+    assert not path.exists() and [name[-4:] == ".txt" for name in os.listdir(tmp_path)] == [suffix == ".txt"]
     files.write_bytes(path, "whole")
     assert os.listdir(tmp_path) == ["a.txt"] and path.read_text() == "whole"
 
