@@ -45,7 +45,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path, suffix):
     path = tmp_path / "a.txt"
     script = (
         "import sys, time; from caffe import files\n"
-        "with files.whole_file(sys.argv[1], sys.argv[2]) as t: open(t, 'w').write('half'); print('ready', flush=True); time.sleep(60)\n"
+        "with files.whole_file(*sys.argv[1:]) as t: open(t, 'w').write('half'); print('ready', flush=True); time.sleep(60)\n"
     )
     child = subprocess.Popen([sys.executable, "-c", script, str(path), suffix], stdout=subprocess.PIPE)
     assert child.stdout.readline() == b"ready\n"
