@@ -30,7 +30,7 @@ class Node:
     shapes: list = dataclasses.field(default_factory=list)  # the bottoms' shapes that the tops' shapes were made for
     need_backward: bool = False
     bottom_need_backward: list = dataclasses.field(default_factory=list)
-    fast: object = None  # what a pass put in the layer's place: its forward_blobs and backward_blobs
+    fast: object = None  # what a pass put in the layer's place (see caffe.passes)
     reach: tuple = ()  # first and last index of the nodes that `fast` counts on running with it
 
 
@@ -276,7 +276,10 @@ class Net(NetMethods):
 
     def _runner(self, node, first, last):
         """What runs `node` as one of layers `first` to `last`: its layer, or what a pass made of it and its neighbours."""
-        if node.fast is None or self._callbacks or first > node.reach[0] or last < node.reach[1]:
+        if node.fast is None:
+            return node.layer
+        if self._callbacks or first > node.reach[0] or last < node.reach[1]:
+            node.fast.hand_over()
             return node.layer
         return node.fast
 

@@ -166,14 +166,18 @@ class Layer:
     def _forward(self, bottoms, tops, record):
         wanted = self.propagate_down if record else [False] * len(bottoms)
         inputs = [self._input(blob, want, blob in tops) for blob, want in zip(bottoms, wanted)]
+        return inputs, self.run(inputs, record)
+
+    def run(self, inputs, record=True):
+        """The tops' tensors for the bottoms' tensors `inputs`; `record` keeps what backward needs."""
         with torch.set_grad_enabled(bool(record)):
             outputs = self.forward(*inputs)
         if outputs is None:
-            return inputs, ()
+            return ()
         if isinstance(outputs, torch.Tensor):
             outputs = (outputs,)
         self._tape = (inputs, outputs) if record else None
-        return inputs, outputs
+        return outputs
 
     def _apart(self, output, bottoms):
         """`output` in memory of its own: writing into a top must not change a bottom, nor the other way round."""

@@ -26,6 +26,7 @@ class BatchNorm(Layer):
     def setup(self, bottom):
         p, specs = self.param.batch_norm_param, self.param.param
         self.use_global = p.use_global_stats if p.HasField("use_global_stats") else self.phase == TEST
+        self.eps = p.eps
         self.channels = bottom[1] if len(bottom) > 1 else 1
         for i, shape in enumerate(((self.channels,), (self.channels,), (1,))):
             self.add_blob(shape)
@@ -54,31 +55,34 @@ class BatchNorm(Layer):
         return mean * factor, variance * factor
 
     def forward(self, x):
-        eps = self.param.batch_norm_param.eps
         by_channel = x if x.dim() > 1 else x[:, None]
-        y = self._by_sums(by_channel, eps) if self.use_global else self._by_batch(by_channel, eps)
+        y = self._by_sums(by_channel) if self.use_global else self._by_batch(by_channel)
         return y if x.dim() > 1 else y[:, 0]
 
-    def _by_sums(self, x, eps):
+    def _by_sums(self, x):
         mean, variance = self.statistics()
-        scale = (variance + eps).rsqrt()
+        scale = (variance + self.eps).rsqrt()
         shape = (-1, *[1] * (x.dim() - 2))
         return torch.addcmul((-mean * scale).view(shape), x, scale.view(shape)).to(x.dtype)
 
-    def _by_batch(self, x, eps):
+    def _by_batch(self, x):
         if x.shape[0] == 1:
-            y, mean, variance = _plainly(x, eps)
+            y, mean, variance = _plainly(x, self.eps)
         else:  # momentum 1 leaves the batch's own statistics, the variance unbiased
             mean, variance = (torch.zeros(self.channels, device=x.device) for _ in range(2))
-            y = torch.batch_norm(x, None, None, mean, variance, True, 1.0, eps, False)
-        with torch.no_grad():
-            for blob, new in zip(self.blobs, (mean, variance, torch.ones_like(self.blobs[2].tensor))):
-                blob.tensor.detach().mul_(self.param.batch_norm_param.moving_average_fraction).add_(new)
+            y = torch.batch_norm(x, None, None, mean, variance, True, 1.0, self.eps, False)
+        self.accumulate(mean, variance)
         return y
+
+    @torch.no_grad()
+    def accumulate(self, mean, variance):
+        """Add a batch's mean and unbiased variance to the statistics."""
+        fraction = self.param.batch_norm_param.moving_average_fraction
+        for blob, new in zip(self.blobs, (mean, variance, 1.0)):
+            blob.tensor.detach().mul_(fraction).add_(new)
 
     def to_onnx(self, g, bottoms, tops):
         rank = len(g.shape(bottoms[0]))
-        eps = self.param.batch_norm_param.eps
         if self.use_global and rank > 1:
             mean, variance = (s.cpu().numpy() for s in self.statistics())
             named = (
@@ -87,7 +91,7 @@ class BatchNorm(Layer):
                 (mean, "mean"),
                 (variance, "variance"),
             )
-            g.node("BatchNormalization", [bottoms[0], *(g.constant(*n) for n in named)], tops, epsilon=eps)
+            g.node("BatchNormalization", [bottoms[0], *(g.constant(*n) for n in named)], tops, epsilon=self.eps)
             return
         self.need(not self.use_global, "BatchNorm of a bottom with 1 axis has no ONNX form")
         axes = [i for i in range(rank) if i != 1]
@@ -98,7 +102,7 @@ class BatchNorm(Layer):
         g.node("Sub", [bottoms[0], mean], [centred])
         g.node("Mul", [centred, centred], [square])
         g.node("ReduceMean", [square], [variance], axes=axes, keepdims=1)
-        g.node("Add", [variance, g.constant(eps, "eps")], [safe])
+        g.node("Add", [variance, g.constant(self.eps, "eps")], [safe])
         g.node("Sqrt", [safe], [root])
         g.node("Div", [centred, root], tops)
 

@@ -32,12 +32,17 @@ class Pair:
     def __init__(self, relu, pool):
         self.relu, self.pool, self.tape = relu, pool, None
 
+    def split(self):
+        """Have either layer's backward run its forward anew: nothing changes if one rectifies or pools twice."""
+        self.tape = None
+
 
 class LateReLU:
     """In the ReLU's place: the blob is rectified only if somebody looks at it before the next forward."""
 
     def __init__(self, pair):
         self.pair = pair
+        self.hand_over = pair.split
 
     def forward_blobs(self, bottoms, tops, record):
         self.pair.tape = None
@@ -58,6 +63,7 @@ class EarlyPooling:
 
     def __init__(self, pair):
         self.pair = pair
+        self.hand_over = pair.split
 
     def forward_blobs(self, bottoms, tops, record):
         pool, source = self.pair.pool, bottoms[0].unfinished

@@ -1,10 +1,12 @@
-"""Pass: a ReLU behind a convolution or a matrix product writes over what that made, as Caffe's does."""
+"""Pass: a ReLU behind a convolution, a product or a sum writes over what that made, as Caffe's does."""
 
 import torch
 
 from caffe.passes.readers import is_relu_in_place, touching
+from caffe.proto import caffe_pb2
 
-MAKERS = ("Convolution", "Deconvolution", "InnerProduct")  # their backward never reads what they wrote
+SUM = caffe_pb2.EltwiseParameter.SUM
+MAKERS = ("Convolution", "Deconvolution", "InnerProduct", "BatchNorm", "Scale")  # their backward never reads what they wrote
 
 
 def relu_in_place(nodes):
@@ -13,8 +15,14 @@ def relu_in_place(nodes):
         if node.fast is not None or not is_relu_in_place(node) or any(node.losses):
             continue
         before = [j for j in touching(nodes, node.top_blobs[0]) if j < i]
-        if len(before) == 1 and nodes[before[0]].layer.type in MAKERS:
-            node.fast, node.reach = InPlaceReLU(node.layer), (before[0], i)
+        if before and _is_maker(nodes[before[-1]]):
+            node.fast, node.reach = InPlaceReLU(node.layer), (before[-1], i)
+
+
+def _is_maker(node):
+    if node.layer.type == "Eltwise":
+        return node.layer.param.eltwise_param.operation == SUM
+    return node.layer.type in MAKERS
 
 
 class InPlaceReLU:
@@ -22,6 +30,9 @@ class InPlaceReLU:
 
     def __init__(self, layer):
         self.layer, self.output = layer, None
+
+    def hand_over(self):
+        self.output = None  # the layer's backward runs its forward anew; to rectify twice changes nothing
 
     def forward_blobs(self, bottoms, tops, record):
         self.layer.forget()

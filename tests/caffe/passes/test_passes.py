@@ -51,6 +51,38 @@ INCEPTION = """
       inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
     layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
 """
+RESIDUAL = """
+    layer { name: "data" type: "Input" top: "data" top: "label"
+      input_param { shape { dim: 3 dim: 4 dim: 9 dim: 8 } shape { dim: 3 } } }
+    layer { name: "bn0" type: "BatchNorm" bottom: "data" top: "bn0" }
+    layer { name: "scale0" type: "Scale" bottom: "bn0" top: "bn0" }
+    layer { name: "in" type: "Convolution" bottom: "bn0" top: "in"
+      convolution_param { num_output: 6 kernel_size: 3 pad: 1 bias_term: false weight_filler { type: "msra" } } }
+    layer { name: "bn1" type: "BatchNorm" bottom: "in" top: "bn1" }
+    layer { name: "scale1" type: "Scale" bottom: "bn1" top: "bn1"
+      scale_param { bias_term: true filler { type: "gaussian" mean: 1 std: 0.5 } bias_filler { value: 0.2 } } }
+    layer { name: "relu1" type: "ReLU" bottom: "bn1" top: "bn1" }
+    layer { name: "a" type: "Convolution" bottom: "bn1" top: "a"
+      convolution_param { num_output: 6 kernel_size: 3 pad: 1 bias_term: false weight_filler { type: "msra" } } }
+    layer { name: "bn_a" type: "BatchNorm" bottom: "a" top: "a" }
+    layer { name: "scale_a" type: "Scale" bottom: "a" top: "a"
+      scale_param { bias_term: true filler { type: "gaussian" mean: 1 std: 0.5 } } }
+    layer { name: "relu_a" type: "ReLU" bottom: "a" top: "a" }
+    layer { name: "b" type: "Convolution" bottom: "a" top: "b"
+      convolution_param { num_output: 6 kernel_size: 3 pad: 1 bias_term: false weight_filler { type: "msra" } } }
+    layer { name: "bn_b" type: "BatchNorm" bottom: "b" top: "b" batch_norm_param { use_global_stats: true } }
+    layer { name: "scale_b" type: "Scale" bottom: "b" top: "b" scale_param { bias_term: true } }
+    layer { name: "sum" type: "Eltwise" bottom: "bn1" bottom: "b" top: "sum" }
+    layer { name: "relu_sum" type: "ReLU" bottom: "sum" top: "sum" }
+    layer { name: "mean" type: "Pooling" bottom: "sum" top: "mean" pooling_param { pool: AVE global_pooling: true } }
+    layer { name: "fc" type: "InnerProduct" bottom: "mean" top: "fc"
+      inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+    layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
+"""
+CUBES = """
+    layer { name: "cube" type: "Power" bottom: "bn0" top: "cube" power_param { power: 3 } }
+    layer { name: "loss" type: "Reduction" bottom: "cube" top: "loss" loss_weight: 1 }
+"""
 
 
 def _net(definition, chosen=(), phase=TRAIN):
@@ -77,6 +109,7 @@ def _all(net):
     found = {"data of " + name: blob.data.copy() for name, blob in net.blobs.items()}
     found.update({"diff of " + name: blob.diff.copy() for name, blob in net.blobs.items()})
     for name, blobs in net.params.items():
+        found.update({"weights %s %d" % (name, i): blob.data.copy() for i, blob in enumerate(blobs)})
         found.update({"diff of weights %s %d" % (name, i): blob.diff.copy() for i, blob in enumerate(blobs)})
     return found
 
@@ -98,7 +131,9 @@ def _compare(mine, theirs, exact):
             assert np.abs(mine[name] - values).max() <= 1e-5 * scale, name
 
 
-@pytest.mark.parametrize("definition", [FACES, INCEPTION], ids=["faces", "inception"])
+@pytest.mark.parametrize(
+    "definition", [FACES, INCEPTION, RESIDUAL], ids=["faces", "inception", "residual"]
+)
 @pytest.mark.parametrize(
     "chosen",
     [*[(each,) for each in passes.PASSES], passes.PASSES],
@@ -106,7 +141,7 @@ def _compare(mine, theirs, exact):
 )
 def test_every_pass_keeps_every_blob(definition, chosen):
     plain, fast = _net(definition), _net(definition, chosen)
-    exact = passes.channels_last not in chosen  # another layout sums in another order
+    exact = not {passes.channels_last, passes.scale_in_batch_norm} & {*chosen}  # these sum in another order
     for _ in range(2):  # the second round with arrays of the first one out
         _compare(_run(fast), _run(plain), exact)
 
@@ -124,6 +159,64 @@ def test_the_passes_do_act():
     net.forward()
     assert net.blobs["conv1"].unfinished is not None
     assert net.blobs["norm1"].tensor.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_passes_act_in_residual_blocks():
+    net = _net(RESIDUAL, passes.PASSES)
+    runners = {node.layer.name: type(node.fast).__name__ for node in net._nodes if node.fast is not None}
+    assert runners == {
+        **{name + which: kind for name, kind in (("bn", "Norm"), ("scale", "Scale")) for which in ("0", "1", "_a", "_b")},
+        **{"relu1": "Part", "relu_a": "Part", "relu_sum": "InPlaceReLU"},
+    }
+
+
+def _seeded_statistics(net):
+    """Statistics as after some training, so that the accumulated ones matter."""
+    rng = np.random.default_rng(4)
+    for name in ("bn0", "bn1", "bn_a", "bn_b"):
+        mean, variance, weight = net.params[name]
+        mean.data[...], variance.data[...], weight.data[...] = rng.normal(size=mean.shape), rng.uniform(1, 3, mean.shape), 2
+    return net
+
+
+@pytest.mark.parametrize("phase", [TRAIN, TEST])
+def test_accumulated_statistics_give_the_same_in_both_ways(phase):
+    plain, fast = (_seeded_statistics(_net(RESIDUAL, chosen, phase)) for chosen in ((), passes.PASSES))
+    _compare(_run(fast), _run(plain), exact=False)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 9, 8), (5, 4, 1, 1), (7, 4)])
+def test_batches_of_one_and_planes_of_one_are_normalized_alike(shape):
+    definition = RESIDUAL[: RESIDUAL.index('    layer { name: "in"')] + CUBES
+    definition = definition.replace("dim: 3 dim: 4 dim: 9 dim: 8", " ".join("dim: %d" % d for d in shape))
+    plain, fast = (_net(definition + "force_backward: true", chosen) for chosen in ((), passes.PASSES))
+    for net in (plain, fast):
+        net.params["scale0"][0].data[...] = (1, 2, -1, 0.5)
+    _compare(_run(fast), _run(plain), exact=False)
+
+
+@pytest.mark.parametrize("stop", ["relu_a", "scale_a", "bn_a"])
+def test_backward_may_stop_amid_a_batch_norm_and_go_on(stop):
+    plain, fast = _net(RESIDUAL), _net(RESIDUAL, passes.PASSES)
+    names = plain._layer_names
+    for net in (plain, fast):
+        net.clear_param_diffs()
+        net.forward()
+        net.backward(end=stop)
+        net.backward(start=names[names.index(stop) - 1])
+    _compare(_all(fast), _all(plain), exact=False)
+
+
+@pytest.mark.parametrize(("start", "changed"), [("relu1", "bn1"), ("scale1", "bn1"), ("bn1", "in")])
+def test_forward_may_go_on_amid_a_batch_norm(start, changed):
+    plain, fast = _net(RESIDUAL), _net(RESIDUAL, passes.PASSES)
+    for net in (plain, fast):
+        net.clear_param_diffs()
+        net.forward()
+        net.blobs[changed].data[...] *= -0.5
+        net.forward(start=start)
+        net.backward()
+    _compare(_all(fast), _all(plain), exact=False)
 
 
 def test_config_and_environment_leave_the_passes_out():
