@@ -4,9 +4,11 @@ A plane is cut into tiles of `step` x `step` results, each of which reads `step 
 spectrum the convolution is a product of complex numbers for each frequency, summed over the channels: a third to a sixth
 of the multiplications that the plane itself would take (Mathieu et al. 2014). A complex product takes three real ones
 (Gauss): x enters as re + im, re, im and w as re, im - re, re + im. So a spectrum here is a real array of PLANES numbers a
-frequency, frequencies (down, across, plane) on one axis. The frequencies down lie halfway between those of the common
-transform: pixels are real, so that half of them say all, and none of these is its own mirror image, which would say it twice.
-(What wraps around a tile's end then changes its sign; no result that is kept reads it.)
+frequency, with (frequency down, plane, frequency across) on one axis.
+
+Rows are transformed first. Their frequencies lie halfway between those of the common transform: pixels are real, so that
+half of the frequencies say all, and none of these is its own mirror image, which would say it twice. (What wraps around
+the end of a tile then changes its sign; no result that is kept reads it.)
 Rounding errors are those of sums with fewer terms: smaller than the direct convolution's.
 
 All arrays of pixels are float32 and N x H x W x C; a spectrum is tiles x frequencies x channels.
@@ -51,7 +53,7 @@ class Tiling:
 
     @property
     def half(self):
-        """Frequencies down."""
+        """Frequencies across."""
         return (self.tile + 1) // 2
 
     @property
@@ -70,15 +72,14 @@ class Tiling:
         """Of the bottom `x` (N, H, W, C), tile by tile: (tiles N, frequencies, C)."""
         count, channels = len(x), x.shape[3]
         x = F.pad(x, (0, 0, *self._margins(1), *self._margins(0)))
-        down, across = self.matrices.down.expand(count, -1, -1), self._expand(self.matrices.across, count)
-        result = x.new_empty(*self.count, count * self.half, self.tile * PLANES, channels)
-        for i, row in enumerate(result):
-            lines = torch.bmm(down, x.narrow(1, i * self.step, self.tile).flatten(2))
-            lines = lines.view(count * self.half, 2, -1, channels)
-            for j, part in enumerate(row):
-                tile = lines.narrow(2, j * self.step, self.tile)
-                torch.bmm(across[..., : self.tile], tile[:, 0], out=part)
-                part.baddbmm_(across[..., self.tile :], tile[:, 1])
+        lines = x.flatten(0, 1)  # all rows of all pictures
+        result = x.new_empty(*self.count, count, PLANES * self.tile, self.half * channels)
+        for j in range(self.count[1]):
+            waves = _each(self.matrices.row, lines.narrow(1, j * self.step, self.tile))
+            waves = waves.view(count, -1, self.half * channels)  # (row, re or im), (frequency, channel)
+            for i in range(self.count[0]):
+                tile = waves.narrow(1, 2 * i * self.step, 2 * self.tile)
+                _each(self.matrices.column, tile, out=result[i, j])
         return result.view(-1, self.frequencies, channels)
 
     def weights_spectrum(self, weights):
@@ -87,25 +88,21 @@ class Tiling:
         return (self.matrices.taps @ taps).view(-1, *weights.shape[:2])
 
     def top_spectrum(self, dy):
-        """Of the result's derivative (N, H, W, C), so that `mix` gives those of bottom and weights."""
+        """Of the result's derivative (N, H, W, C), so that `mix_back` and `correlate` give those of bottom and weights."""
         (rows, columns), (height, width), channels = self.count, self.out, dy.shape[3]
         dy = F.pad(dy, (0, 0, 0, columns * self.step - width, 0, rows * self.step - height))
         tiles = dy.view(-1, rows, self.step, columns, self.step, channels).permute(1, 3, 0, 2, 4, 5)
-        tiles = tiles.reshape(-1, self.step, self.step * channels)
-        lines = torch.bmm(self.matrices.up.t().expand(len(tiles), -1, -1), tiles)
-        lines = lines.view(-1, 2 * self.step, channels)
-        spectrum = torch.bmm(self.matrices.back.t().expand(len(lines), -1, -1), lines)
-        return spectrum.view(-1, self.frequencies, channels)
+        waves = _each(self.matrices.unrow.t(), tiles.reshape(-1, self.step, channels))
+        waves = waves.view(-1, 2 * self.step, self.half * channels)
+        return _each(self.matrices.uncolumn.t(), waves).view(-1, self.frequencies, channels)
 
     # -- spectra to pixels -----------------------------------------------------------------------
 
     def top(self, spectrum, bias=None):
         """The result (N, H, W, C) whose spectrum this is, plus `bias` (C)."""
         channels, (rows, columns) = spectrum.shape[2], self.count
-        lines = spectrum.view(-1, self.tile * PLANES, channels)
-        lines = torch.bmm(self.matrices.back.expand(len(lines), -1, -1), lines)
-        lines = lines.view(-1, 2 * self.half, self.step * channels)
-        tiles = torch.bmm(self.matrices.up.expand(len(lines), -1, -1), lines)
+        waves = _each(self.matrices.uncolumn, spectrum.view(len(spectrum), PLANES * self.tile, -1))
+        tiles = _each(self.matrices.unrow, waves.view(-1, 2 * self.half, channels))
         tiles = tiles.view(rows, columns, -1, self.step, self.step, channels).permute(2, 0, 3, 1, 4, 5)
         whole = spectrum.new_empty(len(tiles), rows * self.step, columns * self.step, channels)
         torch.add(tiles, 0 if bias is None else bias, out=whole.view(tiles.shape))
@@ -114,19 +111,18 @@ class Tiling:
     def bottom(self, spectrum):
         """The bottom's derivative (N, H, W, C), given its spectrum: tiles are added where they overlap."""
         channels, (rows, columns) = spectrum.shape[2], self.count
-        lines = spectrum.view(-1, self.tile * PLANES, channels)
-        lines = torch.bmm(self.matrices.across.t().expand(len(lines), -1, -1), lines)
-        lines = lines.view(rows, columns, -1, 2 * self.half, self.tile, channels)
-        whole = [columns * self.step + self.kernel - 1, rows * self.step + self.kernel - 1]
-        dx = lines.new_zeros(lines.shape[2], whole[1], whole[0], channels)
-        for i, row in enumerate(lines):
-            line = lines.new_zeros(len(dx), 2 * self.half, whole[0], channels)
-            for j, tile in enumerate(row):
-                line.narrow(2, j * self.step, self.tile).add_(tile)
-            strip = torch.bmm(self.matrices.down.t().expand(len(dx), -1, -1), line.flatten(2))
-            dx.narrow(1, i * self.step, self.tile).add_(strip.view(len(dx), self.tile, -1, channels))
-        (top, left), (height, width) = self.pad, self.size
-        return dx[:, top : top + height, left : left + width].contiguous()
+        waves = _each(self.matrices.column.t(), spectrum.view(len(spectrum), PLANES * self.tile, -1))
+        waves = waves.view(rows, columns, -1, *waves.shape[1:])
+        count, height, width = waves.shape[2], *(n * self.step + self.kernel - 1 for n in self.count)
+        dx = waves.new_zeros(count * height, width, channels)
+        for j in range(columns):
+            lines = waves.new_zeros(count, 2 * height, waves.shape[4])
+            for i in range(rows):
+                lines.narrow(1, 2 * i * self.step, 2 * self.tile).add_(waves[i, j])
+            pixels = _each(self.matrices.row.t(), lines.view(-1, 2 * self.half, channels))
+            dx.narrow(1, j * self.step, self.tile).add_(pixels)
+        top, left = self.pad
+        return dx.view(count, height, width, channels)[:, top:, left:][:, : self.size[0], : self.size[1]].contiguous()
 
     def weights(self, spectrum):
         """The derivative of the kernels (O, I, kernel, kernel), given its spectrum (frequencies, O, I)."""
@@ -138,8 +134,10 @@ class Tiling:
         whole = self.count[axis] * self.step + self.kernel - 1
         return self.pad[axis], whole - self.size[axis] - self.pad[axis]
 
-    def _expand(self, matrix, count):
-        return matrix.expand(count * self.half, -1, -1)
+
+def _each(matrix, rows, out=None):
+    """`matrix` times each of `rows` (batch, rows, columns)."""
+    return torch.bmm(matrix.expand(len(rows), -1, -1), rows, out=out)
 
 
 def mix(spectrum, weights, group=1):
@@ -171,13 +169,13 @@ def correlate(top, bottom, group=1):
 
 @dataclasses.dataclass(frozen=True)
 class Matrices:
-    """The linear maps of a tile along one axis; their transposes take derivatives back."""
+    """The linear maps of a tile; their transposes take derivatives back."""
 
-    down: torch.Tensor  # 2 half x tile: pixels of a column to (frequency, re or im)
-    across: torch.Tensor  # 3 tile x 2 tile: (re or im, column) to (frequency, plane)
-    back: torch.Tensor  # 2 step x 3 tile: (frequency, plane of a product) to (re or im, column)
-    up: torch.Tensor  # step x 2 half: (frequency, re or im) to pixels of a column
-    taps: torch.Tensor  # 3 half tile x kernel^2: kernels to the conjugate of their spectrum
+    row: torch.Tensor  # 2 half x tile: pixels of a row to (re or im, frequency)
+    column: torch.Tensor  # 3 tile x 2 tile: (row, re or im) to (frequency, plane)
+    uncolumn: torch.Tensor  # 2 step x 3 tile: (frequency, plane of a product) to (row, re or im)
+    unrow: torch.Tensor  # step x 2 half: (re or im, frequency) to pixels of a row
+    taps: torch.Tensor  # 3 tile half x kernel^2: kernels to (frequency down, plane, frequency across), conjugate
 
 
 @functools.lru_cache(maxsize=64)
@@ -185,19 +183,22 @@ def matrices(tile, kernel):
     """The Matrices of tiles of `tile` and kernels of `kernel` pixels, computed in float64."""
     step, half = tile - kernel + 1, (tile + 1) // 2
     places, turn = np.arange(tile), -2j * np.pi / tile
-    across, down = np.exp(turn * np.outer(places, places)), np.exp(turn * np.outer(places[:half] + 0.5, places))
-    re, im = np.hstack([across.real, -across.imag]), np.hstack([across.imag, across.real])
+    down, across = np.exp(turn * np.outer(places, places)), np.exp(turn * np.outer(places[:half] + 0.5, places))
+    re, im = _by_turns(down.real.T, -down.imag.T).T, _by_turns(down.imag.T, down.real.T).T
     # The products a = w_re (x_re + x_im), b = x_re (w_im - w_re), c = x_im (w_re + w_im) give re = a - c, im = a + b.
-    cos, sin = across[:step].real, -across[:step].imag
-    back = [_in_turn(*(part.T for part in parts)).T for parts in ((cos - sin, -sin, -cos), (sin + cos, cos, -sin))]
+    cos, sin = down[:step].real, -down[:step].imag
+    re_back, im_back = (_by_turns(*part).T for part in (((cos - sin).T, -sin.T, -cos.T), ((sin + cos).T, cos.T, -sin.T)))
     twice = np.where(2 * places[:half] + 1 == tile, 1, 2)[:, None] / tile**2  # the other half is this one's conjugate
-    up = _in_turn(down[:, :step].real * twice, down[:, :step].imag * twice).T
-    kernels = np.einsum("ai,bj->abij", down[:, :kernel], across[:, :kernel]).reshape(half * tile, -1).conj()
-    taps = _in_turn(kernels.real, kernels.imag - kernels.real, kernels.real + kernels.imag)
-    made = _in_turn(down.real, down.imag), _in_turn(re + im, re, im), np.vstack(back), up, taps
+    unrow = np.vstack([across[:, :step].real * twice, across[:, :step].imag * twice]).T
+    kernels = np.einsum("ai,bj->abij", down[:, :kernel], across[:, :kernel]).conj()
+    planes = np.stack([kernels.real, kernels.imag - kernels.real, kernels.real + kernels.imag], 1)
+    made = (
+        np.vstack([across.real, across.imag]), _by_turns(re + im, re, im), _by_turns(re_back, im_back), unrow,
+        planes.reshape(-1, kernel**2),
+    )  # fmt: skip
     return Matrices(*(torch.from_numpy(np.ascontiguousarray(matrix, np.float32)) for matrix in made))
 
 
-def _in_turn(*parts):
-    """The rows of `parts` in turn."""
+def _by_turns(*parts):
+    """A row of each of `parts`, then the next of each."""
     return np.stack(parts, 1).reshape(-1, parts[0].shape[1])

@@ -292,7 +292,9 @@ class Net(NetMethods):
             glog.info("Precision: bf16 (bfloat16 products; results differ from Caffe's float32)", "net.cpp:1")
 
     def _autocast(self):
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False)
+        if self.precision == "float32":
+            return _NOTHING
+        return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
 
     def _follow_shapes(self, node):
         """Have the layer look at bottoms whose shape changed since it last did, and refuse what no longer fits."""
@@ -345,6 +347,9 @@ class Net(NetMethods):
     def _call(self, event, index):
         for function in self._callbacks.get(event, ()):
             function(index)
+
+
+_NOTHING = contextlib.nullcontext()
 
 
 def bf16_in_hardware():

@@ -196,7 +196,11 @@ class Layer:
         """`tensor` in the layout that a pass chose for this layer's bottoms."""
         if self.memory_format is None or tensor.dim() != 4:
             return tensor
-        return tensor.contiguous(memory_format=self.memory_format)
+        tensor = tensor.contiguous(memory_format=self.memory_format)
+        if tensor.shape[1] > 1:
+            return tensor
+        _, _, height, width = tensor.shape  # of either layout, for which torch would take the other
+        return tensor.as_strided(tensor.shape, (height * width, 1, width, 1))
 
     def backward_blobs(self, tops, propagate_down, bottoms):
         """Set the bottoms' diffs and add to the weights' diffs, from the tops' diffs."""

@@ -4,6 +4,7 @@ import importlib
 
 import numpy as np
 import pytest
+import torch
 from fast_nets import FACES, INCEPTION, compare, everything, made, run, runners
 
 from caffe import passes
@@ -44,11 +45,16 @@ def test_diffs_of_weights_add_up(always):
     compare(everything(fast), everything(plain), exact=False)
 
 
-def test_in_bf16_the_layer_goes_its_own_way(always):
-    net = made(FACES, passes.PASSES)
-    net.set_precision("bf16")
-    net.forward()
-    assert net._nodes[net._layer_names.index("conv2")].fast.tape is None
+@pytest.mark.parametrize("amx", [False, True])
+def test_in_bf16_products_are_bfloat16_unless_amx_is_there(always, monkeypatch, amx):
+    monkeypatch.setattr(module, "AMX", amx)
+    plain, fast = made(FACES), made(FACES, passes.PASSES)
+    fast.set_precision("bf16")
+    theirs, mine = run(plain), run(fast)
+    tape = fast._nodes[fast._layer_names.index("conv2")].fast.tape
+    assert tape is None if amx else tape[1].dtype == tape[2].dtype == torch.bfloat16
+    for name in ("data of conv2", "diff of weights conv2 0", "diff of weights conv2 1"):
+        assert np.abs(mine[name] - theirs[name]).max() < 0.05 * np.abs(theirs[name]).max(), name
 
 
 def test_a_bottom_may_change_its_size(always):
