@@ -11,7 +11,12 @@ half of the frequencies say all, and none of these is its own mirror image, whic
 the end of a tile then changes its sign; no result that is kept reads it.)
 Rounding errors are those of sums with fewer terms: smaller than the direct convolution's.
 
-All arrays of pixels are float32 and N x H x W x C; a spectrum is tiles x frequencies x channels.
+All arrays of pixels are float32 and N x H x W x C. A tile's pixels lead, (row, column, tile, channel), and so do the
+frequencies of a spectrum, (frequency and group, tile, channel of the group), so that a transform is one large product of
+matrices and what is done between transforms a batch of them::
+
+    top = spectrum(x) @ weights_spectrum(w)^T      dx = top_spectrum(dy) @ weights_spectrum(w)
+    dw = top_spectrum(dy)^T @ spectrum(x)
 """
 
 from __future__ import annotations
@@ -29,12 +34,16 @@ PLANES = 3
 
 @dataclasses.dataclass(frozen=True)
 class Tiling:
-    """Square kernels at stride 1 over planes of `size` (height, width) with `pad` zeros around, `step` results a tile."""
+    """Square kernels at stride 1 over planes of `size` (height, width) with `pad` zeros around, `step` results a tile.
+
+    `step` must be at least `kernel` - 1, so that a tile overlaps its neighbours only.
+    """
 
     kernel: int
     pad: tuple
     size: tuple
     step: int
+    group: int = 1
 
     @property
     def tile(self):
@@ -58,7 +67,7 @@ class Tiling:
 
     @property
     def frequencies(self):
-        """The second axis of a spectrum."""
+        """Numbers a tile's spectrum has, of each channel."""
         return self.half * self.tile * PLANES
 
     @property
@@ -69,102 +78,79 @@ class Tiling:
     # -- pixels to spectra -----------------------------------------------------------------------
 
     def spectrum(self, x):
-        """Of the bottom `x` (N, H, W, C), tile by tile: (tiles N, frequencies, C)."""
-        count, channels = len(x), x.shape[3]
-        x = F.pad(x, (0, 0, *self._margins(1), *self._margins(0)))
-        lines = x.flatten(0, 1)  # all rows of all pictures
-        result = x.new_empty(*self.count, count, PLANES * self.tile, self.half * channels)
-        for j in range(self.count[1]):
-            waves = _each(self.matrices.row, lines.narrow(1, j * self.step, self.tile))
-            waves = waves.view(count, -1, self.half * channels)  # (row, re or im), (frequency, channel)
-            for i in range(self.count[0]):
-                tile = waves.narrow(1, 2 * i * self.step, 2 * self.tile)
-                _each(self.matrices.column, tile, out=result[i, j])
-        return result.view(-1, self.frequencies, channels)
+        """Of the bottom `x` (N, H, W, C): (frequencies group, tiles, C / group)."""
+        (top, bottom), (left, right) = self._margins(0), self._margins(1)
+        x = F.pad(x, (0, 0, left, right, top, bottom))
+        edge, part = self.tile, x.shape[3] // self.group
+        picture, down, across, one = x.stride()
+        tiles = x.as_strided(
+            (edge, edge, self.group, *self.count, len(x), part),
+            (down, across, part * one, self.step * down, self.step * across, picture, one),
+        ).contiguous()
+        waves = torch.bmm(self._all(self.matrices.row, edge), tiles.view(edge, edge, -1))
+        return self._grouped(self.matrices.column @ waves.view(2 * edge, -1), part)
 
     def weights_spectrum(self, weights):
-        """Of kernels (O, I, kernel, kernel): (frequencies, O, I)."""
+        """Of kernels (O, I, kernel, kernel): (frequencies group, O / group, I)."""
         taps = weights.permute(2, 3, 0, 1).reshape(self.kernel**2, -1)
-        return (self.matrices.taps @ taps).view(-1, *weights.shape[:2])
+        return (self.matrices.taps @ taps).view(-1, weights.shape[0] // self.group, weights.shape[1])
 
     def top_spectrum(self, dy):
-        """Of the result's derivative (N, H, W, C), so that `mix_back` and `correlate` give those of bottom and weights."""
-        (rows, columns), (height, width), channels = self.count, self.out, dy.shape[3]
-        dy = F.pad(dy, (0, 0, 0, columns * self.step - width, 0, rows * self.step - height))
-        tiles = dy.view(-1, rows, self.step, columns, self.step, channels).permute(1, 3, 0, 2, 4, 5)
-        waves = _each(self.matrices.unrow.t(), tiles.reshape(-1, self.step, channels))
-        waves = waves.view(-1, 2 * self.step, self.half * channels)
-        return _each(self.matrices.uncolumn.t(), waves).view(-1, self.frequencies, channels)
+        """Of the result's derivative (N, H, W, C): (frequencies group, tiles, C / group)."""
+        (rows, columns), (height, width), step, part = self.count, self.out, self.step, dy.shape[3] // self.group
+        dy = F.pad(dy, (0, 0, 0, columns * step - width, 0, rows * step - height))
+        tiles = dy.view(-1, rows, step, columns, step, self.group, part).permute(2, 4, 5, 1, 3, 0, 6).contiguous()
+        waves = torch.bmm(self._all(self.matrices.unrow.t(), step), tiles.view(step, step, -1))
+        return self._grouped(self.matrices.uncolumn.t() @ waves.view(2 * step, -1), part)
 
     # -- spectra to pixels -----------------------------------------------------------------------
 
     def top(self, spectrum, bias=None):
         """The result (N, H, W, C) whose spectrum this is, plus `bias` (C)."""
-        channels, (rows, columns) = spectrum.shape[2], self.count
-        waves = _each(self.matrices.uncolumn, spectrum.view(len(spectrum), PLANES * self.tile, -1))
-        tiles = _each(self.matrices.unrow, waves.view(-1, 2 * self.half, channels))
-        tiles = tiles.view(rows, columns, -1, self.step, self.step, channels).permute(2, 0, 3, 1, 4, 5)
-        whole = spectrum.new_empty(len(tiles), rows * self.step, columns * self.step, channels)
-        torch.add(tiles, 0 if bias is None else bias, out=whole.view(tiles.shape))
-        return whole[:, : self.out[0], : self.out[1]].contiguous()
+        step = self.step
+        waves = self.matrices.uncolumn @ spectrum.view(PLANES * self.tile, -1)
+        tiles = torch.bmm(self._all(self.matrices.unrow, step), waves.view(step, 2 * self.half, -1))
+        tiles = self._placed(tiles, step, spectrum.shape[2])
+        whole = torch.empty(tiles.shape)
+        torch.add(tiles, 0 if bias is None else bias.view(self.group, -1), out=whole)
+        return whole.flatten(5).flatten(3, 4).flatten(1, 2)[:, : self.out[0], : self.out[1]].contiguous()
 
     def bottom(self, spectrum):
         """The bottom's derivative (N, H, W, C), given its spectrum: tiles are added where they overlap."""
-        channels, (rows, columns) = spectrum.shape[2], self.count
-        waves = _each(self.matrices.column.t(), spectrum.view(len(spectrum), PLANES * self.tile, -1))
-        waves = waves.view(rows, columns, -1, *waves.shape[1:])
-        count, height, width = waves.shape[2], *(n * self.step + self.kernel - 1 for n in self.count)
-        dx = waves.new_zeros(count * height, width, channels)
-        for j in range(columns):
-            lines = waves.new_zeros(count, 2 * height, waves.shape[4])
-            for i in range(rows):
-                lines.narrow(1, 2 * i * self.step, 2 * self.tile).add_(waves[i, j])
-            pixels = _each(self.matrices.row.t(), lines.view(-1, 2 * self.half, channels))
-            dx.narrow(1, j * self.step, self.tile).add_(pixels)
-        top, left = self.pad
-        return dx.view(count, height, width, channels)[:, top:, left:][:, : self.size[0], : self.size[1]].contiguous()
+        edge, step, (rows, columns) = self.tile, self.step, self.count
+        waves = self.matrices.column.t() @ spectrum.view(PLANES * edge, -1)
+        tiles = torch.bmm(self._all(self.matrices.row.t(), edge), waves.view(edge, 2 * self.half, -1))
+        tiles = self._placed(tiles, edge, spectrum.shape[2])
+        dx = tiles.new_zeros(len(tiles), rows + 1, step, columns + 1, step, *tiles.shape[5:])
+        over = edge - step
+        dx[:, :rows, :, :columns] = tiles[:, :, :step, :, :step]
+        dx[:, 1:, :over, :columns].add_(tiles[:, :, step:, :, :step])
+        dx[:, :rows, :, 1:, :over].add_(tiles[:, :, :step, :, step:])
+        dx[:, 1:, :over, 1:, :over].add_(tiles[:, :, step:, :, step:])
+        (top, left), (height, width) = self.pad, self.size
+        return dx.flatten(5).flatten(3, 4).flatten(1, 2)[:, top : top + height, left : left + width].contiguous()
 
     def weights(self, spectrum):
-        """The derivative of the kernels (O, I, kernel, kernel), given its spectrum (frequencies, O, I)."""
-        taps = self.matrices.taps.t() @ spectrum.flatten(1)
-        return taps.view(self.kernel, self.kernel, *spectrum.shape[1:]).permute(2, 3, 0, 1).contiguous()
+        """The derivative of the kernels (O, I, kernel, kernel), given its spectrum."""
+        taps = self.matrices.taps.t() @ spectrum.view(self.frequencies, -1)
+        return taps.view(self.kernel, self.kernel, -1, spectrum.shape[2]).permute(2, 3, 0, 1).contiguous()
+
+    def _grouped(self, spectrum, channels):
+        return spectrum.view(self.frequencies * self.group, -1, channels)
+
+    def _placed(self, tiles, edge, channels):
+        """(N, tile down, row, tile across, column, group, channel), a view of (row, column, group, tile down, …)."""
+        tiles = tiles.view(edge, edge, self.group, *self.count, -1, channels)
+        return tiles.permute(5, 3, 0, 4, 1, 2, 6)
 
     def _margins(self, axis):
         """Zeros before and after `axis` of the plane."""
         whole = self.count[axis] * self.step + self.kernel - 1
         return self.pad[axis], whole - self.size[axis] - self.pad[axis]
 
-
-def _each(matrix, rows, out=None):
-    """`matrix` times each of `rows` (batch, rows, columns)."""
-    return torch.bmm(matrix.expand(len(rows), -1, -1), rows, out=out)
-
-
-def mix(spectrum, weights, group=1):
-    """Sum over the channels of each group: (tiles, f, g I) x (f, g O, I) -> (tiles, f, g O)."""
-    parts = zip(spectrum.chunk(group, 2), weights.chunk(group, 1))
-    result = spectrum.new_empty(*spectrum.shape[:2], weights.shape[1])
-    for (source, kernels), part in zip(parts, result.chunk(group, 2)):
-        torch.bmm(source.transpose(0, 1), kernels.transpose(1, 2), out=part.transpose(0, 1))
-    return result
-
-
-def mix_back(spectrum, weights, group=1):
-    """The transpose of `mix`: (tiles, f, g O) x (f, g O, I) -> (tiles, f, g I)."""
-    parts = zip(spectrum.chunk(group, 2), weights.chunk(group, 1))
-    result = spectrum.new_empty(*spectrum.shape[:2], weights.shape[2] * group)
-    for (source, kernels), part in zip(parts, result.chunk(group, 2)):
-        torch.bmm(source.transpose(0, 1), kernels, out=part.transpose(0, 1))
-    return result
-
-
-def correlate(top, bottom, group=1):
-    """Sum over the tiles: (tiles, f, g O) x (tiles, f, g I) -> (f, g O, I), the spectrum of the weights' derivative."""
-    pairs = zip(top.permute(1, 2, 0).chunk(group, 1), bottom.transpose(0, 1).chunk(group, 2))
-    result = top.new_empty(top.shape[1], top.shape[2], bottom.shape[2] // group)
-    for pair, part in zip(pairs, result.chunk(group, 1)):
-        torch.bmm(*pair, out=part)
-    return result
+    @staticmethod
+    def _all(matrix, count):
+        return matrix.expand(count, -1, -1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 
 WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
-SLAB = 1 << 18  # values
+SLAB = 1 << 20  # values
 
 
 @register
@@ -150,6 +150,6 @@ def _add_neighbours(x, size, total):
     """Write the sum of `x` over the `size` channels (axis 1) around each to `total`, which is returned."""
     total.copy_(x)
     for shift in range(1, min(size // 2, x.shape[1] - 1) + 1):
-        total[:, shift:] += x[:, :-shift]
-        total[:, :-shift] += x[:, shift:]
+        total[:, shift:].add_(x[:, :-shift])
+        total[:, :-shift].add_(x[:, shift:])
     return total

@@ -5,9 +5,9 @@ import math
 
 import torch
 
-from caffe import fourier
+from caffe.fourier import Tiling
 
-GAIN = 1.4  # how much cheaper the transforms must look, since processors differ
+GAIN = 1.3  # how much cheaper the transforms must look, since processors differ
 WIDEST = 32  # results a tile
 AMX = getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
 VECTOR = 16 if "AVX512" in torch.backends.cpu.get_cpu_capability() else 8  # floats in a register
@@ -53,7 +53,8 @@ def tiling(bottom, weights, pad, group, kind=torch.float32):
     def cost(choice):
         return _cost(choice, count, inputs, outputs, group, product)
 
-    best = min((fourier.Tiling(kernel, pad, tuple(size), step) for step in range(2, WIDEST + 1)), key=cost)
+    steps = range(kernel - 1, max(kernel, WIDEST) + 1)
+    best = min((Tiling(kernel, pad, tuple(size), step, group) for step in steps), key=cost)
     direct = product * count * math.prod(best.out) * kernel**2 * _filled(inputs) * _filled(outputs) / group
     return best if cost(best) * GAIN < direct else None
 
@@ -69,8 +70,8 @@ def _cost(choice, count, inputs, outputs, group, product):
     The numbers were fitted to 60 measurements of 13 layers (AVX-512, float32, one thread) and hit most within a tenth.
     """
     tiles, kernels = math.prod(choice.count) * count, inputs * outputs / group
-    transforms = (85 + 2 * choice.tile) * tiles * (inputs + outputs) + 65 * kernels
-    return choice.frequencies * (0.95 * product * tiles * kernels + transforms)
+    transforms = (60 + 3.5 * choice.tile) * tiles * (inputs + outputs) + 70 * kernels
+    return choice.frequencies * (1.1 * product * tiles * kernels + transforms)
 
 
 class FourierConvolution:
@@ -78,7 +79,6 @@ class FourierConvolution:
 
     def __init__(self, layer):
         self.layer, self.tape = layer, None
-        self.group = layer.param.convolution_param.group
 
     def hand_over(self):
         self.tape = None  # the layer's backward runs its forward anew
@@ -101,7 +101,7 @@ class FourierConvolution:
         """(result, spectrum of `x`, spectrum of the weights), the spectra in `kind`"""
         weights, *bias = (blob.tensor.detach() for blob in self.layer.blobs)
         source, kernels = tiles.spectrum(x).to(kind), tiles.weights_spectrum(weights).to(kind)
-        return tiles.top(fourier.mix(source, kernels, self.group).float(), *bias), source, kernels
+        return tiles.top(torch.bmm(source, kernels.transpose(1, 2)).float(), *bias), source, kernels
 
     @torch.no_grad()
     def backward_blobs(self, tops, propagate_down, bottoms):
@@ -112,12 +112,11 @@ class FourierConvolution:
         top = tiles.top_spectrum(dy).to(source.dtype)
         want_weights, *want_bias = self.layer.param_propagate_down
         if want_weights:
-            product = fourier.correlate(top, source, self.group)
-            self.layer.blobs[0].add_grad(tiles.weights(product.float()))
+            self.layer.blobs[0].add_grad(tiles.weights(torch.bmm(top.transpose(1, 2), source).float()))
         if any(want_bias):
             self.layer.blobs[1].add_grad(dy.flatten(0, 2).sum(0))
         if propagate_down[0]:
-            dx = tiles.bottom(fourier.mix_back(top, kernels, self.group).float())
+            dx = tiles.bottom(torch.bmm(top, kernels).float())
             bottoms[0].set_grad(_by_plane(dx, source.dtype))
 
 
