@@ -8,7 +8,7 @@ from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 
 WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
-SLAB = 1 << 20  # values
+SLAB = 1 << 19  # values
 
 
 @register
