@@ -30,6 +30,7 @@ import torch
 import torch.nn.functional as F
 
 PLANES = 3
+AT_ONCE = 4096  # columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,12 +89,12 @@ class Tiling:
             (down, across, part * one, self.step * down, self.step * across, picture, one),
         ).contiguous()
         waves = torch.bmm(self._all(self.matrices.row, edge), tiles.view(edge, edge, -1))
-        return self._grouped(self.matrices.column @ waves.view(2 * edge, -1), part)
+        return self._grouped(_product(self.matrices.column, waves.view(2 * edge, -1)), part)
 
     def weights_spectrum(self, weights):
         """Of kernels (O, I, kernel, kernel): (frequencies group, O / group, I)."""
         taps = weights.permute(2, 3, 0, 1).reshape(self.kernel**2, -1)
-        return (self.matrices.taps @ taps).view(-1, weights.shape[0] // self.group, weights.shape[1])
+        return _product(self.matrices.taps, taps).view(-1, weights.shape[0] // self.group, weights.shape[1])
 
     def top_spectrum(self, dy):
         """Of the result's derivative (N, H, W, C): (frequencies group, tiles, C / group)."""
@@ -101,7 +102,7 @@ class Tiling:
         dy = F.pad(dy, (0, 0, 0, columns * step - width, 0, rows * step - height))
         tiles = dy.view(-1, rows, step, columns, step, self.group, part).permute(2, 4, 5, 1, 3, 0, 6).contiguous()
         waves = torch.bmm(self._all(self.matrices.unrow.t(), step), tiles.view(step, step, -1))
-        return self._grouped(self.matrices.uncolumn.t() @ waves.view(2 * step, -1), part)
+        return self._grouped(_product(self.matrices.uncolumn.t(), waves.view(2 * step, -1)), part)
 
     # -- spectra to pixels -----------------------------------------------------------------------
 
@@ -151,6 +152,19 @@ class Tiling:
     @staticmethod
     def _all(matrix, count):
         return matrix.expand(count, -1, -1)
+
+
+def _product(matrix, columns):
+    """`matrix` @ `columns`; a thread of its own takes as many columns at once as the cache holds.
+
+    With more threads each such piece would be a parallel section, and the wait at its end dearer than the cache.
+    """
+    if torch.get_num_threads() > 1:
+        return matrix @ columns
+    result = columns.new_empty(len(matrix), columns.shape[1])
+    for part, target in zip(columns.split(AT_ONCE, 1), result.split(AT_ONCE, 1)):
+        torch.mm(matrix, part, out=target)
+    return result
 
 
 @dataclasses.dataclass(frozen=True)
