@@ -126,5 +126,6 @@ def compare(mine, theirs, exact):
 
 
 def runners(net):
-    """{layer: what a pass put in its place}"""
-    return {node.layer.name: type(node.fast).__name__ for node in net._nodes if node.fast is not None}
+    """{layer: what a pass put in its place}, of the layers that do not choose by themselves each time"""
+    found = {node.layer.name: type(node.fast).__name__ for node in net._nodes if node.fast is not None}
+    return {name: kind for name, kind in found.items() if kind != "FourierConvolution"}
