@@ -12,7 +12,7 @@ import peers
 CASES = [
     ("AgeNet", 2, 1), ("AgeNet", 1, 1), ("GenderNet", 2, 1), ("GenderNet", 1, 1),
     ("CIFAR-10 quick", 2, 10), ("CIFAR-10 quick", 1, 10), ("LeNet", 2, 50), ("LeNet", 1, 50),
-    ("GoogLeNet", 2, 1), ("GoogLeNet", 1, 1),
+    ("GoogLeNet", 2, 1), ("GoogLeNet", 1, 1), ("small ResNet", 2, 1), ("small ResNet", 1, 1),
 ]  # fmt: skip
 
 
