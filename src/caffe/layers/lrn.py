@@ -132,7 +132,9 @@ def _slabs(*tensors):
         tensors = [t.permute(0, 2, 3, 1).view(-1, t.shape[1]) for t in tensors]
     else:
         tensors = [t.view(*t.shape[:2], -1) for t in tensors]
-    at_once = SLAB // max(1, tensors[0][:1].numel()) if tensors[0].device.type == "cpu" else len(tensors[0])
+    at_once = len(tensors[0])
+    if tensors[0].device.type == "cpu" and torch.get_num_threads() == 1:  # else each step is a parallel section
+        at_once = SLAB // max(1, tensors[0][:1].numel())
     return zip(*(t.split(max(1, at_once)) for t in tensors))
 
 
