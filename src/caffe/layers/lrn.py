@@ -8,7 +8,7 @@ from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 
 WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
-SLAB = 1 << 19  # values
+SLAB = 1 << 19  # values a thread
 
 
 @register
@@ -132,9 +132,9 @@ def _slabs(*tensors):
         tensors = [t.permute(0, 2, 3, 1).view(-1, t.shape[1]) for t in tensors]
     else:
         tensors = [t.view(*t.shape[:2], -1) for t in tensors]
-    at_once = len(tensors[0])
-    if tensors[0].device.type == "cpu" and torch.get_num_threads() == 1:  # else each step is a parallel section
-        at_once = SLAB // max(1, tensors[0][:1].numel())
+    at_once = SLAB * torch.get_num_threads() // max(1, tensors[0][:1].numel())
+    if tensors[0].device.type != "cpu":
+        at_once = len(tensors[0])
     return zip(*(t.split(max(1, at_once)) for t in tensors))
 
 
