@@ -79,10 +79,10 @@ def training(result):
                 multiple(case["caffe over %s, cpu" % kind]),
                 verdict(case["%s over floor, wall" % kind], 1.2, least=False) if kind == "float32"
                 else multiple(case["bf16 over floor, wall"]),
-                multiple(case["%s over floor, cpu" % kind]),
+                multiple(case["%s over floor, cpu" % kind]), multiple(case.get("caffe over floor, " + kind)),
             ])  # fmt: skip
     head = ["net", "batch", "threads", "precision", "ms a step", "real Caffe", "times real Caffe's speed (wall)",
-            "(processor)", "over the floor (wall)", "(processor)"]  # fmt: skip
+            "(processor)", "over the floor (wall)", "(processor)", "the floor alone, times real Caffe's speed"]  # fmt: skip
     return "\n".join([
         "## Training\n", "![Training steps beside real Caffe](performance.png)\n",
         "From LMDB to updated weights. Real Caffe is kendryte-caffe (PyPI, with OpenBLAS, as fast as a stock BVLC build).",

@@ -57,6 +57,7 @@ def conclusions(laps):
         for key in ("wall", "cpu"):
             found["%s over floor, %s" % (kind, key)] = harness.ratio(laps, kind, "floor " + kind, key)
             found["caffe over %s, %s" % (kind, key)] = harness.ratio(laps, "caffe", kind, key)
+        found["caffe over floor, %s" % kind] = harness.ratio(laps, "caffe", "floor " + kind)
         found[kind + " waited share"] = harness.median(laps, kind, "waited") / found["wall"][kind]
     return found
 
