@@ -13,6 +13,13 @@ def runner(stem, batch, threads):
     return open_runner("CPU", stem + ".json", batch=batch).run
 
 
+def runner_bf16(stem, batch, threads):
+    """The same, in bfloat16."""
+    from ncs.runners import open_runner
+
+    return open_runner("CPU", stem + ".json", batch=batch, precision="bf16").run
+
+
 def net(stem, batch, threads):
     """This house: our own Net."""
     import torch

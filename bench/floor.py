@@ -5,10 +5,11 @@ What oneDNN needs for them is the least that a step can take here: each on its o
 
 import sys
 
-import torch
+from caffe import memory  # before torch: it says how threads wait
+
+import torch  # isort: skip
 from worker import serve
 
-from caffe import memory
 from caffe.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_solver

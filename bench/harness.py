@@ -79,6 +79,12 @@ def median(rounds, name, key="wall"):
     return statistics.median(r[name][key] for r in rounds)
 
 
+def measured(command):
+    """{"wall": s, "cpu": s, "memory": MB, "status"} of one run of a command (bench/measured.py)."""
+    words = [sys.executable, HERE / "measured.py", *command]
+    return json.loads(subprocess.check_output([str(word) for word in words]))
+
+
 def machine():
     """What the figures depend on: processor, cores, load, system, versions."""
     return {

@@ -10,7 +10,8 @@ import peers
 
 # engine of answerer.py: the environment whose Python runs it ("": this one)
 ENGINES = {
-    "openvino": "", "runner": "", "net": "", "onnxruntime": "", "opencv": "opencv4", "caffe": "kendryte-caffe",
+    "openvino": "", "runner": "", "runner_bf16": "", "net": "", "onnxruntime": "", "opencv": "opencv4",
+    "caffe": "kendryte-caffe",
 }  # fmt: skip
 
 
@@ -45,7 +46,8 @@ def measure(stem, pythons, rounds, batch, steps):
             worker.close()
     milliseconds = {name: 1e3 * harness.median(laps, name) for name in pythons}
     over = {name: harness.ratio(laps, name, "openvino") for name in pythons}
-    return {"batch": batch, "milliseconds": milliseconds, "over bare OpenVINO": over, "rounds": laps}
+    times = {name: harness.ratio(laps, "caffe", name) for name in pythons}
+    return {"batch": batch, "milliseconds": milliseconds, "over bare OpenVINO": over, "times real Caffe": times, "rounds": laps}
 
 
 if __name__ == "__main__":

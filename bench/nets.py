@@ -12,6 +12,7 @@ NETS = {
     "AgeNet": (50, 3, 227, 9),
     "GenderNet": (50, 3, 227, 2),
     "GoogLeNet": (32, 3, 224, 1000),
+    "small ResNet": (32, 3, 112, 10),
     "CIFAR-10 quick": (100, 3, 32, 10),
     "LeNet": (64, 1, 28, 10),
 }
@@ -81,7 +82,7 @@ def _data(home, batch, colour):
 def _body(name):
     if name in ("AgeNet", "GenderNet"):
         return _without_data(HOUSE / "prototxt" / (name + "_train_test.prototxt"))
-    return {"LeNet": lenet, "CIFAR-10 quick": cifar10_quick, "GoogLeNet": googlenet}[name]()
+    return {"LeNet": lenet, "CIFAR-10 quick": cifar10_quick, "GoogLeNet": googlenet, "small ResNet": small_resnet}[name]()
 
 
 def _without_data(path):
@@ -195,6 +196,29 @@ def _inception(name, bottom, one, reduce3, three, reduce5, five, projection):
             blob = made
         parts.append(blob)
     return text + _layer("Concat", name, parts)
+
+
+def small_resnet():
+    """Residual blocks of two 3x3 convolutions (He et al. 2015) with BatchNorm and Scale, 32 to 256 channels."""
+    text, blob = _normed("stem", "data", 32, 3, 2, 1), "stem"
+    for i, width in enumerate((32, 64, 128, 256)):
+        for j in range(2):
+            name, stride = "block%d%d" % (i, j), 2 if i and not j else 1
+            text += _normed(name + "_a", blob, width, 3, stride, 1)
+            text += _normed(name + "_b", name + "_a", width, 3, 1, 1, relu=False)
+            if stride == 2:
+                text += _normed(name + "_c", blob, width, 1, 2, 0, relu=False)
+                blob = name + "_c"
+            text += _layer("Eltwise", name, [blob, name + "_b"]) + _relu(name)
+            blob = name
+    text += _layer("Pooling", "mean", blob, pooling_param="pool: AVE global_pooling: true")
+    return text + _full("classes", "mean", 10) + _loss("classes")
+
+
+def _normed(name, bottom, outputs, kernel, stride, pad, relu=True):
+    text = _conv(name, bottom, outputs, kernel, stride, pad) + _layer("BatchNorm", name + "_norm", name, name)
+    text += _layer("Scale", name + "_scale", name, name, scale_param="bias_term: true")
+    return text + (_relu(name) if relu else "")
 
 
 if __name__ == "__main__":

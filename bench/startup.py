@@ -20,12 +20,12 @@ HELPS = {
     "run_inference.py": [sys.executable, HOUSE / "run_inference.py"],
 }  # fmt: skip
 READ = """
-import sys, time, resource
+import sys, time
 from caffe.snapshot import read_weights
 began = time.perf_counter()
 weights = read_weights(sys.argv[1])
 total = sum(float(array.sum()) for arrays in weights.values() for array in arrays)
-print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(time.perf_counter() - began)
 """
 # name: (inputs, outputs) of the largest layers, which hold the size of the file
 MODELS = {"AgeNet": [(18816, 512), (2400, 256), (2304, 384)], "VGG-16": [(25088, 4096), (4096, 4096), (4608, 3200), (4096, 1000)]}
@@ -84,15 +84,13 @@ def reading(folder, name, shapes, rounds):
         weights["fc%d" % i] = [np.ones((outputs, inputs), np.float32), np.ones(outputs, np.float32)]
     path = folder / (name + ".caffemodel")
     write_caffemodel(str(path), param, weights)
-    found = []
-    for _ in range(rounds):
-        done = subprocess.run([sys.executable, "-c", READ, path], check=True, capture_output=True, text=True)
-        found.append([float(word) for word in done.stdout.split()])
-    wall, memory = (statistics.median(column) for column in zip(*found))
+    command = [sys.executable, "-c", READ, path]
+    found = [float(subprocess.check_output(list(map(str, command)))) for _ in range(rounds)]
+    wall, memory = statistics.median(found), harness.measured(command)["memory"]
     size = path.stat().st_size / 1e6
     print("  %s, %.0f MB: %.3f s, %.0f MB of memory" % (name, size, wall, memory), file=sys.stderr)
     return {"what": "caffemodel of the size of %s read (%.0f MB)" % (name, size), "wall": wall, "cpu": wall,
-            "least": min(w for w, _ in found), "memory, MB": memory}  # fmt: skip
+            "least": min(found), "memory, MB": memory}  # fmt: skip
 
 
 if __name__ == "__main__":

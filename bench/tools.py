@@ -1,13 +1,9 @@
 #!/usr/bin/env python3
 """Pictures a second of convert_imageset and compute_image_mean, beside a short loop of OpenCV and lmdb."""
 
-import os
-import resource
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import cv2
@@ -15,7 +11,7 @@ import harness
 import nets
 import numpy as np
 
-PICTURES = 1500
+PICTURES = 3000
 
 
 def main():
@@ -75,15 +71,10 @@ def timed(command, made):
     """Seconds and memory of one run; what it made before is removed first."""
     if made:
         shutil.rmtree(made, ignore_errors=True)
-    began = time.perf_counter()
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = status
-    if status:
+    done = harness.measured(command)
+    if done.pop("status"):
         raise RuntimeError("%s failed" % " ".join(map(str, command)))
-    scale = 1024 if resource.getpagesize() and sys.platform != "darwin" else 1024 * 1024
-    wall = time.perf_counter() - began
-    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "memory": usage.ru_maxrss / scale}
+    return done
 
 
 if __name__ == "__main__":

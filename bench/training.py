@@ -12,7 +12,7 @@ import peers
 CASES = [
     ("AgeNet", 2, 1), ("AgeNet", 1, 1), ("GenderNet", 2, 1), ("GenderNet", 1, 1),
     ("CIFAR-10 quick", 2, 10), ("CIFAR-10 quick", 1, 10), ("LeNet", 2, 50), ("LeNet", 1, 50),
-    ("GoogLeNet", 2, 1), ("GoogLeNet", 1, 1),
+    ("GoogLeNet", 2, 1), ("GoogLeNet", 1, 1), ("small ResNet", 2, 1), ("small ResNet", 1, 1),
 ]  # fmt: skip
 
 
@@ -57,6 +57,7 @@ def conclusions(laps):
         for key in ("wall", "cpu"):
             found["%s over floor, %s" % (kind, key)] = harness.ratio(laps, kind, "floor " + kind, key)
             found["caffe over %s, %s" % (kind, key)] = harness.ratio(laps, "caffe", kind, key)
+        found["caffe over floor, %s" % kind] = harness.ratio(laps, "caffe", "floor " + kind)
         found[kind + " waited share"] = harness.median(laps, kind, "waited") / found["wall"][kind]
     return found
 

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import importlib
 
+from caffe import openmp
+
+openmp.spin_briefly()
+
 __version__ = "1.0.0"  # the Caffe whose interface this is
 
 _HOME = {  # name -> module that holds it

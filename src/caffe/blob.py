@@ -50,7 +50,7 @@ class _Half:
             with torch.no_grad():
                 self.tensor = later(self.tensor)
         elif self.tensor.device != device:
-            self.drop_views(self.tensor.to(device))
+            self.drop_views(self.tensor.detach().to(device).requires_grad_(self.tensor.requires_grad))
         return self.tensor
 
     def put(self, tensor):

@@ -31,6 +31,15 @@ def set_mode_gpu():
             "GPU mode was asked for, but this PyTorch sees no CUDA device; use solver_mode: CPU or caffe.set_mode_cpu()"
         )
     _state["mode"] = "GPU"
+    set_tf32(False)
+    torch.backends.cudnn.deterministic = True  # so that a resumed run ends bit for bit where an undisturbed one does
+
+
+def set_tf32(flag):
+    """Whether CUDA may round the factors of float32 products to 10 bits; PyTorch's convolutions do unless told."""
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = bool(flag)
 
 
 def set_device(number):

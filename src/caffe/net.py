@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections import OrderedDict
 
-from caffe import config, debug_info, glog, graph, plain_blob
+from caffe import config, debug_info, glog, graph, plain_blob, precision
 from caffe.blob import Blob
 from caffe.errors import CaffeError
 from caffe.late import torch
@@ -274,7 +274,7 @@ class Net(NetMethods):
         for i in range(start, end + 1):
             node = self._nodes[i]
             self._call("before_forward", i)
-            with self._place_of(i), self._autocast():
+            with self._place_of(i), precision.products(self.precision, self.device):
                 self._follow_shapes(node)
                 self._runner(node, start, end).forward_blobs(node.bottom_blobs, node.top_blobs, record and node.need_backward)
             for blob, weight in zip(node.top_blobs, node.losses):
@@ -292,16 +292,10 @@ class Net(NetMethods):
             return node.layer
         return node.fast
 
-    def set_precision(self, precision):
-        """"float32" (Caffe's), or "bf16": convolutions and matrix products in bfloat16, weights and losses in float32."""
-        if precision not in ("float32", "bf16"):
-            raise CaffeError("precision is float32 or bf16, received '%s'" % precision)
-        self.precision = precision
-        if precision == "bf16":
-            glog.info("Precision: bf16 (bfloat16 products; results differ from Caffe's float32)", "net.cpp:1")
-
-    def _autocast(self):
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False)
+    def set_precision(self, name):
+        """"float32" (Caffe's), "bf16", and on CUDA "tf32" and "fp16": see caffe.precision."""
+        precision.choose(name, self.device)
+        self.precision = name
 
     def _follow_shapes(self, node):
         """Have the layer look at bottoms whose shape changed since it last did, and refuse what no longer fits."""

@@ -117,7 +117,7 @@ def _net():
 
 
 def _resumes():
-    return [_through_file(lambda path: resume.save(path, {"train": _net()}, [1.0, 2.5]), ".resume.npz")]
+    return [_through_file(lambda path: resume.save(path, {"train": _net()}, {"losses": [1.0, 2.5]}), ".resume.npz")]
 
 
 def _lists():

@@ -144,7 +144,7 @@ def _records(root: str, entries: list[listfile.Entry], form: Form, workers: int)
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the pictures are the parallel work
     try:
-        for records in ordered_map(work, chunks, workers, 3 * workers):
+        for records in ordered_map(work, chunks, workers, 6 * workers):
             yield from records
     finally:
         cv2.setNumThreads(threads)

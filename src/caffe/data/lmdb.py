@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import lmdb
 
@@ -126,10 +127,16 @@ def create(path: str) -> Iterator[LmdbWriter]:
 
 
 class LmdbWriter:
-    """Writes records in ascending order of their keys; the same records give the same bytes."""
+    """Writes records in ascending order of their keys; the same records give the same bytes.
+
+    What was committed goes to the disk in the background, so that little is left to wait for at the end.
+    """
 
     def __init__(self, folder: str) -> None:
         self._environment = lmdb.open(folder, map_size=_FIRST_MAP, lock=False, sync=False, metasync=False)
+        self._file = os.open(os.path.join(folder, "data.mdb"), os.O_RDONLY)
+        self._background = ThreadPoolExecutor(1)
+        self._flush: Future[None] | None = None
         self._page: int = self._environment.stat()["psize"]
         self._pending: list[tuple[bytes, bytes | bytearray | memoryview]] = []
         self._bytes = 0
@@ -151,6 +158,8 @@ class LmdbWriter:
                     raise CaffeError("key %r does not come after the one before it" % key)
         self._pending.clear()
         self._bytes = 0
+        if self._flush is None or self._flush.done():
+            self._flush = self._background.submit(os.fsync, self._file)
 
     def _make_room(self) -> None:
         """Double the map until what is pending fits with its pages rounded up."""
@@ -168,5 +177,8 @@ class LmdbWriter:
     def __exit__(self, kind: object, *error: object) -> None:
         if kind is None:
             self._commit()
+        self._background.shutdown()
+        os.close(self._file)
+        if kind is None:
             self._environment.sync(True)
         self._environment.close()

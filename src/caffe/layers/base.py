@@ -14,8 +14,8 @@ A member of this folder is written like this, and nothing else in src/ is edited
         def to_onnx(self, g, bottoms, tops): ...
 
 `setup` and `top_shapes` take one shape (tuple of ints) a bottom, `forward` one tensor a bottom; `forward` returns a tensor
-or a tuple of them, one a top. `self.blobs[i].tensor` are the weights. `self.phase` is TRAIN or TEST, `self.generator` the
-net's torch.Generator. Whoever has a backward that autograd does not know overrides `backward_blobs`, or uses a
+or a tuple of them, one a top. `self.blobs[i].tensor` are the weights. `self.phase` is TRAIN or TEST, `self.random(device)`
+a torch.Generator. Whoever has a backward that autograd does not know overrides `backward_blobs`, or uses a
 torch.autograd.Function in `forward`.
 """
 
@@ -83,7 +83,7 @@ class Layer:
         self.name, self.type = param.name, param.type
         self.phase = phase
         self.device = None if device is None else torch.device(device)  # None: the net is described, not run
-        self.generator = generator  # torch.Generator of the net, on its device
+        self.generator = generator  # torch.Generator of the net, on the CPU
         self.blobs: list[Blob] = []  # weights, in Caffe's order
         self.loss_weights: list[float] = []
         self.propagate_down: list[bool] = []  # by bottom; set by the Net
@@ -125,6 +125,12 @@ class Layer:
         if not -len(shape) <= number < len(shape):
             raise CaffeError("axis %d is out of range: the bottom has %d axes %s" % (number, len(shape), tuple(shape)))
         return number % len(shape)
+
+    def random(self, device):
+        """The source of random numbers for tensors on `device`: the net's, or one there that the net's has seeded."""
+        if device.type == "cpu" or self.generator is None:
+            return self.generator
+        return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=self.generator)))
 
     def need(self, condition, text, *received):
         """Raise CaffeError(text % received) unless `condition`."""
@@ -197,7 +203,11 @@ class Layer:
         """`tensor` in the layout that a pass chose for this layer's bottoms."""
         if self.memory_format is None or tensor.dim() != 4:
             return tensor
-        return tensor.contiguous(memory_format=self.memory_format)
+        tensor = tensor.contiguous(memory_format=self.memory_format)
+        if tensor.shape[1] > 1:
+            return tensor
+        _, _, height, width = tensor.shape  # of either layout, for which torch would take the other
+        return tensor.as_strided(tensor.shape, (height * width, 1, width, 1))
 
     def backward_blobs(self, tops, propagate_down, bottoms):
         """Set the bottoms' diffs and add to the weights' diffs, from the tops' diffs."""

@@ -22,7 +22,7 @@ class Dropout(Layer):
         if self.phase != TRAIN:
             return x.view_as(x)
         keep = 1.0 - self.param.dropout_param.dropout_ratio
-        mask = torch.empty_like(x).bernoulli_(keep, generator=self.generator).mul_(1.0 / keep)
+        mask = torch.empty_like(x).bernoulli_(keep, generator=self.random(x.device)).mul_(1.0 / keep)
         return x * mask
 
     def to_onnx(self, g, bottoms, tops):

@@ -1,7 +1,5 @@
 """LRN: local response normalization."""
 
-import functools
-
 import numpy as np
 
 from caffe.late import F, Function, torch
@@ -9,7 +7,7 @@ from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 
 WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
-WIDEST_BAND = 192  # channels up to which the band matrix is faster than shifted sums
+SLAB = 1 << 19  # values a thread
 
 
 @register
@@ -86,8 +84,8 @@ def _across_to_onnx(g, bottoms, tops, p):
         channels = g.shape(bottoms[0])[1]
         square, scale, power = (g.temp(n) for n in ("square", "scale", "power"))
         place = np.arange(channels)
-        near = np.abs(place[:, None] - place[None, :]) <= p.local_size // 2
-        band = near[:, :, None, None] * np.float32(p.alpha / p.local_size)
+        near = np.abs(place[:, None] - place) <= p.local_size // 2
+        band = (near * np.float32(p.alpha / p.local_size)).astype(np.float32)[..., None, None]
         g.node("Mul", [bottoms[0], bottoms[0]], [square])
         constants = g.constant(band, "band"), g.constant(np.full(channels, p.k, np.float32), "k")
         g.node("Conv", [square, *constants], [scale], kernel_shape=[1, 1])
@@ -100,23 +98,43 @@ class AcrossChannels(Function):
     autograd.
 
     With s = k + alpha / n * sum x^2: y = x s^-beta, and dx = dy s^-beta - 2 alpha beta / n * x * sum(dy x
-    s^-beta / s).
+    s^-beta / s). All steps are done for one slab of pixels after the other, whose values stay in the cache.
     """
 
     @staticmethod
     def forward(ctx, x, size, alpha, beta, k):
-        scale = neighbours(x * x, size, alpha / size, k)
-        power = _power(scale, beta)
-        ctx.save_for_backward(x, scale, power)
-        ctx.size, ctx.factor = size, 2 * alpha * beta / size
-        return x * power
+        x = x if x.is_contiguous(memory_format=torch.channels_last) else x.contiguous()
+        y, scale = torch.empty_like(x), torch.empty_like(x, dtype=torch.float32)
+        for xs, ys, scales in _slabs(x, y, scale):
+            xs = xs.float()
+            _add_neighbours(xs.square(), size, scales).mul_(alpha / size).add_(k)
+            ys.copy_(_power(scales, beta).mul_(xs))
+        ctx.save_for_backward(x, scale)
+        ctx.size, ctx.beta, ctx.factor = size, beta, 2 * alpha * beta / size
+        return y
 
     @staticmethod
     def backward(ctx, dy):
-        x, scale, power = ctx.saved_tensors
-        direct = dy * power
-        around = neighbours((direct * x).div_(scale), ctx.size, ctx.factor, 0.0)
-        return direct.sub_(around.mul_(x)), None, None, None, None
+        x, scale = ctx.saved_tensors
+        dx, same = torch.empty_like(x), x.is_contiguous(memory_format=torch.channels_last)
+        dy = dy.contiguous(memory_format=torch.channels_last if same else torch.contiguous_format)
+        for xs, scales, dys, dxs in _slabs(x, scale, dy, dx):
+            xs, direct = xs.float(), _power(scales, ctx.beta).mul_(dys.float())
+            around = _add_neighbours((direct * xs).div_(scales), ctx.size, torch.empty_like(direct))
+            dxs.copy_(direct.sub_(around.mul_(ctx.factor).mul_(xs)))
+        return dx, None, None, None, None
+
+
+def _slabs(*tensors):
+    """Pieces of `tensors` (all laid out as the first): pixels x C of channels last, else N x C x pixels."""
+    if tensors[0].is_contiguous(memory_format=torch.channels_last):
+        tensors = [t.permute(0, 2, 3, 1).view(-1, t.shape[1]) for t in tensors]
+    else:
+        tensors = [t.view(*t.shape[:2], -1) for t in tensors]
+    at_once = SLAB * torch.get_num_threads() // max(1, tensors[0][:1].numel())
+    if tensors[0].device.type != "cpu":
+        at_once = len(tensors[0])
+    return zip(*(t.split(max(1, at_once)) for t in tensors))
 
 
 def _power(scale, beta):
@@ -129,29 +147,10 @@ def _power(scale, beta):
     return scale.pow(-beta)
 
 
-def neighbours(x, size, factor, constant):
-    """constant + factor * (sum of x over `size` channels around each): a 1x1 convolution with a band matrix.
-
-    oneDNN runs it at the speed of a matrix product in either memory layout; wide blobs take shifted sums.
-    """
-    channels = x.shape[1]
-    if channels <= WIDEST_BAND:
-        weight = _band(channels, size, factor, x.dtype, x.device)
-        return F.conv2d(x, weight, _constant(channels, constant, x.dtype, x.device))
-    total, reach = x.clone(), min(size // 2, channels - 1)
-    for shift in range(1, reach + 1):
-        total[:, shift:] += x[:, :-shift]
-        total[:, :-shift] += x[:, shift:]
-    return total.mul_(factor).add_(constant)
-
-
-@functools.lru_cache(maxsize=64)
-def _band(channels, size, factor, dtype, device):
-    place = torch.arange(channels, device=device)
-    near = (place[:, None] - place[None, :]).abs() <= size // 2
-    return (near * factor).to(dtype).view(channels, channels, 1, 1)
-
-
-@functools.lru_cache(maxsize=64)
-def _constant(channels, value, dtype, device):
-    return torch.full((channels,), value, dtype=dtype, device=device) if value else None
+def _add_neighbours(x, size, total):
+    """Write the sum of `x` over the `size` channels (axis 1) around each to `total`, which is returned."""
+    total.copy_(x)
+    for shift in range(1, min(size // 2, x.shape[1] - 1) + 1):
+        total[:, shift:].add_(x[:, :-shift])
+        total[:, :-shift].add_(x[:, shift:])
+    return total

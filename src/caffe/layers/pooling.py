@@ -166,7 +166,7 @@ class Pooling(Layer):
             return self._max(x, axes)
         if method == AVE:
             return self._ave(x, axes)
-        return _draw(x, axes, self.generator) if self.phase == TRAIN else _expect(x, axes)
+        return _draw(x, axes, self.random(x.device)) if self.phase == TRAIN else _expect(x, axes)
 
     def _ceil(self):
         return self.param.pooling_param.round_mode != FLOOR

@@ -21,6 +21,7 @@ from caffe.errors import CaffeError
 from caffe.files import whole_file
 
 FORMAT = 1
+TOLD = ("losses", "loss_scale")
 # What NumPy's reader, the zip module under it, and the use of foreign values raise on a damaged file.
 DAMAGED = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, RuntimeError, MemoryError),
@@ -36,20 +37,20 @@ def path_of(solverstate):
     return stem + ".resume.npz"
 
 
-def save(path, nets, losses):
-    """Write the state of `nets` (Net by name) and the recent `losses`."""
+def save(path, nets, told):
+    """Write the state of `nets` (Net by name) and what the solver has `told` (a list of numbers for each of TOLD)."""
     layers = {
         name: {node.layer.name: node.layer.state() for node in net._nodes if hasattr(node.layer, "state")}
         for name, net in nets.items()
     }
     arrays = {"random_%s" % name: net.generator.get_state().numpy() for name, net in nets.items()}
-    text = json.dumps({"format": FORMAT, "layers": layers, "losses": list(losses)})
+    text = json.dumps({"format": FORMAT, "layers": layers, **told})
     with whole_file(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, state=np.frombuffer(text.encode(), np.uint8), **arrays)
 
 
 def load(path, nets):
-    """Bring `nets` to the state in `path`; returns the recent losses, or None where there is no such file."""
+    """Bring `nets` to the state in `path`; returns what the solver told, or None where there is no such file."""
     if not os.path.exists(path):
         return None
     try:
@@ -65,8 +66,8 @@ def load(path, nets):
                 saved = state["layers"].get(name, {}).get(node.layer.name)
                 if saved is not None and hasattr(node.layer, "restore"):
                     node.layer.restore(saved)
+        return {name: list(map(float, state.get(name, ()))) for name in TOLD}
     except DAMAGED as error:
         raise CaffeError(
             "%s is not a resume file of this version (%s); remove it to resume as Caffe does" % (path, error)
         ) from None
-    return state["losses"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import math
 import os
 import time
@@ -15,6 +16,7 @@ from caffe.proto import caffe_pb2
 from caffe.proto.read import read_solver
 from caffe.solver import divergence, fused, nets, policies, resume
 from caffe.solver.divergence import Watch
+from caffe.solver.loss_scale import LossScale
 from caffe.solver.updates import UPDATES
 
 SOURCE = "solver.cpp:239"
@@ -63,6 +65,7 @@ class Solver:
         if config.fast():
             memory.keep_pages()
         self.stop_requested = self.snapshot_requested = False
+        self.loss_scale, self._usable = LossScale(), True  # of fp16: whether this iteration's diffs are finite
         self.watch = None  # a Watch where divergence is to end the run
         for path in param.weights:
             self._load_weights(path)
@@ -144,7 +147,8 @@ class Solver:
                 self.watch.see(self.iter, self._losses[-1])
             for _, on_gradients_ready in self._callbacks:
                 on_gradients_ready()
-            self.apply_update()
+            if self._usable:
+                self.apply_update()
             self.iter += 1
             if self.snapshot_requested or (p.snapshot and self.iter % p.snapshot == 0):
                 self.snapshot_requested = False
@@ -162,8 +166,16 @@ class Solver:
         loss = 0.0
         for _ in range(self.param.iter_size):
             loss += self.net.forward_range(0, last)
-            self.net.backward_range(last, 0)
+            self._backward(last)
+        self._usable = self.net.precision != "fp16" or self.loss_scale.unscale(self.net.learnable_weights)
+        if not self._usable:
+            glog.info("Iteration %d: a diff overflowed half precision, no update; the loss is scaled by %s from now on"
+                      % (self.iter, _number(self.loss_scale.scale)), SOURCE)
         return loss / self.param.iter_size
+
+    def _backward(self, last):
+        with self.loss_scale.applied(self.net) if self.net.precision == "fp16" else contextlib.nullcontext():
+            self.net.backward_range(last, 0)
 
     @property
     def smoothed_loss(self):
@@ -272,7 +284,8 @@ class Solver:
         model, state = self._stem() + ".caffemodel" + ending, self._stem() + ".solverstate" + ending
         glog.info("Snapshotting to %s file %s" % (kind, model), "solver.cpp:454")
         self.net.save_hdf5(model) if hdf5 else self.net.save(model)
-        resume.save(resume.path_of(state), self._nets, self._losses)
+        told = {"losses": list(self._losses), "loss_scale": [self.loss_scale.scale, self.loss_scale.good]}
+        resume.save(resume.path_of(state), self._nets, told)
         glog.info("Snapshotting solver state to %s file %s" % (kind, state), "sgd_solver.cpp:273")
         history = [h.cpu().numpy() for h in self.history]
         snapshot.write_solverstate(state, snapshot.SolverState(self.iter, model, self.current_step, history))
@@ -288,11 +301,12 @@ class Solver:
         for mine, theirs in zip(self.history, state.history):
             mine.copy_(torch.from_numpy(theirs.copy()).reshape(mine.shape))
         self.iter, self.current_step = int(state.iter), int(state.current_step)
-        losses = resume.load(resume.path_of(path), self._nets)
+        told = resume.load(resume.path_of(path), self._nets)
         self._losses.clear()
-        self._losses.extend(losses or ())
+        self._losses.extend(told["losses"] if told else ())
+        self.loss_scale = LossScale(*told["loss_scale"]) if told else LossScale()
         glog.info("Restoring previous solver status from %s%s"
-                  % (path, "" if losses is not None else " (no resume file: data start at record 0, as in Caffe)"),
+                  % (path, "" if told is not None else " (no resume file: data start at record 0, as in Caffe)"),
                   "solver.cpp:284")
 
 

@@ -46,9 +46,9 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--precision",
-        choices=("float32", "bf16"),
+        choices=("float32", "bf16", "tf32", "fp16"),
         default="float32",
-        help="bf16: faster matrix products in bfloat16, results differ slightly from Caffe's",
+        help="bf16: faster products in bfloat16, results differ slightly from Caffe's; tf32 and fp16 are for CUDA",
     )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
 
