@@ -4,7 +4,7 @@ from agegender.training.recipe import Recipe, Target
 
 AUGMENT = {
     "rotate": 10, "scale": 0.12, "shift": 0.03, "brightness": 0.1, "contrast": 0.2, "saturation": 0.2, "gray": 0.05,
-    "blur": 0.1, "erase": 0.3, "mixup": 0.2,
+    "blur": 0.1, "erase": 0.3,
 }  # fmt: skip
 TARGETS = {"gender": Target(smoothing=0.05), "age": Target(deviation=2.5)}
 
@@ -17,6 +17,6 @@ RECIPES = (
         minutes=60,
         targets=TARGETS,
         augment=AUGMENT,
-        solver={"type": "Nesterov", "base_lr": 0.1, "lr_policy": "cosine", "momentum": 0.9, "weight_decay": 0.0005},
+        solver={"type": "Nesterov", "base_lr": 0.05, "lr_policy": "cosine", "momentum": 0.9, "weight_decay": 0.005},
     ),
 )

@@ -11,9 +11,10 @@ RECIPES = (
         batch=64,
         minutes=60,
         targets=TARGETS,
-        augment=AUGMENT,
-        solver={"type": "Adam", "base_lr": 0.0001, "lr_policy": "cosine", "momentum": 0.9, "momentum2": 0.999,
+        augment=AUGMENT | {"mixup": 0.2},
+        solver={"type": "Adam", "base_lr": 0.006, "lr_policy": "cosine", "momentum": 0.9, "momentum2": 0.999,
                 "weight_decay": 0.0005, "clip_gradients": 5},
         features=True,
+        body=0.005,
     ),
 )  # fmt: skip

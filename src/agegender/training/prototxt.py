@@ -26,11 +26,21 @@ def train_test(recipe):
     net = build.train_param(nets[0], data_layers(recipe, nets[0]))
     net.name = recipe.name
     del net.layer[-len(nets[0].losses) :]  # plain losses; the targets' own take their places
+    if recipe.body != 1:
+        slow_down(net, recipe.body, {answer.logits for answer in nets})
     for answer in nets:
         add_loss(net, answer, recipe.targets[answer.task])
     for phase in (caffe_pb2.TRAIN, caffe_pb2.TEST):
         silence(net, phase)
     return net
+
+
+def slow_down(net, factor, heads):
+    """Multiply the rates of all learned layers by `factor`, except those of `heads`."""
+    for layer in net.layer:
+        if layer.name not in heads:
+            for rate in layer.param:  # the zoo's bodies write all of theirs
+                rate.lr_mult *= factor
 
 
 def silence(net, phase):

@@ -40,7 +40,8 @@ class Recipe:
     `net` is the stem of the zoo nets that share its weights, `targets` says how each task's answer is learned, `augment` and
     `solver` are fields of AugmentParameter and SolverParameter; what counts iterations follows from the minutes: max_iter,
     `rampup` and `steps` as shares of it. `minutes` is what it takes on two cores. `features`: start from the weights that the
-    net's zoo entry names as features.
+    net's zoo entry names as features. `body` multiplies the rates of all that lies below the answers: less than 1 for features
+    that are to stay near what they are.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Recipe:
     rampup: float = 0.05  # share of the iterations in which the rate climbs
     steps: tuple = ()  # where lr_policy multistep steps
     features: bool = False
+    body: float = 1.0
 
     def nets(self):
         """The zoo's nets, one a task, in the order of `targets`."""

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import cv2
-import lmdb
 import numpy as np
 import pytest
+from plain_lmdb import rows
 
 from agegender.cli import main
 from agegender.cli.create_lmdb import PARTS
@@ -36,11 +36,10 @@ def checkout(tmp_path, monkeypatch):
 
 def records(path):
     """(key, label, planes) of every record, by lmdb and protobuf themselves."""
-    with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
-        for key, value in transaction.cursor():
-            datum = caffe_pb2.Datum.FromString(value)
-            shape = (datum.channels, datum.height, datum.width)
-            yield key.decode(), datum.label, np.frombuffer(datum.data, np.uint8).reshape(shape)
+    for key, value in rows(path):
+        datum = caffe_pb2.Datum.FromString(value)
+        shape = (datum.channels, datum.height, datum.width)
+        yield key.decode(), datum.label, np.frombuffer(datum.data, np.uint8).reshape(shape)
 
 
 def test_four_databases_hold_the_resized_pictures(checkout, capsys):

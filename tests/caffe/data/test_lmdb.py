@@ -5,8 +5,8 @@ import shutil
 from itertools import islice
 from pathlib import Path
 
-import lmdb
 import pytest
+from plain_lmdb import rows
 
 from caffe.data.db import create_db, open_db
 from caffe.data.lmdb import LmdbWriter
@@ -19,20 +19,15 @@ def records(count, size=50):
     return [(b"%08d_x" % index, bytes([index % 256]) * (size + index % 7)) for index in range(count)]
 
 
-def make(path, rows, **more):
+def make(path, pairs, **more):
     with create_db(path, "lmdb", **more) as writer:
-        for key, value in rows:
+        for key, value in pairs:
             writer.put(key, value)
-
-
-def as_lmdb_reads(path):
-    with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
-        return list(transaction.cursor())
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.iterdir()))
 def test_real_caffes_databases(name):
-    expected = as_lmdb_reads(GOLDEN / name)
+    expected = rows(GOLDEN / name)
     before = os.listdir(GOLDEN / name)
     with open_db(GOLDEN / name, "LMDB") as db:
         assert len(db) == 17 and list(db) == expected
@@ -42,9 +37,9 @@ def test_real_caffes_databases(name):
 
 
 def test_what_is_written_is_what_lmdb_reads_over_many_commits_and_a_grown_map(tmp_path):
-    rows = records(1500, 60000)
-    make(tmp_path / "db", rows)
-    assert as_lmdb_reads(tmp_path / "db") == rows
+    written = records(1500, 60000)
+    make(tmp_path / "db", written)
+    assert rows(tmp_path / "db") == written
     assert sorted(os.listdir(tmp_path / "db")) == ["data.mdb"]
     assert os.listdir(tmp_path) == ["db"]
 

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import cv2
-import lmdb
 import numpy as np
 import pytest
+from plain_lmdb import rows
 
 from caffe.data import datum
 from caffe.data.db import open_db
@@ -28,11 +28,6 @@ def as_installed(monkeypatch):
 def run(tmp_path, *flags, root=ROOT, list_file="list.txt", name="db"):
     status = main(["convert_imageset", *flags, root, str(list_file), str(tmp_path / name)])
     return status, tmp_path / name
-
-
-def rows(path):
-    with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
-        return list(transaction.cursor())
 
 
 def write_list(tmp_path, *lines):
