@@ -47,12 +47,9 @@ def make(manifest, stem, options, say=print):
 
     Raises NcsError where NNCF or the pictures are missing, and where more accuracy went than `options.most`.
     """
-    nncf = _nncf()
-    model, kind = _read(manifest)
-    pictures = _calibration(manifest, options, model)
-    say("%s: %d records of %s calibrate" % (manifest.name, len(pictures), options.lmdb))
+    made, kind, count = quantized(manifest, options)
+    say("%s: %d records of %s calibrated" % (manifest.name, count, options.lmdb))
     keys, labels, before = _judge(manifest, manifest.transform, options)
-    made = _quantized(nncf, manifest, model, pictures, options)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "model.xml")
         import_openvino().save_model(made, path, compress_to_fp16=False)
@@ -62,17 +59,22 @@ def make(manifest, stem, options, say=print):
         for suffix in (".bin", ".xml"):
             with whole_file(stem + suffix) as temporary:
                 shutil.copyfile(path[:-4] + suffix, temporary)
-    result = _described(manifest, kind, stem, options, len(pictures), survey)
+    result = _described(manifest, kind, stem, options, count, survey)
     result.write(stem + ".json")
     return result, survey
 
 
-def _quantized(nncf, manifest, model, pictures, options):
+def quantized(manifest, options):
+    """(openvino.Model in INT8, which of the manifest's files it was made of, the number of records that calibrated it)."""
+    nncf = _nncf()
+    model, kind = _read(manifest)
+    pictures = _calibration(manifest, options, model)
     try:
         with unreported():
-            return nncf.quantize(model, nncf.Dataset(pictures), subset_size=len(pictures),
+            made = nncf.quantize(model, nncf.Dataset(pictures), subset_size=len(pictures),
                                  preset=nncf.QuantizationPreset[options.preset.upper()],
                                  target_device=nncf.TargetDevice[options.device])
+        return made, kind, len(pictures)
     except (RuntimeError, ValueError, nncf.errors.InternalError, nncf.errors.ValidationError) as error:
         raise NcsError("%s: NNCF cannot quantize it: %s" % (manifest.name, last_line(error))) from error
 

@@ -19,6 +19,7 @@ def add_arguments(parser):
     parser.add_argument("--validation", action="store_true", help="judge on a fifth of the training side: to choose by")
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="of the matrix products")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+    parser.add_argument("--int8", action="store_true", help="judge the nets in INT8, too (needs the extra `int8`)")
     parser.add_argument("--out", metavar="FILE", help="write the table (Markdown) here as well")
 
 
@@ -37,7 +38,7 @@ def run(args):
         for seed in args.seed or [230]:
             print("== %s, seed %d" % (recipe.name, seed), flush=True)
             one = Run(recipe, faces, races, seed, minutes=args.minutes, iterations=args.iterations, validation=args.validation,
-                      precision=args.precision, threads=args.threads)  # fmt: skip
+                      precision=args.precision, threads=args.threads, int8=args.int8)  # fmt: skip
             found.setdefault(recipe.name, []).append(one.go())
     table = summary.table(found)
     print("\n" + table)

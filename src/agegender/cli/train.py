@@ -25,6 +25,7 @@ def add_arguments(parser):
     own.add_argument("--minutes", type=float, metavar="M", help="how long the training may take (default: the recipe's)")
     own.add_argument("--seed", type=int, default=230, help="of the split and the training (230)")
     own.add_argument("--validation", action="store_true", help="judge on a fifth of the training side: to choose by")
+    own.add_argument("--int8", action="store_true", help="judge the net in INT8, too (needs the extra `int8`)")
     own.add_argument("--out", metavar="DIR", help="the run's folder (default: models/NAME/seedN)")
     train.add_arguments(parser)
     for action in parser._actions:
@@ -70,7 +71,7 @@ def _recipe(args):
     faces = args.faces or os.path.join("data", utkface.folder_name(races))
     run = Run(
         recipes.named(args.recipe), faces, races, args.seed, minutes=args.minutes, iterations=args.iterations or None,
-        validation=args.validation, precision=args.precision, threads=args.threads, weights=args.weights,
+        validation=args.validation, precision=args.precision, threads=args.threads, weights=args.weights, int8=args.int8,
         folder=args.out,
     )
     print("\n".join(lines(run.go())))

@@ -1,4 +1,4 @@
-"""A trained net on the faces that were held back: every answer, plainly and with the mirrored picture beside it."""
+"""A trained net on the faces that were held back: every answer, plainly, with the mirrored picture, in FP16 and in INT8."""
 
 from __future__ import annotations
 
@@ -11,40 +11,34 @@ import numpy as np
 from agegender.evaluate import confusion, metrics, report
 from agegender.evaluate.score import Scores, records
 from agegender.labels import AGE_TRINGN, MALE_FIRST, in_decades
+from agegender.training import int8
 from agegender.zoo import build
 from caffe import files
 from caffe.data import datum
 from caffe.data.db import open_db
-from caffe.proto import caffe_pb2
+from caffe.snapshot import read_weights
 
 TRUTH = {"age": "age_class", "gender": "sex"}
-VIEWS = ("plain", "mirrored")  # the picture alone; the mean of what is said of it and of its mirror image
+# the picture alone; the mean of what is said of it and of its mirror image; alone, as a stick would compute it (emulated);
+# alone, in INT8 on the processor
+VIEWS = ("plain", "mirrored", "fp16", "int8")
 
 
-def answers(nets, weights, database, views=VIEWS, batch=50):
-    """{(task, view): (N, classes) probabilities} of zoo nets that share a caffemodel, on a database of training.databases."""
-    from caffe.net import Net
+def answers(net, weights, database):
+    """{view: (N, classes) probabilities} of a zoo net on a database of training.databases, without "int8"."""
+    from ncs import half
 
-    tasks = [net.task for net in nets]
-    built = Net.from_param(build.answers_param(nets, tasks), caffe_pb2.TEST)
-    built.copy_from(weights)
-    told = {(task, view): [] for task in tasks for view in views}
+    built = build.deploy_net(net, read_weights(weights))
+    plain = _told(database, net, lambda pictures: half.answer(built, pictures))
+    mirrored = _told(database, net, lambda pictures: half.answer(built, pictures[..., ::-1]))
+    half.round_weights(built)
+    rounded = _told(database, net, lambda pictures: half.answer(built, pictures, half=True))
+    return {"plain": plain, "mirrored": (plain + mirrored) / 2, "fp16": rounded}
+
+
+def _told(database, net, ask, batch=50):
     with open_db(database) as opened:
-        for _, pictures, _ in records(opened, nets[0].transform(), batch):
-            plain = _run(built, pictures, tasks)
-            mirrored = _run(built, pictures[..., ::-1], tasks) if "mirrored" in views else plain
-            for task in tasks:
-                told[task, "plain"].append(plain[task])
-                if "mirrored" in views:
-                    told[task, "mirrored"].append((plain[task] + mirrored[task]) / 2)
-    return {key: np.concatenate(rows) for key, rows in told.items()}
-
-
-def _run(built, pictures, tasks):
-    built.blobs["data"].reshape(*pictures.shape)
-    built.blobs["data"].data[...] = pictures
-    built.forward()
-    return {task: np.array(built.blobs[task].data) for task in tasks}
+        return np.concatenate([ask(pictures) for _, pictures, _ in records(opened, net.transform(), batch)])
 
 
 def truth(database, gender_labels=MALE_FIRST):
@@ -64,15 +58,19 @@ def in_classes(net, probabilities):
     return AGE_TRINGN, in_decades(probabilities) if probabilities.shape[1] > len(AGE_TRINGN) else probabilities
 
 
-def judge(recipe, weights, database, folder):
-    """Write `folder`/<task>/ (the full report) for each answer and `folder`/summary.json; returns the summary."""
-    nets = recipe.nets()
+def judge(recipe, weights, database, folder, calibration=""):
+    """Write `folder`/<task>/ (the full report) for each answer and `folder`/summary.json; returns the summary.
+
+    `calibration` is a database for INT8, which is left out without.
+    """
     keys, labels = truth(database, recipe.gender_labels())
-    told = answers(nets, weights, database)
     summary = {"faces": len(keys)}
-    for net in nets:
-        summary[net.task] = {view: figures(net, told[net.task, view], labels) for view in VIEWS}
-        kinds, probabilities = in_classes(net, told[net.task, "plain"])
+    for net in recipe.nets():
+        told = answers(net, weights, database)
+        if calibration:
+            told["int8"] = int8.answers(net, weights, calibration, database)
+        summary[net.task] = {view: figures(net, probabilities, labels) for view, probabilities in told.items()}
+        kinds, probabilities = in_classes(net, told["plain"])
         scores = Scores(keys, labels[TRUTH[net.task]], probabilities.astype(np.float32))
         shown = types.SimpleNamespace(name="%s (%s)" % (recipe.net, net.task), task=net.task, labels=kinds)
         text = confusion.format_matrix(confusion.count(scores.truth, scores.predicted, len(kinds)), list(kinds.names))

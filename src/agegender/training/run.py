@@ -22,14 +22,15 @@ class Run:
     """`recipe` on the faces of a folder, with one seed; `validation` judges on a fifth of the training side instead.
 
     `iterations`, or else `minutes`, says how long; the solver's file keeps what came of it, so that a second start goes on.
-    `weights` is a caffemodel to start from. `folder` defaults to models/<recipe>/seed<seed>[-validation].
+    `weights` is a caffemodel to start from; `int8` judges the net in INT8 as well. `folder` defaults to
+    models/<recipe>/seed<seed>[-validation].
     """
 
     def __init__(self, recipe, faces, races, seed, *, minutes=None, iterations=None, validation=False,
-                 precision="float32", threads=0, weights="", folder=None):  # fmt: skip
+                 precision="float32", threads=0, weights="", int8=False, folder=None):  # fmt: skip
         self.recipe, self.faces, self.races, self.seed = recipe, os.path.abspath(faces), races, seed
         self.minutes, self.asked_iterations = minutes or recipe.minutes, iterations
-        self.validation, self.precision, self.threads = validation, precision, threads
+        self.validation, self.precision, self.threads, self.int8 = validation, precision, threads, int8
         self.given = os.path.abspath(weights) if weights else ""
         name = "seed%d%s" % (seed, "-validation" if validation else "")
         self.folder = os.path.abspath(folder or os.path.join("models", recipe.name, name))
@@ -68,7 +69,8 @@ class Run:
         yield train
         yield self._stage("finish", "Write %s" % self.weights, lambda: finish.write(self.recipe, last, self.weights), [last],
                           [self.weights])  # fmt: skip
-        yield self._stage("judge", "Judge it on the faces held back", self._judge, [self.weights, databases.TEST], [REPORT])
+        yield self._stage("judge", "Judge it on the faces held back", self._judge, [self.weights, databases.TEST], [REPORT],
+                          int8=self.int8)  # fmt: skip
 
     def _stage(self, name, title, run, inputs, outputs, **settings):
         return Stage(name, title, run, inputs, outputs, settings, stamps=".stamps")
@@ -131,7 +133,7 @@ class Run:
             raise AgeGenderError("stopped at iteration %d; the same command goes on from there" % trainer.iter)
 
     def _judge(self):
-        judge.judge(self.recipe, self.weights, databases.TEST, REPORT)
+        judge.judge(self.recipe, self.weights, databases.TEST, REPORT, databases.TRAIN if self.int8 else "")
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ def lines(summary):
     """A run's summary, a line an answer and view."""
     out = ["%d faces held back" % summary["faces"]]
     for task in TASKS:
-        for view in VIEWS if task in summary else ():
+        for view in (view for view in VIEWS if view in summary.get(task, ())):
             found = summary[task][view]
             text = "%s, %s: %.1f %% (95 %%: %.1f to %.1f)" % (
                 task, view, 100 * found["accuracy"], *(100 * bound for bound in found["accuracy_95"]),

@@ -15,7 +15,7 @@ from agegender.datasets.sample import Sample
 from agegender.drawn_faces import draw
 from agegender.errors import AgeGenderError
 from agegender.labels import AGE_TRINGN, FEMALE_FIRST, Gender
-from agegender.training import databases, finish, judge, prototxt
+from agegender.training import databases, finish, int8, judge, prototxt
 from agegender.training.recipe import Recipe, Target
 from agegender.training.run import Run
 from agegender.zoo import build
@@ -213,3 +213,15 @@ def test_a_silenced_label_is_one_that_nobody_reads():
     net.layer.add(name="a", type="Accuracy", bottom=["x", "gender"])
     prototxt.silence(net, caffe_pb2.TRAIN)
     assert list(net.layer[-1].bottom) == ["age_class", "age"]
+
+
+def test_half_precision_and_int8_stay_near_the_plain_answers(run, capfd):
+    made, summary = run
+    assert set(summary["age"]) == {"plain", "mirrored", "fp16"}
+    weights, train, test = (os.path.join(made.folder, name) for name in ("compact.caffemodel", "train_lmdb", "test_lmdb"))
+    net = SMALL.nets()[0]
+    told = judge.answers(net, weights, test)
+    assert 0 < np.abs(told["fp16"] - told["plain"]).max() < 0.01
+    rounded = int8.answers(net, weights, train, test)
+    assert rounded.shape == told["plain"].shape and np.allclose(rounded.sum(1), 1, atol=1e-3)
+    assert 0 < np.abs(rounded - told["plain"]).max() < 0.2
