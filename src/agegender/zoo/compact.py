@@ -6,7 +6,7 @@ sums; batch normalisation is folded into the convolutions of the deploy net.
 
 from __future__ import annotations
 
-from agegender import labels
+from agegender import faces, labels
 from agegender.zoo.build import constant, gaussian, input_net
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
@@ -78,7 +78,7 @@ def _transform():
     """The whole aligned chip, blue first, averaged down."""
     from caffe.transform import Transform
 
-    return Transform(order="BGR", size=116, crop=SIDE, mean=MEAN, scale=SCALE, shrink="area")
+    return Transform(order="BGR", size=116, crop=SIDE, mean=MEAN, scale=SCALE, shrink="area", landmarks=faces.UTKFACE)
 
 
 LOSSES = (("gender_logits", "gender", 1.0), ("age_logits", "age", 1.0))

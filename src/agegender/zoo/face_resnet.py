@@ -7,7 +7,7 @@ both in Caffe's layers.
 
 from __future__ import annotations
 
-from agegender import labels
+from agegender import faces, labels
 from agegender.zoo import dlib_weights
 from agegender.zoo.build import RATES, input_net
 from agegender.zoo.compact import LOSSES, heads
@@ -99,7 +99,7 @@ def _transform():
     """The whole aligned chip, averaged down."""
     from caffe.transform import Transform
 
-    return Transform(order="BGR", size=137, crop=SIDE, mean=MEAN, scale=SCALE, shrink="area")
+    return Transform(order="BGR", size=137, crop=SIDE, mean=MEAN, scale=SCALE, shrink="area", landmarks=faces.UTKFACE)
 
 
 ORIGIN = Origin(
