@@ -1,5 +1,7 @@
 """The compact net from nothing but the faces at hand."""
 
+import dataclasses
+
 from agegender.training.recipe import Recipe, Target
 
 AUGMENT = {
@@ -8,15 +10,18 @@ AUGMENT = {
 }  # fmt: skip
 TARGETS = {"gender": Target(smoothing=0.05), "age": Target(deviation=2.5)}
 
-RECIPES = (
-    Recipe(
-        name="compact",
-        title="Compact net, both answers, from random weights",
-        net="compact",
-        batch=64,
-        minutes=60,
-        targets=TARGETS,
-        augment=AUGMENT,
-        solver={"type": "Nesterov", "base_lr": 0.05, "lr_policy": "cosine", "momentum": 0.9, "weight_decay": 0.005},
-    ),
+ALONE = Recipe(
+    name="compact",
+    title="Compact net, both answers, from random weights",
+    net="compact",
+    batch=64,
+    minutes=20,
+    targets=TARGETS,
+    augment=AUGMENT,
+    solver={"type": "Nesterov", "base_lr": 0.05, "lr_policy": "cosine", "momentum": 0.9, "weight_decay": 0.005},
 )
+RECIPES = (
+    ALONE,
+    dataclasses.replace(ALONE, name="compact-taught", title="The same, taught by the face recognition net",
+                        minutes=30, teacher="face-resnet-112"),
+)  # fmt: skip

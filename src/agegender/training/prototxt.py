@@ -6,6 +6,7 @@ All paths are relative to the run's folder, so that `caffe train -solver solver.
 from __future__ import annotations
 
 from agegender.labels import AGE_TRINGN
+from agegender.training import teacher
 from agegender.training.databases import LABELS, TEST, TRAIN
 from agegender.zoo import build
 from caffe.proto import caffe_pb2, text
@@ -29,7 +30,9 @@ def train_test(recipe):
     if recipe.body != 1:
         slow_down(net, recipe.body, {answer.logits for answer in nets})
     for answer in nets:
-        add_loss(net, answer, recipe.targets[answer.task])
+        add_loss(net, answer, recipe.targets[answer.task], 1 - recipe.taught if recipe.teacher else 1)
+    if recipe.teacher:
+        teacher.add(net, recipe)
     for phase in (caffe_pb2.TRAIN, caffe_pb2.TEST):
         silence(net, phase)
     return net
@@ -76,16 +79,16 @@ def data_layers(recipe, net):
     return layers
 
 
-def add_loss(net, answer, target):
-    """Append what learns one answer, and what watches it in TEST."""
+def add_loss(net, answer, target, share):
+    """Append what learns one answer with `share` of its weight, and what watches it in TEST."""
     years = answer.task == "age" and len(answer.labels) > len(AGE_TRINGN)
     label = "age" if years else "age_class" if answer.task == "age" else "gender"
     loss = net.layer.add(name=answer.task + "_loss", bottom=[answer.logits, label], top=[answer.task + "_loss"])
     loss.type = "SoftmaxWithLoss" if target.matrix(2) is None else "InfogainLoss"
     if loss.type == "InfogainLoss":
         loss.infogain_loss_param.source = targets_file(answer.task)
-    if target.weight != 1:
-        loss.loss_weight.append(target.weight)
+    if share * target.weight != 1:
+        loss.loss_weight.append(share * target.weight)
     if not years:
         name = answer.task + "_accuracy"
         _in_test(net, name=name, type="Accuracy", bottom=[answer.logits, label], top=[name])

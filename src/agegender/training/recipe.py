@@ -41,7 +41,8 @@ class Recipe:
     `solver` are fields of AugmentParameter and SolverParameter; what counts iterations follows from the minutes: max_iter,
     `rampup` and `steps` as shares of it. `minutes` is what it takes on two cores. `features`: start from the weights that the
     net's zoo entry names as features. `body` multiplies the rates of all that lies below the answers: less than 1 for features
-    that are to stay near what they are.
+    that are to stay near what they are. `side` trains for pictures of another side than the zoo's net. `teacher` is a recipe
+    whose net, trained on the same faces first, looks at the same pictures; its answers make up the share `taught` of the loss.
     """
 
     name: str
@@ -57,6 +58,9 @@ class Recipe:
     steps: tuple = ()  # where lr_policy multistep steps
     features: bool = False
     body: float = 1.0
+    side: int = 0
+    teacher: str = ""
+    taught: float = 0.5
 
     def nets(self):
         """The zoo's nets, one a task, in the order of `targets`."""
@@ -66,7 +70,8 @@ class Recipe:
         missing = set(self.targets) - set(found)
         if missing:
             raise AgeGenderError("recipe '%s': '%s' does not answer %s" % (self.name, self.net, ", ".join(sorted(missing))))
-        return [found[task] for task in self.targets]
+        nets = [found[task] for task in self.targets]
+        return [net.at(self.side) for net in nets] if self.side else nets
 
     def gender_labels(self):
         """The order in which the net's weights number genders."""

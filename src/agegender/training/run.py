@@ -7,6 +7,7 @@ import glob
 import os
 import time
 
+from agegender import recipes
 from agegender.errors import AgeGenderError
 from agegender.stages import Stage
 from agegender.training import databases, finish, judge, prototxt, start
@@ -34,9 +35,18 @@ class Run:
         self.given = os.path.abspath(weights) if weights else ""
         name = "seed%d%s" % (seed, "-validation" if validation else "")
         self.folder = os.path.abspath(folder or os.path.join("models", recipe.name, name))
+        self.teacher = None
+        if recipe.teacher:  # on the same faces, so that it has not seen those held back either
+            inside = folder and os.path.join(folder, "teacher")
+            self.teacher = Run(recipes.named(recipe.teacher), faces, races, seed, iterations=iterations, validation=validation,
+                               precision=precision, threads=threads, folder=inside)  # fmt: skip
 
     def go(self):
-        """Run what is out of date; returns the summary of the judging."""
+        """Run what is out of date, the teacher's run first; returns the summary of the judging."""
+        if self.teacher is not None:
+            print("The teacher, %s:" % self.teacher.recipe.name, flush=True)
+            self.teacher.go()
+            print("%s:" % self.recipe.name, flush=True)
         os.makedirs(self.folder, exist_ok=True)
         with _inside(self.folder):
             for stage in self.stages():
@@ -58,7 +68,9 @@ class Run:
                           races=list(self.races), seed=self.seed, validation=self.validation,
                           transform=repr(self.recipe.nets()[0].transform()))  # fmt: skip
         made = ["train_test.prototxt", prototxt.START]
-        yield self._stage("start", "Write the net and what it starts from", self._start, lmdbs, made, recipe=self.recipe.facts())
+        taught_by = [self.taught_by] if self.teacher else []
+        yield self._stage("start", "Write the net and what it starts from", self._start, [*lmdbs, *taught_by], made,
+                          recipe=self.recipe.facts())  # fmt: skip
         yield self._stage("solver", "Reckon the iterations", self._solver, made, ["solver.prototxt"], recipe=self.recipe.facts(),
                           minutes=self.minutes, iterations=self.asked_iterations, weights=self.given)  # fmt: skip
         iterations = read_solver("solver.prototxt").param.max_iter
@@ -76,6 +88,11 @@ class Run:
         return Stage(name, title, run, inputs, outputs, settings, stamps=".stamps")
 
     @property
+    def taught_by(self):
+        """The finished caffemodel of the teacher, or ""."""
+        return os.path.join(self.teacher.folder, self.teacher.weights) if self.teacher else ""
+
+    @property
     def weights(self):
         """The finished caffemodel, in the run's folder."""
         return self.recipe.net + ".caffemodel"
@@ -89,7 +106,7 @@ class Run:
     def _start(self):
         about = "agegender train --recipe %s writes this; run caffe in this folder" % self.recipe.name
         files.write_bytes("train_test.prototxt", prototxt.write(prototxt.train_test(self.recipe), about))
-        start.write(".", self.recipe)
+        start.write(".", self.recipe, self.taught_by)
 
     def _solver(self):
         faces = databases.count(databases.TEST)

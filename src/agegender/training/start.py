@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 
-from agegender.training import prototxt
+from agegender.training import prototxt, teacher
 from agegender.zoo import fetch
 from caffe.proto import caffe_pb2
 from caffe.snapshot import write_blob, write_caffemodel
 
 
-def write(folder, recipe, say=print):
-    """Write start.caffemodel and <task>_targets.binaryproto; fetches, after saying so, what the recipe starts from."""
+def write(folder, recipe, taught_by="", say=print):
+    """Write start.caffemodel and <task>_targets.binaryproto; fetches, after saying so, what the recipe starts from.
+
+    `taught_by` is the caffemodel of the recipe's teacher.
+    """
     nets = recipe.nets()
     for net in nets:
         matrix = recipe.targets[net.task].matrix(len(net.labels))
@@ -20,6 +23,8 @@ def write(folder, recipe, say=print):
     param, weights = prototxt.train_test(recipe), {}
     if recipe.features:
         weights.update(nets[0].features(fetch.fetch(nets[0], say=say), nets[0]))
+    if recipe.teacher:
+        weights.update(teacher.weights(recipe, taught_by))
     if any(layer.name == prototxt.DECADES for layer in param.layer):
         weights[prototxt.DECADES] = [prototxt.decade_sums()]
     kept = caffe_pb2.NetParameter(name=recipe.name)

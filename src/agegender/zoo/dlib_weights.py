@@ -16,7 +16,10 @@ _MARKS = re.compile(rb"(con_4|affine_|fc_2)")
 
 
 def convert(path, net=None):
-    """{layer: [arrays]} for `face_resnet.body(embedding=True)`, blue first, from dlib_face_recognition_resnet_model_v1.dat."""
+    """{layer: [arrays]} for `face_resnet.body(embedding=True)`, blue first, from dlib_face_recognition_resnet_model_v1.dat.
+
+    What never learns is that of the zoo net `net`, which may be for pictures of another side.
+    """
     from agegender.zoo import face_resnet
 
     with open(path, "rb") as stream:
@@ -30,7 +33,7 @@ def convert(path, net=None):
     out = {layer.name: _arrays(layer, values) for layer, (_, values) in zip(learned, found)}
     first = learned[0].name
     out[first][0] = np.ascontiguousarray(out[first][0][:, ::-1])  # red first there, blue first here
-    return {**out, **face_resnet.fixed_weights(param)}
+    return {**out, **face_resnet.fixed_weights(net.body() if net else param)}
 
 
 def _arrays(layer, values):

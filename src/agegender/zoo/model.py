@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 from agegender.labels import Labels
@@ -74,3 +75,12 @@ class Net:
         object.__setattr__(self, "weights", self.weights or self.name)
         path = self.deploy_file or "%s/%s_deploy.prototxt" % (self.family, self.name)
         object.__setattr__(self, "deploy_file", path)
+
+    def at(self, side):
+        """The same net for pictures of `side` pixels; its weights are another net's."""
+        transform = self.transform()
+        around = transform.size[0] - (transform.crop or transform.size[0])
+        resized = transform.replace(size=side + around, crop=side if around else None)
+        return dataclasses.replace(
+            self, shape=(3, side, side), transform=lambda: resized, body=functools.partial(self.body, side=side)
+        )

@@ -18,7 +18,7 @@ from agegender.labels import AGE_TRINGN, FEMALE_FIRST, Gender
 from agegender.training import databases, finish, int8, judge, prototxt
 from agegender.training.recipe import Recipe, Target
 from agegender.training.run import Run
-from agegender.zoo import build
+from agegender.zoo import build, face_resnet
 from caffe.data import datum
 from caffe.data.db import open_db
 from caffe.net import Net
@@ -195,6 +195,8 @@ def test_every_recipe_makes_a_net_that_trains(name, tmp_path, monkeypatch):
             caffe.snapshot.write_blob(prototxt.targets_file(net.task), matrix)
     (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe), "x"))
     net = Net.from_param(read_net("net.prototxt").param, caffe.TRAIN)
+    for copies, (ones,) in face_resnet.fixed_weights(net.param).items():  # else nothing passes through them
+        net.params[copies][0].data[...] = ones
     net.forward()
     net.backward()
     learned = [weight for weight in net.learnable_weights if weight.lr_mult]
@@ -225,3 +227,49 @@ def test_half_precision_and_int8_stay_near_the_plain_answers(run, capfd):
     rounded = int8.answers(net, weights, train, test)
     assert rounded.shape == told["plain"].shape and np.allclose(rounded.sum(1), 1, atol=1e-3)
     assert 0 < np.abs(rounded - told["plain"]).max() < 0.2
+
+
+@pytest.fixture(scope="module")
+def taught(faces, tmp_path_factory):
+    """A run of two iterations whose teacher is a compact net as well."""
+    recipe = dataclasses.replace(SMALL, teacher="compact", taught=0.25)
+    made = Run(recipe, faces, (2,), 3, iterations=2, folder=tmp_path_factory.mktemp("taught") / "run")
+    made.go()
+    return made
+
+
+def test_a_teacher_learned_from_the_same_faces_and_learns_no_more(taught):
+    assert read_json(taught.teacher, "faces.json") == read_json(taught, "faces.json")
+    first = read_weights(taught.taught_by)
+    last = read_weights(os.path.join(taught.folder, "snapshots/net_iter_2.caffemodel"))
+    mine = [name for name in last if name.startswith("teacher/")]
+    assert len(mine) == len(first) == 20
+    assert all(np.array_equal(a, b) for name in mine for a, b in zip(last[name], first[name.partition("/")[2]]))
+
+
+def test_agreeing_with_the_teacher_is_a_cross_entropy(taught, monkeypatch):
+    """The loss of one batch, from the logits and the teacher's answers by plain loops."""
+    monkeypatch.chdir(taught.folder)
+    net = Net.from_param(read_net("train_test.prototxt").param, caffe.TRAIN)
+    net.copy_from("snapshots/net_iter_2.caffemodel")
+    net.forward()
+    alone = build.answers_param(SMALL.nets(), ["gender", "age"])
+    teacher = Net.from_param(alone, caffe.TEST)
+    teacher.copy_from(taught.taught_by)
+    teacher.blobs["data"].reshape(6, 3, 112, 112)
+    teacher.blobs["data"].data[...] = net.blobs["data"].data
+    teacher.forward()
+    for task in ("gender", "age"):
+        told = torch.softmax(torch.tensor(np.array(net.blobs[task + "_logits"].data)), 1).numpy()
+        wanted = teacher.blobs[task].data
+        loops = -sum(t * np.log(p + 1e-6) for t_row, p_row in zip(wanted, told) for t, p in zip(t_row, p_row)) / 6
+        layer = next(layer for layer in net.param.layer if layer.name == task + "_taught_loss")
+        assert layer.loss_weight[0] * net.blobs[task + "_taught_loss"].data == pytest.approx(0.25 * loops, rel=1e-4)
+        weight = next(layer for layer in net.param.layer if layer.name == task + "_loss").loss_weight[0]
+        assert weight == pytest.approx(0.75)
+
+
+def test_a_teacher_of_other_pictures_is_refused():
+    other = dataclasses.replace(SMALL, teacher="face-resnet")
+    with pytest.raises(AgeGenderError, match="need the same input, mean and channel order"):
+        prototxt.train_test(other)
