@@ -194,8 +194,9 @@ def test_every_recipe_makes_a_net_that_trains(name, tmp_path, monkeypatch):
         if matrix is not None:
             caffe.snapshot.write_blob(prototxt.targets_file(net.task), matrix)
     (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe), "x"))
-    net = Net.from_param(read_net("net.prototxt").param, caffe.TRAIN)
-    for copies, (ones,) in face_resnet.fixed_weights(net.param).items():  # else nothing passes through them
+    param = read_net("net.prototxt").param
+    net = Net.from_param(param, caffe.TRAIN)
+    for copies, (ones,) in face_resnet.fixed_weights(param).items():  # else nothing passes through them
         net.params[copies][0].data[...] = ones
     net.forward()
     net.backward()
