@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import json
 import os
 import time
 
 from agegender import recipes
 from agegender.errors import AgeGenderError
 from agegender.stages import Stage
-from agegender.training import databases, finish, judge, prototxt, start
+from agegender.training import card, databases, finish, judge, prototxt, start
 from caffe import files
 from caffe.progress import clock_text
 from caffe.proto.read import read_solver
@@ -150,7 +151,11 @@ class Run:
             raise AgeGenderError("stopped at iteration %d; the same command goes on from there" % trainer.iter)
 
     def _judge(self):
-        judge.judge(self.recipe, self.weights, databases.TEST, REPORT, databases.TRAIN if self.int8 else "")
+        summary = judge.judge(self.recipe, self.weights, databases.TEST, REPORT, databases.TRAIN if self.int8 else "")
+        with open("faces.json", encoding="utf-8") as stream:
+            sides = json.load(stream)
+        iterations = read_solver("solver.prototxt").param.max_iter
+        files.write_bytes(os.path.join(REPORT, "card.md"), card.text(self, summary, sides, iterations))
 
 
 @contextlib.contextmanager

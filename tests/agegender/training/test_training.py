@@ -64,6 +64,20 @@ def test_a_run_leaves_everything_in_its_folder(run):
         assert report["total"] == 12 and report["accuracy"] == pytest.approx(summary[task]["plain"]["accuracy"])
 
 
+def test_the_card_says_whom_it_was_judged_on(run):
+    made, summary = run
+    with open(os.path.join(made.folder, "report/card.md"), encoding="utf-8") as stream:
+        text = stream.read()
+    found = summary["gender"]["plain"]
+    assert "48 to learn from, 12 others to judge by" in text and "(6 iterations of 6 pictures" in text
+    assert "| the picture alone | %.1f %% (95 %%: " % (100 * found["accuracy"]) in text
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.split("\n") if line.startswith("| ")]
+    women = next(row for row in rows if row[0] == "Female")
+    assert women[1:3] == ["6", "%.0f %%" % (100 * found["by_sex"]["Female"]["accuracy"])]
+    assert sum(int(row[1]) for row in rows if row[0] in AGE_TRINGN.names) == 12
+    assert next(row for row in rows if row[0].startswith("always"))[1] == "50.0 %"
+
+
 def test_no_face_is_on_both_sides_and_labels_are_the_names(run):
     made, _ = run
     sides = read_json(made, "faces.json")
