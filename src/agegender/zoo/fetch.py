@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import subprocess
@@ -174,13 +175,31 @@ def _member(archive, source, name, target):
 
 
 def weights_of(net):
-    """The caffemodel of a zoo net: the newest of its training here, or the cache's. An error says how to get one."""
+    """The caffemodel of a zoo net, an error that says how to get one."""
     if net.family == "tringn":
         from agegender.nets import NETS, newest_weights
 
         return newest_weights(NETS["AgeNet" if net.task == "age" else "GenderNet"])
-    path = caffemodel(net)
-    if os.path.isfile(path):
-        return path
-    advice = "`agegender zoo fetch %s`" % net.weights if net.origin.fetchable else net.origin.note
-    raise AgeGenderError("there are no weights of '%s' (%s); %s" % (net.name, path, advice))
+    path = here(net)
+    if path is None:
+        fetchable = net.origin.fetchable and is_whole(net)
+        advice = "`agegender zoo fetch %s`" % net.weights if fetchable else net.origin.note
+        raise AgeGenderError("there are no weights of '%s' (%s); %s" % (net.name, caffemodel(net), advice))
+    return path
+
+
+def is_whole(net):
+    """Whether the origin's file holds the net, not only features from which a training starts."""
+    return net.converter is not None or net.origin.file.endswith(OF_ANY_NET)
+
+
+def here(net):
+    """The caffemodel that a net's name stands for, or None: the cache's, the newest recipe's run's, the package's."""
+    if os.path.isfile(caffemodel(net)):
+        return caffemodel(net)
+    runs = glob.glob(os.path.join("models", "*", "seed*", net.weights + ".caffemodel"))
+    runs = [run for run in runs if not os.path.dirname(run).endswith("-validation")]
+    if runs:
+        return max(runs, key=os.path.getmtime)
+    path = os.path.join(os.path.dirname(__file__), "weights", net.weights + ".caffemodel")
+    return path if os.path.isfile(path) else None

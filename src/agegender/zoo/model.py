@@ -77,10 +77,11 @@ class Net:
         object.__setattr__(self, "deploy_file", path)
 
     def at(self, side):
-        """The same net for pictures of `side` pixels; its weights are another net's."""
+        """The same net for pictures of `side` pixels; its weights have a name of their own."""
         transform = self.transform()
         around = transform.size[0] - (transform.crop or transform.size[0])
         resized = transform.replace(size=side + around, crop=side if around else None)
         return dataclasses.replace(
-            self, shape=(3, side, side), transform=lambda: resized, body=functools.partial(self.body, side=side)
-        )
+            self, shape=(3, side, side), transform=lambda: resized, body=functools.partial(self.body, side=side),
+            weights="%s-%d" % (self.weights, side),
+        )  # fmt: skip

