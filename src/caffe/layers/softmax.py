@@ -17,7 +17,7 @@ class Softmax(Layer):
         self.along = self.axis(self.param.softmax_param.axis, bottom)
 
     def forward(self, x):
-        return torch.softmax(x, self.along)
+        return torch.softmax(x.float(), self.along)  # bf16 steps by 0.004 below 1
 
     def to_onnx(self, g, bottoms, tops):
         # Before opset 13 ONNX's Softmax flattens all axes from `axis` on, so the axis goes last first.
