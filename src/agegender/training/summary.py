@@ -24,15 +24,17 @@ def lines(summary):
     return out
 
 
-def table(found, view="plain"):
-    """Markdown of {name: [summary, one a seed]}: means over the seeds, with deviations where there are several."""
-    rows = ["| recipe | seeds | gender | age | 1-off | years off |", "| --- | --- | --- | --- | --- | --- |"]
+def table(found):
+    """Markdown of {name: [summary, one a seed]}, a row a view: means over the seeds, with deviations where there are several."""
+    rows = ["| recipe | seeds | view | gender | age | 1-off | years off |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for name, summaries in found.items():
-        cells = [
-            _cell(summaries, "gender", view, "accuracy", 100), _cell(summaries, "age", view, "accuracy", 100),
-            _cell(summaries, "age", view, "one_off", 100), _cell(summaries, "age", view, "error_years", 1),
-        ]  # fmt: skip
-        rows.append("| %s | %d | %s |" % (name, len(summaries), " | ".join(cells)))
+        told = [task for task in TASKS if task in summaries[0]]
+        for view in (view for view in VIEWS if all(view in summary[task] for summary in summaries for task in told)):
+            cells = [
+                _cell(summaries, "gender", view, "accuracy", 100), _cell(summaries, "age", view, "accuracy", 100),
+                _cell(summaries, "age", view, "one_off", 100), _cell(summaries, "age", view, "error_years", 1),
+            ]  # fmt: skip
+            rows.append("| %s | %d | %s | %s |" % (name, len(summaries), view, " | ".join(cells)))
     return "\n".join(rows)
 
 

@@ -11,6 +11,7 @@ import torch
 
 import caffe
 from agegender import recipes, zoo
+from agegender.cli import main
 from agegender.datasets.sample import Sample
 from agegender.drawn_faces import draw
 from agegender.errors import AgeGenderError
@@ -288,3 +289,17 @@ def test_a_teacher_of_other_pictures_is_refused():
     other = dataclasses.replace(SMALL, teacher="face-resnet")
     with pytest.raises(AgeGenderError, match="need the same input, mean and channel order"):
         prototxt.train_test(other)
+
+
+def test_an_experiment_is_one_table_of_all_seeds(faces, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = ["experiment", "compact", "--faces", str(faces), "--iterations", "1", "--seed", "3", "--seed", "4"]
+    assert main([*command, "--out", "table.md"]) == 0
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in (tmp_path / "table.md").read_text().splitlines()]
+    assert [row[:3] for row in rows[2:]] == [["compact", "2", view] for view in ("plain", "mirrored", "fp16")]
+    parts = [json.loads((tmp_path / "models/compact" / run / "report/summary.json").read_text()) for run in ("seed3", "seed4")]
+    shares = [100 * part["gender"]["plain"]["accuracy"] for part in parts]
+    assert rows[2][3] == "%.1f ± %.1f %%" % (sum(shares) / 2, abs(shares[0] - shares[1]) / 2**0.5)
+    capsys.readouterr()
+    assert main(command) == 0
+    assert capsys.readouterr().out.count("up to date") == 12
