@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import glob
 import json
 import os
@@ -43,11 +44,7 @@ class Run:
                                precision=precision, threads=threads, folder=inside)  # fmt: skip
 
     def go(self):
-        """Run what is out of date, the teacher's run first; returns the summary of the judging."""
-        if self.teacher is not None:
-            print("The teacher, %s:" % self.teacher.recipe.name, flush=True)
-            self.teacher.go()
-            print("%s:" % self.recipe.name, flush=True)
+        """Run what is out of date; returns the summary of the judging."""
         os.makedirs(self.folder, exist_ok=True)
         with _inside(self.folder):
             for stage in self.stages():
@@ -70,6 +67,8 @@ class Run:
                           transform=repr(self.recipe.nets()[0].transform()))  # fmt: skip
         made = ["train_test.prototxt", prototxt.START]
         taught_by = [self.taught_by] if self.teacher else []
+        if self.teacher:
+            yield self._stage("teacher", "Train the teacher, %s" % self.recipe.teacher, self._teach, lmdbs, taught_by)
         yield self._stage("start", "Write the net and what it starts from", self._start, [*lmdbs, *taught_by], made,
                           recipe=self.recipe.facts())  # fmt: skip
         yield self._stage("solver", "Reckon the iterations", self._solver, made, ["solver.prototxt"], recipe=self.recipe.facts(),
@@ -103,6 +102,14 @@ class Run:
         print("  %d faces to learn from, %d to judge; %d repeats and %d contradictions left out"
               % (len(train), len(test), len(found.repeats), len(found.contradicting)))  # fmt: skip
         databases.write(".", train, test, self.recipe.nets()[0].transform(), self.recipe.gender_labels())
+
+    def _teach(self):
+        """Train the teacher, unless its run has ended, on these very faces."""
+        theirs = os.path.join(self.teacher.folder, "faces.json")
+        if os.path.isfile(self.taught_by) and filecmp.cmp(theirs, "faces.json", shallow=False):
+            print("  it has been: %s" % self.taught_by)
+        else:
+            self.teacher.go()
 
     def _start(self):
         about = "agegender train --recipe %s writes this; run caffe in this folder" % self.recipe.name

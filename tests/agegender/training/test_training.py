@@ -263,6 +263,20 @@ def test_a_teacher_learned_from_the_same_faces_and_learns_no_more(taught):
     assert all(np.array_equal(a, b) for name in mine for a, b in zip(last[name], first[name.partition("/")[2]]))
 
 
+def test_a_teacher_that_has_learned_is_taken_as_it_is(taught, faces, monkeypatch, capsys):
+    """Whatever its iterations were; where it learned from others it is trained anew."""
+    monkeypatch.chdir(taught.folder)
+    again, trained = Run(taught.recipe, faces, (2,), 3, iterations=1, folder=taught.folder), []
+    again.teacher.go = lambda: trained.append(1)
+    again._teach()
+    assert "it has been" in capsys.readouterr().out and not trained
+    monkeypatch.chdir(os.path.dirname(taught.folder))
+    with open("faces.json", "w") as stream:
+        stream.write("{}")
+    again._teach()
+    assert trained
+
+
 def test_agreeing_with_the_teacher_is_a_cross_entropy(taught, monkeypatch):
     """The loss of one batch, from the logits and the teacher's answers by plain loops."""
     monkeypatch.chdir(taught.folder)
