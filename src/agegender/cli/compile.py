@@ -43,20 +43,27 @@ def add_arguments(parser):
     parser.add_argument(
         "--model", metavar="NAME", help="a net of the zoo instead (`agegender zoo list`); its mean is its own unless --mean"
     )
+    parser.add_argument(
+        "-ip", dest="inputs", choices=("FP32", "FP16", "U8"), default="FP32",
+        help="what the blob is fed; U8: the picture's bytes, from which the graph itself takes the mean",
+    )  # fmt: skip
+    parser.add_argument(
+        "-op", dest="outputs", choices=("FP32", "FP16"), default="FP32", help="what the blob answers with"
+    )
     parser.add_argument("--no-blob", action="store_true", help="ONNX and IR only; nothing is fetched")
 
 
 def run(args):
     from agegender.errors import AgeGenderError
     from agegender.nets import net_named, newest_weights
-    from ncs.compile import Model, Options, compile_models
+    from ncs.compile import Model, compile_models
 
     if args.model:
         return _zoo(args)
     nets = [net_named(name) for name in args.nets] or list(NETS.values())
     if args.weights and len(nets) != 1:
         raise AgeGenderError("-w gives the weights of one net: name it (%s)" % ", ".join(NETS))
-    options = Options(args.platform, args.shaves, args.cmx_slices, blob=not args.no_blob)
+    options = _options(args)
     jobs = [
         (model_of(net, args.weights or newest_weights(net), args.mean or MEAN_FILE, Model), net.graph(args.folder))
         for net in nets
@@ -69,14 +76,22 @@ def run(args):
 
 def _zoo(args):
     from agegender.zoo import compiled
-    from ncs.compile import Options, compile_models
+    from ncs.compile import compile_models
 
-    options = Options(args.platform, args.shaves, args.cmx_slices, blob=not args.no_blob)
+    options = _options(args)
     jobs = compiled.jobs(args.model, args.folder, args.weights, args.mean)
     compile_models(jobs, options)
     for model, stem in jobs:
         show(model, stem, options)
     print("Next: ./run_inference.py --model %s --image_path P" % args.model, file=sys.stderr)
+
+
+def _options(args):
+    from ncs.compile import Options
+
+    in_bytes = args.inputs == "U8"
+    return Options(args.platform, args.shaves, args.cmx_slices, blob=not args.no_blob, bytes_in=in_bytes,
+                   inputs="" if in_bytes else args.inputs, outputs=args.outputs)  # fmt: skip
 
 
 def model_of(net, weights, mean_file, model):

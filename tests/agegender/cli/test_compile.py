@@ -1,0 +1,37 @@
+"""compile2Movidius.sh's verb: what the blob takes and gives is chosen, and answers stay the same."""
+
+import numpy as np
+import pytest
+
+from agegender import zoo
+from agegender.cli import main
+from agegender.zoo import build
+from ncs.manifest import Manifest
+from ncs.myriad.blob import read_blob
+from ncs.runners import open_runner
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Seeded weights of the compact net, for its gender."""
+    net, rng = build.deploy_net(zoo.nets()["compact-gender"]), np.random.default_rng(8)
+    for blobs in net.params.values():
+        for blob in blobs:
+            blob.data[...] = rng.normal(0, (2 / max(1, np.prod(blob.shape[1:]))) ** 0.5, blob.shape)
+    net.save(str(tmp_path / "compact.caffemodel"))
+    return str(tmp_path / "compact.caffemodel")
+
+
+def test_bytes_in_and_half_precision_out(weights, tmp_path):
+    command = ["compile", "--model", "compact-gender", "-w", weights, "-s", "4", "-o"]
+    assert main([*command, str(tmp_path / "plain")]) == 0
+    assert main([*command, str(tmp_path / "bytes"), "-ip", "U8", "-op", "FP16"]) == 0
+    picture, answers = np.random.default_rng(9).integers(0, 256, (200, 200, 3), np.uint8), []
+    for kind in ("plain", "bytes"):
+        manifest = Manifest.read(tmp_path / kind / "compact-gender.json")
+        with open_runner("CPU", manifest) as runner:
+            answers.append(runner.run(manifest.transform.image(picture)[None])[0])
+    assert abs(answers[0] - answers[1]).max() < 0.01 and answers[0].std() > 0
+    plain, whole = (read_blob(str(tmp_path / kind / "compact-gender.blob")) for kind in ("plain", "bytes"))
+    assert (plain.inputs[0].dtype, plain.outputs[0].dtype) == ("FP32", "FP32")
+    assert (whole.inputs[0].dtype, whole.outputs[0].dtype) == ("U8", "FP16")
