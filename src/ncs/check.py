@@ -101,27 +101,34 @@ class Flip:
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """A whole database both ways: accuracies (shares of 1), the pictures that flip, the worst difference."""
+    """A whole database both ways: accuracies (shares of 1), the pictures that flip, the worst difference.
+
+    Accuracies are None where the database's labels are not the net's classes.
+    """
 
     count: int
-    expected_accuracy: float
-    result_accuracy: float
+    expected_accuracy: float | None
+    result_accuracy: float | None
     flips: list
     worst: float
 
 
-def survey(keys, labels, expected, result):
-    """Compare answers (N, K) picture by picture."""
+def survey(keys, labels, expected, result, decoder="argmax"):
+    """Compare answers (N, K) picture by picture; `decoder` is the manifest's word for how they are read."""
     labels, one, other = np.asarray(labels), expected.argmax(1), np.nan_to_num(result, nan=-np.inf).argmax(1)
     flips = [Flip(keys[i], int(labels[i]), int(one[i]), int(other[i])) for i in np.flatnonzero(one != other)]
     worst = float(np.abs(expected - result).max(initial=0))
+    if decoder != "argmax" or labels.max(initial=0) >= expected.shape[1]:
+        return Survey(len(keys), None, None, flips, worst)
     return Survey(len(keys), float(np.mean(one == labels)), float(np.mean(other == labels)), flips, worst)
 
 
 def survey_text(found, most=20):
     """Some lines on a Survey; at most `most` flips are named."""
-    rows = ["%d pictures: accuracy %.4f expected, %.4f found (%+.4f); %d flip; greatest difference %.4g" % (
-        found.count, found.expected_accuracy, found.result_accuracy, found.result_accuracy - found.expected_accuracy,
-        len(found.flips), found.worst)]
+    accuracy = "the labels are not this net's classes"
+    if found.expected_accuracy is not None:
+        accuracy = "accuracy %.4f expected, %.4f found (%+.4f)" % (
+            found.expected_accuracy, found.result_accuracy, found.result_accuracy - found.expected_accuracy)
+    rows = ["%d pictures: %s; %d flip; greatest difference %.4g" % (found.count, accuracy, len(found.flips), found.worst)]
     rows += ["  %s: label %d, %d became %d" % (flip.key, flip.label, flip.expected, flip.result) for flip in found.flips[:most]]
     return "\n".join(rows + (["  ... and %d more" % (len(found.flips) - most)] if len(found.flips) > most else []))

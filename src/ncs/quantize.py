@@ -54,7 +54,7 @@ def make(manifest, stem, options, say=print):
         path = os.path.join(scratch, "model.xml")
         import_openvino().save_model(made, path, compress_to_fp16=False)
         _, _, after = _judge(path, manifest.transform, options)
-        survey = check.survey(keys, labels, before, after)
+        survey = check.survey(keys, labels, before, after, manifest.decoder)
         _refuse_loss(manifest, survey, options)
         for suffix in (".bin", ".xml"):
             with whole_file(stem + suffix) as temporary:
@@ -135,8 +135,13 @@ def _judge(source, transform, options):
 
 
 def _refuse_loss(manifest, survey, options):
+    if options.most is not None and survey.expected_accuracy is None:
+        raise NcsError("%s: the labels of %s are not this net's classes: no loss of accuracy can be held to a limit"
+                       % (manifest.name, options.test or options.lmdb))
+    if options.most is None:
+        return
     lost = survey.expected_accuracy - survey.result_accuracy
-    if options.most is not None and lost > options.most:
+    if lost > options.most:
         raise NcsError("%s: accuracy falls from %.2f %% to %.2f %%, by more than %g points: nothing is written" % (
             manifest.name, 100 * survey.expected_accuracy, 100 * survey.result_accuracy, 100 * options.most))
 

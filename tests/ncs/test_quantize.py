@@ -13,7 +13,7 @@ import pytest
 
 from caffe.data import datum
 from caffe.transform import Transform
-from ncs import quantize
+from ncs import check, quantize
 from ncs.cli import main
 from ncs.compile import Model, Options, compile_models
 from ncs.manifest import Manifest
@@ -144,3 +144,17 @@ def test_nothing_is_reported_to_anybody(folder, tmp_path):
     assert done.returncode == 0, done.stderr
     assert not (home / "intel").exists()
     assert json.loads((tmp_path / "x.json").read_text())["measured"]["accuracy"]["pictures"] == 52
+
+
+def test_labels_that_are_not_the_nets_classes_give_no_accuracy(folder, tmp_path, capsys):
+    """Classes of which the net has none, or a net that tells years, as those of a record with several labels."""
+    pictures = np.random.RandomState(4).randint(0, 256, (50, 3, 16, 16), np.uint8)
+    other = database(tmp_path / "other", pictures, [7] * 50)
+    command = ["quantize", str(folder / "net.json"), "--lmdb", other, "--count", "40", "-o", str(tmp_path / "x")]
+    assert main(command) == 0
+    assert "10 pictures of %s: their labels are not this net's classes; " % other in capsys.readouterr().out
+    assert Manifest.read(tmp_path / "x.json").measured["accuracy"]["int8"] is None
+    assert main([*command, "--max-drop", "1"]) == 1
+    assert "no loss of accuracy can be held to a limit" in capsys.readouterr().err
+    found = check.survey(["a", "b"], [0, 1], np.eye(2), np.eye(2), "expectation")
+    assert found.expected_accuracy is None and "the labels are not this net's classes; 0 flip" in check.survey_text(found)

@@ -36,8 +36,14 @@ def run(args):
     most = None if args.max_drop is None else args.max_drop / 100
     options = quantize.Options(args.lmdb, args.count, args.test, args.device, args.preset, most)
     result, survey = quantize.make(manifest, stem, options)
-    before, after = 100 * survey.expected_accuracy, 100 * survey.result_accuracy
-    print("%d pictures of %s: accuracy %.2f %% in float32, %.2f %% in INT8 (%+.2f points); %d flip"
-          % (survey.count, args.test or args.lmdb, before, after, after - before, len(survey.flips)))
+    print("%d pictures of %s: %s; %d flip" % (survey.count, args.test or args.lmdb, accuracy(survey), len(survey.flips)))
     print("wrote %s.{xml,bin,json}: %.1f MB" % (stem, os.path.getsize(result.path("bin")) / 1e6))
     return 0
+
+
+def accuracy(survey):
+    """What INT8 cost, in words."""
+    if survey.expected_accuracy is None:
+        return "their labels are not this net's classes"
+    before, after = 100 * survey.expected_accuracy, 100 * survey.result_accuracy
+    return "accuracy %.2f %% in float32, %.2f %% in INT8 (%+.2f points)" % (before, after, after - before)
