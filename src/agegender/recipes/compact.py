@@ -22,6 +22,6 @@ ALONE = Recipe(
 )
 RECIPES = (
     ALONE,
-    dataclasses.replace(ALONE, name="compact-taught", title="The same, taught by the face recognition net",
+    dataclasses.replace(ALONE, name="compact-taught", title="Compact net, both answers, taught by the face recognition net",
                         minutes=30, teacher="face-resnet-112"),
 )  # fmt: skip

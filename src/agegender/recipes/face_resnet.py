@@ -20,5 +20,5 @@ FULL = Recipe(
 )  # fmt: skip
 RECIPES = (
     FULL,
-    dataclasses.replace(FULL, name="face-resnet-112", title="The same at 112 pixels: compact-taught's teacher", side=112),
+    dataclasses.replace(FULL, name="face-resnet-112", title="Face recognition net at 112 pixels, which teaches compact-taught", side=112),
 )

@@ -81,5 +81,5 @@ class Recipe:
         return next((net.labels for net in zoo.named(self.net) if net.task == "gender"), MALE_FIRST)
 
     def facts(self):
-        """All of it as JSON values: what a run stands on."""
-        return dataclasses.asdict(self)
+        """What a run stands on, as JSON values: all but words."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "title"}

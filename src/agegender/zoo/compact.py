@@ -85,7 +85,7 @@ LOSSES = (("gender_logits", "gender", 1.0), ("age_logits", "age", 1.0))
 
 NETS = tuple(
     Net("compact-" + task, "compact", task, "Compact residual net, " + task, "this toolkit", kinds, count, (3, SIDE, SIDE),
-        _transform, body, task + "_logits", LOSSES, "compact", Origin(note="trained here: agegender train --recipe compact"),
-        folded=True)
+        _transform, body, task + "_logits", LOSSES, "compact",
+        Origin(note="in the package; trained by agegender train --recipe compact-taught"), folded=True)
     for task, kinds, count in (("age", labels.AGE_DECADES, 707365), ("gender", labels.MALE_FIRST, 694594))
 )  # fmt: skip
