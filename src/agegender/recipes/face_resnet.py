@@ -18,7 +18,7 @@ FULL = Recipe(
     features=True,
     body=0.005,
 )  # fmt: skip
-RECIPES = (
-    FULL,
-    dataclasses.replace(FULL, name="face-resnet-112", title="Face recognition net at 112 pixels, which teaches compact-taught", side=112),
+SMALL = dataclasses.replace(
+    FULL, name="face-resnet-112", title="Face recognition net at 112 pixels, which teaches compact-taught", side=112
 )
+RECIPES = (FULL, SMALL)
