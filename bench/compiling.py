@@ -33,7 +33,8 @@ def main():
     optimizer, why = peers.python("model-optimizer")
     with tempfile.TemporaryDirectory() as folder:
         # in a process of its own: what this one holds would count as the memory of every process that it starts
-        subprocess.run([sys.executable, "-c", "import models, sys; models.prepare(sys.argv[1])", folder], check=True)
+        subprocess.run([sys.executable, "-c", "import models, sys; models.prepare(sys.argv[1])", folder], check=True,
+                       cwd=harness.HERE)
         stem = os.path.join(folder, "AgeNet")
         contestants = {name: steps for name, steps in commands(stem, folder, optimizer).items() if args.only in name}
         rounds = [{name: lap(steps) for name, steps in contestants.items()} for _ in range(args.rounds + 1)][1:]
