@@ -254,7 +254,8 @@ def plot(result, path):
         places = [i + 0.38 * (shift - 0.5) for i in range(len(cases))]
         axes.bar(places, middle, 0.36, yerr=spread, capsize=3, color=colour, label=kind)
     axes.axhline(1, color="black", linewidth=1)
-    axes.set_xticks(range(len(cases)), ["%s\n%d thread%s" % (c["net"], c["threads"], "s" * (c["threads"] > 1)) for c in cases])
+    titles = [c["net"].replace(" ", "\n", 1) + "\n%d thread%s" % (c["threads"], "s" * (c["threads"] > 1)) for c in cases]
+    axes.set_xticks(range(len(cases)), titles)
     axes.tick_params(axis="x", labelsize=8)
     axes.set_ylabel("times real Caffe's speed")
     axes.set_title("A training step, LMDB to updated weights (median of rounds, least to largest)", fontsize=10)
