@@ -46,9 +46,7 @@ class Film:
         if self._capture is None:
             raise predict.failure(predict.NO_PICTURE, "%s: this is not a film OpenCV can read (MP4, AVI, MKV ...)" % path)
         self.total = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate = rate if 0 < rate < 1000 else 25.0
-        self.size = _size(self._capture)
+        self.rate, self.size = _rate(self._capture), _size(self._capture)
 
     def __iter__(self):
         number = 0
@@ -82,9 +80,7 @@ class Camera:
             raise predict.failure(predict.NO_DEVICE, "camera %d: %s" % (number, _cameras()))
         for setting, value in zip((cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), CAMERA_SIZE):
             self._capture.set(setting, value)
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate = rate if 0 < rate < 1000 else 25.0
-        self.size = _size(self._capture)
+        self.rate, self.size = _rate(self._capture), _size(self._capture)
 
     def __iter__(self):
         number = 0
@@ -106,6 +102,11 @@ class Camera:
 def _opened(source):
     capture = cv2.VideoCapture(source)
     return capture if capture.isOpened() else None
+
+
+def _rate(capture):
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return rate if 0 < rate < 1000 else 25.0
 
 
 def _size(capture):

@@ -6,40 +6,31 @@ it; a list that was cut off goes on with the same command.
 
 from __future__ import annotations
 
-import os
+from agegender.cli.train import add_run_arguments, run_of
 
 
 def add_arguments(parser):
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="recipes (`agegender train --list`); default: zealerww's")
-    parser.add_argument("--faces", metavar="DIR", help="folder of faces named as UTKFace's (default: data/UTKFace_AsianOnly)")
-    parser.add_argument("--race", default="asian", help="asian (default), white, black, indian, others, all, or a list")
+    add_run_arguments(parser)
     parser.add_argument("--minutes", type=float, metavar="M", help="for each (default: the recipe's)")
     parser.add_argument("--iterations", type=int, metavar="N", help="for each, instead of minutes")
     parser.add_argument("--seed", type=int, action="append", help="of split and training, as often as wanted (230)")
-    parser.add_argument("--validation", action="store_true", help="judge on a fifth of the training side: to choose by")
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="of the matrix products")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
-    parser.add_argument("--int8", action="store_true", help="judge the nets in INT8, too (needs the extra `int8`)")
     parser.add_argument("--out", metavar="FILE", help="write the table (Markdown) here as well")
 
 
 def run(args):
     from agegender import recipes
-    from agegender.datasets import utkface
     from agegender.training import summary
-    from agegender.training.run import Run
     from caffe.files import write_bytes
 
-    races = utkface.races(args.race)
-    faces = args.faces or os.path.join("data", utkface.folder_name(races))
-    chosen = [recipes.named(name) for name in args.recipes or listed()]
+    chosen = [recipes.named(name) for name in args.recipes or listed()]  # all of them, before the first is trained
     found = {}
     for recipe in chosen:
         for seed in args.seed or [230]:
             print("== %s, seed %d" % (recipe.name, seed), flush=True)
-            one = Run(recipe, faces, races, seed, minutes=args.minutes, iterations=args.iterations, validation=args.validation,
-                      precision=args.precision, threads=args.threads, int8=args.int8)  # fmt: skip
-            found.setdefault(recipe.name, []).append(one.go())
+            found.setdefault(recipe.name, []).append(run_of(args, recipe.name, seed).go())
     table = summary.table(found)
     print("\n" + table)
     if args.out:

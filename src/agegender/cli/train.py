@@ -20,17 +20,34 @@ def add_arguments(parser):
     own = parser.add_argument_group("recipes")
     own.add_argument("--recipe", metavar="NAME", help="train by a recipe, from the faces to the report")
     own.add_argument("--list", action="store_true", help="name the recipes")
-    own.add_argument("--faces", metavar="DIR", help="folder of faces named as UTKFace's (default: data/UTKFace_AsianOnly)")
-    own.add_argument("--race", default="asian", help="asian (default), white, black, indian, others, all, or a list")
+    add_run_arguments(own)
     own.add_argument("--minutes", type=float, metavar="M", help="how long the training may take (default: the recipe's)")
     own.add_argument("--seed", type=int, default=230, help="of the split and the training (230)")
-    own.add_argument("--validation", action="store_true", help="judge on a fifth of the training side: to choose by")
-    own.add_argument("--int8", action="store_true", help="judge the net in INT8, too (needs the extra `int8`)")
     own.add_argument("--out", metavar="DIR", help="the run's folder (default: models/NAME/seedN)")
     train.add_arguments(parser)
     for action in parser._actions:
         if action.dest == "solver":
             action.required, action.help = False, "another solver prototxt than the net's own"
+
+
+def add_run_arguments(parser):
+    """What runs of recipes share: the faces, and how they are judged."""
+    parser.add_argument("--faces", metavar="DIR", help="folder of faces named as UTKFace's (default: data/UTKFace_AsianOnly)")
+    parser.add_argument("--race", default="asian", help="asian (default), white, black, indian, others, all, or a list")
+    parser.add_argument("--validation", action="store_true", help="judge on a fifth of the training side: to choose by")
+    parser.add_argument("--int8", action="store_true", help="judge in INT8, too (needs the extra `int8`)")
+
+
+def run_of(args, name, seed, **more):
+    """The training.run.Run of a recipe that the command line asks for."""
+    from agegender import recipes
+    from agegender.datasets import utkface
+    from agegender.training.run import Run
+
+    races = utkface.races(args.race)
+    faces = args.faces or os.path.join("data", utkface.folder_name(races))
+    return Run(recipes.named(name), faces, races, seed, minutes=args.minutes, iterations=args.iterations or None,
+               validation=args.validation, precision=args.precision, threads=args.threads, int8=args.int8, **more)  # fmt: skip
 
 
 def run(args):
@@ -62,18 +79,9 @@ def _list():
 
 
 def _recipe(args):
-    from agegender import recipes
-    from agegender.datasets import utkface
-    from agegender.training.run import Run
     from agegender.training.summary import lines
 
-    races = utkface.races(args.race)
-    faces = args.faces or os.path.join("data", utkface.folder_name(races))
-    run = Run(
-        recipes.named(args.recipe), faces, races, args.seed, minutes=args.minutes, iterations=args.iterations or None,
-        validation=args.validation, precision=args.precision, threads=args.threads, weights=args.weights, int8=args.int8,
-        folder=args.out,
-    )
+    run = run_of(args, args.recipe, args.seed, weights=args.weights, folder=args.out)
     print("\n".join(lines(run.go())))
     where = os.path.relpath(run.folder)
     print("Report, weights and curves are in %s" % where)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agegender.datasets.sample import RACES
 from agegender.training.judge import VIEWS
+from agegender.training.summary import figure, tasks
 
 ABOUT = {
     "plain": "the picture alone",
@@ -55,15 +56,12 @@ def _classes(net):
 
 
 def _accuracy(summary):
-    rows = ["## How often it is right\n", "| | %s |" % " | ".join(_tasks(summary)), "| --- |" + " --- |" * len(_tasks(summary))]
-    rows.append("| always the commonest class | %s |" % " | ".join("%.1f %%" % _commonest(summary, t) for t in _tasks(summary)))
-    for view in (view for view in VIEWS if view in summary[_tasks(summary)[0]]):
-        rows.append("| %s | %s |" % (ABOUT[view], " | ".join(_cell(summary[task][view]) for task in _tasks(summary))))
+    told = tasks(summary)
+    rows = ["## How often it is right\n", "| | %s |" % " | ".join(told), "| --- |" + " --- |" * len(told)]
+    rows.append("| always the commonest class | %s |" % " | ".join("%.1f %%" % _commonest(summary, task) for task in told))
+    for view in (view for view in VIEWS if view in summary[told[0]]):
+        rows.append("| %s | %s |" % (ABOUT[view], " | ".join(figure(summary[task][view]) for task in told)))
     return "\n".join(rows)
-
-
-def _tasks(summary):
-    return [task for task in ("gender", "age") if task in summary]
 
 
 def _commonest(summary, task):
@@ -71,18 +69,11 @@ def _commonest(summary, task):
     return 100 * max(group["faces"] for group in groups) / summary["faces"]
 
 
-def _cell(found):
-    cell = "%.1f %% (95 %%: %.1f to %.1f)" % (100 * found["accuracy"], *(100 * bound for bound in found["accuracy_95"]))
-    if "one_off" in found:
-        cell += ", 1-off %.1f %%, off by %.1f years" % (100 * found["one_off"], found["error_years"])
-    return cell
-
-
 def _groups(summary):
-    tasks = _tasks(summary)
-    rows = ["## By group, the picture alone\n", "| | faces | %s |" % " | ".join(tasks), "| --- | --- |" + " --- |" * len(tasks)]
+    told = tasks(summary)
+    rows = ["## By group, the picture alone\n", "| | faces | %s |" % " | ".join(told), "| --- | --- |" + " --- |" * len(told)]
     for kind in ("by_decade", "by_sex"):
-        groups = [summary[task]["plain"][kind] for task in tasks]
+        groups = [summary[task]["plain"][kind] for task in told]
         for title, group in groups[0].items():
             cells = " | ".join("%.0f %%" % (100 * found[title]["accuracy"]) for found in groups)
             rows.append("| %s | %d | %s |" % (title, group["faces"], cells))

@@ -12,23 +12,29 @@ TASKS = ("gender", "age")
 def lines(summary):
     """A run's summary, a line an answer and view."""
     out = ["%d faces held back" % summary["faces"]]
-    for task in TASKS:
-        for view in (view for view in VIEWS if view in summary.get(task, ())):
-            found = summary[task][view]
-            text = "%s, %s: %.1f %% (95 %%: %.1f to %.1f)" % (
-                task, view, 100 * found["accuracy"], *(100 * bound for bound in found["accuracy_95"]),
-            )  # fmt: skip
-            if "one_off" in found:
-                text += ", 1-off %.1f %%, off by %.1f years" % (100 * found["one_off"], found["error_years"])
-            out.append(text)
+    for task in tasks(summary):
+        out += ["%s, %s: %s" % (task, view, figure(summary[task][view])) for view in VIEWS if view in summary[task]]
     return out
+
+
+def tasks(summary):
+    """The answers of a run's summary, in order."""
+    return [task for task in TASKS if task in summary]
+
+
+def figure(found):
+    """One answer's figures in one view, in words."""
+    text = "%.1f %% (95 %%: %.1f to %.1f)" % (100 * found["accuracy"], *(100 * bound for bound in found["accuracy_95"]))
+    if "one_off" in found:
+        text += ", 1-off %.1f %%, off by %.1f years" % (100 * found["one_off"], found["error_years"])
+    return text
 
 
 def table(found):
     """Markdown of {name: [summary, one a seed]}, a row a view: means over the seeds, with deviations where there are several."""
     rows = ["| recipe | seeds | view | gender | age | 1-off | years off |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for name, summaries in found.items():
-        told = [task for task in TASKS if task in summaries[0]]
+        told = tasks(summaries[0])
         for view in (view for view in VIEWS if all(view in summary[task] for summary in summaries for task in told)):
             cells = [
                 _cell(summaries, "gender", view, "accuracy", 100), _cell(summaries, "age", view, "accuracy", 100),
