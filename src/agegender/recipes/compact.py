@@ -1,4 +1,4 @@
-"""The compact net from nothing but the faces at hand."""
+"""The compact nets from nothing but the faces at hand, or with a teacher."""
 
 import dataclasses
 
@@ -20,8 +20,14 @@ ALONE = Recipe(
     augment=AUGMENT,
     solver={"type": "Nesterov", "base_lr": 0.05, "lr_policy": "cosine", "momentum": 0.9, "weight_decay": 0.005},
 )
+WIDE = dataclasses.replace(
+    ALONE, name="compact-wide", title="Compact net, half as wide again, from random weights", net="compact-wide", minutes=30
+)
 RECIPES = (
     ALONE,
     dataclasses.replace(ALONE, name="compact-taught", title="Compact net, both answers, taught by the face recognition net",
                         minutes=30, teacher="face-resnet-112"),
+    WIDE,
+    dataclasses.replace(WIDE, name="compact-wide-again", title="Compact net, half as wide again, taught by itself",
+                        minutes=40, teacher="compact-wide"),
 )  # fmt: skip
