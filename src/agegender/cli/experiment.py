@@ -17,20 +17,25 @@ def add_arguments(parser):
     parser.add_argument("--seed", type=int, action="append", help="of split and training, as often as wanted (230)")
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="of the matrix products")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+    parser.add_argument("--together", action="store_true", help="a further row: the mean answer of all these nets, as one")
     parser.add_argument("--out", metavar="FILE", help="write the table (Markdown) here as well")
 
 
 def run(args):
     from agegender import recipes
-    from agegender.training import summary
+    from agegender.training import summary, together
     from caffe.files import write_bytes
 
     chosen = [recipes.named(name) for name in args.recipes or listed()]  # all of them, before the first is trained
-    found = {}
+    seeds, found, runs = args.seed or [230], {}, {}
     for recipe in chosen:
-        for seed in args.seed or [230]:
+        for seed in seeds:
             print("== %s, seed %d" % (recipe.name, seed), flush=True)
-            found.setdefault(recipe.name, []).append(run_of(args, recipe.name, seed).go())
+            one = run_of(args, recipe.name, seed)
+            found.setdefault(recipe.name, []).append(one.go())
+            runs.setdefault(seed, []).append(one)
+    if args.together:
+        found["together"] = [together.summary(runs[seed]) for seed in seeds]
     table = summary.table(found)
     print("\n" + table)
     if args.out:

@@ -74,8 +74,9 @@ def _net(args):
 def _list():
     from agegender.recipes import recipes
 
+    width = max(map(len, recipes()))
     for recipe in recipes().values():
-        print("%-14s %3.0f minutes  %s" % (recipe.name, recipe.minutes, recipe.title))
+        print("%-*s %3.0f minutes  %s" % (width, recipe.name, recipe.minutes, recipe.title))
 
 
 def _recipe(args):

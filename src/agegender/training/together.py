@@ -1,0 +1,54 @@
+"""Several nets that answer as one: the mean of their probabilities (an ensemble), on the faces held back from all of them."""
+
+from __future__ import annotations
+
+import os
+
+from agegender.errors import AgeGenderError
+from agegender.training import databases, judge
+
+VIEWS = ("plain", "mirrored", "fp16")
+
+
+def summary(runs):
+    """What `judge.judge` returns, of finished Runs of one split, all nets alike; without "int8".
+
+    Raises AgeGenderError where their faces, answers or classes differ.
+    """
+    keys, labels = _truth(runs[0])
+    for run in runs[1:]:
+        if _truth(run)[0] != keys:
+            raise AgeGenderError("%s and %s were not judged on the same faces" % (runs[0].folder, run.folder))
+    out = {"faces": len(keys)}
+    for task in runs[0].recipe.targets:
+        nets = [_net(run, task) for run in runs]
+        if len({frozenset(net.labels.names) for net in nets}) > 1:
+            raise AgeGenderError("%s tell %s in different classes" % (" and ".join(net.name for net in nets), task))
+        told = [_answers(run, net, _order(net, nets[0])) for run, net in zip(runs, nets)]
+        mean = {view: sum(one[view] for one in told) / len(told) for view in VIEWS}
+        out[task] = {view: judge.figures(nets[0], probabilities, labels) for view, probabilities in mean.items()}
+    return out
+
+
+def _truth(run):
+    """The names of the faces and their labels, in one order for all nets."""
+    keys, labels = judge.truth(os.path.join(run.folder, databases.TEST), run.recipe.gender_labels())
+    return [key.partition(b"_")[2] for key in keys], labels
+
+
+def _net(run, task):
+    found = next((net for net in run.recipe.nets() if net.task == task), None)
+    if found is None:
+        raise AgeGenderError("recipe '%s' does not answer %s" % (run.recipe.name, task))
+    return found
+
+
+def _order(net, first):
+    """Where each class of `first` is among those of `net`."""
+    return [net.labels.names.index(name) for name in first.labels.names]
+
+
+def _answers(run, net, order):
+    """{view: (N, classes)} in the order of the first net's classes."""
+    told = judge.answers(net, os.path.join(run.folder, run.weights), os.path.join(run.folder, databases.TEST))
+    return {view: probabilities[:, order] for view, probabilities in told.items()}
