@@ -1,4 +1,4 @@
-"""The pictures of an LMDB as a net is fed them."""
+"""The pictures of a database as a net is fed them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import itertools
 
 
 def batches(source, transform, count=0, skip=0, size=16):
-    """Yield (blob (N, C, H, W), keys, labels) of `count` records (0: all) behind the first `skip`."""
-    from caffe.data import datum
+    """Yield (blob (N, C, H, W), keys, labels) of `count` records (0: all) of the LMDB `source` behind the first `skip`."""
     from caffe.data.db import open_db
 
     with open_db(source, "LMDB") as database:
-        records = itertools.islice(database, skip, skip + count if count else None)
-        while True:
-            part = list(itertools.islice(records, size))
-            if not part:
-                return
-            decoded = [datum.decode(value) for _, value in part]
-            keys = [bytes(key).decode("utf-8", "replace") for key, _ in part]
-            yield transform.planes([array for array, _ in decoded]), keys, [label for _, label in decoded]
+        for keys, blob, labels in blobs(itertools.islice(database, skip, skip + count if count else None), transform, size):
+            yield blob, [bytes(key).decode("utf-8", "replace") for key in keys], labels
+
+
+def blobs(records, transform, size):
+    """Yield (keys, blob (N, C, H, W), labels) of records, (key, Datum) pairs, in their order; the last one is what is left."""
+    from caffe.data import datum
+
+    records = iter(records)
+    while part := list(itertools.islice(records, size)):
+        arrays, labels = zip(*(datum.decode(value) for _, value in part))
+        yield [key for key, _ in part], transform.planes(list(arrays)), list(labels)

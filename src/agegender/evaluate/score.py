@@ -21,33 +21,17 @@ class Scores:
         return self.probabilities.argmax(1)
 
 
-def records(database, transform, batch=50):
-    """Yield (keys, float32 N x C x H x W, labels) of a whole database in key order, the last batch being what is left."""
-    from caffe.data import datum
-
-    keys, pictures, truth = [], [], []
-    for key, value in database:
-        array, label = datum.decode(value)
-        keys.append(key)
-        pictures.append(array)
-        truth.append(label)
-        if len(keys) == batch:
-            yield keys, transform.planes(pictures), truth
-            keys, pictures, truth = [], [], []
-    if keys:
-        yield keys, transform.planes(pictures), truth
-
-
 def score(predict, source, transform, backend="lmdb", batch=50, show=None):
     """Scores of `predict` (float32 N x C x H x W -> N x classes) on every record of the database `source`.
 
     `show(keys, truth, probabilities)` is called after each batch.
     """
     from caffe.data.db import open_db
+    from ncs.records import blobs
 
     keys, truth, rows = [], [], []
     with open_db(source, backend) as database:
-        for names, pictures, labels in records(database, transform, batch):
+        for names, pictures, labels in blobs(database, transform, batch):
             values = np.asarray(predict(pictures))
             keys += names
             truth += labels

@@ -9,7 +9,7 @@ import types
 import numpy as np
 
 from agegender.evaluate import confusion, metrics, report
-from agegender.evaluate.score import Scores, records
+from agegender.evaluate.score import Scores
 from agegender.labels import AGE_TRINGN, MALE_FIRST, in_decades
 from agegender.training import int8
 from agegender.zoo import build
@@ -22,23 +22,23 @@ TRUTH = {"age": "age_class", "gender": "sex"}
 # the picture alone; the mean of what is said of it and of its mirror image; alone, as a stick would compute it (emulated);
 # alone, in INT8 on the processor
 VIEWS = ("plain", "mirrored", "fp16", "int8")
+BATCH = 50  # pictures at a time
 
 
 def answers(net, weights, database):
     """{view: (N, classes) probabilities} of a zoo net on a database of training.databases, without "int8"."""
     from ncs import half
+    from ncs.records import batches
 
-    built = build.deploy_net(net, read_weights(weights))
-    plain = _told(database, net, lambda pictures: half.answer(built, pictures))
-    mirrored = _told(database, net, lambda pictures: half.answer(built, pictures[..., ::-1]))
-    half.round_weights(built)
-    rounded = _told(database, net, lambda pictures: half.answer(built, pictures, half=True))
-    return {"plain": plain, "mirrored": (plain + mirrored) / 2, "fp16": rounded}
-
-
-def _told(database, net, ask, batch=50):
-    with open_db(database) as opened:
-        return np.concatenate([ask(pictures) for _, pictures, _ in records(opened, net.transform(), batch)])
+    stored = read_weights(weights)
+    built, rounded = (build.deploy_net(net, stored) for _ in range(2))
+    half.round_weights(rounded)
+    told = {"plain": [], "mirrored": [], "fp16": []}
+    for pictures, _, _ in batches(database, net.transform(), size=BATCH):
+        told["plain"].append(half.answer(built, pictures))
+        told["mirrored"].append((told["plain"][-1] + half.answer(built, pictures[..., ::-1])) / 2)
+        told["fp16"].append(half.answer(rounded, pictures, half=True))
+    return {view: np.concatenate(parts) for view, parts in told.items()}
 
 
 def truth(database, gender_labels=MALE_FIRST):
