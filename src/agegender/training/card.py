@@ -20,7 +20,7 @@ admission, age checks, advertising to one, or surveillance.
 
 ## Limits
 
-* It learned from faces of the group above only, and was judged on no others.
+* It learned here from faces of the group above only, and was judged on no others.
 * Faces have to be cut out and upright as in training; from photographs `--detect` does that.
 * Labels are guesses from pictures, and some are wrong. Genders of children are told much worse than those of adults.
 * The figures are of one split; its interval says nothing of faces from elsewhere.

@@ -17,7 +17,7 @@ from caffe.net_spec import NetSpec, layers, params
 SIDE = 193  # nearly all of an aligned chip of 200
 HIGHEST = 6  # where activations are cut off
 BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))  # width, stride
-FACTS = 256  # width of the layer under both answers
+HIDDEN = 256  # width of the layer under both answers
 
 
 def body(side=SIDE):
@@ -32,7 +32,7 @@ def body(side=SIDE):
         have = width
     n.features = layers.Pooling(top, pool=params.Pooling.AVE, global_pooling=True)
     n.drop = layers.Dropout(n.features, dropout_ratio=0.2, in_place=True)
-    n.feats = layers.InnerProduct(n.drop, num_output=FACTS, param=RATES, weight_filler={"type": "msra"})
+    n.feats = layers.InnerProduct(n.drop, num_output=HIDDEN, param=RATES, weight_filler={"type": "msra"})
     n.relu_feats = layers.ReLU(n.feats, in_place=True)
     return input_net(heads(n, n.relu_feats), (1, 3, side, side))
 
