@@ -10,7 +10,8 @@ from agegender.cli.train import add_run_arguments, run_of
 
 
 def add_arguments(parser):
-    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="recipes (`agegender train --list`); default: zealerww's")
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE[:N]",
+                        help="recipes (`agegender train --list`), for N iterations where N is given; default: zealerww's")
     add_run_arguments(parser)
     parser.add_argument("--minutes", type=float, metavar="M", help="for each (default: the recipe's)")
     parser.add_argument("--iterations", type=int, metavar="N", help="for each, instead of minutes")
@@ -22,16 +23,15 @@ def add_arguments(parser):
 
 
 def run(args):
-    from agegender import recipes
     from agegender.training import summary, together
     from caffe.files import write_bytes
 
-    chosen = [recipes.named(name) for name in args.recipes or listed()]  # all of them, before the first is trained
+    chosen = [asked(text) for text in args.recipes or listed()]  # all of them, before the first is trained
     seeds, found, runs = args.seed or [230], {}, {}
-    for recipe in chosen:
+    for recipe, iterations in chosen:
         for seed in seeds:
             print("== %s, seed %d" % (recipe.name, seed), flush=True)
-            one = run_of(args, recipe.name, seed)
+            one = run_of(args, recipe.name, seed, iterations)
             found.setdefault(recipe.name, []).append(one.go())
             runs.setdefault(seed, []).append(one)
     if args.together:
@@ -40,6 +40,17 @@ def run(args):
     print("\n" + table)
     if args.out:
         write_bytes(args.out, table + "\n")
+
+
+def asked(text):
+    """(Recipe, iterations or None) of RECIPE or RECIPE:N."""
+    from agegender import recipes
+    from agegender.errors import AgeGenderError
+
+    name, colon, number = text.partition(":")
+    if colon and not (number.isdecimal() and int(number)):
+        raise AgeGenderError("'%s': RECIPE:N is wanted, N a whole number of iterations from 1 on" % text)
+    return recipes.named(name), int(number) if colon else None
 
 
 def listed():

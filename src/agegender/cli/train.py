@@ -38,15 +38,15 @@ def add_run_arguments(parser):
     parser.add_argument("--int8", action="store_true", help="judge in INT8, too (needs the extra `int8`)")
 
 
-def run_of(args, name, seed, **more):
-    """The training.run.Run of a recipe that the command line asks for."""
+def run_of(args, name, seed, iterations=None, **more):
+    """The training.run.Run of a recipe that the command line asks for, `iterations` before the command line's."""
     from agegender import recipes
     from agegender.datasets import utkface
     from agegender.training.run import Run
 
     races = utkface.races(args.race)
     faces = args.faces or os.path.join("data", utkface.folder_name(races))
-    return Run(recipes.named(name), faces, races, seed, minutes=args.minutes, iterations=args.iterations or None,
+    return Run(recipes.named(name), faces, races, seed, minutes=args.minutes, iterations=iterations or args.iterations or None,
                validation=args.validation, precision=args.precision, threads=args.threads, int8=args.int8, **more)  # fmt: skip
 
 

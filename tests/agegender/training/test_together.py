@@ -20,6 +20,7 @@ from agegender.zoo import build
 from caffe.data import datum
 from caffe.data.db import open_db
 from caffe.proto import text
+from caffe.proto.read import read_solver
 
 torch.set_num_threads(1)
 SMALL = [dataclasses.replace(recipes.named(name), batch=4) for name in ("compact", "compact-wide")]
@@ -90,7 +91,15 @@ def test_nets_that_cannot_be_compared_are_refused(runs, faces, tmp_path):
 
 def test_an_experiment_has_a_row_for_it(faces, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    command = ["experiment", "compact", "compact-wide", "--faces", str(faces), "--iterations", "1", "--together"]
+    command = ["experiment", "compact:2", "compact-wide", "--faces", str(faces), "--iterations", "1", "--together"]
     assert main(command) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| together | 1 |")]
     assert len(rows) == 3 and all(row.count("%") == 3 for row in rows)
+    for name, iterations in (("compact", 2), ("compact-wide", 1)):
+        assert read_solver(tmp_path / "models" / name / "seed230/solver.prototxt").param.max_iter == iterations
+
+
+@pytest.mark.parametrize("text", ["compact:", "compact:0", "compact:-1", "compact:x", "compact:1.5"])
+def test_iterations_of_one_recipe_are_a_number(text, capsys):
+    assert main(["experiment", text]) == 1
+    assert "RECIPE:N is wanted" in capsys.readouterr().err
