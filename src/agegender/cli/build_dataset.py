@@ -15,6 +15,7 @@ def add_arguments(parser):
     parser.add_argument("--train", type=float, default=0.8, metavar="SHARE", help="share to learn from (0.8)")
     parser.add_argument("--seed", type=int, default=230, help="of the split and the noise (230)")
     parser.add_argument("--jobs", type=int, help="threads (all cores); no byte depends on it")
+    parser.add_argument("--strict", action="store_true", help="leave test pictures out whose near-twin is learned from")
     parser.add_argument(
         "--compat",
         action="store_true",
@@ -30,17 +31,19 @@ def run(args):
 
     if not 0 < args.train < 1:
         raise AgeGenderError("--train %g: a share between 0 and 1 is due" % args.train)
+    if args.strict and args.compat:
+        raise AgeGenderError("--compat keeps even pictures that occur twice, and --strict none that are nearly alike: give one")
     races = utkface.races(args.race)
     faces = args.faces or os.path.join(args.data, utkface.folder_name(races))
-    settings = build.Settings(faces, races, args.train, args.seed, args.compat)
+    settings = build.Settings(faces, races, args.train, args.seed, args.compat, args.strict)
     outcome = build.build(settings, args.data, args.jobs)
-    for line in remarks(outcome):
+    for line in remarks(outcome, args.strict):
         print(line, file=sys.stderr)
     print(count_block(outcome.before, outcome.after), end="", flush=True)
     print("Next: ./create_lmdb.sh", file=sys.stderr)
 
 
-def remarks(outcome):
+def remarks(outcome, strict=False):
     """What was left out or odd, a line each."""
     folder, found = outcome.folder, outcome.duplicates
     lines = ["%d pictures" % len(folder.samples)]
@@ -51,5 +54,11 @@ def remarks(outcome):
             "%d groups of byte-identical pictures: %d contradict themselves in age class or gender and are "
             "dropped, %d in age; of the rest one each is kept; %d pictures remain"
             % (len(found.groups), found.class_groups, found.age_groups, len(found.kept))
+        )
+    if outcome.near_twins:
+        left = len(outcome.lists["age_test"])
+        lines.append(
+            "%d test pictures show the very photograph of a training picture (manifest.json names them under near_twins): %s"
+            % (len(outcome.near_twins), "left out, %d remain" % left if strict else "--strict leaves them out")
         )
     return lines

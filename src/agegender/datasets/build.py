@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 
 from agegender import oversample, split
-from agegender.datasets import duplicates, utkface
+from agegender.datasets import duplicates, twins, utkface
 from agegender.datasets.lists import class_counts, list_path, write_lists
 from agegender.errors import AgeGenderError
 from agegender.labels import AGE_TRINGN, MALE_FIRST
@@ -31,19 +31,22 @@ class Settings:
     train_fraction: float = 0.8
     seed: int = split.SEED
     compat: bool = False
+    strict: bool = False
 
 
 @dataclass
 class Outcome:
     """What was built.
 
-    folder: the names read; duplicates: None with compat, which keeps them;
+    folder: the names read; duplicates: None with compat, which keeps them; near_twins: {path of a test picture: path of
+    the training picture of the same photograph}, None with compat; strict leaves them out of the test lists;
     lists: {"age_train": [(path, class), ...], ...};
     before, after: {"age": counts a class, "gender": ...} of the training side without and with its copies.
     """
 
     folder: utkface.Folder
     duplicates: duplicates.Duplicates | None
+    near_twins: dict | None
     lists: dict
     before: dict
     after: dict
@@ -60,11 +63,14 @@ def build(settings, data="data", jobs=None):
     digest_of = duplicates.digests(folder.samples, jobs)
     found = None if settings.compat else duplicates.find(folder.samples, digest_of)
     train, test, copies = _plan(folder.samples if found is None else found.kept, settings)
+    known = None if settings.compat else twins.crossing(test, train, jobs)
+    if settings.strict:
+        test = [sample for sample in test if sample.path not in known]
     copies_folder = os.path.join(data, "overSampling")
     with files.whole_folder(copies_folder) as temporary:
         for where in sorted(copies):
             oversample.make(copies[where], os.path.join(temporary, where), settings.seed, jobs)
-    outcome = Outcome(folder, found, {}, {}, {})
+    outcome = Outcome(folder, found, known, {}, {}, {})
     for task in LABELS:
         _fill(outcome, task, train, test, _copy_lines(task, copies, copies_folder), settings)
     write_lists(os.path.join(data, "DEF"), outcome, settings, digest_of, copies_folder)

@@ -67,6 +67,7 @@ def write_lists(folder, outcome, settings, digest_of, copies_folder):
         "settings": _settings(settings),
         "faces": _faces(outcome, digest_of),
         "duplicates": _duplicates(outcome.duplicates, digest_of),
+        "near_twins": _near_twins(outcome.near_twins),
         "train": {"before": outcome.before, "after": outcome.after},
         "copies": _copies(copies_folder),
         "lists": {
@@ -87,6 +88,7 @@ def _settings(settings):
         "train_fraction": settings.train_fraction,
         "seed": settings.seed,
         "compat": settings.compat,
+        "strict": settings.strict,
     }
 
 
@@ -111,6 +113,11 @@ def _duplicates(found, digest_of):
         "left_out_as_repeats": [os.path.basename(sample.path) for sample in found.repeats],
         "left_out_as_contradicting": [os.path.basename(sample.path) for sample in found.contradicting],
     }
+
+
+def _near_twins(found):
+    """{test picture: training picture of the same photograph}."""
+    return found and {os.path.basename(path): os.path.basename(twin) for path, twin in found.items()}
 
 
 def _copies(folder):

@@ -6,7 +6,7 @@ import json
 import os
 
 from agegender import split
-from agegender.datasets import duplicates, utkface
+from agegender.datasets import duplicates, twins, utkface
 from agegender.errors import AgeGenderError
 from caffe import files
 from caffe.progress import Progress
@@ -17,10 +17,11 @@ OLDEST = 100
 
 
 def parts(faces, races, seed, validation=False):
-    """(train, test, Duplicates) of the faces in a folder, four fifths to train, every age class and gender shared alike.
+    """(train, test, Duplicates, near-twins) of the faces in a folder: four fifths to train, each class and gender shared alike.
 
-    Pictures that occur twice are out, so none is on both sides. With `validation` the training side is split again and its
-    fifth takes the test side's place, which nobody then looks at: that is where recipes are chosen.
+    Pictures that occur twice are out, so none is on both sides; faces of the test side whose near-twin is learned from are
+    out, too: {path: path of the twin}. With `validation` the training side is split again and its fifth takes the test
+    side's place, which nobody then looks at: that is where recipes are chosen.
     """
     folder = utkface.read_folder(faces, races)
     if len(folder.samples) < 20:
@@ -29,7 +30,8 @@ def parts(faces, races, seed, validation=False):
     train, test = split.stratified(found.kept, seed=seed)
     if validation:
         train, test = split.stratified(train, seed=seed)
-    return train, test, found
+    known = twins.crossing(test, train)
+    return train, [sample for sample in test if sample.path not in known], found, known
 
 
 def labels_of(sample, gender_labels):

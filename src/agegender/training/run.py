@@ -63,7 +63,7 @@ class Run:
         """The stages in order; each is asked for when the one before has run."""
         lmdbs = [databases.TRAIN, databases.TEST]
         yield self._stage("faces", "Split and pack the faces", self._faces, [self.faces], [*lmdbs, "faces.json"],
-                          races=list(self.races), seed=self.seed, validation=self.validation,
+                          races=list(self.races), seed=self.seed, validation=self.validation, near_twins="not judged",
                           transform=repr(self.recipe.nets()[0].transform()))  # fmt: skip
         made = ["train_test.prototxt", prototxt.START]
         taught_by = [self.taught_by] if self.teacher else []
@@ -98,9 +98,9 @@ class Run:
         return self.recipe.nets()[0].weights + ".caffemodel"
 
     def _faces(self):
-        train, test, found = databases.parts(self.faces, self.races, self.seed, self.validation)
-        print("  %d faces to learn from, %d to judge; %d repeats and %d contradictions left out"
-              % (len(train), len(test), len(found.repeats), len(found.contradicting)))  # fmt: skip
+        train, test, found, known = databases.parts(self.faces, self.races, self.seed, self.validation)
+        print("  %d faces to learn from, %d to judge; left out: %d repeats, %d contradictions, %d whose near-twin is learned from"
+              % (len(train), len(test), len(found.repeats), len(found.contradicting), len(known)))  # fmt: skip
         databases.write(".", train, test, self.recipe.nets()[0].transform(), self.recipe.gender_labels())
 
     def _teach(self):
