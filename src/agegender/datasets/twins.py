@@ -24,7 +24,7 @@ ROWS = 256  # pictures compared with all others at a time
 def crossing(samples, others, jobs=None):
     """{path of a sample: path of its likest near-twin among `others`}, for the samples that have one.
 
-    All paths must be pictures that OpenCV reads. Takes 4 kflop a pair, and a closer look at one pair in a thousand.
+    All paths must be pictures that OpenCV reads. Takes 4 kflop a pair, and a closer look at one pair in ten thousand.
     """
     ours, theirs = structures(samples, jobs), structures(others, jobs)
     sides = [(each, _unit(each)) for each in (theirs, theirs[:, :, ::-1])]
