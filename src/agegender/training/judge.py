@@ -23,6 +23,7 @@ TRUTH = {"age": "age_class", "gender": "sex"}
 # alone, in INT8 on the processor
 VIEWS = ("plain", "mirrored", "fp16", "int8")
 BATCH = 50  # pictures at a time
+ANSWERS = "answers.npz"  # of a report: every probability that it stands on
 
 
 def answers(net, weights, database):
@@ -59,24 +60,33 @@ def in_classes(net, probabilities):
 
 
 def judge(recipe, weights, database, folder, calibration=""):
-    """Write `folder`/<task>/ (the full report) for each answer and `folder`/summary.json; returns the summary.
+    """Write `folder`/<task>/ (the full report) for each answer, `folder`/answers.npz and summary.json; returns the summary.
 
     `calibration` is a database for INT8, which is left out without.
     """
     keys, labels = truth(database, recipe.gender_labels())
-    summary = {"faces": len(keys)}
+    summary, kept = {"faces": len(keys)}, {}
     for net in recipe.nets():
         told = answers(net, weights, database)
         if calibration:
             told["int8"] = int8.answers(net, weights, calibration, database)
+        kept |= {"%s %s" % (net.task, view): probabilities for view, probabilities in told.items()}
         summary[net.task] = {view: figures(net, probabilities, labels) for view, probabilities in told.items()}
         kinds, probabilities = in_classes(net, told["plain"])
         scores = Scores(keys, labels[TRUTH[net.task]], probabilities.astype(np.float32))
         shown = types.SimpleNamespace(name="%s (%s)" % (recipe.net, net.task), task=net.task, labels=kinds)
         text = confusion.format_matrix(confusion.count(scores.truth, scores.predicted, len(kinds)), list(kinds.names))
         report.write(os.path.join(folder, net.task), shown, scores, text, weights=weights, database=database)
+    with files.whole_file(os.path.join(folder, ANSWERS)) as temporary, open(temporary, "wb") as stream:
+        np.savez_compressed(stream, **kept)
     files.write_bytes(os.path.join(folder, "summary.json"), json.dumps(summary, indent=1) + "\n")
     return summary
+
+
+def read_answers(folder, task):
+    """{view: (N, classes) probabilities} of one answer, in the order of the database that `judge` wrote them for."""
+    with np.load(os.path.join(folder, ANSWERS), allow_pickle=False) as kept:
+        return {name.partition(" ")[2]: kept[name] for name in kept.files if name.partition(" ")[0] == task}
 
 
 def read_summary(folder):

@@ -6,10 +6,11 @@ import os
 
 from agegender.errors import AgeGenderError
 from agegender.training import databases, judge
+from agegender.training.run import REPORT
 
 
 def summary(runs):
-    """What `judge.judge` returns, of finished Runs of one split, all nets alike; without "int8".
+    """What `judge.judge` returns, of finished Runs of one split, all nets alike, in the ways in which all were judged.
 
     Raises AgeGenderError where their faces, answers or classes differ.
     """
@@ -23,7 +24,8 @@ def summary(runs):
         if len({frozenset(net.labels.names) for net in nets}) > 1:
             raise AgeGenderError("%s tell %s in different classes" % (" and ".join(net.name for net in nets), task))
         told = [_answers(run, net, _order(net, nets[0])) for run, net in zip(runs, nets)]
-        mean = {view: sum(one[view] for one in told) / len(told) for view in told[0]}
+        views = [view for view in told[0] if all(view in one for one in told)]
+        mean = {view: sum(one[view] for one in told) / len(told) for view in views}
         out[task] = {view: judge.figures(nets[0], probabilities, labels) for view, probabilities in mean.items()}
     return out
 
@@ -48,5 +50,5 @@ def _order(net, first):
 
 def _answers(run, net, order):
     """{view: (N, classes)} in the order of the first net's classes."""
-    told = judge.answers(net, os.path.join(run.folder, run.weights), os.path.join(run.folder, databases.TEST))
+    told = judge.read_answers(os.path.join(run.folder, REPORT), net.task)
     return {view: probabilities[:, order] for view, probabilities in told.items()}

@@ -13,7 +13,7 @@ from agegender import recipes, zoo
 from agegender.cli import main
 from agegender.drawn_faces import draw
 from agegender.errors import AgeGenderError
-from agegender.training import together
+from agegender.training import judge, together
 from agegender.training.recipe import Target
 from agegender.training.run import Run
 from agegender.zoo import build
@@ -77,6 +77,13 @@ def test_one_net_alone_is_itself(runs):
     summary = runs[0].go()
     alone = together.summary(runs[:1])
     assert {view: alone["age"][view] for view in alone["age"]} == {view: summary["age"][view] for view in alone["age"]}
+
+
+def test_a_report_keeps_every_probability(runs, tmp_path):
+    _, wanted = told(runs[1], "age", tmp_path)
+    found = judge.read_answers(os.path.join(runs[1].folder, "report"), "age")
+    assert list(found) == ["plain", "mirrored", "fp16"]
+    np.testing.assert_allclose(found["plain"], wanted, atol=1e-5)
 
 
 def test_nets_that_cannot_be_compared_are_refused(runs, faces, tmp_path):
