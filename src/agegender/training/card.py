@@ -39,7 +39,8 @@ def text(run, summary, sides, iterations):
         "* **Answers**: %s." % "; ".join(
             "%s (%s, %s parameters)" % (net.task, ", ".join(_classes(net)), "{:,}".format(net.parameters)) for net in nets),
         "* **Pictures**: %d x %d pixels, %s, aligned faces." % (*nets[0].shape[1:], nets[0].transform().order),
-        "* **Faces**: %d to learn from, %d others to judge by, of UTKFace's naming, group: %s; none twice." % (
+        "* **Faces**: %d to learn from, %d others to judge by, of UTKFace's naming, group: %s; none twice, none judged whose "
+        "near-twin is learned from." % (
             learned, judged, ", ".join(RACES[race] for race in run.races)),
     ]  # fmt: skip
     if recipe.features:
