@@ -26,13 +26,22 @@ def crossing(samples, others, jobs=None):
 
     All paths must be pictures that OpenCV reads. Takes 4 kflop a pair, and a closer look at one pair in ten thousand.
     """
-    ours, theirs = structures(samples, jobs), structures(others, jobs)
-    sides = [(each, _unit(each)) for each in (theirs, theirs[:, :, ::-1])]
+    best = {}
+    for row, column, likeness in _alike_rows(structures(samples, jobs), structures(others, jobs)):
+        if likeness >= best.get(row, (0.0, None))[0]:
+            best[row] = likeness, column
+    return {samples[row].path: others[column].path for row, (_, column) in sorted(best.items())}
+
+
+def within(samples, jobs=None):
+    """[(sample, another, likeness)] of all pairs of near-twins and of equal pictures, each pair once, the likest first."""
     found = {}
-    for start in range(0, len(ours), ROWS):
-        for row, twin in _likest(ours[start : start + ROWS], sides):
-            found[samples[start + row].path] = others[twin].path
-    return found
+    all_of_them = structures(samples, jobs)
+    for row, column, likeness in _alike_rows(all_of_them, all_of_them):
+        if row < column:
+            found[row, column] = max(likeness, found.get((row, column), 0.0))
+    order = sorted(found, key=lambda pair: (-found[pair], pair))
+    return [(samples[row], samples[column], found[row, column]) for row, column in order]
 
 
 def structures(samples, jobs=None):
@@ -47,16 +56,16 @@ def _structure(path):
     return grey - cv2.GaussianBlur(grey, (0, 0), BLUR)
 
 
-def _likest(ours, sides):
-    """[(row of `ours`, row of the likest near-twin)]; `sides` are the others as they are and mirrored, with their units."""
-    best = {}
-    left = _unit(ours)
-    for others, right in sides:
-        for row, column in zip(*np.nonzero(left @ right.T > CANDIDATE)):
-            likeness = alike(ours[row], others[column])
-            if likeness >= best.get(row, (ALIKE, None))[0]:
-                best[row] = likeness, column
-    return [(row, column) for row, (_, column) in sorted(best.items())]
+def _alike_rows(ours, theirs):
+    """Yield (row of `ours`, row of `theirs`, likeness) of near-twins, maybe twice: as they are and mirrored."""
+    sides = [(each, _unit(each)) for each in (theirs, theirs[:, :, ::-1])]
+    for start in range(0, len(ours), ROWS):
+        left = _unit(ours[start : start + ROWS])
+        for others, right in sides:
+            for row, column in zip(*np.nonzero(left @ right.T > CANDIDATE)):
+                likeness = alike(ours[start + row], others[column])
+                if likeness >= ALIKE:
+                    yield int(start + row), int(column), likeness
 
 
 def alike(one, other):

@@ -104,6 +104,25 @@ def test_recipes_are_not_judged_on_them(tmp_path):
     assert not twins.crossing(test, train)
 
 
+def test_labels_of_one_photograph_are_compared(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    faces = [draw(25, True, 1), draw(1, False, 2), draw(70, True, 3)]
+    put(tmp_path, 1, faces[0], 25, 0)
+    put(tmp_path, 2, faces[0][:, ::-1], 31, 0)  # another age class
+    put(tmp_path, 3, faces[1], 1, 0)
+    put(tmp_path, 4, faces[1], 2, 1)  # equal files: another gender and age
+    put(tmp_path, 5, faces[2], 70, 0)
+    assert cli.main("agegender.cli", "agegender", ["check-faces", "--faces", str(tmp_path), "--csv", "pairs.csv"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "5 pictures, 2 pairs of one photograph"
+    assert [line.split("\t")[:2] for line in told[2:]] == [
+        ["0 to 2", "1"], ["3 to 9", "0"], ["10 to 59", "1"], ["60 to 116", "0"], ["0 to 116", "2"],
+    ]  # fmt: skip
+    assert told[-1].split("\t")[2:] == ["1 (50 %; 95 %: 9 to 91)"] * 2
+    rows = [line.split(",") for line in (tmp_path / "pairs.csv").read_text().splitlines()]
+    assert [row[3] for row in rows] == ["differs in", "gender age", "class age"] and rows[1][0] == "1.000"
+
+
 @needs_shared
 def test_the_real_set_has_some(tmp_path):
     archive = SHARED / "data" / "UTKFace_AsianOnly.tar.gz"
