@@ -81,7 +81,7 @@ def data_layers(recipe, net):
 
 def add_loss(net, answer, target, share):
     """Append what learns one answer with `share` of its weight, and what watches it in TEST."""
-    years = answer.task == "age" and len(answer.labels) > len(AGE_TRINGN)
+    years = in_years(answer)
     label = "age" if years else "age_class" if answer.task == "age" else "gender"
     loss = net.layer.add(name=answer.task + "_loss", bottom=[answer.logits, label], top=[answer.task + "_loss"])
     loss.type = "SoftmaxWithLoss" if target.matrix(2) is None else "InfogainLoss"
@@ -99,6 +99,16 @@ def add_loss(net, answer, target, share):
     sums.inner_product_param.bias_term = False
     sums.param.add(lr_mult=0, decay_mult=0)
     _in_test(net, name="age_accuracy", type="Accuracy", bottom=[DECADES, "age_class"], top=["age_accuracy"])
+
+
+def in_years(answer):
+    """Whether a net's answer is a year, not one of AGE_TRINGN's classes."""
+    return answer.task == "age" and len(answer.labels) > len(AGE_TRINGN)
+
+
+def has_start(recipe):
+    """Whether start.caffemodel holds anything: features, a teacher, or the sums of the years of a decade."""
+    return recipe.features or bool(recipe.teacher) or any(map(in_years, recipe.nets()))
 
 
 def _in_test(net, **fields):
@@ -128,7 +138,8 @@ def solver(recipe, iterations, seed, test_faces):
     param.snapshot = max(1, iterations // 8)
     param.snapshot_prefix = PREFIX
     param.solver_mode = param.CPU
-    param.weights.append(START)
+    if has_start(recipe):
+        param.weights.append(START)
     return param
 
 

@@ -65,7 +65,7 @@ class Run:
         yield self._stage("faces", "Split and pack the faces", self._faces, [self.faces], [*lmdbs, "faces.json"],
                           races=list(self.races), seed=self.seed, validation=self.validation, near_twins="not judged",
                           transform=repr(self.recipe.nets()[0].transform()))  # fmt: skip
-        made = ["train_test.prototxt", prototxt.START]
+        made = ["train_test.prototxt"] + [prototxt.START] * prototxt.has_start(self.recipe)
         taught_by = [self.taught_by] if self.teacher else []
         if self.teacher:
             yield self._stage("teacher", "Train the teacher, %s" % self.recipe.teacher, self._teach, lmdbs, taught_by)

@@ -11,7 +11,7 @@ from caffe.snapshot import write_blob, write_caffemodel
 
 
 def write(folder, recipe, taught_by="", say=print):
-    """Write start.caffemodel and <task>_targets.binaryproto; fetches, after saying so, what the recipe starts from.
+    """Write <task>_targets.binaryproto, and start.caffemodel where there is anything to start from: fetched, after saying so.
 
     `taught_by` is the caffemodel of the recipe's teacher.
     """
@@ -27,6 +27,8 @@ def write(folder, recipe, taught_by="", say=print):
         weights.update(teacher.weights(recipe, taught_by))
     if any(layer.name == prototxt.DECADES for layer in param.layer):
         weights[prototxt.DECADES] = [prototxt.decade_sums()]
+    if not prototxt.has_start(recipe):
+        return
     kept = caffe_pb2.NetParameter(name=recipe.name)
     kept.layer.extend(layer for layer in param.layer if layer.name in weights)
     write_caffemodel(os.path.join(folder, prototxt.START), kept, {layer.name: weights[layer.name] for layer in kept.layer})

@@ -16,7 +16,7 @@ from agegender.datasets.sample import Sample
 from agegender.drawn_faces import draw
 from agegender.errors import AgeGenderError
 from agegender.labels import AGE_TRINGN, FEMALE_FIRST, Gender
-from agegender.training import databases, finish, int8, judge, prototxt
+from agegender.training import databases, finish, int8, judge, prototxt, start
 from agegender.training.recipe import Recipe, Target
 from agegender.training.run import Run
 from agegender.zoo import build, face_resnet
@@ -204,10 +204,7 @@ def test_every_recipe_makes_a_net_that_trains(name, tmp_path, monkeypatch):
     for sample in samples:
         cv2.imwrite(sample.path, draw(sample.age, not sample.gender, sample.age))
     databases.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
-    for net in recipe.nets():
-        matrix = recipe.targets[net.task].matrix(len(net.labels))
-        if matrix is not None:
-            caffe.snapshot.write_blob(prototxt.targets_file(net.task), matrix)
+    start.write(".", dataclasses.replace(recipe, features=False, teacher=""))  # its own would have to be fetched or trained
     (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe), "x"))
     param = read_net("net.prototxt").param
     net = Net.from_param(param, caffe.TRAIN)
@@ -303,6 +300,25 @@ def test_a_teacher_of_other_pictures_is_refused():
     other = dataclasses.replace(SMALL, teacher="face-resnet")
     with pytest.raises(AgeGenderError, match="need the same input, mean and channel order"):
         prototxt.train_test(other)
+
+
+@pytest.mark.parametrize("name", ["agenet", "gendernet"])
+def test_a_recipe_that_starts_from_nothing_goes_all_the_way(name, faces, tmp_path):
+    """Classes of years and of genders, a net a task; there is no start.caffemodel to read."""
+    run = Run(dataclasses.replace(recipes.named(name), batch=4), faces, (2,), 3, iterations=1, folder=tmp_path / "run")
+    summary = run.go()
+    (task,) = run.recipe.targets
+    assert set(summary) == {"faces", task} and summary["faces"] == 12
+    assert not list(read_solver(tmp_path / "run/solver.prototxt").param.weights)
+    assert read_json(run, "report", task, "report.json")["total"] == 12
+
+
+def test_without_names_an_experiment_is_zealerwws(faces, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["experiment", "--faces", str(faces), "--iterations", "1", "--out", "table.md"]) == 0
+    rows = [line.split("|")[1].strip() for line in (tmp_path / "table.md").read_text().splitlines()[2:]]
+    known = {name for name in recipes.recipes() if name.startswith("zealerww-")} - {"zealerww-vggface"}
+    assert set(rows) == known and len(known) == 8 and len(rows) == 3 * len(known)
 
 
 def test_an_experiment_is_one_table_of_all_seeds(faces, tmp_path, monkeypatch, capsys):
