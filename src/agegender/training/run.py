@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import filecmp
+import gc
 import glob
 import json
 import os
@@ -54,6 +55,7 @@ class Run:
                 print("%s ..." % stage.title, flush=True)
                 began = time.monotonic()
                 stage.go()
+                gc.collect()  # nets are cycles, and large: what a stage held is let go before the next takes as much
                 print("  done in %s" % clock_text(time.monotonic() - began), flush=True)
             return judge.read_summary(REPORT)
 

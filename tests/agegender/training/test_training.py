@@ -315,6 +315,8 @@ def test_a_recipe_that_starts_from_nothing_goes_all_the_way(name, faces, tmp_pat
 
 def test_without_names_an_experiment_is_zealerwws(faces, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    named = recipes.named
+    monkeypatch.setattr(recipes, "named", lambda name: dataclasses.replace(named(name), batch=4))
     assert main(["experiment", "--faces", str(faces), "--iterations", "1", "--out", "table.md"]) == 0
     rows = [line.split("|")[1].strip() for line in (tmp_path / "table.md").read_text().splitlines()[2:]]
     known = {name for name in recipes.recipes() if name.startswith("zealerww-")} - {"zealerww-vggface"}
