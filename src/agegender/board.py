@@ -86,7 +86,7 @@ def open_net(manifest, device):
 def let_go(runners):
     """Close those of sticks; others end with the process (see `leave`): OpenVINO 2022.1 was seen to fail in closing, too."""
     for runner in runners:
-        if runner.device.upper().startswith(("MYRIAD", "MVNC")):
+        if any(stick in runner.device.upper() for stick in ("MYRIAD", "MVNC")):  # HETERO:MYRIAD,CPU too
             runner.close()
 
 

@@ -31,8 +31,6 @@ def run(args):
 
     if not 0 < args.train < 1:
         raise AgeGenderError("--train %g: a share between 0 and 1 is due" % args.train)
-    if args.strict and args.compat:
-        raise AgeGenderError("--compat keeps even pictures that occur twice, and --strict none that are nearly alike: give one")
     races = utkface.races(args.race)
     faces = args.faces or os.path.join(args.data, utkface.folder_name(races))
     settings = build.Settings(faces, races, args.train, args.seed, args.compat, args.strict)
@@ -43,7 +41,7 @@ def run(args):
     print("Next: ./create_lmdb.sh", file=sys.stderr)
 
 
-def remarks(outcome, strict=False):
+def remarks(outcome, strict):
     """What was left out or odd, a line each."""
     folder, found = outcome.folder, outcome.duplicates
     lines = ["%d pictures" % len(folder.samples)]

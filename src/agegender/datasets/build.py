@@ -58,6 +58,8 @@ def build(settings, data="data", jobs=None):
     Each folder appears whole or not at all and holds nothing of an older run; data/DEF comes last, so that
     its lists never name a copy which is not there yet. Equal input and settings give equal bytes.
     """
+    if settings.strict and settings.compat:
+        raise AgeGenderError("--compat keeps even pictures that occur twice, and --strict none that are nearly alike: give one")
     folder = utkface.read_folder(settings.faces, settings.races)
     _refuse_none(folder, settings)
     digest_of = duplicates.digests(folder.samples, jobs)
