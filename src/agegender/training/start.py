@@ -20,15 +20,15 @@ def write(folder, recipe, taught_by="", say=print):
         matrix = recipe.targets[net.task].matrix(len(net.labels))
         if matrix is not None:
             write_blob(os.path.join(folder, prototxt.targets_file(net.task)), matrix)
+    if not prototxt.has_start(recipe):
+        return
     param, weights = prototxt.train_test(recipe), {}
     if recipe.features:
         weights.update(nets[0].features(fetch.fetch(nets[0], say=say), nets[0]))
     if recipe.teacher:
         weights.update(teacher.weights(recipe, taught_by))
-    if any(layer.name == prototxt.DECADES for layer in param.layer):
+    if any(map(prototxt.in_years, nets)):
         weights[prototxt.DECADES] = [prototxt.decade_sums()]
-    if not prototxt.has_start(recipe):
-        return
     kept = caffe_pb2.NetParameter(name=recipe.name)
     kept.layer.extend(layer for layer in param.layer if layer.name in weights)
     write_caffemodel(os.path.join(folder, prototxt.START), kept, {layer.name: weights[layer.name] for layer in kept.layer})
