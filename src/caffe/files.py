@@ -7,6 +7,7 @@ are known as such: the next run on that machine sweeps them away.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 import re
@@ -26,6 +27,19 @@ def _parent(path):
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
     return folder
+
+
+@contextlib.contextmanager
+def _full_disk_names(path, temporary):
+    """Where the disk is full the system names no file, or a temporary one: say which file found no room."""
+    try:
+        yield
+    except OSError as error:
+        named = error.filename2 or error.filename  # of a copy, the second is what could not be written
+        own = named is None or os.fspath(named).startswith(temporary)
+        if own and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            error.filename, error.filename2, error.strerror = path, None, os.strerror(error.errno)
+        raise
 
 
 def _remove(path):
@@ -48,11 +62,12 @@ def whole_file(path, suffix=""):
     handle, temporary = tempfile.mkstemp(prefix=_prefix(path), suffix=suffix, dir=folder)
     os.close(handle)
     try:
-        yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync(folder)
+        with _full_disk_names(path, temporary):
+            yield temporary
+            os.chmod(temporary, 0o666 & ~_umask())
+            _sync(temporary)
+            os.replace(temporary, path)
+            _sync(folder)
     finally:
         _remove(temporary)
 
@@ -65,7 +80,8 @@ def whole_folder(path):
     _sweep(path)
     temporary = tempfile.mkdtemp(prefix=_prefix(path), dir=folder)
     try:
-        yield temporary
+        with _full_disk_names(path, temporary):
+            yield temporary
         os.chmod(temporary, 0o777 & ~_umask())
         old = None
         if os.path.exists(path):

@@ -41,6 +41,21 @@ def _open(path: str) -> Iterator[Any]:
         raise CaffeError("%s: damaged HDF5 (%s)" % (path, problem)) from None
 
 
+@contextlib.contextmanager
+def _create(path: str) -> Iterator[Any]:
+    """An empty file, which appears whole; CaffeError where HDF5 cannot close what it had no room to write."""
+    import h5py
+
+    with whole_file(path) as temporary:
+        try:
+            with h5py.File(temporary, "w") as file:
+                yield file
+        except RuntimeError as problem:
+            raise CaffeError(
+                "%s: HDF5 cannot write it; is the disk full? (%s)" % (path, problem)
+            ) from problem
+
+
 def read_weights(path: str) -> dict[str, list[np.ndarray]]:
     """Return the blobs of each layer in /data, by layer name."""
     import h5py
@@ -114,9 +129,7 @@ def _array(dataset: Any, path: str) -> np.ndarray:
 
 def write_weights(path: str, weights: Weights, diffs: Weights | None = None) -> None:
     """Write /data/<layer>/<i>, and /diff/<layer>/<i> where gradients are given; None skips a shared blob."""
-    import h5py
-
-    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+    with _create(path) as file:
         for root, layers in (("data", weights), ("diff", diffs)):
             if layers is None:
                 continue
@@ -177,9 +190,7 @@ def write_state(
     path: str, iteration: int, learned_net: str, current_step: int, history: Sequence[Any]
 ) -> None:
     """Write iter, learned_net, current_step and /history/<i>."""
-    import h5py
-
-    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+    with _create(path) as file:
         file.create_dataset("iter", data=np.array([iteration], np.int32))
         _write_string(file, "learned_net", learned_net)
         file.create_dataset("current_step", data=np.array([current_step], np.int32))

@@ -190,6 +190,7 @@ def _serve(manifest, version, device, place):
 
 
 def _write_folded(source, target, what):
+    from ncs import ir
     from ncs.unreported import import_openvino
 
     openvino = import_openvino()
@@ -203,4 +204,4 @@ def _write_folded(source, target, what):
         value = opset8.multiply(value, opset8.constant(np.float32(what.scale)))
     for reader in readers:
         reader.replace_source_output(value.output(0))
-    openvino.save_model(model, target, compress_to_fp16=False)
+    ir.save(model, target)

@@ -33,10 +33,18 @@ def write_ir(onnx_path, xml_path, fp16=True):
     _settle_names(model)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         made = os.path.join(scratch, "model.xml")
-        openvino.save_model(model, made, compress_to_fp16=fp16)
+        save(model, made, fp16)
         for source, target in ((made[:-4] + ".bin", base + ".bin"), (made, base + ".xml")):
             with whole_file(target) as temporary:
                 shutil.copyfile(source, temporary)
+
+
+def save(model, xml_path, fp16=False):
+    """Write an openvino.Model to `xml_path` and the .bin beside it. Raises NcsError where there is no room for it."""
+    try:
+        import_openvino().save_model(model, xml_path, compress_to_fp16=fp16)
+    except RuntimeError as error:  # a C++ stream that failed knows no reason
+        raise NcsError("%s: OpenVINO cannot write it; is the disk full? (%s)" % (xml_path, error)) from error
 
 
 def _settle_names(model):

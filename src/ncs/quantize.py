@@ -15,7 +15,7 @@ from importlib import metadata
 import numpy as np
 
 from caffe.files import whole_file
-from ncs import check
+from ncs import check, ir
 from ncs.errors import NcsError
 from ncs.manifest import file_of
 from ncs.records import batches
@@ -52,7 +52,7 @@ def make(manifest, stem, options, say=print):
     keys, labels, before = _judge(manifest, manifest.transform, options)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "model.xml")
-        import_openvino().save_model(made, path, compress_to_fp16=False)
+        ir.save(made, path)
         _, _, after = _judge(path, manifest.transform, options)
         survey = check.survey(keys, labels, before, after, manifest.decoder)
         _refuse_loss(manifest, survey, options)

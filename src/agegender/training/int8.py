@@ -14,16 +14,15 @@ def answers(net, weights, calibration, database):
     Raises NcsError where NNCF is not installed.
     """
     from agegender.zoo import compiled
-    from ncs import quantize
+    from ncs import ir, quantize
     from ncs.compile import Options, compile_models
     from ncs.records import batches
     from ncs.runners import open_runner
-    from ncs.unreported import import_openvino
 
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         (manifest,) = compile_models([compiled.job(net, scratch, weights)], Options(blob=False))
         model, _, _ = quantize.quantized(manifest, quantize.Options(calibration))
         path = os.path.join(scratch, "int8.xml")
-        import_openvino().save_model(model, path, compress_to_fp16=False)
+        ir.save(model, path)
         with open_runner("CPU", path, hint="throughput") as runner:
             return np.concatenate(list(runner.run_many(part for part, _, _ in batches(database, net.transform()))))

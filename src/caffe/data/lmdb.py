@@ -122,8 +122,13 @@ def _environment(source: str, size: int) -> lmdb.Environment:
 @contextlib.contextmanager
 def create(path: str) -> Iterator[LmdbWriter]:
     """A new LMDB at `path`, which appears whole when the context ends well."""
-    with whole_folder(path) as folder, LmdbWriter(folder) as writer:
-        yield writer
+    try:
+        with whole_folder(path) as folder, LmdbWriter(folder) as writer:
+            yield writer
+    except lmdb.Error as error:  # a write cut short by a full disk is an input/output error to LMDB
+        raise CaffeError(
+            "'%s' cannot be written as an LMDB: %s; is the disk full?" % (path, error)
+        ) from error
 
 
 class LmdbWriter:
