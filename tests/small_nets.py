@@ -18,11 +18,16 @@ layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 
 def compiled(folder, transform, ages="012345678"):
     """Write AgeNet and GenderNet, ONNX and IR, with their prototxt and caffemodel, into `folder`."""
+    return compiled_nets(folder, transform, {"AgeNet": list(ages), "GenderNet": ["Male", "Female"]})
+
+
+def compiled_nets(folder, transform, nets, seed=5):
+    """The same of `nets`, {name: its classes}; one further on has the next seed."""
     jobs = []
-    for name, labels in (("AgeNet", list(ages)), ("GenderNet", ["Male", "Female"])):
+    for number, (name, labels) in enumerate(nets.items()):
         prototxt, weights = folder / (name + ".prototxt"), folder / (name + ".caffemodel")
         prototxt.write_text(NET % len(labels))
-        caffe.set_random_seed(5)
+        caffe.set_random_seed(seed + number)
         caffe.Net(str(prototxt), caffe.TEST).save(str(weights))
         jobs.append((Model(name, str(prototxt), str(weights), transform, labels), str(folder / name)))
     compile_models(jobs, Options(blob=False))

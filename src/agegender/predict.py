@@ -14,7 +14,7 @@ import numpy as np
 from agegender import faces, labels
 from agegender.errors import AgeGenderError
 
-NO_FILE, NO_PICTURE, NO_FACE, NO_MODEL, NO_DEVICE = 3, 4, 5, 6, 7  # exit statuses; 2 is a wrong command line
+WRONG_OPTIONS, NO_FILE, NO_PICTURE, NO_FACE, NO_MODEL, NO_DEVICE = 2, 3, 4, 5, 6, 7  # exit statuses
 LEAST_SIDE = 16  # pixels; of anything smaller no net can tell a face
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -33,7 +33,8 @@ class Answer:
 
 @dataclass
 class Prediction:
-    """What all nets say of one face: answers by net name, seconds by stage; `face` is where a photograph shows it."""
+    """What all nets say of one face: answers by net (or by question, of nets `together`), seconds by stage; `face` is where a
+    photograph shows it."""
 
     path: str
     answers: dict = field(default_factory=dict)
@@ -68,20 +69,47 @@ def failure(status, text):
 
 
 class Head:
-    """One net ready to answer: its manifest's Transform and labels, and a runner."""
+    """One net ready to answer: its manifest's Transform and labels, and a runner.
 
-    def __init__(self, manifest, runner):
-        self.name = manifest.name
+    With `mirror` it is asked about the mirror image as well, and the mean is its answer.
+    """
+
+    def __init__(self, manifest, runner, mirror=False):
+        self.name = self.answers_as = manifest.name
         self.transform = manifest.transform
         self.labels = _labels(manifest)
         self.task = _task(manifest)
-        self.runner = runner
+        self.runner, self.mirror = runner, mirror
+
+    def probabilities(self, blobs):
+        """A row for each of `blobs` (N, C, H, W)."""
+        rows = self.runner.run(blobs)
+        if self.mirror:
+            rows = (rows + self.runner.run(np.ascontiguousarray(blobs[..., ::-1]))) / 2
+        return rows
 
     def answer(self, probabilities):
         """An Answer from one row of the net's output."""
         decoded = self.labels.decode(probabilities)
         every = [float(p) for p in np.ravel(probabilities)]
-        return Answer(self.name, decoded.text, decoded.probability, every, self.task, decoded.years)
+        return Answer(self.answers_as, decoded.text, decoded.probability, every, self.task, decoded.years)
+
+
+def together(heads):
+    """Let nets of one question answer as one, under its name: the mean of their probabilities (an ensemble).
+
+    Raises AgeGenderError where they tell it in different classes.
+    """
+    first = {}
+    for head in heads:
+        other = first.setdefault(head.task, head)
+        if set(head.labels.names) != set(other.labels.names):
+            raise failure(
+                WRONG_OPTIONS,
+                "%s tells %s in other classes than %s; they cannot answer together"
+                % (head.name, head.task or "something", other.name),
+            )
+        head.answers_as = head.task or head.name
 
 
 def as_original(transform):
@@ -212,13 +240,29 @@ def _run(group, heads):
 
 def answer(heads, ready):
     """Put every head's Answer, and the seconds it took, into Predictions: `ready` is [(Prediction, a blob for each head)]."""
+    said = {}
     for i, head in enumerate(heads if ready else ()):
         began = time.perf_counter()
-        rows = head.runner.run(np.stack([blobs[i] for _, blobs in ready]))
+        rows = head.probabilities(np.stack([blobs[i] for _, blobs in ready]))
         spent = (time.perf_counter() - began) / len(ready)
-        for (prediction, _), row in zip(ready, rows):
+        for prediction, _ in ready:
             prediction.seconds[head.name] = spent
-            prediction.answers[head.name] = head.answer(row)
+        said.setdefault(head.answers_as, []).append((head, rows))
+    for name, members in said.items():
+        first = members[0][0]
+        for (prediction, _), row in zip(ready, _mean(first, members)):
+            prediction.answers[name] = first.answer(row)
+
+
+def _mean(first, members):
+    """The mean of what [(Head, rows)] say, in the order of the first one's classes."""
+    if len(members) == 1:
+        return members[0][1]
+    total = 0
+    for head, rows in members:
+        order = [head.labels.names.index(name) for name in first.labels.names]
+        total = total + np.reshape(rows, (len(rows), -1))[:, order]
+    return total / len(members)
 
 
 def predict_faces(picture, heads, found, crop="aligned"):

@@ -151,3 +151,59 @@ def test_nets_whose_faces_had_a_margin_get_the_border_repeated():
     assert wide.shape == (36, 54, 3) and (wide[8:28, 12:42] == picture).all()
     assert (wide[:9, :13] == picture[0, 0]).all() and (wide[-9:, -13:] == picture[-1, -1]).all()
     assert predict.with_margin(picture, 0.0) is picture
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """Nets of one question: two number genders in different orders, two tell ages in different classes."""
+    folder = tmp_path_factory.mktemp("several")
+    nets = {"OneGender": ["Male", "Female"], "OtherGender": ["Female", "Male"], "OneAge": list("01"), "OtherAge": list("0123")}
+    mean = np.random.default_rng(0).uniform(90, 130, (3, 20, 20)).astype(np.float32)
+    small_nets.compiled_nets(folder, small_nets.transform(mean, scale=1 / 64), nets)
+    (folder / "pictures").mkdir()
+    for i in range(3):
+        noise = np.random.default_rng(i).integers(0, 255, (20, 20, 3), np.uint8)
+        cv2.imwrite(str(folder / "pictures" / ("%d.png" % i)), noise)
+    return folder
+
+
+def test_the_mirror_image_is_asked_as_well(several, capsys):
+    """The witness is our Net, fed what the Transform makes and the same mirrored, as Caffe's oversampling mirrors."""
+    command = ["--image_path", several / "pictures", "--net", "OtherAge"]
+    assert _run(several, *command, "--mirror", "--device", "CPU", "--json") == 0
+    told = _answers(capsys)
+    mean = np.load(several / "OtherAge_mean.npy")
+    net = deploy_net(str(several / "OtherAge.prototxt"), str(several / "OtherAge.caffemodel"))
+    for row in told:
+        blob = (cv2.imread(row["image"]).astype(np.float32).transpose(2, 0, 1) - mean) / 64
+        said = []
+        for fed in (blob, blob[:, :, ::-1]):
+            net.blobs["data"].data[0] = fed
+            said.append(net.forward()["prob"][0].copy())
+        assert np.abs(said[0] - said[1]).max() > 1e-3
+        assert np.abs(np.array(row["answers"]["OtherAge"]["probabilities"]) - (said[0] + said[1]) / 2).max() < 1e-5
+
+
+def test_nets_of_one_question_answer_together(several, tmp_path, capsys):
+    command = ["--image_path", several / "pictures", "--device", "CPU"]
+    command += [word for name in ("OneGender", "OtherGender", "OneAge") for word in ("--net", name)]
+    assert _run(several, *command, "--json") == 0
+    alone = [row["answers"] for row in _answers(capsys)]
+    assert _run(several, *command, "--together", "--json", "--csv", tmp_path / "t.csv") == 0
+    both = [row["answers"] for row in _answers(capsys)]
+    for one, mean in zip(alone, both):
+        assert list(mean) == ["gender", "age"]
+        male = (one["OneGender"]["probabilities"][0] + one["OtherGender"]["probabilities"][1]) / 2
+        assert mean["gender"]["probabilities"] == pytest.approx([male, 1 - male], abs=1e-6)
+        assert mean["gender"]["label"] == ("Male" if male > 0.5 else "Female")
+        assert mean["age"]["probabilities"] == pytest.approx(one["OneAge"]["probabilities"])
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines[0] == "image,gender,gender probability,age,age probability" and len(lines) == 4
+    assert _run(several, *command, "--together", "--batch", 1) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("Gender predicted: ")
+
+
+def test_nets_of_different_classes_cannot(several, capsys):
+    command = ["--image_path", several / "pictures", "--net", "OneAge", "--net", "OtherAge"]
+    assert _run(several, *command, "--together", "--device", "CPU") == 2
+    assert "OtherAge tells age in other classes than OneAge; they cannot answer together" in capsys.readouterr().err

@@ -45,8 +45,13 @@ def add_net_arguments(parser):
         "--net", action="append", metavar="NAME", help="only this net (default: AgeNet and GenderNet)"
     )
     parser.add_argument(
-        "--model", metavar="NAME", help="a net of the zoo (`agegender zoo list`); compiled into --graph at its first use"
+        "--model", action="append", metavar="NAME",
+        help="a net of the zoo (`agegender zoo list`), or several; compiled into --graph at its first use",
     )
+    parser.add_argument(
+        "--together", action="store_true", help="nets of the same question answer as one: the mean of what they say"
+    )
+    parser.add_argument("--mirror", action="store_true", help="ask about the mirror image too; the answer is the mean of both")
     parser.add_argument(
         "--device",
         metavar="D",
@@ -96,7 +101,7 @@ def run(args):
         for head in heads:
             head.runner.close()
         if args.csv and told:
-            write_csv(args.csv, told, heads)
+            write_csv(args.csv, told, columns(heads))
     if args.output:
         drawing.write_all(args.output, [(prediction.path, partial(drawing.annotated, prediction)) for prediction in told])
 
@@ -123,7 +128,7 @@ def photographs(args, paths, heads, detector):
         for head in heads:
             head.runner.close()
         if args.csv and told:
-            tell.write_faces(args.csv, told, [head.name for head in heads])
+            tell.write_faces(args.csv, told, columns(heads))
     if not any(found for _, found in told):
         raise predict.failure(predict.NO_FACE, no_face(paths))
     if args.output:
@@ -188,8 +193,15 @@ def open_heads(args, batch):
             manifest.transform = _as_original(args, name, manifest.transform)
         if args.margin is not None:
             manifest.transform = manifest.transform.replace(margin=args.margin)
-        heads.append(predict.Head(manifest, runner))
+        heads.append(predict.Head(manifest, runner, args.mirror))
+    if args.together:
+        predict.together(heads)
     return heads
+
+
+def columns(heads):
+    """The names under which the heads answer."""
+    return list(dict.fromkeys(head.answers_as for head in heads))
 
 
 def _as_original(args, name, transform):
@@ -211,7 +223,7 @@ def _zoo(args):
     from agegender.zoo import compiled
     from ncs.compile import Options
 
-    nets = zoo.named(args.model)
+    nets = [net for name in dict.fromkeys(args.model) for net in zoo.named(name)]
     absent = [net for net in nets if not os.path.isfile(compiled.stem_of(net, args.graph) + ".json")]
     if absent:
         print("Compiling %s into %s" % (", ".join(net.name for net in absent), args.graph), file=sys.stderr)
@@ -255,8 +267,8 @@ def has_box(prediction):
     """Whether both nets are of the ONNX zoo, whose scripts print boxes."""
     from agegender import zoo
 
-    nets = [zoo.nets()[name] for name in prediction.answers]
-    return {net.task for net in nets if net.boxes} == {"age", "gender"}
+    nets = [zoo.nets().get(name) for name in prediction.answers]
+    return {net.task for net in nets if net is not None and net.boxes} == {"age", "gender"}
 
 
 def show_seconds(prediction):
@@ -265,17 +277,15 @@ def show_seconds(prediction):
         print("Execution time (%s): %.2f ms" % (stage, 1e3 * seconds))
 
 
-def write_csv(path, predictions, heads):
-    """One row a picture: its path, and label and probability of each net."""
+def write_csv(path, predictions, names):
+    """One row a picture: its path, and label and probability of each of `names`, which answered."""
     import csv
 
     from caffe.files import whole_file
 
     with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(
-            ["image", *(name for head in heads for name in (head.name, head.name + " probability"))]
-        )
+        writer.writerow(["image", *(cell for name in names for cell in (name, name + " probability"))])
         for prediction in predictions:
             cells = [cell for a in prediction.answers.values() for cell in (a.text, "%.6f" % a.probability)]
             writer.writerow([prediction.path, *cells])
