@@ -98,18 +98,18 @@ class Head:
 def together(heads):
     """Let nets of one question answer as one, under its name: the mean of their probabilities (an ensemble).
 
-    Raises AgeGenderError where they tell it in different classes.
+    A net whose question is not known answers alone. Raises AgeGenderError where they tell it in different classes.
     """
     first = {}
-    for head in heads:
+    for head in (head for head in heads if head.task):
         other = first.setdefault(head.task, head)
         if set(head.labels.names) != set(other.labels.names):
             raise failure(
                 WRONG_OPTIONS,
                 "%s tells %s in other classes than %s; they cannot answer together"
-                % (head.name, head.task or "something", other.name),
+                % (head.name, head.task, other.name),
             )
-        head.answers_as = head.task or head.name
+        head.answers_as = head.task
 
 
 def as_original(transform):
