@@ -83,8 +83,15 @@ def open_net(manifest, device):
     return runners.open_runner(device, manifest)
 
 
+_kept = []
+
+
 def let_go(runners):
-    """Close those of sticks; others end with the process (see `leave`): OpenVINO 2022.1 was seen to fail in closing, too."""
+    """Close those of sticks; others end with the process (see `leave`): OpenVINO 2022.1 was seen to fail in closing, too.
+
+    They are kept until then, since what nothing refers to any more is closed as well.
+    """
+    _kept.extend(runners)
     for runner in runners:
         if any(stick in runner.device.upper() for stick in ("MYRIAD", "MVNC")):  # HETERO:MYRIAD,CPU too
             runner.close()
