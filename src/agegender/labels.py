@@ -56,6 +56,10 @@ class Labels:
                 return index
         return None
 
+    def places(self, names: Sequence[str]) -> list[int]:
+        """Where each of `names` stands among the classes: an output in this order, taken there, is in the order of `names`."""
+        return [self.names.index(name) for name in names]
+
     def centres(self) -> np.ndarray:
         """Middle of every class in years (float64)."""
         import numpy as np

@@ -258,11 +258,8 @@ def _mean(first, members):
     """The mean of what [(Head, rows)] say, in the order of the first one's classes."""
     if len(members) == 1:
         return members[0][1]
-    total = 0
-    for head, rows in members:
-        order = [head.labels.names.index(name) for name in first.labels.names]
-        total = total + np.reshape(rows, (len(rows), -1))[:, order]
-    return total / len(members)
+    names = first.labels.names
+    return np.mean([np.reshape(rows, (len(rows), -1))[:, head.labels.places(names)] for head, rows in members], axis=0)
 
 
 def predict_faces(picture, heads, found, crop="aligned"):

@@ -15,7 +15,7 @@ from ncs.unreported import import_openvino, unreported
 def write_ir(onnx_path, xml_path, fp16=True):
     """Convert `onnx_path` to `xml_path` and the .bin beside it; `fp16` rounds the weights to half precision.
 
-    The .bin is in place before the .xml that names it. Raises NcsError in OpenVINO's words.
+    Raises NcsError in OpenVINO's words.
     """
     openvino = import_openvino()
     base, extension = os.path.splitext(os.fspath(xml_path))
@@ -34,9 +34,7 @@ def write_ir(onnx_path, xml_path, fp16=True):
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         made = os.path.join(scratch, "model.xml")
         save(model, made, fp16)
-        for source, target in ((made[:-4] + ".bin", base + ".bin"), (made, base + ".xml")):
-            with whole_file(target) as temporary:
-                shutil.copyfile(source, temporary)
+        put(made, base)
 
 
 def save(model, xml_path, fp16=False):
@@ -45,6 +43,13 @@ def save(model, xml_path, fp16=False):
         import_openvino().save_model(model, xml_path, compress_to_fp16=fp16)
     except RuntimeError as error:  # a C++ stream that failed knows no reason
         raise NcsError("%s: OpenVINO cannot write it; is the disk full? (%s)" % (xml_path, error)) from error
+
+
+def put(xml_path, stem):
+    """Copy an IR to `stem`.bin and `stem`.xml, each whole; the .bin is in place before the .xml that names it."""
+    for suffix in (".bin", ".xml"):
+        with whole_file(stem + suffix) as temporary:
+            shutil.copyfile(xml_path[:-4] + suffix, temporary)
 
 
 def _settle_names(model):

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import tempfile
 from importlib import metadata
 
 import numpy as np
 
-from caffe.files import whole_file
 from ncs import check, ir
 from ncs.errors import NcsError
 from ncs.manifest import file_of
@@ -56,9 +54,7 @@ def make(manifest, stem, options, say=print):
         _, _, after = _judge(path, manifest.transform, options)
         survey = check.survey(keys, labels, before, after, manifest.decoder)
         _refuse_loss(manifest, survey, options)
-        for suffix in (".bin", ".xml"):
-            with whole_file(stem + suffix) as temporary:
-                shutil.copyfile(path[:-4] + suffix, temporary)
+        ir.put(path, stem)
     result = _described(manifest, kind, stem, options, count, survey)
     result.write(stem + ".json")
     return result, survey

@@ -54,7 +54,7 @@ def truth(database, gender_labels=MALE_FIRST):
 def in_classes(net, probabilities):
     """(labels, (N, classes)) in which an answer is judged: ages in AGE_TRINGN's classes, genders male first."""
     if net.task == "gender":
-        order = [net.labels.names.index(name) for name in MALE_FIRST.names]
+        order = net.labels.places(MALE_FIRST.names)
         return MALE_FIRST, probabilities[:, order]
     return AGE_TRINGN, in_decades(probabilities) if probabilities.shape[1] > len(AGE_TRINGN) else probabilities
 

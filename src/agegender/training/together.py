@@ -23,7 +23,7 @@ def summary(runs):
         nets = [_net(run, task) for run in runs]
         if len({frozenset(net.labels.names) for net in nets}) > 1:
             raise AgeGenderError("%s tell %s in different classes" % (" and ".join(net.name for net in nets), task))
-        told = [_answers(run, net, _order(net, nets[0])) for run, net in zip(runs, nets)]
+        told = [_answers(run, net, net.labels.places(nets[0].labels.names)) for run, net in zip(runs, nets)]
         views = [view for view in told[0] if all(view in one for one in told)]
         mean = {view: sum(one[view] for one in told) / len(told) for view in views}
         out[task] = {view: judge.figures(nets[0], probabilities, labels) for view, probabilities in mean.items()}
@@ -41,11 +41,6 @@ def _net(run, task):
     if found is None:
         raise AgeGenderError("recipe '%s' does not answer %s" % (run.recipe.name, task))
     return found
-
-
-def _order(net, first):
-    """Where each class of `first` is among those of `net`."""
-    return [net.labels.names.index(name) for name in first.labels.names]
 
 
 def _answers(run, net, order):
