@@ -53,7 +53,9 @@ def train(folder, net, precision, iterations):
 
 def verb(folder, *words):
     command = [sys.executable, "-m", "agegender", *map(str, words)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=dict(os.environ, GLOG_minloglevel="2"))
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=dict(os.environ, GLOG_minloglevel="2")
+    )
     if done.returncode:
         raise SystemExit("%s failed:\n%s" % (" ".join(command), done.stderr[-2000:]))
 

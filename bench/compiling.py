@@ -18,14 +18,17 @@ HOUSE = harness.HERE.parent
 NCS = [Path(sys.executable).parent / "ncs", "compile"]
 # The compiler as Intel ships it looks for a stick for five seconds first; ours keeps it from that (docs/adr/0005).
 PATIENT = "import ncs.myriad.child as c; c.hide_devices = lambda path: True; c.main()"
-COMPILE = """
+COMPILE = (
+    """
 import subprocess, sys
 from ncs.myriad import compiler
 if sys.argv[3] == "patient":
     run = subprocess.run
     subprocess.run = lambda command, **more: run([sys.executable, "-S", "-c", %r], **more)
 compiler.compile_blob(sys.argv[1], sys.argv[2])
-""" % PATIENT
+"""
+    % PATIENT
+)
 
 
 def main():
@@ -33,17 +36,23 @@ def main():
     optimizer, why = peers.python("model-optimizer")
     with tempfile.TemporaryDirectory() as folder:
         # in a process of its own: what this one holds would count as the memory of every process that it starts
-        subprocess.run([sys.executable, "-c", "import models, sys; models.prepare(sys.argv[1])", folder], check=True,
-                       cwd=harness.HERE)
+        subprocess.run(
+            [sys.executable, "-c", "import models, sys; models.prepare(sys.argv[1])", folder],
+            check=True,
+            cwd=harness.HERE,
+        )
         stem = os.path.join(folder, "AgeNet")
         contestants = {name: steps for name, steps in commands(stem, folder, optimizer).items() if args.only in name}
         rounds = [{name: lap(steps) for name, steps in contestants.items()} for _ in range(args.rounds + 1)][1:]
-    cases = [{"what": name, **{key: statistics.median(found[name][key] for found in rounds) for key in rounds[0][name]}}
-             for name in contestants]
+    cases = [
+        {"what": name, **{key: statistics.median(found[name][key] for found in rounds) for key in rounds[0][name]}}
+        for name in contestants
+    ]
     ratios = {key: {name: harness.ratio(rounds, name, OURS, key) for name in contestants if name != OURS}
               for key in ("wall", "cpu", "memory")}  # fmt: skip
-    harness.save("compiling", cases=cases, ratios=ratios,
-                 missing=[] if optimizer else [harness.absent("model-optimizer", why)])
+    harness.save(
+        "compiling", cases=cases, ratios=ratios, missing=[] if optimizer else [harness.absent("model-optimizer", why)]
+    )
 
 
 OURS = "ncs compile --no-ir"
@@ -52,14 +61,26 @@ OURS = "ncs compile --no-ir"
 def commands(stem, folder, optimizer):
     """Contestant -> [(command, environment)], run one after the other."""
     files = [stem + ".prototxt", "-w", stem + ".caffemodel", "-o", os.path.join(folder, "ours")]
-    found = {OURS: [([*NCS, *files, "--no-ir"], {})], "ncs compile (with the IR for CPU, GPU and NPU)": [([*NCS, *files], {})]}
+    found = {
+        OURS: [([*NCS, *files, "--no-ir"], {})],
+        "ncs compile (with the IR for CPU, GPU and NPU)": [([*NCS, *files], {})],
+    }
     if optimizer:
-        for name, kind, search in (("Model Optimizer, then its compiler", "cpp", "patient"),
-                                   ("Model Optimizer, then its compiler kept from searching", "cpp", "quick"),
-                                   ("Model Optimizer on Python's protobuf, then its compiler", "python", "patient")):
+        for name, kind, search in (
+            ("Model Optimizer, then its compiler", "cpp", "patient"),
+            ("Model Optimizer, then its compiler kept from searching", "cpp", "quick"),
+            ("Model Optimizer on Python's protobuf, then its compiler", "python", "patient"),
+        ):
             convert = [Path(optimizer).parent / "mo", "--input_model", stem + ".caffemodel", "--input_proto", stem + ".prototxt",
                        "--output_dir", folder, "--model_name", "mo", "--data_type", "FP16"]  # fmt: skip
-            build = [sys.executable, "-c", COMPILE, os.path.join(folder, "mo.xml"), os.path.join(folder, "mo.blob"), search]
+            build = [
+                sys.executable,
+                "-c",
+                COMPILE,
+                os.path.join(folder, "mo.xml"),
+                os.path.join(folder, "mo.blob"),
+                search,
+            ]
             found[name] = [(convert, {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": kind}), (build, {})]
     return found
 
@@ -69,8 +90,12 @@ def lap(steps):
     wall = cpu = memory = 0.0
     for command, environment in steps:
         began = time.perf_counter()
-        process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                   env=dict(os.environ, **environment))
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=dict(os.environ, **environment),
+        )
         _, status, usage = os.wait4(process.pid, 0)
         if status:
             raise SystemExit("%s ended with status %d" % (command[0], status))

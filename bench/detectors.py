@@ -50,19 +50,27 @@ def drawn(folder, count):
 
 def trimmed(kinds):
     """Results without every single box."""
-    return {kind: {name: value for name, value in told.items() if name not in ("boxes", "eyes")} for kind, told in kinds.items()}
+    return {
+        kind: {name: value for name, value in told.items() if name not in ("boxes", "eyes")}
+        for kind, told in kinds.items()
+    }
 
 
 def summary(told):
     """Lines of a Markdown table: a column a detector."""
     truth = np.mean([np.mean(kinds["200 px"]["eyes"], 0) for kinds in told.values() if kinds["200 px"]["eyes"]], 0)
-    rows = [("found: " + kind, ["%.0f %%" % (100 * kinds[kind]["recall"]) for kinds in told.values()]) for kind in KINDS]
+    rows = [
+        ("found: " + kind, ["%.0f %%" % (100 * kinds[kind]["recall"]) for kinds in told.values()]) for kind in KINDS
+    ]
     rows += [
         ("false boxes a montage", ["%.2f" % np.mean(of_montages(kinds, "false")) for kinds in told.values()]),
         ("boxes in 18 photographs of things", ["%d" % kinds["without a face"]["boxes"] for kinds in told.values()]),
         ("boxes' overlap with their mean", ["%.2f" % steadiness(kinds) for kinds in told.values()]),
         ("eyes off, share of their distance", [eyes_off(kinds, truth) for kinds in told.values()]),
-        ("ms of one core, 1200 x 900", ["%.0f" % np.median(of_montages(kinds, "milliseconds")) for kinds in told.values()]),
+        (
+            "ms of one core, 1200 x 900",
+            ["%.0f" % np.median(of_montages(kinds, "milliseconds")) for kinds in told.values()],
+        ),
     ]
     lines = ["| | " + " | ".join(told) + " |", "| --- |" + " --- |" * len(told)]
     return lines + ["| %s | %s |" % (name, " | ".join(cells)) for name, cells in rows]
@@ -76,7 +84,11 @@ def of_montages(kinds, name):
 def steadiness(kinds):
     """Mean intersection over union of the boxes of upright 100-pixel chips with the mean box of 200-pixel ones."""
     mean = np.mean(kinds["200 px"]["boxes"], 0)
-    return np.mean([overlap(np.array(box), mean) for box in kinds["100 px"]["boxes"]]) if kinds["100 px"]["boxes"] else np.nan
+    return (
+        np.mean([overlap(np.array(box), mean) for box in kinds["100 px"]["boxes"]])
+        if kinds["100 px"]["boxes"]
+        else np.nan
+    )
 
 
 def overlap(one, other):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every detector on the montages and on pictures without a face; runs in the environment "detectors" and prints JSON.
 
-    detectors_worker.py FACES MODEL COUNT      a folder of aligned faces, YuNet's ONNX file, faces a kind
+detectors_worker.py FACES MODEL COUNT      a folder of aligned faces, YuNet's ONNX file, faces a kind
 """
 
 import json
@@ -106,7 +106,9 @@ def centerface(model):
         height, width = 4 * np.exp(sides[:, row, column])
         top = (row + offsets[0, row, column] + 0.5) * 4 - height / 2
         left = (column + offsets[1, row, column] + 0.5) * 4 - width / 2
-        eyes = [(points[2 * k + 1, row, column] * width + left, points[2 * k, row, column] * height + top) for k in (0, 1)]
+        eyes = [
+            (points[2 * k + 1, row, column] * width + left, points[2 * k, row, column] * height + top) for k in (0, 1)
+        ]
         boxes = np.stack([left, top, width, height], 1) * np.tile(scales, 2)
         return Found(boxes, heat[0, row, column], np.array(eyes).transpose(2, 0, 1) * scales).best(0.5)
 

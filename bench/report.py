@@ -166,7 +166,9 @@ def inference(result):
         for name, value in case["milliseconds"].items():
             over = case["over bare OpenVINO"][name]
             text = verdict(over, 1.05, least=False) if name == "runner" else multiple(over)
-            rows.append([str(case["batch"]), NAMES[name], "%.4g" % value, text, multiple(case["times real Caffe"][name])])
+            rows.append(
+                [str(case["batch"]), NAMES[name], "%.4g" % value, text, multiple(case["times real Caffe"][name])]
+            )
     return "\n".join([
         "## Inference\n", "AgeNet, float32 unless said otherwise, one batch again and again.\n",
         table(["batch", "engine", "ms", "over bare OpenVINO", "times real Caffe's speed"], rows), left_out(result),
@@ -211,7 +213,15 @@ def compiling(result):
             verdict(ratios["wall"], 5) if judged else multiple(ratios["wall"]), multiple(ratios["cpu"]),
             verdict(ratios["memory"], 4) if judged and "Python" in case["what"] else multiple(ratios["memory"]),
         ])  # fmt: skip
-    head = ["program", "s", "of the processor", "MB of the largest process", "times ours (wall)", "(processor)", "(memory)"]
+    head = [
+        "program",
+        "s",
+        "of the processor",
+        "MB of the largest process",
+        "times ours (wall)",
+        "(processor)",
+        "(memory)",
+    ]
     return "\n".join([
         "## Compiling\n",
         "From prototxt and caffemodel of AgeNet to a Myriad blob. The Model Optimizer is PyPI's openvino-dev 2021.4.2 on",
@@ -222,7 +232,9 @@ def compiling(result):
 
 
 def shares(result):
-    parts = ["## Where a step goes\n\nAgeNet, batch 50, all cores: milliseconds of each layer, and the largest operators."]
+    parts = [
+        "## Where a step goes\n\nAgeNet, batch 50, all cores: milliseconds of each layer, and the largest operators."
+    ]
     for case in result["cases"]:
         rows = [[name, "%.1f" % forward, "%.1f" % backward] for name, (forward, backward) in case["layers"].items()]
         rows.append(["update of the weights", "%.1f" % case["update"], ""])
@@ -254,7 +266,9 @@ def plot(result, path):
         places = [i + 0.38 * (shift - 0.5) for i in range(len(cases))]
         axes.bar(places, middle, 0.36, yerr=spread, capsize=3, color=colour, label=kind)
     axes.axhline(1, color="black", linewidth=1)
-    titles = [c["net"].replace(" ", "\n", 1) + "\n%d thread%s" % (c["threads"], "s" * (c["threads"] > 1)) for c in cases]
+    titles = [
+        c["net"].replace(" ", "\n", 1) + "\n%d thread%s" % (c["threads"], "s" * (c["threads"] > 1)) for c in cases
+    ]
     axes.set_xticks(range(len(cases)), titles)
     axes.tick_params(axis="x", labelsize=8)
     axes.set_ylabel("times real Caffe's speed")

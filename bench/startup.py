@@ -28,7 +28,10 @@ total = sum(float(array.sum()) for arrays in weights.values() for array in array
 print(time.perf_counter() - began)
 """
 # name: (inputs, outputs) of the largest layers, which hold the size of the file
-MODELS = {"AgeNet": [(18816, 512), (2400, 256), (2304, 384)], "VGG-16": [(25088, 4096), (4096, 4096), (4608, 3200), (4096, 1000)]}
+MODELS = {
+    "AgeNet": [(18816, 512), (2400, 256), (2304, 384)],
+    "VGG-16": [(25088, 4096), (4096, 4096), (4608, 3200), (4096, 1000)],
+}
 
 
 def main():

@@ -52,7 +52,10 @@ def measure(folder, caffe, rounds, net, threads, steps):
 
 def conclusions(laps):
     """Medians and ratios within rounds."""
-    found = {"wall": {n: harness.median(laps, n) for n in laps[0]}, "cpu": {n: harness.median(laps, n, "cpu") for n in laps[0]}}
+    found = {
+        "wall": {n: harness.median(laps, n) for n in laps[0]},
+        "cpu": {n: harness.median(laps, n, "cpu") for n in laps[0]},
+    }
     for kind in ("float32", "bf16"):
         for key in ("wall", "cpu"):
             found["%s over floor, %s" % (kind, key)] = harness.ratio(laps, kind, "floor " + kind, key)

@@ -21,7 +21,9 @@ def make(folder, users=3, faces=4):
         for k in range(users):
             made = [_row(fold, fold * users + k, i) for i in range(faces)]
             rows += [*made, made[0]]
-            lines += ["\t".join(map(str, (*row[1:6], *row.box, row.tilt, row.yaw, row.score))) for row in (*made, made[0])]
+            lines += [
+                "\t".join(map(str, (*row[1:6], *row.box, row.tilt, row.yaw, row.score))) for row in (*made, made[0])
+            ]
         (folder / "folds" / ("fold_%d_data.txt" % fold)).write_text("\n".join(lines) + "\n")
     for row in dict.fromkeys(rows):
         path = folder / "aligned" / row.path()

@@ -52,7 +52,6 @@ def environment(name, versions, packages):
 def run(python, code, *arguments):
     """Run `code` with the program's source on the path; returns what it printed."""
     environment = dict(os.environ, PYTHONPATH=SOURCE)
-    result = subprocess.run([python, "-c", code, *map(str, arguments)], capture_output=True, text=True,
-                            env=environment)
+    result = subprocess.run([python, "-c", code, *map(str, arguments)], capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr
     return result.stdout

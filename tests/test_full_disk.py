@@ -24,7 +24,9 @@ layer {
 }
 layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "ip" top: "loss" }
 """
-SOLVER = 'net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 2 snapshot: 2 snapshot_prefix: "s" random_seed: 1\n'
+SOLVER = (
+    'net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 2 snapshot: 2 snapshot_prefix: "s" random_seed: 1\n'
+)
 
 
 def run(folder, room, *command):
@@ -54,9 +56,7 @@ def test_a_database(pictures):
     command = "convert_imageset", "./", "list.txt", "db"
     before = sorted(os.listdir(pictures))
     status, line = run(pictures, 40_000, *command)
-    assert status == 1 and line.startswith(
-        "caffe convert_imageset: error: 'db' cannot be written as an LMDB: "
-    ), line
+    assert status == 1 and line.startswith("caffe convert_imageset: error: 'db' cannot be written as an LMDB: "), line
     assert line.endswith("is the disk full?") and sorted(os.listdir(pictures)) == before
     assert run(pictures, resource.RLIM_INFINITY, *command)[0] == 0
 

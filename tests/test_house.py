@@ -113,10 +113,7 @@ def forbidden(node):
         for keyword in node.keywords:
             if writes and keyword.arg == "allow_pickle":
                 continue
-            if (
-                keyword.arg in ("shell", "allow_pickle")
-                and getattr(keyword.value, "value", True) is not False
-            ):
+            if keyword.arg in ("shell", "allow_pickle") and getattr(keyword.value, "value", True) is not False:
                 yield keyword.arg
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
@@ -140,9 +137,7 @@ def test_no_file_holds_leftovers_or_paths_of_somebodys_home():
             continue
         for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
             if pattern.search(line):
-                faults.append(
-                    "%s:%d: %s" % (path.relative_to(ROOT), number, line[:100].decode(errors="replace"))
-                )
+                faults.append("%s:%d: %s" % (path.relative_to(ROOT), number, line[:100].decode(errors="replace")))
     assert not faults, "\n".join(faults)
 
 
@@ -165,9 +160,7 @@ def test_the_device_wing_is_python_3_7(path):
         )
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "dataclass":
             assert not {"slots", "kw_only"} & {keyword.arg for keyword in node.keywords}
-        assert not isinstance(node, (ast.NamedExpr, getattr(ast, "Match", ast.NamedExpr))), (
-            "line %d" % node.lineno
-        )
+        assert not isinstance(node, (ast.NamedExpr, getattr(ast, "Match", ast.NamedExpr))), "line %d" % node.lineno
     imported = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
     needs_future = any(isinstance(node, ast.FunctionDef) and node.returns for node in ast.walk(tree))
     assert not needs_future or "__future__" in imported, "annotations need the __future__ import"

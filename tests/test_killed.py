@@ -48,9 +48,7 @@ def test_training_killed_twice_ends_in_the_same_weights(tmp_path):
         child.send_signal(signal.SIGKILL)
         child.wait()
     assert _train(tmp_path / "killed").wait() == 0
-    whole, killed = (
-        read_weights(str(tmp_path / name / "s_iter_200.caffemodel")) for name in ("whole", "killed")
-    )
+    whole, killed = (read_weights(str(tmp_path / name / "s_iter_200.caffemodel")) for name in ("whole", "killed"))
     for layer, arrays in whole.items():
         for mine, theirs in zip(arrays, killed[layer]):
             assert np.array_equal(mine, theirs), layer

@@ -24,7 +24,9 @@ np.savez("kept.npz", picture=picture, mean=mean, ages=ages, genders=genders,
 
 def code_of(path):
     """The code cells, one after the other."""
-    return "\n\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code")
+    return "\n\n".join(
+        "".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -41,7 +43,13 @@ def test_a_notebook_is_stored_clean(path):
 def demonstrate(folder):
     """(what the demonstration printed, what it made), with `folder` as its cache."""
     (folder / "demo.py").write_text(code_of(ROOT / "docs" / "notebooks" / "levi_demo.ipynb") + KEEP)
-    settings = {**os.environ, "MPLBACKEND": "Agg", "CAFFE2NCS_CACHE": str(folder), "TMPDIR": str(folder), "GLOG_minloglevel": "2"}
+    settings = {
+        **os.environ,
+        "MPLBACKEND": "Agg",
+        "CAFFE2NCS_CACHE": str(folder),
+        "TMPDIR": str(folder),
+        "GLOG_minloglevel": "2",
+    }
     done = subprocess.run([sys.executable, "demo.py"], cwd=folder, capture_output=True, text=True, env=settings)
     assert done.returncode == 0, done.stderr
     return done.stdout, np.load(folder / "kept.npz")
@@ -73,7 +81,9 @@ def test_the_released_mean_and_weights_are_taken_from_the_cache(tmp_path):
 
 def test_the_demonstration_answers(demo):
     said, kept = demo
-    assert re.search(r"^predicted age: \(\d+, \d+\)$", said, re.M) and re.search("^predicted gender: (Male|Female)$", said, re.M)
+    assert re.search(r"^predicted age: \(\d+, \d+\)$", said, re.M) and re.search(
+        "^predicted gender: (Male|Female)$", said, re.M
+    )
     assert said.count("its answers mean nothing") == 2
     for probabilities, classes in ((kept["ages"], 8), (kept["genders"], 2)):
         assert probabilities.shape == (classes,) and probabilities.sum() == pytest.approx(1, abs=1e-5)
@@ -89,7 +99,9 @@ def test_the_filters_are_drawn_as_they_are(demo):
             tile = (first[index, 2 - channel] - low) / (high - low)
             top, left = index // 7 * 8, index % 7 * 8
             np.testing.assert_allclose(drawn[top : top + 7, left : left + 7, channel], tile, atol=1e-6)
-            assert not drawn[top + 7, left : left + 8, channel].any() and not drawn[top : top + 8, left + 7, channel].any()
+            assert (
+                not drawn[top + 7, left : left + 8, channel].any() and not drawn[top : top + 8, left + 7, channel].any()
+            )
 
 
 def test_the_responses_are_those_of_the_centre_crop(demo):
@@ -99,7 +111,9 @@ def test_the_responses_are_those_of_the_centre_crop(demo):
     _, kept = demo
     assert kept["drawn2"].shape == (7 * 57, 7 * 57) and kept["limits"].tolist() == [0, 0.3]
     scaled = caffe.io.resize_image(kept["picture"], (256, 256))[14:241, 14:241]
-    crop = 255 * scaled.transpose(2, 0, 1)[::-1] - kept["mean"].mean((1, 2))[:, None, None]  # this mean is one value a channel
+    crop = (
+        255 * scaled.transpose(2, 0, 1)[::-1] - kept["mean"].mean((1, 2))[:, None, None]
+    )  # this mean is one value a channel
     places = [(c, y, x) for c in (0, 8, 48) for y, x in ((0, 0), (27, 30), (55, 55), (13, 41))]
     found = []
     for c, y, x in places:

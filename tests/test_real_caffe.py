@@ -84,8 +84,11 @@ def test_ten_steps_across_a_rate_drop_end_in_the_same_weights(real, tmp_path):
     caffe.set_random_seed(12)
     caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN).save(str(tmp_path / "start.caffemodel"))
     rng = np.random.default_rng(1)
-    np.savez(tmp_path / "feed.npz", pictures=rng.normal(0, 60, (10, 4, 3, 67, 67)).astype(np.float32),
-             labels=rng.integers(0, 9, (10, 4)).astype(np.float32))
+    np.savez(
+        tmp_path / "feed.npz",
+        pictures=rng.normal(0, 60, (10, 4, 3, 67, 67)).astype(np.float32),
+        labels=rng.integers(0, 9, (10, 4)).astype(np.float32),
+    )
     outcome = {}
     for name, run in (("real", real), ("ours", ours)):
         files = [tmp_path / (name + ending) for ending in (".npy", ".caffemodel")]

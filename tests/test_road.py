@@ -53,9 +53,7 @@ def test_every_stage_is_gone_and_told(road):
 def test_a_second_run_does_nothing_and_says_the_same_at_the_end(road):
     folder, said = road
     before = {
-        path: path.stat().st_mtime_ns
-        for path in folder.rglob("*")
-        if path.is_file() and "prototxt" not in path.parts
+        path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and "prototxt" not in path.parts
     }
     again = go(folder)
     assert again.count("up to date") == 9

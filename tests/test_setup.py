@@ -32,17 +32,11 @@ def program(path, text):
 def test_a_stage_without_environment_names_the_set_up(copy):
     result = run(copy, "./create_mean.sh")
     assert result.returncode == 1
-    assert (
-        "create_mean.sh: " in result.stderr
-        and "./run.sh" in result.stderr
-        and "scripts/setup.sh" in result.stderr
-    )
+    assert "create_mean.sh: " in result.stderr and "./run.sh" in result.stderr and "scripts/setup.sh" in result.stderr
 
 
 def test_a_python_without_venv_names_the_package(copy):
-    fake = program(
-        copy / "fake-python", 'case "$2" in *ensurepip*) exit 1;; esac\nexec "%s" "$@"\n' % sys.executable
-    )
+    fake = program(copy / "fake-python", 'case "$2" in *ensurepip*) exit 1;; esac\nexec "%s" "$@"\n' % sys.executable)
     result = run(copy, "scripts/setup.sh", PYTHON=fake)
     assert result.returncode == 1
     assert "sudo apt-get install python%d.%d-venv\n" % sys.version_info[:2] in result.stderr

@@ -22,9 +22,7 @@ from agegender.errors import AgeGenderError
 MOST_BYTES = 4 << 30
 MOST_MEMBERS = 200_000
 _BLOCK = 1 << 20
-_LONGEST_READ = (
-    1 << 24
-)  # tarfile reads a header of any announced length in one go; no picture's header is so long
+_LONGEST_READ = 1 << 24  # tarfile reads a header of any announced length in one go; no picture's header is so long
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
 _BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
@@ -62,9 +60,7 @@ class _Budget:
         """Count one member, whose announced size must fit."""
         self.members -= 1
         if self.members < 0:
-            raise AgeGenderError(
-                "%s: more than %d members; it is not unpacked" % (self.path, self.most_members)
-            )
+            raise AgeGenderError("%s: more than %d members; it is not unpacked" % (self.path, self.most_members))
         if size > self.bytes:
             self._too_large()
 
@@ -77,9 +73,7 @@ class _Budget:
             yield chunk
 
     def _too_large(self):
-        raise AgeGenderError(
-            "%s: more than %d bytes unpacked; it is not unpacked" % (self.path, self.most_bytes)
-        )
+        raise AgeGenderError("%s: more than %d bytes unpacked; it is not unpacked" % (self.path, self.most_bytes))
 
 
 def _check(path, name, kind):
@@ -99,9 +93,7 @@ def _write(target, chunks, path, name):
     if os.path.exists(target):
         with open(target, "rb") as stream:
             if stream.read() != b"".join(chunks):
-                raise AgeGenderError(
-                    "%s: member %r: its name occurs twice with different bytes" % (path, name)
-                )
+                raise AgeGenderError("%s: member %r: its name occurs twice with different bytes" % (path, name))
         return
     with open(target, "wb") as stream:
         for chunk in chunks:
@@ -166,7 +158,5 @@ class _Guard:
     def read(self, size=-1):
         """Like the stream's own."""
         if size > _LONGEST_READ:
-            raise AgeGenderError(
-                "%s: a header of %d bytes; such an archive is not unpacked" % (self.path, size)
-            )
+            raise AgeGenderError("%s: a header of %d bytes; such an archive is not unpacked" % (self.path, size))
         return self.stream.read(size)

@@ -22,10 +22,16 @@ def main(argv=None):
     from caffe.errors import CaffeError
 
     parser = argparse.ArgumentParser(prog="run_inference.py", description=__doc__.split("\n")[0])
-    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="aligned faces (or see --detect), folders or globs")
+    parser.add_argument(
+        "pictures", nargs="+", metavar="PICTURE", help="aligned faces (or see --detect), folders or globs"
+    )
     parser.add_argument("--graph", default=os.path.join(HERE, "graph"), metavar="DIR", help="folder of the nets")
-    parser.add_argument("--device", default="", help="MYRIAD, MVNC, CPU ... (default: a stick if one is there, else CPU)")
-    parser.add_argument("--detect", action="store_true", help="find the faces: pictures are photographs (OpenCV 4.8 or newer)")
+    parser.add_argument(
+        "--device", default="", help="MYRIAD, MVNC, CPU ... (default: a stick if one is there, else CPU)"
+    )
+    parser.add_argument(
+        "--detect", action="store_true", help="find the faces: pictures are photographs (OpenCV 4.8 or newer)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object a picture or face")
     args = parser.parse_args(argv)
     try:
@@ -122,8 +128,10 @@ def old_openvino():
 def show(prediction, as_json):
     """One line a net, or one JSON object a picture; of a face in a photograph its box as well."""
     if as_json:
-        nets = {name: {"answer": found.text, "probability": found.probability, "probabilities": found.probabilities}
-                for name, found in prediction.answers.items()}
+        nets = {
+            name: {"answer": found.text, "probability": found.probability, "probabilities": found.probabilities}
+            for name, found in prediction.answers.items()
+        }
         where = {"box": prediction.face.box, "score": prediction.face.score} if prediction.face else {}
         print(json.dumps({"picture": prediction.path, **where, "answers": nets}))
         return

@@ -162,4 +162,3 @@ def _face(row):
     left, top, width, height = row[:4]
     box = int(round(left)), int(round(top)), int(round(left + width)), int(round(top + height))
     return Face(box, float(row[14]), row[4:14].reshape(5, 2).astype(np.float32))
-

@@ -95,9 +95,7 @@ def _complete(url, part, source, wait):
                 fault = "the connection ended after %d of %d bytes" % (_size(part), source.size)
             except _BREAKS as error:
                 fault = _reason(error)
-            still = (
-                0 if _size(part) > before else still + 1
-            )  # a connection that brings something is worth another
+            still = 0 if _size(part) > before else still + 1  # a connection that brings something is worth another
             if still >= TRIES:
                 raise _Refused("%s (after %d tries)" % (fault, TRIES))
             if _size(part) < source.size:
@@ -141,9 +139,7 @@ def _open(opener, url, offset, pages=3):
         page = answer.read(_PAGE).decode("utf-8", "replace")
     address = next_address(page, answer.url)
     if address is None or pages == 0:
-        raise _Refused(
-            "answered with a web page and not with the file (a limit on downloads, or the file is gone)"
-        )
+        raise _Refused("answered with a web page and not with the file (a limit on downloads, or the file is gone)")
     return _open(opener, address, offset, pages - 1)
 
 

@@ -44,7 +44,9 @@ class Film:
         self.path = path
         self._capture = _opened(path)
         if self._capture is None:
-            raise predict.failure(predict.NO_PICTURE, "%s: this is not a film OpenCV can read (MP4, AVI, MKV ...)" % path)
+            raise predict.failure(
+                predict.NO_PICTURE, "%s: this is not a film OpenCV can read (MP4, AVI, MKV ...)" % path
+            )
         self.total = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.rate, self.size = _rate(self._capture), _size(self._capture)
 

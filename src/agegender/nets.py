@@ -67,9 +67,7 @@ MEAN_NPY = "age_gender_mean.npy"
 def net_named(name):
     """The TaskNet called `name`."""
     if name not in NETS:
-        raise AgeGenderError(
-            "no net is called '%s'%s (known: %s)" % (name, did_you_mean(name, NETS), ", ".join(NETS))
-        )
+        raise AgeGenderError("no net is called '%s'%s (known: %s)" % (name, did_you_mean(name, NETS), ", ".join(NETS)))
     return NETS[name]
 
 
@@ -79,7 +77,5 @@ def newest_weights(net):
 
     path = newest(net.prefix, "caffemodel")
     if path is None:
-        raise AgeGenderError(
-            "there is no %s_iter_N.caffemodel; train first: ./train_%s.sh" % (net.prefix, net.name)
-        )
+        raise AgeGenderError("there is no %s_iter_N.caffemodel; train first: ./train_%s.sh" % (net.prefix, net.name))
     return path

@@ -48,9 +48,7 @@ def read_picture(path):
         raise failure(NO_FILE, "%s: there is no such file" % path)
     picture = cv2.imread(path, cv2.IMREAD_COLOR)
     if picture is None:
-        raise failure(
-            NO_PICTURE, "%s: this is not a picture OpenCV can read (JPEG, PNG, BMP, WebP, TIFF ...)" % path
-        )
+        raise failure(NO_PICTURE, "%s: this is not a picture OpenCV can read (JPEG, PNG, BMP, WebP, TIFF ...)" % path)
     height, width = picture.shape[:2]
     if min(height, width) < LEAST_SIDE:
         raise failure(
@@ -128,13 +126,9 @@ def _task(manifest):
 
 
 def _labels(manifest):
-    if manifest.label_set in labels.ALL and list(labels.ALL[manifest.label_set].names) == list(
-        manifest.labels
-    ):
+    if manifest.label_set in labels.ALL and list(labels.ALL[manifest.label_set].names) == list(manifest.labels):
         return labels.ALL[manifest.label_set]
-    return labels.Labels(
-        manifest.label_set or manifest.name, tuple(manifest.labels), decoder=manifest.decoder
-    )
+    return labels.Labels(manifest.label_set or manifest.name, tuple(manifest.labels), decoder=manifest.decoder)
 
 
 def predict_pictures(paths, heads, batch=16):
@@ -283,9 +277,7 @@ def find_pictures(arguments):
                 if name.lower().endswith(PICTURES)
             ]
             if not inside:
-                raise failure(
-                    NO_FILE, "%s: the folder holds no picture (%s)" % (argument, " ".join(PICTURES))
-                )
+                raise failure(NO_FILE, "%s: the folder holds no picture (%s)" % (argument, " ".join(PICTURES)))
             found += sorted(inside)
         elif glob.has_magic(argument) and not os.path.exists(argument):
             matches = sorted(glob.glob(argument, recursive=True))

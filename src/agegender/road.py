@@ -80,11 +80,7 @@ class Road:
             "Compile for a Neural Compute Stick and for OpenVINO's devices",
             lambda: verb("compile"),
             [*(self.weights(net) for net in NETS.values()), MEAN_FILE],
-            [
-                net.graph() + ending
-                for net in NETS.values()
-                for ending in (".onnx", ".xml", ".bin", ".blob", ".json")
-            ],
+            [net.graph() + ending for net in NETS.values() for ending in (".onnx", ".xml", ".bin", ".blob", ".json")],
         )
 
     def faces_stage(self):
@@ -104,9 +100,7 @@ class Road:
         return Stage(
             "faces",
             "Unpack the faces of %s" % os.path.basename(self.args.archive),
-            lambda: verb(
-                "download", "--from", self.args.archive, "--race", self.args.race, "--out", self.faces
-            ),
+            lambda: verb("download", "--from", self.args.archive, "--race", self.args.race, "--out", self.faces),
             [self.args.archive],
             [self.faces],
             {"race": self.args.race},

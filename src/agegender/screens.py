@@ -97,7 +97,9 @@ class Film:
         temporary = self._stack.enter_context(whole_file(self.path, suffix))
         writer = cv2.VideoWriter(temporary, cv2.VideoWriter_fourcc(*CODECS[suffix]), self.rate, self._size)
         if not writer.isOpened():
-            raise AgeGenderError("--out %s: this OpenCV cannot write %s films; give a folder" % (self.path, CODECS[suffix]))
+            raise AgeGenderError(
+                "--out %s: this OpenCV cannot write %s films; give a folder" % (self.path, CODECS[suffix])
+            )
         return writer
 
     def close(self, keep=True):
@@ -115,7 +117,9 @@ def fitted(picture, size):
     width, height = size
     scale = min(width / picture.shape[1], height / picture.shape[0])
     if scale != 1:
-        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        picture = cv2.resize(
+            picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        )
     picture = picture[:height, :width]
     down, across = height - picture.shape[0], width - picture.shape[1]
     frame = down // 2, down - down // 2, across // 2, across - across // 2

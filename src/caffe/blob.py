@@ -17,7 +17,9 @@ def check_shape(shape):
     """Return `shape` as a tuple of ints; refuse negative axes, more than 32 axes and more than 2^31-1 elements."""
     shape = tuple(int(d) for d in shape)
     if len(shape) > 32 or any(d < 0 for d in shape) or math.prod(shape) > MAX_COUNT:
-        raise CaffeError("a blob of shape %s is refused: at most 32 axes, none negative, at most 2^31-1 elements" % (shape,))
+        raise CaffeError(
+            "a blob of shape %s is refused: at most 32 axes, none negative, at most 2^31-1 elements" % (shape,)
+        )
     return shape
 
 
@@ -104,7 +106,9 @@ class Blob:
 
     def _legacy(self, axis):
         if len(self._shape) > 4:
-            raise CaffeError("num, channels, height, width are for blobs of at most 4 axes, here are %d" % len(self._shape))
+            raise CaffeError(
+                "num, channels, height, width are for blobs of at most 4 axes, here are %d" % len(self._shape)
+            )
         return self._shape[axis] if axis < len(self._shape) else 1
 
     num = property(lambda self: self._legacy(0))

@@ -6,9 +6,7 @@ bias_layer.cpp).
 def operand_shape(layer, param, bottom):
     """The shape of the blob that `param` (axis, num_axes) asks for."""
     begin, count = layer.axis(param.axis, bottom), param.num_axes
-    layer.need(
-        count >= -1, "num_axes must not be negative, or be -1 for all axes from `axis` on; received %d", count
-    )
+    layer.need(count >= -1, "num_axes must not be negative, or be -1 for all axes from `axis` on; received %d", count)
     end = len(bottom) if count == -1 else begin + count
     layer.need(end <= len(bottom), "%d axes from axis %d on reach beyond the bottom %s", count, begin, bottom)
     return tuple(bottom[begin:end])

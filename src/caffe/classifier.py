@@ -73,9 +73,7 @@ class Classifier(Net):
         """
         if not len(inputs):
             raise CaffeError("predict needs at least one picture")
-        scaled = np.stack([io.resize_image(image, self.image_dims) for image in inputs]).astype(
-            np.float32, copy=False
-        )
+        scaled = np.stack([io.resize_image(image, self.image_dims) for image in inputs]).astype(np.float32, copy=False)
         crops = io.oversample(scaled, self.crop_dims) if oversample else self._centre(scaled)
         name = self.inputs[0]
         out = self.forward_all(**{name: preprocess_all(self, self.transformer, crops)})

@@ -72,9 +72,7 @@ class Detector(Net):
         if not self.context_pad:
             crop = im[window[0] : window[2], window[1] : window[3]]
             if not crop.size:
-                raise CaffeError(
-                    "window %s does not lie in the picture of %dx%d" % (window.tolist(), *im.shape[:2])
-                )
+                raise CaffeError("window %s does not lie in the picture of %dx%d" % (window.tolist(), *im.shape[:2]))
             return crop
         return self._crop_with_context(im, window)
 
@@ -90,9 +88,7 @@ class Detector(Net):
         extent = np.minimum(np.round((box[2:] - box[:2] + 1) * scale).astype(int), size - pad)
         cut = im[int(box[0]) : int(box[2]), int(box[1]) : int(box[3])]
         if not cut.size or min(extent) < 1:
-            raise CaffeError(
-                "window %s does not lie in the picture of %dx%d" % (window.tolist(), *im.shape[:2])
-            )
+            raise CaffeError("window %s does not lie in the picture of %dx%d" % (window.tolist(), *im.shape[:2]))
         crop = np.ones(self.crop_dims, np.float32) * self.crop_mean
         crop[pad[0] : pad[0] + extent[0], pad[1] : pad[1] + extent[1]] = io.resize_image(cut, tuple(extent))
         return crop

@@ -139,9 +139,7 @@ def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lr
         raise CaffeError("get_pydot_graph needs the package pydot (pip install pydot)") from None
     drawn = net_picture(caffe_net, rankdir, label_edges, phase, display_lrm)
     dot = pydot.Dot(_quoted(caffe_net.name or "Net"), graph_type="digraph", rankdir=rankdir)
-    nodes = {
-        key: pydot.Node(_quoted(label), **_quoted_style(style)) for key, (label, style) in drawn.nodes.items()
-    }
+    nodes = {key: pydot.Node(_quoted(label), **_quoted_style(style)) for key, (label, style) in drawn.nodes.items()}
     for node in nodes.values():
         dot.add_node(node)
     for source, target, label in drawn.edges:
@@ -223,9 +221,7 @@ def _by_matplotlib(picture, rankdir, ext):
     stream = io.BytesIO()
     supported = figure.canvas.get_supported_filetypes()
     if ext not in supported:
-        raise CaffeError(
-            "format '%s' is not known without Graphviz (known: %s)" % (ext, ", ".join(sorted(supported)))
-        )
+        raise CaffeError("format '%s' is not known without Graphviz (known: %s)" % (ext, ", ".join(sorted(supported))))
     figure.savefig(stream, format=ext)
     return stream.getvalue()
 

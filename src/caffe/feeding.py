@@ -63,10 +63,7 @@ class FeedLayer(Layer):
 
     def _looked_at(self, tops):
         """Whether a NumPy view of the last batch's own memory is out: the feed must not write there again."""
-        return any(
-            blob.held and blob.tensor.data_ptr() == array.ctypes.data
-            for blob, array in zip(tops, self._given)
-        )
+        return any(blob.held and blob.tensor.data_ptr() == array.ctypes.data for blob, array in zip(tops, self._given))
 
     def state(self) -> dict[str, int]:
         """Where the feed stands: all that a later run needs to go on with the next batch, bit for bit."""

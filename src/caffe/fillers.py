@@ -87,9 +87,7 @@ def filling(param, shape, generator):
     if fill is None:
         raise CaffeError("unknown filler '%s' (known: %s)" % (param.type, ", ".join(FILLERS)))
     if fill is bilinear and (len(shape) != 4 or shape[2] != shape[3]):
-        raise CaffeError(
-            "the bilinear filler needs 4-D weights with a square kernel, received %s" % (tuple(shape),)
-        )
+        raise CaffeError("the bilinear filler needs 4-D weights with a square kernel, received %s" % (tuple(shape),))
     _check_numbers(param, fill, shape)
     seed = 0
     if generator is not None:

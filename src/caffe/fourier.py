@@ -187,7 +187,9 @@ def matrices(tile, kernel):
     re, im = _by_turns(down.real.T, -down.imag.T).T, _by_turns(down.imag.T, down.real.T).T
     # The products a = w_re (x_re + x_im), b = x_re (w_im - w_re), c = x_im (w_re + w_im) give re = a - c, im = a + b.
     cos, sin = down[:step].real, -down[:step].imag
-    re_back, im_back = (_by_turns(*part).T for part in (((cos - sin).T, -sin.T, -cos.T), ((sin + cos).T, cos.T, -sin.T)))
+    re_back, im_back = (
+        _by_turns(*part).T for part in (((cos - sin).T, -sin.T, -cos.T), ((sin + cos).T, cos.T, -sin.T))
+    )
     twice = np.where(2 * places[:half] + 1 == tile, 1, 2)[:, None] / tile**2  # the other half is this one's conjugate
     unrow = np.vstack([across[:, :step].real * twice, across[:, :step].imag * twice]).T
     kernels = np.einsum("ai,bj->abij", down[:, :kernel], across[:, :kernel]).conj()

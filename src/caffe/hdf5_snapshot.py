@@ -51,9 +51,7 @@ def _create(path: str) -> Iterator[Any]:
             with h5py.File(temporary, "w") as file:
                 yield file
         except RuntimeError as problem:
-            raise CaffeError(
-                "%s: HDF5 cannot write it; is the disk full? (%s)" % (path, problem)
-            ) from problem
+            raise CaffeError("%s: HDF5 cannot write it; is the disk full? (%s)" % (path, problem)) from problem
 
 
 def read_weights(path: str) -> dict[str, list[np.ndarray]]:
@@ -186,9 +184,7 @@ def _string(dataset: Any, path: str) -> str:
     return bytes(value).rstrip(b"\0").decode("utf-8", "replace") if not isinstance(value, str) else value
 
 
-def write_state(
-    path: str, iteration: int, learned_net: str, current_step: int, history: Sequence[Any]
-) -> None:
+def write_state(path: str, iteration: int, learned_net: str, current_step: int, history: Sequence[Any]) -> None:
     """Write iter, learned_net, current_step and /history/<i>."""
     with _create(path) as file:
         file.create_dataset("iter", data=np.array([iteration], np.int32))

@@ -162,8 +162,7 @@ class Transformer:
         if len(order) != self.inputs[in_][1]:
             raise CaffeError(
                 "Channel swap needs to have the same number of dimensions as the input channels, "
-                "%d; received %s"
-                % (self.inputs[in_][1], (order,))
+                "%d; received %s" % (self.inputs[in_][1], (order,))
             )
         self.channel_swap[in_] = order
 
@@ -185,9 +184,7 @@ class Transformer:
         if mean.ndim not in (1, 3):
             raise CaffeError("Mean shape invalid: %s, not (C, H, W), (H, W) or (C,)" % (mean.shape,))
         if mean.shape[0] != shape[0]:
-            raise CaffeError(
-                "Mean channels incompatible with input: %d, the input has %d" % (mean.shape[0], shape[0])
-            )
+            raise CaffeError("Mean channels incompatible with input: %d, the input has %d" % (mean.shape[0], shape[0]))
         if mean.ndim == 1:
             mean = mean[:, np.newaxis, np.newaxis]
         elif mean.shape != shape:

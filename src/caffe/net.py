@@ -185,7 +185,13 @@ class Net(NetMethods):
         for what, allowed, received in (("bottom", layer.num_bottom, bottoms), ("top", layer.num_top, tops)):
             least, most = (allowed, allowed) if isinstance(allowed, int) else allowed
             if received < least or (most is not None and received > most):
-                wanted = str(least) if least == most else "%d or more" % least if most is None else "%d to %d" % (least, most)
+                wanted = (
+                    str(least)
+                    if least == most
+                    else "%d or more" % least
+                    if most is None
+                    else "%d to %d" % (least, most)
+                )
                 raise CaffeError("%s takes %s %s blob(s), received %d" % (layer.type, wanted, what, received))
         shared = set(layer.param.bottom) & set(layer.param.top)
         if shared and not layer.in_place:
@@ -276,7 +282,9 @@ class Net(NetMethods):
             self._call("before_forward", i)
             with self._place_of(i), precision.products(self.precision, self.device):
                 self._follow_shapes(node)
-                self._runner(node, start, end).forward_blobs(node.bottom_blobs, node.top_blobs, record and node.need_backward)
+                self._runner(node, start, end).forward_blobs(
+                    node.bottom_blobs, node.top_blobs, record and node.need_backward
+                )
             for blob, weight in zip(node.top_blobs, node.losses):
                 if weight:
                     loss += self._weighted(blob, weight)
@@ -293,7 +301,7 @@ class Net(NetMethods):
         return node.fast
 
     def set_precision(self, name):
-        """"float32" (Caffe's), "bf16", and on CUDA "tf32" and "fp16": see caffe.precision."""
+        """ "float32" (Caffe's), "bf16", and on CUDA "tf32" and "fp16": see caffe.precision."""
         precision.choose(name, self.device)
         self.precision = name
 

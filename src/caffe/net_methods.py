@@ -58,9 +58,7 @@ class NetMethods:
     @property
     def params(self):
         """OrderedDict of the weight blobs by layer name, of the layers that have any."""
-        return OrderedDict(
-            (node.layer.name, Blobs(node.layer.blobs)) for node in self._nodes if node.layer.blobs
-        )
+        return OrderedDict((node.layer.name, Blobs(node.layer.blobs)) for node in self._nodes if node.layer.blobs)
 
     @property
     def inputs(self):
@@ -136,9 +134,7 @@ class NetMethods:
     def _feed(self, name, array):
         blob = self._blobs[name]
         if len(array) != (blob.shape[0] if blob.shape else 1):
-            raise CaffeError(
-                "input '%s' has %d items, the net's batch is %s" % (name, len(array), blob.shape[:1])
-            )
+            raise CaffeError("input '%s' has %d items, the net's batch is %s" % (name, len(array), blob.shape[:1]))
         blob.data[...] = array
 
     def backward(self, diffs=None, start=None, end=None, **kwargs):
@@ -157,8 +153,7 @@ class NetMethods:
             for name, array in kwargs.items():
                 if len(array) != (self._blobs[name].shape or (1,))[0]:
                     raise CaffeError(
-                        "diff of '%s' has %d items, its blob has shape %s"
-                        % (name, len(array), self._blobs[name].shape)
+                        "diff of '%s' has %d items, its blob has shape %s" % (name, len(array), self._blobs[name].shape)
                     )
                 self._blobs[name].diff[...] = array
         self.backward_range(first, last)
@@ -202,10 +197,7 @@ class NetMethods:
             part = {name: np.asarray(a[at : at + size]) for name, a in arrays.items()}
             missing = size - len(next(iter(part.values())))
             if missing:  # the last batch is filled up with zeros
-                part = {
-                    k: np.concatenate([a, np.zeros((missing, *a.shape[1:]), a.dtype)])
-                    for k, a in part.items()
-                }
+                part = {k: np.concatenate([a, np.zeros((missing, *a.shape[1:]), a.dtype)]) for k, a in part.items()}
             yield part
 
     def set_input_arrays(self, data, labels):
@@ -252,9 +244,7 @@ class NetMethods:
             if arrays is None:
                 continue
             if len(arrays) != len(blobs):
-                faults.append(
-                    "layer '%s': the file has %d weight blobs, the net %d" % (name, len(arrays), len(blobs))
-                )
+                faults.append("layer '%s': the file has %d weight blobs, the net %d" % (name, len(arrays), len(blobs)))
                 continue
             for i, (blob, array) in enumerate(zip(blobs, arrays)):
                 if not snapshot.shape_equals(array.shape, blob.shape):
@@ -279,8 +269,7 @@ class NetMethods:
             for mine, owner in zip(blobs, theirs.get(name, [])):
                 if mine.shape != owner.shape:
                     raise CaffeError(
-                        "layer '%s': cannot share weights of shape %s with %s"
-                        % (name, owner.shape, mine.shape)
+                        "layer '%s': cannot share weights of shape %s with %s" % (name, owner.shape, mine.shape)
                     )
                 mine.share_data(owner)
 

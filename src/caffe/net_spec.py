@@ -183,9 +183,7 @@ def _function(value, name=None):
         return value
     if isinstance(value, Top):
         return value.fn
-    raise TypeError(
-        "%s is not a Top (type is %s)" % ("an argument" if name is None else "'%s'" % name, type(value))
-    )
+    raise TypeError("%s is not a Top (type is %s)" % ("an argument" if name is None else "'%s'" % name, type(value)))
 
 
 class NetSpec:
@@ -203,9 +201,7 @@ class NetSpec:
         try:
             return self.tops[name]
         except KeyError:
-            raise AttributeError(
-                "the NetSpec has no top '%s'%s" % (name, did_you_mean(name, self.tops))
-            ) from None
+            raise AttributeError("the NetSpec has no top '%s'%s" % (name, did_you_mean(name, self.tops))) from None
 
     def __setitem__(self, key, value):
         self.tops[key] = value

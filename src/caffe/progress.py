@@ -59,7 +59,10 @@ class Progress:
         spent = time.monotonic() - self.began
         rate = (self.done - self.first) / spent if spent > 0 else 0.0
         text = "%s: %d/%d%s (%d %%)" % (
-            self.what, self.done, self.total, " " + self.unit if self.unit else "",
+            self.what,
+            self.done,
+            self.total,
+            " " + self.unit if self.unit else "",
             100 * self.done // max(self.total, 1),
         )
         if self.done < self.total and rate > 0:

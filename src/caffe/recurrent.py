@@ -66,9 +66,7 @@ class Recurrent(Layer):
             )
         state = (1, x[1], self.param.recurrent_param.num_output)
         for i in range(len(bottoms) - self.exposed, len(bottoms)):
-            self.need(
-                bottoms[i] == state, "bottom %d, a state, must be %s, received %s", i, state, bottoms[i]
-            )
+            self.need(bottoms[i] == state, "bottom %d, a state, must be %s, received %s", i, state, bottoms[i])
 
     def top_shapes(self, *bottoms):
         self._check(bottoms)

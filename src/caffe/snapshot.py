@@ -90,9 +90,7 @@ def write_caffemodel(
     _write(path, pieces)
 
 
-def _layer_pieces(
-    layer: Any, arrays: Sequence[np.ndarray], gradients: Sequence[np.ndarray] | None
-) -> list[Any]:
+def _layer_pieces(layer: Any, arrays: Sequence[np.ndarray], gradients: Sequence[np.ndarray] | None) -> list[Any]:
     """Return a LayerParameter with its blobs, fields in the order of their numbers, as in Caffe's files."""
     before, after = caffe_pb2.LayerParameter(), caffe_pb2.LayerParameter()
     before.CopyFrom(layer)

@@ -74,9 +74,7 @@ def _by_axis(param, axes, stem, field, default):
     if not (param.HasField(height) or param.HasField(width)):
         return _repeated(field, values, axes, default)
     if axes != 2:
-        raise CaffeError(
-            "%s and %s are for 2 spatial axes, the bottom has %d; use %s" % (height, width, axes, field)
-        )
+        raise CaffeError("%s and %s are for 2 spatial axes, the bottom has %d; use %s" % (height, width, axes, field))
     if values:
         raise CaffeError("give %s or %s and %s, not both" % (field, height, width))
     return getattr(param, height), getattr(param, width)
@@ -86,9 +84,7 @@ def _repeated(field, values, axes, default):
     if not values and default is not None:
         return (default,) * axes
     if len(values) not in (1, axes):
-        raise CaffeError(
-            "%s must be given once or once a spatial axis (%d), received %d" % (field, axes, len(values))
-        )
+        raise CaffeError("%s must be given once or once a spatial axis (%d), received %d" % (field, axes, len(values)))
     return tuple(values) if len(values) == axes else tuple(values * axes)
 
 
@@ -116,9 +112,7 @@ def scatter(cols, win, out):
     them.
     """
     sizes = cols.shape[2 : 2 + len(out)]
-    padded = [
-        max(n + 2 * p, s * (m - 1) + e) for n, p, s, m, e in zip(out, win.pad, win.stride, sizes, win.extent)
-    ]
+    padded = [max(n + 2 * p, s * (m - 1) + e) for n, p, s, m, e in zip(out, win.pad, win.stride, sizes, win.extent)]
     result = cols.new_zeros((*cols.shape[:2], *padded))
     for offset in itertools.product(*(range(k) for k in win.kernel)):
         first = [o * d for o, d in zip(offset, win.dilation)]

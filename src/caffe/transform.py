@@ -44,9 +44,18 @@ class Transform:
     """
 
     def __init__(
-        self, order: str = "BGR", size: Any = None, crop: int | None = None, mean: Any = None,
-        mean_fit: str = "exact", scale: float = 1.0, mirror: bool = False, gray: bool = False,
-        margin: float = 0.0, shrink: str = "linear", landmarks: Any = None,
+        self,
+        order: str = "BGR",
+        size: Any = None,
+        crop: int | None = None,
+        mean: Any = None,
+        mean_fit: str = "exact",
+        scale: float = 1.0,
+        mirror: bool = False,
+        gray: bool = False,
+        margin: float = 0.0,
+        shrink: str = "linear",
+        landmarks: Any = None,
     ) -> None:
         faults: list[str] = []
         self.order = transform_fields.choice("order", order, ("BGR", "RGB"), faults)
@@ -173,8 +182,11 @@ class Transform:
     # ---- planes as a database holds them
 
     def planes(
-        self, pictures: np.ndarray | list[np.ndarray], phase: str | int = TEST,
-        rng: np.random.Generator | None = None, out: np.ndarray | None = None,
+        self,
+        pictures: np.ndarray | list[np.ndarray],
+        phase: str | int = TEST,
+        rng: np.random.Generator | None = None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         """(C, H, W), (N, C, H, W) or a list of (C, H, W), uint8 or float, in `order` -> float32, cropped.
 
@@ -197,9 +209,7 @@ class Transform:
             places = list(map(tuple, rng.integers(0, room)))
         return self._views(pictures, places, flips, out)
 
-    def finished(
-        self, views: np.ndarray, shape: tuple[int, int, int], out: np.ndarray | None = None
-    ) -> np.ndarray:
+    def finished(self, views: np.ndarray, shape: tuple[int, int, int], out: np.ndarray | None = None) -> np.ndarray:
         """Mean and scale for uint8 views (N, C, h, w) already cut, somehow, out of pictures of `shape`: float32.
 
         A mean of each pixel is taken at the centre, since a turned view has no place of its own.
@@ -226,8 +236,11 @@ class Transform:
         return ((shape[1] - self.crop) // 2, (shape[2] - self.crop) // 2)
 
     def _views(
-        self, pictures: np.ndarray | list[np.ndarray], places: list[tuple[int, int]],
-        flips: np.ndarray | None, out: np.ndarray | None = None,
+        self,
+        pictures: np.ndarray | list[np.ndarray],
+        places: list[tuple[int, int]],
+        flips: np.ndarray | None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         shape = (len(pictures), *self.output_shape(pictures[0].shape))
         if out is None:
@@ -281,7 +294,7 @@ class Transform:
         if self.mean_fit == "resize":
             return self._fit(mean, (shape[1], shape[2]))
         raise CaffeError(
-            "the mean is %dx%d, the picture %dx%d: they must be equally large (mean_fit=\"resize\" brings "
+            'the mean is %dx%d, the picture %dx%d: they must be equally large (mean_fit="resize" brings '
             "the mean to the picture's size, as later pycaffe did)" % (mean.shape[1:] + tuple(shape[1:]))
         )
 

@@ -34,16 +34,28 @@ class Result:
 
     def to_json(self) -> dict:
         """Plain numbers, for json.dump."""
-        facts = {"requests": self.requests, "batch": self.batch, "count": len(self.latencies),
-                 "duration_ms": self.duration * 1e3, "throughput": self.throughput,
-                 "latency_avg": float(np.mean(self.latencies)), "latency_min": min(self.latencies),
-                 "latency_max": max(self.latencies), "temperature": self.temperature}
+        facts = {
+            "requests": self.requests,
+            "batch": self.batch,
+            "count": len(self.latencies),
+            "duration_ms": self.duration * 1e3,
+            "throughput": self.throughput,
+            "latency_avg": float(np.mean(self.latencies)),
+            "latency_min": min(self.latencies),
+            "latency_max": max(self.latencies),
+            "temperature": self.temperature,
+        }
         facts.update({"latency_p%g" % share: self.percentile(share) for share in (50, 90, 95, 99)})
         return facts
 
 
-def measure(runner: Runner, seconds: float = 0.0, iterations: int = 0,
-            clock: Callable[[], float] = time.perf_counter, most: int = 0) -> Result:
+def measure(
+    runner: Runner,
+    seconds: float = 0.0,
+    iterations: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
+    most: int = 0,
+) -> Result:
     """Keep `runner.in_flight` requests (at most `most`) under way for `seconds` or `iterations`, whichever ends first.
 
     The pictures are seeded noise; one round of requests before the clock starts warms the device up.
@@ -79,16 +91,18 @@ def _enough(started: int, spent: float, seconds: float, iterations: int) -> bool
 
 def closing(result: Result) -> str:
     """The lines benchmark_app ends with."""
-    return "\n".join([
-        "Count:               %d iterations" % len(result.latencies),
-        "Duration:            %.2f ms" % (result.duration * 1e3),
-        "Latency:",
-        "   Median:           %.2f ms" % result.percentile(50),
-        "   Average:          %.2f ms" % np.mean(result.latencies),
-        "   Min:              %.2f ms" % min(result.latencies),
-        "   Max:              %.2f ms" % max(result.latencies),
-        "Throughput:          %.2f FPS" % result.throughput,
-    ])
+    return "\n".join(
+        [
+            "Count:               %d iterations" % len(result.latencies),
+            "Duration:            %.2f ms" % (result.duration * 1e3),
+            "Latency:",
+            "   Median:           %.2f ms" % result.percentile(50),
+            "   Average:          %.2f ms" % np.mean(result.latencies),
+            "   Min:              %.2f ms" % min(result.latencies),
+            "   Max:              %.2f ms" % max(result.latencies),
+            "Throughput:          %.2f FPS" % result.throughput,
+        ]
+    )
 
 
 def table(results: list[Result]) -> str:
@@ -97,6 +111,5 @@ def table(results: list[Result]) -> str:
     for result in results:
         heat = "-" if result.temperature is None else "%.1f" % result.temperature
         shares = "".join(" %8.2f" % result.percentile(share) for share in (50, 90, 95, 99))
-        rows.append("%8d %7d%s %9.2f %9s" % (
-            result.requests, len(result.latencies), shares, result.throughput, heat))
+        rows.append("%8d %7d%s %9.2f %9s" % (result.requests, len(result.latencies), shares, result.throughput, heat))
     return "\n".join(rows)

@@ -17,9 +17,21 @@ from ncs.manifest import Manifest
 
 OURS = ("caffe", "ncs", "agegender")
 # What a board imports by name at run time; what these import follows by itself. The program is copied from `PROGRAM`.
-WING = ("agegender.predict", "agegender.detect", "ncs.manifest", "ncs.runners.openvino", "ncs.runners.myriad",
-        "ncs.runners.mvnc", "ncs.runners.onnxruntime", "ncs.runners.scheduler", "ncs.runners.remote", "ncs.runners.worker",
-        "ncs.doctor", "ncs.cli.doctor", "caffe.cli")
+WING = (
+    "agegender.predict",
+    "agegender.detect",
+    "ncs.manifest",
+    "ncs.runners.openvino",
+    "ncs.runners.myriad",
+    "ncs.runners.mvnc",
+    "ncs.runners.onnxruntime",
+    "ncs.runners.scheduler",
+    "ncs.runners.remote",
+    "ncs.runners.worker",
+    "ncs.doctor",
+    "ncs.cli.doctor",
+    "caffe.cli",
+)
 PROGRAMS = {"run_inference.py": "agegender.board", "doctor.py": "ncs.board_doctor"}
 MARK = ".made-by-ncs-bundle"  # only a folder with this file is ever replaced
 _README = """Run:  python3 run_inference.py PICTURE [PICTURE ...]     (--help tells the rest)
@@ -48,8 +60,9 @@ def bundle(manifests, folder, kinds=("blob", "graph", "onnx", "xml", "bin")):
             if module not in PROGRAMS.values():
                 _copy_module(module, path, os.path.join(made, "lib"))
         _write(made, "README.txt", _README % ", ".join(manifest.name for manifest in read))
-    return sorted(os.path.relpath(os.path.join(place, name), folder)
-                  for place, _, names in os.walk(folder) for name in names)
+    return sorted(
+        os.path.relpath(os.path.join(place, name), folder) for place, _, names in os.walk(folder) for name in names
+    )
 
 
 @contextlib.contextmanager
@@ -58,7 +71,9 @@ def _place(folder):
     folder = os.path.abspath(folder)
     there = os.listdir(folder) if os.path.isdir(folder) else [folder] if os.path.lexists(folder) else []
     if there and MARK not in there:
-        raise NcsError("%s is there and `ncs bundle` did not make it: nothing is replaced; give -o a name that is free" % folder)
+        raise NcsError(
+            "%s is there and `ncs bundle` did not make it: nothing is replaced; give -o a name that is free" % folder
+        )
     with whole_folder(folder) as made:
         yield made
         _write(made, MARK, "`ncs bundle` made this folder and replaces it when it is asked to write here again.\n")
@@ -72,8 +87,11 @@ def _write(folder, name, text):
 def _checked(paths):
     """The manifests of `paths`; raises NcsError for every net that is not as it was compiled, or has another's name."""
     read = [Manifest.read(path) for path in paths]
-    faults = ["%s: %s changed since it was compiled, or is missing: compile again" % (path, ", ".join(bad))
-              for path, bad in zip(paths, (manifest.verify() for manifest in read)) if bad]
+    faults = [
+        "%s: %s changed since it was compiled, or is missing: compile again" % (path, ", ".join(bad))
+        for path, bad in zip(paths, (manifest.verify() for manifest in read))
+        if bad
+    ]
     names = [manifest.name for manifest in read]
     faults += ["two nets are called '%s'" % name for name in sorted(set(names)) if names.count(name) > 1]
     if faults:
@@ -86,8 +104,21 @@ def _copy_graph(manifest, folder, kinds):
     wanted = [kind for kind in manifest.artefacts if kind in kinds]
     if not wanted:
         raise NcsError("'%s' has %s; nothing of %s" % (manifest.name, ", ".join(manifest.artefacts), ", ".join(kinds)))
-    copy = Manifest(manifest.name, manifest.input, manifest.shape, manifest.output, manifest.transform, manifest.labels,
-                    manifest.label_set, manifest.decoder, {}, manifest.parents, manifest.tools, folder, manifest.measured)
+    copy = Manifest(
+        manifest.name,
+        manifest.input,
+        manifest.shape,
+        manifest.output,
+        manifest.transform,
+        manifest.labels,
+        manifest.label_set,
+        manifest.decoder,
+        {},
+        manifest.parents,
+        manifest.tools,
+        folder,
+        manifest.measured,
+    )
     for kind in wanted:
         source = manifest.path(kind)
         target = os.path.join(folder, os.path.basename(source))
@@ -172,10 +203,15 @@ def _serve(manifest, version, device, place):
     from ncs.fold import folded
 
     what = folded(manifest.transform, manifest.shape)
-    config = {"name": manifest.name, "base_path": "%s/%s" % (place.rstrip("/"), manifest.name), "target_device": device,
-              "layout": "NHWC:NCHW", "color_format": "BGR:" + manifest.transform.order,
-              "shape": "(%s)" % ", ".join(map(str, np.array(manifest.shape)[[0, 2, 3, 1]])),
-              "model_version_policy": {"latest": {"num_versions": 1}}}
+    config = {
+        "name": manifest.name,
+        "base_path": "%s/%s" % (place.rstrip("/"), manifest.name),
+        "target_device": device,
+        "layout": "NHWC:NCHW",
+        "color_format": "BGR:" + manifest.transform.order,
+        "shape": "(%s)" % ", ".join(map(str, np.array(manifest.shape)[[0, 2, 3, 1]])),
+        "model_version_policy": {"latest": {"num_versions": 1}},
+    }
     target = os.path.join(version, manifest.name + ".xml")
     if what.mean is not None and what.mean.shape[1:] != (1, 1):
         _write_folded(manifest.path("xml"), target, what)

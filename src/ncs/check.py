@@ -39,8 +39,13 @@ def figures(expected, result, k=5.0):
     reference = reference or 1.0
     share = 100.0 / reference
     wrong = 100.0 * float(np.mean(difference > k / 100 * reference)) if difference.size else 0.0
-    return Figures(float(difference.max(initial=0)) * share, float(difference.mean()) * share, wrong,
-                   float(np.sqrt(np.mean(difference**2))) * share, float(difference.sum()))
+    return Figures(
+        float(difference.max(initial=0)) * share,
+        float(difference.mean()) * share,
+        wrong,
+        float(np.sqrt(np.mean(difference**2))) * share,
+        float(difference.sum()),
+    )
 
 
 def passes(found, limits):
@@ -49,8 +54,12 @@ def passes(found, limits):
 
 
 def _rows(found, limits):
-    return [("Min Pixel Accuracy", found.smallest, limits.smallest), ("Average Pixel Accuracy", found.average, limits.average),
-            ("Percentage of wrong values", found.wrong, limits.wrong), ("Pixel-wise L2 error", found.l2, limits.l2)]
+    return [
+        ("Min Pixel Accuracy", found.smallest, limits.smallest),
+        ("Average Pixel Accuracy", found.average, limits.average),
+        ("Percentage of wrong values", found.wrong, limits.wrong),
+        ("Pixel-wise L2 error", found.l2, limits.l2),
+    ]
 
 
 def block(found, limits):
@@ -58,9 +67,17 @@ def block(found, limits):
     line = "-" * 60
     rows = [line, " Obtained values", line]
     for name, value, limit in _rows(found, limits):
-        rows.append(" Obtained %s: %s%% (max allowed=%g%%), %s" % (name, value, limit, "Pass" if value <= limit else "Fail"))
-    return "\n".join([*rows, " Obtained Global Sum Difference: %s" % found.total, line,
-                      " (a value is wrong when it differs by more than %g%% of the greatest expected one)" % limits.k])
+        rows.append(
+            " Obtained %s: %s%% (max allowed=%g%%), %s" % (name, value, limit, "Pass" if value <= limit else "Fail")
+        )
+    return "\n".join(
+        [
+            *rows,
+            " Obtained Global Sum Difference: %s" % found.total,
+            line,
+            " (a value is wrong when it differs by more than %g%% of the greatest expected one)" % limits.k,
+        ]
+    )
 
 
 def top(title, values, count=5):
@@ -81,11 +98,25 @@ def divergence(layers, limit=1.0):
 
 def layer_table(layers):
     """One line a layer: its range in float32, what half precision cannot hold, and how far off it is."""
-    rows = ["Layer                Type              max|x|  overflow      lost  denormal   own error       error    L2 error"]
+    rows = [
+        "Layer                Type              max|x|  overflow      lost  denormal   own error       error    L2 error"
+    ]
     for layer in layers:
-        rows.append("%-20s %-14s %9.4g %9d %9d %9d %10.4g%% %10.4g%% %10.4g%%" % (
-            layer.name, layer.type, layer.largest, layer.overflow + layer.weights_overflow, layer.lost + layer.weights_lost,
-            layer.denormal, layer.own * 100, layer.error * 100, layer.l2 * 100) + ("" if layer.formed else "  one with the next"))
+        rows.append(
+            "%-20s %-14s %9.4g %9d %9d %9d %10.4g%% %10.4g%% %10.4g%%"
+            % (
+                layer.name,
+                layer.type,
+                layer.largest,
+                layer.overflow + layer.weights_overflow,
+                layer.lost + layer.weights_lost,
+                layer.denormal,
+                layer.own * 100,
+                layer.error * 100,
+                layer.l2 * 100,
+            )
+            + ("" if layer.formed else "  one with the next")
+        )
     return "\n".join(rows)
 
 
@@ -128,7 +159,15 @@ def survey_text(found, most=20):
     accuracy = "the labels are not this net's classes"
     if found.expected_accuracy is not None:
         accuracy = "accuracy %.4f expected, %.4f found (%+.4f)" % (
-            found.expected_accuracy, found.result_accuracy, found.result_accuracy - found.expected_accuracy)
-    rows = ["%d pictures: %s; %d flip; greatest difference %.4g" % (found.count, accuracy, len(found.flips), found.worst)]
-    rows += ["  %s: label %d, %d became %d" % (flip.key, flip.label, flip.expected, flip.result) for flip in found.flips[:most]]
+            found.expected_accuracy,
+            found.result_accuracy,
+            found.result_accuracy - found.expected_accuracy,
+        )
+    rows = [
+        "%d pictures: %s; %d flip; greatest difference %.4g" % (found.count, accuracy, len(found.flips), found.worst)
+    ]
+    rows += [
+        "  %s: label %d, %d became %d" % (flip.key, flip.label, flip.expected, flip.result)
+        for flip in found.flips[:most]
+    ]
     return "\n".join(rows + (["  ... and %d more" % (len(found.flips) - most)] if len(found.flips) > most else []))

@@ -47,8 +47,10 @@ class Options:
         """ncs.myriad.compiler.Jobs of the blobs that the model file `model` becomes."""
         from ncs.myriad.compiler import Job
 
-        return [Job(model, path, self.platform, shaves, self.cmx_slices, self.config, self.inputs, self.outputs)
-                for shaves, path in self.blobs(stem)]
+        return [
+            Job(model, path, self.platform, shaves, self.cmx_slices, self.config, self.inputs, self.outputs)
+            for shaves, path in self.blobs(stem)
+        ]
 
 
 @dataclasses.dataclass
@@ -136,7 +138,9 @@ def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=
 
 def net_of(model, options, described=False):
     """The Net that `model` becomes under `options`; what is only `described` can be exported, not run."""
-    net = deploy_net(model.prototxt, model.weights, options.input_shape, options.start, options.end, model.param, described)
+    net = deploy_net(
+        model.prototxt, model.weights, options.input_shape, options.start, options.end, model.param, described
+    )
     if model.weights is None and options.zero_weights:
         for blobs in net.params.values():
             for blob in blobs:
@@ -154,8 +158,10 @@ def _export(model, stem, options, say):
     if not reason:
         _check_labels(model, answer.count // answer.shape[0])
     if options.bytes_in and len(net.inputs) != 1:
-        raise NcsError("-ip U8: one picture's mean and scale can go into the graph; the net has %d inputs (%s)"
-                       % (len(net.inputs), ", ".join(net.inputs)))
+        raise NcsError(
+            "-ip U8: one picture's mean and scale can go into the graph; the net has %d inputs (%s)"
+            % (len(net.inputs), ", ".join(net.inputs))
+        )
     transform, change = _folding(model.transform, shape, options, say)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(stem + ".json")  # it names the files that are replaced now
@@ -167,8 +173,17 @@ def _export(model, stem, options, say):
         return None
     folder = os.path.dirname(os.path.abspath(stem))
     labels = list(model.labels) or [str(number) for number in range(answer.shape[1])]
-    manifest = Manifest(model.name, net.inputs[0], tuple(shape), net.outputs[0], transform, labels, model.label_set,
-                        model.decoder, folder=folder)
+    manifest = Manifest(
+        model.name,
+        net.inputs[0],
+        tuple(shape),
+        net.outputs[0],
+        transform,
+        labels,
+        model.label_set,
+        model.decoder,
+        folder=folder,
+    )
     own = "unfolded %s" if options.bytes_in else "%s"  # our Net, given bytes, would leave out mean and scale
     parents = {own % "prototxt": model.prototxt, own % "caffemodel": model.weights, **model.parents}
     manifest.parents = {kind: file_of(path, folder) for kind, path in parents.items() if path}

@@ -23,8 +23,10 @@ def cut(param, start=None, end=None):
 def _place(param, name):
     names = [layer.name for layer in param.layer]
     if name not in names:
-        raise NcsError("net '%s' has no layer '%s'%s; its layers are %s"
-                       % (param.name, name, did_you_mean(name, names), ", ".join(names)))
+        raise NcsError(
+            "net '%s' has no layer '%s'%s; its layers are %s"
+            % (param.name, name, did_you_mean(name, names), ", ".join(names))
+        )
     return names.index(name)
 
 
@@ -42,8 +44,10 @@ def _from(param, start):
     for layer in param.layer[place:]:
         missing = [bottom for bottom in layer.bottom if bottom not in made]
         if missing and layer.type != "Input":
-            raise NcsError("layer '%s' needs blob '%s', which is made before '%s': start at a layer that all roads go through"
-                           % (layer.name, missing[0], start))
+            raise NcsError(
+                "layer '%s' needs blob '%s', which is made before '%s': start at a layer that all roads go through"
+                % (layer.name, missing[0], start)
+            )
         made.update(layer.top)
         out.layer.add().CopyFrom(layer)
     return out
@@ -59,7 +63,7 @@ def _shapes(param):
 def _until(param, end):
     place = _place(param, end)
     wanted, kept = set(param.layer[place].top), []
-    for layer in reversed(param.layer[:place + 1]):
+    for layer in reversed(param.layer[: place + 1]):
         if any(top in wanted for top in layer.top):
             kept.append(layer)
             wanted.update(layer.bottom)

@@ -50,8 +50,7 @@ def _type(layer):
     kind = base.registry.get(layer.type)
     if kind is None:
         raise NcsError(
-            "layer '%s': unknown type '%s'%s"
-            % (layer.name, layer.type, did_you_mean(layer.type, base.registry))
+            "layer '%s': unknown type '%s'%s" % (layer.name, layer.type, did_you_mean(layer.type, base.registry))
         )
     return kind
 
@@ -62,8 +61,7 @@ def keep_test_phase(net):
         [
             layer
             for layer in net.layer
-            if graph.included(layer, graph.net_state(phase))
-            and (phase == caffe_pb2.TEST or _type(layer).is_loss)
+            if graph.included(layer, graph.net_state(phase)) and (phase == caffe_pb2.TEST or _type(layer).is_loss)
         ]
         for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN)
     )
@@ -105,7 +103,7 @@ def _resized(layer, wanted):
     for shape in layer.input_param.shape:
         own = list(shape.dim)
         news = wanted if len(own) == 4 else wanted[:1]
-        shape.dim[:] = [one or other for one, other in zip(news, own)] + own[len(news):]
+        shape.dim[:] = [one or other for one, other in zip(news, own)] + own[len(news) :]
     return layer
 
 
@@ -168,9 +166,7 @@ def _weight(layer):
 
 
 def _head(loss, name):
-    head = caffe_pb2.LayerParameter(
-        name=name, type=_type(loss).deploys_as, bottom=[loss.bottom[0]], top=[name]
-    )
+    head = caffe_pb2.LayerParameter(name=name, type=_type(loss).deploys_as, bottom=[loss.bottom[0]], top=[name])
     if loss.HasField("softmax_param") and head.type == "Softmax":
         head.softmax_param.CopyFrom(loss.softmax_param)
     return head

@@ -19,11 +19,15 @@ RULES = "".join(
 )
 # On a board the doctor is a file of the bundle.
 PROGRAM = "python3 doctor.py" if os.path.basename(sys.argv[0]) == "doctor.py" else "ncs doctor"
-INSTALL = ("%s --udev | sudo tee %s && sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb, "
-           "then pull the stick out and plug it in again" % (PROGRAM, RULES_FILE))
+INSTALL = (
+    "%s --udev | sudo tee %s && sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb, "
+    "then pull the stick out and plug it in again" % (PROGRAM, RULES_FILE)
+)
 
-INTEL_ONLY = ("compile the blob on x86-64 (`ncs compile`); here install Intel's OpenVINO 2021.4 runtime for Raspbian, or build "
-              "OpenVINO 2022.3 with -DENABLE_INTEL_MYRIAD=ON")
+INTEL_ONLY = (
+    "compile the blob on x86-64 (`ncs compile`); here install Intel's OpenVINO 2021.4 runtime for Raspbian, or build "
+    "OpenVINO 2022.3 with -DENABLE_INTEL_MYRIAD=ON"
+)
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,14 @@ def bus(system: System) -> list[Finding]:
     sticks = system.sticks()
     found = [Finding(OK, "%s at USB %s (%s:%s)" % (s.kind, s.place, usb.VENDOR, s.product)) for s in sticks]
     if any(s.product == "2150" for s in sticks):
-        found.append(Finding(NOTE, "a Neural Compute Stick 1 needs the NCSDK, or OpenVINO up to 2020.3",
-                             "later OpenVINO carries no firmware for it",
-                             "compile with the NCSDK's mvNCCompile, run with --device MVNC"))
+        found.append(
+            Finding(
+                NOTE,
+                "a Neural Compute Stick 1 needs the NCSDK, or OpenVINO up to 2020.3",
+                "later OpenVINO carries no firmware for it",
+                "compile with the NCSDK's mvNCCompile, run with --device MVNC",
+            )
+        )
     if found:
         return found
     mend = "plug it in (`lsusb -d 03e7:` must list it), in another port, or behind a powered hub"
@@ -81,8 +90,7 @@ def speed(system: System) -> list[Finding]:
     for stick in system.sticks():
         if stick.product == "f63b" and stick.speed < 5000:
             what = "the stick at USB %s runs at %g Mbit/s: USB 2" % (stick.place, stick.speed)
-            found.append(Finding(NOTE, what, "pictures take longer to reach it",
-                                 "use a USB 3 port (blue) and cable"))
+            found.append(Finding(NOTE, what, "pictures take longer to reach it", "use a USB 3 port (blue) and cable"))
         elif stick.product == "f63b":
             found.append(Finding(OK, "the stick at USB %s runs at %g Mbit/s" % (stick.place, stick.speed)))
     return found
@@ -91,37 +99,53 @@ def speed(system: System) -> list[Finding]:
 def permissions(system: System) -> list[Finding]:
     """Device nodes and the udev rules that open them."""
     folders = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
-    rules = [folder + "/" + name for folder in folders for name in system.names(folder)
-             if name.endswith(".rules") and usb.VENDOR in system.read(folder + "/" + name)]
+    rules = [
+        folder + "/" + name
+        for folder in folders
+        for name in system.names(folder)
+        if name.endswith(".rules") and usb.VENDOR in system.read(folder + "/" + name)
+    ]
     found = []
     if rules:
         found.append(Finding(OK, "udev rules for the stick: " + ", ".join(rules)))
     elif not system.sticks() or all(system.usable(stick.node) for stick in system.sticks()):
-        found.append(Finding(NOTE, "no udev rules for the stick", "only root may use it; as root all is well",
-                             INSTALL))
+        found.append(Finding(NOTE, "no udev rules for the stick", "only root may use it; as root all is well", INSTALL))
     for stick in system.sticks():
         if not system.usable(stick.node):
             mend = INSTALL
             if rules and not system.groups() & {"plugdev", "users"}:
-                mend = "sudo usermod -aG plugdev,users \"$USER\", then log in again"
-            found.append(Finding(FAULT, "%s may not be read and written by this user" % stick.node,
-                                 "the library then says NC_ERROR or X_LINK_ERROR", mend))
+                mend = 'sudo usermod -aG plugdev,users "$USER", then log in again'
+            found.append(
+                Finding(
+                    FAULT,
+                    "%s may not be read and written by this user" % stick.node,
+                    "the library then says NC_ERROR or X_LINK_ERROR",
+                    mend,
+                )
+            )
     return found
 
 
 def container(system: System) -> list[Finding]:
     """Whether this is a container, and whether the bus reaches into it."""
     control = system.read("/proc/1/cgroup")
-    inside = system.exists("/.dockerenv") or system.exists("/run/.containerenv") or any(
-        word in control for word in ("docker", "kubepods", "containerd", "lxc"))
+    inside = (
+        system.exists("/.dockerenv")
+        or system.exists("/run/.containerenv")
+        or any(word in control for word in ("docker", "kubepods", "containerd", "lxc"))
+    )
     if not inside:
         return []
     if system.exists("/dev/bus/usb"):
         return [Finding(OK, "a container; it sees /dev/bus/usb")]
-    return [Finding(FAULT, "a container without /dev/bus/usb",
-                    "the stick changes its address when it is booted, so a single --device is not enough",
-                    "docker run --network host -v /dev/bus/usb:/dev/bus/usb "
-                    "--device-cgroup-rule='c 189:* rmw' …")]
+    return [
+        Finding(
+            FAULT,
+            "a container without /dev/bus/usb",
+            "the stick changes its address when it is booted, so a single --device is not enough",
+            "docker run --network host -v /dev/bus/usb:/dev/bus/usb --device-cgroup-rule='c 189:* rmw' …",
+        )
+    ]
 
 
 def libusb(system: System) -> list[Finding]:
@@ -130,8 +154,14 @@ def libusb(system: System) -> list[Finding]:
         return [Finding(OK, "libusb-1.0 is installed")]
     if system.lent_libusb():
         return [Finding(OK, "libusb-1.0 is not installed; the one beside the Myriad compiler serves")]
-    return [Finding(FAULT if system.sticks() else NOTE, "libusb-1.0 is not installed", "without it OpenVINO's MYRIAD plugin "
-                    "does not load; to compile it is not needed", "sudo apt-get install libusb-1.0-0")]
+    return [
+        Finding(
+            FAULT if system.sticks() else NOTE,
+            "libusb-1.0 is not installed",
+            "without it OpenVINO's MYRIAD plugin does not load; to compile it is not needed",
+            "sudo apt-get install libusb-1.0-0",
+        )
+    ]
 
 
 def runtimes(system: System) -> list[Finding]:
@@ -147,7 +177,9 @@ def runtimes(system: System) -> list[Finding]:
         found.append(Finding(OK, "ONNX Runtime %s: runs ONNX on the CPU" % system.version("onnxruntime")))
     for name, package in (("numpy", "numpy"), ("cv2", "opencv-python-headless")):
         if not system.importable(name):
-            found.append(Finding(FAULT, "%s cannot be imported" % name, "every runner needs it", "pip install " + package))
+            found.append(
+                Finding(FAULT, "%s cannot be imported" % name, "every runner needs it", "pip install " + package)
+            )
     talks = system.importable("openvino.inference_engine") or system.importable("mvnc")
     return found if talks else found + [another_python(system)]
 
@@ -159,13 +191,19 @@ def another_python(system: System) -> Finding:
         return Finding(OK, "OpenVINO %s under %s: runs Neural Compute Stick 2" % (version, path))
     home, mend = other_home(), INTEL_ONLY
     if _intel(system):
-        mend = ("python3.8 -m venv {0} && {0}/bin/pip install openvino==2021.4.2 numpy opencv-python-headless (it is looked for "
-                "there; NCS_PYTHON names one elsewhere). pyenv has Python 3.8 where the system has none").format(home)
+        mend = (
+            "python3.8 -m venv {0} && {0}/bin/pip install openvino==2021.4.2 numpy opencv-python-headless (it is looked for "
+            "there; NCS_PYTHON names one elsewhere). pyenv has Python 3.8 where the system has none"
+        ).format(home)
     level = FAULT if system.sticks() else NOTE
     if path:
         return Finding(level, "%s cannot run a stick" % path, "it lacks OpenVINO up to 2022.3, numpy or OpenCV", mend)
-    return Finding(level, "nothing here talks to a stick", "OpenVINO dropped sticks after 2022.3; the last wheel with the plugin "
-                   "is 2021.4.2, for Python 3.6 to 3.9", mend)
+    return Finding(
+        level,
+        "nothing here talks to a stick",
+        "OpenVINO dropped sticks after 2022.3; the last wheel with the plugin is 2021.4.2, for Python 3.6 to 3.9",
+        mend,
+    )
 
 
 def firmware(system: System) -> list[Finding]:
@@ -177,8 +215,14 @@ def firmware(system: System) -> list[Finding]:
     missing = [name for name in wanted if not os.path.exists(os.path.join(folder, name))]
     if not missing:
         return [Finding(OK, "the plugin and the stick's firmware are in %s" % folder)]
-    return [Finding(FAULT, "%s missing in %s" % (", ".join(missing), folder),
-                    "this OpenVINO was packed without support for sticks", "pip install openvino==2021.4.2")]
+    return [
+        Finding(
+            FAULT,
+            "%s missing in %s" % (", ".join(missing), folder),
+            "this OpenVINO was packed without support for sticks",
+            "pip install openvino==2021.4.2",
+        )
+    ]
 
 
 def lock_file(system: System) -> list[Finding]:
@@ -186,7 +230,7 @@ def lock_file(system: System) -> list[Finding]:
     path = "/tmp/mvnc.mutex"
     if not system.exists(path) or system.usable(path):
         return []
-    why = "OpenVINO's library ends the process with \"global mutex initialization failed\""
+    why = 'OpenVINO\'s library ends the process with "global mutex initialization failed"'
     return [Finding(FAULT, "%s belongs to another user" % path, why, "sudo chmod 666 " + path)]
 
 

@@ -31,9 +31,16 @@ class Folded:
         """A sentence for the user: what the fold adds to the graph, and what it does to the numbers."""
         size = 0 if self.mean is None else self.mean.size * 2
         half, _ = self.error()
-        return ("-ip U8: a conversion%s%s (%d bytes of constants) are in the graph now; in FP16 the net's input differs by "
-                "at most %.3g from float32" % (", a subtraction of the mean" if self.mean is not None else "",
-                                               ", a scaling" if self.scale != 1 else "", size, half))
+        return (
+            "-ip U8: a conversion%s%s (%d bytes of constants) are in the graph now; in FP16 the net's input differs by "
+            "at most %.3g from float32"
+            % (
+                ", a subtraction of the mean" if self.mean is not None else "",
+                ", a scaling" if self.scale != 1 else "",
+                size,
+                half,
+            )
+        )
 
 
 def _worst(kind, pixels, mean, scale):
@@ -52,8 +59,10 @@ def folded(transform, shape):
     zeros = np.zeros((shape[1], height, width), np.float32)
     mean = -transform.replace(scale=1.0, mirror=False).planes(zeros)
     if mean.shape != tuple(shape[1:]):
-        raise NcsError("-ip U8: the mean is %s where the net's input is %s; give the Transform the net's size or crop"
-                       % (mean.shape, tuple(shape[1:])))
+        raise NcsError(
+            "-ip U8: the mean is %s where the net's input is %s; give the Transform the net's size or crop"
+            % (mean.shape, tuple(shape[1:]))
+        )
     flat = mean.reshape(shape[1], -1)
     if (flat == flat[:, :1]).all():
         mean = mean[:, :1, :1]
@@ -64,7 +73,7 @@ def fold(export, what):
     """Return the Export with a uint8 input, converted and taken through `what` (Folded) before anything else."""
     from onnx import helper
 
-    (source, shape), = export.inputs
+    ((source, shape),) = export.inputs
     taken = {name for node in export.nodes for name in [*node.input, *node.output]} | {source}
     nodes, constants, current = [], [], source
 
@@ -84,5 +93,6 @@ def fold(export, what):
         current = step("Mul", [current, source + "@scale"], "scaled")
     for node in export.nodes:
         node.input[:] = [current if name == source else name for name in node.input]
-    return dataclasses.replace(export, nodes=nodes + list(export.nodes), constants=constants + list(export.constants),
-                               types={source: _UINT8})
+    return dataclasses.replace(
+        export, nodes=nodes + list(export.nodes), constants=constants + list(export.constants), types={source: _UINT8}
+    )

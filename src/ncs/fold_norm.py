@@ -62,7 +62,9 @@ def _maker(layer, kept, layers):
         return None
     if in_place and any(blob in before.bottom for before in kept if before is not maker):
         return None
-    dense = maker.type == "InnerProduct" and maker.inner_product_param.axis == 1 and not maker.inner_product_param.transpose
+    dense = (
+        maker.type == "InnerProduct" and maker.inner_product_param.axis == 1 and not maker.inner_product_param.transpose
+    )
     return maker if maker.type == "Convolution" or dense or _by_channel(maker) else None
 
 

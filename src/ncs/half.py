@@ -159,9 +159,19 @@ def _record(node, right, wrong, alone, weights, formed):
     magnitude = np.abs(half[np.isfinite(half)]).astype(np.float32) if formed else np.ones(1, np.float32)
     error, l2 = distance(right, wrong)
     return Layer(
-        node.layer.name, node.layer.type, float(finite.max(initial=0)), float(there.min()) if there.size else 0.0,
-        int((np.isfinite(right) & ~np.isfinite(half)).sum()), int(((half == 0) & (right != 0)).sum()),
-        int(((magnitude > 0) & (magnitude < SMALLEST_NORMAL)).sum()), *weights, error, l2, distance(right, alone)[0], formed)
+        node.layer.name,
+        node.layer.type,
+        float(finite.max(initial=0)),
+        float(there.min()) if there.size else 0.0,
+        int((np.isfinite(right) & ~np.isfinite(half)).sum()),
+        int(((half == 0) & (right != 0)).sum()),
+        int(((magnitude > 0) & (magnitude < SMALLEST_NORMAL)).sum()),
+        *weights,
+        error,
+        l2,
+        distance(right, alone)[0],
+        formed,
+    )
 
 
 def distance(expected, result):

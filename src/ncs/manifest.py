@@ -15,8 +15,19 @@ from ncs.errors import NcsError
 SCHEMA = 1
 DECODERS = ("argmax", "expectation", "decades")
 KINDS = ("onnx", "xml", "bin", "blob", "graph", "caffemodel", "prototxt")
-_FIELDS = ("schema", "name", "input", "output", "transform", "labels", "label_set", "decoder", "artefacts",
-           "parents", "tools")
+_FIELDS = (
+    "schema",
+    "name",
+    "input",
+    "output",
+    "transform",
+    "labels",
+    "label_set",
+    "decoder",
+    "artefacts",
+    "parents",
+    "tools",
+)
 _OPTIONAL = ("measured",)
 
 
@@ -62,8 +73,7 @@ class Manifest:
             faults.append("labels must be a list of names, one an output; received %r" % (self.labels,))
         for kind in self.artefacts:
             if kind not in KINDS:
-                faults.append("artefacts are %s; received '%s'%s"
-                              % (", ".join(KINDS), kind, did_you_mean(kind, KINDS)))
+                faults.append("artefacts are %s; received '%s'%s" % (", ".join(KINDS), kind, did_you_mean(kind, KINDS)))
         if faults:
             raise NcsError("manifest of '%s': %s" % (self.name, "; ".join(faults)))
 
@@ -74,29 +84,38 @@ class Manifest:
     def path(self, kind: str) -> str:
         """Absolute path of an artefact that is there. Raises NcsError naming those that are."""
         if kind not in self.artefacts:
-            raise NcsError("'%s' has no %s file; it has %s"
-                           % (self.name, kind, ", ".join(sorted(self.artefacts)) or "none"))
+            raise NcsError(
+                "'%s' has no %s file; it has %s" % (self.name, kind, ", ".join(sorted(self.artefacts)) or "none")
+            )
         path = os.path.join(os.path.abspath(self.folder), self.artefacts[kind].file)
         if not os.path.isfile(path):
-            raise NcsError("%s: no such file, though the manifest of '%s' names it; compile again"
-                           % (path, self.name))
+            raise NcsError("%s: no such file, though the manifest of '%s' names it; compile again" % (path, self.name))
         return path
 
     def verify(self) -> list[str]:
         """Kinds of the artefacts that are missing or no longer have their hash (empty: all well)."""
-        return [kind for kind, entry in sorted(self.artefacts.items())
-                if sha256_or_none(os.path.join(self.folder, entry.file)) != entry.sha256]
+        return [
+            kind
+            for kind, entry in sorted(self.artefacts.items())
+            if sha256_or_none(os.path.join(self.folder, entry.file)) != entry.sha256
+        ]
 
     def write(self, path: str | os.PathLike) -> None:
         """Write the JSON file, whole or not at all; a mean array goes beside it as NAME_mean.npy."""
         folder, name = os.path.split(os.path.abspath(os.fspath(path)))
         stem = os.path.splitext(name)[0]
         facts = {
-            "schema": SCHEMA, "name": self.name,
-            "input": {"name": self.input, "shape": list(self.shape)}, "output": self.output,
-            "transform": self.transform.to_dict(folder, stem + "_mean"), "labels": list(self.labels),
-            "label_set": self.label_set, "decoder": self.decoder, "artefacts": _plain(self.artefacts),
-            "parents": _plain(self.parents), "tools": self.tools,
+            "schema": SCHEMA,
+            "name": self.name,
+            "input": {"name": self.input, "shape": list(self.shape)},
+            "output": self.output,
+            "transform": self.transform.to_dict(folder, stem + "_mean"),
+            "labels": list(self.labels),
+            "label_set": self.label_set,
+            "decoder": self.decoder,
+            "artefacts": _plain(self.artefacts),
+            "parents": _plain(self.parents),
+            "tools": self.tools,
         }
         if self.measured:
             facts["measured"] = self.measured
@@ -147,26 +166,49 @@ def _from_facts(facts: object, folder: str) -> Manifest:
     if not isinstance(facts, dict) or "schema" not in facts:
         raise NcsError("not a manifest: wanted is a JSON object with 'schema', 'name', 'input' …")
     if facts["schema"] != SCHEMA:
-        raise NcsError("manifest of schema %r; this program reads schema %d: compile again, or take the "
-                       "program that wrote it" % (facts["schema"], SCHEMA))
+        raise NcsError(
+            "manifest of schema %r; this program reads schema %d: compile again, or take the "
+            "program that wrote it" % (facts["schema"], SCHEMA)
+        )
     foreign = [key for key in facts if key not in (*_FIELDS, *_OPTIONAL)]
     faults = ["unknown field '%s'%s" % (key, did_you_mean(key, _FIELDS)) for key in foreign]
     faults += ["field '%s' is missing" % key for key in _FIELDS if key not in facts]
     faults += [fault for fault in map(_fault, _TYPES.items(), [facts] * len(_TYPES)) if fault]
     if faults:
         raise NcsError("; ".join(faults))
-    files = {key: {kind: _file(key, kind, entry) for kind, entry in facts[key].items()}
-             for key in ("artefacts", "parents")}
+    files = {
+        key: {kind: _file(key, kind, entry) for kind, entry in facts[key].items()} for key in ("artefacts", "parents")
+    }
     return Manifest(
-        facts["name"], str(facts["input"].get("name", "")), tuple(facts["input"].get("shape", ())),
-        facts["output"], Transform.from_dict(facts["transform"], folder), facts["labels"], facts["label_set"],
-        facts["decoder"], files["artefacts"], files["parents"], facts["tools"], folder,
+        facts["name"],
+        str(facts["input"].get("name", "")),
+        tuple(facts["input"].get("shape", ())),
+        facts["output"],
+        Transform.from_dict(facts["transform"], folder),
+        facts["labels"],
+        facts["label_set"],
+        facts["decoder"],
+        files["artefacts"],
+        files["parents"],
+        facts["tools"],
+        folder,
         facts.get("measured", {}),
     )
 
 
-_TYPES = {"name": str, "input": dict, "output": str, "transform": dict, "labels": list, "label_set": str,
-          "decoder": str, "artefacts": dict, "parents": dict, "tools": dict, "measured": dict}
+_TYPES = {
+    "name": str,
+    "input": dict,
+    "output": str,
+    "transform": dict,
+    "labels": list,
+    "label_set": str,
+    "decoder": str,
+    "artefacts": dict,
+    "parents": dict,
+    "tools": dict,
+    "measured": dict,
+}
 
 
 def _fault(pair: tuple[str, type], facts: dict) -> str | None:

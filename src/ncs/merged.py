@@ -51,8 +51,10 @@ def merges(net):
 def _linear(row):
     """Whether a layer is a factor and an addend for each channel."""
     layer, bottoms, _ = row
-    return len(bottoms) == 1 and (layer.type == "BatchNorm" or (
-        layer.type == "Scale" and layer.param.scale_param.axis == 1 and len(layer.blobs[0].shape) == 1))
+    return len(bottoms) == 1 and (
+        layer.type == "BatchNorm"
+        or (layer.type == "Scale" and layer.param.scale_param.axis == 1 and len(layer.blobs[0].shape) == 1)
+    )
 
 
 def inner(found):
@@ -92,8 +94,10 @@ def round_together(net, merge):
     with np.errstate(invalid="ignore"):
         _shift(layers, np.nan_to_num(rounded - bias), np.where(factor == 0, 1, factor))
     pairs = ((product, half), (bias, rounded))
-    return (int(sum(np.isinf(after).sum() for _, after in pairs)),
-            int(sum(((after == 0) & (before != 0)).sum() for before, after in pairs)))
+    return (
+        int(sum(np.isinf(after).sum() for _, after in pairs)),
+        int(sum(((after == 0) & (before != 0)).sum() for before, after in pairs)),
+    )
 
 
 def _half(array):

@@ -40,8 +40,9 @@ class Graph:
 
         given = {key: value for key, value in attributes.items() if value is not None}
         name = _fresh(self._node_names, self.layer or op_type, ":" + op_type)
-        self.nodes.append(helper.make_node(op_type, list(inputs), list(outputs), name=name,
-                                           doc_string=self.layer, **given))
+        self.nodes.append(
+            helper.make_node(op_type, list(inputs), list(outputs), name=name, doc_string=self.layer, **given)
+        )
 
     def constant(self, array, hint="constant"):
         """Name of a tensor that holds `array` (int64 for a list of ints); the same memory twice is one."""
@@ -115,8 +116,12 @@ def layer_names(path, by):
     import onnx
 
     nodes = onnx.load(path, load_external_data=False).graph.node
-    return {name: node.doc_string for node in nodes if node.doc_string
-            for name in ([node.name] if by == "node" else node.output)}
+    return {
+        name: node.doc_string
+        for node in nodes
+        if node.doc_string
+        for name in ([node.name] if by == "node" else node.output)
+    }
 
 
 def build(net):
@@ -204,8 +209,9 @@ def write(export, stream):
         return [helper.make_tensor_value_info(name, export.types.get(name, 1), list(shape)) for name, shape in pairs]
 
     graph = helper.make_graph(export.nodes, export.name, described(export.inputs), described(export.outputs))
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-                              producer_name="caffe2ncs")
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="caffe2ncs"
+    )
     model.ClearField("graph")
     nodes = graph.SerializeToString(deterministic=True)
     heads = [_tensor_head(name, array) for name, array in export.constants]
@@ -213,8 +219,7 @@ def write(export, stream):
     lengths = [len(field) + array.nbytes for field, (_, array) in zip(fields, export.constants)]
     size = len(nodes) + sum(len(_key(5, 2) + _varint(length)) + length for length in lengths)
     if size > LIMIT - 1024:
-        raise NcsError("%s has %.1f GB of weights; ONNX takes less than 2 GB in one file" % (
-            export.name, size / 2**30))
+        raise NcsError("%s has %.1f GB of weights; ONNX takes less than 2 GB in one file" % (export.name, size / 2**30))
     stream.write(model.SerializeToString(deterministic=True) + _key(7, 2) + _varint(size) + nodes)
     for field, length, (_, array) in zip(fields, lengths, export.constants):
         stream.write(_key(5, 2) + _varint(length) + field)

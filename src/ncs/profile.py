@@ -73,7 +73,7 @@ def layer_of(name, node_layers):
 
     Reorders are called SOURCE_from_to_NODE, or NODE_from_to_TARGET: they belong to the layer that needs them.
     """
-    plain = name[:-len(_SUFFIX)] if name.endswith(_SUFFIX) else name
+    plain = name[: -len(_SUFFIX)] if name.endswith(_SUFFIX) else name
     if plain in node_layers:
         return node_layers[plain]
     ends = [node for node in node_layers if plain.endswith("_" + node)]
@@ -102,8 +102,10 @@ def estimate(net, blob, stages, chip, node_layers):
         seconds = max(operations / rate if rate else 0.0, size / chip.memory)
         times[owner] = times.get(owner, 0.0) + seconds * 1e3
         moved[owner] = moved.get(owner, 0) + size / 1e6
-    rows = [Row(name, piece.type, piece.operations / 1e6, moved.get(name, 0.0), times.get(name))
-            for name, piece in pieces.items()]
+    rows = [
+        Row(name, piece.type, piece.operations / 1e6, moved.get(name, 0.0), times.get(name))
+        for name, piece in pieces.items()
+    ]
     if times.get(None):
         rows.append(Row("(other)", "conversions and copies", 0.0, moved[None], times[None]))
     return rows
@@ -142,8 +144,11 @@ def compile_and_read(onnx, platform, shaves):
 
 def table(rows):
     """mvNCProfile's table."""
-    out = ["Detailed Per Layer Profile",
-           "%-10s %-30s %12s %18s %15s" % ("Layer", "Name", "MFLOPs", "Bandwidth MB/s", "time(ms)"), "=" * 88]
+    out = [
+        "Detailed Per Layer Profile",
+        "%-10s %-30s %12s %18s %15s" % ("Layer", "Name", "MFLOPs", "Bandwidth MB/s", "time(ms)"),
+        "=" * 88,
+    ]
     for number, row in enumerate(rows):
         took = "-" if row.milliseconds is None else "%.3f" % row.milliseconds
         out.append("%-10d %-30s %12.3f %18.2f %15s" % (number, row.name, row.mflops, row.bandwidth, took))

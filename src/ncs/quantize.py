@@ -67,9 +67,13 @@ def quantized(manifest, options):
     pictures = _calibration(manifest, options, model)
     try:
         with unreported():
-            made = nncf.quantize(model, nncf.Dataset(pictures), subset_size=len(pictures),
-                                 preset=nncf.QuantizationPreset[options.preset.upper()],
-                                 target_device=nncf.TargetDevice[options.device])
+            made = nncf.quantize(
+                model,
+                nncf.Dataset(pictures),
+                subset_size=len(pictures),
+                preset=nncf.QuantizationPreset[options.preset.upper()],
+                target_device=nncf.TargetDevice[options.device],
+            )
         return made, kind, len(pictures)
     except (RuntimeError, ValueError, nncf.errors.InternalError, nncf.errors.ValidationError) as error:
         raise NcsError("%s: NNCF cannot quantize it: %s" % (manifest.name, last_line(error))) from error
@@ -80,8 +84,10 @@ def _nncf():
         with unreported():
             import nncf
     except ImportError as error:
-        raise NcsError("INT8 needs NNCF, which is not installed here (%s): pip install 'caffe2ncs[int8]', or pip install nncf"
-                       % error) from error
+        raise NcsError(
+            "INT8 needs NNCF, which is not installed here (%s): pip install 'caffe2ncs[int8]', or pip install nncf"
+            % error
+        ) from error
     nncf.set_log_level(40)  # errors only
     return nncf
 
@@ -103,8 +109,10 @@ def _calibration(manifest, options, model):
     found = []
     for blob, _, _ in batches(options.lmdb, manifest.transform, options.count):
         if blob.shape[1:] != shape[1:]:
-            raise NcsError("%s gives pictures of %s, '%s' takes %s" % (
-                options.lmdb, "x".join(map(str, blob.shape[1:])), manifest.name, "x".join(map(str, shape[1:]))))
+            raise NcsError(
+                "%s gives pictures of %s, '%s' takes %s"
+                % (options.lmdb, "x".join(map(str, blob.shape[1:])), manifest.name, "x".join(map(str, shape[1:])))
+            )
         found += [np.repeat(picture[None], shape[0], 0).astype(kind) for picture in blob]
     if not found:
         raise NcsError("%s holds no records" % options.lmdb)
@@ -125,21 +133,27 @@ def _judge(source, transform, options):
     with open_runner("CPU", source, hint="throughput") as runner:
         answers = list(runner.run_many(blobs()))
     if not answers:
-        raise NcsError("%s has no records but those that calibrate: give others to judge by (--test), or a smaller --count"
-                       % options.lmdb)
+        raise NcsError(
+            "%s has no records but those that calibrate: give others to judge by (--test), or a smaller --count"
+            % options.lmdb
+        )
     return keys, labels, np.concatenate(answers)
 
 
 def _refuse_loss(manifest, survey, options):
     if options.most is not None and survey.expected_accuracy is None:
-        raise NcsError("%s: the labels of %s are not this net's classes: no loss of accuracy can be held to a limit"
-                       % (manifest.name, options.test or options.lmdb))
+        raise NcsError(
+            "%s: the labels of %s are not this net's classes: no loss of accuracy can be held to a limit"
+            % (manifest.name, options.test or options.lmdb)
+        )
     if options.most is None:
         return
     lost = survey.expected_accuracy - survey.result_accuracy
     if lost > options.most:
-        raise NcsError("%s: accuracy falls from %.2f %% to %.2f %%, by more than %g points: nothing is written" % (
-            manifest.name, 100 * survey.expected_accuracy, 100 * survey.result_accuracy, 100 * options.most))
+        raise NcsError(
+            "%s: accuracy falls from %.2f %% to %.2f %%, by more than %g points: nothing is written"
+            % (manifest.name, 100 * survey.expected_accuracy, 100 * survey.result_accuracy, 100 * options.most)
+        )
 
 
 def _described(manifest, kind, stem, options, count, survey):
@@ -148,14 +162,29 @@ def _described(manifest, kind, stem, options, count, survey):
     parents = {name: os.path.join(manifest.folder, entry.file) for name, entry in manifest.parents.items()}
     parents["float32 " + kind] = manifest.path(kind)
     result = dataclasses.replace(
-        manifest, name=os.path.basename(stem), folder=folder, artefacts={},
+        manifest,
+        name=os.path.basename(stem),
+        folder=folder,
+        artefacts={},
         parents={name: file_of(path, folder) for name, path in parents.items() if os.path.isfile(path)},
         tools={**manifest.tools, **{name: metadata.version(name) for name in ("openvino", "nncf")}},
         measured={
-            "calibration": {"database": options.lmdb, "records": count, "preset": options.preset, "device": options.device},
-            "accuracy": {"database": options.test or options.lmdb, "pictures": survey.count, "on": "CPU",
-                         "float32": survey.expected_accuracy, "int8": survey.result_accuracy, "flips": len(survey.flips)},
-        })
+            "calibration": {
+                "database": options.lmdb,
+                "records": count,
+                "preset": options.preset,
+                "device": options.device,
+            },
+            "accuracy": {
+                "database": options.test or options.lmdb,
+                "pictures": survey.count,
+                "on": "CPU",
+                "float32": survey.expected_accuracy,
+                "int8": survey.result_accuracy,
+                "flips": len(survey.flips),
+            },
+        },
+    )
     for suffix in ("xml", "bin"):
         result.add(suffix, "%s.%s" % (stem, suffix))
     return result

@@ -10,7 +10,9 @@ def batches(source, transform, count=0, skip=0, size=16):
     from caffe.data.db import open_db
 
     with open_db(source, "LMDB") as database:
-        for keys, blob, labels in blobs(itertools.islice(database, skip, skip + count if count else None), transform, size):
+        for keys, blob, labels in blobs(
+            itertools.islice(database, skip, skip + count if count else None), transform, size
+        ):
             yield blob, [bytes(key).decode("utf-8", "replace") for key in keys], labels
 
 

@@ -15,14 +15,25 @@ td:nth-child(2),th:nth-child(2),td:nth-child(3){text-align:left}
 
 def report(title, note, net, rows):
     """A whole HTML page; `note` says what the times are."""
-    body = "".join("<tr><td>%d</td><td>%s</td><td>%s</td><td>%.3f</td><td>%.2f</td><td>%s</td></tr>\n" % (
-        number, html.escape(row.name), html.escape(row.type), row.mflops, row.bandwidth,
-        "part of another" if row.milliseconds is None else "%.3f" % row.milliseconds) for number, row in enumerate(rows))
+    body = "".join(
+        "<tr><td>%d</td><td>%s</td><td>%s</td><td>%.3f</td><td>%.2f</td><td>%s</td></tr>\n"
+        % (
+            number,
+            html.escape(row.name),
+            html.escape(row.type),
+            row.mflops,
+            row.bandwidth,
+            "part of another" if row.milliseconds is None else "%.3f" % row.milliseconds,
+        )
+        for number, row in enumerate(rows)
+    )
     heads = "".join("<th>%s</th>" % word for word in ("Layer", "Name", "Type", "MFLOPs", "Bandwidth MB/s", "time (ms)"))
-    return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>%s</title><style>%s</style></head><body>\n'
-            '<h1>%s</h1>\n<p class="note">%s</p>\n<p>Total inference time: %.2f ms</p>\n%s\n'
-            "<table><thead><tr>%s</tr></thead><tbody>\n%s</tbody></table>\n</body></html>\n" % (
-                html.escape(title), _STYLE, html.escape(title), html.escape(note), total(rows), svg(net, rows), heads, body))
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>%s</title><style>%s</style></head><body>\n'
+        '<h1>%s</h1>\n<p class="note">%s</p>\n<p>Total inference time: %.2f ms</p>\n%s\n'
+        "<table><thead><tr>%s</tr></thead><tbody>\n%s</tbody></table>\n</body></html>\n"
+        % (html.escape(title), _STYLE, html.escape(title), html.escape(note), total(rows), svg(net, rows), heads, body)
+    )
 
 
 def svg(net, rows):
@@ -33,13 +44,17 @@ def svg(net, rows):
     places, edges = layout(net)
     width = max(x for x, _ in places.values()) + _WIDTH + _MARGIN
     height = max(y for _, y in places.values()) + _HEIGHT + _MARGIN
-    parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif">' % (
-        width, height, width, height)]
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif">'
+        % (width, height, width, height)
+    ]
     for source, target in edges:
         (x1, y1), (x2, y2) = places[source], places[target]
         middle = (y1 + _HEIGHT + y2) / 2
-        parts.append('<path d="M%d %d C%d %d %d %d %d %d" fill="none" stroke="#888"/>' % (
-            x1 + _WIDTH / 2, y1 + _HEIGHT, x1 + _WIDTH / 2, middle, x2 + _WIDTH / 2, middle, x2 + _WIDTH / 2, y2))
+        parts.append(
+            '<path d="M%d %d C%d %d %d %d %d %d" fill="none" stroke="#888"/>'
+            % (x1 + _WIDTH / 2, y1 + _HEIGHT, x1 + _WIDTH / 2, middle, x2 + _WIDTH / 2, middle, x2 + _WIDTH / 2, y2)
+        )
     for name, (x, y) in places.items():
         parts.append(_box(name, x, y, times.get(name, 0.0) / most, labels.get(name)))
     return "\n".join([*parts, "</svg>"])
@@ -47,13 +62,29 @@ def svg(net, rows):
 
 def _box(name, x, y, heat, row):
     colour = "rgb(255,%d,%d)" % (250 - 130 * heat, 245 - 185 * heat)
-    under = "" if row is None else "%s  %s" % (row.type, "" if row.milliseconds is None else "%.3f ms" % row.milliseconds)
+    under = (
+        "" if row is None else "%s  %s" % (row.type, "" if row.milliseconds is None else "%.3f ms" % row.milliseconds)
+    )
     shown = name if len(name) < 26 else name[:24] + "…"
-    return ('<g><title>%s</title><rect x="%d" y="%d" width="%d" height="%d" rx="6" fill="%s" stroke="#555"/>'
-            '<text x="%d" y="%d" font-size="12" text-anchor="middle">%s</text>'
-            '<text x="%d" y="%d" font-size="10" fill="#444" text-anchor="middle">%s</text></g>' % (
-                html.escape(name), x, y, _WIDTH, _HEIGHT, colour, x + _WIDTH / 2, y + 18, html.escape(shown),
-                x + _WIDTH / 2, y + 34, html.escape(under)))
+    return (
+        '<g><title>%s</title><rect x="%d" y="%d" width="%d" height="%d" rx="6" fill="%s" stroke="#555"/>'
+        '<text x="%d" y="%d" font-size="12" text-anchor="middle">%s</text>'
+        '<text x="%d" y="%d" font-size="10" fill="#444" text-anchor="middle">%s</text></g>'
+        % (
+            html.escape(name),
+            x,
+            y,
+            _WIDTH,
+            _HEIGHT,
+            colour,
+            x + _WIDTH / 2,
+            y + 18,
+            html.escape(shown),
+            x + _WIDTH / 2,
+            y + 34,
+            html.escape(under),
+        )
+    )
 
 
 def layout(net):

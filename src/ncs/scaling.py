@@ -10,8 +10,20 @@ from ncs.merged import versioned
 
 HEADROOM = 32768.0  # the greatest value wanted after scaling: half of what half precision holds
 _WEIGHTED = ("Convolution", "InnerProduct", "Deconvolution", "Scale")
-_SAME = ("ReLU", "PReLU", "Pooling", "Dropout", "Split", "Flatten", "Reshape", "Concat", "Slice", "Crop", "Permute",
-         "BatchNorm")  # whose mean takes the factor of its bottom; its variance stays, and so does what it divides by
+_SAME = (
+    "ReLU",
+    "PReLU",
+    "Pooling",
+    "Dropout",
+    "Split",
+    "Flatten",
+    "Reshape",
+    "Concat",
+    "Slice",
+    "Crop",
+    "Permute",
+    "BatchNorm",
+)  # whose mean takes the factor of its bottom; its variance stays, and so does what it divides by
 
 
 class _Groups:
@@ -56,10 +68,16 @@ def plan(net, largest):
             root = groups.find(key)
             most[root] = max(most.get(root, 0.0), largest.get(layer.name, 0.0))
     factor = {root: 1.0 if root in roots else _power(value) for root, value in most.items()}
-    scales = {layer.name: (factor[groups.find(bottoms[0])], factor[groups.find(tops[0])])
-              for layer, bottoms, tops in nodes if layer.type in (*_WEIGHTED, "BatchNorm") and bottoms}
-    stuck = [layer.name for layer, _, tops in nodes
-             if tops and groups.find(tops[0]) in roots and largest.get(layer.name, 0.0) > 65504]
+    scales = {
+        layer.name: (factor[groups.find(bottoms[0])], factor[groups.find(tops[0])])
+        for layer, bottoms, tops in nodes
+        if layer.type in (*_WEIGHTED, "BatchNorm") and bottoms
+    }
+    stuck = [
+        layer.name
+        for layer, _, tops in nodes
+        if tops and groups.find(tops[0]) in roots and largest.get(layer.name, 0.0) > 65504
+    ]
     return {name: pair for name, pair in scales.items() if pair != (1.0, 1.0)}, stuck
 
 

@@ -64,7 +64,9 @@ class System:
         path = other_python()
         code = "import openvino.inference_engine as e, cv2, numpy; print(e.__version__)"
         try:
-            said = subprocess.run([path, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+            said = subprocess.run(
+                [path, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+            ).stdout
         except OSError:  # no such program
             said = b""
         return path, said.decode("utf-8", "replace").strip().split("-")[0]

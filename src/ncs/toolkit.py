@@ -21,8 +21,9 @@ def compile_graph(net, output, shaves=None, start=None, end=None, size=None, ski
     """
     program = shutil.which(PROGRAM)
     if program is None:
-        raise NcsError("%s is not on the PATH: NCSDK 2 installs it (Ubuntu 16.04); without it leave out --toolkit ncsdk"
-                       % PROGRAM)
+        raise NcsError(
+            "%s is not on the PATH: NCSDK 2 installs it (Ubuntu 16.04); without it leave out --toolkit ncsdk" % PROGRAM
+        )
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         prototxt, weights, made = (os.path.join(scratch, name) for name in ("net.prototxt", "net.caffemodel", "graph"))
         write_bytes(prototxt, text.format(input_form(net.param)))

@@ -96,11 +96,7 @@ def test_a_bomb_is_stopped_before_it_is_written(tmp_path):
 def test_a_zip_whose_sizes_lie_is_stopped(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as out:
         out.writestr("a.jpg", bytes(3_000_000))
-    data = (
-        (tmp_path / "a.zip")
-        .read_bytes()
-        .replace((3_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
-    )
+    data = (tmp_path / "a.zip").read_bytes().replace((3_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
     (tmp_path / "a.zip").write_bytes(data)
     with pytest.raises(AgeGenderError):
         unpack(tmp_path / "a.zip", tmp_path / "out", most_bytes=1_000_000)

@@ -74,7 +74,9 @@ def test_every_face_of_a_fold_is_judged_once(whole, twin):
     assert "75 rows, 15 of them repeats" in printed and "15 Flickr users" in printed
     for task, labelled in (("age", 9), ("gender", 12)):
         for fold, ways in matrices(where, task).items():
-            truth = [row for row in adience.unique(twin[1]) if row.fold == fold and adience.CLASS[task](row) is not None]
+            truth = [
+                row for row in adience.unique(twin[1]) if row.fold == fold and adience.CLASS[task](row) is not None
+            ]
             counts = np.bincount([int(adience.CLASS[task](row)) for row in truth], minlength=8 if task == "age" else 2)
             for way in folds.WAYS:
                 assert np.sum(ways[way], 1).tolist() == counts.tolist() and np.sum(ways[way]) == labelled

@@ -11,7 +11,14 @@ from agegender import detect
 from agegender.errors import AgeGenderError
 
 # chips of 56 to 800 pixels: faces of 29 to 410
-PLACES = [(30, 40, 56, 0), (150, 30, 80, 0), (300, 20, 120, 20), (480, 30, 200, -30), (720, 80, 800, 0), (60, 300, 300, 8)]
+PLACES = [
+    (30, 40, 56, 0),
+    (150, 30, 80, 0),
+    (300, 20, 120, 20),
+    (480, 30, 200, -30),
+    (720, 80, 800, 0),
+    (60, 300, 300, 8),
+]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +76,10 @@ def test_the_views_show_every_face_at_a_width_the_net_sees_well(longer):
         smallest = least or detect.least_of((longer, longer))
         for width in np.geomspace(smallest, max(smallest, 0.95 * longer), 40):
             seen = [scale * width for scale in scales]
-            assert any(detect.GOOD[0] * 0.99 <= s <= detect.GOOD[1] * 1.2 for s in seen) or scales[0] == 3.0, (width, seen)
+            assert any(detect.GOOD[0] * 0.99 <= s <= detect.GOOD[1] * 1.2 for s in seen) or scales[0] == 3.0, (
+                width,
+                seen,
+            )
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.0, 3.1])

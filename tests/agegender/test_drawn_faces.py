@@ -146,10 +146,7 @@ def test_a_contact_sheet_has_a_column_a_class(folder, tmp_path):
 def test_the_verb_draws_and_tells_the_next_step(tmp_path, capsys):
     out = tmp_path / "drawn"
     assert (
-        cli.main(
-            "agegender.cli", "agegender", ["draw-faces", "--out", str(out), "--count", "20", "--jobs", "1"]
-        )
-        == 0
+        cli.main("agegender.cli", "agegender", ["draw-faces", "--out", str(out), "--count", "20", "--jobs", "1"]) == 0
     )
     captured = capsys.readouterr()
     assert captured.out == "20 faces in %s\n" % out and "Next: ./build_dataset.py --faces" in captured.err

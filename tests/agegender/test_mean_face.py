@@ -37,10 +37,14 @@ def test_a_compiled_net_knows_where_its_faces_have_their_eyes(tmp_path):
     model = verb.model_of(NETS["AgeNet"], "w.caffemodel", str(tmp_path / "drawn.binaryproto"), Model)
     drawn = mean_face.landmarks(mean)
     assert np.abs(np.array(model.transform.landmarks) - drawn).max() < 0.002
-    job, _ = compiled.job(zoo.nets()["tringn-age"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "drawn.binaryproto"))
+    job, _ = compiled.job(
+        zoo.nets()["tringn-age"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "drawn.binaryproto")
+    )
     assert job.transform.landmarks == model.transform.landmarks
     write_mean(tmp_path / "flat.binaryproto", np.full((3, 64, 64), 110, np.float32))
-    job, _ = compiled.job(zoo.nets()["levi-age"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "flat.binaryproto"))
+    job, _ = compiled.job(
+        zoo.nets()["levi-age"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "flat.binaryproto")
+    )
     assert job.transform.landmarks == faces.ADIENCE
     assert verb.model_of(NETS["AgeNet"], "w", str(tmp_path / "flat.binaryproto"), Model).transform.landmarks is None
 

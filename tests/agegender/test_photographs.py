@@ -87,7 +87,9 @@ def test_the_squared_box_is_cut_as_the_onnx_zoos_scripts_cut_it(graph, capsys):
         left, top, right, bottom = face["box"]
         more = int((bottom - top - (right - left)) / 2)
         chip = picture[top:bottom, left - more : right + more]
-        assert np.abs(np.array(face["answers"]["AgeNet"]["probabilities"]) - net_says(graph, "AgeNet", chip)).max() < 2e-4
+        assert (
+            np.abs(np.array(face["answers"]["AgeNet"]["probabilities"]) - net_says(graph, "AgeNet", chip)).max() < 2e-4
+        )
 
 
 def test_text_is_a_line_a_face(graph, capsys):
@@ -180,7 +182,9 @@ def test_grey_transparent_deep_tiny_and_huge_pictures(graph, tmp_path, capsys):
         cv2.imwrite(str(tmp_path / name), kind)
         (photo,) = told(graph, capsys, "--image_path", tmp_path / name)
         assert len(photo["faces"]) == 3, name
-    cv2.imwrite(str(tmp_path / "tiny.png"), cv2.resize(picture[100:360, 330:590], (48, 48), interpolation=cv2.INTER_AREA))
+    cv2.imwrite(
+        str(tmp_path / "tiny.png"), cv2.resize(picture[100:360, 330:590], (48, 48), interpolation=cv2.INTER_AREA)
+    )
     (photo,) = told(graph, capsys, "--image_path", tmp_path / "tiny.png")
     assert len(photo["faces"]) == 1
     cv2.imwrite(str(tmp_path / "dot.png"), picture[:16, :16])
@@ -208,5 +212,7 @@ def test_years_and_several_nets_of_a_task_in_one_line():
 
 
 def test_heads_know_what_they_are_asked(graph):
-    tasks = {name: predict.Head(Manifest.read(str(graph / (name + ".json"))), None).task for name in ("AgeNet", "GenderNet")}
+    tasks = {
+        name: predict.Head(Manifest.read(str(graph / (name + ".json"))), None).task for name in ("AgeNet", "GenderNet")
+    }
     assert tasks == {"AgeNet": "age", "GenderNet": "gender"}

@@ -22,16 +22,12 @@ def graph(tmp_path_factory):
     rng = np.random.default_rng(1)
     (folder / "pictures").mkdir()
     for i in range(7):
-        cv2.imwrite(
-            str(folder / "pictures" / ("%d.png" % i)), rng.integers(0, 255, (30 + i, 26, 3), np.uint8)
-        )
+        cv2.imwrite(str(folder / "pictures" / ("%d.png" % i)), rng.integers(0, 255, (30 + i, 26, 3), np.uint8))
     return folder
 
 
 def _run(graph, *argv):
-    return cli.run_verb(
-        "agegender.cli", "predict", "run_inference.py", ["--graph", str(graph), *map(str, argv)]
-    )
+    return cli.run_verb("agegender.cli", "predict", "run_inference.py", ["--graph", str(graph), *map(str, argv)])
 
 
 def _answers(capsys):
@@ -157,7 +153,12 @@ def test_nets_whose_faces_had_a_margin_get_the_border_repeated():
 def several(tmp_path_factory):
     """Nets of one question: two number genders in different orders, two tell ages in different classes."""
     folder = tmp_path_factory.mktemp("several")
-    nets = {"OneGender": ["Male", "Female"], "OtherGender": ["Female", "Male"], "OneAge": list("01"), "OtherAge": list("0123")}
+    nets = {
+        "OneGender": ["Male", "Female"],
+        "OtherGender": ["Female", "Male"],
+        "OneAge": list("01"),
+        "OtherAge": list("0123"),
+    }
     mean = np.random.default_rng(0).uniform(90, 130, (3, 20, 20)).astype(np.float32)
     small_nets.compiled_nets(folder, small_nets.transform(mean, scale=1 / 64), nets)
     (folder / "pictures").mkdir()

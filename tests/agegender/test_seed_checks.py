@@ -69,7 +69,9 @@ def test_1_fold_files(rows):
 @needs_shared
 def test_1_the_records_are_the_files(rows):
     real = adience.read_folds(SHARED / "data" / "adience" / "folds")
-    assert [(row.fold, row.face, row.age, row.gender) for row in rows] == [(r.fold, r.face, r.age, r.gender) for r in real]
+    assert [(row.fold, row.face, row.age, row.gender) for row in rows] == [
+        (r.fold, r.face, r.age, r.gender) for r in real
+    ]
     for what in ("user", "key"):
         ours, theirs = ([getattr(row, what) for row in each] for each in (rows, real))
         assert len(set(zip(ours, theirs))) == len(set(ours)) == len(set(theirs))  # a renaming, nothing else
@@ -132,7 +134,9 @@ def test_2_the_check_tells_faults_and_leaks(rows, published):
     (published / "age_val.txt").write_text("\n".join([leak, lines[0][:-1] + "9", *lines[1:]]) + "\n")
     told, faults = adience_lists.check(published, rows, 0)
     (published / "kept.txt").replace(published / "age_val.txt")
-    assert faults == 2 and "age_val: 1285 lines, 1 wrong" in told and "age: 1 users both in test and in training" in told
+    assert (
+        faults == 2 and "age_val: 1285 lines, 1 wrong" in told and "age: 1 users both in test and in training" in told
+    )
 
 
 @needs_shared
@@ -226,7 +230,10 @@ def test_4_our_own_files_are_the_same_nets(tmp_path):
     from caffe.proto.read import read_net, read_net_text
 
     old = levi_v1.files()["age_train_val_test_fold_is_0.prototxt"]
-    upgraded, ours = read_net_text(old, "v1").param, read_net(ROOT / "prototxt" / "levi" / "AgeNet_train_val.prototxt").param
+    upgraded, ours = (
+        read_net_text(old, "v1").param,
+        read_net(ROOT / "prototxt" / "levi" / "AgeNet_train_val.prototxt").param,
+    )
     for param in (upgraded, ours):
         for layer in param.layer:
             layer.data_param.ClearField("source")
@@ -322,7 +329,9 @@ def test_8_irregular_names_are_told(name, taken):
 
 
 def test_8_race_2_and_the_split_of_its_sorted_names():
-    found = utkface.read_names([*facts.utkface_names(), "20_0_1_20170116220224657.jpg.chip.jpg"], utkface.races("asian"))
+    found = utkface.read_names(
+        [*facts.utkface_names(), "20_0_1_20170116220224657.jpg.chip.jpg"], utkface.races("asian")
+    )
     assert len(found.samples) == 3434 and len(found.odd) == 1 and not found.skipped
     ages = collections.Counter(sample.age_class for sample in found.samples)
     assert [ages[index] for index in range(9)] == [929, 96, 1329, 527, 157, 115, 95, 84, 102]
@@ -359,7 +368,9 @@ def test_9_wiki_metadata(tmp_path):
 @needs_shared
 def test_9_the_real_wiki_metadata(tmp_path):
     wiki_statistics(SHARED / "data" / "wiki.csv")
-    ours, theirs = (imdb_wiki.read_csv(path) for path in (facts.wiki_csv(tmp_path / "w.csv"), SHARED / "data" / "wiki.csv"))
+    ours, theirs = (
+        imdb_wiki.read_csv(path) for path in (facts.wiki_csv(tmp_path / "w.csv"), SHARED / "data" / "wiki.csv")
+    )
     assert collections.Counter(face[1:] for face in ours) == collections.Counter(face[1:] for face in theirs)
 
 

@@ -23,9 +23,7 @@ def spec(ks=3, stride=1, pad=0, pool=2, dstride=2, dpad=0):
     n.aux = L.Input(shape=dict(dim=[2, 1, 20, 20]))
     n.conv = L.Convolution(n.data, num_output=10, kernel_size=ks, stride=stride, pad=pad)
     n.pool = L.Pooling(n.conv, pool=P.Pooling.MAX, kernel_size=pool, stride=pool)
-    n.deconv = L.Deconvolution(
-        n.pool, num_output=10, kernel_size=2 * np.array(dstride), stride=dstride, pad=dpad
-    )
+    n.deconv = L.Deconvolution(n.pool, num_output=10, kernel_size=2 * np.array(dstride), stride=dstride, pad=dpad)
     return n
 
 

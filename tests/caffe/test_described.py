@@ -43,7 +43,9 @@ def test_every_layers_examples_become_the_same_file(tmp_path):
     expected = {}
     for name, net in caffe_examples.exportable():
         (tmp_path / (name + ".prototxt")).write_text(text.format(net.param))
-        weights = {"%s %d" % (layer, i): blob.data for layer, blobs in net.params.items() for i, blob in enumerate(blobs)}
+        weights = {
+            "%s %d" % (layer, i): blob.data for layer, blobs in net.params.items() for i, blob in enumerate(blobs)
+        }
         np.savez(tmp_path / (name + ".npz"), **weights)
         expected[name] = model_bytes(net), {blob: list(net.blobs[blob].shape) for blob in net.blobs}
     assert len(expected) > 100

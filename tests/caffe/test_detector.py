@@ -30,18 +30,14 @@ def pictures(tmp_path):
 
 
 def test_windows_of_the_nets_size_are_taken_as_they_are(net_file, pictures):
-    detector = caffe.Detector(
-        net_file, None, raw_scale=255, channel_swap=(2, 1, 0), mean=np.array([5.0, 6, 7])
-    )
+    detector = caffe.Detector(net_file, None, raw_scale=255, channel_swap=(2, 1, 0), mean=np.array([5.0, 6, 7]))
     windows = [[(0, 0, 8, 8), (12, 22, 20, 30)], np.array([(3, 4, 11, 12)])]
     found = detector.detect_windows(zip(pictures, windows))
     assert [f["filename"] for f in found] == [pictures[0], pictures[0], pictures[1]]
     for f in found:
         y1, x1, y2, x2 = f["window"]
         cut = cv2.imread(f["filename"])[y1:y2, x1:x2].astype(np.float64)
-        np.testing.assert_allclose(
-            f["prediction"].reshape(3), cut.mean((0, 1)) - [5, 6, 7], rtol=1e-3, atol=1e-3
-        )
+        np.testing.assert_allclose(f["prediction"].reshape(3), cut.mean((0, 1)) - [5, 6, 7], rtol=1e-3, atol=1e-3)
 
 
 def test_context_is_the_mean_outside_the_picture(net_file):

@@ -59,12 +59,8 @@ def test_several_rules(phase, includes):
     """One include rule met suffices; one exclude rule met suffices; without rules a layer stays."""
     state = graph.net_state(phase)
     assert graph.included(layer_param("include { phase: TRAIN } include { phase: TEST }"), state) is includes
-    assert (
-        graph.included(layer_param("exclude { phase: TRAIN } exclude { phase: TEST }"), state) is not includes
-    )
-    assert graph.included(layer_param("include { phase: TRAIN } include { min_level: 1 }"), state) is (
-        phase == TRAIN
-    )
+    assert graph.included(layer_param("exclude { phase: TRAIN } exclude { phase: TEST }"), state) is not includes
+    assert graph.included(layer_param("include { phase: TRAIN } include { min_level: 1 }"), state) is (phase == TRAIN)
     assert graph.included(layer_param(""), state)
 
 
@@ -143,9 +139,7 @@ def test_the_second_top_has_its_index():
 
 
 def test_a_loss_weight_is_a_reader_and_moves_to_the_first_copy():
-    out, _ = split(
-        'layer { name: "a" bottom: "x" top: "a" loss_weight: 2 } layer { name: "b" bottom: "a" top: "b" }'
-    )
+    out, _ = split('layer { name: "a" bottom: "x" top: "a" loss_weight: 2 } layer { name: "b" bottom: "a" top: "b" }')
     assert described(out)[1:] == [
         ("a", ["x"], ["a"]),
         ("a_a_0_split", ["a"], ["a_a_0_split_0", "a_a_0_split_1"]),

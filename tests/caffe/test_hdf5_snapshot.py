@@ -16,9 +16,7 @@ WEIGHTS = {
 
 def same(mine, theirs):
     return mine.keys() == theirs.keys() and all(
-        a.shape == b.shape and np.array_equal(a, b)
-        for k in mine
-        for a, b in zip(mine[k], theirs[k], strict=True)
+        a.shape == b.shape and np.array_equal(a, b) for k in mine for a, b in zip(mine[k], theirs[k], strict=True)
     )
 
 

@@ -152,14 +152,17 @@ def test_means_of_every_shape():
     assert grey.mean["data"].shape == (1, 4, 5)
 
 
-@pytest.mark.parametrize("call, match", [
-    (lambda t: t.preprocess("dta", PYCAFFE["t_in"]), "dta is not one of the net inputs.*did you mean 'data'"),
-    (lambda t: t.set_transpose("data", (1, 0)), "Transpose order"),
-    (lambda t: t.set_channel_swap("data", (1, 0)), "Channel swap"),
-    (lambda t: t.set_mean("data", np.ones(4)), "Mean channels incompatible"),
-    (lambda t: t.set_mean("data", np.ones((4, 13, 12))), "Mean channels incompatible"),
-    (lambda t: t.set_mean("data", np.ones((1, 3, 13, 12))), "Mean shape invalid"),
-])
+@pytest.mark.parametrize(
+    "call, match",
+    [
+        (lambda t: t.preprocess("dta", PYCAFFE["t_in"]), "dta is not one of the net inputs.*did you mean 'data'"),
+        (lambda t: t.set_transpose("data", (1, 0)), "Transpose order"),
+        (lambda t: t.set_channel_swap("data", (1, 0)), "Channel swap"),
+        (lambda t: t.set_mean("data", np.ones(4)), "Mean channels incompatible"),
+        (lambda t: t.set_mean("data", np.ones((4, 13, 12))), "Mean channels incompatible"),
+        (lambda t: t.set_mean("data", np.ones((1, 3, 13, 12))), "Mean shape invalid"),
+    ],
+)
 def test_faults(call, match):
     with pytest.raises(CaffeError, match=match):
         call(transformer())

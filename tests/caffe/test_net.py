@@ -108,8 +108,7 @@ def test_backward_in_two_halves_is_backward(small):
     assert (small.blobs["data"].diff == 0).all() and (small.params["conv"][0].diff == 0).all()
     assert np.allclose(small.backward(start="relu")["data"], expected, 1e-4, 1e-7)
     assert all(
-        np.allclose(b.diff, w, 1e-4, 1e-6)
-        for b, w in zip([b for p in small.params.values() for b in p], weights)
+        np.allclose(b.diff, w, 1e-4, 1e-6) for b, w in zip([b for p in small.params.values() for b in p], weights)
     )
 
 
@@ -307,9 +306,7 @@ def test_shared_weights_are_one_and_their_diffs_add_up():
 
 def test_permissive_sharing_needs_the_count_only():
     text = TWINS % ("", "share_mode: %s", 2, "transpose: true")
-    with pytest.raises(
-        CaffeError, match=r"param 'w' is shared with layer 'one', where it has shape \(2, 3\)"
-    ):
+    with pytest.raises(CaffeError, match=r"param 'w' is shared with layer 'one', where it has shape \(2, 3\)"):
         net_of(text % "STRICT")
     net = net_of(text % "PERMISSIVE")
     net.params["one"][0].data[...] = np.arange(6).reshape(2, 3)
@@ -358,9 +355,7 @@ def test_copy_from_goes_by_layer_name_and_changes_nothing_where_it_fails(tmp_pat
     assert np.array_equal(renamed.params["fresh"][0].data, before)
     wider = net_of(SMALL.replace("num_output: 3", "num_output: 7"))
     before = wider.params["conv"][0].data.copy()
-    with pytest.raises(
-        CaffeError, match=r"layer 'ip', blob 0: the file has shape \(3, 64\), the net \(7, 64\)"
-    ):
+    with pytest.raises(CaffeError, match=r"layer 'ip', blob 0: the file has shape \(3, 64\), the net \(7, 64\)"):
         wider.copy_from(str(tmp_path / "w.caffemodel"))
     assert np.array_equal(wider.params["conv"][0].data, before)
 

@@ -33,12 +33,7 @@ def test_every_export_is_there(name):
 def test_the_old_places_work():
     from caffe.pycaffe import Blob, Layer, Net, SGDSolver, get_solver
 
-    assert (
-        Layer is caffe.Layer
-        and Net is caffe.Net
-        and SGDSolver is caffe.SGDSolver
-        and get_solver is caffe.get_solver
-    )
+    assert Layer is caffe.Layer and Net is caffe.Net and SGDSolver is caffe.SGDSolver and get_solver is caffe.get_solver
     assert Blob.__name__ == "Blob"
     with pytest.raises(ImportError):
         from caffe.pycaffe import nothing  # noqa: F401

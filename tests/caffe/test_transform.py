@@ -28,9 +28,7 @@ def loops(planes, mean, scale, top, left, side, flip):
     return out
 
 
-@pytest.mark.parametrize(
-    "mean", [None, [104.0, 117.0, 123.0], [99.5], MEAN], ids=["none", "channel", "one", "pixel"]
-)
+@pytest.mark.parametrize("mean", [None, [104.0, 117.0, 123.0], [99.5], MEAN], ids=["none", "channel", "one", "pixel"])
 @pytest.mark.parametrize("scale", [1.0, 0.00390625, 0.1])
 @pytest.mark.parametrize("crop", [None, 4, 9])
 def test_the_centre_in_test(mean, scale, crop):
@@ -48,8 +46,11 @@ def test_train_views_are_windows_of_the_mean_subtracted_picture(scale, as_list):
     transform = Transform(mean=MEAN, scale=scale, crop=8, mirror=True)
     batch = list(PLANES) if as_list else PLANES
     places = [(top, left, flip) for top in range(2) for left in range(4) for flip in (False, True)]
-    windows = {loops(planes, MEAN, scale, top, left, (8, 8), flip).tobytes(): (index, top, left, flip)
-               for index, planes in enumerate(PLANES) for top, left, flip in places}
+    windows = {
+        loops(planes, MEAN, scale, top, left, (8, 8), flip).tobytes(): (index, top, left, flip)
+        for index, planes in enumerate(PLANES)
+        for top, left, flip in places
+    }
     seen = set()
     for seed in range(40):
         views = transform.planes(batch, "TRAIN", np.random.default_rng(seed))
@@ -73,9 +74,12 @@ def test_offsets_and_mirrors_are_uniform_and_independent():
 def test_mirror_in_test_flips_with_an_rng_and_never_without():
     transform = Transform(mirror=True)
     assert np.array_equal(transform.planes(PLANES), PLANES)
-    flips = [np.array_equal(view, planes[..., ::-1]) for view, planes in
-             zip(transform.planes(np.tile(PLANES, (8, 1, 1, 1)), 1, np.random.default_rng(0)),
-                 np.tile(PLANES, (8, 1, 1, 1)))]
+    flips = [
+        np.array_equal(view, planes[..., ::-1])
+        for view, planes in zip(
+            transform.planes(np.tile(PLANES, (8, 1, 1, 1)), 1, np.random.default_rng(0)), np.tile(PLANES, (8, 1, 1, 1))
+        )
+    ]
     assert 5 < sum(flips) < 27
     with pytest.raises(CaffeError, match="needs an rng"):
         transform.planes(PLANES, "TRAIN")
@@ -154,34 +158,45 @@ def test_a_mean_of_another_size_is_refused_or_fitted_on_request():
     assert np.array_equal(fit_mean(np.full((1, 4, 4), 7.0), (3, 3)), np.full((1, 3, 3), 7.0))
 
 
-@pytest.mark.parametrize("fields, match", [
-    ({"order": "BRG"}, "order must be BGR or RGB, received 'BRG'"), ({"size": (0, 3)}, "size must be"),
-    ({"size": "227"}, "size must be"), ({"crop": 2.5}, "crop must be"),
-    ({"crop": 9, "size": 8}, "larger than size 8x8"),
-    ({"mean": np.zeros((2, 2))}, "mean must be"), ({"mean": [np.nan]}, "not finite"),
-    ({"mean": "mean.npy"}, "mean must"),
-    ({"scale": float("inf")}, "scale must be a finite"), ({"margin": -1}, "margin must be .* at least 0"),
-    ({"landmarks": [[0, 0]] * 4}, "landmarks must be five"), ({"landmarks": "eyes"}, "landmarks must be five"),
-    ({"landmarks": [[0, 0]] * 4 + [[0, np.inf]]}, "landmarks must be five"),
-    ({"mean_fit": "x", "order": "x", "scale": "x"}, "order.*;.*mean_fit.*;.*scale"),
-])
+@pytest.mark.parametrize(
+    "fields, match",
+    [
+        ({"order": "BRG"}, "order must be BGR or RGB, received 'BRG'"),
+        ({"size": (0, 3)}, "size must be"),
+        ({"size": "227"}, "size must be"),
+        ({"crop": 2.5}, "crop must be"),
+        ({"crop": 9, "size": 8}, "larger than size 8x8"),
+        ({"mean": np.zeros((2, 2))}, "mean must be"),
+        ({"mean": [np.nan]}, "not finite"),
+        ({"mean": "mean.npy"}, "mean must"),
+        ({"scale": float("inf")}, "scale must be a finite"),
+        ({"margin": -1}, "margin must be .* at least 0"),
+        ({"landmarks": [[0, 0]] * 4}, "landmarks must be five"),
+        ({"landmarks": "eyes"}, "landmarks must be five"),
+        ({"landmarks": [[0, 0]] * 4 + [[0, np.inf]]}, "landmarks must be five"),
+        ({"mean_fit": "x", "order": "x", "scale": "x"}, "order.*;.*mean_fit.*;.*scale"),
+    ],
+)
 def test_faults_are_named_all_at_once(fields, match):
     with pytest.raises(CaffeError, match=match):
         Transform(**fields)
 
 
-@pytest.mark.parametrize("make, match", [
-    (lambda: Transform().image(None), "is it a picture file"),
-    (lambda: Transform().image(PICTURE / 255), "float64"),
-    (lambda: Transform().image(PICTURE[..., :2]), "1, 3 or 4 channels"),
-    (lambda: Transform().batch([]), "no pictures"),
-    (lambda: Transform().batch([PICTURE, PICTURE[:3]]), "picture 1 has another size"),
-    (lambda: Transform(crop=10).image(PICTURE), "crop 10 is larger than the picture, 9x11"),
-    (lambda: Transform(crop=10).planes(PLANES), "crop 10"),
-    (lambda: Transform().planes(PLANES, "VALID"), "phase"),
-    (lambda: Transform(mean=[1, 2]).planes(PLANES), "2 channels, the picture 3"),
-    (lambda: Transform(mean=MEAN[:1]).planes(PLANES), "1 channels, the picture 3"),
-])
+@pytest.mark.parametrize(
+    "make, match",
+    [
+        (lambda: Transform().image(None), "is it a picture file"),
+        (lambda: Transform().image(PICTURE / 255), "float64"),
+        (lambda: Transform().image(PICTURE[..., :2]), "1, 3 or 4 channels"),
+        (lambda: Transform().batch([]), "no pictures"),
+        (lambda: Transform().batch([PICTURE, PICTURE[:3]]), "picture 1 has another size"),
+        (lambda: Transform(crop=10).image(PICTURE), "crop 10 is larger than the picture, 9x11"),
+        (lambda: Transform(crop=10).planes(PLANES), "crop 10"),
+        (lambda: Transform().planes(PLANES, "VALID"), "phase"),
+        (lambda: Transform(mean=[1, 2]).planes(PLANES), "2 channels, the picture 3"),
+        (lambda: Transform(mean=MEAN[:1]).planes(PLANES), "1 channels, the picture 3"),
+    ],
+)
 def test_what_does_not_fit(make, match):
     with pytest.raises(CaffeError, match=match):
         make()
@@ -230,10 +245,7 @@ def test_planar():
 
 
 def test_the_device_wing_loads_without_torch_or_protobuf():
-    code = (
-        "import sys, caffe.transform, caffe.io;"
-        "print([m for m in ('torch', 'google', 'onnx') if m in sys.modules])"
-    )
+    code = "import sys, caffe.transform, caffe.io;print([m for m in ('torch', 'google', 'onnx') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -101,7 +101,9 @@ def run_target(name, count, args):
                 last = entry["fault"].strip().splitlines()[-1][:60]
                 kinds[last] += 1
                 if kinds[last] <= 2:
-                    print("%s case %d (%.1f s):\n%s" % (name, entry["case"], entry["seconds"], entry["fault"]), flush=True)
+                    print(
+                        "%s case %d (%.1f s):\n%s" % (name, entry["case"], entry["seconds"], entry["fault"]), flush=True
+                    )
             if "done" in entry:
                 counts.update(accepted=entry["accepted"], peak=entry["peak"])
                 at = count

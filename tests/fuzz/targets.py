@@ -32,7 +32,9 @@ class Target:
 
 
 def _files(*patterns):
-    return lambda: [path.read_bytes() for pattern in patterns for path in sorted(GOLDEN.glob(pattern)) if path.is_file()]
+    return lambda: [
+        path.read_bytes() for pattern in patterns for path in sorted(GOLDEN.glob(pattern)) if path.is_file()
+    ]
 
 
 SMALL_NET = b"""name: "small"
@@ -66,7 +68,9 @@ def build_net(path):
 def _solvers():
     fields = dict(net="net.prototxt", base_lr=0.01, lr_policy="multistep", stepvalue=[10, 20], gamma=0.1, max_iter=30,
                   test_iter=[3], test_interval=5, momentum=0.9, snapshot_prefix="x", type="Adam")  # fmt: skip
-    old = b'net: "a"\nbase_lr: 0.1\nlr_policy: "step"\ngamma: 0.5\nstepsize: 3\nsolver_type: NESTEROV\nsolver_mode: GPU\n'
+    old = (
+        b'net: "a"\nbase_lr: 0.1\nlr_policy: "step"\ngamma: 0.5\nstepsize: 3\nsolver_type: NESTEROV\nsolver_mode: GPU\n'
+    )
     return [text.format(caffe_pb2.SolverParameter(**fields)).encode(), old]
 
 
@@ -185,8 +189,13 @@ def _wiki_mat():
     def write(path, compressed):
         paths = np.empty((1, 3), object)
         paths[0] = ["00/1_1980-01-01_2000.jpg", "00/2_1970-07-01_2001.jpg", "01/nm0000003_rm4_1960-1-1_1999.jpg"]
-        row = [np.array([values]) for values in ([723000.0] * 3, [2000, 2001, 1999], [0.0, 1.0, np.nan], [3.0, -np.inf, 2.0])]
-        table = dict(zip(("dob", "photo_taken", "gender", "face_score"), row), full_path=paths, second_face_score=row[3])
+        row = [
+            np.array([values])
+            for values in ([723000.0] * 3, [2000, 2001, 1999], [0.0, 1.0, np.nan], [3.0, -np.inf, 2.0])
+        ]
+        table = dict(
+            zip(("dob", "photo_taken", "gender", "face_score"), row), full_path=paths, second_face_score=row[3]
+        )
         savemat(path, {"wiki": table}, do_compression=compressed)
 
     return [_through_file(lambda path, way=way: write(path, way), ".mat") for way in (False, True)]
@@ -209,7 +218,11 @@ def _read_fold(path):
     from agegender.datasets import adience
 
     rows = adience.read_fold(path, 0)
-    return [(adience.age_class(row, policy), adience.gender_class(row, policy)) for row in rows for policy in adience.POLICIES]
+    return [
+        (adience.age_class(row, policy), adience.gender_class(row, policy))
+        for row in rows
+        for policy in adience.POLICIES
+    ]
 
 
 def _read_faces(path):
@@ -224,7 +237,9 @@ TARGETS = {
     "net": Target(lambda: [SMALL_NET], (build_net,), True, 1),
     "solver": Target(_solvers, (lambda path: read.read_solver(str(path)),), True, 2),
     "caffemodel": Target(_files(*WEIGHTS), (snapshot.read_weights, read.read_net_binary), False, 4),
-    "solverstate": Target(_files("solvers/adam.solverstate", "solvers/sgd.solverstate"), (snapshot.read_solverstate,), False, 2),
+    "solverstate": Target(
+        _files("solvers/adam.solverstate", "solvers/sgd.solverstate"), (snapshot.read_solverstate,), False, 2
+    ),
     "binaryproto": Target(_files("tools/mean_gray.binaryproto"), (snapshot.read_blob, mean.read_mean), False, 2),
     "datum": Target(_datums, (_decode,), False, 3),
     "list": Target(_lists, (listfile.read,), True, 2),

@@ -10,8 +10,12 @@ from caffe.proto import caffe_pb2
 from ncs.onnx import export_net
 
 PROTOTXT = {
-    "AgeNet": "AgeNet_deploy.prototxt", "GenderNet": "GenderNet_deploy.prototxt", "SqueezeNet": "squeezenet/deploy.prototxt",
-    "GoogLeNet": "googlenet/deploy.prototxt", "ResNet-50": "resnet50/deploy.prototxt", "VGG-16": "vgg16/deploy.prototxt",
+    "AgeNet": "AgeNet_deploy.prototxt",
+    "GenderNet": "GenderNet_deploy.prototxt",
+    "SqueezeNet": "squeezenet/deploy.prototxt",
+    "GoogLeNet": "googlenet/deploy.prototxt",
+    "ResNet-50": "resnet50/deploy.prototxt",
+    "VGG-16": "vgg16/deploy.prototxt",
     "WRN-16-8 (age)": "wideresnet/wideresnet-age_deploy.prototxt",
 }
 

@@ -23,8 +23,9 @@ class Builder:
     def conv(self, source, name, outputs, inputs, kernel, stride=1, pad=0):
         shape = (outputs, inputs, kernel, kernel)
         weights = [self.constant(name + ".w", *shape), self.constant(name + ".b", outputs)]
-        return self.node("Conv", [source, *weights], name, kernel_shape=[kernel] * 2, strides=[stride] * 2,
-                         pads=[pad] * 4)
+        return self.node(
+            "Conv", [source, *weights], name, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4
+        )
 
     def relu(self, source):
         return self.node("Relu", [source], source + "_relu")
@@ -42,8 +43,12 @@ class Builder:
 
     def save(self, path, output, shape, input_shape):
         graph = helper.make_graph(
-            self.nodes, "net", [helper.make_tensor_value_info("data", TensorProto.FLOAT, input_shape)],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)], self.constants)
+            self.nodes,
+            "net",
+            [helper.make_tensor_value_info("data", TensorProto.FLOAT, input_shape)],
+            [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
+            self.constants,
+        )
         save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6), str(path))
         return str(path)
 

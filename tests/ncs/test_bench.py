@@ -67,17 +67,32 @@ def test_closing_lines_and_table():
     clock = Clock()
     result = bench.measure(Steady(clock, 2), iterations=20, clock=clock)
     assert bench.closing(result).splitlines() == [
-        "Count:               20 iterations", "Duration:            200.00 ms", "Latency:",
-        "   Median:           20.00 ms", "   Average:          19.50 ms", "   Min:              10.00 ms",
-        "   Max:              20.00 ms", "Throughput:          200.00 FPS"]
+        "Count:               20 iterations",
+        "Duration:            200.00 ms",
+        "Latency:",
+        "   Median:           20.00 ms",
+        "   Average:          19.50 ms",
+        "   Min:              10.00 ms",
+        "   Max:              20.00 ms",
+        "Throughput:          200.00 FPS",
+    ]
     assert bench.table([result]).splitlines()[1].split() == [
-        "2", "20", "20.00", "20.00", "20.00", "20.00", "200.00", "41.5"]
+        "2",
+        "20",
+        "20.00",
+        "20.00",
+        "20.00",
+        "20.00",
+        "200.00",
+        "41.5",
+    ]
 
 
 def test_the_verb(tmp_path, capsys):
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")
-    status = main(["bench", "-m", model, "-d", "CPU", "-niter", "5", "-nireq", "1,2", "--json",
-                   str(tmp_path / "out.json")])
+    status = main(
+        ["bench", "-m", model, "-d", "CPU", "-niter", "5", "-nireq", "1,2", "--json", str(tmp_path / "out.json")]
+    )
     out = capsys.readouterr().out
     assert status == 0 and "Count:               5 iterations" in out and "Throughput:" in out
     rows = json.loads((tmp_path / "out.json").read_text())["rows"]
@@ -102,8 +117,10 @@ def test_every_device_that_is_here(tmp_path, capsys):
         assert main(["bench", "-m", str(tmp_path / "net.json"), "-d", device, "-niter", "3"]) == 0
         assert "Count:               3 iterations" in capsys.readouterr().out
     (tmp_path / "x.blob").write_bytes(b"")
-    for device, said in (("CPU", "this device takes onnx or xml; what it has is for a Neural Compute Stick"),
-                         ("CAFFE", "our Net needs a manifest")):
+    for device, said in (
+        ("CPU", "this device takes onnx or xml; what it has is for a Neural Compute Stick"),
+        ("CAFFE", "our Net needs a manifest"),
+    ):
         assert main(["bench", "-m", str(tmp_path / "x.blob"), "-d", device, "-niter", "3"]) == 1
         assert said in capsys.readouterr().err
 

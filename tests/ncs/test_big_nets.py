@@ -64,17 +64,22 @@ def test_blobs_for_both_chips_and_five_numbers_of_shaves(compiler, exported, fol
 
 def test_openvino_of_2021_and_of_today_agree(exported, folder):
     """Both on their CPU plugins, and both with our own Net, to 1e-4."""
-    python = older_python.environment("openvino-2021.4.2-python3.8", ["3.8", "3.9"],
-                                      ["openvino==2021.4.2", "numpy", "opencv-python-headless"])
+    python = older_python.environment(
+        "openvino-2021.4.2-python3.8", ["3.8", "3.9"], ["openvino==2021.4.2", "numpy", "opencv-python-headless"]
+    )
     for name in TABLE:
         np.save(exported(name).onnx + ".npy", exported(name).picture)
-    older_python.run(python, """if 1:
+    older_python.run(
+        python,
+        """if 1:
         import sys, numpy as np
         from ncs.runners.myriad import Myriad
         for path in sys.argv[1:]:
             with Myriad(path, "CPU") as runner:
                 np.save(path + ".old.npy", runner.run(np.load(path + ".npy")))
-        """, *(exported(name).onnx for name in TABLE))
+        """,
+        *(exported(name).onnx for name in TABLE),
+    )
     for name in TABLE:
         net = exported(name)
         with open_runner("CPU", net.onnx) as runner:
@@ -88,5 +93,7 @@ def test_the_documents_table_is_this_one():
     text = (ROOT / "docs" / "stick.md").read_text()
     for name, (x, old, by_shaves) in TABLE.items():
         row = re.search(r"^\| %s \|(.*)$" % re.escape(name), text, re.M).group(1)
-        cells = [[int(word.replace(",", "")) for word in re.findall(r"\d+(?:,\d{3})*", cell)] for cell in row.split("|")]
+        cells = [
+            [int(word.replace(",", "")) for word in re.findall(r"\d+(?:,\d{3})*", cell)] for cell in row.split("|")
+        ]
         assert cells[0] == [*x] and cells[1] == [*old] and cells[2] == [*by_shaves], name

@@ -27,8 +27,9 @@ NAMES = ["a", "b", "c", "d", "e"]
 def compiled(folder, mean):
     prototxt, weights = caffe_nets.tiny(folder, caffe_nets.TINY.replace("dim: 8 dim: 8", "dim: 24 dim: 24"))
     transform = Transform(size=(24, 24), mean=mean, scale=0.01)
-    compile_models([(Model("tiny", prototxt, weights, transform, NAMES), str(folder / "graph" / "tiny"))],
-                   Options(blob=False))
+    compile_models(
+        [(Model("tiny", prototxt, weights, transform, NAMES), str(folder / "graph" / "tiny"))], Options(blob=False)
+    )
     return str(folder / "graph" / "tiny.json")
 
 
@@ -48,8 +49,13 @@ def folder(tmp_path):
 def run(python, folder, *arguments):
     """The bundle's program, far from this checkout."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    return subprocess.run([python, "-E", "run_inference.py", *arguments], cwd=folder / "board", env=environment,
-                          capture_output=True, text=True)
+    return subprocess.run(
+        [python, "-E", "run_inference.py", *arguments],
+        cwd=folder / "board",
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
 
 
 def check(python, folder):
@@ -102,21 +108,40 @@ def test_on_a_board_with_openvino_2022(folder):
 
 def test_on_this_python_with_todays_openvino(folder):
     check(sys.executable, folder)
-    probe = ("import sys, runpy; sys.path = [p for p in sys.path if 'src' not in p];"
-             "space = runpy.run_path('run_inference.py'); import caffe, ncs, agegender.predict, ncs.runners.openvino;"
-             "assert all('board' in m.__file__ for m in (caffe, ncs, agegender)), caffe.__file__;"
-             "assert not {'torch', 'onnx', 'google.protobuf'} & set(sys.modules)")
+    probe = (
+        "import sys, runpy; sys.path = [p for p in sys.path if 'src' not in p];"
+        "space = runpy.run_path('run_inference.py'); import caffe, ncs, agegender.predict, ncs.runners.openvino;"
+        "assert all('board' in m.__file__ for m in (caffe, ncs, agegender)), caffe.__file__;"
+        "assert not {'torch', 'onnx', 'google.protobuf'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", probe], cwd=folder / "board", check=True)
 
 
 def test_what_is_in_it(folder):
-    files = {os.path.relpath(os.path.join(place, name), folder / "board")
-             for place, _, names in os.walk(folder / "board") for name in names if "__pycache__" not in place}
-    assert {"run_inference.py", "README.txt", "graph/tiny.json", "graph/tiny_mean.npy", "graph/tiny.onnx",
-            "graph/tiny.xml", "graph/tiny.bin", "doctor.py", "lib/ncs/doctor.py",
-            "lib/caffe/transform.py", "lib/ncs/manifest.py", "lib/ncs/runners/myriad.py",
-            "lib/agegender/predict.py", "lib/agegender/labels.py", "lib/agegender/yunet/LICENSE",
-            "lib/agegender/yunet/face_detection_yunet_2023mar.onnx"} <= files
+    files = {
+        os.path.relpath(os.path.join(place, name), folder / "board")
+        for place, _, names in os.walk(folder / "board")
+        for name in names
+        if "__pycache__" not in place
+    }
+    assert {
+        "run_inference.py",
+        "README.txt",
+        "graph/tiny.json",
+        "graph/tiny_mean.npy",
+        "graph/tiny.onnx",
+        "graph/tiny.xml",
+        "graph/tiny.bin",
+        "doctor.py",
+        "lib/ncs/doctor.py",
+        "lib/caffe/transform.py",
+        "lib/ncs/manifest.py",
+        "lib/ncs/runners/myriad.py",
+        "lib/agegender/predict.py",
+        "lib/agegender/labels.py",
+        "lib/agegender/yunet/LICENSE",
+        "lib/agegender/yunet/face_detection_yunet_2023mar.onnx",
+    } <= files
     assert not {name for name in files if name.startswith(("lib/caffe/net", "lib/caffe/layers", "lib/ncs/compile"))}
 
 
@@ -146,6 +171,7 @@ def test_faults(folder, capsys):
     assert "onnx changed since it was compiled" in capsys.readouterr().err and not (folder / "b").exists()
     with pytest.raises(NcsError, match="nothing of blob"):
         from ncs.bundle import _copy_graph
+
         _copy_graph(Manifest.read(manifest), str(folder / "x"), ("blob",))
 
 

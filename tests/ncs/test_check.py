@@ -24,8 +24,10 @@ SINGLE = {
 
 
 def single(kind):
-    text = ('layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 7 dim: 7 } } }'
-            'layer { name: "x" type: "%s" bottom: "data" top: "x" %s }' % (kind, SINGLE[kind]))
+    text = (
+        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 7 dim: 7 } } }'
+        'layer { name: "x" type: "%s" bottom: "data" top: "x" %s }' % (kind, SINGLE[kind])
+    )
     net = Net.from_param(read_net_text(text, "single").param, caffe_pb2.TEST)
     random = np.random.RandomState(1)
     for blobs in net.params.values():
@@ -49,11 +51,15 @@ def by_numpy(kind, x, weights):
     if kind == "Convolution":
         padded, out = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))), np.zeros((2, 4, 7, 7))
         for n, o, i, j in np.ndindex(out.shape):
-            out[n, o, i, j] = (padded[n, :, i:i + 3, j:j + 3] * weights[0][o]).sum() + weights[1][o]
+            out[n, o, i, j] = (padded[n, :, i : i + 3, j : j + 3] * weights[0][o]).sum() + weights[1][o]
         return out
     if kind == "Pooling":
-        return np.array([[[[x[n, c, i:i + 3, j:j + 3].mean() for j in (0, 2, 4)] for i in (0, 2, 4)]
-                          for c in range(3)] for n in range(2)])
+        return np.array(
+            [
+                [[[x[n, c, i : i + 3, j : j + 3].mean() for j in (0, 2, 4)] for i in (0, 2, 4)] for c in range(3)]
+                for n in range(2)
+            ]
+        )
     if kind == "LRN":
         squares = np.pad(x**2, ((0, 0), (1, 1), (0, 0), (0, 0)))
         return x / (1 + 0.1 / 3 * (squares[:, :-2] + squares[:, 1:-1] + squares[:, 2:])) ** 0.75
@@ -106,13 +112,23 @@ def test_the_figures():
 
 def test_the_print_is_mvncchecks(tmp_path, capsys):
     prototxt, weights = caffe_nets.tiny(tmp_path)
-    assert main(["check", prototxt, "-w", weights, "-S", "255", "-M", "120", "-d", "FP16", "--json", str(tmp_path / "j")]) == 0
+    assert (
+        main(["check", prototxt, "-w", weights, "-S", "255", "-M", "120", "-d", "FP16", "--json", str(tmp_path / "j")])
+        == 0
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("NOT A STICK")
     assert lines[1] == "Result:  (5,)" and lines[2].startswith("1) ") and lines[7] == "Expected:  (5,)"
     assert lines[14].strip() == "Obtained values"
-    for line, (name, limit) in zip(lines[16:], [("Min Pixel Accuracy", 2), ("Average Pixel Accuracy", 1),
-                                                ("Percentage of wrong values", 0), ("Pixel-wise L2 error", 1)]):
+    for line, (name, limit) in zip(
+        lines[16:],
+        [
+            ("Min Pixel Accuracy", 2),
+            ("Average Pixel Accuracy", 1),
+            ("Percentage of wrong values", 0),
+            ("Pixel-wise L2 error", 1),
+        ],
+    ):
         assert line.startswith(" Obtained %s: " % name) and line.endswith("%% (max allowed=%d%%), Pass" % limit)
     assert lines[20].startswith(" Obtained Global Sum Difference: ")
     facts = json.loads((tmp_path / "j").read_text())
@@ -179,7 +195,9 @@ def test_a_whole_database(tmp_path, capsys):
     with lmdb.open(str(tmp_path / "db"), map_size=1 << 24) as environment, environment.begin(write=True) as writer:
         for number, picture in enumerate(pictures):
             writer.put(b"%04d" % number, datum.encode(picture, 1))
-    main(["check", prototxt, "-w", weights, "-d", "FP16", "--lmdb", str(tmp_path / "db"), "--json", str(tmp_path / "j")])
+    main(
+        ["check", prototxt, "-w", weights, "-d", "FP16", "--lmdb", str(tmp_path / "db"), "--json", str(tmp_path / "j")]
+    )
     assert "40 pictures: accuracy 1.0000 expected, 0.5000 found (-0.5000); 20 flip" in capsys.readouterr().out
     survey = json.loads((tmp_path / "j").read_text())["survey"]
     assert [flip["key"] for flip in survey["flips"]] == ["%04d" % number for number in range(20, 40)]

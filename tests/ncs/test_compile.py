@@ -35,9 +35,18 @@ def net(tmp_path, monkeypatch):
 
 def test_several_shave_counts_and_one_file_of_all(compiler, net, tmp_path, capsys):
     prototxt, weights = net
-    assert main(["compile", prototxt, "-w", weights, "-s", "4,8", "-o", "out/tiny.blob", "--archive", "all.blobs", "-ec"]) == 0
+    assert (
+        main(["compile", prototxt, "-w", weights, "-s", "4,8", "-o", "out/tiny.blob", "--archive", "all.blobs", "-ec"])
+        == 0
+    )
     assert sorted(os.listdir("out")) == [
-        "tiny.bin", "tiny.json", "tiny.onnx", "tiny.xml", "tiny_4shave.blob", "tiny_8shave.blob"]
+        "tiny.bin",
+        "tiny.json",
+        "tiny.onnx",
+        "tiny.xml",
+        "tiny_4shave.blob",
+        "tiny_8shave.blob",
+    ]
     assert [read_blob("out/tiny_%dshave.blob" % n).shaves for n in (4, 8)] == [4, 8]
     entries = read_index("all.blobs")
     assert [(entry.name, entry.shaves) for entry in entries] == [("tiny_4shave", 4), ("tiny_8shave", 8)]
@@ -145,9 +154,11 @@ def test_what_folding_costs():
 
 def test_torch_is_not_needed(compiler, net):
     """Without it a compilation is a second shorter and 200 MB smaller."""
-    code = ("import sys; sys.modules['torch'] = None; from ncs.cli import main; "
-            "sys.exit(main(['compile', 'net.prototxt', '-w', 'net.caffemodel', '-ip', 'U8', '--mean', '1,2,3']) or "
-            "main(['profile', 'net.prototxt', '-d', 'ESTIMATE']) or main(['inspect', 'net.blob']))")
+    code = (
+        "import sys; sys.modules['torch'] = None; from ncs.cli import main; "
+        "sys.exit(main(['compile', 'net.prototxt', '-w', 'net.caffemodel', '-ip', 'U8', '--mean', '1,2,3']) or "
+        "main(['profile', 'net.prototxt', '-d', 'ESTIMATE']) or main(['inspect', 'net.blob']))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -254,7 +265,10 @@ def test_nets_with_several_inputs_or_answers(compiler, tmp_path, monkeypatch, ca
     assert "no manifest, since it has 2 answers (age, gender; -on takes one of them)" in said
     assert "takes 10 pictures at a time; compiled for 1" in said
     blob = read_blob("two.blob")
-    assert blob.batch_size == 1 and sorted((a.name, a.dims) for a in blob.outputs) == [("age", (1, 9)), ("gender", (1, 2))]
+    assert blob.batch_size == 1 and sorted((a.name, a.dims) for a in blob.outputs) == [
+        ("age", (1, 9)),
+        ("gender", (1, 2)),
+    ]
     assert main(["compile", prototxt, "-w", weights, "-o", "two", "-on", "gender", "--batch", "10"]) == 0
     assert Manifest.read("two.json").shape == (10, 3, 12, 8) and Manifest.read("two.json").output == "gender"
     assert main(["check", prototxt, "-w", weights]) == 1
@@ -277,7 +291,9 @@ def test_open_sizes_of_an_onnx_file(compiler, tmp_path, monkeypatch, capsys):
     shape.dim[2].dim_param = shape.dim[3].dim_param = "side"
     onnx.save(model, "open.onnx")
     assert main(["compile", "open.onnx"]) == 1
-    assert "input 'data' is batchx3xsidexside, and a blob has fixed sizes: -is W H gives them" in capsys.readouterr().err
+    assert (
+        "input 'data' is batchx3xsidexside, and a blob has fixed sizes: -is W H gives them" in capsys.readouterr().err
+    )
     assert main(["compile", "open.onnx", "-is", "12", "10"]) == 0
     assert read_blob("open.blob").outputs[0].dims == (1, 4, 8, 10)
     shape.dim[1].dim_param = "colours"
@@ -292,7 +308,9 @@ def test_open_sizes_of_an_onnx_file(compiler, tmp_path, monkeypatch, capsys):
 def test_a_manifest_of_files_that_are_replaced_goes(net):
     prototxt, weights = net
     assert main(["compile", prototxt, "-w", weights, "--no-blob"]) == 0 and os.path.exists("net.json")
-    assert main(["compile", prototxt, "-w", weights, "--no-blob", "-on", "conv1"]) == 0 and not os.path.exists("net.json")
+    assert main(["compile", prototxt, "-w", weights, "--no-blob", "-on", "conv1"]) == 0 and not os.path.exists(
+        "net.json"
+    )
 
 
 def test_irs_of_other_times(net, tmp_path, capsys):
@@ -305,20 +323,23 @@ def test_irs_of_other_times(net, tmp_path, capsys):
     assert "-is is for a prototxt or an ONNX file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments, said", [
-    (["none.prototxt"], "none.prototxt: no such file"),
-    (["net.prototxt", "-s", "many"], r"[Error 27] -s takes a number"),
-    (["net.prototxt", "-w", "net.caffemodel", "-on", "fc9"], "no layer 'fc9'; did you mean 'fc'"),
-    (["net.prototxt", "-w", "net.caffemodel", "-s", "17"], "from 1 to 16, received 17"),
-    (["net.prototxt", "-s", "13", "-ma2450"], "from 1 to 12, received 13"),
-    (["net.caffemodel"], "holds weights; the net comes first and they behind -w"),
-    (["."], "this is a folder"),
-    (["net.prototxt", "-w", "net.prototxt"], "weights are in a .caffemodel"),
-    (["net.prototxt", "--mean", "1,2"], "--mean gives 2 values, the net's input has 3 channels"),
-    (["net.prototxt", "--scale", "0"], "--scale 0 makes every picture the same"),
-    (["net.prototxt", "-o", "net.caffemodel/x"], "Not a directory"),
-    (["net.prototxt", "-in", "fc", "-on", "conv1"], "the last layer, 'conv1', comes before the first, 'fc'"),
-])
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["none.prototxt"], "none.prototxt: no such file"),
+        (["net.prototxt", "-s", "many"], r"[Error 27] -s takes a number"),
+        (["net.prototxt", "-w", "net.caffemodel", "-on", "fc9"], "no layer 'fc9'; did you mean 'fc'"),
+        (["net.prototxt", "-w", "net.caffemodel", "-s", "17"], "from 1 to 16, received 17"),
+        (["net.prototxt", "-s", "13", "-ma2450"], "from 1 to 12, received 13"),
+        (["net.caffemodel"], "holds weights; the net comes first and they behind -w"),
+        (["."], "this is a folder"),
+        (["net.prototxt", "-w", "net.prototxt"], "weights are in a .caffemodel"),
+        (["net.prototxt", "--mean", "1,2"], "--mean gives 2 values, the net's input has 3 channels"),
+        (["net.prototxt", "--scale", "0"], "--scale 0 makes every picture the same"),
+        (["net.prototxt", "-o", "net.caffemodel/x"], "Not a directory"),
+        (["net.prototxt", "-in", "fc", "-on", "conv1"], "the last layer, 'conv1', comes before the first, 'fc'"),
+    ],
+)
 def test_what_a_user_can_put_right(net, arguments, said, capsys):
     assert main(["compile", *arguments]) == 1
     assert said in capsys.readouterr().err
@@ -329,27 +350,39 @@ def test_ncsdk_is_given_the_form_it_accepts(net, tmp_path, monkeypatch):
     """A program that answers as mvNCCompile does checks what it is given and writes down its arguments."""
     program = tmp_path / "bin" / "mvNCCompile"
     program.parent.mkdir()
-    program.write_text("""#!%s
+    program.write_text(
+        """#!%s
 import json, os, sys
 arguments = sys.argv[1:]
 if "Input" in open(arguments[0]).read() or "12" not in arguments:
     sys.exit("[Error 20] Toolkit Error: Provide a correct input_shape")
 kept = {name: open(path, "rb").read().hex() for name, path in (("net", arguments[0]), ("weights", arguments[2]))}
 open(arguments[arguments.index("-o") + 1], "w").write(json.dumps([arguments, kept]))
-""" % sys.executable)
+"""
+        % sys.executable
+    )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     prototxt, weights = net
-    assert main(["compile", prototxt, "-w", weights, "--toolkit", "ncsdk", "-s", "12", "-on", "fc", "-is", "8", "8"]) == 0
+    assert (
+        main(["compile", prototxt, "-w", weights, "--toolkit", "ncsdk", "-s", "12", "-on", "fc", "-is", "8", "8"]) == 0
+    )
     arguments, kept = json.loads(Path("graph").read_text())
     assert arguments[5:] == ["-s", "12", "-on", "fc", "-is", "8", "8"] and arguments[3] == "-o"
     param = read_net_text(bytes.fromhex(kept["net"]).decode(), "given").param
     assert [layer.name for layer in param.layer if layer.type != "Input"] == [
-        "conv1", "relu1", "conv2", "relu2", "fc", "prob"]
-    assert b'input_shape {' in bytes.fromhex(kept["net"])
+        "conv1",
+        "relu1",
+        "conv2",
+        "relu2",
+        "fc",
+        "prob",
+    ]
+    assert b"input_shape {" in bytes.fromhex(kept["net"])
     given = caffe_pb2.NetParameter.FromString(bytes.fromhex(kept["weights"]))
     assert next(layer for layer in given.layer if layer.name == "fc").blobs[0].data[0] == pytest.approx(
-        float(caffe_nets.seeded(prototxt).params["fc"][0].data.flat[0]))
+        float(caffe_nets.seeded(prototxt).params["fc"][0].data.flat[0])
+    )
 
 
 def test_the_toolkits_own_words(net, tmp_path, monkeypatch, capsys):

@@ -32,8 +32,13 @@ class Patient(doctor.System):
             stream.write(content)
 
     def stick(self, product="f63b", speed="5000"):
-        for name, value in (("idVendor", "03e7"), ("idProduct", product), ("speed", speed), ("busnum", "1"),
-                            ("devnum", "4")):
+        for name, value in (
+            ("idVendor", "03e7"),
+            ("idProduct", product),
+            ("speed", speed),
+            ("busnum", "1"),
+            ("devnum", "4"),
+        ):
             self.file("/sys/bus/usb/devices/1-1/" + name, value + "\n")
         return self
 

@@ -14,8 +14,17 @@ from ncs.manifest import File, Manifest
 @pytest.fixture
 def manifest(tmp_path):
     mean = np.arange(3 * 4 * 4, dtype=np.float32).reshape(3, 4, 4)
-    m = Manifest("AgeNet", "data", (1, 3, 4, 4), "prob", Transform(size=(4, 4), mean=mean), ["0-9", "10-19"],
-                 label_set="age-2", folder=str(tmp_path), tools={"caffe2ncs": "1"})
+    m = Manifest(
+        "AgeNet",
+        "data",
+        (1, 3, 4, 4),
+        "prob",
+        Transform(size=(4, 4), mean=mean),
+        ["0-9", "10-19"],
+        label_set="age-2",
+        folder=str(tmp_path),
+        tools={"caffe2ncs": "1"},
+    )
     (tmp_path / "AgeNet.onnx").write_bytes(b"onnx")
     m.add("onnx", tmp_path / "AgeNet.onnx")
     m.parents["caffemodel"] = File("../models/a.caffemodel", "0" * 64)
@@ -68,18 +77,23 @@ def edited(manifest, tmp_path, edit):
     return str(fault.value)
 
 
-@pytest.mark.parametrize("edit, texts", [
-    (lambda f: f.update(schema=2), ["schema 2", "reads schema 1"]),
-    (lambda f: (f.pop("labels"), f.update(decoders="argmax")),
-     ["unknown field 'decoders'; did you mean 'decoder'", "field 'labels' is missing"]),
-    (lambda f: f.update(labels="a", tools=[]), ["'labels' must be a list", "'tools' must be a dict"]),
-    (lambda f: f.update(decoder="mode"), ["decoder must be argmax, expectation, decades, received 'mode'"]),
-    (lambda f: f["input"].update(shape=[3, 4]), ["shape is (N, C, H, W)"]),
-    (lambda f: f["artefacts"].update(blob={"file": "../../etc/passwd", "sha256": ""}), ["leads out of"]),
-    (lambda f: f["artefacts"].update(blob={"file": "/etc/passwd", "sha256": ""}), ["leads out of"]),
-    (lambda f: f["artefacts"].update(blob="x"), ["must have 'file' and 'sha256'"]),
-    (lambda f: f["transform"].update(order="GBR"), ["order"]),
-])
+@pytest.mark.parametrize(
+    "edit, texts",
+    [
+        (lambda f: f.update(schema=2), ["schema 2", "reads schema 1"]),
+        (
+            lambda f: (f.pop("labels"), f.update(decoders="argmax")),
+            ["unknown field 'decoders'; did you mean 'decoder'", "field 'labels' is missing"],
+        ),
+        (lambda f: f.update(labels="a", tools=[]), ["'labels' must be a list", "'tools' must be a dict"]),
+        (lambda f: f.update(decoder="mode"), ["decoder must be argmax, expectation, decades, received 'mode'"]),
+        (lambda f: f["input"].update(shape=[3, 4]), ["shape is (N, C, H, W)"]),
+        (lambda f: f["artefacts"].update(blob={"file": "../../etc/passwd", "sha256": ""}), ["leads out of"]),
+        (lambda f: f["artefacts"].update(blob={"file": "/etc/passwd", "sha256": ""}), ["leads out of"]),
+        (lambda f: f["artefacts"].update(blob="x"), ["must have 'file' and 'sha256'"]),
+        (lambda f: f["transform"].update(order="GBR"), ["order"]),
+    ],
+)
 def test_faults_are_told(manifest, tmp_path, edit, texts):
     text = edited(manifest, tmp_path, edit)
     for wanted in texts:

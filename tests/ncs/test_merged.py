@@ -9,8 +9,10 @@ from ncs.cli import main
 from ncs.onnx import export_net
 
 INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 6 dim: 6 } } }'
-CONV = ('layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" '
-        "convolution_param { num_output: 4 kernel_size: 3 bias_term: %s } }")
+CONV = (
+    'layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" '
+    "convolution_param { num_output: 4 kernel_size: 3 bias_term: %s } }"
+)
 NORM = 'layer { name: "bn" type: "BatchNorm" bottom: "%s" top: "%s" batch_norm_param { eps: 0.001 } }'
 SCALE = 'layer { name: "scale" type: "Scale" bottom: "%s" top: "%s" scale_param { bias_term: true } }'
 CHAINS = {
@@ -47,7 +49,7 @@ def by_hand(net, picture):
     kernels, constant, x = (np.asarray(a).astype(np.float16).astype(np.float64) for a in (kernels, constant, picture))
     out = np.zeros((1, 4, 4, 4))
     for o, i, j in np.ndindex(4, 4, 4):
-        out[0, o, i, j] = (x[0, :, i:i + 3, j:j + 3] * kernels[o]).sum() + constant[o]
+        out[0, o, i, j] = (x[0, :, i : i + 3, j : j + 3] * kernels[o]).sum() + constant[o]
     return out.astype(np.float16).astype(np.float64)
 
 
@@ -62,10 +64,15 @@ def test_what_is_rounded_is_the_product(tmp_path, chain):
     assert steps.max() <= 1
 
 
-@pytest.mark.parametrize("text, behind", [
-    (CHAINS["in place"], (2, 3)), (CHAINS["BatchNorm alone"], (2,)), (CONV % "true", None),
-    (CHAINS["BatchNorm alone"] + 'layer { name: "more" type: "ReLU" bottom: "conv" top: "more" }', None),
-])
+@pytest.mark.parametrize(
+    "text, behind",
+    [
+        (CHAINS["in place"], (2, 3)),
+        (CHAINS["BatchNorm alone"], (2,)),
+        (CONV % "true", None),
+        (CHAINS["BatchNorm alone"] + 'layer { name: "more" type: "ReLU" bottom: "conv" top: "more" }', None),
+    ],
+)
 def test_what_becomes_one_layer(tmp_path, text, behind):
     _, _, net = made(tmp_path, text)
     assert [merge.behind for merge in merged.merges(net)] == ([behind] if behind else [])
@@ -101,9 +108,11 @@ def test_an_overflow_between_batchnorms_is_cured(tmp_path, capsys):
     """The factor goes through BatchNorm by its mean alone: its variance, and the eps beside it, stay."""
     text = CONV % "false" + NORM % ("conv", "bn") + SCALE % ("bn", "scale")
     text += 'layer { name: "relu" type: "ReLU" bottom: "scale" top: "scale" }'
-    text += ('layer { name: "bn2" type: "BatchNorm" bottom: "scale" top: "bn2" } layer { name: "scale2" type: "Scale" '
-             'bottom: "bn2" top: "bn2" scale_param { bias_term: true } } '
-             'layer { name: "fc" type: "InnerProduct" bottom: "bn2" top: "fc" inner_product_param { num_output: 3 } }')
+    text += (
+        'layer { name: "bn2" type: "BatchNorm" bottom: "scale" top: "bn2" } layer { name: "scale2" type: "Scale" '
+        'bottom: "bn2" top: "bn2" scale_param { bias_term: true } } '
+        'layer { name: "fc" type: "InnerProduct" bottom: "bn2" top: "fc" inner_product_param { num_output: 3 } }'
+    )
     prototxt, weights, net = made(tmp_path, text)
     mean, variance, share = net.params["bn2"]
     mean.data[...], variance.data[...], share.data[...] = 5000, 1, 1

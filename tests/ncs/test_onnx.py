@@ -58,15 +58,29 @@ def test_form_and_names(net):
     assert len(made) == len(set(made))  # every tensor is written once, in place or not
     assert all(node.op_type != "Identity" for node in model.graph.node)
     assert {node.doc_string for node in model.graph.node} == {
-        "conv", "relu", "pool", "fc6", "relu6", "age", "gender", "prob"}  # Dropout does nothing at inference
+        "conv",
+        "relu",
+        "pool",
+        "fc6",
+        "relu6",
+        "age",
+        "gender",
+        "prob",
+    }  # Dropout does nothing at inference
 
 
-@pytest.mark.parametrize("tail, output", [("", "data@half"), ('layer { name: "r" type: "ReLU" bottom: "data" top: "r" }', "r")])
+@pytest.mark.parametrize(
+    "tail, output", [("", "data@half"), ('layer { name: "r" type: "ReLU" bottom: "data" top: "r" }', "r")]
+)
 def test_layers_in_place_on_an_input(tail, output):
     """The input keeps its name, so what is written over it has another."""
-    net = net_of("""layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
+    net = net_of(
+        """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
         layer { name: "minus" type: "Power" bottom: "data" top: "data" power_param { shift: -1 } }
-        layer { name: "half" type: "Power" bottom: "data" top: "data" power_param { scale: 0.5 } }""" + tail, caffe.TEST)
+        layer { name: "half" type: "Power" bottom: "data" top: "data" power_param { scale: 0.5 } }"""
+        + tail,
+        caffe.TEST,
+    )
     session = onnxruntime.InferenceSession(model_bytes(net))
     assert [o.name for o in session.get_outputs()] == [output]
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -91,10 +105,13 @@ def test_written_piecewise_equals_written_by_protobuf(net):
 
 
 def test_an_output_that_is_the_input_stays_two_tensors():
-    net = net_of("""
+    net = net_of(
+        """
       layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 } } }
       layer { name: "a" type: "Dropout" bottom: "data" top: "a" }
-      layer { name: "b" type: "Dropout" bottom: "a" top: "b" }""", caffe.TEST)
+      layer { name: "b" type: "Dropout" bottom: "a" top: "b" }""",
+        caffe.TEST,
+    )
     content = model_bytes(net)
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
     x = np.ones((1, 3), np.float32)
@@ -102,11 +119,14 @@ def test_an_output_that_is_the_input_stays_two_tensors():
 
 
 def test_layers_without_an_onnx_form_are_named_at_once():
-    net = net_of("""
+    net = net_of(
+        """
       layer { name: "data" type: "Input" top: "data" top: "label"
         input_param { shape { dim: 4 dim: 3 } shape { dim: 4 } } }
       layer { name: "loss" type: "SoftmaxWithLoss" bottom: "data" bottom: "label" top: "loss" }
-      layer { name: "hinge" type: "HingeLoss" bottom: "data" bottom: "label" top: "hinge" }""", caffe.TEST)
+      layer { name: "hinge" type: "HingeLoss" bottom: "data" bottom: "label" top: "hinge" }""",
+        caffe.TEST,
+    )
     with pytest.raises(NcsError) as fault:
         model_bytes(net)
     assert "layer 'loss' (SoftmaxWithLoss)" in str(fault.value) and "layer 'hinge'" in str(fault.value)

@@ -49,7 +49,11 @@ def test_measured_on_the_cpu(tmp_path, monkeypatch, capsys):
     assert times["conv1"] > 0 and times["fc"] > 0 and times["prob"] > 0
     assert facts["total_ms"] == pytest.approx(sum(value or 0 for value in times.values()))
     page = (tmp_path / "output_report.html").read_text()
-    assert "Measured on CPU" in page and "<script" not in page and "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert (
+        "Measured on CPU" in page
+        and "<script" not in page
+        and "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    )
 
 
 def test_the_estimate_says_what_it_is(compiler, tmp_path, monkeypatch, capsys):
@@ -74,10 +78,18 @@ def test_the_estimate_says_what_it_is(compiler, tmp_path, monkeypatch, capsys):
     assert {"conv1", "conv2", "fc", "prob"} <= {row.name for row in slow if row.milliseconds}
 
 
-@pytest.mark.parametrize("node, layer", [
-    ("conv1/WithoutBiases", "conv1"), ("data_abcd_acdb_conv1/WithoutBiases", "conv1"), ("fc:Gemm", "fc"),
-    ("conv2/WithoutBiases_acdb_abcd_fc:Gemm", "fc"), ("Parameter_7", None), ("conv1_x/y", "conv1_x"), ("conv1/fq", "conv1"),
-])
+@pytest.mark.parametrize(
+    "node, layer",
+    [
+        ("conv1/WithoutBiases", "conv1"),
+        ("data_abcd_acdb_conv1/WithoutBiases", "conv1"),
+        ("fc:Gemm", "fc"),
+        ("conv2/WithoutBiases_acdb_abcd_fc:Gemm", "fc"),
+        ("Parameter_7", None),
+        ("conv1_x/y", "conv1_x"),
+        ("conv1/fq", "conv1"),
+    ],
+)
 def test_a_runtimes_nodes_find_their_layers(node, layer):
     names = {"conv1": "conv1", "conv1_x": "conv1_x", "conv2": "conv2", "fc:Gemm": "fc"}
     assert profile.layer_of(node, names) == layer
@@ -108,11 +120,15 @@ def test_the_sticks_library_tells_times_too(tmp_path):
     packages = ["openvino==2021.4.2", "numpy", "opencv-python-headless"]
     python = older_python.environment("openvino-2021.4.2-python3.8", ["3.8", "3.9"], packages)
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")
-    said = older_python.run(python, """if 1:
+    said = older_python.run(
+        python,
+        """if 1:
         import json, sys, numpy as np
         from ncs.runners.myriad import Myriad
         with Myriad(sys.argv[1], "CPU", counters=True) as runner:
             print(json.dumps(runner.profile(np.ones((1, 3, 8, 8), np.float32))))
-        """, model)
+        """,
+        model,
+    )
     times = {name: milliseconds for name, _, milliseconds in json.loads(said)}
     assert sum(times.values()) > 0 and any(name.startswith("conv") for name in times), times

@@ -82,7 +82,10 @@ def executed(path):
     compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = set()
     for node in compiled.get_runtime_model().get_ops():
-        facts = {key: value.astype(str) if hasattr(value, "astype") else str(value) for key, value in node.get_rt_info().items()}
+        facts = {
+            key: value.astype(str) if hasattr(value, "astype") else str(value)
+            for key, value in node.get_rt_info().items()
+        }
         if facts["layerType"] == "Convolution" and facts["runtimePrecision"] in ("u8", "i8"):
             found.update(name.split("/")[0].split(":")[0] for name in facts["originalLayersNames"].split(","))
     return found
@@ -90,9 +93,13 @@ def executed(path):
 
 def test_without_a_test_database_the_other_records_judge(folder, tmp_path, capsys):
     stem = str(tmp_path / "x")
-    assert main(["quantize", str(folder / "net.json"), "--lmdb", str(folder / "train"), "--count", "50", "-o", stem]) == 0
+    assert (
+        main(["quantize", str(folder / "net.json"), "--lmdb", str(folder / "train"), "--count", "50", "-o", stem]) == 0
+    )
     assert "10 pictures of" in capsys.readouterr().out
-    assert main(["quantize", str(folder / "net.json"), "--lmdb", str(folder / "train"), "--count", "60", "-o", stem]) == 1
+    assert (
+        main(["quantize", str(folder / "net.json"), "--lmdb", str(folder / "train"), "--count", "60", "-o", stem]) == 1
+    )
     assert "has no records but those that calibrate" in capsys.readouterr().err
 
 
@@ -105,15 +112,27 @@ def test_too_great_a_loss_writes_nothing(folder, tmp_path, monkeypatch, capsys):
         return keys, labels, answers if isinstance(source, Manifest) else np.roll(answers, 1, 1)
 
     monkeypatch.setattr(quantize, "_judge", planted)
-    arguments = ["quantize", str(folder / "net.json"), "--lmdb", str(folder / "train"), "--count", "40", "-o",
-                 str(tmp_path / "x"), "--max-drop", "5"]
+    arguments = [
+        "quantize",
+        str(folder / "net.json"),
+        "--lmdb",
+        str(folder / "train"),
+        "--count",
+        "40",
+        "-o",
+        str(tmp_path / "x"),
+        "--max-drop",
+        "5",
+    ]
     assert main(arguments) == 1
     assert "by more than 5 points: nothing is written" in capsys.readouterr().err and os.listdir(tmp_path) == []
 
 
 def test_pictures_of_another_size(folder, tmp_path, capsys):
     database(tmp_path / "other", np.zeros((2, 3, 12, 12), np.uint8), [0, 0])
-    assert main(["quantize", str(folder / "net.json"), "--lmdb", str(tmp_path / "other"), "-o", str(tmp_path / "x")]) == 1
+    assert (
+        main(["quantize", str(folder / "net.json"), "--lmdb", str(tmp_path / "other"), "-o", str(tmp_path / "x")]) == 1
+    )
     assert "gives pictures of 3x12x12, 'net' takes 3x16x16" in capsys.readouterr().err
 
 
@@ -132,15 +151,21 @@ def test_where_nncf_is_not_installed(folder, monkeypatch, capsys):
 
 def test_nothing_is_reported_to_anybody(folder, tmp_path):
     """Both tools would note an identity for their reports in the home folder, at the latest when they send the first."""
-    code = ("import sys; from ncs.cli import main; net, lmdb, prototxt = sys.argv[1:]; "
-            "steps = ['bench', '-m', net, '-d', 'CPU', '-niter', '2'], ['compile', prototxt, '--no-blob'], "
-            "['quantize', net, '--lmdb', lmdb, '--count', '8', '-o', 'x']; sys.exit(any(main(step) for step in steps))")
+    code = (
+        "import sys; from ncs.cli import main; net, lmdb, prototxt = sys.argv[1:]; "
+        "steps = ['bench', '-m', net, '-d', 'CPU', '-niter', '2'], ['compile', prototxt, '--no-blob'], "
+        "['quantize', net, '--lmdb', lmdb, '--count', '8', '-o', 'x']; sys.exit(any(main(step) for step in steps))"
+    )
     home = tmp_path / "home"
     home.mkdir()
-    environment = {key: value for key, value in os.environ.items() if key not in ("CI", "NNCF_CI", "TF_BUILD", "JENKINS_URL")}
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("CI", "NNCF_CI", "TF_BUILD", "JENKINS_URL")
+    }
     environment.update(HOME=str(home), PYTEST_CURRENT_TEST="")
     names = [str(folder / name) for name in ("net.json", "train", "net.prototxt")]
-    done = subprocess.run([sys.executable, "-c", code, *names], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *names], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert not (home / "intel").exists()
     assert json.loads((tmp_path / "x.json").read_text())["measured"]["accuracy"]["pictures"] == 52
@@ -157,4 +182,6 @@ def test_labels_that_are_not_the_nets_classes_give_no_accuracy(folder, tmp_path,
     assert main([*command, "--max-drop", "1"]) == 1
     assert "no loss of accuracy can be held to a limit" in capsys.readouterr().err
     found = check.survey(["a", "b"], [0, 1], np.eye(2), np.eye(2), "expectation")
-    assert found.expected_accuracy is None and "the labels are not this net's classes; 0 flip" in check.survey_text(found)
+    assert found.expected_accuracy is None and "the labels are not this net's classes; 0 flip" in check.survey_text(
+        found
+    )

@@ -11,11 +11,17 @@ import os
 
 def add_arguments(parser):
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    lists = _common(actions.add_parser("lists", help="write train, val and test lists of every fold; tell repeats and leaks"))
-    lists.add_argument("--out", metavar="DIR", default=os.path.join("data", "adience", "lists"), help="(data/adience/lists)")
+    lists = _common(
+        actions.add_parser("lists", help="write train, val and test lists of every fold; tell repeats and leaks")
+    )
+    lists.add_argument(
+        "--out", metavar="DIR", default=os.path.join("data", "adience", "lists"), help="(data/adience/lists)"
+    )
     check = _common(actions.add_parser("check", help="hold existing lists against the fold files, label for label"))
     check.add_argument("lists", metavar="DIR", help="a folder of lists, or of test_fold_is_K folders")
-    check.add_argument("--test_fold", type=int, metavar="K", help="which fold the lists of one folder test (from its name)")
+    check.add_argument(
+        "--test_fold", type=int, metavar="K", help="which fold the lists of one folder test (from its name)"
+    )
     crossval = _common(actions.add_parser("crossval", help="everything, and the table of the paper"))
     _training(crossval)
     _training(_common(actions.add_parser("table", help="the table of what crossval has measured so far, same options")))
@@ -26,29 +32,59 @@ def _common(parser):
 
     add = parser.add_argument
     add("--folds", metavar="DIR", required=True, help="folder of fold_0_data.txt ... fold_4_data.txt")
-    add("--policy", choices=tuple(adience.POLICIES), default="published",
-        help="what labels count as: " + "; ".join("%s: %s" % item for item in adience.POLICIES.items()))
-    add("--archive", choices=("aligned", "faces"), default="aligned", help="names of aligned.tar.gz or faces.tar.gz (aligned)")
+    add(
+        "--policy",
+        choices=tuple(adience.POLICIES),
+        default="published",
+        help="what labels count as: " + "; ".join("%s: %s" % item for item in adience.POLICIES.items()),
+    )
+    add(
+        "--archive",
+        choices=("aligned", "faces"),
+        default="aligned",
+        help="names of aligned.tar.gz or faces.tar.gz (aligned)",
+    )
     add("--seed", type=int, default=230, help="of the shuffles (230)")
-    add("--compat", action="store_true", help="as the published script: repeated rows stay, any tenth of the rows validates, "
-        "the row after it is lost")
+    add(
+        "--compat",
+        action="store_true",
+        help="as the published script: repeated rows stay, any tenth of the rows validates, the row after it is lost",
+    )
     return parser
 
 
 def _training(parser):
     add = parser.add_argument
     add("--pictures", metavar="DIR", required=True, help="the unpacked archive: folders of Flickr users")
-    add("--lists", metavar="DIR", help="take the lists of DIR/test_fold_is_K (the published ones, say) instead of making them")
+    add(
+        "--lists",
+        metavar="DIR",
+        help="take the lists of DIR/test_fold_is_K (the published ones, say) instead of making them",
+    )
     add("--task", choices=("age", "gender"), action="append", help="only this one (default: both)")
-    add("--test_fold", type=int, action="append", metavar="K", help="only this one; may be repeated (default: all five)")
-    add("--iterations", type=int, default=0, metavar="N", help="of each training (default: the solver's max_iter, 50000)")
-    add("--prototxt", metavar="DIR", default=os.path.join("prototxt", "levi"),
-        help="holds {AgeNet,GenderNet}_{train_val,solver}.prototxt (prototxt/levi); their paths are replaced")
+    add(
+        "--test_fold", type=int, action="append", metavar="K", help="only this one; may be repeated (default: all five)"
+    )
+    add(
+        "--iterations",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of each training (default: the solver's max_iter, 50000)",
+    )
+    add(
+        "--prototxt",
+        metavar="DIR",
+        default=os.path.join("prototxt", "levi"),
+        help="holds {AgeNet,GenderNet}_{train_val,solver}.prototxt (prototxt/levi); their paths are replaced",
+    )
     add("--precision", choices=("float32", "bf16"), default="float32", help="(float32)")
     add("--threads", type=int, default=0, help="CPU threads (default: all)")
     add("--gpu", default="", help="CUDA device id")
     add("--data", metavar="DIR", default=os.path.join("data", "adience"), help="lists, databases, means (data/adience)")
-    add("--models", metavar="DIR", default=os.path.join("models", "adience"), help="snapshots, results (models/adience)")
+    add(
+        "--models", metavar="DIR", default=os.path.join("models", "adience"), help="snapshots, results (models/adience)"
+    )
     add("--allow_broken", action="store_true", help="go on without pictures that cannot be read")
     add("--tidy", action="store_true", help="remove a fold's databases (7 GB) once it is judged")
 
@@ -115,7 +151,9 @@ def plan_of(args):
     if args.iterations < 0:
         raise AgeGenderError("--iterations must be positive, received %d" % args.iterations)
     if not os.path.isdir(args.pictures):
-        raise AgeGenderError("--pictures %s: no such folder; unpack Adience's %s.tar.gz there" % (args.pictures, args.archive))
+        raise AgeGenderError(
+            "--pictures %s: no such folder; unpack Adience's %s.tar.gz there" % (args.pictures, args.archive)
+        )
     tasks = tuple(task for task in ("age", "gender") if not args.task or task in args.task)
     return Plan(
         args.folds, args.pictures, tasks, chosen, args.policy, args.seed, args.compat, _prefix(args), args.lists or "",
@@ -155,7 +193,9 @@ def show(run, results):
     parts = []
     for task, found in measured.items():
         parts.append("\n".join(folds.table(task, found)) + "\n")
-        parts.append("All folds, ten crops. " + confusion.format_matrix(folds.summed(found, "oversample"), TASKS[task].names))
+        parts.append(
+            "All folds, ten crops. " + confusion.format_matrix(folds.summed(found, "oversample"), TASKS[task].names)
+        )
     text = "\n".join(parts)
     print("\n" + text, end="")
     write_bytes(os.path.join(run.plan.models, "table.txt"), text)

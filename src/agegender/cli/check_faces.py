@@ -40,12 +40,21 @@ def _lines(rows, separator):
 
 
 def _row(one, other, likeness):
-    return "%.3f" % likeness, os.path.basename(one.path), os.path.basename(other.path), " ".join(differences(one, other))
+    return (
+        "%.3f" % likeness,
+        os.path.basename(one.path),
+        os.path.basename(other.path),
+        " ".join(differences(one, other)),
+    )
 
 
 def differences(one, other):
     """Which of "gender", "class" (of ages) and "age" two Samples' labels disagree in."""
-    asked = {"gender": one.gender != other.gender, "class": one.age_class != other.age_class, "age": one.age != other.age}
+    asked = {
+        "gender": one.gender != other.gender,
+        "class": one.age_class != other.age_class,
+        "age": one.age != other.age,
+    }
     return [name for name, differs in asked.items() if differs]
 
 
@@ -54,7 +63,9 @@ def table(pairs):
     lines = ["years\tpairs\tanother gender\tanother age class"]
     for low, high in (*YEARS, (0, YEARS[-1][1])):
         some = [differences(one, other) for one, other, _ in pairs if low <= min(one.age, other.age) <= high]
-        lines.append("\t".join(["%d to %d" % (low, high), str(len(some)), *(_share(some, name) for name in ("gender", "class"))]))
+        lines.append(
+            "\t".join(["%d to %d" % (low, high), str(len(some)), *(_share(some, name) for name in ("gender", "class"))])
+        )
     return lines
 
 

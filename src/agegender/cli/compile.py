@@ -12,12 +12,8 @@ from agegender.nets import MEAN_FILE, NETS
 
 
 def add_arguments(parser):
-    parser.add_argument(
-        "nets", nargs="*", metavar="NET", help="which nets (default: %s)" % " and ".join(NETS)
-    )
-    parser.add_argument(
-        "-w", dest="weights", help="caffemodel of the one net named (default: the newest snapshot)"
-    )
+    parser.add_argument("nets", nargs="*", metavar="NET", help="which nets (default: %s)" % " and ".join(NETS))
+    parser.add_argument("-w", dest="weights", help="caffemodel of the one net named (default: the newest snapshot)")
     parser.add_argument(
         "-s", dest="shaves", type=int, help="SHAVE cores (mvNCCompile's -s; default: the compiler chooses)"
     )
@@ -37,11 +33,11 @@ def add_arguments(parser):
     parser.add_argument(
         "-ec", action="store_true", help="accepted: concat optimisations are the compiler's own affair now"
     )
+    parser.add_argument("--mean", help="mean file that was trained with (default: %s)" % MEAN_FILE)
     parser.add_argument(
-        "--mean", help="mean file that was trained with (default: %s)" % MEAN_FILE
-    )
-    parser.add_argument(
-        "--model", metavar="NAME", help="a net of the zoo instead (`agegender zoo list`); its mean is its own unless --mean"
+        "--model",
+        metavar="NAME",
+        help="a net of the zoo instead (`agegender zoo list`); its mean is its own unless --mean",
     )
     parser.add_argument(
         "-ip", dest="inputs", choices=("FP32", "FP16", "U8"), default="FP32",
@@ -118,10 +114,7 @@ def model_of(net, weights, mean_file, model):
 
 def show(model, stem, options):
     """Print where a net went and what its blob holds."""
-    print(
-        "%s: %s -> %s.{onnx,xml,bin%s,json}"
-        % (model.name, model.weights, stem, ",blob" if options.blob else "")
-    )
+    print("%s: %s -> %s.{onnx,xml,bin%s,json}" % (model.name, model.weights, stem, ",blob" if options.blob else ""))
     if options.blob:
         from ncs.myriad.blob import read_blob
         from ncs.myriad.report import summary

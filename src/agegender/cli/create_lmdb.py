@@ -33,8 +33,14 @@ def run(args):
     for part in parts:
         target = lmdb_path(args.data, part)
         outcome = imageset.convert(
-            args.root, list_path(args.data, part), target, imageset.Form(size=(args.size, args.size)),
-            shuffle=True, seed=args.seed, overwrite=True, workers=args.workers,
+            args.root,
+            list_path(args.data, part),
+            target,
+            imageset.Form(size=(args.size, args.size)),
+            shuffle=True,
+            seed=args.seed,
+            overwrite=True,
+            workers=args.workers,
         )
         left_out = ", %d left out" % len(outcome.skipped) if outcome.skipped else ""
         print("%s: %d records%s" % (target, outcome.written, left_out))

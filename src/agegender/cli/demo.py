@@ -20,7 +20,9 @@ def add_arguments(parser):
     source.add_argument("--camera", type=int, metavar="N", help="a camera by its number, 0 is the first")
     source.add_argument("--video", metavar="FILE", help="a film")
     source.add_argument("--images", nargs="+", metavar="P", help="pictures, folders or globs")
-    parser.add_argument("--out", metavar="P", default="", help="a film (.mp4, .avi, .mkv, .mov) or a folder instead of a window")
+    parser.add_argument(
+        "--out", metavar="P", default="", help="a film (.mp4, .avi, .mkv, .mov) or a folder instead of a window"
+    )
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop after so many")
     predict.add_net_arguments(parser)
     predict.add_face_arguments(parser.add_argument_group("faces"))

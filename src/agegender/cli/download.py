@@ -9,14 +9,10 @@ import sys
 
 
 def add_arguments(parser):
-    parser.add_argument(
-        "--from", dest="archive", metavar="FILE", help="an archive at hand in place of a download"
-    )
+    parser.add_argument("--from", dest="archive", metavar="FILE", help="an archive at hand in place of a download")
     parser.add_argument("--sha256", help="what the SHA-256 of --from FILE must be (default: not asked)")
     parser.add_argument("--url", action="append", help="another place of the same archive; may be repeated")
-    parser.add_argument(
-        "--race", default="asian", help="asian (default), white, black, indian, others, a list, all"
-    )
+    parser.add_argument("--race", default="asian", help="asian (default), white, black, indian, others, a list, all")
     parser.add_argument("--data", metavar="DIR", default="data", help="where archive and faces go (data)")
     parser.add_argument("--out", metavar="DIR", help="folder of the faces (default: DATA/UTKFace_AsianOnly)")
 
@@ -33,9 +29,7 @@ def run(args):
     for text in found.odd:
         print("taken all the same: " + text, file=sys.stderr)
     print("%d pictures in %s" % (len(found.samples), out), flush=True)
-    hint = (
-        "" if out == os.path.join("data", "UTKFace_AsianOnly") else " --faces %s --race %s" % (out, args.race)
-    )
+    hint = "" if out == os.path.join("data", "UTKFace_AsianOnly") else " --faces %s --race %s" % (out, args.race)
     print("Next: ./build_dataset.py" + hint, file=sys.stderr)
 
 

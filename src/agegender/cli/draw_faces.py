@@ -2,9 +2,7 @@
 
 
 def add_arguments(parser):
-    parser.add_argument(
-        "--out", metavar="DIR", default="data/drawn_faces", help="folder to make (data/drawn_faces)"
-    )
+    parser.add_argument("--out", metavar="DIR", default="data/drawn_faces", help="folder to make (data/drawn_faces)")
     parser.add_argument("--count", type=int, default=900, help="number of files (900)")
     parser.add_argument("--seed", type=int, default=1, help="equal seeds give equal bytes (1)")
     parser.add_argument("--jobs", type=int, help="processes (all cores); no byte depends on it")

@@ -10,15 +10,21 @@ from agegender.cli.train import add_run_arguments, run_of
 
 
 def add_arguments(parser):
-    parser.add_argument("recipes", nargs="*", metavar="RECIPE[:N]",
-                        help="recipes (`agegender train --list`), for N iterations where N is given; default: zealerww's")
+    parser.add_argument(
+        "recipes",
+        nargs="*",
+        metavar="RECIPE[:N]",
+        help="recipes (`agegender train --list`), for N iterations where N is given; default: zealerww's",
+    )
     add_run_arguments(parser)
     parser.add_argument("--minutes", type=float, metavar="M", help="for each (default: the recipe's)")
     parser.add_argument("--iterations", type=int, metavar="N", help="for each, instead of minutes")
     parser.add_argument("--seed", type=int, action="append", help="of split and training, as often as wanted (230)")
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="of the matrix products")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
-    parser.add_argument("--together", action="store_true", help="a further row: the mean answer of all these nets, as one")
+    parser.add_argument(
+        "--together", action="store_true", help="a further row: the mean answer of all these nets, as one"
+    )
     parser.add_argument("--out", metavar="FILE", help="write the table (Markdown) here as well")
 
 

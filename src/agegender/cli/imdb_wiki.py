@@ -27,8 +27,11 @@ def add_arguments(parser):
     add("--seed", type=int, default=1, help="of split and order (1)")
     add("--workers", type=int, default=0, metavar="N", help="threads (default: one a core); no byte depends on it")
     add("--allow_broken", action="store_true", help="exit status 0 although pictures were left out")
-    add("--compat", action="store_true", help="as the original: %d pixels, the last rows validate whoever they "
-        "show" % SIZE_OF_ORIGINAL)
+    add(
+        "--compat",
+        action="store_true",
+        help="as the original: %d pixels, the last rows validate whoever they show" % SIZE_OF_ORIGINAL,
+    )
     _meta(actions.add_parser("stats", help="what the metadata holds, by filter and decade"))
 
 
@@ -63,7 +66,10 @@ def _create(args):
     if not all(parts):
         raise AgeGenderError("%d and %d faces for training and validation; take another --validation_split"
                              % tuple(map(len, parts)))  # fmt: skip
-    size, output = args.img_size or (SIZE_OF_ORIGINAL if args.compat else SIZE), args.output or os.path.join(args.data, args.db)
+    size, output = (
+        args.img_size or (SIZE_OF_ORIGINAL if args.compat else SIZE),
+        args.output or os.path.join(args.data, args.db),
+    )
     left_out = 0
     for name, part in zip(("train", "val"), parts):
         target = "%s_%s_lmdb" % (output, name)
@@ -116,5 +122,7 @@ def show(imdb_wiki, faces, dropped):
         for why, count in dropped.items():
             print("dropped for %-12s %7d" % (why + ":", count))
     told = imdb_wiki.statistics(faces)
-    print("kept: %d (%d female, %d male), mean age %.2f" % (told["count"], told["female"], told["male"], told["mean age"]))
+    print(
+        "kept: %d (%d female, %d male), mean age %.2f" % (told["count"], told["female"], told["male"], told["mean age"])
+    )
     print("by decade: " + " ".join(map(str, told["decades"])), flush=True)

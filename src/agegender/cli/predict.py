@@ -15,9 +15,7 @@ from functools import partial
 
 
 def add_arguments(parser):
-    parser.add_argument(
-        "--image_path", nargs="+", required=True, metavar="P", help="pictures, folders or globs"
-    )
+    parser.add_argument("--image_path", nargs="+", required=True, metavar="P", help="pictures, folders or globs")
     add_net_arguments(parser)
     parser.add_argument("--batch", type=int, default=16, help="pictures at a time for folders (default 16)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a picture instead")
@@ -35,23 +33,21 @@ def add_arguments(parser):
 
 def add_net_arguments(parser):
     """The options of nets and devices."""
+    parser.add_argument("--mean_file", metavar="F", help="a mean (.npy, C x H x W) instead of the one in the manifest")
+    parser.add_argument("--graph", metavar="DIR", default="graph", help="folder of the compiled nets (default: graph)")
+    parser.add_argument("--net", action="append", metavar="NAME", help="only this net (default: AgeNet and GenderNet)")
     parser.add_argument(
-        "--mean_file", metavar="F", help="a mean (.npy, C x H x W) instead of the one in the manifest"
-    )
-    parser.add_argument(
-        "--graph", metavar="DIR", default="graph", help="folder of the compiled nets (default: graph)"
-    )
-    parser.add_argument(
-        "--net", action="append", metavar="NAME", help="only this net (default: AgeNet and GenderNet)"
-    )
-    parser.add_argument(
-        "--model", action="append", metavar="NAME",
+        "--model",
+        action="append",
+        metavar="NAME",
         help="a net of the zoo (`agegender zoo list`), or several; compiled into --graph at its first use",
     )
     parser.add_argument(
         "--together", action="store_true", help="nets of the same question answer as one: the mean of what they say"
     )
-    parser.add_argument("--mirror", action="store_true", help="ask about the mirror image too; the answer is the mean of both")
+    parser.add_argument(
+        "--mirror", action="store_true", help="ask about the mirror image too; the answer is the mean of both"
+    )
     parser.add_argument(
         "--device",
         metavar="D",
@@ -59,23 +55,32 @@ def add_net_arguments(parser):
         help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME or CAFFE (default: a stick if one is there, else CPU)",
     )
     parser.add_argument(
-        "--compat", action="store_true", help="feed the net what the original's script did, mistakes and all "
-        "(AgeNet, GenderNet: RGB, and the mean of each channel only; of --model see docs/zoo.md)"
+        "--compat",
+        action="store_true",
+        help="feed the net what the original's script did, mistakes and all "
+        "(AgeNet, GenderNet: RGB, and the mean of each channel only; of --model see docs/zoo.md)",
     )
     parser.add_argument(
-        "--margin", type=float, metavar="M", help="show this share of a face on each side of it, instead of what the net asks for"
+        "--margin",
+        type=float,
+        metavar="M",
+        help="show this share of a face on each side of it, instead of what the net asks for",
     )
 
 
 def add_face_arguments(group):
     """The options of finding faces and cutting them out. The defaults in the texts are those of agegender.detect."""
     group.add_argument(
-        "--min-face", type=float, metavar="N",
+        "--min-face",
+        type=float,
+        metavar="N",
         help="width in pixels from which on faces are looked for (default: a 60th of the longer side, at least 20)",
     )
     group.add_argument("--threshold", type=float, metavar="T", help="least score of a face, 0 to 1 (default 0.8)")
     group.add_argument(
-        "--crop", choices=("aligned", "box"), default="aligned",
+        "--crop",
+        choices=("aligned", "box"),
+        default="aligned",
         help="cut faces out upright by their landmarks (default), or by their squared box as the ONNX zoo's scripts do",
     )
 
@@ -103,7 +108,9 @@ def run(args):
         if args.csv and told:
             write_csv(args.csv, told, columns(heads))
     if args.output:
-        drawing.write_all(args.output, [(prediction.path, partial(drawing.annotated, prediction)) for prediction in told])
+        drawing.write_all(
+            args.output, [(prediction.path, partial(drawing.annotated, prediction)) for prediction in told]
+        )
 
 
 def detector_for(args, least=None):
@@ -177,9 +184,7 @@ def open_heads(args, batch):
     for name in _zoo(args) if args.model else args.net or list(NETS):
         path = os.path.join(args.graph, name + ".json")
         if not os.path.isfile(path):
-            raise predict.failure(
-                predict.NO_MODEL, "%s: there is no such model; ./compile2Movidius.sh makes it" % path
-            )
+            raise predict.failure(predict.NO_MODEL, "%s: there is no such model; ./compile2Movidius.sh makes it" % path)
         try:
             manifest = Manifest.read(path)
             runner = runners.open_runner(device, manifest, batch=batch)
@@ -234,9 +239,7 @@ def _zoo(args):
 def with_mean(transform, path, error):
     """`transform` with the mean of an .npy or .binaryproto file."""
     if not os.path.isfile(path):
-        raise error(
-            "--mean_file %s: there is no such file; ./create_mean.sh makes age_gender_mean.npy" % path
-        )
+        raise error("--mean_file %s: there is no such file; ./create_mean.sh makes age_gender_mean.npy" % path)
     from caffe.data.mean import read_mean
 
     return transform.replace(mean=read_mean(path))

@@ -6,12 +6,8 @@ out of date; a run that was cut off goes on where it was.
 
 
 def add_arguments(parser):
-    parser.add_argument(
-        "--archive", metavar="FILE", help="a UTKFace archive (.tar.gz) instead of the drawn faces"
-    )
-    parser.add_argument(
-        "--race", default="asian", help="faces of the archive to take: asian (default), all, or a list"
-    )
+    parser.add_argument("--archive", metavar="FILE", help="a UTKFace archive (.tar.gz) instead of the drawn faces")
+    parser.add_argument("--race", default="asian", help="faces of the archive to take: asian (default), all, or a list")
     parser.add_argument(
         "--iterations",
         type=int,
@@ -25,9 +21,7 @@ def add_arguments(parser):
         help="of the training's matrix products (default bf16 where the processor has it in hardware, else float32)",
     )
     parser.add_argument("--count", type=int, default=900, metavar="N", help="how many faces to draw (900)")
-    parser.add_argument(
-        "--seed", type=int, default=230, help="of the faces, the split and the training (230)"
-    )
+    parser.add_argument("--seed", type=int, default=230, help="of the faces, the split and the training (230)")
     parser.add_argument("--force", action="store_true", help="do every stage again")
 
 

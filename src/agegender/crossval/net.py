@@ -107,7 +107,9 @@ class FoldNet:
         if self.plan.gpu:
             config.use_gpu(self.plan.gpu)
         path, source = self.write()[0], self.lmdb("test")
-        data = next(layer for layer in read_net(path).param.layer if layer.type == "Data" and _is_of(layer, caffe_pb2.TEST))
+        data = next(
+            layer for layer in read_net(path).param.layer if layer.type == "Data" and _is_of(layer, caffe_pb2.TEST)
+        )
         predict = net_predictor(deploy_net(path, self.weights))
         with Progress("Judging", length(source), "faces") as bar:
             matrices = folds.judge(

@@ -74,10 +74,14 @@ class CrossValidation:
     def stages(self, net):
         """Databases, mean, training and judging of one FoldNet."""
         plan, fold = self.plan, net.fold
-        for task, part in dict.fromkeys([("gender", "train"), *((net.task, part) for part in ("train", "val", "test"))]):
+        for task, part in dict.fromkeys(
+            [("gender", "train"), *((net.task, part) for part in ("train", "val", "test"))]
+        ):
             yield self._packing(fold, task, part)
         averaged, mean = plan.lmdb(fold, "gender", "train"), plan.mean(fold)
-        yield Stage(_name(mean), "Mean of the gender training pictures", lambda: _average(averaged, mean), [averaged], [mean])
+        yield Stage(
+            _name(mean), "Mean of the gender training pictures", lambda: _average(averaged, mean), [averaged], [mean]
+        )
         training = Stage(
             _name(net.weights), "Train %s for %d iterations" % (NETS[net.task], plan.length(net.task)), None,
             [*plan.definition(net.task), mean, net.lmdb("train"), net.lmdb("val")], [net.weights],
@@ -95,7 +99,11 @@ class CrossValidation:
         source = os.path.join(adience_lists.folder_of(self.plan.lists_folder, fold), "%s_%s.txt" % (task, part))
         target = self.plan.lmdb(fold, task, part)
         return Stage(
-            _name(target), "Pack %s" % target, lambda: _pack(self.plan, source, target), [source, self.plan.pictures], [target]
+            _name(target),
+            "Pack %s" % target,
+            lambda: _pack(self.plan, source, target),
+            [source, self.plan.pictures],
+            [target],
         )
 
 

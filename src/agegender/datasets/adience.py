@@ -78,7 +78,9 @@ def read_fold(path, fold):
         cells = line.rstrip("\r").split("\t")
         try:
             numbers = [int(cell) for cell in cells[5:]]
-            rows.append(Row(fold, cells[0], cells[1], int(cells[2]), cells[3], cells[4], tuple(numbers[:4]), *numbers[4:]))
+            rows.append(
+                Row(fold, cells[0], cells[1], int(cells[2]), cells[3], cells[4], tuple(numbers[:4]), *numbers[4:])
+            )
         except (ValueError, IndexError, TypeError):
             faults.append("%s:%d: %d cells, or no whole numbers where due: %r" % (path, number, len(cells), line))
     if faults:

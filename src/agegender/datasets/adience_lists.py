@@ -102,7 +102,9 @@ def _between(lists, rows, test_fold, task, policy):
     if lists.train is not None and lists.val is not None:
         lines = len(lists.train) + len(lists.val)
         both = {path for path, _ in lists.train} & {path for path, _ in lists.val}
-        told.append("%d lines for training and validation, the other folds have %d such faces" % (lines, len(due[False])))
+        told.append(
+            "%d lines for training and validation, the other folds have %d such faces" % (lines, len(due[False]))
+        )
         told.append("%d pictures both in training and in validation, %d users in both" % (
             len(both), len(_users(lists.train) & _users(lists.val))))  # fmt: skip
         if lists.test is not None:

@@ -59,7 +59,9 @@ def build(settings, data="data", jobs=None):
     its lists never name a copy which is not there yet. Equal input and settings give equal bytes.
     """
     if settings.strict and settings.compat:
-        raise AgeGenderError("--compat keeps even pictures that occur twice, and --strict none that are nearly alike: give one")
+        raise AgeGenderError(
+            "--compat keeps even pictures that occur twice, and --strict none that are nearly alike: give one"
+        )
     folder = utkface.read_folder(settings.faces, settings.races)
     _refuse_none(folder, settings)
     digest_of = duplicates.digests(folder.samples, jobs)

@@ -47,7 +47,9 @@ def write(faces, root, target, size=64, seed=1, workers=0):
                     number += 1
                 bar.step(len(records))
             if len(broken) == len(faces):
-                raise AgeGenderError("none of %d pictures can be read under '%s', as %s" % (len(faces), root, broken[0]))
+                raise AgeGenderError(
+                    "none of %d pictures can be read under '%s', as %s" % (len(faces), root, broken[0])
+                )
     finally:
         cv2.setNumThreads(threads)
     return broken

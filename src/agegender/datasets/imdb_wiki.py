@@ -41,7 +41,9 @@ def read_mat(path, db=None):
     structs = [name for name, value in found.items() if isinstance(value, dict)]
     name = db or (structs[0] if len(structs) == 1 else None)
     if name not in structs:
-        raise AgeGenderError("%s: no struct '%s'; it has %s" % (path, db or "wiki or imdb", ", ".join(found) or "nothing"))
+        raise AgeGenderError(
+            "%s: no struct '%s'; it has %s" % (path, db or "wiki or imdb", ", ".join(found) or "nothing")
+        )
     table = found[name]
     missing = [field for field in FIELDS if field not in table]
     if missing:
@@ -98,7 +100,9 @@ def read_csv(path):
 
 def _checked(face):
     if not (0 <= face.age <= OLDEST and face.gender in (0, 1) and face.path):
-        raise ValueError("age %d, gender %d, path %r; due are 0..%d, 0 or 1, a path" % (face.age, face.gender, face.path, OLDEST))
+        raise ValueError(
+            "age %d, gender %d, path %r; due are 0..%d, 0 or 1, a path" % (face.age, face.gender, face.path, OLDEST)
+        )
     return face
 
 

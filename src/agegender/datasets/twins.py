@@ -17,7 +17,10 @@ import numpy as np
 ALIKE = 0.85
 SIDE, SHIFT = 64, 6  # pixels: what pictures are compared at, and how far one may be moved against the other
 BLUR = 3.0  # deviation, in pixels of SIDE
-COARSE, CANDIDATE = 32, 0.65  # side and correlation, unmoved, below which no pair is looked at closely; twins have 0.77 and more
+COARSE, CANDIDATE = (
+    32,
+    0.65,
+)  # side and correlation, unmoved, below which no pair is looked at closely; twins have 0.77 and more
 ROWS = 256  # pictures compared with all others at a time
 
 
@@ -52,7 +55,9 @@ def structures(samples, jobs=None):
 
 
 def _structure(path):
-    grey = cv2.resize(cv2.imread(path, cv2.IMREAD_GRAYSCALE), (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    grey = cv2.resize(cv2.imread(path, cv2.IMREAD_GRAYSCALE), (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(
+        np.float32
+    )
     return grey - cv2.GaussianBlur(grey, (0, 0), BLUR)
 
 
@@ -76,6 +81,8 @@ def alike(one, other):
 
 def _unit(structures):
     """(N, COARSE * COARSE) of mean 0 and length 1 each; of pictures without structure all 0."""
-    small = structures.reshape(-1, COARSE, SIDE // COARSE, COARSE, SIDE // COARSE).mean((2, 4)).reshape(-1, COARSE * COARSE)
+    small = (
+        structures.reshape(-1, COARSE, SIDE // COARSE, COARSE, SIDE // COARSE).mean((2, 4)).reshape(-1, COARSE * COARSE)
+    )
     small = small - small.mean(1, keepdims=True)
     return small / np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-3)

@@ -46,9 +46,7 @@ class Canvas:
         target = self.pixels if into is None else into
         scale = float(np.hypot(self.matrix[0, 0], self.matrix[1, 0]))
         thickness = max(1, int(round(width * scale * OVER)))
-        fixed = (
-            list(self._fixed(curves)) if isinstance(curves, np.ndarray) else [self._fixed(c) for c in curves]
-        )
+        fixed = list(self._fixed(curves)) if isinstance(curves, np.ndarray) else [self._fixed(c) for c in curves]
         cv2.polylines(target, fixed, False, _scalar(colour), thickness, cv2.LINE_AA, _SHIFT)
 
     def mask(self, points):
@@ -111,9 +109,7 @@ def _catmull_rom(given, count):
     index = np.minimum(at.astype(int), given - 2)
     t = (at - index)[:, None]
     p0, p1, p2, p3 = (padded[index + k] for k in range(4))
-    return 0.5 * (
-        2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * (p1 - p2) + p3 - p0) * t**3
-    )
+    return 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * (p1 - p2) + p3 - p0) * t**3)
 
 
 def mirrored(points):

@@ -46,10 +46,7 @@ def make(folder, count=900, seed=1, jobs=None):
     faces = plan(count, seed)
     to_draw = [(index, face) for index, face in enumerate(faces) if face.twin_of is None]
     with files.whole_folder(folder) as temporary:
-        work = [
-            (os.path.join(temporary, face.name), face.age, face.gender, (seed, index))
-            for index, face in to_draw
-        ]
+        work = [(os.path.join(temporary, face.name), face.age, face.gender, (seed, index)) for index, face in to_draw]
         _draw_all(work, min(jobs or os.cpu_count(), 1 + len(work) // 50))
         for face in faces:
             if face.twin_of is not None:
@@ -61,9 +58,7 @@ def make(folder, count=900, seed=1, jobs=None):
 def plan(count, seed):
     """The Faces of a set: exact shares of every age class and gender, a few twins among them."""
     if count < FEWEST:
-        raise AgeGenderError(
-            "%d faces were asked for; at least %d are needed for nine age classes" % (count, FEWEST)
-        )
+        raise AgeGenderError("%d faces were asked for; at least %d are needed for nine age classes" % (count, FEWEST))
     rng = np.random.default_rng((seed, 2**31))
     faces = []
     for index, share in enumerate(_shares(AGES, count)):

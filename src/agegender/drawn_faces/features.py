@@ -80,9 +80,7 @@ def brows(c, p, rng):
     t = np.linspace(-1, 1, 13)
     ridge = np.stack([11.5 * t, -arch * (1 - (t - 0.25) ** 2) + 1.6 * t**2], 1)
     body = thick * (0.9 - 0.55 * np.clip(t, 0, 1) - 0.3 * np.clip(-t - 0.6, 0, 1))
-    shape = np.concatenate(
-        [ridge - np.stack([0 * t, body / 2], 1), (ridge + np.stack([0 * t, body / 2], 1))[::-1]]
-    )
+    shape = np.concatenate([ridge - np.stack([0 * t, body / 2], 1), (ridge + np.stack([0 * t, body / 2], 1))[::-1]])
     for side in (1, -1):
         placed = shape * (side, 1) + (side * x, y)
         c.fill(c.front(placed), colour)
@@ -103,9 +101,7 @@ def nose(c, p):
     tip = smooth([(-size * 0.55, y + 1.8), (0, y + 3.2), (size * 0.55, y + 1.8)], 10)
     c.lines([c.front(tip)], 0.78 * p.skin, 1.0)
     for side in (1, -1):
-        c.fill(
-            c.front(ellipse(side * size * 0.44, y + 0.8, 2.1 * p.nose, 1.2 * p.nose, count=12)), 0.45 * p.skin
-        )
+        c.fill(c.front(ellipse(side * size * 0.44, y + 0.8, 2.1 * p.nose, 1.2 * p.nose, count=12)), 0.45 * p.skin)
     bridge = smooth([(5.2, p.eye_y - 4), (3.6, p.eye_y + 6), (4.6, y - 9)], 10)
     c.lines([c.front(bridge if c.turn < 0 else mirrored(bridge))], 0.9 * p.skin, 1.2)
 
@@ -161,9 +157,7 @@ def mouth(c, p, rng):
     if gap > 1:
         c.fill(c.front(np.concatenate([line, inner])), (226, 232, 238) if p.age > 1 else (70, 60, 140))
     c.lines([c.front(line)], 0.5 * colour, 1.0)
-    shine = smooth(
-        [(-3.5, y + full * 0.75 + gap), (0, y + full * 0.85 + gap), (3.5, y + full * 0.75 + gap)], 8
-    )
+    shine = smooth([(-3.5, y + full * 0.75 + gap), (0, y + full * 0.85 + gap), (3.5, y + full * 0.75 + gap)], 8)
     c.lines([c.front(shine)], np.minimum(colour * 1.12 + 6, 255), 0.9)
 
 
@@ -179,9 +173,7 @@ def wrinkles(c, p, rng):
     for k in range(int(round(1 + 3.2 * w + rng.normal(0, 0.5)))):
         y, reach = bottom + (top - bottom) * (k + 0.5) / 4.6, p.width * rng.uniform(0.3, 0.56)
         curves.append(
-            smooth(
-                [(-reach, y + 2), (-reach / 2, y + rng.normal(0, 0.7)), (reach / 3, y - 0.6), (reach, y + 2)]
-            )
+            smooth([(-reach, y + 2), (-reach / 2, y + rng.normal(0, 0.7)), (reach / 3, y - 0.6), (reach, y + 2)])
         )
     c.lines([c.front(curve) for curve in curves], faint, 0.7 + 0.6 * w)
     eye, y = 0.43 * p.width, p.eye_y

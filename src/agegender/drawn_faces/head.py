@@ -117,9 +117,7 @@ def _shade(c, p, rng):
 def _cheeks(c, p):
     x, y = c.coarse_grid()
     cheek = p.eye_y + 24
-    return _blob(x - c.turn, y, 0.55 * p.width, cheek, 15, 12) + _blob(
-        x - c.turn, y, -0.55 * p.width, cheek, 15, 12
-    )
+    return _blob(x - c.turn, y, 0.55 * p.width, cheek, 15, 12) + _blob(x - c.turn, y, -0.55 * p.width, cheek, 15, 12)
 
 
 def _spots(c, p, rng):

@@ -41,7 +41,5 @@ def _face(path):
 def _header(text):
     bar = np.full((24, SIDE, 3), 255, np.uint8)
     width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)[0][0]
-    cv2.putText(
-        bar, text, ((SIDE - width) // 2, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA
-    )
+    cv2.putText(bar, text, ((SIDE - width) // 2, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
     return bar

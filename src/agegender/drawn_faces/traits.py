@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-SKINS = np.array(
-    [(178, 205, 238), (160, 192, 230), (142, 178, 220), (120, 158, 205), (98, 136, 184), (74, 108, 158)]
-)
+SKINS = np.array([(178, 205, 238), (160, 192, 230), (142, 178, 220), (120, 158, 205), (98, 136, 184), (74, 108, 158)])
 HAIRS = np.array([(24, 20, 18), (32, 28, 30), (34, 44, 60), (46, 66, 96), (70, 104, 150)])
 _HAIR_SHARES = (0.38, 0.26, 0.2, 0.1, 0.06)
 GREY = np.array((206, 204, 200))
@@ -89,12 +87,8 @@ def _colours(p, looks, rng):
     p.skin = SKINS[low] + (SKINS[low + 1] - SKINS[low]) * (at - low) + rng.normal(0, 3, 3)
     p.skin = p.skin - np.array((4.0, 6.0, 4.0)) * p.old
     p.hair = HAIRS[rng.choice(len(HAIRS), p=_HAIR_SHARES)] + rng.normal(0, 4, 3)
-    p.grey = float(np.clip((looks - 44 + rng.normal(0, 6)) / 26, 0, 1)) * (
-        0.35 if rng.random() < 0.15 else 1.0
-    )
-    p.iris = ((28, 40, 58), (38, 62, 92), (70, 92, 84), (120, 104, 76))[
-        rng.choice(4, p=(0.5, 0.34, 0.1, 0.06))
-    ]
+    p.grey = float(np.clip((looks - 44 + rng.normal(0, 6)) / 26, 0, 1)) * (0.35 if rng.random() < 0.15 else 1.0)
+    p.iris = ((28, 40, 58), (38, 62, 92), (70, 92, 84), (120, 104, 76))[rng.choice(4, p=(0.5, 0.34, 0.1, 0.06))]
 
 
 def _features(p, sex, looks, rng):

@@ -44,9 +44,7 @@ def write(folder, net, scores, text, weights=None, database=None, backend="lmdb"
         if database is not None:
             mistakes = worst_mistakes(scores)
             pictures = plots.pictures_of(database, backend, [scores.keys[index] for index in mistakes])
-            plots.draw_mistakes(
-                os.path.join(temporary, "mistakes.png"), pictures, mistakes, scores, labels.names
-            )
+            plots.draw_mistakes(os.path.join(temporary, "mistakes.png"), pictures, mistakes, scores, labels.names)
     return told
 
 
@@ -70,9 +68,7 @@ def summary(matrix, labels):
     }
     if labels.bounds:
         told["one_off_accuracy"] = metrics.one_off_accuracy(matrix)
-        told["mean_absolute_error_of_class_centre_years"] = metrics.mean_absolute_error(
-            matrix, labels.centres()
-        )
+        told["mean_absolute_error_of_class_centre_years"] = metrics.mean_absolute_error(matrix, labels.centres())
     return told
 
 
@@ -91,9 +87,7 @@ def matrix_csv(matrix, names):
 
 def per_class_csv(rows):
     """One line a class; undefined figures are empty."""
-    return _csv(
-        [list(rows[0])] + [["" if value is None else value for value in row.values()] for row in rows]
-    )
+    return _csv([list(rows[0])] + [["" if value is None else value for value in row.values()] for row in rows])
 
 
 def predictions_csv(scores, names):

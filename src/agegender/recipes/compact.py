@@ -21,7 +21,11 @@ ALONE = Recipe(
     solver={"type": "Nesterov", "base_lr": 0.05, "lr_policy": "cosine", "momentum": 0.9, "weight_decay": 0.005},
 )
 WIDE = dataclasses.replace(
-    ALONE, name="compact-wide", title="Compact net, half as wide again, from random weights", net="compact-wide", minutes=30
+    ALONE,
+    name="compact-wide",
+    title="Compact net, half as wide again, from random weights",
+    net="compact-wide",
+    minutes=30,
 )
 RECIPES = (
     ALONE,

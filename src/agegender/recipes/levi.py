@@ -3,7 +3,14 @@
 from agegender.recipes.compact import AUGMENT
 from agegender.training.recipe import Recipe, Target
 
-_SOLVER = {"type": "Adam", "base_lr": 0.0002, "lr_policy": "cosine", "momentum": 0.9, "momentum2": 0.999, "weight_decay": 0.0005}
+_SOLVER = {
+    "type": "Adam",
+    "base_lr": 0.0002,
+    "lr_policy": "cosine",
+    "momentum": 0.9,
+    "momentum2": 0.999,
+    "weight_decay": 0.0005,
+}
 
 RECIPES = tuple(
     Recipe(name=name, title=title, net=net, batch=50, minutes=60, targets=targets, augment=AUGMENT, solver=_SOLVER)

@@ -20,7 +20,9 @@ def _recipe(name, title, net=None, augment=_LIGHT, **solver):
 RECIPES = (
     _recipe("paper", "net_paper; brightness, contrast, mirror"),
     _recipe("rotation", "net_paper; rotation and scale besides", "paper", {**_LIGHT, "rotate": 10, "scale": 0.2}),
-    _recipe("decay", "net_paper; L2 0.0001 besides", "paper", {**_LIGHT, "rotate": 10, "scale": 0.2}, weight_decay=0.0001),
+    _recipe(
+        "decay", "net_paper; L2 0.0001 besides", "paper", {**_LIGHT, "rotate": 10, "scale": 0.2}, weight_decay=0.0001
+    ),
     _recipe("resnet", "net_resnet"),
     _recipe("selu", "net_paper with SELU"),
     _recipe("leaky", "net_paper with leaky ReLU"),

@@ -59,7 +59,9 @@ def _classes(net):
 def _accuracy(summary):
     told = tasks(summary)
     rows = ["## How often it is right\n", "| | %s |" % " | ".join(told), "| --- |" + " --- |" * len(told)]
-    rows.append("| always the commonest class | %s |" % " | ".join("%.1f %%" % _commonest(summary, task) for task in told))
+    rows.append(
+        "| always the commonest class | %s |" % " | ".join("%.1f %%" % _commonest(summary, task) for task in told)
+    )
     for view in (view for view in VIEWS if view in summary[told[0]]):
         rows.append("| %s | %s |" % (ABOUT[view], " | ".join(figure(summary[task][view]) for task in told)))
     return "\n".join(rows)
@@ -72,7 +74,11 @@ def _commonest(summary, task):
 
 def _groups(summary):
     told = tasks(summary)
-    rows = ["## By group, the picture alone\n", "| | faces | %s |" % " | ".join(told), "| --- | --- |" + " --- |" * len(told)]
+    rows = [
+        "## By group, the picture alone\n",
+        "| | faces | %s |" % " | ".join(told),
+        "| --- | --- |" + " --- |" * len(told),
+    ]
     for kind in ("by_decade", "by_sex"):
         groups = [summary[task]["plain"][kind] for task in told]
         for title, group in groups[0].items():

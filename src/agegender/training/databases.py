@@ -44,7 +44,9 @@ def write(folder, train, test, transform, gender_labels):
     """Make `folder`/train_lmdb and test_lmdb, and faces.json with the names on either side."""
     for name, samples in ((TRAIN, train), (TEST, test)):
         pack(os.path.join(folder, name), samples, transform, gender_labels)
-    names = {name: [os.path.basename(sample.path) for sample in samples] for name, samples in ((TRAIN, train), (TEST, test))}
+    names = {
+        name: [os.path.basename(sample.path) for sample in samples] for name, samples in ((TRAIN, train), (TEST, test))
+    }
     files.write_bytes(os.path.join(folder, "faces.json"), json.dumps(names, indent=1) + "\n")
 
 
@@ -55,7 +57,10 @@ def pack(path, samples, transform, gender_labels):
     from caffe.data.db import create_db
 
     whole = transform.replace(crop=None, mean=None)
-    with create_db(path, overwrite=True) as database, Progress("Packing " + os.path.basename(path), len(samples), "faces") as bar:
+    with (
+        create_db(path, overwrite=True) as database,
+        Progress("Packing " + os.path.basename(path), len(samples), "faces") as bar,
+    ):
         for number, sample in enumerate(samples):
             planes = whole.resized(with_margin(read_picture(sample.path), transform.margin))
             label, *more = labels_of(sample, gender_labels)

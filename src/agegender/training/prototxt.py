@@ -48,7 +48,9 @@ def slow_down(net, factor, heads):
 
 def silence(net, phase):
     """Append a Silence for labels that nobody reads in `phase`: else the log shows each of them."""
-    read = {blob for layer in net.layer if not layer.include or layer.include[0].phase == phase for blob in layer.bottom}
+    read = {
+        blob for layer in net.layer if not layer.include or layer.include[0].phase == phase for blob in layer.bottom
+    }
     idle = [label for label in LABELS if label not in read]
     if idle:
         layer = net.layer.add(name="unused", type="Silence", bottom=idle)

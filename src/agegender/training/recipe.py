@@ -69,7 +69,9 @@ class Recipe:
         found = {net.task: net for net in zoo.named(self.net)}
         missing = set(self.targets) - set(found)
         if missing:
-            raise AgeGenderError("recipe '%s': '%s' does not answer %s" % (self.name, self.net, ", ".join(sorted(missing))))
+            raise AgeGenderError(
+                "recipe '%s': '%s' does not answer %s" % (self.name, self.net, ", ".join(sorted(missing)))
+            )
         nets = [found[task] for task in self.targets]
         return [net.at(self.side) for net in nets] if self.side else nets
 

@@ -31,4 +31,6 @@ def write(folder, recipe, taught_by="", say=print):
         weights[prototxt.DECADES] = [prototxt.decade_sums()]
     kept = caffe_pb2.NetParameter(name=recipe.name)
     kept.layer.extend(layer for layer in param.layer if layer.name in weights)
-    write_caffemodel(os.path.join(folder, prototxt.START), kept, {layer.name: weights[layer.name] for layer in kept.layer})
+    write_caffemodel(
+        os.path.join(folder, prototxt.START), kept, {layer.name: weights[layer.name] for layer in kept.layer}
+    )

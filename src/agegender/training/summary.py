@@ -32,7 +32,10 @@ def figure(found):
 
 def table(found):
     """Markdown of {name: [summary, one a seed]}, a row a view: means over the seeds, with deviations where there are several."""
-    rows = ["| recipe | seeds | view | gender | age | 1-off | years off |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    rows = [
+        "| recipe | seeds | view | gender | age | 1-off | years off |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for name, summaries in found.items():
         told = tasks(summaries[0])
         for view in (view for view in VIEWS if all(view in summary[task] for summary in summaries for task in told)):

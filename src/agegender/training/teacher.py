@@ -49,7 +49,11 @@ def _renamed(layer):
     out.name = PREFIX + layer.name
     for names in (out.bottom, out.top):
         names[:] = [PREFIX + name for name in names]
-    parameters = {"Convolution": out.convolution_param, "InnerProduct": out.inner_product_param, "Scale": out.scale_param}
+    parameters = {
+        "Convolution": out.convolution_param,
+        "InnerProduct": out.inner_product_param,
+        "Scale": out.scale_param,
+    }
     del out.param[:]
     if layer.type in parameters:
         for _ in range(1 + parameters[layer.type].bias_term):
@@ -70,7 +74,9 @@ def _disagreement(net, answer, recipe):
         caffe_pb2.LayerParameter(name=told, type="Softmax", bottom=[answer.logits], top=[told]),
         caffe_pb2.LayerParameter(name=log, type="Log", bottom=[told], top=[log]),
         caffe_pb2.LayerParameter(name=products, type="Eltwise", bottom=[log, PREFIX + task], top=[products]),
-        caffe_pb2.LayerParameter(name=task + "_taught_loss", type="Reduction", bottom=[products], top=[task + "_taught_loss"]),
+        caffe_pb2.LayerParameter(
+            name=task + "_taught_loss", type="Reduction", bottom=[products], top=[task + "_taught_loss"]
+        ),
     ]
     steps[1].log_param.shift = LEAST
     steps[2].eltwise_param.operation = caffe_pb2.EltwiseParameter.PROD

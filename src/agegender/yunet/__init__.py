@@ -57,6 +57,8 @@ def _check():
             content = stream.read()
     except OSError as error:
         advice = "install caffe2ncs again: pip install --force-reinstall --no-deps caffe2ncs"
-        raise AgeGenderError("%s: %s; the face detector's net is missing: %s" % (FILE, error.strerror, advice)) from None
+        raise AgeGenderError(
+            "%s: %s; the face detector's net is missing: %s" % (FILE, error.strerror, advice)
+        ) from None
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise AgeGenderError("%s: this is not the net it should be (its SHA-256 differs from %s)" % (FILE, SHA256))

@@ -50,7 +50,9 @@ def job(net, folder, weights=None, mean=None):
         seen = mean_face.landmarks(image) or transform.landmarks
         transform, parents = transform.replace(mean=image, mean_fit="resize", landmarks=seen), {"mean": mean}
     labels = net.labels
-    model = Model(net.name, stem + ".prototxt", weights, transform, list(labels.names), labels.name, labels.decoder, parents)
+    model = Model(
+        net.name, stem + ".prototxt", weights, transform, list(labels.names), labels.name, labels.decoder, parents
+    )
     return model, stem
 
 

@@ -27,7 +27,9 @@ def body(side=SIDE, embedding=False):
     n = NetSpec()
     n.data = layers.Input(shape=[{"dim": [1, 3, side, side]}])
     top = _relu(n, "conv1", _conv(n, "conv1", n.data, 32, 7, stride=2))
-    n.pool1 = top = layers.Pooling(top, pool=params.Pooling.MAX, kernel_size=3, stride=2, round_mode=params.Pooling.FLOOR)
+    n.pool1 = top = layers.Pooling(
+        top, pool=params.Pooling.MAX, kernel_size=3, stride=2, round_mode=params.Pooling.FLOOR
+    )
     plane, have = ((side - 7) // 2 - 2) // 2 + 1, 32
     for group, (width, count) in enumerate(BLOCKS, 1):
         for block in range(1, count + 1):
@@ -75,7 +77,9 @@ def _relu(n, stem, bottom):
 
 def _block(n, stem, bottom, have, outputs, plane):
     """Two 3x3 convolutions and a sum; `plane` is the side of a bottom that is to be halved, 0 of one that is not."""
-    first = _relu(n, stem + "_1", _conv(n, stem + "_1", bottom, outputs, 3, stride=2 if plane else 1, pad=0 if plane else 1))
+    first = _relu(
+        n, stem + "_1", _conv(n, stem + "_1", bottom, outputs, 3, stride=2 if plane else 1, pad=0 if plane else 1)
+    )
     second = _conv(n, stem + "_2", first, outputs, 3, pad=1)
     shortcut = bottom
     if plane:

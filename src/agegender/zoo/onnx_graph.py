@@ -204,6 +204,10 @@ def _evaluate(node, feeds, opset):
 
     if node.op_type == "Constant" and node.attribute[0].name == "value":
         return [numpy_helper.to_array(node.attribute[0].t)]
-    values = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in feeds.items()]
-    graph = helper.make_graph([node], "fold", values, [helper.make_empty_tensor_value_info(name) for name in node.output])
+    values = [
+        helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in feeds.items()
+    ]
+    graph = helper.make_graph(
+        [node], "fold", values, [helper.make_empty_tensor_value_info(name) for name in node.output]
+    )
     return ReferenceEvaluator(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])).run(None, feeds)

@@ -45,7 +45,9 @@ def _split(data, entries, path):
     for entry in entries:
         kind = entry.get("quantization", {}).get("dtype", entry["dtype"])
         if kind not in _TYPES or ("quantization" in entry and kind != "float16"):
-            raise AgeGenderError("%s: '%s' is stored as %s; known are %s" % (path, entry["name"], kind, ", ".join(_TYPES)))
+            raise AgeGenderError(
+                "%s: '%s' is stored as %s; known are %s" % (path, entry["name"], kind, ", ".join(_TYPES))
+            )
         dtype, shape = np.dtype(_TYPES[kind]), tuple(entry["shape"])
         count = int(np.prod(shape, dtype=np.int64))
         if count < 0 or at + count * dtype.itemsize > len(data):

@@ -32,12 +32,17 @@ class Augment:
         if wrong:
             received = ", ".join("%s %g" % (name, getattr(param, name)) for name in dict.fromkeys(wrong))
             raise CaffeError(
-                "augment: received %s; %s, scale and shift lie in 0..1, nothing is negative" % (received, ", ".join(_SHARES))
+                "augment: received %s; %s, scale and shift lie in 0..1, nothing is negative"
+                % (received, ", ".join(_SHARES))
             )
 
     def views(
-        self, pictures: list[np.ndarray], labels: Sequence[np.ndarray], transform: Transform,
-        rng: np.random.Generator, out: np.ndarray | None = None,
+        self,
+        pictures: list[np.ndarray],
+        labels: Sequence[np.ndarray],
+        transform: Transform,
+        rng: np.random.Generator,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         """uint8 planes (C, H, W) of one size -> float32 (N, C, h, w), cropped as `transform` does in TRAIN, and changed.
 
@@ -183,7 +188,9 @@ class Erasing:
         self.chosen = chosen(rng, p.erase, count)
         area = rng.uniform(*ERASED_AREA, count) * side[0] * side[1]
         ratio = np.exp(rng.uniform(np.log(ERASED_RATIO[0]), np.log(ERASED_RATIO[1]), count))
-        self.sizes = np.stack([np.minimum(np.sqrt(area * ratio), side[0]), np.minimum(np.sqrt(area / ratio), side[1])], 1)
+        self.sizes = np.stack(
+            [np.minimum(np.sqrt(area * ratio), side[0]), np.minimum(np.sqrt(area / ratio), side[1])], 1
+        )
         self.sizes = self.sizes.astype(int)
         self.places = rng.integers(0, np.array(side) - self.sizes + 1)
         self.greys = rng.integers(0, 256, count)

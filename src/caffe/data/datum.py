@@ -164,9 +164,7 @@ def trailer(label: int, encoded: bool = False) -> bytes:
     return b"\x28" + wire.varint(label) + (_ENCODED_TRUE if encoded else _ENCODED_FALSE)
 
 
-def encode(
-    array: np.ndarray | None, label: int, encoded: bytes | None = None, more: Sequence[float] = ()
-) -> bytes:
+def encode(array: np.ndarray | None, label: int, encoded: bytes | None = None, more: Sequence[float] = ()) -> bytes:
     """Serialize as Caffe does: a uint8 or float (C, H, W) array, or an `encoded` picture file.
 
     `more` labels go to float_data, behind the pixels' bytes (see `decode_labels`).
@@ -174,8 +172,9 @@ def encode(
     if encoded is not None:
         return b"\x22" + wire.varint(len(encoded)) + bytes(encoded) + trailer(label, True) + _floats(more)
     if array is None or array.ndim != 3 or not array.size:
-        raise CaffeError("a Datum holds channels x height x width, received %s"
-                         % (None if array is None else array.shape,))
+        raise CaffeError(
+            "a Datum holds channels x height x width, received %s" % (None if array is None else array.shape,)
+        )
     if array.dtype == np.uint8:
         return header(*array.shape) + np.ascontiguousarray(array).tobytes() + trailer(label) + _floats(more)
     if array.dtype.kind != "f" or len(more):

@@ -83,8 +83,9 @@ def backend_name(backend: str | int) -> str:
         return names[backend]
     name = str(backend).lower()
     if name not in names:
-        raise CaffeError("unknown database backend '%s'; lmdb and leveldb are allowed%s"
-                         % (backend, did_you_mean(name, names)))
+        raise CaffeError(
+            "unknown database backend '%s'; lmdb and leveldb are allowed%s" % (backend, did_you_mean(name, names))
+        )
     return name
 
 

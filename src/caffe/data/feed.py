@@ -42,10 +42,21 @@ class Feed:
     """
 
     def __init__(
-        self, db: DB, batch_size: int, transform: Transform, phase: str | int = TEST, *,
-        seed: int = 0, position: int = 0, skip: int = 0, prefetch: int = 4,
-        force_color: bool = False, force_gray: bool = False,
-        labels: int = 1, order: Shuffled | None = None, augment: Augment | None = None,
+        self,
+        db: DB,
+        batch_size: int,
+        transform: Transform,
+        phase: str | int = TEST,
+        *,
+        seed: int = 0,
+        position: int = 0,
+        skip: int = 0,
+        prefetch: int = 4,
+        force_color: bool = False,
+        force_gray: bool = False,
+        labels: int = 1,
+        order: Shuffled | None = None,
+        augment: Augment | None = None,
     ) -> None:
         if batch_size < 1 or prefetch < 1 or position < 0 or skip < 0:
             raise CaffeError(
@@ -154,7 +165,10 @@ class Feed:
             raise CaffeError("database '%s', record '%s': %s" % (self.db.source, name, error)) from None
 
     def _transformed(
-        self, planes: list[np.ndarray], labels: Sequence[np.ndarray], rng: np.random.Generator | None = None,
+        self,
+        planes: list[np.ndarray],
+        labels: Sequence[np.ndarray],
+        rng: np.random.Generator | None = None,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
         try:

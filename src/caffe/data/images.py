@@ -50,8 +50,13 @@ class ImageFeed(Feed):
     """A Feed of an ImageList: `root` stands before every path as it is, `size` is (height, width) or None."""
 
     def __init__(
-        self, images: ImageList, *args: Any, root: str = "", size: tuple[int, int] | None = None,
-        color: bool = True, **kwargs: Any,
+        self,
+        images: ImageList,
+        *args: Any,
+        root: str = "",
+        size: tuple[int, int] | None = None,
+        color: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(cast(DB, images), *args, **kwargs)  # its records are entries of the list
         self._root, self._size, self._color = root, size, color

@@ -60,9 +60,17 @@ class _Record:
 
 
 def convert(
-    root: str, list_path: str | os.PathLike, db_path: str | os.PathLike, form: Form, *,
-    shuffle: bool = False, seed: int = SEED, backend: str = "lmdb", check_size: bool = False,
-    overwrite: bool = False, workers: int = 0,
+    root: str,
+    list_path: str | os.PathLike,
+    db_path: str | os.PathLike,
+    form: Form,
+    *,
+    shuffle: bool = False,
+    seed: int = SEED,
+    backend: str = "lmdb",
+    check_size: bool = False,
+    overwrite: bool = False,
+    workers: int = 0,
 ) -> Outcome:
     """Make the database `db_path`, whole or not at all, of the pictures `root` + path of each line.
 
@@ -86,8 +94,12 @@ def convert(
 
 
 def _write(
-    records: Iterator[_Record], writer: Writer, root: str, list_path: str | os.PathLike,
-    check_size: bool, total: int,
+    records: Iterator[_Record],
+    writer: Writer,
+    root: str,
+    list_path: str | os.PathLike,
+    check_size: bool,
+    total: int,
 ) -> Outcome:
     outcome = Outcome()
     first: _Record | None = None
@@ -113,8 +125,12 @@ def _write(
 
 def _check_keys(entries: list[listfile.Entry], list_path: str | os.PathLike, backend: str) -> None:
     limit = MAX_KEY - 9 if backend == "lmdb" else 1 << 20
-    faults = ["%s:%d: a path of %d bytes; LMDB's keys take %d" % (list_path, entry.line, len(path), limit)
-              for entry in entries for path in [os.fsencode(entry.path)] if len(path) > limit]
+    faults = [
+        "%s:%d: a path of %d bytes; LMDB's keys take %d" % (list_path, entry.line, len(path), limit)
+        for entry in entries
+        for path in [os.fsencode(entry.path)]
+        if len(path) > limit
+    ]
     if faults:
         raise CaffeError(listfile.fault_text(faults, "faulty line"))
 
@@ -127,9 +143,12 @@ def _skip(root: str, list_path: str | os.PathLike, record: _Record, outcome: Out
 
 
 def _size_fault(list_path: str | os.PathLike, first: _Record, record: _Record) -> str:
-    return (
-        "%s:%d: Incorrect data field size %d; that of line %d is %d (--resize_width and --resize_height help)"
-        % (list_path, record.entry.line, record.values, first.entry.line, first.values)
+    return "%s:%d: Incorrect data field size %d; that of line %d is %d (--resize_width and --resize_height help)" % (
+        list_path,
+        record.entry.line,
+        record.values,
+        first.entry.line,
+        first.values,
     )
 
 

@@ -126,9 +126,7 @@ def create(path: str) -> Iterator[LmdbWriter]:
         with whole_folder(path) as folder, LmdbWriter(folder) as writer:
             yield writer
     except lmdb.Error as error:  # a write cut short by a full disk is an input/output error to LMDB
-        raise CaffeError(
-            "'%s' cannot be written as an LMDB: %s; is the disk full?" % (path, error)
-        ) from error
+        raise CaffeError("'%s' cannot be written as an LMDB: %s; is the disk full?" % (path, error)) from error
 
 
 class LmdbWriter:

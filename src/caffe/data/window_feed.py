@@ -31,10 +31,21 @@ class WindowFeed(Feed):
     """Batches of windows: first the background share, then the foreground, drawn from (seed, position)."""
 
     def __init__(
-        self, file: WindowFile, batch_size: int, *, crop: int,
-        mean: np.ndarray | None = None, scale: float = 1.0, mirror: bool = False,
-        fg_fraction: float = 0.25, context_pad: int = 0, square: bool = False,
-        cache: bool = False, seed: int = 0, position: int = 0, skip: int = 0,
+        self,
+        file: WindowFile,
+        batch_size: int,
+        *,
+        crop: int,
+        mean: np.ndarray | None = None,
+        scale: float = 1.0,
+        mirror: bool = False,
+        fg_fraction: float = 0.25,
+        context_pad: int = 0,
+        square: bool = False,
+        cache: bool = False,
+        seed: int = 0,
+        position: int = 0,
+        skip: int = 0,
     ) -> None:
         drawn = cast(DB, _Drawn(file.source))
         super().__init__(drawn, batch_size, Transform(), seed=seed, position=position, skip=skip)

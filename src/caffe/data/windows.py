@@ -64,9 +64,7 @@ class _Words:
 
     def __init__(self, source: str, text: str) -> None:
         self._source = source
-        self._words = [
-            (word, number) for number, line in enumerate(text.split("\n"), 1) for word in line.split()
-        ]
+        self._words = [(word, number) for number, line in enumerate(text.split("\n"), 1) for word in line.split()]
         self._at = 0
 
     @property
@@ -85,9 +83,7 @@ class _Words:
         try:
             value = kind(self._words[self._at][0])
         except ValueError:
-            raise CaffeError(
-                "%s: %s is wanted, received '%s'" % (self.place, what, self._words[self._at][0])
-            ) from None
+            raise CaffeError("%s: %s is wanted, received '%s'" % (self.place, what, self._words[self._at][0])) from None
         self._at += 1
         return value
 
@@ -105,8 +101,7 @@ def _read_image(
     index = words.take("the picture's index", int)
     if index != len(file.images):
         raise CaffeError(
-            "%s: picture %d is wanted here, received %d; they are numbered from 0"
-            % (place, len(file.images), index)
+            "%s: picture %d is wanted here, received %d; they are numbered from 0" % (place, len(file.images), index)
         )
     path = root + words.take("the picture's path")
     size = tuple(words.take("the picture's %s" % what, int) for what in ("channels", "height", "width"))
@@ -118,8 +113,7 @@ def _read_image(
         if overlap >= fg_threshold:
             if label <= 0:
                 faults.append(
-                    "%s: a foreground window (overlap %g) needs a class above 0, received %d"
-                    % (place, overlap, label)
+                    "%s: a foreground window (overlap %g) needs a class above 0, received %d" % (place, overlap, label)
                 )
             file.foreground.append(Window(index, label, overlap, box))
         elif overlap < bg_threshold:
@@ -145,8 +139,12 @@ class Warp:
 
 
 def warp_of(
-    box: tuple[int, int, int, int], image_size: tuple[int, ...], crop: int, context_pad: int = 0,
-    square: bool = False, mirror: bool = False,
+    box: tuple[int, int, int, int],
+    image_size: tuple[int, ...],
+    crop: int,
+    context_pad: int = 0,
+    square: bool = False,
+    mirror: bool = False,
 ) -> Warp:
     """How `box` of a picture of `image_size` (height, width) fills a crop x crop square with context_pad
     pixels around it.

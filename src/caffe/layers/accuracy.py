@@ -23,9 +23,7 @@ class Accuracy(Layer):
     examples = (
         Example("", [(6, 5), (6,)], values=("normal", 5)),
         Example("accuracy_param { top_k: 2 }", [(6, 5), (6,)], values=("normal", 5), tops=2),
-        Example(
-            "accuracy_param { axis: 1 ignore_label: 2 }", [(2, 5, 3, 4), (2, 3, 4)], values=("normal", 5)
-        ),
+        Example("accuracy_param { axis: 1 ignore_label: 2 }", [(2, 5, 3, 4), (2, 3, 4)], values=("normal", 5)),
     )
 
     def top_shapes(self, data, label):

@@ -31,9 +31,7 @@ class ArgMax(Layer):
         self.need(p.top_k >= 1, "top_k must be 1 or more, received %d", p.top_k)
         self.along = self.axis(p.axis, bottom) if p.HasField("axis") else None
         size = math.prod(bottom[1:]) if self.along is None else bottom[self.along]
-        self.need(
-            p.top_k <= size, "top_k must not exceed the %d values to choose from, received %d", size, p.top_k
-        )
+        self.need(p.top_k <= size, "top_k must not exceed the %d values to choose from, received %d", size, p.top_k)
 
     def top_shapes(self, bottom):
         self.setup(bottom)

@@ -141,7 +141,9 @@ class Layer:
     def onnx_chain(g, bottom, top, steps):
         """Emit (op, number or None) after (op, number or None) from `bottom` to `top`, leaving out those that change nothing."""
         neutral = {"Mul": 1, "Add": 0, "Pow": 1}
-        steps = [(op, number) for op, number in steps if number is None or number != neutral.get(op)] or [("Identity", None)]
+        steps = [(op, number) for op, number in steps if number is None or number != neutral.get(op)] or [
+            ("Identity", None)
+        ]
         for i, (op, number) in enumerate(steps):
             out = top if i == len(steps) - 1 else g.temp(op.lower())
             extra = [] if number is None else [g.constant(np.array(number, np.float32), op.lower())]
@@ -223,14 +225,17 @@ class Layer:
         pairs = [(out, top.grad) for out, top in zip(outputs, tops) if out.requires_grad]
         if pairs:
             values = torch.autograd.grad(
-                [out for out, _ in pairs], wanted, [self._like(grad, out) for out, grad in pairs],
-                retain_graph=True, allow_unused=True,
+                [out for out, _ in pairs],
+                wanted,
+                [self._like(grad, out) for out, grad in pairs],
+                retain_graph=True,
+                allow_unused=True,
             )
         else:
             values = [None] * len(wanted)
         for i, value in zip(wanted_bottoms, values):
             bottoms[i].set_grad(torch.zeros_like(inputs[i]) if value is None else value)
-        for blob, value in zip(weights, values[len(wanted_bottoms):]):
+        for blob, value in zip(weights, values[len(wanted_bottoms) :]):
             if value is not None:
                 blob.add_grad(self._own(value, tops))
 
@@ -238,8 +243,11 @@ class Layer:
     def _own(value, tops):
         """`value` in memory of its own: autograd may hand back a top's diff itself, or an expanded view of it."""
         borrowed = {top.grad.untyped_storage().data_ptr() for top in tops}
-        dense = value.is_contiguous() or value.is_contiguous(memory_format=torch.channels_last) if value.dim() == 4 \
+        dense = (
+            value.is_contiguous() or value.is_contiguous(memory_format=torch.channels_last)
+            if value.dim() == 4
             else value.is_contiguous()
+        )
         return value if dense and value.untyped_storage().data_ptr() not in borrowed else value.clone()
 
     @staticmethod

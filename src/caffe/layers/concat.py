@@ -29,9 +29,7 @@ class Concat(Layer):
                 i,
                 other,
             )
-        return [
-            (*first[: self.along], sum(s[self.along] for s in (first, *others)), *first[self.along + 1 :])
-        ]
+        return [(*first[: self.along], sum(s[self.along] for s in (first, *others)), *first[self.along + 1 :])]
 
     def _axis(self, bottom):
         p = self.param.concat_param
@@ -47,11 +45,7 @@ class Concat(Layer):
         return p.concat_dim
 
     def forward(self, *bottoms):
-        return (
-            torch.cat(bottoms, self._axis(bottoms[0].shape))
-            if len(bottoms) > 1
-            else bottoms[0].view_as(bottoms[0])
-        )
+        return torch.cat(bottoms, self._axis(bottoms[0].shape)) if len(bottoms) > 1 else bottoms[0].view_as(bottoms[0])
 
     def to_onnx(self, g, bottoms, tops):
         g.node("Concat", bottoms, tops, axis=self._axis(g.shape(bottoms[0])))

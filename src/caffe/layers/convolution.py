@@ -21,8 +21,7 @@ class Convolution(Filters, Layer):
     same_count = True
     examples = (
         Example(
-            "convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 "
-            'weight_filler { type: "xavier" } }',
+            'convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 weight_filler { type: "xavier" } }',
             [(2, 3, 8, 9)],
         ),
         Example(
@@ -31,8 +30,7 @@ class Convolution(Filters, Layer):
             [(2, 4, 8, 9)],
         ),
         Example(
-            "convolution_param { num_output: 3 kernel_size: 3 bias_term: false "
-            'weight_filler { type: "gaussian" } }',
+            'convolution_param { num_output: 3 kernel_size: 3 bias_term: false weight_filler { type: "gaussian" } }',
             [(2, 3, 9)],
         ),
         Example(

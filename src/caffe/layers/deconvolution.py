@@ -21,8 +21,7 @@ class Deconvolution(Filters, Layer):
     reverse = True
     examples = (
         Example(
-            "convolution_param { num_output: 3 kernel_size: 4 stride: 2 pad: 1 "
-            'weight_filler { type: "xavier" } }',
+            'convolution_param { num_output: 3 kernel_size: 4 stride: 2 pad: 1 weight_filler { type: "xavier" } }',
             [(2, 3, 4, 5)],
         ),
         Example(
@@ -53,6 +52,4 @@ class Deconvolution(Filters, Layer):
         return add_bias(scatter(cols, win, out), bias)
 
     def emit(self, g, inputs, outputs, win, sizes):
-        g.node(
-            "ConvTranspose", inputs, outputs, **attributes(win, win.pad, self.param.convolution_param.group)
-        )
+        g.node("ConvTranspose", inputs, outputs, **attributes(win, win.pad, self.param.convolution_param.group))

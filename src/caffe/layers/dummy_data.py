@@ -1,6 +1,5 @@
 """DummyData: blobs made by fillers."""
 
-
 from caffe import fillers
 from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
@@ -23,9 +22,7 @@ class DummyData(Layer):
     is_data = True
     no_onnx = "it makes up its data; in a deploy net an Input stands in its place"
     examples = (
-        Example(
-            'dummy_data_param { shape { dim: 2 dim: 3 } data_filler { type: "constant" value: 1.5 } }', []
-        ),
+        Example('dummy_data_param { shape { dim: 2 dim: 3 } data_filler { type: "constant" value: 1.5 } }', []),
         Example(
             'dummy_data_param { num: 2 channels: 3 height: 4 width: 5 data_filler { type: "gaussian" } }',
             [],

@@ -26,9 +26,7 @@ class Eltwise(Layer):
         Example("", [(2, 3, 4, 5)] * 2),
         Example("eltwise_param { operation: SUM coeff: 1 coeff: -0.5 coeff: 2 }", [(2, 3)] * 3),
         Example("eltwise_param { operation: PROD }", [(2, 3, 4)] * 3),
-        Example(
-            "eltwise_param { operation: PROD stable_prod_grad: false }", [(2, 3, 4)] * 2, ("positive",) * 2
-        ),
+        Example("eltwise_param { operation: PROD stable_prod_grad: false }", [(2, 3, 4)] * 2, ("positive",) * 2),
         Example("eltwise_param { operation: MAX }", [(2, 3, 4, 5)] * 3),
     )
 
@@ -59,9 +57,7 @@ class Eltwise(Layer):
         if p.operation == SUM:
             return _weighted_sum(bottoms, list(p.coeff))
         if p.operation == MAX:
-            return functools.reduce(
-                _later_if_larger, bottoms[2:], torch.where(bottoms[0] > bottoms[1], *bottoms[:2])
-            )
+            return functools.reduce(_later_if_larger, bottoms[2:], torch.where(bottoms[0] > bottoms[1], *bottoms[:2]))
         if p.stable_prod_grad:
             return functools.reduce(operator.mul, bottoms)
         return Quotients.apply(*bottoms)
@@ -72,9 +68,7 @@ class Eltwise(Layer):
             _product_to_onnx(g, bottoms, tops)
             return
         if p.operation == SUM:
-            bottoms = [
-                b if c == 1 else _times(g, b, c) for b, c in zip(bottoms, list(p.coeff) or [1] * len(bottoms))
-            ]
+            bottoms = [b if c == 1 else _times(g, b, c) for b, c in zip(bottoms, list(p.coeff) or [1] * len(bottoms))]
         g.node("Max" if p.operation == MAX else "Sum", bottoms, tops)
 
 

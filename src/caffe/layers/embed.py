@@ -1,6 +1,5 @@
 """Embed: a learned vector for each index."""
 
-
 from caffe.errors import CaffeError
 from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
@@ -16,9 +15,7 @@ class Embed(Layer):
 
     no_gradient = (0,)
     examples = (
-        Example(
-            'embed_param { num_output: 4 input_dim: 7 weight_filler { type: "gaussian" } }', [(2, 3)], (7,)
-        ),
+        Example('embed_param { num_output: 4 input_dim: 7 weight_filler { type: "gaussian" } }', [(2, 3)], (7,)),
         Example(
             'embed_param { num_output: 2 input_dim: 3 bias_term: false weight_filler { type: "xavier" } }',
             [(5,)],

@@ -46,9 +46,7 @@ class HDF5Data(Layer):
             raise CaffeError("source '%s' cannot be read: %s" % (source, error)) from None
         self.need(files, "source '%s' names no HDF5 file; one a line is wanted", source)
         missing = [name for name in files if not os.path.isfile(name)]
-        self.need(
-            not missing, "source '%s' names files that do not exist: %s", source, ", ".join(missing[:10])
-        )
+        self.need(not missing, "source '%s' names files that do not exist: %s", source, ", ".join(missing[:10]))
         return files
 
     def top_shapes(self):
@@ -80,9 +78,7 @@ class HDF5Data(Layer):
         rows = [len(array) for array in arrays]
         if len(set(rows)) > 1:
             received = ", ".join("%s %d" % pair for pair in zip(self.param.top, rows))
-            raise CaffeError(
-                "'%s': the data sets must have equally many rows, received %s" % (path, received)
-            )
+            raise CaffeError("'%s': the data sets must have equally many rows, received %s" % (path, received))
         if not rows[0]:
             raise CaffeError("'%s': the data sets have no rows" % path)
         return arrays

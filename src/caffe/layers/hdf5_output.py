@@ -61,9 +61,7 @@ class HDF5Output(Layer):
             return
         data = file[name]
         if data.shape[1:] != rows.shape[1:]:
-            raise CaffeError(
-                "'%s' holds rows of %s, the bottom now has %s" % (name, data.shape[1:], rows.shape[1:])
-            )
+            raise CaffeError("'%s' holds rows of %s, the bottom now has %s" % (name, data.shape[1:], rows.shape[1:]))
         data.resize(len(data) + len(rows), axis=0)
         data[-len(rows) :] = rows
 

@@ -54,9 +54,7 @@ class InnerProduct(Layer):
         x = x.flatten(self.begin)
         if x.numel() * weight.shape[0] > FEW_PRODUCTS or x.dtype != torch.float32:
             return torch.nn.functional.linear(x, weight, bias)
-        return torch.nn.functional.linear(
-            x.double(), weight.double(), None if bias is None else bias.double()
-        ).float()
+        return torch.nn.functional.linear(x.double(), weight.double(), None if bias is None else bias.double()).float()
 
     def to_onnx(self, g, bottoms, tops):
         p = self.param.inner_product_param

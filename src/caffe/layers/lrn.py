@@ -23,9 +23,7 @@ class LRN(Layer):
         Example("lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 }", [(2, 7, 4, 5)]),
         Example("lrn_param { local_size: 3 alpha: 2 beta: 0.6 k: 1.5 }", [(2, 4, 3, 5)]),
         Example("lrn_param { local_size: 3 alpha: 2 beta: 1 k: 0 }", [(2, 4, 3, 5)]),
-        Example(
-            "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }", [(2, 3, 6, 5)]
-        ),
+        Example("lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }", [(2, 3, 6, 5)]),
     )
 
     def setup(self, bottom):
@@ -53,9 +51,7 @@ class LRN(Layer):
         if not self.within:
             _across_to_onnx(g, bottoms, tops, p)
             return
-        square, mean, scaled, scale, power = (
-            g.temp(n) for n in ("square", "mean", "scaled", "scale", "power")
-        )
+        square, mean, scaled, scale, power = (g.temp(n) for n in ("square", "mean", "scaled", "scale", "power"))
         n = p.local_size
         g.node("Mul", [bottoms[0], bottoms[0]], [square])
         g.node(

@@ -31,8 +31,7 @@ class LSTM(Recurrent):
             ("normal", "binary"),
         ),
         Example(
-            "recurrent_param { num_output: 3 expose_hidden: true "
-            'weight_filler { type: "gaussian" std: 0.3 } }',
+            'recurrent_param { num_output: 3 expose_hidden: true weight_filler { type: "gaussian" std: 0.3 } }',
             [(2, 2, 4), (2, 2), (1, 2, 3), (1, 2, 3)],
             ("normal", "binary"),
             tops=3,

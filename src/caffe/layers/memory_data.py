@@ -50,8 +50,7 @@ class MemoryData(Layer):
         ]
         if len(data) != len(labels):
             faults.append(
-                "data and labels must have the same first dimension, received %d and %d"
-                % (len(data), len(labels))
+                "data and labels must have the same first dimension, received %d and %d" % (len(data), len(labels))
             )
         elif not len(data) or len(data) % self.batch_size:
             faults.append("%d items are no multiple of the batch size %d" % (len(data), self.batch_size))
@@ -82,9 +81,7 @@ class MemoryData(Layer):
         part = slice(self.position, self.position + self.batch_size)
         self.position = (self.position + self.batch_size) % len(self._data)
         arrays = self._data[part], self._labels[part]
-        return tuple(
-            torch.tensor(array, device=self.device) for array in arrays
-        )  # a copy: layers may work in place
+        return tuple(torch.tensor(array, device=self.device) for array in arrays)  # a copy: layers may work in place
 
     def state(self):
         """The item that comes next."""

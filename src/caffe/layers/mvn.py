@@ -41,8 +41,7 @@ class MVN(Layer):
     def to_onnx(self, g, bottoms, tops):
         p, shape = self.param.mvn_param, g.shape(bottoms[0])
         rows, mean, centred, square, variance, deviation, safe, result = (
-            g.temp(n)
-            for n in ("rows", "mean", "centred", "square", "variance", "deviation", "safe", "result")
+            g.temp(n) for n in ("rows", "mean", "centred", "square", "variance", "deviation", "safe", "result")
         )
         g.node("Reshape", [bottoms[0], g.constant(list(self._rows(shape)), "rows")], [rows])
         g.node("ReduceMean", [rows], [mean], axes=[1], keepdims=1)

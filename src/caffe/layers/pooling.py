@@ -64,9 +64,7 @@ class Pooling(Layer):
         Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 }", [(2, 3, 8, 8)]),
         Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 pad: 1 }", [(2, 3, 8, 7)], tops=2),
         Example("pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }", [(2, 3, 8, 7)]),
-        Example(
-            "pooling_param { pool: AVE kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 3 }", [(2, 3, 6, 8)]
-        ),
+        Example("pooling_param { pool: AVE kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 3 }", [(2, 3, 6, 8)]),
         Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 round_mode: FLOOR }", [(2, 3, 8, 8)]),
         Example("pooling_param { pool: AVE global_pooling: true }", [(2, 3, 4, 5)]),
         Example("pooling_param { pool: STOCHASTIC kernel_size: 2 stride: 2 }", [(2, 3, 5, 6)], ("unit",)),
@@ -86,9 +84,7 @@ class Pooling(Layer):
         )
         if p.global_pooling:
             sized = p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")
-            self.need(
-                not sized, "global_pooling takes the whole plane: a kernel size cannot be given with it"
-            )
+            self.need(not sized, "global_pooling takes the whole plane: a kernel size cannot be given with it")
             self.kernel = None
         else:
             self.kernel = self._pair("kernel", "kernel_size")
@@ -122,9 +118,7 @@ class Pooling(Layer):
         )
         if all(given):
             return getattr(p, names[0]), getattr(p, names[1])
-        self.need(
-            stem != "kernel" or p.HasField(field), "kernel_size, or kernel_h and kernel_w, must be given"
-        )
+        self.need(stem != "kernel" or p.HasField(field), "kernel_size, or kernel_h and kernel_w, must be given")
         return (getattr(p, field),) * 2
 
     def axes(self, shape):
@@ -263,9 +257,7 @@ def _ave_to_onnx(g, bottoms, tops, axes):
 
 
 def _expect_to_onnx(g, bottoms, tops, axes):
-    square, above, below, ratio, positive = (
-        g.temp(n) for n in ("square", "above", "below", "ratio", "positive")
-    )
+    square, above, below, ratio, positive = (g.temp(n) for n in ("square", "above", "below", "ratio", "positive"))
     zero = g.constant(np.zeros((), np.float32), "zero")
     g.node("Mul", [bottoms[0], bottoms[0]], [square])
     for source, mean in ((square, above), (bottoms[0], below)):

@@ -48,9 +48,7 @@ class Python(Layer):
             p.layer,
         )
         user = self._class(p.module, p.layer)(self.param)
-        user.param_str = user.param_str_ = (
-            p.param_str
-        )  # the second is the name of 2015, which scripts still use
+        user.param_str = user.param_str_ = p.param_str  # the second is the name of 2015, which scripts still use
         user.phase = self.phase
         user.type, user.name = self.type, self.name
         return user
@@ -66,11 +64,7 @@ class Python(Layer):
             raise CaffeError("no Python module '%s'; its folder must be on PYTHONPATH" % module) from error
         except Exception as error:
             raise self._wrapped("import of module '%s'" % module, error) from error
-        kinds = {
-            k: v
-            for k, v in vars(home).items()
-            if isinstance(v, type) and issubclass(v, Base) and v is not Base
-        }
+        kinds = {k: v for k, v in vars(home).items() if isinstance(v, type) and issubclass(v, Base) and v is not Base}
         found = getattr(home, name, None)
         if not (isinstance(found, type) and issubclass(found, Base)):
             raise CaffeError(

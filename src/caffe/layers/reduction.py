@@ -48,9 +48,7 @@ class Reduction(Layer):
 
     def to_onnx(self, g, bottoms, tops):
         p = self.param.reduction_param
-        op = {Op.SUM: "ReduceSum", Op.ASUM: "ReduceL1", Op.SUMSQ: "ReduceSumSquare", Op.MEAN: "ReduceMean"}[
-            p.operation
-        ]
+        op = {Op.SUM: "ReduceSum", Op.ASUM: "ReduceL1", Op.SUMSQ: "ReduceSumSquare", Op.MEAN: "ReduceMean"}[p.operation]
         axes = list(range(self.first, len(g.shape(bottoms[0]))))
         if p.coeff == 1:
             g.node(op, bottoms, tops, axes=axes, keepdims=0)

@@ -32,9 +32,7 @@ class Reshape(Layer):
     def top_shapes(self, bottom):
         p = self.param.reshape_param
         start = p.axis if p.axis >= 0 else len(bottom) + p.axis + 1
-        self.need(
-            0 <= start <= len(bottom), "axis %d is out of range for a bottom of shape %s", p.axis, bottom
-        )
+        self.need(0 <= start <= len(bottom), "axis %d is out of range for a bottom of shape %s", p.axis, bottom)
         self.need(p.num_axes >= -1, "num_axes must be 0 or more, or -1 for all; received %d", p.num_axes)
         end = len(bottom) if p.num_axes == -1 else start + p.num_axes
         self.need(end <= len(bottom), "axis + num_axes = %d exceeds the axes of the bottom %s", end, bottom)
@@ -58,9 +56,7 @@ class Reshape(Layer):
         return [tuple(top)]
 
     def _copied(self, bottom, axis):
-        self.need(
-            axis < len(bottom), "shape holds a 0 for axis %d, which the bottom %s does not have", axis, bottom
-        )
+        self.need(axis < len(bottom), "shape holds a 0 for axis %d, which the bottom %s does not have", axis, bottom)
         return bottom[axis]
 
     def forward(self, x):

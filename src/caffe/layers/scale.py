@@ -1,6 +1,5 @@
 """Scale: a product with a learned or a second blob, over chosen axes."""
 
-
 from caffe.broadcast import aligned, aligned_to_onnx, operand_shape
 from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
@@ -19,9 +18,7 @@ class Scale(Layer):
     num_bottom = (1, 2)
     examples = (
         Example('scale_param { filler { type: "gaussian" std: 1 } }', [(2, 3, 4, 5)]),
-        Example(
-            "scale_param { axis: 0 num_axes: 2 bias_term: true bias_filler { value: 0.5 } }", [(2, 3, 4, 5)]
-        ),
+        Example("scale_param { axis: 0 num_axes: 2 bias_term: true bias_filler { value: 0.5 } }", [(2, 3, 4, 5)]),
         Example("scale_param { num_axes: 0 filler { value: 3 } }", [(2, 3)]),
         Example("scale_param { axis: -3 bias_term: true }", [(2, 3, 4, 5), (3, 4)]),
     )

@@ -26,26 +26,18 @@ class Slice(Layer):
         p = self.param.slice_param
         if not p.HasField("slice_dim"):
             return self.axis(p.axis, bottom)
-        self.need(
-            p.slice_dim < len(bottom), "slice_dim %d is out of range: the bottom is %s", p.slice_dim, bottom
-        )
+        self.need(p.slice_dim < len(bottom), "slice_dim %d is out of range: the bottom is %s", p.slice_dim, bottom)
         return p.slice_dim
 
     def _sizes(self, total):
         points, tops = list(self.param.slice_param.slice_point), self.top_count
         if not points:
-            self.need(
-                total % tops == 0, "%d tops do not divide an axis of %d evenly; give slice_point", tops, total
-            )
+            self.need(total % tops == 0, "%d tops do not divide an axis of %d evenly; give slice_point", tops, total)
             return [total // tops] * tops
-        self.need(
-            len(points) == tops - 1, "%d tops need %d slice_point, received %d", tops, tops - 1, len(points)
-        )
+        self.need(len(points) == tops - 1, "%d tops need %d slice_point, received %d", tops, tops - 1, len(points))
         edges = [0, *points, total]
         sizes = [after - before for before, after in zip(edges, edges[1:])]
-        self.need(
-            min(sizes) > 0, "slice_point must rise from 1 to below the axis' %d, received %s", total, points
-        )
+        self.need(min(sizes) > 0, "slice_point must rise from 1 to below the axis' %d, received %s", total, points)
         return sizes
 
     def top_shapes(self, bottom):

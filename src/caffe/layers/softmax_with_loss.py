@@ -1,6 +1,5 @@
 """SoftmaxWithLoss."""
 
-
 from caffe import losses
 from caffe.late import Function, torch
 from caffe.layers.base import Example, Layer, register

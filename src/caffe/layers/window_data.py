@@ -24,9 +24,7 @@ class WindowData(FeedLayer):
     def setup(self):
         p, t = self.param.window_data_param, self.param.transform_param
         self.need(p.source, "window_data_param needs a source: a window file")
-        self.need(
-            p.batch_size > 0, "window_data_param needs a positive batch_size, received %d", p.batch_size
-        )
+        self.need(p.batch_size > 0, "window_data_param needs a positive batch_size, received %d", p.batch_size)
         self.crop = t.crop_size or p.crop_size
         self.need(self.crop > 0, "WindowData needs a crop_size in transform_param")
         self.need(
@@ -35,9 +33,7 @@ class WindowData(FeedLayer):
             p.context_pad,
             self.crop,
         )
-        self.need(
-            p.crop_mode in ("warp", "square"), "crop_mode must be warp or square, received '%s'", p.crop_mode
-        )
+        self.need(p.crop_mode in ("warp", "square"), "crop_mode must be warp or square, received '%s'", p.crop_mode)
         self.file = windows.read(p.source, p.fg_threshold, p.bg_threshold, p.root_folder)
         self.mean = self._read_mean(self.file.images[0][1])
         self._check_windows(int(p.batch_size * p.fg_fraction), p.batch_size)
@@ -47,9 +43,7 @@ class WindowData(FeedLayer):
     def _check_windows(self, foreground, batch):
         self.need(0 <= foreground <= batch, "fg_fraction must lie in 0 .. 1")
         self.need(foreground == 0 or self.file.foreground, "'%s' has no foreground window", self.file.source)
-        self.need(
-            foreground == batch or self.file.background, "'%s' has no background window", self.file.source
-        )
+        self.need(foreground == batch or self.file.background, "'%s' has no background window", self.file.source)
 
     def _read_mean(self, channels):
         import numpy as np

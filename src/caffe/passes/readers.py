@@ -4,7 +4,8 @@
 def touching(nodes, blob):
     """Indices of the nodes that read or write `blob` (Blob), in order."""
     return [
-        i for i, node in enumerate(nodes)
+        i
+        for i, node in enumerate(nodes)
         if any(b is blob for b in node.bottom_blobs) or any(b is blob for b in node.top_blobs)
     ]
 

@@ -6,7 +6,13 @@ from caffe.passes.readers import is_relu_in_place, touching
 from caffe.proto import caffe_pb2
 
 SUM = caffe_pb2.EltwiseParameter.SUM
-MAKERS = ("Convolution", "Deconvolution", "InnerProduct", "BatchNorm", "Scale")  # their backward never reads what they wrote
+MAKERS = (
+    "Convolution",
+    "Deconvolution",
+    "InnerProduct",
+    "BatchNorm",
+    "Scale",
+)  # their backward never reads what they wrote
 
 
 def relu_in_place(nodes):

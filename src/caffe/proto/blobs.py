@@ -93,9 +93,7 @@ def _dims(view: memoryview) -> list[int]:
     return list(caffe_pb2.BlobShape.FromString(bytes(view)).dim)
 
 
-def _piece(
-    view: memoryview, at: int, end: int, kind: int, value: memoryview, dtype: str
-) -> tuple[np.ndarray, int]:
+def _piece(view: memoryview, at: int, end: int, kind: int, value: memoryview, dtype: str) -> tuple[np.ndarray, int]:
     """Return a packed list, or the run of single values (old files) that begins here, and where it ends."""
     if kind == wire.BYTES:
         return _whole(value, dtype), end

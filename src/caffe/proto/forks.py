@@ -50,9 +50,7 @@ FORKS: dict[str, dict[str, str]] = {
     },
     "Intel Caffe": {
         "NetParameter": "engine compile_net_state",
-        "LayerParameter": (
-            "engine multinode mn_activation_param mn_param_grad_compress_param quantization_param"
-        ),
+        "LayerParameter": ("engine multinode mn_activation_param mn_param_grad_compress_param quantization_param"),
         "SolverParameter": "engine disabled_update snapshot_after_test",
         "BatchNormParameter": "engine",
         "ConcatParameter": "engine",

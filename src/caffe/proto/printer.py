@@ -70,6 +70,4 @@ def _shortest(value: float, few: int, many: int, read_back: Any) -> str:
 
 
 def _escape(data: bytes) -> str:
-    return "".join(
-        _ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else "\\%03o" % byte) for byte in data
-    )
+    return "".join(_ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else "\\%03o" % byte) for byte in data)

@@ -79,9 +79,7 @@ def v1_needed(net: Any) -> bool:
 def upgrade_v1(net: Any, where: list[str], filename: str) -> None:
     """Make V2 layers of V1 layers: types as strings, blobs_lr and weight_decay and names in `param`."""
     if net.layer:
-        raise CaffeError(
-            "%s: the net has both `layer` and `layers` (older); write all of them as `layer`" % filename
-        )
+        raise CaffeError("%s: the net has both `layer` and `layers` (older); write all of them as `layer`" % filename)
     for old in net.layers:
         _upgrade_layer(old, net.layer.add())
     del net.layers[:]
@@ -129,9 +127,7 @@ def upgrade_input(net: Any, where: list[str], filename: str) -> None:
     if shapes or dims:
         layer = caffe_pb2.LayerParameter(name="input", type="Input", top=inputs)
         for index in range(len(inputs)):
-            layer.input_param.shape.add().dim.extend(
-                shapes[index].dim if shapes else dims[4 * index : 4 * index + 4]
-            )
+            layer.input_param.shape.add().dim.extend(shapes[index].dim if shapes else dims[4 * index : 4 * index + 4])
         _put_first(net, layer)
         where.insert(0, filename)
     for field in ("input", "input_shape", "input_dim"):

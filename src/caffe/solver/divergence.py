@@ -30,7 +30,9 @@ class Watch:
             raise CaffeError(ADVICE % ("the loss is %s at iteration %d" % (loss, iteration)))
         self.saturated = self.saturated + 1 if loss >= self.worst else 0
         if self.saturated >= PATIENCE:
-            raise CaffeError(ADVICE % ("the loss has been %.6g for %d iterations up to %d" % (loss, PATIENCE, iteration)))
+            raise CaffeError(
+                ADVICE % ("the loss has been %.6g for %d iterations up to %d" % (loss, PATIENCE, iteration))
+            )
 
 
 def worst_loss(net):

@@ -28,9 +28,16 @@ def update(weights, histories, rate, momentum, weight_decay):
         data = [blob.tensor for blob, _ in members]
         gradients = [_as(blob.grad, values) for (blob, _), values in zip(members, data)]
         torch._fused_sgd_(
-            data, gradients, [history for _, history in members],
-            weight_decay=decay, momentum=momentum, lr=1.0, dampening=1.0 - scale,
-            nesterov=False, maximize=False, is_first_step=False,
+            data,
+            gradients,
+            [history for _, history in members],
+            weight_decay=decay,
+            momentum=momentum,
+            lr=1.0,
+            dampening=1.0 - scale,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,
         )
     for weight, history in zip(weights, histories):
         _show(weight.blob, history)

@@ -59,7 +59,8 @@ class Solver:
         self._callbacks = []
         self.history = [
             torch.zeros(w.blob.shape, device=self.net.device)
-            for _ in range(self.rule.histories) for w in self.net.learnable_weights
+            for _ in range(self.rule.histories)
+            for w in self.net.learnable_weights
         ]
         self._fused = config.fast() and fused.fits(self)
         if config.fast():
@@ -169,8 +170,11 @@ class Solver:
             self._backward(last)
         self._usable = self.net.precision != "fp16" or self.loss_scale.unscale(self.net.learnable_weights)
         if not self._usable:
-            glog.info("Iteration %d: a diff overflowed half precision, no update; the loss is scaled by %s from now on"
-                      % (self.iter, _number(self.loss_scale.scale)), SOURCE)
+            glog.info(
+                "Iteration %d: a diff overflowed half precision, no update; the loss is scaled by %s from now on"
+                % (self.iter, _number(self.loss_scale.scale)),
+                SOURCE,
+            )
         return loss / self.param.iter_size
 
     def _backward(self, last):
@@ -221,8 +225,11 @@ class Solver:
             return
         norm = math.sqrt(sum(float(w.blob.grad.square().sum()) for w in weights))
         if norm > limit:
-            glog.info("Gradient clipping: scaling down gradients (L2 norm %s > %s) by scale factor %s"
-                      % (_number(norm), _number(limit), _number(limit / norm)), "sgd_solver.cpp:93")
+            glog.info(
+                "Gradient clipping: scaling down gradients (L2 norm %s > %s) by scale factor %s"
+                % (_number(norm), _number(limit), _number(limit / norm)),
+                "sgd_solver.cpp:93",
+            )
             for weight in weights:
                 weight.blob.grad.mul_(limit / norm)
 
@@ -231,9 +238,17 @@ class Solver:
         began, first = self._lap
         spent, done = now - began, self.iter - first
         self._lap = (now, self.iter)
-        glog.info("Iteration %d (%s iter/s, %ss/%d iters), loss = %s"
-                  % (self.iter, _number(done / spent if spent else 0), _number(spent), done or self.param.display,
-                     _number(self.smoothed_loss)), SOURCE)
+        glog.info(
+            "Iteration %d (%s iter/s, %ss/%d iters), loss = %s"
+            % (
+                self.iter,
+                _number(done / spent if spent else 0),
+                _number(spent),
+                done or self.param.display,
+                _number(self.smoothed_loss),
+            ),
+            SOURCE,
+        )
         self._log_outputs("Train", [(name, self.net.blobs[name].data.ravel()) for name in self.net.outputs], self.net)
 
     def _log_outputs(self, which, outputs, net):
@@ -243,7 +258,9 @@ class Solver:
             weight = weights.get(name, 0.0)
             for value in values:
                 note = " (* %s = %s loss)" % (_number(weight), _number(weight * value)) if weight else ""
-                glog.info("    %s net output #%d: %s = %s%s" % (which, number, name, _number(value), note), "solver.cpp:258")
+                glog.info(
+                    "    %s net output #%d: %s = %s%s" % (which, number, name, _number(value), note), "solver.cpp:258"
+                )
                 number += 1
 
     # -- testing ---------------------------------------------------------------------------------
@@ -296,8 +313,10 @@ class Solver:
         if state.learned_net:
             self.net.copy_from(_beside(state.learned_net, str(path)))
         if len(state.history) != len(self.history):
-            raise CaffeError("%s holds %d history blobs, this %s solver has %d: it is of another net or solver type"
-                             % (path, len(state.history), self.type_name, len(self.history)))
+            raise CaffeError(
+                "%s holds %d history blobs, this %s solver has %d: it is of another net or solver type"
+                % (path, len(state.history), self.type_name, len(self.history))
+            )
         for mine, theirs in zip(self.history, state.history):
             mine.copy_(torch.from_numpy(theirs.copy()).reshape(mine.shape))
         self.iter, self.current_step = int(state.iter), int(state.current_step)
@@ -305,9 +324,11 @@ class Solver:
         self._losses.clear()
         self._losses.extend(told["losses"] if told else ())
         self.loss_scale = LossScale(*told["loss_scale"]) if told else LossScale()
-        glog.info("Restoring previous solver status from %s%s"
-                  % (path, "" if told is not None else " (no resume file: data start at record 0, as in Caffe)"),
-                  "solver.cpp:284")
+        glog.info(
+            "Restoring previous solver status from %s%s"
+            % (path, "" if told is not None else " (no resume file: data start at record 0, as in Caffe)"),
+            "solver.cpp:284",
+        )
 
 
 def _use_gpu(device):
@@ -327,8 +348,10 @@ def _number(value):
 def _read_state(path):
     if path.endswith((".caffemodel", ".caffemodel.h5")):
         state = path.replace(".caffemodel", ".solverstate")
-        raise CaffeError("%s holds weights only. To go on training give the solver state (--snapshot %s); "
-                         "to start a new training from these weights give --weights %s" % (path, state, path))
+        raise CaffeError(
+            "%s holds weights only. To go on training give the solver state (--snapshot %s); "
+            "to start a new training from these weights give --weights %s" % (path, state, path)
+        )
     return snapshot.read_solverstate(path)
 
 

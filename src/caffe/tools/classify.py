@@ -20,19 +20,11 @@ def add_arguments(parser):
     parser.add_argument("--pretrained_model", required=True, help="caffemodel")
     parser.add_argument("--gpu", action="store_true", help="run on the CUDA device")
     parser.add_argument("--center_only", action="store_true", help="the centre crop alone, no average of ten")
-    parser.add_argument(
-        "--images_dim", default="256,256", help="height,width to scale pictures to (default: 256,256)"
-    )
-    parser.add_argument(
-        "--mean_file", default="", help=".npy or .binaryproto; its mean a channel is subtracted"
-    )
+    parser.add_argument("--images_dim", default="256,256", help="height,width to scale pictures to (default: 256,256)")
+    parser.add_argument("--mean_file", default="", help=".npy or .binaryproto; its mean a channel is subtracted")
     parser.add_argument("--input_scale", type=float, help="factor after all else")
-    parser.add_argument(
-        "--raw_scale", type=float, default=255.0, help="factor before the mean (default: 255)"
-    )
-    parser.add_argument(
-        "--channel_swap", default="2,1,0", help="order of channels (default: 2,1,0: RGB to BGR)"
-    )
+    parser.add_argument("--raw_scale", type=float, default=255.0, help="factor before the mean (default: 255)")
+    parser.add_argument("--channel_swap", default="2,1,0", help="order of channels (default: 2,1,0: RGB to BGR)")
     parser.add_argument("--ext", default="jpg", help="ending of the pictures in a folder (default: jpg)")
 
 
@@ -68,8 +60,7 @@ def _numbers(flag, text, count=None):
     words = text.split(",")
     if not all(word.strip().isdigit() for word in words) or (count and len(words) != count):
         raise CaffeError(
-            "%s takes %snumbers with commas between, received '%s'"
-            % (flag, "%d " % count if count else "", text)
+            "%s takes %snumbers with commas between, received '%s'" % (flag, "%d " % count if count else "", text)
         )
     return [int(word) for word in words]
 

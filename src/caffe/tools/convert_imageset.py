@@ -40,14 +40,24 @@ def run(args):
         glog.info("encode_type specified, assuming encoded=true.", "convert_imageset.cpp:90")
     form = imageset.Form(args.gray, _size(args), args.encoded or bool(args.encode_type), args.encode_type)
     outcome = imageset.convert(
-        args.root, args.list, args.db, form, shuffle=args.shuffle, seed=args.seed, backend=args.backend,
-        check_size=args.check_size, overwrite=args.overwrite, workers=args.workers,
+        args.root,
+        args.list,
+        args.db,
+        form,
+        shuffle=args.shuffle,
+        seed=args.seed,
+        backend=args.backend,
+        check_size=args.check_size,
+        overwrite=args.overwrite,
+        workers=args.workers,
     )
     if not outcome.skipped:
         return 0
     total = outcome.written + len(outcome.skipped)
-    glog.error("%d of %d pictures were left out of %s; they are named above"
-              % (len(outcome.skipped), total, args.db), "convert_imageset.cpp:150")
+    glog.error(
+        "%d of %d pictures were left out of %s; they are named above" % (len(outcome.skipped), total, args.db),
+        "convert_imageset.cpp:150",
+    )
     return 0 if args.allow_broken else 1
 
 

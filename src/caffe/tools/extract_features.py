@@ -19,9 +19,7 @@ def add_arguments(parser):
     parser.add_argument("databases", metavar="DATABASES", help="one new database a blob, a comma list")
     parser.add_argument("batches", metavar="BATCHES", type=int, help="how many batches to run")
     parser.add_argument("backend", metavar="BACKEND", help="lmdb or leveldb")
-    parser.add_argument(
-        "mode", metavar="CPU|GPU", nargs="?", default="CPU", help="where to run (default: CPU)"
-    )
+    parser.add_argument("mode", metavar="CPU|GPU", nargs="?", default="CPU", help="where to run (default: CPU)")
     parser.add_argument("device", metavar="DEVICE_ID", nargs="?", default="0", help="of the GPU (default: 0)")
 
 
@@ -34,8 +32,7 @@ def run(args):
     names, paths = args.blobs.split(","), args.databases.split(",")
     if len(names) != len(paths):
         raise CaffeError(
-            "as many databases as blobs are wanted, received %d blobs and %d databases"
-            % (len(names), len(paths))
+            "as many databases as blobs are wanted, received %d blobs and %d databases" % (len(names), len(paths))
         )
     if args.batches < 1:
         raise CaffeError("the number of batches must be positive, received %d" % args.batches)

@@ -26,9 +26,7 @@ def run(args):
     """Read the logs, draw the chart."""
     if not 0 <= args.chart_type < len(CHARTS):
         listed = "\n".join("    %d: %s" % item for item in enumerate(CHARTS))
-        raise CaffeError(
-            "%d is not a valid chart type. Supported chart types:\n%s" % (args.chart_type, listed)
-        )
+        raise CaffeError("%d is not a valid chart type. Supported chart types:\n%s" % (args.chart_type, listed))
     plot_chart(args.chart_type, args.path_to_png, args.logs)
 
 

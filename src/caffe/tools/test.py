@@ -7,9 +7,7 @@ from caffe.errors import CaffeError
 
 def add_arguments(parser):
     parser.add_argument("--model", required=True, help="net prototxt")
-    parser.add_argument(
-        "--weights", required=True, help="caffemodel or h5; a comma list: one after the other"
-    )
+    parser.add_argument("--weights", required=True, help="caffemodel or h5; a comma list: one after the other")
     parser.add_argument("--iterations", type=int, default=50, help="batches (default 50)")
     parser.add_argument("--gpu", default="", help="CUDA device id")
     parser.add_argument("--level", type=int, default=0, help="network level")

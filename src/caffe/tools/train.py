@@ -28,7 +28,9 @@ def add_arguments(parser):
         default="",
         help="caffemodel(s) to start from, a comma list; not together with --snapshot",
     )
-    parser.add_argument("--gpu", default="", help="CUDA device: id, list (its first) or all; without it solver_mode decides")
+    parser.add_argument(
+        "--gpu", default="", help="CUDA device: id, list (its first) or all; without it solver_mode decides"
+    )
     parser.add_argument("--level", type=int, default=0, help="network level")
     parser.add_argument("--stage", default="", help="network stages, a comma list")
     parser.add_argument("--phase", default="", help="accepted; training runs TRAIN and TEST")
@@ -38,9 +40,7 @@ def add_arguments(parser):
         default=0,
         help="train up to this iteration instead of the solver's max_iter",
     )
-    parser.add_argument(
-        "--sigint_effect", choices=EFFECTS, default="stop", help="what Ctrl-C does (default: stop)"
-    )
+    parser.add_argument("--sigint_effect", choices=EFFECTS, default="stop", help="what Ctrl-C does (default: stop)")
     parser.add_argument(
         "--sighup_effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default: snapshot)"
     )
@@ -58,9 +58,7 @@ def run(args):
     from caffe.proto.read import read_solver
 
     if args.snapshot and args.weights:
-        raise CaffeError(
-            "give --snapshot to resume a training or --weights to start from trained weights, not both"
-        )
+        raise CaffeError("give --snapshot to resume a training or --weights to start from trained weights, not both")
     param = read_solver(args.solver).param
     _override(param, args)
     if args.gpu:

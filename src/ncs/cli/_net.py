@@ -7,11 +7,15 @@ import argparse
 
 def add_arguments(parser):
     """The network, its weights and the part of it that is meant."""
-    parser.add_argument("-w", dest="weights", metavar="FILE", help="caffemodel or HDF5 (default: zero weights, as in the NCSDK)")
+    parser.add_argument(
+        "-w", dest="weights", metavar="FILE", help="caffemodel or HDF5 (default: zero weights, as in the NCSDK)"
+    )
     parser.add_argument("-in", dest="start", metavar="LAYER", help="first layer (default: the input)")
     parser.add_argument("-on", dest="end", metavar="LAYER", help="last layer (default: the answer)")
     parser.add_argument("-is", dest="size", nargs=2, type=positive, metavar=("W", "H"), help="size of the pictures")
-    parser.add_argument("-ec", action="store_true", help="accepted: concat optimisations are the compiler's own affair now")
+    parser.add_argument(
+        "-ec", action="store_true", help="accepted: concat optimisations are the compiler's own affair now"
+    )
 
 
 def positive(text):
@@ -62,10 +66,14 @@ def net_of(args, described=False):
     options = Options(start=args.start, end=args.end, zero_weights=True, input_shape=input_shape(args))
     net = net_of(Model("", args.network, args.weights, None, []), options, described)
     if len(net.inputs) != 1:
-        raise NcsError("%s has %d inputs (%s); nets of one are asked" % (args.network, len(net.inputs), ", ".join(net.inputs)))
+        raise NcsError(
+            "%s has %d inputs (%s); nets of one are asked" % (args.network, len(net.inputs), ", ".join(net.inputs))
+        )
     if len(net.outputs) != 1:
-        raise NcsError("%s has %d answers (%s): -on LAYER takes the road to one"
-                       % (args.network, len(net.outputs), ", ".join(net.outputs)))
+        raise NcsError(
+            "%s has %d answers (%s): -on LAYER takes the road to one"
+            % (args.network, len(net.outputs), ", ".join(net.outputs))
+        )
     return net
 
 

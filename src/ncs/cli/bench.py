@@ -6,12 +6,24 @@ from __future__ import annotations
 def add_arguments(parser):
     parser.add_argument("-m", "--model", required=True, help="manifest (.json), .xml, .onnx, .blob or .graph")
     parser.add_argument("-d", "--device", default="", help="CPU, MYRIAD … (default: a stick, else CPU)")
-    parser.add_argument("-t", "--seconds", type=float, default=0.0, help="time for each row (default 10, unless -niter)")
+    parser.add_argument(
+        "-t", "--seconds", type=float, default=0.0, help="time for each row (default 10, unless -niter)"
+    )
     parser.add_argument("-niter", "--iterations", type=int, default=0, help="requests for each row")
-    parser.add_argument("-nireq", "--requests", default="1", metavar="N[,N…]",
-                        help="requests under way, on each stick; a list gives a row each (default 1)")
-    parser.add_argument("-hint", "--hint", default="", choices=("latency", "throughput", "cumulative_throughput"),
-                        help="of OpenVINO (default: by -nireq)")
+    parser.add_argument(
+        "-nireq",
+        "--requests",
+        default="1",
+        metavar="N[,N…]",
+        help="requests under way, on each stick; a list gives a row each (default 1)",
+    )
+    parser.add_argument(
+        "-hint",
+        "--hint",
+        default="",
+        choices=("latency", "throughput", "cumulative_throughput"),
+        help="of OpenVINO (default: by -nireq)",
+    )
     parser.add_argument("--json", metavar="FILE", help="write all numbers there")
 
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 
 def add_arguments(parser):
     parser.add_argument("manifest", nargs="+", help="graph/NAME.json of every net that is to go with it")
-    parser.add_argument("-o", dest="output", required=True, metavar="FOLDER", help="folder to write (replaced when it is there)")
-    parser.add_argument("--model-server", action="store_true", help="a Model Server repository (models/NAME/1, config.json)")
+    parser.add_argument(
+        "-o", dest="output", required=True, metavar="FOLDER", help="folder to write (replaced when it is there)"
+    )
+    parser.add_argument(
+        "--model-server", action="store_true", help="a Model Server repository (models/NAME/1, config.json)"
+    )
     parser.add_argument("-d", "--device", default="CPU", help="the Model Server's target device (default CPU)")
-    parser.add_argument("--place", default="/models", metavar="PATH", help="where the server finds the folder (default /models)")
-    parser.add_argument("--kinds", default="blob,graph,onnx,xml,bin", metavar="K[,K...]",
-                        help="files to take along (default blob,graph,onnx,xml,bin)")
+    parser.add_argument(
+        "--place", default="/models", metavar="PATH", help="where the server finds the folder (default /models)"
+    )
+    parser.add_argument(
+        "--kinds",
+        default="blob,graph,onnx,xml,bin",
+        metavar="K[,K...]",
+        help="files to take along (default blob,graph,onnx,xml,bin)",
+    )
 
 
 def run(args):

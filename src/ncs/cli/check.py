@@ -17,16 +17,23 @@ def add_arguments(parser):
     parser.add_argument("-id", dest="expected_id", type=int, metavar="CLASS", help="class that must come first")
     parser.add_argument("-S", dest="divisor", type=float, default=1.0, help="divisor after the mean (255 -> 0..1)")
     parser.add_argument("-M", dest="mean", help="mean: a number, B,G,R, .npy or .binaryproto")
-    parser.add_argument("-cs", dest="channels", default="2,1,0", choices=("2,1,0", "0,1,2"),
-                        help="2,1,0 BGR (default), 0,1,2 RGB")
-    parser.add_argument("-d", "--device", default="", help="FP16 (the emulation), MYRIAD, CPU … (default: a stick, else FP16)")
+    parser.add_argument(
+        "-cs", dest="channels", default="2,1,0", choices=("2,1,0", "0,1,2"), help="2,1,0 BGR (default), 0,1,2 RGB"
+    )
+    parser.add_argument(
+        "-d", "--device", default="", help="FP16 (the emulation), MYRIAD, CPU … (default: a stick, else FP16)"
+    )
     parser.add_argument("--lmdb", metavar="FOLDER", help="a whole database: change in accuracy, pictures that flip")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="only the first N records of it")
-    parser.add_argument("--layers", action="store_true", help="print every layer (default: only where something is wrong)")
+    parser.add_argument(
+        "--layers", action="store_true", help="print every layer (default: only where something is wrong)"
+    )
     parser.add_argument("--write-scaled", metavar="FILE", help="write the weights scaled as advised (.caffemodel)")
     parser.add_argument("--json", metavar="FILE", help="write all of it there")
     for name, (value, text) in LIMITS.items():
-        parser.add_argument("--" + name, type=float, default=value, metavar="PERCENT", help="%s (default %g)" % (text, value))
+        parser.add_argument(
+            "--" + name, type=float, default=value, metavar="PERCENT", help="%s (default %g)" % (text, value)
+        )
 
 
 LIMITS = {
@@ -145,9 +152,16 @@ def emulated(args, net, batch):
     restore(net, keep)
     if start is None:
         return expected, result, layers, {}
-    print("The divergence starts at layer '%s' (%s)%s" % (
-        start.name, start.type, ": %d values overflow" % (start.overflow + start.weights_overflow)
-        if start.overflow + start.weights_overflow else ""))
+    print(
+        "The divergence starts at layer '%s' (%s)%s"
+        % (
+            start.name,
+            start.type,
+            ": %d values overflow" % (start.overflow + start.weights_overflow)
+            if start.overflow + start.weights_overflow
+            else "",
+        )
+    )
     scales, stuck = scaling.plan(net, {layer.name: layer.largest for layer in layers if layer.formed})
     if stuck:
         print("No scaling of weights helps layer(s) %s: what follows needs their values as they are" % ", ".join(stuck))
@@ -247,8 +261,13 @@ def write_json(path, device, found, limits, layers, scales, survey):
 
     from caffe.files import write_bytes
 
-    facts = {"device": device, "emulation": device == "FP16", "figures": dataclasses.asdict(found),
-             "limits": dataclasses.asdict(limits), "layers": [dataclasses.asdict(layer) for layer in layers],
-             "scaling": {name: {"bottom": pair[0], "top": pair[1]} for name, pair in scales.items()},
-             "survey": None if survey is None else dataclasses.asdict(survey)}
+    facts = {
+        "device": device,
+        "emulation": device == "FP16",
+        "figures": dataclasses.asdict(found),
+        "limits": dataclasses.asdict(limits),
+        "layers": [dataclasses.asdict(layer) for layer in layers],
+        "scaling": {name: {"bottom": pair[0], "top": pair[1]} for name, pair in scales.items()},
+        "survey": None if survey is None else dataclasses.asdict(survey),
+    }
     write_bytes(path, json.dumps(facts, indent=1) + "\n")

@@ -11,31 +11,60 @@ def add_arguments(parser):
     from ncs.cli import _net
 
     parser.add_argument("network", nargs="?", help="network.prototxt, .onnx, or .xml (IR)")
-    parser.add_argument("--model", metavar="NAME", help="a net known by name instead (`agegender zoo list`); its weights, "
-                        "mean and labels are its own, -o is the folder of the results (default: graph)")
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="a net known by name instead (`agegender zoo list`); its weights, "
+        "mean and labels are its own, -o is the folder of the results (default: graph)",
+    )
     _net.add_arguments(parser)
-    parser.add_argument("-s", dest="shaves", metavar="N[,N…]",
-                        help="SHAVE cores (default: the compiler chooses); several give NAME_4shave.blob …")
+    parser.add_argument(
+        "-s",
+        dest="shaves",
+        metavar="N[,N…]",
+        help="SHAVE cores (default: the compiler chooses); several give NAME_4shave.blob …",
+    )
     parser.add_argument("--cmx-slices", type=int, metavar="N", help="CMX slices (default: as many as SHAVE cores)")
-    parser.add_argument("-o", dest="output", help="result: FILE.blob, or the stem of all files (default: the network's name)")
-    parser.add_argument("--platform", choices=("MA2480", "MA2450"), default="MA2480",
-                        help="Myriad X, Neural Compute Stick 2 (default), or Myriad 2, the first stick")
+    parser.add_argument(
+        "-o", dest="output", help="result: FILE.blob, or the stem of all files (default: the network's name)"
+    )
+    parser.add_argument(
+        "--platform",
+        choices=("MA2480", "MA2450"),
+        default="MA2480",
+        help="Myriad X, Neural Compute Stick 2 (default), or Myriad 2, the first stick",
+    )
     for chip in ("MA2480", "MA2450"):
-        parser.add_argument("-" + chip.lower(), dest="platform", action="store_const", const=chip, help="--platform " + chip)
-    parser.add_argument("-ip", dest="inputs", choices=("FP32", "FP16", "U8"), default="FP32",
-                        help="what the blob is fed; U8: the picture's bytes (a prototxt's --mean and --scale go into the graph)")
-    parser.add_argument("-op", dest="outputs", choices=("FP32", "FP16"), default="FP32", help="what the blob answers with")
+        parser.add_argument(
+            "-" + chip.lower(), dest="platform", action="store_const", const=chip, help="--platform " + chip
+        )
+    parser.add_argument(
+        "-ip",
+        dest="inputs",
+        choices=("FP32", "FP16", "U8"),
+        default="FP32",
+        help="what the blob is fed; U8: the picture's bytes (a prototxt's --mean and --scale go into the graph)",
+    )
+    parser.add_argument(
+        "-op", dest="outputs", choices=("FP32", "FP16"), default="FP32", help="what the blob answers with"
+    )
     parser.add_argument("--batch", type=_net.positive, default=1, metavar="N", help="pictures at a time (default 1)")
     parser.add_argument("--mean", metavar="FILE|B,G,R", help="mean file, or one value a channel")
     parser.add_argument("--scale", type=float, default=1.0, help="factor after the mean, e.g. 0.00392157 (default 1)")
     parser.add_argument("--order", choices=("BGR", "RGB"), default="BGR", help="channels as trained (default BGR)")
     parser.add_argument("--labels", metavar="FILE", help="one name a line, one line an output")
-    parser.add_argument("--archive", metavar="FILE", help="put all blobs into this one file as well (`ncs inspect` reads it)")
+    parser.add_argument(
+        "--archive", metavar="FILE", help="put all blobs into this one file as well (`ncs inspect` reads it)"
+    )
     parser.add_argument("-c", dest="config", metavar="FILE", help="settings of the compiler: lines `KEY VALUE`")
     parser.add_argument("--no-blob", action="store_true", help="ONNX and IR only; nothing is fetched")
     parser.add_argument("--no-ir", action="store_true", help="no IR for CPU, GPU and NPU")
-    parser.add_argument("--toolkit", choices=("openvino", "ncsdk"), default="openvino",
-                        help="ncsdk: have mvNCCompile, which must be on the PATH, make a graph for the first stick")
+    parser.add_argument(
+        "--toolkit",
+        choices=("openvino", "ncsdk"),
+        default="openvino",
+        help="ncsdk: have mvNCCompile, which must be on the PATH, make a graph for the first stick",
+    )
 
 
 def run(args):
@@ -82,10 +111,21 @@ def options_of(args):
 
     counts = shave_counts(args.shaves)
     return Options(
-        args.platform, counts[0] if counts else None, args.cmx_slices, blob=not args.no_blob, ir=not args.no_ir,
-        config=settings(args.config), shave_counts=counts if len(counts) > 1 else (), archive=args.archive,
-        start=args.start, end=args.end, zero_weights=True, inputs=args.inputs, outputs=args.outputs,
-        input_shape=(args.batch, *_net.input_shape(args)[1:]))
+        args.platform,
+        counts[0] if counts else None,
+        args.cmx_slices,
+        blob=not args.no_blob,
+        ir=not args.no_ir,
+        config=settings(args.config),
+        shave_counts=counts if len(counts) > 1 else (),
+        archive=args.archive,
+        start=args.start,
+        end=args.end,
+        zero_weights=True,
+        inputs=args.inputs,
+        outputs=args.outputs,
+        input_shape=(args.batch, *_net.input_shape(args)[1:]),
+    )
 
 
 def net_options(args):
@@ -129,9 +169,16 @@ def compile_net(args, stem):
     name, param = os.path.basename(stem), read_net(args.network).param
     say_batch(args, param)
     parents = {"mean": args.mean} if args.mean and os.path.isfile(args.mean) else {}
-    model = Model(name, args.network, args.weights, transform_of(args, options, param), labels_of(args.labels), parents=parents,
-                  param=param)
-    manifest, = compile_models([(model, stem)], options)
+    model = Model(
+        name,
+        args.network,
+        args.weights,
+        transform_of(args, options, param),
+        labels_of(args.labels),
+        parents=parents,
+        param=param,
+    )
+    (manifest,) = compile_models([(model, stem)], options)
     made = ["onnx"] + (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
     print("%s: wrote %s.{%s}" % (name, stem, ",".join(made)))
     show([path for _, path in options.blobs(stem)] if options.blob else [], args.archive)
@@ -144,8 +191,16 @@ def compile_model(args):
     from ncs.compile import compile_models
     from ncs.errors import NcsError
 
-    given = {"a network file": args.network, "-in": args.start, "-on": args.end, "-is": args.size, "--labels": args.labels,
-             "--scale": args.scale != 1.0, "--order RGB": args.order != "BGR", "--toolkit": args.toolkit != "openvino"}
+    given = {
+        "a network file": args.network,
+        "-in": args.start,
+        "-on": args.end,
+        "-is": args.size,
+        "--labels": args.labels,
+        "--scale": args.scale != 1.0,
+        "--order RGB": args.order != "BGR",
+        "--toolkit": args.toolkit != "openvino",
+    }
     unfit = [flag for flag, value in given.items() if value]
     if unfit:
         raise NcsError("--model %s: %s cannot be given with it, the net knows its own" % (args.model, ", ".join(unfit)))
@@ -212,11 +267,20 @@ def compile_file(args, stem):
     from ncs.errors import NcsError
     from ncs.myriad import compiler, given
 
-    unfit = {"-w": args.weights, "-in": args.start, "-on": args.end, "--mean": args.mean, "--scale": args.scale != 1,
-             "--labels": args.labels, "--no-blob": args.no_blob}
+    unfit = {
+        "-w": args.weights,
+        "-in": args.start,
+        "-on": args.end,
+        "--mean": args.mean,
+        "--scale": args.scale != 1,
+        "--labels": args.labels,
+        "--no-blob": args.no_blob,
+    }
     unfit = [flag for flag, value in unfit.items() if value]
     if unfit:
-        raise NcsError("%s: %s are for a prototxt; of this file only the blob is made" % (args.network, ", ".join(unfit)))
+        raise NcsError(
+            "%s: %s are for a prototxt; of this file only the blob is made" % (args.network, ", ".join(unfit))
+        )
     options = options_of(args)
     if args.platform == "MA2450":
         print("warning: " + compiler.NCS1_WARNING)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 def add_arguments(parser):
-    parser.add_argument("blob", nargs="+", help="files from `ncs compile` (--archive too), compile_tool or blobconverter")
+    parser.add_argument(
+        "blob", nargs="+", help="files from `ncs compile` (--archive too), compile_tool or blobconverter"
+    )
     parser.add_argument("--stages", action="store_true", help="list every stage with its arrays")
     parser.add_argument("--json", action="store_true", help="print all as JSON, one line a blob")
 

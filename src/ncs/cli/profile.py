@@ -12,11 +12,17 @@ def add_arguments(parser):
 
     parser.add_argument("network", help="network.prototxt (train_val or deploy)")
     _net.add_arguments(parser)
-    parser.add_argument("-s", dest="shaves", type=_net.positive, help="SHAVE cores of the blob (default: the compiler chooses)")
+    parser.add_argument(
+        "-s", dest="shaves", type=_net.positive, help="SHAVE cores of the blob (default: the compiler chooses)"
+    )
     parser.add_argument("--platform", choices=("MA2480", "MA2450"), default="MA2480", help="chip of the estimate")
     parser.add_argument("-d", "--device", default="", help="CPU, MYRIAD, or ESTIMATE (default: a stick, else ESTIMATE)")
-    parser.add_argument("-n", "--runs", type=int, default=10, help="measured runs, of which the median counts (default 10)")
-    parser.add_argument("-o", dest="output", default="output_report.html", help="the report (default output_report.html)")
+    parser.add_argument(
+        "-n", "--runs", type=int, default=10, help="measured runs, of which the median counts (default 10)"
+    )
+    parser.add_argument(
+        "-o", dest="output", default="output_report.html", help="the report (default output_report.html)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the table there")
 
 
@@ -42,8 +48,12 @@ def run(args):
     title = "%s: profile" % (net.name or os.path.basename(args.network))
     write_bytes(args.output, report(title, note, net, rows))
     if args.json:
-        facts = {"device": device, "note": note, "total_ms": profile.total(rows),
-                 "layers": [dataclasses.asdict(row) for row in rows]}
+        facts = {
+            "device": device,
+            "note": note,
+            "total_ms": profile.total(rows),
+            "layers": [dataclasses.asdict(row) for row in rows],
+        }
         write_bytes(args.json, json.dumps(facts, indent=1) + "\n")
     print("wrote " + args.output)
     return 0
@@ -57,8 +67,10 @@ def device_of(name):
     found = device_of(name)
     family = found.split(".")[0]
     if family not in ("FP16", "ESTIMATE", "CPU", "GPU", "NPU", "MYRIAD"):
-        raise NcsError("-d %s: times of layers are told by CPU, GPU, NPU and MYRIAD; ESTIMATE is for a stick that is not there"
-                       % name)
+        raise NcsError(
+            "-d %s: times of layers are told by CPU, GPU, NPU and MYRIAD; ESTIMATE is for a stick that is not there"
+            % name
+        )
     return "ESTIMATE" if family == "FP16" else found
 
 
@@ -71,9 +83,11 @@ def estimated(args, net, path):
     chip = profile.CHIPS[args.platform]
     rows = profile.estimate(net, blob, stages, chip, layer_names(path, "tensor"))
     engines = "convolution engines at %.0f GFLOP/s, " % (chip.hw / 1e9) if chip.hw else ""
-    return rows, ("ESTIMATE for %s, nothing was measured: a lower bound from the %d stages of the blob, with %seach SHAVE "
-                  "core at %.1f GFLOP/s and memory at %.1f GB/s, one stage after the other. A real stick takes longer."
-                  % (args.platform, len(blob.stages), engines, chip.shave / 1e9, chip.memory / 1e9))
+    return rows, (
+        "ESTIMATE for %s, nothing was measured: a lower bound from the %d stages of the blob, with %seach SHAVE "
+        "core at %.1f GFLOP/s and memory at %.1f GB/s, one stage after the other. A real stick takes longer."
+        % (args.platform, len(blob.stages), engines, chip.shave / 1e9, chip.memory / 1e9)
+    )
 
 
 def timed(args, net, path, device):
@@ -101,6 +115,10 @@ def timed(args, net, path, device):
                 kinds[name] = kind
     counters = [(name, kinds[name], statistics.median(values)) for name, values in times.items()]
     bytes_each = 2 if device.startswith("MYRIAD") else 4
-    rows = profile.measured(net, counters, layer_names(path, "tensor" if device.startswith("MYRIAD") else "node"), bytes_each)
+    rows = profile.measured(
+        net, counters, layer_names(path, "tensor" if device.startswith("MYRIAD") else "node"), bytes_each
+    )
     return rows, "Measured on %s: median of %d runs; layers without a time were computed as part of another" % (
-        device, max(1, args.runs))
+        device,
+        max(1, args.runs),
+    )

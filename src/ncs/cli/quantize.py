@@ -11,17 +11,35 @@ def add_arguments(parser):
     from ncs.cli import _net
 
     parser.add_argument("manifest", help="graph/NAME.json, from `ncs compile` or ./compile2Movidius.sh")
-    parser.add_argument("--lmdb", required=True, metavar="FOLDER", help="what was trained with; its first records calibrate")
-    parser.add_argument("--count", type=_net.positive, default=300, metavar="N", help="records that calibrate (default 300)")
-    parser.add_argument("--test", default="", metavar="FOLDER",
-                        help="LMDB to judge by (default: the records of --lmdb behind those that calibrate)")
+    parser.add_argument(
+        "--lmdb", required=True, metavar="FOLDER", help="what was trained with; its first records calibrate"
+    )
+    parser.add_argument(
+        "--count", type=_net.positive, default=300, metavar="N", help="records that calibrate (default 300)"
+    )
+    parser.add_argument(
+        "--test",
+        default="",
+        metavar="FOLDER",
+        help="LMDB to judge by (default: the records of --lmdb behind those that calibrate)",
+    )
     parser.add_argument("-o", dest="output", metavar="STEM", help="result (default: NAME_int8 beside the manifest)")
-    parser.add_argument("-d", "--device", choices=("CPU", "NPU"), default="CPU",
-                        help="what it is for (default CPU); accuracy is measured on the CPU")
-    parser.add_argument("--preset", choices=("mixed", "performance"), default="mixed",
-                        help="NNCF's: mixed is more exact, performance quicker (default mixed)")
-    parser.add_argument("--max-drop", type=float, metavar="POINTS",
-                        help="write nothing where accuracy falls by more (percent points)")
+    parser.add_argument(
+        "-d",
+        "--device",
+        choices=("CPU", "NPU"),
+        default="CPU",
+        help="what it is for (default CPU); accuracy is measured on the CPU",
+    )
+    parser.add_argument(
+        "--preset",
+        choices=("mixed", "performance"),
+        default="mixed",
+        help="NNCF's: mixed is more exact, performance quicker (default mixed)",
+    )
+    parser.add_argument(
+        "--max-drop", type=float, metavar="POINTS", help="write nothing where accuracy falls by more (percent points)"
+    )
 
 
 def run(args):
@@ -36,7 +54,9 @@ def run(args):
     most = None if args.max_drop is None else args.max_drop / 100
     options = quantize.Options(args.lmdb, args.count, args.test, args.device, args.preset, most)
     result, survey = quantize.make(manifest, stem, options)
-    print("%d pictures of %s: %s; %d flip" % (survey.count, args.test or args.lmdb, accuracy(survey), len(survey.flips)))
+    print(
+        "%d pictures of %s: %s; %d flip" % (survey.count, args.test or args.lmdb, accuracy(survey), len(survey.flips))
+    )
     print("wrote %s.{xml,bin,json}: %.1f MB" % (stem, os.path.getsize(result.path("bin")) / 1e6))
     return 0
 

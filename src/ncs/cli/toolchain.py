@@ -15,6 +15,7 @@ def run(args):
     found = toolchain.fetch(args.wheels) if args.wheels else toolchain.toolchain()
     damaged = toolchain.verify(found) if args.verify else []
     if damaged:
-        raise NcsError("%s: damaged: %s; remove the folder and run `ncs toolchain` again"
-                       % (found.folder, ", ".join(damaged)))
+        raise NcsError(
+            "%s: damaged: %s; remove the folder and run `ncs toolchain` again" % (found.folder, ", ".join(damaged))
+        )
     print("%s: %s%s" % (found.version, found.folder, ", every file verified" if args.verify else ""))

@@ -14,8 +14,9 @@ from ncs.mvnc_compat.options import FifoDataType, FifoOption, FifoState, FifoTyp
 class TensorDescriptor:
     """Sizes and strides (bytes) of a tensor, channels innermost as the NCSDK has them."""
 
-    def __init__(self, n: int = 1, c: int = 1, h: int = 1, w: int = 1,
-                 data_type: FifoDataType = FifoDataType.FP32) -> None:
+    def __init__(
+        self, n: int = 1, c: int = 1, h: int = 1, w: int = 1, data_type: FifoDataType = FifoDataType.FP32
+    ) -> None:
         self.n, self.c, self.h, self.w = n, c, h, w
         self.dataType = data_type
         size = 2 if data_type == FifoDataType.FP16 else 4
@@ -89,10 +90,14 @@ class Fifo:
         """Value of an option."""
         option = FifoOption(option)
         values = {
-            FifoOption.RW_TYPE: self._type, FifoOption.RW_CONSUMER_COUNT: 1,
-            FifoOption.RW_DATA_TYPE: self._data_type, FifoOption.RW_DONT_BLOCK: int(self._dont_block),
-            FifoOption.RO_CAPACITY: self._room, FifoOption.RO_READ_FILL_LEVEL: len(self._elements),
-            FifoOption.RO_WRITE_FILL_LEVEL: len(self._elements), FifoOption.RO_NAME: self.name,
+            FifoOption.RW_TYPE: self._type,
+            FifoOption.RW_CONSUMER_COUNT: 1,
+            FifoOption.RW_DATA_TYPE: self._data_type,
+            FifoOption.RW_DONT_BLOCK: int(self._dont_block),
+            FifoOption.RO_CAPACITY: self._room,
+            FifoOption.RO_READ_FILL_LEVEL: len(self._elements),
+            FifoOption.RO_WRITE_FILL_LEVEL: len(self._elements),
+            FifoOption.RO_NAME: self.name,
             FifoOption.RO_GRAPH_TENSOR_DESCRIPTOR: self._descriptor,
             FifoOption.RW_HOST_TENSOR_DESCRIPTOR: self._descriptor,
             FifoOption.RO_STATE: FifoState.ALLOCATED if self._room else FifoState.CREATED,

@@ -32,9 +32,25 @@ from ncs.mvnc_compat.options import (
 from ncs.runners import default_device, open_runner, sticks
 
 __all__ = [
-    "Device", "DeviceHwVersion", "DeviceOption", "DeviceState", "Fifo", "FifoDataType", "FifoOption",
-    "FifoState", "FifoType", "GlobalOption", "Graph", "GraphOption", "GraphState", "LogLevel", "Status",
-    "TensorDescriptor", "enumerate_devices", "global_get_option", "global_set_option",
+    "Device",
+    "DeviceHwVersion",
+    "DeviceOption",
+    "DeviceState",
+    "Fifo",
+    "FifoDataType",
+    "FifoOption",
+    "FifoState",
+    "FifoType",
+    "GlobalOption",
+    "Graph",
+    "GraphOption",
+    "GraphState",
+    "LogLevel",
+    "Status",
+    "TensorDescriptor",
+    "enumerate_devices",
+    "global_get_option",
+    "global_set_option",
 ]
 _API_VERSION = [2, 10, 1, 1]
 _options = {GlobalOption.RW_LOG_LEVEL: LogLevel.WARN.value}
@@ -105,8 +121,10 @@ class Device:
                 return self._unknown(option)
             return np.array([self.graphs[0].temperature()], np.float32)
         values = {
-            DeviceOption.RO_DEVICE_STATE: self.state, DeviceOption.RO_DEVICE_NAME: self.handle,
-            DeviceOption.RO_ALLOCATED_GRAPH_NUM: len(self.graphs), DeviceOption.RO_CLASS_LIMIT: 0,
+            DeviceOption.RO_DEVICE_STATE: self.state,
+            DeviceOption.RO_DEVICE_NAME: self.handle,
+            DeviceOption.RO_ALLOCATED_GRAPH_NUM: len(self.graphs),
+            DeviceOption.RO_CLASS_LIMIT: 0,
         }
         return values[option] if option in values else self._unknown(option)
 
@@ -141,10 +159,14 @@ class Graph:
         self._thread.start()
 
     def allocate_with_fifos(
-        self, device: Device, graph_buffer: bytes,
-        input_fifo_type: FifoType = FifoType.HOST_WO, input_fifo_num_elem: int = 2,
+        self,
+        device: Device,
+        graph_buffer: bytes,
+        input_fifo_type: FifoType = FifoType.HOST_WO,
+        input_fifo_num_elem: int = 2,
         input_fifo_data_type: FifoDataType = FifoDataType.FP32,
-        output_fifo_type: FifoType = FifoType.HOST_RO, output_fifo_num_elem: int = 2,
+        output_fifo_type: FifoType = FifoType.HOST_RO,
+        output_fifo_num_elem: int = 2,
         output_fifo_data_type: FifoDataType = FifoDataType.FP32,
     ) -> tuple[Fifo, Fifo]:
         """`allocate`, and a fifo for each side."""
@@ -162,8 +184,9 @@ class Graph:
         self._check()
         self._work.put((input_fifo, output_fifo))
 
-    def queue_inference_with_fifo_elem(self, input_fifo: Fifo, output_fifo: Fifo, input_tensor: np.ndarray,
-                                       user_obj: Any = None) -> None:
+    def queue_inference_with_fifo_elem(
+        self, input_fifo: Fifo, output_fifo: Fifo, input_tensor: np.ndarray, user_obj: Any = None
+    ) -> None:
         """Write a tensor (height x width x channels) and queue its inference."""
         self._check()
         self._picture(input_tensor)  # a wrong size is told here, where the caller is
@@ -174,10 +197,14 @@ class Graph:
         """Times are wall-clock milliseconds of the last inference: one value, for the whole net."""
         option = GraphOption(option)
         values = {
-            GraphOption.RO_TIME_TAKEN: self._times, GraphOption.RO_TIME_TAKEN_ARRAY_SIZE: self._times.nbytes,
-            GraphOption.RO_GRAPH_NAME: self.name, GraphOption.RO_GRAPH_VERSION: [2, 0],
-            GraphOption.RO_INPUT_COUNT: 1, GraphOption.RO_OUTPUT_COUNT: 1,
-            GraphOption.RW_EXECUTORS_NUM: 1, GraphOption.RO_CLASS_LIMIT: 0,
+            GraphOption.RO_TIME_TAKEN: self._times,
+            GraphOption.RO_TIME_TAKEN_ARRAY_SIZE: self._times.nbytes,
+            GraphOption.RO_GRAPH_NAME: self.name,
+            GraphOption.RO_GRAPH_VERSION: [2, 0],
+            GraphOption.RO_INPUT_COUNT: 1,
+            GraphOption.RO_OUTPUT_COUNT: 1,
+            GraphOption.RW_EXECUTORS_NUM: 1,
+            GraphOption.RO_CLASS_LIMIT: 0,
             GraphOption.RO_GRAPH_STATE: GraphState.ALLOCATED if self._runner else GraphState.CREATED,
         }
         if option in values:
@@ -233,15 +260,20 @@ class Graph:
         """height x width x channels of the host -> 1 x C x H x W."""
         _, channels, height, width = self._runner.input_shape
         if np.size(tensor) != channels * height * width:
-            raise MvncError(Status.INVALID_DATA_LENGTH, "the graph takes %dx%dx%d (height, width, channels), "
-                            "received %s" % (height, width, channels, np.shape(tensor)))
+            raise MvncError(
+                Status.INVALID_DATA_LENGTH,
+                "the graph takes %dx%dx%d (height, width, channels), "
+                "received %s" % (height, width, channels, np.shape(tensor)),
+            )
         picture = np.asarray(tensor, np.float32).reshape(height, width, channels)
         return np.ascontiguousarray(picture.transpose(2, 0, 1))[None]
 
     def _descriptors(self, data_in: FifoDataType, data_out: FifoDataType) -> tuple[Any, Any]:
         _, channels, height, width = self._runner.input_shape
-        return (TensorDescriptor(1, channels, height, width, FifoDataType(data_in)),
-                TensorDescriptor(1, self._values, 1, 1, FifoDataType(data_out)))
+        return (
+            TensorDescriptor(1, channels, height, width, FifoDataType(data_in)),
+            TensorDescriptor(1, self._values, 1, 1, FifoDataType(data_out)),
+        )
 
     def _check(self) -> None:
         if self._device is None:
@@ -267,5 +299,8 @@ def _suffix(content: bytes) -> str:
         return ".blob"
     if content[:1] == b"\x08":  # the first field of a ModelProto, its IR version
         return ".onnx"
-    raise MvncError(Status.UNSUPPORTED_GRAPH_FILE, "wanted is a Myriad blob or an ONNX model (`ncs compile` "
-                    "makes both); a graph of mvNCCompile needs Intel's own mvnc module")
+    raise MvncError(
+        Status.UNSUPPORTED_GRAPH_FILE,
+        "wanted is a Myriad blob or an ONNX model (`ncs compile` "
+        "makes both); a graph of mvNCCompile needs Intel's own mvnc module",
+    )

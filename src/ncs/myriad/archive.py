@@ -46,8 +46,9 @@ def write_archive(path: str | os.PathLike, blobs: Sequence[tuple[str, str]]) -> 
     contents = [(name, _bytes_of(source)) for name, source in blobs]
     entries = [_entry(name, content) for name, content in contents]
     if len({entry.file for entry in entries}) != len(entries):
-        raise NcsError("%s: every blob needs a name of its own, received %s"
-                       % (path, ", ".join(name for name, _ in blobs)))
+        raise NcsError(
+            "%s: every blob needs a name of its own, received %s" % (path, ", ".join(name for name, _ in blobs))
+        )
     index = {"format": FORMAT, "version": VERSION, "blobs": [asdict(entry) for entry in entries]}
     with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, INDEX, json.dumps(index, indent=1).encode("utf-8"))
@@ -67,8 +68,9 @@ def extract(path: str | os.PathLike, name: str) -> bytes:
     with _opened(path) as archive:
         entries = {entry.name: entry for entry in _index(path, archive)}
         if name not in entries:
-            raise NcsError("%s: no blob '%s'%s; there are %s"
-                           % (path, name, did_you_mean(name, entries), ", ".join(entries)))
+            raise NcsError(
+                "%s: no blob '%s'%s; there are %s" % (path, name, did_you_mean(name, entries), ", ".join(entries))
+            )
         return _content(path, archive, entries[name])
 
 

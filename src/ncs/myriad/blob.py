@@ -26,9 +26,26 @@ _DTYPES = {0: ("FP16", 2), 1: ("U8", 1), 2: ("S32", 4), 3: ("FP32", 4), 4: ("I8"
 _LOCATIONS = ("none", "input", "output", "blob", "BSS", "CMX")
 _BLOB_LOCATION = 3
 _HEADER = (
-    "magic", "file_size", "major", "minor", "inputs_count", "outputs_count", "stages_count", "inputs_size",
-    "outputs_size", "batch_size", "bss_size", "cmx_slices", "shaves", "has_hw", "has_shave", "has_dma",
-    "inputs_at", "outputs_at", "stages_at", "constants_at",
+    "magic",
+    "file_size",
+    "major",
+    "minor",
+    "inputs_count",
+    "outputs_count",
+    "stages_count",
+    "inputs_size",
+    "outputs_size",
+    "batch_size",
+    "bss_size",
+    "cmx_slices",
+    "shaves",
+    "has_hw",
+    "has_shave",
+    "has_dma",
+    "inputs_at",
+    "outputs_at",
+    "stages_at",
+    "constants_at",
 )
 
 
@@ -127,9 +144,20 @@ def parse_blob(content: bytes) -> Blob:
     flags = ((HW, "has_hw"), (SHAVE, "has_shave"), (DMA, "has_dma"))
     units = tuple(unit for unit, key in flags if header[key])
     return Blob(
-        "%d.%d" % (header["major"], header["minor"]), len(content), inputs, outputs, stages,
-        header["batch_size"], header["inputs_size"], header["outputs_size"], header["bss_size"],
-        len(content) - header["constants_at"], header["cmx_slices"], header["shaves"], units, prefix,
+        "%d.%d" % (header["major"], header["minor"]),
+        len(content),
+        inputs,
+        outputs,
+        stages,
+        header["batch_size"],
+        header["inputs_size"],
+        header["outputs_size"],
+        header["bss_size"],
+        len(content) - header["constants_at"],
+        header["cmx_slices"],
+        header["shaves"],
+        units,
+        prefix,
     )
 
 
@@ -144,17 +172,22 @@ def _read_header(reader: _Reader) -> dict[str, int]:
     if not reader.content:
         raise NcsError("Blob is empty")
     if len(reader.content) < ELF_SIZE + 4 * len(_HEADER) or reader.content[:4] != _ELF_MAGIC:
-        raise NcsError("not a MYRIAD blob (its first bytes must be 7f 65 6c 66, received %s)"
-                       % reader.content[:4].hex(" "))
+        raise NcsError(
+            "not a MYRIAD blob (its first bytes must be 7f 65 6c 66, received %s)" % reader.content[:4].hex(" ")
+        )
     header = dict(zip(_HEADER, reader.words(ELF_SIZE, len(_HEADER))))
     if header["magic"] != MAGIC:
         raise NcsError("magic number %#x doesn't match graph_transformer (%#x)" % (header["magic"], MAGIC))
     if header["major"] != 6:
-        raise NcsError("The version of imported blob doesn't match graph_transformer: %d.%d, must be 6.x"
-                       % (header["major"], header["minor"]))
+        raise NcsError(
+            "The version of imported blob doesn't match graph_transformer: %d.%d, must be 6.x"
+            % (header["major"], header["minor"])
+        )
     if header["file_size"] != len(reader.content):
-        raise NcsError("the blob has %d bytes, its header says %d: it is cut off or has something behind it"
-                       % (len(reader.content), header["file_size"]))
+        raise NcsError(
+            "the blob has %d bytes, its header says %d: it is cut off or has something behind it"
+            % (len(reader.content), header["file_size"])
+        )
     for name in ("inputs", "outputs", "stages", "constants"):
         offset = header[name + "_at"]
         if not ELF_SIZE + 4 * len(_HEADER) <= offset <= len(reader.content):
@@ -187,8 +220,9 @@ def _description(reader: _Reader, place: int) -> tuple[str, str, tuple[int, ...]
     dtype, code, count, dims_where, dims_at, strides_where, strides_at = reader.words(place, 7)
     order = _order(code)
     if dtype not in _DTYPES or not order or len(order) != count:
-        raise NcsError("offset %d: not an array's description (type %d, order %#x, %d axes)"
-                       % (place, dtype, code, count))
+        raise NcsError(
+            "offset %d: not an array's description (type %d, order %#x, %d axes)" % (place, dtype, code, count)
+        )
     if dims_where != _BLOB_LOCATION or strides_where != _BLOB_LOCATION:
         raise NcsError("offset %d: an array whose shape is not in the blob (dynamic) cannot be told" % place)
     start = reader.constants_at
@@ -232,14 +266,14 @@ def _stage_arrays(reader: _Reader, place: int, end: int) -> Iterator[Tensor]:
         except NcsError:
             place += 4
             continue
-        where, = reader.words(place + 28, 1)
+        (where,) = reader.words(place + 28, 1)
         if where >= len(_LOCATIONS) or where == 0:
             place += 4
             continue
         extra = 8 if _LOCATIONS[where] in ("input", "output") else 0  # which one, and its whole size
         if place + 36 + extra > end:
             return
-        offset, = reader.words(place + 32 + extra, 1)
+        (offset,) = reader.words(place + 32 + extra, 1)
         yield Tensor("", dtype, order, dims, strides, _LOCATIONS[where], offset)
         place += 36 + extra
 
@@ -254,7 +288,7 @@ class _Reader:
     def bytes(self, place: int, count: int) -> bytes:
         if not 0 <= place <= place + count <= len(self.content):
             raise NcsError("the blob ends before offset %d" % (place + count))
-        return self.content[place:place + count]
+        return self.content[place : place + count]
 
     def words(self, place: int, count: int) -> tuple[int, ...]:
         return struct.unpack("<%dI" % count, self.bytes(place, 4 * count))

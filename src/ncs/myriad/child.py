@@ -17,8 +17,14 @@ import tempfile
 from ncs.myriad.nodevice import hide_devices
 from ncs.myriad.ports import set_types
 
-_LIBRARIES = ("libusb-1.0.so", "libtbb.so.2", "libtbbmalloc.so.2", "libngraph.so",
-              "libinference_engine_transformations.so", "libinference_engine.so")
+_LIBRARIES = (
+    "libusb-1.0.so",
+    "libtbb.so.2",
+    "libtbbmalloc.so.2",
+    "libngraph.so",
+    "libinference_engine_transformations.so",
+    "libinference_engine.so",
+)
 _STRING = "_ZNSsC1EPKcRKSaIcE"  # std::string(char const*, allocator const&) of the old ABI: one pointer wide
 _CORE = "_ZN15InferenceEngine4CoreC1ERKSs"
 _READ = "_ZNK15InferenceEngine4Core11ReadNetworkERKSsS2_"

@@ -70,9 +70,16 @@ class Job:
     outputs: str = ""
 
 
-def compile_blob(model: str, output: str, platform: str = "MA2480", shaves: int | None = None,
-                 cmx_slices: int | None = None, config: dict[str, str] | None = None, inputs: str = "",
-                 outputs: str = "") -> None:
+def compile_blob(
+    model: str,
+    output: str,
+    platform: str = "MA2480",
+    shaves: int | None = None,
+    cmx_slices: int | None = None,
+    config: dict[str, str] | None = None,
+    inputs: str = "",
+    outputs: str = "",
+) -> None:
     """Compile one net; `output` appears whole or not at all. Raises CompileError in the compiler's words."""
     compile_blobs([Job(model, output, platform, shaves, cmx_slices, config or {}, inputs, outputs)])
 
@@ -109,8 +116,10 @@ def settings_of(job: Job) -> dict[str, str]:
 def chip_settings(job: Job) -> dict[str, str]:
     """What of a job's configuration does not depend on its model."""
     if job.platform not in PLATFORMS:
-        raise NcsError("no platform %r%s; there are %s" % (
-            job.platform, did_you_mean(job.platform, PLATFORMS), " and ".join(PLATFORMS)))
+        raise NcsError(
+            "no platform %r%s; there are %s"
+            % (job.platform, did_you_mean(job.platform, PLATFORMS), " and ".join(PLATFORMS))
+        )
     for what, given in (("inputs", job.inputs), ("outputs", job.outputs)):
         if given not in ("", *PRECISIONS):
             raise NcsError("types of %s are %s, received '%s'" % (what, ", ".join(PRECISIONS), given))
@@ -121,8 +130,7 @@ def chip_settings(job: Job) -> dict[str, str]:
     if shaves is not None and slices is not None:
         for what, count in (("SHAVE cores", shaves), ("CMX slices", slices)):
             if not 1 <= count <= chip.shaves:
-                raise NcsError("%s of %s: from 1 to %d, received %d"
-                               % (what, job.platform, chip.shaves, count))
+                raise NcsError("%s of %s: from 1 to %d, received %d" % (what, job.platform, chip.shaves, count))
         settings["MYRIAD_NUMBER_OF_SHAVES"] = str(shaves)
         settings["MYRIAD_NUMBER_OF_CMX_SLICES"] = str(slices)
         if 2 * max(shaves, slices) > chip.shaves and job.platform == "MA2480":
@@ -133,8 +141,9 @@ def chip_settings(job: Job) -> dict[str, str]:
 
 def plugins_xml(tools: Toolchain, settings: dict[str, str]) -> str:
     """The text of a plugins file which names the MYRIAD plugin and all its settings."""
-    rows = "".join("<property key=%s value=%s/>" % (quoteattr(key), quoteattr(value))
-                   for key, value in sorted(settings.items()))
+    rows = "".join(
+        "<property key=%s value=%s/>" % (quoteattr(key), quoteattr(value)) for key, value in sorted(settings.items())
+    )
     plugin = '<plugin name="MYRIAD" location=%s>' % quoteattr(tools.library(PLUGIN))
     return "<ie><plugins>%s<properties>%s</properties></plugin></plugins></ie>\n" % (plugin, rows)
 
@@ -144,8 +153,13 @@ def _task(tools: Toolchain, scratch: str, number: int, job: Job, settings: dict[
     with open(plugins, "w", encoding="utf-8") as stream:
         stream.write(plugins_xml(tools, settings))
     model = os.path.abspath(job.model)
-    return {"model": model, "output": os.path.join(scratch, "%d.blob" % number), "plugins": plugins,
-            "inputs": job.inputs, "outputs": job.outputs}
+    return {
+        "model": model,
+        "output": os.path.join(scratch, "%d.blob" % number),
+        "plugins": plugins,
+        "inputs": job.inputs,
+        "outputs": job.outputs,
+    }
 
 
 def run_child(tools: Toolchain, tasks: Sequence[dict[str, str]]) -> list[dict]:
@@ -154,13 +168,14 @@ def run_child(tools: Toolchain, tasks: Sequence[dict[str, str]]) -> list[dict]:
     environment = dict(os.environ, PYTHONPATH=root, LC_ALL="C")
     task = json.dumps({"folder": tools.folder, "plugin": PLUGIN, "jobs": list(tasks)})
     command = [sys.executable, "-S", "-m", "ncs.myriad.child"]
-    result = subprocess.run(command, input=task.encode("utf-8"), capture_output=True, env=environment,
-                            check=False)
+    result = subprocess.run(command, input=task.encode("utf-8"), capture_output=True, env=environment, check=False)
     lines = result.stdout.decode("utf-8", "replace").splitlines()
     if len(lines) != len(tasks):
         said = result.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise NcsError("the Myriad compiler in %s did not run (status %d): %s" % (
-            tools.folder, result.returncode, said[-1] if said else "no message"))
+        raise NcsError(
+            "the Myriad compiler in %s did not run (status %d): %s"
+            % (tools.folder, result.returncode, said[-1] if said else "no message")
+        )
     return [json.loads(line) for line in lines]
 
 
@@ -180,8 +195,10 @@ def refusal(tools: Toolchain, job: Job, task: dict[str, str], result: dict) -> C
     layer = names[place].get(name, name)
     text = said
     if unknown:
-        rows = ['  layer "%s": unsupported layer type "%s"' % (names["tensor"].get(tensor, tensor), kind)
-                for tensor, kind in unknown]
+        rows = [
+            '  layer "%s": unsupported layer type "%s"' % (names["tensor"].get(tensor, tensor), kind)
+            for tensor, kind in unknown
+        ]
         text = "\n".join(["%d layer(s) of types that do not exist there:" % len(unknown), *rows])
         layer = names["tensor"].get(unknown[0][0], unknown[0][0])
     elif layer != name:
@@ -193,7 +210,11 @@ def refusal(tools: Toolchain, job: Job, task: dict[str, str], result: dict) -> C
 def _ended(status: int) -> str:
     """What can be said of a compiler that said nothing, from its wait status."""
     number = status & 127
-    return "the compiler crashed (signal %d) without a word" % number if number else "it ended with status %d" % (status >> 8)
+    return (
+        "the compiler crashed (signal %d) without a word" % number
+        if number
+        else "it ended with status %d" % (status >> 8)
+    )
 
 
 def caffe_layers(model: str) -> dict[str, dict[str, str]]:

@@ -30,8 +30,10 @@ def readable(path: str, scratch: str, shape: Sequence[int | None], say: Callable
 
         return make_older(path, scratch)
     if version != 10:
-        raise NcsError("%s is IR v%d; read are v10 (OpenVINO 2020 to 2021.4) and v11: give the ONNX file, or the prototxt and "
-                       "caffemodel" % (path, version))
+        raise NcsError(
+            "%s is IR v%d; read are v10 (OpenVINO 2020 to 2021.4) and v11: give the ONNX file, or the prototxt and "
+            "caffemodel" % (path, version)
+        )
     return path
 
 
@@ -66,9 +68,17 @@ def _settle(path: str, port: Any, shape: Sequence[int | None]) -> str:
     after = [own or wanted[0] if axis == 0 else wanted[axis] or own for axis, own in enumerate(before)]
     if not all(after):
         names = "x".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims)
-        raise NcsError("%s: input '%s' is %s, and a blob has fixed sizes: %s" % (
-            path, port.name, names, "-is W H gives them" if after[:2] and len(dims) == 4 and all(after[:2])
-            else "export the model with the sizes it is to have"))
+        raise NcsError(
+            "%s: input '%s' is %s, and a blob has fixed sizes: %s"
+            % (
+                path,
+                port.name,
+                names,
+                "-is W H gives them"
+                if after[:2] and len(dims) == 4 and all(after[:2])
+                else "export the model with the sizes it is to have",
+            )
+        )
     for dim, size in zip(dims, after):
         dim.dim_value = size
     return "" if after == before else "%s %s" % (port.name, "x".join(map(str, after)))

@@ -69,14 +69,27 @@ class IrGraph:
             self._connect(layer, number, array)
 
     def _connect(self, layer: Any, port: int, array: np.ndarray) -> None:
-        number, kind = 1 + max(int(other.attrib["id"]) for other in self.layers), "i64" if array.dtype == np.int64 else "f32"
-        made = ElementTree.SubElement(self.layers, "layer", id=str(number), name="%s/%d" % (layer.get("name"), port),
-                                      type="Const", version="opset1")
-        ElementTree.SubElement(made, "data", element_type=kind, shape=str(len(array)), offset=str(self.size),
-                               size=str(array.nbytes))
+        number, kind = (
+            1 + max(int(other.attrib["id"]) for other in self.layers),
+            "i64" if array.dtype == np.int64 else "f32",
+        )
+        made = ElementTree.SubElement(
+            self.layers,
+            "layer",
+            id=str(number),
+            name="%s/%d" % (layer.get("name"), port),
+            type="Const",
+            version="opset1",
+        )
+        ElementTree.SubElement(
+            made, "data", element_type=kind, shape=str(len(array)), offset=str(self.size), size=str(array.nbytes)
+        )
         _port(ElementTree.SubElement(made, "output"), 0, array)
-        ElementTree.SubElement(self.edges, "edge", {"from-layer": str(number), "from-port": "0", "to-layer": layer.get("id"),
-                                                    "to-port": str(port)})
+        ElementTree.SubElement(
+            self.edges,
+            "edge",
+            {"from-layer": str(number), "from-port": "0", "to-layer": layer.get("id"), "to-port": str(port)},
+        )
         self.more.append(array)
         self.size += array.nbytes
 
@@ -96,7 +109,9 @@ class IrGraph:
 
 
 def _port(parent: Any, number: int, array: np.ndarray) -> None:
-    port = ElementTree.SubElement(parent, "port", id=str(number), precision="I64" if array.dtype == np.int64 else "FP32")
+    port = ElementTree.SubElement(
+        parent, "port", id=str(number), precision="I64" if array.dtype == np.int64 else "FP32"
+    )
     ElementTree.SubElement(port, "dim").text = str(len(array))
 
 

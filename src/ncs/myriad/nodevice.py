@@ -41,9 +41,9 @@ def import_slots(image: bytes) -> dict[bytes, int]:
         for place in range(offset, offset + size, 24):
             slot, info = struct.unpack_from("<QQ", image, place)
             if info & 0xFFFFFFFF == _JUMP_SLOT:
-                name, = struct.unpack_from("<I", image, symbols[2] + 24 * (info >> 32))
+                (name,) = struct.unpack_from("<I", image, symbols[2] + 24 * (info >> 32))
                 begin = strings[2] + name
-                slots[image[begin:image.index(b"\0", begin)]] = slot
+                slots[image[begin : image.index(b"\0", begin)]] = slot
     return slots
 
 
@@ -51,7 +51,7 @@ def _sections(image: bytes) -> list[tuple[int, int, int, int]]:
     """(type, link, file offset, size) of every section."""
     if image[:6] != b"\x7fELF\x02\x01":
         return []
-    table, = struct.unpack_from("<Q", image, 40)
+    (table,) = struct.unpack_from("<Q", image, 40)
     width, count = struct.unpack_from("<HH", image, 58)
     rows = [struct.unpack_from("<IIQQQQI", image, table + i * width) for i in range(count)]
     return [(row[1], row[6], row[4], row[5]) for row in rows]

@@ -30,10 +30,12 @@ def make_older(path: str, folder: str) -> str:
             try:
                 _STEPS.get(kind, _none)(graph, layer)
             except NcsError as error:
-                faults.append("  layer \"%s\" (%s): %s" % (layer.get("name"), kind, error))
+                faults.append('  layer "%s" (%s): %s' % (layer.get("name"), kind, error))
     if faults:
-        raise NcsError("%s: %d operation(s) are newer than the Myriad compiler (OpenVINO 2021.4.2):\n%s"
-                       % (path, len(faults), "\n".join(faults)))
+        raise NcsError(
+            "%s: %d operation(s) are newer than the Myriad compiler (OpenVINO 2021.4.2):\n%s"
+            % (path, len(faults), "\n".join(faults))
+        )
     _name_ports(graph)
     return graph.write(folder)
 
@@ -60,10 +62,12 @@ def _number(layer: Any) -> int:
 
 def _older(version: int, drop: tuple[str, ...] = ()) -> Callable[[IrGraph, Any], None]:
     """The operation as set `version` has it, without the attributes `drop` that it lacks there."""
+
     def step(graph: IrGraph, layer: Any) -> None:
         layer.set("version", "opset%d" % version)
         for name in drop:
             layer.find("data").attrib.pop(name, None)
+
     return step
 
 
@@ -71,8 +75,11 @@ def _max_pool(graph: IrGraph, layer: Any) -> None:
     """Set 8 added dilations and a second result, the places of the maxima."""
     outputs = layer.find("output")
     places = [port for port in outputs][1:]
-    if any(edge.get("from-layer") == layer.get("id") and edge.get("from-port") == port.get("id")
-           for edge in graph.edges for port in places):
+    if any(
+        edge.get("from-layer") == layer.get("id") and edge.get("from-port") == port.get("id")
+        for edge in graph.edges
+        for port in places
+    ):
         raise NcsError("the places of its maxima are used, which the older operation does not tell")
     if set(layer.find("data").get("dilations", "1").replace(" ", "").split(",")) != {"1"}:
         raise NcsError("it is dilated")
@@ -101,8 +108,12 @@ def _slice(graph: IrGraph, layer: Any) -> None:
     mask = ",".join(map(str, free))
     layer.set("type", "StridedSlice")
     layer.set("version", "opset1")
-    layer.insert(0, ElementTree.Element("data", begin_mask=mask, end_mask=mask, new_axis_mask="", shrink_axis_mask="",
-                                        ellipsis_mask=""))
+    layer.insert(
+        0,
+        ElementTree.Element(
+            "data", begin_mask=mask, end_mask=mask, new_axis_mask="", shrink_axis_mask="", ellipsis_mask=""
+        ),
+    )
 
 
 def _interpolate(graph: IrGraph, layer: Any) -> None:
@@ -123,6 +134,11 @@ def _none(graph: IrGraph, layer: Any) -> None:
 
 
 _STEPS: dict[str, Callable[[IrGraph, Any], None]] = {
-    "MaxPool-8": _max_pool, "SoftMax-8": _softmax, "Slice-8": _slice, "Gather-8": _older(7), "TopK-11": _older(3, ("stable",)),
-    "Interpolate-11": _interpolate, "Pad-12": _older(1),
+    "MaxPool-8": _max_pool,
+    "SoftMax-8": _softmax,
+    "Slice-8": _slice,
+    "Gather-8": _older(7),
+    "TopK-11": _older(3, ("stable",)),
+    "Interpolate-11": _interpolate,
+    "Pad-12": _older(1),
 }

@@ -19,7 +19,12 @@ _DATA_OF_INPUT = 40  # InputInfo: a PreProcessInfo (vector, variant, resize, col
 class _Precision(ctypes.Structure):
     """InferenceEngine::Precision: bits, name, whether it is a float, its number."""
 
-    _fields_ = [("bits", ctypes.c_size_t), ("name", ctypes.c_char_p), ("is_float", ctypes.c_bool), ("value", ctypes.c_uint8)]
+    _fields_ = [
+        ("bits", ctypes.c_size_t),
+        ("name", ctypes.c_char_p),
+        ("is_float", ctypes.c_bool),
+        ("value", ctypes.c_uint8),
+    ]
 
 
 PRECISIONS = {"FP32": (32, True, 10), "FP16": (16, True, 11), "U8": (8, False, 40)}

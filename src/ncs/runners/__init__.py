@@ -60,8 +60,9 @@ def runner_class(device: str) -> Any:
     """The class behind a device's name; an unknown name lists the known ones."""
     family = device.split(":")[0].split(".")[0].upper()
     if family not in DEVICES:
-        raise NcsError("no device is called '%s'%s; there are %s"
-                       % (device, did_you_mean(family, DEVICES), ", ".join(DEVICES)))
+        raise NcsError(
+            "no device is called '%s'%s; there are %s" % (device, did_you_mean(family, DEVICES), ", ".join(DEVICES))
+        )
     target = DEVICES[family]
     if "MYRIAD" in device.upper():  # HETERO:MYRIAD,CPU too
         target = _REMOTE if _elsewhere() else DEVICES["MYRIAD"]

@@ -12,7 +12,11 @@ from ncs.errors import NcsError
 from ncs.manifest import Manifest
 
 _KIND_OF_SUFFIX = {
-    ".xml": "xml", ".onnx": "onnx", ".blob": "blob", ".graph": "graph", ".caffemodel": "caffemodel",
+    ".xml": "xml",
+    ".onnx": "onnx",
+    ".blob": "blob",
+    ".graph": "graph",
+    ".caffemodel": "caffemodel",
     ".prototxt": "prototxt",
 }
 
@@ -53,15 +57,20 @@ class Model:
                 if not os.path.isfile(self.files[kind]):
                     raise NcsError("%s: no such file" % self.files[kind])
                 return self.files[kind]
-        stick = "; what it has is for a Neural Compute Stick" if set(self.files) <= {"blob", "graph"} and self.files else ""
-        raise NcsError("'%s' has %s; this device takes %s%s"
-                       % (self.name, ", ".join(sorted(self.files)) or "no files", " or ".join(kinds), stick))
+        stick = (
+            "; what it has is for a Neural Compute Stick" if set(self.files) <= {"blob", "graph"} and self.files else ""
+        )
+        raise NcsError(
+            "'%s' has %s; this device takes %s%s"
+            % (self.name, ", ".join(sorted(self.files)) or "no files", " or ".join(kinds), stick)
+        )
 
 
 def _one_file(path: str, suffix: str) -> dict[str, str]:
     if suffix not in _KIND_OF_SUFFIX:
-        raise NcsError("%s: not a model; a name ends in %s or, for a manifest, .json"
-                       % (path, ", ".join(sorted(_KIND_OF_SUFFIX))))
+        raise NcsError(
+            "%s: not a model; a name ends in %s or, for a manifest, .json" % (path, ", ".join(sorted(_KIND_OF_SUFFIX)))
+        )
     if not os.path.isfile(path):
         raise NcsError("%s: no such file" % path)
     return {_KIND_OF_SUFFIX[suffix]: path}
@@ -135,7 +144,7 @@ class Runner:
         """`batch` cut to the model's batch size, the last piece filled up, each with its picture count."""
         size = self.batch_size
         for begin in range(0, len(batch), size):
-            piece = batch[begin:begin + size]
+            piece = batch[begin : begin + size]
             count = len(piece)
             if count < size:
                 piece = np.concatenate([piece, np.zeros((size - count,) + piece.shape[1:], np.float32)])
@@ -168,5 +177,7 @@ def only_input(path: str, names: list[str]) -> str:
 def check_shape(batch: np.ndarray, shape: tuple[int, ...]) -> None:
     """Refuse pictures of another size than the model's input."""
     if tuple(batch.shape[1:]) != tuple(shape[1:]):
-        raise NcsError("the model takes pictures of %s, received %s"
-                       % ("x".join(map(str, shape[1:])), "x".join(map(str, batch.shape[1:]))))
+        raise NcsError(
+            "the model takes pictures of %s, received %s"
+            % ("x".join(map(str, shape[1:])), "x".join(map(str, batch.shape[1:])))
+        )

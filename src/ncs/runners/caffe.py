@@ -47,7 +47,6 @@ def _files(source):
     for kind in ("prototxt", "caffemodel"):
         if not os.path.isfile(files.get(kind, "")):
             raise NcsError(
-                "our Net needs the %s the model was compiled from: '%s' is not there"
-                % (kind, files.get(kind, ""))
+                "our Net needs the %s the model was compiled from: '%s' is not there" % (kind, files.get(kind, ""))
             )
     return files["prototxt"], files["caffemodel"]

@@ -93,12 +93,16 @@ class _Version2:
         return self._device.get_option(self._api.DeviceOption.RO_THERMAL_STATS)
 
     def shape(self) -> tuple[int, ...]:
-        described, = self._call(lambda: self._graph.get_option(self._api.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS))
+        (described,) = self._call(lambda: self._graph.get_option(self._api.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS))
         return (1, described.c, described.h, described.w)
 
     def close(self) -> None:
-        for step in (*(fifo.destroy for fifo in self._fifos), self._graph.destroy, self._device.close,
-                     self._device.destroy):
+        for step in (
+            *(fifo.destroy for fifo in self._fifos),
+            self._graph.destroy,
+            self._device.close,
+            self._device.destroy,
+        ):
             _quietly(step)
 
     def _call(self, step: Callable[[], Any]) -> Any:

@@ -90,7 +90,8 @@ def ie_core() -> Any:
     except ImportError as error:
         raise NoDeviceError(
             "No devices found: nothing here can talk to a Neural Compute Stick 2 (%s); OpenVINO 2021.4.2 can, under Python "
-            "3.6 to 3.9: `ncs doctor` tells how to give it a Python of its own" % error) from error
+            "3.6 to 3.9: `ncs doctor` tells how to give it a Python of its own" % error
+        ) from error
     _lend_libusb()
     return IECore()
 
@@ -113,8 +114,10 @@ def sticks_of(core: Any) -> list[str]:
         return ["MYRIAD." + name for name in core.get_metric("MYRIAD", "AVAILABLE_DEVICES")]
     except RuntimeError as error:
         why = last_line(error)
-        raise NoDeviceError("No devices found: OpenVINO's plugin for sticks cannot be loaded (%s); `ncs doctor` tells what "
-                            "mends it" % (why.rpartition("/")[2] if "libusb" in why else why)) from error
+        raise NoDeviceError(
+            "No devices found: OpenVINO's plugin for sticks cannot be loaded (%s); `ncs doctor` tells what "
+            "mends it" % (why.rpartition("/")[2] if "libusb" in why else why)
+        ) from error
 
 
 def _there(core: Any, device: str) -> str:

@@ -19,8 +19,9 @@ class OnnxRuntime(base.Runner):
         try:
             import onnxruntime
         except ImportError as error:
-            raise NoDeviceError("ONNX Runtime is not installed here (%s); `pip install onnxruntime` gives it"
-                                % error) from error
+            raise NoDeviceError(
+                "ONNX Runtime is not installed here (%s); `pip install onnxruntime` gives it" % error
+            ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         try:

@@ -27,8 +27,17 @@ class OpenVINO(base.Runner):
 
     takes_batch = True
 
-    def __init__(self, source: Any, device: str = "CPU", hint: str = "latency", cache: str | None = None,
-                 precision: str = "f32", batch: int = 0, requests: int = 0, counters: bool = False) -> None:
+    def __init__(
+        self,
+        source: Any,
+        device: str = "CPU",
+        hint: str = "latency",
+        cache: str | None = None,
+        precision: str = "f32",
+        batch: int = 0,
+        requests: int = 0,
+        counters: bool = False,
+    ) -> None:
         model = base.Model.of(source)
         path = model.pick(("onnx", "xml") if device == "CPU" else ("xml", "onnx"))
         core = _core()
@@ -88,8 +97,7 @@ def _core() -> Any:
         openvino = import_openvino()
         return openvino.Core() if hasattr(openvino, "Core") else _older_core()
     except ImportError as error:
-        raise NoDeviceError("OpenVINO is not installed here (%s); `pip install openvino` gives it"
-                            % error) from error
+        raise NoDeviceError("OpenVINO is not installed here (%s); `pip install openvino` gives it" % error) from error
 
 
 def _older_core() -> Any:
@@ -105,8 +113,9 @@ def _check_device(core: Any, device: str) -> None:
     wanted = rest.split(",") if rest else [] if family in ("AUTO", "HETERO", "MULTI", "BATCH") else [family]
     missing = [name for name in wanted if name.strip("-").split(".")[0].split("(")[0] not in there]
     if missing:
-        raise NoDeviceError("No devices found: OpenVINO has no %s here; it has %s"
-                            % (", ".join(missing), ", ".join(there) or "none"))
+        raise NoDeviceError(
+            "No devices found: OpenVINO has no %s here; it has %s" % (", ".join(missing), ", ".join(there) or "none")
+        )
 
 
 def _output(compiled: Any, name: str) -> Any:

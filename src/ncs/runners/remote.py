@@ -92,10 +92,17 @@ class Process:
         environment = dict(os.environ, PYTHONPATH=self._folder.name, PYTHONNOUSERSITE="1")
         environment.pop("PYTHONHOME", None)
         try:
-            self._child = subprocess.Popen([path, "-m", "ncs.runners.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                           stderr=self._said, env=environment)
+            self._child = subprocess.Popen(
+                [path, "-m", "ncs.runners.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                env=environment,
+            )
         except OSError as error:
-            raise NoDeviceError("No devices found: NCS_PYTHON=%s cannot be started: %s" % (path, error.strerror)) from error
+            raise NoDeviceError(
+                "No devices found: NCS_PYTHON=%s cannot be started: %s" % (path, error.strerror)
+            ) from error
         threading.Thread(target=self._listen, daemon=True).start()
 
     def number(self) -> int:

@@ -40,8 +40,9 @@ class Scheduler(base.Runner):
         self.batch_size = there[0].batch_size
         self.input_shape = there[0].input_shape
         self._work, self._tickets = Work(), itertools.count()
-        self._threads = [threading.Thread(target=self._serve, args=(number,), daemon=True)
-                         for number in range(len(self._openers))]
+        self._threads = [
+            threading.Thread(target=self._serve, args=(number,), daemon=True) for number in range(len(self._openers))
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -51,7 +52,7 @@ class Scheduler(base.Runner):
         if batch.ndim != 4 or not len(batch):
             raise NcsError("a batch is N x C x H x W with N at least 1, received %s" % (batch.shape,))
         size = self.batch_size
-        return np.concatenate(list(self.run_many(batch[i:i + size] for i in range(0, len(batch), size))))
+        return np.concatenate(list(self.run_many(batch[i : i + size] for i in range(0, len(batch), size))))
 
     def run_many(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """One result a batch, in order; at most four batches a request under way are taken ahead."""
@@ -103,8 +104,10 @@ class Scheduler(base.Runner):
             now = time.monotonic()
             idle_since = idle_since or now
             if now - idle_since > self._patience:
-                raise NoDeviceError("No devices found: every stick was lost and none came back in %g s; at least "
-                                    "%d pictures have no answer" % (self._patience, self._work.unanswered()))
+                raise NoDeviceError(
+                    "No devices found: every stick was lost and none came back in %g s; at least "
+                    "%d pictures have no answer" % (self._patience, self._work.unanswered())
+                )
 
     def _serve(self, number: int) -> None:
         """What a stick's thread does: take a batch, begin it; when enough are begun, wait for the oldest."""

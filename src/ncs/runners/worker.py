@@ -34,7 +34,9 @@ class Worker:
         if ask == "start":
             step = _begun(runner, array)
         else:
-            step = {"profile": lambda: runner.profile(array), "temperature": runner.temperature, "close": runner.close}[ask]
+            step = {"profile": lambda: runner.profile(array), "temperature": runner.temperature, "close": runner.close}[
+                ask
+            ]
         waiting.put((ticket, step))
         if ask == "close":
             waiting.put(None)
@@ -42,7 +44,9 @@ class Worker:
     def _sticks(self) -> list[str]:
         return myriad.sticks()
 
-    def _open(self, model: int, files: dict[str, str], output: str, name: str, device: str, **options: Any) -> dict[str, Any]:
+    def _open(
+        self, model: int, files: dict[str, str], output: str, name: str, device: str, **options: Any
+    ) -> dict[str, Any]:
         runner = myriad.Myriad(base.Model(files, output, name), device, **options)
         waiting: queue.Queue[Any] = queue.Queue()
         self._models[model] = runner, waiting

@@ -39,9 +39,7 @@ def house(tmp_path, monkeypatch):
                 name = "%d_%d_2_%d.jpg.chip.jpg" % (10 * age + 4, gender, stamp)
                 cv2.imwrite(str(folder / name), rng.integers(0, 255, (16, 16, 3), dtype=np.uint8))
     twin = sorted(folder.iterdir())[0]
-    (folder / ("%s_%d.jpg.chip.jpg" % (twin.name.rsplit("_", 1)[0], stamp + 1))).write_bytes(
-        twin.read_bytes()
-    )
+    (folder / ("%s_%d.jpg.chip.jpg" % (twin.name.rsplit("_", 1)[0], stamp + 1))).write_bytes(twin.read_bytes())
     (folder / ("5_0_1_%d.jpg.chip.jpg" % stamp)).write_bytes(twin.read_bytes())
     (folder / "39_1_20170116174525125.jpg.chip.jpg").write_bytes(twin.read_bytes())
     return tmp_path

@@ -142,7 +142,9 @@ def test_the_whole_way_from_the_archive_to_databases_with_two_labels(tmp_path, c
         assert labels == [(k % 2, taken - 1980 + k) for k, taken in pictures] and shapes == {(3, 8, 8)}
     assert told[0][0] != sorted(told[0][0])
     content = (tmp_path / "db_train_lmdb" / "data.mdb").read_bytes()
-    assert cli.main([*argv, "--workers", "3"]) == 0 and (tmp_path / "db_train_lmdb" / "data.mdb").read_bytes() == content
+    assert (
+        cli.main([*argv, "--workers", "3"]) == 0 and (tmp_path / "db_train_lmdb" / "data.mdb").read_bytes() == content
+    )
 
 
 def test_a_net_reads_both_labels(tmp_path):
@@ -167,7 +169,16 @@ def test_compat_and_csv(tmp_path, capsys):
     assert sorted(pictures) == rows[31:] and shapes == {(3, 32, 32)}
     lines = ["genders,ages,img_paths", "1,30,00/0_1980-01-01_2000.png", "0,31,00/1_1979-01-01_2001.png", "0,9,none.png"]
     (tmp_path / "m.csv").write_text("\n".join(lines))
-    argv = ["imdb-wiki", "create-db", "--data", str(tmp_path), "--meta", str(tmp_path / "m.csv"), "--validation_split", "0.3"]
+    argv = [
+        "imdb-wiki",
+        "create-db",
+        "--data",
+        str(tmp_path),
+        "--meta",
+        str(tmp_path / "m.csv"),
+        "--validation_split",
+        "0.3",
+    ]
     assert cli.main(argv) == 1 and "left out" in capsys.readouterr().err
     assert cli.main([*argv, "--allow_broken"]) == 0
     assert sum(len(records(tmp_path / ("wiki_%s_lmdb" % part))[0]) for part in ("train", "val")) == 2

@@ -17,7 +17,9 @@ from caffe import cli
 
 CHANGES = {
     "same": lambda face: face,
-    "compressed": lambda face: cv2.imdecode(cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_COLOR),
+    "compressed": lambda face: cv2.imdecode(
+        cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_COLOR
+    ),
     "smaller": lambda face: cv2.resize(face, (97, 97), interpolation=cv2.INTER_AREA),
     "mirrored": lambda face: face[:, ::-1],
     "moved": lambda face: np.roll(face, (2, -2), (0, 1)),

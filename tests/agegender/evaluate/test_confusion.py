@@ -51,9 +51,7 @@ def as_answers(matrix):
     return truth, predicted
 
 
-@pytest.mark.parametrize(
-    "matrix, labels, text", [(AGE, AGE_TRINGN, AGE_TEXT), (GENDER, MALE_FIRST, GENDER_TEXT)]
-)
+@pytest.mark.parametrize("matrix, labels, text", [(AGE, AGE_TRINGN, AGE_TEXT), (GENDER, MALE_FIRST, GENDER_TEXT)])
 def test_the_published_blocks_come_out_byte_for_byte(matrix, labels, text):
     counted = confusion.count(*as_answers(matrix), len(labels))
     assert confusion.format_matrix(counted, labels.names).encode() == text
@@ -77,9 +75,7 @@ def test_a_class_that_does_not_occur_has_no_row_and_no_column():
 
 
 def test_nothing_judged_is_no_division_by_zero():
-    assert confusion.format_matrix(confusion.count([], [], 2), MALE_FIRST.names).startswith(
-        "Accuracy: 0.0%, 0/0"
-    )
+    assert confusion.format_matrix(confusion.count([], [], 2), MALE_FIRST.names).startswith("Accuracy: 0.0%, 0/0")
 
 
 def test_a_label_the_net_does_not_know_is_told():

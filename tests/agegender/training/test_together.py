@@ -31,14 +31,19 @@ def faces(tmp_path_factory):
     """A folder of 40 drawn faces."""
     folder = tmp_path_factory.mktemp("faces")
     for i in range(40):
-        cv2.imwrite(str(folder / ("%d_%d_2_201701010000000%02d.jpg" % (11 * i % 90, i % 2, i))), draw(11 * i % 90, i % 2 == 0, i))
+        cv2.imwrite(
+            str(folder / ("%d_%d_2_201701010000000%02d.jpg" % (11 * i % 90, i % 2, i))),
+            draw(11 * i % 90, i % 2 == 0, i),
+        )
     return folder
 
 
 @pytest.fixture(scope="module")
 def runs(faces, tmp_path_factory):
     """Two finished runs of one split."""
-    made = [Run(recipe, faces, (2,), 3, iterations=3, folder=tmp_path_factory.mktemp("run") / "run") for recipe in SMALL]
+    made = [
+        Run(recipe, faces, (2,), 3, iterations=3, folder=tmp_path_factory.mktemp("run") / "run") for recipe in SMALL
+    ]
     for run in made:
         run.go()
     return made
@@ -91,7 +96,9 @@ def test_nets_that_cannot_be_compared_are_refused(runs, faces, tmp_path):
     other.go()
     with pytest.raises(AgeGenderError, match="not judged on the same faces"):
         together.summary([runs[0], other])
-    half = Run(dataclasses.replace(SMALL[1], targets={"age": Target()}), faces, (2,), 3, iterations=1, folder=runs[1].folder)
+    half = Run(
+        dataclasses.replace(SMALL[1], targets={"age": Target()}), faces, (2,), 3, iterations=1, folder=runs[1].folder
+    )
     with pytest.raises(AgeGenderError, match="does not answer gender"):
         together.summary([runs[0], half])
 

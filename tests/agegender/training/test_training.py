@@ -58,7 +58,14 @@ def read_json(run, *names):
 def test_a_run_leaves_everything_in_its_folder(run):
     made, summary = run
     names = set(os.listdir(made.folder))
-    assert names >= {"train_lmdb", "test_lmdb", "faces.json", "train_test.prototxt", "solver.prototxt", "compact.caffemodel"}
+    assert names >= {
+        "train_lmdb",
+        "test_lmdb",
+        "faces.json",
+        "train_test.prototxt",
+        "solver.prototxt",
+        "compact.caffemodel",
+    }
     assert summary["faces"] == 12 and set(summary) == {"faces", "age", "gender"}
     for task in ("age", "gender"):
         report = read_json(made, "report", task, "report.json")
@@ -155,7 +162,9 @@ def test_weights_that_do_not_fit_are_refused(run, tmp_path):
     made, _ = run
     other = dataclasses.replace(SMALL, net="face-resnet", name="other")
     with pytest.raises(AgeGenderError, match="do not fit"):
-        finish.write(other, os.path.join(made.folder, "snapshots/net_iter_6.caffemodel"), str(tmp_path / "x.caffemodel"))
+        finish.write(
+            other, os.path.join(made.folder, "snapshots/net_iter_6.caffemodel"), str(tmp_path / "x.caffemodel")
+        )
     assert not os.listdir(tmp_path)
 
 
@@ -172,7 +181,9 @@ def test_figures_are_those_of_plain_loops():
         off = abs(int(np.argmax(sums)) - min(years // 10, 8))
         right, near = right + (off == 0), near + (off <= 1)
     assert (found["accuracy"], found["one_off"]) == (right / 200, near / 200)
-    assert found["error_years"] == pytest.approx(np.mean([abs((row * np.arange(101)).sum() - a) for row, a in zip(p, age)]))
+    assert found["error_years"] == pytest.approx(
+        np.mean([abs((row * np.arange(101)).sum() - a) for row, a in zip(p, age)])
+    )
     assert sum(group["faces"] for group in found["by_decade"].values()) == 200
     assert found["by_sex"]["Female"]["faces"] == sex.sum()
 
@@ -204,7 +215,9 @@ def test_every_recipe_makes_a_net_that_trains(name, tmp_path, monkeypatch):
     for sample in samples:
         cv2.imwrite(sample.path, draw(sample.age, not sample.gender, sample.age))
     databases.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
-    start.write(".", dataclasses.replace(recipe, features=False, teacher=""))  # its own would have to be fetched or trained
+    start.write(
+        ".", dataclasses.replace(recipe, features=False, teacher="")
+    )  # its own would have to be fetched or trained
     (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe), "x"))
     param = read_net("net.prototxt").param
     net = Net.from_param(param, caffe.TRAIN)
@@ -233,7 +246,9 @@ def test_a_silenced_label_is_one_that_nobody_reads():
 def test_half_precision_and_int8_stay_near_the_plain_answers(run, capfd):
     made, summary = run
     assert set(summary["age"]) == {"plain", "mirrored", "fp16"}
-    weights, train, test = (os.path.join(made.folder, name) for name in ("compact.caffemodel", "train_lmdb", "test_lmdb"))
+    weights, train, test = (
+        os.path.join(made.folder, name) for name in ("compact.caffemodel", "train_lmdb", "test_lmdb")
+    )
     net = SMALL.nets()[0]
     told = judge.answers(net, weights, test)
     assert 0 < np.abs(told["fp16"] - told["plain"]).max() < 0.01
@@ -327,9 +342,14 @@ def test_an_experiment_is_one_table_of_all_seeds(faces, tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     command = ["experiment", "compact", "--faces", str(faces), "--iterations", "1", "--seed", "3", "--seed", "4"]
     assert main([*command, "--out", "table.md"]) == 0
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in (tmp_path / "table.md").read_text().splitlines()]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in (tmp_path / "table.md").read_text().splitlines()
+    ]
     assert [row[:3] for row in rows[2:]] == [["compact", "2", view] for view in ("plain", "mirrored", "fp16")]
-    parts = [json.loads((tmp_path / "models/compact" / run / "report/summary.json").read_text()) for run in ("seed3", "seed4")]
+    parts = [
+        json.loads((tmp_path / "models/compact" / run / "report/summary.json").read_text())
+        for run in ("seed3", "seed4")
+    ]
     shares = [100 * part["gender"]["plain"]["accuracy"] for part in parts]
     assert rows[2][3] == "%.1f ± %.1f %%" % (sum(shares) / 2, abs(shares[0] - shares[1]) / 2**0.5)
     capsys.readouterr()

@@ -23,8 +23,10 @@ def build(depth, width, side):
     top = active(top)
     top = layers.AveragePooling2D((8, 8), strides=(1, 1), padding="same")(top)
     top = layers.Flatten()(top)
-    heads = [layers.Dense(n, use_bias=False, activation="softmax", name=name)(top)
-             for name, n in (("pred_gender", 2), ("pred_age", 101))]
+    heads = [
+        layers.Dense(n, use_bias=False, activation="softmax", name=name)(top)
+        for name, n in (("pred_gender", 2), ("pred_age", 101))
+    ]
     return keras.Model(data, heads)
 
 
@@ -48,7 +50,9 @@ def make(model, path, pictures, answers):
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             n = layer.gamma.shape[0]
-            layer.set_weights([rng.uniform(0.5, 1.5, n), rng.normal(0, 0.2, n), rng.normal(0, 0.3, n), rng.uniform(0.5, 2, n)])
+            layer.set_weights(
+                [rng.uniform(0.5, 1.5, n), rng.normal(0, 0.2, n), rng.normal(0, 0.3, n), rng.uniform(0.5, 2, n)]
+            )
     model.save(path)
     answer(model, pictures, answers)
 

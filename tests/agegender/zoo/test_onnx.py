@@ -33,7 +33,9 @@ def by_caffe(prototxt, caffemodel, x):
 
 def model_of(path, nodes, constants, shape=(1, 3, 8, 8), opset=11):
     values = [helper.make_tensor_value_info("x", 1, shape), helper.make_tensor_value_info("y", 1, None)]
-    graph = helper.make_graph(nodes, "g", values[:1], values[1:], [numpy_helper.from_array(a, n) for n, a in constants.items()])
+    graph = helper.make_graph(
+        nodes, "g", values[:1], values[1:], [numpy_helper.from_array(a, n) for n, a in constants.items()]
+    )
     ir_version = 6 if opset < 13 else 8
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
     model = onnx.shape_inference.infer_shapes(model)
@@ -199,7 +201,11 @@ def test_what_caffe_cannot_say_is_refused(told, nodes, given, tmp_path):
 
 
 def test_every_refusal_is_told_at_once(tmp_path):
-    nodes = [make("Erf", ["x"], ["a"], name="one"), make("Relu", ["a"], ["b"]), make("Hardmax", ["b"], ["y"], name="two")]
+    nodes = [
+        make("Erf", ["x"], ["a"], name="one"),
+        make("Relu", ["a"], ["b"]),
+        make("Hardmax", ["b"], ["y"], name="two"),
+    ]
     told = refused(tmp_path, nodes)
     assert "Erf 'one'" in told and "Hardmax 'two'" in told and "Relu" not in told.replace("LeakyRelu", "").split("(")[0]
     (tmp_path / "no.onnx").write_bytes(b"\x00nothing")
@@ -250,7 +256,11 @@ class Foreign(torch.nn.Module):
     def __init__(self):
         super().__init__()
         nn = torch.nn
-        self.stem, self.norm, self.pool = nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.MaxPool2d(3, 2, 1)
+        self.stem, self.norm, self.pool = (
+            nn.Conv2d(3, 16, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(16),
+            nn.MaxPool2d(3, 2, 1),
+        )
         self.depth, self.clip, self.slope = nn.Conv2d(16, 16, 3, 1, 1, groups=16), nn.ReLU6(), nn.PReLU(16)
         self.up, self.mean = nn.ConvTranspose2d(16, 16, 2, 2, groups=4), nn.AvgPool2d(3, 2, 1)
         self.whole, self.head = nn.AdaptiveAvgPool2d(1), nn.Linear(16, 10)

@@ -40,7 +40,10 @@ class Writer:
     def weight(self, layer, *shape):
         """A seeded weight of variance 2 a layer and a bias for it, as float32."""
         scale = (2 / np.prod(shape[1:])) ** 0.5
-        pair = [self.rng.normal(0, scale, shape).astype(np.float32), self.rng.normal(0, 0.1, shape[0]).astype(np.float32)]
+        pair = [
+            self.rng.normal(0, scale, shape).astype(np.float32),
+            self.rng.normal(0, 0.1, shape[0]).astype(np.float32),
+        ]
         self.layers[layer.name] = pair
         names = [layer.name + "_W", layer.name + "_b"]
         self.arrays.update(zip(names, pair))
@@ -55,7 +58,15 @@ class Writer:
         k, s, pad = p.kernel_size[0], (list(p.stride) or [1])[0], (list(p.pad) or [0])[0]
         h, w = ((size + 2 * pad - k) // s + 1 for size in (h, w))
         names = self.weight(layer, p.num_output, c, k, k)
-        self.node("Conv", layer, [*bottoms, *names], (n, p.num_output, h, w), kernel_shape=[k, k], strides=[s, s], pads=[pad] * 4)
+        self.node(
+            "Conv",
+            layer,
+            [*bottoms, *names],
+            (n, p.num_output, h, w),
+            kernel_shape=[k, k],
+            strides=[s, s],
+            pads=[pad] * 4,
+        )
 
     def pooling(self, layer, bottoms):
         p, (n, c, h, w) = layer.pooling_param, self.shape[bottoms[0]]
@@ -75,7 +86,9 @@ class Writer:
 
     def lrn(self, layer, bottoms):
         p = layer.lrn_param
-        self.node("LRN", layer, bottoms, self.shape[bottoms[0]], size=p.local_size, alpha=p.alpha, beta=p.beta, bias=1.0)
+        self.node(
+            "LRN", layer, bottoms, self.shape[bottoms[0]], size=p.local_size, alpha=p.alpha, beta=p.beta, bias=1.0
+        )
 
     def relu(self, layer, bottoms):
         self.node("Relu", layer, bottoms, self.shape[bottoms[0]])
@@ -158,7 +171,9 @@ def test_every_weight_is_in_its_layer(folder, tmp_path):
     with pytest.raises(AgeGenderError, match="58 layers with weights, 'levi-age' has 6"):
         onnx_weights.layers_of(folder / "age_googlenet.onnx", zoo.nets()["levi-age"])
     with pytest.raises(AgeGenderError, match="do not fit 'googlenet-gender'"):
-        fetch.convert(zoo.nets()["googlenet-gender"], str(folder / "age_googlenet.onnx"), str(tmp_path / "x.caffemodel"))
+        fetch.convert(
+            zoo.nets()["googlenet-gender"], str(folder / "age_googlenet.onnx"), str(tmp_path / "x.caffemodel")
+        )
     assert not (tmp_path / "x.caffemodel").exists()
 
 
@@ -172,14 +187,19 @@ def test_names_that_say_nothing_fall_back_to_the_order(folder, tmp_path):
         node.output[:] = [tensors[name] for name in node.output]
     onnx.save(model, str(tmp_path / "nameless.onnx"))
     net = zoo.nets()["googlenet-gender"]
-    found, wanted = (onnx_weights.layers_of(path, net) for path in (tmp_path / "nameless.onnx", folder / "gender_googlenet.onnx"))
+    found, wanted = (
+        onnx_weights.layers_of(path, net) for path in (tmp_path / "nameless.onnx", folder / "gender_googlenet.onnx")
+    )
     assert list(found) == list(wanted)
     for name in wanted:
         np.testing.assert_array_equal(found[name][0], wanted[name][0])
 
 
 def test_any_small_file_becomes_a_prototxt_and_a_caffemodel(folder, tmp_path, capsys):
-    assert cli.main(["zoo", "convert", str(folder / "gender_googlenet.onnx"), "--out", str(tmp_path / "g.caffemodel")]) == 0
+    assert (
+        cli.main(["zoo", "convert", str(folder / "gender_googlenet.onnx"), "--out", str(tmp_path / "g.caffemodel")])
+        == 0
+    )
     assert capsys.readouterr().out.split() == [str(tmp_path / "g.prototxt"), str(tmp_path / "g.caffemodel")]
     param = read_net(tmp_path / "g.prototxt").param
     assert param.layer[0].top == ["input"] and param.layer[-1].top == ["loss3/loss3_Y"]

@@ -25,7 +25,9 @@ def test_the_bottlenecks_halve_the_plane_in_every_stage():
     found = shapes("zealerww-resnet")
     assert found["pool1"] == (32, 95, 95) and found["pool2"] == (64, 46, 46)
     for stage, blocks, channels, side in ((1, 3, 256, 23), (2, 4, 512, 12), (3, 6, 1024, 6)):
-        assert [found["res%d%s" % (stage, "abcdef"[block])] for block in range(blocks)] == [(channels, side, side)] * blocks
+        assert [found["res%d%s" % (stage, "abcdef"[block])] for block in range(blocks)] == [
+            (channels, side, side)
+        ] * blocks
         assert "res%d%s" % (stage, "abcdefg"[blocks]) not in found
     kinds = [layer.type for layer in zoo.nets()["zealerww-resnet"].body().layer]
     assert kinds.count("BatchNorm") == 3 * 13 + 3  # after each convolution of a block and of a projection

@@ -213,5 +213,7 @@ def test_auxiliary_heads_are_for_training_only():
     net = zoo.nets()["googlenet-age"]
     names = {layer.name for layer in net.body().layer}
     assert {"loss1/fc", "loss2/fc", "pool5/drop_7x7_s1"} <= names
-    assert not {name for name in (layer.name for layer in build.deploy_param(net).layer) if name[:5] in ("loss1", "loss2")}
+    assert not {
+        name for name in (layer.name for layer in build.deploy_param(net).layer) if name[:5] in ("loss1", "loss2")
+    }
     assert [weight for _, _, weight in net.losses] == [0.3, 0.3, 1.0]

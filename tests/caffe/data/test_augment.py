@@ -41,7 +41,9 @@ def where(view):
 def test_with_nothing_asked_a_view_is_some_crop_some_of_them_mirrored():
     crops = {
         NOISE[:, y : y + 30, x : x + 30][..., ::step].tobytes(): (y, x, step)
-        for y in range(11) for x in range(7) for step in (1, -1)
+        for y in range(11)
+        for x in range(7)
+        for step in (1, -1)
     }
     found = [crops[view.astype(np.uint8).tobytes()] for view in views([NOISE] * COUNT, Transform(crop=30, mirror=True))]
     assert {y for y, _, _ in found} == set(range(11)) and {x for _, x, _ in found} == set(range(7))
@@ -142,9 +144,14 @@ def test_the_mean_of_a_pixel_is_taken_at_the_centre():
     assert np.allclose(out, (99 - mean[:, 5:35, 3:33]) * 0.5, atol=1e-4)
 
 
-@pytest.mark.parametrize("fields, said", [
-    ({"rotate": -1}, "rotate -1"), ({"erase": 1.5}, "erase 1.5"), ({"scale": 2}, "scale 2"),
-])
+@pytest.mark.parametrize(
+    "fields, said",
+    [
+        ({"rotate": -1}, "rotate -1"),
+        ({"erase": 1.5}, "erase 1.5"),
+        ({"scale": 2}, "scale 2"),
+    ],
+)
 def test_senseless_strengths_are_refused(fields, said):
     with pytest.raises(CaffeError, match=said):
         augment(**fields)
@@ -169,4 +176,8 @@ def test_a_feed_changes_training_pictures_only_and_goes_on_bit_for_bit(tmp_path)
         with Feed(db, 9, Transform(crop=30), "TEST", **settings) as feed:
             data, *labels = feed.next()
         assert np.array_equal(data, np.stack([NOISE[:, 5:35, 3:33]] * 9))
-        assert [label.tolist() for label in labels] == [list(range(9)), [i / 2 for i in range(9)], [-i for i in range(9)]]
+        assert [label.tolist() for label in labels] == [
+            list(range(9)),
+            [i / 2 for i in range(9)],
+            [-i for i in range(9)],
+        ]

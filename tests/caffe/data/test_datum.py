@@ -101,17 +101,22 @@ def test_every_prefix_of_a_record_is_refused_or_read_never_worse():
             datum.decode(value[:length])
 
 
-@pytest.mark.parametrize("value, match", [
-    (b"\xff" * 20, "not a Datum"),
-    (b"\x08\x03\x10\x05\x18\x04\x22\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "cut short"),
-    (message(channels=3, height=5, width=4, data=b"abc"), "3x5x4 wants 60 values, received 3"),
-    (message(channels=2**31 - 1, height=2**31 - 1, width=2**31 - 1, data=b"abc"), "received 3"),
-    (message(channels=-3, height=-5, width=4, data=b"x" * 60), "must be positive"),
-    (message(data=b"no picture", encoded=True), "no picture that OpenCV can read"),
-    (message(encoded=True), "no picture"),
-    (b"\x20\x05", "wire type"), (b"\x0a\x01\x01", "wire type"), (b"\x0b", "wire type 3"),
-    (message(channels=1, height=1, width=1, float_data=[1, 2]), "received 2"),
-])
+@pytest.mark.parametrize(
+    "value, match",
+    [
+        (b"\xff" * 20, "not a Datum"),
+        (b"\x08\x03\x10\x05\x18\x04\x22\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "cut short"),
+        (message(channels=3, height=5, width=4, data=b"abc"), "3x5x4 wants 60 values, received 3"),
+        (message(channels=2**31 - 1, height=2**31 - 1, width=2**31 - 1, data=b"abc"), "received 3"),
+        (message(channels=-3, height=-5, width=4, data=b"x" * 60), "must be positive"),
+        (message(data=b"no picture", encoded=True), "no picture that OpenCV can read"),
+        (message(encoded=True), "no picture"),
+        (b"\x20\x05", "wire type"),
+        (b"\x0a\x01\x01", "wire type"),
+        (b"\x0b", "wire type 3"),
+        (message(channels=1, height=1, width=1, float_data=[1, 2]), "received 2"),
+    ],
+)
 def test_hostile_bytes(value, match):
     with pytest.raises(CaffeError, match=match):
         datum.decode(value)
@@ -123,9 +128,7 @@ def test_sixteen_bits_are_refused():
         datum.decode(datum.encode(None, 0, data))
 
 
-@pytest.mark.parametrize(
-    "array, label", [(PIXELS, 2**31), (PIXELS[0], 0), (PIXELS.astype(int), 0), (None, 0)]
-)
+@pytest.mark.parametrize("array, label", [(PIXELS, 2**31), (PIXELS[0], 0), (PIXELS.astype(int), 0), (None, 0)])
 def test_what_no_datum_holds(array, label):
     with pytest.raises(CaffeError):
         datum.encode(array, label)

@@ -36,10 +36,14 @@ def take(feed, count):
     return [(data.copy(), label.copy()) for data, label in (feed.next() for _ in range(count))]
 
 
-@pytest.mark.parametrize("name, mean, crop, scale", [
-    ("mean_file", None, 7, 0.017), ("mean_value", [104.3, 117.1, 123.9], 6, 0.00390625),
-    ("one_value", [99.7], 5, 1),
-])
+@pytest.mark.parametrize(
+    "name, mean, crop, scale",
+    [
+        ("mean_file", None, 7, 0.017),
+        ("mean_value", [104.3, 117.1, 123.9], 6, 0.00390625),
+        ("one_value", [99.7], 5, 1),
+    ],
+)
 def test_real_caffes_data_layer_bit_for_bit(name, mean, crop, scale):
     mean = read_mean(GOLDEN / "tools/mean_resize.binaryproto") if mean is None else mean
     real = np.load(GOLDEN / "data_layer.npz")

@@ -21,6 +21,7 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 
 def golden_rows():
     """What tests/golden/leveldb holds, by the rule it was written by."""
+
     def value(index):
         return bytes(range(index % 256)) * (index % 11) + b"%d" % (index * index)
 
@@ -49,9 +50,18 @@ def test_what_the_library_wrote():
         assert next(db.at(3 * len(rows) + 5)) == rows[5]
 
 
-@pytest.mark.parametrize("sizes", [
-    [0], [5, 0, 1], [70000] * 3, [10] * 20000, [154600] * 220, [33 << 20, 1],
-], ids=["one", "few", "blocks", "many", "tables", "large"])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [0],
+        [5, 0, 1],
+        [70000] * 3,
+        [10] * 20000,
+        [154600] * 220,
+        [33 << 20, 1],
+    ],
+    ids=["one", "few", "blocks", "many", "tables", "large"],
+)
 def test_written_and_read_back(tmp_path, sizes):
     rows = rows_of_sizes(*sizes)
     make(tmp_path / "db", rows)
@@ -110,18 +120,32 @@ def test_logs_across_their_blocks(length):
             list(form.log_records(log[:-1] + bytes([log[-1] ^ 1])))
 
 
-@pytest.mark.parametrize("data, plain", [
-    (b"\x00", b""), (b"\x03\x08abc", b"abc"), (b"\x0a\x04ab" + b"\x1e\x02\x00", b"ababababab"),
-    (b"\x06\x00a" + b"\x05\x01", b"aaaaaa"), (b"\x50\xf0\x4f" + b"x" * 80, b"x" * 80),
-    (b"\x03\x00a" + b"\x07\x01\x00\x00\x00", b"aaa"),
-])
+@pytest.mark.parametrize(
+    "data, plain",
+    [
+        (b"\x00", b""),
+        (b"\x03\x08abc", b"abc"),
+        (b"\x0a\x04ab" + b"\x1e\x02\x00", b"ababababab"),
+        (b"\x06\x00a" + b"\x05\x01", b"aaaaaa"),
+        (b"\x50\xf0\x4f" + b"x" * 80, b"x" * 80),
+        (b"\x03\x00a" + b"\x07\x01\x00\x00\x00", b"aaa"),
+    ],
+)
 def test_snappy_by_hand(data, plain):
     assert form.uncompress(data) == plain
 
 
-@pytest.mark.parametrize("data", [
-    b"\x05\x10abc", b"\x04\x00a\x05\x09", b"\x04\x00a\x05", b"\xff", b"\x04\x00a\x06\x01", b"\x04\x08abc",
-])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x05\x10abc",
+        b"\x04\x00a\x05\x09",
+        b"\x04\x00a\x05",
+        b"\xff",
+        b"\x04\x00a\x06\x01",
+        b"\x04\x08abc",
+    ],
+)
 def test_snappy_that_is_none(data):
     with pytest.raises(WireError):
         form.uncompress(data)

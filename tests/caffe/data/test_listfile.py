@@ -34,8 +34,15 @@ def test_every_fault_at_once(tmp_path):
         read(tmp_path, text)
     message = str(caught.value)
     assert message.startswith("7 faulty lines")
-    for line, words in [(2, "empty line"), (3, "no space"), (4, "'x'"), (5, "32 bits"), (6, "no path"),
-                        (7, "zero byte"), (8, "'1.5'")]:
+    for line, words in [
+        (2, "empty line"),
+        (3, "no space"),
+        (4, "'x'"),
+        (5, "32 bits"),
+        (6, "no path"),
+        (7, "zero byte"),
+        (8, "'1.5'"),
+    ]:
         assert "list.txt:%d: " % line in message and words in message
     assert "list.txt:9" not in message
 

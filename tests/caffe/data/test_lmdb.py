@@ -102,9 +102,14 @@ def test_what_is_no_database_is_said(tmp_path):
     (tmp_path / "level").mkdir()
     (tmp_path / "level/CURRENT").write_text("MANIFEST-000002\n")
     make(tmp_path / "norecord", [])
-    for name, match in [("none", "does not exist"), ("file", "is a file"), ("empty", "no data.mdb"),
-                        ("junk", "cannot be opened as an LMDB"), ("level", "is of backend leveldb"),
-                        ("norecord", "holds no record")]:
+    for name, match in [
+        ("none", "does not exist"),
+        ("file", "is a file"),
+        ("empty", "no data.mdb"),
+        ("junk", "cannot be opened as an LMDB"),
+        ("level", "is of backend leveldb"),
+        ("norecord", "holds no record"),
+    ]:
         with pytest.raises(CaffeError, match=match):
             open_db(tmp_path / name)
     with pytest.raises(CaffeError, match="unknown database backend 'lmbd'.*did you mean 'lmdb'"):

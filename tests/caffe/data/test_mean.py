@@ -73,13 +73,25 @@ def test_a_transform_param_with_a_mean_file(tmp_path):
 GOOD = to_blob_proto(MEAN)
 
 
-@pytest.mark.parametrize("data, match", [
-    (b"", "no shape"), (GOOD[:-1], "cut short"), (GOOD[:2], "."), (b"\xff" * 30, "neither"),
-    (GOOD[8:], "no shape"), (to_blob_proto(np.full((1, 1, 1), np.nan)), "not finite"),
-    (b"\x08\x02" + GOOD[2:], "wants other"), (b"\x93NUMPY\x01\x00junk", "neither"),
-    (b"\x08\x02" + to_blob_proto(np.zeros((6, 5, 4)))[2:4].replace(b"\x06", b"\x03") +
-     to_blob_proto(np.zeros((6, 5, 4)))[4:], "not channels x height x width"),
-])
+@pytest.mark.parametrize(
+    "data, match",
+    [
+        (b"", "no shape"),
+        (GOOD[:-1], "cut short"),
+        (GOOD[:2], "."),
+        (b"\xff" * 30, "neither"),
+        (GOOD[8:], "no shape"),
+        (to_blob_proto(np.full((1, 1, 1), np.nan)), "not finite"),
+        (b"\x08\x02" + GOOD[2:], "wants other"),
+        (b"\x93NUMPY\x01\x00junk", "neither"),
+        (
+            b"\x08\x02"
+            + to_blob_proto(np.zeros((6, 5, 4)))[2:4].replace(b"\x06", b"\x03")
+            + to_blob_proto(np.zeros((6, 5, 4)))[4:],
+            "not channels x height x width",
+        ),
+    ],
+)
 def test_hostile_files(tmp_path, data, match):
     path = tmp_path / "m"
     path.write_bytes(data)

@@ -14,9 +14,7 @@ def best(row, k):
     return sorted(((v, i) for i, v in enumerate(row.tolist())), reverse=True)[:k]
 
 
-@pytest.mark.parametrize(
-    "shape, axis", [((2, 5, 3), 1), ((4, 3), 0), ((2, 3, 4, 5), -1), ((6,), 0), ((2, 3, 4, 5), 2)]
-)
+@pytest.mark.parametrize("shape, axis", [((2, 5, 3), 1), ((4, 3), 0), ((2, 3, 4, 5), -1), ((6,), 0), ((2, 3, 4, 5), 2)])
 @pytest.mark.parametrize("k, values", [(1, False), (1, True), (3, False), (3, True)])
 @pytest.mark.parametrize("ties", [False, True])
 def test_along_an_axis(shape, axis, k, values, ties):

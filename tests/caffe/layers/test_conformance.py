@@ -153,8 +153,6 @@ def test_a_type_stands_in_a_file_of_its_name():
     class Wrong(base.Layer):
         """Stands in a test."""
 
-    with pytest.raises(
-        base.CaffeError, match=r"stands in test_conformance\.py; its file must be named as the type"
-    ):
+    with pytest.raises(base.CaffeError, match=r"stands in test_conformance\.py; its file must be named as the type"):
         base.register(Wrong)
     assert "Wrong" not in base.registry

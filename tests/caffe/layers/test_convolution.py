@@ -12,10 +12,7 @@ def terms(shape, kernel, stride, pad, dilation):
     """(place in the top, element of the kernel, place in the bottom) of every product, for spatial
     `shape`.
     """
-    out = [
-        int((n + 2 * p - d * (k - 1) - 1) / s) + 1
-        for n, k, s, p, d in zip(shape, kernel, stride, pad, dilation)
-    ]
+    out = [int((n + 2 * p - d * (k - 1) - 1) / s) + 1 for n, k, s, p, d in zip(shape, kernel, stride, pad, dilation)]
     found = []
     for top in np.ndindex(*out):
         for element in np.ndindex(*kernel):
@@ -147,9 +144,7 @@ def test_axes_before_the_channels_are_a_batch(axis):
     rng = np.random.default_rng(4)
     x, w, b = rng.standard_normal((2, 3, 4, 5, 5)), rng.standard_normal((3, 4, 2, 2)), rng.standard_normal(3)
     y, dy, dx, dw, db = convolve(x.reshape(6, 4, 5, 5), w, b, rng.standard_normal, (1, 1), (0, 0), (1, 1), 1)
-    net = one_layer_net(
-        "Convolution", "convolution_param { num_output: 3 kernel_size: 2 axis: %d }" % axis, [x.shape]
-    )
+    net = one_layer_net("Convolution", "convolution_param { num_output: 3 kernel_size: 2 axis: %d }" % axis, [x.shape])
     result = run(net, [x], [w, b], [dy.reshape(2, 3, 3, 4, 4)])
     close(result.tops[0], y.reshape(2, 3, 3, 4, 4), "top")
     close(result.diffs[0], dx.reshape(x.shape), "bottom's diff")
@@ -159,9 +154,7 @@ def test_axes_before_the_channels_are_a_batch(axis):
 def test_without_spatial_axes_it_is_a_matrix_product():
     rng = np.random.default_rng(4)
     x, w = rng.standard_normal((5, 4)), rng.standard_normal((6, 2))
-    net = one_layer_net(
-        "Convolution", "convolution_param { num_output: 6 group: 2 bias_term: false }", [x.shape]
-    )
+    net = one_layer_net("Convolution", "convolution_param { num_output: 6 group: 2 bias_term: false }", [x.shape])
     result = run(net, [x], [w])
     close(result.tops[0], np.concatenate([x[:, :2] @ w[:3].T, x[:, 2:] @ w[3:].T], 1), "top")
 

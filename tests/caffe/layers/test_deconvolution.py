@@ -8,9 +8,7 @@ from witness import close, one_layer_net, refusal, run
 def deconvolve(x, w, b, rng, stride, pad, dilation, group):
     """(y, dy, dx, dw, db) of N x C x ..., w being C x M / group x kernel."""
     axes = range(x.ndim - 2)
-    out = [
-        stride[i] * (x.shape[2 + i] - 1) + dilation[i] * (w.shape[2 + i] - 1) + 1 - 2 * pad[i] for i in axes
-    ]
+    out = [stride[i] * (x.shape[2 + i] - 1) + dilation[i] * (w.shape[2 + i] - 1) + 1 - 2 * pad[i] for i in axes]
     per_in, per_out = w.shape[0] // group, w.shape[1]
     y = np.zeros((x.shape[0], per_out * group, *out))
     dy, dx, dw = rng.standard_normal(y.shape), np.zeros(x.shape), np.zeros(w.shape)

@@ -41,9 +41,7 @@ def test_test_is_a_copy():
 
 def test_ratio_zero_keeps_all():
     x = np.arange(12, dtype=np.float32)
-    assert np.array_equal(
-        run_layer("Dropout", "dropout_param { dropout_ratio: 0 }", x, phase=caffe.TRAIN).tops[0], x
-    )
+    assert np.array_equal(run_layer("Dropout", "dropout_param { dropout_ratio: 0 }", x, phase=caffe.TRAIN).tops[0], x)
 
 
 @pytest.mark.parametrize("ratio", [1, -0.1, 1.5])

@@ -19,8 +19,7 @@ def test_without_a_filler_it_is_zero():
 
 def test_a_constant_is_filled_once_and_others_each_time():
     made = net(
-        'shape { dim: 50 } data_filler { type: "constant" value: 4 } '
-        'data_filler { type: "uniform" min: 1 max: 2 }',
+        'shape { dim: 50 } data_filler { type: "constant" value: 4 } data_filler { type: "uniform" min: 1 max: 2 }',
         2,
     )
     assert (made.blobs["t0"].data == 4).all()

@@ -38,9 +38,7 @@ def test_a_shared_maximum_sends_its_diff_to_one_bottom():
             if bottoms[number][place] > bottoms[winner][place]:
                 winner = number
         diffs[winner][place] = dy[place]
-    result = run(
-        one_layer_net("Eltwise", "eltwise_param { operation: MAX }", [(3, 40)] * 4), bottoms, [], [dy]
-    )
+    result = run(one_layer_net("Eltwise", "eltwise_param { operation: MAX }", [(3, 40)] * 4), bottoms, [], [dy])
     for received, expected in zip(result.diffs, diffs):
         close(received, expected, "bottom's diff")
 

@@ -8,22 +8,15 @@ from witness import hold, refusal
 def reference(begin, kernel, stride, pad, dilation):
     def im2col(x):
         spatial = x.shape[begin + 1 :]
-        out = [
-            (n + 2 * p - d * (k - 1) - 1) // s + 1
-            for n, k, s, p, d in zip(spatial, kernel, stride, pad, dilation)
-        ]
+        out = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(spatial, kernel, stride, pad, dilation)]
         size = int(np.prod(kernel))
         y = np.zeros((*x.shape[:begin], x.shape[begin] * size, *out))
         for c in range(x.shape[begin]):
             for k, element in enumerate(np.ndindex(*kernel)):
                 for top in np.ndindex(*out):
-                    place = tuple(
-                        t * s - p + e * d for t, s, p, e, d in zip(top, stride, pad, element, dilation)
-                    )
+                    place = tuple(t * s - p + e * d for t, s, p, e, d in zip(top, stride, pad, element, dilation))
                     if all(0 <= i < n for i, n in zip(place, spatial)):
-                        y[(slice(None),) * begin + (c * size + k, *top)] = x[
-                            (slice(None),) * begin + (c, *place)
-                        ]
+                        y[(slice(None),) * begin + (c * size + k, *top)] = x[(slice(None),) * begin + (c, *place)]
         return [y]
 
     return im2col
@@ -49,7 +42,5 @@ def test_equals_the_definition(text, shape, settings):
 
 
 def test_refuses_what_caffe_refuses():
-    assert "no spatial axes" in refusal(
-        "Im2col", "convolution_param { kernel_size: 2 axis: 3 }", [(1, 2, 3, 4)]
-    )
+    assert "no spatial axes" in refusal("Im2col", "convolution_param { kernel_size: 2 axis: 3 }", [(1, 2, 3, 4)])
     assert "kernel_size must be given" in refusal("Im2col", "", [(1, 2, 3, 4)])

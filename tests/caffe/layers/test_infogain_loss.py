@@ -70,9 +70,7 @@ def test_identity_is_softmax_with_loss_with_another_floor():
     softmax = run_layer("SoftmaxWithLoss", "", x, label, tops=2)
     for mine, theirs in zip(infogain.tops + infogain.diffs[:1], softmax.tops + softmax.diffs[:1]):
         assert np.allclose(mine, theirs, 1e-5, 1e-6)
-    assert np.allclose(
-        run_layer("InfogainLoss", "", [[0, 500]], [0], np.eye(2)).tops[0], -math.log(1e-20), 1e-5
-    )
+    assert np.allclose(run_layer("InfogainLoss", "", [[0, 500]], [0], np.eye(2)).tops[0], -math.log(1e-20), 1e-5)
 
 
 def test_faults():

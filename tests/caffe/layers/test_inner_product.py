@@ -41,9 +41,7 @@ def test_value_and_derivatives(shape, axis, transpose, bias):
             db[o] += grad[n, o]
     assert run.tops[0].shape == dy.shape and np.allclose(run.tops[0].reshape(rows, -1), y, 1e-4, 1e-5)
     assert np.allclose(run.diffs[0].reshape(rows, -1), dx, 1e-4, 1e-5)
-    assert len(run.blobs) == 1 + bias and np.allclose(
-        run.blobs[0].diff, dw.T if transpose else dw, 1e-4, 1e-5
-    )
+    assert len(run.blobs) == 1 + bias and np.allclose(run.blobs[0].diff, dw.T if transpose else dw, 1e-4, 1e-5)
     assert not bias or np.allclose(run.blobs[1].diff, db, 1e-4, 1e-5)
     run.net.backward()
     assert np.allclose(run.blobs[0].diff, 2 * (dw.T if transpose else dw), 1e-4, 1e-5)  # added to

@@ -11,9 +11,7 @@ from caffe.errors import CaffeError
 X = np.array([[0.01, 0.5, 1], [2, 7, 100]], np.float32)
 
 
-@pytest.mark.parametrize(
-    "base, scale, shift", [(-1, 1, 0), (2, 1, 0), (10, 0.5, 1.5), (0.5, 2, 0.25), (-1, 3, 0.1)]
-)
+@pytest.mark.parametrize("base, scale, shift", [(-1, 1, 0), (2, 1, 0), (10, 0.5, 1.5), (0.5, 2, 0.25), (-1, 3, 0.1)])
 def test_value_and_derivative(base, scale, shift):
     text = "log_param { base: %g scale: %g shift: %g }" % (base, scale, shift)
     run = run_layer("Log", text, X, diffs=[np.full((2, 3), 3)])

@@ -73,7 +73,5 @@ def test_wide_blobs():
 
 
 def test_refuses_what_caffe_refuses():
-    assert "local_size must be odd, received 4" in refusal(
-        "LRN", "lrn_param { local_size: 4 }", [(1, 2, 3, 3)]
-    )
+    assert "local_size must be odd, received 4" in refusal("LRN", "lrn_param { local_size: 4 }", [(1, 2, 3, 3)])
     assert "4 axes" in refusal("LRN", "", [(2, 3)])

@@ -41,9 +41,7 @@ def test_arrays_are_read_where_they_are():
 
 
 def test_an_in_place_layer_leaves_the_users_array_alone():
-    net = net_of(
-        TEXT + 'layer { name: "r" type: "Power" bottom: "data" top: "data" power_param { scale: 2 } }'
-    )
+    net = net_of(TEXT + 'layer { name: "r" type: "Power" bottom: "data" top: "data" power_param { scale: 2 } }')
     data, label = arrays()
     net.set_input_arrays(data, label)
     net.forward()

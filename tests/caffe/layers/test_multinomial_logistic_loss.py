@@ -19,9 +19,7 @@ def test_value_and_derivative(shape, labels, weight):
     for n, c in enumerate(label.ravel()):
         loss -= math.log(rows[n, c])
         dp[n, c] = -(weight or 1) / rows[n, c] / shape[0]
-    assert np.allclose(run.tops[0], loss / shape[0], 1e-5) and np.allclose(
-        run.diffs[0].reshape(dp.shape), dp, 1e-4
-    )
+    assert np.allclose(run.tops[0], loss / shape[0], 1e-5) and np.allclose(run.diffs[0].reshape(dp.shape), dp, 1e-4)
 
 
 def test_floor():

@@ -130,9 +130,7 @@ def test_stochastic_in_training_draws_values_by_their_share_and_sends_the_diff_t
     for value, share in ((1, 1 / 8), (2, 2 / 8), (5, 5 / 8)):
         assert abs((drawn == value).mean() - share) < 4 * math.sqrt(share * (1 - share) / drawn.size)
     repeated = drawn.repeat(2, axis=2).repeat(2, axis=3)
-    close(
-        result.diffs[0], np.where(repeated == x, dy.repeat(2, axis=2).repeat(2, axis=3), 0), "bottom's diff"
-    )
+    close(result.diffs[0], np.where(repeated == x, dy.repeat(2, axis=2).repeat(2, axis=3), 0), "bottom's diff")
 
 
 def test_stochastic_in_training_never_draws_from_beyond_the_edge():
@@ -177,7 +175,5 @@ def test_refuses_what_has_no_answer(text, said):
 
 
 def test_only_max_has_a_mask_and_bottoms_have_4_axes():
-    assert "takes 1 top" in refusal(
-        "Pooling", "pooling_param { pool: AVE kernel_size: 2 }", [(1, 2, 6, 6)], tops=2
-    )
+    assert "takes 1 top" in refusal("Pooling", "pooling_param { pool: AVE kernel_size: 2 }", [(1, 2, 6, 6)], tops=2)
     assert "4 axes" in refusal("Pooling", "pooling_param { kernel_size: 2 }", [(2, 6, 6)])

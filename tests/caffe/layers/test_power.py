@@ -28,9 +28,7 @@ def test_value_and_derivative(power, scale, shift, x):
     assert np.allclose(run.diffs[0], 2 * power * scale * inside ** (power - 1), 1e-5, 1e-6)
 
 
-@pytest.mark.parametrize(
-    "power, scale, shift, value", [(0, 2, -7, 1), (3, 0, 2, 8), (0, 0, 0, 1), (2, 0, -3, 9)]
-)
+@pytest.mark.parametrize("power, scale, shift, value", [(0, 2, -7, 1), (3, 0, 2, 8), (0, 0, 0, 1), (2, 0, -3, 9)])
 def test_constants_have_no_derivative(power, scale, shift, value):
     x = np.array([-1, 0, np.inf, 5], np.float32)
     text = "power_param { power: %g scale: %g shift: %g }" % (power, scale, shift)

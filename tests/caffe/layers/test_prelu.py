@@ -43,9 +43,7 @@ def test_in_place():
     from witness import input_layer
 
     net = net_of(
-        "force_backward: true "
-        + input_layer("x", (1, 3))
-        + 'layer { name: "l" type: "PReLU" bottom: "x" top: "x" }'
+        "force_backward: true " + input_layer("x", (1, 3)) + 'layer { name: "l" type: "PReLU" bottom: "x" top: "x" }'
     )
     net.blobs["x"].data[...] = [[-4, 2, -1]]
     net.forward()

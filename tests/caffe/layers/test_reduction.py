@@ -11,9 +11,7 @@ SLOPE = {"SUM": lambda v: 1, "ASUM": np.sign, "SUMSQ": lambda v: 2 * v, "MEAN": 
 
 
 @pytest.mark.parametrize("operation", [None, "SUM", "ASUM", "SUMSQ", "MEAN"])
-@pytest.mark.parametrize(
-    "shape, axis", [((2, 3, 4), 0), ((2, 3, 4), 1), ((2, 3, 4), -1), ((5,), 0), ((2, 3, 2, 2), 2)]
-)
+@pytest.mark.parametrize("shape, axis", [((2, 3, 4), 0), ((2, 3, 4), 1), ((2, 3, 4), -1), ((5,), 0), ((2, 3, 2, 2), 2)])
 @pytest.mark.parametrize("coeff", [None, 2.5, -0.5, 0])
 def test_value_and_derivative(operation, shape, axis, coeff):
     rng = np.random.default_rng(15)

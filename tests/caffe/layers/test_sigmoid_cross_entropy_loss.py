@@ -16,9 +16,7 @@ DIVISOR = {
     "NONE": lambda n, all_, valid: 1,
 }
 SETTINGS = [("", "BATCH_SIZE"), ("normalize: true", "VALID"), ("normalize: false", "BATCH_SIZE")]
-SETTINGS += [("normalization: %s" % mode, mode) for mode in DIVISOR] + [
-    ("normalize: true normalization: NONE", "NONE")
-]
+SETTINGS += [("normalization: %s" % mode, mode) for mode in DIVISOR] + [("normalize: true normalization: NONE", "NONE")]
 
 
 def reference(x, t, ignore):

@@ -25,9 +25,7 @@ def pyramid(height, method):
             part = np.zeros((*x.shape[:2], len(rows), len(columns)))
             for (i, (a, b)), (j, (c, d)) in ((r, k) for r in enumerate(rows) for k in enumerate(columns)):
                 inside = x[:, :, max(a, 0) : max(b, 0), max(c, 0) : max(d, 0)]
-                part[:, :, i, j] = (
-                    inside.max((2, 3)) if method == "MAX" else inside.sum((2, 3)) / ((b - a) * (d - c))
-                )
+                part[:, :, i, j] = inside.max((2, 3)) if method == "MAX" else inside.sum((2, 3)) / ((b - a) * (d - c))
             parts.append(part.reshape(x.shape[0], -1))
         return [np.concatenate(parts, 1)]
 
@@ -60,7 +58,5 @@ def test_the_bins_follow_the_bottoms_size():
 
 def test_refuses_what_caffe_refuses():
     assert "pyramid_height must be 1 or more" in refusal("SPP", "", [(1, 2, 4, 4)])
-    assert "pad must be less than the kernel" in refusal(
-        "SPP", "spp_param { pyramid_height: 3 }", [(1, 2, 5, 5)]
-    )
+    assert "pad must be less than the kernel" in refusal("SPP", "spp_param { pyramid_height: 3 }", [(1, 2, 5, 5)])
     assert "4 axes" in refusal("SPP", "spp_param { pyramid_height: 2 }", [(1, 2, 5)])

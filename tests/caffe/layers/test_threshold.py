@@ -21,7 +21,5 @@ def test_backward_is_refused():
         layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 2 } }
         layer { name: "th" type: "Threshold" bottom: "ip" top: "th" loss_weight: 1 }""")
     net.forward()
-    with pytest.raises(
-        CaffeError, match=r"net.prototxt:4: layer 'th' \(Threshold\): Threshold has no backward"
-    ):
+    with pytest.raises(CaffeError, match=r"net.prototxt:4: layer 'th' \(Threshold\): Threshold has no backward"):
         net.backward()

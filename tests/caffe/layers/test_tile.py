@@ -27,11 +27,7 @@ def test_value_and_derivative(shape, axis, tiles):
         source = tuple(k % shape[along] if n == along else k for n, k in enumerate(i))
         y[i] = x[source]
         dx[source] += dy[i]
-    assert (
-        run.tops[0].shape == top
-        and np.allclose(run.tops[0], y, 1e-6)
-        and np.allclose(run.diffs[0], dx, 1e-4, 1e-6)
-    )
+    assert run.tops[0].shape == top and np.allclose(run.tops[0], y, 1e-6) and np.allclose(run.diffs[0], dx, 1e-4, 1e-6)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,7 @@ def net(folder, more="", transform="crop_size: 10", batch=8, phase=caffe.TRAIN):
     return net_of(
         'layer { name: "w" type: "WindowData" top: "data" top: "label" transform_param { %s } '
         'window_data_param { source: "%s/windows.txt" batch_size: %d '
-        'fg_threshold: 0.5 bg_threshold: 0.3 %s } }'
-        % (transform, folder, batch, more),
+        "fg_threshold: 0.5 bg_threshold: 0.3 %s } }" % (transform, folder, batch, more),
         phase,
     )
 
@@ -103,9 +102,7 @@ def test_warp(box, pad, square):
         start = (warp.left, warp.top)[axis]
         size = (warp.width, warp.height)[axis]
         assert start == int(np.floor(max(0, -low) * scale + 0.5))
-        assert size == min(
-            int(np.floor((warp.box[axis + 2] - warp.box[axis] + 1) * scale + 0.5)), crop - start
-        )
+        assert size == min(int(np.floor((warp.box[axis + 2] - warp.box[axis] + 1) * scale + 0.5)), crop - start)
 
 
 def test_state_goes_on_bit_for_bit(folder):

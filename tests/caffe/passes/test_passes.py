@@ -11,9 +11,7 @@ from caffe.net import Net
 from caffe.proto import caffe_pb2, text
 
 
-@pytest.mark.parametrize(
-    "definition", [FACES, INCEPTION, RESIDUAL], ids=["faces", "inception", "residual"]
-)
+@pytest.mark.parametrize("definition", [FACES, INCEPTION, RESIDUAL], ids=["faces", "inception", "residual"])
 @pytest.mark.parametrize(
     "chosen",
     [*[(each,) for each in passes.PASSES], passes.PASSES],

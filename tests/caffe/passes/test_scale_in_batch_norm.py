@@ -16,7 +16,11 @@ CUBES = """
 def test_the_passes_act_in_residual_blocks():
     net = made(RESIDUAL, passes.PASSES)
     assert runners(net) == {
-        **{name + which: kind for name, kind in (("bn", "Norm"), ("scale", "Scale")) for which in ("0", "1", "_a", "_b")},
+        **{
+            name + which: kind
+            for name, kind in (("bn", "Norm"), ("scale", "Scale"))
+            for which in ("0", "1", "_a", "_b")
+        },
         **{"relu1": "Part", "relu_a": "Part", "relu_sum": "InPlaceReLU"},
     }
 
@@ -26,7 +30,11 @@ def _seeded_statistics(net):
     rng = np.random.default_rng(4)
     for name in ("bn0", "bn1", "bn_a", "bn_b"):
         mean, variance, weight = net.params[name]
-        mean.data[...], variance.data[...], weight.data[...] = rng.normal(size=mean.shape), rng.uniform(1, 3, mean.shape), 2
+        mean.data[...], variance.data[...], weight.data[...] = (
+            rng.normal(size=mean.shape),
+            rng.uniform(1, 3, mean.shape),
+            2,
+        )
     return net
 
 

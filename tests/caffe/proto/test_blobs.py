@@ -99,8 +99,6 @@ def test_written_bytes_are_protobufs():
     double = caffe_pb2.BlobProto(double_data=range(6), double_diff=range(6))
     double.shape.dim.extend((2, 3))
     assert joined(blobs.encode(array.astype(float), array)) == double.SerializeToString()
-    assert (
-        joined(blobs.encode(np.float32(7).reshape(()))) == caffe_pb2.BlobProto(data=[7]).SerializeToString()
-    )
+    assert joined(blobs.encode(np.float32(7).reshape(()))) == caffe_pb2.BlobProto(data=[7]).SerializeToString()
     with pytest.raises(CaffeError, match="5 axes"):
         blobs.encode(np.zeros((1,) * 5, np.float32), legacy_shape=True)

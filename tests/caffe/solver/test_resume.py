@@ -55,9 +55,7 @@ def test_without_the_resume_file_data_start_again_as_in_caffe(tmp_path):
     _run(tmp_path, "halves", 8)
     os.unlink(tmp_path / "halves" / "s_iter_8.resume.npz")
     _run(tmp_path, "halves", 12, resume=True)
-    assert not np.array_equal(
-        _weights(tmp_path, "whole", 12)["ip"][0], _weights(tmp_path, "halves", 12)["ip"][0]
-    )
+    assert not np.array_equal(_weights(tmp_path, "whole", 12)["ip"][0], _weights(tmp_path, "halves", 12)["ip"][0])
 
 
 def test_a_caffemodel_given_as_snapshot_is_explained(tmp_path):
@@ -75,8 +73,6 @@ def test_log_and_curves_stand_beside_the_snapshots(tmp_path):
     _run(tmp_path, "whole", 8)
     log = (tmp_path / "whole" / "s.log").read_text()
     assert (
-        "Iteration 4, Testing net (#0)" in log
-        and "Train net output #0: loss = " in log
-        and "Optimization Done." in log
+        "Iteration 4, Testing net (#0)" in log and "Train net output #0: loss = " in log and "Optimization Done." in log
     )
     assert (tmp_path / "whole" / "s_curves.png").stat().st_size > 5000

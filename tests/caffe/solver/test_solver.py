@@ -149,7 +149,9 @@ def test_debug_info_changes_no_number():
     np.testing.assert_allclose(plain.net.params["ip"][0].data, told.net.params["ip"][0].data, rtol=1e-6)
 
 
-@pytest.mark.parametrize("flags", [["-solver", "solver.prototxt"], ["--solver=solver.prototxt"], ["-solver=solver.prototxt"]])
+@pytest.mark.parametrize(
+    "flags", [["-solver", "solver.prototxt"], ["--solver=solver.prototxt"], ["-solver=solver.prototxt"]]
+)
 def test_caffe_train_takes_gflags_spellings(flags, folder):
     write("display: 2")
     assert tools.main(["train", *flags]) == 0
@@ -159,7 +161,10 @@ def test_caffe_train_takes_gflags_spellings(flags, folder):
 @pytest.mark.parametrize(
     "flags, said",
     [
-        (["--snapshot", "out/s_iter_6.caffemodel"], "holds weights only.*--snapshot out/s_iter_6.solverstate.*--weights"),
+        (
+            ["--snapshot", "out/s_iter_6.caffemodel"],
+            "holds weights only.*--snapshot out/s_iter_6.solverstate.*--weights",
+        ),
         (["--snapshot=a", "--weights=b"], "not both"),
         (["--gpu", "first"], "comma list of ids, or all"),
         (["--weights", "none.caffemodel"], "none.caffemodel"),
@@ -176,7 +181,11 @@ def test_a_run_log_is_read_by_parse_log_and_drawn(folder):
     assert tools.main(["train", "--solver=solver.prototxt"]) == 0
     assert tools.main(["parse_log", "out/s.log", "."]) == 0
     rows = (folder / "s.log.train").read_text().splitlines()
-    assert rows[0] == "NumIters,Seconds,LearningRate,loss" and [row.split(",")[0] for row in rows[1:4]] == ["0.0", "2.0", "4.0"]
+    assert rows[0] == "NumIters,Seconds,LearningRate,loss" and [row.split(",")[0] for row in rows[1:4]] == [
+        "0.0",
+        "2.0",
+        "4.0",
+    ]
     assert [row.split(",")[0] for row in (folder / "s.log.test").read_text().splitlines()[1:]] == ["0.0", "3.0", "6.0"]
     assert tools.main(["plot_training_log", "6", "loss.png", "out/s.log"]) == 0
     assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")

@@ -45,9 +45,7 @@ def test_folder_picture_and_array(folder, capsys):
     )  # fmt: skip
     mean = ["--mean_file", str(folder / "mean.npy")]
     expected = classifier.predict(images)
-    np.testing.assert_allclose(
-        classify(folder, folder / "pictures", "--ext", "png", *mean), expected, rtol=1e-5
-    )
+    np.testing.assert_allclose(classify(folder, folder / "pictures", "--ext", "png", *mean), expected, rtol=1e-5)
     np.testing.assert_allclose(classify(folder, files[1], *mean), expected[1:2], rtol=1e-5)
     np.save(folder / "in.npy", np.stack(images))
     centre = classify(folder, folder / "in.npy", "--center_only", *mean)

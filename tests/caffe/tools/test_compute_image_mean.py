@@ -24,8 +24,19 @@ def make(path, arrays):
 @pytest.mark.parametrize("name", ["resize", "gray"])
 def test_real_caffes_file_byte_for_byte(tmp_path, name, capfd):
     out = tmp_path / "deep" / "mean.binaryproto"
-    assert main(["compute_image_mean", "-backend=lmdb", str(GOLDEN / "lmdb" / ("db_" + name)), str(out),
-                 "--npy", str(tmp_path / "mean.npy")]) == 0
+    assert (
+        main(
+            [
+                "compute_image_mean",
+                "-backend=lmdb",
+                str(GOLDEN / "lmdb" / ("db_" + name)),
+                str(out),
+                "--npy",
+                str(tmp_path / "mean.npy"),
+            ]
+        )
+        == 0
+    )
     assert out.read_bytes() == (GOLDEN / ("mean_%s.binaryproto" % name)).read_bytes()
     mean = read_mean(out)
     assert np.array_equal(np.load(tmp_path / "mean.npy"), mean) and mean.dtype == np.float32

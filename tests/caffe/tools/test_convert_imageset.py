@@ -36,12 +36,15 @@ def write_list(tmp_path, *lines):
     return path
 
 
-@pytest.mark.parametrize("name, flags", [
-    ("db_resize", ["--resize_width=64", "--resize_height=48"]),
-    ("db_gray", ["-gray", "-resize_width", "32", "-resize_height=32"]),
-    ("db_plain", []),
-    ("db_encraw", ["--encoded"]),
-])
+@pytest.mark.parametrize(
+    "name, flags",
+    [
+        ("db_resize", ["--resize_width=64", "--resize_height=48"]),
+        ("db_gray", ["-gray", "-resize_width", "32", "-resize_height=32"]),
+        ("db_plain", []),
+        ("db_encraw", ["--encoded"]),
+    ],
+)
 def test_records_are_real_caffes_byte_for_byte(tmp_path, name, flags, capfd):
     status, db = run(tmp_path, "--allow_broken", *flags)
     assert status == 0
@@ -89,12 +92,17 @@ def test_a_path_too_long_for_a_key_is_named_before_work_begins(tmp_path, capsys)
     assert status == 1 and "list.txt:2: a path of 605 bytes" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flags, match", [
-    (["--resize_width=64"], "give both"), (["--resize_width=64", "--resize_height=-4"], "give both"),
-    (["--encode_type=gjp"], "cannot write 'gjp'"), (["--backend=lbmd"], "did you mean 'lmdb'"),
-    (["--check_size"], "list.txt:2: Incorrect data field size 21114; that of line 1 is 37905"),
-    (["--resize_widht=3"], "unknown command line flag"),
-])
+@pytest.mark.parametrize(
+    "flags, match",
+    [
+        (["--resize_width=64"], "give both"),
+        (["--resize_width=64", "--resize_height=-4"], "give both"),
+        (["--encode_type=gjp"], "cannot write 'gjp'"),
+        (["--backend=lbmd"], "did you mean 'lmdb'"),
+        (["--check_size"], "list.txt:2: Incorrect data field size 21114; that of line 1 is 37905"),
+        (["--resize_widht=3"], "unknown command line flag"),
+    ],
+)
 def test_faults_of_the_command(tmp_path, capsys, flags, match):
     try:
         status, db = run(tmp_path, *flags)

@@ -15,10 +15,7 @@ layer { name: "b" type: "DummyData" top: "data" dummy_data_param { shape { dim: 
 def test_phases(tmp_path, phase, shown, capsys):
     (tmp_path / "net.prototxt").write_text(NET)
     out = str(tmp_path / "net.dot")
-    assert (
-        tools.main(["draw_net", str(tmp_path / "net.prototxt"), out, "--rankdir", "TB", "--phase", phase])
-        == 0
-    )
+    assert tools.main(["draw_net", str(tmp_path / "net.prototxt"), out, "--rankdir", "TB", "--phase", phase]) == 0
     text = (tmp_path / "net.dot").read_text()
     assert {name for name in "ab" if '"%s (' % name in text} == shown and "rankdir=TB" in text
     assert capsys.readouterr().out == "Drawing net to %s\n" % out

@@ -64,8 +64,7 @@ def test_a_data_layer_reads_them(files):
     folder, _ = files
     assert tools.main(words(folder, "pool", str(folder / "a"), "1", "lmdb")) == 0
     net = net_of(
-        'layer { name: "d" type: "Data" top: "d" data_param { source: "%s/a" backend: LMDB batch_size: 2 } }'
-        % folder
+        'layer { name: "d" type: "Data" top: "d" data_param { source: "%s/a" backend: LMDB batch_size: 2 } }' % folder
     )
     assert net.forward()["d"].shape == (2, 3, 2, 2)
 

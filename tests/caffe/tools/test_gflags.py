@@ -21,19 +21,34 @@ def parse(*words):
     return parser.parse_args(gflags.for_argparse(words, parser))
 
 
-@pytest.mark.parametrize("words", [["-resize_width", "3"], ["-resize_width=3"], ["--resize_width", "3"],
-                                   ["--resize_width=3"], ["--resize-width=3"],
-                                   ["--resize_width=9", "-resize_width=3"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-resize_width", "3"],
+        ["-resize_width=3"],
+        ["--resize_width", "3"],
+        ["--resize_width=3"],
+        ["--resize-width=3"],
+        ["--resize_width=9", "-resize_width=3"],
+    ],
+)
 def test_a_value_in_every_spelling(words):
     args = parse(*words, "a", "b")
     assert args.resize_width == 3 and args.words == ["a", "b"]
 
 
-@pytest.mark.parametrize("words, gray, shuffle", [
-    ([], False, True), (["-gray"], True, True), (["--gray", "--noshuffle"], True, False),
-    (["-gray=true", "-noshuffle"], True, False), (["--gray=0", "--shuffle=F"], False, False),
-    (["--gray", "--nogray"], False, True), (["--gray", "--gray=false"], False, True),
-])
+@pytest.mark.parametrize(
+    "words, gray, shuffle",
+    [
+        ([], False, True),
+        (["-gray"], True, True),
+        (["--gray", "--noshuffle"], True, False),
+        (["-gray=true", "-noshuffle"], True, False),
+        (["--gray=0", "--shuffle=F"], False, False),
+        (["--gray", "--nogray"], False, True),
+        (["--gray", "--gray=false"], False, True),
+    ],
+)
 def test_booleans(words, gray, shuffle):
     args = parse(*words)
     assert (args.gray, args.shuffle) == (gray, shuffle)
@@ -45,8 +60,7 @@ def test_a_boolean_takes_no_second_word():
 
 
 def test_negative_numbers_hyphens_and_paths_are_values():
-    args = parse("--resize_width", "-3", "-", "--weights=a=b,c", "--batch_size", "4", "-o", "out",
-                 "--verbose")
+    args = parse("--resize_width", "-3", "-", "--weights=a=b,c", "--batch_size", "4", "-o", "out", "--verbose")
     assert (args.resize_width, args.words, args.weights, args.batch_size) == (-3, ["-"], "a=b,c", 4)
     assert args.output == "out" and args.verbose
 
@@ -60,9 +74,7 @@ def test_every_unknown_flag_is_named_at_once():
         parse("--resize_widht=3", "-nope")
 
 
-@pytest.mark.parametrize(
-    "words, match", [(["--weights"], "missing its value"), (["--gray=maybe"], "true or false")]
-)
+@pytest.mark.parametrize("words, match", [(["--weights"], "missing its value"), (["--gray=maybe"], "true or false")])
 def test_faults(words, match):
     with pytest.raises(CaffeError, match=match):
         parse(*words)

@@ -17,9 +17,7 @@ def test_tables(tmp_path, capsys):
     assert rows[0] == ["NumIters", "Seconds", "LearningRate", "accuracy", "loss"]
     assert [row[0] for row in rows[1:]] == ["0.0", "10.0", "20.0"] and rows[2][3:] == ["0.75", "0.595204"]
     assert (
-        (tmp_path / "kendryte_caffe.log.train")
-        .read_bytes()
-        .startswith(b"NumIters,Seconds,LearningRate,loss\r\n0.0,")
+        (tmp_path / "kendryte_caffe.log.train").read_bytes().startswith(b"NumIters,Seconds,LearningRate,loss\r\n0.0,")
     )
     assert "Wrote %s/kendryte_caffe.log.train" % tmp_path in capsys.readouterr().out
 
@@ -33,9 +31,7 @@ def test_delimiter_and_a_log_without_rows(tmp_path, capsys):
     assert not (tmp_path / "short.log.train").exists()
 
 
-@pytest.mark.parametrize(
-    "words, said", [([".", "--delimiter", "ab"], "one character"), (["no_folder"], "no folder")]
-)
+@pytest.mark.parametrize("words, said", [([".", "--delimiter", "ab"], "one character"), (["no_folder"], "no folder")])
 def test_faults(words, said, capsys):
     assert tools.main(["parse_log", str(REAL), *words]) == 1
     assert said in capsys.readouterr().err

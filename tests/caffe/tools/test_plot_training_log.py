@@ -30,9 +30,7 @@ def test_curves():
     assert curves(log, 2) == {"loss": [(0, 1.07547), (10, 0.595204), (20, 0.375293)]}
     assert curves(log, 4) == {"": [(0, 0.1), (5, 0.1), (10, 0.1), (15, 0.01)]}
     assert curves(log, 6)[""][-1] == (20, 0.306959)
-    assert [x for x, _ in curves(log, 1)["accuracy"]] == pytest.approx(
-        [0.000103, 0.000283, 0.000419], abs=1e-9
-    )
+    assert [x for x, _ in curves(log, 1)["accuracy"]] == pytest.approx([0.000103, 0.000283, 0.000419], abs=1e-9)
 
 
 def test_a_picture_of_two_logs(tmp_path):

@@ -105,10 +105,10 @@ def graph(folder, monkeypatch):
 
 def test_fifos_by_hand_and_their_options(graph):
     graph.allocate(graph.owner, graph.buffer)
-    described, = graph.get_option(mvncapi.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS)
+    (described,) = graph.get_option(mvncapi.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS)
     assert (described.c, described.h, described.w) == (3, 8, 8)
     assert (described.cStride, described.wStride, described.hStride, described.totalSize) == (2, 6, 48, 384)
-    answers, = graph.get_option(mvncapi.GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS)
+    (answers,) = graph.get_option(mvncapi.GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS)
     source = mvncapi.Fifo("in", mvncapi.FifoType.HOST_WO)
     sink = mvncapi.Fifo("out", mvncapi.FifoType.HOST_RO)
     source.allocate(graph.owner, described, 3)

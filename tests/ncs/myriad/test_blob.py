@@ -18,16 +18,41 @@ def by_hand(**changes):
     constants = struct.pack("<3I3I", 3, 2, 1, 2, 6, 12)  # axes, then strides, innermost first; CHW in FP16
     described = struct.pack("<7I", 0, 0x321, 3, 3, 0, 3, 12)
     array = struct.pack("<3I16s", 0, 0, 16, b"data") + described
-    stage = (struct.pack("<3I", 12 + 44 + 36 + 8, 19, 2) + described + struct.pack("<4I", 1, 0, 12, 0)
-             + described + struct.pack("<2I", 4, 64) + struct.pack("<2I", 19, 0x7F83FF19))
+    stage = (
+        struct.pack("<3I", 12 + 44 + 36 + 8, 19, 2)
+        + described
+        + struct.pack("<4I", 1, 0, 12, 0)
+        + described
+        + struct.pack("<2I", 4, 64)
+        + struct.pack("<2I", 19, 0x7F83FF19)
+    )
     sections = [array, array.replace(b"data", b"prob"), stage, constants]
     offsets, place = [], 192
     for section in sections:
         offsets.append(place)
         place += (len(section) + 63) // 64 * 64
-    header = dict(magic=0x25ED, size=place, major=6, minor=0, inputs=1, outputs=1, stages=1, in_size=12,
-                  out_size=12, batch=1, bss=128, slices=9, shaves=7, hw=0, shave=0, dma=1, in_at=offsets[0],
-                  out_at=offsets[1], st_at=offsets[2], co_at=offsets[3])
+    header = dict(
+        magic=0x25ED,
+        size=place,
+        major=6,
+        minor=0,
+        inputs=1,
+        outputs=1,
+        stages=1,
+        in_size=12,
+        out_size=12,
+        batch=1,
+        bss=128,
+        slices=9,
+        shaves=7,
+        hw=0,
+        shave=0,
+        dma=1,
+        in_at=offsets[0],
+        out_at=offsets[1],
+        st_at=offsets[2],
+        co_at=offsets[3],
+    )
     header.update(changes)
     elf = bytearray(52)
     elf[:4] = b"\x7felf"
@@ -35,7 +60,7 @@ def by_hand(**changes):
     content[:52] = elf
     content[52:132] = struct.pack("<20I", *header.values())
     for offset, section in zip(offsets, sections):
-        content[offset:offset + len(section)] = section
+        content[offset : offset + len(section)] = section
     return bytes(content)
 
 
@@ -43,10 +68,10 @@ def test_a_blob_made_by_hand():
     blob = parse_blob(by_hand())
     assert isinstance(blob, Blob)
     assert (blob.shaves, blob.cmx_slices, blob.bss_size, blob.units) == (7, 9, 128, ("DMA",))
-    data, = blob.inputs
+    (data,) = blob.inputs
     assert (data.name, data.dtype, data.order) == ("data", "FP16", "CHW")
     assert (data.dims, data.strides) == ((1, 2, 3), (12, 6, 2))
-    stage, = blob.stages
+    (stage,) = blob.stages
     assert (stage.kind, stage.unit, stage.shaves) == ("Copy", "DMA", 2)
     places = [(t.dims, t.location, t.offset) for t in stage.tensors]
     assert places == [((1, 2, 3), "input", 0), ((1, 2, 3), "BSS", 64)]
@@ -59,17 +84,20 @@ def test_the_prefix_of_a_cached_blob_is_kept():
     assert blob.inputs == parse_blob(by_hand()).inputs
 
 
-@pytest.mark.parametrize("content, text", [
-    (b"", "Blob is empty"),
-    (b"\x7fELF" + bytes(300), "not a MYRIAD blob"),
-    (by_hand(magic=1), "magic number 0x1 doesn't match graph_transformer"),
-    (by_hand(major=5), "The version of imported blob doesn't match graph_transformer: 5.0"),
-    (by_hand()[:-1], "header says"),
-    (by_hand() + b"x", "header says"),
-    (by_hand(st_at=1 << 31), "section of the stages lies outside"),
-    (by_hand(inputs=1 << 30), "cannot be in a file"),
-    (by_hand(stages=2), "stage 1"),
-])
+@pytest.mark.parametrize(
+    "content, text",
+    [
+        (b"", "Blob is empty"),
+        (b"\x7fELF" + bytes(300), "not a MYRIAD blob"),
+        (by_hand(magic=1), "magic number 0x1 doesn't match graph_transformer"),
+        (by_hand(major=5), "The version of imported blob doesn't match graph_transformer: 5.0"),
+        (by_hand()[:-1], "header says"),
+        (by_hand() + b"x", "header says"),
+        (by_hand(st_at=1 << 31), "section of the stages lies outside"),
+        (by_hand(inputs=1 << 30), "cannot be in a file"),
+        (by_hand(stages=2), "stage 1"),
+    ],
+)
 def test_faults_are_told(content, text):
     with pytest.raises(NcsError, match=text):
         parse_blob(content)

@@ -104,12 +104,15 @@ def test_plugin_settings_reach_the_compiler(compiler, tmp_path):
         compile_blob(model, str(tmp_path / "x.blob"), config={"NO_SUCH_KEY": "1"})
 
 
-@pytest.mark.parametrize("job, text", [
-    (dict(platform="MA2490"), "no platform 'MA2490'; did you mean 'MA2480'"),
-    (dict(shaves=17), "SHAVE cores of MA2480: from 1 to 16, received 17"),
-    (dict(shaves=13, platform="MA2450"), "from 1 to 12, received 13"),
-    (dict(cmx_slices=0), "from 1 to 16, received 0"),
-])
+@pytest.mark.parametrize(
+    "job, text",
+    [
+        (dict(platform="MA2490"), "no platform 'MA2490'; did you mean 'MA2480'"),
+        (dict(shaves=17), "SHAVE cores of MA2480: from 1 to 16, received 17"),
+        (dict(shaves=13, platform="MA2450"), "from 1 to 12, received 13"),
+        (dict(cmx_slices=0), "from 1 to 16, received 0"),
+    ],
+)
 def test_impossible_settings_are_refused_before_anything_is_fetched(tmp_path, job, text):
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")
     with pytest.raises(NcsError, match=text):
@@ -122,7 +125,7 @@ def test_a_missing_model_is_named(tmp_path):
 
 
 def test_names_with_odd_characters(compiler, tmp_path):
-    folder = tmp_path / "a & \"b\" <c> ü"
+    folder = tmp_path / 'a & "b" <c> ü'
     folder.mkdir()
     model = onnx_nets.tiny(folder / "n'et.onnx")
     compile_blob(model, str(folder / "o.blob"))

@@ -30,7 +30,8 @@ OPERATIONS = {
     "TopK": lambda x: opset11.topk(x, opset8.constant(np.int64(3)), 3, "max", "value").output(0),
     "Interpolate": lambda x: opset11.interpolate(x, numbers(12, 12), "nearest", "sizes", axes=numbers(2, 3)),
     "Interpolate by scales": lambda x: opset11.interpolate(
-        x, opset8.constant(np.float32([1.5, 2])), "linear_onnx", "scales", axes=numbers(2, 3)),
+        x, opset8.constant(np.float32([1.5, 2])), "linear_onnx", "scales", axes=numbers(2, 3)
+    ),
     "Pad": lambda x: opset12.pad(x, numbers(0, 0, 1, 2), numbers(0, 0, 0, 1), "constant", np.float32(3)),
 }
 
@@ -45,8 +46,9 @@ def saved(folder, name, make):
 
 
 def test_2021_computes_the_same(tmp_path):
-    python = older_python.environment("openvino-2021.4.2-python3.8", ["3.8", "3.9"],
-                                      ["openvino==2021.4.2", "numpy", "opencv-python-headless"])
+    python = older_python.environment(
+        "openvino-2021.4.2-python3.8", ["3.8", "3.9"], ["openvino==2021.4.2", "numpy", "opencv-python-headless"]
+    )
     picture = np.random.default_rng(1).standard_normal((1, 3, 8, 8), np.float32)
     np.save(tmp_path / "x.npy", picture)
     (tmp_path / "older").mkdir()
@@ -55,7 +57,9 @@ def test_2021_computes_the_same(tmp_path):
         path = saved(tmp_path, name, make)
         compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         rights[name], paths[name] = compiled(picture)[0], make_older(path, str(tmp_path / "older"))
-    older_python.run(python, """if 1:
+    older_python.run(
+        python,
+        """if 1:
         import sys, numpy as np
         from openvino.inference_engine import IECore
         core, x = IECore(), np.load(sys.argv[1])
@@ -64,7 +68,10 @@ def test_2021_computes_the_same(tmp_path):
             answer, = network.infer({"data": x}).items()
             assert answer[0] == "answer" or "TopK" in path, answer[0]  # one of two results
             np.save(path + ".npy", answer[1])
-        """, tmp_path / "x.npy", *paths.values())
+        """,
+        tmp_path / "x.npy",
+        *paths.values(),
+    )
     for name, right in rights.items():
         found = np.load(paths[name] + ".npy")
         assert found.shape == right.shape, name
@@ -74,15 +81,22 @@ def test_2021_computes_the_same(tmp_path):
 def test_a_net_from_todays_ir_is_the_blob_of_its_onnx_file(compiler, tmp_path, monkeypatch):
     """As many stages of each kind, the same ports: with pooling, a slice, and a name that OpenVINO gave a second layer."""
     monkeypatch.chdir(tmp_path)
-    text = caffe_nets.TINY.split('layer { name: "fc"')[0] + """
+    text = (
+        caffe_nets.TINY.split('layer { name: "fc"')[0]
+        + """
 layer { name: "pool" type: "Pooling" bottom: "conv2" top: "pool" pooling_param { kernel_size: 2 stride: 2 } }
 layer { name: "cut" type: "Slice" bottom: "pool" top: "one" top: "two" slice_param { axis: 1 slice_point: 2 } }
 layer { name: "sum" type: "Eltwise" bottom: "one" bottom: "more" top: "sum" }
 layer { name: "fc" type: "InnerProduct" bottom: "sum" top: "fc" inner_product_param { num_output: 5 } }
 layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
-""".replace('bottom: "more" top: "sum"', 'bottom: "half" top: "sum"').replace('layer { name: "sum"', (
-        'layer { name: "half" type: "Convolution" bottom: "two" top: "half" '
-        'convolution_param { num_output: 2 kernel_size: 1 } }\nlayer { name: "sum"'))
+""".replace('bottom: "more" top: "sum"', 'bottom: "half" top: "sum"').replace(
+            'layer { name: "sum"',
+            (
+                'layer { name: "half" type: "Convolution" bottom: "two" top: "half" '
+                'convolution_param { num_output: 2 kernel_size: 1 } }\nlayer { name: "sum"'
+            ),
+        )
+    )
     prototxt, weights = caffe_nets.tiny(tmp_path, text)
     assert main(["compile", prototxt, "-w", weights, "-o", "a"]) == 0
     assert main(["compile", "a.xml", "-o", "b"]) == 0

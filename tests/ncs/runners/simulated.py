@@ -54,9 +54,12 @@ class Bus:
     def api(self):
         """A module as `from mvnc import mvncapi` gives it."""
         return types.SimpleNamespace(
-            enumerate_devices=self.enumerate_devices, Device=functools.partial(Device, self), Graph=Graph,
+            enumerate_devices=self.enumerate_devices,
+            Device=functools.partial(Device, self),
+            Graph=Graph,
             GraphOption=types.SimpleNamespace(RO_TIME_TAKEN=1001, RO_INPUT_TENSOR_DESCRIPTORS=1004),
-            DeviceOption=types.SimpleNamespace(RO_THERMAL_STATS=2000))
+            DeviceOption=types.SimpleNamespace(RO_THERMAL_STATS=2000),
+        )
 
 
 class Device:
@@ -153,5 +156,6 @@ class BusV1:
             def CloseDevice(self):
                 bus.open = False
 
-        return types.SimpleNamespace(EnumerateDevices=lambda: ["1.2"], Device=Device,
-                                     GraphOption=types.SimpleNamespace(TIME_TAKEN=1))
+        return types.SimpleNamespace(
+            EnumerateDevices=lambda: ["1.2"], Device=Device, GraphOption=types.SimpleNamespace(TIME_TAKEN=1)
+        )

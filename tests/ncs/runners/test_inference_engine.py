@@ -25,8 +25,15 @@ def python(request):
 @pytest.fixture
 def folder(tmp_path):
     onnx_nets.tiny(tmp_path / "tiny.onnx")
-    m = Manifest("tiny", "data", (1, 3, 8, 8), "prob", Transform(size=(8, 8), mean=[1, 2, 3]), list("abcde"),
-                 folder=str(tmp_path))
+    m = Manifest(
+        "tiny",
+        "data",
+        (1, 3, 8, 8),
+        "prob",
+        Transform(size=(8, 8), mean=[1, 2, 3]),
+        list("abcde"),
+        folder=str(tmp_path),
+    )
     m.add("onnx", tmp_path / "tiny.onnx")
     m.write(tmp_path / "tiny.json")
     np.save(tmp_path / "pictures.npy", np.random.default_rng(1).standard_normal((7, 3, 8, 8), np.float32))
@@ -34,7 +41,9 @@ def folder(tmp_path):
 
 
 def test_the_sticks_runner_on_the_cpu_plugin(python, folder):
-    older_python.run(python, """if 1:
+    older_python.run(
+        python,
+        """if 1:
         import sys, numpy as np
         from ncs.runners.myriad import Myriad
         folder = sys.argv[1]
@@ -46,14 +55,18 @@ def test_the_sticks_runner_on_the_cpu_plugin(python, folder):
         assert [len(m) for m in many] == [2, 2, 2, 1]
         assert np.array_equal(np.concatenate(many), one)
         np.save(folder + "/answers.npy", one)
-        """, folder)
+        """,
+        folder,
+    )
     pictures = np.load(folder / "pictures.npy")
     with open_runner("CPU", folder / "tiny.json") as runner:
         np.testing.assert_allclose(np.load(folder / "answers.npy"), runner.run(pictures), atol=1e-5)
 
 
 def test_no_stick_is_said_in_one_line(python, folder):
-    said = older_python.run(python, """if 1:
+    said = older_python.run(
+        python,
+        """if 1:
         import sys
         from ncs.runners import open_runner, available
         from ncs.errors import NoDeviceError
@@ -62,14 +75,18 @@ def test_no_stick_is_said_in_one_line(python, folder):
             open_runner("MYRIAD", sys.argv[1] + "/tiny.json")
         except NoDeviceError as error:
             print(error, error.exit_status)
-        """, folder)
+        """,
+        folder,
+    )
     if not said:
         pytest.skip("a stick is plugged in")
     assert said.startswith("No devices found") and said.strip().endswith(" 3") and said.count("\n") == 1
 
 
 def test_the_device_wing_needs_numpy_and_opencv_only(python, folder):
-    said = older_python.run(python, """if 1:
+    said = older_python.run(
+        python,
+        """if 1:
         import sys, numpy as np
         import ncs.manifest, ncs.errors, ncs.runners, ncs.runners.usb, ncs.runners.scheduler
         import ncs.runners.openvino, ncs.runners.myriad, ncs.runners.mvnc, ncs.runners.onnxruntime
@@ -77,5 +94,7 @@ def test_the_device_wing_needs_numpy_and_opencv_only(python, folder):
         blob = m.transform.image(np.full((8, 8, 3), 7, np.uint8))
         print(m.labels, blob[:, 0, 0].tolist())
         print(sorted({name.split(".")[0] for name in sys.modules} & {"torch", "onnx", "google", "openvino"}))
-        """, folder)
+        """,
+        folder,
+    )
     assert said.splitlines() == ["['a', 'b', 'c', 'd', 'e'] [6.0, 5.0, 4.0]", "[]"]

@@ -36,12 +36,14 @@ def pictures():
 
 def opener(bus, graph, number):
     """Opens stick `number` itself, whatever others are plugged in."""
+
     def open_():
         if not bus.plugged[number]:
             raise NoDeviceError("No devices found")
         api = bus.api()
         api.enumerate_devices = lambda: [number]
         return Mvnc(graph, "MVNC", api=api)
+
     return open_
 
 
@@ -99,7 +101,7 @@ def test_a_thousand_pictures_over_three_sticks_one_pulled_out_twice(graph, pictu
     thread = threading.Thread(target=put_back, daemon=True)
     thread.start()
     with Scheduler([opener(bus, graph, number) for number in range(3)], retry=0.01) as sticks:
-        results = list(sticks.run_many(pictures[i:i + 1] for i in range(1000)))
+        results = list(sticks.run_many(pictures[i : i + 1] for i in range(1000)))
         answered, lost = list(sticks.answered), list(sticks.lost)
     thread.join(5)
     assert pulled == [50, 150] and lost == [0, 2, 0]
@@ -114,9 +116,9 @@ def test_the_last_stick_lost_is_an_error_that_counts(graph, pictures):
     sticks = Scheduler([opener(bus, graph, number) for number in range(2)], patience=0.1, retry=0.01)
     told = []
     with pytest.raises(NoDeviceError, match="every stick was lost.*pictures have no answer"):
-        for result in sticks.run_many(pictures[i:i + 1] for i in range(100)):
+        for result in sticks.run_many(pictures[i : i + 1] for i in range(100)):
             told.append(result)
-    np.testing.assert_array_equal(np.concatenate(told), expected(pictures[:len(told)]))
+    np.testing.assert_array_equal(np.concatenate(told), expected(pictures[: len(told)]))
 
 
 def test_batches_are_taken_as_needed_and_a_run_may_be_left(graph, pictures):
@@ -126,7 +128,7 @@ def test_batches_are_taken_as_needed_and_a_run_may_be_left(graph, pictures):
     def source():
         for i in range(1000):
             taken.append(i)
-            yield pictures[i:i + 1]
+            yield pictures[i : i + 1]
 
     before = threading.active_count()
     with Scheduler([opener(bus, graph, number) for number in range(2)]) as sticks:
@@ -147,8 +149,10 @@ def test_a_fault_of_the_picture_ends_the_run(graph):
             raise NcsError("the model takes other pictures")
 
     bus = Bus(1, broken)
-    with Scheduler([lambda: Wrong(graph, api=bus.api())]) as sticks, \
-            pytest.raises(NcsError, match="takes other pictures"):
+    with (
+        Scheduler([lambda: Wrong(graph, api=bus.api())]) as sticks,
+        pytest.raises(NcsError, match="takes other pictures"),
+    ):
         sticks.run(np.zeros((3, 3, 4, 4), np.float32))
 
 

@@ -33,11 +33,13 @@ def blob(tmp_path):
 @pytest.fixture
 def plug(monkeypatch):
     """plug(names, delay) -> a Core that this process finds, as if OpenVINO 2021.4 were installed."""
+
     def put(names, delay=0.0):
         core = Core(names, answer, delay=delay)
         monkeypatch.setattr(myriad, "ie_core", lambda: core)
         monkeypatch.setattr(runners, "_importable", lambda name: True)
         return core
+
     return put
 
 
@@ -56,9 +58,13 @@ def test_one_stick(plug, blob, pictures):
 def test_all_sticks_are_taken_unless_one_is_named(plug, blob, pictures):
     core = plug(THREE, delay=0.001)
     with open_runner("MYRIAD", blob) as sticks:
-        assert isinstance(sticks, Scheduler) and sticks.in_flight == 6 and sticks.device.startswith("3 devices: MYRIAD.1.1")
+        assert (
+            isinstance(sticks, Scheduler)
+            and sticks.in_flight == 6
+            and sticks.device.startswith("3 devices: MYRIAD.1.1")
+        )
         np.testing.assert_array_equal(sticks.run(pictures[:60]), [answer(p) for p in pictures[:60]])
-        waits = [sticks.submit(pictures[i:i + 1]) for i in range(6)]
+        waits = [sticks.submit(pictures[i : i + 1]) for i in range(6)]
         np.testing.assert_array_equal(np.concatenate([wait() for wait in waits]), [answer(p) for p in pictures[:6]])
         assert sticks.temperature() == 43.5
     assert sorted(core.runs) == THREE and min(core.runs.values()) > 5
@@ -85,7 +91,7 @@ def test_a_thousand_pictures_one_stick_pulled_out_twice(plug, blob, pictures):
     thread = threading.Thread(target=put_back, daemon=True)
     thread.start()
     with open_runner("MYRIAD", blob) as sticks:
-        results = list(sticks.run_many(pictures[i:i + 1] for i in range(1000)))
+        results = list(sticks.run_many(pictures[i : i + 1] for i in range(1000)))
         lost = list(sticks.lost)
     thread.join(5)
     assert pulled == [50, 150] and lost == [1, 2, 0]  # a request that ends with a status loses its stick, too
@@ -119,7 +125,7 @@ def test_what_is_not_the_sticks_fault(plug, tmp_path, blob):
 def test_a_wrong_picture_leaves_the_others_their_answers(plug, blob, pictures):
     plug(THREE)
     with open_runner("MYRIAD", blob) as sticks:
-        waits = [sticks.submit(pictures[i:i + 1]) for i in range(3)]
+        waits = [sticks.submit(pictures[i : i + 1]) for i in range(3)]
         wrong = sticks.submit(np.zeros((1, 3, 5, 5), np.float32))
         with pytest.raises(NcsError, match="takes pictures of 3x4x4, received 3x5x5"):
             wrong()

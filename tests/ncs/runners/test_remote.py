@@ -49,10 +49,10 @@ def test_it_answers_as_todays_openvino(other, model, pictures, tmp_path):
     with Remote(model, "CPU", requests=3) as runner, Remote(second, "CPU") as another:
         assert runner.in_flight == 3 and runner.input_shape == (1, 3, 8, 8)
         np.testing.assert_allclose(runner.run(pictures), expected[0], atol=1e-5)
-        waits = [runner.submit(pictures[i:i + 1]) for i in range(3)]
+        waits = [runner.submit(pictures[i : i + 1]) for i in range(3)]
         np.testing.assert_allclose(another.run(pictures), expected[1], atol=1e-5)
         np.testing.assert_allclose(np.concatenate([wait() for wait in waits][::-1]), expected[0][:3][::-1], atol=1e-5)
-        many = list(runner.run_many(pictures[i:i + 2] for i in range(0, 7, 2)))
+        many = list(runner.run_many(pictures[i : i + 2] for i in range(0, 7, 2)))
         np.testing.assert_allclose(np.concatenate(many), expected[0], atol=1e-5)
         assert runner.temperature() is None
     with Remote(model, "CPU", counters=True) as runner:
@@ -95,10 +95,13 @@ def test_a_process_that_ends_is_a_lost_device_and_the_next_is_a_new_one(other, m
         assert again.run(pictures).shape == (7, 5)
 
 
-@pytest.mark.parametrize("path, said", [
-    ("/none/python", "NCS_PYTHON=/none/python cannot be started: No such file"),
-    (sys.executable, "nothing here can talk to a Neural Compute Stick 2"),
-])
+@pytest.mark.parametrize(
+    "path, said",
+    [
+        ("/none/python", "NCS_PYTHON=/none/python cannot be started: No such file"),
+        (sys.executable, "nothing here can talk to a Neural Compute Stick 2"),
+    ],
+)
 def test_a_python_that_will_not_do(monkeypatch, model, path, said):
     monkeypatch.setenv("NCS_PYTHON", path)
     with pytest.raises(NoDeviceError, match=said):

@@ -40,11 +40,18 @@ def expected(folder, pictures):
         return runner.run(pictures)
 
 
-@pytest.mark.parametrize("device, name, tolerance", [
-    ("CPU", "tiny.json", 1e-5), ("CPU", "tiny.onnx", 1e-5), ("CPU", "tiny.xml", 2e-3),
-    ("AUTO", "tiny.json", 2e-2), ("ONNXRUNTIME", "four.onnx", 1e-6), ("CPU", "four.onnx", 1e-5),
-    ("HETERO:CPU", "tiny.xml", 2e-2),
-])
+@pytest.mark.parametrize(
+    "device, name, tolerance",
+    [
+        ("CPU", "tiny.json", 1e-5),
+        ("CPU", "tiny.onnx", 1e-5),
+        ("CPU", "tiny.xml", 2e-3),
+        ("AUTO", "tiny.json", 2e-2),
+        ("ONNXRUNTIME", "four.onnx", 1e-6),
+        ("CPU", "four.onnx", 1e-5),
+        ("HETERO:CPU", "tiny.xml", 2e-2),
+    ],
+)
 def test_all_agree(folder, pictures, expected, device, name, tolerance):
     with open_runner(device, folder / name) as runner:
         result = runner.run(pictures)
@@ -81,16 +88,19 @@ def test_results_stay_when_more_is_run(folder, pictures):
 
 def test_submit(folder, pictures, expected):
     with open_runner("CPU", folder / "tiny.onnx", hint="throughput") as runner:
-        waits = [runner.submit(pictures[i:i + 1]) for i in range(runner.in_flight)]
+        waits = [runner.submit(pictures[i : i + 1]) for i in range(runner.in_flight)]
         results = np.concatenate([wait() for wait in waits])
-    np.testing.assert_allclose(results, expected[:len(waits)], atol=1e-5)
+    np.testing.assert_allclose(results, expected[: len(waits)], atol=1e-5)
 
 
-@pytest.mark.parametrize("batch, text", [
-    (np.zeros((1, 3, 9, 8), np.float32), "takes pictures of 3x8x8, received 3x9x8"),
-    (np.zeros((3, 8, 8), np.float32), "a batch is N x C x H x W"),
-    (np.zeros((0, 3, 8, 8), np.float32), "N at least 1"),
-])
+@pytest.mark.parametrize(
+    "batch, text",
+    [
+        (np.zeros((1, 3, 9, 8), np.float32), "takes pictures of 3x8x8, received 3x9x8"),
+        (np.zeros((3, 8, 8), np.float32), "a batch is N x C x H x W"),
+        (np.zeros((0, 3, 8, 8), np.float32), "N at least 1"),
+    ],
+)
 def test_wrong_batches(folder, batch, text):
     with open_runner("CPU", folder / "tiny.onnx") as runner, pytest.raises(NcsError, match=text):
         runner.run(batch)
@@ -127,8 +137,10 @@ def test_unknown_devices_and_files(folder, tmp_path):
 def test_importing_the_table_imports_no_runtime():
     import subprocess
 
-    code = "import sys, ncs.runners as r; r.available(); print([m for m in sys.modules if m in " \
-           "('openvino', 'onnxruntime', 'torch', 'onnx', 'google.protobuf', 'ncs.runners.openvino')])"
+    code = (
+        "import sys, ncs.runners as r; r.available(); print([m for m in sys.modules if m in "
+        "('openvino', 'onnxruntime', 'torch', 'onnx', 'google.protobuf', 'ncs.runners.openvino')])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
@@ -136,8 +148,13 @@ def bus(root, *sticks):
     for number, (vendor, product, speed) in enumerate(sticks, 1):
         place = root / ("1-%d" % number)
         place.mkdir(parents=True)
-        for name, value in (("idVendor", vendor), ("idProduct", product), ("speed", speed), ("busnum", "2"),
-                            ("devnum", str(number))):
+        for name, value in (
+            ("idVendor", vendor),
+            ("idProduct", product),
+            ("speed", speed),
+            ("busnum", "2"),
+            ("devnum", str(number)),
+        ):
             (place / name).write_text(value + "\n")
 
 
@@ -146,19 +163,24 @@ def test_sticks_are_seen_on_the_bus(tmp_path):
     bus(tmp_path, ("03e7", "2485", "480"), hub, ("03e7", "2150", "5000"), ("03e7", "f63b", "5000"))
     found = usb.sticks(str(tmp_path))
     assert [(s.place, s.product, s.speed, s.node) for s in found] == [
-        ("1-1", "2485", 480, "/dev/bus/usb/002/001"), ("1-3", "2150", 5000, "/dev/bus/usb/002/003"),
-        ("1-4", "f63b", 5000, "/dev/bus/usb/002/004")]
+        ("1-1", "2485", 480, "/dev/bus/usb/002/001"),
+        ("1-3", "2150", 5000, "/dev/bus/usb/002/003"),
+        ("1-4", "f63b", 5000, "/dev/bus/usb/002/004"),
+    ]
     assert "Myriad X" in found[0].kind and "Myriad 2" in found[1].kind
     assert usb.sticks(str(tmp_path / "none")) == []
 
 
-@pytest.mark.parametrize("products, can, chosen, words", [
-    ((), ("CPU",), "CPU", "no Neural Compute Stick is plugged in"),
-    (("2485",), ("CPU", "MYRIAD"), "MYRIAD", "Myriad X"),
-    (("2150",), ("CPU", "MVNC"), "MVNC", "Myriad 2"),
-    (("2485",), ("CPU",), "CPU", "nothing here can talk to it"),
-    ((), ("ONNXRUNTIME",), "ONNXRUNTIME", "no Neural Compute Stick"),
-])
+@pytest.mark.parametrize(
+    "products, can, chosen, words",
+    [
+        ((), ("CPU",), "CPU", "no Neural Compute Stick is plugged in"),
+        (("2485",), ("CPU", "MYRIAD"), "MYRIAD", "Myriad X"),
+        (("2150",), ("CPU", "MVNC"), "MVNC", "Myriad 2"),
+        (("2485",), ("CPU",), "CPU", "nothing here can talk to it"),
+        ((), ("ONNXRUNTIME",), "ONNXRUNTIME", "no Neural Compute Stick"),
+    ],
+)
 def test_the_default_is_a_stick_if_one_is_there(tmp_path, monkeypatch, products, can, chosen, words):
     bus(tmp_path, *[("03e7", product, "480") for product in products])
     sticks = usb.sticks
