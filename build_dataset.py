@@ -14,7 +14,7 @@ try:
 except ImportError as missing:
     if os.path.exists(ENVIRONMENT) and sys.prefix != os.path.join(HERE, ".venv"):
         os.execv(ENVIRONMENT, [ENVIRONMENT, os.path.abspath(__file__), *sys.argv[1:]])
-    sys.exit("build_dataset.py: %s; run ./run.sh (everything) or scripts/setup.sh (the set-up)" % missing)
+    sys.exit(f"build_dataset.py: {missing}; run ./run.sh (everything) or scripts/setup.sh (the set-up)")
 
 if __name__ == "__main__":
     from caffe import cli

@@ -12,7 +12,9 @@ missing = [name for name in ("numpy", "agegender") if importlib.util.find_spec(n
 if missing:
     if os.path.exists(ENVIRONMENT) and sys.prefix != os.path.join(HERE, ".venv"):
         os.execv(ENVIRONMENT, [ENVIRONMENT, os.path.abspath(__file__), *sys.argv[1:]])
-    sys.exit("run_inference.py: no %s here; run ./run.sh (everything) or scripts/setup.sh first" % ", ".join(missing))
+    sys.exit(
+        "run_inference.py: no {} here; run ./run.sh (everything) or scripts/setup.sh first".format(", ".join(missing))
+    )
 
 if __name__ == "__main__":
     from caffe import cli

@@ -46,7 +46,7 @@ def train(folder, net, precision, iterations):
     weights = next((folder / "models" / net).glob("*_iter_%d.caffemodel" % iterations))
     verb(folder, "test", net, "--weights", weights, "--report", "report")
     report = json.loads((folder / "report" / "report.json").read_text())
-    print("  %s, %s: %.1f %%" % (net, precision, 100 * report["accuracy"]), file=sys.stderr)
+    print("  {}, {}: {:.1f} %".format(net, precision, 100 * report["accuracy"]), file=sys.stderr)
     return {"net": net, "precision": precision, "corrects": report["corrects"], "total": report["total"],
             "accuracy": report["accuracy"], "95 %": report["accuracy_95"]}  # fmt: skip
 
@@ -57,7 +57,7 @@ def verb(folder, *words):
         command, cwd=folder, capture_output=True, text=True, env=dict(os.environ, GLOG_minloglevel="2")
     )
     if done.returncode:
-        raise SystemExit("%s failed:\n%s" % (" ".join(command), done.stderr[-2000:]))
+        raise SystemExit("{} failed:\n{}".format(" ".join(command), done.stderr[-2000:]))
 
 
 if __name__ == "__main__":

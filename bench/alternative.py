@@ -59,7 +59,7 @@ def figures(names, answers):
 
 
 def line(found):
-    return "gender %.1f %%, age %.1f %%, 1-off %.1f %%, off by %.1f years" % (
+    return "gender {:.1f} %, age {:.1f} %, 1-off {:.1f} %, off by {:.1f} years".format(
         100 * found["gender"], 100 * found["age"], 100 * found["one_off"], found["error_years"],
     )  # fmt: skip
 

@@ -18,17 +18,14 @@ HOUSE = harness.HERE.parent
 NCS = [Path(sys.executable).parent / "ncs", "compile"]
 # The compiler as Intel ships it looks for a stick for five seconds first; ours keeps it from that (docs/adr/0005).
 PATIENT = "import ncs.myriad.child as c; c.hide_devices = lambda path: True; c.main()"
-COMPILE = (
-    """
+COMPILE = f"""
 import subprocess, sys
 from ncs.myriad import compiler
 if sys.argv[3] == "patient":
     run = subprocess.run
-    subprocess.run = lambda command, **more: run([sys.executable, "-S", "-c", %r], **more)
+    subprocess.run = lambda command, **more: run([sys.executable, "-S", "-c", {PATIENT!r}], **more)
 compiler.compile_blob(sys.argv[1], sys.argv[2])
 """
-    % PATIENT
-)
 
 
 def main():
@@ -102,7 +99,7 @@ def lap(steps):
         wall += time.perf_counter() - began
         cpu += usage.ru_utime + usage.ru_stime
         memory = max(memory, usage.ru_maxrss / 1024)
-    print("  %s: %.2f s, processor %.2f s, %.0f MB" % (Path(steps[0][0][0]).name, wall, cpu, memory), file=sys.stderr)
+    print(f"  {Path(steps[0][0][0]).name}: {wall:.2f} s, processor {cpu:.2f} s, {memory:.0f} MB", file=sys.stderr)
     return {"wall": wall, "cpu": cpu, "memory": memory}
 
 

@@ -63,17 +63,17 @@ def summary(told):
         ("found: " + kind, ["%.0f %%" % (100 * kinds[kind]["recall"]) for kinds in told.values()]) for kind in KINDS
     ]
     rows += [
-        ("false boxes a montage", ["%.2f" % np.mean(of_montages(kinds, "false")) for kinds in told.values()]),
+        ("false boxes a montage", ["{:.2f}".format(np.mean(of_montages(kinds, "false"))) for kinds in told.values()]),
         ("boxes in 18 photographs of things", ["%d" % kinds["without a face"]["boxes"] for kinds in told.values()]),
-        ("boxes' overlap with their mean", ["%.2f" % steadiness(kinds) for kinds in told.values()]),
+        ("boxes' overlap with their mean", [f"{steadiness(kinds):.2f}" for kinds in told.values()]),
         ("eyes off, share of their distance", [eyes_off(kinds, truth) for kinds in told.values()]),
         (
             "ms of one core, 1200 x 900",
-            ["%.0f" % np.median(of_montages(kinds, "milliseconds")) for kinds in told.values()],
+            ["{:.0f}".format(np.median(of_montages(kinds, "milliseconds"))) for kinds in told.values()],
         ),
     ]
     lines = ["| | " + " | ".join(told) + " |", "| --- |" + " --- |" * len(told)]
-    return lines + ["| %s | %s |" % (name, " | ".join(cells)) for name, cells in rows]
+    return lines + ["| {} | {} |".format(name, " | ".join(cells)) for name, cells in rows]
 
 
 def of_montages(kinds, name):

@@ -220,7 +220,7 @@ def main():
         for name, find in finders.items():
             find(shots[0].picture)
             told[name][kind] = run(find, shots, side)
-        print(kind, {name: "%.3f" % told[name][kind]["recall"] for name in told}, file=sys.stderr)
+        print(kind, {name: "{:.3f}".format(told[name][kind]["recall"]) for name in told}, file=sys.stderr)
     things = faceless()
     for name, find in finders.items():
         told[name]["without a face"] = {"pictures": len(things), "boxes": sum(len(find(each).boxes) for each in things)}

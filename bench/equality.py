@@ -69,7 +69,7 @@ def run(python, folder, solver, weights, *precision, **environment):
 def compare(name, truth, mine):
     loss = float(np.abs(mine["losses"] - truth["losses"]).max())
     weight = max(float(np.abs(mine[key] - truth[key]).max()) for key in truth if key != "losses")
-    print("  %s: loss %.2g, weights %.2g" % (name, loss, weight), file=sys.stderr)
+    print(f"  {name}: loss {loss:.2g}, weights {weight:.2g}", file=sys.stderr)
     return {"way": name, "loss": loss, "weights": weight}
 
 

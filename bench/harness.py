@@ -38,7 +38,7 @@ class Worker:
         if not line:
             self.process.wait()
             self.errors.seek(0)
-            raise RuntimeError("%s ended: %s" % (self.name, self.errors.read()[-2000:]))
+            raise RuntimeError(f"{self.name} ended: {self.errors.read()[-2000:]}")
         return json.loads(line)
 
     def lap(self, steps):
@@ -64,7 +64,7 @@ def interleave(workers, rounds, steps=1, warm=1):
     for number in range(rounds):
         shift = number % len(workers)
         found.append({w.name: w.lap(count[w.name]) for w in workers[shift:] + workers[:shift]})
-        print("  " + "  ".join("%s %.4g" % (n, lap["wall"]) for n, lap in found[-1].items()), file=sys.stderr)
+        print("  " + "  ".join("{} {:.4g}".format(n, lap["wall"]) for n, lap in found[-1].items()), file=sys.stderr)
     return found
 
 
@@ -105,7 +105,7 @@ def _processor():
     found = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
     flags = found.get("flags", "").split()
     known = [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in flags]
-    return "%s (%s)" % (found.get("model name", platform.processor()), ", ".join(known))
+    return "{} ({})".format(found.get("model name", platform.processor()), ", ".join(known))
 
 
 def _version(package):
@@ -134,5 +134,5 @@ def arguments(description, rounds):
 
 def absent(name, why):
     """Say, once, that a peer is left out."""
-    print("  without %s: %s" % (name, why), file=sys.stderr)
+    print(f"  without {name}: {why}", file=sys.stderr)
     return {"peer": name, "why": why}

@@ -20,7 +20,7 @@ def main():
 
 def measure(folder, rounds, records, precision):
     """AgeNet, all cores, records raw or encoded."""
-    print("%s records, %s" % (records, precision), file=sys.stderr)
+    print(f"{records} records, {precision}", file=sys.stderr)
     solver = nets.prepare(folder, "AgeNet", encoded=records == "encoded")
     threads = harness.machine()["cores"]
     command = [sys.executable, harness.HERE / "trainer.py", solver, precision, threads]

@@ -103,11 +103,11 @@ def _without_data(path):
 
 
 def _layer(kind, name, bottom, top=None, **param):
-    text = 'layer { name: "%s" type: "%s" ' % (name, kind)
-    text += "".join('bottom: "%s" ' % b for b in ([bottom] if isinstance(bottom, str) else bottom))
+    text = f'layer {{ name: "{name}" type: "{kind}" '
+    text += "".join(f'bottom: "{b}" ' for b in ([bottom] if isinstance(bottom, str) else bottom))
     text += 'top: "%s" ' % (top or name)
     for key, value in param.items():
-        text += "%s { %s } " % (key, value) if isinstance(value, str) else ""
+        text += f"{key} {{ {value} }} " if isinstance(value, str) else ""
     return text + "}\n"
 
 

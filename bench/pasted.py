@@ -42,7 +42,7 @@ def main():
     for name, case in CASES.items():
         rows[name] = judge(heads, samples, lambda chip, transform, case=case: again(chip, transform, *case))
     for name, row in rows.items():
-        print("| %s | %s |" % (name, " | ".join("%.1f %%" % (100 * share) for share in row)))
+        print("| {} | {} |".format(name, " | ".join("%.1f %%" % (100 * share) for share in row)))
     harness.save("pasted", faces=len(samples), rows=rows)
 
 

@@ -57,7 +57,7 @@ def python(name):
     if not program.exists():
         base = _interpreter(version)
         if base is None:
-            return None, "no Python %s here (pyenv install %s)" % (version, version)
+            return None, f"no Python {version} here (pyenv install {version})"
         fault = _make(base, folder, requirements)
         if fault:
             shutil.rmtree(folder, ignore_errors=True)
@@ -80,7 +80,7 @@ def _interpreter(version):
 
 def _make(base, folder, requirements):
     """Make the environment; returns what went wrong, or ""."""
-    print("making %s with %s" % (folder, ", ".join(requirements)), file=sys.stderr)
+    print("making {} with {}".format(folder, ", ".join(requirements)), file=sys.stderr)
     folder.parent.mkdir(parents=True, exist_ok=True)
     for command in (
         [base, "-m", "venv", folder],
@@ -88,7 +88,7 @@ def _make(base, folder, requirements):
     ):
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
         if done.returncode:
-            return "%s failed: %s" % (command[2], (done.stderr.strip().splitlines() or ["?"])[-1])
+            return "{} failed: {}".format(command[2], (done.stderr.strip().splitlines() or ["?"])[-1])
     return ""
 
 

@@ -46,17 +46,19 @@ def verdict(ratio, goal, least=True):
     if not ratio:
         return "-"
     met = ratio["median"] >= goal if least else ratio["median"] <= goal
-    return "%s, goal %s %.3g: %s" % (multiple(ratio), ">=" if least else "<=", goal, "met" if met else "**missed**")
+    return "{}, goal {} {:.3g}: {}".format(
+        multiple(ratio), ">=" if least else "<=", goal, "met" if met else "**missed**"
+    )
 
 
 def setting(results):
     newest = max(results.values(), key=lambda r: r["when"])
     machine = newest["machine"]
-    versions = ", ".join("%s %s" % item for item in machine["packages"].items() if item[1])
-    loads = ["%s %.1f" % (name, r["machine"]["load_at_start"]) for name, r in results.items()]
+    versions = ", ".join("{} {}".format(*item) for item in machine["packages"].items() if item[1])
+    loads = ["{} {:.1f}".format(name, r["machine"]["load_at_start"]) for name, r in results.items()]
     return "\n".join([
         "* Machine: %s, %d cores, %s." % (machine["processor"], machine["cores"], machine["system"]),
-        "* Python %s; %s." % (machine["python"], versions),
+        "* Python {}; {}.".format(machine["python"], versions),
         "* Measured %s. Load average when each figure was written: %s. On %d cores a load above %d means that other"
         % (newest["when"], ", ".join(loads), machine["cores"], machine["cores"]),
         "  work took part of them: times are then too long, and ratios of processor time tell more than those of wall time.",
@@ -64,7 +66,7 @@ def setting(results):
 
 
 def left_out(result):
-    lines = ["\nLeft out: %s (%s)." % (m["peer"], m["why"]) for m in result.get("missing", [])]
+    lines = ["\nLeft out: {} ({}).".format(m["peer"], m["why"]) for m in result.get("missing", [])]
     return "".join(lines)
 
 
@@ -75,11 +77,11 @@ def training(result):
         for kind in ("float32", "bf16"):
             rows.append([
                 case["net"], str(case["batch"]), str(case["threads"]), kind, seconds(wall[kind]), seconds(wall.get("caffe")),
-                verdict(case["caffe over %s, wall" % kind], goal(case["net"], kind)),
-                multiple(case["caffe over %s, cpu" % kind]),
-                verdict(case["%s over floor, wall" % kind], 1.2, least=False) if kind == "float32"
+                verdict(case[f"caffe over {kind}, wall"], goal(case["net"], kind)),
+                multiple(case[f"caffe over {kind}, cpu"]),
+                verdict(case[f"{kind} over floor, wall"], 1.2, least=False) if kind == "float32"
                 else multiple(case["bf16 over floor, wall"]),
-                multiple(case["%s over floor, cpu" % kind]), multiple(case.get("caffe over floor, " + kind)),
+                multiple(case[f"{kind} over floor, cpu"]), multiple(case.get("caffe over floor, " + kind)),
             ])  # fmt: skip
     head = ["net", "batch", "threads", "precision", "ms a step", "real Caffe", "times real Caffe's speed (wall)",
             "(processor)", "over the floor (wall)", "(processor)", "the floor alone, times real Caffe's speed"]  # fmt: skip
@@ -104,7 +106,7 @@ def seconds(value):
 
 
 def equality(result):
-    rows = [[c["way"], "%.2g" % c["loss"], "%.2g" % c["weights"], "1e-05: " + ("met" if max(c["loss"], c["weights"]) < 1e-5
+    rows = [[c["way"], "{:.2g}".format(c["loss"]), "{:.2g}".format(c["weights"]), "1e-05: " + ("met" if max(c["loss"], c["weights"]) < 1e-5
              else "bf16 is not held to it" if c["way"] == "bf16" else "**missed**")] for c in result["cases"]]  # fmt: skip
     if not rows:
         return "## Equality" + left_out(result)
@@ -120,21 +122,20 @@ def equality(result):
 def accuracy(result):
     rows = [
         [c["net"], c["precision"], "%.1f %%, %d/%d" % (100 * c["accuracy"], c["corrects"], c["total"]),
-         "%.1f to %.1f" % tuple(100 * bound for bound in c["95 %"])] for c in result["cases"]
+         "{:.1f} to {:.1f}".format(*tuple(100 * bound for bound in c["95 %"]))] for c in result["cases"]
     ]  # fmt: skip
     return "\n".join([
         "## Accuracy of bf16\n",
         "Trained from the same weights on the same pictures in the same order: %d iterations of the quick solvers"
         % result["iterations"],
-        "(batch 50, Adam) on %s faces, judged on pictures that no training saw.\n" % result["faces"],
+        "(batch 50, Adam) on {} faces, judged on pictures that no training saw.\n".format(result["faces"]),
         table(["net", "precision", "accuracy", "95 %"], rows),
     ])  # fmt: skip
 
 
 def loader(result):
     rows = [
-        [c["records"], c["precision"], seconds(c["step"]), "%.3f %%, goal < 2 %%: %s"
-         % (100 * c["waited share"], "met" if c["waited share"] < 0.02 else "**missed**")]
+        [c["records"], c["precision"], seconds(c["step"]), "{:.3f} %, goal < 2 %: {}".format(100 * c["waited share"], "met" if c["waited share"] < 0.02 else "**missed**")]
         for c in result["cases"]
     ]  # fmt: skip
     return "## Waiting for data\n\nAgeNet, batch 50: how much of the step stands still for its batch.\n\n" + table(
@@ -147,8 +148,8 @@ def tools(result):
     for case in result["cases"]:
         wanted = 1.6 if case["tool"] == "convert_imageset" else 1.0
         rates = case["pictures a second"]
-        rows.append([case["tool"], "%.0f" % rates["ours"], "%.0f" % rates["loop"], verdict(case["loop over ours"], wanted),
-                     "%.0f MB" % case["memory, MB"]])  # fmt: skip
+        rows.append([case["tool"], "{:.0f}".format(rates["ours"]), "{:.0f}".format(rates["loop"]), verdict(case["loop over ours"], wanted),
+                     "{:.0f} MB".format(case["memory, MB"])])  # fmt: skip
     head = ["tool", "pictures a second", "short loop", "times its speed", "memory"]
     return "\n".join([
         "## Tools\n",
@@ -167,7 +168,7 @@ def inference(result):
             over = case["over bare OpenVINO"][name]
             text = verdict(over, 1.05, least=False) if name == "runner" else multiple(over)
             rows.append(
-                [str(case["batch"]), NAMES[name], "%.4g" % value, text, multiple(case["times real Caffe"][name])]
+                [str(case["batch"]), NAMES[name], f"{value:.4g}", text, multiple(case["times real Caffe"][name])]
             )
     return "\n".join([
         "## Inference\n", "AgeNet, float32 unless said otherwise, one batch again and again.\n",
@@ -184,8 +185,8 @@ NAMES = {
 
 def folder(result):
     rates = result["pictures a second"]
-    rows = [["files to answers", "%.1f" % rates["folder"], verdict(result["share of the nets alone"], 0.9)],
-            ["the nets alone, batches ready", "%.1f" % rates["nets alone"], "1"]]  # fmt: skip
+    rows = [["files to answers", "{:.1f}".format(rates["folder"]), verdict(result["share of the nets alone"], 0.9)],
+            ["the nets alone, batches ready", "{:.1f}".format(rates["nets alone"]), "1"]]  # fmt: skip
     return "## Folders of pictures\n\nBoth nets, %d JPEGs in batches of %d.\n\n%s" % (
         result["pictures"], result["batch"], table(["", "pictures a second", "share"], rows)
     )  # fmt: skip
@@ -198,8 +199,8 @@ def startup(result):
     rows = []
     for case in result["cases"]:
         limit = next((limit for text, limit in LIMITS if text in case["what"]), None)
-        met = "" if limit is None else "< %.3g s: %s" % (limit, "met" if case["wall"] < limit else "**missed**")
-        rows.append([case["what"], "%.3f" % case["wall"], "%.3f" % case["cpu"], met])
+        met = "" if limit is None else "< {:.3g} s: {}".format(limit, "met" if case["wall"] < limit else "**missed**")
+        rows.append([case["what"], "{:.3f}".format(case["wall"]), "{:.3f}".format(case["cpu"]), met])
     return "## Starting\n\n" + table(["command", "s", "of the processor", "goal"], rows)
 
 
@@ -209,7 +210,7 @@ def compiling(result):
         ratios = {key: found.get(case["what"]) for key, found in result["ratios"].items()}
         judged = case["what"].endswith("its compiler")  # as a user has them: with the search for a stick
         rows.append([
-            case["what"], "%.2f" % case["wall"], "%.2f" % case["cpu"], "%.0f" % case["memory"],
+            case["what"], "{:.2f}".format(case["wall"]), "{:.2f}".format(case["cpu"]), "{:.0f}".format(case["memory"]),
             verdict(ratios["wall"], 5) if judged else multiple(ratios["wall"]), multiple(ratios["cpu"]),
             verdict(ratios["memory"], 4) if judged and "Python" in case["what"] else multiple(ratios["memory"]),
         ])  # fmt: skip
@@ -236,11 +237,11 @@ def shares(result):
         "## Where a step goes\n\nAgeNet, batch 50, all cores: milliseconds of each layer, and the largest operators."
     ]
     for case in result["cases"]:
-        rows = [[name, "%.1f" % forward, "%.1f" % backward] for name, (forward, backward) in case["layers"].items()]
-        rows.append(["update of the weights", "%.1f" % case["update"], ""])
-        parts.append(table(["%s: layer" % case["precision"], "forward, ms", "backward, ms"], rows))
-        rows = [["`%s`" % name, "%.1f %%" % (100 * share)] for name, share in case["share"].items()]
-        parts.append(table(["%s: operator" % case["precision"], "share of the processor's time"], rows))
+        rows = [[name, f"{forward:.1f}", f"{backward:.1f}"] for name, (forward, backward) in case["layers"].items()]
+        rows.append(["update of the weights", "{:.1f}".format(case["update"]), ""])
+        parts.append(table(["{}: layer".format(case["precision"]), "forward, ms", "backward, ms"], rows))
+        rows = [[f"`{name}`", "%.1f %%" % (100 * share)] for name, share in case["share"].items()]
+        parts.append(table(["{}: operator".format(case["precision"]), "share of the processor's time"], rows))
     return "\n\n".join(parts)
 
 
@@ -260,7 +261,7 @@ def plot(result, path):
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     axes = figure.subplots()
     for shift, (kind, colour) in enumerate((("float32", "tab:blue"), ("bf16", "tab:orange"))):
-        ratios = [case["caffe over %s, wall" % kind] for case in cases]
+        ratios = [case[f"caffe over {kind}, wall"] for case in cases]
         middle = [r["median"] for r in ratios]
         spread = [[m - r["min"] for m, r in zip(middle, ratios)], [r["max"] - m for m, r in zip(middle, ratios)]]
         places = [i + 0.38 * (shift - 0.5) for i in range(len(cases))]

@@ -24,7 +24,10 @@ def main():
             solver.step(2)
             case = {"precision": precision, "share": operators(solver), **layers(solver)}
             cases.append(case)
-            print("  %s: the layers take %.1f %% of the step" % (precision, 100 * case["of the step"]), file=sys.stderr)
+            print(
+                "  {}: the layers take {:.1f} % of the step".format(precision, 100 * case["of the step"]),
+                file=sys.stderr,
+            )
     harness.save("shares", cases=cases)
 
 

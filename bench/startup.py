@@ -36,7 +36,7 @@ MODELS = {
 
 def main():
     args = harness.arguments(__doc__, rounds=5).parse_args()
-    cases = [row("%s --help" % n, [*command, "--help"], args.rounds) for n, command in HELPS.items()]
+    cases = [row(f"{n} --help", [*command, "--help"], args.rounds) for n, command in HELPS.items()]
     with tempfile.TemporaryDirectory() as folder:
         models.prepare(folder)
         cases.append(row("run_inference.py, one picture", inference(folder), args.rounds))
@@ -53,7 +53,7 @@ def row(name, command, rounds):
         subprocess.run([str(part) for part in command], check=True, capture_output=True, cwd=HOUSE)
         found.append((time.perf_counter() - began, _children() - before))
     wall, cpu = (statistics.median(column) for column in zip(*found[1:]))
-    print("  %s: %.3f s, processor %.3f s" % (name, wall, cpu), file=sys.stderr)
+    print(f"  {name}: {wall:.3f} s, processor {cpu:.3f} s", file=sys.stderr)
     return {"what": name, "wall": wall, "cpu": cpu, "least": min(w for w, _ in found[1:])}
 
 
@@ -91,8 +91,8 @@ def reading(folder, name, shapes, rounds):
     found = [float(subprocess.check_output(list(map(str, command)))) for _ in range(rounds)]
     wall, memory = statistics.median(found), harness.measured(command)["memory"]
     size = path.stat().st_size / 1e6
-    print("  %s, %.0f MB: %.3f s, %.0f MB of memory" % (name, size, wall, memory), file=sys.stderr)
-    return {"what": "caffemodel of the size of %s read (%.0f MB)" % (name, size), "wall": wall, "cpu": wall,
+    print(f"  {name}, {size:.0f} MB: {wall:.3f} s, {memory:.0f} MB of memory", file=sys.stderr)
+    return {"what": f"caffemodel of the size of {name} read ({size:.0f} MB)", "wall": wall, "cpu": wall,
             "least": min(found), "memory, MB": memory}  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def measure(tool, jobs, rounds):
         lap = {name: timed(*jobs[name]) for name in names}
         if number:  # the first one warms the disk
             laps.append(lap)
-            print("  " + "  ".join("%s %.3g s" % (n, v["wall"]) for n, v in lap.items()), file=sys.stderr)
+            print("  " + "  ".join("{} {:.3g} s".format(n, v["wall"]) for n, v in lap.items()), file=sys.stderr)
     rates = {name: PICTURES / harness.median(laps, name) for name in jobs}
     return {"tool": tool, "pictures a second": rates, "rounds": laps,
             "loop over ours": harness.ratio(laps, "loop", "ours"),
@@ -73,7 +73,7 @@ def timed(command, made):
         shutil.rmtree(made, ignore_errors=True)
     done = harness.measured(command)
     if done.pop("status"):
-        raise RuntimeError("%s failed" % " ".join(map(str, command)))
+        raise RuntimeError("{} failed".format(" ".join(map(str, command))))
     return done
 
 

@@ -58,9 +58,9 @@ def conclusions(laps):
     }
     for kind in ("float32", "bf16"):
         for key in ("wall", "cpu"):
-            found["%s over floor, %s" % (kind, key)] = harness.ratio(laps, kind, "floor " + kind, key)
-            found["caffe over %s, %s" % (kind, key)] = harness.ratio(laps, "caffe", kind, key)
-        found["caffe over floor, %s" % kind] = harness.ratio(laps, "caffe", "floor " + kind)
+            found[f"{kind} over floor, {key}"] = harness.ratio(laps, kind, "floor " + kind, key)
+            found[f"caffe over {kind}, {key}"] = harness.ratio(laps, "caffe", kind, key)
+        found[f"caffe over floor, {kind}"] = harness.ratio(laps, "caffe", "floor " + kind)
         found[kind + " waited share"] = harness.median(laps, kind, "waited") / found["wall"][kind]
     return found
 

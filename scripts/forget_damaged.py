@@ -34,7 +34,7 @@ def main():
             continue
         if not is_whole(distribution):
             name = os.path.basename(folder)
-            print("setup: %s is not whole and will be installed again" % name, file=sys.stderr)
+            print(f"setup: {name} is not whole and will be installed again", file=sys.stderr)
             shutil.rmtree(folder)
 
 

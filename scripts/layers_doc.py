@@ -36,9 +36,9 @@ def page() -> str:
 
 
 def _row(name, layer):
-    link = "[%s](#%s)" % (name, name.lower())
+    link = f"[{name}](#{name.lower()})"
     columns = link, _summary(layer), _count(layer.num_bottom), _tops(layer), _onnx(layer)
-    return "| %s |" % " | ".join(columns)
+    return "| {} |".format(" | ".join(columns))
 
 
 def _summary(layer):
@@ -66,20 +66,20 @@ def _onnx(layer):
 
 
 def _section(name, layer):
-    parts = ["## %s" % name, inspect.getdoc(layer)]
+    parts = [f"## {name}", inspect.getdoc(layer)]
     if layer.no_onnx:
-        parts.append("Not exported to ONNX: %s." % layer.no_onnx)
+        parts.append(f"Not exported to ONNX: {layer.no_onnx}.")
     if layer.examples:
-        parts.append("```\n%s\n```" % "\n".join(_example(name, example) for example in layer.examples))
+        parts.append("```\n{}\n```".format("\n".join(_example(name, example) for example in layer.examples)))
     return "\n\n".join(parts)
 
 
 def _example(name, example):
     bottoms = ", ".join("x".join(map(str, shape)) or "scalar" for shape in example.bottoms) or "no bottom"
     text = example.text.strip()
-    return 'layer { type: "%s"%s }  # %s' % (name, " " + text if text else "", bottoms)
+    return 'layer {{ type: "{}"{} }}  # {}'.format(name, " " + text if text else "", bottoms)
 
 
 if __name__ == "__main__":
     write_bytes(PAGE, page())
-    print("Wrote %s" % PAGE)
+    print(f"Wrote {PAGE}")

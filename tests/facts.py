@@ -33,7 +33,7 @@ def published_lists(rows, folder):
         for bit, part in enumerate(PARTS):
             chosen = np.flatnonzero(parts >> bit & 1)
             text = "".join("%s %d\n" % (rows[index].path(), labels[index]) for index in chosen)
-            (folder / ("%s_%s.txt" % (task, part))).write_text(text)
+            (folder / (f"{task}_{part}.txt")).write_text(text)
     return folder
 
 

@@ -54,5 +54,5 @@ def _text(type_, text, shapes, tops):
         for i, shape in enumerate(shapes)
     )
     names = ['bottom: "b%d" ' % i for i in range(len(shapes))] + ['top: "t%d" ' % i for i in range(tops)]
-    layer = 'layer { name: "layer" type: "%s" %s %s }' % (type_, "".join(names), text)
+    layer = 'layer {{ name: "layer" type: "{}" {} {} }}'.format(type_, "".join(names), text)
     return "force_backward: true\n" + inputs + layer

@@ -89,7 +89,7 @@ def files():
                 TRAIN_VAL % dict(fold=fold, task=task) + body(classes) + LOSSES
             )
             found["%s_solver_test_fold_is_%d.prototxt" % (task, fold)] = SOLVER
-        found["deploy_%s.prototxt" % task] = DEPLOY % dict(batch=batch) + body(classes) + PROB
+        found[f"deploy_{task}.prototxt"] = DEPLOY % dict(batch=batch) + body(classes) + PROB
     return found
 
 

@@ -40,14 +40,11 @@ def dropout_net(db, batch=5):
 
 def solver_text(folder, type="SGD", snapshot=0, test=False, **more):
     """A solver of <folder>/net.prototxt with snapshots at <folder>/s."""
-    text = 'net: "%s/net.prototxt" type: "%s" base_lr: 0.05 lr_policy: "step" gamma: 0.5 stepsize: 5 momentum: 0.9 ' % (
-        folder,
-        type,
-    )
+    text = f'net: "{folder}/net.prototxt" type: "{type}" base_lr: 0.05 lr_policy: "step" gamma: 0.5 stepsize: 5 momentum: 0.9 '
     text += 'weight_decay: 0.001 max_iter: 100 display: 1 random_seed: 7 snapshot: %d snapshot_prefix: "%s/s" ' % (
         snapshot,
         folder,
     )
     if test:
         text += "test_iter: 5 test_interval: 4 "
-    return text + " ".join("%s: %s" % item for item in more.items())
+    return text + " ".join("{}: {}".format(*item) for item in more.items())

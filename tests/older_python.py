@@ -32,7 +32,7 @@ def environment(name, versions, packages):
     """Path of a python of one of `versions` that has `packages`; skips the test where it cannot be had."""
     python = interpreter(*versions)
     if python is None:
-        pytest.skip("no Python %s is installed here" % " or ".join(versions))
+        pytest.skip("no Python {} is installed here".format(" or ".join(versions)))
     folder = Path(cache_folder()) / "environments" / name
     made, done = folder / "bin" / "python", folder / "complete"
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -86,9 +86,9 @@ def _run(operation, args, kwargs):
 def _refuse_mixtures(operation, tensors, generator):
     there = [isinstance(tensor, There) for tensor in tensors]
     if any(there) and any(not t and tensor.dim() for t, tensor in zip(there, tensors)):
-        raise RuntimeError("%s: tensors of two devices" % operation)
+        raise RuntimeError(f"{operation}: tensors of two devices")
     if any(there) and generator is not None and generator.initial_seed() not in Generator.seeds:
-        raise RuntimeError("%s: the generator is the CPU's" % operation)
+        raise RuntimeError(f"{operation}: the generator is the CPU's")
 
 
 def _here(leaf):

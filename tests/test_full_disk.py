@@ -72,9 +72,9 @@ def test_a_mean_file(pictures):
 @pytest.mark.parametrize("form, ending", [("BINARYPROTO", ""), ("HDF5", ".h5")])
 def test_a_snapshot(tmp_path, form, ending):
     (tmp_path / "net.prototxt").write_text(NET)
-    (tmp_path / "solver.prototxt").write_text(SOLVER + "snapshot_format: %s\n" % form)
+    (tmp_path / "solver.prototxt").write_text(SOLVER + f"snapshot_format: {form}\n")
     status, line = run(tmp_path, 200_000, "train", "--solver=solver.prototxt")
-    assert status == 1 and line.startswith("caffe train: error: s_iter_2.caffemodel%s: " % ending), line
+    assert status == 1 and line.startswith(f"caffe train: error: s_iter_2.caffemodel{ending}: "), line
     assert "File too large" in line
     assert not [name for name in os.listdir(tmp_path) if "iter" in name]
     assert run(tmp_path, resource.RLIM_INFINITY, "train", "--solver=solver.prototxt")[0] == 0

@@ -86,7 +86,7 @@ def layer_files():
 
 @pytest.mark.parametrize("name", layer_files())
 def test_a_layer_has_a_witness(name):
-    assert (ROOT / "tests" / "caffe" / "layers" / ("test_%s.py" % name)).is_file()
+    assert (ROOT / "tests" / "caffe" / "layers" / (f"test_{name}.py")).is_file()
 
 
 def python_files():
@@ -168,8 +168,8 @@ def test_the_device_wing_is_python_3_7(path):
 
 def imported_by(*modules):
     """Names of HOST_ONLY that a fresh Python holds after importing `modules`."""
-    code = "import sys, importlib\nfor name in %r: importlib.import_module(name)\n" % (list(modules),)
-    result = run(sys.executable, "-c", code + "print(*set(%r) & set(sys.modules))" % (HOST_ONLY,))
+    code = f"import sys, importlib\nfor name in {list(modules)!r}: importlib.import_module(name)\n"
+    result = run(sys.executable, "-c", code + f"print(*set({HOST_ONLY!r}) & set(sys.modules))")
     assert result.returncode == 0, result.stderr
     return result.stdout.split()
 

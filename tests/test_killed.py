@@ -21,7 +21,7 @@ def _prepare(folder, db):
     (folder / "net.prototxt").write_text(dropout_net(db))
     # the prefix is relative, so that both runs write the same name into their files
     text = solver_text(folder, snapshot=25, max_iter=200, display=0).replace(
-        'snapshot_prefix: "%s/s"' % folder, 'snapshot_prefix: "s"'
+        f'snapshot_prefix: "{folder}/s"', 'snapshot_prefix: "s"'
     )
     (folder / "solver.prototxt").write_text(text.replace("max_iter: 100", "").replace("display: 1 ", ""))
 

@@ -58,8 +58,8 @@ def verb_command(words):
         verb = list(words[1:2]) if words[0] in DISPATCHERS else []
         return [str(Path(sys.executable).with_name(words[0])), *verb]
     path = ROOT / words[0]
-    assert path.is_file(), "README names %s, which does not exist" % words[0]
-    assert os.access(path, os.X_OK), "%s is not executable" % words[0]
+    assert path.is_file(), f"README names {words[0]}, which does not exist"
+    assert os.access(path, os.X_OK), f"{words[0]} is not executable"
     if path.suffix == ".py":
         return [sys.executable, str(path)]
     text = path.read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def verb_command(words):
     if behind:
         return verb_command(["./" + behind[1]])
     start = re.search(r'^exec "\$PYTHON" (.*)"\$@"$', text, re.M)
-    assert start, '%s should end in `exec "$PYTHON" -m agegender VERB "$@"`' % words[0]
+    assert start, f'{words[0]} should end in `exec "$PYTHON" -m agegender VERB "$@"`'
     return [sys.executable, *shlex.split(start[1])]
 
 
@@ -89,10 +89,7 @@ def test_a_command_of_the_readme_can_be_typed(words):
         if re.match(r"--?[a-zA-Z]", word):
             name = word.split("=")[0].lstrip("-")
             flag = "--" + name if len(name) > 1 else "-" + name
-            assert re.search(r"(?<![\w-])%s(?![\w-])" % re.escape(flag), result.stdout), "%s: no %s" % (
-                words[0],
-                flag,
-            )
+            assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", result.stdout), f"{words[0]}: no {flag}"
 
 
 def test_the_two_commands_are_shown():

@@ -78,8 +78,8 @@ def test_snapshots_of_agenet_go_both_ways(real, tmp_path):
 def test_ten_steps_across_a_rate_drop_end_in_the_same_weights(real, tmp_path):
     (tmp_path / "net.prototxt").write_text(small_agenet())
     (tmp_path / "solver.prototxt").write_text(
-        'net: "%s/net.prototxt" base_lr: 0.01 lr_policy: "step" gamma: 0.1 stepsize: 5 momentum: 0.9 weight_decay: 0.0005 '
-        'max_iter: 10 display: 0 snapshot_prefix: "%s/s" solver_mode: CPU' % (tmp_path, tmp_path)
+        f'net: "{tmp_path}/net.prototxt" base_lr: 0.01 lr_policy: "step" gamma: 0.1 stepsize: 5 momentum: 0.9 weight_decay: 0.0005 '
+        f'max_iter: 10 display: 0 snapshot_prefix: "{tmp_path}/s" solver_mode: CPU'
     )
     caffe.set_random_seed(12)
     caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN).save(str(tmp_path / "start.caffemodel"))

@@ -39,7 +39,7 @@ def test_every_stage_is_gone_and_told(road):
     assert "up to date" not in said
     for name in ("AgeNet", "GenderNet"):
         for ending in ("onnx", "xml", "bin", "blob", "json"):
-            assert (folder / "graph" / ("%s.%s" % (name, ending))).stat().st_size > 0
+            assert (folder / "graph" / (f"{name}.{ending}")).stat().st_size > 0
         report = json.loads((folder / "models" / name / "report" / "report.json").read_text())
         matrix = np.loadtxt(
             folder / "models" / name / "report" / "confusion.csv",
@@ -94,7 +94,7 @@ def test_openvino_says_what_our_net_says_of_every_test_picture(road, name, monke
     from ncs.runners import open_runner
 
     monkeypatch.chdir(road[0])
-    manifest = Manifest.read("graph/%s.json" % name)
+    manifest = Manifest.read(f"graph/{name}.json")
     answers = []
     for device in ("CPU", "CAFFE"):
         with open_runner(device, manifest, batch=10) as runner:

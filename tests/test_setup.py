@@ -36,7 +36,7 @@ def test_a_stage_without_environment_names_the_set_up(copy):
 
 
 def test_a_python_without_venv_names_the_package(copy):
-    fake = program(copy / "fake-python", 'case "$2" in *ensurepip*) exit 1;; esac\nexec "%s" "$@"\n' % sys.executable)
+    fake = program(copy / "fake-python", f'case "$2" in *ensurepip*) exit 1;; esac\nexec "{sys.executable}" "$@"\n')
     result = run(copy, "scripts/setup.sh", PYTHON=fake)
     assert result.returncode == 1
     assert "sudo apt-get install python%d.%d-venv\n" % sys.version_info[:2] in result.stderr
@@ -77,7 +77,7 @@ def test_a_complete_environment_is_left_alone(copy):
     called = copy / "called"
     program(
         folder / "python",
-        'if [ "$1" = -V ]; then echo Python 3.12.1; else echo "$@" >> "%s"; exit 1; fi\n' % called,
+        f'if [ "$1" = -V ]; then echo Python 3.12.1; else echo "$@" >> "{called}"; exit 1; fi\n',
     )
     stamp = ". scripts/env.sh; environment_hash"
     text = run(copy, "bash", "-c", stamp, "setup.sh").stdout
@@ -114,9 +114,9 @@ def test_cuda_comes_only_where_it_must(copy, machine, gpu, cpu_index, tried):
     if cpu_index:
         (copy / "cpu-index").touch()
     (copy / "fakes").mkdir()
-    program(copy / "fakes" / "uname", "echo %s\n" % machine)
+    program(copy / "fakes" / "uname", f"echo {machine}\n")
     program(copy / "fakes" / "nvidia-smi", "exit %d\n" % (not gpu))
-    result = run(copy, "scripts/setup.sh", PATH="%s:%s" % (copy / "fakes", os.environ["PATH"]))
+    result = run(copy, "scripts/setup.sh", PATH="{}:{}".format(copy / "fakes", os.environ["PATH"]))
     assert result.returncode == 0, result.stderr
     called = (copy / "called").read_text().split()
     assert [word for word in called if word.startswith("torch")] == tried
@@ -134,16 +134,16 @@ def test_packages_that_are_not_whole_are_forgotten(tmp_path):
         check=True,
     ).stdout.strip()
     for name, size in (("whole", 5), ("short", 6), ("lost", None), ("norecord", None)):
-        folder = os.path.join(home, "%s-1.dist-info" % name)
+        folder = os.path.join(home, f"{name}-1.dist-info")
         os.mkdir(folder)
         with open(os.path.join(folder, "METADATA"), "w") as stream:
-            stream.write("Metadata-Version: 2.1\nName: %s\nVersion: 1\n" % name)
+            stream.write(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
         if size:
             with open(os.path.join(home, name + ".py"), "w") as stream:
                 stream.write("12345")
         if name != "norecord":
             with open(os.path.join(folder, "RECORD"), "w") as stream:
-                stream.write("%s.py,sha256=x,%s\n%s-1.dist-info/METADATA,,\n" % (name, size or "", name))
+                stream.write("{}.py,sha256=x,{}\n{}-1.dist-info/METADATA,,\n".format(name, size or "", name))
     result = subprocess.run(
         [python, ROOT / "scripts" / "forget_damaged.py"], capture_output=True, text=True, check=True
     )
@@ -158,4 +158,4 @@ def test_the_pins_cover_what_the_project_asks_for():
     for line in block.replace(",", "\n").split("\n"):
         name = line.strip().strip('"').split(">")[0].split(";")[0].strip().lower().replace("_", "-")
         if name and not name[0].isdigit():
-            assert "\n%s==" % name in text, "constraints.txt does not pin %s" % name
+            assert f"\n{name}==" in text, f"constraints.txt does not pin {name}"

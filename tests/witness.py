@@ -12,7 +12,7 @@ from caffe.layers import base
 def input_layer(name, shape):
     """Prototxt of an Input layer."""
     dims = " ".join("dim: %d" % d for d in shape)
-    return 'layer { name: "%s" type: "Input" top: "%s" input_param { shape { %s } } }\n' % (name, name, dims)
+    return f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n'
 
 
 def one_layer_net(type_, text, shapes, tops=1, phase=caffe.TEST, force=True):
@@ -21,7 +21,7 @@ def one_layer_net(type_, text, shapes, tops=1, phase=caffe.TEST, force=True):
     parts += [input_layer("x%d" % i, shape) for i, shape in enumerate(shapes)]
     bottoms = " ".join('bottom: "x%d"' % i for i in range(len(shapes)))
     names = " ".join('top: "y%d"' % i for i in range(tops))
-    parts.append('layer { name: "l" type: "%s" %s %s %s }' % (type_, bottoms, names, text))
+    parts.append(f'layer {{ name: "l" type: "{type_}" {bottoms} {names} {text} }}')
     return net_of("".join(parts), phase)
 
 
@@ -64,10 +64,10 @@ def slope(function, array, dtops, step=1e-6):
 def close(received, expected, what, tolerance=2e-5):
     """Assert equality within `tolerance` of the largest expected value (at least 1)."""
     expected = np.asarray(expected, np.float64)
-    assert received.shape == expected.shape, "%s: %s, expected %s" % (what, received.shape, expected.shape)
+    assert received.shape == expected.shape, f"{what}: {received.shape}, expected {expected.shape}"
     if expected.size:
         error = np.abs(received - expected).max() / max(1.0, np.abs(expected).max())
-        assert error <= tolerance, "%s is off by %.2g" % (what, error)
+        assert error <= tolerance, f"{what} is off by {error:.2g}"
 
 
 def hold(type_, text, bottoms, reference, weights=(), tops=1, phase=caffe.TEST, fixed=(), rng=None):

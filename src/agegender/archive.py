@@ -45,9 +45,9 @@ def unpack(path, folder, wanted, most_bytes=MOST_BYTES, most_members=MOST_MEMBER
                 if wanted(base):
                     _write(os.path.join(folder, base), budget.counted(chunks()), path, name)
     except _BROKEN as error:
-        raise AgeGenderError("%s: broken or no archive: %s" % (path, error)) from None
+        raise AgeGenderError(f"{path}: broken or no archive: {error}") from None
     except OSError as error:  # bz2 and gzip tell a broken stream so; a full disk comes this way too
-        raise AgeGenderError("%s: %s" % (path, error)) from None
+        raise AgeGenderError(f"{path}: {error}") from None
     return seen
 
 
@@ -84,16 +84,16 @@ def _check(path, name, kind):
     elif ".." in parts or "\0" in name:
         fault = "leads out of the folder"
     elif kind not in ("file", "folder"):
-        fault = "is a %s" % kind
+        fault = f"is a {kind}"
     if fault:
-        raise AgeGenderError("%s: member %r %s; such an archive is not unpacked" % (path, name, fault))
+        raise AgeGenderError(f"{path}: member {name!r} {fault}; such an archive is not unpacked")
 
 
 def _write(target, chunks, path, name):
     if os.path.exists(target):
         with open(target, "rb") as stream:
             if stream.read() != b"".join(chunks):
-                raise AgeGenderError("%s: member %r: its name occurs twice with different bytes" % (path, name))
+                raise AgeGenderError(f"{path}: member {name!r}: its name occurs twice with different bytes")
         return
     with open(target, "wb") as stream:
         for chunk in chunks:
@@ -103,7 +103,7 @@ def _write(target, chunks, path, name):
 def _members(path):
     """(name, kind, announced size, function giving chunks of bytes) of every member."""
     if not os.path.isfile(path):
-        raise AgeGenderError("%s: no such file" % path)
+        raise AgeGenderError(f"{path}: no such file")
     return _zip_members(path) if zipfile.is_zipfile(path) else _tar_members(path)
 
 
@@ -115,7 +115,7 @@ def _zip_members(path):
             if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 kind = "link" if stat.S_ISLNK(mode) else "device"
             if info.flag_bits & 1:
-                raise AgeGenderError("%s: member %r is encrypted" % (path, info.filename))
+                raise AgeGenderError(f"{path}: member {info.filename!r} is encrypted")
             yield info.filename, kind, info.file_size, lambda info=info: _chunks(archive.open(info))
 
 

@@ -37,7 +37,7 @@ def main(argv=None):
     try:
         answer(args)
     except CaffeError as error:
-        print("run_inference.py: error: %s" % error, file=sys.stderr)
+        print(f"run_inference.py: error: {error}", file=sys.stderr)
         return error.exit_status
     return 0
 
@@ -50,7 +50,7 @@ def answer(args):
 
     paths = sorted(glob.glob(os.path.join(glob.escape(args.graph), "*.json")))
     if not paths:
-        raise AgeGenderError("%s: no net is there (NAME.json)" % args.graph)
+        raise AgeGenderError(f"{args.graph}: no net is there (NAME.json)")
     manifests = [Manifest.read(path) for path in paths]
     pictures = predict.find_pictures(args.pictures)
     heads = [predict.Head(manifest, open_net(manifest, args.device)) for manifest in manifests]
@@ -70,7 +70,7 @@ def faces(pictures, heads):
     find, count = detect.Detector().find, 0
     for picture, told in zip(pictures, predict.predict_photographs(pictures, heads, find)):
         if not told:
-            print("%s: no face was found" % picture, file=sys.stderr)
+            print(f"{picture}: no face was found", file=sys.stderr)
         count += len(told)
         yield from told
     if not count:
@@ -138,7 +138,7 @@ def show(prediction, as_json):
     if prediction.face:
         print("%s: face at %d %d %d %d" % ((prediction.path,) + tuple(prediction.face.box)))
     for name, found in prediction.answers.items():
-        print("%s: %s: %s, %.2f%%" % (prediction.path, name, found.text, 100 * found.probability))
+        print(f"{prediction.path}: {name}: {found.text}, {100 * found.probability:.2f}%")
 
 
 def leave(status):

@@ -54,9 +54,9 @@ class Detector:
 
     def __init__(self, threshold=THRESHOLD, least=None):
         if not 0 < threshold < 1:
-            raise AgeGenderError("a face's score lies between 0 and 1; received a threshold of %g" % threshold)
+            raise AgeGenderError(f"a face's score lies between 0 and 1; received a threshold of {threshold:g}")
         if least is not None and least < 1:
-            raise AgeGenderError("the narrowest face must be at least 1 pixel wide, received %g" % least)
+            raise AgeGenderError(f"the narrowest face must be at least 1 pixel wide, received {least:g}")
         self.threshold, self.least = threshold, least
         self._of_thread = threading.local()
         self._net()

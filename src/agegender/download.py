@@ -45,11 +45,11 @@ def fetch(source, folder, urls=None, wait=2.0, advice=_ADVICE):
         try:
             _fetch_from(url, path + ".part", source, wait)
         except _Refused as fault:
-            faults.append("%s: %s" % (url, fault))
+            faults.append(f"{url}: {fault}")
             continue
         os.replace(path + ".part", path)
         return path
-    raise AgeGenderError("%s could not be fetched:\n  %s\n%s" % (source.file, "\n  ".join(faults), advice))
+    raise AgeGenderError("{} could not be fetched:\n  {}\n{}".format(source.file, "\n  ".join(faults), advice))
 
 
 def is_good(path, size, sha256):
@@ -85,7 +85,7 @@ def _complete(url, part, source, wait):
     if _size(part) > source.size:
         os.unlink(part)
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
-    opener.addheaders = [("User-Agent", "agegender/%s" % version())]
+    opener.addheaders = [("User-Agent", f"agegender/{version()}")]
     fault, still = None, 0
     with Progress("Fetching", source.size, "bytes", start=_size(part)) as progress:
         while _size(part) < source.size:

@@ -23,7 +23,7 @@ def annotated(prediction):
     picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     strip = np.full((14 + 22 * len(prediction.answers), picture.shape[1], 3), 32, np.uint8)
     for row, answer in enumerate(prediction.answers.values()):
-        text = "%s  %.1f%%" % (answer.text, 100 * answer.probability)
+        text = f"{answer.text}  {100 * answer.probability:.1f}%"
         cv2.putText(strip, text, (10, 22 + 22 * row), FONT, 0.55, INK, 1, cv2.LINE_AA)
     return np.vstack([picture, strip])
 
@@ -65,7 +65,7 @@ def _scale(text, room, width):
 
 def frames_per_second(drawn, rate):
     """Write the rate into the upper left corner of `drawn`."""
-    _strip(drawn, "%.1f frames/s" % rate, 0, 0, 0.5)
+    _strip(drawn, f"{rate:.1f} frames/s", 0, 0, 0.5)
 
 
 def _strip(drawn, text, left, top, scale):
@@ -97,8 +97,8 @@ def write(path, picture, source=""):
     """Write a picture file, whole or not at all, and never over `source`, which it was made from. Raises AgeGenderError."""
     suffix = os.path.splitext(path)[1].lower()
     if not suffix or not cv2.haveImageWriter("x" + suffix):
-        raise AgeGenderError("%s: a drawn picture's name must end in .png or .jpg" % path)
+        raise AgeGenderError(f"{path}: a drawn picture's name must end in .png or .jpg")
     if source and os.path.exists(path) and os.path.samefile(path, source):
-        raise AgeGenderError("%s: this would replace the picture itself; write it elsewhere" % path)
+        raise AgeGenderError(f"{path}: this would replace the picture itself; write it elsewhere")
     with whole_file(path) as temporary, open(temporary, "wb") as stream:
         stream.write(cv2.imencode(suffix, picture)[1].tobytes())

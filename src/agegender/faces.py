@@ -92,7 +92,7 @@ def similarity(points, targets):
     u, v = (targets - there).T
     spread = (x * x + y * y).sum()
     if not spread > 0:
-        raise AgeGenderError("landmarks that all lie at (%g, %g) make no face" % tuple(here))
+        raise AgeGenderError("landmarks that all lie at ({:g}, {:g}) make no face".format(*tuple(here)))
     a, b = (x * u + y * v).sum() / spread, (x * v - y * u).sum() / spread
     turn = np.array([[a, -b], [b, a]])
     return np.c_[turn, there - turn @ here]

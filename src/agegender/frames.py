@@ -40,13 +40,11 @@ class Film:
 
     def __init__(self, path):
         if not os.path.isfile(path):
-            raise predict.failure(predict.NO_FILE, "%s: there is no such file" % path)
+            raise predict.failure(predict.NO_FILE, f"{path}: there is no such file")
         self.path = path
         self._capture = _opened(path)
         if self._capture is None:
-            raise predict.failure(
-                predict.NO_PICTURE, "%s: this is not a film OpenCV can read (MP4, AVI, MKV ...)" % path
-            )
+            raise predict.failure(predict.NO_PICTURE, f"{path}: this is not a film OpenCV can read (MP4, AVI, MKV ...)")
         self.total = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.rate, self.size = _rate(self._capture), _size(self._capture)
 
@@ -119,7 +117,7 @@ def _cameras():
     """What is said of a camera that does not open; Linux lists those that are there."""
     there = sorted(name for name in os.listdir("/dev") if name.startswith("video")) if os.path.isdir("/dev") else []
     if there:
-        return "it does not open; here are %s: does another program use it, may you read it?" % ", ".join(
-            "/dev/" + name for name in there
+        return "it does not open; here are {}: does another program use it, may you read it?".format(
+            ", ".join("/dev/" + name for name in there)
         )
     return "there is none here; take --video FILE or --images DIR"

@@ -83,7 +83,7 @@ class Labels:
         index = argmax(p)
         if self.decoder == "expectation":
             years = expectation(p)
-            return Decoded("%.1f" % years, index, float(p[index]), years)
+            return Decoded(f"{years:.1f}", index, float(p[index]), years)
         return Decoded(self.names[index], index, float(p[index]))
 
 
@@ -159,16 +159,16 @@ def gender_of(source: str, index: int) -> Gender:
     """The gender which `source` (a key of GENDER_OF_SOURCE) means by `index`."""
     if source not in GENDER_OF_SOURCE:
         raise AgeGenderError(
-            "no gender coding is known for '%s'; known are %s" % (source, ", ".join(sorted(GENDER_OF_SOURCE)))
+            "no gender coding is known for '{}'; known are {}".format(source, ", ".join(sorted(GENDER_OF_SOURCE)))
         )
     names = GENDER_OF_SOURCE[source].names
     if not 0 <= index < len(names):
-        raise AgeGenderError("gender index %r of '%s'; allowed are 0 and 1" % (index, source))
+        raise AgeGenderError(f"gender index {index!r} of '{source}'; allowed are 0 and 1")
     return Gender[names[index].upper()]
 
 
 def labels_named(name: str) -> Labels:
     """The Labels called `name` (as manifests store them)."""
     if name not in ALL:
-        raise AgeGenderError("no labels are called '%s'; known are %s" % (name, ", ".join(sorted(ALL))))
+        raise AgeGenderError("no labels are called '{}'; known are {}".format(name, ", ".join(sorted(ALL))))
     return ALL[name]

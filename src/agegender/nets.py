@@ -21,35 +21,35 @@ class TaskNet:
     @property
     def train_test(self):
         """The prototxt of training and testing."""
-        return "prototxt/%s_train_test.prototxt" % self.name
+        return f"prototxt/{self.name}_train_test.prototxt"
 
     @property
     def solver(self):
         """The original's solver."""
-        return "prototxt/%s_solver.prototxt" % self.name
+        return f"prototxt/{self.name}_solver.prototxt"
 
     @property
     def quick_solver(self):
         """The solver for minutes."""
-        return "prototxt/quick/%s_solver.prototxt" % self.name
+        return f"prototxt/quick/{self.name}_solver.prototxt"
 
     @property
     def deploy(self):
         """The prototxt that answers one picture."""
-        return "prototxt/%s_deploy.prototxt" % self.name
+        return f"prototxt/{self.name}_deploy.prototxt"
 
     @property
     def prefix(self):
         """The snapshot prefix of both solvers."""
-        return "models/%s/caffenet_%s_train" % (self.name, self.task)
+        return f"models/{self.name}/caffenet_{self.task}_train"
 
     def lmdb(self, part):
         """The database of `part`: train or test."""
-        return "data/lmdb/%s_%s_lmdb" % (self.task, part)
+        return f"data/lmdb/{self.task}_{part}_lmdb"
 
     def graph(self, folder="graph"):
         """The stem of the compiled artefacts: <stem>.onnx, .xml, .bin, .blob, .json."""
-        return "%s/%s" % (folder, self.name)
+        return f"{folder}/{self.name}"
 
 
 NETS = {
@@ -67,7 +67,9 @@ MEAN_NPY = "age_gender_mean.npy"
 def net_named(name):
     """The TaskNet called `name`."""
     if name not in NETS:
-        raise AgeGenderError("no net is called '%s'%s (known: %s)" % (name, did_you_mean(name, NETS), ", ".join(NETS)))
+        raise AgeGenderError(
+            "no net is called '{}'{} (known: {})".format(name, did_you_mean(name, NETS), ", ".join(NETS))
+        )
     return NETS[name]
 
 
@@ -77,5 +79,5 @@ def newest_weights(net):
 
     path = newest(net.prefix, "caffemodel")
     if path is None:
-        raise AgeGenderError("there is no %s_iter_N.caffemodel; train first: ./train_%s.sh" % (net.prefix, net.name))
+        raise AgeGenderError(f"there is no {net.prefix}_iter_N.caffemodel; train first: ./train_{net.name}.sh")
     return path

@@ -72,7 +72,7 @@ def plan_as_original(samples, class_of, classes, rng):
 def _copy(face, letters, mirror, noise):
     stem, extension = os.path.splitext(os.path.basename(face.path))
     kind = ("_flipH" if mirror else "") + ("_noise" if noise else "")
-    return Copy(face, "%s_%s%s%s" % (stem, letters, kind, extension), mirror, noise)
+    return Copy(face, f"{stem}_{letters}{kind}{extension}", mirror, noise)
 
 
 def make(copies, folder, seed, jobs=None):
@@ -89,14 +89,14 @@ def make(copies, folder, seed, jobs=None):
 def _make_one(copy, folder, seed):
     picture = cv2.imread(copy.source.path, cv2.IMREAD_COLOR)
     if picture is None:
-        raise AgeGenderError("%s: cannot be read as a picture" % copy.source.path)
+        raise AgeGenderError(f"{copy.source.path}: cannot be read as a picture")
     if copy.mirror:
         picture = np.ascontiguousarray(picture[:, ::-1])
     if copy.noise:
         picture = add_noise(picture, _rng(seed, copy.name))
     path = os.path.join(folder, copy.name)
     if not cv2.imwrite(path, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-        raise AgeGenderError("%s: cannot be written; is the disk full?" % path)
+        raise AgeGenderError(f"{path}: cannot be written; is the disk full?")
 
 
 def add_noise(picture, rng):

@@ -45,10 +45,10 @@ class Prediction:
 def read_picture(path):
     """uint8 (H, W, 3), blue first. AgeGenderError with an exit status of its own for each thing that can be wrong."""
     if not os.path.isfile(path):
-        raise failure(NO_FILE, "%s: there is no such file" % path)
+        raise failure(NO_FILE, f"{path}: there is no such file")
     picture = cv2.imread(path, cv2.IMREAD_COLOR)
     if picture is None:
-        raise failure(NO_PICTURE, "%s: this is not a picture OpenCV can read (JPEG, PNG, BMP, WebP, TIFF ...)" % path)
+        raise failure(NO_PICTURE, f"{path}: this is not a picture OpenCV can read (JPEG, PNG, BMP, WebP, TIFF ...)")
     height, width = picture.shape[:2]
     if min(height, width) < LEAST_SIDE:
         raise failure(
@@ -104,8 +104,7 @@ def together(heads):
         if set(head.labels.names) != set(other.labels.names):
             raise failure(
                 WRONG_OPTIONS,
-                "%s tells %s in other classes than %s; they cannot answer together"
-                % (head.name, head.task, other.name),
+                f"{head.name} tells {head.task} in other classes than {other.name}; they cannot answer together",
             )
         head.answers_as = head.task
 
@@ -277,12 +276,12 @@ def find_pictures(arguments):
                 if name.lower().endswith(PICTURES)
             ]
             if not inside:
-                raise failure(NO_FILE, "%s: the folder holds no picture (%s)" % (argument, " ".join(PICTURES)))
+                raise failure(NO_FILE, "{}: the folder holds no picture ({})".format(argument, " ".join(PICTURES)))
             found += sorted(inside)
         elif glob.has_magic(argument) and not os.path.exists(argument):
             matches = sorted(glob.glob(argument, recursive=True))
             if not matches:
-                raise failure(NO_FILE, "%s: nothing matches" % argument)
+                raise failure(NO_FILE, f"{argument}: nothing matches")
             found += matches
         else:
             found.append(argument)

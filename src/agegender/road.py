@@ -33,9 +33,9 @@ class Road:
                 continue
             at = time.monotonic()
             stage.go()
-            print("done in %s" % clock_text(time.monotonic() - at), flush=True)
+            print(f"done in {clock_text(time.monotonic() - at)}", flush=True)
         self.show_results()
-        print("\nThe whole road took %s." % clock_text(time.monotonic() - began))
+        print(f"\nThe whole road took {clock_text(time.monotonic() - began)}.")
         return 0
 
     # -- the stages ------------------------------------------------------------------------------
@@ -69,8 +69,8 @@ class Road:
             yield self.train_stage(net)
         for net in NETS.values():
             yield Stage(
-                "test_%s" % net.name,
-                "Judge %s on the test faces" % net.name,
+                f"test_{net.name}",
+                f"Judge {net.name} on the test faces",
                 lambda net=net: self.judge(net),
                 [self.weights(net), net.lmdb("test"), MEAN_FILE],
                 [self.report(net)],
@@ -96,10 +96,10 @@ class Road:
                 {"seed": seed, "count": count},
             )
         if not os.path.isfile(self.args.archive):
-            raise CaffeError("--archive %s: there is no such file" % self.args.archive)
+            raise CaffeError(f"--archive {self.args.archive}: there is no such file")
         return Stage(
             "faces",
-            "Unpack the faces of %s" % os.path.basename(self.args.archive),
+            f"Unpack the faces of {os.path.basename(self.args.archive)}",
             lambda: verb("download", "--from", self.args.archive, "--race", self.args.race, "--out", self.faces),
             [self.args.archive],
             [self.faces],
@@ -113,8 +113,8 @@ class Road:
     def train_stage(self, net):
         """Training of one net; one that was cut off goes on from its newest snapshot."""
         stage = Stage(
-            "train_%s" % net.name,
-            "Train %s (%s)" % (net.name, self.recipe(net)),
+            f"train_{net.name}",
+            f"Train {net.name} ({self.recipe(net)})",
             None,
             [net.quick_solver, net.train_test, net.lmdb("train"), net.lmdb("test"), MEAN_FILE],
             [self.weights(net)],
@@ -170,7 +170,7 @@ class Road:
 
     def report(self, net):
         """The JSON of the judging."""
-        return "models/%s/report/report.json" % net.name
+        return f"models/{net.name}/report/report.json"
 
     # -- the end ---------------------------------------------------------------------------------
 
@@ -179,12 +179,12 @@ class Road:
         from agegender.datasets.lists import read_list
 
         for net in NETS.values():
-            print("\n%s\n%s on the test faces\n" % (RULE, net.name))
-            with open("models/%s/report/confusion.txt" % net.name, encoding="utf-8") as stream:
+            print(f"\n{RULE}\n{net.name} on the test faces\n")
+            with open(f"models/{net.name}/report/confusion.txt", encoding="utf-8") as stream:
                 print(stream.read(), end="")
-        print("\n%s\nArtefacts\n" % RULE)
+        print(f"\n{RULE}\nArtefacts\n")
         print(artefact_table([path for path in self.artefacts() if os.path.exists(path)]))
-        print("\n%s\nHeld-out pictures (asked through ./run_inference.py)\n" % RULE, flush=True)
+        print(f"\n{RULE}\nHeld-out pictures (asked through ./run_inference.py)\n", flush=True)
         held_out = [path for path, _ in read_list("data/DEF/age_test.txt")]
         few = held_out[:: max(1, len(held_out) // 4)][:4]
         verb("predict", "--image_path", *few, "--mean_file", MEAN_NPY)
@@ -196,7 +196,7 @@ class Road:
             yield self.weights(net)
             yield net.prefix + ".log"
             yield net.prefix + "_curves.png"
-            yield from sorted(glob.glob("models/%s/report/*" % net.name))
+            yield from sorted(glob.glob(f"models/{net.name}/report/*"))
             yield from sorted(glob.glob(net.graph() + ".*"))
 
 

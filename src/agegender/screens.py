@@ -29,7 +29,7 @@ class Window:
     def __init__(self, still, rate):
         fault = no_window()
         if fault:
-            raise AgeGenderError("%s; without a window: --out FILE.mp4 or --out DIR" % fault)
+            raise AgeGenderError(f"{fault}; without a window: --out FILE.mp4 or --out DIR")
         self._still, self._pause, self._last = still, 1 / rate, 0.0
 
     def show(self, name, picture, source=""):
@@ -63,7 +63,9 @@ class Folder:
     def __init__(self, path):
         self.path = path
         if os.path.exists(path) and not os.path.isdir(path):
-            raise AgeGenderError("--out %s is a file; give a folder, or a film's name (%s)" % (path, " ".join(CODECS)))
+            raise AgeGenderError(
+                "--out {} is a file; give a folder, or a film's name ({})".format(path, " ".join(CODECS))
+            )
 
     def show(self, name, picture, source=""):
         stem, suffix = os.path.splitext(name)
@@ -97,9 +99,7 @@ class Film:
         temporary = self._stack.enter_context(whole_file(self.path, suffix))
         writer = cv2.VideoWriter(temporary, cv2.VideoWriter_fourcc(*CODECS[suffix]), self.rate, self._size)
         if not writer.isOpened():
-            raise AgeGenderError(
-                "--out %s: this OpenCV cannot write %s films; give a folder" % (self.path, CODECS[suffix])
-            )
+            raise AgeGenderError(f"--out {self.path}: this OpenCV cannot write {CODECS[suffix]} films; give a folder")
         return writer
 
     def close(self, keep=True):
@@ -134,5 +134,5 @@ def opened(out, still, rate):
     if suffix in CODECS and not os.path.isdir(out):
         return Film(out, rate, STILLS if still else None)
     if suffix and not os.path.isdir(out):
-        raise AgeGenderError("--out %s: films end in %s; a folder's name has no suffix" % (out, ", ".join(CODECS)))
+        raise AgeGenderError("--out {}: films end in {}; a folder's name has no suffix".format(out, ", ".join(CODECS)))
     return Folder(out)

@@ -66,6 +66,6 @@ def write_faces(path, photographs, nets):
 
 def _cells(prediction):
     face = prediction.face
-    points = ["%.2f" % value for value in face.landmarks.ravel()]
-    told = [cell for a in prediction.answers.values() for cell in (a.text, "%.6f" % a.probability)]
-    return [*face.box, "%.4f" % face.score, *points, *told]
+    points = [f"{value:.2f}" for value in face.landmarks.ravel()]
+    told = [cell for a in prediction.answers.values() for cell in (a.text, f"{a.probability:.6f}")]
+    return [*face.box, f"{face.score:.4f}", *points, *told]

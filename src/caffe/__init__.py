@@ -72,7 +72,7 @@ def __getattr__(name):
         value = getattr(importlib.import_module("caffe." + _HOME[name]), name)
         globals()[name] = value
         return value
-    raise AttributeError("module 'caffe' has no attribute '%s'" % name)
+    raise AttributeError(f"module 'caffe' has no attribute '{name}'")
 
 
 def __dir__():

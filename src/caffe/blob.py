@@ -17,9 +17,7 @@ def check_shape(shape):
     """Return `shape` as a tuple of ints; refuse negative axes, more than 32 axes and more than 2^31-1 elements."""
     shape = tuple(int(d) for d in shape)
     if len(shape) > 32 or any(d < 0 for d in shape) or math.prod(shape) > MAX_COUNT:
-        raise CaffeError(
-            "a blob of shape %s is refused: at most 32 axes, none negative, at most 2^31-1 elements" % (shape,)
-        )
+        raise CaffeError(f"a blob of shape {shape} is refused: at most 32 axes, none negative, at most 2^31-1 elements")
     return shape
 
 

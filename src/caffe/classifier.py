@@ -31,7 +31,7 @@ def _input_of(net):
         raise CaffeError("a deploy net is wanted, one that begins with an Input layer; this net has no input")
     name = net.inputs[0]
     if len(net.blobs[name].shape) != 4:
-        raise CaffeError("input '%s' must be N x C x H x W, it has shape %s" % (name, net.blobs[name].shape))
+        raise CaffeError(f"input '{name}' must be N x C x H x W, it has shape {net.blobs[name].shape}")
     return name
 
 

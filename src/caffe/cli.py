@@ -32,17 +32,17 @@ def main(package, program, argv=None):
         print(help_text(program, files, word_break), file=sys.stdout if argv else sys.stderr)
         return 0 if argv else 2
     if argv[0] in ("--version", "-version"):
-        print("%s %s" % (program, version()))
+        print(f"{program} {version()}")
         return 0
     if hasattr(home, "normalise"):
         argv = home.normalise(argv)
     verb = argv[0].replace("-", "_")
     if verb not in files:
         near = did_you_mean(verb.replace("_", word_break), [name.replace("_", word_break) for name in files])
-        fault = "%s: error: no verb '%s'%s (see %s --help)" % (program, argv[0], near, program)
+        fault = f"{program}: error: no verb '{argv[0]}'{near} (see {program} --help)"
         print(fault, file=sys.stderr)
         return 2
-    return run_verb(package, verb, "%s %s" % (program, argv[0]), argv[1:])
+    return run_verb(package, verb, f"{program} {argv[0]}", argv[1:])
 
 
 def named(package, argv=None):
@@ -58,7 +58,7 @@ def named(package, argv=None):
 def run_verb(package, verb, program, argv):
     """Import one verb, parse its arguments and run it; returns the exit status."""
     try:
-        module = importlib.import_module("%s.%s" % (package, verb))
+        module = importlib.import_module(f"{package}.{verb}")
         parser = argparse.ArgumentParser(
             prog=program, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
         )
@@ -66,11 +66,11 @@ def run_verb(package, verb, program, argv):
         return module.run(parser.parse_args(argv)) or 0
     except CaffeError as error:
         _flush()
-        print("%s: error: %s" % (program, error), file=sys.stderr)
+        print(f"{program}: error: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         _flush()
-        print("%s: stopped" % program, file=sys.stderr)
+        print(f"{program}: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of `program | head` has left; closing stdout must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -79,8 +79,8 @@ def run_verb(package, verb, program, argv):
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
         _flush()
-        place = "" if error.filename is None else "%s: " % error.filename
-        print("%s: error: %s%s" % (program, place, error.strerror), file=sys.stderr)
+        place = "" if error.filename is None else f"{error.filename}: "
+        print(f"{program}: error: {place}{error.strerror}", file=sys.stderr)
         return 1
 
 
@@ -98,10 +98,10 @@ def verb_files(package):
 def help_text(program, files, word_break="-"):
     """The page of `program --help`: every verb with the first line of its file."""
     width = max([len(name) for name in files], default=0)
-    lines = ["usage: %s VERB [options]" % program, ""]
+    lines = [f"usage: {program} VERB [options]", ""]
     for name, path in sorted(files.items()):
         lines.append("  %-*s  %s" % (width, name.replace("_", word_break), _first_line(path)))
-    return "\n".join(lines + ["", "`%s VERB --help` tells the options of a verb." % program])
+    return "\n".join(lines + ["", f"`{program} VERB --help` tells the options of a verb."])
 
 
 def version():

@@ -53,9 +53,9 @@ def use_gpu(text):
 
     numbers = ["0"] if text == "all" else [part.strip() for part in text.split(",")]
     if not all(number.isdigit() for number in numbers):
-        raise CaffeError("--gpu takes a device id, a comma list of ids, or all; received '%s'" % text)
+        raise CaffeError(f"--gpu takes a device id, a comma list of ids, or all; received '{text}'")
     if len(numbers) > 1 or text == "all":
-        glog.warning("--gpu %s: one process uses one device, %s" % (text, numbers[0]), "caffe.cpp:205")
+        glog.warning(f"--gpu {text}: one process uses one device, {numbers[0]}", "caffe.cpp:205")
     set_device(numbers[0])
     set_mode_gpu()
     return int(numbers[0])

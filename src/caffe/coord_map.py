@@ -73,7 +73,7 @@ def compose(base_map, next_map):
     axis1, scale1, shift1 = base_map
     axis2, scale2, shift2 = next_map
     if axis1 is not None and axis2 is not None and axis1 != axis2:
-        raise AxisMismatchException("axis %s and axis %s" % (axis1, axis2))
+        raise AxisMismatchException(f"axis {axis1} and axis {axis2}")
     return (axis2 if axis1 is None else axis1), scale1 * scale2, scale1 * shift2 + shift1
 
 
@@ -125,10 +125,10 @@ def crop(top_from, top_to):
     axis, scale, shift = coord_map_from_to(top_from, top_to)
     scale, shift = np.array(scale, ndmin=1), np.array(shift, ndmin=1)
     if not (scale == 1).all():
-        raise AssertionError("scale mismatch on crop (a = %s)" % scale)
+        raise AssertionError(f"scale mismatch on crop (a = {scale})")
     if not (shift <= 0).all():
-        raise AssertionError("cannot crop negative offset (b = %s)" % shift)
+        raise AssertionError(f"cannot crop negative offset (b = {shift})")
     if not (np.round(shift) == shift).all():
-        raise AssertionError("cannot crop noninteger offset (b = %s)" % shift)
+        raise AssertionError(f"cannot crop noninteger offset (b = {shift})")
     first = 2 if axis is None else axis + 1
     return L.Crop(top_from, top_to, crop_param=dict(axis=first, offset=[int(-b) for b in shift]))

@@ -35,9 +35,9 @@ class Reporter:
         """The means of |data| of layer `index`'s tops and weights."""
         node = self.net._nodes[index]
         for name, blob in zip(node.tops, node.top_blobs):
-            _say("Forward", node, "top blob %s data" % name, blob.tensor)
+            _say("Forward", node, f"top blob {name} data", blob.tensor)
         for name, blob in zip(_weight_names(node.layer), node.layer.blobs):
-            _say("Forward", node, "param blob %s data" % name, blob.tensor)
+            _say("Forward", node, f"param blob {name} data", blob.tensor)
 
     def after_backward(self, index):
         """The means of |diff| of what layer `index` gave derivatives to; behind the first layer the norms of all weights."""
@@ -45,10 +45,10 @@ class Reporter:
         if node.need_backward:
             for name, blob, wanted in zip(node.bottoms, node.bottom_blobs, node.bottom_need_backward):
                 if wanted:
-                    _say("Backward", node, "bottom blob %s diff" % name, blob.grad)
+                    _say("Backward", node, f"bottom blob {name} diff", blob.grad)
             for i, name in enumerate(_weight_names(node.layer)):
                 if node.layer.param_propagate_down[i]:
-                    _say("Backward", node, "param blob %s diff" % name, node.layer.blobs[i].grad)
+                    _say("Backward", node, f"param blob {name} diff", node.layer.blobs[i].grad)
         if index == 0:
             self._norms()
 
@@ -69,4 +69,4 @@ def _weight_names(layer):
 
 def _say(direction, node, what, tensor):
     mean = float(tensor.detach().abs().double().mean()) if tensor.numel() else 0.0
-    glog.info("    [%s] Layer %s, %s: %.6g" % (direction, node.layer.name, what, mean), "net.cpp:550")
+    glog.info(f"    [{direction}] Layer {node.layer.name}, {what}: {mean:.6g}", "net.cpp:550")

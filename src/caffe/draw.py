@@ -63,7 +63,7 @@ def get_layer_lr_mult(layer):
     types.
     """
     if layer.type not in _LEARNING:
-        raise ValueError("%s layers do not have a learning rate multiplier" % layer.type)
+        raise ValueError(f"{layer.type} layers do not have a learning rate multiplier")
     if len(layer.param) > 2:
         raise ValueError("Could not parse the learning rate multiplier")
     given = [p.lr_mult for p in layer.param]
@@ -88,12 +88,12 @@ def get_layer_label(layer, rankdir, display_lrm=False):
     kind = layer.type
     if kind == "Pooling":
         kind += " " + get_pooling_types_dict()[layer.pooling_param.pool]
-    parts = [layer.name, "(%s)" % kind]
+    parts = [layer.name, f"({kind})"]
     if layer.type in ("Convolution", "Deconvolution", "Pooling"):
         parts.append(separator.join(("kernel size: %d", "stride: %d", "pad: %d")) % _window(layer))
     if display_lrm and layer.type in _LEARNING and any(get_layer_lr_mult(layer)):
-        parts.append("lr mult: %.1f, %.1f" % get_layer_lr_mult(layer))
-    return '"%s"' % separator.join(parts)
+        parts.append("lr mult: {:.1f}, {:.1f}".format(*get_layer_lr_mult(layer)))
+    return f'"{separator.join(parts)}"'
 
 
 def choose_color_by_layertype(layertype):
@@ -120,7 +120,7 @@ def net_picture(caffe_net, rankdir, label_edges=True, phase=None, display_lrm=Fa
     for layer in caffe_net.layer:
         if not _included(layer, phase):
             continue
-        node = "%s_%s" % (layer.name, layer.type)
+        node = f"{layer.name}_{layer.type}"
         picture.nodes[node] = (get_layer_label(layer, rankdir, display_lrm), _layer_style(layer))
         for name in layer.bottom:
             picture.nodes.setdefault(name + "_blob", (name, BLOB_STYLE))
@@ -148,7 +148,7 @@ def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lr
 
 
 def _quoted(text):
-    return text if text.startswith('"') else '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"')
+    return text if text.startswith('"') else '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def _quoted_style(style):
@@ -159,12 +159,12 @@ def dot_text(caffe_net, rankdir="LR", phase=None, display_lrm=False):
     """The graph in Graphviz' language."""
     drawn = net_picture(caffe_net, rankdir, True, phase, display_lrm)
     numbers = {key: "n%d" % i for i, key in enumerate(drawn.nodes)}
-    lines = ["digraph %s {" % _quoted(caffe_net.name or "Net"), "rankdir=%s;" % rankdir]
+    lines = ["digraph {} {{".format(_quoted(caffe_net.name or "Net")), f"rankdir={rankdir};"]
     for key, (label, style) in drawn.nodes.items():
-        shown = ", ".join("%s=%s" % item for item in _quoted_style(style).items())
-        lines.append("%s [label=%s, %s];" % (numbers[key], _quoted(label), shown))
+        shown = ", ".join("{}={}".format(*item) for item in _quoted_style(style).items())
+        lines.append(f"{numbers[key]} [label={_quoted(label)}, {shown}];")
     for source, target, label in drawn.edges:
-        lines.append("%s -> %s [label=%s];" % (numbers[source], numbers[target], _quoted(label)))
+        lines.append(f"{numbers[source]} -> {numbers[target]} [label={_quoted(label)}];")
     return "\n".join(lines) + "\n}\n"
 
 
@@ -176,7 +176,7 @@ def draw_net(caffe_net, rankdir, ext="png", phase=None, display_lrm=False):
     Graphviz text).
     """
     if rankdir not in ("LR", "RL", "TB", "BT"):
-        raise CaffeError("rankdir must be LR, RL, TB or BT, received '%s'" % rankdir)
+        raise CaffeError(f"rankdir must be LR, RL, TB or BT, received '{rankdir}'")
     text = dot_text(caffe_net, rankdir, phase, display_lrm)
     if ext in _TEXT:
         return text.encode()
@@ -190,14 +190,14 @@ def draw_net_to_file(caffe_net, filename, rankdir="LR", phase=None, display_lrm=
     name = str(filename)
     stem, dot, ext = name.rpartition(".")
     if not dot or "/" in ext:
-        raise CaffeError("'%s' needs an ending that says the format: .png, .svg, .pdf, .dot" % name)
+        raise CaffeError(f"'{name}' needs an ending that says the format: .png, .svg, .pdf, .dot")
     write_bytes(name, draw_net(caffe_net, rankdir, ext.lower(), phase, display_lrm))
 
 
 def _by_graphviz(text, ext):
     done = subprocess.run(["dot", "-T" + ext], input=text.encode(), capture_output=True)
     if done.returncode:
-        raise CaffeError("Graphviz: %s" % done.stderr.decode(errors="replace").strip())
+        raise CaffeError("Graphviz: {}".format(done.stderr.decode(errors="replace").strip()))
     return done.stdout
 
 
@@ -221,7 +221,9 @@ def _by_matplotlib(picture, rankdir, ext):
     stream = io.BytesIO()
     supported = figure.canvas.get_supported_filetypes()
     if ext not in supported:
-        raise CaffeError("format '%s' is not known without Graphviz (known: %s)" % (ext, ", ".join(sorted(supported))))
+        raise CaffeError(
+            "format '{}' is not known without Graphviz (known: {})".format(ext, ", ".join(sorted(supported)))
+        )
     figure.savefig(stream, format=ext)
     return stream.getvalue()
 

@@ -16,4 +16,4 @@ def did_you_mean(word, known):
     import difflib
 
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return "; did you mean '%s'?" % close[0] if close else ""
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -30,7 +30,7 @@ class FeedLayer(Layer):
     def setup(self):
         self.feed = self.make_feed(self.draw(2**62), 0, self._random_skip())
         self._shape = self.feed.shape
-        glog.info("output data size: %s" % ",".join(map(str, self._shape)), "data_layer.cpp:52")
+        glog.info("output data size: {}".format(",".join(map(str, self._shape))), "data_layer.cpp:52")
 
     def draw(self, below: int) -> int:
         """A random number 0 .. below-1 from the net's generator."""
@@ -79,8 +79,9 @@ class FeedLayer(Layer):
         given = [f for f in _OLD if getattr(self.param, name).HasField(f)]
         if given:
             glog.warning(
-                "layer '%s': %s of %s has no effect here; write it into transform_param"
-                % (self.name, ", ".join(given), name)
+                "layer '{}': {} of {} has no effect here; write it into transform_param".format(
+                    self.name, ", ".join(given), name
+                )
             )
 
     def __del__(self):

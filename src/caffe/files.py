@@ -112,7 +112,7 @@ def _prefix(path):
 def _sweep(path):
     """Remove what killed runs on this machine left of `path`."""
     folder, name = os.path.split(os.path.abspath(path))
-    left = re.compile(r"\.%s\.%s-(\d+)\.\w{8}(\.\w+)?" % (re.escape(name), re.escape(_host())))
+    left = re.compile(rf"\.{re.escape(name)}\.{re.escape(_host())}-(\d+)\.\w{{8}}(\.\w+)?")
     for found in os.listdir(folder):
         match = left.fullmatch(found)
         if match and not _alive(int(match.group(1))):

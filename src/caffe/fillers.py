@@ -36,7 +36,7 @@ def positive_unitball(param, weights, generator):
 def _fan(param, shape):
     count = math.prod(shape)
     if not count:
-        raise CaffeError("weights of %s hold no values; xavier and msra go by how many there are" % (tuple(shape),))
+        raise CaffeError(f"weights of {tuple(shape)} hold no values; xavier and msra go by how many there are")
     fan_in = count // shape[0] if shape else 1
     fan_out = count // shape[1] if len(shape) > 1 else count
     norm = param.variance_norm
@@ -69,11 +69,11 @@ FILLERS = {f.__name__: f for f in (constant, uniform, gaussian, positive_unitbal
 def _check_numbers(param, fill, shape):
     """Refuse what the CHECKs of filler.hpp and math_functions.cpp refuse."""
     if fill is not gaussian and param.sparse != -1:
-        raise CaffeError("'sparse' is for the gaussian filler, received it for '%s'" % param.type)
+        raise CaffeError(f"'sparse' is for the gaussian filler, received it for '{param.type}'")
     if fill is uniform and param.min > param.max:
-        raise CaffeError("the uniform filler needs min <= max, received %g and %g" % (param.min, param.max))
+        raise CaffeError(f"the uniform filler needs min <= max, received {param.min:g} and {param.max:g}")
     if fill is gaussian and param.std <= 0:
-        raise CaffeError("the gaussian filler needs a positive std, received %g (for one value: constant)" % param.std)
+        raise CaffeError(f"the gaussian filler needs a positive std, received {param.std:g} (for one value: constant)")
     if fill is gaussian and not -1 <= param.sparse <= (shape[0] if shape else 1):
         raise CaffeError(
             "'sparse', how many inputs an output keeps, cannot exceed the first axis of %s; received %d"
@@ -85,9 +85,9 @@ def filling(param, shape, generator):
     """Return a function that fills a tensor as `param` (FillerParameter) says; its seed is drawn now from `generator`."""
     fill = FILLERS.get(param.type)
     if fill is None:
-        raise CaffeError("unknown filler '%s' (known: %s)" % (param.type, ", ".join(FILLERS)))
+        raise CaffeError("unknown filler '{}' (known: {})".format(param.type, ", ".join(FILLERS)))
     if fill is bilinear and (len(shape) != 4 or shape[2] != shape[3]):
-        raise CaffeError("the bilinear filler needs 4-D weights with a square kernel, received %s" % (tuple(shape),))
+        raise CaffeError(f"the bilinear filler needs 4-D weights with a square kernel, received {tuple(shape)}")
     _check_numbers(param, fill, shape)
     seed = 0
     if generator is not None:

@@ -48,7 +48,7 @@ def filter_net(param, state, where):
                 kept.layer.add().CopyFrom(layer)
                 places.append(place)
         except CaffeError as error:
-            faults.append("%s: layer '%s': %s" % (place, layer.name, error))
+            faults.append(f"{place}: layer '{layer.name}': {error}")
     if faults:
         raise CaffeError("\n".join(faults))
     return kept, places

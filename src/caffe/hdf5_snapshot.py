@@ -25,7 +25,7 @@ def is_hdf5(path: str) -> bool:
         with open(path, "rb") as stream:
             return stream.read(len(_MAGIC)) == _MAGIC
     except OSError as problem:
-        raise CaffeError("%s: cannot be read (%s)" % (path, problem.strerror)) from None
+        raise CaffeError(f"{path}: cannot be read ({problem.strerror})") from None
 
 
 @contextlib.contextmanager
@@ -38,7 +38,7 @@ def _open(path: str) -> Iterator[Any]:
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as problem:
         if isinstance(problem, CaffeError):
             raise
-        raise CaffeError("%s: damaged HDF5 (%s)" % (path, problem)) from None
+        raise CaffeError(f"{path}: damaged HDF5 ({problem})") from None
 
 
 @contextlib.contextmanager
@@ -51,7 +51,7 @@ def _create(path: str) -> Iterator[Any]:
             with h5py.File(temporary, "w") as file:
                 yield file
         except RuntimeError as problem:
-            raise CaffeError("%s: HDF5 cannot write it; is the disk full? (%s)" % (path, problem)) from problem
+            raise CaffeError(f"{path}: HDF5 cannot write it; is the disk full? ({problem})") from problem
 
 
 def read_weights(path: str) -> dict[str, list[np.ndarray]]:
@@ -61,7 +61,7 @@ def read_weights(path: str) -> dict[str, list[np.ndarray]]:
     with _open(path) as file:
         group = _child(file, "data", path)
         if not isinstance(group, h5py.Group):
-            raise CaffeError("%s: has no group /data; is it a .caffemodel.h5?" % path)
+            raise CaffeError(f"{path}: has no group /data; is it a .caffemodel.h5?")
         weights: dict[str, list[np.ndarray]] = {}
         _collect(group, "", path, weights, 0)
         return weights
@@ -72,14 +72,14 @@ def _collect(group: Any, name: str, path: str, weights: dict[str, list[np.ndarra
     import h5py
 
     if depth > MAX_DEPTH or len(weights) > MAX_LAYERS:
-        raise CaffeError("%s: /data nests too deep or holds too many layers" % path)
+        raise CaffeError(f"{path}: /data nests too deep or holds too many layers")
     datasets = {}
     for key in group:
         child = _child(group, key, path)
         if child is None:
-            raise CaffeError("%s: damaged HDF5 ('%s' leads nowhere)" % (path, key))
+            raise CaffeError(f"{path}: damaged HDF5 ('{key}' leads nowhere)")
         if isinstance(child, h5py.Group):
-            _collect(child, "%s/%s" % (name, key) if name else key, path, weights, depth + 1)
+            _collect(child, f"{name}/{key}" if name else key, path, weights, depth + 1)
         else:
             datasets[key] = child
     if datasets:
@@ -90,7 +90,7 @@ def _numbered(datasets: Mapping[str, Any], path: str, name: str) -> list[np.ndar
     """Return the data sets 0, 1, 2 … as arrays; a gap is a blob that is shared and stored with its owner."""
     if not all(key.isdecimal() for key in datasets):
         names = ", ".join(list(datasets)[:8])
-        raise CaffeError("%s: /data/%s: blobs are named 0, 1, 2 …; received %s" % (path, name, names))
+        raise CaffeError(f"{path}: /data/{name}: blobs are named 0, 1, 2 …; received {names}")
     return [_array(datasets[key], path) for key in sorted(datasets, key=int)]
 
 
@@ -101,7 +101,7 @@ def _child(group: Any, key: str, path: str) -> Any:
     if key not in group:
         return None
     if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-        raise CaffeError("%s: '%s' is a link; snapshots hold their data themselves" % (path, key))
+        raise CaffeError(f"{path}: '{key}' is a link; snapshots hold their data themselves")
     return group[key]
 
 
@@ -109,19 +109,19 @@ def _check_dataset(item: Any, label: str) -> None:
     import h5py
 
     if not isinstance(item, h5py.Dataset):
-        raise CaffeError("%s is no data set" % label)
+        raise CaffeError(f"{label} is no data set")
 
 
 def _array(dataset: Any, path: str) -> np.ndarray:
     """Read a data set as float32 or float64, if it is stored here and its size is no lie."""
-    _check_dataset(dataset, "%s: a blob" % path)
-    label = "%s: %s" % (path, dataset.name)
+    _check_dataset(dataset, f"{path}: a blob")
+    label = f"{path}: {dataset.name}"
     if dataset.external or dataset.is_virtual:
-        raise CaffeError("%s keeps its data in another file" % label)
+        raise CaffeError(f"{label} keeps its data in another file")
     if dataset.dtype.kind not in "fiu":
-        raise CaffeError("%s holds no numbers" % label)
+        raise CaffeError(f"{label} holds no numbers")
     if dataset.shape is None or dataset.nbytes > _MAX_RATIO * dataset.id.get_storage_size():
-        raise CaffeError("%s claims shape %s, more than the file holds" % (label, dataset.shape))
+        raise CaffeError(f"{label} claims shape {dataset.shape}, more than the file holds")
     return dataset[()] if dataset.dtype == np.float64 else np.asarray(dataset[()], np.float32)
 
 
@@ -150,10 +150,10 @@ def read_state(path: str) -> tuple[int, str, int, list[np.ndarray]]:
 
     with _open(path) as file:
         if "iter" not in file or "history" not in file:
-            raise CaffeError("%s: has no iter or no history; is it a .solverstate.h5?" % path)
+            raise CaffeError(f"{path}: has no iter or no history; is it a .solverstate.h5?")
         history = _child(file, "history", path)
         if not isinstance(history, h5py.Group):
-            raise CaffeError("%s: history is no group" % path)
+            raise CaffeError(f"{path}: history is no group")
         datasets = {key: _child(history, key, path) for key in history}
         learned = _child(file, "learned_net", path)
         return (
@@ -168,16 +168,16 @@ def _integer(file: Any, name: str, path: str) -> int:
     dataset = _child(file, name, path)
     if dataset is None:
         return 0
-    _check_dataset(dataset, "%s: %s" % (path, name))
+    _check_dataset(dataset, f"{path}: {name}")
     if dataset.size != 1 or dataset.dtype.kind not in "iu":
-        raise CaffeError("%s: %s is no integer" % (path, name))
+        raise CaffeError(f"{path}: {name} is no integer")
     return int(np.asarray(dataset[()]).reshape(-1)[0])
 
 
 def _string(dataset: Any, path: str) -> str:
-    _check_dataset(dataset, "%s: learned_net" % path)
+    _check_dataset(dataset, f"{path}: learned_net")
     if dataset.size != 1 or dataset.nbytes > 65536:
-        raise CaffeError("%s: learned_net is no string" % path)
+        raise CaffeError(f"{path}: learned_net is no string")
     value = dataset[()]
     if isinstance(value, np.ndarray):
         value = value.reshape(-1)[0]

@@ -69,7 +69,7 @@ def array_to_datum(arr, label=None):
     from caffe.proto import caffe_pb2
 
     if arr.ndim != 3:
-        raise CaffeError("Incorrect array shape: %s, not channels x height x width" % (arr.shape,))
+        raise CaffeError(f"Incorrect array shape: {arr.shape}, not channels x height x width")
     datum = caffe_pb2.Datum()
     datum.channels, datum.height, datum.width = arr.shape
     if arr.dtype == np.uint8:
@@ -110,7 +110,7 @@ class Transformer:
     def __check_input(self, in_):
         if in_ not in self.inputs:
             near = did_you_mean(in_, self.inputs)
-            raise CaffeError("%s is not one of the net inputs: %s%s" % (in_, list(self.inputs), near))
+            raise CaffeError(f"{in_} is not one of the net inputs: {list(self.inputs)}{near}")
 
     def preprocess(self, in_, data):
         """(H', W', K) image as load_image gives it -> float32 (K, H, W) for the net, as the steps say."""
@@ -182,7 +182,7 @@ class Transformer:
         if mean.ndim == 2:
             mean = mean[np.newaxis]
         if mean.ndim not in (1, 3):
-            raise CaffeError("Mean shape invalid: %s, not (C, H, W), (H, W) or (C,)" % (mean.shape,))
+            raise CaffeError(f"Mean shape invalid: {mean.shape}, not (C, H, W), (H, W) or (C,)")
         if mean.shape[0] != shape[0]:
             raise CaffeError("Mean channels incompatible with input: %d, the input has %d" % (mean.shape[0], shape[0]))
         if mean.ndim == 1:
@@ -218,11 +218,11 @@ def _read(filename):
             data = np.frombuffer(stream.read(), np.uint8)
         pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     except OSError as error:
-        raise CaffeError("image '%s': %s" % (os.fspath(filename), error.strerror)) from None
+        raise CaffeError(f"image '{os.fspath(filename)}': {error.strerror}") from None
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise CaffeError("image '%s' is no picture that OpenCV can read, or cut short" % os.fspath(filename))
+        raise CaffeError(f"image '{os.fspath(filename)}' is no picture that OpenCV can read, or cut short")
     if pixels.dtype.kind == "u":
         pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)
     pixels = np.atleast_3d(pixels.astype(np.float32))
@@ -235,10 +235,10 @@ def resize_image(im, new_dims, interp_order=1):
     interp_order 0 takes the nearest pixel, 1 is bilinear; nothing is smoothed first, as in Caffe's years.
     """
     if interp_order not in (0, 1):
-        raise CaffeError("interp_order must be 0 (nearest) or 1 (bilinear), received %r" % (interp_order,))
+        raise CaffeError(f"interp_order must be 0 (nearest) or 1 (bilinear), received {interp_order!r}")
     im = np.asarray(im)
     if im.ndim != 3 or not im.size:
-        raise CaffeError("an image is height x width x channels, received %s" % (im.shape,))
+        raise CaffeError(f"an image is height x width x channels, received {im.shape}")
     size = (int(new_dims[0]), int(new_dims[1]))
     im = im.astype(np.float64) if im.dtype.kind != "f" else im
     if interp_order == 0:

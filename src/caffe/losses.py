@@ -62,7 +62,7 @@ def check_same_first(data, label):
     """LossLayer::Reshape: the first axes of prediction and label (shapes) agree."""
     if tuple(data[:1]) != tuple(label[:1]):
         raise CaffeError(
-            "data and label must have the same first dimension, received %s and %s" % (tuple(data), tuple(label))
+            f"data and label must have the same first dimension, received {tuple(data)} and {tuple(label)}"
         )
 
 

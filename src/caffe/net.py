@@ -106,7 +106,7 @@ class Net(NetMethods):
         seen = {}
         for layer, place in zip(param.layer, where):
             if layer.name in seen:
-                glog.warning("%s: layer '%s' has the name of the layer at %s" % (place, layer.name, seen[layer.name]))
+                glog.warning(f"{place}: layer '{layer.name}' has the name of the layer at {seen[layer.name]}")
             seen.setdefault(layer.name, place)
 
     def _make_layers(self):
@@ -119,7 +119,7 @@ class Net(NetMethods):
             try:
                 self._make_layer(param, need)
             except CaffeError as error:
-                self._faults.append("%s: layer '%s' (%s): %s" % (place, param.name, param.type, error))
+                self._faults.append(f"{place}: layer '{param.name}' ({param.type}): {error}")
                 kind, cause = type(error) if len(self._faults) == 1 else CaffeError, cause or error.__cause__
                 self._poisoned.update(param.top)
             except _FollowsFromAnother:
@@ -166,7 +166,7 @@ class Net(NetMethods):
             if i < len(param.bottom) and param.bottom[i] == name:
                 blob = self._blobs[name]  # in place
             elif name in self._blobs:
-                raise CaffeError("top blob '%s' is produced by another layer already" % name)
+                raise CaffeError(f"top blob '{name}' is produced by another layer already")
             else:
                 blob = plain_blob.make((), self.device)
             tops.append((name, blob))
@@ -195,7 +195,7 @@ class Net(NetMethods):
                 raise CaffeError("%s takes %s %s blob(s), received %d" % (layer.type, wanted, what, received))
         shared = set(layer.param.bottom) & set(layer.param.top)
         if shared and not layer.in_place:
-            raise CaffeError("%s cannot work in place: give its top another name than '%s'" % (layer.type, min(shared)))
+            raise CaffeError(f"{layer.type} cannot work in place: give its top another name than '{min(shared)}'")
         if layer.same_count and bottoms != tops:
             raise CaffeError("%s takes as many tops as bottoms, received %d and %d" % (layer.type, bottoms, tops))
 
@@ -229,13 +229,14 @@ class Net(NetMethods):
         permissive = spec.share_mode == caffe_pb2.ParamSpec.PERMISSIVE
         if owner.blob.count != mine.count if permissive else owner.blob.shape != mine.shape:
             raise CaffeError(
-                "param '%s' is shared with layer '%s', where it has shape %s; here it has %s%s"
-                % (spec.name, owner.layer, owner.blob.shape, mine.shape, "" if permissive else " (share_mode: STRICT)")
+                "param '{}' is shared with layer '{}', where it has shape {}; here it has {}{}".format(
+                    spec.name, owner.layer, owner.blob.shape, mine.shape, "" if permissive else " (share_mode: STRICT)"
+                )
             )
         for i, (field, mult) in enumerate((("lr_mult", spec.lr_mult), ("decay_mult", spec.decay_mult))):
             if spec.HasField(field):
                 if owner.given[i] and getattr(owner, field) != mult:
-                    raise CaffeError("param '%s' is shared, but has two values of %s" % (spec.name, field))
+                    raise CaffeError(f"param '{spec.name}' is shared, but has two values of {field}")
                 setattr(owner, field, mult)
                 owner.given = tuple(given or k == i for k, given in enumerate(owner.given))
         layer.blobs[index] = owner.blob if owner.blob.shape == mine.shape else owner.blob.view(mine.shape)
@@ -319,7 +320,7 @@ class Net(NetMethods):
             yield
         except CaffeError as error:
             param = self._nodes[index].layer.param
-            error.args = ("%s: layer '%s' (%s): %s" % (self.where[index], param.name, param.type, error),)
+            error.args = (f"{self.where[index]}: layer '{param.name}' ({param.type}): {error}",)
             raise
 
     def _weighted(self, blob, weight):

@@ -107,7 +107,7 @@ class NetMethods:
     def _index(self, layer):
         names = self._layer_names
         if layer not in names:
-            raise CaffeError("the net has no layer '%s'%s" % (layer, did_you_mean(str(layer), names)))
+            raise CaffeError(f"the net has no layer '{layer}'{did_you_mean(str(layer), names)}")
         return names.index(layer)
 
     # -- running --------------------------------------------------------------------------------
@@ -123,9 +123,7 @@ class NetMethods:
         names = set(self.outputs if end is None else self._nodes[last].tops) | set(blobs or [])
         if kwargs:
             if set(kwargs) != set(self.inputs):
-                raise CaffeError(
-                    "input blob arguments %s do not match the net's inputs %s" % (sorted(kwargs), self.inputs)
-                )
+                raise CaffeError(f"input blob arguments {sorted(kwargs)} do not match the net's inputs {self.inputs}")
             for name, array in kwargs.items():
                 self._feed(name, array)
         self.forward_range(first, last)
@@ -149,7 +147,7 @@ class NetMethods:
         if kwargs:
             allowed = set(self.outputs if start is None else self._nodes[first].tops)
             if set(kwargs) != allowed:
-                raise CaffeError("top diff arguments %s do not match %s" % (sorted(kwargs), sorted(allowed)))
+                raise CaffeError(f"top diff arguments {sorted(kwargs)} do not match {sorted(allowed)}")
             for name, array in kwargs.items():
                 if len(array) != (self._blobs[name].shape or (1,))[0]:
                     raise CaffeError(
@@ -161,7 +159,7 @@ class NetMethods:
 
     def _blob(self, name):
         if name not in self._blobs:
-            raise CaffeError("the net has no blob '%s'%s" % (name, did_you_mean(str(name), self._blobs)))
+            raise CaffeError(f"the net has no blob '{name}'{did_you_mean(str(name), self._blobs)}")
         return self._blobs[name]
 
     def forward_all(self, blobs=None, **kwargs):
@@ -256,8 +254,9 @@ class NetMethods:
                     pairs.append((blob, array))
         if faults:
             raise CaffeError(
-                "%s does not fit the net:\n  %s\n(to train such a layer anew, give it another name)"
-                % (path, "\n  ".join(faults))
+                "{} does not fit the net:\n  {}\n(to train such a layer anew, give it another name)".format(
+                    path, "\n  ".join(faults)
+                )
             )
         for blob, array in pairs:
             blob.assign(array)
@@ -268,9 +267,7 @@ class NetMethods:
         for name, blobs in self.params.items():
             for mine, owner in zip(blobs, theirs.get(name, [])):
                 if mine.shape != owner.shape:
-                    raise CaffeError(
-                        "layer '%s': cannot share weights of shape %s with %s" % (name, owner.shape, mine.shape)
-                    )
+                    raise CaffeError(f"layer '{name}': cannot share weights of shape {owner.shape} with {mine.shape}")
                 mine.share_data(owner)
 
     def save(self, path):

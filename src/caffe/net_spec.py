@@ -45,7 +45,7 @@ def assign_proto(proto, name, val):
     field = proto.DESCRIPTOR.fields_by_name.get(name)
     if field is None:
         known = [f.name for f in proto.DESCRIPTOR.fields]
-        raise SpecError("%s has no field '%s'%s" % (proto.DESCRIPTOR.name, name, did_you_mean(name, known)))
+        raise SpecError(f"{proto.DESCRIPTOR.name} has no field '{name}'{did_you_mean(name, known)}")
     target = getattr(proto, name)
     if hasattr(target, "extend"):
         for item in val if isinstance(val, (list, tuple)) else [val]:
@@ -123,7 +123,7 @@ class Function:
             known = [f.name for f in layer.DESCRIPTOR.fields]
             if own is not None:
                 known += [f.name for f in getattr(layer, own).DESCRIPTOR.fields]
-            raise SpecError("%s has no parameter '%s'%s" % (self.type_name, key, did_you_mean(key, known)))
+            raise SpecError(f"{self.type_name} has no parameter '{key}'{did_you_mean(key, known)}")
         assign_proto(layer, key, value)
 
 
@@ -183,7 +183,7 @@ def _function(value, name=None):
         return value
     if isinstance(value, Top):
         return value.fn
-    raise TypeError("%s is not a Top (type is %s)" % ("an argument" if name is None else "'%s'" % name, type(value)))
+    raise TypeError("{} is not a Top (type is {})".format("an argument" if name is None else f"'{name}'", type(value)))
 
 
 class NetSpec:
@@ -201,7 +201,7 @@ class NetSpec:
         try:
             return self.tops[name]
         except KeyError:
-            raise AttributeError("the NetSpec has no top '%s'%s" % (name, did_you_mean(name, self.tops))) from None
+            raise AttributeError(f"the NetSpec has no top '{name}'{did_you_mean(name, self.tops)}") from None
 
     def __setitem__(self, key, value):
         self.tops[key] = value
@@ -254,7 +254,7 @@ class Parameters:
     def __getattr__(self, name):
         message = getattr(caffe_pb2, name + "Parameter", None)
         if message is None:
-            raise AttributeError("there is no %sParameter%s" % (name, did_you_mean(name, _param_names)))
+            raise AttributeError(f"there is no {name}Parameter{did_you_mean(name, _param_names)}")
         return _Values(message)
 
 

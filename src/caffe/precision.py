@@ -20,12 +20,12 @@ _NOTHING = contextlib.nullcontext()
 def choose(name, device):
     """Check `name` for nets on `device` (torch.device), set what is global, and say in the log that results differ."""
     if name not in KINDS:
-        raise CaffeError("precision is %s, received '%s'" % (" or ".join(KINDS), name))
+        raise CaffeError("precision is {}, received '{}'".format(" or ".join(KINDS), name))
     if name == "tf32" and device.type == "cpu":
         raise CaffeError("precision tf32 is for CUDA devices; this net is on the CPU")
     config.set_tf32(name == "tf32")
     if name != "float32":
-        glog.info("Precision: %s (%s; results differ from Caffe's float32)" % (name, KINDS[name][1]), "net.cpp:1")
+        glog.info(f"Precision: {name} ({KINDS[name][1]}; results differ from Caffe's float32)", "net.cpp:1")
 
 
 def products(name, device):

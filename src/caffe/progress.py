@@ -66,9 +66,9 @@ class Progress:
             100 * self.done // max(self.total, 1),
         )
         if self.done < self.total and rate > 0:
-            text += ", %.3g/s, ETA %s" % (rate, clock_text((self.total - self.done) / rate))
+            text += f", {rate:.3g}/s, ETA {clock_text((self.total - self.done) / rate)}"
         else:
-            text += ", %s" % clock_text(spent)
+            text += f", {clock_text(spent)}"
         if self.note:
             text += ", " + self.note
         self.stream.write("\r\x1b[K" + text if self.live else text + "\n")

@@ -47,15 +47,15 @@ class Layer:
 
     def reshape(self, bottom, top):
         """Give the tops their shapes."""
-        raise CaffeError("%s has no reshape(self, bottom, top)" % type(self).__name__)
+        raise CaffeError(f"{type(self).__name__} has no reshape(self, bottom, top)")
 
     def forward(self, bottom, top):
         """Write the tops' data."""
-        raise CaffeError("%s has no forward(self, bottom, top)" % type(self).__name__)
+        raise CaffeError(f"{type(self).__name__} has no forward(self, bottom, top)")
 
     def backward(self, top, propagate_down, bottom):
         """Write the bottoms' diff, add to the weight blobs' diff."""
-        raise CaffeError("%s has no backward(self, top, propagate_down, bottom)" % type(self).__name__)
+        raise CaffeError(f"{type(self).__name__} has no backward(self, top, propagate_down, bottom)")
 
 
 class Timer:
@@ -129,4 +129,4 @@ def __getattr__(name):
         from caffe.blob import Blob
 
         return Blob
-    raise AttributeError("module 'caffe.pycaffe' has no attribute '%s'" % name)
+    raise AttributeError(f"module 'caffe.pycaffe' has no attribute '{name}'")

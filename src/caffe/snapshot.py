@@ -48,7 +48,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, list[np.ndarray]]:
     net = caffe_pb2.NetParameter()
     stored = binary.read(view, net, path)
     if not net.layer and not net.layers:
-        raise CaffeError("%s: holds no layers; is it a .caffemodel?" % path)
+        raise CaffeError(f"{path}: holds no layers; is it a .caffemodel?")
     weights: dict[str, list[np.ndarray]] = {}
     for place, found in stored.items():
         weights[_layer_name(net, place)] = [blob.data for blob in found]
@@ -118,8 +118,8 @@ def read_solverstate(path: str | os.PathLike[str]) -> SolverState:
     view = _binary(path, "a solver state is in a .solverstate")
     if len(view) and view[0] == (_NAME << 3 | 2):  # a string first: the name of a net
         raise CaffeError(
-            "%s: these are weights (a .caffemodel), not a solver state; give a .solverstate to go on from, "
-            "or the weights to start from (--weights)" % path
+            f"{path}: these are weights (a .caffemodel), not a solver state; give a .solverstate to go on from, "
+            "or the weights to start from (--weights)"
         )
     state = caffe_pb2.SolverState()
     stored = binary.read(view, state, path)
@@ -146,10 +146,10 @@ def read_blob(path: str | os.PathLike[str]) -> np.ndarray:
     path = os.fspath(path)
     view = _binary(path, "a blob is in a .binaryproto")
     if not len(view):
-        raise CaffeError("%s: the file is empty" % path)
+        raise CaffeError(f"{path}: the file is empty")
     blob = blobs.read_blob(view, path).data
     if not blob.size:
-        raise CaffeError("%s: holds no values; is it a .binaryproto?" % path)
+        raise CaffeError(f"{path}: holds no values; is it a .binaryproto?")
     return blob
 
 
@@ -161,14 +161,14 @@ def write_blob(path: str | os.PathLike[str], array: np.ndarray, legacy_shape: bo
 def _binary(path: str, advice: str) -> memoryview:
     view = binary.open_view(path)
     if len(view) and not is_binary(bytes(view[:1024]) + bytes(view[-1024:])):
-        raise CaffeError("%s: this is text; %s" % (path, advice))
+        raise CaffeError(f"{path}: this is text; {advice}")
     return view
 
 
 def _write(path: str, pieces: list[Any]) -> None:
     if blobs.length(pieces) > MAX_PROTOBUF:
         raise CaffeError(
-            "%s: more than 2 GiB, which protobuf cannot read back; write HDF5 (snapshot_format: HDF5)" % path
+            f"{path}: more than 2 GiB, which protobuf cannot read back; write HDF5 (snapshot_format: HDF5)"
         )
     with whole_file(path) as temporary, open(temporary, "wb") as stream:
         for piece in pieces:

@@ -42,8 +42,7 @@ class Window:
     def _positive(self, out, sizes):
         if any(n < 1 for n in out):
             raise CaffeError(
-                "a kernel of %s with dilation %s, stride %s and pad %s leaves nothing of a bottom of %s"
-                % (self.kernel, self.dilation, self.stride, self.pad, tuple(sizes))
+                f"a kernel of {self.kernel} with dilation {self.dilation}, stride {self.stride} and pad {self.pad} leaves nothing of a bottom of {tuple(sizes)}"
             )
         return out
 
@@ -64,7 +63,7 @@ def window(param, axes):
     dilation = _repeated("dilation", list(param.dilation), axes, 1)
     for name, values in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
         if any(v < 1 for v in values):
-            raise CaffeError("%s must be positive, received %s" % (name, list(values)))
+            raise CaffeError(f"{name} must be positive, received {list(values)}")
     return Window(kernel, stride, pad, dilation)
 
 
@@ -76,7 +75,7 @@ def _by_axis(param, axes, stem, field, default):
     if axes != 2:
         raise CaffeError("%s and %s are for 2 spatial axes, the bottom has %d; use %s" % (height, width, axes, field))
     if values:
-        raise CaffeError("give %s or %s and %s, not both" % (field, height, width))
+        raise CaffeError(f"give {field} or {height} and {width}, not both")
     return getattr(param, height), getattr(param, width)
 
 

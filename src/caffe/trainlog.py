@@ -88,9 +88,9 @@ def read(path: str | os.PathLike) -> Log:
         with open(path, encoding="utf-8", errors="replace") as stream:
             log = _read(stream, _Clock(year))
     except OSError as error:
-        raise CaffeError("log '%s': %s" % (path, error.strerror)) from None
+        raise CaffeError(f"log '{path}': {error.strerror}") from None
     if log is None:
-        raise CaffeError("'%s' is no log of a training: no line with a time and `Solving` was found" % path)
+        raise CaffeError(f"'{path}' is no log of a training: no line with a time and `Solving` was found")
     return log
 
 

@@ -79,7 +79,7 @@ class Transform:
         if param.mean_file and values:
             raise CaffeError("transform_param: mean_file and mean_value exclude each other")
         if param.mean_file and mean is None:
-            raise CaffeError("transform_param: the mean of mean_file '%s' was not read" % param.mean_file)
+            raise CaffeError(f"transform_param: the mean of mean_file '{param.mean_file}' was not read")
         if values:
             mean = values
         return cls(crop=param.crop_size or None, mean=mean, scale=param.scale, mirror=param.mirror, **more)
@@ -103,7 +103,7 @@ class Transform:
         if self.mean is not None:
             values = self.mean.ndim == 1
             fields["mean"] = self.mean.tolist() if values else "array of %dx%dx%d" % self.mean.shape
-        return "Transform(%s)" % ", ".join("%s=%r" % item for item in fields.items())
+        return "Transform({})".format(", ".join("{}={!r}".format(*item) for item in fields.items()))
 
     @property
     def shape(self) -> tuple[int, int, int] | None:
@@ -165,12 +165,11 @@ class Transform:
     def _channels(self, picture: np.ndarray) -> np.ndarray:
         if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim not in (2, 3):
             raise CaffeError(
-                "a picture is a uint8 array (H, W), (H, W, 3) or (H, W, 4) as cv2.imread gives, received %s"
-                % what(picture)
+                f"a picture is a uint8 array (H, W), (H, W, 3) or (H, W, 4) as cv2.imread gives, received {what(picture)}"
             )
         channels = 1 if picture.ndim == 2 else picture.shape[2]
         if channels not in (1, 3, 4) or not picture.size:
-            raise CaffeError("a picture has 1, 3 or 4 channels and pixels, received %s" % (picture.shape,))
+            raise CaffeError(f"a picture has 1, 3 or 4 channels and pixels, received {picture.shape}")
         if self.gray:
             codes = {3: cv2.COLOR_BGR2GRAY, 4: cv2.COLOR_BGRA2GRAY}
             plain = channels == 1
@@ -246,7 +245,7 @@ class Transform:
         if out is None:
             out = np.empty(shape, np.float32)
         elif out.shape != shape:
-            raise ValueError("out is %s, the views are %s" % (out.shape, shape))
+            raise ValueError(f"out is {out.shape}, the views are {shape}")
         if isinstance(pictures, np.ndarray) and flips is None and len(set(places)) == 1:
             self._subtract(pictures, places[0], out)
             return out
@@ -254,8 +253,7 @@ class Transform:
             view = out[index, :, :, ::-1] if flips is not None and flips[index] else out[index]
             if self.output_shape(picture.shape) != view.shape:
                 raise CaffeError(
-                    "pictures of %s and %s in one batch; make them equally large or set crop_size"
-                    % (pictures[0].shape, picture.shape)
+                    f"pictures of {pictures[0].shape} and {picture.shape} in one batch; make them equally large or set crop_size"
                 )
             self._subtract(picture, place, view)
         return out
@@ -276,7 +274,7 @@ class Transform:
 
     def _check(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 3:
-            raise CaffeError("planes are channels x height x width, received %s" % (shape,))
+            raise CaffeError(f"planes are channels x height x width, received {shape}")
         if self.crop and min(shape[1:]) < self.crop:
             raise CaffeError("crop %d is larger than the picture, %dx%d" % (self.crop, shape[1], shape[2]))
 
@@ -327,7 +325,7 @@ class Transform:
                 fields = json.load(stream)
             return cls.from_dict(fields, os.path.dirname(os.path.abspath(os.fspath(path))))
         except (OSError, ValueError, RecursionError, CaffeError) as error:
-            raise CaffeError("%s: %s" % (path, error)) from None
+            raise CaffeError(f"{path}: {error}") from None
 
 
 def planar(picture: np.ndarray) -> np.ndarray:
@@ -345,7 +343,7 @@ def is_train(phase: str | int) -> bool:
         return True
     if phase in (TEST, 1):
         return False
-    raise CaffeError("phase must be TRAIN (0) or TEST (1), received %r" % (phase,))
+    raise CaffeError(f"phase must be TRAIN (0) or TEST (1), received {phase!r}")
 
 
 def fit_mean(mean: np.ndarray, size: tuple[int, int]) -> np.ndarray:

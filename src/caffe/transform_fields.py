@@ -33,10 +33,10 @@ def to_dict(fields: dict, folder: str, stem: str) -> dict:
 def from_dict(fields: dict, folder: str) -> dict:
     """What `to_dict` made, the mean read; a changed, missing or foreign mean file is refused."""
     if not isinstance(fields, dict):
-        raise CaffeError("a Transform is an object of %s, received %s" % (", ".join(FIELDS), what(fields)))
-    unknown = ["'%s'%s" % (name, did_you_mean(name, FIELDS)) for name in fields if name not in FIELDS]
+        raise CaffeError("a Transform is an object of {}, received {}".format(", ".join(FIELDS), what(fields)))
+    unknown = [f"'{name}'{did_you_mean(name, FIELDS)}" for name in fields if name not in FIELDS]
     if unknown:
-        raise CaffeError("Transform has no field %s" % ", ".join(unknown))
+        raise CaffeError("Transform has no field {}".format(", ".join(unknown)))
     if isinstance(fields.get("mean"), dict):
         return dict(fields, mean=_stored_mean(fields["mean"], folder))
     return dict(fields)
@@ -51,25 +51,25 @@ def _npy(array: np.ndarray) -> bytes:
 def _stored_mean(entry: dict, folder: str) -> np.ndarray:
     name = entry.get("file")
     if not isinstance(name, str) or os.path.isabs(name) or ".." in name.replace("\\", "/").split("/"):
-        raise CaffeError("mean: the file must lie beside the JSON, received %r" % (name,))
+        raise CaffeError(f"mean: the file must lie beside the JSON, received {name!r}")
     path = os.path.join(folder, name)
     try:
         with open(path, "rb") as stream:
             data = stream.read()
     except OSError as error:
-        raise CaffeError("mean: %s: %s" % (path, error.strerror)) from None
+        raise CaffeError(f"mean: {path}: {error.strerror}") from None
     if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
-        raise CaffeError("mean: %s is not the file that was stored: its sha256 differs" % path)
+        raise CaffeError(f"mean: {path} is not the file that was stored: its sha256 differs")
     try:
         return np.load(io.BytesIO(data), allow_pickle=False)
     except ValueError as error:
-        raise CaffeError("mean: %s: %s" % (path, error)) from None
+        raise CaffeError(f"mean: {path}: {error}") from None
 
 
 def choice(name: str, value: Any, allowed: tuple[str, ...], faults: list[str]) -> Any:
     """One of the allowed words."""
     if value not in allowed:
-        faults.append("%s must be %s, received %r" % (name, " or ".join(allowed), value))
+        faults.append("{} must be {}, received {!r}".format(name, " or ".join(allowed), value))
     return value
 
 
@@ -80,8 +80,8 @@ def number(name: str, value: Any, least: float, faults: list[str]) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number) or number < least:
-        bound = " of at least %g" % least if math.isfinite(least) else ""
-        faults.append("%s must be a finite number%s, received %r" % (name, bound, value))
+        bound = f" of at least {least:g}" if math.isfinite(least) else ""
+        faults.append(f"{name} must be a finite number{bound}, received {value!r}")
     return number
 
 
@@ -95,7 +95,7 @@ def size(size: Any, faults: list[str]) -> tuple[int, int] | None:
         return None
     pair = (size, size) if _whole(size) else tuple(size) if isinstance(size, (tuple, list)) else ()
     if len(pair) != 2 or not all(map(_whole, pair)):
-        faults.append("size must be (height, width) in pixels, received %r" % (size,))
+        faults.append(f"size must be (height, width) in pixels, received {size!r}")
         return None
     return (int(pair[0]), int(pair[1]))
 
@@ -105,7 +105,7 @@ def crop(crop: Any, size: tuple[int, int] | None, faults: list[str]) -> int | No
     if crop is None:
         return None
     if not _whole(crop):
-        faults.append("crop must be a positive number of pixels or None, received %r" % (crop,))
+        faults.append(f"crop must be a positive number of pixels or None, received {crop!r}")
         return None
     if size is not None and crop > min(size):
         faults.append("crop %d is larger than size %dx%d" % (crop, size[0], size[1]))
@@ -121,7 +121,7 @@ def landmarks(points: Any, faults: list[str]) -> tuple[tuple[float, float], ...]
     except (TypeError, ValueError):
         array = np.zeros(())
     if array.shape != (5, 2) or not np.isfinite(array).all():
-        faults.append("landmarks must be five (x, y) as shares of width and height, received %r" % (points,))
+        faults.append(f"landmarks must be five (x, y) as shares of width and height, received {points!r}")
         return None
     return tuple((float(x), float(y)) for x, y in array)
 
@@ -139,7 +139,7 @@ def mean(mean: Any, faults: list[str]) -> np.ndarray | None:
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
     if array.ndim not in (1, 3) or not array.size:
-        faults.append("mean must be one value a channel or a (C, H, W) array, received %s" % (what(mean),))
+        faults.append(f"mean must be one value a channel or a (C, H, W) array, received {what(mean)}")
         return None
     if not np.isfinite(array).all():
         faults.append("mean holds values that are not finite")
@@ -150,5 +150,5 @@ def mean(mean: Any, faults: list[str]) -> np.ndarray | None:
 def what(value: Any) -> str:
     """A value's kind, for messages."""
     if isinstance(value, np.ndarray):
-        return "%s %s" % (value.dtype, value.shape)
+        return f"{value.dtype} {value.shape}"
     return "None (is it a picture file?)" if value is None else type(value).__name__

@@ -45,7 +45,7 @@ class Result:
             "latency_max": max(self.latencies),
             "temperature": self.temperature,
         }
-        facts.update({"latency_p%g" % share: self.percentile(share) for share in (50, 90, 95, 99)})
+        facts.update({f"latency_p{share:g}": self.percentile(share) for share in (50, 90, 95, 99)})
         return facts
 
 
@@ -62,7 +62,7 @@ def measure(
     """
     shape = runner.input_shape
     if not shape:
-        raise NcsError("%s does not tell the size of its pictures; give the manifest (.json)" % runner.device)
+        raise NcsError(f"{runner.device} does not tell the size of its pictures; give the manifest (.json)")
     if seconds <= 0 and iterations <= 0:
         raise NcsError("nothing to measure: give seconds or a number of requests above 0")
     keep = min(most or runner.in_flight, runner.in_flight)
@@ -96,11 +96,11 @@ def closing(result: Result) -> str:
             "Count:               %d iterations" % len(result.latencies),
             "Duration:            %.2f ms" % (result.duration * 1e3),
             "Latency:",
-            "   Median:           %.2f ms" % result.percentile(50),
-            "   Average:          %.2f ms" % np.mean(result.latencies),
-            "   Min:              %.2f ms" % min(result.latencies),
-            "   Max:              %.2f ms" % max(result.latencies),
-            "Throughput:          %.2f FPS" % result.throughput,
+            f"   Median:           {result.percentile(50):.2f} ms",
+            f"   Average:          {np.mean(result.latencies):.2f} ms",
+            f"   Min:              {min(result.latencies):.2f} ms",
+            f"   Max:              {max(result.latencies):.2f} ms",
+            f"Throughput:          {result.throughput:.2f} FPS",
         ]
     )
 
@@ -109,7 +109,7 @@ def table(results: list[Result]) -> str:
     """One line for each number of requests under way."""
     rows = ["requests   count   p50 ms   p90 ms   p95 ms   p99 ms       FPS     deg C"]
     for result in results:
-        heat = "-" if result.temperature is None else "%.1f" % result.temperature
-        shares = "".join(" %8.2f" % result.percentile(share) for share in (50, 90, 95, 99))
+        heat = "-" if result.temperature is None else f"{result.temperature:.1f}"
+        shares = "".join(f" {result.percentile(share):8.2f}" for share in (50, 90, 95, 99))
         rows.append("%8d %7d%s %9.2f %9s" % (result.requests, len(result.latencies), shares, result.throughput, heat))
     return "\n".join(rows)

@@ -72,7 +72,7 @@ def _place(folder):
     there = os.listdir(folder) if os.path.isdir(folder) else [folder] if os.path.lexists(folder) else []
     if there and MARK not in there:
         raise NcsError(
-            "%s is there and `ncs bundle` did not make it: nothing is replaced; give -o a name that is free" % folder
+            f"{folder} is there and `ncs bundle` did not make it: nothing is replaced; give -o a name that is free"
         )
     with whole_folder(folder) as made:
         yield made
@@ -88,12 +88,12 @@ def _checked(paths):
     """The manifests of `paths`; raises NcsError for every net that is not as it was compiled, or has another's name."""
     read = [Manifest.read(path) for path in paths]
     faults = [
-        "%s: %s changed since it was compiled, or is missing: compile again" % (path, ", ".join(bad))
+        "{}: {} changed since it was compiled, or is missing: compile again".format(path, ", ".join(bad))
         for path, bad in zip(paths, (manifest.verify() for manifest in read))
         if bad
     ]
     names = [manifest.name for manifest in read]
-    faults += ["two nets are called '%s'" % name for name in sorted(set(names)) if names.count(name) > 1]
+    faults += [f"two nets are called '{name}'" for name in sorted(set(names)) if names.count(name) > 1]
     if faults:
         raise NcsError("\n".join(faults))
     return read
@@ -103,7 +103,9 @@ def _copy_graph(manifest, folder, kinds):
     os.makedirs(folder, exist_ok=True)
     wanted = [kind for kind in manifest.artefacts if kind in kinds]
     if not wanted:
-        raise NcsError("'%s' has %s; nothing of %s" % (manifest.name, ", ".join(manifest.artefacts), ", ".join(kinds)))
+        raise NcsError(
+            "'{}' has {}; nothing of {}".format(manifest.name, ", ".join(manifest.artefacts), ", ".join(kinds))
+        )
     copy = Manifest(
         manifest.name,
         manifest.input,
@@ -153,7 +155,7 @@ def _imports(path):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            names += [node.module, *("%s.%s" % (node.module, alias.name) for alias in node.names)]
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return [name for name in names if name.split(".")[0] in OURS]
 
 
@@ -205,11 +207,11 @@ def _serve(manifest, version, device, place):
     what = folded(manifest.transform, manifest.shape)
     config = {
         "name": manifest.name,
-        "base_path": "%s/%s" % (place.rstrip("/"), manifest.name),
+        "base_path": "{}/{}".format(place.rstrip("/"), manifest.name),
         "target_device": device,
         "layout": "NHWC:NCHW",
         "color_format": "BGR:" + manifest.transform.order,
-        "shape": "(%s)" % ", ".join(map(str, np.array(manifest.shape)[[0, 2, 3, 1]])),
+        "shape": "({})".format(", ".join(map(str, np.array(manifest.shape)[[0, 2, 3, 1]]))),
         "model_version_policy": {"latest": {"num_versions": 1}},
     }
     target = os.path.join(version, manifest.name + ".xml")

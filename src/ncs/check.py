@@ -68,14 +68,14 @@ def block(found, limits):
     rows = [line, " Obtained values", line]
     for name, value, limit in _rows(found, limits):
         rows.append(
-            " Obtained %s: %s%% (max allowed=%g%%), %s" % (name, value, limit, "Pass" if value <= limit else "Fail")
+            " Obtained {}: {}% (max allowed={:g}%), {}".format(name, value, limit, "Pass" if value <= limit else "Fail")
         )
     return "\n".join(
         [
             *rows,
-            " Obtained Global Sum Difference: %s" % found.total,
+            f" Obtained Global Sum Difference: {found.total}",
             line,
-            " (a value is wrong when it differs by more than %g%% of the greatest expected one)" % limits.k,
+            f" (a value is wrong when it differs by more than {limits.k:g}% of the greatest expected one)",
         ]
     )
 
@@ -158,11 +158,7 @@ def survey_text(found, most=20):
     """Some lines on a Survey; at most `most` flips are named."""
     accuracy = "the labels are not this net's classes"
     if found.expected_accuracy is not None:
-        accuracy = "accuracy %.4f expected, %.4f found (%+.4f)" % (
-            found.expected_accuracy,
-            found.result_accuracy,
-            found.result_accuracy - found.expected_accuracy,
-        )
+        accuracy = f"accuracy {found.expected_accuracy:.4f} expected, {found.result_accuracy:.4f} found ({found.result_accuracy - found.expected_accuracy:+.4f})"
     rows = [
         "%d pictures: %s; %d flip; greatest difference %.4g" % (found.count, accuracy, len(found.flips), found.worst)
     ]

@@ -129,8 +129,9 @@ def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=
         missing = [name for name in net.params if name not in arrays]
         if missing:
             raise NcsError(
-                "%s has no weights for layer(s) %s of %s; it has %s"
-                % (weights, ", ".join(missing), prototxt, ", ".join(arrays) or "none")
+                "{} has no weights for layer(s) {} of {}; it has {}".format(
+                    weights, ", ".join(missing), prototxt, ", ".join(arrays) or "none"
+                )
             )
         net.copy_from(weights)
     return net
@@ -169,7 +170,7 @@ def _export(model, stem, options, say):
     if options.ir:
         write_ir(stem + ".onnx", stem + ".xml", options.fp16)
     if reason:
-        say("%s: no manifest, since it %s; everything else is made" % (model.name, reason))
+        say(f"{model.name}: no manifest, since it {reason}; everything else is made")
         return None
     folder = os.path.dirname(os.path.abspath(stem))
     labels = list(model.labels) or [str(number) for number in range(answer.shape[1])]
@@ -198,9 +199,9 @@ def _beyond_a_manifest(net):
         return "has %d answers (%s; -on takes one of them)" % (len(net.outputs), ", ".join(net.outputs))
     shape, answer = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]].shape
     if len(shape) != 4 or shape[1] not in (1, 3):
-        return "takes %s, not a picture" % "x".join(map(str, shape))
+        return "takes {}, not a picture".format("x".join(map(str, shape)))
     if len(answer) < 2 or any(size != 1 for size in answer[2:]):
-        return "answers with %s, not with a row of numbers a picture" % "x".join(map(str, answer))
+        return "answers with {}, not with a row of numbers a picture".format("x".join(map(str, answer)))
     return ""
 
 

@@ -14,7 +14,7 @@ def cut(param, start=None, end=None):
     Raises NcsError for a name that no layer has, and where the part needs a blob made before `start`.
     """
     if start is not None and end is not None and _place(param, end) < _place(param, start):
-        raise NcsError("the last layer, '%s', comes before the first, '%s'" % (end, start))
+        raise NcsError(f"the last layer, '{end}', comes before the first, '{start}'")
     if start is not None:
         param = _from(param, start)
     return param if end is None else _until(param, end)
@@ -24,8 +24,9 @@ def _place(param, name):
     names = [layer.name for layer in param.layer]
     if name not in names:
         raise NcsError(
-            "net '%s' has no layer '%s'%s; its layers are %s"
-            % (param.name, name, did_you_mean(name, names), ", ".join(names))
+            "net '{}' has no layer '{}'{}; its layers are {}".format(
+                param.name, name, did_you_mean(name, names), ", ".join(names)
+            )
         )
     return names.index(name)
 
@@ -45,8 +46,7 @@ def _from(param, start):
         missing = [bottom for bottom in layer.bottom if bottom not in made]
         if missing and layer.type != "Input":
             raise NcsError(
-                "layer '%s' needs blob '%s', which is made before '%s': start at a layer that all roads go through"
-                % (layer.name, missing[0], start)
+                f"layer '{layer.name}' needs blob '{missing[0]}', which is made before '{start}': start at a layer that all roads go through"
             )
         made.update(layer.top)
         out.layer.add().CopyFrom(layer)

@@ -49,9 +49,7 @@ def _type(layer):
     load()
     kind = base.registry.get(layer.type)
     if kind is None:
-        raise NcsError(
-            "layer '%s': unknown type '%s'%s" % (layer.name, layer.type, did_you_mean(layer.type, base.registry))
-        )
+        raise NcsError(f"layer '{layer.name}': unknown type '{layer.type}'{did_you_mean(layer.type, base.registry)}")
     return kind
 
 
@@ -79,7 +77,7 @@ def replace_data_with_input(net, input_shape=None):
         found = found or layer.type == "Input"
         layers.append(layer)
     if not found:
-        raise NcsError("net '%s' has no data layer and no Input in its TEST phase" % net.name)
+        raise NcsError(f"net '{net.name}' has no data layer and no Input in its TEST phase")
     return _copy(net, layers)
 
 
@@ -133,8 +131,7 @@ def _database_shape(layer):
 
     if layer.type != "Data":
         raise NcsError(
-            "layer '%s' (%s): the size of its pictures is not in the net; give the input shape"
-            % (layer.name, layer.type)
+            f"layer '{layer.name}' ({layer.type}): the size of its pictures is not in the net; give the input shape"
         )
     with open_db(layer.data_param.source, layer.data_param.backend) as database:
         _, value = next(database.at(0))

@@ -13,15 +13,15 @@ from ncs.system import System
 OK, NOTE, FAULT = "ok", "note", "FAULT"
 RULES_FILE = "/etc/udev/rules.d/97-neural-compute-stick.rules"
 RULES = "".join(
-    'SUBSYSTEM=="usb", ATTRS{idVendor}=="%s", ATTRS{idProduct}=="%s", MODE="0660", GROUP="plugdev", '
-    'TAG+="uaccess", ENV{ID_MM_DEVICE_IGNORE}="1"\n' % (usb.VENDOR, product)
+    f'SUBSYSTEM=="usb", ATTRS{{idVendor}}=="{usb.VENDOR}", ATTRS{{idProduct}}=="{product}", MODE="0660", GROUP="plugdev", '
+    'TAG+="uaccess", ENV{ID_MM_DEVICE_IGNORE}="1"\n'
     for product in sorted(usb.PRODUCTS)
 )
 # On a board the doctor is a file of the bundle.
 PROGRAM = "python3 doctor.py" if os.path.basename(sys.argv[0]) == "doctor.py" else "ncs doctor"
 INSTALL = (
-    "%s --udev | sudo tee %s && sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb, "
-    "then pull the stick out and plug it in again" % (PROGRAM, RULES_FILE)
+    f"{PROGRAM} --udev | sudo tee {RULES_FILE} && sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb, "
+    "then pull the stick out and plug it in again"
 )
 
 INTEL_ONLY = (
@@ -64,7 +64,7 @@ def _intel(system: System) -> bool:
 def bus(system: System) -> list[Finding]:
     """Sticks on the USB bus."""
     sticks = system.sticks()
-    found = [Finding(OK, "%s at USB %s (%s:%s)" % (s.kind, s.place, usb.VENDOR, s.product)) for s in sticks]
+    found = [Finding(OK, f"{s.kind} at USB {s.place} ({usb.VENDOR}:{s.product})") for s in sticks]
     if any(s.product == "2150" for s in sticks):
         found.append(
             Finding(
@@ -89,10 +89,10 @@ def speed(system: System) -> list[Finding]:
     found = []
     for stick in system.sticks():
         if stick.product == "f63b" and stick.speed < 5000:
-            what = "the stick at USB %s runs at %g Mbit/s: USB 2" % (stick.place, stick.speed)
+            what = f"the stick at USB {stick.place} runs at {stick.speed:g} Mbit/s: USB 2"
             found.append(Finding(NOTE, what, "pictures take longer to reach it", "use a USB 3 port (blue) and cable"))
         elif stick.product == "f63b":
-            found.append(Finding(OK, "the stick at USB %s runs at %g Mbit/s" % (stick.place, stick.speed)))
+            found.append(Finding(OK, f"the stick at USB {stick.place} runs at {stick.speed:g} Mbit/s"))
     return found
 
 
@@ -118,7 +118,7 @@ def permissions(system: System) -> list[Finding]:
             found.append(
                 Finding(
                     FAULT,
-                    "%s may not be read and written by this user" % stick.node,
+                    f"{stick.node} may not be read and written by this user",
                     "the library then says NC_ERROR or X_LINK_ERROR",
                     mend,
                 )
@@ -168,17 +168,17 @@ def runtimes(system: System) -> list[Finding]:
     """What can be imported to talk to devices."""
     found = []
     if system.importable("openvino.inference_engine"):
-        found.append(Finding(OK, "OpenVINO %s: runs Neural Compute Stick 2" % system.version("openvino")))
+        found.append(Finding(OK, "OpenVINO {}: runs Neural Compute Stick 2".format(system.version("openvino"))))
     elif system.importable("openvino"):
-        found.append(Finding(OK, "OpenVINO %s: CPU, GPU and NPU, no sticks" % system.version("openvino")))
+        found.append(Finding(OK, "OpenVINO {}: CPU, GPU and NPU, no sticks".format(system.version("openvino"))))
     if system.importable("mvnc"):
         found.append(Finding(OK, "mvnc (NCSDK): runs Neural Compute Stick 1"))
     if system.importable("onnxruntime"):
-        found.append(Finding(OK, "ONNX Runtime %s: runs ONNX on the CPU" % system.version("onnxruntime")))
+        found.append(Finding(OK, "ONNX Runtime {}: runs ONNX on the CPU".format(system.version("onnxruntime"))))
     for name, package in (("numpy", "numpy"), ("cv2", "opencv-python-headless")):
         if not system.importable(name):
             found.append(
-                Finding(FAULT, "%s cannot be imported" % name, "every runner needs it", "pip install " + package)
+                Finding(FAULT, f"{name} cannot be imported", "every runner needs it", "pip install " + package)
             )
     talks = system.importable("openvino.inference_engine") or system.importable("mvnc")
     return found if talks else found + [another_python(system)]
@@ -188,16 +188,16 @@ def another_python(system: System) -> Finding:
     """The Python beside this one that has the runtime of sticks, or how to get one."""
     path, version = system.elsewhere()
     if version:
-        return Finding(OK, "OpenVINO %s under %s: runs Neural Compute Stick 2" % (version, path))
+        return Finding(OK, f"OpenVINO {version} under {path}: runs Neural Compute Stick 2")
     home, mend = other_home(), INTEL_ONLY
     if _intel(system):
         mend = (
-            "python3.8 -m venv {0} && {0}/bin/pip install openvino==2021.4.2 numpy opencv-python-headless (it is looked for "
+            f"python3.8 -m venv {home} && {home}/bin/pip install openvino==2021.4.2 numpy opencv-python-headless (it is looked for "
             "there; NCS_PYTHON names one elsewhere). pyenv has Python 3.8 where the system has none"
-        ).format(home)
+        )
     level = FAULT if system.sticks() else NOTE
     if path:
-        return Finding(level, "%s cannot run a stick" % path, "it lacks OpenVINO up to 2022.3, numpy or OpenCV", mend)
+        return Finding(level, f"{path} cannot run a stick", "it lacks OpenVINO up to 2022.3, numpy or OpenCV", mend)
     return Finding(
         level,
         "nothing here talks to a stick",
@@ -214,11 +214,11 @@ def firmware(system: System) -> list[Finding]:
     wanted = ("usb-ma2x8x.mvcmd", "libmyriadPlugin.so")
     missing = [name for name in wanted if not os.path.exists(os.path.join(folder, name))]
     if not missing:
-        return [Finding(OK, "the plugin and the stick's firmware are in %s" % folder)]
+        return [Finding(OK, f"the plugin and the stick's firmware are in {folder}")]
     return [
         Finding(
             FAULT,
-            "%s missing in %s" % (", ".join(missing), folder),
+            "{} missing in {}".format(", ".join(missing), folder),
             "this OpenVINO was packed without support for sticks",
             "pip install openvino==2021.4.2",
         )
@@ -231,7 +231,7 @@ def lock_file(system: System) -> list[Finding]:
     if not system.exists(path) or system.usable(path):
         return []
     why = 'OpenVINO\'s library ends the process with "global mutex initialization failed"'
-    return [Finding(FAULT, "%s belongs to another user" % path, why, "sudo chmod 666 " + path)]
+    return [Finding(FAULT, f"{path} belongs to another user", why, "sudo chmod 666 " + path)]
 
 
 def compiler(system: System) -> list[Finding]:
@@ -242,7 +242,7 @@ def compiler(system: System) -> list[Finding]:
 
     found = toolchain.find()
     if found:
-        return [Finding(OK, "the Myriad compiler (%s) is in %s" % (found.version, found.folder))]
+        return [Finding(OK, f"the Myriad compiler ({found.version}) is in {found.folder}")]
     return [Finding(NOTE, "the Myriad compiler is not in the cache yet", "", "ncs toolchain")]
 
 

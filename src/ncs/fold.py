@@ -60,8 +60,7 @@ def folded(transform, shape):
     mean = -transform.replace(scale=1.0, mirror=False).planes(zeros)
     if mean.shape != tuple(shape[1:]):
         raise NcsError(
-            "-ip U8: the mean is %s where the net's input is %s; give the Transform the net's size or crop"
-            % (mean.shape, tuple(shape[1:]))
+            f"-ip U8: the mean is {mean.shape} where the net's input is {tuple(shape[1:])}; give the Transform the net's size or crop"
         )
     flat = mean.reshape(shape[1], -1)
     if (flat == flat[:, :1]).all():
@@ -80,7 +79,7 @@ def fold(export, what):
     def step(kind, inputs, hint, **attributes):
         name = source + "@" + hint
         if name in taken:
-            raise NcsError("the net has a blob called '%s'; rename it" % name)
+            raise NcsError(f"the net has a blob called '{name}'; rename it")
         nodes.append(helper.make_node(kind, inputs, [name], name=name, doc_string=source, **attributes))
         return name
 

@@ -20,16 +20,16 @@ def write_ir(onnx_path, xml_path, fp16=True):
     openvino = import_openvino()
     base, extension = os.path.splitext(os.fspath(xml_path))
     if extension != ".xml":
-        raise NcsError("%s: the name of an IR must end in .xml" % xml_path)
+        raise NcsError(f"{xml_path}: the name of an IR must end in .xml")
     if not os.path.isfile(onnx_path):
-        raise NcsError("%s: no such file; wanted is an ONNX model" % onnx_path)
+        raise NcsError(f"{onnx_path}: no such file; wanted is an ONNX model")
     try:
         with unreported():
             model = openvino.convert_model(os.fspath(onnx_path))
     except Exception as error:  # OpenVINO has no class for it: RuntimeError, TypeError, OpConversionFailure …
         rows = [row.strip() for row in str(error).splitlines() if row.strip()]
         reason = rows[-1] if rows else type(error).__name__
-        raise NcsError("%s: OpenVINO cannot read it: %s" % (onnx_path, reason)) from error
+        raise NcsError(f"{onnx_path}: OpenVINO cannot read it: {reason}") from error
     _settle_names(model)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         made = os.path.join(scratch, "model.xml")
@@ -42,7 +42,7 @@ def save(model, xml_path, fp16=False):
     try:
         import_openvino().save_model(model, xml_path, compress_to_fp16=fp16)
     except RuntimeError as error:  # a C++ stream that failed knows no reason
-        raise NcsError("%s: OpenVINO cannot write it; is the disk full? (%s)" % (xml_path, error)) from error
+        raise NcsError(f"{xml_path}: OpenVINO cannot write it; is the disk full? ({error})") from error
 
 
 def put(xml_path, stem):
@@ -72,7 +72,7 @@ def version_of(path):
         with open(path, encoding="utf-8", errors="replace") as stream:
             found = re.search(r"<net\b[^>]*\bversion=\"(\d+)\"", stream.read(4096))
     except OSError as error:
-        raise NcsError("%s: %s" % (path, error.strerror)) from error
+        raise NcsError(f"{path}: {error.strerror}") from error
     if found is None:
-        raise NcsError("%s: not an IR: it has no <net ... version=...>" % path)
+        raise NcsError(f"{path}: not an IR: it has no <net ... version=...>")
     return int(found.group(1))

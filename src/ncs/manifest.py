@@ -66,16 +66,18 @@ class Manifest:
     def __post_init__(self) -> None:
         faults = []
         if self.decoder not in DECODERS:
-            faults.append("decoder must be %s, received %r" % (", ".join(DECODERS), self.decoder))
+            faults.append("decoder must be {}, received {!r}".format(", ".join(DECODERS), self.decoder))
         if len(self.shape) != 4 or any(not isinstance(n, int) or n < 1 for n in self.shape):
-            faults.append("the input's shape is (N, C, H, W), all positive; received %s" % list(self.shape))
+            faults.append(f"the input's shape is (N, C, H, W), all positive; received {list(self.shape)}")
         if not self.labels or any(not isinstance(label, str) for label in self.labels):
-            faults.append("labels must be a list of names, one an output; received %r" % (self.labels,))
+            faults.append(f"labels must be a list of names, one an output; received {self.labels!r}")
         for kind in self.artefacts:
             if kind not in KINDS:
-                faults.append("artefacts are %s; received '%s'%s" % (", ".join(KINDS), kind, did_you_mean(kind, KINDS)))
+                faults.append(
+                    "artefacts are {}; received '{}'{}".format(", ".join(KINDS), kind, did_you_mean(kind, KINDS))
+                )
         if faults:
-            raise NcsError("manifest of '%s': %s" % (self.name, "; ".join(faults)))
+            raise NcsError("manifest of '{}': {}".format(self.name, "; ".join(faults)))
 
     def add(self, kind: str, path: str | os.PathLike) -> None:
         """Enter an artefact that lies beside the manifest, with its hash."""
@@ -85,11 +87,11 @@ class Manifest:
         """Absolute path of an artefact that is there. Raises NcsError naming those that are."""
         if kind not in self.artefacts:
             raise NcsError(
-                "'%s' has no %s file; it has %s" % (self.name, kind, ", ".join(sorted(self.artefacts)) or "none")
+                "'{}' has no {} file; it has {}".format(self.name, kind, ", ".join(sorted(self.artefacts)) or "none")
             )
         path = os.path.join(os.path.abspath(self.folder), self.artefacts[kind].file)
         if not os.path.isfile(path):
-            raise NcsError("%s: no such file, though the manifest of '%s' names it; compile again" % (path, self.name))
+            raise NcsError(f"{path}: no such file, though the manifest of '{self.name}' names it; compile again")
         return path
 
     def verify(self) -> list[str]:
@@ -129,20 +131,20 @@ class Manifest:
             with open(path, encoding="utf-8") as stream:
                 facts = json.load(stream)
         except OSError as error:
-            raise NcsError("%s: %s" % (name, error.strerror or error)) from error
+            raise NcsError(f"{name}: {error.strerror or error}") from error
         except (ValueError, RecursionError) as error:
-            raise NcsError("%s: not JSON: %s" % (name, error)) from error
+            raise NcsError(f"{name}: not JSON: {error}") from error
         try:
             return _from_facts(facts, os.path.dirname(os.path.abspath(name)))
         except CaffeError as error:
-            raise NcsError("%s: %s" % (name, error)) from None
+            raise NcsError(f"{name}: {error}") from None
 
 
 def file_of(path: str | os.PathLike, folder: str | os.PathLike = ".") -> File:
     """A File for `path`, named relative to `folder`."""
     digest = sha256_or_none(path)
     if digest is None:
-        raise NcsError("%s: no such file" % os.fspath(path))
+        raise NcsError(f"{os.fspath(path)}: no such file")
     return File(os.path.relpath(os.path.abspath(os.fspath(path)), os.path.abspath(os.fspath(folder))), digest)
 
 
@@ -171,8 +173,8 @@ def _from_facts(facts: object, folder: str) -> Manifest:
             "program that wrote it" % (facts["schema"], SCHEMA)
         )
     foreign = [key for key in facts if key not in (*_FIELDS, *_OPTIONAL)]
-    faults = ["unknown field '%s'%s" % (key, did_you_mean(key, _FIELDS)) for key in foreign]
-    faults += ["field '%s' is missing" % key for key in _FIELDS if key not in facts]
+    faults = [f"unknown field '{key}'{did_you_mean(key, _FIELDS)}" for key in foreign]
+    faults += [f"field '{key}' is missing" for key in _FIELDS if key not in facts]
     faults += [fault for fault in map(_fault, _TYPES.items(), [facts] * len(_TYPES)) if fault]
     if faults:
         raise NcsError("; ".join(faults))
@@ -214,7 +216,7 @@ _TYPES = {
 def _fault(pair: tuple[str, type], facts: dict) -> str | None:
     key, kind = pair
     if key in facts and not isinstance(facts[key], kind):
-        return "field '%s' must be a %s, received %r" % (key, kind.__name__, facts[key])
+        return f"field '{key}' must be a {kind.__name__}, received {facts[key]!r}"
     return None
 
 
@@ -222,8 +224,8 @@ def _file(key: str, kind: str, entry: object) -> File:
     """A File whose path stays below the manifest's folder; that of a parent is for the record only."""
     good = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("file", "sha256"))
     if not good:
-        raise NcsError("%s.%s must have 'file' and 'sha256', received %r" % (key, kind, entry))
+        raise NcsError(f"{key}.{kind} must have 'file' and 'sha256', received {entry!r}")
     name = entry["file"]  # type: ignore[index]
     if key == "artefacts" and (os.path.isabs(name) or os.path.normpath(name).startswith("..")):
-        raise NcsError("artefacts.%s: '%s' leads out of the manifest's folder" % (kind, name))
+        raise NcsError(f"artefacts.{kind}: '{name}' leads out of the manifest's folder")
     return File(name, entry["sha256"])  # type: ignore[index]

@@ -26,5 +26,5 @@ def jobs(name, folder, weights=None, mean=None):
             return provider.jobs(name, folder, weights, mean)
         known += provider.names()
     raise NcsError(
-        "no net is called '%s'%s (known: %s)" % (name, did_you_mean(name, known), ", ".join(known) or "none")
+        "no net is called '{}'{} (known: {})".format(name, did_you_mean(name, known), ", ".join(known) or "none")
     )

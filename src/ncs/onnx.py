@@ -60,7 +60,7 @@ class Graph:
 
     def temp(self, hint="temp"):
         """A fresh name for a tensor between two nodes of the layer."""
-        return _fresh(self._names, "%s@%s" % (self.layer, hint))
+        return _fresh(self._names, f"{self.layer}@{hint}")
 
     def shape(self, name):
         """Shape of a bottom, a top or a constant, as a tuple of ints."""
@@ -141,9 +141,9 @@ def build(net):
         try:
             layer.to_onnx(g, bottoms, tops)
         except CaffeError as error:
-            faults.append("layer '%s' (%s): %s" % (layer.name, layer.type, error))
+            faults.append(f"layer '{layer.name}' ({layer.type}): {error}")
     if faults:
-        raise NcsError("%s cannot be exported:\n  %s" % (net.name or "the net", "\n  ".join(faults)))
+        raise NcsError("{} cannot be exported:\n  {}".format(net.name or "the net", "\n  ".join(faults)))
     outputs = [final.get(name, name) for name in net.outputs]
     names = [name for name, _ in g.constants]
     nodes = _without_identities(g.nodes, set(blobs), names, inputs, outputs)
@@ -167,7 +167,7 @@ def _versions(layers, inputs):
     for number, layer in enumerate(layers):
         bottoms = [current.get(name, name) for name in layer.param.bottom]
         for top in layer.param.top:
-            current[top] = top if last[top] == number else "%s@%s" % (top, layer.name)
+            current[top] = top if last[top] == number else f"{top}@{layer.name}"
         names.append((bottoms, [current[top] for top in layer.param.top]))
     return names, current
 
@@ -219,7 +219,7 @@ def write(export, stream):
     lengths = [len(field) + array.nbytes for field, (_, array) in zip(fields, export.constants)]
     size = len(nodes) + sum(len(_key(5, 2) + _varint(length)) + length for length in lengths)
     if size > LIMIT - 1024:
-        raise NcsError("%s has %.1f GB of weights; ONNX takes less than 2 GB in one file" % (export.name, size / 2**30))
+        raise NcsError(f"{export.name} has {size / 2**30:.1f} GB of weights; ONNX takes less than 2 GB in one file")
     stream.write(model.SerializeToString(deterministic=True) + _key(7, 2) + _varint(size) + nodes)
     for field, length, (_, array) in zip(fields, lengths, export.constants):
         stream.write(_key(5, 2) + _varint(length) + field)

@@ -150,7 +150,7 @@ def table(rows):
         "=" * 88,
     ]
     for number, row in enumerate(rows):
-        took = "-" if row.milliseconds is None else "%.3f" % row.milliseconds
+        took = "-" if row.milliseconds is None else f"{row.milliseconds:.3f}"
         out.append("%-10d %-30s %12.3f %18.2f %15s" % (number, row.name, row.mflops, row.bandwidth, took))
     line = "-" * 88
     return "\n".join([*out, line, "%11s%-50s %25.2f" % ("", "Total inference time", total(rows)), line])

@@ -76,7 +76,7 @@ def quantized(manifest, options):
             )
         return made, kind, len(pictures)
     except (RuntimeError, ValueError, nncf.errors.InternalError, nncf.errors.ValidationError) as error:
-        raise NcsError("%s: NNCF cannot quantize it: %s" % (manifest.name, last_line(error))) from error
+        raise NcsError(f"{manifest.name}: NNCF cannot quantize it: {last_line(error)}") from error
 
 
 def _nncf():
@@ -85,8 +85,7 @@ def _nncf():
             import nncf
     except ImportError as error:
         raise NcsError(
-            "INT8 needs NNCF, which is not installed here (%s): pip install 'caffe2ncs[int8]', or pip install nncf"
-            % error
+            f"INT8 needs NNCF, which is not installed here ({error}): pip install 'caffe2ncs[int8]', or pip install nncf"
         ) from error
     nncf.set_log_level(40)  # errors only
     return nncf
@@ -97,7 +96,7 @@ def _read(manifest):
     kind = next((kind for kind in ("onnx", "xml") if kind in manifest.artefacts), None)
     if kind is None:
         there = ", ".join(manifest.artefacts) or "no files"
-        raise NcsError("'%s' has %s; INT8 is made of its onnx or xml" % (manifest.name, there))
+        raise NcsError(f"'{manifest.name}' has {there}; INT8 is made of its onnx or xml")
     openvino, path = import_openvino(), manifest.path(kind)
     with unreported():
         return (openvino.convert_model(path) if kind == "onnx" else openvino.Core().read_model(path)), kind
@@ -110,12 +109,13 @@ def _calibration(manifest, options, model):
     for blob, _, _ in batches(options.lmdb, manifest.transform, options.count):
         if blob.shape[1:] != shape[1:]:
             raise NcsError(
-                "%s gives pictures of %s, '%s' takes %s"
-                % (options.lmdb, "x".join(map(str, blob.shape[1:])), manifest.name, "x".join(map(str, shape[1:])))
+                "{} gives pictures of {}, '{}' takes {}".format(
+                    options.lmdb, "x".join(map(str, blob.shape[1:])), manifest.name, "x".join(map(str, shape[1:]))
+                )
             )
         found += [np.repeat(picture[None], shape[0], 0).astype(kind) for picture in blob]
     if not found:
-        raise NcsError("%s holds no records" % options.lmdb)
+        raise NcsError(f"{options.lmdb} holds no records")
     return found
 
 
@@ -134,8 +134,7 @@ def _judge(source, transform, options):
         answers = list(runner.run_many(blobs()))
     if not answers:
         raise NcsError(
-            "%s has no records but those that calibrate: give others to judge by (--test), or a smaller --count"
-            % options.lmdb
+            f"{options.lmdb} has no records but those that calibrate: give others to judge by (--test), or a smaller --count"
         )
     return keys, labels, np.concatenate(answers)
 
@@ -143,16 +142,14 @@ def _judge(source, transform, options):
 def _refuse_loss(manifest, survey, options):
     if options.most is not None and survey.expected_accuracy is None:
         raise NcsError(
-            "%s: the labels of %s are not this net's classes: no loss of accuracy can be held to a limit"
-            % (manifest.name, options.test or options.lmdb)
+            f"{manifest.name}: the labels of {options.test or options.lmdb} are not this net's classes: no loss of accuracy can be held to a limit"
         )
     if options.most is None:
         return
     lost = survey.expected_accuracy - survey.result_accuracy
     if lost > options.most:
         raise NcsError(
-            "%s: accuracy falls from %.2f %% to %.2f %%, by more than %g points: nothing is written"
-            % (manifest.name, 100 * survey.expected_accuracy, 100 * survey.result_accuracy, 100 * options.most)
+            f"{manifest.name}: accuracy falls from {100 * survey.expected_accuracy:.2f} % to {100 * survey.result_accuracy:.2f} %, by more than {100 * options.most:g} points: nothing is written"
         )
 
 
@@ -186,5 +183,5 @@ def _described(manifest, kind, stem, options, count, survey):
         },
     )
     for suffix in ("xml", "bin"):
-        result.add(suffix, "%s.%s" % (stem, suffix))
+        result.add(suffix, f"{stem}.{suffix}")
     return result

@@ -23,16 +23,15 @@ def report(title, note, net, rows):
             html.escape(row.type),
             row.mflops,
             row.bandwidth,
-            "part of another" if row.milliseconds is None else "%.3f" % row.milliseconds,
+            "part of another" if row.milliseconds is None else f"{row.milliseconds:.3f}",
         )
         for number, row in enumerate(rows)
     )
-    heads = "".join("<th>%s</th>" % word for word in ("Layer", "Name", "Type", "MFLOPs", "Bandwidth MB/s", "time (ms)"))
+    heads = "".join(f"<th>{word}</th>" for word in ("Layer", "Name", "Type", "MFLOPs", "Bandwidth MB/s", "time (ms)"))
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>%s</title><style>%s</style></head><body>\n'
-        '<h1>%s</h1>\n<p class="note">%s</p>\n<p>Total inference time: %.2f ms</p>\n%s\n'
-        "<table><thead><tr>%s</tr></thead><tbody>\n%s</tbody></table>\n</body></html>\n"
-        % (html.escape(title), _STYLE, html.escape(title), html.escape(note), total(rows), svg(net, rows), heads, body)
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>\n'
+        f'<h1>{html.escape(title)}</h1>\n<p class="note">{html.escape(note)}</p>\n<p>Total inference time: {total(rows):.2f} ms</p>\n{svg(net, rows)}\n'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>\n{body}</tbody></table>\n</body></html>\n"
     )
 
 
@@ -63,7 +62,9 @@ def svg(net, rows):
 def _box(name, x, y, heat, row):
     colour = "rgb(255,%d,%d)" % (250 - 130 * heat, 245 - 185 * heat)
     under = (
-        "" if row is None else "%s  %s" % (row.type, "" if row.milliseconds is None else "%.3f ms" % row.milliseconds)
+        ""
+        if row is None
+        else "{}  {}".format(row.type, "" if row.milliseconds is None else f"{row.milliseconds:.3f} ms")
     )
     shown = name if len(name) < 26 else name[:24] + "…"
     return (

@@ -110,11 +110,11 @@ def advice(scales, net):
     rows = []
     for name, (below, above) in scales.items():
         if kinds[name] == "BatchNorm":
-            rows.append("%s: mean x %s" % (name, _text(below)))
+            rows.append(f"{name}: mean x {_text(below)}")
         elif len(net.params[name]) > 1:
-            rows.append("%s: weights x %s, bias x %s" % (name, _text(above / below), _text(above)))
+            rows.append(f"{name}: weights x {_text(above / below)}, bias x {_text(above)}")
         else:
-            rows.append("%s: weights x %s" % (name, _text(above / below)))
+            rows.append(f"{name}: weights x {_text(above / below)}")
     return rows
 
 

@@ -22,7 +22,7 @@ def compile_graph(net, output, shaves=None, start=None, end=None, size=None, ski
     program = shutil.which(PROGRAM)
     if program is None:
         raise NcsError(
-            "%s is not on the PATH: NCSDK 2 installs it (Ubuntu 16.04); without it leave out --toolkit ncsdk" % PROGRAM
+            f"{PROGRAM} is not on the PATH: NCSDK 2 installs it (Ubuntu 16.04); without it leave out --toolkit ncsdk"
         )
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         prototxt, weights, made = (os.path.join(scratch, name) for name in ("net.prototxt", "net.caffemodel", "graph"))
@@ -36,7 +36,7 @@ def compile_graph(net, output, shaves=None, start=None, end=None, size=None, ski
         command += ["-ec"] if skip_concat else []
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=scratch, check=False)
         if result.returncode or not os.path.isfile(made):
-            raise NcsError("%s refused: %s" % (PROGRAM, _said(result)))
+            raise NcsError(f"{PROGRAM} refused: {_said(result)}")
         with whole_file(output) as temporary:
             shutil.copyfile(made, temporary)
 

@@ -91,8 +91,8 @@ def test_the_table_is_plain_counting_beside_the_paper(whole):
     near = [100 * sum(ways["oversample"][i][j] for i, j in beside) / 9 for ways in found.values()]
     mean = [line for line in lines if line.startswith("mean of 5 folds")][0].split()
     deviation = [math.sqrt(sum((v - np.mean(values)) ** 2 for v in values) / 5) for values in (exact, near)]
-    assert mean[4:7] == ["%.1f" % np.mean(exact), "+-", "%.1f" % deviation[0]]
-    assert mean[13:16] == ["%.1f" % np.mean(near), "+-", "%.1f" % deviation[1]]
+    assert mean[4:7] == [f"{np.mean(exact):.1f}", "+-", f"{deviation[0]:.1f}"]
+    assert mean[13:16] == [f"{np.mean(near):.1f}", "+-", f"{deviation[1]:.1f}"]
     paper = [" ".join(line.split()[4:]) for line in lines if line.startswith("Levi & Hassner 2015")]
     assert paper == ["49.5 +- 4.4 84.6 +- 1.7 50.7 +- 5.1 84.7 +- 2.2", "85.9 +- 1.4 86.8 +- 1.4"]
     assert (where / "models" / "table.txt").read_text() in printed and printed.count("Confusion matrix:") == 2
@@ -140,7 +140,7 @@ def test_the_written_nets_are_the_given_ones_with_the_folds_paths(whole):
     folder = where / "models" / "test_fold_is_3" / "AgeNet"
     data = [layer for layer in read_net(folder / "train_val.prototxt").param.layer if layer.type == "Data"]
     assert [layer.data_param.source for layer in data] == [
-        str(where / "data" / "lmdb" / "Test_fold_is_3" / ("age_%s_lmdb" % part)) for part in ("train", "val")
+        str(where / "data" / "lmdb" / "Test_fold_is_3" / (f"age_{part}_lmdb")) for part in ("train", "val")
     ]
     solver = read_solver(folder / "solver.prototxt").param
     lines = (where / "data" / "lists" / "test_fold_is_3" / "age_val.txt").read_text().count("\n")

@@ -149,7 +149,7 @@ def test_the_verb_draws_and_tells_the_next_step(tmp_path, capsys):
         cli.main("agegender.cli", "agegender", ["draw-faces", "--out", str(out), "--count", "20", "--jobs", "1"]) == 0
     )
     captured = capsys.readouterr()
-    assert captured.out == "20 faces in %s\n" % out and "Next: ./build_dataset.py --faces" in captured.err
+    assert captured.out == f"20 faces in {out}\n" and "Next: ./build_dataset.py --faces" in captured.err
 
 
 def test_the_command_line_gives_the_same_files_with_two_processes(folder, tmp_path):

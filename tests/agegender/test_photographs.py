@@ -116,7 +116,10 @@ def test_table_and_picture(graph, tmp_path, capsys):
         assert tuple(int(row[side]) for side in ("left", "top", "right", "bottom")) == face.box
         assert abs(float(row["left_eye_x"]) - face.landmarks[0, 0]) < 0.01
         assert abs(float(row["right_mouth_y"]) - face.landmarks[4, 1]) < 0.01
-        assert line.endswith("%s, %s" % (row["GenderNet"], row["AgeNet"])) and 0 < float(row["AgeNet probability"]) <= 1
+        assert (
+            line.endswith("{}, {}".format(row["GenderNet"], row["AgeNet"]))
+            and 0 < float(row["AgeNet probability"]) <= 1
+        )
     drawn, plain = cv2.imread(str(tmp_path / "drawn.png")), cv2.imread(str(graph / "group.png"))
     assert drawn.shape == plain.shape and (graph / "group.png").read_bytes() == before
     changed = (drawn != plain).any(2)
@@ -201,7 +204,7 @@ def test_the_help_tells_the_defaults(capsys):
     with pytest.raises(SystemExit):
         cli.run_verb("agegender.cli", "predict", "run_inference.py", ["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "(default %g)" % detect.THRESHOLD in text
+    assert f"(default {detect.THRESHOLD:g})" in text
     assert "a %dth of the longer side, at least %d)" % (detect.SHARE, detect.LEAST) in text
 
 

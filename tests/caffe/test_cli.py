@@ -120,12 +120,12 @@ def test_a_tool_runs_under_its_own_name(verbs, monkeypatch, capsys):
 @pytest.mark.parametrize("program", ["caffe", "ncs", "agegender"])
 def test_help_of_the_three_programs_imports_nothing_heavy(program):
     code = (
-        "import sys, runpy; sys.argv = [%r, '--help']\n"
-        "try: runpy.run_module(%r, run_name='__main__')\n"
+        f"import sys, runpy; sys.argv = [{program!r}, '--help']\n"
+        f"try: runpy.run_module({program!r}, run_name='__main__')\n"
         "except SystemExit as stop: assert not stop.code, stop.code\n"
         "heavy = {'torch', 'openvino', 'onnx', 'matplotlib', 'cv2', 'google.protobuf'} & set(sys.modules)\n"
-        "assert not heavy, heavy" % (program, program)
+        "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "usage: %s VERB" % program in done.stdout
+    assert f"usage: {program} VERB" in done.stdout

@@ -41,7 +41,7 @@ def test_constant():
 
 @pytest.mark.parametrize("low, high", [(0, 1), (-3, 5)])
 def test_uniform(low, high):
-    values = filled('type: "uniform" min: %g max: %g' % (low, high), 100, 500)
+    values = filled(f'type: "uniform" min: {low:g} max: {high:g}', 100, 500)
     width = high - low
     assert low <= values.min() < low + width / 1000 and high - width / 1000 < values.max() <= high
     assert_moments(values, (low + high) / 2, width / math.sqrt(12))
@@ -85,7 +85,7 @@ FANS = [
 @pytest.mark.parametrize("norm, shape, fan", FANS)
 @pytest.mark.parametrize("kind", ["xavier", "msra"])
 def test_scaled_by_the_fan(kind, norm, shape, fan):
-    values = filled('type: "%s" %s' % (kind, "variance_norm: " + norm if norm else ""), *shape)
+    values = filled('type: "{}" {}'.format(kind, "variance_norm: " + norm if norm else ""), *shape)
     if kind == "msra":
         return assert_moments(values, 0, math.sqrt(2 / fan))
     edge = math.sqrt(3 / fan)

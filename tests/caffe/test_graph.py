@@ -50,8 +50,8 @@ RULES = [  # rule, phase, level, stages of the net, whether the rule is met
 @pytest.mark.parametrize("rule, phase, level, stages, met", RULES)
 def test_include_and_exclude(rule, phase, level, stages, met):
     state = graph.net_state(phase, level, stages)
-    assert graph.included(layer_param("include { %s }" % rule), state) is met
-    assert graph.included(layer_param("exclude { %s }" % rule), state) is not met
+    assert graph.included(layer_param(f"include {{ {rule} }}"), state) is met
+    assert graph.included(layer_param(f"exclude {{ {rule} }}"), state) is not met
 
 
 @pytest.mark.parametrize("phase, includes", [(TRAIN, True), (TEST, True)])
@@ -75,7 +75,7 @@ def test_filter_net_keeps_places_in_step():
 
 def test_both_kinds_of_rule_are_refused_all_at_once():
     both = "include { phase: TEST } exclude { phase: TRAIN }"
-    param = net_param('layer { name: "a" %s } layer { name: "b" } layer { name: "c" %s }' % (both, both))
+    param = net_param(f'layer {{ name: "a" {both} }} layer {{ name: "b" }} layer {{ name: "c" {both} }}')
     with pytest.raises(CaffeError) as caught:
         graph.filter_net(param, graph.net_state(TEST), ["f:1", "f:2", "f:9"])
     lines = str(caught.value).splitlines()

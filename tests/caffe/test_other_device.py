@@ -130,7 +130,7 @@ def test_random_numbers_are_drawn_where_the_blob_is_and_follow_the_seed(text):
         for seed in (1, 1, 2):
             caffe.set_random_seed(seed)
             net = net_of('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }'
-                         'layer { name: "y" bottom: "x" top: "y" %s }' % text)  # fmt: skip
+                         f'layer {{ name: "y" bottom: "x" top: "y" {text} }}')  # fmt: skip
             net.blobs["x"].data[...] = np.arange(1, 385).reshape(2, 3, 8, 8)
             net.forward()
             runs.append(net.blobs["y"].data.copy())

@@ -25,7 +25,7 @@ def folder(tmp_path, monkeypatch):
 
 def trained(folder, name, iterations, pictures=1000):
     """Make the data, train as the README says, and return the run log."""
-    make = [sys.executable, "examples/%s/make_data.py" % name, "--train=%d" % pictures, "--test=200"]
+    make = [sys.executable, f"examples/{name}/make_data.py", "--train=%d" % pictures, "--test=200"]
     subprocess.run(make, check=True, cwd=folder)
     solver = folder / "solver.prototxt"
     text = (folder / "examples" / name / "solver.prototxt").read_text()
@@ -37,7 +37,7 @@ def trained(folder, name, iterations, pictures=1000):
 
 def outputs(log, which, name):
     """Every value of an output in a log, in order."""
-    return [float(v) for v in re.findall(r"%s net output #\d+: %s = ([-+.e\d]+)" % (which, name), log)]
+    return [float(v) for v in re.findall(rf"{which} net output #\d+: {name} = ([-+.e\d]+)", log)]
 
 
 def test_lenet_reads_digits(folder):
@@ -89,4 +89,4 @@ def test_autoencoder_draws_what_it_saw(folder):
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_has_its_page(name):
     lines = (ROOT / "examples" / name / "README.md").read_text().splitlines()
-    assert lines[0].startswith("# ") and any("caffe train --solver examples/%s/" % name in line for line in lines)
+    assert lines[0].startswith("# ") and any(f"caffe train --solver examples/{name}/" in line for line in lines)

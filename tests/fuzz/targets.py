@@ -156,7 +156,7 @@ def _leveldb(path):
 
     sound, refused = GOLDEN / "leveldb" / "db", None
     for pattern in ("*.ldb", "*.log", "MANIFEST-*"):
-        folder = path.with_suffix(".%s" % pattern.strip("*.-"))
+        folder = path.with_suffix(".{}".format(pattern.strip("*.-")))
         shutil.copytree(sound, folder)
         for file in folder.glob(pattern):
             file.write_bytes(path.read_bytes())

@@ -17,4 +17,4 @@ def compiler():
     try:
         return toolchain.toolchain()
     except CaffeError as error:
-        pytest.skip("the Myriad compiler cannot be had here: %s" % str(error).splitlines()[0])
+        pytest.skip(f"the Myriad compiler cannot be had here: {str(error).splitlines()[0]}")

@@ -51,7 +51,7 @@ def test_blobs_for_both_chips_and_five_numbers_of_shaves(compiler, exported, fol
     x, old, by_shaves = TABLE[name]
     wanted = {("MA2480", None): x, ("MA2450", None): old}
     wanted.update({("MA2480", shaves): (x[0], stages) for shaves, stages in zip(SHAVES, by_shaves)})
-    paths = {case: str(folder / ("%s_%s.blob" % case)) for case in wanted}
+    paths = {case: str(folder / ("{}_{}.blob".format(*case))) for case in wanted}
     compile_blobs([Job(exported(name).onnx, path, *case) for case, path in paths.items()])
     for (platform, shaves), path in paths.items():
         blob, (size, stages) = read_blob(path), wanted[platform, shaves]
@@ -92,7 +92,7 @@ def test_openvino_of_2021_and_of_today_agree(exported, folder):
 def test_the_documents_table_is_this_one():
     text = (ROOT / "docs" / "stick.md").read_text()
     for name, (x, old, by_shaves) in TABLE.items():
-        row = re.search(r"^\| %s \|(.*)$" % re.escape(name), text, re.M).group(1)
+        row = re.search(rf"^\| {re.escape(name)} \|(.*)$", text, re.M).group(1)
         cells = [
             [int(word.replace(",", "")) for word in re.findall(r"\d+(?:,\d{3})*", cell)] for cell in row.split("|")
         ]

@@ -26,7 +26,7 @@ SINGLE = {
 def single(kind):
     text = (
         'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 7 dim: 7 } } }'
-        'layer { name: "x" type: "%s" bottom: "data" top: "x" %s }' % (kind, SINGLE[kind])
+        f'layer {{ name: "x" type: "{kind}" bottom: "data" top: "x" {SINGLE[kind]} }}'
     )
     net = Net.from_param(read_net_text(text, "single").param, caffe_pb2.TEST)
     random = np.random.RandomState(1)
@@ -129,7 +129,7 @@ def test_the_print_is_mvncchecks(tmp_path, capsys):
             ("Pixel-wise L2 error", 1),
         ],
     ):
-        assert line.startswith(" Obtained %s: " % name) and line.endswith("%% (max allowed=%d%%), Pass" % limit)
+        assert line.startswith(f" Obtained {name}: ") and line.endswith("%% (max allowed=%d%%), Pass" % limit)
     assert lines[20].startswith(" Obtained Global Sum Difference: ")
     facts = json.loads((tmp_path / "j").read_text())
     assert facts["emulation"] is True and [row["name"] for row in facts["layers"]][1:3] == ["conv1", "relu1"]

@@ -351,15 +351,14 @@ def test_ncsdk_is_given_the_form_it_accepts(net, tmp_path, monkeypatch):
     program = tmp_path / "bin" / "mvNCCompile"
     program.parent.mkdir()
     program.write_text(
-        """#!%s
+        f"""#!{sys.executable}
 import json, os, sys
 arguments = sys.argv[1:]
 if "Input" in open(arguments[0]).read() or "12" not in arguments:
     sys.exit("[Error 20] Toolkit Error: Provide a correct input_shape")
-kept = {name: open(path, "rb").read().hex() for name, path in (("net", arguments[0]), ("weights", arguments[2]))}
+kept = {{name: open(path, "rb").read().hex() for name, path in (("net", arguments[0]), ("weights", arguments[2]))}}
 open(arguments[arguments.index("-o") + 1], "w").write(json.dumps([arguments, kept]))
 """
-        % sys.executable
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)

@@ -55,7 +55,7 @@ def test_int8_answers_nearly_as_float32(folder, name, tmp_path, capsys):
     arguments = ["--lmdb", str(folder / "train"), "--count", "40", "--test", str(folder / "test"), "-o", stem]
     assert main(["quantize", str(folder / (name + ".json")), *arguments]) == 0
     said = capsys.readouterr().out
-    assert "%s: 40 records of " % name in said
+    assert f"{name}: 40 records of " in said
     assert "30 pictures of %s: accuracy 80.00 %% in float32, " % (folder / "test") in said
     found = Manifest.read(stem + ".json")
     assert set(found.artefacts) == {"xml", "bin"} and found.verify() == [] and found.name == name + "_int8"
@@ -177,7 +177,7 @@ def test_labels_that_are_not_the_nets_classes_give_no_accuracy(folder, tmp_path,
     other = database(tmp_path / "other", pictures, [7] * 50)
     command = ["quantize", str(folder / "net.json"), "--lmdb", other, "--count", "40", "-o", str(tmp_path / "x")]
     assert main(command) == 0
-    assert "10 pictures of %s: their labels are not this net's classes; " % other in capsys.readouterr().out
+    assert f"10 pictures of {other}: their labels are not this net's classes; " in capsys.readouterr().out
     assert Manifest.read(tmp_path / "x.json").measured["accuracy"]["int8"] is None
     assert main([*command, "--max-drop", "1"]) == 1
     assert "no loss of accuracy can be held to a limit" in capsys.readouterr().err

@@ -36,7 +36,7 @@ def _common(parser):
         "--policy",
         choices=tuple(adience.POLICIES),
         default="published",
-        help="what labels count as: " + "; ".join("%s: %s" % item for item in adience.POLICIES.items()),
+        help="what labels count as: " + "; ".join("{}: {}".format(*item) for item in adience.POLICIES.items()),
     )
     add(
         "--archive",
@@ -134,7 +134,7 @@ def _folders(args):
         return below
     named = re.search(r"fold_(?:is_)?([0-4])$", args.lists.rstrip("/"))
     if args.test_fold is None and named is None:
-        raise AgeGenderError("%s: which fold do these lists test? --test_fold K" % args.lists)
+        raise AgeGenderError(f"{args.lists}: which fold do these lists test? --test_fold K")
     return [(args.lists, int(named[1]) if args.test_fold is None else args.test_fold)]
 
 
@@ -152,7 +152,7 @@ def plan_of(args):
         raise AgeGenderError("--iterations must be positive, received %d" % args.iterations)
     if not os.path.isdir(args.pictures):
         raise AgeGenderError(
-            "--pictures %s: no such folder; unpack Adience's %s.tar.gz there" % (args.pictures, args.archive)
+            f"--pictures {args.pictures}: no such folder; unpack Adience's {args.archive}.tar.gz there"
         )
     tasks = tuple(task for task in ("age", "gender") if not args.task or task in args.task)
     return Plan(
@@ -189,7 +189,7 @@ def show(run, results):
 
     measured = {task: found for task, found in results.items() if found}
     if not measured:
-        raise AgeGenderError("%s: no fold has been measured with these options" % run.plan.models)
+        raise AgeGenderError(f"{run.plan.models}: no fold has been measured with these options")
     parts = []
     for task, found in measured.items():
         parts.append("\n".join(folds.table(task, found)) + "\n")

@@ -30,7 +30,7 @@ def run(args):
     from agegender.errors import AgeGenderError
 
     if not 0 < args.train < 1:
-        raise AgeGenderError("--train %g: a share between 0 and 1 is due" % args.train)
+        raise AgeGenderError(f"--train {args.train:g}: a share between 0 and 1 is due")
     races = utkface.races(args.race)
     faces = args.faces or os.path.join(args.data, utkface.folder_name(races))
     settings = build.Settings(faces, races, args.train, args.seed, args.compat, args.strict)

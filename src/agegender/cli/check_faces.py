@@ -41,7 +41,7 @@ def _lines(rows, separator):
 
 def _row(one, other, likeness):
     return (
-        "%.3f" % likeness,
+        f"{likeness:.3f}",
         os.path.basename(one.path),
         os.path.basename(other.path),
         " ".join(differences(one, other)),

@@ -12,7 +12,7 @@ from agegender.nets import MEAN_FILE, NETS
 
 
 def add_arguments(parser):
-    parser.add_argument("nets", nargs="*", metavar="NET", help="which nets (default: %s)" % " and ".join(NETS))
+    parser.add_argument("nets", nargs="*", metavar="NET", help="which nets (default: {})".format(" and ".join(NETS)))
     parser.add_argument("-w", dest="weights", help="caffemodel of the one net named (default: the newest snapshot)")
     parser.add_argument(
         "-s", dest="shaves", type=int, help="SHAVE cores (mvNCCompile's -s; default: the compiler chooses)"
@@ -33,7 +33,7 @@ def add_arguments(parser):
     parser.add_argument(
         "-ec", action="store_true", help="accepted: concat optimisations are the compiler's own affair now"
     )
-    parser.add_argument("--mean", help="mean file that was trained with (default: %s)" % MEAN_FILE)
+    parser.add_argument("--mean", help=f"mean file that was trained with (default: {MEAN_FILE})")
     parser.add_argument(
         "--model",
         metavar="NAME",
@@ -58,7 +58,7 @@ def run(args):
         return _zoo(args)
     nets = [net_named(name) for name in args.nets] or list(NETS.values())
     if args.weights and len(nets) != 1:
-        raise AgeGenderError("-w gives the weights of one net: name it (%s)" % ", ".join(NETS))
+        raise AgeGenderError("-w gives the weights of one net: name it ({})".format(", ".join(NETS)))
     options = _options(args)
     jobs = [
         (model_of(net, args.weights or newest_weights(net), args.mean or MEAN_FILE, Model), net.graph(args.folder))
@@ -79,7 +79,7 @@ def _zoo(args):
     compile_models(jobs, options)
     for model, stem in jobs:
         show(model, stem, options)
-    print("Next: ./run_inference.py --model %s --image_path P" % args.model, file=sys.stderr)
+    print(f"Next: ./run_inference.py --model {args.model} --image_path P", file=sys.stderr)
 
 
 def _options(args):
@@ -114,7 +114,9 @@ def model_of(net, weights, mean_file, model):
 
 def show(model, stem, options):
     """Print where a net went and what its blob holds."""
-    print("%s: %s -> %s.{onnx,xml,bin%s,json}" % (model.name, model.weights, stem, ",blob" if options.blob else ""))
+    print(
+        "{}: {} -> {}.{{onnx,xml,bin{},json}}".format(model.name, model.weights, stem, ",blob" if options.blob else "")
+    )
     if options.blob:
         from ncs.myriad.blob import read_blob
         from ncs.myriad.report import summary

@@ -65,4 +65,4 @@ def _check(args, parts):
         raise AgeGenderError("--size %d: a positive number of pixels is due" % args.size)
     missing = [path for path in (list_path(args.data, part) for part in parts) if not os.path.isfile(path)]
     if missing:
-        raise AgeGenderError("no %s; ./build_dataset.py writes the lists" % ", no ".join(missing))
+        raise AgeGenderError("no {}; ./build_dataset.py writes the lists".format(", no ".join(missing)))

@@ -14,7 +14,7 @@ from agegender.nets import MEAN_NPY
 def add_arguments(parser):
     parser.add_argument("--data", metavar="DIR", default="data", help="holds lmdb, gets mean (default: data)")
     parser.add_argument("--lmdb", metavar="DB", help="another database than DIR/lmdb/age_train_lmdb")
-    parser.add_argument("--npy", metavar="FILE", default=MEAN_NPY, help="(default: %s)" % MEAN_NPY)
+    parser.add_argument("--npy", metavar="FILE", default=MEAN_NPY, help=f"(default: {MEAN_NPY})")
 
 
 def run(args):
@@ -24,14 +24,14 @@ def run(args):
 
     source = args.lmdb or os.path.join(args.data, "lmdb", "age_train_lmdb")
     if not args.lmdb and not os.path.isdir(source):
-        raise AgeGenderError("no %s; ./create_lmdb.sh makes it" % source)
+        raise AgeGenderError(f"no {source}; ./create_lmdb.sh makes it")
     if not args.npy.endswith(".npy"):
-        raise AgeGenderError("--npy %s: the name must end in .npy" % args.npy)
+        raise AgeGenderError(f"--npy {args.npy}: the name must end in .npy")
     with open_db(source) as db:
         count, mean = len(db), image_mean(db)
     target = os.path.join(args.data, "mean", "mean.binaryproto")
     for path in (target, args.npy):
         write_mean(path, mean)
     print("%s and %s: the mean of %d pictures of %s" % (target, args.npy, count, source))
-    print("mean of the channels (blue, green, red):", *["%.4f" % value for value in channel_means(mean)])
+    print("mean of the channels (blue, green, red):", *[f"{value:.4f}" for value in channel_means(mean)])
     print("Next: ./train_AgeNet.sh and ./train_GenderNet.sh", file=sys.stderr)

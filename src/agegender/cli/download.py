@@ -29,7 +29,7 @@ def run(args):
     for text in found.odd:
         print("taken all the same: " + text, file=sys.stderr)
     print("%d pictures in %s" % (len(found.samples), out), flush=True)
-    hint = "" if out == os.path.join("data", "UTKFace_AsianOnly") else " --faces %s --race %s" % (out, args.race)
+    hint = "" if out == os.path.join("data", "UTKFace_AsianOnly") else f" --faces {out} --race {args.race}"
     print("Next: ./build_dataset.py" + hint, file=sys.stderr)
 
 
@@ -39,11 +39,11 @@ def own_archive(args):
     from agegender.errors import AgeGenderError
 
     if not os.path.isfile(args.archive):
-        raise AgeGenderError("--from %s: no such file" % args.archive)
+        raise AgeGenderError(f"--from {args.archive}: no such file")
     if args.sha256:
         received = sha256_of(args.archive)
         if received != args.sha256.lower():
-            raise AgeGenderError("%s: its SHA-256 is %s, due is %s" % (args.archive, received, args.sha256))
+            raise AgeGenderError(f"{args.archive}: its SHA-256 is {received}, due is {args.sha256}")
     return args.archive
 
 
@@ -57,8 +57,9 @@ def fetched_archive(args, races):
     missing = [RACES[race] for race in races if race not in UTKFACE_ASIAN.races]
     if missing:
         raise AgeGenderError(
-            "the archive that can be fetched holds asian faces only, not %s; give another by --from FILE"
-            % ", ".join(missing)
+            "the archive that can be fetched holds asian faces only, not {}; give another by --from FILE".format(
+                ", ".join(missing)
+            )
         )
     return fetch(UTKFACE_ASIAN, args.data, args.url)
 

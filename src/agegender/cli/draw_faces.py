@@ -20,4 +20,4 @@ def run(args):
 
         write_sheet(args.sheet, args.out)
     print("%d faces in %s" % (len(faces), args.out))
-    print("Next: ./build_dataset.py --faces %s" % args.out, file=sys.stderr)
+    print(f"Next: ./build_dataset.py --faces {args.out}", file=sys.stderr)

@@ -55,7 +55,7 @@ def asked(text):
 
     name, colon, number = text.partition(":")
     if colon and not (number.isdecimal() and int(number)):
-        raise AgeGenderError("'%s': RECIPE:N is wanted, N a whole number of iterations from 1 on" % text)
+        raise AgeGenderError(f"'{text}': RECIPE:N is wanted, N a whole number of iterations from 1 on")
     return recipes.named(name), int(number) if colon else None
 
 

@@ -72,7 +72,7 @@ def _create(args):
     )
     left_out = 0
     for name, part in zip(("train", "val"), parts):
-        target = "%s_%s_lmdb" % (output, name)
+        target = f"{output}_{name}_lmdb"
         broken = face_db.write(part, root, target, size, args.seed, args.workers)
         people = len({imdb_wiki.subject(face) for face in part})
         print("%s: %d faces of %d people, %dx%d" % (target, len(part) - len(broken), people, size, size), flush=True)
@@ -92,9 +92,9 @@ def _check(args):
     if args.img_size is not None and args.img_size < 1:
         faults.append("--img_size %d: a positive number of pixels is due" % args.img_size)
     if not 0 < args.validation_split < 1:
-        faults.append("--validation_split %g: a share between 0 and 1 is due" % args.validation_split)
+        faults.append(f"--validation_split {args.validation_split:g}: a share between 0 and 1 is due")
     if args.output and args.output.endswith(".mat"):
-        faults.append("--output %s: databases are written, not a .mat of all pictures; give their stem" % args.output)
+        faults.append(f"--output {args.output}: databases are written, not a .mat of all pictures; give their stem")
     if faults:
         raise AgeGenderError("; ".join(faults))
 
@@ -106,12 +106,14 @@ def read(meta, db, least_score):
 
     if meta.endswith(".csv"):
         if least_score is not None:
-            raise AgeGenderError("--min_score %g: %s holds no scores, it is filtered already" % (least_score, meta))
+            raise AgeGenderError(f"--min_score {least_score:g}: {meta} holds no scores, it is filtered already")
         faces, dropped = imdb_wiki.read_csv(meta), None
     else:
         faces, dropped = imdb_wiki.keep(imdb_wiki.read_mat(meta, db), 1.0 if least_score is None else least_score)
     if not faces:
-        raise AgeGenderError("%s: no face is left%s" % (meta, "" if dropped is None else "; dropped were %s" % dropped))
+        raise AgeGenderError(
+            "{}: no face is left{}".format(meta, "" if dropped is None else f"; dropped were {dropped}")
+        )
     return faces, dropped
 
 

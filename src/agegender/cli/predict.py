@@ -147,8 +147,8 @@ def no_face(paths):
     """What is said when nothing was found."""
     where = paths[0] if len(paths) == 1 else "%d pictures" % len(paths)
     return (
-        "%s: no face was found; a lower --threshold finds doubtful ones, --min-face smaller ones (a picture that is "
-        "nothing but an aligned face needs no --detect)" % where
+        f"{where}: no face was found; a lower --threshold finds doubtful ones, --min-face smaller ones (a picture that is "
+        "nothing but an aligned face needs no --detect)"
     )
 
 
@@ -162,7 +162,7 @@ def show_photograph(path, told, args, many):
     if many:
         print(path)
         if not told:
-            print("%s: no face was found" % path, file=sys.stderr)
+            print(f"{path}: no face was found", file=sys.stderr)
     for index, prediction in enumerate(told):
         if args.verbose:
             show_seconds(prediction)
@@ -179,12 +179,12 @@ def open_heads(args, batch):
     from ncs.manifest import Manifest
 
     device, why = (args.device.upper(), "") if args.device else runners.default_device()
-    print("Running on %s%s" % (device, " (%s)" % why if why else ""), file=sys.stderr)
+    print("Running on {}{}".format(device, f" ({why})" if why else ""), file=sys.stderr)
     heads = []
     for name in _zoo(args) if args.model else args.net or list(NETS):
         path = os.path.join(args.graph, name + ".json")
         if not os.path.isfile(path):
-            raise predict.failure(predict.NO_MODEL, "%s: there is no such model; ./compile2Movidius.sh makes it" % path)
+            raise predict.failure(predict.NO_MODEL, f"{path}: there is no such model; ./compile2Movidius.sh makes it")
         try:
             manifest = Manifest.read(path)
             runner = runners.open_runner(device, manifest, batch=batch)
@@ -217,7 +217,7 @@ def _as_original(args, name, transform):
         return predict.as_original(transform)
     change = zoo.nets()[name].compat
     if change is None:
-        print("%s: --compat changes nothing, its original fed the same" % name, file=sys.stderr)
+        print(f"{name}: --compat changes nothing, its original fed the same", file=sys.stderr)
         return transform
     return change(transform)
 
@@ -231,7 +231,7 @@ def _zoo(args):
     nets = [net for name in dict.fromkeys(args.model) for net in zoo.named(name)]
     absent = [net for net in nets if not os.path.isfile(compiled.stem_of(net, args.graph) + ".json")]
     if absent:
-        print("Compiling %s into %s" % (", ".join(net.name for net in absent), args.graph), file=sys.stderr)
+        print("Compiling {} into {}".format(", ".join(net.name for net in absent), args.graph), file=sys.stderr)
         compiled.make(absent, args.graph, Options(blob=False))
     return [net.name for net in nets]
 
@@ -239,7 +239,7 @@ def _zoo(args):
 def with_mean(transform, path, error):
     """`transform` with the mean of an .npy or .binaryproto file."""
     if not os.path.isfile(path):
-        raise error("--mean_file %s: there is no such file; ./create_mean.sh makes age_gender_mean.npy" % path)
+        raise error(f"--mean_file {path}: there is no such file; ./create_mean.sh makes age_gender_mean.npy")
     from caffe.data.mean import read_mean
 
     return transform.replace(mean=read_mean(path))
@@ -263,7 +263,7 @@ def show(prediction, args, many):
         show_seconds(prediction)
     for name, answer in prediction.answers.items():
         what = NETS[name].answer if name in NETS else "%s predicted" % (answer.task.capitalize() or name)
-        print("%s: %s, %.2f%%" % (what, answer.text, 100 * answer.probability), flush=True)
+        print(f"{what}: {answer.text}, {100 * answer.probability:.2f}%", flush=True)
 
 
 def has_box(prediction):
@@ -277,7 +277,7 @@ def has_box(prediction):
 def show_seconds(prediction):
     """Print what each stage of a prediction took."""
     for stage, seconds in prediction.seconds.items():
-        print("Execution time (%s): %.2f ms" % (stage, 1e3 * seconds))
+        print(f"Execution time ({stage}): {1e3 * seconds:.2f} ms")
 
 
 def write_csv(path, predictions, names):
@@ -290,5 +290,5 @@ def write_csv(path, predictions, names):
         writer = csv.writer(stream)
         writer.writerow(["image", *(cell for name in names for cell in (name, name + " probability"))])
         for prediction in predictions:
-            cells = [cell for a in prediction.answers.values() for cell in (a.text, "%.6f" % a.probability)]
+            cells = [cell for a in prediction.answers.values() for cell in (a.text, f"{a.probability:.6f}")]
             writer.writerow([prediction.path, *cells])

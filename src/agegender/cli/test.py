@@ -18,7 +18,7 @@ def add_arguments(parser):
     parser.add_argument("--net", choices=list(NETS), help="the same, as the original's tool had it")
     parser.add_argument("--proto", help="another prototxt than the net's own (deploy or train_val)")
     parser.add_argument("--weights", "--model", dest="weights", help="caffemodel (default: the newest snapshot)")
-    parser.add_argument("--mean", default=MEAN_FILE, help="mean file (default: %s)" % MEAN_FILE)
+    parser.add_argument("--mean", default=MEAN_FILE, help=f"mean file (default: {MEAN_FILE})")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--lmdb", help="another test LMDB than the net's own")
     source.add_argument("--leveldb", help="a LevelDB to judge on")
@@ -36,7 +36,7 @@ def run(args):
     from agegender.evaluate import confusion
 
     if not (args.net or args.net_name):
-        raise AgeGenderError("which net? one of %s" % ", ".join(NETS))
+        raise AgeGenderError("which net? one of {}".format(", ".join(NETS)))
     net = NETS[args.net or args.net_name]
     scores = judge(net, args)
     names = list(net.labels.names)
@@ -65,7 +65,7 @@ def judge(net, args):
     if args.gpu:
         config.use_gpu(args.gpu)
     weights = args.weights or newest_weights(net)
-    print("%s on %s" % (weights, args.lmdb or args.leveldb or net.lmdb("test")), file=sys.stderr)
+    print("{} on {}".format(weights, args.lmdb or args.leveldb or net.lmdb("test")), file=sys.stderr)
     predict = score.net_predictor(deploy_net(args.proto or net.deploy, weights))
     source, backend = (args.leveldb, "leveldb") if args.leveldb else (args.lmdb or net.lmdb("test"), "lmdb")
     right = [0, 0]

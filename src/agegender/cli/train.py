@@ -62,7 +62,7 @@ def run(args):
     if args.list:
         return _list()
     if bool(args.net) == bool(args.recipe):
-        raise AgeGenderError("give a net (%s) or --recipe NAME; --list names the recipes" % ", ".join(NETS))
+        raise AgeGenderError("give a net ({}) or --recipe NAME; --list names the recipes".format(", ".join(NETS)))
     return _recipe(args) if args.recipe else _net(args)
 
 
@@ -73,7 +73,7 @@ def _net(args):
     args.solver = args.solver or (net.quick_solver if args.quick else net.solver)
     status = train.run(args)
     if not status:
-        print("Next: ./test_%s.sh" % net.name)
+        print(f"Next: ./test_{net.name}.sh")
     return status
 
 
@@ -91,5 +91,5 @@ def _recipe(args):
     run = run_of(args, args.recipe, args.seed, weights=args.weights, folder=args.out)
     print("\n".join(lines(run.go())))
     where = os.path.relpath(run.folder)
-    print("Report, weights and curves are in %s" % where)
-    print("Next: ncs compile --model %s -w %s" % (run.recipe.net, os.path.join(where, run.weights)))
+    print(f"Report, weights and curves are in {where}")
+    print(f"Next: ncs compile --model {run.recipe.net} -w {os.path.join(where, run.weights)}")

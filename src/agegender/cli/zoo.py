@@ -67,12 +67,12 @@ def _show(args):
         rows = [
             ("task", net.task), ("title", net.title), ("source", net.source), ("parameters", format(net.parameters, ",")),
             ("input", "%s, %dx%dx%d" % (net.blobs[0], *net.shape)), ("output", net.blobs[1]),
-            ("transform", repr(net.transform())), ("labels", "%s: %s" % (net.labels.name, _short(net.labels.names))),
+            ("transform", repr(net.transform())), ("labels", f"{net.labels.name}: {_short(net.labels.names)}"),
             ("decoder", net.labels.decoder), ("deploy", "prototxt/" + net.deploy_file),
             ("weights", _file(origin)), ("from", origin.requirement or " ".join(origin.urls)),
             ("licence", origin.licence), ("note", origin.note), ("mean", net.mean and _file(net.mean)),
             ("mean from", net.mean and " ".join(net.mean.urls)),
-            ("compat", net.compat and "%r" % net.compat(net.transform())),
+            ("compat", net.compat and f"{net.compat(net.transform())!r}"),
         ]  # fmt: skip
         print(net.name)
         for name, value in rows:
@@ -113,7 +113,7 @@ def _one_a_file(nets):
 
 def _fetch_mean(fetch, net, packages, say):
     if net.mean is not None:
-        print(fetch.fetch_file(net.mean, "agegender compile --model %s --mean FILE" % net.name, say=say))
+        print(fetch.fetch_file(net.mean, f"agegender compile --model {net.name} --mean FILE", say=say))
 
 
 def _fetch_weights(fetch, net, packages, say):
@@ -138,7 +138,7 @@ def _convert(args):
     together = not args.out and len({fetch.original(net) for net in nets}) == 1  # one archive that holds them all
     if len(nets) > 1 and not together:
         raise AgeGenderError(
-            "'%s' means several files of weights; name one: %s" % (args.name, ", ".join(net.name for net in nets))
+            "'{}' means several files of weights; name one: {}".format(args.name, ", ".join(net.name for net in nets))
         )
     for net in nets:
         print(fetch.convert(net, args.file or fetch.original(net), args.out or fetch.caffemodel(net)))

@@ -49,7 +49,7 @@ class Plan:
 
     def lmdb(self, fold, task, part):
         """A database of 256x256 pictures."""
-        return os.path.join(self.data, "lmdb", "Test_fold_is_%d" % fold, "%s_%s_lmdb" % (task, part))
+        return os.path.join(self.data, "lmdb", "Test_fold_is_%d" % fold, f"{task}_{part}_lmdb")
 
     def mean(self, fold):
         """The mean of a fold's gender training pictures, which both nets take."""
@@ -67,7 +67,7 @@ class Plan:
         paths = stem + "_train_val.prototxt", stem + "_solver.prototxt"
         for path in paths:
             if not os.path.isfile(path):
-                raise AgeGenderError("%s: no such file; --prototxt DIR holds it" % path)
+                raise AgeGenderError(f"{path}: no such file; --prototxt DIR holds it")
         return paths
 
     def length(self, task):

@@ -32,12 +32,12 @@ class CrossValidation:
         folder = adience_lists.folder_of(self.plan.lists, fold)
         told, faults = adience_lists.check(folder, self.rows, fold, self.plan.policy, self.plan.prefix)
         if faults:
-            raise AgeGenderError("%s:\n  %s" % (folder, "\n  ".join(told)))
+            raise AgeGenderError("{}:\n  {}".format(folder, "\n  ".join(told)))
         found = {task: adience_lists.read(folder, task) for task in adience_lists.TASKS}
         wanted = [(task, part) for task in found for part in ("train", "val", "test")]
-        absent = ["%s_%s.txt" % (task, part) for task, part in wanted if not getattr(found[task], part)]
+        absent = [f"{task}_{part}.txt" for task, part in wanted if not getattr(found[task], part)]
         if absent:
-            raise AgeGenderError("%s: no lines in %s" % (folder, ", ".join(absent)))
+            raise AgeGenderError("{}: no lines in {}".format(folder, ", ".join(absent)))
         return found
 
     def net(self, fold, task):
@@ -96,11 +96,11 @@ class CrossValidation:
         )  # fmt: skip
 
     def _packing(self, fold, task, part):
-        source = os.path.join(adience_lists.folder_of(self.plan.lists_folder, fold), "%s_%s.txt" % (task, part))
+        source = os.path.join(adience_lists.folder_of(self.plan.lists_folder, fold), f"{task}_{part}.txt")
         target = self.plan.lmdb(fold, task, part)
         return Stage(
             _name(target),
-            "Pack %s" % target,
+            f"Pack {target}",
             lambda: _pack(self.plan, source, target),
             [source, self.plan.pictures],
             [target],

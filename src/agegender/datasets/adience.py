@@ -63,14 +63,14 @@ def read_folds(folder, pattern="fold_%d_data.txt"):
 def read_fold(path, fold):
     """Rows of one fold file."""
     if not os.path.isfile(path):
-        raise AgeGenderError("%s: no such fold file; it comes with Adience (talhassner.github.io)" % path)
+        raise AgeGenderError(f"{path}: no such fold file; it comes with Adience (talhassner.github.io)")
     try:
         with open(path, encoding="utf-8") as stream:
             lines = stream.read().split("\n")
     except UnicodeDecodeError as error:
-        raise AgeGenderError("%s: not a fold file of text: %s" % (path, error)) from error
+        raise AgeGenderError(f"{path}: not a fold file of text: {error}") from error
     if tuple(lines[0].rstrip().split("\t")) != COLUMNS:
-        raise AgeGenderError("%s:1: columns %r; a fold file has %s" % (path, lines[0], " ".join(COLUMNS)))
+        raise AgeGenderError("{}:1: columns {!r}; a fold file has {}".format(path, lines[0], " ".join(COLUMNS)))
     rows, faults = [], []
     for number, line in enumerate(lines[1:], 2):
         if not line.strip():
@@ -91,7 +91,7 @@ def read_fold(path, fold):
 def age_class(row, policy="published"):
     """Index of the row's age class under a policy (a key of POLICIES), or None."""
     if policy not in POLICIES:
-        raise AgeGenderError("no label policy '%s'; there are %s" % (policy, ", ".join(POLICIES)))
+        raise AgeGenderError("no label policy '{}'; there are {}".format(policy, ", ".join(POLICIES)))
     age = row.age
     if policy in ("meant", "full") and age == "(25, 23)":
         return 4
@@ -207,7 +207,7 @@ def disagreements(lines, rows, task, policy="published", prefix=ALIGNED):
     told = []
     for path, label in lines:
         if path not in known:
-            told.append("%s: in no fold file" % path)
+            told.append(f"{path}: in no fold file")
         elif known[path] != label:
             told.append("%s: listed as %d, by the fold files %s" % (path, label, known[path]))
     return told

@@ -29,7 +29,7 @@ def write(root, rows, policy, seed, compat, prefix, folds=range(adience.FOLDS)):
             for task, lists in made[fold].items():
                 for part in PARTS:
                     text = "".join("%s %d\n" % line for line in getattr(lists, part))
-                    files.write_bytes(os.path.join(temporary, "%s_%s.txt" % (task, part)), text)
+                    files.write_bytes(os.path.join(temporary, f"{task}_{part}.txt"), text)
     return made
 
 
@@ -55,16 +55,16 @@ def remarks(rows):
         "%d Flickr users, %d people" % (told.users, told.faces),
     ]
     for what, leaking in (("users", told.users_in_folds), ("people", told.faces_in_folds)):
-        lines.append("%s who stand in several folds: %s" % (what, ", ".join(map(str, leaking[:10])) or "none"))
+        lines.append("{} who stand in several folds: {}".format(what, ", ".join(map(str, leaking[:10])) or "none"))
     return lines
 
 
 def read(folder, task):
     """Lists of a folder with the published names; parts that are not there are None."""
-    paths = {part: os.path.join(folder, "%s_%s.txt" % (task, part)) for part in PARTS}
+    paths = {part: os.path.join(folder, f"{task}_{part}.txt") for part in PARTS}
     found = {part: read_list(path) if os.path.isfile(path) else None for part, path in paths.items()}
     if all(lines is None for lines in found.values()):
-        raise AgeGenderError("%s: none of %s is there" % (folder, ", ".join(map(os.path.basename, paths.values()))))
+        raise AgeGenderError("{}: none of {} is there".format(folder, ", ".join(map(os.path.basename, paths.values()))))
     return adience.Lists(**found)
 
 
@@ -86,7 +86,7 @@ def check(folder, rows, test_fold, policy="published", prefix=adience.ALIGNED):
             told += ["  " + text for text in wrong[:10]]
             faults += len(wrong)
         about, leaks = _between(lists, rows, test_fold, task, policy)
-        told += ["%s: %s" % (task, text) for text in about]
+        told += [f"{task}: {text}" for text in about]
         faults += leaks
     return told, faults
 

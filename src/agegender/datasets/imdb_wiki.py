@@ -36,23 +36,23 @@ class Kept(NamedTuple):
 def read_mat(path, db=None):
     """{field: array, `full_path` a list} of wiki.mat or imdb.mat; `db` names the struct when there are several."""
     if not os.path.isfile(path):
-        raise AgeGenderError("%s: no such metadata; it comes in IMDB-WIKI's {imdb,wiki}_crop.tar" % path)
+        raise AgeGenderError(f"{path}: no such metadata; it comes in IMDB-WIKI's {{imdb,wiki}}_crop.tar")
     found = matfile.read(path, FIELDS)
     structs = [name for name, value in found.items() if isinstance(value, dict)]
     name = db or (structs[0] if len(structs) == 1 else None)
     if name not in structs:
         raise AgeGenderError(
-            "%s: no struct '%s'; it has %s" % (path, db or "wiki or imdb", ", ".join(found) or "nothing")
+            "{}: no struct '{}'; it has {}".format(path, db or "wiki or imdb", ", ".join(found) or "nothing")
         )
     table = found[name]
     missing = [field for field in FIELDS if field not in table]
     if missing:
-        raise AgeGenderError("%s: struct '%s' lacks %s" % (path, name, ", ".join(missing)))
+        raise AgeGenderError("{}: struct '{}' lacks {}".format(path, name, ", ".join(missing)))
     out = {field: np.ravel(table[field]) for field in FIELDS if field != "full_path"}
     out["full_path"] = table["full_path"]
     sizes = {field: len(values) for field, values in out.items()}
     if len(set(sizes.values())) != 1:
-        raise AgeGenderError("%s: fields of different length: %s" % (path, sizes))
+        raise AgeGenderError(f"{path}: fields of different length: {sizes}")
     return out
 
 
@@ -87,12 +87,12 @@ def keep(table, least_score=1.0):
 def read_csv(path):
     """Faces of yu4u's meta/wiki.csv or imdb.csv (genders,ages,img_paths), which are filtered already."""
     if not os.path.isfile(path):
-        raise AgeGenderError("%s: no such metadata" % path)
+        raise AgeGenderError(f"{path}: no such metadata")
     with open(path, newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         try:
             if reader.fieldnames != ["genders", "ages", "img_paths"]:
-                raise ValueError("columns %s; due are genders, ages, img_paths" % reader.fieldnames)
+                raise ValueError(f"columns {reader.fieldnames}; due are genders, ages, img_paths")
             return [_checked(Face(row["img_paths"], int(row["ages"]), int(row["genders"]))) for row in reader]
         except (TypeError, ValueError, csv.Error) as error:
             raise AgeGenderError("%s:%d: %s" % (path, max(1, reader.line_num), error)) from error

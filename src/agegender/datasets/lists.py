@@ -63,7 +63,7 @@ def write_lists(folder, outcome, settings, digest_of, copies_folder):
     for name, lines in outcome.lists.items():
         texts[name + ".txt"] = "".join("%s %d\n" % line for line in lines).encode()
     manifest = {
-        "made_by": "agegender build-dataset %s" % version(),
+        "made_by": f"agegender build-dataset {version()}",
         "settings": _settings(settings),
         "faces": _faces(outcome, digest_of),
         "duplicates": _duplicates(outcome.duplicates, digest_of),
@@ -93,7 +93,7 @@ def _settings(settings):
 
 
 def _faces(outcome, digest_of):
-    rows = sorted("%s %s\n" % (digest, os.path.basename(path)) for path, digest in digest_of.items())
+    rows = sorted(f"{digest} {os.path.basename(path)}\n" for path, digest in digest_of.items())
     return {
         "pictures": len(digest_of),
         "sha256": hashlib.sha256("".join(rows).encode()).hexdigest(),
@@ -134,5 +134,5 @@ def _hash_of(folder, names):
     digest = hashlib.sha256()
     for name in names:
         with open(os.path.join(folder, name), "rb") as stream:
-            digest.update(("%s %s\n" % (hashlib.sha256(stream.read()).hexdigest(), name)).encode())
+            digest.update((f"{hashlib.sha256(stream.read()).hexdigest()} {name}\n").encode())
     return digest.hexdigest()

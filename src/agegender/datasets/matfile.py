@@ -28,10 +28,10 @@ def read(path, fields=None):
     with open(path, "rb") as stream:
         data = stream.read()
     if data[:8] == b"\x89HDF\r\n\x1a\n" or data[512:520] == b"\x89HDF\r\n\x1a\n":
-        raise AgeGenderError("%s: MATLAB 7.3 (HDF5); save it with -v7" % path)
+        raise AgeGenderError(f"{path}: MATLAB 7.3 (HDF5); save it with -v7")
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
     if len(data) < 128 or order is None:
-        raise AgeGenderError("%s: not a MATLAB level 5 file" % path)
+        raise AgeGenderError(f"{path}: not a MATLAB level 5 file")
     found, at = {}, 128
     try:
         while at + 8 <= len(data):
@@ -42,7 +42,7 @@ def read(path, fields=None):
                 name, value = _matrix(body, order, fields=fields)
                 found[name] = value
     except (struct.error, ValueError, IndexError, KeyError, UnicodeDecodeError, zlib.error) as error:
-        raise AgeGenderError("%s: damaged, or a kind of .mat that is not read here: %s" % (path, error)) from error
+        raise AgeGenderError(f"{path}: damaged, or a kind of .mat that is not read here: {error}") from error
     return found
 
 

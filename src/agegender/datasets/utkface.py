@@ -32,7 +32,7 @@ def parse_name(name):
     base = os.path.basename(name)
     match = _NAME.fullmatch(base)
     if match is None:
-        raise AgeGenderError("%s: not named %s: %s" % (base, NAME_RULE, _what_is_odd(base)))
+        raise AgeGenderError(f"{base}: not named {NAME_RULE}: {_what_is_odd(base)}")
     age, gender, race = (int(match[field]) for field in ("age", "gender", "race"))
     faults = []
     if age > OLDEST:
@@ -42,7 +42,7 @@ def parse_name(name):
     if race >= len(RACES):
         faults.append("race %d is not in 0..4 (%s)" % (race, ", ".join(RACES)))
     if faults:
-        raise AgeGenderError("%s: not named %s: %s" % (base, NAME_RULE, "; ".join(faults)))
+        raise AgeGenderError("{}: not named {}: {}".format(base, NAME_RULE, "; ".join(faults)))
     return Sample(name, age, gender_of("utkface", gender), race)
 
 
@@ -52,7 +52,7 @@ def odd_stamp(name):
     stamp = _NAME.fullmatch(base)["stamp"]
     if _STAMP.fullmatch(stamp):
         return None
-    return "%s: the time stamp %s is not 17 digits" % (base, stamp)
+    return f"{base}: the time stamp {stamp} is not 17 digits"
 
 
 def races(text):
@@ -63,7 +63,7 @@ def races(text):
             return tuple(range(len(RACES)))
         if word not in RACES:
             allowed = ", ".join(RACES)
-            raise AgeGenderError("no race '%s'; allowed are %s, all, or a list with commas" % (word, allowed))
+            raise AgeGenderError(f"no race '{word}'; allowed are {allowed}, all, or a list with commas")
         wanted.append(RACES.index(word))
     return tuple(sorted(set(wanted)))
 
@@ -73,7 +73,7 @@ def folder_name(wanted):
     if len(wanted) == len(RACES):
         return "UTKFace_All"
     names = "".join(RACES[race].capitalize() for race in wanted)
-    return "UTKFace_%sOnly" % names if len(wanted) == 1 else "UTKFace_%s" % names
+    return f"UTKFace_{names}Only" if len(wanted) == 1 else f"UTKFace_{names}"
 
 
 def read_names(names, wanted=None):
@@ -96,7 +96,7 @@ def read_names(names, wanted=None):
 def read_folder(folder, wanted=None):
     """The Folder of the pictures directly in `folder`; hidden files and other kinds (.txt) are ignored."""
     if not os.path.isdir(folder):
-        raise AgeGenderError("%s: no such folder of pictures; ./download.sh makes it" % folder)
+        raise AgeGenderError(f"{folder}: no such folder of pictures; ./download.sh makes it")
     return read_names([os.path.join(folder, name) for name in os.listdir(folder) if is_picture(name)], wanted)
 
 

@@ -158,4 +158,4 @@ def _draw_file(item):
 
     path, age, gender, seed = item
     if not cv2.imwrite(path, draw(age, gender == 0, seed), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-        raise AgeGenderError("%s: cannot be written; is the disk full?" % path)
+        raise AgeGenderError(f"{path}: cannot be written; is the disk full?")

@@ -28,7 +28,7 @@ def write_sheet(path, folder):
         columns.append(np.vstack(cells))
     ending = os.path.splitext(path)[1].lower()
     if ending not in (".png", ".jpg"):
-        raise AgeGenderError("%s: a contact sheet is a .png or a .jpg" % path)
+        raise AgeGenderError(f"{path}: a contact sheet is a .png or a .jpg")
     files.write_bytes(path, cv2.imencode(ending, np.hstack(columns))[1].tobytes())
 
 

@@ -77,11 +77,11 @@ def table(task, results):
         told = {way: figures(ways[way], task) for way in WAYS}
         rows.append([told[way][index] for way, index in columns])
         baseline = 100 * metrics.majority_baseline(np.asarray(ways["single"]))[1]
-        cells = "".join("%16.1f" % value for value in rows[-1])
+        cells = "".join(f"{value:16.1f}" for value in rows[-1])
         lines.append("%-22s %6d %s %14.1f" % ("test fold %d" % fold, np.sum(ways["single"]), cells, baseline))
-    means = ["%6.1f +- %4.1f" % spread(values) for values in zip(*rows)]
+    means = ["{:6.1f} +- {:4.1f}".format(*spread(values)) for values in zip(*rows)]
     lines.append("%-22s %6s %s" % ("mean of %d folds" % len(rows), "", "".join("%16s" % text for text in means)))
-    paper = ["%6.1f +- %4.1f" % PAPER[task, way][index] for way, index in columns]
+    paper = ["{:6.1f} +- {:4.1f}".format(*PAPER[task, way][index]) for way, index in columns]
     lines.append("%-22s %6s %s" % ("Levi & Hassner 2015", "", "".join("%16s" % text for text in paper)))
     return lines
 

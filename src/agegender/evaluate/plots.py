@@ -55,8 +55,8 @@ def draw_mistakes(path, pictures, mistakes, scores, names):
     tiles = []
     for index in mistakes:
         predicted = int(scores.predicted[index])
-        said = "said %s, %.0f %%" % (names[predicted], 100 * scores.probabilities[index, predicted])
-        tiles.append(_tile(pictures.get(scores.keys[index]), "is %s" % names[scores.truth[index]], said))
+        said = f"said {names[predicted]}, {100 * scores.probabilities[index, predicted]:.0f} %"
+        tiles.append(_tile(pictures.get(scores.keys[index]), f"is {names[scores.truth[index]]}", said))
     if not tiles:
         tiles = [_tile(None, "no mistake", "")]
     tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % min(COLUMNS, len(tiles)))

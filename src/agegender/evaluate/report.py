@@ -29,7 +29,7 @@ def write(folder, net, scores, text, weights=None, database=None, backend="lmdb"
     labels = net.labels
     matrix = confusion.count(scores.truth, scores.predicted, len(labels))
     told = {"net": net.name, "task": net.task, **summary(matrix, labels)}
-    told.update(weights=_origin(weights), database=_spelled(database), made_by="agegender %s" % version())
+    told.update(weights=_origin(weights), database=_spelled(database), made_by=f"agegender {version()}")
     with files.whole_folder(folder) as temporary:
 
         def put(name, data):
@@ -92,9 +92,9 @@ def per_class_csv(rows):
 
 def predictions_csv(scores, names):
     """One line a picture: key, truth, prediction, probability of each class."""
-    rows = [["key", "actual", "predicted", *("p(%s)" % name for name in names)]]
+    rows = [["key", "actual", "predicted", *(f"p({name})" for name in names)]]
     for key, truth, predicted, line in zip(scores.keys, scores.truth, scores.predicted, scores.probabilities):
-        said = [names[truth], names[predicted], *("%.6f" % value for value in line)]
+        said = [names[truth], names[predicted], *(f"{value:.6f}" for value in line)]
         rows.append([key.decode("utf-8", "backslashreplace"), *said])
     return _csv(rows)
 

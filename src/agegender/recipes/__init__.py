@@ -15,9 +15,9 @@ def recipes():
     """Name -> Recipe of every file in this folder."""
     found = {}
     for module in pkgutil.iter_modules(__path__):
-        for recipe in importlib.import_module("%s.%s" % (__name__, module.name)).RECIPES:
+        for recipe in importlib.import_module(f"{__name__}.{module.name}").RECIPES:
             if recipe.name in found:
-                raise ValueError("two recipes are called %s" % recipe.name)
+                raise ValueError(f"two recipes are called {recipe.name}")
             found[recipe.name] = recipe
     return dict(sorted(found.items()))
 
@@ -27,6 +27,6 @@ def named(name):
     known = recipes()
     if name not in known:
         raise AgeGenderError(
-            "no recipe is called '%s'%s (known: %s)" % (name, did_you_mean(name, known), ", ".join(known))
+            "no recipe is called '{}'{} (known: {})".format(name, did_you_mean(name, known), ", ".join(known))
         )
     return known[name]

@@ -36,8 +36,8 @@ def text(run, summary, sides, iterations):
         "# %s, seed %d\n" % (recipe.title, run.seed),
         "`agegender train --recipe %s --seed %d%s` (%d iterations of %d pictures, %s)\n" % (
             recipe.name, run.seed, " --validation" if run.validation else "", iterations, recipe.batch, run.precision),
-        "* **Answers**: %s." % "; ".join(
-            "%s (%s, %s parameters)" % (net.task, ", ".join(_classes(net)), "{:,}".format(net.parameters)) for net in nets),
+        "* **Answers**: {}.".format("; ".join(
+            "{} ({}, {} parameters)".format(net.task, ", ".join(_classes(net)), f"{net.parameters:,}") for net in nets)),
         "* **Pictures**: %d x %d pixels, %s, aligned faces." % (*nets[0].shape[1:], nets[0].transform().order),
         "* **Faces**: %d to learn from, %d others to judge by, of UTKFace's naming, group: %s; none twice, none judged whose "
         "near-twin is learned from." % (
@@ -45,25 +45,25 @@ def text(run, summary, sides, iterations):
     ]  # fmt: skip
     if recipe.features:
         origin = nets[0].origin
-        lines.append("* **Began as**: %s (%s)." % (origin.file, origin.licence))
+        lines.append(f"* **Began as**: {origin.file} ({origin.licence}).")
     if recipe.teacher:
-        lines.append("* **Taught by**: recipe `%s` on the same faces." % recipe.teacher)
+        lines.append(f"* **Taught by**: recipe `{recipe.teacher}` on the same faces.")
     return "\n".join([*lines, "", _accuracy(summary), "", _groups(summary), "", USE])
 
 
 def _classes(net):
     names = net.labels.names
-    return names if len(names) < 12 else ["%s to %s, told in decades" % (names[0], names[-1])]
+    return names if len(names) < 12 else [f"{names[0]} to {names[-1]}, told in decades"]
 
 
 def _accuracy(summary):
     told = tasks(summary)
-    rows = ["## How often it is right\n", "| | %s |" % " | ".join(told), "| --- |" + " --- |" * len(told)]
+    rows = ["## How often it is right\n", "| | {} |".format(" | ".join(told)), "| --- |" + " --- |" * len(told)]
     rows.append(
-        "| always the commonest class | %s |" % " | ".join("%.1f %%" % _commonest(summary, task) for task in told)
+        "| always the commonest class | {} |".format(" | ".join(f"{_commonest(summary, task):.1f} %" for task in told))
     )
     for view in (view for view in VIEWS if view in summary[told[0]]):
-        rows.append("| %s | %s |" % (ABOUT[view], " | ".join(figure(summary[task][view]) for task in told)))
+        rows.append("| {} | {} |".format(ABOUT[view], " | ".join(figure(summary[task][view]) for task in told)))
     return "\n".join(rows)
 
 
@@ -76,7 +76,7 @@ def _groups(summary):
     told = tasks(summary)
     rows = [
         "## By group, the picture alone\n",
-        "| | faces | %s |" % " | ".join(told),
+        "| | faces | {} |".format(" | ".join(told)),
         "| --- | --- |" + " --- |" * len(told),
     ]
     for kind in ("by_decade", "by_sex"):

@@ -70,11 +70,11 @@ def judge(recipe, weights, database, folder, calibration=""):
         told = answers(net, weights, database)
         if calibration:
             told["int8"] = int8.answers(net, weights, calibration, database)
-        kept |= {"%s %s" % (net.task, view): probabilities for view, probabilities in told.items()}
+        kept |= {f"{net.task} {view}": probabilities for view, probabilities in told.items()}
         summary[net.task] = {view: figures(net, probabilities, labels) for view, probabilities in told.items()}
         kinds, probabilities = in_classes(net, told["plain"])
         scores = Scores(keys, labels[TRUTH[net.task]], probabilities.astype(np.float32))
-        shown = types.SimpleNamespace(name="%s (%s)" % (recipe.net, net.task), task=net.task, labels=kinds)
+        shown = types.SimpleNamespace(name=f"{recipe.net} ({net.task})", task=net.task, labels=kinds)
         text = confusion.format_matrix(confusion.count(scores.truth, scores.predicted, len(kinds)), list(kinds.names))
         report.write(os.path.join(folder, net.task), shown, scores, text, weights=weights, database=database)
     with files.whole_file(os.path.join(folder, ANSWERS)) as temporary, open(temporary, "wb") as stream:

@@ -18,7 +18,7 @@ DECADES = "age_decades"  # the layer that sums the probabilities of a decade's y
 
 def targets_file(task):
     """Where the matrix of a task's targets lies in the run's folder."""
-    return "%s_targets.binaryproto" % task
+    return f"{task}_targets.binaryproto"
 
 
 def train_test(recipe):
@@ -147,4 +147,4 @@ def solver(recipe, iterations, seed, test_faces):
 
 def write(message, about):
     """Prototxt of a message under a comment."""
-    return "# %s\n%s" % (about, text.format(message))
+    return f"# {about}\n{text.format(message)}"

@@ -70,7 +70,7 @@ class Recipe:
         missing = set(self.targets) - set(found)
         if missing:
             raise AgeGenderError(
-                "recipe '%s': '%s' does not answer %s" % (self.name, self.net, ", ".join(sorted(missing)))
+                "recipe '{}': '{}' does not answer {}".format(self.name, self.net, ", ".join(sorted(missing)))
             )
         nets = [found[task] for task in self.targets]
         return [net.at(self.side) for net in nets] if self.side else nets

@@ -50,13 +50,13 @@ class Run:
         with _inside(self.folder):
             for stage in self.stages():
                 if stage.up_to_date():
-                    print("%s: up to date" % stage.title, flush=True)
+                    print(f"{stage.title}: up to date", flush=True)
                     continue
-                print("%s ..." % stage.title, flush=True)
+                print(f"{stage.title} ...", flush=True)
                 began = time.monotonic()
                 stage.go()
                 gc.collect()  # nets are cycles, and large: what a stage held is let go before the next takes as much
-                print("  done in %s" % clock_text(time.monotonic() - began), flush=True)
+                print(f"  done in {clock_text(time.monotonic() - began)}", flush=True)
             return judge.read_summary(REPORT)
 
     # -- the stages, all with paths relative to the run's folder ---------------------------------
@@ -70,7 +70,7 @@ class Run:
         made = ["train_test.prototxt"] + [prototxt.START] * prototxt.has_start(self.recipe)
         taught_by = [self.taught_by] if self.teacher else []
         if self.teacher:
-            yield self._stage("teacher", "Train the teacher, %s" % self.recipe.teacher, self._teach, lmdbs, taught_by)
+            yield self._stage("teacher", f"Train the teacher, {self.recipe.teacher}", self._teach, lmdbs, taught_by)
         yield self._stage("start", "Write the net and what it starts from", self._start, [*lmdbs, *taught_by], made,
                           recipe=self.recipe.facts())  # fmt: skip
         yield self._stage("solver", "Reckon the iterations", self._solver, made, ["solver.prototxt"], recipe=self.recipe.facts(),
@@ -81,7 +81,7 @@ class Run:
                             ["solver.prototxt", *made, *lmdbs], [last], precision=self.precision)  # fmt: skip
         train.run = lambda: self._train(train)
         yield train
-        yield self._stage("finish", "Write %s" % self.weights, lambda: finish.write(self.recipe, last, self.weights), [last],
+        yield self._stage("finish", f"Write {self.weights}", lambda: finish.write(self.recipe, last, self.weights), [last],
                           [self.weights])  # fmt: skip
         yield self._stage("judge", "Judge it on the faces held back", self._judge, [self.weights, databases.TEST], [REPORT],
                           int8=self.int8)  # fmt: skip
@@ -109,12 +109,12 @@ class Run:
         """Train the teacher, unless its run has ended, on these very faces."""
         theirs = os.path.join(self.teacher.folder, "faces.json")
         if os.path.isfile(self.taught_by) and filecmp.cmp(theirs, "faces.json", shallow=False):
-            print("  it has been: %s" % self.taught_by)
+            print(f"  it has been: {self.taught_by}")
         else:
             self.teacher.go()
 
     def _start(self):
-        about = "agegender train --recipe %s writes this; run caffe in this folder" % self.recipe.name
+        about = f"agegender train --recipe {self.recipe.name} writes this; run caffe in this folder"
         files.write_bytes("train_test.prototxt", prototxt.write(prototxt.train_test(self.recipe), about))
         start.write(".", self.recipe, self.taught_by)
 

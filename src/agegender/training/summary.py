@@ -13,7 +13,7 @@ def lines(summary):
     """A run's summary, a line an answer and view."""
     out = ["%d faces held back" % summary["faces"]]
     for task in tasks(summary):
-        out += ["%s, %s: %s" % (task, view, figure(summary[task][view])) for view in VIEWS if view in summary[task]]
+        out += [f"{task}, {view}: {figure(summary[task][view])}" for view in VIEWS if view in summary[task]]
     return out
 
 
@@ -24,9 +24,11 @@ def tasks(summary):
 
 def figure(found):
     """One answer's figures in one view, in words."""
-    text = "%.1f %% (95 %%: %.1f to %.1f)" % (100 * found["accuracy"], *(100 * bound for bound in found["accuracy_95"]))
+    text = "{:.1f} % (95 %: {:.1f} to {:.1f})".format(
+        100 * found["accuracy"], *(100 * bound for bound in found["accuracy_95"])
+    )
     if "one_off" in found:
-        text += ", 1-off %.1f %%, off by %.1f years" % (100 * found["one_off"], found["error_years"])
+        text += ", 1-off {:.1f} %, off by {:.1f} years".format(100 * found["one_off"], found["error_years"])
     return text
 
 

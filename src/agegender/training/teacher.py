@@ -94,6 +94,5 @@ def _check(recipe):
     missing = set(recipe.targets) - set(teacher.targets)
     if not same or missing or own.transform().order != other.transform().order:
         raise AgeGenderError(
-            "recipe '%s' cannot be taught by '%s': both need the same input, mean and channel order, and the same answers"
-            % (recipe.name, teacher.name)
+            f"recipe '{recipe.name}' cannot be taught by '{teacher.name}': both need the same input, mean and channel order, and the same answers"
         )

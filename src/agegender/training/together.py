@@ -17,12 +17,12 @@ def summary(runs):
     keys, labels = _truth(runs[0])
     for run in runs[1:]:
         if _truth(run)[0] != keys:
-            raise AgeGenderError("%s and %s were not judged on the same faces" % (runs[0].folder, run.folder))
+            raise AgeGenderError(f"{runs[0].folder} and {run.folder} were not judged on the same faces")
     out = {"faces": len(keys)}
     for task in runs[0].recipe.targets:
         nets = [_net(run, task) for run in runs]
         if len({frozenset(net.labels.names) for net in nets}) > 1:
-            raise AgeGenderError("%s tell %s in different classes" % (" and ".join(net.name for net in nets), task))
+            raise AgeGenderError("{} tell {} in different classes".format(" and ".join(net.name for net in nets), task))
         told = [_answers(run, net, net.labels.places(nets[0].labels.names)) for run, net in zip(runs, nets)]
         views = [view for view in told[0] if all(view in one for one in told)]
         mean = {view: sum(one[view] for one in told) / len(told) for view in views}
@@ -39,7 +39,7 @@ def _truth(run):
 def _net(run, task):
     found = next((net for net in run.recipe.nets() if net.task == task), None)
     if found is None:
-        raise AgeGenderError("recipe '%s' does not answer %s" % (run.recipe.name, task))
+        raise AgeGenderError(f"recipe '{run.recipe.name}' does not answer {task}")
     return found
 
 

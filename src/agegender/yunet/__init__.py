@@ -42,8 +42,7 @@ class YuNet:
 def _load(threshold):
     if opencv.version() < (4, 8):  # earlier ones take the file and fail at the first picture
         raise AgeGenderError(
-            "finding faces needs OpenCV 4.8 or newer, this is %s: pip install --upgrade opencv-python-headless"
-            % cv2.__version__
+            f"finding faces needs OpenCV 4.8 or newer, this is {cv2.__version__}: pip install --upgrade opencv-python-headless"
         )
     _check()
     with opencv.errors_only():  # OpenCV 5 warns of a setting that FaceDetectorYN itself makes
@@ -57,8 +56,6 @@ def _check():
             content = stream.read()
     except OSError as error:
         advice = "install caffe2ncs again: pip install --force-reinstall --no-deps caffe2ncs"
-        raise AgeGenderError(
-            "%s: %s; the face detector's net is missing: %s" % (FILE, error.strerror, advice)
-        ) from None
+        raise AgeGenderError(f"{FILE}: {error.strerror}; the face detector's net is missing: {advice}") from None
     if hashlib.sha256(content).hexdigest() != SHA256:
-        raise AgeGenderError("%s: this is not the net it should be (its SHA-256 differs from %s)" % (FILE, SHA256))
+        raise AgeGenderError(f"{FILE}: this is not the net it should be (its SHA-256 differs from {SHA256})")

@@ -15,9 +15,9 @@ def nets():
     """Name -> Net of every family file in this folder, sorted by name."""
     found = {}
     for module in pkgutil.iter_modules(__path__):
-        for net in getattr(importlib.import_module("%s.%s" % (__name__, module.name)), "NETS", ()):
+        for net in getattr(importlib.import_module(f"{__name__}.{module.name}"), "NETS", ()):
             if net.name in found:
-                raise ValueError("two nets of the zoo are called %s" % net.name)
+                raise ValueError(f"two nets of the zoo are called {net.name}")
             found[net.name] = net
     return dict(sorted(found.items()))
 
@@ -42,7 +42,9 @@ def named(name):
     meant = _meant()
     if name not in meant:
         raise AgeGenderError(
-            "the zoo has no net '%s'%s (known: %s)" % (name, did_you_mean(name, list(meant)), ", ".join(sorted(meant)))
+            "the zoo has no net '{}'{} (known: {})".format(
+                name, did_you_mean(name, list(meant)), ", ".join(sorted(meant))
+            )
         )
     return meant[name]
 

@@ -134,9 +134,9 @@ def match(built, net, weights):
         wanted = [tuple(blob.shape) for blob in blobs]
         given = [array.shape for array in weights.get(name, ())]
         if len(wanted) != len(given) or not all(map(shape_equals, given, wanted)):
-            faults.append("layer '%s': blobs of %s wanted, %s given" % (name, wanted, given or "none"))
+            faults.append("layer '{}': blobs of {} wanted, {} given".format(name, wanted, given or "none"))
     if faults:
-        raise AgeGenderError("these weights do not fit '%s':\n  %s" % (net.name, "\n  ".join(faults)))
+        raise AgeGenderError("these weights do not fit '{}':\n  {}".format(net.name, "\n  ".join(faults)))
 
 
 def count_parameters(built):

@@ -93,7 +93,7 @@ SIZES = (
      "trained by agegender train --recipe compact-wide"),
 )  # fmt: skip
 NETS = tuple(
-    Net("%s-%s" % (stem, task), "compact", task, "%s, %s" % (title, task), "this toolkit", kinds, counts[task], (3, SIDE, SIDE),
+    Net(f"{stem}-{task}", "compact", task, f"{title}, {task}", "this toolkit", kinds, counts[task], (3, SIDE, SIDE),
         _transform, functools.partial(body, widths), task + "_logits", LOSSES, stem, Origin(note=note), folded=True)
     for stem, title, widths, counts, note in SIZES
     for task, kinds in (("age", labels.AGE_DECADES), ("gender", labels.MALE_FIRST))

@@ -29,7 +29,7 @@ def convert(path, net=None):
     learned = [layer for layer in layers if not layer.name.startswith(("widen_", "pad_"))]
     kinds = {"Convolution": "con_4", "Scale": "affine_", "InnerProduct": "fc_2"}
     if [kinds[layer.type] for layer in learned] != [kind for kind, _ in found]:
-        raise AgeGenderError("%s: not dlib's face recognition net of 29 convolutions" % path)
+        raise AgeGenderError(f"{path}: not dlib's face recognition net of 29 convolutions")
     out = {layer.name: _arrays(layer, values) for layer, (_, values) in zip(learned, found)}
     first = learned[0].name
     out[first][0] = np.ascontiguousarray(out[first][0][:, ::-1])  # red first there, blue first here

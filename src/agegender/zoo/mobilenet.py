@@ -74,7 +74,7 @@ def convert(path, net=None):
         male, offset = stored["gender_pred/kernel"].T, stored["gender_pred/bias"]
         years, offsets = stored["age_pred/kernel"].T, stored["age_pred/bias"]
     except KeyError as error:
-        raise AgeGenderError("%s: no weights called %s in it; faceres-deep.json is wanted" % (path, error)) from None
+        raise AgeGenderError(f"{path}: no weights called {error} in it; faceres-deep.json is wanted") from None
     out["gender_logits"] = [np.concatenate([male, 0 * male]), np.concatenate([offset, 0 * offset])]
     out["age_logits"] = [np.concatenate([years[:1], years]), np.concatenate([offsets[:1] - np.log(100), offsets])]
     return {name: [np.ascontiguousarray(array, np.float32) for array in arrays] for name, arrays in out.items()}

@@ -75,7 +75,7 @@ class Net:
 
     def __post_init__(self):
         object.__setattr__(self, "weights", self.weights or self.name)
-        path = self.deploy_file or "%s/%s_deploy.prototxt" % (self.family, self.name)
+        path = self.deploy_file or f"{self.family}/{self.name}_deploy.prototxt"
         object.__setattr__(self, "deploy_file", path)
 
     def at(self, side):

@@ -128,7 +128,7 @@ def load(path):
         while _fold(model, constants):
             model = onnx.shape_inference.infer_shapes(model)
     except Exception as error:  # onnx raises protobuf's and its own errors, which share no base
-        raise AgeGenderError("%s: not an ONNX model that can be read: %s" % (path, error)) from error
+        raise AgeGenderError(f"{path}: not an ONNX model that can be read: {error}") from error
     return model, constants
 
 
@@ -140,7 +140,7 @@ def _check_names(model):
         names += [node.name, node.op_type, node.doc_string, *node.input, *node.output]
     wrong = [name for name in names if not isinstance(name, str)]
     if wrong:
-        raise ValueError("names that are no UTF-8: %r" % wrong[:5])
+        raise ValueError(f"names that are no UTF-8: {wrong[:5]!r}")
 
 
 def _taken(model):

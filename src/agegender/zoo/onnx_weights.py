@@ -18,12 +18,12 @@ def convert(path):
             need(operator is not None, "no such operator is converted (%s are)", ", ".join(sorted(OPERATORS)))
             operator(graph, node)
         except Refused as fault:
-            faults.append("%s '%s': %s" % (node.op_type, node.name or node.output[0], fault))
+            faults.append(f"{node.op_type} '{node.name or node.output[0]}': {fault}")
             graph.blobs.update((output, output) for output in node.output)
     fixed = [item.name for item in graph.graph.output if item.name in graph.constants]
-    faults += ["output '%s' is constant" % name for name in fixed]
+    faults += [f"output '{name}' is constant" for name in fixed]
     if faults:
-        raise AgeGenderError("%s cannot be converted:\n  %s" % (path, "\n  ".join(faults)))
+        raise AgeGenderError("{} cannot be converted:\n  {}".format(path, "\n  ".join(faults)))
     graph.silence()
     return graph
 

@@ -24,14 +24,14 @@ def read(path):
         for group in groups:
             names = group["paths"]
             if any(os.path.basename(name) != name for name in names):
-                raise AgeGenderError("%s: names files elsewhere: %s" % (path, ", ".join(names)))
+                raise AgeGenderError("{}: names files elsewhere: {}".format(path, ", ".join(names)))
             data = b"".join(_bytes(os.path.join(os.path.dirname(path), name)) for name in names)
             out.update(_split(data, group["weights"], path))
         return out
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AgeGenderError("%s: not a TensorFlow.js model: %s" % (path, error or type(error).__name__)) from error
+        raise AgeGenderError(f"{path}: not a TensorFlow.js model: {error or type(error).__name__}") from error
     except OSError as error:
-        raise AgeGenderError("%s: %s; a model's .bin files have to lie beside its .json" % (path, error)) from error
+        raise AgeGenderError(f"{path}: {error}; a model's .bin files have to lie beside its .json") from error
 
 
 def _bytes(path):
@@ -46,7 +46,7 @@ def _split(data, entries, path):
         kind = entry.get("quantization", {}).get("dtype", entry["dtype"])
         if kind not in _TYPES or ("quantization" in entry and kind != "float16"):
             raise AgeGenderError(
-                "%s: '%s' is stored as %s; known are %s" % (path, entry["name"], kind, ", ".join(_TYPES))
+                "{}: '{}' is stored as {}; known are {}".format(path, entry["name"], kind, ", ".join(_TYPES))
             )
         dtype, shape = np.dtype(_TYPES[kind]), tuple(entry["shape"])
         count = int(np.prod(shape, dtype=np.int64))

@@ -57,7 +57,7 @@ def _transform():
 _GENDER = "vgg_ilsvrc_16_gender_imdb_wiki.onnx"
 
 NETS = tuple(
-    Net("vgg16-" + task, "vgg16", task, "VGG-16 for %s (DEX)" % task,
+    Net("vgg16-" + task, "vgg16", task, f"VGG-16 for {task} (DEX)",
         "Rothe, Timofte and Van Gool, DEX: Deep EXpectation, ICCV workshops 2015", kinds, count, SHAPE, _transform,
         functools.partial(body, len(kinds)), "fc8", (("fc8", "label", 1.0),), origin=origin,
         blobs=("input", "prob_Y"), compat=as_scripted, boxes=True)

@@ -64,11 +64,11 @@ def _block(n, stem, bottom, have, outputs, stride):
     if have != outputs:
         n["short_" + stem] = shortcut = _conv(active, outputs, 1, stride=stride)
     if stride == 1:
-        n["conv_%s_1" % stem] = first = _conv(active, outputs, 3, pad=1)
+        n[f"conv_{stem}_1"] = first = _conv(active, outputs, 3, pad=1)
     else:  # 2 before, cut 1 of the results: as if only the end were padded
-        n["conv_%s_1" % stem] = _conv(active, outputs, 3, pad=2, stride=stride)
-        n["cut_" + stem] = first = layers.Crop(n["conv_%s_1" % stem], shortcut, axis=2, offset=[1])
-    n["conv_%s_2" % stem] = second = _conv(_norm_relu(n, stem + "_2", first), outputs, 3, pad=1)
+        n[f"conv_{stem}_1"] = _conv(active, outputs, 3, pad=2, stride=stride)
+        n["cut_" + stem] = first = layers.Crop(n[f"conv_{stem}_1"], shortcut, axis=2, offset=[1])
+    n[f"conv_{stem}_2"] = second = _conv(_norm_relu(n, stem + "_2", first), outputs, 3, pad=1)
     n["sum_" + stem] = layers.Eltwise(second, shortcut)
     return n["sum_" + stem]
 
@@ -107,7 +107,7 @@ _LOSSES = (("pred_gender", "gender", 1.0), ("pred_age", "age", 1.0))
 
 # The counts are of one answer; both heads together are 24,463,856 (they share everything below the heads).
 NETS = tuple(
-    Net("%s-%s" % (stem, task), "wideresnet", task, "%s, %s" % (title, task), _SOURCE, kinds, count, (3, SIDE, SIDE),
+    Net(f"{stem}-{task}", "wideresnet", task, f"{title}, {task}", _SOURCE, kinds, count, (3, SIDE, SIDE),
         _transform, build, "pred_" + task, _LOSSES, stem, origin, converter, features=converter, compat=_as_demonstrated)
     for stem, title, build, origin, converter, counts in (
         ("wideresnet", "WRN-16-8", body, _ORIGIN, convert, (24201712, 11225584)),

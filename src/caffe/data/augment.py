@@ -30,10 +30,11 @@ class Augment:
         wrong = [name for name in _SPANS if getattr(param, name) < 0]
         wrong += [name for name in (*_SHARES, "scale", "shift") if not 0 <= getattr(param, name) <= 1]
         if wrong:
-            received = ", ".join("%s %g" % (name, getattr(param, name)) for name in dict.fromkeys(wrong))
+            received = ", ".join(f"{name} {getattr(param, name):g}" for name in dict.fromkeys(wrong))
             raise CaffeError(
-                "augment: received %s; %s, scale and shift lie in 0..1, nothing is negative"
-                % (received, ", ".join(_SHARES))
+                "augment: received {}; {}, scale and shift lie in 0..1, nothing is negative".format(
+                    received, ", ".join(_SHARES)
+                )
             )
 
     def views(
@@ -74,8 +75,9 @@ class Augment:
         kinds = {(picture.shape, str(picture.dtype)) for picture in pictures}
         if len(kinds) > 1 or pictures[0].dtype != np.uint8 or pictures[0].shape[0] not in (1, 3):
             raise CaffeError(
-                "augment changes pictures of bytes, all of one size, with 1 or 3 channels; received %s"
-                % ", ".join("%s %s" % kind for kind in sorted(kinds))
+                "augment changes pictures of bytes, all of one size, with 1 or 3 channels; received {}".format(
+                    ", ".join("{} {}".format(*kind) for kind in sorted(kinds))
+                )
             )
 
 

@@ -29,8 +29,9 @@ def image_mean(db: DB) -> np.ndarray:
                 total = np.zeros(planes.shape, np.float32)
             if planes.shape != total.shape:
                 raise CaffeError(
-                    "database '%s', record '%s': a picture of %s, the first is %s; a mean needs one size"
-                    % (db.source, key.decode("utf-8", "replace"), planes.shape, total.shape)
+                    "database '{}', record '{}': a picture of {}, the first is {}; a mean needs one size".format(
+                        db.source, key.decode("utf-8", "replace"), planes.shape, total.shape
+                    )
                 )
             cv2.accumulate(planes.reshape(1, -1), total.reshape(1, -1))
             bar.step()
@@ -52,4 +53,4 @@ def _planes(db: DB, key: bytes, value: bytes) -> np.ndarray:
         return datum.decode(value)[0]
     except CaffeError as error:
         name = key.decode("utf-8", "replace")
-        raise CaffeError("database '%s', record '%s': %s" % (db.source, name, error)) from None
+        raise CaffeError(f"database '{db.source}', record '{name}': {error}") from None

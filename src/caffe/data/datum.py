@@ -105,7 +105,7 @@ def _read(value: bytes) -> _Fields:
     try:
         return _Fields(value)
     except wire.WireError as fault:
-        raise CaffeError("not a Datum: %s; was this database made by convert_imageset?" % fault) from None
+        raise CaffeError(f"not a Datum: {fault}; was this database made by convert_imageset?") from None
 
 
 def _pixels(datum: _Fields, force_color: bool, force_gray: bool) -> np.ndarray:
@@ -115,7 +115,7 @@ def _pixels(datum: _Fields, force_color: bool, force_gray: bool) -> np.ndarray:
 def _array(datum: _Fields) -> np.ndarray:
     shape = (datum.channels, datum.height, datum.width)
     if min(shape) <= 0:
-        raise CaffeError("a Datum of %s: channels, height and width must be positive" % (shape,))
+        raise CaffeError(f"a Datum of {shape}: channels, height and width must be positive")
     if len(datum.data) or not datum.floats:
         flat = np.frombuffer(datum.data, np.uint8)
     else:
@@ -134,7 +134,7 @@ def _decode_picture(data: memoryview, force_color: bool, force_gray: bool) -> np
     if picture is None:
         raise CaffeError("an encoded Datum of %d bytes which are no picture that OpenCV can read" % len(data))
     if picture.dtype != np.uint8:
-        raise CaffeError("an encoded Datum with %s pixels; Caffe reads 8 bits a channel only" % picture.dtype)
+        raise CaffeError(f"an encoded Datum with {picture.dtype} pixels; Caffe reads 8 bits a channel only")
     return planar(picture)
 
 
@@ -172,13 +172,11 @@ def encode(array: np.ndarray | None, label: int, encoded: bytes | None = None, m
     if encoded is not None:
         return b"\x22" + wire.varint(len(encoded)) + bytes(encoded) + trailer(label, True) + _floats(more)
     if array is None or array.ndim != 3 or not array.size:
-        raise CaffeError(
-            "a Datum holds channels x height x width, received %s" % (None if array is None else array.shape,)
-        )
+        raise CaffeError(f"a Datum holds channels x height x width, received {None if array is None else array.shape}")
     if array.dtype == np.uint8:
         return header(*array.shape) + np.ascontiguousarray(array).tobytes() + trailer(label) + _floats(more)
     if array.dtype.kind != "f" or len(more):
-        raise CaffeError("a Datum holds uint8 values and labels, or float values; received %s" % array.dtype)
+        raise CaffeError(f"a Datum holds uint8 values and labels, or float values; received {array.dtype}")
     return _dims(*array.shape) + trailer(label)[:-2] + _floats(array.reshape(-1))
 
 

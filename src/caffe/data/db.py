@@ -49,14 +49,14 @@ def open_db(source: str | os.PathLike, backend: str | int = "lmdb") -> DB:
     name = backend_name(backend)
     if not os.path.isdir(source):
         kind = "is a file, not a folder" if os.path.exists(source) else "does not exist"
-        raise CaffeError("%s database '%s' %s; convert_imageset makes one" % (name, source, kind))
+        raise CaffeError(f"{name} database '{source}' {kind}; convert_imageset makes one")
     other = "leveldb" if name == "lmdb" else "lmdb"
     if _looks_like(other, source) and not _looks_like(name, source):
-        raise CaffeError("'%s' is of backend %s, not %s; set backend to that" % (source, other, name))
+        raise CaffeError(f"'{source}' is of backend {other}, not {name}; set backend to that")
     db = importlib.import_module(_BACKENDS[name]).open_reader(source)
     if not len(db):
         db.close()
-        raise CaffeError("%s database '%s' holds no record" % (name, source))
+        raise CaffeError(f"{name} database '{source}' holds no record")
     return db
 
 
@@ -70,9 +70,9 @@ def create_db(
     path = os.fspath(path)
     if os.path.lexists(path):
         if not overwrite:
-            raise CaffeError("database '%s' exists; remove it or give --overwrite" % path)
+            raise CaffeError(f"database '{path}' exists; remove it or give --overwrite")
         if not _is_database(path):
-            raise CaffeError("'%s' exists and is no database: it will not be overwritten" % path)
+            raise CaffeError(f"'{path}' exists and is no database: it will not be overwritten")
     return importlib.import_module(_BACKENDS[backend_name(backend)]).create(path)
 
 
@@ -84,7 +84,7 @@ def backend_name(backend: str | int) -> str:
     name = str(backend).lower()
     if name not in names:
         raise CaffeError(
-            "unknown database backend '%s'; lmdb and leveldb are allowed%s" % (backend, did_you_mean(name, names))
+            f"unknown database backend '{backend}'; lmdb and leveldb are allowed{did_you_mean(name, names)}"
         )
     return name
 

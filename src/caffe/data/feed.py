@@ -121,7 +121,7 @@ class Feed:
 
     def _start(self) -> None:
         if self._stop.is_set():
-            raise CaffeError("the feed of '%s' was closed" % self.db.source)
+            raise CaffeError(f"the feed of '{self.db.source}' was closed")
         for _ in range(self._prefetch + 1):
             self._free.put(None)
         self._thread = threading.Thread(target=self._work, args=(self.position,), daemon=True, name="feed")
@@ -162,7 +162,7 @@ class Feed:
             return datum.decode_labels(value, self.labels, **self._force)
         except CaffeError as error:
             name = key.decode("utf-8", "replace")
-            raise CaffeError("database '%s', record '%s': %s" % (self.db.source, name, error)) from None
+            raise CaffeError(f"database '{self.db.source}', record '{name}': {error}") from None
 
     def _transformed(
         self,
@@ -177,7 +177,7 @@ class Feed:
             phase = self.phase if rng is not None else TEST
             return self.transform.planes(planes, phase, rng, out)
         except CaffeError as error:
-            raise CaffeError("database '%s': %s" % (self.db.source, error)) from None
+            raise CaffeError(f"database '{self.db.source}': {error}") from None
 
     def close(self) -> None:
         """End the thread; the database stays open for who opened it."""

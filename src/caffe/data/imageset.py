@@ -40,7 +40,7 @@ class Form:
         if self.size is not None and min(self.size) < 1:
             raise CaffeError("resize to %dx%d: height and width must be positive" % self.size)
         if self.encode_type and not _can_write(self.encode_type):
-            raise CaffeError("OpenCV cannot write '%s' pictures; jpg and png it can" % self.encode_type)
+            raise CaffeError(f"OpenCV cannot write '{self.encode_type}' pictures; jpg and png it can")
 
 
 @dataclass
@@ -138,7 +138,7 @@ def _check_keys(entries: list[listfile.Entry], list_path: str | os.PathLike, bac
 def _skip(root: str, list_path: str | os.PathLike, record: _Record, outcome: Outcome) -> None:
     entry = record.entry
     where = "%s:%d: %s" % (list_path, entry.line, record.fault)
-    glog.error("Could not open or find file %s%s (%s)" % (root, entry.path, where), "io.cpp:80")
+    glog.error(f"Could not open or find file {root}{entry.path} ({where})", "io.cpp:80")
     outcome.skipped.append((entry.line, entry.path, record.fault))
 
 
@@ -188,7 +188,7 @@ def _record(root: str, entry: listfile.Entry, form: Form) -> _Record:
     if form.size is None and (kind == extension or (kind, extension) == ("jpg", "jpeg")):
         return _Record(entry, datum.encode(None, entry.label, data), picture.size)
     if not _can_write(kind):
-        return _Record(entry, fault="OpenCV cannot write '%s' pictures; give --encode_type" % kind)
+        return _Record(entry, fault=f"OpenCV cannot write '{kind}' pictures; give --encode_type")
     encoded = cv2.imencode("." + kind, picture)[1].tobytes()
     return _Record(entry, datum.encode(None, entry.label, encoded), picture.size)
 

@@ -60,7 +60,7 @@ class LevelReader:
             self._keys, self._places = self._index()
         except (WireError, OSError, UnicodeDecodeError) as error:
             self.close()
-            raise CaffeError("'%s' cannot be read as a LevelDB: %s" % (source, error)) from None
+            raise CaffeError(f"'{source}' cannot be read as a LevelDB: {error}") from None
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -76,7 +76,7 @@ class LevelReader:
             with self._lock:
                 block = self._block(*place[:3])
         except (WireError, OSError) as error:
-            raise CaffeError("database '%s' is damaged: %s: %s" % (self.source, place.file, error)) from error
+            raise CaffeError(f"database '{self.source}' is damaged: {place.file}: {error}") from error
         return self._keys[index], block[place.start : place.end]
 
     def at(self, index: int) -> Iterator[tuple[bytes, bytes]]:
@@ -109,7 +109,7 @@ class LevelReader:
         stream.seek(offset)
         data = stream.read(size)
         if len(data) != size:
-            raise WireError("%s is cut short" % name)
+            raise WireError(f"{name} is cut short")
         return data
 
     def _block(self, name: str, offset: int, size: int) -> bytes:
@@ -225,7 +225,7 @@ def _edit(version: _Version, tag: int, view: memoryview, at: int) -> int:
     if tag == 1:
         comparator = text()
         if comparator != _COMPARATOR:
-            raise WireError("its keys are ordered by %r" % comparator)
+            raise WireError(f"its keys are ordered by {comparator!r}")
     elif tag == 2:
         version.log = number()
     elif tag == 9:
@@ -269,7 +269,7 @@ class LevelWriter:
     def put(self, key: bytes, value: form.Buffer) -> None:
         """Add a record; a key that is not greater than the last is refused."""
         if self._last is not None and key <= self._last:
-            raise CaffeError("key %r does not come after the one before it" % key)
+            raise CaffeError(f"key {key!r} does not come after the one before it")
         self._last = key
         self._count += 1
         internal = key + (self._count << 8 | form.VALUE).to_bytes(8, "little")

@@ -29,7 +29,7 @@ def read(path: str | os.PathLike) -> list[Entry]:
         with open(path, "rb") as stream:
             lines = os.fsdecode(stream.read()).split("\n")
     except OSError as error:
-        raise CaffeError("list file '%s': %s" % (path, error.strerror)) from None
+        raise CaffeError(f"list file '{path}': {error.strerror}") from None
     if lines[-1] == "":
         lines.pop()
     entries, faults = [], []
@@ -42,7 +42,7 @@ def read(path: str | os.PathLike) -> list[Entry]:
         name, _, label = text.rpartition(" ")
         entries.append(Entry(name, int(label), number))
     if not lines:
-        faults.append("%s: the list is empty; a line is `path label`" % path)
+        faults.append(f"{path}: the list is empty; a line is `path label`")
     if faults:
         raise CaffeError(fault_text(faults, "faulty line"))
     return entries
@@ -62,11 +62,11 @@ def _fault(text: str) -> str | None:
     if not text.strip():
         return "empty line; a line is `path label`"
     if not space:
-        return "no space between path and label, received '%s'" % text
+        return f"no space between path and label, received '{text}'"
     if not path.strip():
-        return "no path before the label, received '%s'" % text
+        return f"no path before the label, received '{text}'"
     if not _LABEL.match(label):
-        return "the label after the last space must be a whole number, received '%s'" % label
+        return f"the label after the last space must be a whole number, received '{label}'"
     if len(label) > 64 or not -(2**31) <= int(label) < 2**31:
-        return "label %s does not fit into 32 bits" % label[:64]
+        return f"label {label[:64]} does not fit into 32 bits"
     return "a zero byte in the path" if "\0" in path else None

@@ -41,7 +41,7 @@ class LmdbReader:
         try:
             status = os.stat(path)
         except OSError:
-            raise CaffeError("'%s' is no LMDB: it has no data.mdb" % source) from None
+            raise CaffeError(f"'{source}' is no LMDB: it has no data.mdb") from None
         self._id = (status.st_dev, status.st_ino)
         if self._id not in _open:
             _open[self._id] = [_environment(source, status.st_size), 0]
@@ -80,12 +80,12 @@ class LmdbReader:
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[lmdb.Cursor]:
         if self._closed:
-            raise CaffeError("database '%s' was closed" % self.source)
+            raise CaffeError(f"database '{self.source}' was closed")
         try:
             with self._environment.begin() as transaction:
                 yield transaction.cursor()
         except lmdb.Error as error:
-            raise CaffeError("database '%s' is damaged: %s" % (self.source, error)) from error
+            raise CaffeError(f"database '{self.source}' is damaged: {error}") from error
 
     def close(self) -> None:
         """Let go of the file; the last reader of it closes it. Iterators end with an error."""
@@ -111,7 +111,7 @@ def _environment(source: str, size: int) -> lmdb.Environment:
     try:
         environment = lmdb.open(source, readonly=True, lock=False)
     except lmdb.Error as error:
-        raise CaffeError("'%s' cannot be opened as an LMDB: %s" % (source, error)) from None
+        raise CaffeError(f"'{source}' cannot be opened as an LMDB: {error}") from None
     wanted = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
     if size < wanted:  # reading on would end in a bus error
         environment.close()
@@ -126,7 +126,7 @@ def create(path: str) -> Iterator[LmdbWriter]:
         with whole_folder(path) as folder, LmdbWriter(folder) as writer:
             yield writer
     except lmdb.Error as error:  # a write cut short by a full disk is an input/output error to LMDB
-        raise CaffeError("'%s' cannot be written as an LMDB: %s; is the disk full?" % (path, error)) from error
+        raise CaffeError(f"'{path}' cannot be written as an LMDB: {error}; is the disk full?") from error
 
 
 class LmdbWriter:
@@ -158,7 +158,7 @@ class LmdbWriter:
         with self._environment.begin(write=True, buffers=True) as transaction:
             for key, value in self._pending:
                 if not transaction.put(key, value, append=True):
-                    raise CaffeError("key %r does not come after the one before it" % key)
+                    raise CaffeError(f"key {key!r} does not come after the one before it")
         self._pending.clear()
         self._bytes = 0
         if self._flush is None or self._flush.done():

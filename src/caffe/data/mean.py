@@ -23,17 +23,17 @@ def read_mean(path: str | os.PathLike) -> np.ndarray:
             data = stream.read()
     except OSError as error:
         reason = error.strerror
-        raise CaffeError("mean file '%s': %s; compute_image_mean makes one" % (path, reason)) from None
+        raise CaffeError(f"mean file '{path}': {reason}; compute_image_mean makes one") from None
     try:
         array = _from_npy(data) if data.startswith(_NPY) else from_blob_proto(data)
     except ValueError as error:  # a WireError, too
-        raise CaffeError("mean file '%s' is neither a BlobProto nor a .npy: %s" % (path, error)) from None
+        raise CaffeError(f"mean file '{path}' is neither a BlobProto nor a .npy: {error}") from None
     while array.ndim > 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 3 or not array.size:
-        raise CaffeError("mean file '%s' holds %s, not channels x height x width" % (path, array.shape))
+        raise CaffeError(f"mean file '{path}' holds {array.shape}, not channels x height x width")
     if not np.isfinite(array).all():
-        raise CaffeError("mean file '%s' holds values that are not finite" % path)
+        raise CaffeError(f"mean file '{path}' holds values that are not finite")
     return np.ascontiguousarray(array, np.float32)
 
 
@@ -99,5 +99,5 @@ def _dims(view: memoryview) -> list[int]:
 def _from_npy(data: bytes) -> np.ndarray:
     array = np.load(io.BytesIO(data), allow_pickle=False)
     if array.dtype.kind not in "fiu":
-        raise ValueError("its type is %s" % array.dtype)
+        raise ValueError(f"its type is {array.dtype}")
     return array

@@ -112,7 +112,7 @@ class WindowFeed(Feed):
         data = self._files[number] if self._files is not None else _bytes(path)
         picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
         if picture is None:
-            raise CaffeError("%s: '%s' is no picture that OpenCV can read" % (self.file.source, path))
+            raise CaffeError(f"{self.file.source}: '{path}' is no picture that OpenCV can read")
         return picture
 
 
@@ -120,4 +120,4 @@ def _bytes(path: str) -> np.ndarray:
     try:
         return np.fromfile(os.fspath(path), np.uint8)
     except OSError as error:
-        raise CaffeError("picture '%s': %s" % (path, error.strerror)) from None
+        raise CaffeError(f"picture '{path}': {error.strerror}") from None

@@ -45,15 +45,15 @@ def read(source: str, fg_threshold: float, bg_threshold: float, root: str = "") 
         with open(source, encoding="utf-8", errors="surrogateescape") as stream:
             words = _Words(source, stream.read())
     except OSError as error:
-        raise CaffeError("window file '%s': %s" % (source, error.strerror)) from None
+        raise CaffeError(f"window file '{source}': {error.strerror}") from None
     file = WindowFile(source, [], [], [])
     faults: list[str] = []
     while words.left:
         _read_image(words, file, root, fg_threshold, bg_threshold, faults)
     if not file.images:
-        faults.append("%s: the window file is empty" % source)
+        faults.append(f"{source}: the window file is empty")
     if len({image[1] for image in file.images}) > 1:
-        faults.append("%s: all pictures must have equally many channels" % source)
+        faults.append(f"{source}: all pictures must have equally many channels")
     if faults:
         raise CaffeError(fault_text(faults, "faulty window"))
     return file
@@ -79,11 +79,11 @@ class _Words:
     def take(self, what: str, kind: Callable[[str], Any] = str) -> Any:
         """The next word as `kind`; an error says where which `what` is wanted."""
         if not self.left:
-            raise CaffeError("%s: the file ends where %s is wanted" % (self.place, what))
+            raise CaffeError(f"{self.place}: the file ends where {what} is wanted")
         try:
             value = kind(self._words[self._at][0])
         except ValueError:
-            raise CaffeError("%s: %s is wanted, received '%s'" % (self.place, what, self._words[self._at][0])) from None
+            raise CaffeError(f"{self.place}: {what} is wanted, received '{self._words[self._at][0]}'") from None
         self._at += 1
         return value
 
@@ -97,19 +97,19 @@ def _read_image(
 ) -> None:
     place = words.place
     if words.take("'# index'") != "#":
-        raise CaffeError("%s: '# index' is wanted before each picture" % place)
+        raise CaffeError(f"{place}: '# index' is wanted before each picture")
     index = words.take("the picture's index", int)
     if index != len(file.images):
         raise CaffeError(
             "%s: picture %d is wanted here, received %d; they are numbered from 0" % (place, len(file.images), index)
         )
     path = root + words.take("the picture's path")
-    size = tuple(words.take("the picture's %s" % what, int) for what in ("channels", "height", "width"))
+    size = tuple(words.take(f"the picture's {what}", int) for what in ("channels", "height", "width"))
     file.images.append((path, *size))
     for _ in range(words.take("the number of windows", int)):
         place = words.place
         label, overlap = words.take("a window's class", int), words.take("a window's overlap", float)
-        box = tuple(words.take("a window's %s" % corner, _number) for corner in ("x1", "y1", "x2", "y2"))
+        box = tuple(words.take(f"a window's {corner}", _number) for corner in ("x1", "y1", "x2", "y2"))
         if overlap >= fg_threshold:
             if label <= 0:
                 faults.append(

@@ -22,4 +22,4 @@ def __getattr__(name):
         from caffe import net_spec
 
         return getattr(net_spec.layers, name)
-    raise AttributeError("module 'caffe.layers' has no attribute '%s'" % name)
+    raise AttributeError(f"module 'caffe.layers' has no attribute '{name}'")

@@ -40,7 +40,7 @@ def register(layer):
     """Enter `layer` under its class name, which is Caffe's type and, in lower case with underscores or without, its file."""
     module = layer.__module__.rsplit(".", 1)[-1]
     if module.replace("_", "") != layer.__name__.lower():
-        raise CaffeError("layer type %s stands in %s.py; its file must be named as the type" % (layer.__name__, module))
+        raise CaffeError(f"layer type {layer.__name__} stands in {module}.py; its file must be named as the type")
     registry[layer.__name__] = layer
     return layer
 
@@ -102,11 +102,11 @@ class Layer:
 
     def forward(self, *bottoms):
         """Return the tops' tensors; None leaves the tops as they are."""
-        raise CaffeError("%s has no forward" % self.type)
+        raise CaffeError(f"{self.type} has no forward")
 
     def to_onnx(self, g, bottoms, tops):
         """Emit ONNX nodes that read the tensors named `bottoms` and write those named `tops` (see ncs.onnx.Graph)."""
-        raise CaffeError("%s has no ONNX form: %s" % (self.type, self.no_onnx or "none was written"))
+        raise CaffeError("{} has no ONNX form: {}".format(self.type, self.no_onnx or "none was written"))
 
     # -- helpers for members ---------------------------------------------------------------------
 
@@ -257,7 +257,7 @@ class Layer:
     def check_backward(self, propagate_down):
         """Refuse a derivative where Caffe has none."""
         if not self.differentiable and any(propagate_down):
-            raise CaffeError("%s has no backward" % self.type)
+            raise CaffeError(f"{self.type} has no backward")
         for i in self.no_gradient:
             if i < len(propagate_down) and propagate_down[i]:
                 raise CaffeError("%s cannot backpropagate to its bottom %d (labels or indices)" % (self.type, i))
@@ -279,7 +279,8 @@ def create(param, phase, device="cpu", generator=None):
     layer = registry.get(param.type)
     if layer is None:
         raise CaffeError(
-            "unknown layer type '%s'%s (known types: %s)"
-            % (param.type, did_you_mean(param.type, registry), ", ".join(sorted(registry)))
+            "unknown layer type '{}'{} (known types: {})".format(
+                param.type, did_you_mean(param.type, registry), ", ".join(sorted(registry))
+            )
         )
     return layer(param, phase, device, generator)

@@ -43,7 +43,7 @@ class HDF5Data(Layer):
             with open(source, encoding="utf-8") as stream:
                 files = stream.read().split()
         except (OSError, UnicodeDecodeError) as error:
-            raise CaffeError("source '%s' cannot be read: %s" % (source, error)) from None
+            raise CaffeError(f"source '{source}' cannot be read: {error}") from None
         self.need(files, "source '%s' names no HDF5 file; one a line is wanted", source)
         missing = [name for name in files if not os.path.isfile(name)]
         self.need(not missing, "source '%s' names files that do not exist: %s", source, ", ".join(missing[:10]))
@@ -74,13 +74,13 @@ class HDF5Data(Layer):
             with h5py.File(path, "r", locking=False) as file:
                 arrays = [self._data_set(file, path, name) for name in self.param.top]
         except OSError as error:
-            raise CaffeError("'%s' cannot be read as HDF5: %s" % (path, error)) from None
+            raise CaffeError(f"'{path}' cannot be read as HDF5: {error}") from None
         rows = [len(array) for array in arrays]
         if len(set(rows)) > 1:
             received = ", ".join("%s %d" % pair for pair in zip(self.param.top, rows))
-            raise CaffeError("'%s': the data sets must have equally many rows, received %s" % (path, received))
+            raise CaffeError(f"'{path}': the data sets must have equally many rows, received {received}")
         if not rows[0]:
-            raise CaffeError("'%s': the data sets have no rows" % path)
+            raise CaffeError(f"'{path}': the data sets have no rows")
         return arrays
 
     @staticmethod
@@ -91,13 +91,12 @@ class HDF5Data(Layer):
             known = sorted(key for key in file if isinstance(file[key], h5py.Dataset))
             hint = did_you_mean(name, known)
             raise CaffeError(
-                "'%s' has no data set '%s'%s (it has: %s)" % (path, name, hint, ", ".join(known) or "none")
+                "'{}' has no data set '{}'{} (it has: {})".format(path, name, hint, ", ".join(known) or "none")
             )
         data = file[name]
         if data.ndim < 1 or data.dtype.kind not in "fiu":
             raise CaffeError(
-                "'%s': data set '%s' must be numbers with at least one axis, received %s of shape %s"
-                % (path, name, data.dtype, data.shape)
+                f"'{path}': data set '{name}' must be numbers with at least one axis, received {data.dtype} of shape {data.shape}"
             )
         check_shape(data.shape)
         return data[...].astype(np.float32)
@@ -129,9 +128,7 @@ class HDF5Data(Layer):
     def _joined(name, parts):
         shapes = {part.shape[1:] for part in parts}
         if len(shapes) > 1:
-            raise CaffeError(
-                "data set '%s' has rows of different shapes in different files: %s" % (name, sorted(shapes))
-            )
+            raise CaffeError(f"data set '{name}' has rows of different shapes in different files: {sorted(shapes)}")
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def state(self):

@@ -33,8 +33,8 @@ class HDF5Output(Layer):
             return h5py.File(self.path, mode)
         except OSError as error:
             folder = os.path.dirname(os.path.abspath(self.path))
-            hint = "" if os.path.isdir(folder) else " (there is no folder '%s')" % folder
-            raise CaffeError("'%s' cannot be written: %s%s" % (self.path, error, hint)) from None
+            hint = "" if os.path.isdir(folder) else f" (there is no folder '{folder}')"
+            raise CaffeError(f"'{self.path}' cannot be written: {error}{hint}") from None
 
     def _check(self, data, label):
         self.need(
@@ -61,7 +61,7 @@ class HDF5Output(Layer):
             return
         data = file[name]
         if data.shape[1:] != rows.shape[1:]:
-            raise CaffeError("'%s' holds rows of %s, the bottom now has %s" % (name, data.shape[1:], rows.shape[1:]))
+            raise CaffeError(f"'{name}' holds rows of {data.shape[1:]}, the bottom now has {rows.shape[1:]}")
         data.resize(len(data) + len(rows), axis=0)
         data[-len(rows) :] = rows
 

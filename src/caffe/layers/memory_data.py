@@ -55,7 +55,7 @@ class MemoryData(Layer):
         elif not len(data) or len(data) % self.batch_size:
             faults.append("%d items are no multiple of the batch size %d" % (len(data), self.batch_size))
         if faults:
-            raise CaffeError("layer '%s': %s" % (self.name, "; ".join(faults)))
+            raise CaffeError("layer '{}': {}".format(self.name, "; ".join(faults)))
         if self.param.HasField("transform_param"):
             glog.warning("MemoryData does not transform array data on Reset()", "memory_data_layer.cpp:85")
         self._data, self._labels, self.position = data, labels.reshape(-1), 0
@@ -67,9 +67,9 @@ class MemoryData(Layer):
     @staticmethod
     def _faults(name, array, item):
         if array.dtype != np.float32:
-            yield "%s must be float32, received %s" % (name, array.dtype)
+            yield f"{name} must be float32, received {array.dtype}"
         if not array.flags.c_contiguous:
-            yield "%s must be C contiguous" % name
+            yield f"{name} must be C contiguous"
         if array.shape[1:] != item and not (item == (1, 1, 1) and array.ndim == 1):
             yield "%s must be n x %d x %d x %d, received %s" % (name, *item, array.shape)
 

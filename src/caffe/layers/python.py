@@ -60,16 +60,17 @@ class Python(Layer):
             home = importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name is None or not (module + ".").startswith(error.name + "."):
-                raise self._wrapped("import of module '%s'" % module, error) from error
-            raise CaffeError("no Python module '%s'; its folder must be on PYTHONPATH" % module) from error
+                raise self._wrapped(f"import of module '{module}'", error) from error
+            raise CaffeError(f"no Python module '{module}'; its folder must be on PYTHONPATH") from error
         except Exception as error:
-            raise self._wrapped("import of module '%s'" % module, error) from error
+            raise self._wrapped(f"import of module '{module}'", error) from error
         kinds = {k: v for k, v in vars(home).items() if isinstance(v, type) and issubclass(v, Base) and v is not Base}
         found = getattr(home, name, None)
         if not (isinstance(found, type) and issubclass(found, Base)):
             raise CaffeError(
-                "module '%s' (%s) has no class '%s' derived from caffe.Layer%s"
-                % (module, getattr(home, "__file__", "built in"), name, did_you_mean(name, kinds))
+                "module '{}' ({}) has no class '{}' derived from caffe.Layer{}".format(
+                    module, getattr(home, "__file__", "built in"), name, did_you_mean(name, kinds)
+                )
             )
         return found
 
@@ -119,7 +120,7 @@ class Python(Layer):
         trace = "".join(
             traceback.format_exception(type(error), error, error.__traceback__.tb_next or error.__traceback__)
         )
-        text = "layer '%s': %s.%s raised in %s\n%s" % (self.name, p.module, p.layer, where, trace.rstrip())
+        text = f"layer '{self.name}': {p.module}.{p.layer} raised in {where}\n{trace.rstrip()}"
         try:
             return type(type(error).__name__, (UserError, type(error)), {})(text)
         except TypeError:  # a class that cannot be a base beside RuntimeError, or wants other arguments

@@ -10,4 +10,4 @@ def __getattr__(name: str) -> Any:
     """Give `caffe.proto.caffe_pb2` to scripts that only said `import caffe`."""
     if name == "caffe_pb2":
         return importlib.import_module("caffe.proto.caffe_pb2")
-    raise AttributeError("module 'caffe.proto' has no attribute %r" % name)
+    raise AttributeError(f"module 'caffe.proto' has no attribute {name!r}")

@@ -36,7 +36,7 @@ def open_view(path: str) -> memoryview:
             except (ValueError, OSError):  # an empty file, a pipe
                 return memoryview(bytearray(stream.read()))
     except OSError as problem:
-        raise CaffeError("%s: cannot be read (%s)" % (path, problem.strerror)) from None
+        raise CaffeError(f"{path}: cannot be read ({problem.strerror})") from None
 
 
 def read(view: memoryview, message: Any, filename: str) -> dict[Path, list[StoredBlob]]:
@@ -46,7 +46,7 @@ def read(view: memoryview, message: Any, filename: str) -> dict[Path, list[Store
     Raises CaffeError, with the file and the offset or the layer, for bytes that are no such message.
     """
     if not len(view):
-        raise CaffeError("%s: the file is empty" % filename)
+        raise CaffeError(f"{filename}: the file is empty")
     return _Reader(filename).read(view, message)
 
 
@@ -55,7 +55,7 @@ def parse_whole(view: memoryview, message: Any, filename: str) -> None:
     try:
         message.ParseFromString(bytes(view))
     except (DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise CaffeError("%s: damaged (%s)" % (filename, problem)) from None
+        raise CaffeError(f"{filename}: damaged ({problem})") from None
 
 
 class _Reader:
@@ -68,7 +68,7 @@ class _Reader:
     def read(self, view: memoryview, message: Any) -> dict[Path, list[StoredBlob]]:
         self._message(view, 0, message, ())
         for field, value in _not_text(message):
-            raise CaffeError("%s: its %s is not UTF-8: %r" % (self._filename, field, value))
+            raise CaffeError(f"{self._filename}: its {field} is not UTF-8: {value!r}")
         return self._blobs
 
     def _error(self, offset: int, what: str) -> CaffeError:
@@ -82,7 +82,7 @@ class _Reader:
             try:
                 number, kind, value, end = wire.field(view, at)
             except wire.WireError as problem:
-                raise self._error(offset + at, "%s is damaged: %s" % (known.name, problem)) from None
+                raise self._error(offset + at, f"{known.name} is damaged: {problem}") from None
             field = known.by_number.get(number)
             self._check_kind(field, kind, offset + at, known.name)
             if field and not isinstance(value, int) and field.kind == "message" and _carries(field):
@@ -116,7 +116,7 @@ class _Reader:
         try:
             message.MergeFromString(data)
         except (DecodeError, UnicodeDecodeError, RecursionError) as problem:
-            raise self._error(offset, "%s is damaged (%s)" % (name, problem)) from None
+            raise self._error(offset, f"{name} is damaged ({problem})") from None
 
     def _read_blobs(self, blobs: list[tuple[memoryview, int]], message: Any, path: Path) -> None:
         label = _label(message)
@@ -137,7 +137,7 @@ class _Reader:
         expected = wire.BYTES if field.kind == "message" else _WIRE.get(field.kind, wire.VARINT)
         if kind != expected and not (field.repeated and kind == wire.BYTES):
             wanted = _KINDS.get(name, "sound file")
-            raise self._error(offset, "this is no %s (%s.%s looks otherwise)" % (wanted, name, field.name))
+            raise self._error(offset, f"this is no {wanted} ({name}.{field.name} looks otherwise)")
 
 
 def _not_text(message: Any) -> Iterator[tuple[str, bytes]]:
@@ -151,11 +151,11 @@ def _not_text(message: Any) -> Iterator[tuple[str, bytes]]:
             if field.kind == "message":
                 yield from _not_text(item)
             elif isinstance(item, bytes):
-                yield "%s.%s" % (message.DESCRIPTOR.name, field.name), item
+                yield f"{message.DESCRIPTOR.name}.{field.name}", item
 
 
 def _label(message: Any) -> str:
-    return "layer '%s', " % message.name if hasattr(message, "name") else ""
+    return f"layer '{message.name}', " if hasattr(message, "name") else ""
 
 
 _carriers: dict[str, bool] = {}

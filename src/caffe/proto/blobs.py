@@ -50,7 +50,7 @@ def read_blob(view: memoryview, where: str) -> StoredBlob:
             diff = diff.reshape(dims)
         data = np.zeros(dims, np.float32) if data is None else data.reshape(dims)
     except (wire.WireError, DecodeError, ValueError) as problem:
-        raise CaffeError("%s: %s" % (where, problem)) from None
+        raise CaffeError(f"{where}: {problem}") from None
     return StoredBlob(dims, data, diff)
 
 
@@ -141,7 +141,7 @@ def _check(dims: tuple[int, ...], values: np.ndarray | None, what: str) -> None:
     if len(dims) > MAX_AXES:
         raise ValueError("a shape of %d axes; Caffe has at most %d" % (len(dims), MAX_AXES))
     if any(dim < 0 for dim in dims):
-        raise ValueError("shape %s has a negative extent" % _text(dims))
+        raise ValueError(f"shape {_text(dims)} has a negative extent")
     size = 0 if values is None else values.size
     if math.prod(dims) != size:
         wanted = "shape %s wants %d %s" % (_text(dims), math.prod(dims), what)

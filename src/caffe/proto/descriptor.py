@@ -36,7 +36,7 @@ class _Reader:
     def take(self, *expected: str) -> str:
         token = self.next
         if expected and token not in expected:
-            raise self._error("expected %s, received %r" % (" or ".join(expected), token))
+            raise self._error("expected {}, received {!r}".format(" or ".join(expected), token))
         self.next = self._scan()
         return token
 
@@ -120,7 +120,7 @@ def _resolve_types(file: descriptor_pb2.FileDescriptorProto) -> None:
     kinds: dict[str, int] = {}
     root = "." + file.package
     for enum in file.enum_type:
-        kinds["%s.%s" % (root, enum.name)] = _ENUM
+        kinds[f"{root}.{enum.name}"] = _ENUM
     for message in file.message_type:
         _list_types(message, root, kinds)
     for message in file.message_type:
@@ -128,24 +128,24 @@ def _resolve_types(file: descriptor_pb2.FileDescriptorProto) -> None:
 
 
 def _list_types(message: descriptor_pb2.DescriptorProto, scope: str, kinds: dict[str, int]) -> None:
-    scope = "%s.%s" % (scope, message.name)
+    scope = f"{scope}.{message.name}"
     kinds[scope] = _MESSAGE
     for enum in message.enum_type:
-        kinds["%s.%s" % (scope, enum.name)] = _ENUM
+        kinds[f"{scope}.{enum.name}"] = _ENUM
     for nested in message.nested_type:
         _list_types(nested, scope, kinds)
 
 
 def _resolve_fields(message: descriptor_pb2.DescriptorProto, scope: str, kinds: dict[str, int]) -> None:
-    scope = "%s.%s" % (scope, message.name)
+    scope = f"{scope}.{message.name}"
     for field in message.field:
         if field.type_name:
-            outer, name = scope, "%s.%s" % (scope, field.type_name)
+            outer, name = scope, f"{scope}.{field.type_name}"
             while name not in kinds:
                 if not outer:
-                    raise ValueError("%s.%s: unknown type %s" % (scope, field.name, field.type_name))
+                    raise ValueError(f"{scope}.{field.name}: unknown type {field.type_name}")
                 outer = outer.rpartition(".")[0]
-                name = "%s.%s" % (outer, field.type_name)
+                name = f"{outer}.{field.type_name}"
             field.type_name, field.type = name, kinds[name]
     for nested in message.nested_type:
         _resolve_fields(nested, scope, kinds)

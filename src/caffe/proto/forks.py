@@ -95,6 +95,6 @@ def origin(message: str, field: str) -> str | None:
     """Return the fork that added `field` to `message`, with advice where it matters, or None."""
     advice = MEANING.get(message, {}).get(field)
     if advice:
-        return "a fork, and it changes what the net computes: %s" % advice
+        return f"a fork, and it changes what the net computes: {advice}"
     # V1 layers of forks took the same additions.
     return _FORK_OF.get(("LayerParameter" if message == "V1LayerParameter" else message, field))

@@ -74,7 +74,7 @@ class Parser(Scanner):
     def _stray(self, known: Table) -> None:
         """Note a token that cannot begin a field and go on at the next that can."""
         if self.word in ("}", ">") and self.kind == "mark":
-            self.fault(self.at, "'%s' closes nothing that is open here" % self.word)
+            self.fault(self.at, f"'{self.word}' closes nothing that is open here")
             self.advance()
             return
         self.expected("the name of a field", known.name)
@@ -92,7 +92,7 @@ class Parser(Scanner):
             self._positions.setdefault(name, []).append(position)
         if not field.repeated:
             if name in seen:
-                self.fault(position, "%s.%s is given twice; it takes one value" % (known.name, name))
+                self.fault(position, f"{known.name}.{name} is given twice; it takes one value")
             seen.add(name)
         if field.kind == "message":
             self._submessages(message, field, known, path, position)
@@ -113,7 +113,7 @@ class Parser(Scanner):
     def _submessage(self, message: Any, field: Field, known: Table, path: str, position: int) -> None:
         close = _CLOSING.get(self.word) if self.kind == "mark" else None
         if close is None:
-            self.expected("'{'", "%s.%s" % (known.name, field.name))
+            self.expected("'{'", f"{known.name}.{field.name}")
             self.skip_scalar()
             return
         self.advance()
@@ -135,22 +135,22 @@ class Parser(Scanner):
         if self._lost:
             return
         if self.kind == "end":
-            self.fault(position, "%s is not closed: '%s' is missing" % (field.name, close))
+            self.fault(position, f"{field.name} is not closed: '{close}' is missing")
             return
         self.advance()
         for name in inner.required:
             if not value.HasField(name):
-                self.fault(position, "%s: the required field '%s' is missing" % (inner.name, name))
+                self.fault(position, f"{inner.name}: the required field '{name}' is missing")
 
     # Values
 
     def _scalars(self, message: Any, field: Field, known: Table) -> None:
         if not self.take(":"):
-            self.expected("':'", "%s.%s" % (known.name, field.name))
+            self.expected("':'", f"{known.name}.{field.name}")
             self.skip_value()
             return
         if self.kind == "mark" and self.word in ("{", "<") + (() if field.repeated else ("[",)):
-            self.fault(self.at, "%s.%s takes one value, received %s" % (known.name, field.name, self.word))
+            self.fault(self.at, f"{known.name}.{field.name} takes one value, received {self.word}")
             self.skip_value()
         elif self.take("["):
             self._list(message, field, known)
@@ -169,11 +169,11 @@ class Parser(Scanner):
         try:
             value = self._scalar(field)
         except _Bad as problem:
-            self.fault(position, "%s.%s: %s" % (known.name, field.name, problem))
+            self.fault(position, f"{known.name}.{field.name}: {problem}")
             return
         except ValueError as problem:
             if not self._engine(known, field, position, str(problem)):
-                self.fault(position, "%s.%s: %s%s" % (known.name, field.name, problem, _hint(known, field)))
+                self.fault(position, f"{known.name}.{field.name}: {problem}{_hint(known, field)}")
             return
         if field.repeated:
             getattr(message, field.name).append(value)
@@ -192,16 +192,16 @@ class Parser(Scanner):
             received = self.received()
             if self.kind == "bad":
                 self.advance()
-            raise _Bad("expected a value, received %s" % received)
+            raise _Bad(f"expected a value, received {received}")
         word = sign + self.word
         self.advance()
         return scalars.convert(field, word)
 
     def _engine(self, known: Table, field: Field, position: int, problem: str) -> bool:
         """Whether the value is an engine of a fork; it only chooses an implementation, so it is skipped."""
-        if field.name != "engine" or not any("value %s" % name in problem for name in forks.ENGINES):
+        if field.name != "engine" or not any(f"value {name}" in problem for name in forks.ENGINES):
             return False
-        self._skipped.setdefault("%s.engine of a fork" % known.name, []).append(position)
+        self._skipped.setdefault(f"{known.name}.engine of a fork", []).append(position)
         return True
 
     # What is not known
@@ -209,16 +209,16 @@ class Parser(Scanner):
     def _unknown(self, name: str, position: int, known: Table, path: str) -> None:
         fork = forks.origin(known.name, name)
         if fork:
-            self._skipped.setdefault("%s.%s of %s" % (known.name, name, fork), []).append(position)
+            self._skipped.setdefault(f"{known.name}.{name} of {fork}", []).append(position)
             self.skip_value()
             return
         outer = self._root.by_name.get(name) if self._root and path else None
         if outer and outer.repeated and outer.kind == "message":
-            self.fault(position, "'%s' inside %s: is a '}' missing before it?" % (name, known.name))
+            self.fault(position, f"'{name}' inside {known.name}: is a '}}' missing before it?")
             self._lost = True
             self.rewind(name, position)
             return
-        self.fault(position, "%s has no field '%s'%s" % (known.name, name, _advice(name, known)))
+        self.fault(position, f"{known.name} has no field '{name}'{_advice(name, known)}")
         self.skip_value()
 
 
@@ -232,7 +232,7 @@ def _advice(name: str, known: Table) -> str:
         for field in known.by_name.values()
         if field.kind == "message" and name in table(field.message).by_name
     ]
-    return "; it belongs inside %s" % " or ".join(homes[:4]) if homes else ""
+    return "; it belongs inside {}".format(" or ".join(homes[:4])) if homes else ""
 
 
 def _hint(known: Table, field: Field) -> str:

@@ -27,11 +27,11 @@ def _print(message: Any, indent: str, lines: list[str]) -> None:
         field = by_number[descriptor.number]
         for item in value if field.repeated else (value,):
             if field.kind == "message":
-                lines.append("%s%s {\n" % (indent, field.name))
+                lines.append(f"{indent}{field.name} {{\n")
                 _print(item, indent + "  ", lines)
-                lines.append("%s}\n" % indent)
+                lines.append(f"{indent}}}\n")
             else:
-                lines.append("%s%s: %s\n" % (indent, field.name, _scalar(field, item)))
+                lines.append(f"{indent}{field.name}: {_scalar(field, item)}\n")
 
 
 def _scalar(field: Field, value: Any) -> str:
@@ -44,7 +44,7 @@ def _scalar(field: Field, value: Any) -> str:
     if field.kind == "enum":
         return field.names.get(value, str(value))
     if field.kind in ("string", "bytes"):
-        return '"%s"' % _escape(value.encode("utf-8") if field.kind == "string" else value)
+        return '"{}"'.format(_escape(value.encode("utf-8") if field.kind == "string" else value))
     return str(value)
 
 
@@ -70,4 +70,4 @@ def _shortest(value: float, few: int, many: int, read_back: Any) -> str:
 
 
 def _escape(data: bytes) -> str:
-    return "".join(_ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else "\\%03o" % byte) for byte in data)
+    return "".join(_ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}") for byte in data)

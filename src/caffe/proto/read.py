@@ -45,8 +45,9 @@ def read_net_text(prototxt: str, filename: str = "<net>") -> NetFile:
     places = text.parse(prototxt, param, filename)
     if param.layer and param.layers:
         raise CaffeError(
-            "%s: the net has both `layer` and `layers` (older, first at %s); write all of them as `layer`"
-            % (places.at("layer"), places.at("layers"))
+            "{}: the net has both `layer` and `layers` (older, first at {}); write all of them as `layer`".format(
+                places.at("layer"), places.at("layers")
+            )
         )
     where = places.all("layers") or places.all("layer")
     where = upgrade.upgrade_net(param, where, filename)
@@ -64,7 +65,7 @@ def read_net_binary(path: str | os.PathLike[str], blobs: bool = True) -> NetFile
     param = caffe_pb2.NetParameter()
     view = binary.open_view(path)
     if len(view) and not is_binary(bytes(view[:1024])):
-        raise CaffeError("%s: this is text; a binary net (.caffemodel) is wanted" % path)
+        raise CaffeError(f"{path}: this is text; a binary net (.caffemodel) is wanted")
     binary.read(view, param, path)
     if blobs:
         binary.parse_whole(view, param, path)
@@ -87,7 +88,7 @@ def read_solver_text(prototxt: str, filename: str = "<solver>") -> SolverFile:
     upgrade.upgrade_solver(param, filename)
     for name in _INLINE_NETS:
         for net in _inline(param, name):
-            upgrade.upgrade_net(net, None, "%s: %s" % (places.at(name), name))
+            upgrade.upgrade_net(net, None, f"{places.at(name)}: {name}")
     return SolverFile(param, places)
 
 
@@ -107,14 +108,14 @@ def _head(path: str) -> bytes:
         with open(path, "rb") as stream:
             return stream.read(1024)
     except OSError as problem:
-        raise CaffeError("%s: cannot be read (%s)" % (path, problem.strerror)) from None
+        raise CaffeError(f"{path}: cannot be read ({problem.strerror})") from None
 
 
 def _text(path: str) -> str:
     """Return the text of a prototxt; bytes that are not UTF-8 (old comments have them) stay as surrogates."""
     data = _head(path)
     if is_binary(data):
-        raise CaffeError("%s: this is a binary file; a prototxt is text" % path)
+        raise CaffeError(f"{path}: this is a binary file; a prototxt is text")
     if os.path.getsize(path) > text.MAX_CHARACTERS:
         raise CaffeError("%s: more than %d bytes; no prototxt is so long" % (path, text.MAX_CHARACTERS))
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:

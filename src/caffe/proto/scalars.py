@@ -35,14 +35,14 @@ def convert(field: Field, word: str) -> object:
         return _bool(word)
     if field.kind == "enum":
         return _enum(field, word)
-    raise ValueError("expected a string in quotes, received %s" % word)
+    raise ValueError(f"expected a string in quotes, received {word}")
 
 
 def _integer(kind: str, word: str) -> int:
     low, high = _RANGES[kind]
     match = _INTEGER.match(word)
     if match is None:
-        raise ValueError("expected an integer, received %s" % word)
+        raise ValueError(f"expected an integer, received {word}")
     sign, hexadecimal, octal, decimal = match.groups()
     digits, base = (hexadecimal, 16) if hexadecimal else (octal, 8) if octal else (decimal, 10)
     # Python refuses to read very long decimals; nothing beyond 22 octal digits fits 64 bits anyway.
@@ -57,7 +57,7 @@ def _float(word: str) -> float:
         return float(word.rstrip("fF"))
     if word.lstrip("-").lower() in _FLOAT_WORDS and word.count("-") <= 1:
         return float(word)
-    raise ValueError("expected a number, received %s" % word)
+    raise ValueError(f"expected a number, received {word}")
 
 
 def _bool(word: str) -> bool:
@@ -65,7 +65,7 @@ def _bool(word: str) -> bool:
         return True
     if word in _FALSE:
         return False
-    raise ValueError("expected true or false, received %s" % word)
+    raise ValueError(f"expected true or false, received {word}")
 
 
 def _enum(field: Field, word: str) -> int:
@@ -75,15 +75,15 @@ def _enum(field: Field, word: str) -> int:
     if match and len(word) < 12 and _integer("int32", word) in field.names:
         return _integer("int32", word)
     known = ", ".join(field.enum)
-    raise ValueError("unknown value %s%s; known: %s" % (word, did_you_mean(word, field.enum), known))
+    raise ValueError(f"unknown value {word}{did_you_mean(word, field.enum)}; known: {known}")
 
 
 def string(field: Field, literals: list[str]) -> object:
     """Return the value of adjacent quoted strings: str, or bytes where the field is bytes."""
     if field.kind not in ("string", "bytes"):
         words = list(field.enum) or ["true", "false"]
-        expected = "one of %s" % ", ".join(words) if field.kind in ("bool", "enum") else "a number"
-        raise ValueError("expected %s without quotes, received %s" % (expected, literals[0]))
+        expected = "one of {}".format(", ".join(words)) if field.kind in ("bool", "enum") else "a number"
+        raise ValueError(f"expected {expected} without quotes, received {literals[0]}")
     text = "".join(literal[1:-1] if "\\" not in literal else _unescape(literal[1:-1]) for literal in literals)
     # Escapes give bytes, as in C, and bytes of the file that were not UTF-8 came as surrogates: join both.
     data = text.encode("utf-8", "surrogateescape")
@@ -92,7 +92,7 @@ def string(field: Field, literals: list[str]) -> object:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError("expected text in UTF-8, received %s" % ascii(literals[0])) from None
+        raise ValueError(f"expected text in UTF-8, received {ascii(literals[0])}") from None
 
 
 def _unescape(text: str) -> str:
@@ -106,13 +106,13 @@ def _replace(match: re.Match[str]) -> str:
             return letter
         if letter in _LETTERS:
             return _LETTERS[letter]
-        raise ValueError("unknown escape \\%s in a string" % letter)
+        raise ValueError(f"unknown escape \\{letter} in a string")
     if short or long:
         code = int(short or long, 16)
         if code > 0x10FFFF or 0xD800 <= code < 0xE000:
-            raise ValueError("\\%s is no character" % (match.group(0)[1:]))
+            raise ValueError(f"\\{match.group(0)[1:]} is no character")
         return chr(code)
     byte = int(octal, 8) if octal else int(hexadecimal, 16)
     if byte > 255:
-        raise ValueError("\\%s is more than a byte" % octal)
+        raise ValueError(f"\\{octal} is more than a byte")
     return chr(byte) if byte < 128 else chr(0xDC00 + byte)

@@ -69,7 +69,7 @@ class Scanner:
 
     def expected(self, what: str, where: str) -> None:
         """Note that the current token is not what `where` needs."""
-        self.fault(self.at, "%s: expected %s, received %s" % (where, what, self.received()))
+        self.fault(self.at, f"{where}: expected {what}, received {self.received()}")
 
     def fault(self, position: int, what: str) -> None:
         """Note a fault as file:line:column; raises TooManyFaults at the bound."""
@@ -77,7 +77,7 @@ class Scanner:
         where = (self.filename, lines.line(position), lines.column(position))
         self.faults.append("%s:%d:%d: " % where + what)
         if len(self.faults) >= self.max_faults:
-            self.faults.append("%s: further faults are not shown" % self.filename)
+            self.faults.append(f"{self.filename}: further faults are not shown")
             raise TooManyFaults
 
     def advance(self) -> None:

@@ -44,7 +44,7 @@ def upgrade_net(net: Any, where: list[str] | None = None, filename: str = "<net>
     for needed, upgrade, what, line in STEPS:
         if needed(net):
             upgrade(net, where, filename)
-            glog.info("Upgraded %s: it had deprecated %s" % (filename, what), "upgrade_proto.cpp:%d" % line)
+            glog.info(f"Upgraded {filename}: it had deprecated {what}", "upgrade_proto.cpp:%d" % line)
     return where
 
 
@@ -79,7 +79,7 @@ def v1_needed(net: Any) -> bool:
 def upgrade_v1(net: Any, where: list[str], filename: str) -> None:
     """Make V2 layers of V1 layers: types as strings, blobs_lr and weight_decay and names in `param`."""
     if net.layer:
-        raise CaffeError("%s: the net has both `layer` and `layers` (older); write all of them as `layer`" % filename)
+        raise CaffeError(f"{filename}: the net has both `layer` and `layers` (older); write all of them as `layer`")
     for old in net.layers:
         _upgrade_layer(old, net.layer.add())
     del net.layers[:]
@@ -170,13 +170,11 @@ def upgrade_solver(solver: Any, filename: str = "<solver>") -> None:
     if not solver.HasField("solver_type"):
         return
     if solver.HasField("type"):
-        raise CaffeError(
-            "%s: both type ('%s') and the older solver_type are given; keep type" % (filename, solver.type)
-        )
+        raise CaffeError(f"{filename}: both type ('{solver.type}') and the older solver_type are given; keep type")
     name = caffe_pb2.SolverParameter.SolverType.Name(solver.solver_type)
     solver.type = SOLVER_TYPES[name]
     solver.ClearField("solver_type")
-    glog.info("Upgraded %s: it had the deprecated solver_type" % filename, "upgrade_proto.cpp:1117")
+    glog.info(f"Upgraded {filename}: it had the deprecated solver_type", "upgrade_proto.cpp:1117")
 
 
 def set_snapshot_prefix(solver: Any, filename: str) -> None:

@@ -81,13 +81,13 @@ def upgrade(net: Any, where: list[str], filename: str) -> None:
     """Make the layers of `net` V1 layers, in place; `where` (a place for each) loses the padding layers."""
     old = list(zip(net.layers, where))
     mixed = [place for layer, place in old if not layer.HasField("layer")]
-    faults = ["%s: a V1 layer among V0 layers" % place for place in mixed]
+    faults = [f"{place}: a V1 layer among V0 layers" for place in mixed]
     pads = _paddings(net, where, faults)
     new = caffe_pb2.NetParameter()
     for index, (layer, place) in enumerate(old):
         if layer.layer.type not in ("padding", *TYPES):
             known = did_you_mean(layer.layer.type, TYPES)
-            faults.append("%s: unknown V0 layer type '%s'%s" % (place, layer.layer.type, known))
+            faults.append(f"{place}: unknown V0 layer type '{layer.layer.type}'{known}")
         elif layer.layer.type != "padding":
             _upgrade_layer(layer, new.layers.add(), pads.get(index), place)
     if faults:
@@ -104,16 +104,16 @@ def _paddings(net: Any, where: list[str], faults: list[str]) -> dict[int, Any]:
     for index, layer in enumerate(net.layers):
         for bottom in layer.bottom:
             if bottom not in source:
-                faults.append("%s: no layer before makes the blob '%s'" % (where[index], bottom))
+                faults.append(f"{where[index]}: no layer before makes the blob '{bottom}'")
                 continue
             made = source[bottom]
             if made is None or net.layers[made].layer.type != "padding":
                 continue
             maker = net.layers[made]
             if layer.layer.type not in ("conv", "pool") or len(layer.bottom) != 1:
-                faults.append("%s: a padding layer may only feed one conv or pool layer" % where[index])
+                faults.append(f"{where[index]}: a padding layer may only feed one conv or pool layer")
             elif len(maker.bottom) != 1 or len(maker.top) != 1:
-                faults.append("%s: a padding layer takes one blob and makes one" % where[made])
+                faults.append(f"{where[made]}: a padding layer takes one blob and makes one")
             else:
                 found[index] = maker
         source.update(dict.fromkeys(layer.top, index))

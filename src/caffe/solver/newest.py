@@ -13,7 +13,7 @@ def snapshots(prefix, kind):
     """[(time written, iteration, path)] of `<prefix>_iter_N.<kind>` (caffemodel or solverstate, `.h5` too), in order."""
     found = []
     for ending in ("", ".h5"):
-        for path in glob.glob("%s_iter_*.%s%s" % (glob.escape(prefix), kind, ending)):
+        for path in glob.glob(f"{glob.escape(prefix)}_iter_*.{kind}{ending}"):
             number = _NUMBER.search(os.path.basename(path))
             if number:
                 found.append((os.stat(path).st_mtime_ns, int(number.group(1)), path))

@@ -57,8 +57,9 @@ def check(p):
     """Refuse a solver whose policy is unknown or lacks what it needs."""
     if p.lr_policy not in POLICIES:
         raise CaffeError(
-            "unknown lr_policy '%s'%s (known: %s)"
-            % (p.lr_policy, did_you_mean(p.lr_policy, POLICIES), ", ".join(POLICIES))
+            "unknown lr_policy '{}'{} (known: {})".format(
+                p.lr_policy, did_you_mean(p.lr_policy, POLICIES), ", ".join(POLICIES)
+            )
         )
     if p.lr_policy == "step" and p.stepsize <= 0:
         raise CaffeError("lr_policy 'step' needs a positive stepsize, received %d" % p.stepsize)

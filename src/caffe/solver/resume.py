@@ -43,7 +43,7 @@ def save(path, nets, told):
         name: {node.layer.name: node.layer.state() for node in net._nodes if hasattr(node.layer, "state")}
         for name, net in nets.items()
     }
-    arrays = {"random_%s" % name: net.generator.get_state().numpy() for name, net in nets.items()}
+    arrays = {f"random_{name}": net.generator.get_state().numpy() for name, net in nets.items()}
     text = json.dumps({"format": FORMAT, "layers": layers, **told})
     with whole_file(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, state=np.frombuffer(text.encode(), np.uint8), **arrays)
@@ -56,9 +56,9 @@ def load(path, nets):
     try:
         with np.load(path, allow_pickle=False) as file:
             state = json.loads(file["state"].tobytes())
-            randoms = {name: file["random_%s" % name] for name in nets if "random_%s" % name in file.files}
+            randoms = {name: file[f"random_{name}"] for name in nets if f"random_{name}" in file.files}
         if state["format"] != FORMAT:
-            raise ValueError("format %r" % state["format"])
+            raise ValueError("format {!r}".format(state["format"]))
         for name, net in nets.items():
             if name in randoms:
                 net.generator.set_state(torch.from_numpy(randoms[name].copy()))
@@ -69,5 +69,5 @@ def load(path, nets):
         return {name: list(map(float, state.get(name, ()))) for name in TOLD}
     except DAMAGED as error:
         raise CaffeError(
-            "%s is not a resume file of this version (%s); remove it to resume as Caffe does" % (path, error)
+            f"{path} is not a resume file of this version ({error}); remove it to resume as Caffe does"
         ) from None

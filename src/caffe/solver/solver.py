@@ -76,11 +76,11 @@ class Solver:
         policies.check(param)
         kind = self.type or param.type
         if kind not in UPDATES:
-            raise CaffeError("unknown solver type '%s' (known: %s)" % (kind, ", ".join(UPDATES)))
+            raise CaffeError("unknown solver type '{}' (known: {})".format(kind, ", ".join(UPDATES)))
         if param.iter_size < 1:
             raise CaffeError("iter_size must be positive, received %d" % param.iter_size)
         if param.regularization_type not in ("L1", "L2"):
-            raise CaffeError("unknown regularization_type '%s' (known: L1, L2)" % param.regularization_type)
+            raise CaffeError(f"unknown regularization_type '{param.regularization_type}' (known: L1, L2)")
         folder = os.path.dirname(param.snapshot_prefix)
         if param.snapshot_prefix and folder:
             os.makedirs(folder, exist_ok=True)  # real Caffe aborts where it is missing
@@ -111,8 +111,8 @@ class Solver:
 
     def solve(self, resume_file=None):
         """Train up to max_iter, from `resume_file` (a solverstate) where given; snapshot at the end."""
-        glog.info("Solving %s" % self.net.name, "solver.cpp:279")
-        glog.info("Learning Rate Policy: %s" % self.param.lr_policy, "solver.cpp:280")
+        glog.info(f"Solving {self.net.name}", "solver.cpp:279")
+        glog.info(f"Learning Rate Policy: {self.param.lr_policy}", "solver.cpp:280")
         self.watch = self.watch or Watch(divergence.worst_loss(self.net))
         if resume_file:
             self.restore(resume_file)
@@ -226,8 +226,7 @@ class Solver:
         norm = math.sqrt(sum(float(w.blob.grad.square().sum()) for w in weights))
         if norm > limit:
             glog.info(
-                "Gradient clipping: scaling down gradients (L2 norm %s > %s) by scale factor %s"
-                % (_number(norm), _number(limit), _number(limit / norm)),
+                f"Gradient clipping: scaling down gradients (L2 norm {_number(norm)} > {_number(limit)}) by scale factor {_number(limit / norm)}",
                 "sgd_solver.cpp:93",
             )
             for weight in weights:
@@ -257,7 +256,7 @@ class Solver:
         for name, values in outputs:
             weight = weights.get(name, 0.0)
             for value in values:
-                note = " (* %s = %s loss)" % (_number(weight), _number(weight * value)) if weight else ""
+                note = f" (* {_number(weight)} = {_number(weight * value)} loss)" if weight else ""
                 glog.info(
                     "    %s net output #%d: %s = %s%s" % (which, number, name, _number(value), note), "solver.cpp:258"
                 )
@@ -284,7 +283,7 @@ class Solver:
                 return {}
         count = self.param.test_iter[index]
         if self.param.test_compute_loss:
-            glog.info("Test loss: %s" % _number(loss / count), "solver.cpp:400")
+            glog.info(f"Test loss: {_number(loss / count)}", "solver.cpp:400")
         means = {name: total / count for name, total in sums.items()}
         self._log_outputs("Test", means.items(), net)
         return means
@@ -299,11 +298,11 @@ class Solver:
         hdf5 = self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
         ending, kind = (".h5", "HDF5") if hdf5 else ("", "binary proto")
         model, state = self._stem() + ".caffemodel" + ending, self._stem() + ".solverstate" + ending
-        glog.info("Snapshotting to %s file %s" % (kind, model), "solver.cpp:454")
+        glog.info(f"Snapshotting to {kind} file {model}", "solver.cpp:454")
         self.net.save_hdf5(model) if hdf5 else self.net.save(model)
         told = {"losses": list(self._losses), "loss_scale": [self.loss_scale.scale, self.loss_scale.good]}
         resume.save(resume.path_of(state), self._nets, told)
-        glog.info("Snapshotting solver state to %s file %s" % (kind, state), "sgd_solver.cpp:273")
+        glog.info(f"Snapshotting solver state to {kind} file {state}", "sgd_solver.cpp:273")
         history = [h.cpu().numpy() for h in self.history]
         snapshot.write_solverstate(state, snapshot.SolverState(self.iter, model, self.current_step, history))
 
@@ -325,8 +324,9 @@ class Solver:
         self._losses.extend(told["losses"] if told else ())
         self.loss_scale = LossScale(*told["loss_scale"]) if told else LossScale()
         glog.info(
-            "Restoring previous solver status from %s%s"
-            % (path, "" if told is not None else " (no resume file: data start at record 0, as in Caffe)"),
+            "Restoring previous solver status from {}{}".format(
+                path, "" if told is not None else " (no resume file: data start at record 0, as in Caffe)"
+            ),
             "solver.cpp:284",
         )
 
@@ -342,15 +342,15 @@ def _use_gpu(device):
 
 def _number(value):
     """As a C++ stream prints a float: six significant digits."""
-    return "%.6g" % value
+    return f"{value:.6g}"
 
 
 def _read_state(path):
     if path.endswith((".caffemodel", ".caffemodel.h5")):
         state = path.replace(".caffemodel", ".solverstate")
         raise CaffeError(
-            "%s holds weights only. To go on training give the solver state (--snapshot %s); "
-            "to start a new training from these weights give --weights %s" % (path, state, path)
+            f"{path} holds weights only. To go on training give the solver state (--snapshot {state}); "
+            f"to start a new training from these weights give --weights {path}"
         )
     return snapshot.read_solverstate(path)
 
@@ -362,4 +362,4 @@ def _beside(named, state):
     beside = os.path.join(os.path.dirname(state), os.path.basename(named))
     if os.path.exists(beside):
         return beside
-    raise CaffeError("%s names the weights '%s', which are neither there nor beside it" % (state, named))
+    raise CaffeError(f"{state} names the weights '{named}', which are neither there nor beside it")

@@ -43,7 +43,7 @@ class AdaGrad(SGD):
 
     def check(self):
         if self.p.momentum:
-            raise CaffeError("%s takes no momentum, received %g" % (type(self).__name__, self.p.momentum))
+            raise CaffeError(f"{type(self).__name__} takes no momentum, received {self.p.momentum:g}")
 
     def update(self, rate, history, gradient, iteration):
         history[0].addcmul_(gradient, gradient)
@@ -56,7 +56,7 @@ class RMSProp(AdaGrad):
     def check(self):
         super().check()
         if not 0 <= self.p.rms_decay < 1:
-            raise CaffeError("rms_decay must lie in 0 .. 1, received %g" % self.p.rms_decay)
+            raise CaffeError(f"rms_decay must lie in 0 .. 1, received {self.p.rms_decay:g}")
 
     def update(self, rate, history, gradient, iteration):
         decay = self.p.rms_decay

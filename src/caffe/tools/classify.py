@@ -50,7 +50,7 @@ def run(args):
     start = time.perf_counter()
     predictions = classifier.predict(inputs, not args.center_only)
     print("Done in %.2f s." % (time.perf_counter() - start))
-    print("Saving results into %s" % args.output_file)
+    print(f"Saving results into {args.output_file}")
     path = args.output_file if args.output_file.endswith(".npy") else args.output_file + ".npy"
     with whole_file(path) as temporary, open(temporary, "wb") as stream:
         np.save(stream, predictions)
@@ -60,7 +60,7 @@ def _numbers(flag, text, count=None):
     words = text.split(",")
     if not all(word.strip().isdigit() for word in words) or (count and len(words) != count):
         raise CaffeError(
-            "%s takes %snumbers with commas between, received '%s'" % (flag, "%d " % count if count else "", text)
+            "{} takes {}numbers with commas between, received '{}'".format(flag, "%d " % count if count else "", text)
         )
     return [int(word) for word in words]
 
@@ -78,15 +78,15 @@ def _inputs(path, ending):
     from caffe import io
 
     if path.endswith("npy"):
-        print("Loading file: %s" % path)
+        print(f"Loading file: {path}")
         return _array(path)
     if os.path.isdir(path):
-        print("Loading folder: %s" % path)
+        print(f"Loading folder: {path}")
         files = sorted(glob.glob(os.path.join(glob.escape(path), "*." + glob.escape(ending))))
         if not files:
-            raise CaffeError("no picture *.%s in folder '%s'; --ext says the ending" % (ending, path))
+            raise CaffeError(f"no picture *.{ending} in folder '{path}'; --ext says the ending")
         return [io.load_image(file) for file in files]
-    print("Loading file: %s" % path)
+    print(f"Loading file: {path}")
     return [io.load_image(path)]
 
 
@@ -96,7 +96,7 @@ def _array(path):
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise CaffeError("'%s' cannot be read as .npy: %s" % (path, error)) from None
+        raise CaffeError(f"'{path}' cannot be read as .npy: {error}") from None
     if array.ndim != 4 or not len(array):
-        raise CaffeError("'%s' must hold pictures (N, H, W, C), received %s" % (path, array.shape))
+        raise CaffeError(f"'{path}' must hold pictures (N, H, W, C), received {array.shape}")
     return array

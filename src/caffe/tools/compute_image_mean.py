@@ -24,11 +24,11 @@ def run(args):
     from caffe.errors import CaffeError
 
     if args.npy and not args.npy.endswith(".npy"):
-        raise CaffeError("--npy '%s': the name must end in .npy" % args.npy)
+        raise CaffeError(f"--npy '{args.npy}': the name must end in .npy")
     with open_db(args.db, args.backend) as db:
         mean = image_mean(db)
     for path in filter(None, (args.output, args.npy)):
-        glog.info("Write to %s" % path, "compute_image_mean.cpp:108")
+        glog.info(f"Write to {path}", "compute_image_mean.cpp:108")
         write_mean(path, mean)
     glog.info("Number of channels: %d" % len(mean), "compute_image_mean.cpp:114")
     for channel, value in enumerate(channel_means(mean)):

@@ -16,7 +16,7 @@ def run(args):
 
     from caffe import glog
 
-    glog.info("Querying GPUs %s" % args.gpu, "caffe.cpp:138")
+    glog.info(f"Querying GPUs {args.gpu}", "caffe.cpp:138")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     for number in _wanted(args.gpu, count):
         for line in _gpu_lines(number, torch.cuda.get_device_properties(number)):
@@ -34,7 +34,7 @@ def _wanted(text, count):
     wrong = [word for word in words if not word.isdigit() or int(word) >= count]
     if wrong:
         there = "0 .. %d are there" % (count - 1) if count else "this PyTorch sees no CUDA device"
-        raise CaffeError("--gpu %s: no device %s; %s" % (text, ", ".join(wrong), there))
+        raise CaffeError("--gpu {}: no device {}; {}".format(text, ", ".join(wrong), there))
     return [int(word) for word in words]
 
 
@@ -42,7 +42,7 @@ def _gpu_lines(number, properties):
     yield "Device id:                     %d" % number
     yield "Major revision number:         %d" % properties.major
     yield "Minor revision number:         %d" % properties.minor
-    yield "Name:                          %s" % properties.name
+    yield f"Name:                          {properties.name}"
     yield "Total global memory:           %d" % properties.total_memory
     yield "Number of multiprocessors:     %d" % properties.multi_processor_count
 
@@ -52,8 +52,8 @@ def _cpu_lines():
 
     import torch
 
-    yield "CPU:                           %s" % _cpu_name()
-    yield "CPU instructions:              %s" % torch.backends.cpu.get_cpu_capability()
+    yield f"CPU:                           {_cpu_name()}"
+    yield f"CPU instructions:              {torch.backends.cpu.get_cpu_capability()}"
     yield "CPU cores, threads of PyTorch: %s, %d" % (os.cpu_count(), torch.get_num_threads())
 
 

@@ -24,5 +24,5 @@ def run(args):
 
     net = read_net(args.input_net_proto_file).param
     phase = {"TRAIN": 0, "TEST": 1, "ALL": None}[args.phase]
-    print("Drawing net to %s" % args.output_image_file)
+    print(f"Drawing net to {args.output_image_file}")
     draw.draw_net_to_file(net, args.output_image_file, args.rankdir, phase, args.display_lrm)

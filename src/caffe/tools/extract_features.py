@@ -40,19 +40,19 @@ def run(args):
         config.set_device(_device(args.device))
         config.set_mode_gpu()
     elif args.mode != "CPU":
-        raise CaffeError("CPU or GPU is wanted, received '%s'" % args.mode)
-    glog.info("Using %s" % args.mode, "extract_features.cpp:48")
+        raise CaffeError(f"CPU or GPU is wanted, received '{args.mode}'")
+    glog.info(f"Using {args.mode}", "extract_features.cpp:48")
     net = Net(args.net, TEST, weights=args.weights)
     for name in names:
         if name not in net.blobs:
             hint = did_you_mean(name, net.blobs)
-            raise CaffeError("%s: unknown feature blob '%s'%s" % (args.net, name, hint))
+            raise CaffeError(f"{args.net}: unknown feature blob '{name}'{hint}")
     extract(net, names, paths, args.batches, args.backend)
 
 
 def _device(text):
     if not text.isdigit():
-        raise CaffeError("DEVICE_ID is a number, received '%s'" % text)
+        raise CaffeError(f"DEVICE_ID is a number, received '{text}'")
     return int(text)
 
 
@@ -68,7 +68,7 @@ def extract(net, names, paths, batches, backend):
     with contextlib.ExitStack() as stack:
         writers = []
         for path in paths:
-            glog.info("Opening dataset %s" % path, "extract_features.cpp:127")
+            glog.info(f"Opening dataset {path}", "extract_features.cpp:127")
             writers.append(stack.enter_context(create_db(path, backend)))
         glog.info("Extracting Features", "extract_features.cpp:136")
         bar = stack.enter_context(Progress("Extracting features", batches, "batches"))

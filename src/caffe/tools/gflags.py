@@ -80,7 +80,7 @@ def _flag(word, rest, known):
     spelled = _spelling(name, known)
     if spelled is None:
         names = [other for other in known if not (other.startswith("no") and other[2:] in known)]
-        raise CaffeError("unknown command line flag '%s'%s" % (name, did_you_mean(name, names)))
+        raise CaffeError(f"unknown command line flag '{name}'{did_you_mean(name, names)}")
     action = known[spelled]
     dashes = "-" if "-" + spelled in action.option_strings else "--"
     if action.nargs == 0:
@@ -89,7 +89,7 @@ def _flag(word, rest, known):
         return [dashes + spelled + equals + value]
     if not equals:
         if not rest:
-            raise CaffeError("flag '--%s' is missing its value" % spelled)
+            raise CaffeError(f"flag '--{spelled}' is missing its value")
         value = rest.pop(0)
     return [dashes + spelled + "=" + value] if dashes == "--" else [dashes + spelled, value]
 
@@ -105,5 +105,5 @@ def _switch(name, spelled, dashes, equals, value, known):
     if not equals or value.lower() in _TRUE:
         return [dashes + spelled]
     if value.lower() not in _FALSE:
-        raise CaffeError("boolean flag '--%s': received '%s'; true or false is allowed" % (name, value))
+        raise CaffeError(f"boolean flag '--{name}': received '{value}'; true or false is allowed")
     return ["--no" + spelled] if "no" + spelled in known else []

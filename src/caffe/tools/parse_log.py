@@ -26,16 +26,16 @@ def run(args):
     from caffe.files import write_bytes
 
     if len(args.delimiter) != 1:
-        raise CaffeError("--delimiter is one character, received '%s'" % args.delimiter)
+        raise CaffeError(f"--delimiter is one character, received '{args.delimiter}'")
     if not os.path.isdir(args.output_dir):
-        raise CaffeError("there is no folder '%s'" % args.output_dir)
+        raise CaffeError(f"there is no folder '{args.output_dir}'")
     log = trainlog.read(args.logfile_path)
     for ending, table in (("train", log.train), ("test", log.test)):
-        path = os.path.join(args.output_dir, "%s.%s" % (os.path.basename(args.logfile_path), ending))
+        path = os.path.join(args.output_dir, f"{os.path.basename(args.logfile_path)}.{ending}")
         if table.rows:
             write_bytes(path, table_text(table, args.delimiter))
         if args.verbose:
-            print("Wrote %s" % path if table.rows else "Not writing %s; no lines to write" % path)
+            print(f"Wrote {path}" if table.rows else f"Not writing {path}; no lines to write")
 
 
 def table_text(table, delimiter=","):

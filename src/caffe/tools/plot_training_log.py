@@ -12,7 +12,7 @@ from caffe.errors import CaffeError
 
 FIELDS = ("Test accuracy", "Test loss", "Train learning rate", "Train loss")
 AXES = ("Iters", "Seconds")
-CHARTS = tuple("%s  vs. %s" % (field, axis) for field in FIELDS for axis in AXES)
+CHARTS = tuple(f"{field}  vs. {axis}" for field in FIELDS for axis in AXES)
 
 
 def add_arguments(parser):
@@ -63,12 +63,12 @@ def plot_chart(chart_type, path, logs):
                 axes.plot(*zip(*points), marker="o", markersize=3, linewidth=0.75, label=label)
     field, axis = FIELDS[chart_type // 2], AXES[chart_type % 2]
     if not axes.lines:
-        raise CaffeError("no values of '%s' in %s" % (field.lower(), ", ".join(logs)))
+        raise CaffeError("no values of '{}' in {}".format(field.lower(), ", ".join(logs)))
     axes.set(title=CHARTS[chart_type], xlabel=axis, ylabel=field)
     axes.legend(loc="lower right" if "accuracy" in field else "upper right")
     axes.grid(alpha=0.3)
     ending = os.path.splitext(path)[1][1:].lower() or "png"
     if ending not in figure.canvas.get_supported_filetypes():
-        raise CaffeError("'%s': a picture ends in .png, .svg or .pdf" % path)
+        raise CaffeError(f"'{path}': a picture ends in .png, .svg or .pdf")
     with whole_file(path) as temporary:
         figure.savefig(temporary, format=ending, dpi=120)

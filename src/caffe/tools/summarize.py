@@ -62,7 +62,7 @@ def _plain(text):
 
 
 def _colored(text, color):
-    return "\033[%sm%s\033[0m" % (color, text)
+    return f"\033[{color}m{text}\033[0m"
 
 
 def _top(layer, index, unread, colors):
@@ -70,26 +70,26 @@ def _top(layer, index, unread, colors):
     color = colors.setdefault(name, _COLORS[len(colors) % len(_COLORS)])
     shown = "\033[1;4m" + name if name in unread else name
     if index < len(layer.loss_weight):
-        shown = "%s * %s" % (layer.loss_weight[index], shown)
+        shown = f"{layer.loss_weight[index]} * {shown}"
     return _colored(shown, color)
 
 
 def _type(layer):
     p = layer.python_param
-    return "%s.%s" % (p.module, p.layer) if layer.type == "Python" else layer.type
+    return f"{p.module}.{p.layer}" if layer.type == "Python" else layer.type
 
 
 def _params(layer):
     shown = [_param(param) for param in layer.param]
-    return "(%s)" % ", ".join(shown) if any(shown) else ""
+    return "({})".format(", ".join(shown)) if any(shown) else ""
 
 
 def _param(param):
     words = [param.name] if param.name else []
     if param.lr_mult != 1:
-        words.append("x%s" % param.lr_mult)
+        words.append(f"x{param.lr_mult}")
     if param.decay_mult != 1:
-        words.append("Dx%s" % param.decay_mult)
+        words.append(f"Dx{param.decay_mult}")
     return " ".join(words)
 
 

@@ -52,6 +52,6 @@ def score(net, iterations):
     for name, total in sums.items():
         for value in total / iterations:
             weight = weights.get(name, 0.0)
-            note = " (* %.6g = %.6g loss)" % (weight, weight * value) if weight else ""
-            glog.info("%s = %.6g%s" % (name, value, note), "caffe.cpp:321")
+            note = f" (* {weight:.6g} = {weight * value:.6g} loss)" if weight else ""
+            glog.info(f"{name} = {value:.6g}{note}", "caffe.cpp:321")
     return {name: (total / iterations).tolist() for name, total in sums.items()}

@@ -25,7 +25,7 @@ def run(args):
     from caffe.net import Net
 
     if args.phase not in ("TRAIN", "TEST"):
-        raise CaffeError('phase must be "TRAIN" or "TEST", received "%s"' % args.phase)
+        raise CaffeError(f'phase must be "TRAIN" or "TEST", received "{args.phase}"')
     if args.iterations < 1:
         raise CaffeError("--iterations must be positive, received %d" % args.iterations)
     if args.gpu:
@@ -46,7 +46,7 @@ def benchmark(net, iterations):
 
     last = len(net.layers) - 1
     glog.info("Performing Forward", "caffe.cpp:352")
-    glog.info("Initial loss: %.6g" % net.forward_range(0, last), "caffe.cpp:357")
+    glog.info(f"Initial loss: {net.forward_range(0, last):.6g}", "caffe.cpp:357")
     glog.info("Performing Backward", "caffe.cpp:358")
     net.backward_range(last, 0)
     glog.info("*** Benchmark begins ***", "caffe.cpp:366")
@@ -103,5 +103,5 @@ def _report(net, iterations, layers, totals):
     glog.info("Average Forward pass: %.6g ms." % (forward / iterations), "caffe.cpp:409")
     glog.info("Average Backward pass: %.6g ms." % (backward / iterations), "caffe.cpp:411")
     glog.info("Average Forward-Backward: %.6g ms." % (total / iterations), "caffe.cpp:413")
-    glog.info("Total Time: %.6g ms." % total, "caffe.cpp:415")
+    glog.info(f"Total Time: {total:.6g} ms.", "caffe.cpp:415")
     glog.info("*** Benchmark ends ***", "caffe.cpp:416")

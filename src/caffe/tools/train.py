@@ -101,7 +101,7 @@ def train(trainer, state, sigint="stop", sighup="snapshot"):
                 trainer.solve(state or None)
         finally:
             curves = runlog.draw_curves(log, prefix + "_curves.png")
-    print("Log %s%s" % (log, ", curves %s" % curves if curves else ""), file=sys.stderr)
+    print("Log {}{}".format(log, f", curves {curves}" if curves else ""), file=sys.stderr)
     return 130 if trainer.stop_requested else 0
 
 
@@ -130,7 +130,7 @@ class _Progress:
             self.started, self.bar.done, self.bar.first = True, self.trainer.iter, self.trainer.iter
 
     def _step(self):
-        self.bar.step(1, note="loss %.4g" % self.trainer.smoothed_loss)
+        self.bar.step(1, note=f"loss {self.trainer.smoothed_loss:.4g}")
 
     def __exit__(self, kind, error, trace):
         if self.bar.live:

@@ -17,4 +17,4 @@ def run(args):
 
     net = read.read_net_binary(args.input).param
     files.write_bytes(args.output, net.SerializeToString())
-    glog.info("Wrote upgraded NetParameter binary proto to %s" % args.output, "upgrade_net_proto_binary.cpp:48")
+    glog.info(f"Wrote upgraded NetParameter binary proto to {args.output}", "upgrade_net_proto_binary.cpp:48")

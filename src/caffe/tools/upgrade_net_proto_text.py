@@ -17,4 +17,4 @@ def run(args):
 
     net = read.read_net(args.input).param
     files.write_bytes(args.output, text.format(net))
-    glog.info("Wrote upgraded NetParameter text proto to %s" % args.output, "upgrade_net_proto_text.cpp:48")
+    glog.info(f"Wrote upgraded NetParameter text proto to {args.output}", "upgrade_net_proto_text.cpp:48")

@@ -17,4 +17,4 @@ def run(args):
 
     solver = read.read_solver(args.input, prefix=False).param
     files.write_bytes(args.output, text.format(solver))
-    glog.info("Wrote upgraded SolverParameter text proto to %s" % args.output, "upgrade_solver_proto_text.cpp:45")
+    glog.info(f"Wrote upgraded SolverParameter text proto to {args.output}", "upgrade_solver_proto_text.cpp:45")

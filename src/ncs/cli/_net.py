@@ -21,7 +21,7 @@ def add_arguments(parser):
 def positive(text):
     """A whole number from 1 on."""
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError("a whole number from 1 on is wanted, received '%s'" % text)
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on is wanted, received '{text}'")
     return int(text)
 
 
@@ -32,14 +32,14 @@ def check_file(path, *kinds):
     from ncs.errors import NcsError
 
     if os.path.isdir(path):
-        raise NcsError("[Error 8] %s: this is a folder; wanted is %s" % (path, " or ".join(kinds)))
+        raise NcsError("[Error 8] {}: this is a folder; wanted is {}".format(path, " or ".join(kinds)))
     if not os.path.isfile(path):
-        raise NcsError("[Error 8] %s: no such file" % path)
+        raise NcsError(f"[Error 8] {path}: no such file")
     suffix = os.path.splitext(path)[1].lower()
     if suffix in (".caffemodel", ".h5"):
-        raise NcsError("%s holds weights; the net comes first and they behind -w: NET.prototxt -w %s" % (path, path))
+        raise NcsError(f"{path} holds weights; the net comes first and they behind -w: NET.prototxt -w {path}")
     if suffix in (".onnx", ".xml", ".bin", ".blob", ".graph", ".json") and suffix not in kinds:
-        raise NcsError("%s: wanted is %s" % (path, " or ".join(kinds)))
+        raise NcsError("{}: wanted is {}".format(path, " or ".join(kinds)))
 
 
 def input_shape(args):

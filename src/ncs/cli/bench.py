@@ -36,7 +36,7 @@ def run(args):
 
     counts = counts_of(args.requests)
     device, why = (args.device, "") if args.device else default_device()
-    print("Device: %s%s" % (device, " (%s)" % why if why else ""))
+    print("Device: {}{}".format(device, f" ({why})" if why else ""))
     results = [measured(args, device, count) for count in counts]
     if len(results) > 1:
         print(bench.table(results) + "\n")
@@ -54,7 +54,7 @@ def counts_of(text):
     words = text.split(",")
     counts = [int(word) for word in words if word.strip().isdigit()]
     if len(counts) != len(words) or min(counts) < 1:
-        raise NcsError("-nireq takes a positive number or a list (1,2,4); received '%s'" % text)
+        raise NcsError(f"-nireq takes a positive number or a list (1,2,4); received '{text}'")
     return counts
 
 

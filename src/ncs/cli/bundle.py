@@ -28,8 +28,8 @@ def run(args):
 
     if args.model_server:
         for config in bundle.model_server(args.manifest, args.output, args.device, args.place):
-            print("%s: %s/%s/1" % (config["name"], args.output, config["name"]))
-        print("ovms --config_path %s/config.json --port 9000 --rest_port 8000" % args.place.rstrip("/"))
+            print("{}: {}/{}/1".format(config["name"], args.output, config["name"]))
+        print("ovms --config_path {}/config.json --port 9000 --rest_port 8000".format(args.place.rstrip("/")))
         return 0
     paths = bundle.bundle(args.manifest, args.output, tuple(args.kinds.split(",")))
     print("%s: %d files; there: python3 run_inference.py PICTURE" % (args.output, len(paths)))

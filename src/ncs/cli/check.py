@@ -32,7 +32,7 @@ def add_arguments(parser):
     parser.add_argument("--json", metavar="FILE", help="write all of it there")
     for name, (value, text) in LIMITS.items():
         parser.add_argument(
-            "--" + name, type=float, default=value, metavar="PERCENT", help="%s (default %g)" % (text, value)
+            "--" + name, type=float, default=value, metavar="PERCENT", help=f"{text} (default {value:g})"
         )
 
 
@@ -130,13 +130,13 @@ def batch_of(args, net, transform):
         try:
             array = np.load(args.image, allow_pickle=False).astype(np.float32)
         except (OSError, ValueError) as error:
-            raise NcsError("%s: %s" % (args.image, error)) from error
+            raise NcsError(f"{args.image}: {error}") from error
         if array.size != np.prod(shape[1:]):
-            raise NcsError("%s holds %s; the net's input is %s" % (args.image, array.shape, tuple(shape)))
+            raise NcsError(f"{args.image} holds {array.shape}; the net's input is {tuple(shape)}")
         return array.reshape(1, *shape[1:])
     picture = cv2.imread(args.image, cv2.IMREAD_COLOR) if os.path.isfile(args.image) else None
     if picture is None:
-        raise NcsError("[Error 12] %s: no picture that OpenCV can read" % args.image)
+        raise NcsError(f"[Error 12] {args.image}: no picture that OpenCV can read")
     return transform.image(picture)[None]
 
 
@@ -153,8 +153,7 @@ def emulated(args, net, batch):
     if start is None:
         return expected, result, layers, {}
     print(
-        "The divergence starts at layer '%s' (%s)%s"
-        % (
+        "The divergence starts at layer '{}' ({}){}".format(
             start.name,
             start.type,
             ": %d values overflow" % (start.overflow + start.weights_overflow)
@@ -164,7 +163,11 @@ def emulated(args, net, batch):
     )
     scales, stuck = scaling.plan(net, {layer.name: layer.largest for layer in layers if layer.formed})
     if stuck:
-        print("No scaling of weights helps layer(s) %s: what follows needs their values as they are" % ", ".join(stuck))
+        print(
+            "No scaling of weights helps layer(s) {}: what follows needs their values as they are".format(
+                ", ".join(stuck)
+            )
+        )
     if scales:
         advise(args, net, batch, scales, expected)
         restore(net, keep)
@@ -183,8 +186,8 @@ def advise(args, net, batch, scales, expected):
         net.save(args.write_scaled)
     half.round_weights(net)
     found = check.figures(expected[0], half.answer(net, batch, True)[0], args.k)
-    becomes = "is no number even then" if np.isnan(found.l2) else "becomes %.4g%%" % found.l2
-    print("Scaling that leaves the answers as they are (the emulation's L2 error %s):" % becomes)
+    becomes = "is no number even then" if np.isnan(found.l2) else f"becomes {found.l2:.4g}%"
+    print(f"Scaling that leaves the answers as they are (the emulation's L2 error {becomes}):")
     print("\n".join("  " + row for row in rows))
 
 

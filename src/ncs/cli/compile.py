@@ -100,7 +100,7 @@ def shave_counts(text):
 
     words = [] if text is None else text.split(",")
     if any(not word.strip().isdigit() for word in words):
-        raise NcsError("[Error 27] -s takes a number of SHAVE cores or a list (4,8); received '%s'" % text)
+        raise NcsError(f"[Error 27] -s takes a number of SHAVE cores or a list (4,8); received '{text}'")
     return tuple(dict.fromkeys(int(word) for word in words))
 
 
@@ -152,7 +152,7 @@ def settings(path):
                 if words:
                     found[words[0]] = words[1].strip()
     except OSError as error:
-        raise NcsError("%s: %s" % (path, error.strerror)) from error
+        raise NcsError(f"{path}: {error.strerror}") from error
     return found
 
 
@@ -180,7 +180,7 @@ def compile_net(args, stem):
     )
     (manifest,) = compile_models([(model, stem)], options)
     made = ["onnx"] + (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
-    print("%s: wrote %s.{%s}" % (name, stem, ",".join(made)))
+    print("{}: wrote {}.{{{}}}".format(name, stem, ",".join(made)))
     show([path for _, path in options.blobs(stem)] if options.blob else [], args.archive)
     return 0
 
@@ -203,15 +203,17 @@ def compile_model(args):
     }
     unfit = [flag for flag, value in given.items() if value]
     if unfit:
-        raise NcsError("--model %s: %s cannot be given with it, the net knows its own" % (args.model, ", ".join(unfit)))
+        raise NcsError(
+            "--model {}: {} cannot be given with it, the net knows its own".format(args.model, ", ".join(unfit))
+        )
     options = net_options(args)
     jobs = models.jobs(args.model, args.output or "graph", args.weights, args.mean)
     compile_models(jobs, options)
     for model, stem in jobs:
-        print("%s: %s -> %s.json" % (model.name, model.weights, stem))
+        print(f"{model.name}: {model.weights} -> {stem}.json")
         show([path for _, path in options.blobs(stem)] if options.blob else [], None)
     if options.blob and args.archive:
-        print("%s: all blobs in one file" % args.archive)
+        print(f"{args.archive}: all blobs in one file")
     return 0
 
 
@@ -257,7 +259,7 @@ def labels_of(path):
         with open(path, encoding="utf-8") as stream:
             return [line.strip() for line in stream if line.strip()]
     except OSError as error:
-        raise NcsError("%s: %s" % (path, error.strerror)) from error
+        raise NcsError(f"{path}: {error.strerror}") from error
 
 
 def compile_file(args, stem):
@@ -279,7 +281,7 @@ def compile_file(args, stem):
     unfit = [flag for flag, value in unfit.items() if value]
     if unfit:
         raise NcsError(
-            "%s: %s are for a prototxt; of this file only the blob is made" % (args.network, ", ".join(unfit))
+            "{}: {} are for a prototxt; of this file only the blob is made".format(args.network, ", ".join(unfit))
         )
     options = options_of(args)
     if args.platform == "MA2450":
@@ -307,7 +309,7 @@ def show(paths, archive):
     from ncs.myriad.report import summary
 
     for path in paths:
-        print("%s: %s" % (path, summary(read_blob(path))))
+        print(f"{path}: {summary(read_blob(path))}")
     if archive and paths:
         print("%s: %d blobs in one file" % (archive, len(paths)))
 
@@ -321,10 +323,10 @@ def with_ncsdk(args):
     from ncs.toolkit import compile_graph
 
     if args.network.endswith((".onnx", ".xml")):
-        raise NcsError("%s: mvNCCompile reads a prototxt and its caffemodel" % args.network)
+        raise NcsError(f"{args.network}: mvNCCompile reads a prototxt and its caffemodel")
     counts = shave_counts(args.shaves)
     if len(counts) > 1:
-        raise NcsError("[Error 27] mvNCCompile takes one number of SHAVE cores, received %s" % args.shaves)
+        raise NcsError(f"[Error 27] mvNCCompile takes one number of SHAVE cores, received {args.shaves}")
     options = options_of(args)
     options.start = options.end = None  # mvNCCompile's own affair
     net = net_of(Model("", args.network, args.weights, None, []), options, described=True)

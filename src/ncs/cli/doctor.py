@@ -45,9 +45,7 @@ def install(rules, path):
     except OSError as error:
         from ncs.doctor import PROGRAM
 
-        raise NcsError(
-            "%s: %s; run it with sudo, or: %s --udev | sudo tee %s" % (path, error.strerror, PROGRAM, path)
-        ) from error
+        raise NcsError(f"{path}: {error.strerror}; run it with sudo, or: {PROGRAM} --udev | sudo tee {path}") from error
     print("wrote " + path)
     if shutil.which("udevadm") is None:
         print("udevadm is not here: restart udev, or the machine")

@@ -21,7 +21,7 @@ def run(args):
             if args.json:
                 print(json.dumps(dict(file=path, **({"name": name} if name else {}), **blob.to_json())))
                 continue
-            print("%s%s: %s" % (path, " [%s]" % name if name else "", summary(blob)))
+            print("{}{}: {}".format(path, f" [{name}]" if name else "", summary(blob)))
             if args.stages:
                 print(stage_table(blob))
 

@@ -68,8 +68,7 @@ def device_of(name):
     family = found.split(".")[0]
     if family not in ("FP16", "ESTIMATE", "CPU", "GPU", "NPU", "MYRIAD"):
         raise NcsError(
-            "-d %s: times of layers are told by CPU, GPU, NPU and MYRIAD; ESTIMATE is for a stick that is not there"
-            % name
+            f"-d {name}: times of layers are told by CPU, GPU, NPU and MYRIAD; ESTIMATE is for a stick that is not there"
         )
     return "ESTIMATE" if family == "FP16" else found
 

@@ -57,7 +57,7 @@ def run(args):
     print(
         "%d pictures of %s: %s; %d flip" % (survey.count, args.test or args.lmdb, accuracy(survey), len(survey.flips))
     )
-    print("wrote %s.{xml,bin,json}: %.1f MB" % (stem, os.path.getsize(result.path("bin")) / 1e6))
+    print("wrote {}.{{xml,bin,json}}: {:.1f} MB".format(stem, os.path.getsize(result.path("bin")) / 1e6))
     return 0
 
 
@@ -66,4 +66,4 @@ def accuracy(survey):
     if survey.expected_accuracy is None:
         return "their labels are not this net's classes"
     before, after = 100 * survey.expected_accuracy, 100 * survey.result_accuracy
-    return "accuracy %.2f %% in float32, %.2f %% in INT8 (%+.2f points)" % (before, after, after - before)
+    return f"accuracy {before:.2f} % in float32, {after:.2f} % in INT8 ({after - before:+.2f} points)"

@@ -16,6 +16,6 @@ def run(args):
     damaged = toolchain.verify(found) if args.verify else []
     if damaged:
         raise NcsError(
-            "%s: damaged: %s; remove the folder and run `ncs toolchain` again" % (found.folder, ", ".join(damaged))
+            "{}: damaged: {}; remove the folder and run `ncs toolchain` again".format(found.folder, ", ".join(damaged))
         )
-    print("%s: %s%s" % (found.version, found.folder, ", every file verified" if args.verify else ""))
+    print("{}: {}{}".format(found.version, found.folder, ", every file verified" if args.verify else ""))

@@ -47,13 +47,13 @@ class Fifo:
     def write_elem(self, tensor: np.ndarray, user_obj: Any = None) -> None:
         """Put a tensor in; waits for room unless RW_DONT_BLOCK is set."""
         if self._type != FifoType.HOST_WO:
-            raise MvncError(Status.UNAUTHORIZED, "the host may not write into fifo '%s'" % self.name)
+            raise MvncError(Status.UNAUTHORIZED, f"the host may not write into fifo '{self.name}'")
         self.put(np.array(tensor, np.float32), user_obj)  # a copy: the host may use its array again
 
     def read_elem(self) -> tuple[np.ndarray, Any]:
         """(tensor, user object) of the oldest result; waits for it unless RW_DONT_BLOCK is set."""
         if self._type != FifoType.HOST_RO:
-            raise MvncError(Status.UNAUTHORIZED, "the host may not read from fifo '%s'" % self.name)
+            raise MvncError(Status.UNAUTHORIZED, f"the host may not read from fifo '{self.name}'")
         element, user_obj = self.take()
         if isinstance(element, Exception):
             raise element
@@ -68,7 +68,7 @@ class Fifo:
         with self._changed:
             self._check()
             if self._dont_block and len(self._elements) >= self._room:
-                raise MvncError(Status.BUSY, "fifo '%s' is full" % self.name)
+                raise MvncError(Status.BUSY, f"fifo '{self.name}' is full")
             self._changed.wait_for(lambda: len(self._elements) < self._room or not self._room)
             self._check()
             self._elements.append((element, user_obj))
@@ -79,7 +79,7 @@ class Fifo:
         with self._changed:
             self._check()
             if self._dont_block and not self._elements:
-                raise MvncError(Status.BUSY, "fifo '%s' is empty" % self.name)
+                raise MvncError(Status.BUSY, f"fifo '{self.name}' is empty")
             self._changed.wait_for(lambda: self._elements or not self._room)
             self._check()
             element = self._elements.popleft()
@@ -115,7 +115,7 @@ class Fifo:
         elif option == FifoOption.RW_TYPE:
             self._type = FifoType(value)
         else:
-            raise MvncError(Status.UNSUPPORTED_FEATURE, "%s cannot be set" % option)
+            raise MvncError(Status.UNSUPPORTED_FEATURE, f"{option} cannot be set")
 
     def destroy(self) -> None:
         """Give the room back; whoever waits is told."""
@@ -126,4 +126,4 @@ class Fifo:
 
     def _check(self) -> None:
         if not self._room:
-            raise MvncError(Status.NOT_ALLOCATED, "fifo '%s' is not allocated" % self.name)
+            raise MvncError(Status.NOT_ALLOCATED, f"fifo '{self.name}' is not allocated")

@@ -82,7 +82,7 @@ def global_get_option(option: GlobalOption) -> Any:
 def global_set_option(option: GlobalOption, value: Any) -> None:
     """Set the log level (kept, and of no effect)."""
     if GlobalOption(option) != GlobalOption.RW_LOG_LEVEL:
-        raise MvncError(Status.UNAUTHORIZED, "%s is read-only" % option)
+        raise MvncError(Status.UNAUTHORIZED, f"{option} is read-only")
     _options[GlobalOption.RW_LOG_LEVEL] = value
 
 
@@ -129,10 +129,10 @@ class Device:
         return values[option] if option in values else self._unknown(option)
 
     def set_option(self, option: DeviceOption, value: Any) -> None:
-        raise MvncError(Status.UNAUTHORIZED, "%s is read-only" % DeviceOption(option))
+        raise MvncError(Status.UNAUTHORIZED, f"{DeviceOption(option)} is read-only")
 
     def _unknown(self, option: DeviceOption) -> Any:
-        raise MvncError(Status.UNSUPPORTED_FEATURE, "%s of %s is not known" % (option, self.handle))
+        raise MvncError(Status.UNSUPPORTED_FEATURE, f"{option} of {self.handle} is not known")
 
 
 class Graph:
@@ -213,11 +213,11 @@ class Graph:
         descriptors = self._descriptors(FifoDataType.FP16, FifoDataType.FP16)
         if option in (GraphOption.RO_INPUT_TENSOR_DESCRIPTORS, GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS):
             return [descriptors[option == GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS]]
-        raise MvncError(Status.UNSUPPORTED_FEATURE, "%s is not known" % option)
+        raise MvncError(Status.UNSUPPORTED_FEATURE, f"{option} is not known")
 
     def set_option(self, option: GraphOption, value: Any) -> None:
         if GraphOption(option) != GraphOption.RW_EXECUTORS_NUM:
-            raise MvncError(Status.UNAUTHORIZED, "%s is read-only" % option)
+            raise MvncError(Status.UNAUTHORIZED, f"{option} is read-only")
 
     def destroy(self) -> None:
         """End the thread after what is queued, and give the device back."""
@@ -277,7 +277,7 @@ class Graph:
 
     def _check(self) -> None:
         if self._device is None:
-            raise MvncError(Status.NOT_ALLOCATED, "graph '%s' is not allocated" % self.name)
+            raise MvncError(Status.NOT_ALLOCATED, f"graph '{self.name}' is not allocated")
 
 
 def _runner(device: str, content: bytes) -> Any:

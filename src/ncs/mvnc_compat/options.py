@@ -115,4 +115,4 @@ class MvncError(Exception):
         self.text = text
 
     def __str__(self) -> str:
-        return "%s%s" % (self.args[0], ": " + self.text if self.text else "")
+        return "{}{}".format(self.args[0], ": " + self.text if self.text else "")

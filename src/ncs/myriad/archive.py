@@ -47,7 +47,7 @@ def write_archive(path: str | os.PathLike, blobs: Sequence[tuple[str, str]]) -> 
     entries = [_entry(name, content) for name, content in contents]
     if len({entry.file for entry in entries}) != len(entries):
         raise NcsError(
-            "%s: every blob needs a name of its own, received %s" % (path, ", ".join(name for name, _ in blobs))
+            "{}: every blob needs a name of its own, received {}".format(path, ", ".join(name for name, _ in blobs))
         )
     index = {"format": FORMAT, "version": VERSION, "blobs": [asdict(entry) for entry in entries]}
     with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
@@ -69,7 +69,7 @@ def extract(path: str | os.PathLike, name: str) -> bytes:
         entries = {entry.name: entry for entry in _index(path, archive)}
         if name not in entries:
             raise NcsError(
-                "%s: no blob '%s'%s; there are %s" % (path, name, did_you_mean(name, entries), ", ".join(entries))
+                "{}: no blob '{}'{}; there are {}".format(path, name, did_you_mean(name, entries), ", ".join(entries))
             )
         return _content(path, archive, entries[name])
 
@@ -89,7 +89,7 @@ def _entry(name: str, content: bytes) -> Entry:
     blob = parse_blob(content)
     safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
     digest = hashlib.sha256(content).hexdigest()
-    return Entry(name, "blobs/%s.blob" % safe, len(content), digest, blob.platform, blob.shaves, blob.cmx_slices)
+    return Entry(name, f"blobs/{safe}.blob", len(content), digest, blob.platform, blob.shaves, blob.cmx_slices)
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
@@ -102,24 +102,24 @@ def _opened(path: str | os.PathLike) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
-        raise NcsError("%s: not a file of blobs: %s" % (os.fspath(path), error)) from error
+        raise NcsError(f"{os.fspath(path)}: not a file of blobs: {error}") from error
 
 
 def _index(path: str | os.PathLike, archive: zipfile.ZipFile) -> list[Entry]:
     try:
         facts = json.loads(archive.read(INDEX))
         if facts["format"] != FORMAT or facts["version"] != VERSION:
-            raise ValueError("format %r, version %r" % (facts["format"], facts["version"]))
+            raise ValueError("format {!r}, version {!r}".format(facts["format"], facts["version"]))
         return [Entry(**row) for row in facts["blobs"]]
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise NcsError("%s: a ZIP, but not of blobs: %s" % (os.fspath(path), error)) from error
+        raise NcsError(f"{os.fspath(path)}: a ZIP, but not of blobs: {error}") from error
 
 
 def _content(path: str | os.PathLike, archive: zipfile.ZipFile, entry: Entry) -> bytes:
     try:
         content = archive.read(entry.file)
     except (KeyError, zipfile.BadZipFile) as error:
-        raise NcsError("%s: blob '%s' is missing or damaged: %s" % (os.fspath(path), entry.name, error)) from error
+        raise NcsError(f"{os.fspath(path)}: blob '{entry.name}' is missing or damaged: {error}") from error
     if hashlib.sha256(content).hexdigest() != entry.sha256:
-        raise NcsError("%s: blob '%s' is damaged: its SHA-256 is not the index's" % (os.fspath(path), entry.name))
+        raise NcsError(f"{os.fspath(path)}: blob '{entry.name}' is damaged: its SHA-256 is not the index's")
     return content

@@ -125,11 +125,11 @@ def read_blob(path: str | os.PathLike) -> Blob:
         with open(path, "rb") as stream:
             content = stream.read()
     except OSError as error:
-        raise NcsError("%s: %s" % (os.fspath(path), error.strerror or error)) from error
+        raise NcsError(f"{os.fspath(path)}: {error.strerror or error}") from error
     try:
         return parse_blob(content)
     except NcsError as error:
-        raise NcsError("%s: %s" % (os.fspath(path), error)) from None
+        raise NcsError(f"{os.fspath(path)}: {error}") from None
 
 
 def parse_blob(content: bytes) -> Blob:
@@ -173,11 +173,11 @@ def _read_header(reader: _Reader) -> dict[str, int]:
         raise NcsError("Blob is empty")
     if len(reader.content) < ELF_SIZE + 4 * len(_HEADER) or reader.content[:4] != _ELF_MAGIC:
         raise NcsError(
-            "not a MYRIAD blob (its first bytes must be 7f 65 6c 66, received %s)" % reader.content[:4].hex(" ")
+            "not a MYRIAD blob (its first bytes must be 7f 65 6c 66, received {})".format(reader.content[:4].hex(" "))
         )
     header = dict(zip(_HEADER, reader.words(ELF_SIZE, len(_HEADER))))
     if header["magic"] != MAGIC:
-        raise NcsError("magic number %#x doesn't match graph_transformer (%#x)" % (header["magic"], MAGIC))
+        raise NcsError("magic number {:#x} doesn't match graph_transformer ({:#x})".format(header["magic"], MAGIC))
     if header["major"] != 6:
         raise NcsError(
             "The version of imported blob doesn't match graph_transformer: %d.%d, must be 6.x"

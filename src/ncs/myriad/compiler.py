@@ -106,10 +106,10 @@ def compile_blobs(jobs: Sequence[Job], say: Callable[[str], None] = print) -> No
 def settings_of(job: Job) -> dict[str, str]:
     """The plugin's configuration for a job; raises NcsError for a platform, count or model that does not exist."""
     if not os.path.isfile(job.model):
-        raise NcsError("%s: no such file; wanted is an ONNX or IR v10 model" % job.model)
+        raise NcsError(f"{job.model}: no such file; wanted is an ONNX or IR v10 model")
     weights = os.path.splitext(job.model)[0] + ".bin"
     if job.model.endswith(".xml") and not os.path.isfile(weights):
-        raise NcsError("%s: the weights of this IR, %s, are not beside it" % (job.model, os.path.basename(weights)))
+        raise NcsError(f"{job.model}: the weights of this IR, {os.path.basename(weights)}, are not beside it")
     return chip_settings(job)
 
 
@@ -117,12 +117,13 @@ def chip_settings(job: Job) -> dict[str, str]:
     """What of a job's configuration does not depend on its model."""
     if job.platform not in PLATFORMS:
         raise NcsError(
-            "no platform %r%s; there are %s"
-            % (job.platform, did_you_mean(job.platform, PLATFORMS), " and ".join(PLATFORMS))
+            "no platform {!r}{}; there are {}".format(
+                job.platform, did_you_mean(job.platform, PLATFORMS), " and ".join(PLATFORMS)
+            )
         )
     for what, given in (("inputs", job.inputs), ("outputs", job.outputs)):
         if given not in ("", *PRECISIONS):
-            raise NcsError("types of %s are %s, received '%s'" % (what, ", ".join(PRECISIONS), given))
+            raise NcsError("types of {} are {}, received '{}'".format(what, ", ".join(PRECISIONS), given))
     chip = PLATFORMS[job.platform]
     settings = {"VPU_MYRIAD_PLATFORM": chip.key}
     shaves = job.shaves if job.shaves is not None else job.cmx_slices
@@ -142,10 +143,10 @@ def chip_settings(job: Job) -> dict[str, str]:
 def plugins_xml(tools: Toolchain, settings: dict[str, str]) -> str:
     """The text of a plugins file which names the MYRIAD plugin and all its settings."""
     rows = "".join(
-        "<property key=%s value=%s/>" % (quoteattr(key), quoteattr(value)) for key, value in sorted(settings.items())
+        f"<property key={quoteattr(key)} value={quoteattr(value)}/>" for key, value in sorted(settings.items())
     )
-    plugin = '<plugin name="MYRIAD" location=%s>' % quoteattr(tools.library(PLUGIN))
-    return "<ie><plugins>%s<properties>%s</properties></plugin></plugins></ie>\n" % (plugin, rows)
+    plugin = f'<plugin name="MYRIAD" location={quoteattr(tools.library(PLUGIN))}>'
+    return f"<ie><plugins>{plugin}<properties>{rows}</properties></plugin></plugins></ie>\n"
 
 
 def _task(tools: Toolchain, scratch: str, number: int, job: Job, settings: dict[str, str]) -> dict[str, str]:
@@ -196,14 +197,14 @@ def refusal(tools: Toolchain, job: Job, task: dict[str, str], result: dict) -> C
     text = said
     if unknown:
         rows = [
-            '  layer "%s": unsupported layer type "%s"' % (names["tensor"].get(tensor, tensor), kind)
+            '  layer "{}": unsupported layer type "{}"'.format(names["tensor"].get(tensor, tensor), kind)
             for tensor, kind in unknown
         ]
         text = "\n".join(["%d layer(s) of types that do not exist there:" % len(unknown), *rows])
         layer = names["tensor"].get(unknown[0][0], unknown[0][0])
     elif layer != name:
-        text = "%s (this is layer '%s' of the Caffe net)" % (said, layer)
-    where = "%s: cannot be compiled for %s: " % (job.model, job.platform)
+        text = f"{said} (this is layer '{layer}' of the Caffe net)"
+    where = f"{job.model}: cannot be compiled for {job.platform}: "
     return CompileError(where + text, layer or None, said)
 
 
@@ -263,7 +264,7 @@ def unsupported_layers(tools: Toolchain, task: dict[str, str]) -> list[tuple[str
             text = stream.read()
         extra = '<property key="MYRIAD_IGNORE_UNKNOWN_LAYERS" value="YES"/>'
         extra += '<property key="MYRIAD_DUMP_ALL_PASSES" value="YES"/>'  # the first: before a pass can fail
-        extra += '<property key="MYRIAD_DUMP_INTERNAL_GRAPH_FILE_NAME" value=%s/>' % quoteattr(dump)
+        extra += f'<property key="MYRIAD_DUMP_INTERNAL_GRAPH_FILE_NAME" value={quoteattr(dump)}/>'
         plugins = os.path.join(scratch, "plugins.xml")
         with open(plugins, "w", encoding="utf-8") as stream:
             stream.write(text.replace("</properties>", extra + "</properties>"))

@@ -20,10 +20,10 @@ def readable(path: str, scratch: str, shape: Sequence[int | None], say: Callable
     from ncs.ir import version_of
 
     if shape[2]:
-        raise NcsError("%s: -is is for a prototxt or an ONNX file; an IR has the size it was made for" % path)
+        raise NcsError(f"{path}: -is is for a prototxt or an ONNX file; an IR has the size it was made for")
     weights = os.path.splitext(path)[0] + ".bin"
     if not os.path.isfile(weights):
-        raise NcsError("%s: the weights of this IR, %s, are not beside it" % (path, os.path.basename(weights)))
+        raise NcsError(f"{path}: the weights of this IR, {os.path.basename(weights)}, are not beside it")
     version = version_of(path)
     if version == 11:
         from ncs.myriad.older_ir import make_older
@@ -44,13 +44,13 @@ def _onnx(path: str, scratch: str, shape: Sequence[int | None], say: Callable[[s
     try:
         model = onnx.load(path, load_external_data=False)
     except (DecodeError, OSError) as error:
-        raise NcsError("%s: this is no ONNX model, or it is cut off (%s)" % (path, error)) from error
+        raise NcsError(f"{path}: this is no ONNX model, or it is cut off ({error})") from error
     constants = {tensor.name for tensor in model.graph.initializer}
     changed = [_settle(path, port, shape) for port in model.graph.input if port.name not in constants]
     if not any(changed):
         return path
     for text in filter(None, changed):
-        say("%s: compiled for %s" % (path, text))
+        say(f"{path}: compiled for {text}")
     onnx.load_external_data_for_model(model, os.path.dirname(os.path.abspath(path)))
     del model.graph.value_info[:]
     for output in model.graph.output:
@@ -69,8 +69,7 @@ def _settle(path: str, port: Any, shape: Sequence[int | None]) -> str:
     if not all(after):
         names = "x".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims)
         raise NcsError(
-            "%s: input '%s' is %s, and a blob has fixed sizes: %s"
-            % (
+            "{}: input '{}' is {}, and a blob has fixed sizes: {}".format(
                 path,
                 port.name,
                 names,
@@ -81,4 +80,4 @@ def _settle(path: str, port: Any, shape: Sequence[int | None]) -> str:
         )
     for dim, size in zip(dims, after):
         dim.dim_value = size
-    return "" if after == before else "%s %s" % (port.name, "x".join(map(str, after)))
+    return "" if after == before else "{} {}".format(port.name, "x".join(map(str, after)))

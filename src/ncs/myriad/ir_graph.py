@@ -22,12 +22,12 @@ class IrGraph:
         try:
             self.tree = ElementTree.parse(path)
         except (OSError, ElementTree.ParseError) as error:
-            raise NcsError("%s: not an IR: %s" % (path, error)) from error
+            raise NcsError(f"{path}: not an IR: {error}") from error
         root = self.tree.getroot()
         root.set("version", "10")
         layers, edges = root.find("layers"), root.find("edges")
         if layers is None or edges is None:
-            raise NcsError("%s: not an IR: it has no layers or no edges" % path)
+            raise NcsError(f"{path}: not an IR: it has no layers or no edges")
         self.layers, self.edges = layers, edges
         self.more: list[np.ndarray] = []
         self.size = os.path.getsize(self.weights)

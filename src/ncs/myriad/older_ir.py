@@ -30,7 +30,7 @@ def make_older(path: str, folder: str) -> str:
             try:
                 _STEPS.get(kind, _none)(graph, layer)
             except NcsError as error:
-                faults.append('  layer "%s" (%s): %s' % (layer.get("name"), kind, error))
+                faults.append('  layer "{}" ({}): {}'.format(layer.get("name"), kind, error))
     if faults:
         raise NcsError(
             "%s: %d operation(s) are newer than the Myriad compiler (OpenVINO 2021.4.2):\n%s"
@@ -120,7 +120,7 @@ def _interpolate(graph: IrGraph, layer: Any) -> None:
     """Set 11 takes sizes or scales; set 4 takes both, and uses the one that its attribute names."""
     data, whole = layer.find("data"), sizes(layer)
     if data.get("mode") not in ("nearest", "linear", "linear_onnx", "cubic"):
-        raise NcsError("mode '%s' is not in the older operation" % data.get("mode"))
+        raise NcsError("mode '{}' is not in the older operation".format(data.get("mode")))
     axes = graph.constant(layer, 2) if len(layer.find("input")) > 2 else np.arange(len(whole))
     given, own = graph.constant(layer, 1).astype(np.float64), whole[axes]
     by_size = data.get("shape_calculation_mode") == "sizes"

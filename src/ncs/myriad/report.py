@@ -9,7 +9,7 @@ from ncs.myriad.blob import Blob, Stage, Tensor
 
 def summary(blob: Blob) -> str:
     """Some lines: platform, inputs and outputs, stages by unit and kind, cores, memory."""
-    rows = ["%s, blob version %s, %s" % (blob.platform, blob.version, _bytes(blob.file_size))]
+    rows = [f"{blob.platform}, blob version {blob.version}, {_bytes(blob.file_size)}"]
     rows += ["input:   " + array_text(array) for array in blob.inputs]
     rows += ["output:  " + array_text(array) for array in blob.outputs]
     units = ", ".join("%d %s" % (count, unit) for unit, count in blob.unit_counts().items())
@@ -18,7 +18,7 @@ def summary(blob: Blob) -> str:
     cores = (blob.shaves, blob.cmx_slices, blob.batch_size)
     rows.append("uses:    %d SHAVE cores, %d CMX slices, batch %d" % cores)
     sizes = (blob.constants_size, blob.bss_size, blob.inputs_size, blob.outputs_size)
-    rows.append("memory:  %s of constants, %s to work in, %s in, %s out" % tuple(map(_bytes, sizes)))
+    rows.append("memory:  {} of constants, {} to work in, {} in, {} out".format(*tuple(map(_bytes, sizes))))
     return "\n".join(rows)
 
 
@@ -34,7 +34,7 @@ def array_text(array: Tensor) -> str:
     """data  FP32 NCHW 1x3x227x227, strides 618348 206116 908 4 bytes."""
     strides = " ".join(map(str, array.strides))
     facts = (array.name, array.dtype, array.order, array.shape_text, strides)
-    return "%s  %s %s %s, strides %s bytes" % facts
+    return "{}  {} {} {}, strides {} bytes".format(*facts)
 
 
 def differences(first: Blob, second: Blob) -> list[str]:
@@ -52,7 +52,7 @@ def differences(first: Blob, second: Blob) -> list[str]:
         "outputs_size",
     ):
         if getattr(first, key) != getattr(second, key):
-            rows.append("%s: %s -> %s" % (key, getattr(first, key), getattr(second, key)))
+            rows.append(f"{key}: {getattr(first, key)} -> {getattr(second, key)}")
     for what in ("inputs", "outputs"):
         rows += _changed(
             what[:-1],
@@ -63,10 +63,7 @@ def differences(first: Blob, second: Blob) -> list[str]:
 
 
 def _stage_texts(blob: Blob) -> list[str]:
-    return [
-        "%s %s on %s shaves: %s" % (stage.unit, stage.kind, stage.shaves, _arrays(stage, False))
-        for stage in blob.stages
-    ]
+    return [f"{stage.unit} {stage.kind} on {stage.shaves} shaves: {_arrays(stage, False)}" for stage in blob.stages]
 
 
 def _changed(what: str, first: list[str], second: list[str]) -> list[str]:
@@ -83,7 +80,7 @@ def _arrays(stage: Stage, offsets: bool = True) -> str:
     texts = []
     for array in stage.tensors:
         place = "%s@%d" % (array.location, array.offset) if offsets else array.location
-        texts.append("%s %s %s" % (array.dtype, array.shape_text, place))
+        texts.append(f"{array.dtype} {array.shape_text} {place}")
     return ", ".join(texts)
 
 

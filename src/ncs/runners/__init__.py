@@ -61,7 +61,7 @@ def runner_class(device: str) -> Any:
     family = device.split(":")[0].split(".")[0].upper()
     if family not in DEVICES:
         raise NcsError(
-            "no device is called '%s'%s; there are %s" % (device, did_you_mean(family, DEVICES), ", ".join(DEVICES))
+            "no device is called '{}'{}; there are {}".format(device, did_you_mean(family, DEVICES), ", ".join(DEVICES))
         )
     target = DEVICES[family]
     if "MYRIAD" in device.upper():  # HETERO:MYRIAD,CPU too
@@ -99,10 +99,10 @@ def default_device() -> tuple[str, str]:
     for stick in found:
         device = "MVNC" if stick.product == "2150" else "MYRIAD"
         if device in there:
-            return device, "%s at USB %s" % (stick.kind, stick.place)
+            return device, f"{stick.kind} at USB {stick.place}"
     reason = "no Neural Compute Stick is plugged in"
     if found:
-        reason = "%s is plugged in, but nothing here can talk to it (`ncs doctor`)" % found[0].kind
+        reason = f"{found[0].kind} is plugged in, but nothing here can talk to it (`ncs doctor`)"
     for device in ("CPU", "ONNXRUNTIME", "CAFFE"):
         if device in there:
             return device, reason

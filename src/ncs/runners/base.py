@@ -55,24 +55,27 @@ class Model:
         for kind in kinds:
             if kind in self.files:
                 if not os.path.isfile(self.files[kind]):
-                    raise NcsError("%s: no such file" % self.files[kind])
+                    raise NcsError(f"{self.files[kind]}: no such file")
                 return self.files[kind]
         stick = (
             "; what it has is for a Neural Compute Stick" if set(self.files) <= {"blob", "graph"} and self.files else ""
         )
         raise NcsError(
-            "'%s' has %s; this device takes %s%s"
-            % (self.name, ", ".join(sorted(self.files)) or "no files", " or ".join(kinds), stick)
+            "'{}' has {}; this device takes {}{}".format(
+                self.name, ", ".join(sorted(self.files)) or "no files", " or ".join(kinds), stick
+            )
         )
 
 
 def _one_file(path: str, suffix: str) -> dict[str, str]:
     if suffix not in _KIND_OF_SUFFIX:
         raise NcsError(
-            "%s: not a model; a name ends in %s or, for a manifest, .json" % (path, ", ".join(sorted(_KIND_OF_SUFFIX)))
+            "{}: not a model; a name ends in {} or, for a manifest, .json".format(
+                path, ", ".join(sorted(_KIND_OF_SUFFIX))
+            )
         )
     if not os.path.isfile(path):
-        raise NcsError("%s: no such file" % path)
+        raise NcsError(f"{path}: no such file")
     return {_KIND_OF_SUFFIX[suffix]: path}
 
 
@@ -94,7 +97,7 @@ class Runner:
         """float32 (N, C, H, W), any N -> float32 (N, K)."""
         batch = np.ascontiguousarray(batch, np.float32)
         if batch.ndim != 4 or not len(batch):
-            raise NcsError("a batch is N x C x H x W with N at least 1, received %s" % (batch.shape,))
+            raise NcsError(f"a batch is N x C x H x W with N at least 1, received {batch.shape}")
         return np.concatenate(list(self._in_order(self._pieces(batch))))
 
     def run_many(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -178,6 +181,7 @@ def check_shape(batch: np.ndarray, shape: tuple[int, ...]) -> None:
     """Refuse pictures of another size than the model's input."""
     if tuple(batch.shape[1:]) != tuple(shape[1:]):
         raise NcsError(
-            "the model takes pictures of %s, received %s"
-            % ("x".join(map(str, shape[1:])), "x".join(map(str, batch.shape[1:])))
+            "the model takes pictures of {}, received {}".format(
+                "x".join(map(str, shape[1:])), "x".join(map(str, batch.shape[1:]))
+            )
         )

@@ -41,12 +41,12 @@ def _files(source):
         files = {os.path.splitext(path)[1][1:]: path for path in map(os.fspath, source)}
     else:
         if not isinstance(source, Manifest) and not os.fspath(source).endswith(".json"):
-            raise NcsError("%s: our Net needs a manifest (.json), or a list of prototxt and caffemodel" % source)
+            raise NcsError(f"{source}: our Net needs a manifest (.json), or a list of prototxt and caffemodel")
         manifest = source if isinstance(source, Manifest) else Manifest.read(source)
         files = {kind: os.path.join(manifest.folder, entry.file) for kind, entry in manifest.parents.items()}
     for kind in ("prototxt", "caffemodel"):
         if not os.path.isfile(files.get(kind, "")):
             raise NcsError(
-                "our Net needs the %s the model was compiled from: '%s' is not there" % (kind, files.get(kind, ""))
+                "our Net needs the {} the model was compiled from: '{}' is not there".format(kind, files.get(kind, ""))
             )
     return files["prototxt"], files["caffemodel"]

@@ -152,7 +152,7 @@ def _mvnc() -> Any:
     try:
         from mvnc import mvncapi
     except ImportError as error:
-        raise NoDeviceError("No devices found: Intel's NCSDK is not installed here (%s)" % error) from error
+        raise NoDeviceError(f"No devices found: Intel's NCSDK is not installed here ({error})") from error
     return mvncapi
 
 

@@ -50,7 +50,7 @@ class Myriad(base.Runner):
         def wait() -> np.ndarray:
             status = self._guarded(lambda: request.wait(-1))
             if status != 0:
-                raise DeviceLostError("%s: a request ended with status %s" % (self.device, status))
+                raise DeviceLostError(f"{self.device}: a request ended with status {status}")
             return base.rows(self._guarded(lambda: request.output_blobs[self._output].buffer), len(batch))
 
         return wait
@@ -59,7 +59,7 @@ class Myriad(base.Runner):
         try:
             return call()
         except RuntimeError as error:
-            raise DeviceLostError("%s: %s" % (self.device, last_line(error))) from error
+            raise DeviceLostError(f"{self.device}: {last_line(error)}") from error
 
     def profile(self, batch: np.ndarray) -> list[tuple[str, str, float]]:
         """(layer, kind, milliseconds) of one request, where the model was loaded with counters."""
@@ -89,8 +89,8 @@ def ie_core() -> Any:
         from openvino.inference_engine import IECore
     except ImportError as error:
         raise NoDeviceError(
-            "No devices found: nothing here can talk to a Neural Compute Stick 2 (%s); OpenVINO 2021.4.2 can, under Python "
-            "3.6 to 3.9: `ncs doctor` tells how to give it a Python of its own" % error
+            f"No devices found: nothing here can talk to a Neural Compute Stick 2 ({error}); OpenVINO 2021.4.2 can, under Python "
+            "3.6 to 3.9: `ncs doctor` tells how to give it a Python of its own"
         ) from error
     _lend_libusb()
     return IECore()
@@ -130,7 +130,7 @@ def _there(core: Any, device: str) -> str:
     for name in there:
         if name.upper() == device.upper():
             return name
-    raise NoDeviceError("No devices found under the name %s; there are %s" % (device, ", ".join(there)))
+    raise NoDeviceError("No devices found under the name {}; there are {}".format(device, ", ".join(there)))
 
 
 def _load(core: Any, path: str, device: str, requests: int, extra: dict[str, str]) -> Any:
@@ -146,4 +146,4 @@ def _load(core: Any, path: str, device: str, requests: int, extra: dict[str, str
             raise NoDeviceError(NO_STICK + " (" + text + ")") from error
         if device.startswith("MYRIAD"):
             _there(core, device)  # it may have been pulled out meanwhile
-        raise NcsError("%s: cannot be loaded on %s: %s" % (path, device, text)) from error
+        raise NcsError(f"{path}: cannot be loaded on {device}: {text}") from error

@@ -20,14 +20,14 @@ class OnnxRuntime(base.Runner):
             import onnxruntime
         except ImportError as error:
             raise NoDeviceError(
-                "ONNX Runtime is not installed here (%s); `pip install onnxruntime` gives it" % error
+                f"ONNX Runtime is not installed here ({error}); `pip install onnxruntime` gives it"
             ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base but Exception
-            raise NcsError("%s: ONNX Runtime cannot load it: %s" % (path, error)) from error
+            raise NcsError(f"{path}: ONNX Runtime cannot load it: {error}") from error
         self.device = device
         self.input_shape = tuple(self._session.get_inputs()[0].shape)
         self._input = base.only_input(path, [port.name for port in self._session.get_inputs()])

@@ -60,7 +60,7 @@ class OpenVINO(base.Runner):
             self._compiled = core.compile_model(network, device, settings)
         except RuntimeError as error:
             reason = last_line(error)
-            raise NcsError("%s: OpenVINO cannot load it on %s: %s" % (path, device, reason)) from error
+            raise NcsError(f"{path}: OpenVINO cannot load it on {device}: {reason}") from error
         self.device = device
         self._output = _output(self._compiled, model.output)
         self.input_shape = tuple(self._compiled.input(0).shape)
@@ -97,7 +97,7 @@ def _core() -> Any:
         openvino = import_openvino()
         return openvino.Core() if hasattr(openvino, "Core") else _older_core()
     except ImportError as error:
-        raise NoDeviceError("OpenVINO is not installed here (%s); `pip install openvino` gives it" % error) from error
+        raise NoDeviceError(f"OpenVINO is not installed here ({error}); `pip install openvino` gives it") from error
 
 
 def _older_core() -> Any:
@@ -114,7 +114,9 @@ def _check_device(core: Any, device: str) -> None:
     missing = [name for name in wanted if name.strip("-").split(".")[0].split("(")[0] not in there]
     if missing:
         raise NoDeviceError(
-            "No devices found: OpenVINO has no %s here; it has %s" % (", ".join(missing), ", ".join(there) or "none")
+            "No devices found: OpenVINO has no {} here; it has {}".format(
+                ", ".join(missing), ", ".join(there) or "none"
+            )
         )
 
 

@@ -100,9 +100,7 @@ class Process:
                 env=environment,
             )
         except OSError as error:
-            raise NoDeviceError(
-                "No devices found: NCS_PYTHON=%s cannot be started: %s" % (path, error.strerror)
-            ) from error
+            raise NoDeviceError(f"No devices found: NCS_PYTHON={path} cannot be started: {error.strerror}") from error
         threading.Thread(target=self._listen, daemon=True).start()
 
     def number(self) -> int:
@@ -140,12 +138,12 @@ class Process:
     def _end(self) -> NcsError:
         self._said.seek(0)
         rows = [row.strip() for row in self._said.read().decode("utf-8", "replace").splitlines() if row.strip()]
-        why = rows[-1] if rows else "status %s" % self._child.returncode
+        why = rows[-1] if rows else f"status {self._child.returncode}"
         kind = NoDeviceError if "Error: No module named" in why else DeviceLostError
-        return kind("%s: the process that runs the stick ended: %s" % (self._path, why))
+        return kind(f"{self._path}: the process that runs the stick ended: {why}")
 
 
 def _raised(kind: str, text: str) -> Exception:
     if kind in ("NcsError", "NoDeviceError", "DeviceLostError"):
         return getattr(errors, kind)(text)
-    return RuntimeError("%s: %s" % (kind, text))
+    return RuntimeError(f"{kind}: {text}")

@@ -50,7 +50,7 @@ class Scheduler(base.Runner):
         """float32 (N, C, H, W) -> float32 (N, K): the pictures are shared out, as many together as the model takes."""
         batch = np.ascontiguousarray(batch, np.float32)
         if batch.ndim != 4 or not len(batch):
-            raise NcsError("a batch is N x C x H x W with N at least 1, received %s" % (batch.shape,))
+            raise NcsError(f"a batch is N x C x H x W with N at least 1, received {batch.shape}")
         size = self.batch_size
         return np.concatenate(list(self.run_many(batch[i : i + size] for i in range(0, len(batch), size))))
 

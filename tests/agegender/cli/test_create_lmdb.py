@@ -28,7 +28,7 @@ def checkout(tmp_path, monkeypatch):
         picture = rng.integers(0, 256, (20 + number, 30, 3), np.uint8)
         cv2.imwrite("data/faces/%d a.png" % number, picture)
     for place, part in enumerate(PARTS):
-        with open("data/DEF/%s.txt" % part, "w") as stream:
+        with open(f"data/DEF/{part}.txt", "w") as stream:
             for number in range(place, place + 6):
                 stream.write("./data/faces/%d a.png %d\n" % (number, number % 3))
     return tmp_path
@@ -45,8 +45,8 @@ def records(path):
 def test_four_databases_hold_the_resized_pictures(checkout, capsys):
     assert main(["create-lmdb"]) == 0
     for part in PARTS:
-        listed = dict(line.rsplit(" ", 1) for line in Path("data/DEF/%s.txt" % part).read_text().splitlines())
-        found = list(records("data/lmdb/%s_lmdb" % part))
+        listed = dict(line.rsplit(" ", 1) for line in Path(f"data/DEF/{part}.txt").read_text().splitlines())
+        found = list(records(f"data/lmdb/{part}_lmdb"))
         assert [int(key[:8]) for key, _, _ in found] == list(range(6))
         assert {key[9:]: str(label) for key, label, _ in found} == listed
         assert [key[9:] for key, _, _ in found] != list(listed), "it is shuffled"
@@ -91,9 +91,9 @@ def test_a_broken_picture_is_named_and_the_status_tells(checkout, capsys):
 
 def test_killed_and_run_again_ends_in_the_same_databases(checkout):
     assert main(["create-lmdb", "--size", "64"]) == 0
-    undisturbed = {part: list(records("data/lmdb/%s_lmdb" % part)) for part in PARTS}
+    undisturbed = {part: list(records(f"data/lmdb/{part}_lmdb")) for part in PARTS}
     for part in PARTS:
-        os.rename("data/lmdb/%s_lmdb" % part, "gone_" + part)
+        os.rename(f"data/lmdb/{part}_lmdb", "gone_" + part)
     command = [sys.executable, "-m", "agegender", "create-lmdb", "--size", "64", "--workers", "1"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
@@ -102,11 +102,11 @@ def test_killed_and_run_again_ends_in_the_same_databases(checkout):
     process.send_signal(signal.SIGKILL)
     process.wait()
     for part in PARTS:
-        path = "data/lmdb/%s_lmdb" % part
+        path = f"data/lmdb/{part}_lmdb"
         assert not os.path.exists(path) or len(list(records(path))) == 6, "whole or not at all"
     subprocess.run(command, check=True, capture_output=True)
     for part in PARTS:
-        again = list(records("data/lmdb/%s_lmdb" % part))
+        again = list(records(f"data/lmdb/{part}_lmdb"))
         assert [a[:2] for a in again] == [b[:2] for b in undisturbed[part]]
         assert all((a[2] == b[2]).all() for a, b in zip(again, undisturbed[part]))
     assert sorted(os.listdir("data/lmdb")) == sorted(part + "_lmdb" for part in PARTS)

@@ -50,7 +50,7 @@ def snapshot(folder):
 
 
 def read(name):
-    with open("data/DEF/%s.txt" % name, encoding="ascii") as stream:
+    with open(f"data/DEF/{name}.txt", encoding="ascii") as stream:
         return [(line.rsplit(" ", 1)[0], int(line.rsplit(" ", 1)[1])) for line in stream]
 
 
@@ -138,7 +138,7 @@ def test_compat_is_the_originals_algorithm(house):
         lines = [os.path.basename(path) for path, _ in read(task + "_train")]
         assert lines[: len(train)] == train
         made = [name[:-4].rsplit("_", 2) for name in lines[len(train) :]]
-        assert sorted("%s_%s" % (stem, kind) for stem, _, kind in made) == sorted(wanted)
+        assert sorted(f"{stem}_{kind}" for stem, _, kind in made) == sorted(wanted)
         assert [os.path.basename(path) for path, _ in read(task + "_test")] == test
 
 

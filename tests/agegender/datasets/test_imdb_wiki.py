@@ -135,7 +135,7 @@ def test_the_whole_way_from_the_archive_to_databases_with_two_labels(tmp_path, c
     assert cli.main(argv) == 0
     out = capsys.readouterr().out
     assert "rows: 36\ndropped for face score:        1\n" in out and "kept: 35 (18 female, 17 male)" in out
-    told = [records(tmp_path / ("db_%s_lmdb" % part)) for part in ("train", "val")]
+    told = [records(tmp_path / (f"db_{part}_lmdb")) for part in ("train", "val")]
     assert sorted(told[0][0] + told[1][0]) == rows  # every face once
     assert not {k for k, _ in told[0][0]} & {k for k, _ in told[1][0]} and len(told[1][0]) in (4, 5, 6)
     for pictures, labels, shapes in told:
@@ -181,7 +181,7 @@ def test_compat_and_csv(tmp_path, capsys):
     ]
     assert cli.main(argv) == 1 and "left out" in capsys.readouterr().err
     assert cli.main([*argv, "--allow_broken"]) == 0
-    assert sum(len(records(tmp_path / ("wiki_%s_lmdb" % part))[0]) for part in ("train", "val")) == 2
+    assert sum(len(records(tmp_path / (f"wiki_{part}_lmdb"))[0]) for part in ("train", "val")) == 2
 
 
 def test_what_cannot_be_is_told(tmp_path, capsys):

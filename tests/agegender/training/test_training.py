@@ -351,7 +351,7 @@ def test_an_experiment_is_one_table_of_all_seeds(faces, tmp_path, monkeypatch, c
         for run in ("seed3", "seed4")
     ]
     shares = [100 * part["gender"]["plain"]["accuracy"] for part in parts]
-    assert rows[2][3] == "%.1f ± %.1f %%" % (sum(shares) / 2, abs(shares[0] - shares[1]) / 2**0.5)
+    assert rows[2][3] == f"{sum(shares) / 2:.1f} ± {abs(shares[0] - shares[1]) / 2**0.5:.1f} %"
     capsys.readouterr()
     assert main(command) == 0
     assert capsys.readouterr().out.count("up to date") == 12

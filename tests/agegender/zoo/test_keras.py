@@ -52,9 +52,9 @@ def write_keras(path):
         file.attrs["layer_names"] = [name.encode() for name in arrays]
         for name, tensors in arrays.items():
             group = file.create_group(name)
-            group.attrs["weight_names"] = [("%s/%s:0" % (name, key)).encode() for key in tensors]
+            group.attrs["weight_names"] = [(f"{name}/{key}:0").encode() for key in tensors]
             for key, value in tensors.items():
-                group["%s/%s:0" % (name, key)] = value
+                group[f"{name}/{key}:0"] = value
     return {name: {k: torch.from_numpy(v) for k, v in tensors.items()} for name, tensors in arrays.items()}
 
 

@@ -126,7 +126,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("onnx")
     rng = np.random.default_rng(8)
     for task in ("age", "gender"):
-        write(task, rng).save(folder / ("%s_googlenet.onnx" % task))
+        write(task, rng).save(folder / (f"{task}_googlenet.onnx"))
     cv2.imwrite(str(folder / "face.png"), rng.integers(0, 256, (240, 230, 3), np.uint8))
     return folder
 
@@ -149,7 +149,7 @@ def test_the_zoos_file_runs_and_our_net_answers_as_it_does(folder, monkeypatch, 
     picture = cv2.resize(cv2.imread(str(folder / "face.png")), (224, 224)).astype(np.float32)
     blob = np.ascontiguousarray((picture - [104, 117, 123]).transpose(2, 0, 1)[None], np.float32)  # blue first
     for task in ("age", "gender"):
-        path = folder / ("%s_googlenet.onnx" % task)
+        path = folder / (f"{task}_googlenet.onnx")
         one, two = by_runtimes(path, blob)
         np.testing.assert_allclose(one, two, atol=1e-4)
         assert cli.main(["zoo", "convert", "googlenet-" + task, str(path)]) == 0

@@ -72,7 +72,7 @@ def test_the_deploy_file_is_the_definition(name):
 
 @pytest.mark.parametrize(("name", "task"), [("levi-age", "AgeNet"), ("levi-gender", "GenderNet")])
 def test_levis_body_is_that_of_the_training_file(name, task):
-    stored = read_net("prototxt/levi/%s_train_val.prototxt" % task).param
+    stored = read_net(f"prototxt/levi/{task}_train_val.prototxt").param
     wanted = [layer for layer in zoo.nets()[name].body().layer if layer.type != "Input"]
     kept = [layer for layer in stored.layer if layer.type not in ("Data", "SoftmaxWithLoss", "Accuracy")]
     assert [text.format(layer) for layer in kept] == [text.format(layer) for layer in wanted]

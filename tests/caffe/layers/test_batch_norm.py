@@ -21,7 +21,7 @@ def normalize(eps):
 def test_by_the_batchs_statistics(shape, eps):
     x = 3 + 2 * np.random.default_rng(1).standard_normal(shape)
     zeros = [np.zeros(shape[1]), np.zeros(shape[1]), np.zeros(1)]
-    text = "batch_norm_param { use_global_stats: false eps: %g }" % eps
+    text = f"batch_norm_param {{ use_global_stats: false eps: {eps:g} }}"
     hold("BatchNorm", text, [x], normalize(eps), zeros)
 
 
@@ -68,7 +68,7 @@ def test_by_the_accumulated_statistics(weight):
 )
 def test_the_phase_decides_unless_told_otherwise(phase, given, by_batch):
     x = np.random.default_rng(4).standard_normal((4, 2, 3, 3))
-    net = one_layer_net("BatchNorm", "batch_norm_param { %s }" % given, [x.shape], phase=phase)
+    net = one_layer_net("BatchNorm", f"batch_norm_param {{ {given} }}", [x.shape], phase=phase)
     result = run(net, [x], [np.zeros(2), np.full(2, 4.0), [1.0]])
     close(result.tops[0], normalize(1e-5)(x)[0] if by_batch else x / np.sqrt(4 + 1e-5), "top")
 
@@ -106,10 +106,10 @@ def test_one_picture_between_layers_that_lay_out_memory_differently(given):
     rng = np.random.default_rng(6)
     layers = (
         'layer { name: "s" type: "Split" bottom: "x" top: "a" } '
-        'layer { name: "l" type: "BatchNorm" bottom: "a" top: "b" batch_norm_param { use_global_stats: %s } } '
+        f'layer {{ name: "l" type: "BatchNorm" bottom: "a" top: "b" batch_norm_param {{ use_global_stats: {given} }} }} '
         'layer { name: "t" type: "Split" bottom: "b" top: "c" } '
         'layer { name: "v" type: "Convolution" bottom: "c" top: "y" convolution_param { num_output: 2 kernel_size: 3 '
-        'weight_filler { type: "gaussian" } } }' % given
+        'weight_filler { type: "gaussian" } } }'
     )
     net = net_of("force_backward: true " + input_layer("x", (1, 3, 4, 5)) + layers)
     for blob in net.params["l"]:

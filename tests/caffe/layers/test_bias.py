@@ -20,8 +20,8 @@ def test_adds_a_blob_of_its_own_or_a_second_bottom(text, shape, blob, before, be
 
     rng = np.random.default_rng(1)
     x, b = rng.standard_normal(shape), rng.standard_normal(blob)
-    hold("Bias", "bias_param { %s }" % text, [x], reference, [b])
-    hold("Bias", "bias_param { %s }" % text.split("num_axes")[0], [x, b], reference)
+    hold("Bias", f"bias_param {{ {text} }}", [x], reference, [b])
+    hold("Bias", "bias_param {{ {} }}".format(text.split("num_axes")[0]), [x, b], reference)
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,4 @@ def test_adds_a_blob_of_its_own_or_a_second_bottom(text, shape, blob, before, be
     ],
 )
 def test_refuses_what_caffe_refuses(text, shapes, said):
-    assert said in refusal("Bias", "bias_param { %s }" % text, shapes)
+    assert said in refusal("Bias", f"bias_param {{ {text} }}", shapes)

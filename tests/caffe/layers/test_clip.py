@@ -11,7 +11,7 @@ X = np.array([-3, -1, -0.5, 0, 0.25, 2, 2.5], np.float32)
 
 @pytest.mark.parametrize("low, high", [(-1, 2), (0, 6), (0.25, 0.25), (-9, 9)])
 def test_value_and_derivative(low, high):
-    run = run_layer("Clip", "clip_param { min: %g max: %g }" % (low, high), X, diffs=[np.arange(1, 8)])
+    run = run_layer("Clip", f"clip_param {{ min: {low:g} max: {high:g} }}", X, diffs=[np.arange(1, 8)])
     assert np.array_equal(run.tops[0], [max(low, min(x, high)) for x in X])
     assert np.array_equal(run.diffs[0], [i + 1 if low <= x <= high else 0 for i, x in enumerate(X)])
 

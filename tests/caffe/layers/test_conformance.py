@@ -78,9 +78,9 @@ def test_exported_is_executed_in_both_runtimes(name, example):
     for runtime, run in (("ONNX Runtime", onnxruntime_runs), ("OpenVINO", openvino_runs)):
         received = run(model, inputs)
         for top, array in expected.items():
-            assert received[top].shape == array.shape, "%s: %s" % (runtime, top)
+            assert received[top].shape == array.shape, f"{runtime}: {top}"
             error = np.abs(received[top] - array).max(initial=0) / max(1.0, np.abs(array).max(initial=0))
-            assert error < 1e-4, "%s: %s is off by %.2g" % (runtime, top, error)
+            assert error < 1e-4, f"{runtime}: {top} is off by {error:.2g}"
 
 
 def onnxruntime_runs(model, inputs):
@@ -112,7 +112,7 @@ def openvino_runs(model, inputs, _cores=[]):  # noqa: B006  one Core for all tes
 def test_derivatives_reach_every_bottom_and_weight(name, example):
     layer_type = base.registry[name]
     if not layer_type.differentiable or layer_type.is_data or not example.bottoms:
-        pytest.skip("%s has no derivative" % name)
+        pytest.skip(f"{name} has no derivative")
     net, rng = fed(name, example, force=True)
     net.forward()
     layer = net.layer_dict["l"]
@@ -146,7 +146,7 @@ def test_every_type_is_documented_and_has_a_witness(name):
     assert own.get("__doc__"), "the docstring is the type's page"
     assert own.get("examples") or layer.is_data or name in NEED_MORE_THAN_TEXT, "an example"
     module = layer.__module__.rsplit(".", 1)[-1]
-    assert (Path(__file__).parent / ("test_%s.py" % module)).is_file(), "a witness"
+    assert (Path(__file__).parent / (f"test_{module}.py")).is_file(), "a witness"
 
 
 def test_a_type_stands_in_a_file_of_its_name():

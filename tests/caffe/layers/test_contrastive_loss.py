@@ -35,11 +35,11 @@ def test_value_and_derivatives(margin, legacy, tail, weight):
     a, b = rng.normal(size=(2, 8, 3))
     y = rng.integers(0, 2, 8)
     a[3], y[3] = b[3], 0  # a pair at distance 0
-    text = "contrastive_loss_param { %s legacy_version: %s }" % (
-        "" if margin is None else "margin: %g" % margin,
+    text = "contrastive_loss_param {{ {} legacy_version: {} }}".format(
+        "" if margin is None else f"margin: {margin:g}",
         str(legacy).lower(),
     )
-    text += "" if weight is None else " loss_weight: %g" % weight
+    text += "" if weight is None else f" loss_weight: {weight:g}"
     run = run_layer("ContrastiveLoss", text, a.reshape(8, 3, *tail), b.reshape(8, 3, *tail), y)
     loss, da = reference(a, b, y, margin or 1, legacy, weight or 1)
     assert run.tops[0].shape == () and np.allclose(run.tops[0], loss, 1e-5)

@@ -117,7 +117,7 @@ def test_equals_the_sum_written_out(name):
     x = rng.standard_normal(shape)
     w, b = rng.standard_normal((outputs, shape[1] // group, *kernel)), rng.standard_normal(outputs)
     y, dy, dx, dw, db = convolve(x, w, b, rng.standard_normal, stride, pad, dilation, group)
-    net = one_layer_net("Convolution", "convolution_param { %s }" % text, [shape])
+    net = one_layer_net("Convolution", f"convolution_param {{ {text} }}", [shape])
     result = run(net, [x], [w, b], [dy])
     close(result.tops[0], y, "top")
     close(result.diffs[0], dx, "bottom's diff")
@@ -185,7 +185,7 @@ def test_another_size_is_taken_another_number_of_channels_is_not():
     ],
 )
 def test_refuses_what_caffe_refuses(text, said):
-    assert said in refusal("Convolution", "convolution_param { %s }" % text, [(2, 4, 6, 7)])
+    assert said in refusal("Convolution", f"convolution_param {{ {text} }}", [(2, 4, 6, 7)])
 
 
 def test_refuses_bottoms_of_different_shapes_and_sides_of_other_than_two_axes():

@@ -19,7 +19,7 @@ from witness import hold, refusal
 def test_equals_a_slice_and_only_the_first_bottom_has_a_diff(text, shape, like, where):
     rng = np.random.default_rng(1)
     bottoms = [rng.standard_normal(shape), rng.standard_normal(like)]
-    result = hold("Crop", "crop_param { %s }" % text, bottoms, lambda x, like: [x[where] + 0 * like.sum()])
+    result = hold("Crop", f"crop_param {{ {text} }}", bottoms, lambda x, like: [x[where] + 0 * like.sum()])
     assert not result.diffs[1].any()
 
 
@@ -38,4 +38,4 @@ def test_equals_a_slice_and_only_the_first_bottom_has_a_diff(text, shape, like, 
     ],
 )
 def test_refuses_what_caffe_refuses(text, shapes, said):
-    assert said in refusal("Crop", "crop_param { %s }" % text, shapes)
+    assert said in refusal("Crop", f"crop_param {{ {text} }}", shapes)

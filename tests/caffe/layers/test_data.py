@@ -57,7 +57,7 @@ def test_records_in_order_and_round(source):
 def test_centre_crop_mean_and_scale(source, tmp_path):
     mean = np.random.default_rng(2).uniform(0, 255, SHAPE).astype(np.float32)
     write_mean(str(tmp_path / "mean.binaryproto"), mean)
-    made = net(source, 'crop_size: 5 scale: 0.5 mean_file: "%s/mean.binaryproto"' % tmp_path, tops='top: "data"')
+    made = net(source, f'crop_size: 5 scale: 0.5 mean_file: "{tmp_path}/mean.binaryproto"', tops='top: "data"')
     made.forward()
     expected = ((pixels()[:3].astype(np.float32) - mean) * np.float32(0.5))[:, :, 0:5, 1:6]
     assert np.array_equal(made.blobs["data"].data, expected)

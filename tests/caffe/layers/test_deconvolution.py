@@ -127,4 +127,4 @@ def test_bilinear_weights_are_symmetric_ramps(size):
     ],
 )
 def test_refuses_what_caffe_refuses(text, said):
-    assert said in refusal("Deconvolution", "convolution_param { %s }" % text, [(1, 4, 3, 3)])
+    assert said in refusal("Deconvolution", f"convolution_param {{ {text} }}", [(1, 4, 3, 3)])

@@ -12,7 +12,7 @@ from caffe.errors import CaffeError
 def test_train(ratio):
     caffe.set_random_seed(3)
     x = np.random.default_rng(1).uniform(1, 2, (200, 200)).astype(np.float32)
-    text = "dropout_param { dropout_ratio: %g }" % ratio
+    text = f"dropout_param {{ dropout_ratio: {ratio:g} }}"
     run = run_layer("Dropout", text, x, phase=caffe.TRAIN, diffs=[np.full_like(x, 3)])
     y, kept = run.tops[0], run.tops[0] != 0
     assert np.allclose(y[kept], x[kept] / (1 - ratio), 1e-5)
@@ -47,4 +47,4 @@ def test_ratio_zero_keeps_all():
 @pytest.mark.parametrize("ratio", [1, -0.1, 1.5])
 def test_ratios_out_of_range(ratio):
     with pytest.raises(CaffeError, match="dropout_ratio"):
-        run_layer("Dropout", "dropout_param { dropout_ratio: %g }" % ratio, np.ones(3))
+        run_layer("Dropout", f"dropout_param {{ dropout_ratio: {ratio:g} }}", np.ones(3))

@@ -10,7 +10,7 @@ from caffe.errors import CaffeError
 
 def net(param, tops=1):
     names = " ".join('top: "t%d"' % i for i in range(tops))
-    return net_of('layer { name: "d" type: "DummyData" %s dummy_data_param { %s } }' % (names, param))
+    return net_of(f'layer {{ name: "d" type: "DummyData" {names} dummy_data_param {{ {param} }} }}')
 
 
 def test_without_a_filler_it_is_zero():

@@ -21,7 +21,7 @@ def test_equals_the_definition(text, count, reference):
     rng = np.random.default_rng(1)
     hold(
         "Eltwise",
-        "eltwise_param { %s }" % text,
+        f"eltwise_param {{ {text} }}",
         [rng.standard_normal((2, 3, 2)) for _ in range(count)],
         reference,
     )
@@ -62,4 +62,4 @@ def test_the_stable_derivative_of_a_product_holds_at_zero_and_the_other_does_not
     ],
 )
 def test_refuses_what_caffe_refuses(text, shapes, said):
-    assert said in refusal("Eltwise", "eltwise_param { %s }" % text, shapes)
+    assert said in refusal("Eltwise", f"eltwise_param {{ {text} }}", shapes)

@@ -17,7 +17,7 @@ def test_equals_rows_looked_up(bias, shape):
     for place in np.ndindex(*shape):
         y[place] = w[index[place]] + (b if bias else 0)
         dw[index[place]] += dy[place]
-    text = "embed_param { input_dim: 4 num_output: 3 bias_term: %s }" % str(bias).lower()
+    text = f"embed_param {{ input_dim: 4 num_output: 3 bias_term: {str(bias).lower()} }}"
     result = run(one_layer_net("Embed", text, [shape]), [index], [w, b] if bias else [w], [dy])
     close(result.tops[0], y, "top")
     close(result.weight_diffs[0], dw, "weights' diff")

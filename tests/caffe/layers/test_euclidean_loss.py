@@ -14,7 +14,7 @@ from caffe.errors import CaffeError
 def test_value_and_derivatives(shape, other, weight):
     rng = np.random.default_rng(8)
     a, b = rng.normal(size=shape), rng.normal(size=other)
-    run = run_layer("EuclideanLoss", "" if weight is None else "loss_weight: %g" % weight, a, b)
+    run = run_layer("EuclideanLoss", "" if weight is None else f"loss_weight: {weight:g}", a, b)
     difference = a.ravel() - b.ravel()
     assert run.tops[0].shape == () and np.allclose(run.tops[0], sum(difference**2) / shape[0] / 2, 1e-5)
     slope = (weight or 1) * difference / shape[0]

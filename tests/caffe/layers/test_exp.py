@@ -14,7 +14,7 @@ SETTINGS = [(-1, 1, 0), (2, 1, 0), (10, 0.5, -1), (0.5, -2, 0.25), (-1, 1.5, -0.
 
 @pytest.mark.parametrize("base, scale, shift", SETTINGS)
 def test_value_and_derivative(base, scale, shift):
-    text = "exp_param { base: %g scale: %g shift: %g }" % (base, scale, shift)
+    text = f"exp_param {{ base: {base:g} scale: {scale:g} shift: {shift:g} }}"
     run = run_layer("Exp", text, X, diffs=[np.full((2, 3), -2)])
     b = math.e if base == -1 else base
     y = np.array([[b ** (shift + scale * x) for x in row] for row in X.tolist()])
@@ -25,4 +25,4 @@ def test_value_and_derivative(base, scale, shift):
 @pytest.mark.parametrize("base", [0, -2, -0.5])
 def test_bases_that_have_no_logarithm(base):
     with pytest.raises(CaffeError, match="base must be positive"):
-        run_layer("Exp", "exp_param { base: %g }" % base, X)
+        run_layer("Exp", f"exp_param {{ base: {base:g} }}", X)

@@ -23,7 +23,7 @@ SETTINGS = [
 @pytest.mark.parametrize("text, shape", SETTINGS)
 def test_value_and_derivative(text, shape):
     x = np.arange(120, dtype=np.float32).reshape(2, 3, 4, 5)
-    run = run_layer("Flatten", "flatten_param { %s }" % text, x, diffs=[-x.reshape(shape)])
+    run = run_layer("Flatten", f"flatten_param {{ {text} }}", x, diffs=[-x.reshape(shape)])
     assert run.tops[0].shape == shape and np.array_equal(run.tops[0].ravel(), x.ravel())
     assert np.array_equal(run.diffs[0], -x)
 

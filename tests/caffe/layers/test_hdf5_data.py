@@ -25,7 +25,7 @@ def files(tmp_path):
 
 
 def net(folder, batch=4, more="", tops=("data", "label")):
-    tops = " ".join('top: "%s"' % top for top in tops)
+    tops = " ".join(f'top: "{top}"' for top in tops)
     return net_of(
         'layer { name: "h" type: "HDF5Data" %s hdf5_data_param { source: "%s/list.txt" batch_size: %d %s } }'
         % (tops, folder, batch, more)
@@ -78,7 +78,7 @@ def test_faults(files):
     with pytest.raises(CaffeError, match="does not transform"):
         net_of(
             'layer { name: "h" type: "HDF5Data" top: "data" transform_param { scale: 2 } hdf5_data_param '
-            '{ source: "%s/list.txt" batch_size: 1 } }' % files
+            f'{{ source: "{files}/list.txt" batch_size: 1 }} }}'
         )
     with h5py.File(files / "f0.h5", "a") as file:
         del file["label"]

@@ -35,8 +35,7 @@ def test_what_it_writes_hdf5_data_reads(tmp_path):
     net.forward()
     (tmp_path / "list").write_text(str(path))
     back = net_of(
-        'layer { name: "h" type: "HDF5Data" top: "data" hdf5_data_param { source: "%s/list" batch_size: 2 } }'
-        % tmp_path
+        f'layer {{ name: "h" type: "HDF5Data" top: "data" hdf5_data_param {{ source: "{tmp_path}/list" batch_size: 2 }} }}'
     )
     assert np.array_equal(back.forward()["data"], np.full((2, 3, 1, 1), 7.0))
 

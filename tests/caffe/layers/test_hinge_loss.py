@@ -14,7 +14,7 @@ def test_value_and_derivative(norm, shape, weight):
     x = rng.normal(0, 1.5, shape)
     x.ravel()[:2] = -1, 1  # on the edge of the margin
     label = rng.integers(0, x[0].size, shape[0])
-    text = ("hinge_loss_param { norm: %s } " % norm if norm else "") + ("loss_weight: %g" % weight if weight else "")
+    text = (f"hinge_loss_param {{ norm: {norm} }} " if norm else "") + (f"loss_weight: {weight:g}" if weight else "")
     run = run_layer("HingeLoss", text, x, label)
     rows, loss = x.reshape(shape[0], -1), 0.0
     dx = np.zeros_like(rows)

@@ -38,7 +38,7 @@ def reference(begin, kernel, stride, pad, dilation):
 )
 def test_equals_the_definition(text, shape, settings):
     x = np.random.default_rng(0).standard_normal(shape)
-    hold("Im2col", "convolution_param { %s }" % text, [x], reference(*settings))
+    hold("Im2col", f"convolution_param {{ {text} }}", [x], reference(*settings))
 
 
 def test_refuses_what_caffe_refuses():

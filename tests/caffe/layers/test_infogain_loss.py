@@ -42,7 +42,7 @@ def test_value_and_derivative(tmp_path, shape, labels, axis, mode, ignore, from_
         RNG.uniform(size=(classes, classes)),
     )
     text = "loss_weight: 0.5 loss_param { %s %s } infogain_loss_param { axis: %d %s }" % (
-        "normalization: %s" % mode if mode else "",
+        f"normalization: {mode}" if mode else "",
         "" if ignore is None else "ignore_label: %d" % ignore,
         axis,
         'source: "%s"' % (tmp_path / "h.binaryproto") if from_file else "",

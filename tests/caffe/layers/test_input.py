@@ -8,9 +8,9 @@ from caffe.errors import CaffeError
 
 
 def made(shapes, tops="ab"):
-    names = " ".join('top: "%s"' % t for t in tops)
-    shapes = " ".join("shape { %s }" % " ".join("dim: %d" % d for d in s) for s in shapes)
-    return net_of('layer { name: "in" type: "Input" %s input_param { %s } }' % (names, shapes))
+    names = " ".join(f'top: "{t}"' for t in tops)
+    shapes = " ".join("shape {{ {} }}".format(" ".join("dim: %d" % d for d in s)) for s in shapes)
+    return net_of(f'layer {{ name: "in" type: "Input" {names} input_param {{ {shapes} }} }}')
 
 
 def test_shapes():

@@ -101,7 +101,7 @@ def test_the_states_live_on_from_one_forward_to_the_next():
     ],
 )
 def test_refuses_what_caffe_refuses(text, shapes, said):
-    assert said in refusal("LSTM", "recurrent_param { %s }" % text, shapes)
+    assert said in refusal("LSTM", f"recurrent_param {{ {text} }}", shapes)
 
 
 def test_refuses_states_of_another_shape():

@@ -13,7 +13,7 @@ from caffe.errors import CaffeError
 def test_value_and_derivative(shape, labels, weight):
     rng = np.random.default_rng(10)
     p, label = rng.uniform(0.05, 1, shape), rng.integers(0, int(np.prod(shape[1:])), labels)
-    run = run_layer("MultinomialLogisticLoss", "loss_weight: %g" % weight if weight else "", p, label)
+    run = run_layer("MultinomialLogisticLoss", f"loss_weight: {weight:g}" if weight else "", p, label)
     rows, loss = p.reshape(shape[0], -1), 0.0
     dp = np.zeros_like(rows)
     for n, c in enumerate(label.ravel()):

@@ -18,7 +18,7 @@ def test_mean_alone(shape, across):
         rows = rows_of(x, across)
         return [(rows - rows.mean(1, keepdims=True)).reshape((*shape, 1, 1)[:4])]
 
-    text = "mvn_param { normalize_variance: false across_channels: %s }" % str(across).lower()
+    text = f"mvn_param {{ normalize_variance: false across_channels: {str(across).lower()} }}"
     hold("MVN", text, [x], reference)
 
 
@@ -33,7 +33,7 @@ def test_mean_and_variance_with_caffes_derivative(across, eps):
         deviation = np.sqrt(((row - row.mean()) ** 2).mean()) + eps
         y[i] = (row - row.mean()) / deviation
         dx[i] = (d - d.mean() - y[i] * (d * y[i]).mean()) / deviation
-    text = "mvn_param { across_channels: %s eps: %g }" % (str(across).lower(), eps)
+    text = f"mvn_param {{ across_channels: {str(across).lower()} eps: {eps:g} }}"
     result = run(one_layer_net("MVN", text, [x.shape]), [x], [], [dy])
     close(result.tops[0], y.reshape(x.shape), "top")
     close(result.diffs[0], dx.reshape(x.shape), "bottom's diff")

@@ -88,7 +88,7 @@ def test_max_and_its_mask(text, size, settings):
     for place in np.ndindex(y.shape):
         dx[place[0], place[1]].flat[int(mask[place])] += dy[place]
     for tops in (1, 2):
-        net = one_layer_net("Pooling", "pooling_param { pool: MAX %s }" % text, [x.shape], tops)
+        net = one_layer_net("Pooling", f"pooling_param {{ pool: MAX {text} }}", [x.shape], tops)
         result = run(net, [x], [], [dy])
         close(result.tops[0], y, "top")
         close(result.diffs[0], dx, "bottom's diff")
@@ -98,7 +98,7 @@ def test_max_and_its_mask(text, size, settings):
 @pytest.mark.parametrize(("text", "size", "settings"), SETTINGS, ids=IDS)
 def test_ave(text, size, settings):
     x = np.random.default_rng(2).standard_normal((1, 2, *size))
-    hold("Pooling", "pooling_param { pool: AVE %s }" % text, [x], lambda x: pool(x, "AVE", **settings))
+    hold("Pooling", f"pooling_param {{ pool: AVE {text} }}", [x], lambda x: pool(x, "AVE", **settings))
 
 
 def test_of_equal_values_the_first_is_the_maximum():
@@ -113,7 +113,7 @@ def test_of_equal_values_the_first_is_the_maximum():
 def test_stochastic_at_test_is_the_mean_weighted_by_the_values(text, size, settings):
     x = np.abs(np.random.default_rng(2).standard_normal((1, 2, *size)))
     x[0, 1] = 0
-    net = one_layer_net("Pooling", "pooling_param { pool: STOCHASTIC %s }" % text, [x.shape])
+    net = one_layer_net("Pooling", f"pooling_param {{ pool: STOCHASTIC {text} }}", [x.shape])
     close(run(net, [x]).tops[0], pool(x, "STOCHASTIC", **settings)[0], "top")
 
 
@@ -171,7 +171,7 @@ def test_global_pooling_follows_the_bottom():
     ],
 )
 def test_refuses_what_has_no_answer(text, said):
-    assert said in refusal("Pooling", "pooling_param { %s }" % text, [(1, 2, 6, 6)])
+    assert said in refusal("Pooling", f"pooling_param {{ {text} }}", [(1, 2, 6, 6)])
 
 
 def test_only_max_has_a_mask_and_bottoms_have_4_axes():

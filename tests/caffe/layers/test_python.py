@@ -83,15 +83,9 @@ def on_the_path(tmp_path, monkeypatch):
 
 
 def layer(kind, param_str="", bottom="data", top="out", module="my_layers", more=""):
-    blobs = 'bottom: "%s" ' % bottom if bottom else ""
-    blobs += " ".join('top: "%s"' % name for name in top.split())
-    return 'layer { name: "mine" type: "Python" %s %s python_param { module: "%s" layer: "%s" param_str: "%s" } }' % (
-        blobs,
-        more,
-        module,
-        kind,
-        param_str,
-    )
+    blobs = f'bottom: "{bottom}" ' if bottom else ""
+    blobs += " ".join(f'top: "{name}"' for name in top.split())
+    return f'layer {{ name: "mine" type: "Python" {blobs} {more} python_param {{ module: "{module}" layer: "{kind}" param_str: "{param_str}" }} }}'
 
 
 INPUT = """force_backward: true

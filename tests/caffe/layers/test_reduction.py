@@ -21,8 +21,8 @@ def test_value_and_derivative(operation, shape, axis, coeff):
     dy = rng.normal(size=shape[:cut])
     text = "reduction_param { axis: %d %s %s }" % (
         axis,
-        "operation: %s" % operation if operation else "",
-        "" if coeff is None else "coeff: %g" % coeff,
+        f"operation: {operation}" if operation else "",
+        "" if coeff is None else f"coeff: {coeff:g}",
     )
     run = run_layer("Reduction", text, x, diffs=[dy])
     factor = (1 if coeff is None else coeff) / (np.prod(shape[cut:]) if op == "MEAN" else 1)

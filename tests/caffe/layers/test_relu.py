@@ -9,7 +9,7 @@ X = np.array([[-3, -0.5, 0], [1e-7, 2, -1e9]], np.float32)
 
 @pytest.mark.parametrize("slope", [None, 0, 0.1, 1, 2.5, -0.5])
 def test_value_and_derivative(slope):
-    text = "" if slope is None else "relu_param { negative_slope: %g }" % slope
+    text = "" if slope is None else f"relu_param {{ negative_slope: {slope:g} }}"
     run = run_layer("ReLU", text, X, diffs=[np.full((2, 3), 2)])
     s = slope or 0
     assert np.allclose(run.tops[0], np.vectorize(lambda x: x if x > 0 else s * x)(X), 1e-6)

@@ -29,7 +29,7 @@ SETTINGS = [  # bottom, dims, more, top
 
 
 def text(dims, more):
-    return "reshape_param { shape { %s } %s }" % (" ".join("dim: %d" % d for d in dims), more)
+    return "reshape_param {{ shape {{ {} }} {} }}".format(" ".join("dim: %d" % d for d in dims), more)
 
 
 @pytest.mark.parametrize("bottom, dims, more, top", SETTINGS)
@@ -61,8 +61,8 @@ def test_faults(dims, more, message):
 
 def test_follows_the_batch_and_refuses_in_place():
     made = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 6 } } }\n'
-    net = net_of(made + 'layer { name: "r" type: "Reshape" bottom: "x" top: "y" %s }' % text((0, 2, 3), ""))
+    net = net_of(made + 'layer {{ name: "r" type: "Reshape" bottom: "x" top: "y" {} }}'.format(text((0, 2, 3), "")))
     net.blobs["x"].reshape(7, 6)
     assert net.forward()["y"].shape == (7, 2, 3)
     with pytest.raises(CaffeError, match="cannot work in place"):
-        net_of(made + 'layer { name: "r" type: "Reshape" bottom: "x" top: "x" %s }' % text((0, -1), ""))
+        net_of(made + 'layer {{ name: "r" type: "Reshape" bottom: "x" top: "x" {} }}'.format(text((0, -1), "")))

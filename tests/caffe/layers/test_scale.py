@@ -32,7 +32,7 @@ CASES = [
 def test_with_a_blob_of_its_own(text, shape, blob, before, behind, bias):
     rng = np.random.default_rng(1)
     weights = [rng.standard_normal(blob) for _ in range(2 if bias else 1)]
-    text = "scale_param { %s %s }" % (text, "bias_term: true" if bias else "")
+    text = "scale_param {{ {} {} }}".format(text, "bias_term: true" if bias else "")
     hold("Scale", text, [rng.standard_normal(shape)], reference(before, behind, bias), weights)
 
 
@@ -43,7 +43,7 @@ def test_with_a_second_bottom(text, shape, blob, before, behind, bias):
     text = " ".join(word for word in text.split("num_axes")[0].split())
     bottoms = [rng.standard_normal(shape), rng.standard_normal(blob)]
     weights = [rng.standard_normal(blob)] if bias else []
-    text = "scale_param { %s %s }" % (text, "bias_term: true" if bias else "")
+    text = "scale_param {{ {} {} }}".format(text, "bias_term: true" if bias else "")
     hold("Scale", text, bottoms, reference(before, behind, bias), weights)
 
 
@@ -65,4 +65,4 @@ def test_starts_at_one_and_its_bias_at_zero():
     ],
 )
 def test_refuses_what_caffe_refuses(text, shapes, said):
-    assert said in refusal("Scale", "scale_param { %s }" % text, shapes)
+    assert said in refusal("Scale", f"scale_param {{ {text} }}", shapes)

@@ -16,7 +16,7 @@ DIVISOR = {
     "NONE": lambda n, all_, valid: 1,
 }
 SETTINGS = [("", "BATCH_SIZE"), ("normalize: true", "VALID"), ("normalize: false", "BATCH_SIZE")]
-SETTINGS += [("normalization: %s" % mode, mode) for mode in DIVISOR] + [("normalize: true normalization: NONE", "NONE")]
+SETTINGS += [(f"normalization: {mode}", mode) for mode in DIVISOR] + [("normalize: true normalization: NONE", "NONE")]
 
 
 def reference(x, t, ignore):
@@ -42,8 +42,8 @@ def test_value_and_derivative(text, mode, ignore):
         t[0] = 255
     elif ignore is None:
         t = RNG.uniform(size=shape)
-    param = "loss_param { %s %s } " % (text, "" if ignore is None else "ignore_label: %d" % ignore)
-    param += "loss_weight: %g" % weight if weight else ""
+    param = "loss_param {{ {} {} }} ".format(text, "" if ignore is None else "ignore_label: %d" % ignore)
+    param += f"loss_weight: {weight:g}" if weight else ""
     run = run_layer("SigmoidCrossEntropyLoss", param, x, t)
     loss, dx, valid = reference(x, t, ignore)
     divisor = max(1, DIVISOR[mode](shape[0], x.size, valid))

@@ -18,7 +18,7 @@ from witness import hold, refusal
 )
 def test_equals_numpys_split(text, shape, axis, cuts):
     x = np.random.default_rng(1).standard_normal(shape)
-    hold("Slice", "slice_param { %s }" % text, [x], lambda x: np.split(x, cuts, axis), tops=len(cuts) + 1)
+    hold("Slice", f"slice_param {{ {text} }}", [x], lambda x: np.split(x, cuts, axis), tops=len(cuts) + 1)
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_equals_numpys_split(text, shape, axis, cuts):
     ],
 )
 def test_refuses_what_caffe_refuses(text, said):
-    assert said in refusal("Slice", "slice_param { %s }" % text, [(3, 5)], tops=2)
+    assert said in refusal("Slice", f"slice_param {{ {text} }}", [(3, 5)], tops=2)

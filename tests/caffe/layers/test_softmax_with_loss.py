@@ -62,7 +62,7 @@ def test_value_and_derivative(shape, labels, axis, text, mode, ignore):
         axis,
         text,
         "" if ignore is None else "ignore_label: %d" % ignore,
-        "loss_weight: %g" % weight if weight else "",
+        f"loss_weight: {weight:g}" if weight else "",
     )
     run = run_layer("SoftmaxWithLoss", param, x, label)
     loss, grad, valid, _ = reference(x, label, axis, ignore)

@@ -10,7 +10,7 @@ from caffe.errors import CaffeError
 @pytest.mark.parametrize("limit", [None, 0, 0.5, -1.25])
 def test_value(limit):
     x = np.array([-1.25, -1, 0, 0.25, 0.5, 0.75], np.float32)
-    text = "" if limit is None else "threshold_param { threshold: %g }" % limit
+    text = "" if limit is None else f"threshold_param {{ threshold: {limit:g} }}"
     run = run_layer("Threshold", text, x, backward=False)
     assert np.array_equal(run.tops[0], [1.0 if v > (limit or 0) else 0.0 for v in x])
 

@@ -36,4 +36,4 @@ def test_value_and_derivative(shape, axis, tiles):
 )
 def test_faults(text, message):
     with pytest.raises(CaffeError, match=message):
-        run_layer("Tile", "tile_param { %s }" % text, np.ones((2, 3)))
+        run_layer("Tile", f"tile_param {{ {text} }}", np.ones((2, 3)))

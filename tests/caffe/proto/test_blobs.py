@@ -85,7 +85,7 @@ def test_half_precision_of_nvcaffe():
     ],
 )
 def test_what_is_wrong_is_told_and_nothing_allocated(message, said):
-    with pytest.raises(CaffeError, match="f: blob 0.*%s" % said):
+    with pytest.raises(CaffeError, match=f"f: blob 0.*{said}"):
         read(message)
 
 

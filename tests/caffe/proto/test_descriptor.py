@@ -21,7 +21,7 @@ def test_every_message_number_type_and_default_is_the_published_one():
     schema = json.loads((SHARED / "specs" / "caffe-schema.json").read_text())
     messages = {message.name: message for message in file_proto().message_type}
     enums = {enum.name: enum for enum in file_proto().enum_type}
-    enums.update({"%s.%s" % (m.name, e.name): e for m in messages.values() for e in m.enum_type})
+    enums.update({f"{m.name}.{e.name}": e for m in messages.values() for e in m.enum_type})
     caffes = [field for message in messages.values() for field in message.field if field.number < OURS]
     assert len(caffes) - len(messages["AugmentParameter"].field) == len(schema["fields"]) == 423
     assert {e: {v.name: v.number for v in enums[e].value} for e in enums} == {

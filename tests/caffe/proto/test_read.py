@@ -16,7 +16,7 @@ def test_text_and_binary_are_told_by_content(tmp_path):
     layer.blobs.add(num=1, channels=1, height=1, width=2, data=[1, 2])
     model.write_bytes(old.SerializeToString())
     text = read.read_net(prototxt)
-    assert text.where == ["%s:2" % prototxt]
+    assert text.where == [f"{prototxt}:2"]
     assert read.read_net(str(model)).param == text.param
     whole = read.read_net_binary(model).param
     assert list(whole.layer[0].blobs[0].data) == [1, 2] and whole.layer[0].type == "InnerProduct"
@@ -45,14 +45,14 @@ def test_snapshot_prefix_is_the_solver_file_or_within_its_folder(tmp_path):
     path.write_text('net: "n" base_lr: 0.1\n')
     file = read.read_solver(path)
     assert file.param.snapshot_prefix == str(tmp_path / "my_solver")
-    assert file.where.at("base_lr") == "%s:1" % path
-    path.write_text('snapshot_prefix: "%s"' % tmp_path)
+    assert file.where.at("base_lr") == f"{path}:1"
+    path.write_text(f'snapshot_prefix: "{tmp_path}"')
     assert read.read_solver(path).param.snapshot_prefix == str(tmp_path / "my_solver")
     path.write_text('snapshot_prefix: "snap/x"')
     assert read.read_solver(path).param.snapshot_prefix == "snap/x"
 
 
 def test_nets_inside_of_a_solver_are_upgraded():
-    file = read.read_solver_text("net_param { %s } test_net_param { %s } test_net_param { }" % (NET, NET))
+    file = read.read_solver_text(f"net_param {{ {NET} }} test_net_param {{ {NET} }} test_net_param {{ }}")
     assert file.param.net_param.layer[0].type == "InnerProduct"
     assert file.param.test_net_param[0].layer[0].type == "InnerProduct"

@@ -56,7 +56,7 @@ def test_the_six_solvers_have_pycaffes_surface(kind):
     assert other.iter == 4
     for mine, theirs in zip(solver.net.params["ip"], other.net.params["ip"]):
         assert np.array_equal(mine.data, theirs.data)
-    again = caffe.get_solver(write(momentum + ' rms_decay: 0.9 momentum2: 0.99 type: "%s"' % kind[:-6]))
+    again = caffe.get_solver(write(momentum + f' rms_decay: 0.9 momentum2: 0.99 type: "{kind[:-6]}"'))
     again.solve("out/s_iter_2.solverstate")
     assert again.iter == 6
 
@@ -115,7 +115,7 @@ def test_weights_in_the_solver_start_a_fine_tuning():
 
 
 def lines(text, direction):
-    return re.findall(r"\]     \[%s\] (.*)" % direction, text)
+    return re.findall(rf"\]     \[{direction}\] (.*)", text)
 
 
 def test_debug_info_logs_the_means_of_every_blob(capfd):

@@ -37,7 +37,7 @@ def test_real_caffes_file_byte_for_byte(tmp_path, name, capfd):
         )
         == 0
     )
-    assert out.read_bytes() == (GOLDEN / ("mean_%s.binaryproto" % name)).read_bytes()
+    assert out.read_bytes() == (GOLDEN / (f"mean_{name}.binaryproto")).read_bytes()
     mean = read_mean(out)
     assert np.array_equal(np.load(tmp_path / "mean.npy"), mean) and mean.dtype == np.float32
     log = capfd.readouterr().err

@@ -68,8 +68,8 @@ def test_what_cannot_be_read_is_named_with_its_line_and_told_by_the_status(tmp_p
     status, _ = run(tmp_path)
     log = capfd.readouterr().err
     assert status == 1
-    assert "Could not open or find file %simages/broken.jpg (list.txt:17: not a picture" % ROOT in log
-    assert "Could not open or find file %simages/missing.jpg (list.txt:18: No such file" % ROOT in log
+    assert f"Could not open or find file {ROOT}images/broken.jpg (list.txt:17: not a picture" in log
+    assert f"Could not open or find file {ROOT}images/missing.jpg (list.txt:18: No such file" in log
     assert "2 of 19 pictures were left out" in log
 
 
@@ -157,7 +157,7 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_undisturbed(tmp_path, 
     folder, listed = many
     listed.write_text("".join(listed.read_text().splitlines(True)[:1500]))
     flags = ["--resize_width=100", "--resize_height=100", "--shuffle"]
-    command = [sys.executable, "-m", "caffe", "convert_imageset", *flags, "%s/" % folder, str(listed)]
+    command = [sys.executable, "-m", "caffe", "convert_imageset", *flags, f"{folder}/", str(listed)]
     subprocess.run([*command, str(tmp_path / "undisturbed" / "db")], check=True, capture_output=True)
     expected = (tmp_path / "undisturbed/db/data.mdb").read_bytes()
     target = tmp_path / "killed" / "db"
@@ -184,6 +184,6 @@ def test_its_memory_does_not_grow_with_the_list(tmp_path, many):
         "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])"
     )
     flags = ["--resize_width=200", "--resize_height=200"]  # 360 MB of records
-    words = ["convert_imageset", *flags, "%s/" % folder, str(listed), str(tmp_path / "db")]
+    words = ["convert_imageset", *flags, f"{folder}/", str(listed), str(tmp_path / "db")]
     done = subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True, text=True)
     assert int(done.stdout) < 300 * 1024  # kB at its highest

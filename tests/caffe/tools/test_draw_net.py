@@ -17,8 +17,8 @@ def test_phases(tmp_path, phase, shown, capsys):
     out = str(tmp_path / "net.dot")
     assert tools.main(["draw_net", str(tmp_path / "net.prototxt"), out, "--rankdir", "TB", "--phase", phase]) == 0
     text = (tmp_path / "net.dot").read_text()
-    assert {name for name in "ab" if '"%s (' % name in text} == shown and "rankdir=TB" in text
-    assert capsys.readouterr().out == "Drawing net to %s\n" % out
+    assert {name for name in "ab" if f'"{name} (' in text} == shown and "rankdir=TB" in text
+    assert capsys.readouterr().out == f"Drawing net to {out}\n"
 
 
 def test_faults(tmp_path, capsys):

@@ -28,7 +28,7 @@ def files(tmp_path):
 
 
 def words(folder, blobs="pool,ip", databases=None, batches="3", *more):
-    databases = databases or "%s,%s" % (folder / "a", folder / "b")
+    databases = databases or "{},{}".format(folder / "a", folder / "b")
     return [
         "extract_features",
         str(folder / "net.caffemodel"),
@@ -64,7 +64,7 @@ def test_a_data_layer_reads_them(files):
     folder, _ = files
     assert tools.main(words(folder, "pool", str(folder / "a"), "1", "lmdb")) == 0
     net = net_of(
-        'layer { name: "d" type: "Data" top: "d" data_param { source: "%s/a" backend: LMDB batch_size: 2 } }' % folder
+        f'layer {{ name: "d" type: "Data" top: "d" data_param {{ source: "{folder}/a" backend: LMDB batch_size: 2 }} }}'
     )
     assert net.forward()["d"].shape == (2, 3, 2, 2)
 

@@ -19,7 +19,7 @@ def test_tables(tmp_path, capsys):
     assert (
         (tmp_path / "kendryte_caffe.log.train").read_bytes().startswith(b"NumIters,Seconds,LearningRate,loss\r\n0.0,")
     )
-    assert "Wrote %s/kendryte_caffe.log.train" % tmp_path in capsys.readouterr().out
+    assert f"Wrote {tmp_path}/kendryte_caffe.log.train" in capsys.readouterr().out
 
 
 def test_delimiter_and_a_log_without_rows(tmp_path, capsys):

@@ -24,7 +24,7 @@ def files(tmp_path):
     net = caffe.Net(str(path), caffe.TEST)
     net.params["ip"][0].data[...] = 2  # 2 * 3 + 0 = 6; (6 - 1)^2 / 2 = 12.5
     net.save(str(tmp_path / "net.caffemodel"))
-    return "-model=%s" % path, "--weights", str(tmp_path / "net.caffemodel")
+    return f"-model={path}", "--weights", str(tmp_path / "net.caffemodel")
 
 
 def test_the_lines_of_a_test(files, capfd):

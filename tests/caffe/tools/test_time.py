@@ -36,9 +36,9 @@ def test_the_lines(net, capfd):
     expected += ["Iteration: %d forward-backward time: %s ms." % (i, number) for i in (1, 2, 3)]
     expected.append("Average time per layer: ")
     for name in ("      data", "        ip", "a_longer_name"):
-        expected += ["%s\tforward: %s ms." % (name, number), "%s\tbackward: %s ms." % (name, number)]
+        expected += [f"{name}\tforward: {number} ms.", f"{name}\tbackward: {number} ms."]
     for what in ("Average Forward pass", "Average Backward pass", "Average Forward-Backward", "Total Time"):
-        expected.append("%s: %s ms." % (what, number))
+        expected.append(f"{what}: {number} ms.")
     expected.append(r"\*\*\* Benchmark ends \*\*\*")
     assert len(lines) == len(expected)
     for line, pattern in zip(lines, expected):

@@ -68,7 +68,7 @@ def test_all_unsupported_layers_are_named_at_once(compiler, tmp_path):
         compile_blob(model, str(tmp_path / "bad.blob"))
     text = str(fault.value)
     for layer, kind in (("t0", "Sin"), ("t2", "Sinh"), ("t3", "Atan")):
-        assert '"%s": unsupported layer type "%s"' % (layer, kind) in text
+        assert f'"{layer}": unsupported layer type "{kind}"' in text
     assert "t1" not in text
     assert fault.value.layer == "t0"
     assert not (tmp_path / "bad.blob").exists()

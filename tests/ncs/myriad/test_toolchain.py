@@ -22,7 +22,7 @@ def wheels(tmp_path, monkeypatch):
         path = folder / wheel.filename
         with zipfile.ZipFile(path, "w") as archive:
             for name in wheel.members:
-                archive.writestr("%s/%s" % (wheel.folder, name), "library " + name)
+                archive.writestr(f"{wheel.folder}/{name}", "library " + name)
             archive.writestr("../evil.so", "never unpacked")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         pinned.append(dataclasses.replace(wheel, sha256=digest, size=path.stat().st_size))
