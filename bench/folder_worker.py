@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from worker import serve
 
-from agegender import predict
-from ncs.manifest import Manifest
-from ncs.runners import open_runner
+from agegender.inference import predict
+from ncs.runtime import open_runner
+from ncs.runtime.manifest import Manifest
 
 way, folder, batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 paths = sorted(str(path) for path in (folder / "faces").iterdir())

@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 import pytest
-from nets import database, dropout_net, solver_text
+from support.small_solvers import database, dropout_net, solver_text
 
-from caffe.snapshot import read_weights
+from caffe.weights.snapshot import read_weights
 
 
 def _prepare(folder, db):
@@ -62,8 +62,8 @@ def test_training_killed_twice_ends_in_the_same_weights(tmp_path):
 
 COMPILE = """
 import sys
-from caffe.transform import Transform
-from ncs.compile import Model, Options, compile_models
+from caffe.device.transform import Transform
+from ncs.compiler.compile import Model, Options, compile_models
 model = Model("tiny", "net.prototxt", "net.caffemodel", Transform(size=(20, 20)), ["a", "b"])
 compile_models([(model, "out/tiny")], Options(), say=lambda text: None)
 """

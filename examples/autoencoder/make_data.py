@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from caffe.files import whole_file, write_bytes
+from caffe.utils.atomic_io import whole_file, write_bytes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from drawing import digits, sizes

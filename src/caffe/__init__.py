@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import importlib
 
-from caffe import openmp
+from caffe.core import openmp
 
 openmp.spin_briefly()
 
 __version__ = "1.0.0"  # the Caffe whose interface this is
 
 _HOME = {  # name -> module that holds it
-    "Net": "net",
+    "Net": "net.net",
     **dict.fromkeys(
         (
             "SGDSolver",
@@ -40,7 +40,7 @@ _HOME = {  # name -> module that holds it
             "set_multiprocess",
             "has_nccl",
         ),
-        "config",
+        "core.config",
     ),
     **dict.fromkeys(("params", "NetSpec", "to_proto"), "net_spec"),
     **dict.fromkeys(("Layer", "Timer", "NCCL", "init_log", "log", "layer_type_list"), "pycaffe"),
@@ -49,25 +49,20 @@ _HOME = {  # name -> module that holds it
     "TRAIN": "pycaffe",
     "TEST": "pycaffe",
 }
-_MODULES = (
-    "classifier",
-    "coord_map",
-    "detector",
-    "draw",
-    "io",
-    "layers",
-    "net_spec",
-    "proto",
-    "pycaffe",
-    "transform",
-)
+_MODULES = {
+    **{
+        name: name
+        for name in ("classifier", "coord_map", "detector", "draw", "io", "layers", "net_spec", "proto", "pycaffe")
+    },
+    "transform": "device.transform",
+}
 
 __all__ = [*_HOME, "io", "layers", "proto"]
 
 
 def __getattr__(name):
     if name in _MODULES:
-        return importlib.import_module("caffe." + name)
+        return importlib.import_module("caffe." + _MODULES[name])
     if name in _HOME:
         value = getattr(importlib.import_module("caffe." + _HOME[name]), name)
         globals()[name] = value

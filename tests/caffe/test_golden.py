@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from caffe import config
+from caffe.core import config
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))

@@ -3,15 +3,14 @@
 import re
 import shutil
 
-import big_nets
 import numpy as np
-import older_python
 import pytest
-from checkout import ROOT
+from support import big_nets, older_python
+from support.checkout import ROOT
 
 from ncs.myriad.blob import read_blob
 from ncs.myriad.compiler import PLATFORMS, Job, compile_blobs
-from ncs.runners import open_runner
+from ncs.runtime import open_runner
 
 SHAVES = (1, 4, 8, 12, 16)
 # (bytes, stages) for MA2480, for MA2450; stages for MA2480 at 1, 4, 8, 12 and 16 shaves. Bytes vary a little with the weights.
@@ -73,7 +72,7 @@ def test_openvino_of_2021_and_of_today_agree(exported, folder):
         python,
         """if 1:
         import sys, numpy as np
-        from ncs.runners.myriad import Myriad
+        from ncs.runtime.myriad import Myriad
         for path in sys.argv[1:]:
             with Myriad(path, "CPU") as runner:
                 np.save(path + ".old.npy", runner.run(np.load(path + ".npy")))

@@ -185,7 +185,7 @@ def show(run, results):
     from agegender.datasets.adience_lists import TASKS
     from agegender.errors import AgeGenderError
     from agegender.evaluate import confusion, folds
-    from caffe.files import write_bytes
+    from caffe.utils.atomic_io import write_bytes
 
     measured = {task: found for task, found in results.items() if found}
     if not measured:

@@ -29,8 +29,8 @@ def add_arguments(parser):
 
 
 def run(args):
-    from agegender.training import summary, together
-    from caffe.files import write_bytes
+    from agegender.evaluate import ensemble, summary
+    from caffe.utils.atomic_io import write_bytes
 
     chosen = [asked(text) for text in args.recipes or listed()]  # all of them, before the first is trained
     seeds, found, runs = args.seed or [230], {}, {}
@@ -41,7 +41,7 @@ def run(args):
             found.setdefault(recipe.name, []).append(one.go())
             runs.setdefault(seed, []).append(one)
     if args.together:
-        found["together"] = [together.summary(runs[seed]) for seed in seeds]
+        found["together"] = [ensemble.summary(runs[seed]) for seed in seeds]
     table = summary.table(found)
     print("\n" + table)
     if args.out:

@@ -69,7 +69,7 @@ def add_net_arguments(parser):
 
 
 def add_face_arguments(group):
-    """The options of finding faces and cutting them out. The defaults in the texts are those of agegender.detect."""
+    """The options of finding faces and cutting them out. The defaults in the texts are those of agegender.inference.detect."""
     group.add_argument(
         "--min-face",
         type=float,
@@ -86,7 +86,7 @@ def add_face_arguments(group):
 
 
 def run(args):
-    from agegender import drawing, predict
+    from agegender.inference import annotate, predict
 
     began = time.perf_counter()
     paths = predict.find_pictures(args.image_path)
@@ -108,14 +108,14 @@ def run(args):
         if args.csv and told:
             write_csv(args.csv, told, columns(heads))
     if args.output:
-        drawing.write_all(
-            args.output, [(prediction.path, partial(drawing.annotated, prediction)) for prediction in told]
+        annotate.write_all(
+            args.output, [(prediction.path, partial(annotate.annotated, prediction)) for prediction in told]
         )
 
 
 def detector_for(args, least=None):
     """The Detector that the options ask for; `least` stands where --min-face does not."""
-    from agegender import detect
+    from agegender.inference import detect
 
     threshold = detect.THRESHOLD if args.threshold is None else args.threshold
     return detect.Detector(threshold, least if args.min_face is None else args.min_face)
@@ -123,7 +123,7 @@ def detector_for(args, least=None):
 
 def photographs(args, paths, heads, detector):
     """Tell of every face in every picture; NO_FACE when there is none at all."""
-    from agegender import drawing, predict, tell
+    from agegender.inference import annotate, output_formats, predict
 
     told = []
     try:
@@ -135,11 +135,11 @@ def photographs(args, paths, heads, detector):
         for head in heads:
             head.runner.close()
         if args.csv and told:
-            tell.write_faces(args.csv, told, columns(heads))
+            output_formats.write_faces(args.csv, told, columns(heads))
     if not any(found for _, found in told):
         raise predict.failure(predict.NO_FACE, no_face(paths))
     if args.output:
-        drawing.write_all(args.output, [(path, partial(drawing.of_photograph, path, found)) for path, found in told])
+        annotate.write_all(args.output, [(path, partial(annotate.of_photograph, path, found)) for path, found in told])
     return 0
 
 
@@ -154,10 +154,10 @@ def no_face(paths):
 
 def show_photograph(path, told, args, many):
     """Print the faces of a photograph, a line each as the ONNX zoo's scripts do, or one JSON object."""
-    from agegender import tell
+    from agegender.inference import output_formats
 
     if args.json:
-        print(tell.photograph_json(path, told), flush=True)
+        print(output_formats.photograph_json(path, told), flush=True)
         return
     if many:
         print(path)
@@ -166,19 +166,19 @@ def show_photograph(path, told, args, many):
     for index, prediction in enumerate(told):
         if args.verbose:
             show_seconds(prediction)
-        print(tell.line(index, prediction), flush=True)
+        print(output_formats.line(index, prediction), flush=True)
 
 
 def open_heads(args, batch):
     """The nets of args.graph, ready on args.device; errors tell whether the model or the device is missing."""
-    from agegender import predict
     from agegender.errors import AgeGenderError
+    from agegender.inference import predict
     from agegender.nets import NETS
-    from ncs import runners
+    from ncs import runtime
     from ncs.errors import NcsError, NoDeviceError
-    from ncs.manifest import Manifest
+    from ncs.runtime.manifest import Manifest
 
-    device, why = (args.device.upper(), "") if args.device else runners.default_device()
+    device, why = (args.device.upper(), "") if args.device else runtime.default_device()
     print("Running on {}{}".format(device, f" ({why})" if why else ""), file=sys.stderr)
     heads = []
     for name in _zoo(args) if args.model else args.net or list(NETS):
@@ -187,7 +187,7 @@ def open_heads(args, batch):
             raise predict.failure(predict.NO_MODEL, f"{path}: there is no such model; ./compile2Movidius.sh makes it")
         try:
             manifest = Manifest.read(path)
-            runner = runners.open_runner(device, manifest, batch=batch)
+            runner = runtime.open_runner(device, manifest, batch=batch)
         except NoDeviceError as error:
             raise predict.failure(predict.NO_DEVICE, str(error)) from None
         except NcsError as error:
@@ -211,7 +211,8 @@ def columns(heads):
 
 def _as_original(args, name, transform):
     """What the original's own script made of a picture for this net."""
-    from agegender import predict, zoo
+    from agegender import zoo
+    from agegender.inference import predict
 
     if not args.model:
         return predict.as_original(transform)
@@ -225,14 +226,14 @@ def _as_original(args, name, transform):
 def _zoo(args):
     """Names of the zoo nets that --model means; those that are not in args.graph yet are compiled."""
     from agegender import zoo
-    from agegender.zoo import compiled
-    from ncs.compile import Options
+    from agegender.zoo import compile
+    from ncs.compiler.compile import Options
 
     nets = [net for name in dict.fromkeys(args.model) for net in zoo.named(name)]
-    absent = [net for net in nets if not os.path.isfile(compiled.stem_of(net, args.graph) + ".json")]
+    absent = [net for net in nets if not os.path.isfile(compile.stem_of(net, args.graph) + ".json")]
     if absent:
         print("Compiling {} into {}".format(", ".join(net.name for net in absent), args.graph), file=sys.stderr)
-        compiled.make(absent, args.graph, Options(blob=False))
+        compile.make(absent, args.graph, Options(blob=False))
     return [net.name for net in nets]
 
 
@@ -247,17 +248,17 @@ def with_mean(transform, path, error):
 
 def show(prediction, args, many):
     """Print one prediction as the original did, or as JSON."""
-    from agegender import tell
+    from agegender.inference import output_formats
     from agegender.nets import NETS
 
     if args.json:
-        told = {"image": prediction.path, "answers": tell.answers(prediction), "seconds": prediction.seconds}
+        told = {"image": prediction.path, "answers": output_formats.answers(prediction), "seconds": prediction.seconds}
         print(json.dumps(told), flush=True)
         return
     if many:
         print(prediction.path)
     if args.model and has_box(prediction):
-        print(tell.line(0, prediction), flush=True)
+        print(output_formats.line(0, prediction), flush=True)
         return
     if args.verbose:
         show_seconds(prediction)
@@ -284,7 +285,7 @@ def write_csv(path, predictions, names):
     """One row a picture: its path, and label and probability of each of `names`, which answered."""
     import csv
 
-    from caffe.files import whole_file
+    from caffe.utils.atomic_io import whole_file
 
     with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)

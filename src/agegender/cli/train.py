@@ -86,7 +86,7 @@ def _list():
 
 
 def _recipe(args):
-    from agegender.training.summary import lines
+    from agegender.evaluate.summary import lines
 
     run = run_of(args, args.recipe, args.seed, weights=args.weights, folder=args.out)
     print("\n".join(lines(run.go())))

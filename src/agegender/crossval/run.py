@@ -9,7 +9,7 @@ from agegender.crossval.net import FoldNet
 from agegender.crossval.plan import NETS
 from agegender.datasets import adience, adience_lists
 from agegender.errors import AgeGenderError
-from agegender.stages import Stage
+from caffe.utils.pipeline import Stage
 
 SIZE = 256  # pixels a side of a record
 
@@ -113,10 +113,10 @@ def _name(path):
 
 
 def _pack(plan, source, target):
-    from caffe.data import imageset
+    from caffe.data import convert_imageset
 
-    outcome = imageset.convert(
-        os.path.join(plan.pictures, ""), source, target, imageset.Form(size=(SIZE, SIZE)), shuffle=True, seed=plan.seed,
+    outcome = convert_imageset.convert(
+        os.path.join(plan.pictures, ""), source, target, convert_imageset.Form(size=(SIZE, SIZE)), shuffle=True, seed=plan.seed,
         overwrite=True,
     )  # fmt: skip
     if outcome.skipped and not plan.allow_broken:
@@ -127,8 +127,8 @@ def _pack(plan, source, target):
 
 
 def _average(lmdb, mean):
-    from caffe.data.averaging import image_mean
     from caffe.data.db import open_db
+    from caffe.data.image_mean import image_mean
     from caffe.data.mean import write_mean
 
     os.makedirs(os.path.dirname(mean), exist_ok=True)

@@ -10,12 +10,11 @@ import os
 import random
 from dataclasses import dataclass
 
-from agegender import oversample, split
-from agegender.datasets import duplicates, twins, utkface
+from agegender.datasets import duplicates, near_duplicates, oversample, split, utkface
 from agegender.datasets.lists import class_counts, list_path, write_lists
 from agegender.errors import AgeGenderError
-from agegender.labels import AGE_TRINGN, MALE_FIRST
-from caffe import files
+from agegender.inference.labels import AGE_TRINGN, MALE_FIRST
+from caffe.utils import atomic_io
 
 AGE, GENDER = "age", "gender"
 LABELS = {AGE: AGE_TRINGN, GENDER: MALE_FIRST}
@@ -67,11 +66,11 @@ def build(settings, data="data", jobs=None):
     digest_of = duplicates.digests(folder.samples, jobs)
     found = None if settings.compat else duplicates.find(folder.samples, digest_of)
     train, test, copies = _plan(folder.samples if found is None else found.kept, settings)
-    known = None if settings.compat else twins.crossing(test, train, jobs)
+    known = None if settings.compat else near_duplicates.crossing(test, train, jobs)
     if settings.strict:
         test = [sample for sample in test if sample.path not in known]
     copies_folder = os.path.join(data, "overSampling")
-    with files.whole_folder(copies_folder) as temporary:
+    with atomic_io.whole_folder(copies_folder) as temporary:
         for where in sorted(copies):
             oversample.make(copies[where], os.path.join(temporary, where), settings.seed, jobs)
     outcome = Outcome(folder, found, known, {}, {}, {})

@@ -5,10 +5,10 @@ All paths are relative to the run's folder, so that `caffe train -solver solver.
 
 from __future__ import annotations
 
-from agegender.labels import AGE_TRINGN
-from agegender.training import teacher
-from agegender.training.databases import LABELS, TEST, TRAIN
-from agegender.zoo import build
+from agegender.inference.labels import AGE_TRINGN
+from agegender.training import distillation
+from agegender.training.lmdbs import LABELS, TEST, TRAIN
+from agegender.zoo import assemble
 from caffe.proto import caffe_pb2, text
 
 START, PREFIX = "start.caffemodel", "snapshots/net"
@@ -24,7 +24,7 @@ def targets_file(task):
 def train_test(recipe):
     """The NetParameter that is trained and tested."""
     nets = recipe.nets()
-    net = build.train_param(nets[0], data_layers(recipe, nets[0]))
+    net = assemble.train_param(nets[0], data_layers(recipe, nets[0]))
     net.name = recipe.name
     del net.layer[-len(nets[0].losses) :]  # plain losses; the targets' own take their places
     if recipe.body != 1:
@@ -32,7 +32,7 @@ def train_test(recipe):
     for answer in nets:
         add_loss(net, answer, recipe.targets[answer.task], 1 - recipe.taught if recipe.teacher else 1)
     if recipe.teacher:
-        teacher.add(net, recipe)
+        distillation.add(net, recipe)
     for phase in (caffe_pb2.TRAIN, caffe_pb2.TEST):
         silence(net, phase)
     return net

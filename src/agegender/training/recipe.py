@@ -78,7 +78,7 @@ class Recipe:
     def gender_labels(self):
         """The order in which the net's weights number genders."""
         from agegender import zoo
-        from agegender.labels import MALE_FIRST
+        from agegender.inference.labels import MALE_FIRST
 
         return next((net.labels for net in zoo.named(self.net) if net.task == "gender"), MALE_FIRST)
 

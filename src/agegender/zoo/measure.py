@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from agegender import predict
 from agegender.errors import AgeGenderError
-from agegender.labels import AGE_TRINGN, Gender, in_decades
+from agegender.inference import predict
+from agegender.inference.labels import AGE_TRINGN, Gender, in_decades
 
 
 @dataclasses.dataclass
@@ -41,13 +41,13 @@ def measure(nets, samples, weights=None, margin=None, batch=16, step=lambda n: N
     `weights` is a caffemodel that all the nets share, instead of the cache's; `margin` replaces that of the nets'
     Transform: 0 takes aligned chips as they are. `step` is called with the number of faces told, once a file of weights.
     """
-    from agegender.zoo import fetch
+    from agegender.zoo import download
 
     if not samples:
         raise AgeGenderError("no faces to measure on")
     told, groups = {}, {}
     for net in nets:
-        groups.setdefault(weights or fetch.weights_of(net), []).append(net)
+        groups.setdefault(weights or download.weights_of(net), []).append(net)
     for path, group in groups.items():
         told.update(_answers(group, path, samples, margin, batch, step))
     return figures(nets, told, samples)
@@ -55,12 +55,13 @@ def measure(nets, samples, weights=None, margin=None, batch=16, step=lambda n: N
 
 def _answers(nets, weights, samples, margin, batch, step):
     """{task: (N, classes) probabilities} of nets that share a caffemodel."""
-    from agegender.zoo import build
-    from caffe.net import Net
+    from caffe.net.net.net import Net
+
+    from agegender.zoo import assemble
     from caffe.proto import caffe_pb2
 
     tops = [net.task for net in nets]
-    net = Net.from_param(build.answers_param(nets, tops), caffe_pb2.TEST)
+    net = Net.from_param(assemble.answers_param(nets, tops), caffe_pb2.TEST)
     net.copy_from(weights)
     transform, told = nets[0].transform(), {top: [] for top in tops}
     margin = transform.margin if margin is None else margin

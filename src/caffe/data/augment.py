@@ -12,8 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from caffe.device.transform import Transform
 from caffe.errors import CaffeError
-from caffe.transform import Transform
 
 LUMA = np.array([0.114, 0.587, 0.299], np.float32)  # of blue, green, red
 BLUR = (0.35, 0.8)  # the smaller resolution, as a share of the crop's

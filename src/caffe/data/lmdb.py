@@ -11,7 +11,7 @@ import lmdb
 
 from caffe.data.db import open_db
 from caffe.errors import CaffeError
-from caffe.files import whole_folder
+from caffe.utils.atomic_io import whole_folder
 
 __all__ = ["LmdbReader", "LmdbWriter", "create", "open_db", "open_reader"]
 

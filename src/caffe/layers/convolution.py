@@ -1,8 +1,8 @@
 """Convolution over any number of spatial axes."""
 
-from caffe.late import F
+from caffe.core.lazy_torch import F
+from caffe.layers._convolution import Filters, add_bias, attributes, columns, einsum_columns, pad_ends
 from caffe.layers.base import Example, Layer, register
-from caffe.spatial import Filters, add_bias, attributes, columns, einsum_columns, pad_ends
 
 _BY_AXES = {1: "conv1d", 2: "conv2d", 3: "conv3d"}
 

@@ -3,10 +3,10 @@
 from caffe.data import datum
 from caffe.data.augment import augment_of
 from caffe.data.db import open_db
-from caffe.data.feed import Feed
 from caffe.data.mean import transform_of
-from caffe.data.order import Shuffled
-from caffe.feeding import FeedLayer
+from caffe.data.prefetcher import Feed
+from caffe.data.sampler import Shuffled
+from caffe.layers._prefetching_data import FeedLayer
 from caffe.layers.base import TRAIN, register
 
 

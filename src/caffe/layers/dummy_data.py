@@ -1,7 +1,7 @@
 """DummyData: blobs made by fillers."""
 
-from caffe import fillers
-from caffe.late import torch
+from caffe.core import fillers
+from caffe.core.lazy_torch import torch
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 

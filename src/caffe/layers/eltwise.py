@@ -5,7 +5,7 @@ import operator
 
 import numpy as np
 
-from caffe.late import Function, torch
+from caffe.core.lazy_torch import Function, torch
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 

@@ -1,10 +1,10 @@
 """ImageData: image files named in a list."""
 
-from caffe import glog
+from caffe.core import glog
 from caffe.data.augment import augment_of
-from caffe.data.images import ImageFeed, ImageList
+from caffe.data.image_records import ImageFeed, ImageList
 from caffe.data.mean import transform_of
-from caffe.feeding import FeedLayer
+from caffe.layers._prefetching_data import FeedLayer
 from caffe.layers.base import register
 
 

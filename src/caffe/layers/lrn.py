@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from caffe.late import F, Function, torch
+from caffe.core.lazy_torch import F, Function, torch
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 

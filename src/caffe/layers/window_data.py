@@ -1,10 +1,10 @@
 """WindowData: windows of pictures, for R-CNN."""
 
-from caffe import glog
+from caffe.core import glog
 from caffe.data import windows
 from caffe.data.mean import read_mean
-from caffe.data.window_feed import WindowFeed
-from caffe.feeding import FeedLayer
+from caffe.data.window_prefetcher import WindowFeed
+from caffe.layers._prefetching_data import FeedLayer
 from caffe.layers.base import register
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from caffe.errors import CaffeError
-from caffe.losses import LossParameter, normalization
+from caffe.layers._loss import LossParameter, normalization
 
 SATURATED = 87.33  # -log(FLT_MIN) = 87.3365: softmax gives the true classes no probability at all
 PATIENCE = 5

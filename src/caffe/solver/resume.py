@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from caffe.errors import CaffeError
-from caffe.files import whole_file
+from caffe.utils.atomic_io import whole_file
 
 FORMAT = 1
 TOLD = ("losses", "loss_scale")

@@ -10,14 +10,16 @@ import time
 
 import torch
 
-from caffe import config, debug_info, glog, memory, snapshot
+from caffe.core import config, glog, malloc
 from caffe.errors import CaffeError
+from caffe.net.net import debug_info
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_solver
-from caffe.solver import divergence, fused, nets, policies, resume
+from caffe.solver import divergence, fused_sgd, net_factory, policies, resume
 from caffe.solver.divergence import Watch
 from caffe.solver.loss_scale import LossScale
-from caffe.solver.updates import UPDATES
+from caffe.solver.update_rules import UPDATES
+from caffe.weights import snapshot
 
 SOURCE = "solver.cpp:239"
 
@@ -50,8 +52,8 @@ class Solver:
         if param.HasField("solver_mode") and param.solver_mode == caffe_pb2.SolverParameter.GPU:
             _use_gpu(param.device_id)
         self.rule = UPDATES[self.type or param.type](param)
-        self.net = nets.train_net(param)
-        self.test_nets = nets.test_nets(param)
+        self.net = net_factory.train_net(param)
+        self.test_nets = net_factory.test_nets(param)
         for net in self.test_nets if param.debug_info else ():
             debug_info.switch(net, True)
         self.iter, self.current_step = 0, 0
@@ -62,9 +64,9 @@ class Solver:
             for _ in range(self.rule.histories)
             for w in self.net.learnable_weights
         ]
-        self._fused = config.fast() and fused.fits(self)
+        self._fused = config.fast() and fused_sgd.fits(self)
         if config.fast():
-            memory.keep_pages()
+            malloc.keep_pages()
         self.stop_requested = self.snapshot_requested = False
         self.loss_scale, self._usable = LossScale(), True  # of fp16: whether this iteration's diffs are finite
         self.watch = None  # a Watch where divergence is to end the run
@@ -200,7 +202,7 @@ class Solver:
             for weight in weights:
                 weight.blob.grad.div_(p.iter_size)
         if self._fused:
-            fused.update(weights, self.history, rate, p.momentum, p.weight_decay)
+            fused_sgd.update(weights, self.history, rate, p.momentum, p.weight_decay)
         else:
             self._update(weights, rate)
 

@@ -35,7 +35,7 @@ def run(args):
     import numpy as np
 
     import caffe
-    from caffe.files import whole_file
+    from caffe.utils.atomic_io import whole_file
 
     options = dict(
         image_dims=_numbers("--images_dim", args.images_dim, 2), mean=_mean(args.mean_file),

@@ -43,7 +43,7 @@ def check_file(path, *kinds):
 
 
 def input_shape(args):
-    """(N, C, H, W) of ncs.compile.Options: one picture, of the size that -is gives."""
+    """(N, C, H, W) of ncs.compiler.compile.Options: one picture, of the size that -is gives."""
     width, height = args.size or (None, None)
     return (1, None, height, width)
 
@@ -58,7 +58,7 @@ def warn_of_zero_weights(args):
 
 def net_of(args, described=False):
     """The deploy Net of check and profile, in float32: one input, one answer. One that is only `described` cannot run."""
-    from ncs.compile import Model, Options, net_of
+    from ncs.compiler.compile import Model, Options, net_of
     from ncs.errors import NcsError
 
     check_file(args.network, ".prototxt")

@@ -24,7 +24,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ncs import bundle
+    from ncs.bundle.bundle import bundle
 
     if args.model_server:
         for config in bundle.model_server(args.manifest, args.output, args.device, args.place):

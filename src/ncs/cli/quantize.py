@@ -45,8 +45,8 @@ def add_arguments(parser):
 def run(args):
     import os
 
-    from ncs import quantize
-    from ncs.manifest import Manifest
+    from ncs.precision import quantize
+    from ncs.runtime.manifest import Manifest
 
     stem = args.output or os.path.splitext(args.manifest)[0] + "_int8"
     stem = os.path.splitext(stem)[0] if stem.endswith((".xml", ".json")) else stem

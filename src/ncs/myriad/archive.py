@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from caffe.errors import did_you_mean
-from caffe.files import whole_file
+from caffe.utils.atomic_io import whole_file
 from ncs.errors import NcsError
 from ncs.myriad.blob import Blob, parse_blob
 

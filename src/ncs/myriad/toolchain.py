@@ -15,8 +15,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from caffe.files import whole_folder
-from ncs.cache import cache_folder
+from caffe.utils.atomic_io import whole_folder
+from caffe.utils.cache import cache_folder
 from ncs.errors import NcsError
 
 RELEASE = "openvino-2021.4.2"

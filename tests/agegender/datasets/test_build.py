@@ -14,7 +14,7 @@ import pytest
 
 from agegender.datasets import build, lists
 from agegender.errors import AgeGenderError
-from caffe import cli
+from caffe.utils import commands
 
 COUNTS = [(9, 6), (2, 1), (12, 18), (3, 5), (1, 0), (0, 0), (2, 2), (0, 2), (1, 2)]
 BLOCK = (
@@ -68,7 +68,7 @@ def test_the_block_is_the_originals_byte_for_byte():
 
 
 def test_the_verb_prints_the_block_and_the_next_step(house, capsys):
-    assert cli.main("agegender.cli", "agegender", ["build-dataset"]) == 0
+    assert commands.main("agegender.cli", "agegender", ["build-dataset"]) == 0
     captured = capsys.readouterr()
     ages = [sum(label == index for _, label in read("age_train")) for index in range(9)]
     genders = [sum(label == index for _, label in read("gender_train")) for index in range(2)]
@@ -159,7 +159,7 @@ def test_a_failed_run_leaves_the_older_one_whole(house):
 
 @pytest.mark.parametrize("share", ["0", "1", "-3"])
 def test_a_share_outside_0_1_is_refused(house, share, capsys):
-    assert cli.main("agegender.cli", "agegender", ["build_dataset", "--train", share]) == 1
+    assert commands.main("agegender.cli", "agegender", ["build_dataset", "--train", share]) == 1
     assert "a share between 0 and 1 is due" in capsys.readouterr().err
 
 

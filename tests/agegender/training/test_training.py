@@ -8,25 +8,26 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from caffe.net.net.net import Net
 
 import caffe
 from agegender import recipes, zoo
 from agegender.cli import main
 from agegender.datasets.sample import Sample
-from agegender.drawn_faces import draw
 from agegender.errors import AgeGenderError
-from agegender.labels import AGE_TRINGN, FEMALE_FIRST, Gender
-from agegender.training import databases, finish, int8, judge, prototxt, start
+from agegender.evaluate import evaluate, int8
+from agegender.inference.labels import AGE_TRINGN, FEMALE_FIRST, Gender
+from agegender.synthetic_faces import draw
+from agegender.training import export, init_weights, lmdbs, prototxt
 from agegender.training.recipe import Recipe, Target
 from agegender.training.run import Run
-from agegender.zoo import build, face_resnet
+from agegender.zoo import assemble, face_resnet
 from caffe.data import datum
 from caffe.data.db import open_db
-from caffe.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net, read_solver
-from caffe.snapshot import read_weights
 from caffe.solver import SOLVERS
+from caffe.weights.snapshot import read_weights
 
 torch.set_num_threads(1)
 SMALL = dataclasses.replace(recipes.named("compact"), batch=6)
@@ -146,9 +147,9 @@ def test_the_finished_net_answers_as_the_trained_one_does(run):
     made, _ = run
     snapshot = os.path.join(made.folder, "snapshots/net_iter_6.caffemodel")
     nets = SMALL.nets()
-    whole = Net.from_param(build.unfolded_param(nets, ["gender", "age"]), caffe.TEST)
+    whole = Net.from_param(assemble.unfolded_param(nets, ["gender", "age"]), caffe.TEST)
     whole.copy_from(snapshot)
-    folded = Net.from_param(build.answers_param(nets, ["gender", "age"]), caffe.TEST)
+    folded = Net.from_param(assemble.answers_param(nets, ["gender", "age"]), caffe.TEST)
     folded.copy_from(os.path.join(made.folder, "compact.caffemodel"))
     assert "BatchNorm" in {layer.type for layer in whole.param.layer} - {layer.type for layer in folded.param.layer}
     for net in (whole, folded):
@@ -162,7 +163,7 @@ def test_weights_that_do_not_fit_are_refused(run, tmp_path):
     made, _ = run
     other = dataclasses.replace(SMALL, net="face-resnet", name="other")
     with pytest.raises(AgeGenderError, match="do not fit"):
-        finish.write(
+        export.write(
             other, os.path.join(made.folder, "snapshots/net_iter_6.caffemodel"), str(tmp_path / "x.caffemodel")
         )
     assert not os.listdir(tmp_path)
@@ -174,7 +175,7 @@ def test_figures_are_those_of_plain_loops():
     labels = {"age": age, "age_class": np.minimum(age // 10, 8), "sex": sex}
     p = rng.dirichlet(np.ones(101) * 0.1, 200)
     net = next(net for net in zoo.named("compact") if net.task == "age")
-    found = judge.figures(net, p, labels)
+    found = evaluate.figures(net, p, labels)
     right = near = 0
     for row, years in zip(p, age):
         sums = [row[low : high + 1].sum() for low, high in AGE_TRINGN.bounds]
@@ -191,9 +192,9 @@ def test_figures_are_those_of_plain_loops():
 def test_genders_are_judged_male_first_whatever_the_net_says_first():
     net = dataclasses.replace(zoo.named("compact")[1], labels=FEMALE_FIRST)
     labels = {"age_class": np.zeros(2, int), "sex": np.array([0, 1])}  # a man, a woman
-    assert judge.figures(net, np.array([[0.1, 0.9], [0.8, 0.2]]), labels)["accuracy"] == 1
+    assert evaluate.figures(net, np.array([[0.1, 0.9], [0.8, 0.2]]), labels)["accuracy"] == 1
     sample = Sample("x", 30, Gender.FEMALE, 2)
-    assert databases.labels_of(sample, FEMALE_FIRST) == (3, 0, 30)
+    assert lmdbs.labels_of(sample, FEMALE_FIRST) == (3, 0, 30)
 
 
 def test_targets_are_distributions_around_the_label():
@@ -214,8 +215,8 @@ def test_every_recipe_makes_a_net_that_trains(name, tmp_path, monkeypatch):
     samples = [Sample(str(tmp_path / ("%d.png" % age)), age, Gender(age % 2), 2) for age in (3, 24, 61)]
     for sample in samples:
         cv2.imwrite(sample.path, draw(sample.age, not sample.gender, sample.age))
-    databases.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
-    start.write(
+    lmdbs.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
+    init_weights.write(
         ".", dataclasses.replace(recipe, features=False, teacher="")
     )  # its own would have to be fetched or trained
     (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe), "x"))
@@ -250,7 +251,7 @@ def test_half_precision_and_int8_stay_near_the_plain_answers(run, capfd):
         os.path.join(made.folder, name) for name in ("compact.caffemodel", "train_lmdb", "test_lmdb")
     )
     net = SMALL.nets()[0]
-    told = judge.answers(net, weights, test)
+    told = evaluate.answers(net, weights, test)
     assert 0 < np.abs(told["fp16"] - told["plain"]).max() < 0.01
     rounded = int8.answers(net, weights, train, test)
     assert rounded.shape == told["plain"].shape and np.allclose(rounded.sum(1), 1, atol=1e-3)
@@ -295,7 +296,7 @@ def test_agreeing_with_the_teacher_is_a_cross_entropy(taught, monkeypatch):
     net = Net.from_param(read_net("train_test.prototxt").param, caffe.TRAIN)
     net.copy_from("snapshots/net_iter_2.caffemodel")
     net.forward()
-    alone = build.answers_param(SMALL.nets(), ["gender", "age"])
+    alone = assemble.answers_param(SMALL.nets(), ["gender", "age"])
     teacher = Net.from_param(alone, caffe.TEST)
     teacher.copy_from(taught.taught_by)
     teacher.blobs["data"].reshape(6, 3, 112, 112)

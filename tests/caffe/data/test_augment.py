@@ -6,10 +6,10 @@ import pytest
 from caffe.data import datum
 from caffe.data.augment import Augment, mix
 from caffe.data.db import create_db, open_db
-from caffe.data.feed import Feed
+from caffe.data.prefetcher import Feed
+from caffe.device.transform import Transform
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
-from caffe.transform import Transform
 
 COUNT = 300
 NOISE = np.random.default_rng(5).integers(0, 256, (3, 40, 36), dtype=np.uint8)

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from witness import hold, one_layer_net, refusal, run
+from support.reference import hold, one_layer_net, refusal, run
 
 
 def sigmoid(x):

@@ -4,8 +4,8 @@ import json
 import random
 import struct
 
-import onnx_nets
 import pytest
+from support import onnx_nets
 
 from ncs.errors import NcsError
 from ncs.myriad.blob import Blob, parse_blob, read_blob

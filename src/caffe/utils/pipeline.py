@@ -1,0 +1,85 @@
+"""Stages that run again only when something they stand on has changed.
+
+A stage leaves a stamp when it has ended: what it was asked (settings, the state of its input files) and the state of its
+outputs. While both are as stamped the stage is up to date. The state of a file is its size and time of writing, of a folder
+that of all files below it, so that a run of nothing costs nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable
+
+from caffe.utils.atomic_io import write_bytes
+
+STAMPS = os.path.join("data", ".stamps")
+
+
+@dataclasses.dataclass
+class Stage:
+    """One step of the road: `run()` makes `outputs` from `inputs` (paths) under `settings` (JSON values)."""
+
+    name: str
+    title: str
+    run: Callable[[], None]
+    inputs: list
+    outputs: list
+    settings: dict = dataclasses.field(default_factory=dict)
+    begun_before: bool = False
+    stamps: str = STAMPS  # the folder of its stamp
+
+    def asked(self):
+        """A digest of settings and inputs as they are now."""
+        text = json.dumps([self.name, self.settings, [state(path) for path in self.inputs]], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def made(self):
+        """A digest of the outputs as they are now, or None when one is missing."""
+        states = [state(path) for path in self.outputs]
+        return None if None in states else hashlib.sha256(json.dumps(states).encode()).hexdigest()
+
+    @property
+    def stamp(self):
+        """The stamp's path."""
+        return os.path.join(self.stamps, self.name + ".json")
+
+    def stamped(self):
+        """What the stamp says: {"asked": ..., "made": ...}, empty where there is none."""
+        try:
+            with open(self.stamp, encoding="utf-8") as stream:
+                return json.load(stream)
+        except (OSError, ValueError, RecursionError):
+            return {}
+
+    def up_to_date(self):
+        """Whether the stage would do again what it has done."""
+        stamped, made = self.stamped(), self.made()
+        return made is not None and stamped == {"asked": self.asked(), "made": made}
+
+    def go(self):
+        """Run the stage between its two stamps; `begun_before` tells `run` that the very same work was cut off."""
+        self.begun_before = self.stamped() == {"asked": self.asked(), "made": None}
+        write_bytes(self.stamp, json.dumps({"asked": self.asked(), "made": None}))
+        self.run()
+        write_bytes(self.stamp, json.dumps({"asked": self.asked(), "made": self.made()}))
+
+
+def state(path):
+    """[size, time of writing] of a file, a digest of them below a folder, None where there is nothing."""
+    if os.path.isdir(path):
+        digest = hashlib.sha256()
+        for folder, folders, names in os.walk(path):
+            folders.sort()
+            for name in sorted(names):
+                file = os.path.join(folder, name)
+                digest.update(json.dumps([os.path.relpath(file, path), *_file(file)]).encode())
+        return digest.hexdigest()
+    return _file(path) if os.path.exists(path) else None
+
+
+def _file(path):
+    found = os.stat(path)
+    return [found.st_size, found.st_mtime_ns]
