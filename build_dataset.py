@@ -20,4 +20,4 @@ if __name__ == "__main__":
     from caffe.utils import commands
 
     os.chdir(HERE)
-    sys.exit(commands.run_verb("agegender.cli", "build_dataset", "build_dataset.py", sys.argv[1:]))
+    sys.exit(commands.run_command("agegender.cli", "build_dataset", "build_dataset.py", sys.argv[1:]))

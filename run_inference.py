@@ -19,4 +19,4 @@ if missing:
 if __name__ == "__main__":
     from caffe.utils import commands
 
-    sys.exit(commands.run_verb("agegender.cli", "predict", "run_inference.py", sys.argv[1:]))
+    sys.exit(commands.run_command("agegender.cli", "predict", "run_inference.py", sys.argv[1:]))

@@ -34,7 +34,7 @@ def pictures(folder, archive):
     if archive:
         verb(folder, "download", "--from", archive, "--out", "faces")
     else:
-        verb(folder, "draw-faces", "--out", "faces", "--count", FACES, "--seed", SEED)
+        verb(folder, "synthesize-faces", "--out", "faces", "--count", FACES, "--seed", SEED)
     verb(folder, "build-dataset", "--faces", "faces", "--seed", SEED)
     verb(folder, "create-lmdb")
     verb(folder, "create-mean")

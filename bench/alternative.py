@@ -29,7 +29,7 @@ def main():
     told = {}
     for run in args.runs:
         names = json.loads((Path(run) / "faces.json").read_text())["test_lmdb"]
-        told[run] = figures(names, ask(python, [str(Path(args.faces) / name) for name in names]))
+        told[run] = compute_metrics(names, ask(python, [str(Path(args.faces) / name) for name in names]))
         print(run, line(told[run]))
     mean = {name: float(np.mean([found[name] for found in told.values()])) for name in FIGURES}
     print("mean", line(mean))
@@ -43,7 +43,7 @@ def ask(python, paths):
     return json.loads(done.stdout)
 
 
-def figures(names, answers):
+def compute_metrics(names, answers):
     """Shares that are right, as `agegender train` counts them, and the error in years."""
     truth = [parse_name(name) for name in names]
     off = np.array([abs(min(answer["age"] // 10, 8) - sample.age_class) for answer, sample in zip(answers, truth)])

@@ -8,7 +8,7 @@ import sys
 from caffe.core import malloc  # before torch: it says how threads wait
 
 import torch  # isort: skip
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 from worker import serve
 
 from caffe.proto import caffe_pb2
@@ -35,7 +35,7 @@ def work(node, kind):
 
 def main(solver, precision, threads):
     torch.set_num_threads(int(threads))
-    malloc.keep_pages()
+    malloc.retain_freed_memory()
     net = Net(read_solver(solver).param.net, caffe_pb2.TRAIN)
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     parts = [work(node, kind) for node in net._nodes if node.layer.type == "Convolution"]

@@ -37,10 +37,10 @@ def main():
     heads = {}
     for name in NETS:
         manifest = Manifest.read(str(ROOT / "graph" / (name + ".json")))
-        heads[name] = predict.Head(manifest, open_runner("CPU", manifest, batch=1))
-    rows = {"the chips themselves": judge(heads, samples, lambda chip, transform: chip)}
+        heads[name] = predict.NetPredictor(manifest, open_runner("CPU", manifest, batch=1))
+    rows = {"the chips themselves": evaluate(heads, samples, lambda chip, transform: chip)}
     for name, case in CASES.items():
-        rows[name] = judge(heads, samples, lambda chip, transform, case=case: again(chip, transform, *case))
+        rows[name] = evaluate(heads, samples, lambda chip, transform, case=case: again(chip, transform, *case))
     for name, row in rows.items():
         print("| {} | {} |".format(name, " | ".join("%.1f %%" % (100 * share) for share in row)))
     _harness.save("pasted", faces=len(samples), rows=rows)
@@ -57,7 +57,7 @@ def labelled(count):
     return [(cv2.imread(str(ROOT / path)), {net: int(lists[net][path]) for net in NETS}) for path in paths[:count]]
 
 
-def judge(heads, samples, cut):
+def evaluate(heads, samples, cut):
     """Share of right answers of each net (they share their Transform), and of faces not found, which count as wrong."""
     right, lost = dict.fromkeys(heads, 0), 0
     transform = next(iter(heads.values())).transform

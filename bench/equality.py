@@ -28,7 +28,11 @@ def main():
         truth = run(caffe, folder, solver, weights, **python)
         cases = [
             compare("fast", truth, run(sys.executable, folder, solver, weights)),
-            compare("plain (CAFFE_PLAIN=1)", truth, run(sys.executable, folder, solver, weights, CAFFE_PLAIN="1")),
+            compare(
+                "plain (CAFFE_DISABLE_PASSES=1)",
+                truth,
+                run(sys.executable, folder, solver, weights, CAFFE_DISABLE_PASSES="1"),
+            ),
             compare("bf16", truth, run(sys.executable, folder, solver, weights, "bf16")),
         ]
     _harness.save("equality", steps=STEPS, batch=BATCH, cases=cases, missing=[])

@@ -9,7 +9,7 @@ import _harness
 import models
 import numpy as np
 
-PICTURES, BATCH = 320, 16
+IMAGE_SUFFIXES, BATCH = 320, 16
 
 
 def main():
@@ -24,9 +24,9 @@ def main():
         finally:
             for worker in workers:
                 worker.close()
-    rates = {name: PICTURES / _harness.median(laps, name) for name in laps[0]}
+    rates = {name: IMAGE_SUFFIXES / _harness.median(laps, name) for name in laps[0]}
     share = _harness.ratio(laps, "nets alone", "folder")
-    _harness.save("folder", pictures=PICTURES, batch=BATCH, nets=sorted(stems), rounds=laps,
+    _harness.save("folder", pictures=IMAGE_SUFFIXES, batch=BATCH, nets=sorted(stems), rounds=laps,
                  **{"pictures a second": rates, "share of the nets alone": share})  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def _pictures(folder):
 
     folder.mkdir()
     rng = np.random.default_rng(0)
-    for i in range(PICTURES):
+    for i in range(IMAGE_SUFFIXES):
         picture = small_solvers._smooth(rng, (3, 200, 200)).transpose(1, 2, 0)
         cv2.imwrite(str(folder / ("%04d.jpg" % i)), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
 

@@ -70,7 +70,7 @@ def inference(folder):
 
     path = str(Path(folder) / "face.png")
     cv2.imwrite(path, np.random.default_rng(0).integers(0, 256, (227, 227, 3), dtype=np.uint8))
-    return [sys.executable, HOUSE / "run_inference.py", "--image_path", path, "--device", "CPU", "--graph", folder]
+    return [sys.executable, HOUSE / "run_inference.py", "--image_path", path, "--device", "CPU", "--model-dir", folder]
 
 
 def reading(folder, name, shapes, rounds):

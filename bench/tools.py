@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from support import small_solvers
 
-PICTURES = 3000
+IMAGE_SUFFIXES = 3000
 
 
 def main():
@@ -19,13 +19,13 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         listing = pictures(Path(folder))
         cases = [measure(name, jobs, args.rounds) for name, jobs in programs(Path(folder), listing).items()]
-    _harness.save("tools", pictures=PICTURES, cases=cases)
+    _harness.save("tools", pictures=IMAGE_SUFFIXES, cases=cases)
 
 
 def pictures(folder):
     """JPEGs of 200 x 200 that compress as photographs do, and their list."""
     rng, rows = np.random.default_rng(0), []
-    for i in range(PICTURES):
+    for i in range(IMAGE_SUFFIXES):
         path = folder / ("%05d.jpg" % i)
         picture = small_solvers._smooth(rng, (3, 200, 200)).transpose(1, 2, 0)
         cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
@@ -61,7 +61,7 @@ def measure(tool, jobs, rounds):
         if number:  # the first one warms the disk
             laps.append(lap)
             print("  " + "  ".join("{} {:.3g} s".format(n, v["wall"]) for n, v in lap.items()), file=sys.stderr)
-    rates = {name: PICTURES / _harness.median(laps, name) for name in jobs}
+    rates = {name: IMAGE_SUFFIXES / _harness.median(laps, name) for name in jobs}
     return {"tool": tool, "pictures a second": rates, "rounds": laps,
             "loop over ours": _harness.ratio(laps, "loop", "ours"),
             "memory, MB": max(lap["ours"]["memory"] for lap in laps)}  # fmt: skip

@@ -16,14 +16,14 @@ from support.checkout import ROOT
 @pytest.fixture(scope="module")
 def road(tmp_path_factory):
     """(folder in which the road was gone, what it printed)."""
-    folder = tmp_path_factory.mktemp("road")
+    folder = tmp_path_factory.mktemp("run")
     (folder / "prototxt").symlink_to(ROOT / "prototxt")
-    return folder, go(folder)
+    return folder, run(folder)
 
 
-def go(folder, *options):
+def run(folder, *options):
     """Go the road in `folder`; returns standard output."""
-    command = [sys.executable, "-m", "agegender", "road", "--count", "90", "--iterations", "2", *options]
+    command = [sys.executable, "-m", "agegender", "run", "--count", "90", "--iterations", "2", *options]
     environment = {**os.environ, "GLOG_minloglevel": "1"}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
@@ -55,7 +55,7 @@ def test_a_second_run_does_nothing_and_says_the_same_at_the_end(road):
     before = {
         path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and "prototxt" not in path.parts
     }
-    again = go(folder)
+    again = run(folder)
     assert again.count("up to date") == 9
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert results(again) == results(said)
@@ -70,7 +70,7 @@ def test_only_what_is_out_of_date_is_done_again(road):
     folder, _ = road
     (folder / "graph" / "AgeNet.xml").unlink()
     blob = (folder / "graph" / "AgeNet.blob").read_bytes()
-    assert go(folder).count("up to date") == 8
+    assert run(folder).count("up to date") == 8
     assert (folder / "graph" / "AgeNet.xml").exists()
     assert (folder / "graph" / "AgeNet.blob").read_bytes() == blob  # the same caffemodel gives the same blob
 

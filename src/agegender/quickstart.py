@@ -12,18 +12,18 @@ from caffe.utils import commands
 from caffe.utils.pipeline import Stage
 from caffe.utils.progress import clock_text
 
-DRAWN = "data/drawn_faces"
+DRAWN = "data/synthetic_faces"
 RULE = "=" * 78
 
 
-class Road:
+class Quickstart:
     """The stages for the given options; `go` runs them and prints what came out."""
 
     def __init__(self, args):
         self.args = args
         self.faces = DRAWN if args.archive is None else "data/faces_of_archive"
 
-    def go(self):
+    def run(self):
         """Run what is out of date; returns the exit status."""
         began, stages = time.monotonic(), list(self.stages())
         for number, stage in enumerate(stages, 1):
@@ -32,7 +32,7 @@ class Road:
                 print("up to date")
                 continue
             at = time.monotonic()
-            stage.go()
+            stage.run()
             print(f"done in {clock_text(time.monotonic() - at)}", flush=True)
         self.show_results()
         print(f"\nThe whole road took {clock_text(time.monotonic() - began)}.")
@@ -71,7 +71,7 @@ class Road:
             yield Stage(
                 f"test_{net.name}",
                 f"Judge {net.name} on the test faces",
-                lambda net=net: self.judge(net),
+                lambda net=net: self.evaluate(net),
                 [self.weights(net), net.lmdb("test"), MEAN_FILE],
                 [self.report(net)],
             )
@@ -90,7 +90,7 @@ class Road:
             return Stage(
                 "faces",
                 "Draw faces",
-                lambda: verb("draw-faces", "--out", DRAWN, "--seed", seed, "--count", count),
+                lambda: verb("synthesize-faces", "--out", DRAWN, "--seed", seed, "--count", count),
                 [],
                 [DRAWN],
                 {"seed": seed, "count": count},
@@ -125,7 +125,7 @@ class Road:
 
     def train(self, net, stage):
         """Train, from the start unless the same training was begun."""
-        if self.args.force or not stage.begun_before:
+        if self.args.force or not stage.interrupted:
             for path in glob.glob(net.prefix + "_iter_*"):
                 os.unlink(path)
         verb(
@@ -139,7 +139,7 @@ class Road:
             self.precision,
         )
 
-    def judge(self, net):
+    def evaluate(self, net):
         """Confusion matrix and report of one net."""
         verb("test", net.name, "--weights", self.weights(net), "--report", os.path.dirname(self.report(net)))
 
@@ -148,7 +148,7 @@ class Road:
     @property
     def precision(self):
         """The training's precision: bf16 only where the processor multiplies it in hardware."""
-        from caffe.net.net.net import bf16_in_hardware
+        from caffe.net.net import bf16_in_hardware
 
         return "bf16" if self.args.precision == "bf16" and bf16_in_hardware() else "float32"
 
@@ -218,6 +218,6 @@ def artefact_table(paths):
 
 def verb(name, *argv):
     """Run a verb of `agegender`; one that fails ends the road with its own message."""
-    status = commands.run_verb("agegender.cli", name.replace("-", "_"), "agegender " + name, list(argv))
+    status = commands.run_command("agegender.cli", name.replace("-", "_"), "agegender " + name, list(argv))
     if status:
         raise SystemExit(status)

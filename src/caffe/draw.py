@@ -13,7 +13,7 @@ import subprocess
 from typing import NamedTuple
 
 from caffe.errors import CaffeError
-from caffe.net.net import filter_and_split
+from caffe.net import filter_and_split
 from caffe.proto import caffe_pb2
 from caffe.utils.atomic_io import write_bytes
 

@@ -35,7 +35,7 @@ class Layer:
 
     def __new__(cls, layer_param=None, *args, **kwargs):
         # Here and not in __init__, since derived classes did not call it and need not begin now.
-        from caffe.net.net.pycaffe_api import Blobs
+        from caffe.net.pycaffe_api import Blobs
 
         self = super().__new__(cls)
         self.layer_param = layer_param

@@ -115,13 +115,13 @@ def test_what_stands_is_not_done_again(whole, twin, monkeypatch, capsys):
 
 def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(whole, twin, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    judge, calls = FoldNet.judge, []
+    evaluate, calls = FoldNet.evaluate, []
 
     def once_too_often(self):
         calls.append((self.fold, self.task))
         if len(calls) == 4:
             raise KeyboardInterrupt
-        judge(self)
+        evaluate(self)
 
     monkeypatch.setattr(FoldNet, "judge", once_too_often)
     assert cli.main(command(twin, tmp_path)) == 130
@@ -175,11 +175,11 @@ def test_ten_crops_are_those_of_pycaffes_classifier(tmp_path):
     from agegender.evaluate.run_inference import net_predictor
 
     net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST, weights=str(tmp_path / "net.caffemodel"))
-    found = folds.judge(net_predictor(net), str(tmp_path / "db"), Transform(crop=9, mean=mean), 3)
+    found = folds.evaluate(net_predictor(net), str(tmp_path / "db"), Transform(crop=9, mean=mean), 3)
     assert found == {way: matrix.tolist() for way, matrix in told.items()}
     assert found["single"] != found["oversample"]
     with pytest.raises(AgeGenderError, match="12x12; ten crops differ only"):
-        folds.judge(net_predictor(net), str(tmp_path / "db"), Transform(crop=12, mean=mean), 3)
+        folds.evaluate(net_predictor(net), str(tmp_path / "db"), Transform(crop=12, mean=mean), 3)
 
 
 def test_lists_of_ones_own_are_taken(whole, twin, tmp_path, monkeypatch, capsys):

@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 from support.checkout import ROOT
 
 from caffe.convert.onnx_export import export_net

@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 
 import caffe
 from caffe.proto.read import read_net_text

@@ -1,7 +1,7 @@
 """Small nets of the kinds that the passes work on, and what of them must be equal with and without."""
 
 import numpy as np
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 
 from caffe.core import config
 from caffe.layers.base import TRAIN
@@ -85,11 +85,11 @@ def made(definition, chosen=(), phase=TRAIN):
     text.parse(definition, param)
     before = config.fast()
     try:
-        config.set_fast(False)
+        config.set_optimize(False)
         config.set_random_seed(5)
         net = Net.from_param(param, phase)
     finally:
-        config.set_fast(before)
+        config.set_optimize(before)
     for each in chosen:
         each(net._nodes)
     rng = np.random.default_rng(3)

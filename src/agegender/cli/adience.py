@@ -168,7 +168,7 @@ def _crossval(args):
 
     run = CrossValidation(plan_of(args), say=lambda line: print(line, flush=True))
     print("\n".join([*adience_lists.remarks(run.rows), *adience_lists.sizes(run.made)]), flush=True)
-    show(run, run.go())
+    show(run, run.run())
 
 
 def _table(args):

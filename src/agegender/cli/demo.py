@@ -50,7 +50,7 @@ def opened(args):
 
     if args.images:
         return video_sources.Pictures(args.images)
-    return video_sources.Film(args.video) if args.video else video_sources.Camera(args.camera)
+    return video_sources.VideoFile(args.video) if args.video else video_sources.Camera(args.camera)
 
 
 def show(source, screen, draw, most, out):

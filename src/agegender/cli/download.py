@@ -71,7 +71,7 @@ def unpacked(archive, out, races):
     from caffe.utils import atomic_io
     from caffe.utils.safe_extract import unpack
 
-    with atomic_io.whole_folder(out) as temporary:
+    with atomic_io.atomic_folder(out) as temporary:
         names = unpack(archive, temporary, lambda name: bool(utkface.read_names([name], races).samples))
         found = utkface.read_names(sorted({name for name in names if utkface.is_picture(name)}), races)
         if not found.samples:

@@ -25,7 +25,7 @@ def run(args):
     races = utkface.races(args.race)
     samples = utkface.read_folder(args.faces or os.path.join("data", utkface.folder_name(races)), races).samples
     duplicates.digests(samples, args.jobs)  # names every file that is no picture
-    pairs = near_duplicates.within(samples, args.jobs)
+    pairs = near_duplicates.near_duplicate_pairs(samples, args.jobs)
     rows = [_row(*pair) for pair in pairs]
     if args.csv:
         write_bytes(args.csv, _lines([("likeness", "picture", "another", "differs in"), *rows], ","))
@@ -39,9 +39,9 @@ def _lines(rows, separator):
     return "".join(separator.join(row) + "\n" for row in rows)
 
 
-def _row(one, other, likeness):
+def _row(one, other, similarity):
     return (
-        f"{likeness:.3f}",
+        f"{similarity:.3f}",
         os.path.basename(one.path),
         os.path.basename(other.path),
         " ".join(differences(one, other)),

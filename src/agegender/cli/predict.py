@@ -34,19 +34,21 @@ def add_arguments(parser):
 def add_net_arguments(parser):
     """The options of nets and devices."""
     parser.add_argument("--mean_file", metavar="F", help="a mean (.npy, C x H x W) instead of the one in the manifest")
-    parser.add_argument("--graph", metavar="DIR", default="graph", help="folder of the compiled nets (default: graph)")
+    parser.add_argument(
+        "--model-dir", metavar="DIR", default="graph", help="folder of the compiled nets (default: graph)"
+    )
     parser.add_argument("--net", action="append", metavar="NAME", help="only this net (default: AgeNet and GenderNet)")
     parser.add_argument(
         "--model",
         action="append",
         metavar="NAME",
-        help="a net of the zoo (`agegender zoo list`), or several; compiled into --graph at its first use",
+        help="a net of the zoo (`agegender zoo list`), or several; compiled into --model-dir at its first use",
     )
     parser.add_argument(
-        "--together", action="store_true", help="nets of the same question answer as one: the mean of what they say"
+        "--ensemble", action="store_true", help="nets of the same question answer as one: the mean of what they say"
     )
     parser.add_argument(
-        "--mirror", action="store_true", help="ask about the mirror image too; the answer is the mean of both"
+        "--flip", action="store_true", help="ask about the mirror image too; the answer is the mean of both"
     )
     parser.add_argument(
         "--device",
@@ -89,8 +91,8 @@ def run(args):
     from agegender.inference import annotate, predict
 
     began = time.perf_counter()
-    paths = predict.find_pictures(args.image_path)
-    predict.read_picture(paths[0])  # a wrong path is told before a net is loaded
+    paths = predict.find_images(args.image_path)
+    predict.read_image(paths[0])  # a wrong path is told before a net is loaded
     detector = detector_for(args) if args.detect else None
     heads = open_heads(args, 1 if detector else min(len(paths), max(1, args.batch)))
     if args.verbose:
@@ -182,7 +184,7 @@ def open_heads(args, batch):
     print("Running on {}{}".format(device, f" ({why})" if why else ""), file=sys.stderr)
     heads = []
     for name in _zoo(args) if args.model else args.net or list(NETS):
-        path = os.path.join(args.graph, name + ".json")
+        path = os.path.join(args.model_dir, name + ".json")
         if not os.path.isfile(path):
             raise predict.failure(predict.NO_MODEL, f"{path}: there is no such model; ./compile2Movidius.sh makes it")
         try:
@@ -198,8 +200,8 @@ def open_heads(args, batch):
             manifest.transform = _as_original(args, name, manifest.transform)
         if args.margin is not None:
             manifest.transform = manifest.transform.replace(margin=args.margin)
-        heads.append(predict.Head(manifest, runner, args.mirror))
-    if args.together:
+        heads.append(predict.NetPredictor(manifest, runner, args.flip))
+    if args.ensemble:
         predict.together(heads)
     return heads
 
@@ -229,11 +231,11 @@ def _zoo(args):
     from agegender.zoo import compile
     from ncs.compiler.compile import Options
 
-    nets = [net for name in dict.fromkeys(args.model) for net in zoo.named(name)]
-    absent = [net for net in nets if not os.path.isfile(compile.stem_of(net, args.graph) + ".json")]
+    nets = [net for name in dict.fromkeys(args.model) for net in zoo.resolve(name)]
+    absent = [net for net in nets if not os.path.isfile(compile.stem_of(net, args.model_dir) + ".json")]
     if absent:
-        print("Compiling {} into {}".format(", ".join(net.name for net in absent), args.graph), file=sys.stderr)
-        compile.make(absent, args.graph, Options(blob=False))
+        print("Compiling {} into {}".format(", ".join(net.name for net in absent), args.model_dir), file=sys.stderr)
+        compile.make(absent, args.model_dir, Options(blob=False))
     return [net.name for net in nets]
 
 
@@ -285,9 +287,9 @@ def write_csv(path, predictions, names):
     """One row a picture: its path, and label and probability of each of `names`, which answered."""
     import csv
 
-    from caffe.utils.atomic_io import whole_file
+    from caffe.utils.atomic_io import atomic_write
 
-    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+    with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["image", *(cell for name in names for cell in (name, name + " probability"))])
         for prediction in predictions:

@@ -26,6 +26,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    from agegender.quickstart import Road
+    from agegender.quickstart import Quickstart
 
-    return Road(args).go()
+    return Quickstart(args).run()

@@ -38,7 +38,7 @@ def run(args):
     if not (args.net or args.net_name):
         raise AgeGenderError("which net? one of {}".format(", ".join(NETS)))
     net = NETS[args.net or args.net_name]
-    scores = judge(net, args)
+    scores = evaluate(net, args)
     names = list(net.labels.names)
     matrix = confusion.count(scores.truth, scores.predicted, len(names))
     if args.errors:
@@ -52,7 +52,7 @@ def run(args):
     print("Next: ./compile2Movidius.sh", file=sys.stderr)
 
 
-def judge(net, args):
+def evaluate(net, args):
     """Scores of the net's weights on its test database."""
     from agegender.evaluate import run_inference
     from agegender.nets import newest_weights

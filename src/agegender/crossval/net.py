@@ -96,7 +96,7 @@ class FoldNet:
         if status:
             raise SystemExit(status)
 
-    def judge(self):
+    def evaluate(self):
         """Write result.json: every picture of the test fold by the single crop and by ten."""
         from agegender.evaluate.run_inference import length, net_predictor
         from caffe.core import config
@@ -112,7 +112,7 @@ class FoldNet:
         )
         predict = net_predictor(deploy_net(path, self.weights))
         with Progress("Judging", length(source), "faces") as bar:
-            matrices = folds.judge(
+            matrices = folds.evaluate(
                 predict, source, transform_of(data.transform_param), len(TASKS[self.task]), step=bar.step
             )
         told = {"asked": self.asked(), "test_fold": self.fold, "task": self.task, "matrices": matrices}

@@ -44,7 +44,7 @@ class CrossValidation:
         """The FoldNet of a task."""
         return FoldNet(self.plan, fold, task, self.made[fold][task], self.made[fold]["gender"])
 
-    def go(self):
+    def run(self):
         """Do what is not done; returns {task: {fold: {way: matrix}}}."""
         for fold in self.plan.chosen:
             for task in self.plan.tasks:
@@ -69,7 +69,7 @@ class CrossValidation:
             where = "[test fold %d, %s, %d/%d] %s" % (net.fold, net.task, number, len(stages), stage.title)
             self.say(where + (": up to date" if done else ""))
             if not done:
-                stage.go()
+                stage.run()
 
     def stages(self, net):
         """Databases, mean, training and judging of one FoldNet."""
@@ -87,11 +87,11 @@ class CrossValidation:
             [*plan.definition(net.task), mean, net.lmdb("train"), net.lmdb("val")], [net.weights],
             {"precision": plan.precision},
         )  # fmt: skip
-        training.run = lambda: net.train(training.begun_before)
+        training.run = lambda: net.train(training.interrupted)
         yield training
         result = net.file("result.json")
         yield Stage(
-            _name(result), "Judge on fold %d, single crop and ten crops" % fold, net.judge,
+            _name(result), "Judge on fold %d, single crop and ten crops" % fold, net.evaluate,
             [net.weights, net.lmdb("test"), mean], [result], {"asked": net.asked()},
         )  # fmt: skip
 

@@ -26,7 +26,7 @@ def write(faces, root, target, size=64, seed=1, workers=0):
     database appears whole or not at all, in place of an older one. Returns the paths that could not be read, which are
     not in it.
     """
-    malloc.keep_pages()
+    malloc.retain_freed_memory()
     broken, number, order = [], 0, iter(np.random.default_rng(seed).permutation(len(faces)).tolist())
     chunks = iter(lambda: list(islice(order, _CHUNK)), [])
     workers = workers or cores()

@@ -76,7 +76,7 @@ def write_lists(folder, outcome, settings, digest_of, copies_folder):
         },
     }
     texts["manifest.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
-    with atomic_io.whole_folder(folder) as temporary:
+    with atomic_io.atomic_folder(folder) as temporary:
         for name, text in texts.items():
             atomic_io.write_bytes(os.path.join(temporary, name), text)
 

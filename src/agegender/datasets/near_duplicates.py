@@ -24,25 +24,25 @@ COARSE, CANDIDATE = (
 ROWS = 256  # pictures compared with all others at a time
 
 
-def crossing(samples, others, jobs=None):
+def near_duplicates_across(samples, others, jobs=None):
     """{path of a sample: path of its likest near-twin among `others`}, for the samples that have one.
 
     All paths must be pictures that OpenCV reads. Takes 4 kflop a pair, and a closer look at one pair in ten thousand.
     """
     best = {}
-    for row, column, likeness in _alike_rows(structures(samples, jobs), structures(others, jobs)):
-        if likeness >= best.get(row, (0.0, None))[0]:
-            best[row] = likeness, column
+    for row, column, similarity in _alike_rows(structures(samples, jobs), structures(others, jobs)):
+        if similarity >= best.get(row, (0.0, None))[0]:
+            best[row] = similarity, column
     return {samples[row].path: others[column].path for row, (_, column) in sorted(best.items())}
 
 
-def within(samples, jobs=None):
+def near_duplicate_pairs(samples, jobs=None):
     """[(sample, another, likeness)] of all pairs of near-twins and of equal pictures, each pair once, the likest first."""
     found = {}
     all_of_them = structures(samples, jobs)
-    for row, column, likeness in _alike_rows(all_of_them, all_of_them):
+    for row, column, similarity in _alike_rows(all_of_them, all_of_them):
         if row < column:
-            found[row, column] = max(likeness, found.get((row, column), 0.0))
+            found[row, column] = max(similarity, found.get((row, column), 0.0))
     order = sorted(found, key=lambda pair: (-found[pair], pair))
     return [(samples[row], samples[column], found[row, column]) for row, column in order]
 
@@ -68,9 +68,9 @@ def _alike_rows(ours, theirs):
         left = _unit(ours[start : start + ROWS])
         for others, right in sides:
             for row, column in zip(*np.nonzero(left @ right.T > CANDIDATE)):
-                likeness = alike(ours[start + row], others[column])
-                if likeness >= ALIKE:
-                    yield int(start + row), int(column), likeness
+                similarity = alike(ours[start + row], others[column])
+                if similarity >= ALIKE:
+                    yield int(start + row), int(column), similarity
 
 
 def alike(one, other):

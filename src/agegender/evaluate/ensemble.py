@@ -24,10 +24,12 @@ def summary(runs):
         nets = [_net(run, task) for run in runs]
         if len({frozenset(net.labels.names) for net in nets}) > 1:
             raise AgeGenderError("{} tell {} in different classes".format(" and ".join(net.name for net in nets), task))
-        told = [_answers(run, net, net.labels.places(nets[0].labels.names)) for run, net in zip(runs, nets)]
+        told = [_answers(run, net, net.labels.indices_of(nets[0].labels.names)) for run, net in zip(runs, nets)]
         views = [view for view in told[0] if all(view in one for one in told)]
         mean = {view: sum(one[view] for one in told) / len(told) for view in views}
-        out[task] = {view: evaluate.figures(nets[0], probabilities, labels) for view, probabilities in mean.items()}
+        out[task] = {
+            view: evaluate.compute_metrics(nets[0], probabilities, labels) for view, probabilities in mean.items()
+        }
     return out
 
 
@@ -46,5 +48,5 @@ def _net(run, task):
 
 def _answers(run, net, order):
     """{view: (N, classes)} in the order of the first net's classes."""
-    told = evaluate.read_answers(os.path.join(run.folder, REPORT), net.task)
+    told = evaluate.read_probabilities(os.path.join(run.folder, REPORT), net.task)
     return {view: probabilities[:, order] for view, probabilities in told.items()}

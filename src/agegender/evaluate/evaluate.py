@@ -20,7 +20,7 @@ from caffe.weights.snapshot import read_weights
 TRUTH = {"age": "age_class", "gender": "sex"}
 # the picture alone; the mean of what is said of it and of its mirror image; alone, as a stick would compute it (emulated);
 # alone, in INT8 on the processor
-VIEWS = ("plain", "mirrored", "fp16", "int8")
+EVALUATION_MODES = ("plain", "mirrored", "fp16", "int8")
 BATCH = 50  # pictures at a time
 ANSWERS = "answers.npz"  # of a report: every probability that it stands on
 
@@ -50,15 +50,15 @@ def truth(database, gender_labels=MALE_FIRST):
     return [key for key, _ in read], {"age_class": age_class, "sex": sex, "age": age}
 
 
-def in_classes(net, probabilities):
+def to_evaluation_classes(net, probabilities):
     """(labels, (N, classes)) in which an answer is judged: ages in AGE_TRINGN's classes, genders male first."""
     if net.task == "gender":
-        order = net.labels.places(MALE_FIRST.names)
+        order = net.labels.indices_of(MALE_FIRST.names)
         return MALE_FIRST, probabilities[:, order]
     return AGE_TRINGN, in_decades(probabilities) if probabilities.shape[1] > len(AGE_TRINGN) else probabilities
 
 
-def judge(recipe, weights, database, folder, calibration=""):
+def evaluate(recipe, weights, database, folder, calibration=""):
     """Write `folder`/<task>/ (the full report) for each answer, `folder`/answers.npz and summary.json; returns the summary.
 
     `calibration` is a database for INT8, which is left out without.
@@ -70,19 +70,19 @@ def judge(recipe, weights, database, folder, calibration=""):
         if calibration:
             told["int8"] = int8.answers(net, weights, calibration, database)
         kept |= {f"{net.task} {view}": probabilities for view, probabilities in told.items()}
-        summary[net.task] = {view: figures(net, probabilities, labels) for view, probabilities in told.items()}
-        kinds, probabilities = in_classes(net, told["plain"])
+        summary[net.task] = {view: compute_metrics(net, probabilities, labels) for view, probabilities in told.items()}
+        kinds, probabilities = to_evaluation_classes(net, told["plain"])
         scores = Scores(keys, labels[TRUTH[net.task]], probabilities.astype(np.float32))
         shown = types.SimpleNamespace(name=f"{recipe.net} ({net.task})", task=net.task, labels=kinds)
         text = confusion.format_matrix(confusion.count(scores.truth, scores.predicted, len(kinds)), list(kinds.names))
         report.write(os.path.join(folder, net.task), shown, scores, text, weights=weights, database=database)
-    with atomic_io.whole_file(os.path.join(folder, ANSWERS)) as temporary, open(temporary, "wb") as stream:
+    with atomic_io.atomic_write(os.path.join(folder, ANSWERS)) as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, **kept)
     atomic_io.write_bytes(os.path.join(folder, "summary.json"), json.dumps(summary, indent=1) + "\n")
     return summary
 
 
-def read_answers(folder, task):
+def read_probabilities(folder, task):
     """{view: (N, classes) probabilities} of one answer, in the order of the database that `judge` wrote them for."""
     with np.load(os.path.join(folder, ANSWERS), allow_pickle=False) as kept:
         return {name.partition(" ")[2]: kept[name] for name in kept.files if name.partition(" ")[0] == task}
@@ -94,9 +94,9 @@ def read_summary(folder):
         return json.load(stream)
 
 
-def figures(net, probabilities, labels):
+def compute_metrics(net, probabilities, labels):
     """Accuracy with its interval, and of ages 1-off and error in years; the same by decade and by sex."""
-    _, classes = in_classes(net, probabilities)
+    _, classes = to_evaluation_classes(net, probabilities)
     right = classes.argmax(1) == labels[TRUTH[net.task]]
     out = {"accuracy": float(right.mean()), "accuracy_95": list(metrics.wilson_interval(int(right.sum()), len(right)))}
     if net.task == "age":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agegender.datasets.sample import RACES
-from agegender.evaluate.evaluate import VIEWS
+from agegender.evaluate.evaluate import EVALUATION_MODES
 from agegender.evaluate.summary import figure, tasks
 
 ABOUT = {
@@ -62,7 +62,7 @@ def _accuracy(summary):
     rows.append(
         "| always the commonest class | {} |".format(" | ".join(f"{_commonest(summary, task):.1f} %" for task in told))
     )
-    for view in (view for view in VIEWS if view in summary[told[0]]):
+    for view in (view for view in EVALUATION_MODES if view in summary[told[0]]):
         rows.append("| {} | {} |".format(ABOUT[view], " | ".join(figure(summary[task][view]) for task in told)))
     return "\n".join(rows)
 

@@ -31,7 +31,7 @@ def draw_matrix(path, matrix, names, title):
     right, total = np.trace(matrix), matrix.sum()
     axes.set(xlabel="predicted", ylabel="actual")
     axes.set_title("%s: %.1f %% (%i/%i)" % (title, 100 * right / max(total, 1), right, total))
-    with atomic_io.whole_file(path) as temporary:
+    with atomic_io.atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 
 

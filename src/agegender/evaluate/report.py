@@ -30,7 +30,7 @@ def write(folder, net, scores, text, weights=None, database=None, backend="lmdb"
     matrix = confusion.count(scores.truth, scores.predicted, len(labels))
     told = {"net": net.name, "task": net.task, **summary(matrix, labels)}
     told.update(weights=_origin(weights), database=_spelled(database), made_by=f"agegender {version()}")
-    with atomic_io.whole_folder(folder) as temporary:
+    with atomic_io.atomic_folder(folder) as temporary:
 
         def put(name, data):
             atomic_io.write_bytes(os.path.join(temporary, name), data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agegender.evaluate.evaluate import VIEWS
+from agegender.evaluate.evaluate import EVALUATION_MODES
 
 TASKS = ("gender", "age")
 
@@ -13,7 +13,7 @@ def lines(summary):
     """A run's summary, a line an answer and view."""
     out = ["%d faces held back" % summary["faces"]]
     for task in tasks(summary):
-        out += [f"{task}, {view}: {figure(summary[task][view])}" for view in VIEWS if view in summary[task]]
+        out += [f"{task}, {view}: {figure(summary[task][view])}" for view in EVALUATION_MODES if view in summary[task]]
     return out
 
 
@@ -40,7 +40,9 @@ def table(found):
     ]
     for name, summaries in found.items():
         told = tasks(summaries[0])
-        for view in (view for view in VIEWS if all(view in summary[task] for summary in summaries for task in told)):
+        for view in (
+            view for view in EVALUATION_MODES if all(view in summary[task] for summary in summaries for task in told)
+        ):
             cells = [
                 _cell(summaries, "gender", view, "accuracy", 100), _cell(summaries, "age", view, "accuracy", 100),
                 _cell(summaries, "age", view, "one_off", 100), _cell(summaries, "age", view, "error_years", 1),

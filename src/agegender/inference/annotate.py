@@ -9,7 +9,7 @@ import numpy as np
 
 from agegender.errors import AgeGenderError
 from agegender.inference import output_formats, predict
-from caffe.utils.atomic_io import whole_file
+from caffe.utils.atomic_io import atomic_write
 
 COLOUR = (255, 128, 0)  # blue first: the ONNX zoo's scripts' own
 INK = (255, 255, 255)
@@ -18,7 +18,7 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 def annotated(prediction):
     """An aligned face, at least 240 pixels wide, over a strip with a line an answer."""
-    picture = predict.read_picture(prediction.path)
+    picture = predict.read_image(prediction.path)
     scale = max(1.0, 240 / picture.shape[1])
     picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     strip = np.full((14 + 22 * len(prediction.answers), picture.shape[1], 3), 32, np.uint8)
@@ -33,7 +33,7 @@ def of_photograph(path, told):
     labels = [", ".join(filter(None, output_formats.texts(prediction))) for prediction in told]
     if len(told) > 1:
         labels = ["%d: %s" % pair for pair in enumerate(labels)]
-    return with_boxes(predict.read_picture(path), [prediction.face for prediction in told], labels)
+    return with_boxes(predict.read_image(path), [prediction.face for prediction in told], labels)
 
 
 def with_boxes(picture, faces, labels):
@@ -100,5 +100,5 @@ def write(path, picture, source=""):
         raise AgeGenderError(f"{path}: a drawn picture's name must end in .png or .jpg")
     if source and os.path.exists(path) and os.path.samefile(path, source):
         raise AgeGenderError(f"{path}: this would replace the picture itself; write it elsewhere")
-    with whole_file(path) as temporary, open(temporary, "wb") as stream:
+    with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         stream.write(cv2.imencode(suffix, picture)[1].tobytes())

@@ -25,7 +25,7 @@ def main(argv=None):
     parser.add_argument(
         "pictures", nargs="+", metavar="PICTURE", help="aligned faces (or see --detect), folders or globs"
     )
-    parser.add_argument("--graph", default=os.path.join(HERE, "graph"), metavar="DIR", help="folder of the nets")
+    parser.add_argument("--model-dir", default=os.path.join(HERE, "graph"), metavar="DIR", help="folder of the nets")
     parser.add_argument(
         "--device", default="", help="MYRIAD, MVNC, CPU ... (default: a stick if one is there, else CPU)"
     )
@@ -48,19 +48,19 @@ def answer(args):
     from agegender.inference import predict
     from ncs.runtime.manifest import Manifest
 
-    paths = sorted(glob.glob(os.path.join(glob.escape(args.graph), "*.json")))
+    paths = sorted(glob.glob(os.path.join(glob.escape(args.model_dir), "*.json")))
     if not paths:
-        raise AgeGenderError(f"{args.graph}: no net is there (NAME.json)")
+        raise AgeGenderError(f"{args.model_dir}: no net is there (NAME.json)")
     manifests = [Manifest.read(path) for path in paths]
-    pictures = predict.find_pictures(args.pictures)
-    heads = [predict.Head(manifest, open_net(manifest, args.device)) for manifest in manifests]
+    pictures = predict.find_images(args.pictures)
+    heads = [predict.NetPredictor(manifest, open_net(manifest, args.device)) for manifest in manifests]
     try:
         told = faces(pictures, heads) if args.detect else predict.predict_pictures(pictures, heads)
         for prediction in told:
             show(prediction, args.json)
     finally:
         sys.stdout.flush()
-        let_go([head.runner for head in heads])
+        close_runners([head.runner for head in heads])
 
 
 def faces(pictures, heads):
@@ -92,7 +92,7 @@ def open_net(manifest, device):
 _kept = []
 
 
-def let_go(runners):
+def close_runners(runners):
     """Close those of sticks; others end with the process (see `leave`): OpenVINO 2022.1 was seen to fail in closing, too.
 
     They are kept until then, since what nothing refers to any more is closed as well.

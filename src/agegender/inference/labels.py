@@ -24,7 +24,7 @@ class Gender(enum.IntEnum):
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedLabel:
     """An answer: its text, the winning class, that class's probability and, for years, the expected value."""
 
     text: str
@@ -56,7 +56,7 @@ class Labels:
                 return index
         return None
 
-    def places(self, names: Sequence[str]) -> list[int]:
+    def indices_of(self, names: Sequence[str]) -> list[int]:
         """Where each of `names` stands among the classes: an output in this order, taken there, is in the order of `names`."""
         return [self.names.index(name) for name in names]
 
@@ -66,7 +66,7 @@ class Labels:
 
         return np.array([(low + high) / 2 for low, high in self.bounds])
 
-    def decode(self, probabilities: Sequence[float] | np.ndarray) -> Decoded:
+    def decode(self, probabilities: Sequence[float] | np.ndarray) -> DecodedLabel:
         """The answer told by a vector of len(self) probabilities."""
         import numpy as np
 
@@ -79,12 +79,12 @@ class Labels:
         if self.decoder == "decades":
             classes = in_decades(p)
             index = argmax(classes)
-            return Decoded(AGE_TRINGN.names[index], index, float(classes[index]), expectation(p))
+            return DecodedLabel(AGE_TRINGN.names[index], index, float(classes[index]), expectation(p))
         index = argmax(p)
         if self.decoder == "expectation":
             years = expectation(p)
-            return Decoded(f"{years:.1f}", index, float(p[index]), years)
-        return Decoded(self.names[index], index, float(p[index]))
+            return DecodedLabel(f"{years:.1f}", index, float(p[index]), years)
+        return DecodedLabel(self.names[index], index, float(p[index]))
 
 
 def argmax(probabilities: Sequence[float] | np.ndarray) -> int:

@@ -23,14 +23,16 @@ def landmarks(mean):
         return None
     face = np.ascontiguousarray(np.clip(mean, 0, 255).astype(np.uint8).transpose(1, 2, 0))
     net = yunet.YuNet(THRESHOLD)
-    told = [_told(net, face, *view) for view in itertools.product((0.0, 0.2, 0.4), (1.0, 1.5), (False, True))]
+    told = [
+        _predict_batches(net, face, *view) for view in itertools.product((0.0, 0.2, 0.4), (1.0, 1.5), (False, True))
+    ]
     told = [points for points in told if points is not None]
     if not told:
         return None
     return tuple((round(float(x), 4), round(float(y), 4)) for x, y in np.mean(told, 0))
 
 
-def _told(net, face, frame, enlarged, mirrored):
+def _predict_batches(net, face, frame, enlarged, mirrored):
     """Landmarks (5, 2) that one view tells, as shares of `face`."""
     height, width = face.shape[:2]
     across, down = int(frame * width), int(frame * height)

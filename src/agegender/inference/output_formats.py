@@ -6,7 +6,7 @@ import csv
 import json
 
 from agegender.inference import face_crop
-from caffe.utils.atomic_io import whole_file
+from caffe.utils.atomic_io import atomic_write
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # left and right as the picture shows them
 
@@ -56,7 +56,7 @@ def write_faces(path, photographs, nets):
     places = [name + axis for name in LANDMARKS for axis in ("_x", "_y")]
     columns = ["image", "face", "left", "top", "right", "bottom", "score", *places]
     columns += [name for net in nets for name in (net, net + " probability")]
-    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+    with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(columns)
         for image, told in photographs:

@@ -16,11 +16,11 @@ from agegender.inference import face_crop, labels
 
 WRONG_OPTIONS, NO_FILE, NO_PICTURE, NO_FACE, NO_MODEL, NO_DEVICE = 2, 3, 4, 5, 6, 7  # exit statuses
 LEAST_SIDE = 16  # pixels; of anything smaller no net can tell a face
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
 @dataclass
-class Answer:
+class NetOutput:
     """What one net says of one picture."""
 
     net: str
@@ -42,7 +42,7 @@ class Prediction:
     face: object = None
 
 
-def read_picture(path):
+def read_image(path):
     """uint8 (H, W, 3), blue first. AgeGenderError with an exit status of its own for each thing that can be wrong."""
     if not os.path.isfile(path):
         raise failure(NO_FILE, f"{path}: there is no such file")
@@ -66,7 +66,7 @@ def failure(status, text):
     return error
 
 
-class Head:
+class NetPredictor:
     """One net ready to answer: its manifest's Transform and labels, and a runner.
 
     With `mirror` it is asked about the mirror image as well, and the mean is its answer.
@@ -90,7 +90,7 @@ class Head:
         """An Answer from one row of the net's output."""
         decoded = self.labels.decode(probabilities)
         every = [float(p) for p in np.ravel(probabilities)]
-        return Answer(self.answers_as, decoded.text, decoded.probability, every, self.task, decoded.years)
+        return NetOutput(self.answers_as, decoded.text, decoded.probability, every, self.task, decoded.years)
 
 
 def together(heads):
@@ -135,7 +135,7 @@ def predict_pictures(paths, heads, batch=16):
 
     A picture that cannot be read raises when its turn comes, after the predictions before it.
     """
-    for told in _told(paths, heads, batch, _whole):
+    for told in _predict_batches(paths, heads, batch, _whole):
         yield from told
 
 
@@ -151,7 +151,7 @@ def predict_photographs(paths, heads, find, crop="aligned", batch=4):
         seconds["detect"] = time.perf_counter() - began
         return [(face, partial(CROPS[crop], picture, face)) for face in found]
 
-    return _told(paths, heads, batch, pieces)
+    return _predict_batches(paths, heads, batch, pieces)
 
 
 def _aligned(picture, face, transform):
@@ -176,7 +176,7 @@ def with_margin(picture, margin):
     return face_crop.cut(picture, face_crop.whole(picture), margin) if margin else picture
 
 
-def _told(paths, heads, batch, pieces):
+def _predict_batches(paths, heads, batch, pieces):
     """Yield a list of Predictions for each path; `pieces(picture, seconds)` gives (face, transform -> chip) of each."""
     threads = max(1, min(4, os.cpu_count() or 1))
     with ThreadPoolExecutor(threads) as pool:
@@ -192,7 +192,7 @@ def _told(paths, heads, batch, pieces):
 def _prepare(path, heads, pieces):
     """[(Prediction without answers, a blob for each head)] of a picture."""
     began = time.perf_counter()
-    picture = read_picture(path)
+    picture = read_image(path)
     seconds = {"read": time.perf_counter() - began}
     found = pieces(picture, seconds)
     began = time.perf_counter()
@@ -252,7 +252,9 @@ def _mean(first, members):
     if len(members) == 1:
         return members[0][1]
     names = first.labels.names
-    return np.mean([np.reshape(rows, (len(rows), -1))[:, head.labels.places(names)] for head, rows in members], axis=0)
+    return np.mean(
+        [np.reshape(rows, (len(rows), -1))[:, head.labels.indices_of(names)] for head, rows in members], axis=0
+    )
 
 
 def predict_faces(picture, heads, found, crop="aligned"):
@@ -262,7 +264,7 @@ def predict_faces(picture, heads, found, crop="aligned"):
     return [prediction for prediction, _ in ready]
 
 
-def find_pictures(arguments):
+def find_images(arguments):
     """Paths of pictures named by files, folders (all pictures below, sorted) and globs; nothing found is an error."""
     import glob
 
@@ -273,10 +275,12 @@ def find_pictures(arguments):
                 os.path.join(folder, name)
                 for folder, _, names in os.walk(argument)
                 for name in names
-                if name.lower().endswith(PICTURES)
+                if name.lower().endswith(IMAGE_SUFFIXES)
             ]
             if not inside:
-                raise failure(NO_FILE, "{}: the folder holds no picture ({})".format(argument, " ".join(PICTURES)))
+                raise failure(
+                    NO_FILE, "{}: the folder holds no picture ({})".format(argument, " ".join(IMAGE_SUFFIXES))
+                )
             found += sorted(inside)
         elif glob.has_magic(argument) and not os.path.exists(argument):
             matches = sorted(glob.glob(argument, recursive=True))

@@ -14,7 +14,7 @@ import cv2
 
 from agegender.errors import AgeGenderError
 from agegender.inference import annotate
-from caffe.utils.atomic_io import whole_file
+from caffe.utils.atomic_io import atomic_write
 
 ESCAPE = 27
 STILLS = 960, 720  # the size of a film made of pictures
@@ -77,7 +77,7 @@ class Folder:
         """Every file is written already."""
 
 
-class Film:
+class VideoFile:
     """A film of `size` (width, height; None: the first picture's), with black where a picture's shape differs.
 
     It appears under its name when it is closed.
@@ -96,7 +96,7 @@ class Film:
 
     def _open(self):
         suffix = os.path.splitext(self.path)[1].lower()
-        temporary = self._stack.enter_context(whole_file(self.path, suffix))
+        temporary = self._stack.enter_context(atomic_write(self.path, suffix))
         writer = cv2.VideoWriter(temporary, cv2.VideoWriter_fourcc(*CODECS[suffix]), self.rate, self._size)
         if not writer.isOpened():
             raise AgeGenderError(f"--out {self.path}: this OpenCV cannot write {CODECS[suffix]} films; give a folder")
@@ -132,7 +132,7 @@ def opened(out, still, rate):
         return Window(still, rate)
     suffix = os.path.splitext(out)[1].lower()
     if suffix in CODECS and not os.path.isdir(out):
-        return Film(out, rate, STILLS if still else None)
+        return VideoFile(out, rate, STILLS if still else None)
     if suffix and not os.path.isdir(out):
         raise AgeGenderError("--out {}: films end in {}; a folder's name has no suffix".format(out, ", ".join(CODECS)))
     return Folder(out)

@@ -22,18 +22,18 @@ class Pictures:
     still, rate = True, 1.0  # a film made of them shows each for a second
 
     def __init__(self, arguments):
-        self.paths = predict.find_pictures(arguments)
+        self.paths = predict.find_images(arguments)
         self.total = len(self.paths)
 
     def __iter__(self):
         for path, name in zip(self.paths, predict.short_names(self.paths)):
-            yield name, predict.read_picture(path), path
+            yield name, predict.read_image(path), path
 
     def close(self):
         """Nothing is open."""
 
 
-class Film:
+class VideoFile:
     """The frames of a film, to its end."""
 
     still = False

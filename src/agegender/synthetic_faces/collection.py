@@ -45,7 +45,7 @@ def make(folder, count=900, seed=1, jobs=None):
     """
     faces = plan(count, seed)
     to_draw = [(index, face) for index, face in enumerate(faces) if face.twin_of is None]
-    with atomic_io.whole_folder(folder) as temporary:
+    with atomic_io.atomic_folder(folder) as temporary:
         work = [(os.path.join(temporary, face.name), face.age, face.gender, (seed, index)) for index, face in to_draw]
         _draw_all(work, min(jobs or os.cpu_count(), 1 + len(work) // 50))
         for face in faces:

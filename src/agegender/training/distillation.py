@@ -24,7 +24,7 @@ def add(net, recipe):
     for layer in layers(recipe):
         net.layer.add().CopyFrom(layer)
     for answer in recipe.nets():
-        _disagreement(net, answer, recipe)
+        _distillation_loss(net, answer, recipe)
 
 
 def weights(recipe, path):
@@ -36,7 +36,7 @@ def weights(recipe, path):
 
 def layers(recipe):
     """The teacher's layers, renamed, in TRAIN only, with rates of 0; a Power brings the learner's pixels to its scale."""
-    told = recipes.named(recipe.teacher).nets()
+    told = recipes.resolve(recipe.teacher).nets()
     param = assemble.answers_param(told, [net.task for net in told])
     fit = caffe_pb2.LayerParameter(name=PREFIX + "data", type="Power", bottom=["data"], top=[PREFIX + "data"])
     fit.power_param.scale = told[0].transform().scale / recipe.nets()[0].transform().scale
@@ -66,7 +66,7 @@ def _in_train(layer):
     return layer
 
 
-def _disagreement(net, answer, recipe):
+def _distillation_loss(net, answer, recipe):
     """-taught * weight / N * sum of p_teacher * log(p_learner)."""
     task = answer.task
     told, log, products = task + "_told", task + "_log", task + "_agreed"
@@ -81,14 +81,14 @@ def _disagreement(net, answer, recipe):
     steps[1].log_param.shift = LEAST
     steps[2].eltwise_param.operation = caffe_pb2.EltwiseParameter.PROD
     steps[2].propagate_down.extend([True, False])
-    steps[3].loss_weight.append(-recipe.taught * recipe.targets[task].weight / recipe.batch)
+    steps[3].loss_weight.append(-recipe.distillation_weight * recipe.targets[task].weight / recipe.batch)
     for layer in steps:
         net.layer.add().CopyFrom(_in_train(layer))
 
 
 def _check(recipe):
     """Refuse a teacher that cannot look at the learner's pictures."""
-    teacher = recipes.named(recipe.teacher)
+    teacher = recipes.resolve(recipe.teacher)
     own, other = recipe.nets()[0], teacher.nets()[0]
     same = own.shape == other.shape and np.array_equal(own.transform().mean, other.transform().mean)
     missing = set(recipe.targets) - set(teacher.targets)

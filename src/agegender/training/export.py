@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 
 from agegender.zoo import assemble
 from caffe.proto import caffe_pb2

@@ -10,10 +10,10 @@ from caffe.proto import caffe_pb2
 from caffe.weights.snapshot import write_blob, write_caffemodel
 
 
-def write(folder, recipe, taught_by="", say=print):
+def write(folder, recipe, teacher_weights="", say=print):
     """Write <task>_targets.binaryproto, and start.caffemodel where there is anything to start from: fetched, after saying so.
 
-    `taught_by` is the caffemodel of the recipe's teacher.
+    `teacher_weights` is the caffemodel of the recipe's teacher.
     """
     nets = recipe.nets()
     for net in nets:
@@ -26,7 +26,7 @@ def write(folder, recipe, taught_by="", say=print):
     if recipe.features:
         weights.update(nets[0].features(download.fetch(nets[0], say=say), nets[0]))
     if recipe.teacher:
-        weights.update(distillation.weights(recipe, taught_by))
+        weights.update(distillation.weights(recipe, teacher_weights))
     if any(map(prototxt.in_years, nets)):
         weights[prototxt.DECADES] = [prototxt.decade_sums()]
     kept = caffe_pb2.NetParameter(name=recipe.name)

@@ -29,11 +29,11 @@ def parts(faces, races, seed, validation=False):
     train, test = split.stratified(found.kept, seed=seed)
     if validation:
         train, test = split.stratified(train, seed=seed)
-    known = near_duplicates.crossing(test, train)
+    known = near_duplicates.near_duplicates_across(test, train)
     return train, [sample for sample in test if sample.path not in known], found, known
 
 
-def labels_of(sample, gender_labels):
+def label_names(sample, gender_labels):
     """A record's labels of one Sample; `gender_labels` is the order in which the net tells genders."""
     gender = gender_labels.names.index(sample.gender.name.capitalize())
     return sample.age_class, gender, min(sample.age, OLDEST)
@@ -51,7 +51,7 @@ def write(folder, train, test, transform, gender_labels):
 
 def pack(path, samples, transform, gender_labels):
     """One LMDB of Datums, resized as `transform` does, uncropped."""
-    from agegender.inference.predict import read_picture, with_margin
+    from agegender.inference.predict import read_image, with_margin
     from caffe.data import datum
     from caffe.data.db import create_db
 
@@ -61,8 +61,8 @@ def pack(path, samples, transform, gender_labels):
         Progress("Packing " + os.path.basename(path), len(samples), "faces") as bar,
     ):
         for number, sample in enumerate(samples):
-            planes = whole.resized(with_margin(read_picture(sample.path), transform.margin))
-            label, *more = labels_of(sample, gender_labels)
+            planes = whole.resized(with_margin(read_image(sample.path), transform.margin))
+            label, *more = label_names(sample, gender_labels)
             key = b"%08d_%s" % (number, os.path.basename(sample.path).encode())
             database.put(key, datum.encode(planes, label, more=more))
             bar.step()

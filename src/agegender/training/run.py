@@ -42,7 +42,7 @@ class Run:
         self.teacher = None
         if recipe.teacher:  # on the same faces, so that it has not seen those held back either
             inside = folder and os.path.join(folder, "teacher")
-            self.teacher = Run(recipes.named(recipe.teacher), faces, races, seed, iterations=iterations, validation=validation,
+            self.teacher = Run(recipes.resolve(recipe.teacher), faces, races, seed, iterations=iterations, validation=validation,
                                precision=precision, threads=threads, folder=inside)  # fmt: skip
 
     def go(self):
@@ -69,10 +69,12 @@ class Run:
                           races=list(self.races), seed=self.seed, validation=self.validation, near_twins="not judged",
                           transform=repr(self.recipe.nets()[0].transform()))  # fmt: skip
         made = ["train_test.prototxt"] + [prototxt.START] * prototxt.has_start(self.recipe)
-        taught_by = [self.taught_by] if self.teacher else []
+        teacher_weights = [self.teacher_weights] if self.teacher else []
         if self.teacher:
-            yield self._stage("teacher", f"Train the teacher, {self.recipe.teacher}", self._teach, databases, taught_by)
-        yield self._stage("start", "Write the net and what it starts from", self._start, [*databases, *taught_by], made,
+            yield self._stage(
+                "teacher", f"Train the teacher, {self.recipe.teacher}", self._teach, databases, teacher_weights
+            )
+        yield self._stage("start", "Write the net and what it starts from", self._start, [*databases, *teacher_weights], made,
                           recipe=self.recipe.facts())  # fmt: skip
         yield self._stage("solver", "Reckon the iterations", self._solver, made, ["solver.prototxt"], recipe=self.recipe.facts(),
                           minutes=self.minutes, iterations=self.asked_iterations, weights=self.given)  # fmt: skip
@@ -88,10 +90,10 @@ class Run:
                           int8=self.int8)  # fmt: skip
 
     def _stage(self, name, title, run, inputs, outputs, **settings):
-        return Stage(name, title, run, inputs, outputs, settings, stamps=".stamps")
+        return Stage(name, title, run, inputs, outputs, settings, stamps=".pipeline")
 
     @property
-    def taught_by(self):
+    def teacher_weights(self):
         """The finished caffemodel of the teacher, or ""."""
         return os.path.join(self.teacher.folder, self.teacher.weights) if self.teacher else ""
 
@@ -109,25 +111,25 @@ class Run:
     def _teach(self):
         """Train the teacher, unless its run has ended, on these very faces."""
         theirs = os.path.join(self.teacher.folder, "faces.json")
-        if os.path.isfile(self.taught_by) and filecmp.cmp(theirs, "faces.json", shallow=False):
-            print(f"  it has been: {self.taught_by}")
+        if os.path.isfile(self.teacher_weights) and filecmp.cmp(theirs, "faces.json", shallow=False):
+            print(f"  it has been: {self.teacher_weights}")
         else:
             self.teacher.go()
 
     def _start(self):
         about = f"agegender train --recipe {self.recipe.name} writes this; run caffe in this folder"
         atomic_io.write_bytes("train_test.prototxt", prototxt.write(prototxt.train_test(self.recipe), about))
-        init_weights.write(".", self.recipe, self.taught_by)
+        init_weights.write(".", self.recipe, self.teacher_weights)
 
     def _solver(self):
         faces = lmdbs.count(lmdbs.TEST)
-        iterations = self.asked_iterations or self._reckoned(faces)
+        iterations = self.asked_iterations or self._estimate_iterations(faces)
         param = prototxt.solver(self.recipe, iterations, self.seed, faces)
         if self.given:
             param.weights.insert(0, self.given)
         atomic_io.write_bytes("solver.prototxt", prototxt.write(param, self.recipe.title))
 
-    def _reckoned(self, faces):
+    def _estimate_iterations(self, faces):
         """How many iterations fit into the minutes, from a few that are thrown away."""
         trainer = self._trainer(prototxt.solver(self.recipe, 1000, self.seed, faces))
         trainer.step(WARM_UP)
@@ -153,7 +155,7 @@ class Run:
         from caffe.solver.latest_snapshot import newest
         from caffe.tools import train
 
-        if not stage.begun_before:
+        if not stage.interrupted:
             for path in glob.glob(prototxt.PREFIX + "_iter_*"):
                 os.unlink(path)
         trainer = self._trainer(read_solver("solver.prototxt").param)
@@ -161,7 +163,7 @@ class Run:
             raise AgeGenderError("stopped at iteration %d; the same command goes on from there" % trainer.iter)
 
     def _judge(self):
-        summary = evaluate.judge(self.recipe, self.weights, lmdbs.TEST, REPORT, lmdbs.TRAIN if self.int8 else "")
+        summary = evaluate.evaluate(self.recipe, self.weights, lmdbs.TEST, REPORT, lmdbs.TRAIN if self.int8 else "")
         with open("faces.json", encoding="utf-8") as stream:
             sides = json.load(stream)
         iterations = read_solver("solver.prototxt").param.max_iter

@@ -46,17 +46,17 @@ def answers_param(nets, tops):
 
 def unfolded_param(nets, tops):
     """`answers_param` before normalisations are folded: with the layers that a snapshot of the training has."""
-    from caffe.convert.deploy import fold_dropout, forget_training
+    from caffe.convert.deploy import fold_dropout, strip_training_fields
 
     param = nets[0].body()
     for net, top in zip(nets, tops):
         param.layer.add(type="Softmax", name=top, bottom=[net.logits], top=[top])
-    return forget_training(fold_dropout(_towards(param, tops)))
+    return strip_training_fields(fold_dropout(_towards(param, tops)))
 
 
 def zeros(param):
     """{layer: [arrays]} of a deploy NetParameter, all zero (there are no fillers)."""
-    from caffe.net.net.net import Net
+    from caffe.net.net import Net
 
     return {name: [blob.data for blob in blobs] for name, blobs in Net.from_param(param, caffe_pb2.TEST).params.items()}
 
@@ -96,14 +96,14 @@ def train_param(net, data_layers):
     return out
 
 
-def labels_of(net):
+def label_names(net):
     """The label blobs that the training of `net` reads, in order of first use."""
     return list(dict.fromkeys(label for _, label, _ in net.losses))
 
 
 def deploy_net(net, weights=None):
     """The runnable deploy Net, with the arrays of `weights` ({layer: [array]}) or the zeros of no filler."""
-    from caffe.net.net.net import Net
+    from caffe.net.net import Net
 
     built = Net.from_param(deploy_param(net), caffe_pb2.TEST)
     if weights is not None:

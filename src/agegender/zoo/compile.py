@@ -23,7 +23,7 @@ def jobs(name, folder, weights=None, mean=None):
     """[(ncs.compiler.compile.Model, stem)] of the nets that a name of the zoo means."""
     from agegender import zoo
 
-    return [job(net, folder, weights, mean) for net in zoo.named(name)]
+    return [job(net, folder, weights, mean) for net in zoo.resolve(name)]
 
 
 def job(net, folder, weights=None, mean=None):

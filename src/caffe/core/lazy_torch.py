@@ -6,7 +6,7 @@ Nets are described, sized, given weights and exported without it; it takes a sec
 import importlib
 
 
-class _Late:
+class _LazyModule:
     """Stands for a module; what has been asked for once is then as near as in the module itself."""
 
     def __init__(self, name):
@@ -18,8 +18,8 @@ class _Late:
         return value
 
 
-torch = _Late("torch")
-F = _Late("torch.nn.functional")
+torch = _LazyModule("torch")
+F = _LazyModule("torch.nn.functional")
 
 
 class Function:

@@ -10,7 +10,7 @@ NEVER, GIBIBYTE = -1, 1 << 30
 
 
 @functools.lru_cache(maxsize=1)
-def keep_pages():
+def retain_freed_memory():
     """Have malloc serve blocks up to 1 GiB from memory it keeps, from now on; returns whether it will.
 
     By default glibc maps every block above 32 MiB anew and gives it back when freed: a training step that

@@ -10,7 +10,7 @@ from caffe.core.blob import check_shape
 from caffe.errors import CaffeError
 
 
-class PlainBlob:
+class NumpyBlob:
     """`data` is a float32 NumPy array, zeros until it is assigned: a filler fills nothing here."""
 
     def __init__(self, shape=()):
@@ -54,7 +54,7 @@ class PlainBlob:
 
     def view(self, shape):
         """A blob of another shape over the same memory (a shared weight)."""
-        other = PlainBlob(shape)
+        other = NumpyBlob(shape)
         other._data = self.data.reshape(shape)
         return other
 
@@ -62,10 +62,10 @@ class PlainBlob:
         """Have the shape and the data of `owner`."""
         self._shape, self._data = owner.shape, owner.data
 
-    def fill_with(self, function):
+    def set_initializer(self, function):
         """Nothing: weights that are not assigned are zero."""
 
-    def learn(self):
+    def require_grad(self):
         """Nothing: no derivative is ever asked for."""
 
 
@@ -73,4 +73,4 @@ def make(shape, device):
     """A Blob on `device`, or a PlainBlob where there is none."""
     from caffe.core.blob import Blob
 
-    return PlainBlob(shape) if device is None else Blob(shape, device)
+    return NumpyBlob(shape) if device is None else Blob(shape, device)

@@ -7,7 +7,7 @@ import os
 OWN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
-def spin_briefly():
+def limit_openmp_spin():
     """Have GNU OpenMP's threads give their core away after some microseconds of waiting; before torch is imported.
 
     By default they spin for milliseconds, on cores that another program could use; where it does, the thread they

@@ -44,7 +44,7 @@ class Form:
 
 
 @dataclass
-class Outcome:
+class DatasetSummary:
     """What came of a list: the count of records, and (line, path, reason) of each picture left out."""
 
     written: int = 0
@@ -71,14 +71,14 @@ def convert(
     check_size: bool = False,
     overwrite: bool = False,
     workers: int = 0,
-) -> Outcome:
+) -> DatasetSummary:
     """Make the database `db_path`, whole or not at all, of the pictures `root` + path of each line.
 
     A record's key is its place in the list (after a seeded shuffle, if any) in eight digits, underscore and
     path. A picture that cannot be read is logged with its line and left out, as in Caffe. A CaffeError
     tells of a faulty list, of sizes that differ under `check_size`, and of a list without one good picture.
     """
-    malloc.keep_pages()
+    malloc.retain_freed_memory()
     entries = listfile.read(list_path)
     _check_keys(entries, list_path, backend_name(backend))
     if shuffle:
@@ -100,8 +100,8 @@ def _write(
     list_path: str | os.PathLike,
     check_size: bool,
     total: int,
-) -> Outcome:
-    outcome = Outcome()
+) -> DatasetSummary:
+    outcome = DatasetSummary()
     first: _Record | None = None
     with Progress("convert_imageset", total, "pictures") as bar:
         for index, record in enumerate(records):
@@ -135,7 +135,7 @@ def _check_keys(entries: list[listfile.Entry], list_path: str | os.PathLike, bac
         raise CaffeError(listfile.fault_text(faults, "faulty line"))
 
 
-def _skip(root: str, list_path: str | os.PathLike, record: _Record, outcome: Outcome) -> None:
+def _skip(root: str, list_path: str | os.PathLike, record: _Record, outcome: DatasetSummary) -> None:
     entry = record.entry
     where = "%s:%d: %s" % (list_path, entry.line, record.fault)
     glog.error(f"Could not open or find file {root}{entry.path} ({where})", "io.cpp:80")

@@ -19,7 +19,7 @@ def image_mean(db: DB) -> np.ndarray:
 
     Integers stay exact there up to 65,793 pictures; beyond, the order of the roundings is Caffe's too.
     """
-    malloc.keep_pages()
+    malloc.retain_freed_memory()
     total: np.ndarray | None = None
     glog.info("Starting iteration", "compute_image_mean.cpp:70")
     with Progress("compute_image_mean", len(db), "pictures") as bar:

@@ -13,7 +13,7 @@ import numpy as np
 
 from caffe.data import listfile
 from caffe.data.db import DB
-from caffe.data.prefetcher import Feed
+from caffe.data.prefetcher import BatchPrefetcher
 from caffe.data.sampler import shuffled
 from caffe.device.transform import planar
 from caffe.errors import CaffeError
@@ -46,7 +46,7 @@ class ImageList:
             round_, start = round_ + 1, 0
 
 
-class ImageFeed(Feed):
+class ImageFeed(BatchPrefetcher):
     """A Feed of an ImageList: `root` stands before every path as it is, `size` is (height, width) or None."""
 
     def __init__(

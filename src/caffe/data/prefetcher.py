@@ -12,7 +12,7 @@ import numpy as np
 from caffe.data import datum
 from caffe.data.augment import Augment
 from caffe.data.db import DB
-from caffe.data.sampler import Shuffled
+from caffe.data.sampler import RecordSampler
 from caffe.device.transform import TEST, Transform, is_train
 from caffe.errors import CaffeError
 
@@ -31,7 +31,7 @@ class Batch(tuple):
         return self[1:]
 
 
-class Feed:
+class BatchPrefetcher:
     """An endless row of batches in the order of the database's keys, beginning anew after the last record.
 
     Batch `position` holds records skip + position * batch_size and on, modulo the length, or those that `order` names for
@@ -55,7 +55,7 @@ class Feed:
         force_color: bool = False,
         force_gray: bool = False,
         labels: int = 1,
-        order: Shuffled | None = None,
+        order: RecordSampler | None = None,
         augment: Augment | None = None,
     ) -> None:
         if batch_size < 1 or prefetch < 1 or position < 0 or skip < 0:
@@ -110,7 +110,7 @@ class Feed:
 
     __next__ = next
 
-    def __iter__(self) -> Feed:
+    def __iter__(self) -> BatchPrefetcher:
         return self
 
     def keep(self) -> None:
@@ -190,7 +190,7 @@ class Feed:
                 continue
         self._thread = None
 
-    def __enter__(self) -> Feed:
+    def __enter__(self) -> BatchPrefetcher:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -12,7 +12,7 @@ def shuffled(length: int, seed: int, number: int) -> np.ndarray:
     return np.random.default_rng([seed & 0xFFFFFFFFFFFFFFFF, number]).permutation(length)
 
 
-class Shuffled:
+class RecordSampler:
     """Record numbers, round after round, each round in an order of its own.
 
     With `balance` above 0 a round shows classes (`labels`, one a record) other than they are frequent: a class of n

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from caffe.data.db import DB
-from caffe.data.prefetcher import Batch, Feed
+from caffe.data.prefetcher import Batch, BatchPrefetcher
 from caffe.data.windows import Window, WindowFile, warp_of
 from caffe.device.transform import Transform
 from caffe.errors import CaffeError
@@ -27,7 +27,7 @@ class _Drawn:
         return iter(())
 
 
-class WindowFeed(Feed):
+class WindowFeed(BatchPrefetcher):
     """Batches of windows: first the background share, then the foreground, drawn from (seed, position)."""
 
     def __init__(

@@ -120,7 +120,7 @@ def scatter(cols, win, out):
     return result[(slice(None), slice(None), *(slice(p, p + n) for p, n in zip(win.pad, out)))]
 
 
-class Filters:
+class BaseConvolution:
     """What Convolution and Deconvolution have in common; `self` is the layer (base_conv_layer.cpp's
     LayerSetUp and Reshape).
     """

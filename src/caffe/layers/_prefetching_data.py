@@ -6,14 +6,14 @@ import sys
 
 from caffe.core import glog
 from caffe.core.lazy_torch import torch
-from caffe.data.prefetcher import Feed
+from caffe.data.prefetcher import BatchPrefetcher
 from caffe.layers.base import Layer
 
 _OLD = ("scale", "mean_file", "crop_size", "mirror")
 
 
-class FeedLayer(Layer):
-    """A layer whose tops are the arrays of a Feed's batches; a member writes `make_feed(seed, position,
+class BasePrefetchingDataLayer(Layer):
+    """A layer whose tops are the arrays of a Feed's batches; a member writes `make_prefetcher(seed, position,
     skip)`.
     """
 
@@ -23,12 +23,12 @@ class FeedLayer(Layer):
     no_onnx = "it reads records; in a deploy net an Input stands in its place"
     feed = None
 
-    def make_feed(self, seed: int, position: int, skip: int) -> Feed:
+    def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         """The Feed that begins at batch `position`; `skip` records are passed over before batch 0."""
         raise NotImplementedError
 
     def setup(self):
-        self.feed = self.make_feed(self.draw(2**62), 0, self._random_skip())
+        self.feed = self.make_prefetcher(self.draw(2**62), 0, self._random_skip())
         self._shape = self.feed.shape
         glog.info("output data size: {}".format(",".join(map(str, self._shape))), "data_layer.cpp:52")
 
@@ -63,7 +63,9 @@ class FeedLayer(Layer):
 
     def _looked_at(self, tops):
         """Whether a NumPy view of the last batch's own memory is out: the feed must not write there again."""
-        return any(blob.held and blob.tensor.data_ptr() == array.ctypes.data for blob, array in zip(tops, self._given))
+        return any(
+            blob.has_live_view and blob.tensor.data_ptr() == array.ctypes.data for blob, array in zip(tops, self._given)
+        )
 
     def state(self) -> dict[str, int]:
         """Where the feed stands: all that a later run needs to go on with the next batch, bit for bit."""
@@ -72,7 +74,7 @@ class FeedLayer(Layer):
     def restore(self, state: dict[str, int]) -> None:
         """Go on where `state` was taken."""
         self.feed.close()
-        self.feed = self.make_feed(state["seed"], state["position"], state["skip"])
+        self.feed = self.make_prefetcher(state["seed"], state["position"], state["skip"])
 
     def warn_of_old_fields(self, name: str) -> None:
         """Caffe ignores these in a `layer { }`; there they belong into transform_param."""

@@ -116,7 +116,7 @@ class Layer:
 
         blob = numpy_blob.make(shape, self.device)
         if filler is not None:
-            blob.fill_with(fillers.filling(filler, blob.shape, self.generator))
+            blob.set_initializer(fillers.filling(filler, blob.shape, self.generator))
         self.blobs.append(blob)
         return blob
 
@@ -197,7 +197,7 @@ class Layer:
 
     def _input(self, blob, want_gradient, in_place):
         tensor = self.laid_out(blob.tensor.detach())
-        if in_place and blob.held:
+        if in_place and blob.has_live_view:
             tensor = tensor.clone()  # the result will be written over the memory that autograd saved
         return tensor.requires_grad_(want_gradient)
 
@@ -266,7 +266,7 @@ class Layer:
         """Whether force_backward may ask for the derivative by this bottom."""
         return self.differentiable and bottom not in self.no_gradient
 
-    def forget(self):
+    def release(self):
         """Let go of what the last forward kept for backward."""
         self._tape = None
 

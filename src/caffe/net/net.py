@@ -11,8 +11,8 @@ from caffe.core.blob import Blob
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
 from caffe.layers import base
-from caffe.net.net import debug_info, filter_and_split
-from caffe.net.net.pycaffe_api import NetMethods
+from caffe.net import debug_info, filter_and_split
+from caffe.net.pycaffe_api import NetMethods
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net
 
@@ -52,7 +52,7 @@ class Net(NetMethods):
     Faults of the description are raised together, each with its file and line.
     """
 
-    described = False
+    build_only = False
 
     def __init__(self, network_file, phase, *rest, level=0, stages=None, weights=None):
         if rest:  # Net(file, weights, phase)
@@ -63,13 +63,13 @@ class Net(NetMethods):
             self.copy_from(weights)
 
     @classmethod
-    def from_param(cls, param, phase, level=0, stages=(), where=None, described=False):
+    def from_param(cls, param, phase, level=0, stages=(), where=None, build_only=False):
         """Make a Net of a NetParameter (V2) in memory; `where` names the place of each layer in error messages.
 
-        One that is only `described` has shapes, takes weights and can be exported, all without torch; it cannot be run.
+        One that is only `build_only` has shapes, takes weights and can be exported, all without torch; it cannot be run.
         """
         net = cls.__new__(cls)
-        net.described = described
+        net.build_only = build_only
         places = where or ["<net>:layer %d" % (i + 1) for i in range(len(param.layer))]
         net._build(param, places, phase, level, stages)
         return net
@@ -85,8 +85,8 @@ class Net(NetMethods):
         state.stage.extend(stages)
         self.phase = phase
         self.precision = "float32"
-        self.device = None if self.described else config.device()
-        self.generator = None if self.described else torch.Generator().manual_seed(config.next_seed())
+        self.device = None if self.build_only else config.device()
+        self.generator = None if self.build_only else torch.Generator().manual_seed(config.next_seed())
         param, where = filter_and_split.filter_net(param, state, where)
         self._check_names(param, where)
         self.param, self.where = filter_and_split.insert_splits(param, where)
@@ -95,8 +95,8 @@ class Net(NetMethods):
         self.input_names, self._callbacks, self.debug_reporter = [], {}, None
         self._make_layers()
         filter_and_split.mark_loss_paths(self._nodes)
-        self._apply_need()
-        if config.fast() and not self.described:
+        self._set_propagate_down()
+        if config.fast() and not self.build_only:
             from caffe import passes
 
             passes.apply(self._nodes)
@@ -111,7 +111,7 @@ class Net(NetMethods):
             seen.setdefault(layer.name, place)
 
     def _make_layers(self):
-        self._faults, self._poisoned, self._available = [], set(), OrderedDict()
+        self._faults, self._failed_tops, self._available = [], set(), OrderedDict()
         kind, cause = CaffeError, None
         need = {}  # blob name -> whether a derivative by it is wanted
         for param, place in zip(self.param.layer, self.where):
@@ -122,9 +122,9 @@ class Net(NetMethods):
             except CaffeError as error:
                 self._faults.append(f"{place}: layer '{param.name}' ({param.type}): {error}")
                 kind, cause = type(error) if len(self._faults) == 1 else CaffeError, cause or error.__cause__
-                self._poisoned.update(param.top)
-            except _FollowsFromAnother:
-                self._poisoned.update(param.top)
+                self._failed_tops.update(param.top)
+            except _DependentFault:
+                self._failed_tops.update(param.top)
         if self._faults:
             raise kind("\n".join(self._faults)) from cause  # what a Python layer's code raised keeps its kind
         self.output_names = sorted(self._available)
@@ -146,14 +146,14 @@ class Net(NetMethods):
             if weight:
                 blob.set_grad(torch.full(blob.shape, float(weight), device=self.device))
         self._add_weights(layer)
-        self._decide_backward(node, need)
+        self._infer_need_backward(node, need)
         for name, blob in tops:
             self._blobs[name] = blob
         self._nodes.append(node)
 
     def _bottom(self, param, index, name):
-        if name in self._poisoned:
-            raise _FollowsFromAnother
+        if name in self._failed_tops:
+            raise _DependentFault
         if name not in self._blobs:
             from caffe.errors import did_you_mean
 
@@ -242,7 +242,7 @@ class Net(NetMethods):
                 owner.given = tuple(given or k == i for k, given in enumerate(owner.given))
         layer.blobs[index] = owner.blob if owner.blob.shape == mine.shape else owner.blob.view(mine.shape)
 
-    def _decide_backward(self, node, need):
+    def _infer_need_backward(self, node, need):
         param = node.layer.param
         if len(param.propagate_down) not in (0, len(node.bottoms)):
             raise CaffeError("propagate_down must be given once a bottom or not at all")
@@ -253,7 +253,7 @@ class Net(NetMethods):
         for name in node.tops:
             need[name] = node.need_backward
 
-    def _apply_need(self):
+    def _set_propagate_down(self):
         for node in self._nodes:
             if self.param.force_backward:
                 node.need_backward = True
@@ -265,7 +265,7 @@ class Net(NetMethods):
             node.layer.loss_weights = node.losses
             for blob, want in zip(node.layer.blobs, node.layer.param_propagate_down):
                 if want:
-                    blob.learn()
+                    blob.require_grad()
 
     def _reshape_layer(self, layer, bottoms, tops):
         shapes = layer.top_shapes(*[b.shape for b in bottoms])
@@ -276,13 +276,13 @@ class Net(NetMethods):
 
     def forward_range(self, start, end, record=True):
         """Run layers `start` to `end` (inclusive); returns the loss: each top times its loss weight, summed."""
-        if self.described:
+        if self.build_only:
             raise CaffeError("this net was made to be described, not to be run")
         loss = 0.0
         for i in range(start, end + 1):
             node = self._nodes[i]
             self._call("before_forward", i)
-            with self._place_of(i), precision.products(self.precision, self.device):
+            with self._annotate_errors(i), precision.products(self.precision, self.device):
                 self._follow_shapes(node)
                 self._runner(node, start, end).forward_blobs(
                     node.bottom_blobs, node.top_blobs, record and node.need_backward
@@ -298,7 +298,7 @@ class Net(NetMethods):
         if node.fast is None:
             return node.layer
         if self._callbacks or first > node.reach[0] or last < node.reach[1]:
-            node.fast.hand_over()
+            node.fast.fall_back()
             return node.layer
         return node.fast
 
@@ -315,7 +315,7 @@ class Net(NetMethods):
             node.shapes = shapes
 
     @contextlib.contextmanager
-    def _place_of(self, index):
+    def _annotate_errors(self, index):
         """Put the place and name of layer `index` before what a CaffeError says."""
         try:
             yield
@@ -335,7 +335,7 @@ class Net(NetMethods):
             node = self._nodes[i]
             self._call("before_backward", i)
             if node.need_backward:
-                with self._place_of(i):
+                with self._annotate_errors(i):
                     runner = self._runner(node, end, start)
                     runner.backward_blobs(node.top_blobs, node.bottom_need_backward, node.bottom_blobs)
             self._call("after_backward", i)
@@ -368,5 +368,5 @@ def bf16_in_hardware():
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-class _FollowsFromAnother(Exception):
+class _DependentFault(Exception):
     """This layer reads a blob that a faulty layer would have made; the first fault is the one to report."""

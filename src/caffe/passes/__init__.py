@@ -2,8 +2,8 @@
 
 A pass looks at the nodes (net.Node) once, when the net is made, and either gives a layer a layout or puts a
 runner in the place of a layer, with the layer's `forward_blobs` and `backward_blobs`. A runner counts on all nodes
-within the node's `reach` running together; where they do not, its `hand_over()` is called before the layer itself
-runs in its own place. Blobs look to NumPy as they do without. `caffe.core.config.set_fast(False)` or CAFFE_PLAIN=1
+within the node's `reach` running together; where they do not, its `fall_back()` is called before the layer itself
+runs in its own place. Blobs look to NumPy as they do without. `caffe.core.config.set_fast(False)` or CAFFE_DISABLE_PASSES=1
 leaves all of it out.
 """
 

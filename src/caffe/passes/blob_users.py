@@ -1,7 +1,7 @@
 """Questions that passes ask about a net's blobs: who reads and writes them."""
 
 
-def touching(nodes, blob):
+def nodes_using(nodes, blob):
     """Indices of the nodes that read or write `blob` (Blob), in order."""
     return [
         i

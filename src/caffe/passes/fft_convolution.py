@@ -79,12 +79,12 @@ class FourierConvolution:
     def __init__(self, layer):
         self.layer, self.tape = layer, None
 
-    def hand_over(self):
+    def fall_back(self):
         self.tape = None  # the layer's backward runs its forward anew
 
     @torch.no_grad()
     def forward_blobs(self, bottoms, tops, record):
-        self.layer.forget()
+        self.layer.release()
         self.tape = None
         x = bottoms[0].tensor.detach()
         kind = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32

@@ -2,7 +2,7 @@
 
 import torch
 
-from caffe.passes.blob_users import is_relu_in_place, touching
+from caffe.passes.blob_users import is_relu_in_place, nodes_using
 
 
 def scale_in_batch_norm(nodes):
@@ -14,7 +14,7 @@ def scale_in_batch_norm(nodes):
     for i, norm in enumerate(nodes):
         if norm.layer.type != "BatchNorm" or norm.fast is not None or len(norm.bottom_blobs[0].shape) < 2:
             continue
-        later = [j for j in touching(nodes, norm.top_blobs[0]) if j > i]
+        later = [j for j in nodes_using(nodes, norm.top_blobs[0]) if j > i]
         if not later or not _scales_channels(nodes[later[0]], norm):
             continue
         relu = later[1] if len(later) > 1 and _is_free_relu(nodes[later[1]]) else None
@@ -51,12 +51,12 @@ class Fused:
         """Take `source` (Blob) as the bottom of the coming forward."""
         self.source, self.tape = source, None
         for layer in self.layers:
-            layer.forget()
+            layer.release()
 
     def forward(self, top, record):
         """Write the result for `source` to `top` (Blob)."""
         x = self.source.tensor.detach()
-        if self.source is top and top.held:
+        if self.source is top and top.has_live_view:
             x = x.clone()  # the result will be written over it
         gain, bias = self._weights()
         y, *statistics = _normalize(self.norm, x, gain, bias)
@@ -121,7 +121,7 @@ def _laid_out_as(x, grad):
 def _show(top, grad, gain):
     """Have `top` (Blob) show the derivative by the normalised values, `grad` by channel times `gain` (None: 1)."""
     times = (lambda g: g) if gain is None else (lambda g: g * gain.view(-1, *[1] * (g.dim() - 2)))
-    if top.grad_held:
+    if top.has_live_grad_view:
         top.set_grad(times(grad))
     else:
         top.set_grad(grad)
@@ -133,7 +133,7 @@ class Part:
 
     def __init__(self, fused, layer):
         self.fused, self.layer = fused, layer
-        self.hand_over = fused.split
+        self.fall_back = fused.split
 
     def forward_blobs(self, bottoms, tops, record):
         pass

@@ -2,7 +2,7 @@
 
 import torch
 
-from caffe.passes.blob_users import is_relu_in_place, touching
+from caffe.passes.blob_users import is_relu_in_place, nodes_using
 from caffe.proto import caffe_pb2
 
 SUM = caffe_pb2.EltwiseParameter.SUM
@@ -20,7 +20,7 @@ def relu_in_place(nodes):
     for i, node in enumerate(nodes):
         if node.fast is not None or not is_relu_in_place(node) or any(node.losses):
             continue
-        before = [j for j in touching(nodes, node.top_blobs[0]) if j < i]
+        before = [j for j in nodes_using(nodes, node.top_blobs[0]) if j < i]
         if before and _is_maker(nodes[before[-1]]):
             node.fast, node.reach = InPlaceReLU(node.layer), (before[-1], i)
 
@@ -37,13 +37,13 @@ class InPlaceReLU:
     def __init__(self, layer):
         self.layer, self.output = layer, None
 
-    def hand_over(self):
+    def fall_back(self):
         self.output = None  # the layer's backward runs its forward anew; to rectify twice changes nothing
 
     def forward_blobs(self, bottoms, tops, record):
-        self.layer.forget()
+        self.layer.release()
         self.output = None
-        if tops[0].held:
+        if tops[0].has_live_view:
             return self.layer.forward_blobs(bottoms, tops, record)
         output = bottoms[0].tensor.detach().relu_()
         self.output = output if record else None

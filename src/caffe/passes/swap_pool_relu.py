@@ -2,7 +2,7 @@
 
 import torch
 
-from caffe.passes.blob_users import is_relu_in_place, touching
+from caffe.passes.blob_users import is_relu_in_place, nodes_using
 
 
 def pool_before_relu(nodes):
@@ -14,10 +14,10 @@ def pool_before_relu(nodes):
     for i, node in enumerate(nodes):
         if not is_relu_in_place(node) or any(node.losses):
             continue
-        later = [j for j in touching(nodes, node.top_blobs[0]) if j > i]
+        later = [j for j in nodes_using(nodes, node.top_blobs[0]) if j > i]
         if len(later) == 1 and _is_max_pooling(nodes[later[0]]):
             pair = Pair(node.layer, nodes[later[0]].layer)
-            node.fast, nodes[later[0]].fast = LateReLU(pair), EarlyPooling(pair)
+            node.fast, nodes[later[0]].fast = DeferredReLU(pair), EarlyPooling(pair)
             node.reach = nodes[later[0]].reach = (i, later[0])
 
 
@@ -37,21 +37,21 @@ class Pair:
         self.tape = None
 
 
-class LateReLU:
+class DeferredReLU:
     """In the ReLU's place: the blob is rectified only if somebody looks at it before the next forward."""
 
     def __init__(self, pair):
         self.pair = pair
-        self.hand_over = pair.split
+        self.fall_back = pair.split
 
     def forward_blobs(self, bottoms, tops, record):
         self.pair.tape = None
-        self.pair.relu.forget()
-        if tops[0].held:
+        self.pair.relu.release()
+        if tops[0].has_live_view:
             self.pair.relu.forward_blobs(bottoms, tops, record)
         else:
             bottoms[0].tensor  # noqa: B018  (what was deferred before is done now)
-            tops[0].defer(torch.relu)
+            tops[0].set_pending(torch.relu)
 
     def backward_blobs(self, tops, propagate_down, bottoms):
         if self.pair.tape is None:  # else Pooling's backward went through the ReLU
@@ -63,11 +63,11 @@ class EarlyPooling:
 
     def __init__(self, pair):
         self.pair = pair
-        self.hand_over = pair.split
+        self.fall_back = pair.split
 
     def forward_blobs(self, bottoms, tops, record):
-        pool, source = self.pair.pool, bottoms[0].unfinished
-        pool.forget()
+        pool, source = self.pair.pool, bottoms[0].pending_tensor
+        pool.release()
         if source is None:  # somebody looked at the ReLU's top in between
             return pool.forward_blobs(bottoms, tops, record)
         source = pool.laid_out(source.detach()).requires_grad_(bool(record))

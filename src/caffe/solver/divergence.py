@@ -17,7 +17,7 @@ ADVICE = """The training has diverged: %s.
   - when fine-tuning, give the new layer another name and the old ones a smaller lr_mult"""
 
 
-class Watch:
+class DivergenceMonitor:
     """See every iteration's loss; raise CaffeError on NaN, infinity, or a loss that stays at `worst` (87.3365)."""
 
     def __init__(self, worst=SATURATED):

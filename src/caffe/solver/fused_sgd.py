@@ -49,7 +49,7 @@ def _as(gradient, values):
 
 
 def _show(blob, history):
-    if blob.grad_held:
+    if blob.has_live_grad_view:
         blob.grad.copy_(history)
     else:
         blob.defer_grad(lambda gradient: gradient.copy_(history))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from caffe.errors import CaffeError
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net
 

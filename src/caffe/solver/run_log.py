@@ -11,7 +11,7 @@ import os
 
 from caffe.core import glog
 from caffe.solver import train_log
-from caffe.utils.atomic_io import whole_file
+from caffe.utils.atomic_io import atomic_write
 
 
 @contextlib.contextmanager
@@ -58,6 +58,6 @@ def draw_curves(log, path):
     axes.legend(lines, [line.get_label() for line in lines], loc="upper center", ncols=len(lines), framealpha=0.9)
     axes.grid(alpha=0.3)
     axes.set_title(os.path.basename(log))
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
     return path

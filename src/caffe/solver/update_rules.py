@@ -92,4 +92,4 @@ class Adam(SGD):
         gradient.copy_(mean).div_(square.sqrt().add_(self.p.delta)).mul_(scale)
 
 
-UPDATES = {rule.__name__: rule for rule in (SGD, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam)}
+UPDATE_RULES = {rule.__name__: rule for rule in (SGD, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam)}

@@ -26,7 +26,7 @@ def add_arguments(parser):
 def run(args):
     """Check all arguments, then run the net."""
     from caffe.core import config, glog
-    from caffe.net.net.net import Net
+    from caffe.net.net import Net
     from caffe.pycaffe import TEST
 
     names, paths = args.blobs.split(","), args.databases.split(",")

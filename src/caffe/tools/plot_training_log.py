@@ -52,7 +52,7 @@ def plot_chart(chart_type, path, logs):
     from matplotlib.figure import Figure
 
     from caffe.solver import train_log
-    from caffe.utils.atomic_io import whole_file
+    from caffe.utils.atomic_io import atomic_write
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
@@ -70,5 +70,5 @@ def plot_chart(chart_type, path, logs):
     ending = os.path.splitext(path)[1][1:].lower() or "png"
     if ending not in figure.canvas.get_supported_filetypes():
         raise CaffeError(f"'{path}': a picture ends in .png, .svg or .pdf")
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, format=ending, dpi=120)

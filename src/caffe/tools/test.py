@@ -17,7 +17,7 @@ def add_arguments(parser):
 
 def run(args):
     from caffe.core import config, glog
-    from caffe.net.net.net import Net
+    from caffe.net.net import Net
     from caffe.proto import caffe_pb2
 
     if args.iterations < 1:

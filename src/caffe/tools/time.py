@@ -22,7 +22,7 @@ def add_arguments(parser):
 def run(args):
     """Make the net, warm it up, measure, print."""
     from caffe.core import config, glog
-    from caffe.net.net.net import Net
+    from caffe.net.net import Net
 
     if args.phase not in ("TRAIN", "TEST"):
         raise CaffeError(f'phase must be "TRAIN" or "TEST", received "{args.phase}"')

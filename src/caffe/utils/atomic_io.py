@@ -51,7 +51,7 @@ def _remove(path):
 
 
 @contextlib.contextmanager
-def whole_file(path, suffix=""):
+def atomic_write(path, suffix=""):
     """Yield a temporary path beside `path`; on success it is flushed and renamed to `path`, else removed.
 
     The caller writes the temporary path in any way it likes (another library included, which may ask for a `suffix`).
@@ -73,7 +73,7 @@ def whole_file(path, suffix=""):
 
 
 @contextlib.contextmanager
-def whole_folder(path):
+def atomic_folder(path):
     """Yield a temporary folder beside `path`; on success it takes the place of `path`, else it is removed."""
     path = os.fspath(path).rstrip("/")
     folder = _parent(path)
@@ -97,7 +97,7 @@ def whole_folder(path):
 
 def write_bytes(path, data):
     """Write `data` (bytes or str) to `path`, whole or not at all."""
-    with whole_file(path) as temporary, open(temporary, "wb") as stream:
+    with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         stream.write(data.encode("utf-8") if isinstance(data, str) else data)
 
 

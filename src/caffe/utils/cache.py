@@ -14,18 +14,18 @@ def cache_folder() -> str:
     return os.path.join(home, "caffe2ncs")
 
 
-def lent_libusb() -> str:
+def bundled_libusb() -> str:
     """The libusb beside the Myriad compiler, which serves where the system has none; or ""."""
     path = os.path.join(cache_folder(), "openvino-2021.4.2", "libusb-1.0.so")
     return path if os.path.exists(path) else ""
 
 
-def other_python() -> str:
-    """A Python that has the runtime of sticks where this one has not: what NCS_PYTHON names, else `other_home()`'s; or ""."""
-    usual = os.path.join(other_home(), "bin", "python")
+def runtime_python() -> str:
+    """A Python that has the runtime of sticks where this one has not: what NCS_PYTHON names, else `runtime_env()`'s; or ""."""
+    usual = os.path.join(runtime_env(), "bin", "python")
     return os.environ.get("NCS_PYTHON") or (usual if os.path.exists(usual) else "")
 
 
-def other_home() -> str:
+def runtime_env() -> str:
     """The folder of the environment that is looked for where NCS_PYTHON is not set."""
     return os.path.join(cache_folder(), "ncs2")

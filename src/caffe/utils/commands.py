@@ -25,7 +25,7 @@ def main(package, program, argv=None):
     `WORD_BREAK` shows its verbs with it instead of a hyphen (Caffe says convert_imageset).
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    files = verb_files(package)
+    files = command_files(package)
     home = importlib.import_module(package)
     word_break = getattr(home, "WORD_BREAK", "-")
     if not argv or argv[0] in ("-h", "--help", "-help", "help"):
@@ -42,7 +42,7 @@ def main(package, program, argv=None):
         fault = f"{program}: error: no verb '{argv[0]}'{near} (see {program} --help)"
         print(fault, file=sys.stderr)
         return 2
-    return run_verb(package, verb, f"{program} {argv[0]}", argv[1:])
+    return run_command(package, verb, f"{program} {argv[0]}", argv[1:])
 
 
 def named(package, argv=None):
@@ -52,10 +52,10 @@ def named(package, argv=None):
     argv = list(sys.argv[1:] if argv is None else argv)
     if hasattr(home, "normalise"):
         argv = home.normalise([program] + argv)[1:]
-    return run_verb(package, program.replace("-", "_"), program, argv)
+    return run_command(package, program.replace("-", "_"), program, argv)
 
 
-def run_verb(package, verb, program, argv):
+def run_command(package, verb, program, argv):
     """Import one verb, parse its arguments and run it; returns the exit status."""
     try:
         module = importlib.import_module(f"{package}.{verb}")
@@ -84,7 +84,7 @@ def run_verb(package, verb, program, argv):
         return 1
 
 
-def verb_files(package):
+def command_files(package):
     """Name -> file of the verbs of `package`: its modules with a function `run`, found without imports."""
     folders = importlib.util.find_spec(package).submodule_search_locations
     found = {}

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from caffe.utils.atomic_io import write_bytes
 
-STAMPS = os.path.join("data", ".stamps")
+STATE_DIR = os.path.join("data", ".pipeline")
 
 
 @dataclasses.dataclass
@@ -28,15 +28,15 @@ class Stage:
     inputs: list
     outputs: list
     settings: dict = dataclasses.field(default_factory=dict)
-    begun_before: bool = False
-    stamps: str = STAMPS  # the folder of its stamp
+    interrupted: bool = False
+    stamps: str = STATE_DIR  # the folder of its stamp
 
-    def asked(self):
+    def input_fingerprint(self):
         """A digest of settings and inputs as they are now."""
         text = json.dumps([self.name, self.settings, [state(path) for path in self.inputs]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def made(self):
+    def output_fingerprint(self):
         """A digest of the outputs as they are now, or None when one is missing."""
         states = [state(path) for path in self.outputs]
         return None if None in states else hashlib.sha256(json.dumps(states).encode()).hexdigest()
@@ -46,7 +46,7 @@ class Stage:
         """The stamp's path."""
         return os.path.join(self.stamps, self.name + ".json")
 
-    def stamped(self):
+    def saved_fingerprints(self):
         """What the stamp says: {"asked": ..., "made": ...}, empty where there is none."""
         try:
             with open(self.stamp, encoding="utf-8") as stream:
@@ -56,15 +56,18 @@ class Stage:
 
     def up_to_date(self):
         """Whether the stage would do again what it has done."""
-        stamped, made = self.stamped(), self.made()
-        return made is not None and stamped == {"asked": self.asked(), "made": made}
+        saved_fingerprints, output_fingerprint = self.saved_fingerprints(), self.output_fingerprint()
+        return output_fingerprint is not None and saved_fingerprints == {
+            "asked": self.input_fingerprint(),
+            "made": output_fingerprint,
+        }
 
     def go(self):
-        """Run the stage between its two stamps; `begun_before` tells `run` that the very same work was cut off."""
-        self.begun_before = self.stamped() == {"asked": self.asked(), "made": None}
-        write_bytes(self.stamp, json.dumps({"asked": self.asked(), "made": None}))
+        """Run the stage between its two stamps; `interrupted` tells `run` that the very same work was cut off."""
+        self.interrupted = self.saved_fingerprints() == {"asked": self.input_fingerprint(), "made": None}
+        write_bytes(self.stamp, json.dumps({"asked": self.input_fingerprint(), "made": None}))
         self.run()
-        write_bytes(self.stamp, json.dumps({"asked": self.asked(), "made": self.made()}))
+        write_bytes(self.stamp, json.dumps({"asked": self.input_fingerprint(), "made": self.output_fingerprint()}))
 
 
 def state(path):

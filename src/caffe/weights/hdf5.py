@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from caffe.errors import CaffeError
-from caffe.utils.atomic_io import whole_file
+from caffe.utils.atomic_io import atomic_write
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_LAYERS = 100_000
@@ -46,7 +46,7 @@ def _create(path: str) -> Iterator[Any]:
     """An empty file, which appears whole; CaffeError where HDF5 cannot close what it had no room to write."""
     import h5py
 
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
             with h5py.File(temporary, "w") as file:
                 yield file

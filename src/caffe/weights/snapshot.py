@@ -16,7 +16,7 @@ import numpy as np
 from caffe.errors import CaffeError
 from caffe.proto import binary, blobs, caffe_pb2
 from caffe.proto.read import is_binary
-from caffe.utils.atomic_io import whole_file
+from caffe.utils.atomic_io import atomic_write
 from caffe.weights import hdf5
 
 Weights = Mapping[str, Sequence[np.ndarray]]
@@ -170,6 +170,6 @@ def _write(path: str, pieces: list[Any]) -> None:
         raise CaffeError(
             f"{path}: more than 2 GiB, which protobuf cannot read back; write HDF5 (snapshot_format: HDF5)"
         )
-    with whole_file(path) as temporary, open(temporary, "wb") as stream:
+    with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         for piece in pieces:
             stream.write(piece.data if isinstance(piece, np.ndarray) else piece)

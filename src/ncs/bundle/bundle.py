@@ -11,13 +11,13 @@ import shutil
 
 import numpy as np
 
-from caffe.utils.atomic_io import whole_folder
+from caffe.utils.atomic_io import atomic_folder
 from ncs.errors import NcsError
 from ncs.runtime.manifest import Manifest
 
 OURS = ("caffe", "ncs", "agegender")
 # What a board imports by name at run time; what these import follows by itself. The program is copied from `PROGRAM`.
-WING = (
+RUNTIME_MODULES = (
     "agegender.inference.predict",
     "agegender.inference.detect",
     "ncs.runtime.manifest",
@@ -56,7 +56,7 @@ def bundle(manifests, folder, kinds=("blob", "graph", "onnx", "xml", "bin")):
             _copy_graph(manifest, os.path.join(made, "graph"), kinds)
         for name, module in PROGRAMS.items():
             shutil.copyfile(_source(module), os.path.join(made, name))
-        for module, path in modules([*PROGRAMS.values(), *WING]).items():
+        for module, path in modules([*PROGRAMS.values(), *RUNTIME_MODULES]).items():
             if module not in PROGRAMS.values():
                 _copy_module(module, path, os.path.join(made, "lib"))
         _write(made, "README.txt", _README % ", ".join(manifest.name for manifest in read))
@@ -74,7 +74,7 @@ def _place(folder):
         raise NcsError(
             f"{folder} is there and `ncs bundle` did not make it: nothing is replaced; give -o a name that is free"
         )
-    with whole_folder(folder) as made:
+    with atomic_folder(folder) as made:
         yield made
         _write(made, MARK, "`ncs bundle` made this folder and replaces it when it is asked to write here again.\n")
 

@@ -16,9 +16,9 @@ if os.path.isdir(os.path.join(HERE, "lib")):
 
 def main():
     """Run the verb `doctor` of `ncs`; returns the exit status."""
-    from caffe.utils.commands import run_verb
+    from caffe.utils.commands import run_command
 
-    return run_verb("ncs.cli", "doctor", "doctor.py", sys.argv[1:])
+    return run_command("ncs.cli", "doctor", "doctor.py", sys.argv[1:])
 
 
 if __name__ == "__main__":

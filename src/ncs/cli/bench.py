@@ -31,7 +31,7 @@ def run(args):
     import json
 
     from caffe.utils.atomic_io import write_bytes
-    from ncs.profile.profile import bench
+    from ncs.profile import bench
     from ncs.runtime import default_device
 
     counts = counts_of(args.requests)
@@ -62,7 +62,7 @@ def measured(args, device, count):
     """One row: the model with `count` requests under way."""
     import sys
 
-    from ncs.profile.profile import bench
+    from ncs.profile import bench
     from ncs.runtime import open_runner
 
     options, most = options_of(device, count, args.hint)

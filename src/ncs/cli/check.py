@@ -63,7 +63,7 @@ def run(args):
         expected, result = measured(args, net, batch, device)
     print(compare.top("Result", result[0]))
     print(compare.top("Expected", expected[0]))
-    found = compare.figures(expected[0], result[0], limits.k)
+    found = compare.compute_metrics(expected[0], result[0], limits.k)
     print(compare.block(found, limits))
     good = compare.passes(found, limits) and right_class(args.expected_id, result[0])
     if survey is not None:
@@ -185,7 +185,7 @@ def advise(args, net, batch, scales, expected):
     if args.write_scaled:
         net.save(args.write_scaled)
     fp16_emulation.round_weights(net)
-    found = compare.figures(expected[0], fp16_emulation.answer(net, batch, True)[0], args.k)
+    found = compare.compute_metrics(expected[0], fp16_emulation.answer(net, batch, True)[0], args.k)
     becomes = "is no number even then" if np.isnan(found.l2) else f"becomes {found.l2:.4g}%"
     print(f"Scaling that leaves the answers as they are (the emulation's L2 error {becomes}):")
     print("\n".join("  " + row for row in rows))

@@ -174,7 +174,7 @@ def compile_net(args, stem):
         args.network,
         args.weights,
         transform_of(args, options, param),
-        labels_of(args.labels),
+        label_names(args.labels),
         parents=parents,
         param=param,
     )
@@ -249,7 +249,7 @@ def transform_of(args, options, param):
     return Transform(order=args.order, size=size, crop=crop, mean=mean, scale=args.scale, gray=shape[1] == 1)
 
 
-def labels_of(path):
+def label_names(path):
     """The lines of a labels file."""
     from ncs.errors import NcsError
 
@@ -329,7 +329,7 @@ def with_ncsdk(args):
         raise NcsError(f"[Error 27] mvNCCompile takes one number of SHAVE cores, received {args.shaves}")
     options = options_of(args)
     options.start = options.end = None  # mvNCCompile's own affair
-    net = net_of(Model("", args.network, args.weights, None, []), options, described=True)
+    net = net_of(Model("", args.network, args.weights, None, []), options, build_only=True)
     output = args.output or "graph"
     compile_graph(net, output, counts[0] if counts else None, args.start, args.end, args.size, args.ec)
     print("%s: %d bytes, by mvNCCompile" % (output, os.path.getsize(output)))

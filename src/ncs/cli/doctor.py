@@ -17,7 +17,7 @@ def run(args):
     import dataclasses
     import json
 
-    from ncs.doctor.checks import checks
+    from ncs.doctor import checks
 
     if args.udev:
         print(checks.RULES, end="")
@@ -43,7 +43,7 @@ def install(rules, path):
     try:
         write_bytes(path, rules)
     except OSError as error:
-        from ncs.doctor.checks.checks import PROGRAM
+        from ncs.doctor.checks import PROGRAM
 
         raise NcsError(f"{path}: {error.strerror}; run it with sudo, or: {PROGRAM} --udev | sudo tee {path}") from error
     print("wrote " + path)

@@ -35,10 +35,10 @@ def run(args):
     from caffe.convert.onnx_export import export_net
     from caffe.utils.atomic_io import write_bytes
     from ncs.cli import _net
-    from ncs.profile.profile import profile
-    from ncs.profile.profile.html import report
+    from ncs.profile import profile
+    from ncs.profile.html import report
 
-    device, net = device_of(args.device), _net.net_of(args, described=True)
+    device, net = device_of(args.device), _net.net_of(args, build_only=True)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "net.onnx")
         export_net(net, path)
@@ -76,7 +76,7 @@ def device_of(name):
 def estimated(args, net, path):
     """(rows, note) for a stick that was not asked."""
     from caffe.convert.onnx_export import layer_names
-    from ncs.profile.profile import profile
+    from ncs.profile import profile
 
     blob, stages = profile.compile_and_read(path, args.platform, args.shaves)
     chip = profile.CHIPS[args.platform]
@@ -97,7 +97,7 @@ def timed(args, net, path, device):
 
     from caffe.convert.onnx_export import layer_names
     from ncs.myriad.compiler import compile_blob
-    from ncs.profile.profile import profile
+    from ncs.profile import profile
     from ncs.runtime import open_runner
 
     if device.startswith("MYRIAD"):

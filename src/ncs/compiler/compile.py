@@ -109,13 +109,13 @@ def check(options):
         chip_settings(job)
 
 
-def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=None, described=False):
+def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=None, build_only=False):
     """The deploy Net of a train_val or deploy prototxt, with `weights`; every layer with weights must be in the file.
 
     `start` and `end` name the layers between which it is cut out (see caffe.convert.subgraph); `param` is the prototxt, if it was read.
-    What is only `described` can be exported, not run, and needs no torch.
+    What is only `build_only` can be exported, not run, and needs no torch.
     """
-    from caffe.net.net.net import Net
+    from caffe.net.net import Net
 
     from caffe.convert.deploy import deploy
     from caffe.convert.subgraph import cut
@@ -124,7 +124,7 @@ def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=
     from caffe.weights import snapshot
 
     param = cut(deploy(param or read_net(prototxt).param, input_shape), start, end)
-    net = Net.from_param(param, caffe_pb2.TEST, described=described)
+    net = Net.from_param(param, caffe_pb2.TEST, build_only=build_only)
     if weights is not None:
         arrays = snapshot.read_weights(weights)
         missing = [name for name in net.params if name not in arrays]
@@ -138,10 +138,10 @@ def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=
     return net
 
 
-def net_of(model, options, described=False):
-    """The Net that `model` becomes under `options`; what is only `described` can be exported, not run."""
+def net_of(model, options, build_only=False):
+    """The Net that `model` becomes under `options`; what is only `build_only` can be exported, not run."""
     net = deploy_net(
-        model.prototxt, model.weights, options.input_shape, options.start, options.end, model.param, described
+        model.prototxt, model.weights, options.input_shape, options.start, options.end, model.param, build_only
     )
     if model.weights is None and options.zero_weights:
         for blobs in net.params.values():
@@ -154,8 +154,8 @@ def _export(model, stem, options, say):
     from caffe.convert.onnx_export import export_net
     from ncs.compiler.ir import write_ir
 
-    net = net_of(model, options, described=model.weights is not None or options.zero_weights)
-    reason = _beyond_a_manifest(net)
+    net = net_of(model, options, build_only=model.weights is not None or options.zero_weights)
+    reason = _why_no_manifest(net)
     shape, answer = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]]
     if not reason:
         _check_labels(model, answer.count // answer.shape[0])
@@ -192,7 +192,7 @@ def _export(model, stem, options, say):
     return manifest
 
 
-def _beyond_a_manifest(net):
+def _why_no_manifest(net):
     """Why a manifest, which tells how a picture is put in and an answer read off, does not fit this net; or ""."""
     if len(net.inputs) != 1:
         return "has %d inputs (%s)" % (len(net.inputs), ", ".join(net.inputs))
@@ -212,7 +212,7 @@ def _folding(transform, shape, options, say):
         return transform, None
     from ncs.compiler import embed_preprocessing
 
-    what = embed_preprocessing.folded(transform, shape)
+    what = embed_preprocessing.preprocessing_of(transform, shape)
     say(what.cost())
     return transform.replace(mean=None, scale=1.0), lambda export: embed_preprocessing.fold(export, what)
 

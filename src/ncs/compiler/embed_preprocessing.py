@@ -48,7 +48,7 @@ def _worst(kind, pixels, mean, scale):
     return float(np.abs(rounded.astype(np.float64) - (pixels - np.float64(mean)) * scale).max())
 
 
-def folded(transform, shape):
+def preprocessing_of(transform, shape):
     """What `transform` does after resizing and cropping, for a net whose input is `shape` (N, C, H, W).
 
     Raises NcsError when that is not the same for every picture of that size, or does not fit.

@@ -7,9 +7,9 @@ import re
 import shutil
 import tempfile
 
-from caffe.utils.atomic_io import whole_file
+from caffe.utils.atomic_io import atomic_write
 from ncs.errors import NcsError
-from ncs.runtime.telemetry import import_openvino, unreported
+from ncs.runtime.telemetry import import_openvino, telemetry_disabled
 
 
 def write_ir(onnx_path, xml_path, fp16=True):
@@ -24,7 +24,7 @@ def write_ir(onnx_path, xml_path, fp16=True):
     if not os.path.isfile(onnx_path):
         raise NcsError(f"{onnx_path}: no such file; wanted is an ONNX model")
     try:
-        with unreported():
+        with telemetry_disabled():
             model = openvino.convert_model(os.fspath(onnx_path))
     except Exception as error:  # OpenVINO has no class for it: RuntimeError, TypeError, OpConversionFailure …
         rows = [row.strip() for row in str(error).splitlines() if row.strip()]
@@ -48,7 +48,7 @@ def save(model, xml_path, fp16=False):
 def put(xml_path, stem):
     """Copy an IR to `stem`.bin and `stem`.xml, each whole; the .bin is in place before the .xml that names it."""
     for suffix in (".bin", ".xml"):
-        with whole_file(stem + suffix) as temporary:
+        with atomic_write(stem + suffix) as temporary:
             shutil.copyfile(xml_path[:-4] + suffix, temporary)
 
 

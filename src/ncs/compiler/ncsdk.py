@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 from caffe.proto import caffe_pb2, text
-from caffe.utils.atomic_io import whole_file, write_bytes
+from caffe.utils.atomic_io import atomic_write, write_bytes
 from ncs.errors import NcsError
 
 PROGRAM = "mvNCCompile"
@@ -37,7 +37,7 @@ def compile_graph(net, output, shaves=None, start=None, end=None, size=None, ski
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=scratch, check=False)
         if result.returncode or not os.path.isfile(made):
             raise NcsError(f"{PROGRAM} refused: {_said(result)}")
-        with whole_file(output) as temporary:
+        with atomic_write(output) as temporary:
             shutil.copyfile(made, temporary)
 
 

@@ -6,8 +6,8 @@ import os
 import sys
 from dataclasses import dataclass
 
-from caffe.utils.cache import other_home
-from ncs.doctor.checks.host import System
+from caffe.utils.cache import runtime_env
+from ncs.doctor.host import System
 from ncs.runtime import usb
 
 OK, NOTE, FAULT = "ok", "note", "FAULT"
@@ -152,7 +152,7 @@ def libusb(system: System) -> list[Finding]:
     """libusb 1.0, which OpenVINO's plugin needs to run a stick."""
     if system.library("usb-1.0"):
         return [Finding(OK, "libusb-1.0 is installed")]
-    if system.lent_libusb():
+    if system.bundled_libusb():
         return [Finding(OK, "libusb-1.0 is not installed; the one beside the Myriad compiler serves")]
     return [
         Finding(
@@ -189,7 +189,7 @@ def another_python(system: System) -> Finding:
     path, version = system.elsewhere()
     if version:
         return Finding(OK, f"OpenVINO {version} under {path}: runs Neural Compute Stick 2")
-    home, mend = other_home(), INTEL_ONLY
+    home, mend = runtime_env(), INTEL_ONLY
     if _intel(system):
         mend = (
             f"python3.8 -m venv {home} && {home}/bin/pip install openvino==2021.4.2 numpy opencv-python-headless (it is looked for "

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 
-from caffe.utils.cache import lent_libusb, other_python
+from caffe.utils.cache import bundled_libusb, runtime_python
 from ncs.runtime import _importable, usb
 
 
@@ -61,7 +61,7 @@ class System:
 
     def elsewhere(self) -> tuple[str, str]:
         """(another Python that is to run sticks, the version of its OpenVINO): "" for what is not there."""
-        path = other_python()
+        path = runtime_python()
         code = "import openvino.inference_engine as e, cv2, numpy; print(e.__version__)"
         try:
             said = subprocess.run(
@@ -74,8 +74,8 @@ class System:
     def library(self, name: str) -> str | None:
         return ctypes.util.find_library(name)
 
-    def lent_libusb(self) -> str:
-        return lent_libusb()
+    def bundled_libusb(self) -> str:
+        return bundled_libusb()
 
     def package_folder(self, name: str) -> str:
         import importlib.util

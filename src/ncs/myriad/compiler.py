@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from xml.sax.saxutils import quoteattr
 
 from caffe.errors import did_you_mean
-from caffe.utils.atomic_io import whole_file
+from caffe.utils.atomic_io import atomic_write
 from ncs.errors import NcsError
 from ncs.myriad.io_precision import PRECISIONS
 from ncs.myriad.toolchain import Toolchain, toolchain
@@ -183,7 +183,7 @@ def run_child(tools: Toolchain, tasks: Sequence[dict[str, str]]) -> list[dict]:
 def _deliver(made: str, output: str) -> None:
     import shutil
 
-    with whole_file(output) as temporary:
+    with atomic_write(output) as temporary:
         shutil.copyfile(made, temporary)
 
 

@@ -19,7 +19,7 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True)
-class Figures:
+class Metrics:
     """The five figures of mvNCCheck: percentages, and the sum of all differences; nan where there is no number."""
 
     smallest: float
@@ -29,17 +29,17 @@ class Figures:
     total: float
 
 
-def figures(expected, result, k=5.0):
+def compute_metrics(expected, result, k=5.0):
     """Compare two vectors: greatest, mean and root mean square difference, the share above k %, all by max|expected|."""
     expected, result = (np.asarray(values, np.float64).ravel() for values in (expected, result))
     difference = np.abs(expected - result)
     reference = np.abs(expected).max(initial=0)
     if not np.isfinite(difference).all() or (reference == 0 and difference.any()):
-        return Figures(*[float("nan")] * 5)
+        return Metrics(*[float("nan")] * 5)
     reference = reference or 1.0
     share = 100.0 / reference
     wrong = 100.0 * float(np.mean(difference > k / 100 * reference)) if difference.size else 0.0
-    return Figures(
+    return Metrics(
         float(difference.max(initial=0)) * share,
         float(difference.mean()) * share,
         wrong,

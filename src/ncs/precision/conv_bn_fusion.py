@@ -22,7 +22,7 @@ def versioned(net):
 
 
 @dataclasses.dataclass(frozen=True)
-class Merge:
+class FusedConvolution:
     """A convolution (index of its node) and the BatchNorm and Scale nodes behind it, in order."""
 
     first: int
@@ -44,7 +44,7 @@ def merges(net):
             behind.append(readers[key][0])
             key = rows[behind[-1]][2][0]
         if behind:
-            found.append(Merge(number, tuple(behind)))
+            found.append(FusedConvolution(number, tuple(behind)))
     return found
 
 

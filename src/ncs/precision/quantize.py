@@ -20,7 +20,7 @@ from ncs.precision.lmdb_batches import batches
 from ncs.runtime import open_runner
 from ncs.runtime.manifest import file_of
 from ncs.runtime.openvino import last_line
-from ncs.runtime.telemetry import import_openvino, unreported
+from ncs.runtime.telemetry import import_openvino, telemetry_disabled
 
 PRESETS = ("mixed", "performance")  # activations asymmetric where that is more exact, or symmetric throughout
 DEVICES = ("CPU", "NPU")
@@ -67,7 +67,7 @@ def quantized(manifest, options):
     model, kind = _read(manifest)
     pictures = _calibration(manifest, options, model)
     try:
-        with unreported():
+        with telemetry_disabled():
             made = nncf.quantize(
                 model,
                 nncf.Dataset(pictures),
@@ -82,7 +82,7 @@ def quantized(manifest, options):
 
 def _nncf():
     try:
-        with unreported():
+        with telemetry_disabled():
             import nncf
     except ImportError as error:
         raise NcsError(
@@ -99,7 +99,7 @@ def _read(manifest):
         there = ", ".join(manifest.artefacts) or "no files"
         raise NcsError(f"'{manifest.name}' has {there}; INT8 is made of its onnx or xml")
     openvino, path = import_openvino(), manifest.path(kind)
-    with unreported():
+    with telemetry_disabled():
         return (openvino.convert_model(path) if kind == "onnx" else openvino.Core().read_model(path)), kind
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from ncs.profile.profile.profile import total
+from ncs.profile.profile import total
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 190, 44, 24, 30, 16
 _STYLE = """body{font:14px sans-serif;margin:2em;color:#222}table{border-collapse:collapse}

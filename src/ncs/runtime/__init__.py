@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from caffe.errors import did_you_mean
-from caffe.utils.cache import other_python
+from caffe.utils.cache import runtime_python
 from ncs.errors import NcsError, NoDeviceError
 from ncs.runtime import usb
 
@@ -89,7 +89,7 @@ def available() -> list[str]:
 
 def _elsewhere() -> bool:
     """Whether sticks are reached through another Python, which has the runtime that is not here."""
-    return not all(map(_importable, _NEEDS[DEVICES["MYRIAD"]])) and bool(other_python())
+    return not all(map(_importable, _NEEDS[DEVICES["MYRIAD"]])) and bool(runtime_python())
 
 
 def default_device() -> tuple[str, str]:

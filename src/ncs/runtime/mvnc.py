@@ -93,8 +93,8 @@ class _Version2:
         return self._device.get_option(self._api.DeviceOption.RO_THERMAL_STATS)
 
     def shape(self) -> tuple[int, ...]:
-        (described,) = self._call(lambda: self._graph.get_option(self._api.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS))
-        return (1, described.c, described.h, described.w)
+        (build_only,) = self._call(lambda: self._graph.get_option(self._api.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS))
+        return (1, build_only.c, build_only.h, build_only.w)
 
     def close(self) -> None:
         for step in (

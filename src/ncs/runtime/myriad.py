@@ -9,7 +9,7 @@ from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
 
 import numpy as np
 
-from caffe.utils.cache import lent_libusb
+from caffe.utils.cache import bundled_libusb
 from ncs.errors import DeviceLostError, NcsError, NoDeviceError
 from ncs.runtime import base
 from ncs.runtime.openvino import last_line
@@ -98,9 +98,9 @@ def ie_core() -> Any:
 
 def _lend_libusb() -> None:
     """The plugin loads no further than libusb; where the system has none, the one beside the Myriad compiler serves."""
-    if ctypes.util.find_library("usb-1.0") is None and lent_libusb():
+    if ctypes.util.find_library("usb-1.0") is None and bundled_libusb():
         with contextlib.suppress(OSError):
-            ctypes.CDLL(lent_libusb(), ctypes.RTLD_GLOBAL)
+            ctypes.CDLL(bundled_libusb(), ctypes.RTLD_GLOBAL)
 
 
 def sticks() -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
 
 import numpy as np
 
-from caffe.utils.cache import other_python
+from caffe.utils.cache import runtime_python
 from ncs import errors
 from ncs.errors import DeviceLostError, NcsError, NoDeviceError
 from ncs.runtime import base, pipe_protocol
@@ -33,7 +33,7 @@ class Remote(base.Runner):
         model = base.Model.of(source)
         files = {kind: os.path.abspath(path) for kind, path in model.files.items()}
         self.device = device
-        self._process = process(other_python())
+        self._process = process(runtime_python())
         self._model = self._process.number()
         facts = self._ask("open", files=files, output=model.output, name=model.name, device=device, **options).result()
         self.input_shape, self.in_flight = tuple(facts["input_shape"]), facts["in_flight"]
@@ -61,7 +61,7 @@ class Remote(base.Runner):
 
 def sticks() -> list[str]:
     """MYRIAD.<name> of every stick that the other Python's OpenVINO sees."""
-    return process(other_python()).ask("sticks").result()
+    return process(runtime_python()).ask("sticks").result()
 
 
 def process(path: str) -> Process:

@@ -10,7 +10,7 @@ _MARKS = {"CI": "true", "NNCF_CI": "1"}  # both stay silent where they find thes
 
 
 @contextlib.contextmanager
-def unreported():
+def telemetry_disabled():
     """Import them and convert within this: they report by default, without asking, except from continuous integration."""
     before = {name: os.environ.get(name) for name in _MARKS}
     os.environ.update(_MARKS)
@@ -26,6 +26,6 @@ def unreported():
 
 def import_openvino() -> Any:
     """The module `openvino`, whose import alone is reported. Raises ImportError."""
-    with unreported():
+    with telemetry_disabled():
         import openvino
     return openvino

@@ -36,8 +36,8 @@ def walk(number):
 
 
 def run(graph, *argv):
-    command = ["--device", "CPU", "--graph", str(graph), *map(str, argv)]
-    return commands.run_verb("agegender.cli", "demo", "agegender demo", command)
+    command = ["--device", "CPU", "--model-dir", str(graph), *map(str, argv)]
+    return commands.run_command("agegender.cli", "demo", "agegender demo", command)
 
 
 def film(path):
@@ -110,9 +110,9 @@ def test_labels_are_yu4us():
     def told(*answers):
         return predict.Prediction("", {str(i): answer for i, answer in enumerate(answers)})
 
-    years = predict.Answer("a", "31.9", 1.0, [], "age", 31.9)
-    classes = predict.Answer("b", "(25, 32)", 1.0, [], "age")
-    woman = predict.Answer("g", "Female", 1.0, [], "gender")
+    years = predict.NetOutput("a", "31.9", 1.0, [], "age", 31.9)
+    classes = predict.NetOutput("b", "(25, 32)", 1.0, [], "age")
+    woman = predict.NetOutput("g", "Female", 1.0, [], "gender")
     assert demo.label(told(woman, years)) == "31, F" and demo.label(told(classes, woman)) == "(25, 32), F"
     assert demo.label(told(years)) == "31" and demo.label(told(woman)) == "F"
 

@@ -54,7 +54,7 @@ def read(name):
         return [(line.rsplit(" ", 1)[0], int(line.rsplit(" ", 1)[1])) for line in stream]
 
 
-def labels_of(path):
+def label_names(path):
     fields = os.path.basename(path).split("_")
     return {"age": min(int(fields[0]) // 10, 8), "gender": int(fields[1])}
 
@@ -84,7 +84,7 @@ def test_lists_name_pictures_that_are_there_with_their_own_labels(house):
     for task in ("age", "gender"):
         lines = read(task + "_train") + read(task + "_test")
         assert all(path.startswith("./data/") and os.path.isfile(path) for path, _ in lines)
-        assert all(labels_of(path)[task] == label for path, label in lines)
+        assert all(label_names(path)[task] == label for path, label in lines)
         assert len(set(lines)) == len(lines)
 
 
@@ -126,7 +126,7 @@ def test_compat_is_the_originals_algorithm(house):
     random.seed(230)
     random.shuffle(names)
     train, test = names[: int(0.8 * len(names))], names[int(0.8 * len(names)) :]
-    groups = [[name for name in train if labels_of(name)["age"] == index] for index in range(9)]
+    groups = [[name for name in train if label_names(name)["age"] == index] for index in range(9)]
     largest = max(map(len, groups))
     wanted = []
     for group in groups:

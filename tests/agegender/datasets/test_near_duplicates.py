@@ -38,22 +38,24 @@ def put(folder, number, picture, age=30, gender=0):
 def test_a_photograph_is_known_again(tmp_path, change):
     others = [put(tmp_path, number, draw(20 + number, number % 2 == 0, number)) for number in range(12)]
     sample = put(tmp_path, 20, CHANGES[change](draw(25, False, 5)))
-    assert near_duplicates.crossing([sample], others) == {sample.path: others[5].path}
-    assert near_duplicates.crossing([sample], others[:5] + others[6:]) == {}
+    assert near_duplicates.near_duplicates_across([sample], others) == {sample.path: others[5].path}
+    assert near_duplicates.near_duplicates_across([sample], others[:5] + others[6:]) == {}
 
 
 def test_pictures_without_structure_are_nobodys_twins(tmp_path):
     flat = [put(tmp_path, number, np.full((40, 40, 3), 60 + number, np.uint8)) for number in range(4)]
-    assert near_duplicates.crossing(flat[:2], flat[2:]) == {}
-    assert near_duplicates.crossing([], flat) == {} == near_duplicates.crossing(flat, [])
+    assert near_duplicates.near_duplicates_across(flat[:2], flat[2:]) == {}
+    assert near_duplicates.near_duplicates_across([], flat) == {} == near_duplicates.near_duplicates_across(flat, [])
 
 
 def test_blocks_of_pictures_do_not_change_the_answer(tmp_path, monkeypatch):
     others = [put(tmp_path, number, draw(20 + number, True, number)) for number in range(6)]
     ours = [put(tmp_path, 20 + number, draw(20 + number, True, number)[:, ::-1]) for number in range(5)]
-    whole = near_duplicates.crossing(ours, others)
+    whole = near_duplicates.near_duplicates_across(ours, others)
     monkeypatch.setattr(near_duplicates, "ROWS", 2)
-    assert whole == near_duplicates.crossing(ours, others) == {a.path: b.path for a, b in zip(ours, others)}
+    assert (
+        whole == near_duplicates.near_duplicates_across(ours, others) == {a.path: b.path for a, b in zip(ours, others)}
+    )
 
 
 def test_likeness_is_the_best_correlation_of_moved_pictures():
@@ -92,10 +94,16 @@ def test_lists_name_them_or_leave_them_out(tmp_path, monkeypatch, capsys):
     for name, twin in known.items():
         assert name[:-6] == twin[:-6] and abs(int(name[-6:-4]) - int(twin[-6:-4])) == 40
     assert told[False][1] - told[True][1] == set(known) and len(told[False][1]) == 16
-    assert commands.main("agegender.cli", "agegender", ["build-dataset", "--faces", "faces", "--strict"]) == 0
+    assert (
+        commands.main("agegender.cli", "agegender", ["build-dataset", "--faces", "faces", "--exclude-near-duplicates"])
+        == 0
+    )
     assert "%d test pictures show the very photograph of a training picture" % len(known) in capsys.readouterr().err
     assert (
-        commands.main("agegender.cli", "agegender", ["build-dataset", "--faces", "faces", "--strict", "--compat"]) == 1
+        commands.main(
+            "agegender.cli", "agegender", ["build-dataset", "--faces", "faces", "--exclude-near-duplicates", "--compat"]
+        )
+        == 1
     )
     assert "give one" in capsys.readouterr().err
 
@@ -104,7 +112,7 @@ def test_recipes_are_not_judged_on_them(tmp_path):
     house(tmp_path)
     train, test, _, known = lmdbs.parts(tmp_path, (2,), 3)
     assert known and len(train) == 64 and len(test) == 16 - len(known)
-    assert not near_duplicates.crossing(test, train)
+    assert not near_duplicates.near_duplicates_across(test, train)
 
 
 def test_labels_of_one_photograph_are_compared(tmp_path, monkeypatch, capsys):
@@ -116,7 +124,7 @@ def test_labels_of_one_photograph_are_compared(tmp_path, monkeypatch, capsys):
     put(tmp_path, 4, faces[1], 2, 1)  # equal files: another gender and age
     put(tmp_path, 5, faces[2], 70, 0)
     assert (
-        commands.main("agegender.cli", "agegender", ["check-faces", "--faces", str(tmp_path), "--csv", "pairs.csv"])
+        commands.main("agegender.cli", "agegender", ["find-duplicates", "--faces", str(tmp_path), "--csv", "pairs.csv"])
         == 0
     )
     told = capsys.readouterr().out.splitlines()
@@ -135,7 +143,7 @@ def test_the_real_set_has_some(tmp_path):
     subprocess.run(["tar", "xzf", str(archive), "-C", str(tmp_path)], check=True)
     samples = utkface.read_folder(tmp_path / "UTKFace_AsianOnly").samples
     train, test = split.stratified(duplicates.find(samples, duplicates.digests(samples)).kept)
-    found = near_duplicates.crossing(test, train)
+    found = near_duplicates.near_duplicates_across(test, train)
     assert len(test) == 676 and len(found) == 23
     # looked at: two crops of one portrait of a woman, once labelled a man
     names = {os.path.basename(path).split(".")[0]: os.path.basename(twin).split(".")[0] for path, twin in found.items()}

@@ -23,7 +23,7 @@ from caffe.proto import text
 from caffe.proto.read import read_solver
 
 torch.set_num_threads(1)
-SMALL = [dataclasses.replace(recipes.named(name), batch=4) for name in ("compact", "compact-wide")]
+SMALL = [dataclasses.replace(recipes.resolve(name), batch=4) for name in ("compact", "compact-wide")]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def runs(faces, tmp_path_factory):
 
 def told(run, task, folder):
     """(labels (N, 3), probabilities) of a run's net, asked through pycaffe a picture at a time."""
-    net = next(net for net in zoo.named(run.recipe.net) if net.task == task)
+    net = next(net for net in zoo.resolve(run.recipe.net) if net.task == task)
     (folder / "deploy.prototxt").write_text(text.format(assemble.deploy_param(net)))
     built = caffe.Net(str(folder / "deploy.prototxt"), os.path.join(run.folder, run.weights), caffe.TEST)
     labels, answers = [], []
@@ -86,7 +86,7 @@ def test_one_net_alone_is_itself(runs):
 
 def test_a_report_keeps_every_probability(runs, tmp_path):
     _, wanted = told(runs[1], "age", tmp_path)
-    found = evaluate.read_answers(os.path.join(runs[1].folder, "report"), "age")
+    found = evaluate.read_probabilities(os.path.join(runs[1].folder, "report"), "age")
     assert list(found) == ["plain", "mirrored", "fp16"]
     np.testing.assert_allclose(found["plain"], wanted, atol=1e-5)
 
@@ -105,7 +105,7 @@ def test_nets_that_cannot_be_compared_are_refused(runs, faces, tmp_path):
 
 def test_an_experiment_has_a_row_for_it(faces, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    command = ["experiment", "compact:2", "compact-wide", "--faces", str(faces), "--iterations", "1", "--together"]
+    command = ["experiment", "compact:2", "compact-wide", "--faces", str(faces), "--iterations", "1", "--ensemble"]
     assert main(command) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| together | 1 |")]
     assert len(rows) == 3 and all(row.count("%") == 3 for row in rows)

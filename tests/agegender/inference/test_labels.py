@@ -44,13 +44,13 @@ def test_sources_disagree_about_gender(source, zero, one):
 
 def test_argmax_takes_the_first_of_equals():
     decoded = AGE_TRINGN.decode([0, 0.4, 0.4, 0.2, 0, 0, 0, 0, 0])
-    assert decoded == labels.Decoded("10-19", 1, 0.4, None)
+    assert decoded == labels.DecodedLabel("10-19", 1, 0.4, None)
 
 
 def test_expectation_over_years():
     p = np.zeros(101)
     p[30], p[40] = 0.25, 0.75
-    assert AGE_YEARS.decode(p) == labels.Decoded("37.5", 40, 0.75, 37.5)
+    assert AGE_YEARS.decode(p) == labels.DecodedLabel("37.5", 40, 0.75, 37.5)
 
 
 def test_a_net_with_other_classes_is_refused():

@@ -35,8 +35,8 @@ def graph(tmp_path_factory):
 
 
 def run(graph, *argv):
-    command = ["--detect", "--device", "CPU", "--graph", str(graph), *map(str, argv)]
-    return commands.run_verb("agegender.cli", "predict", "run_inference.py", command)
+    command = ["--detect", "--device", "CPU", "--model-dir", str(graph), *map(str, argv)]
+    return commands.run_command("agegender.cli", "predict", "run_inference.py", command)
 
 
 def told(graph, capsys, *argv):
@@ -201,7 +201,7 @@ def test_wrong_settings_are_told(graph, capsys):
 
 def test_the_help_tells_the_defaults(capsys):
     with pytest.raises(SystemExit):
-        commands.run_verb("agegender.cli", "predict", "run_inference.py", ["--help"])
+        commands.run_command("agegender.cli", "predict", "run_inference.py", ["--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert f"(default {detect.THRESHOLD:g})" in text
     assert "a %dth of the longer side, at least %d)" % (detect.SHARE, detect.LEAST) in text
@@ -209,12 +209,13 @@ def test_the_help_tells_the_defaults(capsys):
 
 def test_years_and_several_nets_of_a_task_in_one_line():
     answers = [("g", "Female", "gender"), ("a", "31.4", "age"), ("b", "(25, 32)", "age"), ("odd", "x", "")]
-    told = predict.Prediction("", {net: predict.Answer(net, text, 1.0, [], task) for net, text, task in answers})
+    told = predict.Prediction("", {net: predict.NetOutput(net, text, 1.0, [], task) for net, text, task in answers})
     assert output_formats.line(3, told) == "Box 3 --> Female, 31.4/(25, 32)/x"
 
 
 def test_heads_know_what_they_are_asked(graph):
     tasks = {
-        name: predict.Head(Manifest.read(str(graph / (name + ".json"))), None).task for name in ("AgeNet", "GenderNet")
+        name: predict.NetPredictor(Manifest.read(str(graph / (name + ".json"))), None).task
+        for name in ("AgeNet", "GenderNet")
     }
     assert tasks == {"AgeNet": "age", "GenderNet": "gender"}

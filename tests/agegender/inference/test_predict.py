@@ -27,7 +27,9 @@ def graph(tmp_path_factory):
 
 
 def _run(graph, *argv):
-    return commands.run_verb("agegender.cli", "predict", "run_inference.py", ["--graph", str(graph), *map(str, argv)])
+    return commands.run_command(
+        "agegender.cli", "predict", "run_inference.py", ["--model-dir", str(graph), *map(str, argv)]
+    )
 
 
 def _answers(capsys):
@@ -118,7 +120,7 @@ def test_every_fault_has_its_exit_status(graph, tmp_path, capsys):
         (predict.NO_FILE, "nothing matches", ["--image_path", str(tmp_path / "*.gif")]),
         (predict.NO_PICTURE, "not a picture", ["--image_path", tmp_path / "text.jpg"]),
         (predict.NO_FACE, "hold no face", ["--image_path", tmp_path / "small.png"]),
-        (predict.NO_MODEL, "compile2Movidius.sh", ["--image_path", good, "--graph", tmp_path]),
+        (predict.NO_MODEL, "compile2Movidius.sh", ["--image_path", good, "--model-dir", tmp_path]),
         (predict.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "GPU"]),
         (predict.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "MYRIAD"]),
     ):
@@ -171,7 +173,7 @@ def several(tmp_path_factory):
 def test_the_mirror_image_is_asked_as_well(several, capsys):
     """The witness is our Net, fed what the Transform makes and the same mirrored, as Caffe's oversampling mirrors."""
     command = ["--image_path", several / "pictures", "--net", "OtherAge"]
-    assert _run(several, *command, "--mirror", "--device", "CPU", "--json") == 0
+    assert _run(several, *command, "--flip", "--device", "CPU", "--json") == 0
     told = _answers(capsys)
     mean = np.load(several / "OtherAge_mean.npy")
     net = deploy_net(str(several / "OtherAge.prototxt"), str(several / "OtherAge.caffemodel"))
@@ -190,7 +192,7 @@ def test_nets_of_one_question_answer_together(several, tmp_path, capsys):
     command += [word for name in ("OneGender", "OtherGender", "OneAge") for word in ("--net", name)]
     assert _run(several, *command, "--json") == 0
     alone = [row["answers"] for row in _answers(capsys)]
-    assert _run(several, *command, "--together", "--json", "--csv", tmp_path / "t.csv") == 0
+    assert _run(several, *command, "--ensemble", "--json", "--csv", tmp_path / "t.csv") == 0
     both = [row["answers"] for row in _answers(capsys)]
     for one, mean in zip(alone, both):
         assert list(mean) == ["gender", "age"]
@@ -200,11 +202,11 @@ def test_nets_of_one_question_answer_together(several, tmp_path, capsys):
         assert mean["age"]["probabilities"] == pytest.approx(one["OneAge"]["probabilities"])
     lines = (tmp_path / "t.csv").read_text().splitlines()
     assert lines[0] == "image,gender,gender probability,age,age probability" and len(lines) == 4
-    assert _run(several, *command, "--together", "--batch", 1) == 0
+    assert _run(several, *command, "--ensemble", "--batch", 1) == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("Gender predicted: ")
 
 
 def test_nets_of_different_classes_cannot(several, capsys):
     command = ["--image_path", several / "pictures", "--net", "OneAge", "--net", "OtherAge"]
-    assert _run(several, *command, "--together", "--device", "CPU") == 2
+    assert _run(several, *command, "--ensemble", "--device", "CPU") == 2
     assert "OtherAge tells age in other classes than OneAge; they cannot answer together" in capsys.readouterr().err

@@ -146,7 +146,9 @@ def test_a_contact_sheet_has_a_column_a_class(folder, tmp_path):
 def test_the_verb_draws_and_tells_the_next_step(tmp_path, capsys):
     out = tmp_path / "drawn"
     assert (
-        commands.main("agegender.cli", "agegender", ["draw-faces", "--out", str(out), "--count", "20", "--jobs", "1"])
+        commands.main(
+            "agegender.cli", "agegender", ["synthesize-faces", "--out", str(out), "--count", "20", "--jobs", "1"]
+        )
         == 0
     )
     captured = capsys.readouterr()
@@ -155,6 +157,6 @@ def test_the_verb_draws_and_tells_the_next_step(tmp_path, capsys):
 
 def test_the_command_line_gives_the_same_files_with_two_processes(folder, tmp_path):
     out = tmp_path / "again"
-    command = [sys.executable, "-m", "agegender", "draw-faces", "--out", str(out)]
+    command = [sys.executable, "-m", "agegender", "synthesize-faces", "--out", str(out)]
     subprocess.run([*command, "--count", "60", "--seed", "3", "--jobs", "2"], check=True, capture_output=True)
     assert digest(out) == digest(folder)

@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
         patch.setattr(zoo, "nets", lambda: known)
         patch.setattr(zoo, "_meant", zoo._meant.__wrapped__)
         assert ncs_cli.main(["compile", "--model", "vgg16", "--no-blob", "-o", str(folder / "ncs")]) == 0
-        compile.make(zoo.named("vgg16"), str(folder / "graph"), _options())
+        compile.make(zoo.resolve("vgg16"), str(folder / "graph"), _options())
     return folder
 
 
@@ -68,7 +68,7 @@ def test_both_programs_make_the_same_manifests(folder):
 
 
 def ask(folder, capsys, *more):
-    argv = ["--model", "vgg16", "--graph", folder / "graph", "--image_path", folder / "face.png", "--device", "CPU"]
+    argv = ["--model", "vgg16", "--model-dir", folder / "graph", "--image_path", folder / "face.png", "--device", "CPU"]
     assert cli.main(["predict", *map(str, argv), *more]) == 0
     return capsys.readouterr()
 
@@ -153,7 +153,7 @@ def test_a_net_without_quirks_says_so(folder, capsys):
         "--model",
         "levi",
         "--compat",
-        "--graph",
+        "--model-dir",
         folder / "graph",
         "--image_path",
         folder / "face.png",

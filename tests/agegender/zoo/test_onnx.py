@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 from onnx import helper, numpy_helper
 
 from agegender.errors import AgeGenderError

@@ -21,7 +21,7 @@ def test_weights_are_those_of_their_card(path):
     card = path.with_suffix(".md").read_text(encoding="utf-8")
     (digest,) = re.findall(r"SHA-256 ([0-9a-f]{64})", card)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
-    for net in zoo.named(path.stem):
+    for net in zoo.resolve(path.stem):
         assemble.check(net, read_weights(str(path)))
 
 

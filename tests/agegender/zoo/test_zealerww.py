@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 
 from agegender import zoo
 from agegender.zoo import assemble

@@ -50,7 +50,7 @@ def test_the_deploy_net_has_the_parameters_it_is_said_to_have(name):
 
 
 def test_both_heads_of_the_wide_residual_net_have_the_published_count():
-    from caffe.net.net.net import Net
+    from caffe.net.net import Net
 
     built = Net.from_param(wideresnet.body(), caffe_pb2.TEST)
     assert assemble.count_parameters(built) == 24463856
@@ -63,9 +63,9 @@ def test_the_deploy_file_is_the_definition(name):
     net = zoo.nets()[name]
     stored = read_net("prototxt/" + net.deploy_file).param
     if net.family in ("levi", "tringn"):  # written by hand, Dropout and all
-        from caffe.convert.deploy import fold_dropout, forget_training
+        from caffe.convert.deploy import fold_dropout, strip_training_fields
 
-        stored = forget_training(fold_dropout(stored))
+        stored = strip_training_fields(fold_dropout(stored))
         stored.layer[0].input_param.shape[0].dim[0] = 1  # the published GenderNet takes ten
     wanted = assemble.deploy_param(net)
     assert [text.format(layer) for layer in stored.layer] == [text.format(layer) for layer in wanted.layer]
@@ -99,7 +99,7 @@ def trained(net, folder):
     huge = net.parameters > HUGE
     data = [dummy("data", (1 if huge else BATCH, *net.shape), {"type": "uniform", "min": 0, "max": 1})]
     data += [
-        dummy(label, (1 if huge else BATCH,), {"type": "constant", "value": 1}) for label in assemble.labels_of(net)
+        dummy(label, (1 if huge else BATCH,), {"type": "constant", "value": 1}) for label in assemble.label_names(net)
     ]
     (folder / "train.prototxt").write_text(text.format(assemble.train_param(net, data)))
     (folder / "solver.prototxt").write_text(SOLVER % {"folder": folder, "iterations": 1 if huge else 2})
@@ -116,7 +116,7 @@ def trained(net, folder):
     return str(folder / "trained.caffemodel")
 
 
-def folded(net, path):
+def preprocessing_of(net, path):
     """The caffemodel for a deploy net that has its normalisations in its weights; `path` where it has not."""
     from caffe.convert.fold_batch_norm import fold_norm
     from caffe.weights.snapshot import read_weights, write_caffemodel
@@ -135,7 +135,17 @@ def samples(blobs):
 
 def ask(net, folder, device, capsys):
     """Probabilities by `run_inference.py --model`."""
-    argv = ["--model", net.name, "--graph", folder, "--image_path", folder / "face.png", "--device", device, "--json"]
+    argv = [
+        "--model",
+        net.name,
+        "--model-dir",
+        folder,
+        "--image_path",
+        folder / "face.png",
+        "--device",
+        device,
+        "--json",
+    ]
     assert cli.main(["predict", *map(str, argv)]) == 0
     told = json.loads(capsys.readouterr().out)["answers"][net.name]
     assert told["label"] == net.labels.decode(told["probabilities"]).text
@@ -144,7 +154,7 @@ def ask(net, folder, device, capsys):
 
 def run(path, prototxt, blob):
     """Output of a Caffe net for one blob."""
-    from caffe.net.net.net import Net
+    from caffe.net.net import Net
 
     net = Net(str(prototxt), caffe_pb2.TEST, weights=str(path))
     net.blobs[net.inputs[0]].data[...] = blob
@@ -185,7 +195,7 @@ def test_the_whole_road_of_a_net(name, tmp_path, tidy, capsys):
     from ncs.myriad.blob import read_blob
 
     net = zoo.nets()[name]
-    weights, blob = folded(net, trained(net, tmp_path)), net.parameters < HUGE and blobs_can_be_compiled()
+    weights, blob = preprocessing_of(net, trained(net, tmp_path)), net.parameters < HUGE and blobs_can_be_compiled()
     give_back()
     compile.make([net], str(tmp_path), Options(ir=False, blob=blob), weights=weights)
     picture = np.random.default_rng(1).integers(0, 256, (230, 210, 3), np.uint8)
@@ -206,10 +216,10 @@ def test_the_whole_road_of_a_net(name, tmp_path, tidy, capsys):
 
 
 def test_names_find_nets_and_what_shares_weights():
-    assert [net.task for net in zoo.named("wideresnet")] == ["age", "gender"]
-    assert [net.name for net in zoo.named("levi-age")] == ["levi-age"]
+    assert [net.task for net in zoo.resolve("wideresnet")] == ["age", "gender"]
+    assert [net.name for net in zoo.resolve("levi-age")] == ["levi-age"]
     with pytest.raises(AgeGenderError, match="googlenet-age"):
-        zoo.named("googlenet-agee")
+        zoo.resolve("googlenet-agee")
 
 
 def test_auxiliary_heads_are_for_training_only():

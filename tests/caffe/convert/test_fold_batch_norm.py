@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 
 import caffe
 from agegender.zoo import wideresnet
@@ -30,7 +30,7 @@ def filled(param, seed=0):
     return net
 
 
-def folded(net, param):
+def preprocessing_of(net, param):
     arrays = {name: [blob.data.copy() for blob in blobs] for name, blobs in net.params.items()}
     param, arrays = fold_norm(param, arrays)
     out = Net.from_param(param, caffe.TEST)
@@ -67,7 +67,7 @@ def answers(net, seed=1):
 def test_the_answers_stay(layers, left):
     param = read_net_text(INPUT + layers, "net.prototxt").param
     net = filled(param)
-    out = folded(net, param)
+    out = preprocessing_of(net, param)
     assert [layer.type for layer in out.param.layer if layer.type != "Split"] == left
     expected = answers(net)
     got = answers(out)
@@ -80,7 +80,7 @@ def test_what_stands_before_activations_stays_as_one_scale_and_the_rest_goes():
     """A wide residual net: 13 normalisations, of which those behind the first convolution of a block can be folded."""
     param = wideresnet.body(width=1, side=32, whole_plane=True)
     whole = filled(param)
-    out = folded(whole, param)
+    out = preprocessing_of(whole, param)
     kinds = [layer.type for layer in out.param.layer]
     assert "BatchNorm" not in kinds and kinds.count("Scale") < [layer.type for layer in param.layer].count("Scale")
     expected, got = answers(whole), answers(out)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 from support import keras_env
 
 from agegender.errors import AgeGenderError

@@ -156,7 +156,14 @@ def test_the_zoos_file_runs_and_our_net_answers_as_it_does(folder, monkeypatch, 
         assert cli.main(["zoo", "convert", "googlenet-" + task, str(path)]) == 0
         capsys.readouterr()
         for device in ("CPU", "ONNXRUNTIME", "CAFFE"):
-            argv = ["--model", "googlenet-" + task, "--graph", folder / "graph", "--image_path", folder / "face.png"]
+            argv = [
+                "--model",
+                "googlenet-" + task,
+                "--model-dir",
+                folder / "graph",
+                "--image_path",
+                folder / "face.png",
+            ]
             assert cli.main(["predict", *map(str, argv), "--json", "--device", device]) == 0
             told = json.loads(capsys.readouterr().out)["answers"]["googlenet-" + task]["probabilities"]
             np.testing.assert_allclose(told, one, atol=2e-3 if device == "CPU" else 1e-4)  # the IR is FP16

@@ -46,7 +46,7 @@ def test_without_a_view_the_result_is_bound_not_copied():
     gc.collect()
     result = torch.ones(2, 2)
     blob.set(result)
-    assert not blob.held and blob.tensor.data_ptr() == result.data_ptr()
+    assert not blob.has_live_view and blob.tensor.data_ptr() == result.data_ptr()
 
 
 def test_a_result_of_another_shape_takes_new_memory():
@@ -142,8 +142,8 @@ def test_filling_waits_for_the_first_look_and_gives_way_to_an_assignment():
         tensor.fill_(2)
 
     blob, assigned = Blob((2, 2)), Blob((3,))
-    blob.fill_with(fill)
-    assigned.fill_with(fill)
+    blob.set_initializer(fill)
+    assigned.set_initializer(fill)
     assert calls == []
     assert (blob.data == 2).all() and (blob.tensor == 2).all() and calls == [(2, 2)]
     assigned.assign([1, 2, 3])
@@ -153,9 +153,9 @@ def test_filling_waits_for_the_first_look_and_gives_way_to_an_assignment():
 def test_deferred_work_is_done_at_the_first_look():
     blob = Blob((2,))
     blob.set(torch.tensor([-1.0, 2.0]))
-    blob.defer(torch.relu)
-    assert torch.equal(blob.unfinished, torch.tensor([-1.0, 2.0]))
-    assert np.array_equal(blob.data, [0, 2]) and blob.unfinished is None
+    blob.set_pending(torch.relu)
+    assert torch.equal(blob.pending_tensor, torch.tensor([-1.0, 2.0]))
+    assert np.array_equal(blob.data, [0, 2]) and blob.pending_tensor is None
     blob.set_grad(torch.tensor([1.0, 1.0]))
     blob.defer_grad(lambda grad: grad * 3)
     blob.set_grad(torch.tensor([5.0, 5.0]))  # replaced before anybody looked
@@ -164,7 +164,7 @@ def test_deferred_work_is_done_at_the_first_look():
 
 def test_a_learnt_blob_is_written_like_any_other():
     blob = Blob((2,))
-    blob.learn()
+    blob.require_grad()
     blob.data[...] = 3
     blob.assign([1, 2])
     assert blob.tensor.requires_grad and np.array_equal(blob.data, [1, 2])

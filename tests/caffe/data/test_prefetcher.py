@@ -9,7 +9,7 @@ import pytest
 from caffe.data import datum
 from caffe.data.db import create_db, open_db
 from caffe.data.mean import read_mean
-from caffe.data.prefetcher import Feed
+from caffe.data.prefetcher import BatchPrefetcher
 from caffe.device.transform import Transform
 from caffe.errors import CaffeError
 
@@ -48,7 +48,7 @@ def test_real_caffes_data_layer_bit_for_bit(name, mean, crop, scale):
     mean = read_mean(GOLDEN / "tools/mean_resize.binaryproto") if mean is None else mean
     real = np.load(GOLDEN / "data_layer.npz")
     transform = Transform(mean=mean, crop=crop, scale=scale)
-    with open_db(GOLDEN / "tools/lmdb/db_resize") as opened, Feed(opened, 7, transform) as feed:
+    with open_db(GOLDEN / "tools/lmdb/db_resize") as opened, BatchPrefetcher(opened, 7, transform) as feed:
         for (data, label), theirs, truth in zip(take(feed, 4), real[name], real[name + "_label"]):
             assert np.array_equal(data, theirs) and np.array_equal(label, truth)
 
@@ -57,7 +57,7 @@ def test_real_caffes_data_layer_bit_for_bit(name, mean, crop, scale):
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 10])
 def test_batches_follow_the_keys_and_wrap_around(db, batch_size, skip):
     mean = RNG.uniform(0, 255, (3, 6, 5)).astype(np.float32)
-    with Feed(db, batch_size, Transform(mean=mean), skip=skip) as feed:
+    with BatchPrefetcher(db, batch_size, Transform(mean=mean), skip=skip) as feed:
         assert feed.shape == (batch_size, 3, 6, 5)
         for number, (data, label) in enumerate(take(feed, 5)):
             where = [(skip + number * batch_size + index) % 7 for index in range(batch_size)]
@@ -67,13 +67,13 @@ def test_batches_follow_the_keys_and_wrap_around(db, batch_size, skip):
 
 def test_any_position_can_be_gone_on_from_bit_for_bit(db):
     settings = dict(transform=Transform(crop=4, mirror=True), phase="TRAIN", seed=3)
-    with Feed(db, 4, **settings) as feed:
+    with BatchPrefetcher(db, 4, **settings) as feed:
         whole = take(feed, 9)
         assert feed.position == 9
     for stop in (1, 4, 8):
-        with Feed(db, 4, **settings) as first:
+        with BatchPrefetcher(db, 4, **settings) as first:
             take(first, stop)  # a prefetched batch that nobody took does not count
-        with Feed(db, 4, **settings, position=first.position, prefetch=1) as second:
+        with BatchPrefetcher(db, 4, **settings, position=first.position, prefetch=1) as second:
             rest = take(second, 9 - stop)
         for (data, label), (data2, label2) in zip(whole[stop:], rest):
             assert np.array_equal(data, data2) and np.array_equal(label, label2)
@@ -81,7 +81,7 @@ def test_any_position_can_be_gone_on_from_bit_for_bit(db):
 
 def test_seeds_differ_and_batches_differ(db):
     def views(seed):
-        with Feed(db, 7, Transform(crop=3, mirror=True), "TRAIN", seed=seed) as feed:
+        with BatchPrefetcher(db, 7, Transform(crop=3, mirror=True), "TRAIN", seed=seed) as feed:
             return take(feed, 2)
 
     (one, _), (two, _) = views(1)
@@ -90,7 +90,7 @@ def test_seeds_differ_and_batches_differ(db):
 
 
 def test_memory_is_used_again_unless_it_is_kept(db):
-    with Feed(db, 2, Transform(), prefetch=1) as feed:
+    with BatchPrefetcher(db, 2, Transform(), prefetch=1) as feed:
         kept = feed.next().data
         feed.keep()
         before = kept.copy()
@@ -105,7 +105,7 @@ def test_memory_is_used_again_unless_it_is_kept(db):
 def test_a_bad_record_is_named_where_its_batch_is_taken(tmp_path):
     values = [datum.encode(planes, 0) for planes in PLANES]
     values[5] = values[5][:40]
-    with make(tmp_path / "db", values) as opened, Feed(opened, 2, Transform()) as feed:
+    with make(tmp_path / "db", values) as opened, BatchPrefetcher(opened, 2, Transform()) as feed:
         take(feed, 2)
         for _ in range(2):  # and again, for who asks again
             with pytest.raises(CaffeError, match="db', record '00000005_p': not a Datum"):
@@ -115,21 +115,21 @@ def test_a_bad_record_is_named_where_its_batch_is_taken(tmp_path):
 
 def test_sizes_and_means_that_do_not_fit_are_told_before_training(tmp_path, db):
     with pytest.raises(CaffeError, match="crop 9 is larger"):
-        Feed(db, 2, Transform(crop=9)).shape  # noqa: B018
+        BatchPrefetcher(db, 2, Transform(crop=9)).shape  # noqa: B018
     with pytest.raises(CaffeError, match="mean has 1 channels"):
-        Feed(db, 2, Transform(mean=np.zeros((1, 6, 5)))).shape  # noqa: B018
+        BatchPrefetcher(db, 2, Transform(mean=np.zeros((1, 6, 5)))).shape  # noqa: B018
     two = [datum.encode(PLANES[0], 0), datum.encode(PLANES[0][:, :4], 0)]
     with make(tmp_path / "two", two) as opened:
-        with Feed(opened, 2, Transform()) as feed, pytest.raises(CaffeError, match="one batch"):
+        with BatchPrefetcher(opened, 2, Transform()) as feed, pytest.raises(CaffeError, match="one batch"):
             feed.next()
-        with Feed(opened, 2, Transform(crop=4)) as feed:
+        with BatchPrefetcher(opened, 2, Transform(crop=4)) as feed:
             assert feed.next().data.shape == (2, 3, 4, 4)
 
 
 @pytest.mark.parametrize("taken", [0, 1, 3])
 def test_closing_ends_the_thread_at_once_and_for_good(db, taken):
     others = set(threading.enumerate())  # of nets that nobody has collected yet
-    feed = Feed(db, 3, Transform(), prefetch=2)
+    feed = BatchPrefetcher(db, 3, Transform(), prefetch=2)
     take(feed, taken)
     assert bool(taken) == any(thread.name == "feed" for thread in set(threading.enumerate()) - others)
     feed.close()
@@ -142,7 +142,7 @@ def test_closing_ends_the_thread_at_once_and_for_good(db, taken):
 @pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"prefetch": 0}, {"position": -1}, {"skip": -1}])
 def test_what_no_feed_can_do(db, wrong):
     with pytest.raises(CaffeError, match="at least"):
-        Feed(db, transform=Transform(), **{"batch_size": 1, **wrong})
+        BatchPrefetcher(db, transform=Transform(), **{"batch_size": 1, **wrong})
 
 
 def test_encoded_records_forced_to_colour(tmp_path):
@@ -150,6 +150,6 @@ def test_encoded_records_forced_to_colour(tmp_path):
 
     grey = cv2.imencode(".png", PLANES[0, 0])[1].tobytes()
     with make(tmp_path / "db", [datum.encode(None, 1, grey)]) as opened:
-        assert Feed(opened, 1, Transform()).shape == (1, 1, 6, 5)
-        with Feed(opened, 1, Transform(), force_color=True) as feed:
+        assert BatchPrefetcher(opened, 1, Transform()).shape == (1, 1, 6, 5)
+        with BatchPrefetcher(opened, 1, Transform(), force_color=True) as feed:
             assert np.array_equal(feed.next().data[0], np.stack([PLANES[0, 0]] * 3))

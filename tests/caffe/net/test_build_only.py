@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 from support import caffe_examples
 
 from caffe.convert.onnx_export import model_bytes
@@ -66,7 +66,7 @@ layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" inner_product_param 
 
 
 def test_what_it_is_and_what_it_is_not(tmp_path):
-    net = Net.from_param(read_net_text(NET, "net").param, caffe_pb2.TEST, described=True)
+    net = Net.from_param(read_net_text(NET, "net").param, caffe_pb2.TEST, build_only=True)
     assert net.blobs["b"].shape == (2, 3) and net.blobs["b"].count == 6
     assert net.params["a"][0] is net.params["b"][0] and not net.params["a"][0].data.any()
     net.params["a"][0].assign(np.arange(9))

@@ -3,7 +3,7 @@
 import pytest
 
 from caffe.errors import CaffeError
-from caffe.net.net import filter_and_split
+from caffe.net import filter_and_split
 from caffe.proto import caffe_pb2, text
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
@@ -99,13 +99,13 @@ def split(body):
     return out, places
 
 
-def described(out):
+def build_only(out):
     return [(layer.name, list(layer.bottom), list(layer.top)) for layer in out.layer]
 
 
 def test_one_reader_needs_no_split():
     body = 'layer { name: "a" bottom: "x" top: "a" } layer { name: "b" bottom: "a" top: "b" }'
-    assert described(split(body)[0])[1:] == [("a", ["x"], ["a"]), ("b", ["a"], ["b"])]
+    assert build_only(split(body)[0])[1:] == [("a", ["x"], ["a"]), ("b", ["a"], ["b"])]
 
 
 def test_several_readers_and_one_that_reads_twice():
@@ -113,7 +113,7 @@ def test_several_readers_and_one_that_reads_twice():
         'layer { name: "a" bottom: "x" top: "a" } layer { name: "b" bottom: "x" top: "b" }'
         'layer { name: "c" bottom: "a" bottom: "a" bottom: "x" top: "c" }'
     )
-    assert described(out) == [
+    assert build_only(out) == [
         ("in", [], ["x", "z"]),
         ("x_in_0_split", ["x"], ["x_in_0_split_0", "x_in_0_split_1", "x_in_0_split_2"]),
         ("a", ["x_in_0_split_0"], ["a"]),
@@ -130,7 +130,7 @@ def test_in_place_layers_are_read_after_the_last_writer():
         'layer { name: "a" bottom: "x" top: "a" } layer { name: "r" bottom: "a" top: "a" }'
         'layer { name: "b" bottom: "a" top: "b" } layer { name: "c" bottom: "a" top: "c" }'
     )
-    assert described(out)[2:] == [
+    assert build_only(out)[2:] == [
         ("r", ["a"], ["a"]),
         ("a_r_0_split", ["a"], ["a_r_0_split_0", "a_r_0_split_1"]),
         ("b", ["a_r_0_split_0"], ["b"]),
@@ -140,12 +140,12 @@ def test_in_place_layers_are_read_after_the_last_writer():
 
 def test_the_second_top_has_its_index():
     out, _ = split('layer { name: "b" bottom: "z" top: "b" } layer { name: "c" bottom: "z" top: "c" }')
-    assert described(out)[1] == ("z_in_1_split", ["z"], ["z_in_1_split_0", "z_in_1_split_1"])
+    assert build_only(out)[1] == ("z_in_1_split", ["z"], ["z_in_1_split_0", "z_in_1_split_1"])
 
 
 def test_a_loss_weight_is_a_reader_and_moves_to_the_first_copy():
     out, _ = split('layer { name: "a" bottom: "x" top: "a" loss_weight: 2 } layer { name: "b" bottom: "a" top: "b" }')
-    assert described(out)[1:] == [
+    assert build_only(out)[1:] == [
         ("a", ["x"], ["a"]),
         ("a_a_0_split", ["a"], ["a_a_0_split_0", "a_a_0_split_1"]),
         ("b", ["a_a_0_split_1"], ["b"]),
@@ -176,7 +176,7 @@ def test_a_name_made_again_is_another_blob():
 
 
 def test_an_unknown_bottom_is_left_for_the_net_to_report():
-    assert described(split('layer { name: "a" bottom: "nowhere" top: "a" }')[0])[1][1] == ["nowhere"]
+    assert build_only(split('layer { name: "a" bottom: "nowhere" top: "a" }')[0])[1][1] == ["nowhere"]
 
 
 # -- backward --------------------------------------------------------------------------------------

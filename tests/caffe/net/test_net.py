@@ -4,7 +4,7 @@ import gc
 
 import numpy as np
 import pytest
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 from support.layer_nets import net_of
 
 import caffe
@@ -30,10 +30,10 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
 def small(request):
     """The net above with data in it, run through the passes that make it fast and without them."""
     before = config.fast()
-    config.set_fast(request.param)
+    config.set_optimize(request.param)
     caffe.set_random_seed(1)
     net = net_of(SMALL)
-    config.set_fast(before)
+    config.set_optimize(before)
     rng = np.random.default_rng(0)
     net.blobs["data"].data[...] = rng.normal(size=(5, 2, 6, 6))
     net.blobs["label"].data[...] = rng.integers(0, 3, 5)

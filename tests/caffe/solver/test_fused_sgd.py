@@ -27,10 +27,10 @@ def _solver(fast, more=""):
     text.parse(NET % more, param)
     before = config.fast()
     try:
-        config.set_fast(False)  # the nets: one and the same
+        config.set_optimize(False)  # the nets: one and the same
         solver = Solver.from_param(param)
     finally:
-        config.set_fast(before)
+        config.set_optimize(before)
     from caffe.solver import fused_sgd
 
     solver._fused = fast and fused_sgd.fits(solver)
@@ -64,10 +64,10 @@ def test_the_diff_after_a_step_is_what_was_subtracted():
 def test_a_diff_that_somebody_holds_stays_live():
     solver = _solver(True)
     solver.step(1)
-    held = solver.net.params["ip"][0].diff
+    has_live_view = solver.net.params["ip"][0].diff
     solver.step(1)
-    assert np.shares_memory(held, solver.net.params["ip"][0].diff)
-    assert np.array_equal(held, solver.history[2].numpy())
+    assert np.shares_memory(has_live_view, solver.net.params["ip"][0].diff)
+    assert np.array_equal(has_live_view, solver.history[2].numpy())
 
 
 @pytest.mark.parametrize("more", ['type: "Adam"', "momentum: 0", 'regularization_type: "L1"'])
@@ -83,4 +83,4 @@ def test_other_rules_take_the_plain_way(more):
 def test_malloc_keeps_its_pages_where_it_is_glibcs():
     import platform
 
-    assert malloc.keep_pages() is (platform.libc_ver()[0] == "glibc")
+    assert malloc.retain_freed_memory() is (platform.libc_ver()[0] == "glibc")

@@ -8,7 +8,7 @@ import torch
 
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
-from caffe.solver.update_rules import UPDATES
+from caffe.solver.update_rules import UPDATE_RULES
 
 M, M2, RMS, DELTA = 0.9, 0.99, 0.95, 1e-4
 
@@ -56,7 +56,7 @@ def param(name):
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_rule_is_its_loop(name):
-    rule = UPDATES[name](param(name))
+    rule = UPDATE_RULES[name](param(name))
     gradients = np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)
     gradients[:, 4] = 0  # a weight that has no gradient stays
     history = [torch.zeros(5) for _ in range(rule.histories)]
@@ -73,15 +73,15 @@ def test_a_rule_is_its_loop(name):
 
 
 def test_no_rule_was_forgotten():
-    assert set(LOOPS) == set(UPDATES)
+    assert set(LOOPS) == set(UPDATE_RULES)
 
 
 @pytest.mark.parametrize("name", ["AdaGrad", "RMSProp"])
 def test_momentum_where_there_is_none_is_refused(name):
     with pytest.raises(CaffeError, match=name + " takes no momentum, received 0.9"):
-        UPDATES[name](caffe_pb2.SolverParameter(momentum=0.9))
+        UPDATE_RULES[name](caffe_pb2.SolverParameter(momentum=0.9))
 
 
 def test_rms_decay_must_be_a_fraction():
     with pytest.raises(CaffeError, match="rms_decay must lie in 0 .. 1"):
-        UPDATES["RMSProp"](caffe_pb2.SolverParameter(rms_decay=1.5))
+        UPDATE_RULES["RMSProp"](caffe_pb2.SolverParameter(rms_decay=1.5))

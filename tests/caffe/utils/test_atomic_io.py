@@ -22,7 +22,7 @@ def test_file_appears_whole(tmp_path):
 def test_failed_writer_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic_io.whole_file(path) as temporary:
+    with pytest.raises(ZeroDivisionError), atomic_io.atomic_write(path) as temporary:
         Path(temporary).write_text("half")
         raise ZeroDivisionError
     assert path.read_text() == "old"
@@ -33,7 +33,7 @@ def test_folder_takes_the_place_of_the_old_one(tmp_path):
     path = tmp_path / "folder"
     path.mkdir()
     (path / "old").write_text("1")
-    with atomic_io.whole_folder(path) as temporary:
+    with atomic_io.atomic_folder(path) as temporary:
         Path(temporary, "new").write_text("2")
         assert (path / "old").exists()
     assert os.listdir(path) == ["new"]
@@ -59,7 +59,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path, suffix):
 
 def test_a_living_writer_is_left_alone(tmp_path):
     path = tmp_path / "a.txt"
-    with atomic_io.whole_file(path) as first:
+    with atomic_io.atomic_write(path) as first:
         atomic_io.write_bytes(path, "second")
         assert os.path.exists(first)
         Path(first).write_text("first")

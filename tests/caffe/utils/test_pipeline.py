@@ -50,7 +50,7 @@ def test_a_stage_that_was_cut_off_knows_it(stage):
     again = make()
     assert not again.up_to_date()
     again.go()
-    assert again.begun_before and again.up_to_date()
+    assert again.interrupted and again.up_to_date()
     other = make({"a": 1})
     other.go()
-    assert not other.begun_before
+    assert not other.interrupted

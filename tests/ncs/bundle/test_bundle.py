@@ -57,7 +57,7 @@ def run(python, folder, *arguments):
 
 
 def check(python, folder):
-    check_faces(python, folder)
+    find_duplicates(python, folder)
     result = run(python, folder, "../p.png", "--device", "CPU", "--json")
     assert result.returncode == 0, result.stderr
     answer = json.loads(result.stdout)["answers"]["tiny"]
@@ -66,7 +66,7 @@ def check(python, folder):
     assert answer["answer"] == NAMES[right.argmax()]
 
 
-def check_faces(python, folder):
+def find_duplicates(python, folder):
     """Faces of a photograph: where the detector sees them here, answered; a picture without any has its own status."""
     picture, _ = composite_photographs.photograph(320, 240, [(10, 20, 120, 0), (150, 70, 140, 0)])
     cv2.imwrite(str(folder / "group.png"), picture)
@@ -168,7 +168,7 @@ def test_faults(folder, capsys):
     assert main(["bundle", manifest, "-o", str(folder / "b")]) == 1
     assert "onnx changed since it was compiled" in capsys.readouterr().err and not (folder / "b").exists()
     with pytest.raises(NcsError, match="nothing of blob"):
-        from ncs.bundle.bundle.bundle import _copy_graph
+        from ncs.bundle.bundle import _copy_graph
 
         _copy_graph(Manifest.read(manifest), str(folder / "x"), ("blob",))
 

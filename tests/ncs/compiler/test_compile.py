@@ -140,15 +140,15 @@ def test_bytes_in_give_the_same_answers(compiler, net, mean, capsys):
 
 def test_what_folding_costs():
     """Witness: integers and a mean that half precision holds cost nothing; one it does not hold costs its rounding."""
-    exact = embed_preprocessing.folded(Transform(size=(4, 4), mean=[100, 120, 140.5]), (1, 3, 4, 4))
+    exact = embed_preprocessing.preprocessing_of(Transform(size=(4, 4), mean=[100, 120, 140.5]), (1, 3, 4, 4))
     assert exact.error() == (0, 0) and exact.mean.shape == (3, 1, 1)
-    rounded = embed_preprocessing.folded(Transform(size=(4, 4), mean=[100.03, 1, 2]), (1, 3, 4, 4))
+    rounded = embed_preprocessing.preprocessing_of(Transform(size=(4, 4), mean=[100.03, 1, 2]), (1, 3, 4, 4))
     assert rounded.error()[0] == pytest.approx(abs(float(np.float16(100.03)) - 100.03), abs=1e-5)
     pixels = np.arange(3 * 6 * 6, dtype=np.float32).reshape(3, 6, 6)
-    cropped = embed_preprocessing.folded(Transform(size=(6, 6), crop=4, mean=pixels), (1, 3, 4, 4))
+    cropped = embed_preprocessing.preprocessing_of(Transform(size=(6, 6), crop=4, mean=pixels), (1, 3, 4, 4))
     np.testing.assert_array_equal(cropped.mean, pixels[:, 1:5, 1:5])
     with pytest.raises(NcsError, match="give the Transform the net's size or crop"):
-        embed_preprocessing.folded(Transform(size=(6, 6), mean=pixels), (1, 3, 4, 4))
+        embed_preprocessing.preprocessing_of(Transform(size=(6, 6), mean=pixels), (1, 3, 4, 4))
 
 
 def test_torch_is_not_needed(compiler, net):

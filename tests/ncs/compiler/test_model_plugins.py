@@ -11,9 +11,7 @@ from ncs.errors import NcsError
 
 def offer(monkeypatch, **providers):
     points = [types.SimpleNamespace(name=name, load=lambda module=module: module) for name, module in providers.items()]
-    monkeypatch.setattr(
-        model_plugins, "entry_points", lambda group: points if group == "ncs.models" else []
-    )
+    monkeypatch.setattr(model_plugins, "entry_points", lambda group: points if group == "ncs.models" else [])
 
 
 def provider(*names):

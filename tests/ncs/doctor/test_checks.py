@@ -5,7 +5,7 @@ import types
 import pytest
 
 from ncs.cli import doctor as verb
-from ncs.doctor.checks import checks
+from ncs.doctor import checks
 from ncs.myriad import toolchain
 
 
@@ -51,7 +51,7 @@ class Patient(checks.System):
     def importable(self, name):
         return name in self.modules or name == "ncs.myriad"
 
-    def lent_libusb(self):
+    def bundled_libusb(self):
         return self.lent
 
     def elsewhere(self):

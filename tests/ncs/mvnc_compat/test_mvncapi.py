@@ -105,13 +105,13 @@ def graph(folder, monkeypatch):
 
 def test_fifos_by_hand_and_their_options(graph):
     graph.allocate(graph.owner, graph.buffer)
-    (described,) = graph.get_option(mvncapi.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS)
-    assert (described.c, described.h, described.w) == (3, 8, 8)
-    assert (described.cStride, described.wStride, described.hStride, described.totalSize) == (2, 6, 48, 384)
+    (build_only,) = graph.get_option(mvncapi.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS)
+    assert (build_only.c, build_only.h, build_only.w) == (3, 8, 8)
+    assert (build_only.cStride, build_only.wStride, build_only.hStride, build_only.totalSize) == (2, 6, 48, 384)
     (answers,) = graph.get_option(mvncapi.GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS)
     source = mvncapi.Fifo("in", mvncapi.FifoType.HOST_WO)
     sink = mvncapi.Fifo("out", mvncapi.FifoType.HOST_RO)
-    source.allocate(graph.owner, described, 3)
+    source.allocate(graph.owner, build_only, 3)
     sink.allocate(graph.owner, answers, 3)
     sink.set_option(mvncapi.FifoOption.RW_DATA_TYPE, mvncapi.FifoDataType.FP16)
     for number in range(3):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 from support import caffe_nets
 
 from caffe.proto import caffe_pb2
@@ -100,14 +100,14 @@ def test_overflow_and_denormals_are_those_of_half(tmp_path):
 
 def test_the_figures():
     """By hand: greatest expected 4, differences 0, 0.04, 0.4, 0.04."""
-    found = compare.figures([0, 1, -4, 2], [0, 1.04, -3.6, 1.96])
+    found = compare.compute_metrics([0, 1, -4, 2], [0, 1.04, -3.6, 1.96])
     assert found.smallest == pytest.approx(10) and found.average == pytest.approx(3)
     assert found.wrong == 25 and found.total == pytest.approx(0.48)
     assert found.l2 == pytest.approx(100 * np.sqrt((0.04**2 * 2 + 0.16) / 4) / 4)
     assert not compare.passes(found, compare.Limits()) and compare.passes(found, compare.Limits(5, 11, 4, 25, 6))
-    assert not compare.passes(compare.figures([0, 0], [0, 1]), compare.Limits(100, 100, 100, 100, 100))
-    assert not compare.passes(compare.figures([1, 2], [1, np.nan]), compare.Limits(100, 100, 100, 100, 100))
-    assert compare.passes(compare.figures([0, 0], [0, 0]), compare.Limits())
+    assert not compare.passes(compare.compute_metrics([0, 0], [0, 1]), compare.Limits(100, 100, 100, 100, 100))
+    assert not compare.passes(compare.compute_metrics([1, 2], [1, np.nan]), compare.Limits(100, 100, 100, 100, 100))
+    assert compare.passes(compare.compute_metrics([0, 0], [0, 0]), compare.Limits())
 
 
 def test_the_print_is_mvncchecks(tmp_path, capsys):

@@ -105,10 +105,10 @@ def test_without_a_test_database_the_other_records_judge(folder, tmp_path, capsy
 
 def test_too_great_a_loss_writes_nothing(folder, tmp_path, monkeypatch, capsys):
     """Calibrated with pictures of another world, it would clip; here the loss is planted in what is judged."""
-    judge = quantize._judge
+    evaluate = quantize._judge
 
     def planted(source, transform, options):
-        keys, labels, answers = judge(source, transform, options)
+        keys, labels, answers = evaluate(source, transform, options)
         return keys, labels, answers if isinstance(source, Manifest) else np.roll(answers, 1, 1)
 
     monkeypatch.setattr(quantize, "_judge", planted)
@@ -121,7 +121,7 @@ def test_too_great_a_loss_writes_nothing(folder, tmp_path, monkeypatch, capsys):
         "40",
         "-o",
         str(tmp_path / "x"),
-        "--max-drop",
+        "--max-accuracy-drop",
         "5",
     ]
     assert main(arguments) == 1
@@ -179,7 +179,7 @@ def test_labels_that_are_not_the_nets_classes_give_no_accuracy(folder, tmp_path,
     assert main(command) == 0
     assert f"10 pictures of {other}: their labels are not this net's classes; " in capsys.readouterr().out
     assert Manifest.read(tmp_path / "x.json").measured["accuracy"]["int8"] is None
-    assert main([*command, "--max-drop", "1"]) == 1
+    assert main([*command, "--max-accuracy-drop", "1"]) == 1
     assert "no loss of accuracy can be held to a limit" in capsys.readouterr().err
     found = compare.survey(["a", "b"], [0, 1], np.eye(2), np.eye(2), "expectation")
     assert found.expected_accuracy is None and "the labels are not this net's classes; 0 flip" in compare.survey_text(

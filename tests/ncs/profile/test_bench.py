@@ -7,7 +7,7 @@ import pytest
 from support import onnx_nets
 
 from ncs.cli import main
-from ncs.profile.profile import bench
+from ncs.profile import bench
 from ncs.runtime.base import Runner
 
 

@@ -4,14 +4,14 @@ import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from caffe.net.net.net import Net
+from caffe.net.net import Net
 from support import caffe_nets, older_python
 
 from caffe.convert.flops import work
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net_text
 from ncs.cli import main
-from ncs.profile.profile import html, profile
+from ncs.profile import html, profile
 
 SVG = "{http://www.w3.org/2000/svg}"
 GOOGLENET_TOP = """

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import older_python, onnx_nets
 
-from caffe.utils.cache import lent_libusb, other_python
+from caffe.utils.cache import bundled_libusb, runtime_python
 from ncs import runtime
 from ncs.errors import DeviceLostError, NcsError, NoDeviceError
 from ncs.runtime import open_runner, remote
@@ -81,7 +81,7 @@ def test_the_plugin_is_lent_its_libusb(compiler, other, model):
         pytest.skip("a stick is plugged in")
     with pytest.raises(NoDeviceError, match="No devices found: no Neural Compute Stick answers"):
         open_runner("MYRIAD", model)
-    assert ctypes.util.find_library("usb-1.0") or lent_libusb()
+    assert ctypes.util.find_library("usb-1.0") or bundled_libusb()
 
 
 def test_a_process_that_ends_is_a_lost_device_and_the_next_is_a_new_one(other, model, pictures):
@@ -111,7 +111,7 @@ def test_a_python_that_will_not_do(monkeypatch, model, path, said):
 def test_where_the_other_python_is_looked_for(monkeypatch, tmp_path):
     monkeypatch.delenv("NCS_PYTHON", raising=False)
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path))
-    assert other_python() == "" and "MYRIAD" not in runtime.available()
+    assert runtime_python() == "" and "MYRIAD" not in runtime.available()
     (tmp_path / "ncs2" / "bin").mkdir(parents=True)
     (tmp_path / "ncs2" / "bin" / "python").symlink_to(sys.executable)
-    assert other_python() == str(tmp_path / "ncs2" / "bin" / "python") and "MYRIAD" in runtime.available()
+    assert runtime_python() == str(tmp_path / "ncs2" / "bin" / "python") and "MYRIAD" in runtime.available()
