@@ -190,7 +190,6 @@ def test_3_the_released_mean(tmp_path):
 def parameters(folder):
     """{parameters: how many deploy files have them} of published prototxt files, which all must be read."""
     from caffe.net.net import Net
-
     from caffe.proto import caffe_pb2
     from caffe.proto.read import read_net, read_solver
 
@@ -396,9 +395,8 @@ def test_9_a_row_with_several_faults_is_dropped_by_the_first_filter():
 
 
 def test_10_wide_residual_net():
-    from caffe.net.net import Net
-
     from agegender.zoo import assemble, wideresnet
+    from caffe.net.net import Net
     from caffe.proto import caffe_pb2
 
     assert assemble.count_parameters(Net.from_param(wideresnet.body(), caffe_pb2.TEST)) == 24463856

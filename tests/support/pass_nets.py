@@ -1,10 +1,10 @@
 """Small nets of the kinds that the passes work on, and what of them must be equal with and without."""
 
 import numpy as np
-from caffe.net.net import Net
 
 from caffe.core import config
 from caffe.layers.base import TRAIN
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2, text
 
 FACES = """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Answers pictures on a board: `python3 run_inference.py PICTURE ...` (a copy of this file is in every bundle).
+"""Predict age and gender on the target device: `python3 run_inference.py IMAGE ...` (a copy of this file is in each bundle).
 
-Needs numpy, OpenCV and the board's OpenVINO (2021.4, 2022.1 or newer) or mvnc. Valid Python 3.7.
+Needs numpy, OpenCV and the device's OpenVINO (2021.4, 2022.1 or newer) or mvnc. Valid Python 3.7.
 """
 
 from __future__ import annotations
@@ -11,77 +11,81 @@ import glob
 import json
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 if os.path.isdir(os.path.join(HERE, "lib")):
     sys.path.insert(0, os.path.join(HERE, "lib"))
 
 
-def main(argv=None):
-    """Parse the command line and answer; returns the exit status."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line, predict, and return the exit status."""
     from caffe.errors import CaffeError
 
     parser = argparse.ArgumentParser(prog="run_inference.py", description=__doc__.split("\n")[0])
     parser.add_argument(
-        "pictures", nargs="+", metavar="PICTURE", help="aligned faces (or see --detect), folders or globs"
+        "images", nargs="+", metavar="IMAGE", help="aligned faces (or see --detect), directories or globs"
     )
-    parser.add_argument("--model-dir", default=os.path.join(HERE, "graph"), metavar="DIR", help="folder of the nets")
+    parser.add_argument("--model-dir", default=os.path.join(HERE, "graph"), metavar="DIR", help="directory of the nets")
+    parser.add_argument("--device", default="", help="MYRIAD, MVNC, CPU ... (default: a stick if plugged in, else CPU)")
     parser.add_argument(
-        "--device", default="", help="MYRIAD, MVNC, CPU ... (default: a stick if one is there, else CPU)"
+        "--detect", action="store_true", help="detect the faces: the images are photographs (OpenCV 4.8 or newer)"
     )
-    parser.add_argument(
-        "--detect", action="store_true", help="find the faces: pictures are photographs (OpenCV 4.8 or newer)"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a picture or face")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per image or face")
     args = parser.parse_args(argv)
     try:
-        answer(args)
+        run(args)
     except CaffeError as error:
         print(f"run_inference.py: error: {error}", file=sys.stderr)
         return error.exit_status
     return 0
 
 
-def answer(args):
-    """Print what every net says of every picture, or of every face in it."""
+def run(args: argparse.Namespace) -> None:
+    """Print what every net predicts for every image, or for every face in it."""
     from agegender.errors import AgeGenderError
-    from agegender.inference import predict
+    from agegender.inference import detect, framing, predict
     from ncs.runtime.manifest import Manifest
 
     paths = sorted(glob.glob(os.path.join(glob.escape(args.model_dir), "*.json")))
     if not paths:
         raise AgeGenderError(f"{args.model_dir}: no net is there (NAME.json)")
     manifests = [Manifest.read(path) for path in paths]
-    pictures = predict.find_images(args.pictures)
-    heads = [predict.NetPredictor(manifest, open_net(manifest, args.device)) for manifest in manifests]
+    images = predict.find_images(args.images)
+    nets = [predict.NetPredictor(manifest, open_net(manifest, args.device)) for manifest in manifests]
+    find = detect.Detector().find if args.detect else None
+    check = None if args.detect else framing.default_check()
+    predictor = predict.FacePredictor(nets, find, batch=4 if args.detect else 16, check=check)
     try:
-        told = faces(pictures, heads) if args.detect else predict.predict_pictures(pictures, heads)
-        for prediction in told:
+        for prediction in predictions(predictor, images):
             show(prediction, args.json)
     finally:
         sys.stdout.flush()
-        close_runners([head.runner for head in heads])
+        close_runners([net.runner for net in nets])
 
 
-def faces(pictures, heads):
-    """Yield a Prediction for each face of each photograph; say where there is none, and fail if there is none at all."""
-    from agegender.inference import detect, predict
+def predictions(predictor: Any, images: Sequence[str]) -> Iterator[Any]:
+    """Yield a Prediction per face; report images without one, and fail if there is no face at all."""
+    from agegender.inference import predict
 
-    find, count = detect.Detector().find, 0
-    for picture, told in zip(pictures, predict.predict_photographs(pictures, heads, find)):
-        if not told:
-            print(f"{picture}: no face was found", file=sys.stderr)
-        count += len(told)
-        yield from told
+    count = 0
+    for result in predictor.predict(images):
+        for warning in result.warnings:
+            print(f"{result.path}: warning: {warning}", file=sys.stderr)
+        if not result.predictions:
+            print(f"{result.path}: no face was found", file=sys.stderr)
+        count += len(result.predictions)
+        yield from result.predictions
     if not count:
-        raise predict.failure(predict.NO_FACE, "no face was found in any picture")
+        raise predict.failure(predict.NO_FACE, "no face was found in any image")
 
 
-def open_net(manifest, device):
-    """A runner; OpenVINO 2021.4, which has no Core of today's kind, runs other devices through its own library, too."""
+def open_net(manifest: Any, device: str) -> Any:
+    """Return a runner; OpenVINO 2021.4 runs other devices through its own older interface."""
     from ncs import runtime
 
-    device = device or device_here()
+    device = device or default_device()
     if device.split(".")[0] in ("CPU", "GPU") and old_openvino():
         from ncs.runtime.myriad import Myriad
 
@@ -89,29 +93,29 @@ def open_net(manifest, device):
     return runtime.open_runner(device, manifest)
 
 
-_kept = []
+_open_runners: list[Any] = []
 
 
-def close_runners(runners):
-    """Close those of sticks; others end with the process (see `leave`): OpenVINO 2022.1 was seen to fail in closing, too.
+def close_runners(runners: Sequence[Any]) -> None:
+    """Close the runners of sticks; the others live until the process ends, since OpenVINO 2022.1 can crash on closing.
 
-    They are kept until then, since what nothing refers to any more is closed as well.
+    They are kept referenced: an unreferenced runner would be closed as well.
     """
-    _kept.extend(runners)
+    _open_runners.extend(runners)
     for runner in runners:
         if any(stick in runner.device.upper() for stick in ("MYRIAD", "MVNC")):  # HETERO:MYRIAD,CPU too
             runner.close()
 
 
-def device_here():
-    """A stick that is plugged in, else the CPU."""
+def default_device() -> str:
+    """Return a stick that is plugged in, else the CPU."""
     from ncs import runtime
 
     return runtime.default_device()[0]
 
 
-def old_openvino():
-    """Whether the OpenVINO that is installed is 2021.4 or older."""
+def old_openvino() -> bool:
+    """Return whether the installed OpenVINO is 2021.4 or older."""
     from ncs.runtime.telemetry import import_openvino
 
     try:
@@ -125,24 +129,23 @@ def old_openvino():
     return importlib.util.find_spec("openvino.runtime") is None
 
 
-def show(prediction, as_json):
-    """One line a net, or one JSON object a picture; of a face in a photograph its box as well."""
+def show(prediction: Any, as_json: bool) -> None:
+    """Print one line per net, or one JSON object per face; with its box if it was detected."""
+    from agegender.inference import output_formats
+
     if as_json:
-        nets = {
-            name: {"answer": found.text, "probability": found.probability, "probabilities": found.probabilities}
-            for name, found in prediction.answers.items()
-        }
-        where = {"box": prediction.face.box, "score": prediction.face.score} if prediction.face else {}
-        print(json.dumps({"picture": prediction.path, **where, "answers": nets}))
+        box = {"box": prediction.face.box, "score": prediction.face.score} if prediction.face else {}
+        print(json.dumps(dict(box, image=prediction.path, answers=output_formats.answers(prediction))))
         return
     if prediction.face:
-        print("%s: face at %d %d %d %d" % ((prediction.path,) + tuple(prediction.face.box)))
-    for name, found in prediction.answers.items():
-        print(f"{prediction.path}: {name}: {found.text}, {100 * found.probability:.2f}%")
+        left, top, right, bottom = prediction.face.box
+        print(f"{prediction.path}: face at {left} {top} {right} {bottom}")
+    for name, output in prediction.answers.items():
+        print(f"{prediction.path}: {name}: {output.text}, {100 * output.probability:.2f}%")
 
 
-def leave(status):
-    """End without unloading libraries: OpenVINO 2022.1 was seen to bring the process down there, all answers being out."""
+def leave(status: int) -> None:
+    """Exit without unloading libraries: OpenVINO 2022.1 can crash there, after all predictions are printed."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -44,7 +44,7 @@ class VideoFile:
         self.path = path
         self._capture = _opened(path)
         if self._capture is None:
-            raise predict.failure(predict.NO_PICTURE, f"{path}: this is not a film OpenCV can read (MP4, AVI, MKV ...)")
+            raise predict.failure(predict.NO_IMAGE, f"{path}: this is not a film OpenCV can read (MP4, AVI, MKV ...)")
         self.total = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.rate, self.size = _rate(self._capture), _size(self._capture)
 
@@ -58,7 +58,7 @@ class VideoFile:
             number += 1
         if number < self.total - END or not number:
             raise predict.failure(
-                predict.NO_PICTURE, "%s: frame %d of %d cannot be read: the file is damaged or cut off"
+                predict.NO_IMAGE, "%s: frame %d of %d cannot be read: the file is damaged or cut off"
                 % (self.path, number + 1, max(self.total, 1)),
             )  # fmt: skip
 

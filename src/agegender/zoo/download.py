@@ -207,9 +207,9 @@ def _member(archive, source, name, target):
 def weights_of(net):
     """The caffemodel of a zoo net, an error that says how to get one."""
     if net.family == "tringn":
-        from agegender.nets import NETS, newest_weights
+        from agegender import workspace
 
-        return newest_weights(NETS["AgeNet" if net.task == "age" else "GenderNet"])
+        return workspace.latest_weights(net)
     path = here(net)
     if path is None:
         fetchable = net.origin.fetchable and is_whole(net)

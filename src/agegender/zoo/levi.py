@@ -104,9 +104,9 @@ NETS = tuple(
          _release("age"), "levi/AgeNet_deploy.prototxt", _MEAN, None),
         ("levi-gender", "levi", "gender", "GenderNet of Levi and Hassner", _LEVI, labels.MALE_FIRST, 11411970, _released,
          _release("gender"), "levi/GenderNet_deploy.prototxt", _MEAN, None),
-        ("tringn-age", "tringn", "age", "AgeNet of AgeGenderPrediction", "tringn/AgeGenderPrediction",
+        ("AgeNet", "tringn", "age", "AgeNet of AgeGenderPrediction", "tringn/AgeGenderPrediction",
          labels.AGE_TRINGN, 11415561, _tringn, _OWN, "AgeNet_deploy.prototxt", None, _as_scripted),
-        ("tringn-gender", "tringn", "gender", "GenderNet of AgeGenderPrediction", "tringn/AgeGenderPrediction",
+        ("GenderNet", "tringn", "gender", "GenderNet of AgeGenderPrediction", "tringn/AgeGenderPrediction",
          labels.MALE_FIRST, 11411970, _tringn, _OWN, "GenderNet_deploy.prototxt", None, _as_scripted),
     )
 )  # fmt: skip

@@ -14,9 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from caffe.data import transform_validation
-from caffe.data.transform_validation import FIELDS, what
-from caffe.device import resample
+from caffe.device import resample, transform_validation
+from caffe.device.transform_validation import FIELDS, what
 from caffe.errors import CaffeError
 from caffe.utils.atomic_io import write_bytes
 

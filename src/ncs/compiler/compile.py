@@ -115,10 +115,9 @@ def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=
     `start` and `end` name the layers between which it is cut out (see caffe.convert.subgraph); `param` is the prototxt, if it was read.
     What is only `build_only` can be exported, not run, and needs no torch.
     """
-    from caffe.net.net import Net
-
     from caffe.convert.deploy import deploy
     from caffe.convert.subgraph import cut
+    from caffe.net.net import Net
     from caffe.proto import caffe_pb2
     from caffe.proto.read import read_net
     from caffe.weights import snapshot

@@ -116,9 +116,9 @@ def test_every_fault_has_its_exit_status(graph, tmp_path, capsys):
     good = graph / "pictures" / "0.png"
     for status, says, argv in (
         (predict.NO_FILE, "no such file", ["--image_path", tmp_path / "none.jpg"]),
-        (predict.NO_FILE, "holds no picture", ["--image_path", tmp_path / "empty"]),
-        (predict.NO_FILE, "nothing matches", ["--image_path", str(tmp_path / "*.gif")]),
-        (predict.NO_PICTURE, "not a picture", ["--image_path", tmp_path / "text.jpg"]),
+        (predict.NO_FILE, "no image in this directory", ["--image_path", tmp_path / "empty"]),
+        (predict.NO_FILE, "no file matches", ["--image_path", str(tmp_path / "*.gif")]),
+        (predict.NO_IMAGE, "not an image", ["--image_path", tmp_path / "text.jpg"]),
         (predict.NO_FACE, "hold no face", ["--image_path", tmp_path / "small.png"]),
         (predict.NO_MODEL, "compile2Movidius.sh", ["--image_path", good, "--model-dir", tmp_path]),
         (predict.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "GPU"]),
@@ -133,14 +133,13 @@ def test_the_pictures_before_a_broken_one_are_told(graph, tmp_path, capsys):
     (tmp_path / "text.jpg").write_text("no picture")
     good = graph / "pictures" / "0.png"
     assert (
-        _run(graph, "--image_path", good, tmp_path / "text.jpg", good, "--json", "--device", "CPU")
-        == predict.NO_PICTURE
+        _run(graph, "--image_path", good, tmp_path / "text.jpg", good, "--json", "--device", "CPU") == predict.NO_IMAGE
     )
     assert len(_answers(capsys)) == 1
 
 
 def test_verb_module_has_what_the_script_needs():
-    assert verb.__doc__.startswith("Tell age and gender")
+    assert verb.__doc__.startswith("Predict age and gender")
 
 
 def test_nets_whose_faces_had_a_margin_get_the_border_repeated():
@@ -209,4 +208,4 @@ def test_nets_of_one_question_answer_together(several, tmp_path, capsys):
 def test_nets_of_different_classes_cannot(several, capsys):
     command = ["--image_path", several / "pictures", "--net", "OneAge", "--net", "OtherAge"]
     assert _run(several, *command, "--ensemble", "--device", "CPU") == 2
-    assert "OtherAge tells age in other classes than OneAge; they cannot answer together" in capsys.readouterr().err
+    assert "OtherAge and OneAge predict age in different classes" in capsys.readouterr().err

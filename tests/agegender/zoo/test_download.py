@@ -14,8 +14,9 @@ import pytest
 from agegender import cli, zoo
 from agegender.datasets.sample import Sample
 from agegender.errors import AgeGenderError
+from agegender.evaluate import evaluate, summary
 from agegender.inference.labels import AGE_YEARS, FEMALE_FIRST, Gender
-from agegender.zoo import assemble, download, measure
+from agegender.zoo import assemble, download
 from agegender.zoo.model import Origin
 from ncs.runtime.manifest import Manifest
 
@@ -138,10 +139,10 @@ def test_what_the_network_does_not_give_can_be_given_by_hand(monkeypatch, tmp_pa
         raise AgeGenderError(advice)
 
     monkeypatch.setattr(download.download, "fetch", nowhere)
-    assert cli.main(["zoo", "fetch", "googlenet"]) == 1
+    assert cli.main(["zoo", "download", "googlenet"]) == 1
     told = capsys.readouterr().err
     assert "zoo convert googlenet-age FILE" in told and "zoo convert googlenet-gender FILE" in told
-    assert cli.main(["zoo", "fetch", "levi"]) == 1
+    assert cli.main(["zoo", "download", "levi"]) == 1
     told = capsys.readouterr().err
     assert "zoo convert levi-age FILE" in told and "--mean FILE" in told
 
@@ -218,17 +219,19 @@ def test_the_verb_lists_and_shows(capsys, tmp_path):
     assert "levi-age" in capsys.readouterr().err
 
 
-def test_figures_are_plain_counting():
+def test_metrics_of_zoo_nets_are_plain_counts():
     nets = [dataclasses.replace(zoo.nets()["wideresnet-" + task]) for task in ("age", "gender")]
     assert nets[0].labels is AGE_YEARS and nets[1].labels is FEMALE_FIRST
     ages = np.zeros((3, 101))
     ages[[0, 1, 2, 2], [10, 30, 20, 40]] = 1, 1, 0.5, 0.5
     genders = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
     samples = [Sample("a", 12, Gender.FEMALE), Sample("b", 25, Gender.MALE), Sample("c", 27, Gender.MALE)]
-    found = measure.compute_metrics(nets, {"age": ages, "gender": genders}, samples)
-    assert found.gender_accuracy == pytest.approx(2 / 3) and found.age_error == pytest.approx((2 + 5 + 3) / 3)
-    assert found.decades == [(10, 1, 2.0, 10.0, 1.0), (20, 2, 4.0, 30.0, 0.5)]
-    assert found.class_accuracy == pytest.approx(2 / 3) and found.one_off == 1.0  # told are 10-19, 30-39 and 20-29
-    assert "nine classes (0-9 ... 80-120): 66.7 %, at most one off: 100.0 %" in measure.table(found)
-    assert measure.table(found)[-1].split() == ["20-29", "2", "4.0", "30.0", "50", "%"]
-    assert [s.path for s in measure.sample_of(samples, 2, 1)] == [s.path for s in measure.sample_of(samples, 2, 1)]
+    truth = evaluate.sample_truth(samples)
+    age, gender = (evaluate.compute_metrics(net, rows, truth) for net, rows in zip(nets, (ages, genders)))
+    assert gender["accuracy"] == pytest.approx(2 / 3)
+    assert age["error_years"] == pytest.approx((2 + 5 + 3) / 3)
+    assert age["accuracy"] == pytest.approx(2 / 3) and age["one_off"] == 1.0  # predicted: 10-19, 30-39 and 20-29
+    lines = summary.image_lines({"faces": 3, "age": age, "gender": gender})
+    assert lines[-1].split() == ["20-29", "2", "4.0", "50", "%", "50", "%"]
+    first, second = (evaluate.random_sample(samples, 2, 1) for _ in range(2))
+    assert len(first) == 2 and first == second and evaluate.random_sample(samples, 9, 1) == samples

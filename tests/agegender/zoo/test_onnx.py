@@ -6,11 +6,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from caffe.net.net import Net
 from onnx import helper, numpy_helper
 
 from agegender.errors import AgeGenderError
 from caffe.convert.onnx_import import importer
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 
 torch.set_num_threads(1)

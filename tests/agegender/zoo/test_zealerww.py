@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from caffe.net.net import Net
 
 from agegender import zoo
 from agegender.zoo import assemble
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 
 

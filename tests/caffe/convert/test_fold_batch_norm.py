@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from caffe.net.net import Net
 
 import caffe
 from agegender.zoo import wideresnet
 from caffe.convert.fold_batch_norm import fold_norm
+from caffe.net.net import Net
 from caffe.proto.read import read_net_text
 
 INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 6 dim: 5 } } } '

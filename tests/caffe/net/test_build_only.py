@@ -6,11 +6,11 @@ import sys
 
 import numpy as np
 import pytest
-from caffe.net.net import Net
 from support import caffe_examples
 
 from caffe.convert.onnx_export import model_bytes
 from caffe.errors import CaffeError
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net_text
 

@@ -4,12 +4,12 @@ import gc
 
 import numpy as np
 import pytest
-from caffe.net.net import Net
 from support.layer_nets import net_of
 
 import caffe
 from caffe.core import config
 from caffe.errors import CaffeError
+from caffe.net.net import Net
 
 SMALL = """name: "small" force_backward: true
 layer { name: "data" type: "Input" top: "data" top: "label"

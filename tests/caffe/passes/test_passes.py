@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from caffe.net.net import Net
 from support.pass_nets import FACES, INCEPTION, RESIDUAL, compare, everything, made, run, runners
 
 from caffe import passes
 from caffe.core import config
 from caffe.layers.base import TEST
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2, text
 
 

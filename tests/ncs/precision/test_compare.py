@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from caffe.net.net import Net
 from support import caffe_nets
 
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net_text
 from ncs.cli import main

@@ -4,10 +4,10 @@ import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from caffe.net.net import Net
 from support import caffe_nets, older_python
 
 from caffe.convert.flops import work
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net_text
 from ncs.cli import main
