@@ -88,7 +88,7 @@ def _settings(settings):
         "train_fraction": settings.train_fraction,
         "seed": settings.seed,
         "compat": settings.compat,
-        "strict": settings.strict,
+        "exclude_near_duplicates": settings.exclude_near_duplicates,
     }
 
 

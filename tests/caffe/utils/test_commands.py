@@ -113,7 +113,7 @@ def test_flags_are_normalised_by_the_package(verbs, capsys):
 
 def test_a_tool_runs_under_its_own_name(verbs, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/say_hello", "--name", "me"])
-    assert commands.resolve(verbs) == 0
+    assert commands.named(verbs) == 0
     assert capsys.readouterr().out == "hello me\n"
 
 
