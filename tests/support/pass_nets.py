@@ -1,4 +1,4 @@
-"""Small nets of the kinds that the passes work on, and what of them must be equal with and without."""
+"""Small nets that the optimization passes apply to, and comparisons with and without passes."""
 
 import numpy as np
 from caffe.net.net import Net
@@ -79,7 +79,7 @@ RESIDUAL = """
 """
 
 
-def made(definition, chosen=(), phase=TRAIN):
+def build_net(definition, chosen=(), phase=TRAIN):
     """A Net of `definition` that ran through the passes `chosen` only, with seeded weights and input."""
     param = caffe_pb2.NetParameter()
     text.parse(definition, param)
@@ -98,7 +98,7 @@ def made(definition, chosen=(), phase=TRAIN):
     return net
 
 
-def everything(net):
+def all_arrays(net):
     """Every array that a user can see after forward and backward."""
     found = {"data of " + name: blob.data.copy() for name, blob in net.blobs.items()}
     found.update({"diff of " + name: blob.diff.copy() for name, blob in net.blobs.items()})
@@ -112,7 +112,7 @@ def run(net):
     net.clear_param_diffs()
     net.forward()
     net.backward()
-    return everything(net)
+    return all_arrays(net)
 
 
 def compare(mine, theirs, exact):

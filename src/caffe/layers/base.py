@@ -116,7 +116,7 @@ class Layer:
 
         blob = numpy_blob.make(shape, self.device)
         if filler is not None:
-            blob.set_initializer(fillers.filling(filler, blob.shape, self.generator))
+            blob.set_initializer(fillers.make_initializer(filler, blob.shape, self.generator))
         self.blobs.append(blob)
         return blob
 

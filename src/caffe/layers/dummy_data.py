@@ -41,7 +41,7 @@ class DummyData(Layer):
             self.fillers *= self.top_count
         self.shapes = self._shapes(p)
         for top, filler, shape in zip(self._tops, self.fillers, self.shapes):
-            fill = fillers.filling(filler, shape, None)  # None: only to hear of faults now
+            fill = fillers.make_initializer(filler, shape, None)  # None: only to hear of faults now
             if filler.type == "constant" and filler.value:
                 top.set_initializer(fill)
 
@@ -76,7 +76,7 @@ class DummyData(Layer):
         for top, filler, shape in zip(tops, self.fillers, self.shapes):
             if filler.type != "constant":
                 values = torch.empty(shape, device=self.device)
-                fillers.filling(filler, shape, self.generator)(values)
+                fillers.make_initializer(filler, shape, self.generator)(values)
                 top.set(values)
 
     def state(self):

@@ -52,4 +52,4 @@ def _show(blob, history):
     if blob.has_live_grad_view:
         blob.grad.copy_(history)
     else:
-        blob.defer_grad(lambda gradient: gradient.copy_(history))
+        blob.set_pending_grad(lambda gradient: gradient.copy_(history))

@@ -55,7 +55,7 @@ class Solver:
         self.net = net_factory.train_net(param)
         self.test_nets = net_factory.test_nets(param)
         for net in self.test_nets if param.debug_info else ():
-            debug_info.switch(net, True)
+            debug_info.set_enabled(net, True)
         self.iter, self.current_step = 0, 0
         self._losses = collections.deque(maxlen=max(1, param.average_loss))
         self._callbacks = []
@@ -164,7 +164,7 @@ class Solver:
     def _forward_backward(self):
         last, p = len(self.net.layers) - 1, self.param
         if p.debug_info:  # of the iterations that are displayed
-            debug_info.switch(self.net, bool(p.display) and self.iter % p.display == 0)
+            debug_info.set_enabled(self.net, bool(p.display) and self.iter % p.display == 0)
         self.net.clear_param_diffs()
         loss = 0.0
         for _ in range(self.param.iter_size):
