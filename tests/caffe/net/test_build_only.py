@@ -61,7 +61,8 @@ NET = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
 layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" inner_product_param { num_output: 3 weight_filler {
   type: "xavier" } } param { name: "shared" } }
-layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" inner_product_param { num_output: 3 } param { name: "shared" } }
+layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" inner_product_param { num_output: 3 }
+  param { name: "shared" } }
 """
 
 

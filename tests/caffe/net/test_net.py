@@ -404,7 +404,8 @@ layer { name: "deploy" type: "Input" top: "data" include { stage: "deploy" }
   input_param { shape { dim: 1 dim: 4 } } }
 layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 2 } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" exclude { stage: "deploy" } }
-layer { name: "acc" type: "Accuracy" bottom: "ip" bottom: "label" top: "acc" include { phase: TEST not_stage: "deploy" } }
+layer { name: "acc" type: "Accuracy" bottom: "ip" bottom: "label" top: "acc"
+  include { phase: TEST not_stage: "deploy" } }
 layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" include { stage: "deploy" } }
 """
 USES = [

@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 import torch
-from support.pass_nets import FACES, INCEPTION, compare, all_arrays, build_net, run
+from support.pass_nets import FACES, INCEPTION, all_arrays, build_net, compare, run
 
 from caffe import passes
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.pass_nets import RESIDUAL, compare, all_arrays, build_net, run, runners
+from support.pass_nets import RESIDUAL, all_arrays, build_net, compare, run, runners
 
 from caffe import passes
 from caffe.layers.base import TEST, TRAIN

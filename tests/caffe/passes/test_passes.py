@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from support.pass_nets import FACES, INCEPTION, RESIDUAL, compare, all_arrays, build_net, run, runners
+from support.pass_nets import FACES, INCEPTION, RESIDUAL, all_arrays, build_net, compare, run, runners
 
 from caffe import passes
 from caffe.core import config
