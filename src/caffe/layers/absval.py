@@ -5,7 +5,7 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class AbsVal(Layer):
-    """y = |x|; the derivative at 0 is 0 (absval_layer.cpp). Not in place."""
+    """y = |x|; the gradient at 0 is 0 (absval_layer.cpp). Not in place."""
 
     in_place = False
     examples = (Example("", [(2, 3, 4, 5)]),)

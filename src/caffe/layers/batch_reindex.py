@@ -6,10 +6,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class BatchReindex(Layer):
-    """The items of the first bottom that the second, a list of indices, names: y[i] = x[index[i]]
-    (batch_reindex_layer.cpp).
+    """Selects items of the first bottom by the indices in the second: y[i] = x[index[i]] (batch_reindex_layer.cpp).
 
-    An item may be named several times or not at all; its derivative is the sum over its uses.
+    An item may be selected several times or not at all; its gradient is the sum over its copies.
     """
 
     num_bottom = 2
@@ -23,9 +22,7 @@ class BatchReindex(Layer):
     def forward(self, x, index):
         rows = index.detach().long()
         if rows.numel() and not 0 <= float(index.min()) <= float(index.max()) < x.shape[0]:
-            raise CaffeError(
-                "indices must lie in 0 .. %d, received %g .. %g" % (x.shape[0] - 1, index.min(), index.max())
-            )
+            raise CaffeError(f"indices must be in 0 .. {x.shape[0] - 1}, received {index.min():g} .. {index.max():g}")
         return x.index_select(0, rows)
 
     def to_onnx(self, g, bottoms, tops):

@@ -1,4 +1,4 @@
-"""Bias: a sum with a learned or a second blob, over chosen axes."""
+"""Bias: adds a learned blob or a second bottom along selected axes."""
 
 from caffe.layers._broadcast import aligned, aligned_to_onnx, operand_shape
 from caffe.layers.base import Example, Layer, register
@@ -6,10 +6,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Bias(Layer):
-    """y = x + bias, where bias' axes stand at `axis` of the bottom's and repeat over all others
-    (bias_layer.cpp).
+    """y = x + bias, with the axes of bias starting at `axis`, broadcast over all others (bias_layer.cpp).
 
-    bias is the second bottom, or a blob over `num_axes` axes (-1: to the end, 0: one number) filled by
+    bias is the second bottom, or a learned blob over `num_axes` axes (-1: to the end, 0: a scalar), initialized by
     `filler`.
     """
 

@@ -3,12 +3,12 @@
 from caffe.core.lazy_torch import Function, torch
 from caffe.layers.base import Example, Layer, register
 
-LARGEST = 50.0  # kBNLL_THRESHOLD: exp is taken of nothing larger in the derivative
+LARGEST = 50.0  # kBNLL_THRESHOLD: the largest argument of exp in the gradient
 
 
 @register
 class BNLL(Layer):
-    """y = log(1 + exp(x)), today's softplus (bnll_layer.cpp)."""
+    """y = log(1 + exp(x)), also known as softplus (bnll_layer.cpp)."""
 
     examples = (Example("", [(2, 3, 4, 5)]),)
 

@@ -1,4 +1,4 @@
-"""Concat: blobs one behind the other along an axis."""
+"""Concat: concatenates blobs along an axis."""
 
 from caffe.core.lazy_torch import torch
 from caffe.layers.base import Example, Layer, register
@@ -6,9 +6,7 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Concat(Layer):
-    """The bottoms one behind the other along `axis` (old name: concat_dim); all other axes must agree
-    (concat_layer.cpp).
-    """
+    """Concatenates the bottoms along `axis` (old name: concat_dim); all other axes must agree (concat_layer.cpp)."""
 
     num_bottom = (1, None)
     examples = (
@@ -23,7 +21,7 @@ class Concat(Layer):
             self.need(
                 len(other) == len(first)
                 and all(a == b for k, (a, b) in enumerate(zip(first, other)) if k != self.along),
-                "bottoms must agree in all axes but axis %d: bottom 0 is %s, bottom %d is %s",
+                "bottoms must agree in all axes except axis %d: bottom 0 is %s, bottom %d is %s",
                 self.along,
                 first,
                 i,

@@ -9,12 +9,11 @@ _BY_AXES = {1: "conv1d", 2: "conv2d", 3: "conv3d"}
 
 @register
 class Convolution(BaseConvolution, Layer):
-    """Each top is its bottom's correlation with num_output learned kernels, plus a bias (conv_layer.cpp).
+    """Correlates each bottom with num_output learned kernels and adds a bias (conv_layer.cpp).
 
-    Channels stand on `axis`; all axes behind it are spatial, those before it are a batch. Kernel, stride,
-    pad and dilation are given once, once a spatial axis, or (kernel, stride and pad of two axes) as _h and
-    _w. Weights are num_output x channels / group x kernel; the bias num_output. Several bottoms share the
-    weights.
+    `axis` is the channel axis; the axes after it are spatial, those before it are batch axes. Kernel, stride, pad and
+    dilation are given once, once per spatial axis, or (kernel, stride and pad of two axes) as _h and _w. Weights are
+    num_output x channels / group x kernel; the bias num_output. Several bottoms share the weights.
     """
 
     num_bottom = num_top = (1, None)

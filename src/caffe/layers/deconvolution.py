@@ -1,4 +1,4 @@
-"""Deconvolution: the backward pass of a convolution, run forward."""
+"""Deconvolution: transposed convolution."""
 
 from caffe.core.lazy_torch import F, torch
 from caffe.layers._convolution import BaseConvolution, add_bias, attributes, scatter
@@ -9,11 +9,10 @@ _BY_AXES = {1: "conv_transpose1d", 2: "conv_transpose2d", 3: "conv_transpose3d"}
 
 @register
 class Deconvolution(BaseConvolution, Layer):
-    """Each value of the bottom adds a weighted kernel to the top, `stride` apart; `pad` is cut off
-    (deconv_layer.cpp).
+    """Transposed convolution: each bottom value adds a weighted kernel to the top (deconv_layer.cpp).
 
-    The parameters are Convolution's with the roles of bottom and top exchanged: sizes grow to stride (size
-    - 1) + dilation (kernel - 1) + 1 - 2 pad. Weights are channels x num_output / group x kernel.
+    The parameters are those of Convolution with bottom and top exchanged: output sizes are stride (size - 1) +
+    dilation (kernel - 1) + 1 - 2 pad. Weights are channels x num_output / group x kernel.
     """
 
     num_bottom = num_top = (1, None)

@@ -6,10 +6,9 @@ from caffe.layers.base import TRAIN, Example, Layer, register
 
 @register
 class Dropout(Layer):
-    """In TRAIN each value is dropped with probability dropout_ratio and the rest scaled by 1 / (1 -
-    ratio); in TEST a copy.
+    """In TRAIN, drops values with probability dropout_ratio and scales the rest by 1 / (1 - ratio) (dropout_layer.cpp).
 
-    (Srivastava et al. 2014; dropout_layer.cpp.)
+    In TEST, the top is a copy of the bottom (Srivastava et al. 2014).
     """
 
     examples = (Example("dropout_param { dropout_ratio: 0.4 }", [(2, 3, 4, 5)]),)

@@ -1,4 +1,4 @@
-"""Eltwise: product, weighted sum or maximum of blobs, element by element."""
+"""Eltwise: elementwise product, weighted sum or maximum of blobs."""
 
 import functools
 import operator
@@ -14,11 +14,11 @@ PROD, SUM, MAX = (caffe_pb2.EltwiseParameter.EltwiseOp.Value(n) for n in ("PROD"
 
 @register
 class Eltwise(Layer):
-    """PROD, SUM (each bottom times its `coeff`) or MAX of bottoms of one shape (eltwise_layer.cpp).
+    """Elementwise PROD, SUM (each bottom times its `coeff`) or MAX of bottoms of equal shape (eltwise_layer.cpp).
 
-    Where the maximum is shared, its derivative goes to one bottom: of the first two to the second, of later
-    ones to the earlier. stable_prod_grad: false takes the product's derivative as top / bottom, as Caffe
-    does: not a number at 0.
+    If several bottoms have the maximum, one of them receives the gradient: the second of the first two, otherwise the
+    earlier one. With stable_prod_grad: false, the gradient of PROD is computed as top / bottom as in Caffe, which is
+    NaN at 0.
     """
 
     num_bottom = (2, None)
@@ -32,20 +32,17 @@ class Eltwise(Layer):
 
     def setup(self, *bottoms):
         p = self.param.eltwise_param
-        given = len(p.coeff)
+        count = len(p.coeff)
         self.need(
-            given in (0, len(bottoms)),
-            "coeff must be given once a bottom (%d) or not at all, received %d",
-            len(bottoms),
-            given,
+            count in (0, len(bottoms)), "expected one coeff per bottom (%d) or none, received %d", len(bottoms), count
         )
-        self.need(not given or p.operation != PROD, "coeff is for SUM, received %d of them for PROD", given)
+        self.need(not count or p.operation != PROD, "coeff is for SUM, received %d for PROD", count)
 
     def top_shapes(self, first, *others):
         for i, other in enumerate(others, 1):
             self.need(
                 other == first,
-                "bottoms must have one shape: bottom 0 is %s, bottom %d is %s",
+                "bottoms must have the same shape: bottom 0 is %s, bottom %d is %s",
                 first,
                 i,
                 other,
@@ -99,7 +96,7 @@ def _product_to_onnx(g, bottoms, tops):
 
 
 class ProductByDivision(Function):
-    """The product, with the derivative top / bottom * dtop."""
+    """The product, with its gradient computed as top / bottom * dtop."""
 
     @staticmethod
     def forward(ctx, *bottoms):

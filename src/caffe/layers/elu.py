@@ -6,7 +6,7 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class ELU(Layer):
-    """y = x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2015; elu_layer.cpp)."""
+    """y = x if x > 0, otherwise alpha * (exp(x) - 1) (Clevert et al. 2015; elu_layer.cpp)."""
 
     examples = (
         Example("", [(2, 3, 4, 5)]),
@@ -15,7 +15,7 @@ class ELU(Layer):
 
     def forward(self, x):
         alpha = self.param.elu_param.alpha
-        # Not torch's elu: its derivative at 0 is 1, Caffe's is alpha, and Caffe takes any alpha.
+        # Not torch's elu: its gradient at 0 is 1, Caffe's is alpha; and Caffe accepts any alpha.
         return torch.where(x > 0, x, alpha * torch.expm1(x.clamp(max=0)))
 
     def to_onnx(self, g, bottoms, tops):

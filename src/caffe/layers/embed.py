@@ -1,4 +1,4 @@
-"""Embed: a learned vector for each index."""
+"""Embed: looks up a learned vector for each index."""
 
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
@@ -7,10 +7,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Embed(Layer):
-    """Each value of the bottom, an index below input_dim, becomes the num_output weights of its row, plus a
-    bias.
+    """Replaces each index (0 .. input_dim - 1) by its row of num_output weights, plus a bias (embed_layer.cpp).
 
-    (embed_layer.cpp) Weights are input_dim x num_output; the bias num_output. The index has no derivative.
+    Weights are input_dim x num_output; the bias num_output. The bottom has no gradient.
     """
 
     no_gradient = (0,)
@@ -38,8 +37,7 @@ class Embed(Layer):
         rows, index = self.param.embed_param.input_dim, x.detach().long()
         if index.numel() and not (int(index.min()) >= 0 and int(index.max()) < rows):
             raise CaffeError(
-                "layer '%s': indices must lie in 0 .. %d, received %d .. %d"
-                % (self.name, rows - 1, index.min(), index.max())
+                f"layer '{self.name}': indices must be in 0 .. {rows - 1}, received {index.min()} .. {index.max()}"
             )
         y = torch.nn.functional.embedding(index, self.blobs[0].tensor)
         return y + self.blobs[1].tensor if len(self.blobs) > 1 else y

@@ -8,8 +8,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class EuclideanLoss(Layer):
-    """The sum of (x - t)^2 over 2 N, N being the batch size; both bottoms get a derivative
-    (euclidean_loss_layer.cpp).
+    """The sum of (x - t)^2 divided by 2 N, with N the batch size (euclidean_loss_layer.cpp).
+
+    Both bottoms receive a gradient.
     """
 
     num_bottom = 2
@@ -21,7 +22,7 @@ class EuclideanLoss(Layer):
         _loss.check_same_first(data, target)
         self.need(
             math.prod(data[1:]) == math.prod(target[1:]),
-            "both bottoms must have as many values an item, received %s and %s",
+            "both bottoms must have the same number of values per item, received %s and %s",
             data,
             target,
         )

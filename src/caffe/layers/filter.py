@@ -6,10 +6,10 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Filter(Layer):
-    """Of each bottom but the last, the items whose selector, the last bottom, is not 0 (filter_layer.cpp).
+    """Selects the items of all bottoms but the last where the last bottom, the selector, is not 0 (filter_layer.cpp).
 
-    The tops' first axis has as many items as were selected, which changes with the data; before the first
-    forward pass it is the bottom's. Items not selected get a zero derivative.
+    The first axis of the tops is the number of selected items, which depends on the data; before the first forward it
+    is the bottom's. Items that are not selected have gradient 0.
     """
 
     num_bottom = (2, None)
@@ -22,7 +22,7 @@ class Filter(Layer):
     def setup(self, *bottoms):
         self.need(
             self.top_count == len(bottoms) - 1,
-            "Filter makes one top a bottom besides the selector: %d, received %d",
+            "Filter has one top per bottom other than the selector (%d), received %d",
             len(bottoms) - 1,
             self.top_count,
         )
@@ -31,13 +31,13 @@ class Filter(Layer):
         *data, selector = bottoms
         self.need(
             all(d == 1 for d in selector[1:]),
-            "the selector's axes must be 1 except the first, received %s",
+            "all axes of the selector except the first must be 1, received %s",
             selector,
         )
         for shape in data:
             self.need(
                 shape[:1] == selector[:1],
-                "each bottom must have the selector's first dimension %s, received %s",
+                "each bottom must have the same first dimension as the selector %s, received %s",
                 selector[:1],
                 shape,
             )
@@ -45,8 +45,8 @@ class Filter(Layer):
 
     def forward(self, *bottoms):
         *data, selector = bottoms
-        chosen = selector.detach().reshape(-1).nonzero().reshape(-1)
-        return tuple(x.index_select(0, chosen) for x in data)
+        selected = selector.detach().reshape(-1).nonzero().reshape(-1)
+        return tuple(x.index_select(0, selected) for x in data)
 
     def check_backward(self, propagate_down):
         if propagate_down[-1]:
@@ -57,9 +57,9 @@ class Filter(Layer):
 
     def to_onnx(self, g, bottoms, tops):
         *data, selector = bottoms
-        flat, found, chosen = g.temp("flat"), g.temp("found"), g.temp("chosen")
+        flat, nonzero, selected = g.temp("flat"), g.temp("nonzero"), g.temp("selected")
         g.node("Reshape", [selector, g.constant([-1], "shape")], [flat])
-        g.node("NonZero", [flat], [found])
-        g.node("Squeeze", [found], [chosen], axes=[0])
+        g.node("NonZero", [flat], [nonzero])
+        g.node("Squeeze", [nonzero], [selected], axes=[0])
         for name, top in zip(data, tops):
-            g.node("Gather", [name, chosen], [top], axis=0)
+            g.node("Gather", [name, selected], [top], axis=0)

@@ -9,9 +9,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Flatten(Layer):
-    """The axes from `axis` to `end_axis` become one (flatten_layer.cpp). Not in place.
+    """Merges the axes from `axis` to `end_axis` into one (flatten_layer.cpp). Not in place.
 
-    With `end_axis` just before `axis` nothing is merged: an axis of length 1 is put in.
+    With `end_axis` directly before `axis`, nothing is merged and an axis of size 1 is inserted.
     """
 
     in_place = False
@@ -27,7 +27,7 @@ class Flatten(Layer):
         self.first, self.end = self.axis(p.axis, bottom), self.axis(p.end_axis, bottom) + 1
         self.need(
             self.first <= self.end,
-            "axis (%d) must not come after end_axis (%d) in a bottom of shape %s",
+            "axis (%d) must not be after end_axis (%d) for a bottom of shape %s",
             p.axis,
             p.end_axis,
             bottom,

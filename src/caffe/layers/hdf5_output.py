@@ -10,9 +10,8 @@ from caffe.layers.base import Layer, register
 class HDF5Output(Layer):
     """Writes its two bottoms as data sets `data` and `label` of the file `file_name` (hdf5_output_layer.cpp).
 
-    A file of that name is replaced when the net is made. Each forward appends its rows; the file is closed in
-    between, so it is whole after every forward. (Real Caffe fails in the second forward.) Up to four axes are
-    written as four, as there.
+    An existing file is replaced when the net is built. Each forward appends its rows and closes the file, so it is
+    complete after every forward. (Caffe fails in the second forward.) As in Caffe, arrays have at least four axes.
     """
 
     num_bottom = 2
@@ -33,7 +32,7 @@ class HDF5Output(Layer):
             return h5py.File(self.path, mode)
         except OSError as error:
             folder = os.path.dirname(os.path.abspath(self.path))
-            hint = "" if os.path.isdir(folder) else f" (there is no folder '{folder}')"
+            hint = "" if os.path.isdir(folder) else f" (folder '{folder}' does not exist)"
             raise CaffeError(f"'{self.path}' cannot be written: {error}{hint}") from None
 
     def _check(self, data, label):
@@ -66,4 +65,4 @@ class HDF5Output(Layer):
         data[-len(rows) :] = rows
 
     def backward_blobs(self, tops, propagate_down, bottoms):
-        """Nothing comes back from a file."""
+        """Do nothing: the bottoms have no gradient."""

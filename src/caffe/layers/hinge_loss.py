@@ -10,10 +10,9 @@ from caffe.proto import caffe_pb2
 
 @register
 class HingeLoss(Layer):
-    """One-against-all hinge: sum of max(0, 1 - s x) over N, with s = 1 at the label and -1 elsewhere
-    (hinge_loss_layer.cpp).
+    """One-vs-all hinge loss: sum of max(0, 1 - s x) / N, with s = 1 for the label, otherwise -1 (hinge_loss_layer.cpp).
 
-    `norm: L2` sums the squares. One label an item; all values of an item are its classes.
+    `norm: L2` sums the squares. There is one label per item; all values of an item are its class scores.
     """
 
     num_bottom = 2
@@ -29,7 +28,7 @@ class HingeLoss(Layer):
         _loss.check_same_first(data, label)
         self.need(
             math.prod(label) == data[0],
-            "HingeLoss takes one label an item, received labels %s for %s",
+            "HingeLoss takes one label per item, received labels %s for %s",
             label,
             data,
         )

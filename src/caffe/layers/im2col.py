@@ -1,4 +1,4 @@
-"""Im2col: a convolution's windows as channels."""
+"""Im2col: rearranges the windows of a convolution into channels."""
 
 import math
 
@@ -10,10 +10,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Im2col(Layer):
-    """Channel c * K + k of the top is channel c of the bottom under element k of the kernel
-    (im2col_layer.cpp).
+    """Copies channel c under kernel element k to channel c * K + k of the top (im2col_layer.cpp).
 
-    Takes Convolution's kernel, stride, pad, dilation and axis; K is the number of the kernel's elements.
+    The parameters are Convolution's kernel, stride, pad, dilation and axis; K is the number of kernel elements.
     """
 
     examples = (
@@ -32,7 +31,7 @@ class Im2col(Layer):
     def top_shapes(self, bottom):
         self.need(
             len(bottom) == self.channel + 1 + len(self.window.kernel),
-            "the bottom had %d spatial axes when the layer was made, now %s",
+            "the bottom had %d spatial axes when the layer was built, now %s",
             len(self.window.kernel),
             bottom,
         )
@@ -46,9 +45,9 @@ class Im2col(Layer):
         return cols.permute(order).reshape(self.top_shapes(tuple(x.shape))[0])
 
     def to_onnx(self, g, bottoms, tops):
-        # A convolution of each channel by itself, whose kernels have a single 1.
+        # A depthwise convolution with one-hot kernels.
         shape, win = tuple(g.shape(bottoms[0])), self.window
-        self.need(len(win.kernel) <= 3, "Im2col over %d spatial axes has no ONNX form", len(win.kernel))
+        self.need(len(win.kernel) <= 3, "Im2col with %d spatial axes cannot be exported to ONNX", len(win.kernel))
         channels, elements = shape[self.channel], math.prod(win.kernel)
         flat = (math.prod(shape[: self.channel]), *shape[self.channel :])
         kernels = np.tile(np.eye(elements, dtype=np.float32), (channels, 1)).reshape(-1, 1, *win.kernel)

@@ -5,14 +5,14 @@ import math
 from caffe.core.lazy_torch import torch
 from caffe.layers.base import Example, Layer, register
 
-FEW_PRODUCTS = 1 << 14  # up to here sums in float64 cost nothing and keep clear of each BLAS' own rounding
+FEW_PRODUCTS = 1 << 14  # up to this size, float64 sums cost nothing and avoid rounding that depends on the BLAS
 
 
 @register
 class InnerProduct(Layer):
     """y = x W^T + b over all axes from `axis` on (inner_product_layer.cpp).
 
-    Weights are num_output x K, or K x num_output with `transpose`; the bias num_output.
+    K is the number of inputs. Weights are num_output x K, or K x num_output with `transpose`; the bias num_output.
     """
 
     examples = (
@@ -40,7 +40,7 @@ class InnerProduct(Layer):
     def top_shapes(self, bottom):
         self.need(
             math.prod(bottom[self.begin :]) == self.inputs,
-            "the bottom %s no longer holds the %d inputs the weights were made for",
+            "the bottom %s does not have the %d inputs of the weights",
             bottom,
             self.inputs,
         )

@@ -1,4 +1,4 @@
-"""Input: blobs that the user fills."""
+"""Input: blobs that the user writes."""
 
 from caffe.errors import CaffeError
 from caffe.layers.base import Example, Layer, register
@@ -6,9 +6,7 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Input(Layer):
-    """Makes one top a `shape` (or all of the one shape given), to be written by the user before forward
-    (input_layer.cpp).
-    """
+    """Tops that the user writes before forward, with one `shape` per top or one for all (input_layer.cpp)."""
 
     num_bottom = 0
     num_top = (1, None)
@@ -21,7 +19,7 @@ class Input(Layer):
         shapes = [tuple(s.dim) for s in self.param.input_param.shape]
         self.need(
             len(shapes) in (0, 1, self.top_count),
-            "input_param must have no shape, one, or one a top (%d); received %d",
+            "input_param: expected no shape, one, or one per top (%d); received %d",
             self.top_count,
             len(shapes),
         )
@@ -35,4 +33,4 @@ class Input(Layer):
         return None
 
     def to_onnx(self, g, bottoms, tops):
-        raise CaffeError("Input has no node: it is the graph's input")
+        raise CaffeError("Input has no ONNX node: it is the input of the graph")

@@ -9,11 +9,10 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class MultinomialLogisticLoss(Layer):
-    """The mean of -log(p[label]) for probabilities p, taken as 1e-20 where smaller
-    (multinomial_logistic_loss_layer.cpp).
+    """The mean of -log(max(p[label], 1e-20)) for probabilities p (multinomial_logistic_loss_layer.cpp).
 
-    One label an item; all values of an item are its classes. Where a softmax makes p, SoftmaxWithLoss is
-    steadier.
+    There is one label per item; all values of an item are its class probabilities. If p is a softmax, SoftmaxWithLoss
+    is numerically more stable.
     """
 
     num_bottom = 2
@@ -26,7 +25,7 @@ class MultinomialLogisticLoss(Layer):
         _loss.check_same_first(data, label)
         self.need(
             math.prod(label) == data[0],
-            "MultinomialLogisticLoss takes one label an item, received labels %s for %s",
+            "MultinomialLogisticLoss takes one label per item, received labels %s for %s",
             label,
             data,
         )
@@ -39,7 +38,7 @@ class MultinomialLogisticLoss(Layer):
 
 
 class _FloorLog(Function):
-    """log(max(p, 1e-20)), whose derivative is 1 / max(p, 1e-20) below the floor too."""
+    """log(max(p, 1e-20)), whose gradient is 1 / max(p, 1e-20) even below the floor."""
 
     @staticmethod
     def forward(ctx, p):

@@ -5,11 +5,10 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Parameter(Layer):
-    """Its top is its weight blob of shape `shape`: a learnable array that other layers read
-    (parameter_layer.hpp).
+    """A learnable array of shape `shape` that other layers read (parameter_layer.hpp).
 
-    The weights start at 0. As in Caffe the weight's diff is the top's, set and not added to by each backward
-    pass.
+    The top is the weight blob itself, which starts at 0. As in Caffe, each backward sets its diff instead of adding to
+    it.
     """
 
     num_bottom = 0
@@ -25,7 +24,7 @@ class Parameter(Layer):
         tops[0].share(self.blobs[0])
 
     def backward_blobs(self, tops, propagate_down, bottoms):
-        """Nothing to do: the top's diff is the weight's."""
+        """Do nothing: the top's diff is the weight's diff."""
 
     def to_onnx(self, g, bottoms, tops):
         g.node("Identity", [g.constant(self.blobs[0].data, "blob0")], tops)

@@ -6,8 +6,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Power(Layer):
-    """y = (shift + scale * x) ^ power (power_layer.cpp). With power 0 it is 1, with scale 0 shift ^ power,
-    whatever x is.
+    """y = (shift + scale * x) ^ power (power_layer.cpp).
+
+    For any x, including NaN, it is 1 if power is 0, and shift ^ power if scale is 0.
     """
 
     examples = (
@@ -20,7 +21,7 @@ class Power(Layer):
     def forward(self, x):
         p = self.param.power_param
         if self._is_constant():
-            return (x * 0.0).nan_to_num(0.0, 0.0, 0.0) + self._constant()  # with a derivative of 0
+            return (x * 0.0).nan_to_num(0.0, 0.0, 0.0) + self._constant()  # with gradient 0
         y = p.scale * x + p.shift
         return y if p.power == 1 else torch.pow(y, p.power)
 

@@ -1,4 +1,4 @@
-"""PReLU: a leaky ReLU whose slopes are learned."""
+"""PReLU: a leaky ReLU with learned slopes."""
 
 from caffe.core.lazy_torch import F
 from caffe.layers.base import Example, Layer, register
@@ -7,9 +7,9 @@ from caffe.proto import caffe_pb2
 
 @register
 class PReLU(Layer):
-    """y = x where x > 0, else slope * x with one learned slope a channel, or one for all with channel_shared.
+    """y = x if x > 0, otherwise slope * x with a learned slope per channel (He et al. 2015; prelu_layer.cpp).
 
-    (He et al. 2015; prelu_layer.cpp) The slopes start at 0.25 unless `filler` says otherwise.
+    With channel_shared, all channels share one slope. The slopes are initialized by `filler`, default 0.25.
     """
 
     examples = (
@@ -29,7 +29,7 @@ class PReLU(Layer):
         self.need(len(bottom) >= 2, "the bottom must have 2 axes or more, received %s", bottom)
         self.need(
             shared or (bottom[1],) == self.blobs[0].shape,
-            "there are slopes for %s channels, the bottom is %s",
+            "the slopes are for %s channels, the bottom is %s",
             self.blobs[0].shape,
             bottom,
         )

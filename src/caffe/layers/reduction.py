@@ -12,10 +12,9 @@ Op = caffe_pb2.ReductionParameter
 
 @register
 class Reduction(Layer):
-    """SUM, ASUM (of absolute values), SUMSQ (of squares) or MEAN of all axes from `axis` on, times `coeff`
-    (reduction_layer.cpp).
+    """SUM, ASUM (absolute values), SUMSQ (squares) or MEAN over the axes from `axis` on (reduction_layer.cpp).
 
-    The top keeps the axes before `axis`; with axis 0, the default, it is a single number of shape ().
+    The result is multiplied by `coeff`. The top keeps the axes before `axis`; with axis 0, the default, it is a scalar.
     """
 
     examples = (

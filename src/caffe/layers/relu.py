@@ -6,7 +6,7 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class ReLU(Layer):
-    """y = x where x > 0, else negative_slope * x (relu_layer.cpp). The derivative at 0 is negative_slope's."""
+    """y = x if x > 0, otherwise negative_slope * x (relu_layer.cpp). The gradient at 0 is negative_slope."""
 
     examples = (
         Example("", [(2, 3, 4, 5)]),

@@ -9,11 +9,11 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Reshape(Layer):
-    """The same values under another shape (reshape_layer.cpp). Not in place.
+    """Changes the shape without changing the values (reshape_layer.cpp). Not in place.
 
-    `shape` replaces the `num_axes` axes from `axis` on (-1: all of them). In it, 0 copies the bottom's axis
-    at that place and one -1 is worked out from the rest. With num_axes 0 the axes of `shape` are put in
-    before `axis`; axis -1 is then the end.
+    `shape` replaces `num_axes` axes (-1: all) from `axis` on. In `shape`, 0 copies the corresponding axis of the
+    bottom, and a single -1 is inferred. With num_axes 0, the axes of `shape` are inserted before `axis` (-1: at the
+    end).
     """
 
     in_place = False
@@ -26,8 +26,8 @@ class Reshape(Layer):
 
     def setup(self, bottom):
         dims = list(self.param.reshape_param.shape.dim)
-        self.need(dims.count(-1) <= 1, "shape may hold a single -1, received %s", dims)
-        self.need(all(d >= -1 for d in dims), "shape holds numbers from -1 on, received %s", dims)
+        self.need(dims.count(-1) <= 1, "shape must not have more than one -1, received %s", dims)
+        self.need(all(d >= -1 for d in dims), "dimensions must not be less than -1, received %s", dims)
 
     def top_shapes(self, bottom):
         p = self.param.reshape_param
@@ -42,7 +42,7 @@ class Reshape(Layer):
             rest = math.prod(d for d in top if d != -1)
             self.need(
                 rest and math.prod(bottom) % rest == 0,
-                "the bottom %s cannot be divided among the dimensions %s",
+                "the bottom %s cannot be reshaped to %s",
                 bottom,
                 tuple(top),
             )
@@ -56,7 +56,7 @@ class Reshape(Layer):
         return [tuple(top)]
 
     def _copied(self, bottom, axis):
-        self.need(axis < len(bottom), "shape holds a 0 for axis %d, which the bottom %s does not have", axis, bottom)
+        self.need(axis < len(bottom), "shape has a 0 for axis %d, which the bottom %s does not have", axis, bottom)
         return bottom[axis]
 
     def forward(self, x):

@@ -1,4 +1,4 @@
-"""RNN: the plain recurrent layer over a batch of sequences."""
+"""RNN: a simple recurrent layer over a batch of sequences."""
 
 from caffe.core.lazy_torch import F
 from caffe.layers._recurrent import Recurrent, hidden_to_onnx, product_to_onnx
@@ -7,13 +7,12 @@ from caffe.layers.base import Example, register
 
 @register
 class RNN(Recurrent):
-    """h_t = tanh(W_hh cont_t h_{t-1} + W_xh x_t + b_h), o_t = tanh(W_ho h_t + b_o) at each of T time steps
-    (rnn_layer.cpp).
+    """h_t = tanh(W_hh cont_t h_{t-1} + W_xh x_t + b_h), o_t = tanh(W_ho h_t + b_o) for T time steps (rnn_layer.cpp).
 
-    Bottoms: x (T x N x ...), cont (T x N: 0 where a sequence starts, 1 where it goes on), a static input (N
-    x ...) if there is one, and with expose_hidden h_0 (1 x N x num_output). Tops: o (T x N x num_output),
-    and with expose_hidden h_T. Blobs: W_xh (num_output x inputs), b_h, W_xh_static where there is a static
-    input, W_hh, W_ho, b_o. Without expose_hidden the state lives on from one forward to the next.
+    Bottoms: x (T x N x ...), cont (T x N: 0 where a sequence starts, 1 where it continues), an optional static input
+    (N x ...), and with expose_hidden h_0 (1 x N x num_output). Tops: o (T x N x num_output), and with expose_hidden
+    h_T. Blobs: W_xh (num_output x inputs), b_h, W_xh_static if there is a static input, W_hh, W_ho, b_o. Without
+    expose_hidden, the state persists from one forward to the next.
     """
 
     examples = (

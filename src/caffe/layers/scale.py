@@ -1,4 +1,4 @@
-"""Scale: a product with a learned or a second blob, over chosen axes."""
+"""Scale: multiplies by a learned blob or a second bottom along selected axes."""
 
 from caffe.core.lazy_torch import torch
 from caffe.layers._broadcast import aligned, aligned_to_onnx, operand_shape
@@ -8,11 +8,10 @@ from caffe.proto import caffe_pb2
 
 @register
 class Scale(Layer):
-    """y = x * scale (+ bias), where scale's axes stand at `axis` of the bottom's and repeat over all others
-    (scale_layer.cpp).
+    """y = x * scale (+ bias), with the axes of scale starting at `axis`, broadcast over all others (scale_layer.cpp).
 
-    scale is the second bottom, or a blob over `num_axes` axes (-1: to the end, 0: one number), which starts
-    at 1 unless `filler` says otherwise; bias_term adds a bias blob of its shape.
+    scale is the second bottom, or a learned blob over `num_axes` axes (-1: to the end, 0: a scalar), initialized by
+    `filler`, default 1; bias_term adds a bias blob of the same shape.
     """
 
     num_bottom = (1, 2)

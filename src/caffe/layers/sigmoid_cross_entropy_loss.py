@@ -9,11 +9,11 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class SigmoidCrossEntropyLoss(Layer):
-    """The sum of -(t log s + (1 - t) log(1 - s)), s = sigmoid(x), over the normalizer
-    (sigmoid_cross_entropy_loss_layer.cpp).
+    """Binary cross entropy of sigmoid(x) and targets t / normalizer (sigmoid_cross_entropy_loss_layer.cpp).
 
-    `loss_param.normalization` is BATCH_SIZE unless given (the older `normalize: true` means VALID); targets
-    equal to `ignore_label` do not count.
+    With s = sigmoid(x), the loss is the sum of -(t log s + (1 - t) log(1 - s)). The default of
+    `loss_param.normalization` is BATCH_SIZE (the older `normalize: true` means VALID); targets equal to `ignore_label`
+    are ignored.
     """
 
     num_bottom = 2
@@ -34,7 +34,7 @@ class SigmoidCrossEntropyLoss(Layer):
         _loss.check_same_first(data, target)
         self.need(
             math.prod(data) == math.prod(target),
-            "both bottoms must have as many values, received %s and %s",
+            "both bottoms must have the same number of values, received %s and %s",
             data,
             target,
         )

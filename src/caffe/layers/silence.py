@@ -5,8 +5,9 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Silence(Layer):
-    """Reads its bottoms and makes nothing, so that they are not outputs of the net; their diffs are zero
-    (silence_layer.cpp).
+    """Reads its bottoms without producing tops, so that they are not outputs of the net (silence_layer.cpp).
+
+    The diffs of the bottoms are zero.
     """
 
     num_bottom = (1, None)
@@ -20,4 +21,4 @@ class Silence(Layer):
         return ()
 
     def to_onnx(self, g, bottoms, tops):
-        """Nothing to emit."""
+        """Emit nothing."""

@@ -1,15 +1,11 @@
-"""Slice: one blob cut into several along an axis."""
+"""Slice: splits a blob along an axis."""
 
 from caffe.layers.base import Example, Layer, register
 
 
 @register
 class Slice(Layer):
-    """The tops are the bottom's consecutive parts along `axis` (old name: slice_dim), cut at `slice_point`
-    or evenly.
-
-    (slice_layer.cpp)
-    """
+    """Splits the bottom along `axis` (old name: slice_dim) at each `slice_point`, or evenly (slice_layer.cpp)."""
 
     num_top = (1, None)
     examples = (
@@ -32,12 +28,12 @@ class Slice(Layer):
     def _sizes(self, total):
         points, tops = list(self.param.slice_param.slice_point), self.top_count
         if not points:
-            self.need(total % tops == 0, "%d tops do not divide an axis of %d evenly; give slice_point", tops, total)
+            self.need(total % tops == 0, "%d tops do not divide an axis of %d evenly; set slice_point", tops, total)
             return [total // tops] * tops
         self.need(len(points) == tops - 1, "%d tops need %d slice_point, received %d", tops, tops - 1, len(points))
         edges = [0, *points, total]
         sizes = [after - before for before, after in zip(edges, edges[1:])]
-        self.need(min(sizes) > 0, "slice_point must rise from 1 to below the axis' %d, received %s", total, points)
+        self.need(min(sizes) > 0, "slice_point must increase and be in 1 .. %d, received %s", total - 1, points)
         return sizes
 
     def top_shapes(self, bottom):

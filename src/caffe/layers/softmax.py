@@ -17,10 +17,10 @@ class Softmax(Layer):
         self.along = self.axis(self.param.softmax_param.axis, bottom)
 
     def forward(self, x):
-        return torch.softmax(x.float(), self.along)  # bf16 steps by 0.004 below 1
+        return torch.softmax(x.float(), self.along)  # below 1, bf16 has a resolution of only 0.004
 
     def to_onnx(self, g, bottoms, tops):
-        # Before opset 13 ONNX's Softmax flattens all axes from `axis` on, so the axis goes last first.
+        # Before opset 13, ONNX's Softmax flattens all axes from `axis` on, so the axis is moved to the end.
         rank = len(g.shape(bottoms[0]))
         if self.along == rank - 1:
             g.node("Softmax", bottoms, tops, axis=rank - 1)

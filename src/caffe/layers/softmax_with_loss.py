@@ -7,12 +7,11 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class SoftmaxWithLoss(Layer):
-    """The sum of -log(softmax(x)[label]) over the normalizer (softmax_loss_layer.cpp). A second top holds
-    the softmax.
+    """Cross entropy of the softmax: the sum of -log(softmax(x)[label]) / normalizer (softmax_loss_layer.cpp).
 
-    The classes lie along `softmax_param.axis`, with one label for each other position.
-    `loss_param.normalization` is VALID unless given: the labels that are not `ignore_label`. A probability
-    below FLT_MIN counts as FLT_MIN in the loss.
+    `softmax_param.axis` is the class axis; there is one label per remaining position. The default of
+    `loss_param.normalization` is VALID, the number of labels other than `ignore_label`. In the loss, probabilities are
+    at least FLT_MIN. A second top holds the softmax.
     """
 
     num_bottom = 2
@@ -50,9 +49,7 @@ class SoftmaxWithLoss(Layer):
 
 
 class _SoftmaxLoss(Function):
-    """Loss and softmax over axis 1; the derivative is Caffe's, untouched by the floor and by the second
-    top's diff.
-    """
+    """Loss and softmax over axis 1; as in Caffe, the gradient ignores the floor and the diff of the second top."""
 
     @staticmethod
     def forward(ctx, x, index, valid, divisor):

@@ -1,11 +1,11 @@
-"""Split: one blob to several readers."""
+"""Split: passes a blob to several layers."""
 
 from caffe.layers.base import Example, Layer, register
 
 
 @register
 class Split(Layer):
-    """Every top is the bottom; its diff is the sum of the tops' diffs (split_layer.cpp). Nets insert it themselves."""
+    """Every top is the bottom; the diffs of the tops are summed (split_layer.cpp). Net inserts it automatically."""
 
     num_top = (1, None)
     shares_data = True

@@ -8,11 +8,10 @@ from caffe.proto import caffe_pb2
 
 @register
 class SPP(Layer):
-    """Pools the plane into 1, 2 x 2, 4 x 4 ... bins, pyramid_height times, and joins the flattened results.
+    """Pools into 1, 2 x 2, 4 x 4 ... bins and concatenates the flattened results (He et al. 2014; spp_layer.cpp).
 
-    (He et al. 2014; spp_layer.cpp) The bins' kernel and stride are the plane's size by their number,
-    rounded up; what they exceed the plane by is padding, half of it in front. A pyramid of height 1 keeps
-    the pooled blob's 4 axes.
+    There are pyramid_height levels. Kernel and stride of a level are the image size divided by the number of bins,
+    rounded up; the excess is padding, half of it before the image. With one level, the top keeps the 4 axes.
     """
 
     examples = (
@@ -21,8 +20,8 @@ class SPP(Layer):
         Example("spp_param { pyramid_height: 1 }", [(2, 3, 7, 5)]),
     )
 
-    def levels(self, bottom):
-        """The Pooling layers of the pyramid for a bottom of this shape."""
+    def levels(self, bottom: Shape) -> list[Pooling]:
+        """Return the Pooling layers of the pyramid for a bottom of this shape."""
         self.need(
             len(bottom) == 4,
             "the bottom must have 4 axes (num, channels, height, width), received %s",

@@ -7,7 +7,7 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Threshold(Layer):
-    """y = 1 where x > threshold, else 0 (threshold_layer.cpp). It has no derivative."""
+    """y = 1 if x > threshold, otherwise 0 (threshold_layer.cpp). It has no gradient."""
 
     differentiable = False
     examples = (

@@ -7,7 +7,7 @@ from caffe.layers.base import Example, Layer, register
 
 @register
 class Tile(Layer):
-    """`tiles` copies of the bottom, one after the other along `axis` (tile_layer.cpp)."""
+    """Repeats the bottom `tiles` times along `axis` (tile_layer.cpp)."""
 
     examples = (
         Example("tile_param { tiles: 3 }", [(2, 3, 4, 5)]),
@@ -17,7 +17,7 @@ class Tile(Layer):
     def setup(self, bottom):
         p = self.param.tile_param
         self.along = self.axis(p.axis, bottom)
-        self.need(p.HasField("tiles"), "tile_param must give the number of tiles")
+        self.need(p.HasField("tiles"), "tile_param needs tiles")
         self.need(p.tiles > 0, "tiles must be positive, received %d", p.tiles)
 
     def top_shapes(self, bottom):
