@@ -121,7 +121,7 @@ class BaseConvolution:
 
     reverse = False  # True for Deconvolution, which has the weights of the convolution it transposes
 
-    def setup(self, bottom, *others):
+    def setup(self, bottom: Shape, *others: Shape) -> None:
         p = self.param.convolution_param
         self.channel = self.axis(p.axis, bottom)
         self.window = window(p, len(bottom) - self.channel - 1)
@@ -139,7 +139,7 @@ class BaseConvolution:
         if p.bias_term:
             self.add_blob((p.num_output,), p.bias_filler)
 
-    def top_shapes(self, bottom, *others):
+    def top_shapes(self, bottom: Shape, *others: Shape) -> list[Shape]:
         axes = self.channel + 1 + len(self.window.kernel)
         self.need(len(bottom) == axes, "the bottom had %d axes when the layer was built, now %s", axes, bottom)
         self.need(
@@ -161,7 +161,7 @@ class BaseConvolution:
         top = (*bottom[: self.channel], self.param.convolution_param.num_output, *sizes)
         return [top] * self.top_count
 
-    def forward(self, *bottoms):
+    def forward(self, *bottoms: Tensor) -> Tensor | tuple[Tensor, ...]:
         return tuple(self._forward_one(x) for x in bottoms)
 
     def _forward_one(self, x):
@@ -185,7 +185,7 @@ class BaseConvolution:
         group = self.param.convolution_param.group
         return weight.reshape(group, weight.shape[0] // group, weight.shape[1], -1)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         win = self.window if self.window.kernel else Window((1,), (1,), (0,), (1,))
         self.need(
             len(win.kernel) <= 3,

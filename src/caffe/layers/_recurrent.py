@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from caffe.core.lazy_torch import F, torch
-from caffe.layers.base import Layer
+from caffe.layers.base import Layer, Shape, Tensor
 
 
 class Recurrent(Layer):
@@ -57,7 +57,7 @@ class Recurrent(Layer):
         """
         raise NotImplementedError
 
-    def setup(self, *bottoms):
+    def setup(self, *bottoms: Shape) -> None:
         self.need(self.param.recurrent_param.num_output > 0, "num_output must be positive")
         self._check(bottoms)
         self.static = len(bottoms) > 2 + self.exposed
@@ -85,7 +85,7 @@ class Recurrent(Layer):
         for i in range(len(bottoms) - self.exposed, len(bottoms)):
             self.need(bottoms[i] == state, "bottom %d, a state, must be %s, received %s", i, state, bottoms[i])
 
-    def top_shapes(self, *bottoms):
+    def top_shapes(self, *bottoms: Shape) -> list[Shape]:
         self._check(bottoms)
         received = math.prod(bottoms[0][2:]), math.prod(bottoms[2][1:]) if self.static else None
         self.need(
@@ -99,7 +99,7 @@ class Recurrent(Layer):
         size = self.param.recurrent_param.num_output
         return [(steps, streams, size)] + [(1, streams, size)] * self.exposed
 
-    def forward(self, x, cont, *rest):
+    def forward(self, x: Tensor, cont: Tensor, *rest: Tensor) -> Tensor | tuple[Tensor, ...]:
         weights = [blob.tensor for blob in self.blobs]
         gates = F.linear(x.flatten(2), weights[0], weights[1])
         if self.static:
@@ -117,7 +117,7 @@ class Recurrent(Layer):
         )
         return tops if len(tops) > 1 else tops[0]
 
-    def allow_force_backward(self, bottom):
+    def allow_force_backward(self, bottom: int) -> bool:
         return bottom < len(self.param.bottom) - self.exposed and super().allow_force_backward(bottom)
 
     def _initial(self, rest, x):
@@ -141,7 +141,7 @@ class Recurrent(Layer):
         """Emit the nodes of `step`; returns the names of the output and the new states."""
         raise NotImplementedError
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         """Emit the layer unrolled in time; without expose_hidden the initial states are 0, as a graph has no memory."""
         steps, streams = g.shape(bottoms[0])[:2]
         size = self.param.recurrent_param.num_output

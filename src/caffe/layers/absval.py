@@ -1,6 +1,10 @@
 """AbsVal."""
 
-from caffe.layers.base import Example, Layer, register
+from __future__ import annotations
+
+from typing import Any
+
+from caffe.layers.base import Example, Layer, Tensor, register
 
 
 @register
@@ -10,8 +14,8 @@ class AbsVal(Layer):
     in_place = False
     examples = (Example("", [(2, 3, 4, 5)]),)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x.abs()
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         g.node("Abs", bottoms, tops)

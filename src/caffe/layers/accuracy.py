@@ -1,10 +1,12 @@
 """Accuracy."""
 
+from __future__ import annotations
+
 import math
 
 from caffe.core.lazy_torch import torch
 from caffe.layers import _loss
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -25,7 +27,7 @@ class Accuracy(Layer):
         Example("accuracy_param { axis: 1 ignore_label: 2 }", [(2, 5, 3, 4), (2, 3, 4)], values=("normal", 5)),
     )
 
-    def top_shapes(self, data, label):
+    def top_shapes(self, data: Shape, label: Shape) -> list[Shape]:
         p = self.param.accuracy_param
         self.along = self.axis(p.axis, data)
         _loss.check_label_count(data, label, self.along)
@@ -33,7 +35,7 @@ class Accuracy(Layer):
         self.need(p.top_k <= size, "top_k must not exceed the %d classes, received %d", size, p.top_k)
         return [(), (data[self.along],)][: self.top_count]
 
-    def forward(self, scores, label):
+    def forward(self, scores: Tensor, label: Tensor) -> Tensor | tuple[Tensor, ...]:
         p = self.param.accuracy_param
         self.top_shapes(tuple(scores.shape), tuple(label.shape))
         classes = scores.shape[self.along]

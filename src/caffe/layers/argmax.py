@@ -1,11 +1,14 @@
 """ArgMax."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
 from caffe.core.lazy_torch import torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -24,14 +27,14 @@ class ArgMax(Layer):
         Example("argmax_param { out_max_val: true axis: -1 }", [(2, 5, 3)]),
     )
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         p = self.param.argmax_param
         self.need(p.top_k >= 1, "top_k must be 1 or more, received %d", p.top_k)
         self.along = self.axis(p.axis, bottom) if p.HasField("axis") else None
         size = math.prod(bottom[1:]) if self.along is None else bottom[self.along]
         self.need(p.top_k <= size, "top_k must not exceed the %d values, received %d", size, p.top_k)
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         self.setup(bottom)
         p = self.param.argmax_param
         if self.along is not None:
@@ -39,7 +42,7 @@ class ArgMax(Layer):
         ones = (1,) * (max(len(bottom), 3) - 3)
         return [(bottom[0], 2 if p.out_max_val else 1, p.top_k, *ones)]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         p = self.param.argmax_param
         shape = self.top_shapes(tuple(x.shape))[0]
         rows, axis = (x.reshape(x.shape[0], -1), 1) if self.along is None else (x, self.along)
@@ -53,7 +56,7 @@ class ArgMax(Layer):
             return values if p.out_max_val else indices
         return (torch.stack([indices, values], 1) if p.out_max_val else indices).reshape(shape)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.argmax_param
         shape = g.shape(bottoms[0])
         rows, axis = bottoms[0], self.along

@@ -1,9 +1,13 @@
 """BatchNorm: normalization by batch statistics or by accumulated statistics."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from caffe.core.lazy_torch import torch
-from caffe.layers.base import TEST, Example, Layer, register
+from caffe.layers.base import TEST, Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -22,7 +26,7 @@ class BatchNorm(Layer):
         Example("batch_norm_param { use_global_stats: false }", [(6, 3)]),
     )
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         p, specs = self.param.batch_norm_param, self.param.param
         self.use_global = p.use_global_stats if p.HasField("use_global_stats") else self.phase == TEST
         self.eps = p.eps
@@ -38,7 +42,7 @@ class BatchNorm(Layer):
                 specs[i].lr_mult,
             )
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         self.need(
             len(bottom) < 2 or bottom[1] == self.channels,
             "the statistics are for %d channels, the bottom is %s",
@@ -53,7 +57,7 @@ class BatchNorm(Layer):
         factor = torch.where(weight == 0, 0.0, 1 / weight)
         return mean * factor, variance * factor
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         channels = x if x.dim() > 1 else x[:, None]
         y = self._normalize_by_global(channels) if self.use_global else self._normalize_by_batch(channels)
         return y if x.dim() > 1 else y[:, 0]
@@ -80,7 +84,7 @@ class BatchNorm(Layer):
             for blob, new in zip(self.blobs, (mean, variance, 1.0)):
                 blob.tensor.detach().mul_(fraction).add_(new)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         rank = len(g.shape(bottoms[0]))
         if self.use_global and rank > 1:
             mean, variance, weight = (blob.data for blob in self.blobs)

@@ -1,7 +1,11 @@
 """BNLL: the binomial normal log likelihood, a smooth ReLU."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import Function, torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Tensor, register
 
 LARGEST = 50.0  # kBNLL_THRESHOLD: the largest argument of exp in the gradient
 
@@ -12,10 +16,10 @@ class BNLL(Layer):
 
     examples = (Example("", [(2, 3, 4, 5)]),)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return _BNLL.apply(x)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         g.node("Softplus", bottoms, tops)
 
 

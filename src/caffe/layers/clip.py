@@ -1,8 +1,12 @@
 """Clip."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -14,15 +18,15 @@ class Clip(Layer):
         Example("clip_param { min: 0 max: 6 }", [(2, 3)]),
     )
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         p = self.param.clip_param
         self.need(p.HasField("min") and p.HasField("max"), "clip_param needs both min and max")
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         p = self.param.clip_param
         return x.clamp(max=p.max).clamp(min=p.min)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.clip_param
         low, high = (g.constant(np.array(v, np.float32), n) for v, n in ((p.min, "min"), (p.max, "max")))
         if p.min <= p.max:

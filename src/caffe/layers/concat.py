@@ -1,7 +1,11 @@
 """Concat: concatenates blobs along an axis."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -15,7 +19,7 @@ class Concat(Layer):
         Example("concat_param { concat_dim: 0 }", [(2, 3), (4, 3)]),
     )
 
-    def top_shapes(self, first, *others):
+    def top_shapes(self, first: Shape, *others: Shape) -> list[Shape]:
         self.along = self._axis(first)
         for i, other in enumerate(others, 1):
             self.need(
@@ -42,8 +46,8 @@ class Concat(Layer):
         )
         return p.concat_dim
 
-    def forward(self, *bottoms):
+    def forward(self, *bottoms: Tensor) -> Tensor:
         return torch.cat(bottoms, self._axis(bottoms[0].shape)) if len(bottoms) > 1 else bottoms[0].view_as(bottoms[0])
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         g.node("Concat", bottoms, tops, axis=self._axis(g.shape(bottoms[0])))

@@ -1,10 +1,12 @@
 """ContrastiveLoss."""
 
+from __future__ import annotations
+
 import math
 
 from caffe.core.lazy_torch import Function, torch
 from caffe.layers import _loss
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -29,7 +31,7 @@ class ContrastiveLoss(Layer):
         ),
     )
 
-    def top_shapes(self, a, b, similar):
+    def top_shapes(self, a: Shape, b: Shape, similar: Shape) -> list[Shape]:
         _loss.check_same_first(a, b)
         self.need(
             a[1:2] == b[1:2] and math.prod(a[2:]) == math.prod(b[2:]) == 1,
@@ -45,7 +47,7 @@ class ContrastiveLoss(Layer):
         )
         return [()]
 
-    def forward(self, a, b, similar):
+    def forward(self, a: Tensor, b: Tensor, similar: Tensor) -> Tensor:
         p = self.param.contrastive_loss_param
         return _Contrastive.apply(
             a.float().flatten(1) - b.float().flatten(1),

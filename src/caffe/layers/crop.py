@@ -1,6 +1,10 @@
 """Crop: crops a blob to the size of another."""
 
-from caffe.layers.base import Example, Layer, register
+from __future__ import annotations
+
+from typing import Any
+
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -16,7 +20,7 @@ class Crop(Layer):
         Example("crop_param { axis: -3 offset: 1 offset: 0 offset: 2 }", [(2, 3, 7, 8), (2, 2, 7, 5)]),
     )
 
-    def setup(self, bottom, like):
+    def setup(self, bottom: Shape, like: Shape) -> None:
         p = self.param.crop_param
         self.begin = self.axis(p.axis, bottom)
         axes = len(bottom) - self.begin
@@ -46,18 +50,18 @@ class Crop(Layer):
             )
         return ranges
 
-    def top_shapes(self, bottom, like):
+    def top_shapes(self, bottom: Shape, like: Shape) -> list[Shape]:
         return [(*bottom[: self.begin], *(end - start for _, start, end in self._ranges(bottom, like)))]
 
-    def allow_force_backward(self, bottom):
+    def allow_force_backward(self, bottom: int) -> bool:
         return bottom == 0
 
-    def forward(self, x, like):
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
         for axis, start, end in self._ranges(tuple(x.shape), tuple(like.shape)):
             x = x.narrow(axis, start, end - start)
         return x
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         axes, starts, ends = (list(n) for n in zip(*self._ranges(g.shape(bottoms[0]), g.shape(bottoms[1]))))
         g.node(
             "Slice",

@@ -1,5 +1,7 @@
 """Data: reads records from an LMDB or LevelDB."""
 
+from __future__ import annotations
+
 from caffe.data import datum
 from caffe.data.augment import augment_of
 from caffe.data.db import open_db
@@ -27,7 +29,7 @@ class Data(BasePrefetchingDataLayer):
 
     num_top = (1, None)
 
-    def setup(self):
+    def setup(self) -> None:
         p = self.param.data_param
         self.need(p.source, "data_param needs a source")
         self.need(p.batch_size > 0, "data_param needs a positive batch_size, received %d", p.batch_size)
@@ -39,10 +41,10 @@ class Data(BasePrefetchingDataLayer):
         self.db = open_db(p.source, int(p.backend))
         super().setup()
 
-    def skip_below(self):
+    def skip_below(self) -> int:
         return self.param.data_param.rand_skip
 
-    def make_prefetcher(self, seed, position, skip):
+    def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         p, t = self.param.data_param, self.param.transform_param
         return BatchPrefetcher(
             self.db,

@@ -1,12 +1,15 @@
 """Eltwise: elementwise product, weighted sum or maximum of blobs."""
 
+from __future__ import annotations
+
 import functools
 import operator
+from typing import Any
 
 import numpy as np
 
 from caffe.core.lazy_torch import Function, torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
 PROD, SUM, MAX = (caffe_pb2.EltwiseParameter.EltwiseOp.Value(n) for n in ("PROD", "SUM", "MAX"))
@@ -30,7 +33,7 @@ class Eltwise(Layer):
         Example("eltwise_param { operation: MAX }", [(2, 3, 4, 5)] * 3),
     )
 
-    def setup(self, *bottoms):
+    def setup(self, *bottoms: Shape) -> None:
         p = self.param.eltwise_param
         count = len(p.coeff)
         self.need(
@@ -38,7 +41,7 @@ class Eltwise(Layer):
         )
         self.need(not count or p.operation != PROD, "coeff is for SUM, received %d for PROD", count)
 
-    def top_shapes(self, first, *others):
+    def top_shapes(self, first: Shape, *others: Shape) -> list[Shape]:
         for i, other in enumerate(others, 1):
             self.need(
                 other == first,
@@ -49,7 +52,7 @@ class Eltwise(Layer):
             )
         return [first]
 
-    def forward(self, *bottoms):
+    def forward(self, *bottoms: Tensor) -> Tensor:
         p = self.param.eltwise_param
         if p.operation == SUM:
             return _weighted_sum(bottoms, list(p.coeff))
@@ -59,7 +62,7 @@ class Eltwise(Layer):
             return functools.reduce(operator.mul, bottoms)
         return ProductByDivision.apply(*bottoms)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.eltwise_param
         if p.operation == PROD:
             _product_to_onnx(g, bottoms, tops)

@@ -1,9 +1,11 @@
 """EuclideanLoss."""
 
+from __future__ import annotations
+
 import math
 
 from caffe.layers import _loss
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -18,7 +20,7 @@ class EuclideanLoss(Layer):
     no_onnx = "it is a loss, for training only"
     examples = (Example("", [(4, 3), (4, 3)]), Example("loss_weight: 0.5", [(2, 3, 4), (2, 12)]))
 
-    def top_shapes(self, data, target):
+    def top_shapes(self, data: Shape, target: Shape) -> list[Shape]:
         _loss.check_same_first(data, target)
         self.need(
             math.prod(data[1:]) == math.prod(target[1:]),
@@ -28,6 +30,6 @@ class EuclideanLoss(Layer):
         )
         return [()]
 
-    def forward(self, x, target):
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
         difference = x.float().reshape(-1) - target.float().reshape(-1)
         return difference.dot(difference) / (2 * max(1, x.shape[0] if x.dim() else 1))

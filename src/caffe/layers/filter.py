@@ -1,7 +1,12 @@
 """Filter."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 from caffe.errors import CaffeError
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -19,7 +24,7 @@ class Filter(Layer):
         Example("", [(4, 3), (4, 2, 2), (4, 1)], values=("normal", "normal", "positive"), tops=2),
     )
 
-    def setup(self, *bottoms):
+    def setup(self, *bottoms: Shape) -> None:
         self.need(
             self.top_count == len(bottoms) - 1,
             "Filter has one top per bottom other than the selector (%d), received %d",
@@ -27,7 +32,7 @@ class Filter(Layer):
             self.top_count,
         )
 
-    def top_shapes(self, *bottoms):
+    def top_shapes(self, *bottoms: Shape) -> list[Shape]:
         *data, selector = bottoms
         self.need(
             all(d == 1 for d in selector[1:]),
@@ -43,19 +48,19 @@ class Filter(Layer):
             )
         return data
 
-    def forward(self, *bottoms):
+    def forward(self, *bottoms: Tensor) -> Tensor | tuple[Tensor, ...]:
         *data, selector = bottoms
         selected = selector.detach().reshape(-1).nonzero().reshape(-1)
         return tuple(x.index_select(0, selected) for x in data)
 
-    def check_backward(self, propagate_down):
+    def check_backward(self, propagate_down: Sequence[bool]) -> None:
         if propagate_down[-1]:
             raise CaffeError("Filter cannot backpropagate to its selector")
 
-    def allow_force_backward(self, bottom):
+    def allow_force_backward(self, bottom: int) -> bool:
         return bottom != len(self.param.bottom) - 1
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         *data, selector = bottoms
         flat, nonzero, selected = g.temp("flat"), g.temp("nonzero"), g.temp("selected")
         g.node("Reshape", [selector, g.constant([-1], "shape")], [flat])

@@ -1,10 +1,13 @@
 """Flatten."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -22,7 +25,7 @@ class Flatten(Layer):
         Example("flatten_param { axis: -2 }", [(2, 3, 4, 5)]),
     )
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         p = self.param.flatten_param
         self.first, self.end = self.axis(p.axis, bottom), self.axis(p.end_axis, bottom) + 1
         self.need(
@@ -33,14 +36,14 @@ class Flatten(Layer):
             bottom,
         )
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         self.setup(bottom)
         return [(*bottom[: self.first], math.prod(bottom[self.first : self.end]), *bottom[self.end :])]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x.reshape(self.top_shapes(tuple(x.shape))[0])
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         shape = list(self.top_shapes(g.shape(bottoms[0]))[0])
         if self.first:
             shape[0] = -1  # any batch size

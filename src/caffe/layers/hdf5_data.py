@@ -1,5 +1,7 @@
 """HDF5Data: reads rows of HDF5 files named in a list."""
 
+from __future__ import annotations
+
 import os
 from typing import Any
 
@@ -9,7 +11,7 @@ from caffe.core import glog
 from caffe.core.blob import check_shape
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError, did_you_mean
-from caffe.layers.base import Layer, register
+from caffe.layers.base import Layer, Shape, Tensor, register
 
 
 @register
@@ -25,7 +27,7 @@ class HDF5Data(Layer):
     is_data = True
     no_onnx = "it reads files; a deploy net has an Input instead"
 
-    def setup(self):
+    def setup(self) -> None:
         p = self.param.hdf5_data_param
         self.need(
             not self.param.HasField("transform_param"),
@@ -49,7 +51,7 @@ class HDF5Data(Layer):
         self.need(not missing, "source '%s' names files that do not exist: %s", source, ", ".join(missing[:10]))
         return files
 
-    def top_shapes(self):
+    def top_shapes(self) -> list[Shape]:
         return [(self.param.hdf5_data_param.batch_size, *array.shape[1:]) for array in self._arrays]
 
     # -- files -------------------------------------------------------------------------------------
@@ -108,7 +110,7 @@ class HDF5Data(Layer):
 
     # -- running -----------------------------------------------------------------------------------
 
-    def forward(self):
+    def forward(self) -> Tensor | tuple[Tensor, ...]:
         missing = self.param.hdf5_data_param.batch_size
         parts = []
         while missing:

@@ -1,9 +1,13 @@
 """HDF5Output: writes data and labels to an HDF5 file."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from caffe.errors import CaffeError
-from caffe.layers.base import Layer, register
+from caffe.layers.base import Layer, Shape, register
 
 
 @register
@@ -18,7 +22,7 @@ class HDF5Output(Layer):
     num_top = 0
     no_onnx = "it writes a file"
 
-    def setup(self, data, label):
+    def setup(self, data: Shape, label: Shape) -> None:
         self.path = self.param.hdf5_output_param.file_name
         self.need(self.path, "hdf5_output_param needs a file_name")
         self._check(data, label)
@@ -43,10 +47,10 @@ class HDF5Output(Layer):
             label,
         )
 
-    def top_shapes(self, data, label):
+    def top_shapes(self, data: Shape, label: Shape) -> list[Shape]:
         return []
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self._check(*(blob.shape for blob in bottoms))
         with self._open("a") as file:
             for name, blob in zip(("data", "label"), bottoms):
@@ -64,5 +68,5 @@ class HDF5Output(Layer):
         data.resize(len(data) + len(rows), axis=0)
         data[-len(rows) :] = rows
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         """Do nothing: the bottoms have no gradient."""

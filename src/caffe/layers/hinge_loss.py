@@ -1,10 +1,12 @@
 """HingeLoss."""
 
+from __future__ import annotations
+
 import math
 
 from caffe.core.lazy_torch import torch
 from caffe.layers import _loss
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
 
@@ -24,7 +26,7 @@ class HingeLoss(Layer):
         Example("hinge_loss_param { norm: L2 }", [(4, 5), (4,)], values=("normal", 5)),
     )
 
-    def top_shapes(self, data, label):
+    def top_shapes(self, data: Shape, label: Shape) -> list[Shape]:
         _loss.check_same_first(data, label)
         self.need(
             math.prod(label) == data[0],
@@ -34,7 +36,7 @@ class HingeLoss(Layer):
         )
         return [()]
 
-    def forward(self, x, label):
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
         rows = x.float().flatten(1)
         index, _ = _loss.class_labels(label.reshape(-1), rows.shape[1])
         sign = torch.ones_like(rows).scatter_(1, index[:, None], -1.0)

@@ -1,9 +1,12 @@
 """ImageData: reads image files named in a list."""
 
+from __future__ import annotations
+
 from caffe.core import glog
 from caffe.data.augment import augment_of
 from caffe.data.image_records import ImageFeed, ImageList
 from caffe.data.mean import transform_of
+from caffe.data.prefetcher import BatchPrefetcher
 from caffe.layers._prefetching_data import BasePrefetchingDataLayer
 from caffe.layers.base import register
 
@@ -19,7 +22,7 @@ class ImageData(BasePrefetchingDataLayer):
 
     num_top = 2
 
-    def setup(self):
+    def setup(self) -> None:
         p = self.param.image_data_param
         self.need(p.source, "image_data_param needs a source: a list file")
         self.need(p.batch_size > 0, "batch_size must be positive, received %d", p.batch_size)
@@ -36,7 +39,7 @@ class ImageData(BasePrefetchingDataLayer):
         glog.info(f"A total of {len(self.images)} images.", "image_data_layer.cpp:61")
         super().setup()
 
-    def skip_below(self):
+    def skip_below(self) -> int:
         p = self.param.image_data_param
         self.need(
             p.rand_skip <= len(self.images),
@@ -46,7 +49,7 @@ class ImageData(BasePrefetchingDataLayer):
         )
         return p.rand_skip
 
-    def make_prefetcher(self, seed, position, skip):
+    def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         p = self.param.image_data_param
         self.images.seed = seed if p.shuffle else None
         return ImageFeed(

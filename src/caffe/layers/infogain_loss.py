@@ -1,10 +1,12 @@
 """InfogainLoss."""
 
+from __future__ import annotations
+
 import math
 
 from caffe.core.lazy_torch import Function, torch
 from caffe.layers import _loss
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -31,7 +33,7 @@ class InfogainLoss(Layer):
         ),
     )
 
-    def setup(self, data, label, matrix=None):
+    def setup(self, data: Shape, label: Shape, matrix: Shape | None = None) -> None:
         self.need(
             not self.param.loss_param.HasField("normalize"),
             "InfogainLoss does not support loss_param.normalize; use `normalization`",
@@ -47,7 +49,7 @@ class InfogainLoss(Layer):
 
             self.matrix = torch.from_numpy(snapshot.read_blob(p.source).copy()).to(self.device)
 
-    def top_shapes(self, data, label, matrix=None):
+    def top_shapes(self, data: Shape, label: Shape, matrix: Shape | None = None) -> list[Shape]:
         _loss.check_same_first(data, label)
         self.along = self.axis(self.param.infogain_loss_param.axis, data)
         _loss.check_label_count(data, label, self.along)
@@ -61,7 +63,7 @@ class InfogainLoss(Layer):
         )
         return [(), data][: self.top_count]
 
-    def forward(self, x, label, matrix=None):
+    def forward(self, x: Tensor, label: Tensor, matrix: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
         matrix = self.matrix if matrix is None else matrix.detach()
         self.top_shapes(tuple(x.shape), tuple(label.shape), tuple(matrix.shape))
         p = self.param.loss_param

@@ -1,9 +1,13 @@
 """LRN: local response normalization."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from caffe.core.lazy_torch import F, Function, torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
 WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
@@ -25,12 +29,12 @@ class LRN(Layer):
         Example("lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }", [(2, 3, 6, 5)]),
     )
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         p = self.param.lrn_param
         self.need(p.local_size % 2 == 1, "local_size must be odd, received %d", p.local_size)
         self.within = p.norm_region == WITHIN_CHANNEL
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         self.need(
             len(bottom) == 4,
             "the bottom must have 4 axes (num, channels, height, width), received %s",
@@ -38,14 +42,14 @@ class LRN(Layer):
         )
         return [bottom]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         p = self.param.lrn_param
         if self.within:
             mean = F.avg_pool2d(x * x, p.local_size, 1, p.local_size // 2)
             return x * (1 + p.alpha * mean).pow(-p.beta)
         return AcrossChannels.apply(x, p.local_size, p.alpha, p.beta, p.k)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.lrn_param
         if not self.within:
             _across_to_onnx(g, bottoms, tops, p)

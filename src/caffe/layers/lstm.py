@@ -1,8 +1,12 @@
 """LSTM over a batch of sequences."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import F
 from caffe.layers._recurrent import Recurrent, hidden_to_onnx
-from caffe.layers.base import Example, register
+from caffe.layers.base import Example, Tensor, register
 from caffe.layers.lstm_unit import Step, step_to_onnx
 
 
@@ -37,7 +41,7 @@ class LSTM(Recurrent):
         ),
     )
 
-    def add_weights(self, inputs, static):
+    def add_weights(self, inputs: int, static: int | None) -> None:
         p = self.param.recurrent_param
         self.add_blob((4 * p.num_output, inputs), p.weight_filler)
         self.add_blob((4 * p.num_output,), p.bias_filler)
@@ -45,12 +49,16 @@ class LSTM(Recurrent):
             self.add_blob((4 * p.num_output, static), p.weight_filler)
         self.add_blob((4 * p.num_output, p.num_output), p.weight_filler)
 
-    def step(self, gates, cont, states, weights):
+    def step(
+        self, gates: Tensor, cont: Tensor, states: list[Tensor], weights: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
         cell, hidden = states
         cell, hidden = Step.apply(cell, gates + F.linear(hidden * cont, weights[0]), cont)
         return hidden, [cell, hidden]
 
-    def step_to_onnx(self, g, gates, cont, states, weights):
+    def step_to_onnx(
+        self, g: Any, gates: str, cont: str, states: list[str], weights: list[str]
+    ) -> tuple[str, list[str]]:
         cell, hidden = states
         new_states = [g.temp("cell"), g.temp("hidden")]
         gates = hidden_to_onnx(g, gates, cont, hidden, weights[0])

@@ -1,9 +1,11 @@
 """LSTMUnit: one time step of an LSTM, without its matrix products."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from caffe.core.lazy_torch import Function, torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -18,7 +20,7 @@ class LSTMUnit(Layer):
     no_gradient = (2,)
     examples = (Example("", [(1, 3, 4), (1, 3, 16), (1, 3)], ("normal", "normal", "binary"), tops=2),)
 
-    def top_shapes(self, cell, gates, cont):
+    def top_shapes(self, cell: Shape, gates: Shape, cont: Shape) -> list[Shape]:
         self.need(
             len(cell) == 3 and cell[0] == 1 and gates == (1, cell[1], 4 * cell[2]) and cont == (1, cell[1]),
             "bottoms must be 1 x N x D, 1 x N x 4D and 1 x N, received %s, %s and %s",
@@ -28,10 +30,10 @@ class LSTMUnit(Layer):
         )
         return [cell, cell]
 
-    def forward(self, cell, gates, cont):
+    def forward(self, cell: Tensor, gates: Tensor, cont: Tensor) -> Tensor | tuple[Tensor, ...]:
         return Step.apply(cell, gates, cont.detach()[..., None])
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         _, streams, size = g.shape(bottoms[0])
         cont = g.temp("cont")
         g.node("Reshape", [bottoms[2], g.constant([1, streams, 1], "shape")], [cont])

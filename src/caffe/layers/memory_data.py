@@ -1,5 +1,7 @@
 """MemoryData: batches of arrays that the user passes in."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,7 @@ import numpy as np
 from caffe.core import glog
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
-from caffe.layers.base import Layer, register
+from caffe.layers.base import Layer, Shape, Tensor, register
 
 
 @register
@@ -22,7 +24,7 @@ class MemoryData(Layer):
     is_data = True
     no_onnx = "it provides arrays; a deploy net has an Input instead"
 
-    def setup(self):
+    def setup(self) -> None:
         p = self.param.memory_data_param
         self.batch_size = p.batch_size
         self.item = (p.channels, p.height, p.width)
@@ -35,7 +37,7 @@ class MemoryData(Layer):
         self._data = self._labels = None
         self.position = 0
 
-    def top_shapes(self):
+    def top_shapes(self) -> list[Shape]:
         return [(self.batch_size, *self.item), (self.batch_size,)]
 
     def set_arrays(self, data: Any, labels: Any) -> None:
@@ -77,7 +79,7 @@ class MemoryData(Layer):
         if array.shape[1:] != item and not (item == (1, 1, 1) and array.ndim == 1):
             yield "%s must be n x %d x %d x %d, received %s" % (name, *item, array.shape)
 
-    def forward(self):
+    def forward(self) -> Tensor:
         self.need(
             self._data is not None,
             "MemoryData has no data yet: call net.set_input_arrays(data, labels) first",

@@ -1,10 +1,12 @@
 """MultinomialLogisticLoss."""
 
+from __future__ import annotations
+
 import math
 
 from caffe.core.lazy_torch import Function
 from caffe.layers import _loss
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -21,7 +23,7 @@ class MultinomialLogisticLoss(Layer):
     no_onnx = "it is a loss, for training only"
     examples = (Example("", [(4, 5), (4,)], values=("positive", 5)),)
 
-    def top_shapes(self, data, label):
+    def top_shapes(self, data: Shape, label: Shape) -> list[Shape]:
         _loss.check_same_first(data, label)
         self.need(
             math.prod(label) == data[0],
@@ -31,7 +33,7 @@ class MultinomialLogisticLoss(Layer):
         )
         return [()]
 
-    def forward(self, p, label):
+    def forward(self, p: Tensor, label: Tensor) -> Tensor:
         rows = p.float().flatten(1)
         index, _ = _loss.class_labels(label.reshape(-1), rows.shape[1])
         return -_FloorLog.apply(rows.gather(1, index[:, None])).sum() / p.shape[0]

@@ -1,11 +1,14 @@
 """MVN: mean-variance normalization of each image or channel."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
 from caffe.core.lazy_torch import Function
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -21,7 +24,7 @@ class MVN(Layer):
         Example("mvn_param { normalize_variance: false }", [(2, 3, 4, 5)]),
     )
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         self.need(len(bottom) <= 4, "the bottom must have at most 4 axes, received %s", bottom)
         return [(*bottom, 1, 1, 1, 1)[:4]]  # Caffe's top always has 4 axes
 
@@ -29,14 +32,14 @@ class MVN(Layer):
         outer = 1 if self.param.mvn_param.across_channels else 2
         return (math.prod(shape[:outer]), math.prod(shape[outer:]))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         p = self.param.mvn_param
         rows = x.reshape(self._rows(x.shape))
         centered = rows - rows.mean(1, keepdim=True)
         y = Normalize.apply(centered, p.eps) if p.normalize_variance else centered
         return y.view(self.top_shapes(tuple(x.shape))[0])
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p, shape = self.param.mvn_param, g.shape(bottoms[0])
         rows, mean, centered, square, variance, std, safe, result = (
             g.temp(n) for n in ("rows", "mean", "centered", "square", "variance", "std", "safe", "result")
@@ -55,7 +58,7 @@ class MVN(Layer):
 
 
 class Normalize(Function):
-    """Centred rows divided by their standard std + eps, with Caffe's derivative."""
+    """Centered rows divided by their standard deviation + eps, with Caffe's gradient."""
 
     @staticmethod
     def forward(ctx, centered, eps):

@@ -1,6 +1,11 @@
 """Parameter."""
 
-from caffe.layers.base import Example, Layer, register
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from caffe.layers.base import Example, Layer, Shape, register
 
 
 @register
@@ -14,17 +19,17 @@ class Parameter(Layer):
     num_bottom = 0
     examples = (Example("parameter_param { shape { dim: 2 dim: 3 } }", []),)
 
-    def setup(self):
+    def setup(self) -> None:
         self.add_blob(self.param.parameter_param.shape.dim)
 
-    def top_shapes(self):
+    def top_shapes(self) -> list[Shape]:
         return [tuple(self.param.parameter_param.shape.dim)]
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         tops[0].share(self.blobs[0])
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         """Do nothing: the top's diff is the weight's diff."""
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         g.node("Identity", [g.constant(self.blobs[0].data, "blob0")], tops)

@@ -1,12 +1,15 @@
 """Pooling: MAX, AVE and STOCHASTIC over spatial windows."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from caffe.core.lazy_torch import F, torch
 from caffe.layers._convolution import pad_ends
-from caffe.layers.base import TRAIN, Example, Layer, register
+from caffe.layers.base import TRAIN, Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
 MAX, AVE, STOCHASTIC = (caffe_pb2.PoolingParameter.PoolMethod.Value(n) for n in ("MAX", "AVE", "STOCHASTIC"))
@@ -70,7 +73,7 @@ class Pooling(Layer):
         if self.param.pooling_param.pool != MAX:
             self.num_top = 1
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         p = self.param.pooling_param
         self.need(
             len(bottom) == 4,
@@ -140,7 +143,7 @@ class Pooling(Layer):
         )
         return Axis(size, kernel, stride, pad, out)
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         self.need(
             len(bottom) == 4,
             "the bottom must have 4 axes (num, channels, height, width), received %s",
@@ -148,7 +151,7 @@ class Pooling(Layer):
         )
         return [(*bottom[:2], *(a.out for a in self.axes(bottom)))] * self.top_count
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         method = self.param.pooling_param.pool
         axes = self.axes(tuple(x.shape))
         if method == MAX:
@@ -182,7 +185,7 @@ class Pooling(Layer):
             return F.avg_pool2d(x, kernel, stride, pad, self._ceil())
         return _sum(x, axes) * torch.from_numpy(1 / _areas(axes)).to(x)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p, axes = self.param.pooling_param, self.axes(tuple(g.shape(bottoms[0])))
         if p.global_pooling and p.pool != STOCHASTIC and len(tops) == 1:
             g.node("GlobalMaxPool" if p.pool == MAX else "GlobalAveragePool", bottoms, tops)

@@ -1,7 +1,11 @@
 """Power."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Tensor, register
 
 
 @register
@@ -18,7 +22,7 @@ class Power(Layer):
         Example("power_param { power: 0 }", [(2, 3)]),
     )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         p = self.param.power_param
         if self._is_constant():
             return (x * 0.0).nan_to_num(0.0, 0.0, 0.0) + self._constant()  # with gradient 0
@@ -32,7 +36,7 @@ class Power(Layer):
         p = self.param.power_param
         return 1.0 if p.power == 0 else float(torch.tensor(p.shift) ** p.power)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.power_param
         steps = [("Mul", p.scale), ("Add", p.shift), ("Pow", p.power)]
         if self._is_constant():

@@ -1,11 +1,14 @@
 """Python: a layer implemented by the user in Python."""
 
+from __future__ import annotations
+
 import importlib
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 from caffe.errors import CaffeError, did_you_mean
-from caffe.layers.base import Layer, register
+from caffe.layers.base import Layer, Shape, register
 from caffe.net.pycaffe_api import Blobs
 
 
@@ -76,21 +79,21 @@ class Python(Layer):
 
     # -- called by Net ---------------------------------------------------------------------------
 
-    def setup_blobs(self, bottoms, tops):
+    def setup_blobs(self, bottoms: list[Any], tops: list[Any]) -> None:
         self._bottoms, self._tops = bottoms, tops
 
-    def setup(self, *bottoms):
+    def setup(self, *bottoms: Shape) -> None:
         self._call("setup", self._bottoms, self._tops)
 
-    def top_shapes(self, *bottoms):
+    def top_shapes(self, *bottoms: Shape) -> list[Shape]:
         self._call("reshape", self._bottoms, self._tops)
         return [top.shape for top in self._tops]
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self._call("reshape", bottoms, tops)
         self._call("forward", bottoms, tops)
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         self._call("backward", tops, list(propagate_down), bottoms)
 
     # -- snapshots ---------------------------------------------------------------------------------

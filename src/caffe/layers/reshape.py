@@ -1,10 +1,13 @@
 """Reshape."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -24,12 +27,12 @@ class Reshape(Layer):
         Example("reshape_param { shape { dim: 1 } axis: -1 num_axes: 0 }", [(2, 3)]),
     )
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         dims = list(self.param.reshape_param.shape.dim)
         self.need(dims.count(-1) <= 1, "shape must not have more than one -1, received %s", dims)
         self.need(all(d >= -1 for d in dims), "dimensions must not be less than -1, received %s", dims)
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         p = self.param.reshape_param
         start = p.axis if p.axis >= 0 else len(bottom) + p.axis + 1
         self.need(0 <= start <= len(bottom), "axis %d is out of range for a bottom of shape %s", p.axis, bottom)
@@ -59,10 +62,10 @@ class Reshape(Layer):
         self.need(axis < len(bottom), "shape has a 0 for axis %d, which the bottom %s does not have", axis, bottom)
         return bottom[axis]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x.reshape(self.top_shapes(tuple(x.shape))[0])
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         bottom = g.shape(bottoms[0])
         shape = list(self.top_shapes(bottom)[0])
         if shape and bottom and shape[0] == bottom[0] and math.prod(shape):

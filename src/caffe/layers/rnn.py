@@ -1,8 +1,12 @@
 """RNN: a simple recurrent layer over a batch of sequences."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import F
 from caffe.layers._recurrent import Recurrent, hidden_to_onnx, product_to_onnx
-from caffe.layers.base import Example, register
+from caffe.layers.base import Example, Tensor, register
 
 
 @register
@@ -34,7 +38,7 @@ class RNN(Recurrent):
         ),
     )
 
-    def add_weights(self, inputs, static):
+    def add_weights(self, inputs: int, static: int | None) -> None:
         p = self.param.recurrent_param
         size = p.num_output
         self.add_blob((size, inputs), p.weight_filler)
@@ -45,11 +49,15 @@ class RNN(Recurrent):
         self.add_blob((size, size), p.weight_filler)
         self.add_blob((size,), p.bias_filler)
 
-    def step(self, gates, cont, states, weights):
+    def step(
+        self, gates: Tensor, cont: Tensor, states: list[Tensor], weights: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
         hidden = (gates + F.linear(states[0] * cont, weights[0])).tanh()
         return F.linear(hidden, weights[1], weights[2]).tanh(), [hidden]
 
-    def step_to_onnx(self, g, gates, cont, states, weights):
+    def step_to_onnx(
+        self, g: Any, gates: str, cont: str, states: list[str], weights: list[str]
+    ) -> tuple[str, list[str]]:
         hidden, output = g.temp("hidden"), g.temp("output")
         g.node("Tanh", [hidden_to_onnx(g, gates, cont, states[0], weights[0])], [hidden])
         g.node("Tanh", [product_to_onnx(g, hidden, *weights[1:])], [output])

@@ -1,8 +1,12 @@
 """Scale: multiplies by a learned blob or a second bottom along selected axes."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import torch
 from caffe.layers._broadcast import aligned, aligned_to_onnx, operand_shape
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
 
@@ -22,7 +26,7 @@ class Scale(Layer):
         Example("scale_param { axis: -3 bias_term: true }", [(2, 3, 4, 5), (3, 4)]),
     )
 
-    def setup(self, bottom, second=None):
+    def setup(self, bottom: Shape, second: Shape | None = None) -> None:
         p = self.param.scale_param
         shape = second
         if second is None:
@@ -34,12 +38,12 @@ class Scale(Layer):
         if p.bias_term:
             self.add_blob(shape, p.bias_filler)
 
-    def top_shapes(self, bottom, second=None):
+    def top_shapes(self, bottom: Shape, second: Shape | None = None) -> list[Shape]:
         scale = self.blobs[0].shape if second is None else second
         self.begin = aligned(self, self.param.scale_param, bottom, scale)
         return [bottom]
 
-    def forward(self, x, second=None):
+    def forward(self, x: Tensor, second: Tensor | None = None) -> Tensor:
         weights = [blob.tensor for blob in self.blobs]
         scale = weights[0] if second is None else second
         shape = scale.shape + (1,) * (x.dim() - self.begin - scale.dim())
@@ -47,7 +51,7 @@ class Scale(Layer):
             return x * scale.view(shape) if second is None else x * scale.reshape(shape)
         return torch.addcmul(weights[-1].view(shape), x, scale.reshape(shape))
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.scale_param
         shape = g.shape(bottoms[0])
         scale = bottoms[1] if len(bottoms) > 1 else g.constant(self.blobs[0].data, "scale")

@@ -1,10 +1,12 @@
 """SigmoidCrossEntropyLoss."""
 
+from __future__ import annotations
+
 import math
 
 from caffe.core.lazy_torch import F
 from caffe.layers import _loss
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -30,7 +32,7 @@ class SigmoidCrossEntropyLoss(Layer):
         ),
     )
 
-    def top_shapes(self, data, target):
+    def top_shapes(self, data: Shape, target: Shape) -> list[Shape]:
         _loss.check_same_first(data, target)
         self.need(
             math.prod(data) == math.prod(target),
@@ -40,7 +42,7 @@ class SigmoidCrossEntropyLoss(Layer):
         )
         return [()]
 
-    def forward(self, x, target):
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
         p, x = self.param.loss_param, x.float()
         target = target.detach().reshape(x.shape)
         loss = F.binary_cross_entropy_with_logits(x, target, reduction="none")

@@ -1,6 +1,10 @@
 """Silence."""
 
-from caffe.layers.base import Example, Layer, register
+from __future__ import annotations
+
+from typing import Any
+
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -14,11 +18,11 @@ class Silence(Layer):
     num_top = 0
     examples = (Example("", [(2, 3), (2, 4)], tops=0),)
 
-    def top_shapes(self, *bottoms):
+    def top_shapes(self, *bottoms: Shape) -> list[Shape]:
         return []
 
-    def forward(self, *bottoms):
+    def forward(self, *bottoms: Tensor) -> tuple[()]:
         return ()
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         """Emit nothing."""

@@ -1,6 +1,10 @@
 """Slice: splits a blob along an axis."""
 
-from caffe.layers.base import Example, Layer, register
+from __future__ import annotations
+
+from typing import Any
+
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -14,7 +18,7 @@ class Slice(Layer):
         Example("slice_param { slice_dim: 0 slice_point: 1 }", [(3, 2)], tops=2),
     )
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         p = self.param.slice_param
         self.need(not (p.HasField("axis") and p.HasField("slice_dim")), "give axis or slice_dim, not both")
 
@@ -36,15 +40,15 @@ class Slice(Layer):
         self.need(min(sizes) > 0, "slice_point must increase and be in 1 .. %d, received %s", total - 1, points)
         return sizes
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         along = self._axis(bottom)
         return [(*bottom[:along], n, *bottom[along + 1 :]) for n in self._sizes(bottom[along])]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         along = self._axis(x.shape)
         return x.split(self._sizes(x.shape[along]), along)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         shape = g.shape(bottoms[0])
         along = self._axis(shape)
         g.node("Split", bottoms, tops, axis=along, split=self._sizes(shape[along]))

@@ -1,8 +1,10 @@
 """SoftmaxWithLoss."""
 
+from __future__ import annotations
+
 from caffe.core.lazy_torch import Function, torch
 from caffe.layers import _loss
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
@@ -31,13 +33,13 @@ class SoftmaxWithLoss(Layer):
         ),
     )
 
-    def top_shapes(self, data, label):
+    def top_shapes(self, data: Shape, label: Shape) -> list[Shape]:
         _loss.check_same_first(data, label)
         self.along = self.axis(self.param.softmax_param.axis, data)
         _loss.check_label_count(data, label, self.along)
         return [(), data][: self.top_count]
 
-    def forward(self, x, label):
+    def forward(self, x: Tensor, label: Tensor) -> Tensor | tuple[Tensor, ...]:
         self.top_shapes(tuple(x.shape), tuple(label.shape))
         p = self.param.loss_param
         outer, classes, inner = _loss.split(x.shape, self.along)

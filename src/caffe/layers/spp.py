@@ -1,7 +1,11 @@
 """SPP: spatial pyramid pooling."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.layers.pooling import Pooling
 from caffe.proto import caffe_pb2
 
@@ -48,17 +52,17 @@ class SPP(Layer):
         level.setup(bottom)
         return level
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         shapes = [level.top_shapes(bottom)[0] for level in self.levels(bottom)]
         if len(shapes) == 1:
             return shapes
         return [(bottom[0], sum(channels * height * width for _, channels, height, width in shapes))]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         pooled = [level.forward(x) for level in self.levels(tuple(x.shape))]
         return pooled[0] if len(pooled) == 1 else torch.cat([p.flatten(1) for p in pooled], 1)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         levels = self.levels(tuple(g.shape(bottoms[0])))
         if len(levels) == 1:
             levels[0].to_onnx(g, bottoms, tops)

@@ -1,10 +1,13 @@
 """WindowData: windows of images, for R-CNN."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from caffe.core import glog
 from caffe.data import windows
 from caffe.data.mean import read_mean
+from caffe.data.prefetcher import BatchPrefetcher
 from caffe.data.window_prefetcher import WindowFeed
 from caffe.layers._prefetching_data import BasePrefetchingDataLayer
 from caffe.layers.base import register
@@ -22,7 +25,7 @@ class WindowData(BasePrefetchingDataLayer):
 
     num_top = 2
 
-    def setup(self):
+    def setup(self) -> None:
         p, t = self.param.window_data_param, self.param.transform_param
         self.need(p.source, "window_data_param needs a source: a window file")
         self.need(p.batch_size > 0, "window_data_param needs a positive batch_size, received %d", p.batch_size)
@@ -70,7 +73,7 @@ class WindowData(BasePrefetchingDataLayer):
         )
         return np.array(values, np.float32) if values else None
 
-    def make_prefetcher(self, seed, position, skip):
+    def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         p, t = self.param.window_data_param, self.param.transform_param
         return WindowFeed(
             self.file,
