@@ -67,7 +67,7 @@ def test_channel_means_are_a_running_float32_sum():
 def test_images_of_different_sizes_are_an_error_with_the_key(tmp_path, capsys):
     db = write_database(tmp_path / "db", [np.zeros((3, 4, 5), np.uint8), np.zeros((3, 5, 4), np.uint8)])
     assert main(["compute_image_mean", db, str(tmp_path / "m")]) == 1
-    assert "record '00000001': a picture of (3, 5, 4), the first is (3, 4, 5)" in capsys.readouterr().err
+    assert "record '00000001': an image of (3, 5, 4), the first has (3, 4, 5)" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
 
 

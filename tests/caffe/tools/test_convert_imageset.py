@@ -68,7 +68,7 @@ def test_unreadable_images_are_logged_with_their_line_and_change_the_status(tmp_
     status, _ = run(tmp_path)
     log = capfd.readouterr().err
     assert status == 1
-    assert f"Could not open or find file {ROOT}images/broken.jpg (list.txt:17: not a picture" in log
+    assert f"Could not open or find file {ROOT}images/broken.jpg (list.txt:17: truncated or not an image" in log
     assert f"Could not open or find file {ROOT}images/missing.jpg (list.txt:18: No such file" in log
     assert "2 of 19 images were skipped" in log
 
@@ -84,7 +84,7 @@ def test_invalid_list_creates_no_database(tmp_path, capsys):
 def test_list_without_readable_images_creates_no_database(tmp_path, capsys):
     status, db = run(tmp_path, list_file=write_list(tmp_path, "images/missing.jpg 1"))
     assert status == 1 and os.listdir(tmp_path) == ["list.txt"]
-    assert "none of its 1 pictures" in capsys.readouterr().err
+    assert "none of the 1 images" in capsys.readouterr().err
 
 
 def test_path_too_long_for_a_key_is_reported_before_converting(tmp_path, capsys):
@@ -99,7 +99,7 @@ def test_path_too_long_for_a_key_is_reported_before_converting(tmp_path, capsys)
         (["--resize_width=64", "--resize_height=-4"], "set both"),
         (["--encode_type=gjp"], "cannot write 'gjp'"),
         (["--backend=lbmd"], "did you mean 'lmdb'"),
-        (["--check_size"], "list.txt:2: Incorrect data field size 21114; that of line 1 is 37905"),
+        (["--check_size"], "list.txt:2: Incorrect data field size 21114; line 1 has 37905"),
         (["--resize_widht=3"], "unknown command line flag"),
     ],
 )
@@ -119,7 +119,7 @@ def test_check_size_accepts_equal_sizes(tmp_path):
 def test_existing_database_is_kept_without_overwrite(tmp_path, capsys):
     flags = ["--allow_broken", "--resize_width=8", "--resize_height=8"]
     run(tmp_path, *flags)
-    assert run(tmp_path, *flags)[0] == 1 and "give --overwrite" in capsys.readouterr().err
+    assert run(tmp_path, *flags)[0] == 1 and "use --overwrite" in capsys.readouterr().err
     status, db = run(tmp_path, *flags, "--overwrite", "--gray")
     with open_db(db) as database:
         assert status == 0 and datum.decode(next(iter(database))[1])[0].shape == (1, 8, 8)
