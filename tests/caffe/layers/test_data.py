@@ -190,7 +190,7 @@ def test_further_tops_are_labels_from_float_data(tmp_path):
     out = net(tmp_path / "db", batch=7, tops=tops).forward()
     assert np.array_equal(out["half"], np.arange(7) / 2) and np.array_equal(out["minus"], -np.arange(7))
     assert net(tmp_path / "db", batch=7).forward()["label"].tolist() == list(range(7))
-    with pytest.raises(CaffeError, match="4 labels are wanted, the Datum has 3"):
+    with pytest.raises(CaffeError, match="expected 4 labels, the Datum has 3"):
         net(tmp_path / "db", tops=tops + ' top: "fourth"')
 
 

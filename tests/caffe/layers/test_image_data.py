@@ -84,10 +84,10 @@ def test_invalid_inputs_raise(folder):
         net(folder, "new_height: 4")
     with pytest.raises(CaffeError, match="rand_skip 6"):
         net(folder, "rand_skip: 6 new_height: 4 new_width: 4")
-    with pytest.raises(CaffeError, match="make them equally large or set crop_size"):
+    with pytest.raises(CaffeError, match="resize them to the same size or set crop_size"):
         labels(net(folder, ""), 1)
     (folder / "a picture 1.png").write_bytes(b"none")
-    with pytest.raises(CaffeError, match=r"list.txt:2: .*a picture 1.png' is no picture"):
+    with pytest.raises(CaffeError, match=r"list.txt:2: .*a picture 1.png' is not an image"):
         labels(net(folder), 1)
     (folder / "a picture 1.png").unlink()
     with pytest.raises(CaffeError, match="does not exist"):
