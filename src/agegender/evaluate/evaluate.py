@@ -35,9 +35,9 @@ def answers(net, weights, database):
     fp16_emulation.round_weights(rounded)
     told = {"plain": [], "mirrored": [], "fp16": []}
     for pictures, _, _ in batches(database, net.transform(), size=BATCH):
-        told["plain"].append(fp16_emulation.answer(built, pictures))
-        told["mirrored"].append((told["plain"][-1] + fp16_emulation.answer(built, pictures[..., ::-1])) / 2)
-        told["fp16"].append(fp16_emulation.answer(rounded, pictures, half=True))
+        told["plain"].append(fp16_emulation.predict(built, pictures))
+        told["mirrored"].append((told["plain"][-1] + fp16_emulation.predict(built, pictures[..., ::-1])) / 2)
+        told["fp16"].append(fp16_emulation.predict(rounded, pictures, half=True))
     return {view: np.concatenate(parts) for view, parts in told.items()}
 
 
