@@ -40,12 +40,12 @@ def predict_lmdb(net: Net, weights: str, database: str) -> dict[str, np.ndarray]
     fp16_emulation.round_weights(rounded)
 
     def model(blob: np.ndarray) -> dict[str, np.ndarray]:
-        plain = fp16_emulation.answer(exact, blob)
-        flipped = fp16_emulation.answer(exact, blob[..., ::-1])
+        plain = fp16_emulation.predict(exact, blob)
+        flipped = fp16_emulation.predict(exact, blob[..., ::-1])
         return {
             "plain": plain,
             "flip": (plain + flipped) / 2,
-            "fp16": fp16_emulation.answer(rounded, blob, half=True),
+            "fp16": fp16_emulation.predict(rounded, blob, half=True),
         }
 
     found = predict_batches(model, database_batches(database, net.transform(), size=BATCH))
