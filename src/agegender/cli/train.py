@@ -50,7 +50,7 @@ def run_of(args, name, seed, iterations=None, **more):
     from agegender.datasets import utkface
     from agegender.training.run import Run
 
-    races = utkface.races(args.race)
+    races = utkface.parse_races(args.race)
     faces = args.faces or os.path.join("data", utkface.folder_name(races))
     return Run(recipes.resolve(name), faces, races, seed, minutes=args.minutes, iterations=iterations or args.iterations or None,
                validation=args.validation, precision=args.precision, threads=args.threads, int8=args.int8, **more)  # fmt: skip
