@@ -35,7 +35,7 @@ def run(args):
     source, heads = opened(args), []
     try:
         screen = video_sinks.opened(args.out, source.still, source.rate)
-        detector = detector_for(args, None if source.still else detect.least_of(source.size, MOVING))
+        detector = detector_for(args, None if source.still else detect.min_face_width(source.size, MOVING))
         heads = open_heads(args, 1)
         show(source, screen, lambda picture: draw(picture, detector, heads, args.crop), args.frames, args.out)
     finally:
@@ -49,7 +49,7 @@ def opened(args):
     from agegender.inference import video_sources
 
     if args.images:
-        return video_sources.Pictures(args.images)
+        return video_sources.Images(args.images)
     return video_sources.VideoFile(args.video) if args.video else video_sources.Camera(args.camera)
 
 
