@@ -189,7 +189,7 @@ class Model:
         from agegender.training.run import Run
 
         chosen = recipes.resolve(recipe)
-        run = Run(chosen, faces, utkface.races(race), seed, minutes=minutes, iterations=iterations, folder=folder)
+        run = Run(chosen, faces, utkface.parse_races(race), seed, minutes=minutes, iterations=iterations, folder=folder)
         run.run()
         return Model(chosen.net, os.path.join(run.folder, run.weights), device=self.device)
 
