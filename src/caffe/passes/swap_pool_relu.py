@@ -75,7 +75,7 @@ class EarlyPooling:
         pool.release()
         if source is None:  # the ReLU's top was accessed in between
             return pool.forward_blobs(bottoms, tops, record)
-        source = pool.laid_out(source.detach()).requires_grad_(bool(record))
+        source = pool.to_memory_format(source.detach()).requires_grad_(bool(record))
         with torch.set_grad_enabled(bool(record)):
             top = pool.forward(source).relu_()
         self.pair.tape = (source, top) if record else None
