@@ -47,12 +47,12 @@ def test_normalizes_by_accumulated_statistics(weight):
     rng = np.random.default_rng(3)
     x, mean, variance = rng.standard_normal((2, 3, 2, 2)), rng.standard_normal(3), rng.random(3) + 0.5
     factor = 1 / weight if weight else 0
-    where, spread = (factor * mean)[:, None, None], np.sqrt(factor * variance + 1e-5)[:, None, None]
+    center, std = (factor * mean)[:, None, None], np.sqrt(factor * variance + 1e-5)[:, None, None]
     dy = rng.standard_normal(x.shape)
     net = one_layer_net("BatchNorm", "", [x.shape])  # TEST uses accumulated statistics by default
     result = run(net, [x], [mean, variance, [weight]], [dy])
-    assert_close(result.tops[0], (x - where) / spread, "top")
-    assert_close(result.diffs[0], dy / spread, "bottom's diff")
+    assert_close(result.tops[0], (x - center) / std, "top")
+    assert_close(result.diffs[0], dy / std, "bottom's diff")
     for blob, expected in zip(result.weights, (mean, variance, np.array([weight]))):
         assert_close(blob, expected, "statistics, which must not change")
 
@@ -106,7 +106,8 @@ def test_single_item_between_layers_of_different_memory_layout(setting):
     rng = np.random.default_rng(6)
     layers = (
         'layer { name: "s" type: "Split" bottom: "x" top: "a" } '
-        f'layer {{ name: "l" type: "BatchNorm" bottom: "a" top: "b" batch_norm_param {{ use_global_stats: {setting} }} }} '
+        'layer { name: "l" type: "BatchNorm" bottom: "a" top: "b" '
+        f"batch_norm_param {{ use_global_stats: {setting} }} }} "
         'layer { name: "t" type: "Split" bottom: "b" top: "c" } '
         'layer { name: "v" type: "Convolution" bottom: "c" top: "y" convolution_param { num_output: 2 kernel_size: 3 '
         'weight_filler { type: "gaussian" } } }'
@@ -125,7 +126,7 @@ def test_single_item_between_layers_of_different_memory_layout(setting):
     def reference(x):
         if setting == "false":
             return normalize(1e-5)(x)
-        where, spread = (mean / weight)[:, None, None], np.sqrt(variance / weight + 1e-5)[:, None, None]
-        return [(x - where) / spread]
+        center, std = (mean / weight)[:, None, None], np.sqrt(variance / weight + 1e-5)[:, None, None]
+        return [(x - center) / std]
 
     assert_close(net.blobs["x"].diff, slope(reference, x, [inner]), "bottom's diff", 2e-4)
