@@ -144,9 +144,9 @@ def test_invalid_inputs_raise(folder):
         net(folder)
     path.write_text(content)
     path.write_text(path.read_text().replace("10 5 29 19", "10 5 30 19"))
-    data_net = net(folder)
+    made = net(folder)
     with pytest.raises(CaffeError, match="does not lie in the picture"):
-        data_net.forward()
+        made.forward()
     path.write_text("")
     with pytest.raises(CaffeError, match="empty"):
         net(folder)
