@@ -3,9 +3,9 @@
 import dataclasses
 
 import numpy as np
-from caffe.net.net import Net
 
 import caffe
+from caffe.net.net import Net
 from caffe.proto.read import read_net_text
 
 

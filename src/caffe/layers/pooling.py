@@ -57,7 +57,7 @@ class Pooling(Layer):
     With global_pooling, the window is the whole image.
     """
 
-    num_top = (1, 2)
+    num_top: int | tuple = (1, 2)
     examples = (
         Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 }", [(2, 3, 8, 8)]),
         Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 pad: 1 }", [(2, 3, 8, 7)], tops=2),

@@ -46,7 +46,8 @@ class Fused:
 
     def __init__(self, norm: Any, scale: Any, relu: Any | None) -> None:
         self.norm, self.scale, self.relu = norm, scale, relu
-        self.source = self.tape = None  # the BatchNorm's bottom (Blob); (x, y, gain, statistics)
+        self.source: Any = None  # the BatchNorm's bottom (Blob)
+        self.tape: Any = None  # (x, y, gain, statistics)
 
     @property
     def layers(self) -> list[Any]:
@@ -141,10 +142,10 @@ class Part:
         self.fused, self.layer = fused, layer
         self.fall_back = fused.split
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         pass
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         if self.fused.tape is None:
             self.layer.backward_blobs(tops, propagate_down, bottoms)
 
@@ -152,17 +153,17 @@ class Part:
 class Norm(Part):
     """Runner for the BatchNorm."""
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self.fused.begin(bottoms[0])
 
 
 class Scale(Part):
     """Runner for the Scale."""
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self.fused.forward(tops[0], record)
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         if self.fused.tape is None:
             self.layer.backward_blobs(tops, propagate_down, bottoms)
         else:
