@@ -83,7 +83,7 @@ class Pooling(Layer):
         if p.global_pooling:
             sized = p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")
             self.need(not sized, "global_pooling pools the whole image; remove the kernel size")
-            self.kernel = None
+            self.kernel: Any = None  # the size of the bottom
         else:
             self.kernel = self._pair("kernel", "kernel_size")
             self.need(min(self.kernel) > 0, "the kernel must be positive, received %s", self.kernel)

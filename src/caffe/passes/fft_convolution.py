@@ -56,7 +56,7 @@ def tiling(bottom: tuple, weights: tuple, pad: tuple, group: int, dtype: Any = t
         Zeros around the image, vertically and horizontally.
     group : int
     dtype : torch.dtype
-        With bfloat16, products cost half in both methods. On processors with AMX the direct method always wins.
+        With bfloat16, products cost half in both methods, and on processors with AMX the direct method always wins.
     """
     (count, inputs, *size), (outputs, _, kernel, _) = bottom, weights
     if any(n + 2 * p < kernel for n, p in zip(size, pad)) or (dtype == torch.bfloat16 and AMX):

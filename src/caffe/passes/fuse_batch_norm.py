@@ -22,11 +22,11 @@ def scale_in_batch_norm(nodes: Sequence[Any]) -> None:
         later = [j for j in nodes_using(nodes, norm.top_blobs[0]) if j > i]
         if not later or not _scales_channels(nodes[later[0]], norm):
             continue
-        relu = later[1] if len(later) > 1 and _is_free_relu(nodes[later[1]]) else None
-        members = [i, later[0]] + [relu] * (relu is not None)
+        members = [i, *later[:2]] if len(later) > 1 and _is_free_relu(nodes[later[1]]) else [i, later[0]]
         if any(weight for j in members for weight in nodes[j].losses):
             continue
-        fused = Fused(norm.layer, nodes[later[0]].layer, None if relu is None else nodes[relu].layer)
+        relu = nodes[members[2]].layer if len(members) > 2 else None
+        fused = Fused(norm.layer, nodes[later[0]].layer, relu)
         for j, runner in zip(members, (Norm, Scale, Part)):
             nodes[j].fast, nodes[j].reach = runner(fused, nodes[j].layer), (i, members[-1])
 
