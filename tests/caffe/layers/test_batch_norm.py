@@ -73,7 +73,7 @@ def test_phase_selects_the_statistics_by_default(phase, setting, uses_batch_stat
     assert_close(result.tops[0], normalize(1e-5)(x)[0] if uses_batch_statistics else x / np.sqrt(4 + 1e-5), "top")
 
 
-def test_one_value_a_channel_has_no_variance():
+def test_single_value_per_channel_has_no_variance():
     net = one_layer_net("BatchNorm", "", [(1, 3)], phase=caffe.TRAIN)
     result = run(net, [[[1.0, 2.0, 3.0]]], [], [np.ones((1, 3))])
     assert (result.tops[0] == 0).all() and (result.diffs[0] == 0).all()
@@ -91,7 +91,7 @@ def test_in_place():
     assert_close(net.blobs["x"].data, normalize(1e-5)(x)[0], "top")
 
 
-def test_the_statistics_are_not_learned():
+def test_statistics_are_not_learnable():
     net = one_layer_net("BatchNorm", "", [(4, 3, 2, 2)], phase=caffe.TRAIN, force=False)
     assert [p.lr_mult for p in net.layer_dict["l"].param.param] == [0, 0, 0]
     text = "param { lr_mult: 0 } param { lr_mult: 1 }"
