@@ -65,7 +65,7 @@ class Net(NetMethods):
     stages : list of str, optional
         NetState stages, compared with `stage` and `not_stage` of the layers' rules.
     weights : str, optional
-        Path of a .caffemodel or .h5 file, or a comma-separated list of them.
+        Path of a .caffemodel or .h5 file.
 
     Raises
     ------

@@ -308,15 +308,14 @@ class NetMethods:
         Parameters
         ----------
         path : str
-            A .caffemodel or .h5 file, or a comma-separated list of them, copied one after the other.
+            A .caffemodel or .h5 file; a comma is part of the path, as in pycaffe.
 
         Raises
         ------
         CaffeError
             If shapes differ; nothing is copied from that file, and the message lists every mismatch.
         """
-        for part in str(path).split(","):
-            self._copy_weights(snapshot.read_weights(part), part)
+        self._copy_weights(snapshot.read_weights(path), os.fspath(path))
 
     def _copy_weights(self, weights, path):
         errors, pairs = [], []

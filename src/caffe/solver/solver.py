@@ -21,6 +21,7 @@ from caffe.solver import divergence, fused_sgd, net_factory, policies, resume
 from caffe.solver.divergence import DivergenceMonitor
 from caffe.solver.loss_scale import LossScale
 from caffe.solver.update_rules import UPDATE_RULES
+from caffe.weights import paths as weight_paths
 from caffe.weights import snapshot
 
 SOURCE = "solver.cpp:239"
@@ -78,7 +79,7 @@ class Solver:
         self.loss_scale, self._grads_finite = LossScale(), True  # used with fp16
         self.divergence_monitor = None  # set by `solve`
         for path in param.weights:
-            self._load_weights(path)
+            self.load_weights(path)
         glog.info("Solver scaffolding done.", "solver.cpp:57")
 
     def _check(self, param):
@@ -95,9 +96,11 @@ class Solver:
         if param.snapshot_prefix and folder:
             os.makedirs(folder, exist_ok=True)  # Caffe aborts if the folder is missing
 
-    def _load_weights(self, path):
-        for net in (self.net, *self.test_nets):
-            net.copy_from(path)
+    def load_weights(self, text: str) -> None:
+        """Copy weights into the train net and all test nets; `text` is a comma-separated list of files."""
+        for path in weight_paths.split(text):
+            for net in (self.net, *self.test_nets):
+                net.copy_from(path)
 
     @property
     def _nets(self):
