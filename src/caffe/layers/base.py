@@ -102,6 +102,7 @@ class Layer:
         self.loss_weights: list[float] = []
         self.propagate_down: list[bool] = []  # per bottom; set by the Net
         self.param_propagate_down: list[bool] = []  # per weight blob
+        self.automatic_tops = 0  # of a loss without a top in the prototxt
         self.memory_format = None  # layout of 4-axis bottoms set by an optimization pass; None: unchanged
         self._tape: Any = None
 
@@ -174,7 +175,7 @@ class Layer:
     @property
     def top_count(self) -> int:
         """The number of tops."""
-        return len(self.param.top)
+        return len(self.param.top) + self.automatic_tops
 
     @property
     def public(self) -> Any:

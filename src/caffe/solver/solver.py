@@ -122,6 +122,10 @@ class Solver:
         """Call `on_start()` before each iteration and `on_gradients_ready()` between backward and update."""
         self._callbacks.append((on_start, on_gradients_ready))
 
+    def share_weights(self, net: Any) -> None:
+        """Make `net` (Net) use the memory of this solver's weights, by layer name, as pycaffe's share_weights."""
+        net.share_with(self.net)
+
     def solve(self, resume_file: str | None = None) -> None:
         """Train up to max_iter and write a final snapshot.
 
@@ -204,6 +208,8 @@ class Solver:
     def _backward(self, last):
         with self.loss_scale.applied(self.net) if self.net.precision == "fp16" else contextlib.nullcontext():
             self.net.backward_range(last, 0)
+            if self.net.debug_reporter is not None:
+                self.net.debug_reporter.log_norms()
 
     @property
     def smoothed_loss(self) -> float:
