@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from functools import reduce
 
-from caffe.errors import CaffeError, did_you_mean
+from caffe.convert import data_shapes
+from caffe.core import glog, unknown_types
+from caffe.errors import CaffeError
 from caffe.layers import base, load
 from caffe.net import filter_and_split
 from caffe.proto import caffe_pb2
@@ -21,7 +23,22 @@ def deploy(param, input_shape=None):
     `input_shape` is (N, C, H, W) of the pictures, None for what the net says itself: an Input's own shape, or one picture of
     the size that the TEST data layer crops to, or that its database holds.
     """
+    _check_types(param)
     return reduce(lambda net, step: step(net), passes(input_shape), param)
+
+
+def _check_types(param):
+    """Raise one NcsError that names every layer of an unknown type."""
+    load()
+    states = [filter_and_split.net_state(phase) for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN)]
+    used = [layer for layer in param.layer if any(filter_and_split.included(layer, state) for state in states)]
+    unknown = [layer for layer in used if layer.type not in base.registry]
+    errors = [
+        f"layer '{layer.name}': unknown type '{layer.type}'{unknown_types.hint(layer.type, base.registry)}"
+        for layer in unknown
+    ]
+    if errors:
+        raise NcsError("\n".join(errors))
 
 
 def passes(input_shape=None):
@@ -30,6 +47,7 @@ def passes(input_shape=None):
         keep_test_phase,
         lambda net: replace_data_with_input(net, input_shape),
         replace_losses,
+        drop_label_of_softmax,
         remove_label_consumers,
         fold_dropout,
         strip_training_fields,
@@ -47,10 +65,7 @@ def _copy(net, layers=None):
 
 def _type(layer):
     load()
-    kind = base.registry.get(layer.type)
-    if kind is None:
-        raise NcsError(f"layer '{layer.name}': unknown type '{layer.type}'{did_you_mean(layer.type, base.registry)}")
-    return kind
+    return base.registry[layer.type]  # `_check_types` has found the unknown ones
 
 
 def keep_test_phase(net):
@@ -64,7 +79,12 @@ def keep_test_phase(net):
         ]
         for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN)
     )
-    return _copy(net, kept if any(_type(layer).is_loss for layer in kept) else kept + losses)
+    kept = kept if any(_type(layer).is_loss for layer in kept) else kept + losses
+    if any(_type(layer).is_data or layer.type == "Input" for layer in kept):
+        return _copy(net, kept)
+    training = filter_and_split.net_state(caffe_pb2.TRAIN)  # TEST's data may need a stage
+    data = [layer for layer in net.layer if _type(layer).is_data and filter_and_split.included(layer, training)]
+    return _copy(net, data + kept)
 
 
 def replace_data_with_input(net, input_shape=None):
@@ -72,7 +92,11 @@ def replace_data_with_input(net, input_shape=None):
     layers, found = [], False
     for layer in net.layer:
         if layer.type != "Input" and _type(layer).is_data:
-            layer = _input(layer.top[0], _shape(layer, input_shape))
+            own = data_shapes.item_shape(layer)
+            if own is None:
+                layer = _input(layer.top[0], _shape(layer, input_shape))
+            else:
+                layer = _resized(_input(layer.top[0], (1, *own)), input_shape or (1,))
         elif layer.type == "Input" and input_shape:
             layer = _resized(layer, input_shape)
         found = found or layer.type == "Input"
@@ -132,7 +156,7 @@ def _database_shape(layer):
 
     if layer.type != "Data":
         raise NcsError(
-            f"layer '{layer.name}' ({layer.type}): the size of its pictures is not in the net; give the input shape"
+            f"layer '{layer.name}' ({layer.type}): the size of its images is not in the net; give the input shape (-is W H)"
         )
     with open_db(layer.data_param.source, layer.data_param.backend) as database:
         _, value = next(database.at(0))
@@ -168,6 +192,20 @@ def _head(loss, name):
     if loss.HasField("softmax_param") and head.type == "Softmax":
         head.softmax_param.CopyFrom(loss.softmax_param)
     return head
+
+
+def drop_label_of_softmax(net):
+    """A Softmax with a label as second bottom, left over from a SoftmaxWithLoss, keeps its first bottom."""
+    layers, tops = [], {top for layer in net.layer for top in layer.top}
+    for layer in net.layer:
+        if layer.type == "Softmax" and len(layer.bottom) == 2:
+            glog.warning(f"layer '{layer.name}' (Softmax): bottom '{layer.bottom[1]}' is dropped; a Softmax has no label")
+            layer = _clone(layer)
+            del layer.bottom[1:]
+            if not layer.top:
+                layer.top.append("prob" if "prob" not in tops else layer.name)
+        layers.append(layer)
+    return _copy(net, layers)
 
 
 def remove_label_consumers(net):
