@@ -69,7 +69,8 @@ class Scanner:
 
     def expected(self, what: str, where: str) -> None:
         """Note that the current token is not what `where` needs."""
-        self.fault(self.at, f"{where}: expected {what}, received {self.received()}")
+        hint = "; a prototxt has no arithmetic: write the result as one number" if self.word in ("*", "/") else ""
+        self.fault(self.at, f"{where}: expected {what}, received {self.received()}{hint}")
 
     def fault(self, position: int, what: str) -> None:
         """Note a fault as file:line:column; raises TooManyFaults at the bound."""

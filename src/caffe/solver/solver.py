@@ -141,7 +141,9 @@ class Solver:
         """
         glog.info(f"Solving {self.net.name}", "solver.cpp:279")
         glog.info(f"Learning Rate Policy: {self.param.lr_policy}", "solver.cpp:280")
-        self.divergence_monitor = self.divergence_monitor or DivergenceMonitor(divergence.worst_loss(self.net))
+        self.divergence_monitor = self.divergence_monitor or DivergenceMonitor(
+            divergence.worst_loss(self.net), divergence.loss_types(self.net)
+        )
         if resume_file:
             self.restore(resume_file)
         self.step(self.param.max_iter - self.iter)
