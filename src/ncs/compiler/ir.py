@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from typing import Any
 
+from caffe.proto import foreign
 from caffe.utils.atomic_io import atomic_write
 from ncs.errors import NcsError
 from ncs.runtime.telemetry import import_openvino, telemetry_disabled
@@ -70,10 +71,13 @@ def _normalize_names(model):
 def version_of(path: str) -> int:
     """Return the version of an IR file: 10 (OpenVINO 2020 to 2021.4) or 11. Raises NcsError if it is not an IR."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            match = re.search(r"<net\b[^>]*\bversion=\"(\d+)\"", stream.read(4096))
+        with open(path, "rb") as stream:
+            head = stream.read(4096)
     except OSError as error:
         raise NcsError(f"{path}: {error.strerror}") from error
+    match = re.search(r"<net\b[^>]*\bversion=\"(\d+)\"", head.decode("utf-8", "replace"))
     if match is None:
-        raise NcsError(f"{path}: not an IR: it has no <net ... version=...>")
+        kind = None if head.lstrip().startswith(b"<?xml") else foreign.kind_of(head[:1024])
+        known = f"this is {kind}; expected an IR" if kind else "not an IR: it has no <net ... version=...>"
+        raise NcsError(f"{path}: {known}")
     return int(match.group(1))

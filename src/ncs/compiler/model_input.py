@@ -41,6 +41,12 @@ def _onnx(path: str, scratch: str, shape: Sequence[int | None], say: Callable[[s
     import onnx
     from google.protobuf.message import DecodeError
 
+    from caffe.proto import foreign
+
+    with open(path, "rb") as stream:
+        kind = foreign.kind_of(stream.read(1024))
+    if kind is not None:
+        raise NcsError(f"{path}: this is {kind}; expected an ONNX model")
     try:
         model = onnx.load(path, load_external_data=False)
     except (DecodeError, OSError) as error:
