@@ -8,9 +8,11 @@ an uninterrupted run.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from caffe.errors import CaffeError
@@ -60,6 +62,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the solver file and train; return 130 after Ctrl-C."""
+    ignored = {signal.SIGINT: args.sigint_effect, getattr(signal, "SIGHUP", None): args.sighup_effect}
+    with _ignored([number for number, effect in ignored.items() if effect == "none" and number is not None]):
+        return _run(args)
+
+
+@contextlib.contextmanager
+def _ignored(numbers):
+    """Ignore signals from the start, while the libraries load."""
+    previous = {}
+    try:
+        if threading.current_thread() is threading.main_thread():
+            previous = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _run(args: argparse.Namespace) -> int:
     from caffe import solver
     from caffe.core import config
     from caffe.proto.read import read_solver
@@ -175,8 +196,6 @@ class _SignalHandlers:
         self.previous = {}
 
     def __enter__(self):
-        import threading
-
         if threading.current_thread() is threading.main_thread():
             for number, effect in self.effects.items():
                 if (

@@ -19,6 +19,14 @@ def test_effect_none_ignores_the_signal(number):
     assert signal.getsignal(number) == before
 
 
+def test_effect_none_ignores_signals_while_the_libraries_load(monkeypatch):
+    """The signal arrives before the solver exists."""
+    before = signal.getsignal(signal.SIGHUP)
+    monkeypatch.setattr(train, "_run", lambda args: os.kill(os.getpid(), signal.SIGHUP) or 7)
+    assert train.run(SimpleNamespace(sigint_effect="stop", sighup_effect="none")) == 7
+    assert signal.getsignal(signal.SIGHUP) == before
+
+
 def test_effects_snapshot_and_stop():
     trainer = SimpleNamespace(stop_requested=False, snapshot_requested=False)
     with train._SignalHandlers(trainer, "snapshot", "stop"):
