@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from caffe.data import datum, listfile, mean
+from caffe.data import convert_cifar, datum, idx, listfile, mean
 from caffe.data.db import open_db
 from caffe.device.transform import Transform
 from caffe.proto import caffe_pb2, read, text
@@ -128,6 +128,27 @@ def _lists():
     return [b"a.jpg 1\nb c.jpg 2\nd/e.png 30\n", b"x 0\n" * 20, "p\u00e9.jpg 7\r\nq.jpg -1\n".encode()]
 
 
+def _idx():
+    """An idx file is read as images and as labels; the other of the pair is sound."""
+    images = (2051).to_bytes(4, "big") + b"".join(n.to_bytes(4, "big") for n in (3, 2, 2)) + bytes(range(12))
+    labels = (2049).to_bytes(4, "big") + (3).to_bytes(4, "big") + bytes(3)
+    return [images, labels]
+
+
+def _idx_images(path):
+    (path.parent / "labels").write_bytes(_idx()[1])
+    return idx.read(path, path.parent / "labels")
+
+
+def _idx_labels(path):
+    (path.parent / "images").write_bytes(_idx()[0])
+    return idx.read(path.parent / "images", path)
+
+
+def _cifar():
+    return [bytes(convert_cifar.RECORD) * 2]
+
+
 def _transforms():
     mean_values = Transform(crop=5, order="RGB", mean=np.array([1.0, 2.0, 3.0], np.float32), scale=0.5)
     return [_through_file(mean_values.to_json, ".json")]
@@ -242,6 +263,8 @@ TARGETS = {
     ),
     "binaryproto": Target(_files("tools/mean_gray.binaryproto"), (snapshot.read_blob, mean.read_mean), False, 2),
     "datum": Target(_datums, (_decode,), False, 3),
+    "idx": Target(_idx, (_idx_images, _idx_labels), False, 2),
+    "cifar": Target(_cifar, (lambda path: convert_cifar._read(path, "train file"),), False, 2),
     "list": Target(_lists, (listfile.read,), True, 2),
     "resume": Target(_resumes, (lambda path: resume.load(str(path), {"train": _net()}),), False, 1),
     "hdf5": Target(_hdf5, (_as_hdf5(snapshot.read_weights), _as_hdf5(snapshot.read_solverstate)), False, 1),
