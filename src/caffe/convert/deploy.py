@@ -80,30 +80,49 @@ def keep_test_phase(net):
         for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN)
     )
     kept = kept if any(_type(layer).is_loss for layer in kept) else kept + losses
-    if any(_type(layer).is_data or layer.type == "Input" for layer in kept):
+    if any(_is_data(layer) or layer.type == "Input" for layer in kept):
         return _copy(net, kept)
     training = filter_and_split.net_state(caffe_pb2.TRAIN)  # TEST's data may need a stage
-    data = [layer for layer in net.layer if _type(layer).is_data and filter_and_split.included(layer, training)]
+    data = [layer for layer in net.layer if _is_data(layer) and filter_and_split.included(layer, training)]
     return _copy(net, data + kept)
 
 
 def replace_data_with_input(net, input_shape=None):
     """Every data layer becomes an Input with its first top; the label tops are gone."""
     layers, found = [], False
-    for layer in net.layer:
-        if layer.type != "Input" and _type(layer).is_data:
+    for layer in (*_missing_input(net), *net.layer):
+        if layer.type != "Input" and _is_data(layer):
             own = data_shapes.item_shape(layer)
             if own is None:
                 layer = _input(layer.top[0], _shape(layer, input_shape))
             else:
                 layer = _resized(_input(layer.top[0], (1, *own)), input_shape or (1,))
+        elif layer.type == "Input" and not _has_shape(layer):
+            layer = _input(layer.top[0], _shape(layer, input_shape))
         elif layer.type == "Input" and input_shape:
             layer = _resized(layer, input_shape)
         found = found or layer.type == "Input"
         layers.append(layer)
     if not found:
-        raise NcsError(f"net '{net.name}' has no data layer and no Input in its TEST phase")
+        raise NcsError(
+            f"net '{net.name}' has no data layer and no Input, in TEST or in TRAIN; add an Input with its shape"
+        )
     return _copy(net, layers)
+
+
+def _missing_input(net):
+    """An Input without a shape for the blob that the first layer reads and none makes: an `input` without its shape."""
+    if any(_is_data(layer) or layer.type == "Input" for layer in net.layer) or not net.layer:
+        return []
+    return [_input(name, ()) for name in net.layer[0].bottom[:1]]
+
+
+def _is_data(layer):
+    return _type(layer).is_data or (layer.type == "Python" and not layer.bottom)
+
+
+def _has_shape(layer):
+    return any(len(shape.dim) for shape in layer.input_param.shape)
 
 
 def _shape(layer, wanted):
@@ -113,9 +132,10 @@ def _shape(layer, wanted):
         return (wanted[0] or 1, *wanted[1:])
     try:
         own = (1, *picture_shape(layer))
-    except CaffeError:
+    except CaffeError as error:
         if None in wanted[2:]:
-            raise
+            advice = "" if "-is W H" in str(error) else "; or give the input shape (-is W H)"
+            raise NcsError(f"{error}{advice}") from None
         own = (1, 3, 0, 0)  # a database that is not here: pictures have colours
     return tuple(one or other for one, other in zip(wanted, own))
 
@@ -199,7 +219,9 @@ def drop_label_of_softmax(net):
     layers, tops = [], {top for layer in net.layer for top in layer.top}
     for layer in net.layer:
         if layer.type == "Softmax" and len(layer.bottom) == 2:
-            glog.warning(f"layer '{layer.name}' (Softmax): bottom '{layer.bottom[1]}' is dropped; a Softmax has no label")
+            glog.warning(
+                f"layer '{layer.name}' (Softmax): bottom '{layer.bottom[1]}' is dropped; a Softmax has no label"
+            )
             layer = _clone(layer)
             del layer.bottom[1:]
             if not layer.top:

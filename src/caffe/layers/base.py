@@ -295,13 +295,16 @@ class Layer:
 
 def create(param: Any, phase: int, device: Any = "cpu", generator: Any = None) -> Layer:
     """Create the layer described by `param` (LayerParameter)."""
+    return layer_class(param.type)(param, phase, device, generator)
+
+
+def layer_class(kind: str) -> type[Layer]:
+    """Return the class of a layer type; raise CaffeError if there is none."""
     from caffe import layers
+    from caffe.core import unknown_types
 
     layers.load()
-    layer = registry.get(param.type)
-    if layer is None:
-        from caffe.core import unknown_types
-
-        hint, known = unknown_types.hint(param.type, registry), ", ".join(sorted(registry))
-        raise CaffeError(f"unknown layer type '{param.type}'{hint} (known types: {known})")
-    return layer(param, phase, device, generator)
+    if kind not in registry:
+        hint, known = unknown_types.hint(kind, registry), ", ".join(sorted(registry))
+        raise CaffeError(f"unknown layer type '{kind}'{hint} (known types: {known})")
+    return registry[kind]

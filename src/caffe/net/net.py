@@ -177,6 +177,10 @@ class Net(NetMethods):
                 self._failed_tops.update(param.top)
             except _DependentError:
                 self._failed_tops.update(param.top)
+                try:
+                    base.layer_class(param.type)
+                except CaffeError as error:
+                    errors.append(f"{location}: layer '{param.name}' ({param.type}): {error}")
         if errors:
             raise error_type("\n".join(errors)) from cause  # keeps the type of an error from a Python layer
         self.output_names = sorted(self._available)
