@@ -17,7 +17,7 @@ except ImportError as missing:
     sys.exit(f"build_dataset.py: {missing}; run ./run.sh (everything) or scripts/setup.sh (the set-up)")
 
 if __name__ == "__main__":
-    from caffe import cli
+    from caffe.utils import commands
 
     os.chdir(HERE)
-    sys.exit(cli.run_verb("agegender.cli", "build_dataset", "build_dataset.py", sys.argv[1:]))
+    sys.exit(commands.run_command("agegender.cli", "build_dataset", "build_dataset.py", sys.argv[1:]))

@@ -5,4 +5,4 @@ set -eu
 cd "$(dirname "$0")"
 scripts/setup.sh
 . scripts/env.sh
-exec "$PYTHON" -m agegender road "$@"
+exec "$PYTHON" -m agegender run "$@"

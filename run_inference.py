@@ -17,6 +17,6 @@ if missing:
     )
 
 if __name__ == "__main__":
-    from caffe import cli
+    from caffe.utils import commands
 
-    sys.exit(cli.run_verb("agegender.cli", "predict", "run_inference.py", sys.argv[1:]))
+    sys.exit(commands.run_command("agegender.cli", "predict", "run_inference.py", sys.argv[1:]))

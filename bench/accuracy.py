@@ -8,25 +8,25 @@ import sys
 import tempfile
 from pathlib import Path
 
-import harness
+import _harness
 
 FACES, SEED = 900, 230
 
 
 def main():
-    parser = harness.arguments(__doc__, rounds=1)
+    parser = _harness.arguments(__doc__, rounds=1)
     parser.add_argument("--iterations", type=int, default=150, help="of each training (150)")
     parser.add_argument("--archive", help="faces of UTKFace (default: %d drawn ones)" % FACES)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "prototxt").symlink_to(harness.HERE.parent / "prototxt")
+        (folder / "prototxt").symlink_to(_harness.HERE.parent / "prototxt")
         pictures(folder, args.archive and os.path.abspath(args.archive))
         cases = [
             train(folder, net, precision, args.iterations)
             for net in ("AgeNet", "GenderNet") for precision in ("float32", "bf16") if args.only in net
         ]  # fmt: skip
-    harness.save("accuracy", cases=cases, iterations=args.iterations, faces="real" if args.archive else "drawn")
+    _harness.save("accuracy", cases=cases, iterations=args.iterations, faces="real" if args.archive else "drawn")
 
 
 def pictures(folder, archive):
@@ -34,7 +34,7 @@ def pictures(folder, archive):
     if archive:
         verb(folder, "download", "--from", archive, "--out", "faces")
     else:
-        verb(folder, "draw-faces", "--out", "faces", "--count", FACES, "--seed", SEED)
+        verb(folder, "synthesize-faces", "--out", "faces", "--count", FACES, "--seed", SEED)
     verb(folder, "build-dataset", "--faces", "faces", "--seed", SEED)
     verb(folder, "create-lmdb")
     verb(folder, "create-mean")

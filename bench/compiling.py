@@ -11,13 +11,13 @@ import tempfile
 import time
 from pathlib import Path
 
-import harness
-import peers
+import _baselines
+import _harness
 
-HOUSE = harness.HERE.parent
+HOUSE = _harness.HERE.parent
 NCS = [Path(sys.executable).parent / "ncs", "compile"]
 # The compiler as Intel ships it looks for a stick for five seconds first; ours keeps it from that (docs/adr/0005).
-PATIENT = "import ncs.myriad.child as c; c.hide_devices = lambda path: True; c.main()"
+PATIENT = "import ncs.myriad.compile_worker as c; c.hide_devices = lambda path: True; c.main()"
 COMPILE = f"""
 import subprocess, sys
 from ncs.myriad import compiler
@@ -29,14 +29,14 @@ compiler.compile_blob(sys.argv[1], sys.argv[2])
 
 
 def main():
-    args = harness.arguments(__doc__, rounds=3).parse_args()
-    optimizer, why = peers.python("model-optimizer")
+    args = _harness.arguments(__doc__, rounds=3).parse_args()
+    optimizer, why = _baselines.python("model-optimizer")
     with tempfile.TemporaryDirectory() as folder:
         # in a process of its own: what this one holds would count as the memory of every process that it starts
         subprocess.run(
             [sys.executable, "-c", "import models, sys; models.prepare(sys.argv[1])", folder],
             check=True,
-            cwd=harness.HERE,
+            cwd=_harness.HERE,
         )
         stem = os.path.join(folder, "AgeNet")
         contestants = {name: steps for name, steps in commands(stem, folder, optimizer).items() if args.only in name}
@@ -45,10 +45,10 @@ def main():
         {"what": name, **{key: statistics.median(found[name][key] for found in rounds) for key in rounds[0][name]}}
         for name in contestants
     ]
-    ratios = {key: {name: harness.ratio(rounds, name, OURS, key) for name in contestants if name != OURS}
+    ratios = {key: {name: _harness.ratio(rounds, name, OURS, key) for name in contestants if name != OURS}
               for key in ("wall", "cpu", "memory")}  # fmt: skip
-    harness.save(
-        "compiling", cases=cases, ratios=ratios, missing=[] if optimizer else [harness.absent("model-optimizer", why)]
+    _harness.save(
+        "compiling", cases=cases, ratios=ratios, missing=[] if optimizer else [_harness.absent("model-optimizer", why)]
     )
 
 

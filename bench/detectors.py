@@ -11,32 +11,33 @@ import subprocess
 import sys
 import tempfile
 
-import harness
+import _baselines
+import _harness
 import numpy as np
-import peers
 
-from agegender import drawn_faces, yunet
+from agegender import synthetic_faces
+from agegender.inference import yunet
 
 KINDS = ("24 px", "32 px", "48 px", "100 px", "400 px", "turned 30 degrees", "turned 45 degrees", "turned 90 degrees",
          "a fifth of the light", "blurred", "a quarter outside")  # fmt: skip
 
 
 def main():
-    parser = harness.arguments(__doc__, rounds=1)
+    parser = _harness.arguments(__doc__, rounds=1)
     parser.add_argument("--faces", help="folder of aligned faces")
     parser.add_argument("--count", type=int, default=90, help="faces of a kind (default 90)")
     args = parser.parse_args()
-    python, why = peers.python("detectors")
+    python, why = _baselines.python("detectors")
     if python is None:
         raise SystemExit("the environment with the other detectors is missing: " + why)
     with tempfile.TemporaryDirectory() as folder:
         faces = args.faces or drawn(folder, args.count)
-        command = [python, harness.HERE / "detectors_worker.py", faces, yunet.FILE, str(args.count)]
+        command = [python, _harness.HERE / "detectors_worker.py", faces, yunet.FILE, str(args.count)]
         told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     table = summary(told)
     for line in table:
         print(line)
-    harness.save("detectors", told={name: trimmed(kinds) for name, kinds in told.items()}, table=table)
+    _harness.save("detectors", told={name: trimmed(kinds) for name, kinds in told.items()}, table=table)
 
 
 def drawn(folder, count):
@@ -44,7 +45,7 @@ def drawn(folder, count):
     import cv2
 
     for number in range(count):
-        cv2.imwrite("%s/%03d.png" % (folder, number), drawn_faces.draw(number % 90, bool(number % 2), (1, number)))
+        cv2.imwrite("%s/%03d.png" % (folder, number), synthetic_faces.draw(number % 90, bool(number % 2), (1, number)))
     return folder
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before yuface is loaded
 
+import _montage
 import cv2
-import montage
 import numpy as np
 
 FACELESS = ("coffee", "brick", "grass", "gravel", "moon", "text", "page", "coins", "retina", "hubble_deep_field", "ihc",
@@ -52,7 +52,7 @@ def yunet(model):
 
 def ours(model):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
-    from agegender import detect
+    from agegender.inference import detect
 
     detector = detect.Detector()
 
@@ -215,8 +215,8 @@ def main():
     cv2.setNumThreads(1)
     finders = {name: make(model) for name, make in DETECTORS.items()}
     told = {name: {} for name in finders}
-    for kind, (side, changes) in montage.KINDS.items():
-        shots = list(montage.montages(montage.chips(folder, count), side, changes))
+    for kind, (side, changes) in _montage.KINDS.items():
+        shots = list(_montage.montages(_montage.chips(folder, count), side, changes))
         for name, find in finders.items():
             find(shots[0].picture)
             told[name][kind] = run(find, shots, side)

@@ -7,19 +7,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-import harness
-import nets
+import _baselines
+import _harness
 import numpy as np
-import peers
+from support import small_solvers
 
 STEPS, BATCH = 10, 10
 
 
 def main():
-    harness.arguments(__doc__, rounds=1).parse_args()
-    caffe, why = peers.python("kendryte-caffe")
+    _harness.arguments(__doc__, rounds=1).parse_args()
+    caffe, why = _baselines.python("kendryte-caffe")
     if not caffe:
-        harness.save("equality", cases=[], missing=[harness.absent("kendryte-caffe", why)])
+        _harness.save("equality", cases=[], missing=[_harness.absent("kendryte-caffe", why)])
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -28,10 +28,14 @@ def main():
         truth = run(caffe, folder, solver, weights, **python)
         cases = [
             compare("fast", truth, run(sys.executable, folder, solver, weights)),
-            compare("plain (CAFFE_PLAIN=1)", truth, run(sys.executable, folder, solver, weights, CAFFE_PLAIN="1")),
+            compare(
+                "plain (CAFFE_DISABLE_PASSES=1)",
+                truth,
+                run(sys.executable, folder, solver, weights, CAFFE_DISABLE_PASSES="1"),
+            ),
             compare("bf16", truth, run(sys.executable, folder, solver, weights, "bf16")),
         ]
-    harness.save("equality", steps=STEPS, batch=BATCH, cases=cases, missing=[])
+    _harness.save("equality", steps=STEPS, batch=BATCH, cases=cases, missing=[])
 
 
 def prepare(folder):
@@ -40,7 +44,7 @@ def prepare(folder):
     from caffe.proto import caffe_pb2, text
     from caffe.proto.read import read_net
 
-    solver = nets.prepare(folder, "AgeNet")
+    solver = small_solvers.prepare(folder, "AgeNet")
     path = solver.parent / "net.prototxt"
     param = read_net(str(path)).param
     kept = [layer for layer in param.layer if layer.type != "Dropout"]
@@ -59,7 +63,7 @@ def prepare(folder):
 def run(python, folder, solver, weights, *precision, **environment):
     """Losses and weights of one contestant."""
     out = folder / "out.npz"
-    command = [python, harness.HERE / "trajectory.py", solver, weights, STEPS, out, *precision]
+    command = [python, _harness.HERE / "trajectory.py", solver, weights, STEPS, out, *precision]
     setting = dict(os.environ, GLOG_minloglevel="2", OMP_NUM_THREADS="2", **environment)
     subprocess.run([str(part) for part in command], check=True, env=setting, capture_output=True)
     with np.load(out) as file:

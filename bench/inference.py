@@ -4,9 +4,9 @@
 import sys
 import tempfile
 
-import harness
+import _baselines
+import _harness
 import models
-import peers
 
 # engine of answerer.py: the environment whose Python runs it ("": this one)
 ENGINES = {
@@ -16,37 +16,37 @@ ENGINES = {
 
 
 def main():
-    args = harness.arguments(__doc__, rounds=7).parse_args()
+    args = _harness.arguments(__doc__, rounds=7).parse_args()
     pythons, missing = {}, []
     for engine, environment in ENGINES.items():
-        python, why = peers.python(environment) if environment else (sys.executable, "")
+        python, why = _baselines.python(environment) if environment else (sys.executable, "")
         if python:
             pythons[engine] = python
         else:
-            missing.append(harness.absent(environment, why))
+            missing.append(_harness.absent(environment, why))
     with tempfile.TemporaryDirectory() as folder:
         stem = models.prepare(folder)["AgeNet"]
         cases = [measure(stem, pythons, args.rounds, *case) for case in ((1, 40), (32, 2))]
-    harness.save("inference", cases=cases, missing=missing)
+    _harness.save("inference", cases=cases, missing=missing)
 
 
 def measure(stem, pythons, rounds, batch, steps):
     """All engines on one batch size with all cores."""
     print("batch %d" % batch, file=sys.stderr)
-    threads = harness.machine()["cores"]
+    threads = _harness.machine()["cores"]
     setting = {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"}
     workers = []
     for engine, python in pythons.items():
-        command = [python, harness.HERE / "answerer.py", engine, stem, batch, threads]
-        workers.append(harness.Worker(engine, command, threads, **(setting if engine == "caffe" else {})))
+        command = [python, _harness.HERE / "answerer.py", engine, stem, batch, threads]
+        workers.append(_harness.Worker(engine, command, threads, **(setting if engine == "caffe" else {})))
     try:
-        laps = harness.interleave(workers, rounds, steps, warm=max(2, steps // 4))
+        laps = _harness.interleave(workers, rounds, steps, warm=max(2, steps // 4))
     finally:
         for worker in workers:
             worker.close()
-    milliseconds = {name: 1e3 * harness.median(laps, name) for name in pythons}
-    over = {name: harness.ratio(laps, name, "openvino") for name in pythons}
-    times = {name: harness.ratio(laps, "caffe", name) for name in pythons}
+    milliseconds = {name: 1e3 * _harness.median(laps, name) for name in pythons}
+    over = {name: _harness.ratio(laps, name, "openvino") for name in pythons}
+    times = {name: _harness.ratio(laps, "caffe", name) for name in pythons}
     return {
         "batch": batch,
         "milliseconds": milliseconds,

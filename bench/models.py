@@ -10,8 +10,8 @@ HOUSE = Path(__file__).resolve().parents[1]
 def prepare(folder):
     """Write <net>.prototxt, .caffemodel, .onnx, .xml, .bin and .json of both nets to `folder`; returns {net: stem}."""
     from agegender.nets import NETS
-    from caffe.transform import Transform
-    from ncs import compile as compiler
+    from caffe.device.transform import Transform
+    from ncs.compiler import compile as compiler
 
     folder = Path(folder)
     mean = np.full((3, 227, 227), 110, np.float32)

@@ -4,14 +4,14 @@
 import json
 from pathlib import Path
 
-import harness
+import _harness
 
-DOCS = harness.HERE.parent / "docs"
+DOCS = _harness.HERE.parent / "docs"
 MULTIPLE = "%.2f (%.2f to %.2f)"
 
 
 def main():
-    results = {path.stem: json.loads(path.read_text()) for path in sorted(harness.RESULTS.glob("*.json"))}
+    results = {path.stem: json.loads(path.read_text()) for path in sorted(_harness.RESULTS.glob("*.json"))}
     if not results:
         raise SystemExit("bench/results holds no figure; run bench/all first")
     sections = [HEAD, setting(results)]
@@ -154,7 +154,7 @@ def tools(result):
     return "\n".join([
         "## Tools\n",
         "%d JPEGs of 200x200, brought to 227x227; start of the program included." % result["pictures"],
-        "There is no C++ binary of Caffe's tools here: a loop of OpenCV and lmdb (bench/plain_loop.py, one thread) stands",
+        "There is no C++ binary of Caffe's tools here: a loop of OpenCV and lmdb (bench/naive_loop.py, one thread) stands",
         "in for it. Against the C++ tools, measured elsewhere on another machine, it packs databases as fast (1244 to 1410",
         "pictures a second, they 1128 to 1444); for means it is no fair peer: theirs took some 11000 a second.\n",
         table(head, rows),

@@ -8,10 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import harness
+import _harness
 import models
 
-HOUSE = harness.HERE.parent
+HOUSE = _harness.HERE.parent
 BIN = Path(sys.executable).parent
 HELPS = {
     "caffe": [BIN / "caffe"], "caffe train": [BIN / "caffe", "train"], "caffe test": [BIN / "caffe", "test"],
@@ -35,14 +35,14 @@ MODELS = {
 
 
 def main():
-    args = harness.arguments(__doc__, rounds=5).parse_args()
+    args = _harness.arguments(__doc__, rounds=5).parse_args()
     cases = [row(f"{n} --help", [*command, "--help"], args.rounds) for n, command in HELPS.items()]
     with tempfile.TemporaryDirectory() as folder:
         models.prepare(folder)
         cases.append(row("run_inference.py, one picture", inference(folder), args.rounds))
     with tempfile.TemporaryDirectory() as folder:
         cases += [reading(Path(folder), name, shapes, args.rounds) for name, shapes in MODELS.items()]
-    harness.save("startup", cases=cases)
+    _harness.save("startup", cases=cases)
 
 
 def row(name, command, rounds):
@@ -70,7 +70,7 @@ def inference(folder):
 
     path = str(Path(folder) / "face.png")
     cv2.imwrite(path, np.random.default_rng(0).integers(0, 256, (227, 227, 3), dtype=np.uint8))
-    return [sys.executable, HOUSE / "run_inference.py", "--image_path", path, "--device", "CPU", "--graph", folder]
+    return [sys.executable, HOUSE / "run_inference.py", "--image_path", path, "--device", "CPU", "--model-dir", folder]
 
 
 def reading(folder, name, shapes, rounds):
@@ -78,7 +78,7 @@ def reading(folder, name, shapes, rounds):
     import numpy as np
 
     from caffe.proto import caffe_pb2
-    from caffe.snapshot import write_caffemodel
+    from caffe.weights.snapshot import write_caffemodel
 
     param = caffe_pb2.NetParameter(name=name)
     weights = {}
@@ -89,7 +89,7 @@ def reading(folder, name, shapes, rounds):
     write_caffemodel(str(path), param, weights)
     command = [sys.executable, "-c", READ, path]
     found = [float(subprocess.check_output(list(map(str, command)))) for _ in range(rounds)]
-    wall, memory = statistics.median(found), harness.measured(command)["memory"]
+    wall, memory = statistics.median(found), _harness.measured(command)["memory"]
     size = path.stat().st_size / 1e6
     print(f"  {name}, {size:.0f} MB: {wall:.3f} s, {memory:.0f} MB of memory", file=sys.stderr)
     return {"what": f"caffemodel of the size of {name} read ({size:.0f} MB)", "wall": wall, "cpu": wall,

@@ -6,28 +6,28 @@ import sys
 import tempfile
 from pathlib import Path
 
+import _harness
 import cv2
-import harness
-import nets
 import numpy as np
+from support import small_solvers
 
-PICTURES = 3000
+IMAGE_SUFFIXES = 3000
 
 
 def main():
-    args = harness.arguments(__doc__, rounds=5).parse_args()
+    args = _harness.arguments(__doc__, rounds=5).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         listing = pictures(Path(folder))
         cases = [measure(name, jobs, args.rounds) for name, jobs in programs(Path(folder), listing).items()]
-    harness.save("tools", pictures=PICTURES, cases=cases)
+    _harness.save("tools", pictures=IMAGE_SUFFIXES, cases=cases)
 
 
 def pictures(folder):
     """JPEGs of 200 x 200 that compress as photographs do, and their list."""
     rng, rows = np.random.default_rng(0), []
-    for i in range(PICTURES):
+    for i in range(IMAGE_SUFFIXES):
         path = folder / ("%05d.jpg" % i)
-        picture = nets._smooth(rng, (3, 200, 200)).transpose(1, 2, 0)
+        picture = small_solvers._smooth(rng, (3, 200, 200)).transpose(1, 2, 0)
         cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
         rows.append("%s %d" % (path, i % 9))
     (folder / "list.txt").write_text("\n".join(rows) + "\n")
@@ -36,7 +36,7 @@ def pictures(folder):
 
 def programs(folder, listing):
     """{tool: {"ours" or "loop": (command, what it makes)}}"""
-    here, caffe = harness.HERE, [sys.executable, "-m", "caffe"]
+    here, caffe = _harness.HERE, [sys.executable, "-m", "caffe"]
     loop = [sys.executable, here / "plain_loop.py"]
     size = ["--resize_height=227", "--resize_width=227"]
     ours, theirs = folder / "ours", folder / "theirs"
@@ -61,9 +61,9 @@ def measure(tool, jobs, rounds):
         if number:  # the first one warms the disk
             laps.append(lap)
             print("  " + "  ".join("{} {:.3g} s".format(n, v["wall"]) for n, v in lap.items()), file=sys.stderr)
-    rates = {name: PICTURES / harness.median(laps, name) for name in jobs}
+    rates = {name: IMAGE_SUFFIXES / _harness.median(laps, name) for name in jobs}
     return {"tool": tool, "pictures a second": rates, "rounds": laps,
-            "loop over ours": harness.ratio(laps, "loop", "ours"),
+            "loop over ours": _harness.ratio(laps, "loop", "ours"),
             "memory, MB": max(lap["ours"]["memory"] for lap in laps)}  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def timed(command, made):
     """Seconds and memory of one run; what it made before is removed first."""
     if made:
         shutil.rmtree(made, ignore_errors=True)
-    done = harness.measured(command)
+    done = _harness.measured(command)
     if done.pop("status"):
         raise RuntimeError("{} failed".format(" ".join(map(str, command))))
     return done

@@ -4,9 +4,9 @@
 import sys
 import tempfile
 
-import harness
-import nets
-import peers
+import _baselines
+import _harness
+from support import small_solvers
 
 # (net, threads, steps a lap)
 CASES = [
@@ -17,23 +17,23 @@ CASES = [
 
 
 def main():
-    args = harness.arguments(__doc__, rounds=7).parse_args()
-    caffe, why = peers.python("kendryte-caffe")
-    missing = [] if caffe else [harness.absent("kendryte-caffe", why)]
+    args = _harness.arguments(__doc__, rounds=7).parse_args()
+    caffe, why = _baselines.python("kendryte-caffe")
+    missing = [] if caffe else [_harness.absent("kendryte-caffe", why)]
     with tempfile.TemporaryDirectory() as folder:
         cases = []
         for case in CASES:
             if args.only in "%s, %d" % case[:2]:
                 cases.append(measure(folder, caffe, args.rounds, *case))
-                harness.save("training", cases=cases, missing=missing)  # a case that fails later costs no other
+                _harness.save("training", cases=cases, missing=missing)  # a case that fails later costs no other
 
 
 def measure(folder, caffe, rounds, net, threads, steps):
     """One net on so many threads: all workers side by side, and what follows from their laps."""
     print("%s, %d thread(s)" % (net, threads), file=sys.stderr)
-    solver = nets.prepare(folder, net)
+    solver = small_solvers.prepare(folder, net)
     workers = [
-        harness.Worker(name, [sys.executable, harness.HERE / file, solver, precision, threads], threads)
+        _harness.Worker(name, [sys.executable, _harness.HERE / file, solver, precision, threads], threads)
         for name, file, precision in (
             ("float32", "trainer.py", "float32"), ("bf16", "trainer.py", "bf16"),
             ("floor float32", "floor.py", "float32"), ("floor bf16", "floor.py", "bf16"),
@@ -41,27 +41,27 @@ def measure(folder, caffe, rounds, net, threads, steps):
     ]  # fmt: skip
     if caffe:
         python = {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"}
-        workers.append(harness.Worker("caffe", [caffe, harness.HERE / "trainer.py", solver], threads, **python))
+        workers.append(_harness.Worker("caffe", [caffe, _harness.HERE / "trainer.py", solver], threads, **python))
     try:
-        laps = harness.interleave(workers, rounds, steps, warm=max(2, steps // 5))
+        laps = _harness.interleave(workers, rounds, steps, warm=max(2, steps // 5))
     finally:
         for worker in workers:
             worker.close()
-    return {"net": net, "batch": nets.NETS[net][0], "threads": threads, "rounds": laps, **conclusions(laps)}
+    return {"net": net, "batch": small_solvers.NETS[net][0], "threads": threads, "rounds": laps, **conclusions(laps)}
 
 
 def conclusions(laps):
     """Medians and ratios within rounds."""
     found = {
-        "wall": {n: harness.median(laps, n) for n in laps[0]},
-        "cpu": {n: harness.median(laps, n, "cpu") for n in laps[0]},
+        "wall": {n: _harness.median(laps, n) for n in laps[0]},
+        "cpu": {n: _harness.median(laps, n, "cpu") for n in laps[0]},
     }
     for kind in ("float32", "bf16"):
         for key in ("wall", "cpu"):
-            found[f"{kind} over floor, {key}"] = harness.ratio(laps, kind, "floor " + kind, key)
-            found[f"caffe over {kind}, {key}"] = harness.ratio(laps, "caffe", kind, key)
-        found[f"caffe over floor, {kind}"] = harness.ratio(laps, "caffe", "floor " + kind)
-        found[kind + " waited share"] = harness.median(laps, kind, "waited") / found["wall"][kind]
+            found[f"{kind} over floor, {key}"] = _harness.ratio(laps, kind, "floor " + kind, key)
+            found[f"caffe over {kind}, {key}"] = _harness.ratio(laps, "caffe", kind, key)
+        found[f"caffe over floor, {kind}"] = _harness.ratio(laps, "caffe", "floor " + kind)
+        found[kind + " waited share"] = _harness.median(laps, kind, "waited") / found["wall"][kind]
     return found
 
 

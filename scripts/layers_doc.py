@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from caffe import layers
-from caffe.files import write_bytes
 from caffe.layers import base
+from caffe.utils.atomic_io import write_bytes
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "layers.md"
 

@@ -75,7 +75,7 @@ install_torch() {
 }
 
 install_all() {
-    .venv/bin/python scripts/forget_damaged.py
+    .venv/bin/python scripts/drop_broken_installs.py
     # here and not in a build environment of pip's own, which would fetch whatever setuptools is newest
     pip_install setuptools || explain_pip setuptools
     install_torch

@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 import pytest
-from nets import database, dropout_net, solver_text
+from support.small_solvers import database, dropout_net, solver_text
 
-from caffe.snapshot import read_weights
+from caffe.weights.snapshot import read_weights
 
 
 def _prepare(folder, db):

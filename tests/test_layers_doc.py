@@ -3,7 +3,7 @@
 import importlib.util
 import re
 
-from checkout import ROOT
+from support.checkout import ROOT
 
 
 def program():

@@ -9,8 +9,8 @@ import sys
 
 import numpy as np
 import pytest
-from checkout import ROOT
-from shared import SHARED, needs_shared
+from support.checkout import ROOT
+from support.external_data import SHARED, needs_shared
 
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 KEEP = """

@@ -3,8 +3,8 @@
 import math
 
 import pytest
-from checkout import ROOT
-from shared import SHARED, needs_shared
+from support.checkout import ROOT
+from support.external_data import SHARED, needs_shared
 
 from caffe.proto import caffe_pb2, text
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from checkout import ROOT
+from support.checkout import ROOT
 
 FOREIGN = {"git", "cd", "sudo", "apt-get", "pip", "export", "tail", "less", "tar", "ls", "cat", "mkdir", "cp"}
 DISPATCHERS = {"caffe", "ncs", "agegender"}

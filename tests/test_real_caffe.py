@@ -9,14 +9,14 @@ import subprocess
 import sys
 
 import numpy as np
-import older_python
 import pytest
-from checkout import ROOT
+from support import older_python
+from support.checkout import ROOT
 
 import caffe
-from caffe import snapshot
 from caffe.proto import text
 from caffe.proto.read import read_net
+from caffe.weights import snapshot
 
 PACKAGES = ["kendryte-caffe", "protobuf==3.20.3", "numpy<1.25", "scikit-image", "six"]
 DEPLOY = str(ROOT / "prototxt" / "AgeNet_deploy.prototxt")

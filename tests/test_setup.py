@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from checkout import ROOT
+from support.checkout import ROOT
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from caffe.files import whole_file, write_bytes
+from caffe.utils.atomic_io import atomic_write, write_bytes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from drawing import digits, sizes
@@ -20,7 +20,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     for seed, (part, count) in enumerate(sizes(__doc__).items()):
         pictures, _ = digits(count, seed)
-        with whole_file(folder / (part + ".h5")) as temporary, h5py.File(temporary, "w") as file:
+        with atomic_write(folder / (part + ".h5")) as temporary, h5py.File(temporary, "w") as file:
             file["data"] = pictures[:, None].astype(np.float32) / 255
         write_bytes(folder / (part + ".txt"), "%s/%s.h5\n" % (folder, part))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from caffe.files import write_bytes
+from caffe.utils.atomic_io import write_bytes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from drawing import shapes, sizes

@@ -7,8 +7,8 @@ from pathlib import Path
 import caffe
 from caffe import layers as L
 from caffe import params as P
-from caffe.files import write_bytes
 from caffe.proto import text
+from caffe.utils.atomic_io import write_bytes
 
 
 def lenet(source, batch_size, test=False):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from agegender import labels
 from agegender.errors import AgeGenderError
+from agegender.inference import labels
 from caffe.errors import did_you_mean
 
 
@@ -75,7 +75,7 @@ def net_named(name):
 
 def newest_weights(net):
     """The newest caffemodel of `net`'s training; an error that says how to get one."""
-    from caffe.solver.newest import newest
+    from caffe.solver.latest_snapshot import newest
 
     path = newest(net.prefix, "caffemodel")
     if path is None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import importlib
 
-from caffe import openmp
+from caffe.core import openmp
 
-openmp.spin_briefly()
+openmp.limit_openmp_spin()
 
 __version__ = "1.0.0"  # the Caffe whose interface this is
 

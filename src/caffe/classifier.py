@@ -6,7 +6,7 @@ import numpy as np
 
 from caffe import io
 from caffe.errors import CaffeError
-from caffe.net import Net
+from caffe.net.net import Net
 from caffe.pycaffe import TEST
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from caffe import io
 from caffe.classifier import make_transformer, preprocess_all
 from caffe.errors import CaffeError
-from caffe.net import Net
+from caffe.net.net import Net
 from caffe.pycaffe import TEST
 
 

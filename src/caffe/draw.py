@@ -12,10 +12,10 @@ import shutil
 import subprocess
 from typing import NamedTuple
 
-from caffe import graph
 from caffe.errors import CaffeError
-from caffe.files import write_bytes
+from caffe.net import filter_and_split
 from caffe.proto import caffe_pb2
+from caffe.utils.atomic_io import write_bytes
 
 LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
 NEURON_LAYER_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "filled"}
@@ -111,7 +111,7 @@ def _layer_style(layer):
 
 
 def _included(layer, phase):
-    return phase is None or graph.included(layer, graph.net_state(phase))
+    return phase is None or filter_and_split.included(layer, filter_and_split.net_state(phase))
 
 
 def net_picture(caffe_net, rankdir, label_edges=True, phase=None, display_lrm=False):

@@ -1,6 +1,6 @@
 """pycaffe's caffe.io, name for name: blobs and records as arrays, images as floats, and its Transformer.
 
-New code takes caffe.transform.Transform, which is what training and the device use; this module serves the
+New code takes caffe.device.transform.Transform, which is what training and the device use; this module serves the
 scripts and notebooks that exist. NumPy and OpenCV only; protobuf is loaded by the functions that need it.
 """
 
@@ -11,9 +11,9 @@ import os
 import cv2
 import numpy as np
 
-from caffe import resample
+from caffe.device import resample
+from caffe.device.transform import fit_mean
 from caffe.errors import CaffeError, did_you_mean
-from caffe.transform import fit_mean
 
 _LUMINANCE = np.array([0.2125, 0.7154, 0.0721], np.float32)  # of red, green, blue: scikit-image's rgb2gray
 

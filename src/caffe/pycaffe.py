@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from caffe import glog
+from caffe.core import glog
 from caffe.errors import CaffeError
 
 TRAIN, TEST = 0, 1
@@ -35,7 +35,7 @@ class Layer:
 
     def __new__(cls, layer_param=None, *args, **kwargs):
         # Here and not in __init__, since derived classes did not call it and need not begin now.
-        from caffe.net_methods import Blobs
+        from caffe.net.pycaffe_api import Blobs
 
         self = super().__new__(cls)
         self.layer_param = layer_param
@@ -126,7 +126,7 @@ def __getattr__(name):
     if name in caffe._HOME and caffe._HOME[name] != "pycaffe":
         return getattr(caffe, name)
     if name == "Blob":
-        from caffe.blob import Blob
+        from caffe.core.blob import Blob
 
         return Blob
     raise AttributeError(f"module 'caffe.pycaffe' has no attribute '{name}'")

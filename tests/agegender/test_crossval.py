@@ -3,17 +3,17 @@
 import json
 import math
 
-import adience_twin
 import numpy as np
 import pytest
 import torch
+from support import synthetic_adience
 
 from agegender import cli
 from agegender.crossval.net import FoldNet
 from agegender.datasets import adience
 from agegender.errors import AgeGenderError
 from agegender.evaluate import folds
-from caffe.transform import Transform
+from caffe.device.transform import Transform
 
 torch.set_num_threads(1)
 
@@ -36,7 +36,7 @@ max_iter: 40 snapshot: 1000 snapshot_prefix: "elsewhere" random_seed: 3 solver_m
 def twin(tmp_path_factory):
     """(folder with pictures, fold files and nets, rows)."""
     folder = tmp_path_factory.mktemp("adience")
-    rows = adience_twin.make(folder)
+    rows = synthetic_adience.make(folder)
     (folder / "nets").mkdir()
     for name, classes in (("AgeNet", 8), ("GenderNet", 2)):
         (folder / "nets" / (name + "_train_val.prototxt")).write_text(NET % classes)
@@ -115,13 +115,13 @@ def test_what_stands_is_not_done_again(whole, twin, monkeypatch, capsys):
 
 def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(whole, twin, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    judge, calls = FoldNet.judge, []
+    evaluate, calls = FoldNet.evaluate, []
 
     def once_too_often(self):
         calls.append((self.fold, self.task))
         if len(calls) == 4:
             raise KeyboardInterrupt
-        judge(self)
+        evaluate(self)
 
     monkeypatch.setattr(FoldNet, "judge", once_too_often)
     assert cli.main(command(twin, tmp_path)) == 130
@@ -172,14 +172,14 @@ def test_ten_crops_are_those_of_pycaffes_classifier(tmp_path):
             for way in folds.WAYS:
                 rgb = picture[:, :, ::-1].astype(np.float32) / 255
                 told[way][label, classifier.predict([rgb], way == "oversample")[0].argmax()] += 1
-    from agegender.evaluate.score import net_predictor
+    from agegender.evaluate.run_inference import net_predictor
 
     net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST, weights=str(tmp_path / "net.caffemodel"))
-    found = folds.judge(net_predictor(net), str(tmp_path / "db"), Transform(crop=9, mean=mean), 3)
+    found = folds.evaluate(net_predictor(net), str(tmp_path / "db"), Transform(crop=9, mean=mean), 3)
     assert found == {way: matrix.tolist() for way, matrix in told.items()}
     assert found["single"] != found["oversample"]
     with pytest.raises(AgeGenderError, match="12x12; ten crops differ only"):
-        folds.judge(net_predictor(net), str(tmp_path / "db"), Transform(crop=12, mean=mean), 3)
+        folds.evaluate(net_predictor(net), str(tmp_path / "db"), Transform(crop=12, mean=mean), 3)
 
 
 def test_lists_of_ones_own_are_taken(whole, twin, tmp_path, monkeypatch, capsys):

@@ -5,15 +5,15 @@ import runpy
 import cv2
 import numpy as np
 import pytest
-from checkout import ROOT
+from support.checkout import ROOT
 
 import caffe
+from caffe.convert.deploy import deploy
+from caffe.convert.onnx_export import model_bytes
 from caffe.data import datum
 from caffe.data.db import create_db
 from caffe.proto import caffe_pb2, text
 from caffe.proto.read import read_net, read_solver
-from ncs.deploy import deploy
-from ncs.onnx import model_bytes
 
 FOLDER = ROOT / "prototxt"
 # Weights of the deploy net as the literature counts them: BatchNorm's running sums are no weights.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from caffe import config
+from caffe.core import config
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -31,9 +31,9 @@ SOLVERS = sorted((GOLDEN / "solvers").glob("*.npz"))
 @pytest.fixture(params=["fast", "plain"], autouse=True)
 def _way(request):
     before = config.fast()
-    config.set_fast(request.param == "fast")
+    config.set_optimize(request.param == "fast")
     yield
-    config.set_fast(before)
+    config.set_optimize(before)
 
 
 @pytest.mark.parametrize("path", LAYERS, ids=lambda p: p.stem)

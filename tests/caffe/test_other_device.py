@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from fast_nets import FACES, INCEPTION, RESIDUAL
-from layer_nets import net_of
-from nets import database, dropout_net, solver_text
-from other_device import DEVICE, other_device
+from support.layer_nets import net_of
+from support.meta_device import DEVICE, other_device
+from support.pass_nets import FACES, INCEPTION, RESIDUAL
+from support.small_solvers import database, dropout_net, solver_text
 
 import caffe
-from caffe import config, layers
+from caffe import layers
+from caffe.core import config
 from caffe.layers import base
 from caffe.proto import caffe_pb2, text
 

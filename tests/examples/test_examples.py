@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from checkout import ROOT
+from support.checkout import ROOT
 
 import caffe
 from caffe import tools
-from caffe.snapshot import read_weights
+from caffe.weights.snapshot import read_weights
 
 NAMES = ("lenet", "cifar10", "siamese", "autoencoder")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from caffe import snapshot
 from caffe.data import datum, listfile, mean
 from caffe.data.db import open_db
+from caffe.device.transform import Transform
 from caffe.proto import caffe_pb2, read, text
 from caffe.solver import resume
-from caffe.transform import Transform
+from caffe.weights import snapshot
 
 TESTS = Path(__file__).resolve().parents[1]
 GOLDEN = TESTS / "golden"
@@ -172,13 +172,13 @@ def _leveldb(path):
 
 def _onnx():
     import caffe
-    from ncs.onnx import model_bytes
+    from caffe.convert.onnx_export import model_bytes
 
     return [model_bytes(caffe.Net.from_param(read.read_net_text(SMALL_NET.decode(), "small").param, caffe.TEST))]
 
 
 def _convert_onnx(path):
-    from agegender.zoo.onnx_weights import convert
+    from caffe.convert.onnx_import.importer import convert
 
     return convert(path)
 

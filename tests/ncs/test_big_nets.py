@@ -3,15 +3,14 @@
 import re
 import shutil
 
-import big_nets
 import numpy as np
-import older_python
 import pytest
-from checkout import ROOT
+from support import big_nets, older_python
+from support.checkout import ROOT
 
 from ncs.myriad.blob import read_blob
 from ncs.myriad.compiler import PLATFORMS, Job, compile_blobs
-from ncs.runners import open_runner
+from ncs.runtime import open_runner
 
 SHAVES = (1, 4, 8, 12, 16)
 # (bytes, stages) for MA2480, for MA2450; stages for MA2480 at 1, 4, 8, 12 and 16 shaves. Bytes vary a little with the weights.

@@ -1,8 +1,8 @@
 """The command `agegender`: one file a verb."""
 
-from caffe import cli
+from caffe.utils import commands
 
 
 def main(argv=None):
     """`agegender VERB [options]`."""
-    return cli.main(__name__, "agegender", argv)
+    return commands.main(__name__, "agegender", argv)

@@ -168,7 +168,7 @@ def _crossval(args):
 
     run = CrossValidation(plan_of(args), say=lambda line: print(line, flush=True))
     print("\n".join([*adience_lists.remarks(run.rows), *adience_lists.sizes(run.made)]), flush=True)
-    show(run, run.go())
+    show(run, run.run())
 
 
 def _table(args):
@@ -185,7 +185,7 @@ def show(run, results):
     from agegender.datasets.adience_lists import TASKS
     from agegender.errors import AgeGenderError
     from agegender.evaluate import confusion, folds
-    from caffe.files import write_bytes
+    from caffe.utils.atomic_io import write_bytes
 
     measured = {task: found for task, found in results.items() if found}
     if not measured:

@@ -15,7 +15,9 @@ def add_arguments(parser):
     parser.add_argument("--train", type=float, default=0.8, metavar="SHARE", help="share to learn from (0.8)")
     parser.add_argument("--seed", type=int, default=230, help="of the split and the noise (230)")
     parser.add_argument("--jobs", type=int, help="threads (all cores); no byte depends on it")
-    parser.add_argument("--strict", action="store_true", help="leave test pictures out whose near-twin is learned from")
+    parser.add_argument(
+        "--exclude-near-duplicates", action="store_true", help="leave test pictures out whose near-twin is learned from"
+    )
     parser.add_argument(
         "--compat",
         action="store_true",
@@ -33,15 +35,15 @@ def run(args):
         raise AgeGenderError(f"--train {args.train:g}: a share between 0 and 1 is due")
     races = utkface.races(args.race)
     faces = args.faces or os.path.join(args.data, utkface.folder_name(races))
-    settings = build.Settings(faces, races, args.train, args.seed, args.compat, args.strict)
+    settings = build.Settings(faces, races, args.train, args.seed, args.compat, args.exclude_near_duplicates)
     outcome = build.build(settings, args.data, args.jobs)
-    for line in remarks(outcome, args.strict):
+    for line in remarks(outcome, args.exclude_near_duplicates):
         print(line, file=sys.stderr)
     print(count_block(outcome.before, outcome.after), end="", flush=True)
     print("Next: ./create_lmdb.sh", file=sys.stderr)
 
 
-def remarks(outcome, strict):
+def remarks(outcome, exclude_near_duplicates):
     """What was left out or odd, a line each."""
     folder, found = outcome.folder, outcome.duplicates
     lines = ["%d pictures" % len(folder.samples)]
@@ -57,6 +59,11 @@ def remarks(outcome, strict):
         left = len(outcome.lists["age_test"])
         lines.append(
             "%d test pictures show the very photograph of a training picture (manifest.json names them under near_twins): %s"
-            % (len(outcome.near_twins), "left out, %d remain" % left if strict else "--strict leaves them out")
+            % (
+                len(outcome.near_twins),
+                "left out, %d remain" % left
+                if exclude_near_duplicates
+                else "--exclude-near-duplicates leaves them out",
+            )
         )
     return lines

@@ -52,7 +52,7 @@ def add_arguments(parser):
 def run(args):
     from agegender.errors import AgeGenderError
     from agegender.nets import net_named, newest_weights
-    from ncs.compile import Model, compile_models
+    from ncs.compiler.compile import Model, compile_models
 
     if args.model:
         return _zoo(args)
@@ -71,11 +71,11 @@ def run(args):
 
 
 def _zoo(args):
-    from agegender.zoo import compiled
-    from ncs.compile import compile_models
+    from agegender.zoo import compile
+    from ncs.compiler.compile import compile_models
 
     options = _options(args)
-    jobs = compiled.jobs(args.model, args.folder, args.weights, args.mean)
+    jobs = compile.jobs(args.model, args.folder, args.weights, args.mean)
     compile_models(jobs, options)
     for model, stem in jobs:
         show(model, stem, options)
@@ -83,7 +83,7 @@ def _zoo(args):
 
 
 def _options(args):
-    from ncs.compile import Options
+    from ncs.compiler.compile import Options
 
     in_bytes = args.inputs == "U8"
     return Options(args.platform, args.shaves, args.cmx_slices, blob=not args.no_blob, bytes_in=in_bytes,
@@ -95,16 +95,16 @@ def model_of(net, weights, mean_file, model):
 
     Where the mean face has its landmarks, faces of photographs will have theirs.
     """
-    from agegender import mean_face
+    from agegender.inference import mean_landmarks
     from caffe.data.mean import read_mean
-    from caffe.transform import Transform
+    from caffe.device.transform import Transform
 
     mean = read_mean(mean_file)
     return model(
         net.name,
         net.deploy,
         weights,
-        Transform(order="BGR", size=mean.shape[1:], mean=mean, landmarks=mean_face.landmarks(mean)),
+        Transform(order="BGR", size=mean.shape[1:], mean=mean, landmarks=mean_landmarks.landmarks(mean)),
         list(net.labels.names),
         net.labels.name,
         net.labels.decoder,

@@ -25,18 +25,18 @@ def add_arguments(parser):
 
 
 def run(args):
-    from caffe.data import imageset
+    from caffe.data import convert_imageset
 
     parts = args.only or PARTS
     _check(args, parts)
     skipped = 0
     for part in parts:
         target = lmdb_path(args.data, part)
-        outcome = imageset.convert(
+        outcome = convert_imageset.convert(
             args.root,
             list_path(args.data, part),
             target,
-            imageset.Form(size=(args.size, args.size)),
+            convert_imageset.Form(size=(args.size, args.size)),
             shuffle=True,
             seed=args.seed,
             overwrite=True,

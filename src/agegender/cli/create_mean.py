@@ -18,8 +18,8 @@ def add_arguments(parser):
 
 
 def run(args):
-    from caffe.data.averaging import channel_means, image_mean
     from caffe.data.db import open_db
+    from caffe.data.image_mean import channel_means, image_mean
     from caffe.data.mean import write_mean
 
     source = args.lmdb or os.path.join(args.data, "lmdb", "age_train_lmdb")

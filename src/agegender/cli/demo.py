@@ -29,12 +29,12 @@ def add_arguments(parser):
 
 
 def run(args):
-    from agegender import detect, screens
     from agegender.cli.predict import detector_for, open_heads
+    from agegender.inference import detect, video_sinks
 
     source, heads = opened(args), []
     try:
-        screen = screens.opened(args.out, source.still, source.rate)
+        screen = video_sinks.opened(args.out, source.still, source.rate)
         detector = detector_for(args, None if source.still else detect.least_of(source.size, MOVING))
         heads = open_heads(args, 1)
         show(source, screen, lambda picture: draw(picture, detector, heads, args.crop), args.frames, args.out)
@@ -46,11 +46,11 @@ def run(args):
 
 def opened(args):
     """The source that the options name."""
-    from agegender import frames
+    from agegender.inference import video_sources
 
     if args.images:
-        return frames.Pictures(args.images)
-    return frames.Film(args.video) if args.video else frames.Camera(args.camera)
+        return video_sources.Pictures(args.images)
+    return video_sources.VideoFile(args.video) if args.video else video_sources.Camera(args.camera)
 
 
 def show(source, screen, draw, most, out):
@@ -58,9 +58,9 @@ def show(source, screen, draw, most, out):
 
     A film that was begun is kept then, and also when the source fails; only a bug leaves nothing.
     """
-    from agegender import drawing
     from agegender.errors import AgeGenderError
-    from caffe.progress import Progress
+    from agegender.inference import annotate
+    from caffe.utils.progress import Progress
 
     total = min(most or source.total, source.total or most)
     count, faces, keep, rate = 0, 0, True, Rate()
@@ -70,7 +70,7 @@ def show(source, screen, draw, most, out):
                 drawn, found = draw(picture)
                 rate.tick()
                 if not source.still:
-                    drawing.frames_per_second(drawn, rate.value)
+                    annotate.frames_per_second(drawn, rate.value)
                 count, faces = count + 1, faces + found
                 if progress:
                     progress.step()
@@ -90,11 +90,11 @@ def show(source, screen, draw, most, out):
 
 def draw(picture, detector, heads, crop):
     """(a copy of `picture` with boxes and labels, how many)."""
-    from agegender import drawing, predict
+    from agegender.inference import annotate, predict
 
     found = detector.find(picture)
     told = predict.predict_faces(picture, heads, found, crop)
-    return drawing.with_boxes(picture, found, [label(prediction) for prediction in told]), len(found)
+    return annotate.with_boxes(picture, found, [label(prediction) for prediction in told]), len(found)
 
 
 def label(prediction):

@@ -35,8 +35,8 @@ def run(args):
 
 def own_archive(args):
     """The file of --from, after the check that was asked for."""
-    from agegender.download import sha256_of
     from agegender.errors import AgeGenderError
+    from caffe.utils.download import sha256_of
 
     if not os.path.isfile(args.archive):
         raise AgeGenderError(f"--from {args.archive}: no such file")
@@ -51,8 +51,8 @@ def fetched_archive(args, races):
     """The archive of the table, fetched."""
     from agegender.datasets.sample import RACES
     from agegender.datasets.sources import UTKFACE_ASIAN
-    from agegender.download import fetch
     from agegender.errors import AgeGenderError
+    from caffe.utils.download import fetch
 
     missing = [RACES[race] for race in races if race not in UTKFACE_ASIAN.races]
     if missing:
@@ -66,12 +66,12 @@ def fetched_archive(args, races):
 
 def unpacked(archive, out, races):
     """Unpack the faces of these races into the folder `out`, as a whole; the names as a utkface.Folder."""
-    from agegender.archive import unpack
     from agegender.datasets import utkface
     from agegender.errors import AgeGenderError
-    from caffe import files
+    from caffe.utils import atomic_io
+    from caffe.utils.safe_extract import unpack
 
-    with files.whole_folder(out) as temporary:
+    with atomic_io.atomic_folder(out) as temporary:
         names = unpack(archive, temporary, lambda name: bool(utkface.read_names([name], races).samples))
         found = utkface.read_names(sorted({name for name in names if utkface.is_picture(name)}), races)
         if not found.samples:

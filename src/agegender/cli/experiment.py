@@ -23,14 +23,14 @@ def add_arguments(parser):
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="of the matrix products")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
     parser.add_argument(
-        "--together", action="store_true", help="a further row: the mean answer of all these nets, as one"
+        "--ensemble", action="store_true", help="a further row: the mean answer of all these nets, as one"
     )
     parser.add_argument("--out", metavar="FILE", help="write the table (Markdown) here as well")
 
 
 def run(args):
-    from agegender.training import summary, together
-    from caffe.files import write_bytes
+    from agegender.evaluate import ensemble, summary
+    from caffe.utils.atomic_io import write_bytes
 
     chosen = [asked(text) for text in args.recipes or listed()]  # all of them, before the first is trained
     seeds, found, runs = args.seed or [230], {}, {}
@@ -38,10 +38,10 @@ def run(args):
         for seed in seeds:
             print("== %s, seed %d" % (recipe.name, seed), flush=True)
             one = run_of(args, recipe.name, seed, iterations)
-            found.setdefault(recipe.name, []).append(one.go())
+            found.setdefault(recipe.name, []).append(one.run())
             runs.setdefault(seed, []).append(one)
-    if args.together:
-        found["together"] = [together.summary(runs[seed]) for seed in seeds]
+    if args.ensemble:
+        found["together"] = [ensemble.summary(runs[seed]) for seed in seeds]
     table = summary.table(found)
     print("\n" + table)
     if args.out:
@@ -56,7 +56,7 @@ def asked(text):
     name, colon, number = text.partition(":")
     if colon and not (number.isdecimal() and int(number)):
         raise AgeGenderError(f"'{text}': RECIPE:N is wanted, N a whole number of iterations from 1 on")
-    return recipes.named(name), int(number) if colon else None
+    return recipes.resolve(name), int(number) if colon else None
 
 
 def listed():

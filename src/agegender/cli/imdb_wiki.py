@@ -52,7 +52,7 @@ def _stats(args):
 
 
 def _create(args):
-    from agegender.datasets import face_db, imdb_wiki
+    from agegender.datasets import face_lmdb, imdb_wiki
     from agegender.errors import AgeGenderError
 
     _check(args)
@@ -73,7 +73,7 @@ def _create(args):
     left_out = 0
     for name, part in zip(("train", "val"), parts):
         target = f"{output}_{name}_lmdb"
-        broken = face_db.write(part, root, target, size, args.seed, args.workers)
+        broken = face_lmdb.write(part, root, target, size, args.seed, args.workers)
         people = len({imdb_wiki.subject(face) for face in part})
         print("%s: %d faces of %d people, %dx%d" % (target, len(part) - len(broken), people, size, size), flush=True)
         for path in broken[:_SHOWN]:

@@ -34,19 +34,21 @@ def add_arguments(parser):
 def add_net_arguments(parser):
     """The options of nets and devices."""
     parser.add_argument("--mean_file", metavar="F", help="a mean (.npy, C x H x W) instead of the one in the manifest")
-    parser.add_argument("--graph", metavar="DIR", default="graph", help="folder of the compiled nets (default: graph)")
+    parser.add_argument(
+        "--model-dir", metavar="DIR", default="graph", help="folder of the compiled nets (default: graph)"
+    )
     parser.add_argument("--net", action="append", metavar="NAME", help="only this net (default: AgeNet and GenderNet)")
     parser.add_argument(
         "--model",
         action="append",
         metavar="NAME",
-        help="a net of the zoo (`agegender zoo list`), or several; compiled into --graph at its first use",
+        help="a net of the zoo (`agegender zoo list`), or several; compiled into --model-dir at its first use",
     )
     parser.add_argument(
-        "--together", action="store_true", help="nets of the same question answer as one: the mean of what they say"
+        "--ensemble", action="store_true", help="nets of the same question answer as one: the mean of what they say"
     )
     parser.add_argument(
-        "--mirror", action="store_true", help="ask about the mirror image too; the answer is the mean of both"
+        "--flip", action="store_true", help="ask about the mirror image too; the answer is the mean of both"
     )
     parser.add_argument(
         "--device",
@@ -69,7 +71,7 @@ def add_net_arguments(parser):
 
 
 def add_face_arguments(group):
-    """The options of finding faces and cutting them out. The defaults in the texts are those of agegender.detect."""
+    """The options of finding faces and cutting them out. The defaults in the texts are those of agegender.inference.detect."""
     group.add_argument(
         "--min-face",
         type=float,
@@ -86,11 +88,11 @@ def add_face_arguments(group):
 
 
 def run(args):
-    from agegender import drawing, predict
+    from agegender.inference import annotate, predict
 
     began = time.perf_counter()
-    paths = predict.find_pictures(args.image_path)
-    predict.read_picture(paths[0])  # a wrong path is told before a net is loaded
+    paths = predict.find_images(args.image_path)
+    predict.read_image(paths[0])  # a wrong path is told before a net is loaded
     detector = detector_for(args) if args.detect else None
     heads = open_heads(args, 1 if detector else min(len(paths), max(1, args.batch)))
     if args.verbose:
@@ -108,14 +110,14 @@ def run(args):
         if args.csv and told:
             write_csv(args.csv, told, columns(heads))
     if args.output:
-        drawing.write_all(
-            args.output, [(prediction.path, partial(drawing.annotated, prediction)) for prediction in told]
+        annotate.write_all(
+            args.output, [(prediction.path, partial(annotate.annotated, prediction)) for prediction in told]
         )
 
 
 def detector_for(args, least=None):
     """The Detector that the options ask for; `least` stands where --min-face does not."""
-    from agegender import detect
+    from agegender.inference import detect
 
     threshold = detect.THRESHOLD if args.threshold is None else args.threshold
     return detect.Detector(threshold, least if args.min_face is None else args.min_face)
@@ -123,7 +125,7 @@ def detector_for(args, least=None):
 
 def photographs(args, paths, heads, detector):
     """Tell of every face in every picture; NO_FACE when there is none at all."""
-    from agegender import drawing, predict, tell
+    from agegender.inference import annotate, output_formats, predict
 
     told = []
     try:
@@ -135,11 +137,11 @@ def photographs(args, paths, heads, detector):
         for head in heads:
             head.runner.close()
         if args.csv and told:
-            tell.write_faces(args.csv, told, columns(heads))
+            output_formats.write_faces(args.csv, told, columns(heads))
     if not any(found for _, found in told):
         raise predict.failure(predict.NO_FACE, no_face(paths))
     if args.output:
-        drawing.write_all(args.output, [(path, partial(drawing.of_photograph, path, found)) for path, found in told])
+        annotate.write_all(args.output, [(path, partial(annotate.of_photograph, path, found)) for path, found in told])
     return 0
 
 
@@ -154,10 +156,10 @@ def no_face(paths):
 
 def show_photograph(path, told, args, many):
     """Print the faces of a photograph, a line each as the ONNX zoo's scripts do, or one JSON object."""
-    from agegender import tell
+    from agegender.inference import output_formats
 
     if args.json:
-        print(tell.photograph_json(path, told), flush=True)
+        print(output_formats.photograph_json(path, told), flush=True)
         return
     if many:
         print(path)
@@ -166,28 +168,28 @@ def show_photograph(path, told, args, many):
     for index, prediction in enumerate(told):
         if args.verbose:
             show_seconds(prediction)
-        print(tell.line(index, prediction), flush=True)
+        print(output_formats.line(index, prediction), flush=True)
 
 
 def open_heads(args, batch):
     """The nets of args.graph, ready on args.device; errors tell whether the model or the device is missing."""
-    from agegender import predict
     from agegender.errors import AgeGenderError
+    from agegender.inference import predict
     from agegender.nets import NETS
-    from ncs import runners
+    from ncs import runtime
     from ncs.errors import NcsError, NoDeviceError
-    from ncs.manifest import Manifest
+    from ncs.runtime.manifest import Manifest
 
-    device, why = (args.device.upper(), "") if args.device else runners.default_device()
+    device, why = (args.device.upper(), "") if args.device else runtime.default_device()
     print("Running on {}{}".format(device, f" ({why})" if why else ""), file=sys.stderr)
     heads = []
     for name in _zoo(args) if args.model else args.net or list(NETS):
-        path = os.path.join(args.graph, name + ".json")
+        path = os.path.join(args.model_dir, name + ".json")
         if not os.path.isfile(path):
             raise predict.failure(predict.NO_MODEL, f"{path}: there is no such model; ./compile2Movidius.sh makes it")
         try:
             manifest = Manifest.read(path)
-            runner = runners.open_runner(device, manifest, batch=batch)
+            runner = runtime.open_runner(device, manifest, batch=batch)
         except NoDeviceError as error:
             raise predict.failure(predict.NO_DEVICE, str(error)) from None
         except NcsError as error:
@@ -198,8 +200,8 @@ def open_heads(args, batch):
             manifest.transform = _as_original(args, name, manifest.transform)
         if args.margin is not None:
             manifest.transform = manifest.transform.replace(margin=args.margin)
-        heads.append(predict.Head(manifest, runner, args.mirror))
-    if args.together:
+        heads.append(predict.NetPredictor(manifest, runner, args.flip))
+    if args.ensemble:
         predict.together(heads)
     return heads
 
@@ -211,7 +213,8 @@ def columns(heads):
 
 def _as_original(args, name, transform):
     """What the original's own script made of a picture for this net."""
-    from agegender import predict, zoo
+    from agegender import zoo
+    from agegender.inference import predict
 
     if not args.model:
         return predict.as_original(transform)
@@ -225,14 +228,14 @@ def _as_original(args, name, transform):
 def _zoo(args):
     """Names of the zoo nets that --model means; those that are not in args.graph yet are compiled."""
     from agegender import zoo
-    from agegender.zoo import compiled
-    from ncs.compile import Options
+    from agegender.zoo import compile
+    from ncs.compiler.compile import Options
 
-    nets = [net for name in dict.fromkeys(args.model) for net in zoo.named(name)]
-    absent = [net for net in nets if not os.path.isfile(compiled.stem_of(net, args.graph) + ".json")]
+    nets = [net for name in dict.fromkeys(args.model) for net in zoo.resolve(name)]
+    absent = [net for net in nets if not os.path.isfile(compile.stem_of(net, args.model_dir) + ".json")]
     if absent:
-        print("Compiling {} into {}".format(", ".join(net.name for net in absent), args.graph), file=sys.stderr)
-        compiled.make(absent, args.graph, Options(blob=False))
+        print("Compiling {} into {}".format(", ".join(net.name for net in absent), args.model_dir), file=sys.stderr)
+        compile.make(absent, args.model_dir, Options(blob=False))
     return [net.name for net in nets]
 
 
@@ -247,17 +250,17 @@ def with_mean(transform, path, error):
 
 def show(prediction, args, many):
     """Print one prediction as the original did, or as JSON."""
-    from agegender import tell
+    from agegender.inference import output_formats
     from agegender.nets import NETS
 
     if args.json:
-        told = {"image": prediction.path, "answers": tell.answers(prediction), "seconds": prediction.seconds}
+        told = {"image": prediction.path, "answers": output_formats.answers(prediction), "seconds": prediction.seconds}
         print(json.dumps(told), flush=True)
         return
     if many:
         print(prediction.path)
     if args.model and has_box(prediction):
-        print(tell.line(0, prediction), flush=True)
+        print(output_formats.line(0, prediction), flush=True)
         return
     if args.verbose:
         show_seconds(prediction)
@@ -284,9 +287,9 @@ def write_csv(path, predictions, names):
     """One row a picture: its path, and label and probability of each of `names`, which answered."""
     import csv
 
-    from caffe.files import whole_file
+    from caffe.utils.atomic_io import atomic_write
 
-    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+    with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["image", *(cell for name in names for cell in (name, name + " probability"))])
         for prediction in predictions:

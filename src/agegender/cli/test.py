@@ -38,7 +38,7 @@ def run(args):
     if not (args.net or args.net_name):
         raise AgeGenderError("which net? one of {}".format(", ".join(NETS)))
     net = NETS[args.net or args.net_name]
-    scores = judge(net, args)
+    scores = evaluate(net, args)
     names = list(net.labels.names)
     matrix = confusion.count(scores.truth, scores.predicted, len(names))
     if args.errors:
@@ -52,31 +52,31 @@ def run(args):
     print("Next: ./compile2Movidius.sh", file=sys.stderr)
 
 
-def judge(net, args):
+def evaluate(net, args):
     """Scores of the net's weights on its test database."""
-    from agegender.evaluate import score
+    from agegender.evaluate import run_inference
     from agegender.nets import newest_weights
-    from caffe import config
+    from caffe.core import config
     from caffe.data.mean import read_mean
-    from caffe.progress import Progress
-    from caffe.transform import Transform
-    from ncs.compile import deploy_net
+    from caffe.device.transform import Transform
+    from caffe.utils.progress import Progress
+    from ncs.compiler.compile import deploy_net
 
     if args.gpu:
         config.use_gpu(args.gpu)
     weights = args.weights or newest_weights(net)
     print("{} on {}".format(weights, args.lmdb or args.leveldb or net.lmdb("test")), file=sys.stderr)
-    predict = score.net_predictor(deploy_net(args.proto or net.deploy, weights))
+    predict = run_inference.net_predictor(deploy_net(args.proto or net.deploy, weights))
     source, backend = (args.leveldb, "leveldb") if args.leveldb else (args.lmdb or net.lmdb("test"), "lmdb")
     right = [0, 0]
-    with Progress("Judging", score.length(source, backend), "pictures") as bar:
+    with Progress("Judging", run_inference.length(source, backend), "pictures") as bar:
 
         def show(keys, truth, probabilities):
             right[0] += int((probabilities.argmax(1) == truth).sum())
             right[1] += len(keys)
             bar.step(len(keys), "Accuracy: %.1f%%" % (100.0 * right[0] / right[1]))
 
-        return score.score(predict, source, Transform(mean=read_mean(args.mean)), backend, show=show)
+        return run_inference.score(predict, source, Transform(mean=read_mean(args.mean)), backend, show=show)
 
 
 def _report(net, args, scores, text):

@@ -52,7 +52,7 @@ def run_of(args, name, seed, iterations=None, **more):
 
     races = utkface.races(args.race)
     faces = args.faces or os.path.join("data", utkface.folder_name(races))
-    return Run(recipes.named(name), faces, races, seed, minutes=args.minutes, iterations=iterations or args.iterations or None,
+    return Run(recipes.resolve(name), faces, races, seed, minutes=args.minutes, iterations=iterations or args.iterations or None,
                validation=args.validation, precision=args.precision, threads=args.threads, int8=args.int8, **more)  # fmt: skip
 
 
@@ -86,10 +86,10 @@ def _list():
 
 
 def _recipe(args):
-    from agegender.training.summary import lines
+    from agegender.evaluate.summary import lines
 
     run = run_of(args, args.recipe, args.seed, weights=args.weights, folder=args.out)
-    print("\n".join(lines(run.go())))
+    print("\n".join(lines(run.run())))
     where = os.path.relpath(run.folder)
     print(f"Report, weights and curves are in {where}")
     print(f"Next: ncs compile --model {run.recipe.net} -w {os.path.join(where, run.weights)}")

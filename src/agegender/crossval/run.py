@@ -9,7 +9,7 @@ from agegender.crossval.net import FoldNet
 from agegender.crossval.plan import NETS
 from agegender.datasets import adience, adience_lists
 from agegender.errors import AgeGenderError
-from agegender.stages import Stage
+from caffe.utils.pipeline import Stage
 
 SIZE = 256  # pixels a side of a record
 
@@ -44,7 +44,7 @@ class CrossValidation:
         """The FoldNet of a task."""
         return FoldNet(self.plan, fold, task, self.made[fold][task], self.made[fold]["gender"])
 
-    def go(self):
+    def run(self):
         """Do what is not done; returns {task: {fold: {way: matrix}}}."""
         for fold in self.plan.chosen:
             for task in self.plan.tasks:
@@ -69,7 +69,7 @@ class CrossValidation:
             where = "[test fold %d, %s, %d/%d] %s" % (net.fold, net.task, number, len(stages), stage.title)
             self.say(where + (": up to date" if done else ""))
             if not done:
-                stage.go()
+                stage.run()
 
     def stages(self, net):
         """Databases, mean, training and judging of one FoldNet."""
@@ -87,11 +87,11 @@ class CrossValidation:
             [*plan.definition(net.task), mean, net.lmdb("train"), net.lmdb("val")], [net.weights],
             {"precision": plan.precision},
         )  # fmt: skip
-        training.run = lambda: net.train(training.begun_before)
+        training.run = lambda: net.train(training.interrupted)
         yield training
         result = net.file("result.json")
         yield Stage(
-            _name(result), "Judge on fold %d, single crop and ten crops" % fold, net.judge,
+            _name(result), "Judge on fold %d, single crop and ten crops" % fold, net.evaluate,
             [net.weights, net.lmdb("test"), mean], [result], {"asked": net.asked()},
         )  # fmt: skip
 
@@ -113,10 +113,10 @@ def _name(path):
 
 
 def _pack(plan, source, target):
-    from caffe.data import imageset
+    from caffe.data import convert_imageset
 
-    outcome = imageset.convert(
-        os.path.join(plan.pictures, ""), source, target, imageset.Form(size=(SIZE, SIZE)), shuffle=True, seed=plan.seed,
+    outcome = convert_imageset.convert(
+        os.path.join(plan.pictures, ""), source, target, convert_imageset.Form(size=(SIZE, SIZE)), shuffle=True, seed=plan.seed,
         overwrite=True,
     )  # fmt: skip
     if outcome.skipped and not plan.allow_broken:
@@ -127,8 +127,8 @@ def _pack(plan, source, target):
 
 
 def _average(lmdb, mean):
-    from caffe.data.averaging import image_mean
     from caffe.data.db import open_db
+    from caffe.data.image_mean import image_mean
     from caffe.data.mean import write_mean
 
     os.makedirs(os.path.dirname(mean), exist_ok=True)

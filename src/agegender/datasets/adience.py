@@ -8,7 +8,7 @@ import random
 from typing import NamedTuple
 
 from agegender.errors import AgeGenderError
-from agegender.labels import AGE_ADIENCE, Gender
+from agegender.inference.labels import AGE_ADIENCE, Gender
 
 FOLDS = 5
 COLUMNS = ("user_id", "original_image", "face_id", "age", "gender", "x", "y", "dx", "dy", "tilt_ang",

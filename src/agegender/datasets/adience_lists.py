@@ -8,8 +8,8 @@ import os
 from agegender.datasets import adience
 from agegender.datasets.lists import class_counts, read_list
 from agegender.errors import AgeGenderError
-from agegender.labels import AGE_ADIENCE, MALE_FIRST
-from caffe import files
+from agegender.inference.labels import AGE_ADIENCE, MALE_FIRST
+from caffe.utils import atomic_io
 
 TASKS = {"age": AGE_ADIENCE, "gender": MALE_FIRST}
 PARTS = ("test", "train", "val", "train_subset")
@@ -25,11 +25,11 @@ def write(root, rows, policy, seed, compat, prefix, folds=range(adience.FOLDS)):
     made = {}
     for fold in folds:
         made[fold] = {task: adience.make_lists(rows, fold, task, policy, seed, compat, prefix) for task in TASKS}
-        with files.whole_folder(folder_of(root, fold)) as temporary:
+        with atomic_io.atomic_folder(folder_of(root, fold)) as temporary:
             for task, lists in made[fold].items():
                 for part in PARTS:
                     text = "".join("%s %d\n" % line for line in getattr(lists, part))
-                    files.write_bytes(os.path.join(temporary, f"{task}_{part}.txt"), text)
+                    atomic_io.write_bytes(os.path.join(temporary, f"{task}_{part}.txt"), text)
     return made
 
 

@@ -10,12 +10,11 @@ import os
 import random
 from dataclasses import dataclass
 
-from agegender import oversample, split
-from agegender.datasets import duplicates, twins, utkface
+from agegender.datasets import duplicates, near_duplicates, oversample, split, utkface
 from agegender.datasets.lists import class_counts, list_path, write_lists
 from agegender.errors import AgeGenderError
-from agegender.labels import AGE_TRINGN, MALE_FIRST
-from caffe import files
+from agegender.inference.labels import AGE_TRINGN, MALE_FIRST
+from caffe.utils import atomic_io
 
 AGE, GENDER = "age", "gender"
 LABELS = {AGE: AGE_TRINGN, GENDER: MALE_FIRST}
@@ -31,11 +30,11 @@ class Settings:
     train_fraction: float = 0.8
     seed: int = split.SEED
     compat: bool = False
-    strict: bool = False
+    exclude_near_duplicates: bool = False
 
 
 @dataclass
-class Outcome:
+class DatasetSummary:
     """What was built.
 
     folder: the names read; duplicates: None with compat, which keeps them; near_twins: {path of a test picture: path of
@@ -58,23 +57,23 @@ def build(settings, data="data", jobs=None):
     Each folder appears whole or not at all and holds nothing of an older run; data/DEF comes last, so that
     its lists never name a copy which is not there yet. Equal input and settings give equal bytes.
     """
-    if settings.strict and settings.compat:
+    if settings.exclude_near_duplicates and settings.compat:
         raise AgeGenderError(
-            "--compat keeps even pictures that occur twice, and --strict none that are nearly alike: give one"
+            "--compat keeps even pictures that occur twice, and --exclude-near-duplicates none that are nearly alike: give one"
         )
     folder = utkface.read_folder(settings.faces, settings.races)
     _refuse_none(folder, settings)
     digest_of = duplicates.digests(folder.samples, jobs)
     found = None if settings.compat else duplicates.find(folder.samples, digest_of)
     train, test, copies = _plan(folder.samples if found is None else found.kept, settings)
-    known = None if settings.compat else twins.crossing(test, train, jobs)
-    if settings.strict:
+    known = None if settings.compat else near_duplicates.near_duplicates_across(test, train, jobs)
+    if settings.exclude_near_duplicates:
         test = [sample for sample in test if sample.path not in known]
     copies_folder = os.path.join(data, "overSampling")
-    with files.whole_folder(copies_folder) as temporary:
+    with atomic_io.atomic_folder(copies_folder) as temporary:
         for where in sorted(copies):
             oversample.make(copies[where], os.path.join(temporary, where), settings.seed, jobs)
-    outcome = Outcome(folder, found, known, {}, {}, {})
+    outcome = DatasetSummary(folder, found, known, {}, {}, {})
     for task in LABELS:
         _fill(outcome, task, train, test, _copy_lines(task, copies, copies_folder), settings)
     write_lists(os.path.join(data, "DEF"), outcome, settings, digest_of, copies_folder)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agegender.datasets import matfile
+from agegender.datasets import matlab
 from agegender.errors import AgeGenderError
-from agegender.labels import gender_of
+from agegender.inference.labels import gender_of
 
 FIELDS = ("dob", "photo_taken", "full_path", "gender", "face_score", "second_face_score")
 OLDEST = 100
@@ -37,7 +37,7 @@ def read_mat(path, db=None):
     """{field: array, `full_path` a list} of wiki.mat or imdb.mat; `db` names the struct when there are several."""
     if not os.path.isfile(path):
         raise AgeGenderError(f"{path}: no such metadata; it comes in IMDB-WIKI's {{imdb,wiki}}_crop.tar")
-    found = matfile.read(path, FIELDS)
+    found = matlab.read(path, FIELDS)
     structs = [name for name, value in found.items() if isinstance(value, dict)]
     name = db or (structs[0] if len(structs) == 1 else None)
     if name not in structs:

@@ -9,9 +9,9 @@ import os
 
 from agegender.datasets.sample import RACES
 from agegender.errors import AgeGenderError
-from agegender.labels import AGE_TRINGN, MALE_FIRST
-from caffe import files
-from caffe.cli import version
+from agegender.inference.labels import AGE_TRINGN, MALE_FIRST
+from caffe.utils import atomic_io
+from caffe.utils.commands import version
 
 
 def list_path(path):
@@ -76,9 +76,9 @@ def write_lists(folder, outcome, settings, digest_of, copies_folder):
         },
     }
     texts["manifest.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
-    with files.whole_folder(folder) as temporary:
+    with atomic_io.atomic_folder(folder) as temporary:
         for name, text in texts.items():
-            files.write_bytes(os.path.join(temporary, name), text)
+            atomic_io.write_bytes(os.path.join(temporary, name), text)
 
 
 def _settings(settings):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agegender.labels import AGE_TRINGN, Gender
+from agegender.inference.labels import AGE_TRINGN, Gender
 
 RACES = ("white", "black", "asian", "indian", "others")  # UTKFace's numbers 0..4
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from agegender.datasets.sample import RACES, Sample
 from agegender.errors import AgeGenderError
-from agegender.labels import gender_of
+from agegender.inference.labels import gender_of
 
 NAME_RULE = "[age]_[gender 0|1]_[race 0..4]_[yyyymmddHHMMSSFFF].jpg or .jpg.chip.jpg"
 OLDEST = 116  # the data set's own range is 0..116

@@ -20,7 +20,7 @@ PAPER = {
 }
 
 
-def judge(predict, source, transform, classes, batch=5, step=lambda n: None):
+def evaluate(predict, source, transform, classes, batch=5, step=lambda n: None):
     """{way: confusion matrix as lists, rows true} of every record of an LMDB of pictures larger than the crop.
 
     `predict` takes float32 N x C x H x W and gives N x classes; over-sampling averages pycaffe's ten views (corners and
@@ -62,7 +62,7 @@ def spread(values):
     return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
 
 
-def figures(matrix, task):
+def compute_metrics(matrix, task):
     """(exact, 1-off or None) in per cent."""
     matrix = np.asarray(matrix)
     return 100 * metrics.accuracy(matrix), 100 * metrics.one_off_accuracy(matrix) if task == "age" else None
@@ -74,7 +74,7 @@ def table(task, results):
     lines = ["%-22s %6s %s %14s" % (task, "faces", "".join("%16s" % _title(*column) for column in columns), "majority")]
     rows = []
     for fold, ways in sorted(results.items()):
-        told = {way: figures(ways[way], task) for way in WAYS}
+        told = {way: compute_metrics(ways[way], task) for way in WAYS}
         rows.append([told[way][index] for way, index in columns])
         baseline = 100 * metrics.majority_baseline(np.asarray(ways["single"]))[1]
         cells = "".join(f"{value:16.1f}" for value in rows[-1])

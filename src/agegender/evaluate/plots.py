@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from caffe import files
+from caffe.utils import atomic_io
 
 TILE = 150  # side of a face on the sheet of mistakes
 CAPTION = 40
@@ -31,7 +31,7 @@ def draw_matrix(path, matrix, names, title):
     right, total = np.trace(matrix), matrix.sum()
     axes.set(xlabel="predicted", ylabel="actual")
     axes.set_title("%s: %.1f %% (%i/%i)" % (title, 100 * right / max(total, 1), right, total))
-    with files.whole_file(path) as temporary:
+    with atomic_io.atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 
 
@@ -62,7 +62,7 @@ def draw_mistakes(path, pictures, mistakes, scores, names):
     tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % min(COLUMNS, len(tiles)))
     columns = min(COLUMNS, len(tiles))
     rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
-    files.write_bytes(path, cv2.imencode(".png", np.vstack(rows))[1].tobytes())
+    atomic_io.write_bytes(path, cv2.imencode(".png", np.vstack(rows))[1].tobytes())
 
 
 def _picture(planes):

@@ -11,8 +11,8 @@ import os
 import numpy as np
 
 from agegender.evaluate import confusion, metrics
-from caffe import files
-from caffe.cli import version
+from caffe.utils import atomic_io
+from caffe.utils.commands import version
 
 WORST = 20  # mistakes shown
 
@@ -30,10 +30,10 @@ def write(folder, net, scores, text, weights=None, database=None, backend="lmdb"
     matrix = confusion.count(scores.truth, scores.predicted, len(labels))
     told = {"net": net.name, "task": net.task, **summary(matrix, labels)}
     told.update(weights=_origin(weights), database=_spelled(database), made_by=f"agegender {version()}")
-    with files.whole_folder(folder) as temporary:
+    with atomic_io.atomic_folder(folder) as temporary:
 
         def put(name, data):
-            files.write_bytes(os.path.join(temporary, name), data)
+            atomic_io.write_bytes(os.path.join(temporary, name), data)
 
         put("report.json", json.dumps(told, indent=1) + "\n")
         put("confusion.txt", text)

@@ -22,7 +22,7 @@ def recipes():
     return dict(sorted(found.items()))
 
 
-def named(name):
+def resolve(name):
     """The Recipe called `name`."""
     known = recipes()
     if name not in known:

@@ -29,9 +29,9 @@ WIDE = dataclasses.replace(
 )
 RECIPES = (
     ALONE,
-    dataclasses.replace(ALONE, name="compact-taught", title="Compact net, both answers, taught by the face recognition net",
+    dataclasses.replace(ALONE, name="compact-distilled", title="Compact net, both answers, taught by the face recognition net",
                         minutes=30, teacher="face-resnet-112"),
     WIDE,
-    dataclasses.replace(WIDE, name="compact-wide-again", title="Compact net, half as wide again, taught by itself",
+    dataclasses.replace(WIDE, name="compact-wide-selfdistilled", title="Compact net, half as wide again, taught by itself",
                         minutes=40, teacher="compact-wide"),
 )  # fmt: skip

@@ -19,7 +19,7 @@ FULL = Recipe(
     body=0.005,
 )  # fmt: skip
 SMALL = dataclasses.replace(
-    FULL, name="face-resnet-112", title="Face recognition net at 112 pixels, which teaches compact-taught", side=112,
+    FULL, name="face-resnet-112", title="Face recognition net at 112 pixels, which teaches compact-distilled", side=112,
     augment=AUGMENT | {"mixup": 0.2},  # as when it taught the net that the package has
 )  # fmt: skip
 RECIPES = (FULL, SMALL)

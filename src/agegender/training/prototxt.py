@@ -5,10 +5,10 @@ All paths are relative to the run's folder, so that `caffe train -solver solver.
 
 from __future__ import annotations
 
-from agegender.labels import AGE_TRINGN
-from agegender.training import teacher
-from agegender.training.databases import LABELS, TEST, TRAIN
-from agegender.zoo import build
+from agegender.inference.labels import AGE_TRINGN
+from agegender.training import distillation
+from agegender.training.lmdbs import LABELS, TEST, TRAIN
+from agegender.zoo import assemble
 from caffe.proto import caffe_pb2, text
 
 START, PREFIX = "start.caffemodel", "snapshots/net"
@@ -24,21 +24,23 @@ def targets_file(task):
 def train_test(recipe):
     """The NetParameter that is trained and tested."""
     nets = recipe.nets()
-    net = build.train_param(nets[0], data_layers(recipe, nets[0]))
+    net = assemble.train_param(nets[0], data_layers(recipe, nets[0]))
     net.name = recipe.name
     del net.layer[-len(nets[0].losses) :]  # plain losses; the targets' own take their places
     if recipe.body != 1:
-        slow_down(net, recipe.body, {answer.logits for answer in nets})
+        scale_lr_mult(net, recipe.body, {answer.logits for answer in nets})
     for answer in nets:
-        add_loss(net, answer, recipe.targets[answer.task], 1 - recipe.taught if recipe.teacher else 1)
+        add_loss_and_metrics(
+            net, answer, recipe.targets[answer.task], 1 - recipe.distillation_weight if recipe.teacher else 1
+        )
     if recipe.teacher:
-        teacher.add(net, recipe)
+        distillation.add(net, recipe)
     for phase in (caffe_pb2.TRAIN, caffe_pb2.TEST):
         silence(net, phase)
     return net
 
 
-def slow_down(net, factor, heads):
+def scale_lr_mult(net, factor, heads):
     """Multiply the rates of all learned layers by `factor`, except those of `heads`."""
     for layer in net.layer:
         if layer.name not in heads:
@@ -81,7 +83,7 @@ def data_layers(recipe, net):
     return layers
 
 
-def add_loss(net, answer, target, share):
+def add_loss_and_metrics(net, answer, target, share):
     """Append what learns one answer with `share` of its weight, and what watches it in TEST."""
     years = in_years(answer)
     label = "age" if years else "age_class" if answer.task == "age" else "gender"

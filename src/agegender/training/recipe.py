@@ -42,7 +42,7 @@ class Recipe:
     `rampup` and `steps` as shares of it. `minutes` is what it takes on two cores. `features`: start from the weights that the
     net's zoo entry names as features. `body` multiplies the rates of all that lies below the answers: less than 1 for features
     that are to stay near what they are. `side` trains for pictures of another side than the zoo's net. `teacher` is a recipe
-    whose net, trained on the same faces first, looks at the same pictures; its answers make up the share `taught` of the loss.
+    whose net, trained on the same faces first, looks at the same pictures; its answers make up the share `distillation_weight` of the loss.
     """
 
     name: str
@@ -60,13 +60,13 @@ class Recipe:
     body: float = 1.0
     side: int = 0
     teacher: str = ""
-    taught: float = 0.5
+    distillation_weight: float = 0.5
 
     def nets(self):
         """The zoo's nets, one a task, in the order of `targets`."""
         from agegender import zoo
 
-        found = {net.task: net for net in zoo.named(self.net)}
+        found = {net.task: net for net in zoo.resolve(self.net)}
         missing = set(self.targets) - set(found)
         if missing:
             raise AgeGenderError(
@@ -78,9 +78,9 @@ class Recipe:
     def gender_labels(self):
         """The order in which the net's weights number genders."""
         from agegender import zoo
-        from agegender.labels import MALE_FIRST
+        from agegender.inference.labels import MALE_FIRST
 
-        return next((net.labels for net in zoo.named(self.net) if net.task == "gender"), MALE_FIRST)
+        return next((net.labels for net in zoo.resolve(self.net) if net.task == "gender"), MALE_FIRST)
 
     def facts(self):
         """What a run stands on, as JSON values: all but words."""

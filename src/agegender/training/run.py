@@ -12,11 +12,12 @@ import time
 
 from agegender import recipes
 from agegender.errors import AgeGenderError
-from agegender.stages import Stage
-from agegender.training import card, databases, finish, judge, prototxt, start
-from caffe import files
-from caffe.progress import clock_text
+from agegender.evaluate import evaluate, model_card
+from agegender.training import export, init_weights, lmdbs, prototxt
 from caffe.proto.read import read_solver
+from caffe.utils import atomic_io
+from caffe.utils.pipeline import Stage
+from caffe.utils.progress import clock_text
 
 WARM_UP, TIMED = 3, 10  # iterations from which the minutes are reckoned
 REPORT = "report"
@@ -41,7 +42,7 @@ class Run:
         self.teacher = None
         if recipe.teacher:  # on the same faces, so that it has not seen those held back either
             inside = folder and os.path.join(folder, "teacher")
-            self.teacher = Run(recipes.named(recipe.teacher), faces, races, seed, iterations=iterations, validation=validation,
+            self.teacher = Run(recipes.resolve(recipe.teacher), faces, races, seed, iterations=iterations, validation=validation,
                                precision=precision, threads=threads, folder=inside)  # fmt: skip
 
     def go(self):
@@ -57,21 +58,23 @@ class Run:
                 stage.go()
                 gc.collect()  # nets are cycles, and large: what a stage held is let go before the next takes as much
                 print(f"  done in {clock_text(time.monotonic() - began)}", flush=True)
-            return judge.read_summary(REPORT)
+            return evaluate.read_summary(REPORT)
 
     # -- the stages, all with paths relative to the run's folder ---------------------------------
 
     def stages(self):
         """The stages in order; each is asked for when the one before has run."""
-        lmdbs = [databases.TRAIN, databases.TEST]
+        lmdbs = [lmdbs.TRAIN, lmdbs.TEST]
         yield self._stage("faces", "Split and pack the faces", self._faces, [self.faces], [*lmdbs, "faces.json"],
                           races=list(self.races), seed=self.seed, validation=self.validation, near_twins="not judged",
                           transform=repr(self.recipe.nets()[0].transform()))  # fmt: skip
         made = ["train_test.prototxt"] + [prototxt.START] * prototxt.has_start(self.recipe)
-        taught_by = [self.taught_by] if self.teacher else []
+        teacher_weights = [self.teacher_weights] if self.teacher else []
         if self.teacher:
-            yield self._stage("teacher", f"Train the teacher, {self.recipe.teacher}", self._teach, lmdbs, taught_by)
-        yield self._stage("start", "Write the net and what it starts from", self._start, [*lmdbs, *taught_by], made,
+            yield self._stage(
+                "teacher", f"Train the teacher, {self.recipe.teacher}", self._teach, lmdbs, teacher_weights
+            )
+        yield self._stage("start", "Write the net and what it starts from", self._start, [*lmdbs, *teacher_weights], made,
                           recipe=self.recipe.facts())  # fmt: skip
         yield self._stage("solver", "Reckon the iterations", self._solver, made, ["solver.prototxt"], recipe=self.recipe.facts(),
                           minutes=self.minutes, iterations=self.asked_iterations, weights=self.given)  # fmt: skip
@@ -81,16 +84,16 @@ class Run:
                             ["solver.prototxt", *made, *lmdbs], [last], precision=self.precision)  # fmt: skip
         train.run = lambda: self._train(train)
         yield train
-        yield self._stage("finish", f"Write {self.weights}", lambda: finish.write(self.recipe, last, self.weights), [last],
+        yield self._stage("finish", f"Write {self.weights}", lambda: export.write(self.recipe, last, self.weights), [last],
                           [self.weights])  # fmt: skip
-        yield self._stage("judge", "Judge it on the faces held back", self._judge, [self.weights, databases.TEST], [REPORT],
+        yield self._stage("judge", "Judge it on the faces held back", self._judge, [self.weights, lmdbs.TEST], [REPORT],
                           int8=self.int8)  # fmt: skip
 
     def _stage(self, name, title, run, inputs, outputs, **settings):
-        return Stage(name, title, run, inputs, outputs, settings, stamps=".stamps")
+        return Stage(name, title, run, inputs, outputs, settings, stamps=".pipeline")
 
     @property
-    def taught_by(self):
+    def teacher_weights(self):
         """The finished caffemodel of the teacher, or ""."""
         return os.path.join(self.teacher.folder, self.teacher.weights) if self.teacher else ""
 
@@ -100,33 +103,33 @@ class Run:
         return self.recipe.nets()[0].weights + ".caffemodel"
 
     def _faces(self):
-        train, test, found, known = databases.parts(self.faces, self.races, self.seed, self.validation)
+        train, test, found, known = lmdbs.parts(self.faces, self.races, self.seed, self.validation)
         print("  %d faces to learn from, %d to judge; left out: %d repeats, %d contradictions, %d whose near-twin is learned from"
               % (len(train), len(test), len(found.repeats), len(found.contradicting), len(known)))  # fmt: skip
-        databases.write(".", train, test, self.recipe.nets()[0].transform(), self.recipe.gender_labels())
+        lmdbs.write(".", train, test, self.recipe.nets()[0].transform(), self.recipe.gender_labels())
 
     def _teach(self):
         """Train the teacher, unless its run has ended, on these very faces."""
         theirs = os.path.join(self.teacher.folder, "faces.json")
-        if os.path.isfile(self.taught_by) and filecmp.cmp(theirs, "faces.json", shallow=False):
-            print(f"  it has been: {self.taught_by}")
+        if os.path.isfile(self.teacher_weights) and filecmp.cmp(theirs, "faces.json", shallow=False):
+            print(f"  it has been: {self.teacher_weights}")
         else:
             self.teacher.go()
 
     def _start(self):
         about = f"agegender train --recipe {self.recipe.name} writes this; run caffe in this folder"
-        files.write_bytes("train_test.prototxt", prototxt.write(prototxt.train_test(self.recipe), about))
-        start.write(".", self.recipe, self.taught_by)
+        atomic_io.write_bytes("train_test.prototxt", prototxt.write(prototxt.train_test(self.recipe), about))
+        init_weights.write(".", self.recipe, self.teacher_weights)
 
     def _solver(self):
-        faces = databases.count(databases.TEST)
-        iterations = self.asked_iterations or self._reckoned(faces)
+        faces = lmdbs.count(lmdbs.TEST)
+        iterations = self.asked_iterations or self._estimate_iterations(faces)
         param = prototxt.solver(self.recipe, iterations, self.seed, faces)
         if self.given:
             param.weights.insert(0, self.given)
-        files.write_bytes("solver.prototxt", prototxt.write(param, self.recipe.title))
+        atomic_io.write_bytes("solver.prototxt", prototxt.write(param, self.recipe.title))
 
-    def _reckoned(self, faces):
+    def _estimate_iterations(self, faces):
         """How many iterations fit into the minutes, from a few that are thrown away."""
         trainer = self._trainer(prototxt.solver(self.recipe, 1000, self.seed, faces))
         trainer.step(WARM_UP)
@@ -149,10 +152,10 @@ class Run:
         return trainer
 
     def _train(self, stage):
-        from caffe.solver.newest import newest
+        from caffe.solver.latest_snapshot import newest
         from caffe.tools import train
 
-        if not stage.begun_before:
+        if not stage.interrupted:
             for path in glob.glob(prototxt.PREFIX + "_iter_*"):
                 os.unlink(path)
         trainer = self._trainer(read_solver("solver.prototxt").param)
@@ -160,11 +163,11 @@ class Run:
             raise AgeGenderError("stopped at iteration %d; the same command goes on from there" % trainer.iter)
 
     def _judge(self):
-        summary = judge.judge(self.recipe, self.weights, databases.TEST, REPORT, databases.TRAIN if self.int8 else "")
+        summary = evaluate.evaluate(self.recipe, self.weights, lmdbs.TEST, REPORT, lmdbs.TRAIN if self.int8 else "")
         with open("faces.json", encoding="utf-8") as stream:
             sides = json.load(stream)
         iterations = read_solver("solver.prototxt").param.max_iter
-        files.write_bytes(os.path.join(REPORT, "card.md"), card.text(self, summary, sides, iterations))
+        atomic_io.write_bytes(os.path.join(REPORT, "card.md"), model_card.text(self, summary, sides, iterations))
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ def names():
     return sorted(_meant())
 
 
-def named(name):
+def resolve(name):
     """The nets that `name` means: one net, all that share its weights file (`wideresnet` answers age and gender), or a
     family that has one net a task (`googlenet`).
     """

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 
-from agegender import faces, labels
-from agegender.zoo.build import constant, gaussian, input_net
+from agegender.inference import face_crop, labels
+from agegender.zoo.assemble import constant, gaussian, input_net
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
 
@@ -79,16 +79,18 @@ def _block(n, stem, bottom, have, outputs, stride):
 
 def _transform():
     """The whole aligned chip, blue first, averaged down."""
-    from caffe.transform import Transform
+    from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=116, crop=SIDE, mean=MEAN, scale=SCALE, shrink="area", landmarks=faces.UTKFACE)
+    return Transform(
+        order="BGR", size=116, crop=SIDE, mean=MEAN, scale=SCALE, shrink="area", landmarks=face_crop.UTKFACE
+    )
 
 
 LOSSES = (("gender_logits", "gender", 1.0), ("age_logits", "age", 1.0))
 
 SIZES = (
     ("compact", "Compact residual net", WIDTHS, {"age": 707365, "gender": 694594},
-     "in the package; trained by agegender train --recipe compact-taught"),
+     "in the package; trained by agegender train --recipe compact-distilled"),
     ("compact-wide", "Compact residual net, half as wide again", WIDE, {"age": 1580549, "gender": 1561442},
      "trained by agegender train --recipe compact-wide"),
 )  # fmt: skip

@@ -7,9 +7,9 @@ both in Caffe's layers.
 
 from __future__ import annotations
 
-from agegender import faces, labels
+from agegender.inference import face_crop, labels
 from agegender.zoo import dlib_weights
-from agegender.zoo.build import RATES, input_net
+from agegender.zoo.assemble import RATES, input_net
 from agegender.zoo.compact import LOSSES, heads
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
@@ -101,9 +101,11 @@ def _copy(bottom, outputs, pad=0):
 
 def _transform():
     """The whole aligned chip, averaged down."""
-    from caffe.transform import Transform
+    from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=137, crop=SIDE, mean=MEAN, scale=SCALE, shrink="area", landmarks=faces.UTKFACE)
+    return Transform(
+        order="BGR", size=137, crop=SIDE, mean=MEAN, scale=SCALE, shrink="area", landmarks=face_crop.UTKFACE
+    )
 
 
 ORIGIN = Origin(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from agegender import labels
-from agegender.zoo.build import RATES, constant, input_net
+from agegender.inference import labels
+from agegender.zoo.assemble import RATES, constant, input_net
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
 
@@ -97,10 +97,10 @@ def _side_head(n, name, bottom, classes):
 
 def _transform():
     """What the zoo documents: blue first, the means in that order."""
-    from agegender import faces
-    from caffe.transform import Transform
+    from agegender.inference import face_crop
+    from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=224, mean=MEAN, landmarks=faces.ADIENCE)
+    return Transform(order="BGR", size=224, mean=MEAN, landmarks=face_crop.ADIENCE)
 
 
 def as_scripted(transform):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from agegender import labels
-from agegender.zoo.build import RATES, constant, gaussian, input_net
+from agegender.inference import labels
+from agegender.zoo.assemble import RATES, constant, gaussian, input_net
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
 
@@ -55,23 +55,23 @@ def _stage(n, bottom, number, outputs, kernel, bias, **geometry):
 
 
 def _released():
-    from agegender import faces
-    from caffe.transform import Transform
+    from agegender.inference import face_crop
+    from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=256, crop=227, mean=MEAN, landmarks=faces.ADIENCE)
+    return Transform(order="BGR", size=256, crop=227, mean=MEAN, landmarks=face_crop.ADIENCE)
 
 
 def _tringn():
     """Resized at once to 227. --mean takes the data set's mean image; without it Adience's channel means stand in."""
-    from agegender import faces
-    from caffe.transform import Transform
+    from agegender.inference import face_crop
+    from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=227, mean=MEAN, landmarks=faces.UTKFACE)
+    return Transform(order="BGR", size=227, mean=MEAN, landmarks=face_crop.UTKFACE)
 
 
 def _as_scripted(transform):
     """AgeGenderPrediction's run_inference.py: RGB into a net that learned BGR, and the mean of each channel only."""
-    from agegender.predict import as_original
+    from agegender.inference.predict import as_original
 
     return as_original(transform)
 

@@ -6,13 +6,13 @@ import dataclasses
 
 import numpy as np
 
-from agegender import predict
 from agegender.errors import AgeGenderError
-from agegender.labels import AGE_TRINGN, Gender, in_decades
+from agegender.inference import predict
+from agegender.inference.labels import AGE_TRINGN, Gender, in_decades
 
 
 @dataclasses.dataclass
-class Figures:
+class Metrics:
     """Of `count` faces: shares and mean error in years (None where not asked), and a row a decade.
 
     `class_accuracy` and `one_off` are of AgeGenderPrediction's nine classes, whatever classes the net has. A row is
@@ -41,31 +41,31 @@ def measure(nets, samples, weights=None, margin=None, batch=16, step=lambda n: N
     `weights` is a caffemodel that all the nets share, instead of the cache's; `margin` replaces that of the nets'
     Transform: 0 takes aligned chips as they are. `step` is called with the number of faces told, once a file of weights.
     """
-    from agegender.zoo import fetch
+    from agegender.zoo import download
 
     if not samples:
         raise AgeGenderError("no faces to measure on")
     told, groups = {}, {}
     for net in nets:
-        groups.setdefault(weights or fetch.weights_of(net), []).append(net)
+        groups.setdefault(weights or download.weights_of(net), []).append(net)
     for path, group in groups.items():
         told.update(_answers(group, path, samples, margin, batch, step))
-    return figures(nets, told, samples)
+    return compute_metrics(nets, told, samples)
 
 
 def _answers(nets, weights, samples, margin, batch, step):
     """{task: (N, classes) probabilities} of nets that share a caffemodel."""
-    from agegender.zoo import build
-    from caffe.net import Net
+    from agegender.zoo import assemble
+    from caffe.net.net import Net
     from caffe.proto import caffe_pb2
 
     tops = [net.task for net in nets]
-    net = Net.from_param(build.answers_param(nets, tops), caffe_pb2.TEST)
+    net = Net.from_param(assemble.answers_param(nets, tops), caffe_pb2.TEST)
     net.copy_from(weights)
     transform, told = nets[0].transform(), {top: [] for top in tops}
     margin = transform.margin if margin is None else margin
     for at in range(0, len(samples), batch):
-        part = [predict.with_margin(predict.read_picture(sample.path), margin) for sample in samples[at : at + batch]]
+        part = [predict.with_margin(predict.read_image(sample.path), margin) for sample in samples[at : at + batch]]
         blob = transform.batch(part)
         net.blobs["data"].reshape(*blob.shape)
         net.blobs["data"].data[...] = blob
@@ -76,7 +76,7 @@ def _answers(nets, weights, samples, margin, batch, step):
     return {top: np.concatenate(rows) for top, rows in told.items()}
 
 
-def figures(nets, told, samples):
+def compute_metrics(nets, told, samples):
     """Figures from {task: (N, classes) probabilities}; classes of several years count as their middle."""
     ages = np.array([sample.age for sample in samples])
     right = years = off = None
@@ -96,7 +96,7 @@ def figures(nets, told, samples):
                 first, int(here.sum()), None if years is None else float(np.abs(years - ages)[here].mean()),
                 None if years is None else float(years[here].mean()), None if right is None else float(right[here].mean()),
             ))  # fmt: skip
-    return Figures(
+    return Metrics(
         len(samples), None if right is None else float(right.mean()),
         None if years is None else float(np.abs(years - ages).mean()), decades,
         None if off is None else float((off == 0).mean()), None if off is None else float((off <= 1).mean()),

@@ -6,12 +6,12 @@ net looks at 193 pixels (planes of 97, 49, 25, 13 and 7) where the original look
 
 from __future__ import annotations
 
-from agegender import faces, labels
 from agegender.errors import AgeGenderError
-from agegender.zoo import tfjs
-from agegender.zoo.build import RATES, gaussian, input_net
+from agegender.inference import face_crop, labels
+from agegender.zoo.assemble import RATES, gaussian, input_net
 from agegender.zoo.compact import LOSSES, heads
 from agegender.zoo.model import Net, Origin
+from caffe.convert import tfjs
 from caffe.net_spec import NetSpec, layers, params
 
 SIDE = 193  # nearly all of an aligned chip of 200
@@ -97,9 +97,9 @@ def _kernel(array):
 
 def _transform():
     """The whole aligned chip as it is, raw, blue first."""
-    from caffe.transform import Transform
+    from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=200, crop=SIDE, landmarks=faces.UTKFACE)
+    return Transform(order="BGR", size=200, crop=SIDE, landmarks=face_crop.UTKFACE)
 
 
 _VALUES = Origin(

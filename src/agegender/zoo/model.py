@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
-from agegender.labels import Labels
+from agegender.inference.labels import Labels
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from agegender import labels
-from agegender.zoo.build import RATES, constant, gaussian, input_net
+from agegender.inference import labels
+from agegender.zoo.assemble import RATES, constant, gaussian, input_net
 from agegender.zoo.googlenet import LFS, as_scripted
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
@@ -49,7 +49,7 @@ def _dense(bottom, outputs, std, rates):
 
 def _transform():
     """Raw pixels, blue first, as the zoo documents; DEX faces have 40 % margin."""
-    from caffe.transform import Transform
+    from caffe.device.transform import Transform
 
     return Transform(order="BGR", size=224, margin=0.4)
 

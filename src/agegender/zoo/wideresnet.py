@@ -7,10 +7,10 @@ the divisor: that factor is a constant of each place, and the converter puts it 
 
 from __future__ import annotations
 
-from agegender import labels
-from agegender.zoo import keras
-from agegender.zoo.build import input_net
+from agegender.inference import labels
+from agegender.zoo.assemble import input_net
 from agegender.zoo.model import Net, Origin
+from caffe.convert import keras_h5
 from caffe.net_spec import NetSpec, layers, params
 
 DEPTH, WIDTH, SIDE = 16, 8, 64
@@ -75,12 +75,12 @@ def _block(n, stem, bottom, have, outputs, stride):
 
 def convert(path, net=None):
     """Weights of the Keras file as {layer: [arrays]} for `body()`."""
-    return keras.wide_resnet(path, DEPTH, WIDTH, SIDE)
+    return keras_h5.wide_resnet(path, DEPTH, WIDTH, SIDE)
 
 
 def _transform():
     """Raw pixels, blue first. The faces of the training had 40 % margin: without it a third of the accuracy is lost."""
-    from caffe.transform import Transform
+    from caffe.device.transform import Transform
 
     return Transform(order="BGR", size=SIDE, margin=0.4)
 

@@ -1,16 +1,16 @@
 """The nets of zealerww/gender_age_classification's experiments: 192x192 crops of 227x227 Adience faces, gender.
 
 TensorFlow's geometry and numbers are kept: pooling rounds down, its LRN's radius 5, alpha and beta are put in Caffe's
-terms, batch normalisation adds 0.001 and remembers 99 %. Where the experiments erred (docs/traps.md) the nets do not.
+terms, batch normalisation adds 0.001 and remembers 99 %. Where the experiments erred (docs/upstream-bugs.md) the nets do not.
 """
 
 from __future__ import annotations
 
 import math
 
-from agegender import labels
+from agegender.inference import labels
 from agegender.zoo import vgg16
-from agegender.zoo.build import RATES, constant, input_net
+from agegender.zoo.assemble import RATES, constant, input_net
 from agegender.zoo.googlenet import conv_relu, inception
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
@@ -160,18 +160,18 @@ def vgg_face(classes=2):
 
 def _transform():
     """Blue first, 0..1, no mean; the middle 192 of 227 (offset 17; the original cut at 14)."""
-    from agegender import faces
-    from caffe.transform import Transform
+    from agegender.inference import face_crop
+    from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=227, crop=SIDE, scale=1 / 255, landmarks=faces.ADIENCE)
+    return Transform(order="BGR", size=227, crop=SIDE, scale=1 / 255, landmarks=face_crop.ADIENCE)
 
 
 def _vgg_transform():
     """What VGG-Face was trained on: blue first, its means. The experiment fed 0..1 instead, as --compat does."""
-    from agegender import faces
-    from caffe.transform import Transform
+    from agegender.inference import face_crop
+    from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=224, mean=(93.5940, 104.7624, 129.1863), landmarks=faces.ADIENCE)
+    return Transform(order="BGR", size=224, mean=(93.5940, 104.7624, 129.1863), landmarks=face_crop.ADIENCE)
 
 
 def _as_experimented(transform):

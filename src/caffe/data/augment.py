@@ -12,8 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from caffe.device.transform import Transform
 from caffe.errors import CaffeError
-from caffe.transform import Transform
 
 LUMA = np.array([0.114, 0.587, 0.299], np.float32)  # of blue, green, red
 BLUR = (0.35, 0.8)  # the smaller resolution, as a share of the crop's
@@ -53,11 +53,11 @@ class Augment:
         shape = pictures[0].shape
         side = transform.output_shape(shape)[1:]
         steps: list[Callable[[int, np.ndarray], np.ndarray]] = [
-            Placing(self.p, transform, shape, len(pictures), rng),
-            Softening(self.p, side, len(pictures), rng),
-            Colouring(self.p, shape[0], len(pictures), rng),
+            RandomAffine(self.p, transform, shape, len(pictures), rng),
+            LowResolution(self.p, side, len(pictures), rng),
+            ColorJitter(self.p, shape[0], len(pictures), rng),
             Noise(self.p, rng),
-            Erasing(self.p, side, len(pictures), rng),
+            RandomErasing(self.p, side, len(pictures), rng),
         ]
         views = np.empty((len(pictures), shape[0], *side), np.uint8)
         for index, planes in enumerate(pictures):
@@ -96,7 +96,7 @@ def chosen(rng: np.random.Generator, probability: float, count: int) -> np.ndarr
     return rng.random(count) < probability
 
 
-class Placing:
+class RandomAffine:
     """Crop and mirror as Caffe draws them, with a rotation, a change of size and a shift about the crop's middle."""
 
     def __init__(self, p: Any, transform: Transform, shape: tuple, count: int, rng: np.random.Generator) -> None:
@@ -132,7 +132,7 @@ class Placing:
         return matrix
 
 
-class Softening:
+class LowResolution:
     """Some pictures as if they had been taken at a lower resolution."""
 
     def __init__(self, p: Any, side: tuple, count: int, rng: np.random.Generator) -> None:
@@ -148,7 +148,7 @@ class Softening:
         return cv2.resize(shrunk, self.side[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-class Colouring:
+class ColorJitter:
     """Contrast about the picture's own mean, saturation about its grey, brightness; some pictures wholly grey."""
 
     def __init__(self, p: Any, channels: int, count: int, rng: np.random.Generator) -> None:
@@ -183,7 +183,7 @@ class Noise:
         return cv2.add(picture, noise, dtype=cv2.CV_8U)
 
 
-class Erasing:
+class RandomErasing:
     """A rectangle of one random grey over some pictures (Zhong et al. 2017, Random Erasing Data Augmentation)."""
 
     def __init__(self, p: Any, side: tuple, count: int, rng: np.random.Generator) -> None:

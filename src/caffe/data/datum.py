@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from caffe.data import wire
+from caffe.data import wire_format
+from caffe.device.transform import planar
 from caffe.errors import CaffeError
-from caffe.transform import planar
 
 _ENCODED_FALSE, _ENCODED_TRUE = b"\x38\x00", b"\x38\x01"
 _FLOAT = np.dtype([("tag", "u1"), ("value", "<f4")])
-_FLOAT_TAG = 6 << 3 | wire.FIXED32
+_FLOAT_TAG = 6 << 3 | wire_format.FIXED32
 
 
 class _Fields:
@@ -32,35 +32,35 @@ class _Fields:
         view = memoryview(value)
         at = 0
         while at < len(view):
-            number, kind, field, after = wire.field(view, at)
+            number, kind, field, after = wire_format.field(view, at)
             if number == 6:
                 after = self._take_floats(view, at, kind, field, after)
             elif number in _NAMES:
                 self._take(number, kind, field)
             at = after
 
-    def _take(self, number: int, kind: int, field: wire.Value) -> None:
+    def _take(self, number: int, kind: int, field: wire_format.Value) -> None:
         name = _NAMES[number]
-        if kind != (wire.BYTES if number == 4 else wire.VARINT):
-            raise wire.WireError("field %s has wire type %d" % (name, kind))
+        if kind != (wire_format.BYTES if number == 4 else wire_format.VARINT):
+            raise wire_format.WireError("field %s has wire type %d" % (name, kind))
         if number == 4:
             self.data = field
         elif number == 7:
             self.encoded = bool(field)
         else:
-            setattr(self, name, wire.signed(field))
+            setattr(self, name, wire_format.signed(field))
 
-    def _take_floats(self, view: memoryview, at: int, kind: int, field: wire.Value, after: int) -> int:
+    def _take_floats(self, view: memoryview, at: int, kind: int, field: wire_format.Value, after: int) -> int:
         """float_data: Caffe writes a tag before each, so a run of them is read at once; others pack them."""
-        if kind == wire.FIXED32:
+        if kind == wire_format.FIXED32:
             run = np.frombuffer(view, _FLOAT, (len(view) - at) // _FLOAT.itemsize, at)
             other = np.flatnonzero(run["tag"] != _FLOAT_TAG)
             run = run[: other[0]] if len(other) else run
             if len(run):
                 self.floats.append(run["value"])
                 return at + run.nbytes
-        if kind not in (wire.BYTES, wire.FIXED32) or len(field) % 4:
-            raise wire.WireError("field float_data has wire type %d" % kind)
+        if kind not in (wire_format.BYTES, wire_format.FIXED32) or len(field) % 4:
+            raise wire_format.WireError("field float_data has wire type %d" % kind)
         self.floats.append(np.frombuffer(field, "<f4"))
         return after
 
@@ -104,7 +104,7 @@ def label_of(value: bytes) -> int:
 def _read(value: bytes) -> _Fields:
     try:
         return _Fields(value)
-    except wire.WireError as fault:
+    except wire_format.WireError as fault:
         raise CaffeError(f"not a Datum: {fault}; was this database made by convert_imageset?") from None
 
 
@@ -149,19 +149,26 @@ def decode_picture(data: memoryview | bytes, how: int) -> np.ndarray | None:
 
 
 def _dims(channels: int, height: int, width: int) -> bytes:
-    return b"\x08" + wire.varint(channels) + b"\x10" + wire.varint(height) + b"\x18" + wire.varint(width)
+    return (
+        b"\x08"
+        + wire_format.varint(channels)
+        + b"\x10"
+        + wire_format.varint(height)
+        + b"\x18"
+        + wire_format.varint(width)
+    )
 
 
 def header(channels: int, height: int, width: int) -> bytes:
     """Bytes of a raw Datum before its data."""
-    return _dims(channels, height, width) + b"\x22" + wire.varint(channels * height * width)
+    return _dims(channels, height, width) + b"\x22" + wire_format.varint(channels * height * width)
 
 
 def trailer(label: int, encoded: bool = False) -> bytes:
     """Bytes of a Datum after its data: the label and `encoded`, which Caffe writes even when false."""
     if not -(2**31) <= label < 2**31:
         raise CaffeError("label %d does not fit a Datum: an int32 is allowed" % label)
-    return b"\x28" + wire.varint(label) + (_ENCODED_TRUE if encoded else _ENCODED_FALSE)
+    return b"\x28" + wire_format.varint(label) + (_ENCODED_TRUE if encoded else _ENCODED_FALSE)
 
 
 def encode(array: np.ndarray | None, label: int, encoded: bytes | None = None, more: Sequence[float] = ()) -> bytes:
@@ -170,7 +177,7 @@ def encode(array: np.ndarray | None, label: int, encoded: bytes | None = None, m
     `more` labels go to float_data, behind the pixels' bytes (see `decode_labels`).
     """
     if encoded is not None:
-        return b"\x22" + wire.varint(len(encoded)) + bytes(encoded) + trailer(label, True) + _floats(more)
+        return b"\x22" + wire_format.varint(len(encoded)) + bytes(encoded) + trailer(label, True) + _floats(more)
     if array is None or array.ndim != 3 or not array.size:
         raise CaffeError(f"a Datum holds channels x height x width, received {None if array is None else array.shape}")
     if array.dtype == np.uint8:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from caffe.data import leveldb_format as form
-from caffe.data.wire import WireError, read_varint, varint
+from caffe.data.wire_format import WireError, read_varint, varint
 from caffe.errors import CaffeError
-from caffe.files import whole_folder
+from caffe.utils.atomic_io import atomic_folder
 
 _COMPARATOR = b"leveldb.BytewiseComparator"
 _BLOCK, _TABLE = 64 << 10, 32 << 20  # bytes at which a block (as Caffe's) and a table are closed
@@ -247,7 +247,7 @@ def _edit(version: _Version, tag: int, view: memoryview, at: int) -> int:
 @contextlib.contextmanager
 def create(path: str) -> Iterator[LevelWriter]:
     """A new LevelDB at `path`, which appears whole when the context ends well."""
-    with whole_folder(path) as folder, LevelWriter(folder) as writer:
+    with atomic_folder(path) as folder, LevelWriter(folder) as writer:
         yield writer
 
 

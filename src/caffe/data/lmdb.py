@@ -11,7 +11,7 @@ import lmdb
 
 from caffe.data.db import open_db
 from caffe.errors import CaffeError
-from caffe.files import whole_folder
+from caffe.utils.atomic_io import atomic_folder
 
 __all__ = ["LmdbReader", "LmdbWriter", "create", "open_db", "open_reader"]
 
@@ -123,7 +123,7 @@ def _environment(source: str, size: int) -> lmdb.Environment:
 def create(path: str) -> Iterator[LmdbWriter]:
     """A new LMDB at `path`, which appears whole when the context ends well."""
     try:
-        with whole_folder(path) as folder, LmdbWriter(folder) as writer:
+        with atomic_folder(path) as folder, LmdbWriter(folder) as writer:
             yield writer
     except lmdb.Error as error:  # a write cut short by a full disk is an input/output error to LMDB
         raise CaffeError(f"'{path}' cannot be written as an LMDB: {error}; is the disk full?") from error

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from caffe.data import wire
+from caffe.data import wire_format
+from caffe.device.transform import Transform
 from caffe.errors import CaffeError
-from caffe.files import write_bytes
-from caffe.transform import Transform
+from caffe.utils.atomic_io import write_bytes
 
 _NPY = b"\x93NUMPY"
 
@@ -56,23 +56,23 @@ def transform_of(param: Any, **more: Any) -> Transform:
 def to_blob_proto(mean: np.ndarray) -> bytes:
     """A BlobProto with the four legacy dimensions and packed floats, as compute_image_mean serializes it."""
     dims = (1, *mean.shape)
-    head = b"".join(bytes([8 * number]) + wire.varint(size) for number, size in enumerate(dims, 1))
+    head = b"".join(bytes([8 * number]) + wire_format.varint(size) for number, size in enumerate(dims, 1))
     data = np.ascontiguousarray(mean, "<f4").tobytes()
-    return head + b"\x2a" + wire.varint(len(data)) + data
+    return head + b"\x2a" + wire_format.varint(len(data)) + data
 
 
 def from_blob_proto(data: bytes) -> np.ndarray:
     """The array of a BlobProto of either generation (num/channels/height/width or shape), in its shape."""
     view = memoryview(data)
     legacy, shape = {}, None
-    for number, kind, value in wire.fields(view):
-        if number <= 4 and kind == wire.VARINT:
-            legacy[number] = wire.signed(value)
-        elif number == 7 and kind == wire.BYTES:
+    for number, kind, value in wire_format.fields(view):
+        if number <= 4 and kind == wire_format.VARINT:
+            legacy[number] = wire_format.signed(value)
+        elif number == 7 and kind == wire_format.BYTES:
             shape = _dims(value)
-    values = wire.scalars(view, 5, "<f4")
+    values = wire_format.scalars(view, 5, "<f4")
     if not values.size:
-        values = wire.scalars(view, 8, "<f8")
+        values = wire_format.scalars(view, 8, "<f8")
     if legacy:
         shape = [legacy.get(number, 0) for number in (1, 2, 3, 4)]
     if shape is None or min(shape, default=0) <= 0:
@@ -85,13 +85,13 @@ def from_blob_proto(data: bytes) -> np.ndarray:
 def _dims(view: memoryview) -> list[int]:
     """BlobShape: dim, packed or not."""
     dims = []
-    for number, kind, value in wire.fields(view):
-        if number == 1 and kind == wire.VARINT:
+    for number, kind, value in wire_format.fields(view):
+        if number == 1 and kind == wire_format.VARINT:
             dims.append(value)
-        elif number == 1 and kind == wire.BYTES:
+        elif number == 1 and kind == wire_format.BYTES:
             at = 0
             while at < len(value):
-                dim, at = wire.read_varint(value, at)
+                dim, at = wire_format.read_varint(value, at)
                 dims.append(dim)
     return dims
 

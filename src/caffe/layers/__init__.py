@@ -1,7 +1,7 @@
 """The layer types of Caffe, one file each; the folder is the list.
 
 `from caffe import layers as L` gives pycaffe's NetSpec functions (`L.Convolution(...)`) from here as well; the modules of the
-types are imported when the first Net is made, and torch with the first of their values (caffe.late).
+types are imported when the first Net is made, and torch with the first of their values (caffe.core.lazy_torch).
 """
 
 import functools

@@ -2,8 +2,8 @@
 
 import math
 
-from caffe import losses
-from caffe.late import torch
+from caffe.core.lazy_torch import torch
+from caffe.layers import _loss
 from caffe.layers.base import Example, Layer, register
 
 
@@ -29,7 +29,7 @@ class Accuracy(Layer):
     def top_shapes(self, data, label):
         p = self.param.accuracy_param
         self.along = self.axis(p.axis, data)
-        losses.check_label_count(data, label, self.along)
+        _loss.check_label_count(data, label, self.along)
         size = math.prod(data) // max(1, math.prod(label))
         self.need(p.top_k <= size, "top_k must not exceed the %d classes, received %d", size, p.top_k)
         return [(), (data[self.along],)][: self.top_count]
@@ -39,7 +39,7 @@ class Accuracy(Layer):
         self.top_shapes(tuple(scores.shape), tuple(label.shape))
         classes = scores.shape[self.along]
         rows = scores.movedim(self.along, -1).reshape(-1, classes)
-        index, valid = losses.class_labels(label.reshape(-1), classes, losses.ignored(p))
+        index, valid = _loss.class_labels(label.reshape(-1), classes, _loss.ignored(p))
         own = rows.gather(1, index[:, None])
         found = (((rows >= own).sum(1) - 1) < p.top_k) & valid
         total = found.sum() / valid.sum().clamp(min=1)

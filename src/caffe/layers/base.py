@@ -25,10 +25,10 @@ import dataclasses
 
 import numpy as np
 
-from caffe import plain_blob
-from caffe.blob import Blob
+from caffe.core import numpy_blob
+from caffe.core.blob import Blob
+from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError, did_you_mean
-from caffe.late import torch
 from caffe.proto import caffe_pb2
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
@@ -105,18 +105,18 @@ class Layer:
         raise CaffeError(f"{self.type} has no forward")
 
     def to_onnx(self, g, bottoms, tops):
-        """Emit ONNX nodes that read the tensors named `bottoms` and write those named `tops` (see ncs.onnx.Graph)."""
+        """Emit ONNX nodes that read the tensors named `bottoms` and write those named `tops` (see caffe.convert.onnx_export.Graph)."""
         raise CaffeError("{} has no ONNX form: {}".format(self.type, self.no_onnx or "none was written"))
 
     # -- helpers for members ---------------------------------------------------------------------
 
     def add_blob(self, shape, filler=None):
         """Append a weight blob of `shape`, to be filled by `filler` (FillerParameter; None: zeros) when first looked at."""
-        from caffe import fillers
+        from caffe.core import fillers
 
-        blob = plain_blob.make(shape, self.device)
+        blob = numpy_blob.make(shape, self.device)
         if filler is not None:
-            blob.fill_with(fillers.filling(filler, blob.shape, self.generator))
+            blob.set_initializer(fillers.filling(filler, blob.shape, self.generator))
         self.blobs.append(blob)
         return blob
 
@@ -197,7 +197,7 @@ class Layer:
 
     def _input(self, blob, want_gradient, in_place):
         tensor = self.laid_out(blob.tensor.detach())
-        if in_place and blob.held:
+        if in_place and blob.has_live_view:
             tensor = tensor.clone()  # the result will be written over the memory that autograd saved
         return tensor.requires_grad_(want_gradient)
 
@@ -266,7 +266,7 @@ class Layer:
         """Whether force_backward may ask for the derivative by this bottom."""
         return self.differentiable and bottom not in self.no_gradient
 
-    def forget(self):
+    def release(self):
         """Let go of what the last forward kept for backward."""
         self._tape = None
 

@@ -1,6 +1,6 @@
 """Bias: a sum with a learned or a second blob, over chosen axes."""
 
-from caffe.broadcast import aligned, aligned_to_onnx, operand_shape
+from caffe.layers._broadcast import aligned, aligned_to_onnx, operand_shape
 from caffe.layers.base import Example, Layer, register
 
 

@@ -1,6 +1,6 @@
 """BNLL: the binomial normal log likelihood, a smooth ReLU."""
 
-from caffe.late import Function, torch
+from caffe.core.lazy_torch import Function, torch
 from caffe.layers.base import Example, Layer, register
 
 LARGEST = 50.0  # kBNLL_THRESHOLD: exp is taken of nothing larger in the derivative

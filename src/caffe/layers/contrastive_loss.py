@@ -2,8 +2,8 @@
 
 import math
 
-from caffe import losses
-from caffe.late import Function, torch
+from caffe.core.lazy_torch import Function, torch
+from caffe.layers import _loss
 from caffe.layers.base import Example, Layer, register
 
 
@@ -31,7 +31,7 @@ class ContrastiveLoss(Layer):
     )
 
     def top_shapes(self, a, b, similar):
-        losses.check_same_first(a, b)
+        _loss.check_same_first(a, b)
         self.need(
             a[1:2] == b[1:2] and math.prod(a[2:]) == math.prod(b[2:]) == 1,
             "the pair must be two bottoms N x C of one shape, received %s and %s",

@@ -1,14 +1,14 @@
 """Convolution over any number of spatial axes."""
 
-from caffe.late import F
+from caffe.core.lazy_torch import F
+from caffe.layers._convolution import BaseConvolution, add_bias, attributes, columns, einsum_columns, pad_ends
 from caffe.layers.base import Example, Layer, register
-from caffe.spatial import Filters, add_bias, attributes, columns, einsum_columns, pad_ends
 
 _BY_AXES = {1: "conv1d", 2: "conv2d", 3: "conv3d"}
 
 
 @register
-class Convolution(Filters, Layer):
+class Convolution(BaseConvolution, Layer):
     """Each top is its bottom's correlation with num_output learned kernels, plus a bias (conv_layer.cpp).
 
     Channels stand on `axis`; all axes behind it are spatial, those before it are a batch. Kernel, stride,

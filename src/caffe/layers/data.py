@@ -3,15 +3,15 @@
 from caffe.data import datum
 from caffe.data.augment import augment_of
 from caffe.data.db import open_db
-from caffe.data.feed import Feed
 from caffe.data.mean import transform_of
-from caffe.data.order import Shuffled
-from caffe.feeding import FeedLayer
+from caffe.data.prefetcher import BatchPrefetcher
+from caffe.data.sampler import RecordSampler
+from caffe.layers._prefetching_data import BasePrefetchingDataLayer
 from caffe.layers.base import TRAIN, register
 
 
 @register
-class Data(FeedLayer):
+class Data(BasePrefetchingDataLayer):
     """Reads Datums in the order of their keys, beginning anew after the last: data (N, C, H, W) and, with two
     tops, labels (N) (data_layer.cpp). Further tops are labels that a Datum of bytes holds as float_data.
 
@@ -42,9 +42,9 @@ class Data(FeedLayer):
     def skip_below(self):
         return self.param.data_param.rand_skip
 
-    def make_feed(self, seed, position, skip):
+    def make_prefetcher(self, seed, position, skip):
         p, t = self.param.data_param, self.param.transform_param
-        return Feed(
+        return BatchPrefetcher(
             self.db,
             p.batch_size,
             self.transform,
@@ -66,4 +66,4 @@ class Data(FeedLayer):
         if self.phase != TRAIN or not (p.shuffle or p.balance):
             return None
         classes = [datum.label_of(value) for _, value in self.db] if p.balance else ()
-        return Shuffled(len(self.db), seed, classes, p.balance)
+        return RecordSampler(len(self.db), seed, classes, p.balance)

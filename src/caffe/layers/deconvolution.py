@@ -1,14 +1,14 @@
 """Deconvolution: the backward pass of a convolution, run forward."""
 
-from caffe.late import F, torch
+from caffe.core.lazy_torch import F, torch
+from caffe.layers._convolution import BaseConvolution, add_bias, attributes, scatter
 from caffe.layers.base import Example, Layer, register
-from caffe.spatial import Filters, add_bias, attributes, scatter
 
 _BY_AXES = {1: "conv_transpose1d", 2: "conv_transpose2d", 3: "conv_transpose3d"}
 
 
 @register
-class Deconvolution(Filters, Layer):
+class Deconvolution(BaseConvolution, Layer):
     """Each value of the bottom adds a weighted kernel to the top, `stride` apart; `pad` is cut off
     (deconv_layer.cpp).
 

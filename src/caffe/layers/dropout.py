@@ -1,6 +1,6 @@
 """Dropout."""
 
-from caffe.late import torch
+from caffe.core.lazy_torch import torch
 from caffe.layers.base import TRAIN, Example, Layer, register
 
 

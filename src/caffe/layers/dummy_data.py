@@ -1,7 +1,7 @@
 """DummyData: blobs made by fillers."""
 
-from caffe import fillers
-from caffe.late import torch
+from caffe.core import fillers
+from caffe.core.lazy_torch import torch
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 
@@ -43,7 +43,7 @@ class DummyData(Layer):
         for top, filler, shape in zip(self._tops, self.fillers, self.shapes):
             fill = fillers.filling(filler, shape, None)  # None: only to hear of faults now
             if filler.type == "constant" and filler.value:
-                top.fill_with(fill)
+                top.set_initializer(fill)
 
     def _check(self, name, count, none=False):
         allowed = {1, self.top_count} | ({0} if none else set())

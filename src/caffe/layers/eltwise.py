@@ -5,7 +5,7 @@ import operator
 
 import numpy as np
 
-from caffe.late import Function, torch
+from caffe.core.lazy_torch import Function, torch
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 
@@ -60,7 +60,7 @@ class Eltwise(Layer):
             return functools.reduce(_later_if_larger, bottoms[2:], torch.where(bottoms[0] > bottoms[1], *bottoms[:2]))
         if p.stable_prod_grad:
             return functools.reduce(operator.mul, bottoms)
-        return Quotients.apply(*bottoms)
+        return ProductByDivision.apply(*bottoms)
 
     def to_onnx(self, g, bottoms, tops):
         p = self.param.eltwise_param
@@ -98,7 +98,7 @@ def _product_to_onnx(g, bottoms, tops):
         g.node("Mul", [factor, bottom], [product])
 
 
-class Quotients(Function):
+class ProductByDivision(Function):
     """The product, with the derivative top / bottom * dtop."""
 
     @staticmethod

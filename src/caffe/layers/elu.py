@@ -1,6 +1,6 @@
 """ELU: the exponential linear unit."""
 
-from caffe.late import torch
+from caffe.core.lazy_torch import torch
 from caffe.layers.base import Example, Layer, register
 
 

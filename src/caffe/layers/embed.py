@@ -1,7 +1,7 @@
 """Embed: a learned vector for each index."""
 
+from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
-from caffe.late import torch
 from caffe.layers.base import Example, Layer, register
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from caffe import losses
+from caffe.layers import _loss
 from caffe.layers.base import Example, Layer, register
 
 
@@ -18,7 +18,7 @@ class EuclideanLoss(Layer):
     examples = (Example("", [(4, 3), (4, 3)]), Example("loss_weight: 0.5", [(2, 3, 4), (2, 12)]))
 
     def top_shapes(self, data, target):
-        losses.check_same_first(data, target)
+        _loss.check_same_first(data, target)
         self.need(
             math.prod(data[1:]) == math.prod(target[1:]),
             "both bottoms must have as many values an item, received %s and %s",

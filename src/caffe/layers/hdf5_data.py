@@ -4,10 +4,10 @@ import os
 
 import numpy as np
 
-from caffe import glog
-from caffe.blob import check_shape
+from caffe.core import glog
+from caffe.core.blob import check_shape
+from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError, did_you_mean
-from caffe.late import torch
 from caffe.layers.base import Layer, register
 
 

@@ -2,8 +2,8 @@
 
 import math
 
-from caffe import losses
-from caffe.late import torch
+from caffe.core.lazy_torch import torch
+from caffe.layers import _loss
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 
@@ -26,7 +26,7 @@ class HingeLoss(Layer):
     )
 
     def top_shapes(self, data, label):
-        losses.check_same_first(data, label)
+        _loss.check_same_first(data, label)
         self.need(
             math.prod(label) == data[0],
             "HingeLoss takes one label an item, received labels %s for %s",
@@ -37,7 +37,7 @@ class HingeLoss(Layer):
 
     def forward(self, x, label):
         rows = x.float().flatten(1)
-        index, _ = losses.class_labels(label.reshape(-1), rows.shape[1])
+        index, _ = _loss.class_labels(label.reshape(-1), rows.shape[1])
         sign = torch.ones_like(rows).scatter_(1, index[:, None], -1.0)
         margin = (1 + sign * rows).relu()
         if self.param.hinge_loss_param.norm == caffe_pb2.HingeLossParameter.L2:

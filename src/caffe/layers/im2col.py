@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from caffe.layers._convolution import attributes, columns, window
 from caffe.layers.base import Example, Layer, register
-from caffe.spatial import attributes, columns, window
 
 
 @register

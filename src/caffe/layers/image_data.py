@@ -1,15 +1,15 @@
 """ImageData: image files named in a list."""
 
-from caffe import glog
+from caffe.core import glog
 from caffe.data.augment import augment_of
-from caffe.data.images import ImageFeed, ImageList
+from caffe.data.image_records import ImageFeed, ImageList
 from caffe.data.mean import transform_of
-from caffe.feeding import FeedLayer
+from caffe.layers._prefetching_data import BasePrefetchingDataLayer
 from caffe.layers.base import register
 
 
 @register
-class ImageData(FeedLayer):
+class ImageData(BasePrefetchingDataLayer):
     """Reads the pictures of a list file, `path label` a line: data (N, C, H, W) and labels (N)
     (image_data_layer.cpp).
 
@@ -47,7 +47,7 @@ class ImageData(FeedLayer):
         )
         return p.rand_skip
 
-    def make_feed(self, seed, position, skip):
+    def make_prefetcher(self, seed, position, skip):
         p = self.param.image_data_param
         self.images.seed = seed if p.shuffle else None
         return ImageFeed(

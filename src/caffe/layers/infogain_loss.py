@@ -2,8 +2,8 @@
 
 import math
 
-from caffe import losses
-from caffe.late import Function, torch
+from caffe.core.lazy_torch import Function, torch
+from caffe.layers import _loss
 from caffe.layers.base import Example, Layer, register
 
 
@@ -45,14 +45,14 @@ class InfogainLoss(Layer):
                 p.HasField("source"),
                 "the matrix is missing: give infogain_loss_param.source or a third bottom",
             )
-            from caffe import snapshot
+            from caffe.weights import snapshot
 
             self.matrix = torch.from_numpy(snapshot.read_blob(p.source).copy()).to(self.device)
 
     def top_shapes(self, data, label, matrix=None):
-        losses.check_same_first(data, label)
+        _loss.check_same_first(data, label)
         self.along = self.axis(self.param.infogain_loss_param.axis, data)
-        losses.check_label_count(data, label, self.along)
+        _loss.check_label_count(data, label, self.along)
         classes, shape = data[self.along], tuple(self.matrix.shape) if matrix is None else matrix
         self.need(
             math.prod(shape) == classes * classes,
@@ -67,9 +67,9 @@ class InfogainLoss(Layer):
         matrix = self.matrix if matrix is None else matrix.detach()
         self.top_shapes(tuple(x.shape), tuple(label.shape), tuple(matrix.shape))
         p = self.param.loss_param
-        outer, classes, inner = losses.split(x.shape, self.along)
-        index, valid = losses.class_labels(label.reshape(outer, inner), classes, losses.ignored(p))
-        divisor = losses.normalizer(p.normalization, outer, inner, int(valid.sum()))
+        outer, classes, inner = _loss.split(x.shape, self.along)
+        index, valid = _loss.class_labels(label.reshape(outer, inner), classes, _loss.ignored(p))
+        divisor = _loss.normalizer(p.normalization, outer, inner, int(valid.sum()))
         rows = matrix.reshape(classes, classes)[index].transpose(1, 2) * valid[:, None]
         loss, prob = _Infogain.apply(x.float().reshape(outer, classes, inner), rows, divisor)
         return (loss, prob.view(x.shape))[: self.top_count]
@@ -86,7 +86,7 @@ class _Infogain(Function):
         ctx.save_for_backward(prob, rows)
         ctx.divisor = divisor
         ctx.mark_non_differentiable(prob)
-        return -(rows * prob.clamp(min=losses.LOG_THRESHOLD).log()).sum() / divisor, prob
+        return -(rows * prob.clamp(min=_loss.LOG_THRESHOLD).log()).sum() / divisor, prob
 
     @staticmethod
     def backward(ctx, grad, _):

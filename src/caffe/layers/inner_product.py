@@ -2,7 +2,7 @@
 
 import math
 
-from caffe.late import torch
+from caffe.core.lazy_torch import torch
 from caffe.layers.base import Example, Layer, register
 
 FEW_PRODUCTS = 1 << 14  # up to here sums in float64 cost nothing and keep clear of each BLAS' own rounding

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from caffe.late import F, Function, torch
+from caffe.core.lazy_torch import F, Function, torch
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 
 WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
-SLAB = 1 << 19  # values a thread
+CHUNK_ELEMENTS = 1 << 19  # values a thread
 
 
 @register
@@ -101,7 +101,7 @@ class AcrossChannels(Function):
     def forward(ctx, x, size, alpha, beta, k):
         x = x if x.is_contiguous(memory_format=torch.channels_last) else x.contiguous()
         y, scale = torch.empty_like(x), torch.empty_like(x, dtype=torch.float32)
-        for xs, ys, scales in _slabs(x, y, scale):
+        for xs, ys, scales in _chunks(x, y, scale):
             xs = xs.float()
             _add_neighbours(xs.square(), size, scales).mul_(alpha / size).add_(k)
             ys.copy_(_power(scales, beta).mul_(xs))
@@ -114,20 +114,20 @@ class AcrossChannels(Function):
         x, scale = ctx.saved_tensors
         dx, same = torch.empty_like(x), x.is_contiguous(memory_format=torch.channels_last)
         dy = dy.contiguous(memory_format=torch.channels_last if same else torch.contiguous_format)
-        for xs, scales, dys, dxs in _slabs(x, scale, dy, dx):
+        for xs, scales, dys, dxs in _chunks(x, scale, dy, dx):
             xs, direct = xs.float(), _power(scales, ctx.beta).mul_(dys.float())
             around = _add_neighbours((direct * xs).div_(scales), ctx.size, torch.empty_like(direct))
             dxs.copy_(direct.sub_(around.mul_(ctx.factor).mul_(xs)))
         return dx, None, None, None, None
 
 
-def _slabs(*tensors):
+def _chunks(*tensors):
     """Pieces of `tensors` (all laid out as the first): pixels x C of channels last, else N x C x pixels."""
     if tensors[0].is_contiguous(memory_format=torch.channels_last):
         tensors = [t.permute(0, 2, 3, 1).view(-1, t.shape[1]) for t in tensors]
     else:
         tensors = [t.view(*t.shape[:2], -1) for t in tensors]
-    at_once = SLAB * torch.get_num_threads() // max(1, tensors[0][:1].numel())
+    at_once = CHUNK_ELEMENTS * torch.get_num_threads() // max(1, tensors[0][:1].numel())
     if tensors[0].device.type != "cpu":
         at_once = len(tensors[0])
     return zip(*(t.split(max(1, at_once)) for t in tensors))

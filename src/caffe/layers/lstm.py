@@ -1,9 +1,9 @@
 """LSTM over a batch of sequences."""
 
-from caffe.late import F
+from caffe.core.lazy_torch import F
+from caffe.layers._recurrent import Recurrent, hidden_to_onnx
 from caffe.layers.base import Example, register
 from caffe.layers.lstm_unit import Step, step_to_onnx
-from caffe.recurrent import Recurrent, hidden_to_onnx
 
 
 @register

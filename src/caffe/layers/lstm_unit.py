@@ -1,6 +1,6 @@
 """LSTMUnit: one time step of an LSTM without its matrix products."""
 
-from caffe.late import Function, torch
+from caffe.core.lazy_torch import Function, torch
 from caffe.layers.base import Example, Layer, register
 
 

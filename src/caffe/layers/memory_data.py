@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from caffe import glog
+from caffe.core import glog
+from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
-from caffe.late import torch
 from caffe.layers.base import Layer, register
 
 

@@ -2,8 +2,8 @@
 
 import math
 
-from caffe import losses
-from caffe.late import Function
+from caffe.core.lazy_torch import Function
+from caffe.layers import _loss
 from caffe.layers.base import Example, Layer, register
 
 
@@ -23,7 +23,7 @@ class MultinomialLogisticLoss(Layer):
     examples = (Example("", [(4, 5), (4,)], values=("positive", 5)),)
 
     def top_shapes(self, data, label):
-        losses.check_same_first(data, label)
+        _loss.check_same_first(data, label)
         self.need(
             math.prod(label) == data[0],
             "MultinomialLogisticLoss takes one label an item, received labels %s for %s",
@@ -34,7 +34,7 @@ class MultinomialLogisticLoss(Layer):
 
     def forward(self, p, label):
         rows = p.float().flatten(1)
-        index, _ = losses.class_labels(label.reshape(-1), rows.shape[1])
+        index, _ = _loss.class_labels(label.reshape(-1), rows.shape[1])
         return -_FloorLog.apply(rows.gather(1, index[:, None])).sum() / p.shape[0]
 
 
@@ -43,7 +43,7 @@ class _FloorLog(Function):
 
     @staticmethod
     def forward(ctx, p):
-        p = p.clamp(min=losses.LOG_THRESHOLD)
+        p = p.clamp(min=_loss.LOG_THRESHOLD)
         ctx.save_for_backward(p)
         return p.log()
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from caffe.late import Function
+from caffe.core.lazy_torch import Function
 from caffe.layers.base import Example, Layer, register
 
 

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from caffe.late import F, torch
+from caffe.core.lazy_torch import F, torch
+from caffe.layers._convolution import pad_ends
 from caffe.layers.base import TRAIN, Example, Layer, register
 from caffe.proto import caffe_pb2
-from caffe.spatial import pad_ends
 
 MAX, AVE, STOCHASTIC = (caffe_pb2.PoolingParameter.PoolMethod.Value(n) for n in ("MAX", "AVE", "STOCHASTIC"))
 FLOOR = caffe_pb2.PoolingParameter.FLOOR

@@ -1,6 +1,6 @@
 """PReLU: a leaky ReLU whose slopes are learned."""
 
-from caffe.late import F
+from caffe.core.lazy_torch import F
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 

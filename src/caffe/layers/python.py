@@ -5,7 +5,7 @@ import traceback
 
 from caffe.errors import CaffeError, did_you_mean
 from caffe.layers.base import Layer, register
-from caffe.net_methods import Blobs
+from caffe.net.pycaffe_api import Blobs
 
 
 class UserError(CaffeError):

@@ -1,6 +1,6 @@
 """ReLU, plain and leaky."""
 
-from caffe.late import F
+from caffe.core.lazy_torch import F
 from caffe.layers.base import Example, Layer, register
 
 

@@ -1,8 +1,8 @@
 """RNN: the plain recurrent layer over a batch of sequences."""
 
-from caffe.late import F
+from caffe.core.lazy_torch import F
+from caffe.layers._recurrent import Recurrent, hidden_to_onnx, product_to_onnx
 from caffe.layers.base import Example, register
-from caffe.recurrent import Recurrent, hidden_to_onnx, product_to_onnx
 
 
 @register

@@ -1,7 +1,7 @@
 """Scale: a product with a learned or a second blob, over chosen axes."""
 
-from caffe.broadcast import aligned, aligned_to_onnx, operand_shape
-from caffe.late import torch
+from caffe.core.lazy_torch import torch
+from caffe.layers._broadcast import aligned, aligned_to_onnx, operand_shape
 from caffe.layers.base import Example, Layer, register
 from caffe.proto import caffe_pb2
 

@@ -2,8 +2,8 @@
 
 import math
 
-from caffe import losses
-from caffe.late import F
+from caffe.core.lazy_torch import F
+from caffe.layers import _loss
 from caffe.layers.base import Example, Layer, register
 
 
@@ -31,7 +31,7 @@ class SigmoidCrossEntropyLoss(Layer):
     )
 
     def top_shapes(self, data, target):
-        losses.check_same_first(data, target)
+        _loss.check_same_first(data, target)
         self.need(
             math.prod(data) == math.prod(target),
             "both bottoms must have as many values, received %s and %s",
@@ -48,5 +48,5 @@ class SigmoidCrossEntropyLoss(Layer):
         if p.HasField("ignore_label"):
             counted = target.long() != p.ignore_label
             loss, valid = loss * counted, int(counted.sum())
-        mode = losses.normalization(p, losses.LossParameter.BATCH_SIZE)
-        return loss.sum() / losses.normalizer(mode, x.shape[0], math.prod(x.shape[1:]), valid)
+        mode = _loss.normalization(p, _loss.LossParameter.BATCH_SIZE)
+        return loss.sum() / _loss.normalizer(mode, x.shape[0], math.prod(x.shape[1:]), valid)

@@ -1,7 +1,7 @@
 """SoftmaxWithLoss."""
 
-from caffe import losses
-from caffe.late import Function, torch
+from caffe.core.lazy_torch import Function, torch
+from caffe.layers import _loss
 from caffe.layers.base import Example, Layer, register
 
 
@@ -33,18 +33,18 @@ class SoftmaxWithLoss(Layer):
     )
 
     def top_shapes(self, data, label):
-        losses.check_same_first(data, label)
+        _loss.check_same_first(data, label)
         self.along = self.axis(self.param.softmax_param.axis, data)
-        losses.check_label_count(data, label, self.along)
+        _loss.check_label_count(data, label, self.along)
         return [(), data][: self.top_count]
 
     def forward(self, x, label):
         self.top_shapes(tuple(x.shape), tuple(label.shape))
         p = self.param.loss_param
-        outer, classes, inner = losses.split(x.shape, self.along)
-        index, valid = losses.class_labels(label.reshape(outer, 1, inner), classes, losses.ignored(p))
-        mode = losses.normalization(p, losses.LossParameter.VALID)
-        divisor = losses.normalizer(mode, outer, inner, int(valid.sum()))
+        outer, classes, inner = _loss.split(x.shape, self.along)
+        index, valid = _loss.class_labels(label.reshape(outer, 1, inner), classes, _loss.ignored(p))
+        mode = _loss.normalization(p, _loss.LossParameter.VALID)
+        divisor = _loss.normalizer(mode, outer, inner, int(valid.sum()))
         loss, prob = _SoftmaxLoss.apply(x.float().reshape(outer, classes, inner), index, valid, divisor)
         return (loss, prob.view(x.shape))[: self.top_count]
 
@@ -57,7 +57,7 @@ class _SoftmaxLoss(Function):
     @staticmethod
     def forward(ctx, x, index, valid, divisor):
         prob = torch.softmax(x, 1)
-        floored = prob.gather(1, index).clamp(min=losses.FLT_MIN)
+        floored = prob.gather(1, index).clamp(min=_loss.FLT_MIN)
         ctx.save_for_backward(prob, index, valid)
         ctx.divisor = divisor
         ctx.mark_non_differentiable(prob)

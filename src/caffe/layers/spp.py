@@ -1,6 +1,6 @@
 """SPP: spatial pyramid pooling."""
 
-from caffe.late import torch
+from caffe.core.lazy_torch import torch
 from caffe.layers.base import Example, Layer, register
 from caffe.layers.pooling import Pooling
 from caffe.proto import caffe_pb2

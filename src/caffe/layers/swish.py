@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from caffe.late import torch
+from caffe.core.lazy_torch import torch
 from caffe.layers.base import Example, Layer, register
 
 

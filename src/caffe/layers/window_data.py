@@ -1,15 +1,15 @@
 """WindowData: windows of pictures, for R-CNN."""
 
-from caffe import glog
+from caffe.core import glog
 from caffe.data import windows
 from caffe.data.mean import read_mean
-from caffe.data.window_feed import WindowFeed
-from caffe.feeding import FeedLayer
+from caffe.data.window_prefetcher import WindowFeed
+from caffe.layers._prefetching_data import BasePrefetchingDataLayer
 from caffe.layers.base import register
 
 
 @register
-class WindowData(FeedLayer):
+class WindowData(BasePrefetchingDataLayer):
     """Draws windows named in a window file: data (N, C, crop, crop) and their classes (N)
     (window_data_layer.cpp).
 
@@ -71,7 +71,7 @@ class WindowData(FeedLayer):
         )
         return np.array(values, np.float32) if values else None
 
-    def make_feed(self, seed, position, skip):
+    def make_prefetcher(self, seed, position, skip):
         p, t = self.param.window_data_param, self.param.transform_param
         return WindowFeed(
             self.file,

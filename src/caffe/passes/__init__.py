@@ -2,16 +2,16 @@
 
 A pass looks at the nodes (net.Node) once, when the net is made, and either gives a layer a layout or puts a
 runner in the place of a layer, with the layer's `forward_blobs` and `backward_blobs`. A runner counts on all nodes
-within the node's `reach` running together; where they do not, its `hand_over()` is called before the layer itself
-runs in its own place. Blobs look to NumPy as they do without. `caffe.config.set_fast(False)` or CAFFE_PLAIN=1
+within the node's `reach` running together; where they do not, its `fall_back()` is called before the layer itself
+runs in its own place. Blobs look to NumPy as they do without. `caffe.core.config.set_fast(False)` or CAFFE_DISABLE_PASSES=1
 leaves all of it out.
 """
 
 from caffe.passes.channels_last import channels_last
-from caffe.passes.fourier_convolution import fourier_convolution
-from caffe.passes.pool_before_relu import pool_before_relu
-from caffe.passes.relu_in_place import relu_in_place
-from caffe.passes.scale_in_batch_norm import scale_in_batch_norm
+from caffe.passes.fft_convolution import fourier_convolution
+from caffe.passes.fuse_batch_norm import scale_in_batch_norm
+from caffe.passes.inplace_relu import relu_in_place
+from caffe.passes.swap_pool_relu import pool_before_relu
 
 PASSES = (
     channels_last,  # convolutions, pooling and LRN read and write N x H x W x C memory

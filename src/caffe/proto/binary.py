@@ -12,15 +12,20 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from caffe.data import wire
+from caffe.data import wire_format
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
 from caffe.proto.blobs import MAX_PLAIN_BYTES, StoredBlob, read_blob
-from caffe.proto.fields import Field, table
+from caffe.proto.field_tables import Field, table
 
 MAX_MESSAGES = 100_000  # layers and blobs; a net of a thousand layers has some 5,000
 _BLOB = caffe_pb2.BlobProto.DESCRIPTOR.full_name
-_WIRE = {"float": wire.FIXED32, "double": wire.FIXED64, "string": wire.BYTES, "bytes": wire.BYTES}
+_WIRE = {
+    "float": wire_format.FIXED32,
+    "double": wire_format.FIXED64,
+    "string": wire_format.BYTES,
+    "bytes": wire_format.BYTES,
+}
 
 _KINDS = {"NetParameter": ".caffemodel", "SolverState": ".solverstate"}
 
@@ -80,8 +85,8 @@ class _Reader:
         plain, blobs, begin, at = [], [], 0, 0
         while at < len(view):
             try:
-                number, kind, value, end = wire.field(view, at)
-            except wire.WireError as problem:
+                number, kind, value, end = wire_format.field(view, at)
+            except wire_format.WireError as problem:
                 raise self._error(offset + at, f"{known.name} is damaged: {problem}") from None
             field = known.by_number.get(number)
             self._check_kind(field, kind, offset + at, known.name)
@@ -134,8 +139,8 @@ class _Reader:
         """Refuse a known field in a form it cannot have: the file is of another kind (a mean, a state)."""
         if field is None:
             return
-        expected = wire.BYTES if field.kind == "message" else _WIRE.get(field.kind, wire.VARINT)
-        if kind != expected and not (field.repeated and kind == wire.BYTES):
+        expected = wire_format.BYTES if field.kind == "message" else _WIRE.get(field.kind, wire_format.VARINT)
+        if kind != expected and not (field.repeated and kind == wire_format.BYTES):
             wanted = _KINDS.get(name, "sound file")
             raise self._error(offset, f"this is no {wanted} ({name}.{field.name} looks otherwise)")
 

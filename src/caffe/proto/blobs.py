@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from caffe.data import wire
+from caffe.data import wire_format
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
 
@@ -49,7 +49,7 @@ def read_blob(view: memoryview, where: str) -> StoredBlob:
             _check(dims, diff, "gradients")
             diff = diff.reshape(dims)
         data = np.zeros(dims, np.float32) if data is None else data.reshape(dims)
-    except (wire.WireError, DecodeError, ValueError) as problem:
+    except (wire_format.WireError, DecodeError, ValueError) as problem:
         raise CaffeError(f"{where}: {problem}") from None
     return StoredBlob(dims, data, diff)
 
@@ -62,18 +62,18 @@ def _fields(view: memoryview) -> tuple[tuple[int, ...], tuple[int, ...], dict[in
     raw_types: dict[int, int] = {}
     at = 0
     while at < len(view):
-        number, kind, value, end = wire.field(view, at)
+        number, kind, value, end = wire_format.field(view, at)
         if isinstance(value, int):
             if number in _LEGACY:
-                legacy[_LEGACY[number]] = wire.signed(value)
+                legacy[_LEGACY[number]] = wire_format.signed(value)
             elif number in _RAW_TYPES:
                 raw_types[_RAW_TYPES[number]] = value
-        elif number == _SHAPE and kind == wire.BYTES:
+        elif number == _SHAPE and kind == wire_format.BYTES:
             shape.extend(_dims(value))
         elif number in _LISTS:
             piece, end = _piece(view, at, end, kind, value, _LISTS[number])
             _add(lists, number, piece)
-        elif number in _RAW and kind == wire.BYTES:
+        elif number in _RAW and kind == wire_format.BYTES:
             _add(lists, number, _whole(value, _RAW_DTYPES.get(raw_types.get(number, 1))))
         at = end
     dims = tuple(legacy.get(axis, 0) for axis in range(4)) if legacy else ()
@@ -95,7 +95,7 @@ def _dims(view: memoryview) -> list[int]:
 
 def _piece(view: memoryview, at: int, end: int, kind: int, value: memoryview, dtype: str) -> tuple[np.ndarray, int]:
     """Return a packed list, or the run of single values (old files) that begins here, and where it ends."""
-    if kind == wire.BYTES:
+    if kind == wire_format.BYTES:
         return _whole(value, dtype), end
     if len(value) != np.dtype(dtype).itemsize:
         raise ValueError("numbers of the wrong size")
@@ -167,27 +167,27 @@ def encode(array: np.ndarray, diff: np.ndarray | None = None, legacy_shape: bool
             pieces.append(shape)
         numbers = np.ascontiguousarray(numbers, "<f8" if double else "<f4")
         if numbers.size:
-            pieces += [_key(number, wire.BYTES) + wire.varint(numbers.nbytes), numbers]
+            pieces += [_key(number, wire_format.BYTES) + wire_format.varint(numbers.nbytes), numbers]
     return pieces if double else [*pieces, shape]
 
 
 def _encode_shape(shape: tuple[int, ...]) -> bytes:
     if not shape:
         return b""
-    dims = b"".join(map(wire.varint, shape))
-    inner = _key(1, wire.BYTES) + wire.varint(len(dims)) + dims
-    return _key(_SHAPE, wire.BYTES) + wire.varint(len(inner)) + inner
+    dims = b"".join(map(wire_format.varint, shape))
+    inner = _key(1, wire_format.BYTES) + wire_format.varint(len(dims)) + dims
+    return _key(_SHAPE, wire_format.BYTES) + wire_format.varint(len(inner)) + inner
 
 
 def _encode_legacy(shape: tuple[int, ...]) -> bytes:
     if len(shape) > 4:
         raise CaffeError("a blob of %d axes has no legacy shape (num, channels, height, width)" % len(shape))
     dims = (1,) * (4 - len(shape)) + tuple(shape)
-    return b"".join(_key(number, wire.VARINT) + wire.varint(dim) for number, dim in zip(_LEGACY, dims))
+    return b"".join(_key(number, wire_format.VARINT) + wire_format.varint(dim) for number, dim in zip(_LEGACY, dims))
 
 
 def _key(number: int, kind: int) -> bytes:
-    return wire.varint(number << 3 | kind)
+    return wire_format.varint(number << 3 | kind)
 
 
 def length(pieces: list[Any]) -> int:
@@ -197,4 +197,4 @@ def length(pieces: list[Any]) -> int:
 
 def field(number: int, pieces: list[Any]) -> list[Any]:
     """Return the pieces of a submessage as a field of another message."""
-    return [_key(number, wire.BYTES) + wire.varint(length(pieces)), *pieces]
+    return [_key(number, wire_format.BYTES) + wire_format.varint(length(pieces)), *pieces]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from caffe import glog
+from caffe.core import glog
 from caffe.errors import CaffeError, did_you_mean
-from caffe.proto import forks, scalars
-from caffe.proto.fields import Field, Table, table
-from caffe.proto.places import Places
-from caffe.proto.tokens import Scanner, TooManyFaults
+from caffe.proto import fork_fields, scalars
+from caffe.proto.field_tables import Field, Table, table
+from caffe.proto.source_locations import Places
+from caffe.proto.tokenizer import Scanner, TooManyFaults
 
 MAX_MESSAGES = 200_000  # braces opened; a net of a thousand layers has some 10,000
 _CLOSING = {"{": "}", "<": ">"}
@@ -199,7 +199,7 @@ class Parser(Scanner):
 
     def _engine(self, known: Table, field: Field, position: int, problem: str) -> bool:
         """Whether the value is an engine of a fork; it only chooses an implementation, so it is skipped."""
-        if field.name != "engine" or not any(f"value {name}" in problem for name in forks.ENGINES):
+        if field.name != "engine" or not any(f"value {name}" in problem for name in fork_fields.ENGINES):
             return False
         self._skipped.setdefault(f"{known.name}.engine of a fork", []).append(position)
         return True
@@ -207,7 +207,7 @@ class Parser(Scanner):
     # What is not known
 
     def _unknown(self, name: str, position: int, known: Table, path: str) -> None:
-        fork = forks.origin(known.name, name)
+        fork = fork_fields.origin(known.name, name)
         if fork:
             self._skipped.setdefault(f"{known.name}.{name} of {fork}", []).append(position)
             self.skip_value()

@@ -6,7 +6,7 @@ import math
 import struct
 from typing import Any
 
-from caffe.proto.fields import Field, table
+from caffe.proto.field_tables import Field, table
 
 _ESCAPES = {10: "\\n", 13: "\\r", 9: "\\t", 34: '\\"', 39: "\\'", 92: "\\\\"}
 

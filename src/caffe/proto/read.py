@@ -8,7 +8,7 @@ from typing import Any
 
 from caffe.errors import CaffeError
 from caffe.proto import binary, caffe_pb2, text, upgrade
-from caffe.proto.places import Places
+from caffe.proto.source_locations import Places
 
 _INLINE_NETS = ("net_param", "train_net_param", "test_net_param")
 _CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\v")
@@ -59,7 +59,7 @@ def read_net_text(prototxt: str, filename: str = "<net>") -> NetFile:
 def read_net_binary(path: str | os.PathLike[str], blobs: bool = True) -> NetFile:
     """Read a binary NetParameter, upgraded to V2; with `blobs` its weights stay in it, as messages.
 
-    To get at weights alone `caffe.snapshot.read_weights` is far quicker: it copies nothing.
+    To get at weights alone `caffe.weights.snapshot.read_weights` is far quicker: it copies nothing.
     """
     path = os.fspath(path)
     param = caffe_pb2.NetParameter()

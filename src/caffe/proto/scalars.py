@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from caffe.errors import did_you_mean
-from caffe.proto.fields import Field
+from caffe.proto.field_tables import Field
 
 _RANGES = {
     "int32": (-(2**31), 2**31 - 1),

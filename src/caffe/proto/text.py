@@ -6,8 +6,8 @@ from typing import Any
 
 from caffe.errors import CaffeError
 from caffe.proto.parser import Parser
-from caffe.proto.places import Places
 from caffe.proto.printer import format
+from caffe.proto.source_locations import Places
 
 __all__ = ["MAX_CHARACTERS", "Places", "format", "parse"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from caffe import glog
+from caffe.core import glog
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2, upgrade_v0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe import glog
+from caffe.core import glog
 from caffe.errors import CaffeError, did_you_mean
 from caffe.proto import caffe_pb2
 

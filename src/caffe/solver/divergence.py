@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from caffe.errors import CaffeError
-from caffe.losses import LossParameter, normalization
+from caffe.layers._loss import LossParameter, normalization
 
 SATURATED = 87.33  # -log(FLT_MIN) = 87.3365: softmax gives the true classes no probability at all
 PATIENCE = 5
@@ -17,7 +17,7 @@ ADVICE = """The training has diverged: %s.
   - when fine-tuning, give the new layer another name and the old ones a smaller lr_mult"""
 
 
-class Watch:
+class DivergenceMonitor:
     """See every iteration's loss; raise CaffeError on NaN, infinity, or a loss that stays at `worst` (87.3365)."""
 
     def __init__(self, worst=SATURATED):

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from caffe.errors import CaffeError
-from caffe.files import whole_file
+from caffe.utils.atomic_io import atomic_write
 
 FORMAT = 1
-TOLD = ("losses", "loss_scale")
+SOLVER_STATE_KEYS = ("losses", "loss_scale")
 # What NumPy's reader, the zip module under it, and the use of foreign values raise on a damaged file.
 DAMAGED = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, RuntimeError, MemoryError),
@@ -45,7 +45,7 @@ def save(path, nets, told):
     }
     arrays = {f"random_{name}": net.generator.get_state().numpy() for name, net in nets.items()}
     text = json.dumps({"format": FORMAT, "layers": layers, **told})
-    with whole_file(path) as temporary, open(temporary, "wb") as stream:
+    with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, state=np.frombuffer(text.encode(), np.uint8), **arrays)
 
 
@@ -66,7 +66,7 @@ def load(path, nets):
                 saved = state["layers"].get(name, {}).get(node.layer.name)
                 if saved is not None and hasattr(node.layer, "restore"):
                     node.layer.restore(saved)
-        return {name: list(map(float, state.get(name, ()))) for name in TOLD}
+        return {name: list(map(float, state.get(name, ()))) for name in SOLVER_STATE_KEYS}
     except DAMAGED as error:
         raise CaffeError(
             f"{path} is not a resume file of this version ({error}); remove it to resume as Caffe does"

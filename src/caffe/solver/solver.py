@@ -10,14 +10,16 @@ import time
 
 import torch
 
-from caffe import config, debug_info, glog, memory, snapshot
+from caffe.core import config, glog, malloc
 from caffe.errors import CaffeError
+from caffe.net import debug_info
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_solver
-from caffe.solver import divergence, fused, nets, policies, resume
-from caffe.solver.divergence import Watch
+from caffe.solver import divergence, fused_sgd, net_factory, policies, resume
+from caffe.solver.divergence import DivergenceMonitor
 from caffe.solver.loss_scale import LossScale
-from caffe.solver.updates import UPDATES
+from caffe.solver.update_rules import UPDATE_RULES
+from caffe.weights import snapshot
 
 SOURCE = "solver.cpp:239"
 
@@ -49,9 +51,9 @@ class Solver:
             config.set_random_seed(param.random_seed)
         if param.HasField("solver_mode") and param.solver_mode == caffe_pb2.SolverParameter.GPU:
             _use_gpu(param.device_id)
-        self.rule = UPDATES[self.type or param.type](param)
-        self.net = nets.train_net(param)
-        self.test_nets = nets.test_nets(param)
+        self.rule = UPDATE_RULES[self.type or param.type](param)
+        self.net = net_factory.train_net(param)
+        self.test_nets = net_factory.test_nets(param)
         for net in self.test_nets if param.debug_info else ():
             debug_info.switch(net, True)
         self.iter, self.current_step = 0, 0
@@ -62,11 +64,11 @@ class Solver:
             for _ in range(self.rule.histories)
             for w in self.net.learnable_weights
         ]
-        self._fused = config.fast() and fused.fits(self)
+        self._fused = config.fast() and fused_sgd.fits(self)
         if config.fast():
-            memory.keep_pages()
+            malloc.retain_freed_memory()
         self.stop_requested = self.snapshot_requested = False
-        self.loss_scale, self._usable = LossScale(), True  # of fp16: whether this iteration's diffs are finite
+        self.loss_scale, self._grads_finite = LossScale(), True  # of fp16: whether this iteration's diffs are finite
         self.watch = None  # a Watch where divergence is to end the run
         for path in param.weights:
             self._load_weights(path)
@@ -75,8 +77,8 @@ class Solver:
     def _check(self, param):
         policies.check(param)
         kind = self.type or param.type
-        if kind not in UPDATES:
-            raise CaffeError("unknown solver type '{}' (known: {})".format(kind, ", ".join(UPDATES)))
+        if kind not in UPDATE_RULES:
+            raise CaffeError("unknown solver type '{}' (known: {})".format(kind, ", ".join(UPDATE_RULES)))
         if param.iter_size < 1:
             raise CaffeError("iter_size must be positive, received %d" % param.iter_size)
         if param.regularization_type not in ("L1", "L2"):
@@ -113,7 +115,7 @@ class Solver:
         """Train up to max_iter, from `resume_file` (a solverstate) where given; snapshot at the end."""
         glog.info(f"Solving {self.net.name}", "solver.cpp:279")
         glog.info(f"Learning Rate Policy: {self.param.lr_policy}", "solver.cpp:280")
-        self.watch = self.watch or Watch(divergence.worst_loss(self.net))
+        self.watch = self.watch or DivergenceMonitor(divergence.worst_loss(self.net))
         if resume_file:
             self.restore(resume_file)
         self.step(self.param.max_iter - self.iter)
@@ -148,7 +150,7 @@ class Solver:
                 self.watch.see(self.iter, self._losses[-1])
             for _, on_gradients_ready in self._callbacks:
                 on_gradients_ready()
-            if self._usable:
+            if self._grads_finite:
                 self.apply_update()
             self.iter += 1
             if self.snapshot_requested or (p.snapshot and self.iter % p.snapshot == 0):
@@ -168,8 +170,8 @@ class Solver:
         for _ in range(self.param.iter_size):
             loss += self.net.forward_range(0, last)
             self._backward(last)
-        self._usable = self.net.precision != "fp16" or self.loss_scale.unscale(self.net.learnable_weights)
-        if not self._usable:
+        self._grads_finite = self.net.precision != "fp16" or self.loss_scale.unscale(self.net.learnable_weights)
+        if not self._grads_finite:
             glog.info(
                 "Iteration %d: a diff overflowed half precision, no update; the loss is scaled by %s from now on"
                 % (self.iter, _number(self.loss_scale.scale)),
@@ -200,7 +202,7 @@ class Solver:
             for weight in weights:
                 weight.blob.grad.div_(p.iter_size)
         if self._fused:
-            fused.update(weights, self.history, rate, p.momentum, p.weight_decay)
+            fused_sgd.update(weights, self.history, rate, p.momentum, p.weight_decay)
         else:
             self._update(weights, rate)
 

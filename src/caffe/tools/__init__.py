@@ -1,18 +1,18 @@
 """The command `caffe`: one file a verb; Caffe's tools run under their own names too."""
 
-from caffe import cli
+from caffe.utils import commands
 
 WORD_BREAK = "_"
 
 
 def main(argv=None):
     """`caffe train|test|time|... [flags]`."""
-    return cli.main(__name__, "caffe", argv)
+    return commands.main(__name__, "caffe", argv)
 
 
 def named(argv=None):
     """A tool started under its own name (`convert_imageset ROOT/ LIST DB`)."""
-    return cli.named(__name__, argv)
+    return commands.named(__name__, argv)
 
 
 def normalise(argv):

@@ -35,7 +35,7 @@ def run(args):
     import numpy as np
 
     import caffe
-    from caffe.files import whole_file
+    from caffe.utils.atomic_io import atomic_write
 
     options = dict(
         image_dims=_numbers("--images_dim", args.images_dim, 2), mean=_mean(args.mean_file),
@@ -52,7 +52,7 @@ def run(args):
     print("Done in %.2f s." % (time.perf_counter() - start))
     print(f"Saving results into {args.output_file}")
     path = args.output_file if args.output_file.endswith(".npy") else args.output_file + ".npy"
-    with whole_file(path) as temporary, open(temporary, "wb") as stream:
+    with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         np.save(stream, predictions)
 
 

@@ -17,9 +17,9 @@ def add_arguments(parser):
 
 def run(args):
     """Average, log, write."""
-    from caffe import glog
-    from caffe.data.averaging import channel_means, image_mean
+    from caffe.core import glog
     from caffe.data.db import open_db
+    from caffe.data.image_mean import channel_means, image_mean
     from caffe.data.mean import write_mean
     from caffe.errors import CaffeError
 

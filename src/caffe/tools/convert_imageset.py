@@ -33,13 +33,13 @@ def add_arguments(parser):
 
 def run(args):
     """Convert; 1 when pictures were left out."""
-    from caffe import glog
-    from caffe.data import imageset
+    from caffe.core import glog
+    from caffe.data import convert_imageset
 
     if args.encode_type and not args.encoded:
         glog.info("encode_type specified, assuming encoded=true.", "convert_imageset.cpp:90")
-    form = imageset.Form(args.gray, _size(args), args.encoded or bool(args.encode_type), args.encode_type)
-    outcome = imageset.convert(
+    form = convert_imageset.Form(args.gray, _size(args), args.encoded or bool(args.encode_type), args.encode_type)
+    outcome = convert_imageset.convert(
         args.root,
         args.list,
         args.db,

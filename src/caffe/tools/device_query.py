@@ -14,7 +14,7 @@ def run(args):
     """Print the devices; an error where one that was asked for is not there."""
     import torch
 
-    from caffe import glog
+    from caffe.core import glog
 
     glog.info(f"Querying GPUs {args.gpu}", "caffe.cpp:138")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -25,8 +25,8 @@ def add_arguments(parser):
 
 def run(args):
     """Check all arguments, then run the net."""
-    from caffe import config, glog
-    from caffe.net import Net
+    from caffe.core import config, glog
+    from caffe.net.net import Net
     from caffe.pycaffe import TEST
 
     names, paths = args.blobs.split(","), args.databases.split(",")
@@ -60,9 +60,9 @@ def extract(net, names, paths, batches, backend):
     """Run `batches` batches of `net`; blob `names[i]` goes to database `paths[i]`. All databases appear, or
     none.
     """
-    from caffe import glog
+    from caffe.core import glog
     from caffe.data.db import create_db
-    from caffe.progress import Progress
+    from caffe.utils.progress import Progress
 
     counts = [0] * len(names)
     with contextlib.ExitStack() as stack:

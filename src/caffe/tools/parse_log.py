@@ -22,14 +22,14 @@ def add_arguments(parser):
 
 def run(args):
     """Read the log, write the tables that have rows."""
-    from caffe import trainlog
-    from caffe.files import write_bytes
+    from caffe.solver import train_log
+    from caffe.utils.atomic_io import write_bytes
 
     if len(args.delimiter) != 1:
         raise CaffeError(f"--delimiter is one character, received '{args.delimiter}'")
     if not os.path.isdir(args.output_dir):
         raise CaffeError(f"there is no folder '{args.output_dir}'")
-    log = trainlog.read(args.logfile_path)
+    log = train_log.read(args.logfile_path)
     for ending, table in (("train", log.train), ("test", log.test)):
         path = os.path.join(args.output_dir, f"{os.path.basename(args.logfile_path)}.{ending}")
         if table.rows:

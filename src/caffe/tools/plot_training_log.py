@@ -51,13 +51,13 @@ def plot_chart(chart_type, path, logs):
     """Draw chart `chart_type` of the log files `logs` into the picture `path`."""
     from matplotlib.figure import Figure
 
-    from caffe import trainlog
-    from caffe.files import whole_file
+    from caffe.solver import train_log
+    from caffe.utils.atomic_io import atomic_write
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     for log in logs:
-        for name, points in curves(trainlog.read(log), chart_type).items():
+        for name, points in curves(train_log.read(log), chart_type).items():
             label = os.path.splitext(os.path.basename(log))[0] + (" " + name if name else "")
             if points:
                 axes.plot(*zip(*points), marker="o", markersize=3, linewidth=0.75, label=label)
@@ -70,5 +70,5 @@ def plot_chart(chart_type, path, logs):
     ending = os.path.splitext(path)[1][1:].lower() or "png"
     if ending not in figure.canvas.get_supported_filetypes():
         raise CaffeError(f"'{path}': a picture ends in .png, .svg or .pdf")
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, format=ending, dpi=120)

@@ -16,8 +16,8 @@ def add_arguments(parser):
 
 
 def run(args):
-    from caffe import config, glog
-    from caffe.net import Net
+    from caffe.core import config, glog
+    from caffe.net.net import Net
     from caffe.proto import caffe_pb2
 
     if args.iterations < 1:
@@ -37,7 +37,7 @@ def run(args):
 
 def score(net, iterations):
     """Run `iterations` batches; log `Batch i, name = v`, `Loss: v` and the means; returns {name: list of means}."""
-    from caffe import glog
+    from caffe.core import glog
 
     sums, loss, last = {}, 0.0, len(net.layers) - 1
     for i in range(iterations):

@@ -21,8 +21,8 @@ def add_arguments(parser):
 
 def run(args):
     """Make the net, warm it up, measure, print."""
-    from caffe import config, glog
-    from caffe.net import Net
+    from caffe.core import config, glog
+    from caffe.net.net import Net
 
     if args.phase not in ("TRAIN", "TEST"):
         raise CaffeError(f'phase must be "TRAIN" or "TEST", received "{args.phase}"')
@@ -42,7 +42,7 @@ def benchmark(net, iterations):
     """Print how long each layer of `net` takes on average over `iterations` passes, after one that does not
     count.
     """
-    from caffe import glog
+    from caffe.core import glog
 
     last = len(net.layers) - 1
     glog.info("Performing Forward", "caffe.cpp:352")
@@ -93,7 +93,7 @@ class _Clock:
 
 
 def _report(net, iterations, layers, totals):
-    from caffe import glog
+    from caffe.core import glog
 
     glog.info("Average time per layer: ", "caffe.cpp:398")
     for name, forward, backward in zip(net._layer_names, *layers):

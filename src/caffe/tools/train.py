@@ -54,7 +54,8 @@ def add_arguments(parser):
 
 
 def run(args):
-    from caffe import config, solver
+    from caffe import solver
+    from caffe.core import config
     from caffe.proto.read import read_solver
 
     if args.snapshot and args.weights:
@@ -85,22 +86,22 @@ def _override(param, args):
 
 
 def _newest(param):
-    from caffe.solver.newest import newest
+    from caffe.solver.latest_snapshot import newest
 
     return newest(param.snapshot_prefix, "solverstate") or ""
 
 
 def train(trainer, state, sigint="stop", sighup="snapshot"):
     """Run `trainer` (Solver) to its end from `state` (solverstate path or ""), with log, progress, curves and signals."""
-    from caffe.solver import runlog
+    from caffe.solver import run_log
 
     prefix = trainer.param.snapshot_prefix
-    with runlog.kept(prefix, append=bool(state)) as log, _signals(trainer, sigint, sighup):
+    with run_log.kept(prefix, append=bool(state)) as log, _signals(trainer, sigint, sighup):
         try:
             with _Progress(trainer):
                 trainer.solve(state or None)
         finally:
-            curves = runlog.draw_curves(log, prefix + "_curves.png")
+            curves = run_log.draw_curves(log, prefix + "_curves.png")
     print("Log {}{}".format(log, f", curves {curves}" if curves else ""), file=sys.stderr)
     return 130 if trainer.stop_requested else 0
 
@@ -109,13 +110,13 @@ class _Progress:
     """The progress bar under the log lines of a training on a terminal."""
 
     def __init__(self, trainer):
-        from caffe.progress import Progress
+        from caffe.utils.progress import Progress
 
         self.trainer = trainer
         self.bar = Progress("Training", trainer.param.max_iter, "iterations", every=float("inf"))
 
     def __enter__(self):
-        from caffe import glog
+        from caffe.core import glog
 
         if not self.bar.live:  # the log's own lines are enough
             return self

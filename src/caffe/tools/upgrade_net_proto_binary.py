@@ -12,9 +12,10 @@ def add_arguments(parser):
 
 
 def run(args):
-    from caffe import files, glog
+    from caffe.core import glog
     from caffe.proto import read
+    from caffe.utils import atomic_io
 
     net = read.read_net_binary(args.input).param
-    files.write_bytes(args.output, net.SerializeToString())
+    atomic_io.write_bytes(args.output, net.SerializeToString())
     glog.info(f"Wrote upgraded NetParameter binary proto to {args.output}", "upgrade_net_proto_binary.cpp:48")

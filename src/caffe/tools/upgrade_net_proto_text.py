@@ -12,9 +12,10 @@ def add_arguments(parser):
 
 
 def run(args):
-    from caffe import files, glog
+    from caffe.core import glog
     from caffe.proto import read, text
+    from caffe.utils import atomic_io
 
     net = read.read_net(args.input).param
-    files.write_bytes(args.output, text.format(net))
+    atomic_io.write_bytes(args.output, text.format(net))
     glog.info(f"Wrote upgraded NetParameter text proto to {args.output}", "upgrade_net_proto_text.cpp:48")

@@ -12,9 +12,10 @@ def add_arguments(parser):
 
 
 def run(args):
-    from caffe import files, glog
+    from caffe.core import glog
     from caffe.proto import read, text
+    from caffe.utils import atomic_io
 
     solver = read.read_solver(args.input, prefix=False).param
-    files.write_bytes(args.output, text.format(solver))
+    atomic_io.write_bytes(args.output, text.format(solver))
     glog.info(f"Wrote upgraded SolverParameter text proto to {args.output}", "upgrade_solver_proto_text.cpp:45")

@@ -1,8 +1,8 @@
 """The command `ncs`: one file a verb."""
 
-from caffe import cli
+from caffe.utils import commands
 
 
 def main(argv=None):
     """`ncs VERB [options]`."""
-    return cli.main(__name__, "ncs", argv)
+    return commands.main(__name__, "ncs", argv)

@@ -43,7 +43,7 @@ def check_file(path, *kinds):
 
 
 def input_shape(args):
-    """(N, C, H, W) of ncs.compile.Options: one picture, of the size that -is gives."""
+    """(N, C, H, W) of ncs.compiler.compile.Options: one picture, of the size that -is gives."""
     width, height = args.size or (None, None)
     return (1, None, height, width)
 
@@ -56,15 +56,15 @@ def warn_of_zero_weights(args):
         print("warning: no -w: all weights are zero, as in the NCSDK", file=sys.stderr)
 
 
-def net_of(args, described=False):
-    """The deploy Net of check and profile, in float32: one input, one answer. One that is only `described` cannot run."""
-    from ncs.compile import Model, Options, net_of
+def net_of(args, build_only=False):
+    """The deploy Net of check and profile, in float32: one input, one answer. One that is only `build_only` cannot run."""
+    from ncs.compiler.compile import Model, Options, net_of
     from ncs.errors import NcsError
 
     check_file(args.network, ".prototxt")
     warn_of_zero_weights(args)
     options = Options(start=args.start, end=args.end, zero_weights=True, input_shape=input_shape(args))
-    net = net_of(Model("", args.network, args.weights, None, []), options, described)
+    net = net_of(Model("", args.network, args.weights, None, []), options, build_only)
     if len(net.inputs) != 1:
         raise NcsError(
             "%s has %d inputs (%s); nets of one are asked" % (args.network, len(net.inputs), ", ".join(net.inputs))

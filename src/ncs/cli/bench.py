@@ -30,9 +30,9 @@ def add_arguments(parser):
 def run(args):
     import json
 
-    from caffe.files import write_bytes
-    from ncs import bench
-    from ncs.runners import default_device
+    from caffe.utils.atomic_io import write_bytes
+    from ncs.profile import bench
+    from ncs.runtime import default_device
 
     counts = counts_of(args.requests)
     device, why = (args.device, "") if args.device else default_device()
@@ -62,8 +62,8 @@ def measured(args, device, count):
     """One row: the model with `count` requests under way."""
     import sys
 
-    from ncs import bench
-    from ncs.runners import open_runner
+    from ncs.profile import bench
+    from ncs.runtime import open_runner
 
     options, most = options_of(device, count, args.hint)
     with open_runner(device, args.model, **options) as runner:

@@ -13,7 +13,7 @@ def add_arguments(parser):
     )
     parser.add_argument("-d", "--device", default="CPU", help="the Model Server's target device (default CPU)")
     parser.add_argument(
-        "--place", default="/models", metavar="PATH", help="where the server finds the folder (default /models)"
+        "--mount-path", default="/models", metavar="PATH", help="where the server finds the folder (default /models)"
     )
     parser.add_argument(
         "--kinds",
@@ -24,12 +24,12 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ncs import bundle
+    from ncs.bundle import bundle
 
     if args.model_server:
-        for config in bundle.model_server(args.manifest, args.output, args.device, args.place):
+        for config in bundle.model_server(args.manifest, args.output, args.device, args.mount_path):
             print("{}: {}/{}/1".format(config["name"], args.output, config["name"]))
-        print("ovms --config_path {}/config.json --port 9000 --rest_port 8000".format(args.place.rstrip("/")))
+        print("ovms --config_path {}/config.json --port 9000 --rest_port 8000".format(args.mount_path.rstrip("/")))
         return 0
     paths = bundle.bundle(args.manifest, args.output, tuple(args.kinds.split(",")))
     print("%s: %d files; there: python3 run_inference.py PICTURE" % (args.output, len(paths)))

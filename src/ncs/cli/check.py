@@ -46,13 +46,13 @@ LIMITS = {
 
 
 def run(args):
-    from ncs import check
     from ncs.cli import _net
+    from ncs.precision import compare
 
     device, net = device_of(args.device), _net.net_of(args)
     transform = transform_of(args, net)
     batch = batch_of(args, net, transform)
-    limits = check.Limits(args.k, args.max_difference, args.max_average, args.max_wrong, args.max_l2)
+    limits = compare.Limits(args.k, args.max_difference, args.max_average, args.max_wrong, args.max_l2)
     survey, layers, scales = None, [], {}
     if args.lmdb:
         survey = survey_of(args, net, transform, device)
@@ -61,13 +61,13 @@ def run(args):
         expected, result, layers, scales = emulated(args, net, batch)
     else:
         expected, result = measured(args, net, batch, device)
-    print(check.top("Result", result[0]))
-    print(check.top("Expected", expected[0]))
-    found = check.figures(expected[0], result[0], limits.k)
-    print(check.block(found, limits))
-    good = check.passes(found, limits) and right_class(args.expected_id, result[0])
+    print(compare.top("Result", result[0]))
+    print(compare.top("Expected", expected[0]))
+    found = compare.compute_metrics(expected[0], result[0], limits.k)
+    print(compare.block(found, limits))
+    good = compare.passes(found, limits) and right_class(args.expected_id, result[0])
     if survey is not None:
-        print(check.survey_text(survey))
+        print(compare.survey_text(survey))
     if args.json:
         write_json(args.json, device, found, limits, layers, scales, survey)
     return 0 if good else 1
@@ -84,7 +84,7 @@ def right_class(wanted, result):
 def device_of(name):
     """The device asked for; else a stick that is there, else the emulation."""
     from ncs.errors import NcsError
-    from ncs.runners import default_device
+    from ncs.runtime import default_device
 
     if name:
         return name.upper()
@@ -97,7 +97,7 @@ def device_of(name):
 
 def transform_of(args, net):
     """Pictures become the net's input: (pixel - mean) / S."""
-    from caffe.transform import Transform
+    from caffe.device.transform import Transform
     from ncs.cli._net import mean_of
     from ncs.errors import NcsError
 
@@ -142,13 +142,13 @@ def batch_of(args, net, transform):
 
 def emulated(args, net, batch):
     """(expected, result, layers, scales); prints the layers and the advice."""
-    from ncs import check, half, scaling
+    from ncs.precision import compare, fp16_emulation, fp16_scaling
 
     keep = {name: [blob.data.copy() for blob in blobs] for name, blobs in net.params.items()}
-    expected, result, layers = half.study(net, batch)
-    start = check.divergence(layers, args.max_l2)
+    expected, result, layers = fp16_emulation.study(net, batch)
+    start = compare.divergence(layers, args.max_l2)
     if args.layers or start is not None:
-        print(check.layer_table(layers))
+        print(compare.layer_table(layers))
     restore(net, keep)
     if start is None:
         return expected, result, layers, {}
@@ -161,7 +161,7 @@ def emulated(args, net, batch):
             else "",
         )
     )
-    scales, stuck = scaling.plan(net, {layer.name: layer.largest for layer in layers if layer.formed})
+    scales, stuck = fp16_scaling.plan(net, {layer.name: layer.largest for layer in layers if layer.formed})
     if stuck:
         print(
             "No scaling of weights helps layer(s) {}: what follows needs their values as they are".format(
@@ -178,14 +178,14 @@ def advise(args, net, batch, scales, expected):
     """Print the scaling, and what the emulation says of the net so scaled; write its weights where asked to."""
     import numpy as np
 
-    from ncs import check, half, scaling
+    from ncs.precision import compare, fp16_emulation, fp16_scaling
 
-    rows = scaling.advice(scales, net)
-    scaling.apply(net, scales)
+    rows = fp16_scaling.advice(scales, net)
+    fp16_scaling.apply(net, scales)
     if args.write_scaled:
         net.save(args.write_scaled)
-    half.round_weights(net)
-    found = check.figures(expected[0], half.answer(net, batch, True)[0], args.k)
+    fp16_emulation.round_weights(net)
+    found = compare.compute_metrics(expected[0], fp16_emulation.answer(net, batch, True)[0], args.k)
     becomes = "is no number even then" if np.isnan(found.l2) else f"becomes {found.l2:.4g}%"
     print(f"Scaling that leaves the answers as they are (the emulation's L2 error {becomes}):")
     print("\n".join("  " + row for row in rows))
@@ -200,11 +200,11 @@ def restore(net, arrays):
 
 def measured(args, net, batch, device):
     """(expected, result) with the result from a device."""
-    from ncs import half
+    from ncs.precision import fp16_emulation
 
     with device_runner(args, net, device) as runner:
         print("Device: " + device)
-        return half.answer(net, batch), runner.run(batch)
+        return fp16_emulation.answer(net, batch), runner.run(batch)
 
 
 def device_runner(args, net, device):
@@ -212,9 +212,9 @@ def device_runner(args, net, device):
     import os
     import tempfile
 
+    from caffe.convert.onnx_export import export_net
     from ncs.myriad.compiler import compile_blob
-    from ncs.onnx import export_net
-    from ncs.runners import open_runner
+    from ncs.runtime import open_runner
 
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "net.onnx")
@@ -223,7 +223,7 @@ def device_runner(args, net, device):
             compile_blob(path, path[:-5] + ".blob", shaves=args.shaves)
             path = path[:-5] + ".blob"
         elif device.split(".")[0] == "MVNC":
-            from ncs.toolkit import compile_graph
+            from ncs.compiler.ncsdk import compile_graph
 
             path = path[:-5] + ".graph"
             compile_graph(net, path, args.shaves)
@@ -234,8 +234,8 @@ def survey_of(args, net, transform, device):
     """A check.Survey of the database."""
     import numpy as np
 
-    from ncs import check, half
-    from ncs.records import batches
+    from ncs.precision import compare, fp16_emulation
+    from ncs.precision.lmdb_batches import batches
 
     keys, labels = [], []
     keep = {name: [blob.data.copy() for blob in blobs] for name, blobs in net.params.items()}
@@ -243,18 +243,18 @@ def survey_of(args, net, transform, device):
     def expect(batch, found, numbers):
         keys.extend(found)
         labels.extend(numbers)
-        return half.answer(net, batch)
+        return fp16_emulation.answer(net, batch)
 
     expected = np.concatenate([expect(*part) for part in batches(args.lmdb, transform, args.count)])
     parts = (batch for batch, _, _ in batches(args.lmdb, transform, args.count))
     if device == "FP16":
-        half.round_weights(net)
-        result = np.concatenate([half.answer(net, batch, True) for batch in parts])
+        fp16_emulation.round_weights(net)
+        result = np.concatenate([fp16_emulation.answer(net, batch, True) for batch in parts])
         restore(net, keep)
     else:
         with device_runner(args, net, device) as runner:
             result = np.concatenate(list(runner.run_many(parts)))
-    return check.survey(keys, labels, expected, result)
+    return compare.survey(keys, labels, expected, result)
 
 
 def write_json(path, device, found, limits, layers, scales, survey):
@@ -262,7 +262,7 @@ def write_json(path, device, found, limits, layers, scales, survey):
     import dataclasses
     import json
 
-    from caffe.files import write_bytes
+    from caffe.utils.atomic_io import write_bytes
 
     facts = {
         "device": device,

@@ -105,9 +105,9 @@ def shave_counts(text):
 
 
 def options_of(args):
-    """ncs.compile.Options of the command line."""
+    """ncs.compiler.compile.Options of the command line."""
     from ncs.cli import _net
-    from ncs.compile import Options
+    from ncs.compiler.compile import Options
 
     counts = shave_counts(args.shaves)
     return Options(
@@ -162,7 +162,7 @@ def compile_net(args, stem):
 
     from caffe.proto.read import read_net
     from ncs.cli import _net
-    from ncs.compile import Model, compile_models
+    from ncs.compiler.compile import Model, compile_models
 
     _net.warn_of_zero_weights(args)
     options = net_options(args)
@@ -174,7 +174,7 @@ def compile_net(args, stem):
         args.network,
         args.weights,
         transform_of(args, options, param),
-        labels_of(args.labels),
+        label_names(args.labels),
         parents=parents,
         param=param,
     )
@@ -187,8 +187,8 @@ def compile_net(args, stem):
 
 def compile_model(args):
     """Nets known by name: everything, and the manifests that run_inference.py --model reads."""
-    from ncs import models
-    from ncs.compile import compile_models
+    from ncs.compiler import model_plugins
+    from ncs.compiler.compile import compile_models
     from ncs.errors import NcsError
 
     given = {
@@ -207,7 +207,7 @@ def compile_model(args):
             "--model {}: {} cannot be given with it, the net knows its own".format(args.model, ", ".join(unfit))
         )
     options = net_options(args)
-    jobs = models.jobs(args.model, args.output or "graph", args.weights, args.mean)
+    jobs = model_plugins.jobs(args.model, args.output or "graph", args.weights, args.mean)
     compile_models(jobs, options)
     for model, stem in jobs:
         print(f"{model.name}: {model.weights} -> {stem}.json")
@@ -229,9 +229,9 @@ def say_batch(args, param):
 
 def transform_of(args, options, param):
     """The Transform of --mean, --scale and --order for the net's input."""
-    from caffe.transform import Transform
+    from caffe.convert.deploy import deploy
+    from caffe.device.transform import Transform
     from ncs.cli import _net
-    from ncs.deploy import deploy
     from ncs.errors import NcsError
 
     mean = _net.mean_of(args.mean)
@@ -249,7 +249,7 @@ def transform_of(args, options, param):
     return Transform(order=args.order, size=size, crop=crop, mean=mean, scale=args.scale, gray=shape[1] == 1)
 
 
-def labels_of(path):
+def label_names(path):
     """The lines of a labels file."""
     from ncs.errors import NcsError
 
@@ -267,7 +267,7 @@ def compile_file(args, stem):
     import tempfile
 
     from ncs.errors import NcsError
-    from ncs.myriad import compiler, given
+    from ncs.myriad import compiler, model_input
 
     unfit = {
         "-w": args.weights,
@@ -287,7 +287,7 @@ def compile_file(args, stem):
     if args.platform == "MA2450":
         print("warning: " + compiler.NCS1_WARNING)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
-        model = given.readable(args.network, scratch, options.input_shape, print)
+        model = model_input.readable(args.network, scratch, options.input_shape, print)
         jobs = options.jobs(model, stem)
         try:
             compiler.compile_blobs(jobs)
@@ -296,7 +296,7 @@ def compile_file(args, stem):
             raise
     paths = [job.output for job in jobs]
     if args.archive:
-        from ncs.compile import write_blobs_archive
+        from ncs.compiler.compile import write_blobs_archive
 
         write_blobs_archive(args.archive, paths)
     show(paths, args.archive)
@@ -318,9 +318,9 @@ def with_ncsdk(args):
     """A graph by mvNCCompile; -o is `graph` where not given, as there."""
     import os
 
-    from ncs.compile import Model, net_of
+    from ncs.compiler.compile import Model, net_of
+    from ncs.compiler.ncsdk import compile_graph
     from ncs.errors import NcsError
-    from ncs.toolkit import compile_graph
 
     if args.network.endswith((".onnx", ".xml")):
         raise NcsError(f"{args.network}: mvNCCompile reads a prototxt and its caffemodel")
@@ -329,7 +329,7 @@ def with_ncsdk(args):
         raise NcsError(f"[Error 27] mvNCCompile takes one number of SHAVE cores, received {args.shaves}")
     options = options_of(args)
     options.start = options.end = None  # mvNCCompile's own affair
-    net = net_of(Model("", args.network, args.weights, None, []), options, described=True)
+    net = net_of(Model("", args.network, args.weights, None, []), options, build_only=True)
     output = args.output or "graph"
     compile_graph(net, output, counts[0] if counts else None, args.start, args.end, args.size, args.ec)
     print("%s: %d bytes, by mvNCCompile" % (output, os.path.getsize(output)))

@@ -17,19 +17,19 @@ def run(args):
     import dataclasses
     import json
 
-    from ncs import doctor
+    from ncs.doctor import checks
 
     if args.udev:
-        print(doctor.RULES, end="")
+        print(checks.RULES, end="")
         return 0
     if args.install_udev:
-        return install(doctor.RULES, doctor.RULES_FILE)
-    findings = doctor.examine()
+        return install(checks.RULES, checks.RULES_FILE)
+    findings = checks.examine()
     if args.json:
         print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
     else:
-        print(doctor.text(findings))
-    return 1 if any(finding.level == doctor.FAULT for finding in findings) else 0
+        print(checks.text(findings))
+    return 1 if any(finding.level == checks.FAULT for finding in findings) else 0
 
 
 def install(rules, path):
@@ -37,13 +37,13 @@ def install(rules, path):
     import shutil
     import subprocess
 
-    from caffe.files import write_bytes
+    from caffe.utils.atomic_io import write_bytes
     from ncs.errors import NcsError
 
     try:
         write_bytes(path, rules)
     except OSError as error:
-        from ncs.doctor import PROGRAM
+        from ncs.doctor.checks import PROGRAM
 
         raise NcsError(f"{path}: {error.strerror}; run it with sudo, or: {PROGRAM} --udev | sudo tee {path}") from error
     print("wrote " + path)

@@ -32,13 +32,13 @@ def run(args):
     import os
     import tempfile
 
-    from caffe.files import write_bytes
-    from ncs import profile
+    from caffe.convert.onnx_export import export_net
+    from caffe.utils.atomic_io import write_bytes
     from ncs.cli import _net
-    from ncs.onnx import export_net
-    from ncs.report_html import report
+    from ncs.profile import profile
+    from ncs.profile.html import report
 
-    device, net = device_of(args.device), _net.net_of(args, described=True)
+    device, net = device_of(args.device), _net.net_of(args, build_only=True)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "net.onnx")
         export_net(net, path)
@@ -75,8 +75,8 @@ def device_of(name):
 
 def estimated(args, net, path):
     """(rows, note) for a stick that was not asked."""
-    from ncs import profile
-    from ncs.onnx import layer_names
+    from caffe.convert.onnx_export import layer_names
+    from ncs.profile import profile
 
     blob, stages = profile.compile_and_read(path, args.platform, args.shaves)
     chip = profile.CHIPS[args.platform]
@@ -95,10 +95,10 @@ def timed(args, net, path, device):
 
     import numpy as np
 
-    from ncs import profile
+    from caffe.convert.onnx_export import layer_names
     from ncs.myriad.compiler import compile_blob
-    from ncs.onnx import layer_names
-    from ncs.runners import open_runner
+    from ncs.profile import profile
+    from ncs.runtime import open_runner
 
     if device.startswith("MYRIAD"):
         compile_blob(path, path[:-5] + ".blob", args.platform, args.shaves)

@@ -38,20 +38,23 @@ def add_arguments(parser):
         help="NNCF's: mixed is more exact, performance quicker (default mixed)",
     )
     parser.add_argument(
-        "--max-drop", type=float, metavar="POINTS", help="write nothing where accuracy falls by more (percent points)"
+        "--max-accuracy-drop",
+        type=float,
+        metavar="POINTS",
+        help="write nothing where accuracy falls by more (percent points)",
     )
 
 
 def run(args):
     import os
 
-    from ncs import quantize
-    from ncs.manifest import Manifest
+    from ncs.precision import quantize
+    from ncs.runtime.manifest import Manifest
 
     stem = args.output or os.path.splitext(args.manifest)[0] + "_int8"
     stem = os.path.splitext(stem)[0] if stem.endswith((".xml", ".json")) else stem
     manifest = Manifest.read(args.manifest)
-    most = None if args.max_drop is None else args.max_drop / 100
+    most = None if args.max_accuracy_drop is None else args.max_accuracy_drop / 100
     options = quantize.Options(args.lmdb, args.count, args.test, args.device, args.preset, most)
     result, survey = quantize.make(manifest, stem, options)
     print(

@@ -23,7 +23,7 @@ def install() -> None:
     """Make `from mvnc import mvncapi` find this module in this process."""
     from ncs.mvnc_compat import mvncapi
 
-    package = types.ModuleType("mvnc", "The NCSDK's interface over ncs.runners.")
+    package = types.ModuleType("mvnc", "The NCSDK's interface over ncs.runtime.")
     package.mvncapi = mvncapi  # type: ignore[attr-defined]
     sys.modules["mvnc"] = package
     sys.modules["mvnc.mvncapi"] = mvncapi

@@ -1,4 +1,4 @@
-"""mvncapi v2: devices and graphs over ncs.runners, with the names and numbers of the NCSDK."""
+"""mvncapi v2: devices and graphs over ncs.runtime, with the names and numbers of the NCSDK."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ncs.mvnc_compat.options import (
     MvncError,
     Status,
 )
-from ncs.runners import default_device, open_runner, sticks
+from ncs.runtime import default_device, open_runner, sticks
 
 __all__ = [
     "Device",

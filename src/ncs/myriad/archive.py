@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from caffe.errors import did_you_mean
-from caffe.files import whole_file
+from caffe.utils.atomic_io import atomic_write
 from ncs.errors import NcsError
 from ncs.myriad.blob import Blob, parse_blob
 
@@ -50,7 +50,7 @@ def write_archive(path: str | os.PathLike, blobs: Sequence[tuple[str, str]]) -> 
             "{}: every blob needs a name of its own, received {}".format(path, ", ".join(name for name, _ in blobs))
         )
     index = {"format": FORMAT, "version": VERSION, "blobs": [asdict(entry) for entry in entries]}
-    with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, INDEX, json.dumps(index, indent=1).encode("utf-8"))
         for entry, (_, content) in zip(entries, contents):
             _add(archive, entry.file, content)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ncs.errors import NcsError
-from ncs.myriad.kinds import DMA, HW, KINDS, SHAVE, UNITS
+from ncs.myriad.stage_kinds import DMA, HW, KINDS, SHAVE, UNITS
 
 MAGIC = 0x25ED
 ELF_SIZE = 52

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from xml.sax.saxutils import quoteattr
 
 from caffe.errors import did_you_mean
-from caffe.files import whole_file
+from caffe.utils.atomic_io import atomic_write
 from ncs.errors import NcsError
-from ncs.myriad.ports import PRECISIONS
+from ncs.myriad.io_precision import PRECISIONS
 from ncs.myriad.toolchain import Toolchain, toolchain
 
 PLUGIN = "libmyriadPlugin.so"
@@ -168,7 +168,7 @@ def run_child(tools: Toolchain, tasks: Sequence[dict[str, str]]) -> list[dict]:
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     environment = dict(os.environ, PYTHONPATH=root, LC_ALL="C")
     task = json.dumps({"folder": tools.folder, "plugin": PLUGIN, "jobs": list(tasks)})
-    command = [sys.executable, "-S", "-m", "ncs.myriad.child"]
+    command = [sys.executable, "-S", "-m", "ncs.myriad.compile_worker"]
     result = subprocess.run(command, input=task.encode("utf-8"), capture_output=True, env=environment, check=False)
     lines = result.stdout.decode("utf-8", "replace").splitlines()
     if len(lines) != len(tasks):
@@ -183,7 +183,7 @@ def run_child(tools: Toolchain, tasks: Sequence[dict[str, str]]) -> list[dict]:
 def _deliver(made: str, output: str) -> None:
     import shutil
 
-    with whole_file(output) as temporary:
+    with atomic_write(output) as temporary:
         shutil.copyfile(made, temporary)
 
 
@@ -223,7 +223,7 @@ def caffe_layers(model: str) -> dict[str, dict[str, str]]:
     if model.endswith(".onnx"):
         from google.protobuf.message import DecodeError
 
-        from ncs.onnx import layer_names
+        from caffe.convert.onnx_export import layer_names
 
         with contextlib.suppress(DecodeError, OSError):
             return {"node": layer_names(model, "node"), "tensor": layer_names(model, "tensor")}

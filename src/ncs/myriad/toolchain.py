@@ -15,8 +15,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from caffe.files import whole_folder
-from ncs.cache import cache_folder
+from caffe.utils.atomic_io import atomic_folder
+from caffe.utils.cache import cache_folder
 from ncs.errors import NcsError
 
 RELEASE = "openvino-2021.4.2"
@@ -136,7 +136,7 @@ def fetch(wheels: str | None = None, say: Callable[[str], None] = print) -> Tool
             _download(scratch)
             wheels = scratch
         paths = [_checked(wheels, wheel) for wheel in WHEELS]
-        with whole_folder(target) as folder:
+        with atomic_folder(target) as folder:
             record: dict[str, tuple[str, int]] = {}
             for path, wheel in zip(paths, WHEELS):
                 record.update(_unpack(path, wheel, folder))

@@ -5,16 +5,16 @@ import pytest
 
 from agegender import zoo
 from agegender.cli import main
-from agegender.zoo import build
-from ncs.manifest import Manifest
+from agegender.zoo import assemble
 from ncs.myriad.blob import read_blob
-from ncs.runners import open_runner
+from ncs.runtime import open_runner
+from ncs.runtime.manifest import Manifest
 
 
 @pytest.fixture
 def weights(tmp_path):
     """Seeded weights of the compact net, for its gender."""
-    net, rng = build.deploy_net(zoo.nets()["compact-gender"]), np.random.default_rng(8)
+    net, rng = assemble.deploy_net(zoo.nets()["compact-gender"]), np.random.default_rng(8)
     for blobs in net.params.values():
         for blob in blobs:
             blob.data[...] = rng.normal(0, (2 / max(1, np.prod(blob.shape[1:]))) ** 0.5, blob.shape)

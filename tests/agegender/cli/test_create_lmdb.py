@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from plain_lmdb import rows
+from support.reference_lmdb import rows
 
 from agegender.cli import main
 from agegender.cli.create_lmdb import PARTS

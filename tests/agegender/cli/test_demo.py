@@ -4,13 +4,12 @@ import os
 
 import cv2
 import numpy as np
-import photographs
 import pytest
-import small_nets
+from support import compiled_nets, composite_photographs
 
-from agegender import detect, frames, predict, screens
 from agegender.cli import demo
-from caffe import cli
+from agegender.inference import detect, predict, video_sinks, video_sources
+from caffe.utils import commands
 
 SIZE = (320, 240)
 FRAMES = 8
@@ -20,25 +19,25 @@ FRAMES = 8
 def graph(tmp_path_factory):
     """Small nets; a film in which two faces move to the right; two photographs of different shape."""
     folder = tmp_path_factory.mktemp("graph")
-    small_nets.compiled(folder, small_nets.transform())
+    compiled_nets.compiled(folder, compiled_nets.transform())
     writer = cv2.VideoWriter(str(folder / "walk.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 12.5, SIZE)
     for number in range(FRAMES):
         writer.write(walk(number)[0])
     writer.release()
     (folder / "pictures").mkdir()
     cv2.imwrite(str(folder / "pictures" / "a.png"), walk(0)[0])
-    cv2.imwrite(str(folder / "pictures" / "b.jpg"), photographs.photograph(200, 300, [(20, 60, 150, 0)])[0])
+    cv2.imwrite(str(folder / "pictures" / "b.jpg"), composite_photographs.photograph(200, 300, [(20, 60, 150, 0)])[0])
     return folder
 
 
 def walk(number):
     """One frame, and its faces' matrices."""
-    return photographs.photograph(*SIZE, [(10 + 6 * number, 20, 120, 0), (150 + 3 * number, 70, 140, 0)])
+    return composite_photographs.photograph(*SIZE, [(10 + 6 * number, 20, 120, 0), (150 + 3 * number, 70, 140, 0)])
 
 
 def run(graph, *argv):
-    command = ["--device", "CPU", "--graph", str(graph), *map(str, argv)]
-    return cli.run_verb("agegender.cli", "demo", "agegender demo", command)
+    command = ["--device", "CPU", "--model-dir", str(graph), *map(str, argv)]
+    return commands.run_command("agegender.cli", "demo", "agegender demo", command)
 
 
 def film(path):
@@ -111,9 +110,9 @@ def test_labels_are_yu4us():
     def told(*answers):
         return predict.Prediction("", {str(i): answer for i, answer in enumerate(answers)})
 
-    years = predict.Answer("a", "31.9", 1.0, [], "age", 31.9)
-    classes = predict.Answer("b", "(25, 32)", 1.0, [], "age")
-    woman = predict.Answer("g", "Female", 1.0, [], "gender")
+    years = predict.NetOutput("a", "31.9", 1.0, [], "age", 31.9)
+    classes = predict.NetOutput("b", "(25, 32)", 1.0, [], "age")
+    woman = predict.NetOutput("g", "Female", 1.0, [], "gender")
     assert demo.label(told(woman, years)) == "31, F" and demo.label(told(classes, woman)) == "(25, 32), F"
     assert demo.label(told(years)) == "31" and demo.label(told(woman)) == "F"
 
@@ -175,13 +174,13 @@ class Camera:
 
 def test_a_camera(graph, tmp_path, capsys, monkeypatch):
     """Unplugged: told, and the film so far is kept. Ctrl-C: the normal end. A bug: no film. --frames: so many."""
-    monkeypatch.setattr(frames.cv2, "VideoCapture", lambda number: Camera())
+    monkeypatch.setattr(video_sources.cv2, "VideoCapture", lambda number: Camera())
     assert run(graph, "--camera", 0, "--out", tmp_path / "a.mp4") == predict.NO_DEVICE
     assert "camera 0 gave no picture after 5 frames" in capsys.readouterr().err
     assert run(graph, "--camera", 0, "--out", tmp_path / "b.mp4", "--frames", 2) == 0
-    monkeypatch.setattr(frames.cv2, "VideoCapture", lambda number: Camera(KeyboardInterrupt()))
+    monkeypatch.setattr(video_sources.cv2, "VideoCapture", lambda number: Camera(KeyboardInterrupt()))
     assert run(graph, "--camera", 0, "--out", tmp_path / "c.mp4") == 0
-    monkeypatch.setattr(frames.cv2, "VideoCapture", lambda number: Camera(ZeroDivisionError()))
+    monkeypatch.setattr(video_sources.cv2, "VideoCapture", lambda number: Camera(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         run(graph, "--camera", 0, "--out", tmp_path / "d.mp4")
     monkeypatch.undo()
@@ -197,7 +196,7 @@ class Display:
         monkeypatch.setenv("DISPLAY", ":0")
         for name, does in (("currentUIFramework", lambda: "QT5"), ("imshow", self.imshow), ("waitKey", self.wait),
                            ("getWindowProperty", lambda *_: 1.0), ("destroyAllWindows", self.shown.clear)):  # fmt: skip
-            monkeypatch.setattr(screens.cv2, name, does)
+            monkeypatch.setattr(video_sinks.cv2, name, does)
         self.count = 0
 
     def imshow(self, title, picture):
@@ -210,7 +209,7 @@ class Display:
 
 
 def test_a_window_shows_every_frame_until_escape(graph, monkeypatch, capsys):
-    display = Display(monkeypatch, [-1, ord("x"), screens.ESCAPE])
+    display = Display(monkeypatch, [-1, ord("x"), video_sinks.ESCAPE])
     assert run(graph, "--video", graph / "walk.avi") == 0
     assert display.count == 3 and "3 frames, 6 faces" in capsys.readouterr().err
     display = Display(monkeypatch, [])
@@ -225,19 +224,19 @@ def test_a_still_picture_waits_for_a_key(graph, monkeypatch):
 
 def test_why_there_is_no_window(monkeypatch):
     Display(monkeypatch, [])
-    assert screens.no_window() == ""
+    assert video_sinks.no_window() == ""
     monkeypatch.delenv("DISPLAY")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    monkeypatch.setattr(screens.sys, "platform", "linux")
-    assert "no display" in screens.no_window()
-    monkeypatch.setattr(screens.cv2, "currentUIFramework", lambda: "")
-    assert "opencv-python-headless" in screens.no_window()
+    monkeypatch.setattr(video_sinks.sys, "platform", "linux")
+    assert "no display" in video_sinks.no_window()
+    monkeypatch.setattr(video_sinks.cv2, "currentUIFramework", lambda: "")
+    assert "opencv-python-headless" in video_sinks.no_window()
 
 
 def test_pictures_are_fitted_into_a_frame():
     for shape, size in (((240, 320), (960, 720)), ((300, 200), (320, 240)), ((33, 1000), (64, 48)), ((1, 1), (4, 2))):
         picture = np.full((*shape, 3), 200, np.uint8)
-        frame = screens.fitted(picture, size)
+        frame = video_sinks.fitted(picture, size)
         assert frame.shape == (size[1], size[0], 3)
         filled = (frame > 100).all(2)
         rows, columns = filled.any(1).sum(), filled.any(0).sum()

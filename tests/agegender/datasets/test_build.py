@@ -14,7 +14,7 @@ import pytest
 
 from agegender.datasets import build, lists
 from agegender.errors import AgeGenderError
-from caffe import cli
+from caffe.utils import commands
 
 COUNTS = [(9, 6), (2, 1), (12, 18), (3, 5), (1, 0), (0, 0), (2, 2), (0, 2), (1, 2)]
 BLOCK = (
@@ -54,7 +54,7 @@ def read(name):
         return [(line.rsplit(" ", 1)[0], int(line.rsplit(" ", 1)[1])) for line in stream]
 
 
-def labels_of(path):
+def label_names(path):
     fields = os.path.basename(path).split("_")
     return {"age": min(int(fields[0]) // 10, 8), "gender": int(fields[1])}
 
@@ -68,7 +68,7 @@ def test_the_block_is_the_originals_byte_for_byte():
 
 
 def test_the_verb_prints_the_block_and_the_next_step(house, capsys):
-    assert cli.main("agegender.cli", "agegender", ["build-dataset"]) == 0
+    assert commands.main("agegender.cli", "agegender", ["build-dataset"]) == 0
     captured = capsys.readouterr()
     ages = [sum(label == index for _, label in read("age_train")) for index in range(9)]
     genders = [sum(label == index for _, label in read("gender_train")) for index in range(2)]
@@ -84,7 +84,7 @@ def test_lists_name_pictures_that_are_there_with_their_own_labels(house):
     for task in ("age", "gender"):
         lines = read(task + "_train") + read(task + "_test")
         assert all(path.startswith("./data/") and os.path.isfile(path) for path, _ in lines)
-        assert all(labels_of(path)[task] == label for path, label in lines)
+        assert all(label_names(path)[task] == label for path, label in lines)
         assert len(set(lines)) == len(lines)
 
 
@@ -126,7 +126,7 @@ def test_compat_is_the_originals_algorithm(house):
     random.seed(230)
     random.shuffle(names)
     train, test = names[: int(0.8 * len(names))], names[int(0.8 * len(names)) :]
-    groups = [[name for name in train if labels_of(name)["age"] == index] for index in range(9)]
+    groups = [[name for name in train if label_names(name)["age"] == index] for index in range(9)]
     largest = max(map(len, groups))
     wanted = []
     for group in groups:
@@ -159,7 +159,7 @@ def test_a_failed_run_leaves_the_older_one_whole(house):
 
 @pytest.mark.parametrize("share", ["0", "1", "-3"])
 def test_a_share_outside_0_1_is_refused(house, share, capsys):
-    assert cli.main("agegender.cli", "agegender", ["build_dataset", "--train", share]) == 1
+    assert commands.main("agegender.cli", "agegender", ["build_dataset", "--train", share]) == 1
     assert "a share between 0 and 1 is due" in capsys.readouterr().err
 
 

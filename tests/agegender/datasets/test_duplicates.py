@@ -5,7 +5,7 @@ import subprocess
 import cv2
 import numpy as np
 import pytest
-from shared import SHARED, needs_shared
+from support.external_data import SHARED, needs_shared
 
 from agegender.datasets import duplicates, utkface
 from agegender.errors import AgeGenderError

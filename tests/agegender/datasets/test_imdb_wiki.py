@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agegender import cli
-from agegender.datasets import imdb_wiki, matfile
+from agegender.datasets import imdb_wiki, matlab
 from agegender.errors import AgeGenderError
 from caffe.data import datum
 from caffe.data.db import open_db
@@ -48,7 +48,7 @@ def test_metadata_that_scipy_wrote(tmp_path, compressed):
     savemat = pytest.importorskip("scipy.io").savemat
     path = tmp_path / "wiki.mat"
     savemat(path, {"wiki": table(), "note": "text", "numbers": np.arange(6.0).reshape(2, 3)}, do_compression=compressed)
-    found = matfile.read(path)
+    found = matlab.read(path)
     assert found["note"] == "text" and found["numbers"].tolist() == [[0, 1, 2], [3, 4, 5]]
     read = imdb_wiki.read_mat(path)
     assert read["full_path"] == [row[2] for row in ROWS]

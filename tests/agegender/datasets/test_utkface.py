@@ -4,11 +4,11 @@ import collections
 import tarfile
 
 import pytest
-from shared import SHARED, needs_shared
+from support.external_data import SHARED, needs_shared
 
 from agegender.datasets import utkface
 from agegender.errors import AgeGenderError
-from agegender.labels import Gender
+from agegender.inference.labels import Gender
 
 SAYS_TOO_LITTLE = [  # four of the eight irregular names of the complete aligned set
     "39_1_20170116174525125.jpg.chip.jpg",

@@ -5,7 +5,7 @@ import pytest
 
 from agegender.errors import AgeGenderError
 from agegender.evaluate import confusion
-from agegender.labels import AGE_TRINGN, MALE_FIRST
+from agegender.inference.labels import AGE_TRINGN, MALE_FIRST
 
 AGE = np.array(
     [

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agegender.evaluate import confusion, report
-from agegender.labels import AGE_TRINGN, MALE_FIRST
+from agegender.inference.labels import AGE_TRINGN, MALE_FIRST
 from caffe.data import datum
 from caffe.data.db import create_db
 

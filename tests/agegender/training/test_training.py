@@ -13,23 +13,24 @@ import caffe
 from agegender import recipes, zoo
 from agegender.cli import main
 from agegender.datasets.sample import Sample
-from agegender.drawn_faces import draw
 from agegender.errors import AgeGenderError
-from agegender.labels import AGE_TRINGN, FEMALE_FIRST, Gender
-from agegender.training import databases, finish, int8, judge, prototxt, start
+from agegender.evaluate import evaluate, int8
+from agegender.inference.labels import AGE_TRINGN, FEMALE_FIRST, Gender
+from agegender.synthetic_faces import draw
+from agegender.training import export, init_weights, lmdbs, prototxt
 from agegender.training.recipe import Recipe, Target
 from agegender.training.run import Run
-from agegender.zoo import build, face_resnet
+from agegender.zoo import assemble, face_resnet
 from caffe.data import datum
 from caffe.data.db import open_db
-from caffe.net import Net
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net, read_solver
-from caffe.snapshot import read_weights
 from caffe.solver import SOLVERS
+from caffe.weights.snapshot import read_weights
 
 torch.set_num_threads(1)
-SMALL = dataclasses.replace(recipes.named("compact"), batch=6)
+SMALL = dataclasses.replace(recipes.resolve("compact"), batch=6)
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +147,9 @@ def test_the_finished_net_answers_as_the_trained_one_does(run):
     made, _ = run
     snapshot = os.path.join(made.folder, "snapshots/net_iter_6.caffemodel")
     nets = SMALL.nets()
-    whole = Net.from_param(build.unfolded_param(nets, ["gender", "age"]), caffe.TEST)
+    whole = Net.from_param(assemble.unfolded_param(nets, ["gender", "age"]), caffe.TEST)
     whole.copy_from(snapshot)
-    folded = Net.from_param(build.answers_param(nets, ["gender", "age"]), caffe.TEST)
+    folded = Net.from_param(assemble.answers_param(nets, ["gender", "age"]), caffe.TEST)
     folded.copy_from(os.path.join(made.folder, "compact.caffemodel"))
     assert "BatchNorm" in {layer.type for layer in whole.param.layer} - {layer.type for layer in folded.param.layer}
     for net in (whole, folded):
@@ -162,7 +163,7 @@ def test_weights_that_do_not_fit_are_refused(run, tmp_path):
     made, _ = run
     other = dataclasses.replace(SMALL, net="face-resnet", name="other")
     with pytest.raises(AgeGenderError, match="do not fit"):
-        finish.write(
+        export.write(
             other, os.path.join(made.folder, "snapshots/net_iter_6.caffemodel"), str(tmp_path / "x.caffemodel")
         )
     assert not os.listdir(tmp_path)
@@ -173,8 +174,8 @@ def test_figures_are_those_of_plain_loops():
     age, sex = rng.integers(0, 101, 200), rng.integers(0, 2, 200)
     labels = {"age": age, "age_class": np.minimum(age // 10, 8), "sex": sex}
     p = rng.dirichlet(np.ones(101) * 0.1, 200)
-    net = next(net for net in zoo.named("compact") if net.task == "age")
-    found = judge.figures(net, p, labels)
+    net = next(net for net in zoo.resolve("compact") if net.task == "age")
+    found = evaluate.compute_metrics(net, p, labels)
     right = near = 0
     for row, years in zip(p, age):
         sums = [row[low : high + 1].sum() for low, high in AGE_TRINGN.bounds]
@@ -189,11 +190,11 @@ def test_figures_are_those_of_plain_loops():
 
 
 def test_genders_are_judged_male_first_whatever_the_net_says_first():
-    net = dataclasses.replace(zoo.named("compact")[1], labels=FEMALE_FIRST)
+    net = dataclasses.replace(zoo.resolve("compact")[1], labels=FEMALE_FIRST)
     labels = {"age_class": np.zeros(2, int), "sex": np.array([0, 1])}  # a man, a woman
-    assert judge.figures(net, np.array([[0.1, 0.9], [0.8, 0.2]]), labels)["accuracy"] == 1
+    assert evaluate.compute_metrics(net, np.array([[0.1, 0.9], [0.8, 0.2]]), labels)["accuracy"] == 1
     sample = Sample("x", 30, Gender.FEMALE, 2)
-    assert databases.labels_of(sample, FEMALE_FIRST) == (3, 0, 30)
+    assert lmdbs.label_names(sample, FEMALE_FIRST) == (3, 0, 30)
 
 
 def test_targets_are_distributions_around_the_label():
@@ -209,13 +210,13 @@ def test_targets_are_distributions_around_the_label():
 @pytest.mark.parametrize("name", list(recipes.recipes()))
 def test_every_recipe_makes_a_net_that_trains(name, tmp_path, monkeypatch):
     """Its prototxt is read, its net is made, and its loss reaches the first weights."""
-    recipe = dataclasses.replace(recipes.named(name), batch=2)
+    recipe = dataclasses.replace(recipes.resolve(name), batch=2)
     monkeypatch.chdir(tmp_path)
     samples = [Sample(str(tmp_path / ("%d.png" % age)), age, Gender(age % 2), 2) for age in (3, 24, 61)]
     for sample in samples:
         cv2.imwrite(sample.path, draw(sample.age, not sample.gender, sample.age))
-    databases.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
-    start.write(
+    lmdbs.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
+    init_weights.write(
         ".", dataclasses.replace(recipe, features=False, teacher="")
     )  # its own would have to be fetched or trained
     (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe), "x"))
@@ -233,7 +234,7 @@ def test_what_a_net_does_not_answer_cannot_be_learned():
     with pytest.raises(AgeGenderError, match="does not answer mood"):
         Recipe("x", "x", "compact", 1, 1, {"mood": Target()}, {}, {}).nets()
     with pytest.raises(AgeGenderError, match="did you mean 'compact'"):
-        recipes.named("compct")
+        recipes.resolve("compct")
 
 
 def test_a_silenced_label_is_one_that_nobody_reads():
@@ -250,7 +251,7 @@ def test_half_precision_and_int8_stay_near_the_plain_answers(run, capfd):
         os.path.join(made.folder, name) for name in ("compact.caffemodel", "train_lmdb", "test_lmdb")
     )
     net = SMALL.nets()[0]
-    told = judge.answers(net, weights, test)
+    told = evaluate.answers(net, weights, test)
     assert 0 < np.abs(told["fp16"] - told["plain"]).max() < 0.01
     rounded = int8.answers(net, weights, train, test)
     assert rounded.shape == told["plain"].shape and np.allclose(rounded.sum(1), 1, atol=1e-3)
@@ -258,46 +259,49 @@ def test_half_precision_and_int8_stay_near_the_plain_answers(run, capfd):
 
 
 @pytest.fixture(scope="module")
-def taught(faces, tmp_path_factory):
+def distillation_weight(faces, tmp_path_factory):
     """A run of two iterations whose teacher is a compact net as well."""
-    recipe = dataclasses.replace(SMALL, teacher="compact", taught=0.25)
+    recipe = dataclasses.replace(SMALL, teacher="compact", distillation_weight=0.25)
     made = Run(recipe, faces, (2,), 3, iterations=2, folder=tmp_path_factory.mktemp("taught") / "run")
     made.go()
     return made
 
 
-def test_a_teacher_learned_from_the_same_faces_and_learns_no_more(taught):
-    assert read_json(taught.teacher, "faces.json") == read_json(taught, "faces.json")
-    first = read_weights(taught.taught_by)
-    last = read_weights(os.path.join(taught.folder, "snapshots/net_iter_2.caffemodel"))
+def test_a_teacher_learned_from_the_same_faces_and_learns_no_more(distillation_weight):
+    assert read_json(distillation_weight.teacher, "faces.json") == read_json(distillation_weight, "faces.json")
+    first = read_weights(distillation_weight.teacher_weights)
+    last = read_weights(os.path.join(distillation_weight.folder, "snapshots/net_iter_2.caffemodel"))
     mine = [name for name in last if name.startswith("teacher/")]
     assert len(mine) == len(first) == 20
     assert all(np.array_equal(a, b) for name in mine for a, b in zip(last[name], first[name.partition("/")[2]]))
 
 
-def test_a_teacher_that_has_learned_is_taken_as_it_is(taught, faces, monkeypatch, capsys):
+def test_a_teacher_that_has_learned_is_taken_as_it_is(distillation_weight, faces, monkeypatch, capsys):
     """Whatever its iterations were; where it learned from others it is trained anew."""
-    monkeypatch.chdir(taught.folder)
-    again, trained = Run(taught.recipe, faces, (2,), 3, iterations=1, folder=taught.folder), []
+    monkeypatch.chdir(distillation_weight.folder)
+    again, trained = (
+        Run(distillation_weight.recipe, faces, (2,), 3, iterations=1, folder=distillation_weight.folder),
+        [],
+    )
     again.teacher.go = lambda: trained.append(1)
     again._teach()
     assert "it has been" in capsys.readouterr().out and not trained
-    monkeypatch.chdir(os.path.dirname(taught.folder))
+    monkeypatch.chdir(os.path.dirname(distillation_weight.folder))
     with open("faces.json", "w") as stream:
         stream.write("{}")
     again._teach()
     assert trained
 
 
-def test_agreeing_with_the_teacher_is_a_cross_entropy(taught, monkeypatch):
+def test_agreeing_with_the_teacher_is_a_cross_entropy(distillation_weight, monkeypatch):
     """The loss of one batch, from the logits and the teacher's answers by plain loops."""
-    monkeypatch.chdir(taught.folder)
+    monkeypatch.chdir(distillation_weight.folder)
     net = Net.from_param(read_net("train_test.prototxt").param, caffe.TRAIN)
     net.copy_from("snapshots/net_iter_2.caffemodel")
     net.forward()
-    alone = build.answers_param(SMALL.nets(), ["gender", "age"])
+    alone = assemble.answers_param(SMALL.nets(), ["gender", "age"])
     teacher = Net.from_param(alone, caffe.TEST)
-    teacher.copy_from(taught.taught_by)
+    teacher.copy_from(distillation_weight.teacher_weights)
     teacher.blobs["data"].reshape(6, 3, 112, 112)
     teacher.blobs["data"].data[...] = net.blobs["data"].data
     teacher.forward()
@@ -320,7 +324,9 @@ def test_a_teacher_of_other_pictures_is_refused():
 @pytest.mark.parametrize("name", ["agenet", "gendernet"])
 def test_a_recipe_that_starts_from_nothing_goes_all_the_way(name, faces, tmp_path):
     """Classes of years and of genders, a net a task; there is no start.caffemodel to read."""
-    run = Run(dataclasses.replace(recipes.named(name), batch=4), faces, (2,), 3, iterations=1, folder=tmp_path / "run")
+    run = Run(
+        dataclasses.replace(recipes.resolve(name), batch=4), faces, (2,), 3, iterations=1, folder=tmp_path / "run"
+    )
     summary = run.go()
     (task,) = run.recipe.targets
     assert set(summary) == {"faces", task} and summary["faces"] == 12

@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from agegender import zoo
 from agegender.errors import AgeGenderError
-from agegender.zoo import build, mobilenet, tfjs
+from agegender.zoo import assemble, mobilenet
+from caffe.convert import tfjs
 
 torch.set_num_threads(1)
 
@@ -75,7 +76,7 @@ def tensorflow(stored, picture):
 
 
 def answer(task, weights, picture):
-    built = build.deploy_net(zoo.nets()["mobilenet-" + task], weights)
+    built = assemble.deploy_net(zoo.nets()["mobilenet-" + task], weights)
     built.blobs["data"].data[...] = picture
     return np.array(built.forward()["prob"])
 

@@ -9,8 +9,8 @@ import torch
 from onnx import helper, numpy_helper
 
 from agegender.errors import AgeGenderError
-from agegender.zoo import onnx_weights
-from caffe.net import Net
+from caffe.convert.onnx_import import importer
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 
 torch.set_num_threads(1)
@@ -50,7 +50,7 @@ def hold(folder, nodes, constants=(), shape=(1, 3, 8, 8), opset=11, least=0.05):
     """Assert that the converted graph gives what ONNX Runtime gives, on seeded numbers of both signs."""
     model_of(folder / "m.onnx", nodes, dict(constants), shape, opset)
     x = np.random.default_rng(3).normal(size=[n if isinstance(n, int) else 1 for n in shape]).astype(f4)
-    files = onnx_weights.write(folder / "m.onnx", str(folder / "m.caffemodel"))
+    files = importer.write(folder / "m.onnx", str(folder / "m.caffemodel"))
     wanted = by_onnxruntime(folder / "m.onnx", x)
     assert np.std(wanted) > least  # numbers that say something
     received = by_caffe(*files, x)
@@ -61,7 +61,7 @@ def hold(folder, nodes, constants=(), shape=(1, 3, 8, 8), opset=11, least=0.05):
 def refused(folder, nodes, constants=(), shape=(1, 3, 8, 8), opset=11):
     model_of(folder / "m.onnx", nodes, dict(constants), shape, opset)
     with pytest.raises(AgeGenderError) as caught:
-        onnx_weights.write(folder / "m.onnx", str(folder / "m.caffemodel"))
+        importer.write(folder / "m.onnx", str(folder / "m.caffemodel"))
     assert not (folder / "m.caffemodel").exists()
     return str(caught.value)
 
@@ -210,7 +210,7 @@ def test_every_refusal_is_told_at_once(tmp_path):
     assert "Erf 'one'" in told and "Hardmax 'two'" in told and "Relu" not in told.replace("LeakyRelu", "").split("(")[0]
     (tmp_path / "no.onnx").write_bytes(b"\x00nothing")
     with pytest.raises(AgeGenderError, match="not an ONNX model"):
-        onnx_weights.write(tmp_path / "no.onnx", str(tmp_path / "m.caffemodel"))
+        importer.write(tmp_path / "no.onnx", str(tmp_path / "m.caffemodel"))
 
 
 REFUSED = {"ArgMax", "BatchNorm", "BatchReindex", "Bias", "Convolution", "Deconvolution", "Embed", "Filter", "Im2col", "LSTM",
@@ -225,7 +225,7 @@ def test_what_our_own_layers_export_comes_back_or_is_refused(tmp_path):
     sys.path.append(str(Path(__file__).parents[2] / "caffe" / "layers"))
     from test_conformance import EXAMPLES, base, fed, numbers
 
-    from ncs.onnx import model_bytes
+    from caffe.convert.onnx_export import model_bytes
 
     back = 0
     for name, example in (each.values for each in EXAMPLES):
@@ -236,7 +236,7 @@ def test_what_our_own_layers_export_comes_back_or_is_refused(tmp_path):
         bottoms = {source: net.blobs[source].data.copy() for source in net.inputs}
         net.forward()
         try:
-            files = onnx_weights.write(tmp_path / "m.onnx", str(tmp_path / "m.caffemodel"))
+            files = importer.write(tmp_path / "m.onnx", str(tmp_path / "m.caffemodel"))
         except AgeGenderError:
             assert name in REFUSED
             continue
@@ -283,7 +283,7 @@ def test_a_net_that_pytorch_exported(opset, axes, tmp_path):
     x = torch.randn(1, 3, 33, 31)
     path = str(tmp_path / "m.onnx")
     torch.onnx.export(net, x, path, opset_version=opset, dynamo=False, input_names=["x"], dynamic_axes=axes)
-    files = onnx_weights.write(path, str(tmp_path / "m.caffemodel"))
+    files = importer.write(path, str(tmp_path / "m.caffemodel"))
     wanted = net(x).detach().numpy()
     assert np.ptp(wanted) > 0.05
     np.testing.assert_allclose(by_caffe(*files, x.numpy()), wanted, rtol=1e-4, atol=1e-6)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from agegender import zoo
-from agegender.drawn_faces import draw
-from agegender.labels import in_decades
-from agegender.zoo import build, fetch
-from caffe.snapshot import read_weights
+from agegender.inference.labels import in_decades
+from agegender.synthetic_faces import draw
+from agegender.zoo import assemble, download
+from caffe.weights.snapshot import read_weights
 
-FOLDER = Path(fetch.__file__).parent / "weights"
+FOLDER = Path(download.__file__).parent / "weights"
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.caffemodel")), ids=lambda path: path.stem)
@@ -21,8 +21,8 @@ def test_weights_are_those_of_their_card(path):
     card = path.with_suffix(".md").read_text(encoding="utf-8")
     (digest,) = re.findall(r"SHA-256 ([0-9a-f]{64})", card)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
-    for net in zoo.named(path.stem):
-        build.check(net, read_weights(str(path)))
+    for net in zoo.resolve(path.stem):
+        assemble.check(net, read_weights(str(path)))
 
 
 def test_the_compact_net_answers_without_any_training(tmp_path, monkeypatch):
@@ -30,7 +30,7 @@ def test_the_compact_net_answers_without_any_training(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path))
     net = zoo.nets()["compact-age"]
-    built = build.deploy_net(net, read_weights(fetch.weights_of(net)))
+    built = assemble.deploy_net(net, read_weights(download.weights_of(net)))
     pictures = [draw(age, True, (1, number)) for number in range(8) for age in (1, 40)]
     blob = np.stack([net.transform().image(picture) for picture in pictures])
     built.blobs["data"].reshape(*blob.shape)

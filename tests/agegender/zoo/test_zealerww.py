@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from agegender import zoo
-from agegender.zoo import build
-from caffe.net import Net
+from agegender.zoo import assemble
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 
 
 def shapes(name):
-    return {blob: tuple(array.shape)[1:] for blob, array in build.deploy_net(zoo.nets()[name]).blobs.items()}
+    return {blob: tuple(array.shape)[1:] for blob, array in assemble.deploy_net(zoo.nets()[name]).blobs.items()}
 
 
 @pytest.mark.parametrize("name", ["zealerww-paper", "zealerww-selu", "zealerww-leaky", "zealerww-batchnorm"])

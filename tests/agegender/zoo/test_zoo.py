@@ -12,8 +12,9 @@ import torch
 
 from agegender import cli, zoo
 from agegender.errors import AgeGenderError
-from agegender.predict import with_margin
-from agegender.zoo import build, compiled, onnx_weights, wideresnet
+from agegender.inference.predict import with_margin
+from agegender.zoo import assemble, compile, wideresnet
+from caffe.convert.onnx_import import importer
 from caffe.proto import caffe_pb2, text
 from caffe.proto.read import read_net
 
@@ -40,8 +41,8 @@ COUNTS = {  # by hand from the layers' tables, or published
 @pytest.mark.parametrize("name", sorted(zoo.nets()))
 def test_the_deploy_net_has_the_parameters_it_is_said_to_have(name):
     net = zoo.nets()[name]
-    built = build.deploy_net(net)
-    assert build.count_parameters(built) == net.parameters
+    built = assemble.deploy_net(net)
+    assert assemble.count_parameters(built) == net.parameters
     assert net.parameters == COUNTS.get(name, net.parameters)
     assert built.inputs == [net.blobs[0]] and built.outputs == [net.blobs[1]]
     assert tuple(built.blobs[net.blobs[0]].shape) == (1, *net.shape) == (1, *net.transform().shape)
@@ -49,12 +50,12 @@ def test_the_deploy_net_has_the_parameters_it_is_said_to_have(name):
 
 
 def test_both_heads_of_the_wide_residual_net_have_the_published_count():
-    from caffe.net import Net
+    from caffe.net.net import Net
 
     built = Net.from_param(wideresnet.body(), caffe_pb2.TEST)
-    assert build.count_parameters(built) == 24463856
+    assert assemble.count_parameters(built) == 24463856
     small = Net.from_param(wideresnet.body(side=32), caffe_pb2.TEST)
-    assert build.count_parameters(small) == 14338544
+    assert assemble.count_parameters(small) == 14338544
 
 
 @pytest.mark.parametrize("name", sorted(zoo.nets()))
@@ -62,11 +63,11 @@ def test_the_deploy_file_is_the_definition(name):
     net = zoo.nets()[name]
     stored = read_net("prototxt/" + net.deploy_file).param
     if net.family in ("levi", "tringn"):  # written by hand, Dropout and all
-        from ncs.deploy import fold_dropout, forget_training
+        from caffe.convert.deploy import fold_dropout, strip_training_fields
 
-        stored = forget_training(fold_dropout(stored))
+        stored = strip_training_fields(fold_dropout(stored))
         stored.layer[0].input_param.shape[0].dim[0] = 1  # the published GenderNet takes ten
-    wanted = build.deploy_param(net)
+    wanted = assemble.deploy_param(net)
     assert [text.format(layer) for layer in stored.layer] == [text.format(layer) for layer in wanted.layer]
 
 
@@ -97,8 +98,10 @@ def trained(net, folder):
 
     huge = net.parameters > HUGE
     data = [dummy("data", (1 if huge else BATCH, *net.shape), {"type": "uniform", "min": 0, "max": 1})]
-    data += [dummy(label, (1 if huge else BATCH,), {"type": "constant", "value": 1}) for label in build.labels_of(net)]
-    (folder / "train.prototxt").write_text(text.format(build.train_param(net, data)))
+    data += [
+        dummy(label, (1 if huge else BATCH,), {"type": "constant", "value": 1}) for label in assemble.label_names(net)
+    ]
+    (folder / "train.prototxt").write_text(text.format(assemble.train_param(net, data)))
     (folder / "solver.prototxt").write_text(SOLVER % {"folder": folder, "iterations": 1 if huge else 2})
     solver = caffe.get_solver(str(folder / "solver.prototxt"))
     before = {name: samples(blobs) for name, blobs in solver.net.params.items()}
@@ -113,14 +116,14 @@ def trained(net, folder):
     return str(folder / "trained.caffemodel")
 
 
-def folded(net, path):
+def preprocessing_of(net, path):
     """The caffemodel for a deploy net that has its normalisations in its weights; `path` where it has not."""
-    from caffe.snapshot import read_weights, write_caffemodel
-    from ncs.fold_norm import fold_norm
+    from caffe.convert.fold_batch_norm import fold_norm
+    from caffe.weights.snapshot import read_weights, write_caffemodel
 
     if not net.folded:
         return path
-    param, weights = fold_norm(build.unfolded_param([net], [net.blobs[1]]), read_weights(path))
+    param, weights = fold_norm(assemble.unfolded_param([net], [net.blobs[1]]), read_weights(path))
     write_caffemodel(path + ".folded.caffemodel", param, weights)
     return path + ".folded.caffemodel"
 
@@ -132,7 +135,17 @@ def samples(blobs):
 
 def ask(net, folder, device, capsys):
     """Probabilities by `run_inference.py --model`."""
-    argv = ["--model", net.name, "--graph", folder, "--image_path", folder / "face.png", "--device", device, "--json"]
+    argv = [
+        "--model",
+        net.name,
+        "--model-dir",
+        folder,
+        "--image_path",
+        folder / "face.png",
+        "--device",
+        device,
+        "--json",
+    ]
     assert cli.main(["predict", *map(str, argv)]) == 0
     told = json.loads(capsys.readouterr().out)["answers"][net.name]
     assert told["label"] == net.labels.decode(told["probabilities"]).text
@@ -141,7 +154,7 @@ def ask(net, folder, device, capsys):
 
 def run(path, prototxt, blob):
     """Output of a Caffe net for one blob."""
-    from caffe.net import Net
+    from caffe.net.net import Net
 
     net = Net(str(prototxt), caffe_pb2.TEST, weights=str(path))
     net.blobs[net.inputs[0]].data[...] = blob
@@ -169,7 +182,7 @@ def tidy(tmp_path):
 
 
 def give_back():
-    """Return what is free to the system: training told malloc to keep it (caffe.memory)."""
+    """Return what is free to the system: training told malloc to keep it (caffe.core.malloc)."""
     gc.collect()
     if hasattr(ctypes.CDLL(None), "malloc_trim"):
         ctypes.CDLL(None).malloc_trim(0)
@@ -178,20 +191,20 @@ def give_back():
 @pytest.mark.parametrize("name", sorted(zoo.nets()))
 def test_the_whole_road_of_a_net(name, tmp_path, tidy, capsys):
     """Trains, saves, deploys, compiles, answers through every runner, and comes back from its ONNX file."""
-    from ncs.compile import Options
+    from ncs.compiler.compile import Options
     from ncs.myriad.blob import read_blob
 
     net = zoo.nets()[name]
-    weights, blob = folded(net, trained(net, tmp_path)), net.parameters < HUGE and blobs_can_be_compiled()
+    weights, blob = preprocessing_of(net, trained(net, tmp_path)), net.parameters < HUGE and blobs_can_be_compiled()
     give_back()
-    compiled.make([net], str(tmp_path), Options(ir=False, blob=blob), weights=weights)
+    compile.make([net], str(tmp_path), Options(ir=False, blob=blob), weights=weights)
     picture = np.random.default_rng(1).integers(0, 256, (230, 210, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "face.png"), picture)
     ours, theirs = (ask(net, tmp_path, device, capsys) for device in ("CAFFE", "ONNXRUNTIME"))
     spread = theirs.max() - theirs.min()
     assert spread > 1e-5 and theirs.sum() == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-3 * spread)
-    files = onnx_weights.write(tmp_path / (name + ".onnx"), str(tmp_path / "back.caffemodel"))
+    files = importer.write(tmp_path / (name + ".onnx"), str(tmp_path / "back.caffemodel"))
     fed = net.transform().image(with_margin(picture, net.transform().margin))
     np.testing.assert_allclose(run(files[1], files[0], fed), theirs, rtol=0, atol=1e-3 * spread)
     if blob:
@@ -203,10 +216,10 @@ def test_the_whole_road_of_a_net(name, tmp_path, tidy, capsys):
 
 
 def test_names_find_nets_and_what_shares_weights():
-    assert [net.task for net in zoo.named("wideresnet")] == ["age", "gender"]
-    assert [net.name for net in zoo.named("levi-age")] == ["levi-age"]
+    assert [net.task for net in zoo.resolve("wideresnet")] == ["age", "gender"]
+    assert [net.name for net in zoo.resolve("levi-age")] == ["levi-age"]
     with pytest.raises(AgeGenderError, match="googlenet-age"):
-        zoo.named("googlenet-agee")
+        zoo.resolve("googlenet-agee")
 
 
 def test_auxiliary_heads_are_for_training_only():
@@ -214,6 +227,6 @@ def test_auxiliary_heads_are_for_training_only():
     names = {layer.name for layer in net.body().layer}
     assert {"loss1/fc", "loss2/fc", "pool5/drop_7x7_s1"} <= names
     assert not {
-        name for name in (layer.name for layer in build.deploy_param(net).layer) if name[:5] in ("loss1", "loss2")
+        name for name in (layer.name for layer in assemble.deploy_param(net).layer) if name[:5] in ("loss1", "loss2")
     }
     assert [weight for _, _, weight in net.losses] == [0.3, 0.3, 1.0]

@@ -6,10 +6,10 @@ import pytest
 from caffe.data import datum
 from caffe.data.augment import Augment, mix
 from caffe.data.db import create_db, open_db
-from caffe.data.feed import Feed
+from caffe.data.prefetcher import BatchPrefetcher
+from caffe.device.transform import Transform
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
-from caffe.transform import Transform
 
 COUNT = 300
 NOISE = np.random.default_rng(5).integers(0, 256, (3, 40, 36), dtype=np.uint8)
@@ -168,12 +168,12 @@ def test_a_feed_changes_training_pictures_only_and_goes_on_bit_for_bit(tmp_path)
             writer.put(b"%d" % i, datum.encode(NOISE, i, more=(i / 2, -i)))
     settings = dict(labels=3, seed=4, augment=augment(rotate=20, erase=0.5, mixup=1.0))
     with open_db(tmp_path / "db") as db:
-        with Feed(db, 4, Transform(crop=30, mirror=True), "TRAIN", **settings) as feed:
+        with BatchPrefetcher(db, 4, Transform(crop=30, mirror=True), "TRAIN", **settings) as feed:
             whole = [[array.copy() for array in feed.next()] for _ in range(5)]
-        with Feed(db, 4, Transform(crop=30, mirror=True), "TRAIN", position=3, **settings) as feed:
+        with BatchPrefetcher(db, 4, Transform(crop=30, mirror=True), "TRAIN", position=3, **settings) as feed:
             rest = [[array.copy() for array in feed.next()] for _ in range(2)]
         assert all(np.array_equal(a, b) for old, new in zip(whole[3:], rest) for a, b in zip(old, new))
-        with Feed(db, 9, Transform(crop=30), "TEST", **settings) as feed:
+        with BatchPrefetcher(db, 9, Transform(crop=30), "TEST", **settings) as feed:
             data, *labels = feed.next()
         assert np.array_equal(data, np.stack([NOISE[:, 5:35, 3:33]] * 9))
         assert [label.tolist() for label in labels] == [

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from caffe.data import datum, wire
+from caffe.data import datum, wire_format
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
 
@@ -35,7 +35,7 @@ def test_floats_unpacked_as_caffe_writes_them_and_packed():
     floats = PIXELS.astype(np.float32) / 7
     value = message(channels=3, height=5, width=4, label=9, float_data=floats.ravel().tolist())
     assert datum.encode(floats, 9) == value
-    packed = b"\x08\x03\x10\x05\x18\x04\x32" + wire.varint(floats.nbytes) + floats.tobytes() + b"\x28\x09"
+    packed = b"\x08\x03\x10\x05\x18\x04\x32" + wire_format.varint(floats.nbytes) + floats.tobytes() + b"\x28\x09"
     in_two_runs = value[:8] + value[8:] + b"\x38\x00"
     for form in (value, packed, in_two_runs, b"\x38\x00" + value):
         array, label = datum.decode(form)

@@ -12,7 +12,7 @@ import pytest
 from caffe.data import datum
 from caffe.data import leveldb_format as form
 from caffe.data.db import create_db, open_db
-from caffe.data.wire import WireError
+from caffe.data.wire_format import WireError
 from caffe.errors import CaffeError
 from caffe.tools import main
 

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from plain_lmdb import rows
+from support.reference_lmdb import rows
 
 from caffe.data.db import create_db, open_db
 from caffe.data.lmdb import LmdbWriter

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from shared import SHARED, needs_shared
+from support.external_data import SHARED, needs_shared
 
 from caffe.data.mean import read_mean, to_blob_proto, transform_of, write_mean
 from caffe.errors import CaffeError

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from witness import close, hold, one_layer_net, refusal, run
+from support.reference import close, hold, one_layer_net, refusal, run
 
 import caffe
 
@@ -82,8 +82,8 @@ def test_one_value_a_channel_has_no_variance():
 
 def test_in_place():
     x = np.random.default_rng(5).standard_normal((4, 3, 2, 2))
-    from layer_nets import net_of
-    from witness import input_layer
+    from support.layer_nets import net_of
+    from support.reference import input_layer
 
     net = net_of(input_layer("x", x.shape) + 'layer { name: "l" type: "BatchNorm" bottom: "x" top: "x" }')
     net.blobs["x"].data[...] = x
@@ -100,8 +100,8 @@ def test_the_statistics_are_not_learned():
 
 @pytest.mark.parametrize("given", ["true", "false"])
 def test_one_picture_between_layers_that_lay_out_memory_differently(given):
-    from layer_nets import net_of
-    from witness import input_layer, slope
+    from support.layer_nets import net_of
+    from support.reference import input_layer, slope
 
     rng = np.random.default_rng(6)
     layers = (

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from layer_nets import run_layer
+from support.layer_nets import run_layer
 
 X = np.array([-200, -60, -3, -0.5, 0, 0.5, 3, 49, 51, 200], np.float32)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from witness import one_layer_net
+from support.reference import one_layer_net
 
 from caffe import layers
 from caffe.layers import base
@@ -69,9 +69,9 @@ def test_exported_is_executed_in_both_runtimes(name, example):
     if example.phase != base.TEST:
         pytest.skip("the example is one of training")
     net, _ = fed(name, example)
-    from ncs import onnx
+    from caffe.convert import onnx_export
 
-    model = onnx.model_bytes(net)
+    model = onnx_export.model_bytes(net)
     inputs = {"x%d" % i: net.blobs["x%d" % i].data.copy() for i in range(len(example.bottoms))}
     net.forward()
     expected = numbers(net)

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from witness import close, one_layer_net, refusal, run
+from support.reference import close, one_layer_net, refusal, run
 
 
 def terms(shape, kernel, stride, pad, dilation):

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from layer_nets import net_of
+from support.layer_nets import net_of
 
 import caffe
 from caffe.data import datum

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layer_nets import net_of
+from support.layer_nets import net_of
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "data_layers"
 CASES = dict(np.load(GOLDEN / "cases.npz"))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from layer_nets import net_of
+from support.layer_nets import net_of
 
 import caffe
 from caffe.errors import CaffeError

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from witness import close, hold, one_layer_net, refusal, run
+from support.reference import close, hold, one_layer_net, refusal, run
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from layer_nets import run_layer
+from support.layer_nets import run_layer
 
 X = np.array([-100, -2, -0.1, 0, 0.1, 2, 100], np.float32)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from witness import close, one_layer_net, refusal, run
+from support.reference import close, one_layer_net, refusal, run
 
 from caffe.errors import CaffeError
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from layer_nets import run_layer
+from support.layer_nets import run_layer
 
 from caffe.errors import CaffeError
 

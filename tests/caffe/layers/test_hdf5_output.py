@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from layer_nets import net_of
+from support.layer_nets import net_of
 
 from caffe.errors import CaffeError
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from witness import hold, refusal
+from support.reference import hold, refusal
 
 
 def reference(begin, kernel, stride, pad, dilation):

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from layer_nets import run_layer
+from support.layer_nets import run_layer
 
-from caffe import snapshot
 from caffe.errors import CaffeError
+from caffe.weights import snapshot
 
 RNG = np.random.default_rng(13)
 SHAPES = [((6, 4), (6,), 1), ((2, 4, 3, 2), (2, 3, 2), 1), ((2, 3, 5), (2, 3), -1)]

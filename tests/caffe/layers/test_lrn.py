@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from witness import hold, one_layer_net, refusal, run
+from support.reference import hold, one_layer_net, refusal, run
 
 
 def across(size, alpha, beta, k):

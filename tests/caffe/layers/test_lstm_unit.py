@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from witness import hold, one_layer_net, refusal, run
+from support.reference import hold, one_layer_net, refusal, run
 
 
 def sigmoid(x):
@@ -15,8 +15,8 @@ def unit(cell, gates, cont):
     after, hidden = np.zeros(cell.shape), np.zeros(cell.shape)
     for _, n, d in np.ndindex(*cell.shape):
         i, f, o, g = (gates[0, n, k * size + d] for k in range(4))
-        forget = 0 if cont[0, n] == 0 else cont[0, n] * sigmoid(f)
-        after[0, n, d] = forget * cell[0, n, d] + sigmoid(i) * math.tanh(g)
+        release = 0 if cont[0, n] == 0 else cont[0, n] * sigmoid(f)
+        after[0, n, d] = release * cell[0, n, d] + sigmoid(i) * math.tanh(g)
         hidden[0, n, d] = sigmoid(o) * math.tanh(after[0, n, d])
     return [after, hidden]
 

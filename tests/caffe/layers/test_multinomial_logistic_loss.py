@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from layer_nets import run_layer
+from support.layer_nets import run_layer
 
 from caffe.errors import CaffeError
 

@@ -1,7 +1,7 @@
 """Parameter: the top is the weight."""
 
 import numpy as np
-from layer_nets import net_of
+from support.layer_nets import net_of
 
 TEXT = """
     layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }

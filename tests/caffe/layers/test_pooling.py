@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from witness import close, hold, one_layer_net, refusal, run
+from support.reference import close, hold, one_layer_net, refusal, run
 
 import caffe
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from layer_nets import run_layer
+from support.layer_nets import run_layer
 
 POSITIVE = np.array([[0.1, 0.5, 1], [1.5, 2, 7]], np.float32)
 SIGNED = np.array([[-2, -0.5, 0], [0.5, 1, 3]], np.float32)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from witness import close, hold, one_layer_net, refusal, run
+from support.reference import close, hold, one_layer_net, refusal, run
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 2, 2), (4, 3), (2, 3, 5), (1, 2, 2, 1, 2)])
@@ -39,8 +39,8 @@ def test_starts_at_a_quarter_and_takes_the_slopes_derivative_at_zero():
 
 
 def test_in_place():
-    from layer_nets import net_of
-    from witness import input_layer
+    from support.layer_nets import net_of
+    from support.reference import input_layer
 
     net = net_of(
         "force_backward: true " + input_layer("x", (1, 3)) + 'layer { name: "l" type: "PReLU" bottom: "x" top: "x" }'

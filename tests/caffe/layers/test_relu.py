@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from layer_nets import net_of, run_layer
+from support.layer_nets import net_of, run_layer
 
 X = np.array([[-3, -0.5, 0], [1e-7, 2, -1e9]], np.float32)
 

@@ -1,7 +1,7 @@
 """RNN against its equations, step by step."""
 
 import numpy as np
-from witness import close, hold, one_layer_net, refusal, run
+from support.reference import close, hold, one_layer_net, refusal, run
 
 
 def rnn(x, cont, w_x, b_h, w_h, w_o, b_o, h, static=0):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from layer_nets import net_of, run_layer
+from support.layer_nets import net_of, run_layer
 
 X = np.array([-500, -20, -1, 0, 0.3, 20, 500], np.float32)
 

@@ -1,7 +1,7 @@
 """Silence: no tops, no outputs, zero diffs."""
 
 import numpy as np
-from layer_nets import net_of, run_layer
+from support.layer_nets import net_of, run_layer
 
 
 def test_bottoms_get_zero_diffs():

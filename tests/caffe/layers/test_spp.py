@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from witness import hold, one_layer_net, refusal, run
+from support.reference import hold, one_layer_net, refusal, run
 
 
 def windows(size, bins):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from layer_nets import run_layer
+from support.layer_nets import run_layer
 
 X = np.array([-30, -2, -0.5, 0, 0.5, 2, 30], np.float32)
 

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from layer_nets import run_layer
+from support.layer_nets import run_layer
 
 X = np.array([[-90, -1, -1e-4], [0, 0.5, 90]], np.float32)
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from layer_nets import net_of
+from support.layer_nets import net_of
 
 import caffe
 from caffe.data.windows import warp_of

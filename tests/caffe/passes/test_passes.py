@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from fast_nets import FACES, INCEPTION, RESIDUAL, compare, everything, made, run, runners
+from support.pass_nets import FACES, INCEPTION, RESIDUAL, compare, everything, made, run, runners
 
-from caffe import config, passes
+from caffe import passes
+from caffe.core import config
 from caffe.layers.base import TEST
-from caffe.net import Net
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2, text
 
 
@@ -34,7 +35,7 @@ def test_the_passes_do_act():
         "relu3": "InPlaceReLU",
     }
     net.forward()
-    assert net.blobs["conv1"].unfinished is not None
+    assert net.blobs["conv1"].pending_tensor is not None
     assert net.blobs["norm1"].tensor.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -44,11 +45,11 @@ def test_config_and_environment_leave_the_passes_out():
     before = config.fast()
     try:
         for flag in (True, False):
-            config.set_fast(flag)
+            config.set_optimize(flag)
             net = Net.from_param(param, TEST)
             assert any(node.fast is not None for node in net._nodes) is flag
     finally:
-        config.set_fast(before)
+        config.set_optimize(before)
 
 
 def test_arrays_taken_before_forward_are_live_and_of_caffes_layout():
@@ -69,9 +70,9 @@ def test_memory_is_given_up_once_nobody_looks():
     net = made(FACES, passes.PASSES)
     net.forward()
     view = net.blobs["conv1"].data[0]
-    assert net.blobs["conv1"].held
+    assert net.blobs["conv1"].has_live_view
     del view
-    assert not net.blobs["conv1"].held
+    assert not net.blobs["conv1"].has_live_view
 
 
 def test_in_test_phase_and_from_layer_to_layer():

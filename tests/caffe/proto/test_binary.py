@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from caffe.data import wire
+from caffe.data import wire_format
 from caffe.errors import CaffeError
 from caffe.proto import binary, blobs, caffe_pb2
 
@@ -92,7 +92,7 @@ def test_a_bomb_of_nested_groups_or_unknown_messages_is_refused():
         read(b"\x0b" * 100_000)
     nested = b""
     for _ in range(2000):
-        nested = wire.varint(1000 << 3 | 2) + wire.varint(len(nested)) + nested
+        nested = wire_format.varint(1000 << 3 | 2) + wire_format.varint(len(nested)) + nested
     read(nested)  # an unknown field is a string of bytes; nothing looks inside
 
 

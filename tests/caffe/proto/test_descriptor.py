@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from shared import SHARED, needs_shared
+from support.external_data import SHARED, needs_shared
 
 from caffe.proto import caffe_pb2, descriptor
 

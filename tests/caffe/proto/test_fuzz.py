@@ -5,9 +5,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from caffe import snapshot
 from caffe.errors import CaffeError
 from caffe.proto import read
+from caffe.weights import snapshot
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 V0 = (GOLDEN / "tools" / "upgrade" / "v0.in.prototxt").read_text()

@@ -3,7 +3,7 @@
 import pytest
 from google.protobuf import text_format
 
-from caffe import glog
+from caffe.core import glog
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2, parser, text
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from shared import SHARED, needs_shared
+from support.external_data import SHARED, needs_shared
 
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2, read, text, upgrade

@@ -8,7 +8,7 @@ import caffe
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net_text
-from caffe.solver.divergence import PATIENCE, SATURATED, Watch, worst_loss
+from caffe.solver.divergence import PATIENCE, SATURATED, DivergenceMonitor, worst_loss
 
 HEAD = """
 layer { name: "x" type: "DummyData" top: "x" top: "label" dummy_data_param {
@@ -26,11 +26,11 @@ def net(*layers, std=1):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_no_number_ends_the_run_at_once(value):
     with pytest.raises(CaffeError, match="(?s)diverged.*at iteration 7.*lower base_lr"):
-        Watch().see(7, value)
+        DivergenceMonitor().see(7, value)
 
 
 def test_a_saturated_softmax_ends_it_after_some_patience():
-    watch = Watch()
+    watch = DivergenceMonitor()
     for iteration in range(PATIENCE - 1):
         watch.see(iteration, 87.3365)
     watch.see(90, 2.3)

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from nets import database, dropout_net, solver_text
+from support.small_solvers import database, dropout_net, solver_text
 
 from caffe.errors import CaffeError
 from caffe.tools import train
@@ -20,7 +20,7 @@ def _run(tmp_path, name, iterations, resume=False, extra=()):
 
 
 def _weights(tmp_path, name, iteration):
-    from caffe.snapshot import read_weights
+    from caffe.weights.snapshot import read_weights
 
     path = tmp_path / name / ("s_iter_%d.caffemodel" % iteration)
     return {layer: [np.array(a) for a in arrays] for layer, arrays in read_weights(str(path)).items()}

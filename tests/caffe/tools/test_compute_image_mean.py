@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from caffe.data import datum
-from caffe.data.averaging import channel_means, image_mean
 from caffe.data.db import create_db, open_db
+from caffe.data.image_mean import channel_means, image_mean
 from caffe.data.mean import read_mean
 from caffe.tools import main
 

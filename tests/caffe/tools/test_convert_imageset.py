@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from plain_lmdb import rows
+from support.reference_lmdb import rows
 
 from caffe.data import datum
 from caffe.data.db import open_db

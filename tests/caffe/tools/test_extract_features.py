@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from layer_nets import net_of
-from nets import database
+from support.layer_nets import net_of
+from support.small_solvers import database
 
 from caffe import tools
 from caffe.data.db import open_db

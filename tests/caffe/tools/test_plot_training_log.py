@@ -5,7 +5,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from caffe import tools, trainlog
+from caffe import tools
+from caffe.solver import train_log
 from caffe.tools.plot_training_log import CHARTS, curves
 
 REAL = Path(__file__).parents[2] / "golden" / "logs" / "kendryte_caffe.log"
@@ -25,7 +26,7 @@ def test_chart_types_are_caffes():
 
 
 def test_curves():
-    log = trainlog.read(REAL)
+    log = train_log.read(REAL)
     assert curves(log, 0) == {"accuracy": [(0, 0.333333), (10, 0.75), (20, 0.833333)]}
     assert curves(log, 2) == {"loss": [(0, 1.07547), (10, 0.595204), (20, 0.375293)]}
     assert curves(log, 4) == {"": [(0, 0.1), (5, 0.1), (10, 0.1), (15, 0.01)]}

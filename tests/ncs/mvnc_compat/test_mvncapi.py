@@ -5,13 +5,13 @@ import subprocess
 import sys
 
 import numpy as np
-import onnx_nets
 import pytest
+from support import onnx_nets
 
 from ncs.mvnc_compat import PATH, mvncapi
 from ncs.mvnc_compat.options import MvncError, Status
-from ncs.runners import open_runner
-from ncs.runners.mvnc import Mvnc
+from ncs.runtime import open_runner
+from ncs.runtime.mvnc import Mvnc
 
 SCRIPT = """
 import sys
@@ -105,13 +105,13 @@ def graph(folder, monkeypatch):
 
 def test_fifos_by_hand_and_their_options(graph):
     graph.allocate(graph.owner, graph.buffer)
-    (described,) = graph.get_option(mvncapi.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS)
-    assert (described.c, described.h, described.w) == (3, 8, 8)
-    assert (described.cStride, described.wStride, described.hStride, described.totalSize) == (2, 6, 48, 384)
+    (build_only,) = graph.get_option(mvncapi.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS)
+    assert (build_only.c, build_only.h, build_only.w) == (3, 8, 8)
+    assert (build_only.cStride, build_only.wStride, build_only.hStride, build_only.totalSize) == (2, 6, 48, 384)
     (answers,) = graph.get_option(mvncapi.GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS)
     source = mvncapi.Fifo("in", mvncapi.FifoType.HOST_WO)
     sink = mvncapi.Fifo("out", mvncapi.FifoType.HOST_RO)
-    source.allocate(graph.owner, described, 3)
+    source.allocate(graph.owner, build_only, 3)
     sink.allocate(graph.owner, answers, 3)
     sink.set_option(mvncapi.FifoOption.RW_DATA_TYPE, mvncapi.FifoDataType.FP16)
     for number in range(3):
@@ -167,13 +167,13 @@ def test_a_handle_is_a_stick(tmp_path, monkeypatch):
     """Three sticks are three devices, each with a graph of its own, as scripts for several sticks have it."""
     from runners.inference_engine import Core
 
-    from ncs import runners
-    from ncs.runners import myriad
+    from ncs import runtime
+    from ncs.runtime import myriad
 
     core = Core(["1.1-ma2480", "1.2-ma2480", "1.3-ma2480"], lambda picture: picture[:, 0, 0])
     monkeypatch.delenv("NCS_DEVICE", raising=False)
     monkeypatch.setattr(myriad, "ie_core", lambda: core)
-    monkeypatch.setattr(runners, "_importable", lambda name: True)
+    monkeypatch.setattr(runtime, "_importable", lambda name: True)
     monkeypatch.setattr(mvncapi, "default_device", lambda: ("MYRIAD", "three sticks"))
     handles = mvncapi.enumerate_devices()
     assert handles == ["MYRIAD.1.1-ma2480", "MYRIAD.1.2-ma2480", "MYRIAD.1.3-ma2480"]

@@ -4,8 +4,8 @@ import json
 import random
 import struct
 
-import onnx_nets
 import pytest
+from support import onnx_nets
 
 from ncs.errors import NcsError
 from ncs.myriad.blob import Blob, parse_blob, read_blob
@@ -16,13 +16,13 @@ from ncs.myriad.report import differences, stage_table, summary
 def by_hand(**changes):
     """A blob written word by word from the format's description: one Copy stage, 1x2x3 input and output."""
     constants = struct.pack("<3I3I", 3, 2, 1, 2, 6, 12)  # axes, then strides, innermost first; CHW in FP16
-    described = struct.pack("<7I", 0, 0x321, 3, 3, 0, 3, 12)
-    array = struct.pack("<3I16s", 0, 0, 16, b"data") + described
+    build_only = struct.pack("<7I", 0, 0x321, 3, 3, 0, 3, 12)
+    array = struct.pack("<3I16s", 0, 0, 16, b"data") + build_only
     stage = (
         struct.pack("<3I", 12 + 44 + 36 + 8, 19, 2)
-        + described
+        + build_only
         + struct.pack("<4I", 1, 0, 12, 0)
-        + described
+        + build_only
         + struct.pack("<2I", 4, 64)
         + struct.pack("<2I", 19, 0x7F83FF19)
     )

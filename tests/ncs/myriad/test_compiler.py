@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import numpy as np
-import onnx_nets
 import pytest
+from support import onnx_nets
 
 from ncs.errors import NcsError
 from ncs.myriad import compiler as driver
@@ -26,11 +26,11 @@ def test_waiting_for_a_stick_gives_the_same_bytes(compiler, tmp_path, monkeypatc
     """The witness of docs/adr/0005: the compiler as Intel made it, five seconds of search and all."""
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")
     compile_blob(model, str(tmp_path / "quick.blob"))
-    patience = "import ncs.myriad.child as c; c.hide_devices = lambda path: True; c.main()"
+    patience = "import ncs.myriad.compile_worker as c; c.hide_devices = lambda path: True; c.main()"
     run = subprocess.run
 
     def patient(command, **options):
-        assert command[1:] == ["-S", "-m", "ncs.myriad.child"]
+        assert command[1:] == ["-S", "-m", "ncs.myriad.compile_worker"]
         return run([sys.executable, "-S", "-c", patience], **options)
 
     monkeypatch.setattr(subprocess, "run", patient)
@@ -152,7 +152,7 @@ def test_layers_have_their_caffe_names(compiler, tmp_path):
     model = onnx_nets.chain(tmp_path / "net.onnx", ["Sin", "Relu", "Atan"])
     made = load(model)
     for node, layer in zip(made.graph.node, ("swap", "relu", "turn")):
-        node.doc_string = layer  # as ncs.onnx writes it
+        node.doc_string = layer  # as caffe.convert.onnx_export writes it
     save(made, model)
     with pytest.raises(CompileError) as fault:
         compile_blob(model, str(tmp_path / "bad.blob"))
@@ -172,10 +172,10 @@ def test_layers_have_their_caffe_names(compiler, tmp_path):
 
 def test_a_layer_is_told_from_the_one_that_works_on_its_blob_in_place(compiler, tmp_path):
     """ReLU `relu` makes the blob `fc` final, so the tensor is its own; the node at fault is layer `fc`'s."""
-    import caffe_nets
     import onnx
+    from support import caffe_nets
 
-    from ncs.onnx import export_net
+    from caffe.convert.onnx_export import export_net
 
     text = caffe_nets.TINY + 'layer { name: "relu" type: "ReLU" bottom: "fc" top: "fc" }'
     prototxt, _ = caffe_nets.tiny(tmp_path, text.replace('bottom: "fc" top: "prob"', 'bottom: "conv2" top: "prob"'))

@@ -1,1 +1,1 @@
-"""The NCSDK's interface over ncs.runners, for who puts this folder's parent into PYTHONPATH."""
+"""The NCSDK's interface over ncs.runtime, for who puts this folder's parent into PYTHONPATH."""

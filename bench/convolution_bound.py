@@ -1,0 +1,52 @@
+"""Worker: the convolutions of a net and nothing else, forward and backward. floor.py SOLVER PRECISION THREADS
+
+What oneDNN needs for them is the least that a step can take here: each on its own, in NHWC memory that lies ready.
+"""
+
+import sys
+
+from caffe.core import malloc  # before torch: it says how threads wait
+
+import torch  # isort: skip
+from worker import serve
+
+from caffe.net.net import Net
+from caffe.proto import caffe_pb2
+from caffe.proto.read import read_solver
+
+
+def work(node, kind):
+    """A function that runs the convolution of `node` and its backward."""
+    window, group = node.layer.window, node.layer.param.convolution_param.group
+    x, weight, y = (
+        torch.randn(shape).to(kind).contiguous(memory_format=torch.channels_last)
+        for shape in (node.bottom_blobs[0].shape, node.layer.blobs[0].shape, node.top_blobs[0].shape)
+    )
+    bias = torch.zeros(y.shape[1], dtype=kind)
+    geometry = (list(window.stride), list(window.pad), list(window.dilation))
+    asked = [node.bottom_need_backward[0], True, True]
+
+    def run():
+        torch.nn.functional.conv2d(x, weight, bias, *geometry, group)
+        torch.ops.aten.convolution_backward(y, x, weight, [y.shape[1]], *geometry, False, [0, 0], group, asked)
+
+    return run
+
+
+def main(solver, precision, threads):
+    torch.set_num_threads(int(threads))
+    malloc.retain_freed_memory()
+    net = Net(read_solver(solver).param.net, caffe_pb2.TRAIN)
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    parts = [work(node, kind) for node in net._nodes if node.layer.type == "Convolution"]
+
+    def step():
+        with torch.no_grad():
+            for part in parts:
+                part()
+
+    serve(step)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

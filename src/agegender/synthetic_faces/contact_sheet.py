@@ -1,0 +1,45 @@
+"""A contact sheet of a folder of faces: a column an age class, men above women."""
+
+from __future__ import annotations
+
+import os
+
+import cv2
+import numpy as np
+
+from agegender.datasets import utkface
+from agegender.errors import AgeGenderError
+from agegender.inference.labels import AGE_TRINGN
+from caffe.utils import atomic_io
+
+SIDE = 120  # pixels of a face
+EACH = 2  # faces of each gender and class
+
+
+def write_sheet(path, folder):
+    """Write a PNG or JPEG of the first faces of every class and gender in `folder`, grey where none is."""
+    samples = utkface.read_folder(folder).samples
+    columns = []
+    for index, name in enumerate(AGE_TRINGN.names):
+        cells = [_header(name)]
+        for gender in (0, 1):
+            found = [s.path for s in samples if s.age_class == index and s.gender == gender][:EACH]
+            cells += [_face(found[k] if k < len(found) else None) for k in range(EACH)]
+        columns.append(np.vstack(cells))
+    ending = os.path.splitext(path)[1].lower()
+    if ending not in (".png", ".jpg"):
+        raise AgeGenderError(f"{path}: a contact sheet is a .png or a .jpg")
+    atomic_io.write_bytes(path, cv2.imencode(ending, np.hstack(columns))[1].tobytes())
+
+
+def _face(path):
+    if path is None:
+        return np.full((SIDE, SIDE, 3), 235, np.uint8)
+    return cv2.resize(cv2.imread(path), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+
+
+def _header(text):
+    bar = np.full((24, SIDE, 3), 255, np.uint8)
+    width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)[0][0]
+    cv2.putText(bar, text, ((SIDE - width) // 2, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
+    return bar

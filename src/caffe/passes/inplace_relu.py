@@ -1,0 +1,57 @@
+"""Pass: a ReLU behind a convolution, a product or a sum writes over what that made, as Caffe's does."""
+
+import torch
+
+from caffe.passes.blob_users import is_relu_in_place, nodes_using
+from caffe.proto import caffe_pb2
+
+SUM = caffe_pb2.EltwiseParameter.SUM
+MAKERS = (
+    "Convolution",
+    "Deconvolution",
+    "InnerProduct",
+    "BatchNorm",
+    "Scale",
+)  # their backward never reads what they wrote
+
+
+def relu_in_place(nodes):
+    """Spare the ReLUs in place behind MAKERS a blob of new memory in forward."""
+    for i, node in enumerate(nodes):
+        if node.fast is not None or not is_relu_in_place(node) or any(node.losses):
+            continue
+        before = [j for j in nodes_using(nodes, node.top_blobs[0]) if j < i]
+        if before and _is_maker(nodes[before[-1]]):
+            node.fast, node.reach = InPlaceReLU(node.layer), (before[-1], i)
+
+
+def _is_maker(node):
+    if node.layer.type == "Eltwise":
+        return node.layer.param.eltwise_param.operation == SUM
+    return node.layer.type in MAKERS
+
+
+class InPlaceReLU:
+    """In the ReLU's place; a blob that NumPy looks at takes the layer's own way."""
+
+    def __init__(self, layer):
+        self.layer, self.output = layer, None
+
+    def fall_back(self):
+        self.output = None  # the layer's backward runs its forward anew; to rectify twice changes nothing
+
+    def forward_blobs(self, bottoms, tops, record):
+        self.layer.release()
+        self.output = None
+        if tops[0].has_live_view:
+            return self.layer.forward_blobs(bottoms, tops, record)
+        output = bottoms[0].tensor.detach().relu_()
+        self.output = output if record else None
+        tops[0].set(output)
+
+    def backward_blobs(self, tops, propagate_down, bottoms):
+        if self.output is None:
+            return self.layer.backward_blobs(tops, propagate_down, bottoms)
+        if any(propagate_down):
+            grad = tops[0].grad.to(self.output.dtype).reshape(self.output.shape)
+            bottoms[0].set_grad(torch.ops.aten.threshold_backward(grad, self.output, 0))

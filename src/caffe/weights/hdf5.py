@@ -1,0 +1,206 @@
+"""Weights and solver states as HDF5, in the layout of Caffe's net.cpp and sgd_solver.cpp."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from caffe.errors import CaffeError
+from caffe.utils.atomic_io import atomic_write
+
+_MAGIC = b"\x89HDF\r\n\x1a\n"
+MAX_LAYERS = 100_000
+MAX_DEPTH = 32  # a layer's name is a path: inception_3a/1x1
+_MAX_RATIO = 1100  # gzip, at best, makes 1032 bytes of one
+
+Weights = Mapping[str, Sequence[Any]]
+
+
+def is_hdf5(path: str) -> bool:
+    """Whether the file begins as HDF5 does; CaffeError where it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(len(_MAGIC)) == _MAGIC
+    except OSError as problem:
+        raise CaffeError(f"{path}: cannot be read ({problem.strerror})") from None
+
+
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[Any]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as problem:
+        if isinstance(problem, CaffeError):
+            raise
+        raise CaffeError(f"{path}: damaged HDF5 ({problem})") from None
+
+
+@contextlib.contextmanager
+def _create(path: str) -> Iterator[Any]:
+    """An empty file, which appears whole; CaffeError where HDF5 cannot close what it had no room to write."""
+    import h5py
+
+    with atomic_write(path) as temporary:
+        try:
+            with h5py.File(temporary, "w") as file:
+                yield file
+        except RuntimeError as problem:
+            raise CaffeError(f"{path}: HDF5 cannot write it; is the disk full? ({problem})") from problem
+
+
+def read_weights(path: str) -> dict[str, list[np.ndarray]]:
+    """Return the blobs of each layer in /data, by layer name."""
+    import h5py
+
+    with _open(path) as file:
+        group = _child(file, "data", path)
+        if not isinstance(group, h5py.Group):
+            raise CaffeError(f"{path}: has no group /data; is it a .caffemodel.h5?")
+        weights: dict[str, list[np.ndarray]] = {}
+        _collect(group, "", path, weights, 0)
+        return weights
+
+
+def _collect(group: Any, name: str, path: str, weights: dict[str, list[np.ndarray]], depth: int) -> None:
+    """A group is a layer where it holds data sets 0, 1 …; names with a slash nest groups."""
+    import h5py
+
+    if depth > MAX_DEPTH or len(weights) > MAX_LAYERS:
+        raise CaffeError(f"{path}: /data nests too deep or holds too many layers")
+    datasets = {}
+    for key in group:
+        child = _child(group, key, path)
+        if child is None:
+            raise CaffeError(f"{path}: damaged HDF5 ('{key}' leads nowhere)")
+        if isinstance(child, h5py.Group):
+            _collect(child, f"{name}/{key}" if name else key, path, weights, depth + 1)
+        else:
+            datasets[key] = child
+    if datasets:
+        weights[name] = _numbered(datasets, path, name)
+
+
+def _numbered(datasets: Mapping[str, Any], path: str, name: str) -> list[np.ndarray]:
+    """Return the data sets 0, 1, 2 … as arrays; a gap is a blob that is shared and stored with its owner."""
+    if not all(key.isdecimal() for key in datasets):
+        names = ", ".join(list(datasets)[:8])
+        raise CaffeError(f"{path}: /data/{name}: blobs are named 0, 1, 2 …; received {names}")
+    return [_array(datasets[key], path) for key in sorted(datasets, key=int)]
+
+
+def _child(group: Any, key: str, path: str) -> Any:
+    """Return a member; links that lead elsewhere (other files, too) are refused."""
+    import h5py
+
+    if key not in group:
+        return None
+    if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+        raise CaffeError(f"{path}: '{key}' is a link; snapshots hold their data themselves")
+    return group[key]
+
+
+def _check_dataset(item: Any, label: str) -> None:
+    import h5py
+
+    if not isinstance(item, h5py.Dataset):
+        raise CaffeError(f"{label} is no data set")
+
+
+def _array(dataset: Any, path: str) -> np.ndarray:
+    """Read a data set as float32 or float64, if it is stored here and its size is no lie."""
+    _check_dataset(dataset, f"{path}: a blob")
+    label = f"{path}: {dataset.name}"
+    if dataset.external or dataset.is_virtual:
+        raise CaffeError(f"{label} keeps its data in another file")
+    if dataset.dtype.kind not in "fiu":
+        raise CaffeError(f"{label} holds no numbers")
+    if dataset.shape is None or dataset.nbytes > _MAX_RATIO * dataset.id.get_storage_size():
+        raise CaffeError(f"{label} claims shape {dataset.shape}, more than the file holds")
+    return dataset[()] if dataset.dtype == np.float64 else np.asarray(dataset[()], np.float32)
+
+
+def write_weights(path: str, weights: Weights, diffs: Weights | None = None) -> None:
+    """Write /data/<layer>/<i>, and /diff/<layer>/<i> where gradients are given; None skips a shared blob."""
+    with _create(path) as file:
+        for root, layers in (("data", weights), ("diff", diffs)):
+            if layers is None:
+                continue
+            group = file.create_group(root)
+            for name, arrays in layers.items():
+                layer = group.require_group(name)
+                for index, array in enumerate(arrays):
+                    if array is not None:
+                        layer.create_dataset(str(index), data=_numbers(array))
+
+
+def _numbers(array: Any) -> np.ndarray:
+    array = np.asarray(array)
+    return array if array.dtype == np.float64 else np.asarray(array, np.float32)
+
+
+def read_state(path: str) -> tuple[int, str, int, list[np.ndarray]]:
+    """Return iter, learned_net, current_step and the histories of a .solverstate.h5."""
+    import h5py
+
+    with _open(path) as file:
+        if "iter" not in file or "history" not in file:
+            raise CaffeError(f"{path}: has no iter or no history; is it a .solverstate.h5?")
+        history = _child(file, "history", path)
+        if not isinstance(history, h5py.Group):
+            raise CaffeError(f"{path}: history is no group")
+        datasets = {key: _child(history, key, path) for key in history}
+        learned = _child(file, "learned_net", path)
+        return (
+            _integer(file, "iter", path),
+            _string(learned, path) if learned is not None else "",
+            _integer(file, "current_step", path),
+            _numbered(datasets, path, "history"),
+        )
+
+
+def _integer(file: Any, name: str, path: str) -> int:
+    dataset = _child(file, name, path)
+    if dataset is None:
+        return 0
+    _check_dataset(dataset, f"{path}: {name}")
+    if dataset.size != 1 or dataset.dtype.kind not in "iu":
+        raise CaffeError(f"{path}: {name} is no integer")
+    return int(np.asarray(dataset[()]).reshape(-1)[0])
+
+
+def _string(dataset: Any, path: str) -> str:
+    _check_dataset(dataset, f"{path}: learned_net")
+    if dataset.size != 1 or dataset.nbytes > 65536:
+        raise CaffeError(f"{path}: learned_net is no string")
+    value = dataset[()]
+    if isinstance(value, np.ndarray):
+        value = value.reshape(-1)[0]
+    return bytes(value).rstrip(b"\0").decode("utf-8", "replace") if not isinstance(value, str) else value
+
+
+def write_state(path: str, iteration: int, learned_net: str, current_step: int, history: Sequence[Any]) -> None:
+    """Write iter, learned_net, current_step and /history/<i>."""
+    with _create(path) as file:
+        file.create_dataset("iter", data=np.array([iteration], np.int32))
+        _write_string(file, "learned_net", learned_net)
+        file.create_dataset("current_step", data=np.array([current_step], np.int32))
+        group = file.create_group("history")
+        for index, array in enumerate(history):
+            group.create_dataset(str(index), data=_numbers(array))
+
+
+def _write_string(file: Any, name: str, value: str) -> None:
+    """Write a string as H5LTmake_dataset_string does: of fixed length, with a NUL at its end."""
+    import h5py
+
+    data = value.encode("utf-8") + b"\0"
+    kind = h5py.h5t.C_S1.copy()
+    kind.set_size(len(data))
+    dataset = h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(data, dtype="S%d" % len(data)), mtype=kind)

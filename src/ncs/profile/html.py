@@ -1,0 +1,112 @@
+"""The HTML report of a profile: the net drawn as one SVG, coloured by time, and the table beneath it. No scripts, no links."""
+
+from __future__ import annotations
+
+import html
+
+from ncs.profile.profile import total
+
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 190, 44, 24, 30, 16
+_STYLE = """body{font:14px sans-serif;margin:2em;color:#222}table{border-collapse:collapse}
+td,th{padding:3px 12px;text-align:right;border-bottom:1px solid #ddd}
+td:nth-child(2),th:nth-child(2),td:nth-child(3){text-align:left}
+.note{background:#fff3cd;padding:.6em 1em;border-left:4px solid #e0a800}"""
+
+
+def report(title, note, net, rows):
+    """A whole HTML page; `note` says what the times are."""
+    body = "".join(
+        "<tr><td>%d</td><td>%s</td><td>%s</td><td>%.3f</td><td>%.2f</td><td>%s</td></tr>\n"
+        % (
+            number,
+            html.escape(row.name),
+            html.escape(row.type),
+            row.mflops,
+            row.bandwidth,
+            "part of another" if row.milliseconds is None else f"{row.milliseconds:.3f}",
+        )
+        for number, row in enumerate(rows)
+    )
+    heads = "".join(f"<th>{word}</th>" for word in ("Layer", "Name", "Type", "MFLOPs", "Bandwidth MB/s", "time (ms)"))
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>\n'
+        f'<h1>{html.escape(title)}</h1>\n<p class="note">{html.escape(note)}</p>\n<p>Total inference time: {total(rows):.2f} ms</p>\n{svg(net, rows)}\n'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>\n{body}</tbody></table>\n</body></html>\n"
+    )
+
+
+def svg(net, rows):
+    """The net's layers as boxes, one row a depth, edges from what makes a blob to what reads it."""
+    times = {row.name: row.milliseconds or 0.0 for row in rows}
+    labels = {row.name: row for row in rows}
+    most = max(times.values(), default=0.0) or 1.0
+    places, edges = layout(net)
+    width = max(x for x, _ in places.values()) + _WIDTH + _MARGIN
+    height = max(y for _, y in places.values()) + _HEIGHT + _MARGIN
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif">'
+        % (width, height, width, height)
+    ]
+    for source, target in edges:
+        (x1, y1), (x2, y2) = places[source], places[target]
+        middle = (y1 + _HEIGHT + y2) / 2
+        parts.append(
+            '<path d="M%d %d C%d %d %d %d %d %d" fill="none" stroke="#888"/>'
+            % (x1 + _WIDTH / 2, y1 + _HEIGHT, x1 + _WIDTH / 2, middle, x2 + _WIDTH / 2, middle, x2 + _WIDTH / 2, y2)
+        )
+    for name, (x, y) in places.items():
+        parts.append(_box(name, x, y, times.get(name, 0.0) / most, labels.get(name)))
+    return "\n".join([*parts, "</svg>"])
+
+
+def _box(name, x, y, heat, row):
+    colour = "rgb(255,%d,%d)" % (250 - 130 * heat, 245 - 185 * heat)
+    under = (
+        ""
+        if row is None
+        else "{}  {}".format(row.type, "" if row.milliseconds is None else f"{row.milliseconds:.3f} ms")
+    )
+    shown = name if len(name) < 26 else name[:24] + "…"
+    return (
+        '<g><title>%s</title><rect x="%d" y="%d" width="%d" height="%d" rx="6" fill="%s" stroke="#555"/>'
+        '<text x="%d" y="%d" font-size="12" text-anchor="middle">%s</text>'
+        '<text x="%d" y="%d" font-size="10" fill="#444" text-anchor="middle">%s</text></g>'
+        % (
+            html.escape(name),
+            x,
+            y,
+            _WIDTH,
+            _HEIGHT,
+            colour,
+            x + _WIDTH / 2,
+            y + 18,
+            html.escape(shown),
+            x + _WIDTH / 2,
+            y + 34,
+            html.escape(under),
+        )
+    )
+
+
+def layout(net):
+    """({layer: (x, y)}, [(from, to)]): depth is the longest way from an input; layers of one depth stand side by side."""
+    maker, depth, edges = {}, {}, []
+    for node in net._nodes:
+        sources = {maker[name] for name in node.bottoms if name in maker}
+        name = node.layer.name
+        if node.layer.type == "Split":
+            maker.update({top: maker[node.bottoms[0]] for top in node.tops})
+            continue
+        depth[name] = 1 + max((depth[source] for source in sources), default=-1)
+        edges += [(source, name) for source in sorted(sources)]
+        maker.update({top: name for top in node.tops})
+    rows = {}
+    for name, level in depth.items():
+        rows.setdefault(level, []).append(name)
+    widest = max(map(len, rows.values()))
+    places = {}
+    for level, names in rows.items():
+        left = _MARGIN + (widest - len(names)) * (_WIDTH + _GAP_X) / 2
+        for number, name in enumerate(names):
+            places[name] = (left + number * (_WIDTH + _GAP_X), _MARGIN + level * (_HEIGHT + _GAP_Y))
+    return places, edges

@@ -1,0 +1,107 @@
+"""The manifest: round trip, hashes, and every fault of a file told at once."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from caffe.device.transform import Transform
+from ncs.errors import NcsError
+from ncs.runtime.manifest import File, Manifest
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    mean = np.arange(3 * 4 * 4, dtype=np.float32).reshape(3, 4, 4)
+    m = Manifest(
+        "AgeNet",
+        "data",
+        (1, 3, 4, 4),
+        "prob",
+        Transform(size=(4, 4), mean=mean),
+        ["0-9", "10-19"],
+        label_set="age-2",
+        folder=str(tmp_path),
+        tools={"caffe2ncs": "1"},
+    )
+    (tmp_path / "AgeNet.onnx").write_bytes(b"onnx")
+    m.add("onnx", tmp_path / "AgeNet.onnx")
+    m.parents["caffemodel"] = File("../models/a.caffemodel", "0" * 64)
+    return m
+
+
+def test_round_trip(manifest, tmp_path):
+    manifest.write(tmp_path / "AgeNet.json")
+    again = Manifest.read(tmp_path / "AgeNet.json")
+    assert again == manifest
+    assert np.array_equal(again.transform.mean, manifest.transform.mean)
+    assert again.path("onnx") == str(tmp_path / "AgeNet.onnx")
+    digest = "87e93f89f2be0db364e8be052f79f389e6c2da239831922e24513288af522a43"  # of "onnx", by coreutils
+    assert again.artefacts["onnx"].sha256 == digest
+    first = (tmp_path / "AgeNet.json").read_bytes()
+    again.write(tmp_path / "AgeNet.json")
+    assert (tmp_path / "AgeNet.json").read_bytes() == first
+
+
+def test_it_moves_with_its_folder(manifest, tmp_path):
+    manifest.write(tmp_path / "AgeNet.json")
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for name in ("AgeNet.json", "AgeNet.onnx", "AgeNet_mean.npy"):
+        os.rename(tmp_path / name, moved / name)
+    again = Manifest.read(moved / "AgeNet.json")
+    assert again.verify() == [] and again.path("onnx") == str(moved / "AgeNet.onnx")
+
+
+def test_changed_and_missing_files_are_found(manifest, tmp_path):
+    assert manifest.verify() == []
+    (tmp_path / "AgeNet.onnx").write_bytes(b"onnX")
+    assert manifest.verify() == ["onnx"]
+    (tmp_path / "AgeNet.onnx").unlink()
+    assert manifest.verify() == ["onnx"]
+    with pytest.raises(NcsError, match="AgeNet.onnx: no such file, though the manifest of 'AgeNet' names it"):
+        manifest.path("onnx")
+    with pytest.raises(NcsError, match="'AgeNet' has no blob file; it has onnx"):
+        manifest.path("blob")
+
+
+def edited(manifest, tmp_path, edit):
+    manifest.write(tmp_path / "m.json")
+    facts = json.loads((tmp_path / "m.json").read_text())
+    edit(facts)
+    (tmp_path / "m.json").write_text(json.dumps(facts))
+    with pytest.raises(NcsError) as fault:
+        Manifest.read(tmp_path / "m.json")
+    assert str(fault.value).startswith(str(tmp_path / "m.json"))
+    return str(fault.value)
+
+
+@pytest.mark.parametrize(
+    "edit, texts",
+    [
+        (lambda f: f.update(schema=2), ["schema 2", "reads schema 1"]),
+        (
+            lambda f: (f.pop("labels"), f.update(decoders="argmax")),
+            ["unknown field 'decoders'; did you mean 'decoder'", "field 'labels' is missing"],
+        ),
+        (lambda f: f.update(labels="a", tools=[]), ["'labels' must be a list", "'tools' must be a dict"]),
+        (lambda f: f.update(decoder="mode"), ["decoder must be argmax, expectation, decades, received 'mode'"]),
+        (lambda f: f["input"].update(shape=[3, 4]), ["shape is (N, C, H, W)"]),
+        (lambda f: f["artefacts"].update(blob={"file": "../../etc/passwd", "sha256": ""}), ["leads out of"]),
+        (lambda f: f["artefacts"].update(blob={"file": "/etc/passwd", "sha256": ""}), ["leads out of"]),
+        (lambda f: f["artefacts"].update(blob="x"), ["must have 'file' and 'sha256'"]),
+        (lambda f: f["transform"].update(order="GBR"), ["order"]),
+    ],
+)
+def test_faults_are_told(manifest, tmp_path, edit, texts):
+    text = edited(manifest, tmp_path, edit)
+    for wanted in texts:
+        assert wanted in text
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"a": 1}'])
+def test_not_a_manifest(tmp_path, content):
+    (tmp_path / "m.json").write_bytes(content)
+    with pytest.raises(NcsError, match="m.json: not"):
+        Manifest.read(tmp_path / "m.json")

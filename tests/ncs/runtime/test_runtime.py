@@ -1,0 +1,196 @@
+"""Runners against each other, and what they say when there is no device."""
+
+import sys
+
+import numpy as np
+import pytest
+from support import onnx_nets
+
+from caffe.device.transform import Transform
+from caffe.errors import CaffeError
+from ncs import runtime
+from ncs.compiler.ir import write_ir
+from ncs.errors import NcsError, NoDeviceError
+from ncs.runtime import base, open_runner, usb
+from ncs.runtime.manifest import Manifest
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    onnx_nets.tiny(folder / "tiny.onnx")
+    onnx_nets.tiny(folder / "four.onnx", batch=4)
+    write_ir(folder / "tiny.onnx", folder / "tiny.xml")
+    transform = Transform(size=(8, 8))
+    m = Manifest("tiny", "data", (1, 3, 8, 8), "prob", transform, list("abcde"), folder=str(folder))
+    for kind in ("onnx", "xml", "bin"):
+        m.add(kind, folder / ("tiny." + kind))
+    m.write(folder / "tiny.json")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(0).standard_normal((7, 3, 8, 8), np.float32)
+
+
+@pytest.fixture(scope="module")
+def expected(folder, pictures):
+    with open_runner("ONNXRUNTIME", folder / "tiny.onnx", threads=1) as runner:
+        return runner.run(pictures)
+
+
+@pytest.mark.parametrize(
+    "device, name, tolerance",
+    [
+        ("CPU", "tiny.json", 1e-5),
+        ("CPU", "tiny.onnx", 1e-5),
+        ("CPU", "tiny.xml", 2e-3),
+        ("AUTO", "tiny.json", 2e-2),
+        ("ONNXRUNTIME", "four.onnx", 1e-6),
+        ("CPU", "four.onnx", 1e-5),
+        ("HETERO:CPU", "tiny.xml", 2e-2),
+    ],
+)
+def test_all_agree(folder, pictures, expected, device, name, tolerance):
+    with open_runner(device, folder / name) as runner:
+        result = runner.run(pictures)
+    assert result.dtype == np.float32 and result.shape == (7, 5)
+    np.testing.assert_allclose(result, expected, atol=tolerance)
+    np.testing.assert_allclose(result.sum(1), 1, atol=1e-2)
+
+
+@pytest.mark.parametrize("hint", ["latency", "throughput"])
+def test_run_many_keeps_the_order(folder, pictures, expected, hint):
+    cuts = [0, 1, 3, 4, 7]
+    taken = []
+
+    def batches():
+        for begin, end in zip(cuts, cuts[1:]):
+            taken.append(begin)
+            yield pictures[begin:end]
+
+    with open_runner("CPU", folder / "tiny.onnx", hint=hint) as runner:
+        results = runner.run_many(batches())
+        assert taken == []  # nothing is read before it is needed
+        results = list(results)
+    assert [len(result) for result in results] == [1, 2, 1, 3]
+    np.testing.assert_allclose(np.concatenate(results), expected, atol=1e-5)
+
+
+def test_results_stay_when_more_is_run(folder, pictures):
+    with open_runner("CPU", folder / "tiny.onnx") as runner:
+        first = runner.run(pictures[:1])
+        kept = first.copy()
+        runner.run(pictures[1:])
+    assert np.array_equal(first, kept)
+
+
+def test_submit(folder, pictures, expected):
+    with open_runner("CPU", folder / "tiny.onnx", hint="throughput") as runner:
+        waits = [runner.submit(pictures[i : i + 1]) for i in range(runner.in_flight)]
+        results = np.concatenate([wait() for wait in waits])
+    np.testing.assert_allclose(results, expected[: len(waits)], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "batch, text",
+    [
+        (np.zeros((1, 3, 9, 8), np.float32), "takes pictures of 3x8x8, received 3x9x8"),
+        (np.zeros((3, 8, 8), np.float32), "a batch is N x C x H x W"),
+        (np.zeros((0, 3, 8, 8), np.float32), "N at least 1"),
+    ],
+)
+def test_wrong_batches(folder, batch, text):
+    with open_runner("CPU", folder / "tiny.onnx") as runner, pytest.raises(NcsError, match=text):
+        runner.run(batch)
+
+
+@pytest.mark.parametrize("device", ["GPU", "NPU", "MYRIAD", "MVNC", "HETERO:GPU,CPU"])
+def test_no_device_is_one_clear_line_with_a_status_of_its_own(folder, device):
+    if device not in ("MYRIAD", "MVNC"):
+        import openvino
+
+        if set(device.replace("HETERO:", "").split(",")) <= set(openvino.Core().available_devices):
+            pytest.skip("this machine has a " + device)
+    with pytest.raises(NoDeviceError, match="^No devices found") as fault:
+        open_runner(device, folder / "tiny.json")
+    assert "\n" not in str(fault.value)
+    assert fault.value.exit_status == 3 != CaffeError.exit_status
+
+
+def test_unknown_devices_and_files(folder, tmp_path):
+    with pytest.raises(NcsError, match="no device is called 'MYRAID'; did you mean 'MYRIAD'"):
+        open_runner("MYRAID", folder / "tiny.json")
+    with pytest.raises(NcsError, match="none.onnx: no such file"):
+        open_runner("CPU", tmp_path / "none.onnx")
+    with pytest.raises(NcsError, match="x.txt: not a model"):
+        open_runner("CPU", tmp_path / "x.txt")
+    with pytest.raises(NcsError, match="'tiny' has xml; this device takes onnx"):
+        open_runner("ONNXRUNTIME", folder / "tiny.xml")
+    (tmp_path / "bad.onnx").write_bytes(b"bad")
+    for device in ("CPU", "ONNXRUNTIME"):
+        with pytest.raises(NcsError, match="bad.onnx"):
+            open_runner(device, tmp_path / "bad.onnx")
+
+
+def test_importing_the_table_imports_no_runtime():
+    import subprocess
+
+    code = (
+        "import sys, ncs.runtime as r; r.available(); print([m for m in sys.modules if m in "
+        "('openvino', 'onnxruntime', 'torch', 'onnx', 'google.protobuf', 'ncs.runtime.openvino')])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def bus(root, *sticks):
+    for number, (vendor, product, speed) in enumerate(sticks, 1):
+        place = root / ("1-%d" % number)
+        place.mkdir(parents=True)
+        for name, value in (
+            ("idVendor", vendor),
+            ("idProduct", product),
+            ("speed", speed),
+            ("busnum", "2"),
+            ("devnum", str(number)),
+        ):
+            (place / name).write_text(value + "\n")
+
+
+def test_sticks_are_seen_on_the_bus(tmp_path):
+    hub = ("1d6b", "0002", "480")
+    bus(tmp_path, ("03e7", "2485", "480"), hub, ("03e7", "2150", "5000"), ("03e7", "f63b", "5000"))
+    found = usb.sticks(str(tmp_path))
+    assert [(s.place, s.product, s.speed, s.node) for s in found] == [
+        ("1-1", "2485", 480, "/dev/bus/usb/002/001"),
+        ("1-3", "2150", 5000, "/dev/bus/usb/002/003"),
+        ("1-4", "f63b", 5000, "/dev/bus/usb/002/004"),
+    ]
+    assert "Myriad X" in found[0].kind and "Myriad 2" in found[1].kind
+    assert usb.sticks(str(tmp_path / "none")) == []
+
+
+@pytest.mark.parametrize(
+    "products, can, chosen, words",
+    [
+        ((), ("CPU",), "CPU", "no Neural Compute Stick is plugged in"),
+        (("2485",), ("CPU", "MYRIAD"), "MYRIAD", "Myriad X"),
+        (("2150",), ("CPU", "MVNC"), "MVNC", "Myriad 2"),
+        (("2485",), ("CPU",), "CPU", "nothing here can talk to it"),
+        ((), ("ONNXRUNTIME",), "ONNXRUNTIME", "no Neural Compute Stick"),
+    ],
+)
+def test_the_default_is_a_stick_if_one_is_there(tmp_path, monkeypatch, products, can, chosen, words):
+    bus(tmp_path, *[("03e7", product, "480") for product in products])
+    sticks = usb.sticks
+    monkeypatch.setattr(usb, "sticks", lambda: sticks(str(tmp_path)))
+    monkeypatch.setattr(runtime, "available", lambda: list(can))
+    device, why = runtime.default_device()
+    assert device == chosen and words in why
+
+
+def test_models_of_several_files(folder):
+    model = base.Model.of([folder / "tiny.onnx", folder / "tiny.xml"])
+    assert model.pick(["xml", "onnx"]).endswith("tiny.xml")
+    assert base.Model.of(Manifest.read(folder / "tiny.json")).output == "prob"
