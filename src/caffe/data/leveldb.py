@@ -329,8 +329,8 @@ class LevelWriter:
     def __enter__(self) -> LevelWriter:
         return self
 
-    def __exit__(self, kind: object, *error: object) -> None:
-        if kind is None:
+    def __exit__(self, exc_type: object, *exc_info: object) -> None:
+        if exc_type is None:
             self._end_table()
             self._write_manifest()
         self._close()

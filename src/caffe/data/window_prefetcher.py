@@ -57,6 +57,7 @@ class WindowFeed(BatchPrefetcher):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
+        """Shape (N, C, H, W) of the batches."""
         return (self.batch_size, self.file.images[0][1], self._crop, self._crop)
 
     def _batch(self, records: Any, position: int, reusable: Batch | None) -> Batch:

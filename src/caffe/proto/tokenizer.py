@@ -39,9 +39,11 @@ class Lines:
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def line(self, position: int) -> int:
+        """Return the line of a position."""
         return bisect.bisect_right(self._starts, position)
 
     def column(self, position: int) -> int:
+        """Return the column of a position."""
         return position - self._starts[self.line(position) - 1] + 1
 
 
@@ -80,15 +82,18 @@ class Scanner:
             raise TooManyErrors
 
     def advance(self) -> None:
+        """Make the next token the current one."""
         self.kind, self.word, self.at = next(self._tokens, ("end", "", len(self._text)))
 
     def take(self, mark: str) -> bool:
+        """Skip the current token if it is `mark`; return whether it was."""
         if self.word == mark and self.kind == "mark":
             self.advance()
             return True
         return False
 
     def received(self) -> str:
+        """Describe the current token for error messages."""
         if self.kind == "end":
             return "the end of the file"
         if self.kind == "bad" and self.word[0] in "\"'":
@@ -116,6 +121,7 @@ class Scanner:
             self.skip_scalar()
 
     def skip_scalar(self) -> None:
+        """Skip a scalar value, which may be several adjacent strings."""
         if self.kind == "string":
             while self.kind == "string":
                 self.advance()

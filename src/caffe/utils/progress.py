@@ -56,8 +56,8 @@ class Progress:
     def __enter__(self):
         return self
 
-    def __exit__(self, kind, error, trace):
-        if kind is None:
+    def __exit__(self, exc_type, exc, traceback):
+        if exc_type is None:
             self._show()
         if self.live:
             self.stream.write("\n")

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from caffe.convert.onnx_import import windows
-from caffe.convert.onnx_import.graph import attributes, require
+from caffe.convert.onnx_import.graph import Graph, attributes, require
 from caffe.proto import caffe_pb2
+
+if TYPE_CHECKING:
+    import onnx
 
 SUM, PROD, MAX = (getattr(caffe_pb2.EltwiseParameter, name) for name in ("SUM", "PROD", "MAX"))
 
 
-def gemm(graph, node):
+def gemm(graph: Graph, node: onnx.NodeProto) -> None:
+    """Gemm: an InnerProduct."""
     attrs, weight = attributes(node), graph.constant(node.input[1])
     require(not attrs.get("transA", 0), "transA is not supported")
     weight = (weight if attrs.get("transB", 0) else weight.T) * np.float32(attrs.get("alpha", 1.0))
@@ -25,7 +31,8 @@ def gemm(graph, node):
     _inner_product(graph, node, weight, bias)
 
 
-def matmul(graph, node):
+def matmul(graph: Graph, node: onnx.NodeProto) -> None:
+    """MatMul: an InnerProduct without bias."""
     weight = graph.constant(node.input[1])
     require(weight.ndim == 2, "expected a constant matrix, received shape %s", weight.shape)
     _inner_product(graph, node, weight.T, [])
@@ -37,13 +44,15 @@ def _inner_product(graph, node, weight, bias):
     p.num_output, p.bias_term, p.axis = len(weight), bool(bias), axes - 1
 
 
-def relu(graph, node):
+def relu(graph: Graph, node: onnx.NodeProto) -> None:
+    """Relu and LeakyRelu: a ReLU."""
     layer = graph.add("ReLU", node)
     if node.op_type == "LeakyRelu":
         layer.relu_param.negative_slope = attributes(node).get("alpha", 0.01)
 
 
-def prelu(graph, node):
+def prelu(graph: Graph, node: onnx.NodeProto) -> None:
+    """PRelu: a PReLU with shared or per-channel slopes."""
     slope, shape = graph.constant(node.input[1]), graph.shape(node.input[0])
     shared = slope.size == 1
     per_channel = len(shape) > 1 and _broadcast_axes(slope, shape) == (1, 2)
@@ -51,17 +60,20 @@ def prelu(graph, node):
     graph.add("PReLU", node, arrays=[slope.reshape(() if shared else -1)]).prelu_param.channel_shared = shared
 
 
-def elu(graph, node):
+def elu(graph: Graph, node: onnx.NodeProto) -> None:
+    """Elu: an ELU."""
     graph.add("ELU", node).elu_param.alpha = attributes(node).get("alpha", 1.0)
 
 
-def selu(graph, node):
+def selu(graph: Graph, node: onnx.NodeProto) -> None:
+    """Selu: an ELU and a Power."""
     attrs, elu_top = attributes(node), node.output[0] + "@elu"
     graph.add("ELU", node, top=elu_top).elu_param.alpha = attrs.get("alpha", 1.67326319217681884765625)
     _power(graph, node, [elu_top], scale=attrs.get("gamma", 1.05070102214813232421875), suffix="@scale")
 
 
-def clip(graph, node):
+def clip(graph: Graph, node: onnx.NodeProto) -> None:
+    """Clip: a ReLU or a Clip."""
     attrs = attributes(node)
     limits = [attrs.get("min"), attrs.get("max")]
     for index, name in enumerate(node.input[1:3]):
@@ -75,7 +87,7 @@ def clip(graph, node):
     p.min, p.max = (-largest if low is None else low), (largest if high is None else high)
 
 
-def without_parameters(layer_type):
+def without_parameters(layer_type: str) -> Callable[[Graph, onnx.NodeProto], None]:
     """Return the function of an operator that is a Caffe layer without parameters."""
 
     def add(graph, node):
@@ -89,21 +101,24 @@ def _power(graph, node, bottoms=None, power=1.0, scale=1.0, shift=0.0, suffix=""
     p.power, p.scale, p.shift = power, scale, shift
 
 
-def negative(graph, node):
+def negative(graph: Graph, node: onnx.NodeProto) -> None:
+    """Neg: a Power."""
     _power(graph, node, scale=-1.0)
 
 
-def sqrt(graph, node):
+def sqrt(graph: Graph, node: onnx.NodeProto) -> None:
+    """Sqrt: a Power."""
     _power(graph, node, power=0.5)
 
 
-def power(graph, node):
+def power(graph: Graph, node: onnx.NodeProto) -> None:
+    """Pow with a constant exponent: a Power."""
     exponent = graph.constant(node.input[1])
     require(exponent.size == 1, "expected one exponent, received shape %s", exponent.shape)
     _power(graph, node, [node.input[0]], power=float(exponent.reshape(())))
 
 
-def identity(graph, node):
+def identity(graph: Graph, node: onnx.NodeProto) -> None:
     """Identity and Dropout: rename the tensor; at an output of the graph add a layer."""
     require(len([name for name in node.output if name in graph.consumed]) <= 1, "the mask is used")
     if node.output[0] in {item.name for item in graph.proto.output}:
@@ -113,7 +128,7 @@ def identity(graph, node):
         graph.shapes[node.output[0]] = graph.shape(node.input[0])
 
 
-def softmax(graph, node):
+def softmax(graph: Graph, node: onnx.NodeProto) -> None:
     """Softmax along one axis; before opset 13, ONNX treats all axes from `axis` on as one."""
     shape = graph.shape(node.input[0])
     axis = attributes(node).get("axis", 1 if graph.opset < 13 else -1) % len(shape)
@@ -121,7 +136,8 @@ def softmax(graph, node):
     graph.add("Softmax", node).softmax_param.axis = axis
 
 
-def lrn(graph, node):
+def lrn(graph: Graph, node: onnx.NodeProto) -> None:
+    """LRN: an LRN."""
     attrs = attributes(node)
     require(attrs["size"] % 2, "expected an odd number of channels, received %d", attrs["size"])
     p = graph.add("LRN", node).lrn_param
@@ -129,14 +145,16 @@ def lrn(graph, node):
     p.beta, p.k = attrs.get("beta", 0.75), attrs.get("bias", 1.0)
 
 
-def concat(graph, node):
+def concat(graph: Graph, node: onnx.NodeProto) -> None:
+    """Concat: a Concat."""
     constants = [name for name in node.input if name in graph.constants]
     require(not constants, "'%s' is constant", constants[0] if constants else "")
     axis = attributes(node)["axis"] % len(graph.shape(node.input[0]))
     graph.add("Concat", node, list(node.input)).concat_param.axis = axis
 
 
-def batch_normalization(graph, node):
+def batch_normalization(graph: Graph, node: onnx.NodeProto) -> None:
+    """BatchNormalization: a BatchNorm and a Scale."""
     attrs = attributes(node)
     training = attrs.get("training_mode", 0) or len([o for o in node.output if o in graph.consumed]) > 1
     require(not training, "training mode is not supported")
@@ -149,7 +167,7 @@ def batch_normalization(graph, node):
     graph.add("Scale", node, [normalized], arrays=[gamma, beta], suffix="@scale").scale_param.bias_term = True
 
 
-def reshape(graph, node):
+def reshape(graph: Graph, node: onnx.NodeProto) -> None:
     """Reshape, Flatten, Squeeze and Unsqueeze; the output shape comes from shape inference."""
     before, after = graph.shape(node.input[0]), graph.shape(node.output[0])
     if len(after) == 2 and after[0] == before[0]:
@@ -159,7 +177,7 @@ def reshape(graph, node):
     dims.extend([0 if before[:1] == after[:1] else after[0], *after[1:]] if after else [])
 
 
-def arithmetic(graph, node):
+def arithmetic(graph: Graph, node: onnx.NodeProto) -> None:
     """Sum, Add, Sub, Mul, Div and Max: Eltwise for tensors, Power for a scalar, Scale or Bias for a constant array."""
     operator = node.op_type
     constants = [name for name in node.input if name in graph.constants]
@@ -218,7 +236,7 @@ def _broadcast_axes(array, shape):
     return (first, end) if aligned[first:end] == tuple(shape[first:end]) else None
 
 
-def split(graph, node):
+def split(graph: Graph, node: onnx.NodeProto) -> None:
     """Split: a Slice."""
     attrs, shape = attributes(node), graph.shape(node.input[0])
     axis = attrs.get("axis", 0) % len(shape)
@@ -231,7 +249,7 @@ def split(graph, node):
     graph.blobs.update((name, name) for name in node.output)
 
 
-def slice_(graph, node):
+def slice_(graph: Graph, node: onnx.NodeProto) -> None:
     """Slice with step 1: a Crop if an earlier blob has the output's shape, else one Slice per axis."""
     attrs, before, after = attributes(node), graph.shape(node.input[0]), graph.shape(node.output[0])
     starts = graph.constant(node.input[1]).tolist() if len(node.input) > 1 else list(attrs["starts"])

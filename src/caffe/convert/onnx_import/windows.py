@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from caffe.convert.onnx_import.graph import attributes, require
+from caffe.convert.onnx_import.graph import Graph, attributes, require
 from caffe.proto import caffe_pb2
+
+if TYPE_CHECKING:
+    import onnx
 
 POOLING = caffe_pb2.PoolingParameter
 
@@ -47,7 +52,7 @@ def _pads(attrs, sizes, kernel, stride):
     return begin, end
 
 
-def conv(graph, node):
+def conv(graph: Graph, node: onnx.NodeProto) -> None:
     """Conv: a Convolution; asymmetric padding becomes symmetric padding and a kernel extended with zeros."""
     attrs, weight = _checked_attributes(node), graph.constant(node.input[1])
     require(weight.ndim == 4, "weights of shape %s; only two-dimensional convolutions are supported", weight.shape)
@@ -65,7 +70,7 @@ def conv(graph, node):
     p.dilation.extend(dilation)
 
 
-def deconv(graph, node):
+def deconv(graph: Graph, node: onnx.NodeProto) -> None:
     """ConvTranspose: a Deconvolution."""
     attrs, weight = _checked_attributes(node), graph.constant(node.input[1])
     require(weight.ndim == 4, "weights of shape %s; only two-dimensional convolutions are supported", weight.shape)
@@ -80,7 +85,7 @@ def deconv(graph, node):
     p.dilation.extend(attrs.get("dilations", [1, 1]))
 
 
-def pool(graph, node):
+def pool(graph: Graph, node: onnx.NodeProto) -> None:
     """MaxPool and AveragePool; a Scale with one factor per pixel corrects a different divisor in Caffe."""
     attrs, is_max = _checked_attributes(node), node.op_type == "MaxPool"
     kernel, stride = list(attrs["kernel_shape"]), list(attrs.get("strides", [1, 1]))
@@ -148,12 +153,12 @@ def _factor(attrs, sizes, outputs, kernel, stride, begin, end, pads):
     return None if (factor == 1).all() else factor.astype(np.float32)
 
 
-def global_pool(graph, node):
+def global_pool(graph: Graph, node: onnx.NodeProto) -> None:
     """GlobalAveragePool and GlobalMaxPool: a global Pooling."""
     _global(graph, node, node.op_type == "GlobalMaxPool")
 
 
-def reduce(graph, node):
+def reduce(graph: Graph, node: onnx.NodeProto) -> None:
     """ReduceMean and ReduceMax over both spatial axes: a global Pooling."""
     attrs, shape = attributes(node), graph.shape(node.input[0])
     axes = graph.constant(node.input[1]).tolist() if len(node.input) > 1 else attrs.get("axes", [])
