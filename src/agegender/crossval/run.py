@@ -116,7 +116,7 @@ def _pack(plan, source, target):
     from caffe.data import convert_imageset
 
     outcome = convert_imageset.convert(
-        os.path.join(plan.pictures, ""), source, target, convert_imageset.Form(size=(SIZE, SIZE)), shuffle=True, seed=plan.seed,
+        os.path.join(plan.pictures, ""), source, target, convert_imageset.RecordFormat(size=(SIZE, SIZE)), shuffle=True, seed=plan.seed,
         overwrite=True,
     )  # fmt: skip
     if outcome.skipped and not plan.allow_broken:

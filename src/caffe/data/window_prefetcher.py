@@ -27,7 +27,7 @@ class _NoDatabase:
         return iter(())
 
 
-class WindowFeed(BatchPrefetcher):
+class WindowPrefetcher(BatchPrefetcher):
     """BatchPrefetcher of windows, background first, then foreground; drawn at random from (seed, position)."""
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from caffe.core import glog
 from caffe.data.augment import augment_of
-from caffe.data.image_records import ImageFeed, ImageList
+from caffe.data.image_records import ImagePrefetcher, ImageList
 from caffe.data.mean import transform_of
 from caffe.layers._prefetching_data import BasePrefetchingDataLayer
 from caffe.layers.base import register
@@ -50,7 +50,7 @@ class ImageData(BasePrefetchingDataLayer):
     def make_prefetcher(self, seed, position, skip):
         p = self.param.image_data_param
         self.images.seed = seed if p.shuffle else None
-        return ImageFeed(
+        return ImagePrefetcher(
             self.images,
             p.batch_size,
             self.transform,
