@@ -56,7 +56,7 @@ def _names(depth, width):
     convs, norms = ["conv1"], []
     for stage in (1, 2, 3):
         for block in range(1, (depth - 4) // 6 + 1):
-            stem = "s%db%d" % (stage, block)
+            stem = f"s{stage}b{block}"
             norms += [stem + "_1", stem + "_2"]
             second = f"conv_{stem}_2"
             convs += [f"conv_{stem}_1", second]

@@ -121,7 +121,7 @@ def convert(
     if shuffle:
         glog.info("Shuffling data", "convert_imageset.cpp:83")
         random.Random(seed).shuffle(entries)
-    glog.info("A total of %d images." % len(entries), "convert_imageset.cpp:86")
+    glog.info(f"A total of {len(entries)} images.", "convert_imageset.cpp:86")
     with create_db(db_path, backend, overwrite) as writer:
         records = _records(root, entries, record_format, workers or cores())
         summary = _write(records, writer, root, list_path, check_size, len(entries))

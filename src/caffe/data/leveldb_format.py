@@ -210,7 +210,7 @@ def block_bytes(entries: Sequence[tuple[bytes, Buffer]]) -> bytes:
         out += b"\0" + varint(len(key)) + varint(len(value)) + key
         out += value
     restarts = restarts or [0]
-    return bytes(out) + struct.pack("<%dI" % (len(restarts) + 1), *restarts, len(restarts))
+    return bytes(out) + struct.pack(f"<{len(restarts) + 1}I", *restarts, len(restarts))
 
 
 def handle_bytes(offset: int, size: int) -> bytes:

@@ -115,7 +115,7 @@ def _packed(value: memoryview, dtype: str | None) -> np.ndarray:
 def _run(view: memoryview, at: int, end: int, dtype: str) -> tuple[np.ndarray, int]:
     """Return a run of individually tagged values as a strided view; its end is searched in blocks that grow."""
     tag = bytes(view[at : end - np.dtype(dtype).itemsize])
-    record = np.dtype([("tag", "S%d" % len(tag)), ("value", dtype)])
+    record = np.dtype([("tag", f"S{len(tag)}"), ("value", dtype)])
     count, block = 1, 16
     limit = (len(view) - at) // record.itemsize
     while count < limit:

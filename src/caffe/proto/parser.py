@@ -126,7 +126,7 @@ class Parser(Scanner):
         self._positions.setdefault(path, []).append(position)
         if field.repeated:
             values = getattr(message, field.name)
-            path = "%s[%d]" % (path, len(values))
+            path = f"{path}[{len(values)}]"
             value = values.add()
         else:
             value = getattr(message, field.name)

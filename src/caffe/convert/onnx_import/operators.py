@@ -274,7 +274,7 @@ def slice_(graph: Graph, node: onnx.NodeProto) -> None:
         return
     source = node.input[0]
     for axis in changed:
-        top = node.output[0] + ("" if axis == changed[-1] else "@cut%d" % axis)
+        top = node.output[0] + ("" if axis == changed[-1] else f"@cut{axis}")
         graph.cut(node, source, axis, first[axis], after[axis], before[axis], top)
         source = top
 

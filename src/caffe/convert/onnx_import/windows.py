@@ -96,7 +96,7 @@ def pool(graph: Graph, node: onnx.NodeProto) -> None:
     mode, pads, outputs = _layout(sizes, expected, kernel, stride, begin)
     factor = None if is_max else _factor(attrs, sizes, expected, kernel, stride, begin, end, pads)
     suffixes = ["@by_window"] * (factor is not None)
-    suffixes += ["@cut%d" % axis for axis in (0, 1) if outputs[axis] != expected[axis]]
+    suffixes += [f"@cut{axis}" for axis in (0, 1) if outputs[axis] != expected[axis]]
     tops = [node.output[0] + suffix for suffix in suffixes] + [node.output[0]]
     p = graph.add("Pooling", node, [node.input[0]], top=tops[0]).pooling_param
     p.pool, p.round_mode = (POOLING.MAX if is_max else POOLING.AVE), mode
