@@ -170,6 +170,7 @@ def _read(net, source):
     if source.endswith(CAFFES):
         return read_weights(source)
     if source.endswith(".onnx"):
+        from agegender.zoo import assemble
         from caffe.convert.onnx_import import importer
 
         return importer.layers_of(source, list(assemble.deploy_net(net).params), net.name)
