@@ -1,14 +1,14 @@
-"""AgeNet and GenderNet with seeded weights, compiled as ./compile2Movidius.sh does, for the figures of inference."""
+"""AgeNet and GenderNet with seeded weights, compiled as ./compile2Movidius.sh does, for the inference benchmarks."""
 
 from pathlib import Path
 
 import numpy as np
 
-HOUSE = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def prepare(folder):
-    """Write <net>.prototxt, .caffemodel, .onnx, .xml, .bin and .json of both nets to `folder`; returns {net: stem}."""
+    """Write <net>.prototxt, .caffemodel, .onnx, .xml, .bin and .json of both nets to `folder`; return {net: stem}."""
     from agegender.nets import NETS
     from caffe.device.transform import Transform
     from ncs.compiler import compile as compiler
@@ -17,9 +17,9 @@ def prepare(folder):
     mean = np.full((3, 227, 227), 110, np.float32)
     jobs = []
     for name, net in NETS.items():
-        prototxt, weights = HOUSE / net.deploy, folder / (name + ".caffemodel")
+        prototxt, weights = ROOT / net.deploy, folder / (name + ".caffemodel")
         (folder / (name + ".prototxt")).write_text(prototxt.read_text())
-        _weights(prototxt, weights)
+        _write_weights(prototxt, weights)
         transform = Transform(mean=mean, size=(227, 227))
         model = compiler.Model(name, str(prototxt), str(weights), transform, list(net.labels.names), net.labels.name)
         jobs.append((model, str(folder / name)))
@@ -27,8 +27,8 @@ def prepare(folder):
     return {name: str(folder / name) for name in NETS}
 
 
-def _weights(prototxt, path):
-    """Seeded weights under which the answers differ from picture to picture."""
+def _write_weights(prototxt, path):
+    """Write seeded weights with which the outputs differ between images."""
     import caffe
 
     caffe.set_random_seed(1)
