@@ -1,4 +1,4 @@
-"""Common full-size nets with seeded weights, exported to ONNX for the tests."""
+"""The nets that people bring to a stick, from prototxt with seeded weights, exported once for all tests of them."""
 
 import dataclasses
 
@@ -22,22 +22,22 @@ PROTOTXT = {
 
 @dataclasses.dataclass
 class Exported:
-    """Path of the ONNX file, an input (1, C, H, W), and the Caffe net's output (1, K)."""
+    """`onnx` is a path; `picture` (1, C, H, W) and what our Net answers, `answer` (1, K)."""
 
     onnx: str
-    image: np.ndarray
-    output: np.ndarray
+    picture: np.ndarray
+    answer: np.ndarray
 
 
 def export(name, folder):
-    """Write the ONNX file of a net into `folder`; its weights give a nontrivial distribution over the classes."""
+    """Write the ONNX file of a net into `folder`. Its answers are spread over several classes, so that they tell something."""
     net = Net(str(ROOT / "prototxt" / PROTOTXT[name]), caffe_pb2.TEST)
     random = np.random.RandomState(1)
     drawn = random.standard_normal(1 << 20).astype(np.float32)
     for layer, blobs in net.params.items():
         _fill(net.layer_dict[layer].type, blobs, drawn)
-    image = random.uniform(-120, 130, net.blobs[net.inputs[0]].shape).astype(np.float32)
-    net.blobs[net.inputs[0]].data[...] = image
+    picture = random.uniform(-120, 130, net.blobs[net.inputs[0]].shape).astype(np.float32)
+    net.blobs[net.inputs[0]].data[...] = picture
     net.forward()
     last = list(net.params.values())[-1]
     logits = net.blobs[net._nodes[-1].bottoms[0]].data
@@ -46,7 +46,7 @@ def export(name, folder):
     net.forward()
     path = str(folder / (name.split()[0] + ".onnx"))
     export_net(net, path)
-    return Exported(path, image, np.array(net.blobs[net.outputs[0]].data).reshape(1, -1))
+    return Exported(path, picture, np.array(net.blobs[net.outputs[0]].data).reshape(1, -1))
 
 
 def _fill(kind, blobs, drawn):

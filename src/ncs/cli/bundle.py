@@ -9,7 +9,6 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
     parser.add_argument("manifest", nargs="+", help="graph/NAME.json of every net to include")
     parser.add_argument(
         "-o", dest="output", required=True, metavar="FOLDER", help="output folder (an existing bundle is replaced)"
@@ -30,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command and return the exit status."""
     from ncs.bundle import bundle
 
     if args.model_server:

@@ -10,14 +10,12 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
     parser.add_argument("--udev", action="store_true", help="print udev rules that give users access to the stick")
     parser.add_argument("--install-udev", action="store_true", help="install these rules (needs root)")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command and return the exit status."""
     import dataclasses
     import json
 
