@@ -1,4 +1,4 @@
-"""The doctor on simulated machines: each fault is finding, explained, and has a fix."""
+"""The doctor on simulated machines: each fault is found, explained, and has a fix."""
 
 import types
 
