@@ -56,7 +56,13 @@ def _list(args):
     for net in zoo.nets().values():
         fetchable = net.origin.fetchable
         where = (
-            "here" if download.here(net) else "-" if not fetchable else "fetch" if download.is_whole(net) else "train"
+            "here"
+            if download.find_caffemodel(net)
+            else "-"
+            if not fetchable
+            else "fetch"
+            if download.is_complete(net)
+            else "train"
         )
         size = "%dx%dx%d" % net.shape
         print("%-24s %-11s %12s  %-10s %-10s %s"
@@ -123,7 +129,7 @@ def _fetch_mean(fetch, net, packages, say):
 def _fetch_weights(fetch, net, packages, say):
     path = fetch.fetch(net, packages, say)
     print(path)
-    if fetch.is_whole(net):
+    if fetch.is_complete(net):
         print(fetch.convert(net, path, fetch.caffemodel(net)))
 
 

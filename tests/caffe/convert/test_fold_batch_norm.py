@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from caffe.net.net import Net
 
 import caffe
 from agegender.zoo import wideresnet
 from caffe.convert.fold_batch_norm import fold_norm
+from caffe.net.net import Net
 from caffe.proto.read import read_net_text
 
 INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 6 dim: 5 } } } '
@@ -78,7 +78,7 @@ def test_the_answers_stay(layers, left):
 
 def test_what_stands_before_activations_stays_as_one_scale_and_the_rest_goes():
     """A wide residual net: 13 normalisations, of which those behind the first convolution of a block can be folded."""
-    param = wideresnet.body(width=1, side=32, whole_plane=True)
+    param = wideresnet.body(width=1, side=32, global_pooling=True)
     whole = filled(param)
     out = preprocessing_of(whole, param)
     kinds = [layer.type for layer in out.param.layer]
