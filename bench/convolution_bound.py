@@ -8,9 +8,9 @@ import sys
 from caffe.core import malloc  # before torch: it says how threads wait
 
 import torch  # isort: skip
-from caffe.net.net import Net
 from worker import serve
 
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_solver
 

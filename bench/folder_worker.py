@@ -21,7 +21,7 @@ ready = np.random.default_rng(0).normal(0, 60, (batch, 3, 227, 227)).astype(np.f
 
 
 def whole():
-    for _ in predict.predict_pictures(paths, heads, batch):
+    for _ in predict.FacePredictor(heads, batch=batch).predict(paths):
         pass
 
 

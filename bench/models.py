@@ -9,22 +9,23 @@ HOUSE = Path(__file__).resolve().parents[1]
 
 def prepare(folder):
     """Write <net>.prototxt, .caffemodel, .onnx, .xml, .bin and .json of both nets to `folder`; returns {net: stem}."""
-    from agegender.nets import NETS
+    from agegender import workspace
     from caffe.device.transform import Transform
     from ncs.compiler import compile as compiler
 
     folder = Path(folder)
     mean = np.full((3, 227, 227), 110, np.float32)
     jobs = []
-    for name, net in NETS.items():
-        prototxt, weights = HOUSE / net.deploy, folder / (name + ".caffemodel")
+    for net in workspace.nets():
+        name = net.name
+        prototxt, weights = HOUSE / "prototxt" / net.deploy_file, folder / (name + ".caffemodel")
         (folder / (name + ".prototxt")).write_text(prototxt.read_text())
         _weights(prototxt, weights)
         transform = Transform(mean=mean, size=(227, 227))
         model = compiler.Model(name, str(prototxt), str(weights), transform, list(net.labels.names), net.labels.name)
         jobs.append((model, str(folder / name)))
     compiler.compile_models(jobs, compiler.Options(blob=False), say=lambda *_: None)
-    return {name: str(folder / name) for name in NETS}
+    return {name: str(folder / name) for name in workspace.NET_NAMES}
 
 
 def _weights(prototxt, path):

@@ -1,6 +1,6 @@
-"""The main job with nets of full size, few faces and few iterations: every stage, every artefact, and nothing twice.
+"""The quick start with nets of full size, few faces and few iterations: every stage, every artefact, nothing repeated.
 
-How well the nets learn is not asked here (docs/results.md); that each stage hands the next what it needs is.
+How well the nets learn is not tested here (see docs/results.md), only that each stage gives the next what it needs.
 """
 
 import json
@@ -14,15 +14,15 @@ from support.checkout import ROOT
 
 
 @pytest.fixture(scope="module")
-def road(tmp_path_factory):
-    """(folder in which the road was gone, what it printed)."""
+def quickstart(tmp_path_factory):
+    """(working directory, standard output) of a first run."""
     folder = tmp_path_factory.mktemp("run")
     (folder / "prototxt").symlink_to(ROOT / "prototxt")
     return folder, run(folder)
 
 
 def run(folder, *options):
-    """Go the road in `folder`; returns standard output."""
+    """Run the pipeline in `folder`; return standard output."""
     command = [sys.executable, "-m", "agegender", "run", "--count", "90", "--iterations", "2", *options]
     environment = {**os.environ, "GLOG_minloglevel": "1"}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
@@ -30,13 +30,13 @@ def run(folder, *options):
     return done.stdout
 
 
-def test_every_stage_is_gone_and_told(road):
-    folder, said = road
+def test_every_stage_runs(quickstart):
+    folder, output = quickstart
     for number in range(1, 10):
-        assert "[%d/9]" % number in said
-    assert said.count("Confusion matrix:") == 4  # judged, and told again at the end
-    assert said.count("Age predicted: ") == 4 and said.count("Gender predicted: ") == 4
-    assert "up to date" not in said
+        assert f"[{number}/9]" in output
+    assert output.count("Confusion matrix:") == 4  # by the test stage, and again at the end
+    assert output.count("Age predicted: ") == 4 and output.count("Gender predicted: ") == 4
+    assert "up to date" not in output
     for name in ("AgeNet", "GenderNet"):
         for ending in ("onnx", "xml", "bin", "blob", "json"):
             assert (folder / "graph" / (f"{name}.{ending}")).stat().st_size > 0
@@ -50,24 +50,24 @@ def test_every_stage_is_gone_and_told(road):
         assert report and matrix.size
 
 
-def test_a_second_run_does_nothing_and_says_the_same_at_the_end(road):
-    folder, said = road
+def test_a_second_run_repeats_nothing_and_prints_the_same_results(quickstart):
+    folder, output = quickstart
     before = {
         path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and "prototxt" not in path.parts
     }
     again = run(folder)
     assert again.count("up to date") == 9
     assert before == {path: path.stat().st_mtime_ns for path in before}
-    assert results(again) == results(said)
+    assert results(again) == results(output)
 
 
-def results(said):
-    """What is told at the end: matrices, artefacts, predictions."""
-    return said.rsplit("AgeNet on the test faces", 1)[1].split("The whole road")[0]
+def results(output):
+    """Return the last part: matrices, artefacts, predictions."""
+    return output.rsplit("AgeNet on the test faces", 1)[1].split("The whole pipeline")[0]
 
 
-def test_only_what_is_out_of_date_is_done_again(road):
-    folder, _ = road
+def test_only_stale_stages_run_again(quickstart):
+    folder, _ = quickstart
     (folder / "graph" / "AgeNet.xml").unlink()
     blob = (folder / "graph" / "AgeNet.blob").read_bytes()
     assert run(folder).count("up to date") == 8
@@ -75,10 +75,10 @@ def test_only_what_is_out_of_date_is_done_again(road):
     assert (folder / "graph" / "AgeNet.blob").read_bytes() == blob  # the same caffemodel gives the same blob
 
 
-def test_the_age_blob_is_what_intels_compiler_makes_of_agenet(road):
+def test_the_blob_of_agenet_is_as_known(quickstart):
     from ncs.myriad.blob import read_blob
 
-    blob = read_blob(road[0] / "graph" / "AgeNet.blob")
+    blob = read_blob(quickstart[0] / "graph" / "AgeNet.blob")
     assert [(t.name, t.dims) for t in blob.inputs] == [("data", (1, 3, 227, 227))]
     assert [(t.name, t.dims) for t in blob.outputs] == [("prob", (1, 9))]
     assert blob.file_size == 24_583_360
@@ -87,17 +87,19 @@ def test_the_age_blob_is_what_intels_compiler_makes_of_agenet(road):
 
 
 @pytest.mark.parametrize("name", ["AgeNet", "GenderNet"])
-def test_openvino_says_what_our_net_says_of_every_test_picture(road, name, monkeypatch):
-    from agegender.evaluate import run_inference
-    from agegender.nets import NETS
+def test_openvino_agrees_with_our_net_on_every_test_image(quickstart, name, monkeypatch):
+    from agegender import workspace
+    from agegender.evaluate.predictions import database_batches, predict_batches
     from ncs.runtime import open_runner
     from ncs.runtime.manifest import Manifest
 
-    monkeypatch.chdir(road[0])
+    monkeypatch.chdir(quickstart[0])
     manifest = Manifest.read(f"graph/{name}.json")
-    answers = []
+    probabilities = []
     for device in ("CPU", "CAFFE"):
         with open_runner(device, manifest, batch=10) as runner:
-            answers.append(run_inference.score(runner.run, NETS[name].lmdb("test"), manifest.transform).probabilities)
-    assert len(answers[0]) > 10
-    assert np.abs(answers[0] - answers[1]).max() < 1e-3
+            batches = database_batches(workspace.lmdb(workspace.net(name).task, "test"), manifest.transform)
+            found = predict_batches(lambda blob, runner=runner: {"prob": runner.run(blob)}, batches)
+            probabilities.append(found["prob"].probabilities)
+    assert len(probabilities[0]) > 10
+    assert np.abs(probabilities[0] - probabilities[1]).max() < 1e-3

@@ -46,7 +46,7 @@ def twin(tmp_path_factory):
 
 def command(twin, where, action="crossval", *more):
     folder, _ = twin
-    options = {"--folds": folder / "folds", "--pictures": folder / "aligned", "--prototxt": folder / "nets",
+    options = {"--folds": folder / "folds", "--images": folder / "aligned", "--prototxt": folder / "nets",
                "--data": where / "data", "--models": where / "models", "--iterations": 3, "--threads": 1}  # fmt: skip
     return ["adience", action, *(str(word) for pair in options.items() for word in pair), *more]
 
@@ -78,7 +78,7 @@ def test_every_face_of_a_fold_is_judged_once(whole, twin):
                 row for row in adience.unique(twin[1]) if row.fold == fold and adience.CLASS[task](row) is not None
             ]
             counts = np.bincount([int(adience.CLASS[task](row)) for row in truth], minlength=8 if task == "age" else 2)
-            for way in folds.WAYS:
+            for way in folds.CROPS:
                 assert np.sum(ways[way], 1).tolist() == counts.tolist() and np.sum(ways[way]) == labelled
 
 
@@ -105,7 +105,7 @@ def test_what_stands_is_not_done_again(whole, twin, monkeypatch, capsys):
     assert len(before) == 10
     assert cli.main(command(twin, where)) == 0
     said = capsys.readouterr().out
-    assert said.count("done before") == 10 and said[said.index("\nage ") :] == printed[printed.index("\nage ") :]
+    assert said.count(": up to date") == 10 and said[said.index("\nage ") :] == printed[printed.index("\nage ") :]
     assert {path: path.stat().st_mtime_ns for path in where.rglob("*.caffemodel")} == before
     assert cli.main(command(twin, where, "table")) == 0
     assert capsys.readouterr().out == said[said.index("\nage ") :]
@@ -123,7 +123,7 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(whole, twin, tmp_path,
             raise KeyboardInterrupt
         evaluate(self)
 
-    monkeypatch.setattr(FoldNet, "judge", once_too_often)
+    monkeypatch.setattr(FoldNet, "evaluate", once_too_often)
     assert cli.main(command(twin, tmp_path)) == 130
     assert cli.main(command(twin, tmp_path, "crossval", "--tidy")) == 0
     assert calls[3] == calls[4] == (1, "gender") and len(calls) == 11
@@ -164,21 +164,21 @@ def test_ten_crops_are_those_of_pycaffes_classifier(tmp_path):
     mean = np.array([90, 100, 110], np.float32)
     classifier = caffe.Classifier(str(tmp_path / "net.prototxt"), str(tmp_path / "net.caffemodel"), image_dims=(12, 12),
                                   mean=mean, raw_scale=255, channel_swap=(2, 1, 0))  # fmt: skip
-    rng, told = np.random.default_rng(1), {way: np.zeros((3, 3), int) for way in folds.WAYS}
+    rng, told = np.random.default_rng(1), {way: np.zeros((3, 3), int) for way in folds.CROPS}
     with create_db(str(tmp_path / "db")) as writer:
         for i in range(17):
             picture, label = rng.integers(0, 256, (12, 12, 3), np.uint8), i % 3
             writer.put(b"%08d" % i, datum.encode(np.ascontiguousarray(picture.transpose(2, 0, 1)), label))
-            for way in folds.WAYS:
+            for way in folds.CROPS:
                 rgb = picture[:, :, ::-1].astype(np.float32) / 255
                 told[way][label, classifier.predict([rgb], way == "oversample")[0].argmax()] += 1
-    from agegender.evaluate.run_inference import net_predictor
+    from agegender.evaluate.predictions import net_predictor
 
     net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST, weights=str(tmp_path / "net.caffemodel"))
     found = folds.evaluate(net_predictor(net), str(tmp_path / "db"), Transform(crop=9, mean=mean), 3)
     assert found == {way: matrix.tolist() for way, matrix in told.items()}
     assert found["single"] != found["oversample"]
-    with pytest.raises(AgeGenderError, match="12x12; ten crops differ only"):
+    with pytest.raises(AgeGenderError, match="expected images larger than the crop \\(12\\), received 12x12"):
         folds.evaluate(net_predictor(net), str(tmp_path / "db"), Transform(crop=12, mean=mean), 3)
 
 
@@ -196,7 +196,7 @@ def test_what_cannot_be_is_told(twin, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for more, told in (
         (["--test_fold", "5"], "there are 0..4"),
-        (["--pictures", "none"], "unpack Adience's aligned.tar.gz"),
+        (["--images", "none"], "unpack Adience's aligned.tar.gz"),
         (["--prototxt", "none"], "AgeNet_train_val.prototxt: no such file"),
         (["--lists", "none"], "none of age_test.txt"),
         (["--archive", "faces", "--task", "age", "--test_fold", "0"], "none of its"),
@@ -209,6 +209,6 @@ def test_what_cannot_be_is_told(twin, tmp_path, monkeypatch, capsys):
     gone.unlink()
     try:
         assert cli.main(command(twin, tmp_path, "crossval", "--test_fold", "0", "--task", "gender")) == 1
-        assert "1 of its pictures cannot be read" in capsys.readouterr().err
+        assert "1 images cannot be read" in capsys.readouterr().err
     finally:
         gone.write_bytes(picture)

@@ -3,10 +3,10 @@
 import dataclasses
 
 import numpy as np
-from caffe.net.net import Net
 from support.checkout import ROOT
 
 from caffe.convert.onnx_export import export_net
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 
 PROTOTXT = {

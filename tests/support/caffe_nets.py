@@ -1,8 +1,8 @@
 """Small Caffe nets as files with seeded weights, for the tests of the verbs."""
 
 import numpy as np
-from caffe.net.net import Net
 
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 
 TINY = """

@@ -55,7 +55,7 @@ def _common(parser):
 
 def _training(parser):
     add = parser.add_argument
-    add("--pictures", metavar="DIR", required=True, help="the unpacked archive: folders of Flickr users")
+    add("--images", metavar="DIR", required=True, help="the unpacked archive: folders of Flickr users")
     add(
         "--lists",
         metavar="DIR",
@@ -150,13 +150,11 @@ def plan_of(args):
         raise AgeGenderError("--test_fold %d; there are 0..%d" % (wrong[0], adience.FOLDS - 1))
     if args.iterations < 0:
         raise AgeGenderError("--iterations must be positive, received %d" % args.iterations)
-    if not os.path.isdir(args.pictures):
-        raise AgeGenderError(
-            f"--pictures {args.pictures}: no such folder; unpack Adience's {args.archive}.tar.gz there"
-        )
+    if not os.path.isdir(args.images):
+        raise AgeGenderError(f"--images {args.images}: no such folder; unpack Adience's {args.archive}.tar.gz there")
     tasks = tuple(task for task in ("age", "gender") if not args.task or task in args.task)
     return Plan(
-        args.folds, args.pictures, tasks, chosen, args.policy, args.seed, args.compat, _prefix(args), args.lists or "",
+        args.folds, args.images, tasks, chosen, args.policy, args.seed, args.compat, _prefix(args), args.lists or "",
         args.prototxt, args.iterations, args.precision, args.threads, args.gpu, args.allow_broken, args.tidy, args.data,
         args.models,
     )  # fmt: skip
@@ -167,7 +165,7 @@ def _crossval(args):
     from agegender.datasets import adience_lists
 
     run = CrossValidation(plan_of(args), say=lambda line: print(line, flush=True))
-    print("\n".join([*adience_lists.remarks(run.rows), *adience_lists.sizes(run.made)]), flush=True)
+    print("\n".join([*adience_lists.remarks(run.rows), *adience_lists.sizes(run.lists)]), flush=True)
     show(run, run.run())
 
 

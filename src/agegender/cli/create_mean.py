@@ -8,7 +8,7 @@ import os
 import sys
 
 from agegender.errors import AgeGenderError
-from agegender.nets import MEAN_NPY
+from agegender.workspace import MEAN_NPY
 
 
 def add_arguments(parser):

@@ -1,51 +1,57 @@
-"""Show age and gender of everybody in front of a camera, in a film or in pictures: boxes and labels, in a window or as files.
+"""Show age and gender of everybody in front of a camera, in a video or in images: boxes and labels, in a window or as files.
 
-Press Esc to end. Without a display --out writes the drawn pictures into a folder, or a film. The net sees each face as it was
-before anything was drawn. Exit status as run_inference.py's; 7 also when there is no such camera.
+Press Esc to stop. Without a display --out writes the drawn images into a directory, or a video. The net sees each face as it
+was before anything was drawn. Exit status as run_inference.py's; 7 also if there is no such camera.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-MOVING = 16  # unless told otherwise, faces of a 16th of the longer side and more are looked for in a film
+if TYPE_CHECKING:
+    import numpy as np
+
+    from agegender.inference.detect import Detector
+    from agegender.inference.predict import FacePredictor, Prediction
+
+VIDEO_MIN_FACE = 16  # in videos the default smallest face is a 16th of the longer side
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     from agegender.cli import predict
 
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--camera", type=int, metavar="N", help="a camera by its number, 0 is the first")
-    source.add_argument("--video", metavar="FILE", help="a film")
-    source.add_argument("--images", nargs="+", metavar="P", help="pictures, folders or globs")
+    source.add_argument("--camera", type=int, metavar="N", help="a camera by number; the first is 0")
+    source.add_argument("--video", metavar="FILE", help="a video")
+    source.add_argument("--images", nargs="+", metavar="P", help="images, directories or globs")
     parser.add_argument(
-        "--out", metavar="P", default="", help="a film (.mp4, .avi, .mkv, .mov) or a folder instead of a window"
+        "--out", metavar="P", default="", help="a video (.mp4, .avi, .mkv, .mov) or a directory instead of a window"
     )
-    parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop after so many")
+    parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop after N frames")
     predict.add_net_arguments(parser)
     predict.add_face_arguments(parser.add_argument_group("faces"))
 
 
-def run(args):
-    from agegender.cli.predict import detector_for, open_heads
+def run(args: argparse.Namespace) -> None:
+    from agegender.cli.predict import make_detector, open_nets
     from agegender.inference import detect, video_sinks
+    from agegender.inference.predict import FacePredictor
 
-    source, heads = opened(args), []
-    try:
-        screen = video_sinks.opened(args.out, source.still, source.rate)
-        detector = detector_for(args, None if source.still else detect.min_face_width(source.size, MOVING))
-        heads = open_heads(args, 1)
-        show(source, screen, lambda picture: draw(picture, detector, heads, args.crop), args.frames, args.out)
-    finally:
-        source.close()
-        for head in heads:
-            head.runner.close()
+    source = open_source(args)
+    with contextlib.closing(source), contextlib.ExitStack() as stack:
+        sink = video_sinks.opened(args.out, source.still, source.rate)
+        detector = make_detector(args, None if source.still else detect.min_face_width(source.size, VIDEO_MIN_FACE))
+        predictor = stack.enter_context(FacePredictor(open_nets(args, 1), crop=args.crop))
+        show(source, sink, lambda image: draw(image, detector, predictor), args.frames, args.out)
 
 
-def opened(args):
-    """The source that the options name."""
+def open_source(args: argparse.Namespace) -> Any:
+    """Return the source that the options name."""
     from agegender.inference import video_sources
 
     if args.images:
@@ -53,28 +59,28 @@ def opened(args):
     return video_sources.VideoFile(args.video) if args.video else video_sources.Camera(args.camera)
 
 
-def show(source, screen, draw, most, out):
-    """Frame after frame to the screen, until the source ends, `most` are shown, Esc or Ctrl-C is pressed.
+def show(source: Any, sink: Any, draw: Callable, max_frames: int, out: str) -> None:
+    """Draw frame after frame until the source ends, `max_frames` are shown, or Esc or Ctrl-C is pressed.
 
-    A film that was begun is kept then, and also when the source fails; only a bug leaves nothing.
+    An unfinished video is kept then, and also if the source fails; only a bug leaves nothing.
     """
     from agegender.errors import AgeGenderError
     from agegender.inference import annotate
     from caffe.utils.progress import Progress
 
-    total = min(most or source.total, source.total or most)
+    total = min(max_frames or source.total, source.total or max_frames)
     count, faces, keep, rate = 0, 0, True, Rate()
     try:
         with Progress("Drawing", total, "frames") if out and total else contextlib.nullcontext() as progress:
-            for name, picture, path in source:
-                drawn, found = draw(picture)
+            for name, image, path in source:
+                drawn, found = draw(image)
                 rate.tick()
                 if not source.still:
-                    annotate.frames_per_second(drawn, rate.value)
+                    annotate.draw_rate(drawn, rate.value)
                 count, faces = count + 1, faces + found
                 if progress:
                     progress.step()
-                if not screen.show(name, drawn, path) or count == most:
+                if not sink.show(name, drawn, path) or count == max_frames:
                     break
     except KeyboardInterrupt:
         pass
@@ -82,50 +88,50 @@ def show(source, screen, draw, most, out):
         keep = isinstance(error, AgeGenderError)
         raise
     finally:
-        screen.close(keep)
+        sink.close(keep)
         if count:
-            wrote = out + ": " if out and keep else ""
-            print("%s%d frames, %d faces, %.1f frames/s" % (wrote, count, faces, rate.mean(count)), file=sys.stderr)
+            target = out + ": " if out and keep else ""
+            print(f"{target}{count} frames, {faces} faces, {rate.mean(count):.1f} frames/s", file=sys.stderr)
 
 
-def draw(picture, detector, heads, crop):
-    """(a copy of `picture` with boxes and labels, how many)."""
-    from agegender.inference import annotate, predict
+def draw(image: np.ndarray, detector: Detector, predictor: FacePredictor) -> tuple[np.ndarray, int]:
+    """Return a copy of the image with boxes and labels, and the number of faces."""
+    from agegender.inference import annotate
 
-    found = detector.find(picture)
-    told = predict.predict_faces(picture, heads, found, crop)
-    return annotate.with_boxes(picture, found, [label(prediction) for prediction in told]), len(found)
+    faces = detector.find(image)
+    labels = [label(prediction) for prediction in predictor.predict_faces(image, faces)]
+    return annotate.draw_boxes(image, faces, labels), len(faces)
 
 
-def label(prediction):
-    """`31, F` as yu4u's demo has it: whole years, or the class of nets that tell classes."""
+def label(prediction: Prediction) -> str:
+    """Return `31, F` as yu4u's demo prints it: whole years, or the class of nets that predict classes."""
     ages, genders = [], []
-    for answer in prediction.answers.values():
-        if answer.task == "gender":
-            genders.append(answer.text[0])
+    for output in prediction.answers.values():
+        if output.task == "gender":
+            genders.append(output.text[0])
         else:
-            ages.append(answer.text if answer.years is None else str(int(answer.years)))
+            ages.append(output.text if output.years is None else str(int(output.years)))
     return ", ".join(ages + genders)
 
 
 class Rate:
-    """Frames a second: over the last `OVER` frames, and over all."""
+    """Frames per second: over the last WINDOW frames, and over all."""
 
-    OVER = 30
+    WINDOW = 30
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._times = [time.perf_counter()]
         self._began = self._times[0]
 
-    def tick(self):
-        """Another frame is done."""
-        self._times = [*self._times, time.perf_counter()][-self.OVER - 1 :]
+    def tick(self) -> None:
+        """Count a frame."""
+        self._times = [*self._times, time.perf_counter()][-self.WINDOW - 1 :]
 
     @property
-    def value(self):
-        """Frames a second of late."""
+    def value(self) -> float:
+        """The recent rate."""
         return (len(self._times) - 1) / max(1e-9, self._times[-1] - self._times[0])
 
-    def mean(self, count):
-        """Frames a second since it was made, of which there were `count`."""
+    def mean(self, count: int) -> float:
+        """Return the mean rate since creation, given the number of frames."""
         return count / max(1e-9, time.perf_counter() - self._began)

@@ -1,66 +1,72 @@
-"""Train a list of recipes on the same split and print one table; what is done already is not done again.
+"""Train a list of recipes on the same split and print one table; finished runs are not repeated.
 
-Without names it is the list of zealerww's experiments. Each run lies in models/RECIPE/seedN as `agegender train --recipe` makes
-it; a list that was cut off goes on with the same command.
+Without names the list is zealerww's experiments. Each run is in models/RECIPE/seedN, as `agegender train --recipe` makes it; an
+interrupted list resumes with the same command.
 """
 
 from __future__ import annotations
 
-from agegender.cli.train import add_run_arguments, run_of
+import argparse
+from typing import TYPE_CHECKING
+
+from agegender.cli.train import add_run_arguments, make_run
+
+if TYPE_CHECKING:
+    from agegender.training.recipe import Recipe
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "recipes",
         nargs="*",
         metavar="RECIPE[:N]",
-        help="recipes (`agegender train --list`), for N iterations where N is given; default: zealerww's",
+        help="recipes (`agegender train --list`), optionally with N iterations (default: zealerww's)",
     )
     add_run_arguments(parser)
-    parser.add_argument("--minutes", type=float, metavar="M", help="for each (default: the recipe's)")
-    parser.add_argument("--iterations", type=int, metavar="N", help="for each, instead of minutes")
-    parser.add_argument("--seed", type=int, action="append", help="of split and training, as often as wanted (230)")
-    parser.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="of the matrix products")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="per run (default: the recipe's)")
+    parser.add_argument("--iterations", type=int, metavar="N", help="per run, instead of minutes")
     parser.add_argument(
-        "--ensemble", action="store_true", help="a further row: the mean answer of all these nets, as one"
+        "--seed", type=int, action="append", help="of split and training; may be repeated (default: 230)"
     )
-    parser.add_argument("--out", metavar="FILE", help="write the table (Markdown) here as well")
+    parser.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="of matrix products")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+    parser.add_argument("--ensemble", action="store_true", help="add a row: the ensemble of all these nets")
+    parser.add_argument("--out", metavar="FILE", help="write the table (Markdown) to a file as well")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     from agegender.evaluate import ensemble, summary
     from caffe.utils.atomic_io import write_bytes
 
-    chosen = [asked(text) for text in args.recipes or listed()]  # all of them, before the first is trained
-    seeds, found, runs = args.seed or [230], {}, {}
+    chosen = [parse_recipe(text) for text in args.recipes or default_recipes()]  # before the first one is trained
+    seeds, summaries, runs = args.seed or [230], {}, {}
     for recipe, iterations in chosen:
         for seed in seeds:
-            print("== %s, seed %d" % (recipe.name, seed), flush=True)
-            one = run_of(args, recipe.name, seed, iterations)
-            found.setdefault(recipe.name, []).append(one.run())
-            runs.setdefault(seed, []).append(one)
+            print(f"== {recipe.name}, seed {seed}", flush=True)
+            run = make_run(args, recipe.name, seed, iterations)
+            summaries.setdefault(recipe.name, []).append(run.run())
+            runs.setdefault(seed, []).append(run)
     if args.ensemble:
-        found["together"] = [ensemble.summary(runs[seed]) for seed in seeds]
-    table = summary.table(found)
+        summaries["ensemble"] = [ensemble.summary(runs[seed]) for seed in seeds]
+    table = summary.table(summaries)
     print("\n" + table)
     if args.out:
         write_bytes(args.out, table + "\n")
 
 
-def asked(text):
-    """(Recipe, iterations or None) of RECIPE or RECIPE:N."""
+def parse_recipe(text: str) -> tuple[Recipe, int | None]:
+    """Return (recipe, iterations or None) of "RECIPE" or "RECIPE:N"."""
     from agegender import recipes
     from agegender.errors import AgeGenderError
 
     name, colon, number = text.partition(":")
     if colon and not (number.isdecimal() and int(number)):
-        raise AgeGenderError(f"'{text}': RECIPE:N is wanted, N a whole number of iterations from 1 on")
+        raise AgeGenderError(f"expected RECIPE or RECIPE:N with a positive number of iterations, received '{text}'")
     return recipes.resolve(name), int(number) if colon else None
 
 
-def listed():
-    """zealerww's experiments, but for the one whose weights have to be given."""
+def default_recipes() -> list[str]:
+    """Return zealerww's experiments, except the one that needs weights of the user's."""
     from agegender import recipes
 
     return [name for name in recipes.recipes() if name.startswith("zealerww-") and not name.endswith("-vggface")]

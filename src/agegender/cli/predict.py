@@ -1,218 +1,200 @@
-"""Tell age and gender of the faces in pictures.
+"""Predict age and gender of the faces in images.
 
-Pictures are aligned faces or, with --detect, photographs; files, folders and globs are taken. The nets, their mean and their
-channel order come from the manifests in graph/ (./compile2Movidius.sh makes them). Exit status: 0 told, 2 wrong options, 3 no
-such file, 4 not a picture, 5 no face (with --detect: in none of the pictures), 6 no model, 7 no such device.
+Images are aligned faces or, with --detect, photographs; files, directories and globs are accepted. The nets, their mean and
+channel order come from the manifests in graph/ (./compile2Movidius.sh writes them). Exit status: 0 success, 2 wrong options,
+3 no such file, 4 not an image, 5 no face (with --detect: in none of the images), 6 no model, 7 no such device.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
 import sys
 import time
-from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agegender.inference.detect import Detector
+    from agegender.inference.predict import ImageResult, NetPredictor, Prediction
 
 
-def add_arguments(parser):
-    parser.add_argument("--image_path", nargs="+", required=True, metavar="P", help="pictures, folders or globs")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--image_path", nargs="+", required=True, metavar="P", help="images, directories or globs")
     add_net_arguments(parser)
-    parser.add_argument("--batch", type=int, default=16, help="pictures at a time for folders (default 16)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a picture instead")
+    parser.add_argument("--batch", type=int, default=16, help="images per batch for directories (default: 16)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per image instead")
     parser.add_argument("--csv", metavar="FILE", help="write a table as well")
     parser.add_argument(
-        "--output",
-        metavar="FILE",
-        help="write the picture with the answers drawn in (a folder for several pictures)",
+        "--output", metavar="FILE", help="write the image with the predictions drawn (a directory for several images)"
     )
-    parser.add_argument("--verbose", action="store_true", help="times by stage")
+    parser.add_argument("--verbose", action="store_true", help="print the time of each step")
+    parser.add_argument(
+        "--no-framing-check", action="store_true", help="do not warn about images that are no aligned face"
+    )
     photographs = parser.add_argument_group("photographs")
-    photographs.add_argument("--detect", action="store_true", help="find the faces: pictures are photographs")
+    photographs.add_argument("--detect", action="store_true", help="detect the faces: the images are photographs")
     add_face_arguments(photographs)
 
 
-def add_net_arguments(parser):
-    """The options of nets and devices."""
-    parser.add_argument("--mean_file", metavar="F", help="a mean (.npy, C x H x W) instead of the one in the manifest")
+def add_net_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of nets and devices."""
+    parser.add_argument("--mean_file", metavar="F", help="a mean (.npy, C x H x W) instead of the manifest's")
     parser.add_argument(
-        "--model-dir", metavar="DIR", default="graph", help="folder of the compiled nets (default: graph)"
+        "--model-dir", metavar="DIR", default="graph", help="directory of the compiled nets (default: graph)"
     )
     parser.add_argument("--net", action="append", metavar="NAME", help="only this net (default: AgeNet and GenderNet)")
     parser.add_argument(
         "--model",
         action="append",
         metavar="NAME",
-        help="a net of the zoo (`agegender zoo list`), or several; compiled into --model-dir at its first use",
+        help="a zoo net (`agegender zoo list`); may be repeated; compiled into --model-dir at its first use",
     )
     parser.add_argument(
-        "--ensemble", action="store_true", help="nets of the same question answer as one: the mean of what they say"
+        "--ensemble", action="store_true", help="nets of the same task predict together: their mean probabilities"
     )
-    parser.add_argument(
-        "--flip", action="store_true", help="ask about the mirror image too; the answer is the mean of both"
-    )
+    parser.add_argument("--flip", action="store_true", help="predict the mean over the image and its mirror image")
     parser.add_argument(
         "--device",
         metavar="D",
         default="",
-        help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME or CAFFE (default: a stick if one is there, else CPU)",
+        help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME or CAFFE (default: a stick if one is plugged in, else CPU)",
     )
     parser.add_argument(
         "--compat",
         action="store_true",
-        help="feed the net what the original's script did, mistakes and all "
-        "(AgeNet, GenderNet: RGB, and the mean of each channel only; of --model see docs/zoo.md)",
+        help="feed the net what the original's script fed it, mistakes included "
+        "(AgeNet, GenderNet: RGB, and only the mean of each channel; for --model see docs/zoo.md)",
     )
     parser.add_argument(
         "--margin",
         type=float,
         metavar="M",
-        help="show this share of a face on each side of it, instead of what the net asks for",
+        help="show this fraction of a face on each side of it, instead of the net's own margin",
     )
 
 
-def add_face_arguments(group):
-    """The options of finding faces and cutting them out. The defaults in the texts are those of agegender.inference.detect."""
+def add_face_arguments(group: Any) -> None:
+    """Add the options of face detection and cropping; the defaults are those of agegender.inference.detect."""
     group.add_argument(
         "--min-face",
         type=float,
         metavar="N",
-        help="width in pixels from which on faces are looked for (default: a 60th of the longer side, at least 20)",
+        help="width in pixels of the smallest faces (default: a 60th of the longer side, at least 20)",
     )
-    group.add_argument("--threshold", type=float, metavar="T", help="least score of a face, 0 to 1 (default 0.8)")
+    group.add_argument("--threshold", type=float, metavar="T", help="minimum score of a face, 0 to 1 (default: 0.8)")
     group.add_argument(
         "--crop",
         choices=("aligned", "box"),
         default="aligned",
-        help="cut faces out upright by their landmarks (default), or by their squared box as the ONNX zoo's scripts do",
+        help="crop faces upright by their landmarks (default), or by their squared box as the ONNX zoo's scripts do",
     )
 
 
-def run(args):
-    from agegender.inference import annotate, predict
+def run(args: argparse.Namespace) -> int:
+    from agegender.inference import framing, predict
 
     began = time.perf_counter()
     paths = predict.find_images(args.image_path)
-    predict.read_image(paths[0])  # a wrong path is told before a net is loaded
-    detector = detector_for(args) if args.detect else None
-    heads = open_heads(args, 1 if detector else min(len(paths), max(1, args.batch)))
+    predict.read_image(paths[0])  # report a wrong path before a net is loaded
+    detector = make_detector(args) if args.detect else None
+    batch = 4 if detector else min(len(paths), max(1, args.batch))
+    nets = open_nets(args, 1 if detector else batch)
     if args.verbose:
-        print("Load time: %.1f ms" % (1e3 * (time.perf_counter() - began)))
-    if detector:
-        return photographs(args, paths, heads, detector)
-    told = []
-    try:
-        for prediction in predict.predict_pictures(paths, heads, max(1, args.batch)):
-            told.append(prediction)
-            show(prediction, args, many=len(paths) > 1)
-    finally:
-        for head in heads:
-            head.runner.close()
-        if args.csv and told:
-            write_csv(args.csv, told, columns(heads))
-    if args.output:
-        annotate.write_all(
-            args.output, [(prediction.path, partial(annotate.annotated, prediction)) for prediction in told]
-        )
-
-
-def detector_for(args, least=None):
-    """The Detector that the options ask for; `least` stands where --min-face does not."""
-    from agegender.inference import detect
-
-    threshold = detect.THRESHOLD if args.threshold is None else args.threshold
-    return detect.Detector(threshold, least if args.min_face is None else args.min_face)
-
-
-def photographs(args, paths, heads, detector):
-    """Tell of every face in every picture; NO_FACE when there is none at all."""
-    from agegender.inference import annotate, output_formats, predict
-
-    told = []
-    try:
-        answered = predict.predict_photographs(paths, heads, detector.find, args.crop)
-        for path, found in zip(paths, answered):
-            told.append((path, found))
-            show_photograph(path, found, args, many=len(paths) > 1)
-    finally:
-        for head in heads:
-            head.runner.close()
-        if args.csv and told:
-            output_formats.write_faces(args.csv, told, columns(heads))
-    if not any(found for _, found in told):
+        print(f"Load time: {1e3 * (time.perf_counter() - began):.1f} ms")
+    check = None if detector or args.no_framing_check else framing.default_check()
+    find = detector.find if detector else None
+    with predict.FacePredictor(nets, find, args.crop, batch, check) as predictor:
+        faces = _report(args, paths, predictor)
+    if not faces:
         raise predict.failure(predict.NO_FACE, no_face(paths))
-    if args.output:
-        annotate.write_all(args.output, [(path, partial(annotate.of_photograph, path, found)) for path, found in told])
     return 0
 
 
-def no_face(paths):
-    """What is said when nothing was found."""
-    where = paths[0] if len(paths) == 1 else "%d pictures" % len(paths)
+def _report(args: argparse.Namespace, paths: list[str], predictor) -> int:
+    """Print, draw and tabulate every result as it comes; return the number of faces."""
+    from agegender.inference import annotate, output_formats, predict
+
+    faces, table = 0, []
+    names = predict.short_names(paths)
+    try:
+        for name, result in zip(names, predictor.predict(paths)):
+            faces += len(result.predictions)
+            for warning in result.warnings:
+                print(f"{result.path}: warning: {warning}", file=sys.stderr)
+            show(result, args, many=len(paths) > 1)
+            if args.csv:
+                table.append((result.path, result.predictions))
+            if args.output and result.predictions:
+                target = args.output if len(paths) == 1 else os.path.join(args.output, name)
+                annotate.write(target, annotate.draw_result(result, args.detect), result.path)
+    finally:
+        if table and any(predictions for _, predictions in table):
+            write = output_formats.write_faces if args.detect else output_formats.write_images
+            write(args.csv, table, predictor.output_names)
+    return faces
+
+
+def make_detector(args: argparse.Namespace, min_face: float | None = None) -> Detector:
+    """Return the Detector that the options describe; `min_face` replaces a missing --min-face."""
+    from agegender.inference import detect
+
+    threshold = detect.THRESHOLD if args.threshold is None else args.threshold
+    return detect.Detector(threshold, min_face if args.min_face is None else args.min_face)
+
+
+def no_face(paths: list[str]) -> str:
+    """Return the error for images without any face."""
+    subject = paths[0] if len(paths) == 1 else f"{len(paths)} images"
     return (
-        f"{where}: no face was found; a lower --threshold finds doubtful ones, --min-face smaller ones (a picture that is "
-        "nothing but an aligned face needs no --detect)"
+        f"{subject}: no face was found; a lower --threshold finds doubtful faces, --min-face smaller ones (an image that is "
+        "an aligned face needs no --detect)"
     )
 
 
-def show_photograph(path, told, args, many):
-    """Print the faces of a photograph, a line each as the ONNX zoo's scripts do, or one JSON object."""
-    from agegender.inference import output_formats
-
-    if args.json:
-        print(output_formats.photograph_json(path, told), flush=True)
-        return
-    if many:
-        print(path)
-        if not told:
-            print(f"{path}: no face was found", file=sys.stderr)
-    for index, prediction in enumerate(told):
-        if args.verbose:
-            show_seconds(prediction)
-        print(output_formats.line(index, prediction), flush=True)
-
-
-def open_heads(args, batch):
-    """The nets of args.graph, ready on args.device; errors tell whether the model or the device is missing."""
-    from agegender.errors import AgeGenderError
-    from agegender.inference import predict
-    from agegender.nets import NETS
+def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
+    """Open the nets that the options name on the device that they name."""
+    from agegender.inference.open_nets import open_nets
+    from agegender.workspace import NET_NAMES
     from ncs import runtime
-    from ncs.errors import NcsError, NoDeviceError
-    from ncs.runtime.manifest import Manifest
 
-    device, why = (args.device.upper(), "") if args.device else runtime.default_device()
-    print("Running on {}{}".format(device, f" ({why})" if why else ""), file=sys.stderr)
-    heads = []
-    for name in _zoo(args) if args.model else args.net or list(NETS):
-        path = os.path.join(args.model_dir, name + ".json")
-        if not os.path.isfile(path):
-            raise predict.failure(predict.NO_MODEL, f"{path}: there is no such model; ./compile2Movidius.sh makes it")
-        try:
-            manifest = Manifest.read(path)
-            runner = runtime.open_runner(device, manifest, batch=batch)
-        except NoDeviceError as error:
-            raise predict.failure(predict.NO_DEVICE, str(error)) from None
-        except NcsError as error:
-            raise predict.failure(predict.NO_MODEL, str(error)) from None
-        if args.mean_file:
-            manifest.transform = with_mean(manifest.transform, args.mean_file, AgeGenderError)
-        if args.compat:
-            manifest.transform = _as_original(args, name, manifest.transform)
-        if args.margin is not None:
-            manifest.transform = manifest.transform.replace(margin=args.margin)
-        heads.append(predict.NetPredictor(manifest, runner, args.flip))
-    if args.ensemble:
-        predict.together(heads)
-    return heads
+    names = args.net or list(NET_NAMES)
+    if args.model:
+        from agegender.zoo.compile import ensure_compiled
+
+        names = ensure_compiled(args.model, args.model_dir, lambda text: print(text, file=sys.stderr))
+    device, reason = (args.device.upper(), "") if args.device else runtime.default_device()
+    print("Running on {}{}".format(device, f" ({reason})" if reason else ""), file=sys.stderr)
+    return open_nets(
+        names,
+        args.model_dir,
+        device,
+        batch=batch,
+        flip=args.flip,
+        ensemble=args.ensemble,
+        change=lambda name, transform: _changed(args, name, transform),
+    )
 
 
-def columns(heads):
-    """The names under which the heads answer."""
-    return list(dict.fromkeys(head.answers_as for head in heads))
+def _changed(args: argparse.Namespace, name: str, transform: Any) -> Any:
+    """Return the Transform under --mean_file, --compat and --margin."""
+    if args.mean_file:
+        transform = transform.replace(mean=_mean(args.mean_file))
+    if args.compat:
+        transform = _as_original(args, name, transform)
+    return transform if args.margin is None else transform.replace(margin=args.margin)
 
 
-def _as_original(args, name, transform):
-    """What the original's own script made of a picture for this net."""
+def _mean(path: str) -> Any:
+    from agegender.errors import AgeGenderError
+    from caffe.data.mean import read_mean
+
+    if not os.path.isfile(path):
+        raise AgeGenderError(f"--mean_file {path}: no such file; ./create_mean.sh writes age_gender_mean.npy")
+    return read_mean(path)
+
+
+def _as_original(args: argparse.Namespace, name: str, transform: Any) -> Any:
+    """Return the Transform that the original's script applied for this net."""
     from agegender import zoo
     from agegender.inference import predict
 
@@ -220,78 +202,49 @@ def _as_original(args, name, transform):
         return predict.as_original(transform)
     change = zoo.nets()[name].compat
     if change is None:
-        print(f"{name}: --compat changes nothing, its original fed the same", file=sys.stderr)
+        print(f"{name}: --compat changes nothing, its original script fed the same", file=sys.stderr)
         return transform
     return change(transform)
 
 
-def _zoo(args):
-    """Names of the zoo nets that --model means; those that are not in args.graph yet are compiled."""
-    from agegender import zoo
-    from agegender.zoo import compile
-    from ncs.compiler.compile import Options
-
-    nets = [net for name in dict.fromkeys(args.model) for net in zoo.resolve(name)]
-    absent = [net for net in nets if not os.path.isfile(compile.stem_of(net, args.model_dir) + ".json")]
-    if absent:
-        print("Compiling {} into {}".format(", ".join(net.name for net in absent), args.model_dir), file=sys.stderr)
-        compile.make(absent, args.model_dir, Options(blob=False))
-    return [net.name for net in nets]
-
-
-def with_mean(transform, path, error):
-    """`transform` with the mean of an .npy or .binaryproto file."""
-    if not os.path.isfile(path):
-        raise error(f"--mean_file {path}: there is no such file; ./create_mean.sh makes age_gender_mean.npy")
-    from caffe.data.mean import read_mean
-
-    return transform.replace(mean=read_mean(path))
-
-
-def show(prediction, args, many):
-    """Print one prediction as the original did, or as JSON."""
+def show(result: ImageResult, args: argparse.Namespace, many: bool) -> None:
+    """Print a result: one line per face as the ONNX zoo's scripts do, the original's lines, or JSON."""
     from agegender.inference import output_formats
-    from agegender.nets import NETS
 
     if args.json:
-        told = {"image": prediction.path, "answers": output_formats.answers(prediction), "seconds": prediction.seconds}
-        print(json.dumps(told), flush=True)
+        to_json = output_formats.photograph_json if args.detect else output_formats.image_json
+        print(to_json(result), flush=True)
         return
     if many:
-        print(prediction.path)
-    if args.model and has_box(prediction):
-        print(output_formats.line(0, prediction), flush=True)
-        return
-    if args.verbose:
-        show_seconds(prediction)
-    for name, answer in prediction.answers.items():
-        what = NETS[name].answer if name in NETS else "%s predicted" % (answer.task.capitalize() or name)
-        print(f"{what}: {answer.text}, {100 * answer.probability:.2f}%", flush=True)
+        print(result.path)
+    if args.detect and not result.predictions:
+        print(f"{result.path}: no face was found", file=sys.stderr)
+    for index, prediction in enumerate(result.predictions):
+        if args.verbose:
+            show_seconds(prediction)
+        if args.detect or (args.model and has_box(prediction)):
+            print(output_formats.line(index, prediction), flush=True)
+        else:
+            show_original(prediction)
 
 
-def has_box(prediction):
-    """Whether both nets are of the ONNX zoo, whose scripts print boxes."""
+def show_original(prediction: Prediction) -> None:
+    """Print the lines of the original's script."""
+    for name, output in prediction.answers.items():
+        print(
+            f"{output.task.capitalize() or name} predicted: {output.text}, {100 * output.probability:.2f}%", flush=True
+        )
+
+
+def has_box(prediction: Prediction) -> bool:
+    """Return whether both nets are the ONNX zoo's, whose scripts print boxes."""
     from agegender import zoo
 
     nets = [zoo.nets().get(name) for name in prediction.answers]
     return {net.task for net in nets if net is not None and net.boxes} == {"age", "gender"}
 
 
-def show_seconds(prediction):
-    """Print what each stage of a prediction took."""
-    for stage, seconds in prediction.seconds.items():
-        print(f"Execution time ({stage}): {1e3 * seconds:.2f} ms")
-
-
-def write_csv(path, predictions, names):
-    """One row a picture: its path, and label and probability of each of `names`, which answered."""
-    import csv
-
-    from caffe.utils.atomic_io import atomic_write
-
-    with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["image", *(cell for name in names for cell in (name, name + " probability"))])
-        for prediction in predictions:
-            cells = [cell for a in prediction.answers.values() for cell in (a.text, f"{a.probability:.6f}")]
-            writer.writerow([prediction.path, *cells])
+def show_seconds(prediction: Prediction) -> None:
+    """Print the time of each step of a prediction."""
+    for step, seconds in prediction.seconds.items():
+        print(f"Execution time ({step}): {1e3 * seconds:.2f} ms")

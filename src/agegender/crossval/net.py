@@ -1,10 +1,9 @@
-"""One net on one fold: its prototxt files, its training, its judgement."""
+"""One net on one fold: its prototxt files, its training, its evaluation."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import gc
 import glob
 import hashlib
 import json
@@ -21,7 +20,10 @@ from caffe.utils.atomic_io import write_bytes
 
 @dataclasses.dataclass(frozen=True)
 class FoldNet:
-    """The net of `task` with fold `fold` for testing; `lists` are its own, `averaged` those that its mean is of."""
+    """The net of `task` that is tested on fold `fold`.
+
+    `lists` are its own lists, `averaged` those whose training images its mean averages.
+    """
 
     plan: Plan
     fold: int
@@ -29,40 +31,45 @@ class FoldNet:
     lists: Lists
     averaged: Lists
 
-    def lmdb(self, part):
-        """Its database of `part`."""
+    def lmdb(self, part: str) -> str:
+        """Return its LMDB of `part`."""
         return self.plan.lmdb(self.fold, self.task, part)
 
-    def file(self, name=""):
-        """A file of its own."""
+    def file(self, name: str = "") -> str:
+        """Return the path of one of its files."""
         return self.plan.model(self.fold, self.task, name)
 
     @property
-    def weights(self):
-        """The caffemodel that its training ends with."""
+    def weights(self) -> str:
+        """The last caffemodel of its training."""
         return self.file("caffenet_train_iter_%d.caffemodel" % self.plan.length(self.task))
 
-    def asked(self):
-        """A digest of all that decides its result: the lists with their pictures' names, the nets, the training."""
+    @property
+    def snapshots(self) -> str:
+        """The glob pattern of its snapshots."""
+        return glob.escape(self.file("caffenet_train")) + "_iter_*"
+
+    def fingerprint(self) -> str:
+        """Return a digest of everything that decides its result: lists, nets and training settings."""
         plan, digest = self.plan, hashlib.sha256()
-        told = [plan.pictures, plan.policy, plan.seed, plan.compat, plan.precision, plan.length(self.task)]
-        digest.update(json.dumps([*told, self.averaged.train, *self.lists]).encode())
+        settings = [plan.images, plan.policy, plan.seed, plan.compat, plan.precision, plan.length(self.task)]
+        digest.update(json.dumps([*settings, self.averaged.train, *self.lists]).encode())
         for path in plan.definition(self.task):
             with open(path, "rb") as stream:
                 digest.update(stream.read())
         return digest.hexdigest()
 
-    def result(self):
-        """{way: confusion matrix} that was measured under this plan, or None."""
+    def result(self) -> dict | None:
+        """Return {crops: confusion matrix} if it was evaluated under this plan."""
         try:
             with open(self.file("result.json"), encoding="utf-8") as stream:
                 stored = json.load(stream)
         except (OSError, ValueError, RecursionError):
             return None
-        return stored["matrices"] if stored.get("asked") == self.asked() else None
+        return stored["matrices"] if stored.get("fingerprint") == self.fingerprint() else None
 
-    def write(self):
-        """Write train_val.prototxt and solver.prototxt, which `caffe train` takes: the given ones with this fold's paths."""
+    def write(self) -> tuple[str, str]:
+        """Write train_val.prototxt and solver.prototxt for `caffe train`: the given files with this fold's paths."""
         net, solver = (read(path).param for read, path in zip((read_net, read_solver), self.plan.definition(self.task)))
         for layer in net.layer:
             if layer.type == "Data":
@@ -74,31 +81,27 @@ class FoldNet:
         solver.max_iter = self.plan.length(self.task)
         if len(solver.test_iter):
             batch = next(layer.data_param.batch_size for layer in reversed(net.layer) if layer.type == "Data")
-            solver.test_iter[0] = -(-len(self.lists.val) // batch)  # every picture for validation once
+            solver.test_iter[0] = -(-len(self.lists.val) // batch)  # every validation image once
         os.makedirs(self.file(), exist_ok=True)
         for path, message in zip(paths, (net, solver)):
             write_bytes(path, text.format(message))
         return paths
 
-    def train(self, goes_on):
-        """`caffe train` from the newest snapshot, or from the start unless `goes_on`."""
+    def train(self) -> None:
+        """Run `caffe train` from the latest snapshot, if there is one."""
         from caffe.tools import train
 
         _, solver = self.write()
-        if not goes_on:
-            for path in glob.glob(glob.escape(self.file("caffenet_train")) + "_iter_*"):
-                os.unlink(path)
         plan, parser = self.plan, argparse.ArgumentParser()
         train.add_arguments(parser)
         argv = ["--solver", solver, "--resume", "--precision", plan.precision, "--threads", str(plan.threads)]
         status = train.run(parser.parse_args(argv + (["--gpu", plan.gpu] if plan.gpu else [])))
-        gc.collect()  # a net is a cycle; its feeds' threads and memory go with it, before the next one is made
         if status:
             raise SystemExit(status)
 
-    def evaluate(self):
-        """Write result.json: every picture of the test fold by the single crop and by ten."""
-        from agegender.evaluate.run_inference import length, net_predictor
+    def evaluate(self) -> None:
+        """Write result.json: every image of the test fold by the single crop and by ten crops."""
+        from agegender.evaluate.predictions import length, net_predictor
         from caffe.core import config
         from caffe.data.mean import transform_of
         from caffe.utils.progress import Progress
@@ -110,14 +113,12 @@ class FoldNet:
         data = next(
             layer for layer in read_net(path).param.layer if layer.type == "Data" and _is_of(layer, caffe_pb2.TEST)
         )
-        predict = net_predictor(deploy_net(path, self.weights))
-        with Progress("Judging", length(source), "faces") as bar:
-            matrices = folds.evaluate(
-                predict, source, transform_of(data.transform_param), len(TASKS[self.task]), step=bar.step
-            )
-        told = {"asked": self.asked(), "test_fold": self.fold, "task": self.task, "matrices": matrices}
-        write_bytes(self.file("result.json"), json.dumps(told, indent=1) + "\n")
+        predict, transform = net_predictor(deploy_net(path, self.weights)), transform_of(data.transform_param)
+        with Progress("Evaluating", length(source), "faces") as bar:
+            matrices = folds.evaluate(predict, source, transform, len(TASKS[self.task]), step=bar.step)
+        result = {"fingerprint": self.fingerprint(), "test_fold": self.fold, "task": self.task, "matrices": matrices}
+        write_bytes(self.file("result.json"), json.dumps(result, indent=1) + "\n")
 
 
-def _is_of(layer, phase):
+def _is_of(layer: caffe_pb2.LayerParameter, phase: int) -> bool:
     return phase in [rule.phase for rule in layer.include]

@@ -1,28 +1,45 @@
-"""What a cross-validation does, and where its files lie."""
+"""The plan of a cross-validation: its settings and the paths of its files."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 
+from agegender import workspace
 from agegender.datasets import adience
 from agegender.errors import AgeGenderError
 from caffe.proto.read import read_solver
 
+DEFINITIONS = os.path.join("prototxt", "levi")
 NETS = {"age": "AgeNet", "gender": "GenderNet"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is done: the fold files, the pictures' folder, label policy, seeds, nets, and how long each is trained.
+    """Settings of a cross-validation.
 
-    `lists` is a folder of test_fold_is_K/ with lists, the published ones say, instead of such made by policy, seed and
-    compat. `definitions` holds {AgeNet,GenderNet}_train_val.prototxt and _solver.prototxt. `tidy` takes a fold's databases
-    away once it is judged (six of them have 7 GB).
+    Parameters
+    ----------
+    fold_files, images : str
+        Directories of Adience's fold files and images.
+    tasks : tuple of str
+        "age", "gender" or both.
+    chosen : tuple of int
+        Test folds, 0 to 4.
+    policy, seed, compat, prefix
+        How the lists are made from the fold files; see `agegender.datasets.adience_lists.write`.
+    lists : str
+        A directory of test_fold_is_K/ with lists, such as the published ones; replaces policy, seed and compat.
+    definitions : str
+        Directory of {AgeNet,GenderNet}_train_val.prototxt and _solver.prototxt.
+    iterations : int
+        0 takes the solver's max_iter.
+    tidy : bool
+        Delete a fold's LMDBs after its evaluation (six of them take 7 GB).
     """
 
     fold_files: str
-    pictures: str
+    images: str
     tasks: tuple = ("age", "gender")
     chosen: tuple = tuple(range(adience.FOLDS))
     policy: str = "published"
@@ -30,7 +47,7 @@ class Plan:
     compat: bool = False
     prefix: str = adience.ALIGNED
     lists: str = ""
-    definitions: str = os.path.join("prototxt", "levi")
+    definitions: str = DEFINITIONS
     iterations: int = 0
     precision: str = "float32"
     threads: int = 0
@@ -40,36 +57,40 @@ class Plan:
     data: str = os.path.join("data", "adience")
     models: str = os.path.join("models", "adience")
 
-    # -- where things lie, under the names of the published scripts
-
     @property
-    def lists_folder(self):
-        """Holds test_fold_is_K/."""
+    def lists_folder(self) -> str:
+        """The directory that holds test_fold_is_K/."""
         return self.lists or os.path.join(self.data, "lists")
 
-    def lmdb(self, fold, task, part):
-        """A database of 256x256 pictures."""
+    def lmdb(self, fold: int, task: str, part: str) -> str:
+        """Return the path of an LMDB of 256x256 images, named as the published scripts name it."""
         return os.path.join(self.data, "lmdb", "Test_fold_is_%d" % fold, f"{task}_{part}_lmdb")
 
-    def mean(self, fold):
-        """The mean of a fold's gender training pictures, which both nets take."""
+    def mean(self, fold: int) -> str:
+        """Return the path of the mean of a fold's gender training images, which both nets use."""
         return os.path.join(self.data, "mean_image", "Test_folder_is_%d" % fold, "mean.binaryproto")
 
-    def model(self, fold, task, name=""):
-        """A file of one net's training on one fold."""
+    def model(self, fold: int, task: str, name: str = "") -> str:
+        """Return the path of a file of one net's training on one fold."""
         return os.path.join(self.models, "test_fold_is_%d" % fold, NETS[task], name)
 
-    # -- the nets
+    def definition(self, task: str) -> tuple[str, str]:
+        """Return the paths of train_val and solver prototxt.
 
-    def definition(self, task):
-        """(train_val, solver) prototxt as given."""
+        Raises
+        ------
+        AgeGenderError
+            If one does not exist.
+        """
         stem = os.path.join(self.definitions, NETS[task])
         paths = stem + "_train_val.prototxt", stem + "_solver.prototxt"
+        if self.definitions == DEFINITIONS:
+            return tuple(workspace.prototxt_file("levi/" + os.path.basename(path)) for path in paths)
         for path in paths:
             if not os.path.isfile(path):
                 raise AgeGenderError(f"{path}: no such file; --prototxt DIR holds it")
         return paths
 
-    def length(self, task):
-        """How many iterations a net is trained."""
+    def length(self, task: str) -> int:
+        """Return the number of training iterations."""
         return self.iterations or read_solver(self.definition(task)[1]).param.max_iter

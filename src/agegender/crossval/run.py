@@ -1,132 +1,155 @@
-"""The cross-validation, stage by stage; what stands is not done again, what was cut off goes on."""
+"""The cross-validation, stage by stage: finished stages are skipped, interrupted ones resume."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
 
 from agegender.crossval.net import FoldNet
-from agegender.crossval.plan import NETS
+from agegender.crossval.plan import NETS, Plan
 from agegender.datasets import adience, adience_lists
+from agegender.datasets.adience import Lists
 from agegender.errors import AgeGenderError
-from caffe.utils.pipeline import Stage
+from caffe.utils.pipeline import Pipeline, Stage
 
-SIZE = 256  # pixels a side of a record
+SIZE = 256  # pixels per side of a record
 
 
 class CrossValidation:
-    """A Plan on its way: `rows` of the fold files, `made` {fold: {task: Lists}}."""
+    """Run a Plan.
 
-    def __init__(self, plan, say=print):
+    Parameters
+    ----------
+    plan : Plan
+    say : callable
+        Receives one line of log per stage.
+
+    Attributes
+    ----------
+    rows : list
+        The rows of the fold files.
+    lists : dict
+        {fold: {task: Lists}}.
+    """
+
+    def __init__(self, plan: Plan, say: Callable[[str], object] = print) -> None:
         self.plan, self.say = plan, say
         self.rows = adience.read_folds(plan.fold_files)
         if plan.lists:
-            self.made = {fold: self._given(fold) for fold in plan.chosen}
+            self.lists = {fold: self._read_lists(fold) for fold in plan.chosen}
         else:
-            self.made = adience_lists.write(
+            self.lists = adience_lists.write(
                 plan.lists_folder, self.rows, plan.policy, plan.seed, plan.compat, plan.prefix, plan.chosen
             )
 
-    def _given(self, fold):
-        """{task: Lists} of the user's own lists; each part must be there, and no user both in test and in training."""
+    def _read_lists(self, fold: int) -> dict[str, Lists]:
+        """Read the user's own lists; every part must exist, and no user may be in both test and training part."""
         folder = adience_lists.folder_of(self.plan.lists, fold)
-        told, faults = adience_lists.check(folder, self.rows, fold, self.plan.policy, self.plan.prefix)
+        report, faults = adience_lists.check(folder, self.rows, fold, self.plan.policy, self.plan.prefix)
         if faults:
-            raise AgeGenderError("{}:\n  {}".format(folder, "\n  ".join(told)))
-        found = {task: adience_lists.read(folder, task) for task in adience_lists.TASKS}
-        wanted = [(task, part) for task in found for part in ("train", "val", "test")]
-        absent = [f"{task}_{part}.txt" for task, part in wanted if not getattr(found[task], part)]
-        if absent:
-            raise AgeGenderError("{}: no lines in {}".format(folder, ", ".join(absent)))
-        return found
+            raise AgeGenderError("{}:\n  {}".format(folder, "\n  ".join(report)))
+        lists = {task: adience_lists.read(folder, task) for task in adience_lists.TASKS}
+        parts = [(task, part) for task in lists for part in ("train", "val", "test")]
+        empty = [f"{task}_{part}.txt" for task, part in parts if not getattr(lists[task], part)]
+        if empty:
+            raise AgeGenderError("{}: no lines in {}".format(folder, ", ".join(empty)))
+        return lists
 
-    def net(self, fold, task):
-        """The FoldNet of a task."""
-        return FoldNet(self.plan, fold, task, self.made[fold][task], self.made[fold]["gender"])
+    def net(self, fold: int, task: str) -> FoldNet:
+        """Return the net of a fold and task."""
+        return FoldNet(self.plan, fold, task, self.lists[fold][task], self.lists[fold]["gender"])
 
-    def run(self):
-        """Do what is not done; returns {task: {fold: {way: matrix}}}."""
+    def run(self) -> dict:
+        """Run everything that is not finished; return {task: {fold: {crops: matrix}}}."""
         for fold in self.plan.chosen:
             for task in self.plan.tasks:
                 net = self.net(fold, task)
                 if net.result() is None:
-                    self._go(net)
+                    self._run(net)
                 else:
-                    self.say("test fold %d, %s: done before" % (fold, task))
+                    self.say(f"test fold {fold}, {task}: up to date")
             if self.plan.tidy:
                 shutil.rmtree(os.path.dirname(self.plan.lmdb(fold, "age", "train")), ignore_errors=True)
         return self.results()
 
-    def results(self):
-        """{task: {fold: {way: matrix}}} of the folds whose result is one of this very plan."""
-        told = {task: {fold: self.net(fold, task).result() for fold in self.plan.chosen} for task in self.plan.tasks}
-        return {task: {fold: ways for fold, ways in found.items() if ways is not None} for task, found in told.items()}
+    def results(self) -> dict:
+        """Return {task: {fold: {crops: matrix}}} of the folds that were evaluated under this plan."""
+        results = {task: {fold: self.net(fold, task).result() for fold in self.plan.chosen} for task in self.plan.tasks}
+        return {
+            task: {fold: matrices for fold, matrices in by_fold.items() if matrices is not None}
+            for task, by_fold in results.items()
+        }
 
-    def _go(self, net):
+    def _run(self, net: FoldNet) -> None:
         stages = list(self.stages(net))
-        for number, stage in enumerate(stages, 1):
-            done = stage.up_to_date()
-            where = "[test fold %d, %s, %d/%d] %s" % (net.fold, net.task, number, len(stages), stage.title)
-            self.say(where + (": up to date" if done else ""))
-            if not done:
-                stage.run()
 
-    def stages(self, net):
-        """Databases, mean, training and judging of one FoldNet."""
+        def start(number: int, stage: Stage, up_to_date: bool) -> None:
+            line = f"[test fold {net.fold}, {net.task}, {number}/{len(stages)}] {stage.title}"
+            self.say(line + (": up to date" if up_to_date else ""))
+
+        Pipeline(stages, start=start, finish=lambda stage, seconds: None).run()
+
+    def stages(self, net: FoldNet) -> Iterator[Stage]:
+        """Yield LMDBs, mean, training and evaluation of one net."""
         plan, fold = self.plan, net.fold
-        for task, part in dict.fromkeys(
-            [("gender", "train"), *((net.task, part) for part in ("train", "val", "test"))]
-        ):
+        parts = [("gender", "train"), *((net.task, part) for part in ("train", "val", "test"))]
+        for task, part in dict.fromkeys(parts):
             yield self._packing(fold, task, part)
         averaged, mean = plan.lmdb(fold, "gender", "train"), plan.mean(fold)
+        title = "Compute the mean of the gender training images"
+        yield Stage(_state_name(mean), title, lambda: _write_mean(averaged, mean), [averaged], [mean])
         yield Stage(
-            _name(mean), "Mean of the gender training pictures", lambda: _average(averaged, mean), [averaged], [mean]
-        )
-        training = Stage(
-            _name(net.weights), "Train %s for %d iterations" % (NETS[net.task], plan.length(net.task)), None,
-            [*plan.definition(net.task), mean, net.lmdb("train"), net.lmdb("val")], [net.weights],
+            _state_name(net.weights),
+            f"Train {NETS[net.task]} for {plan.length(net.task)} iterations",
+            net.train,
+            [*plan.definition(net.task), mean, net.lmdb("train"), net.lmdb("val")],
+            [net.weights],
             {"precision": plan.precision},
-        )  # fmt: skip
-        training.run = lambda: net.train(training.interrupted)
-        yield training
+            partial=[net.snapshots],
+        )
         result = net.file("result.json")
         yield Stage(
-            _name(result), "Judge on fold %d, single crop and ten crops" % fold, net.evaluate,
-            [net.weights, net.lmdb("test"), mean], [result], {"asked": net.asked()},
-        )  # fmt: skip
-
-    def _packing(self, fold, task, part):
-        source = os.path.join(adience_lists.folder_of(self.plan.lists_folder, fold), f"{task}_{part}.txt")
-        target = self.plan.lmdb(fold, task, part)
-        return Stage(
-            _name(target),
-            f"Pack {target}",
-            lambda: _pack(self.plan, source, target),
-            [source, self.plan.pictures],
-            [target],
+            _state_name(result),
+            f"Evaluate on fold {fold}, single crop and ten crops",
+            net.evaluate,
+            [net.weights, net.lmdb("test"), mean],
+            [result],
+            {"fingerprint": net.fingerprint()},
         )
 
+    def _packing(self, fold: int, task: str, part: str) -> Stage:
+        source = os.path.join(adience_lists.folder_of(self.plan.lists_folder, fold), f"{task}_{part}.txt")
+        target = self.plan.lmdb(fold, task, part)
+        inputs = [source, self.plan.images]
+        return Stage(_state_name(target), f"Pack {target}", lambda: _pack(self.plan, source, target), inputs, [target])
 
-def _name(path):
-    """A stamp's name for the stage that makes `path`."""
+
+def _state_name(path: str) -> str:
+    """Return the name of the stage that makes `path`."""
     return os.path.abspath(path).strip(os.sep).replace(os.sep, "_")[-150:]
 
 
-def _pack(plan, source, target):
+def _pack(plan: Plan, source: str, target: str) -> None:
     from caffe.data import convert_imageset
 
-    outcome = convert_imageset.convert(
-        os.path.join(plan.pictures, ""), source, target, convert_imageset.Form(size=(SIZE, SIZE)), shuffle=True, seed=plan.seed,
+    summary = convert_imageset.convert(
+        os.path.join(plan.images, ""),
+        source,
+        target,
+        convert_imageset.Form(size=(SIZE, SIZE)),
+        shuffle=True,
+        seed=plan.seed,
         overwrite=True,
-    )  # fmt: skip
-    if outcome.skipped and not plan.allow_broken:
+    )
+    if summary.skipped and not plan.allow_broken:
         raise AgeGenderError(
-            "%s: %d of its pictures cannot be read below %s, the first %s; --allow_broken goes on without them"
-            % (source, len(outcome.skipped), plan.pictures, outcome.skipped[0][1])
+            f"{source}: {len(summary.skipped)} images cannot be read below {plan.images}, the first is "
+            f"{summary.skipped[0][1]}; --allow_broken continues without them"
         )
 
 
-def _average(lmdb, mean):
+def _write_mean(lmdb: str, mean: str) -> None:
     from caffe.data.db import open_db
     from caffe.data.image_mean import image_mean
     from caffe.data.mean import write_mean

@@ -1,47 +1,59 @@
-"""Confusion matrices, C[i, j] counting faces of true class i said to be class j, as the original prints them.
+"""Confusion matrices: C[i, j] counts the faces of true class i that were predicted as class j.
 
-Rows are the truth, columns the prediction (in the paper of Levi and Hassner it is the other way round).
+Rows are true classes, columns predictions (transposed in Levi and Hassner's paper). The text form is AgeGenderPrediction's.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from agegender.errors import AgeGenderError
 
-_RULE = 47  # dashes under the header, however many classes there are
+_RULE = 47  # dashes under the header, whatever the number of classes
 
 
-def count(truth, predicted, classes):
-    """int64 matrix classes x classes from two sequences of class indices."""
+def count(truth: Sequence[int] | np.ndarray, predicted: Sequence[int] | np.ndarray, classes: int) -> np.ndarray:
+    """Return the confusion matrix of two sequences of class indices.
+
+    Returns
+    -------
+    ndarray of int64, (classes, classes)
+
+    Raises
+    ------
+    AgeGenderError
+        If an index is not below `classes`.
+    """
     truth, predicted = np.asarray(truth, np.int64).reshape(-1), np.asarray(predicted, np.int64).reshape(-1)
     if truth.size != predicted.size:
-        raise ValueError("%d true classes and %d predicted ones" % (truth.size, predicted.size))
+        raise ValueError(f"expected as many predictions as true classes ({truth.size}), received {predicted.size}")
     for what, values in (("true", truth), ("predicted", predicted)):
         wrong = values[(values < 0) | (values >= classes)]
         if wrong.size:
             raise AgeGenderError(
-                "%s class %d in the data, but the net has %d classes (0..%d); is it the right database?"
-                % (what, wrong[0], classes, classes - 1)
+                f"{what} class {wrong[0]}: expected 0 to {classes - 1}, as the net has {classes} classes; "
+                "is it the right database?"
             )
     return np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
-def corrects(matrix):
-    """(number of right answers, number of all)."""
+def corrects(matrix: np.ndarray) -> tuple[int, int]:
+    """Return (number of correct predictions, number of all)."""
     return int(np.trace(matrix)), int(np.sum(matrix))
 
 
-def format_matrix(matrix, names):
-    """Accuracy line and matrix byte for byte as AgeGenderPrediction's tool ends its output.
+def format_matrix(matrix: np.ndarray, names: Sequence[str]) -> str:
+    """Return accuracy and matrix byte for byte as AgeGenderPrediction's tool prints them.
 
-    Classes which occur neither as truth nor as prediction have no row and no column there.
+    Classes that occur neither as true class nor as prediction have no row and no column.
     """
-    right, total = corrects(matrix)
+    correct, total = corrects(matrix)
     seen = [index for index in range(len(names)) if np.sum(matrix[index]) + np.sum(matrix[:, index])]
     text = "Accuracy: %.1f%%, %i/%i corrects\n\nConfusion matrix:\n" % (
-        100.0 * right / max(total, 1),
-        right,
+        100.0 * correct / max(total, 1),
+        correct,
         total,
     )
     text += "Actual\\Predict\t" + "".join(names[index] + "\t" for index in seen) + "\n"
@@ -51,6 +63,6 @@ def format_matrix(matrix, names):
     return text
 
 
-def format_error(key, truth, predicted):
-    """The line of one wrong answer in that tool's output; `key` is the database's key (bytes)."""
+def format_error(key: bytes, truth: int, predicted: int) -> str:
+    """Return that tool's line for one mistake; `key` is the database's key."""
     return "\rError: i=%s, expected %i but predicted %i\n" % (key, truth, predicted)

@@ -1,52 +1,69 @@
-"""Several nets that answer as one: the mean of their probabilities (an ensemble), on the faces held back from all of them."""
+"""Ensembles: the mean of the probabilities of several trained nets, on the faces held out from all of them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate
 from agegender.training import lmdbs
-from agegender.training.run import REPORT
+
+if TYPE_CHECKING:
+    from agegender.training.run import Run
+    from agegender.zoo.model import Net
+
+REPORT = "report"
 
 
-def summary(runs):
-    """What `judge.judge` returns, of finished Runs of one split, all nets alike, in the ways in which all were judged.
+def summary(runs: Sequence[Run]) -> dict:
+    """Evaluate the ensemble of finished runs of one split, in the modes that all of them were evaluated in.
 
-    Raises AgeGenderError where their faces, answers or classes differ.
+    Returns
+    -------
+    dict
+        As `evaluate.evaluate` returns it.
+
+    Raises
+    ------
+    AgeGenderError
+        If faces, tasks or classes of the runs differ.
     """
-    keys, labels = _truth(runs[0])
+    keys, truth = _truth(runs[0])
     for run in runs[1:]:
         if _truth(run)[0] != keys:
-            raise AgeGenderError(f"{runs[0].folder} and {run.folder} were not judged on the same faces")
+            raise AgeGenderError(f"{runs[0].folder} and {run.folder} were evaluated on different faces")
     out = {"faces": len(keys)}
     for task in runs[0].recipe.targets:
         nets = [_net(run, task) for run in runs]
         if len({frozenset(net.labels.names) for net in nets}) > 1:
-            raise AgeGenderError("{} tell {} in different classes".format(" and ".join(net.name for net in nets), task))
-        told = [_answers(run, net, net.labels.indices_of(nets[0].labels.names)) for run, net in zip(runs, nets)]
-        views = [view for view in told[0] if all(view in one for one in told)]
-        mean = {view: sum(one[view] for one in told) / len(told) for view in views}
-        out[task] = {
-            view: evaluate.compute_metrics(nets[0], probabilities, labels) for view, probabilities in mean.items()
-        }
+            names = " and ".join(net.name for net in nets)
+            raise AgeGenderError(f"{names} predict {task} in different classes")
+        order = nets[0].labels.names
+        members = [_probabilities(run, net, net.labels.indices_of(order)) for run, net in zip(runs, nets)]
+        modes = [mode for mode in members[0] if all(mode in member for member in members)]
+        mean = {mode: sum(member[mode] for member in members) / len(members) for mode in modes}
+        out[task] = {mode: evaluate.compute_metrics(nets[0], values, truth) for mode, values in mean.items()}
     return out
 
 
-def _truth(run):
-    """The names of the faces and their labels, in one order for all nets."""
-    keys, labels = evaluate.truth(os.path.join(run.folder, lmdbs.TEST), run.recipe.gender_labels())
-    return [key.partition(b"_")[2] for key in keys], labels
+def _truth(run: Run) -> tuple[list[bytes], dict[str, np.ndarray]]:
+    """Return the names of the faces and their labels, in the order all runs share."""
+    keys, truth = evaluate.lmdb_truth(os.path.join(run.folder, lmdbs.TEST), run.recipe.gender_labels())
+    return [key.partition(b"_")[2] for key in keys], truth
 
 
-def _net(run, task):
-    found = next((net for net in run.recipe.nets() if net.task == task), None)
-    if found is None:
-        raise AgeGenderError(f"recipe '{run.recipe.name}' does not answer {task}")
-    return found
+def _net(run: Run, task: str) -> Net:
+    net = next((net for net in run.recipe.nets() if net.task == task), None)
+    if net is None:
+        raise AgeGenderError(f"recipe '{run.recipe.name}' does not predict {task}")
+    return net
 
 
-def _answers(run, net, order):
-    """{view: (N, classes)} in the order of the first net's classes."""
-    told = evaluate.read_probabilities(os.path.join(run.folder, REPORT), net.task)
-    return {view: probabilities[:, order] for view, probabilities in told.items()}
+def _probabilities(run: Run, net: Net, order: Sequence[int]) -> dict[str, np.ndarray]:
+    """Return {mode: (N, classes)} in the order of the first net's classes."""
+    by_mode = evaluate.read_probabilities(os.path.join(run.folder, REPORT), net.task)
+    return {mode: probabilities[:, order] for mode, probabilities in by_mode.items()}

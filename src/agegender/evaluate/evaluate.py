@@ -1,123 +1,281 @@
-"""A trained net on the faces that were held back: every answer, plainly, with the mirrored picture, in FP16 and in INT8."""
+"""Evaluation of age and gender nets: accuracy, 1-off, error in years and intervals, by decade and by gender."""
 
 from __future__ import annotations
 
 import json
 import os
 import types
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agegender.errors import AgeGenderError
 from agegender.evaluate import confusion, int8, metrics, report
-from agegender.evaluate.run_inference import Scores
-from agegender.inference.labels import AGE_TRINGN, MALE_FIRST, in_decades
-from agegender.zoo import assemble
-from caffe.data import datum
-from caffe.data.db import open_db
+from agegender.evaluate.predictions import Predictions, database_batches, image_batches, net_predictor, predict_batches
+from agegender.inference.labels import AGE_TRINGN, MALE_FIRST, Labels, in_decades
 from caffe.utils import atomic_io
-from caffe.weights.snapshot import read_weights
 
-TRUTH = {"age": "age_class", "gender": "sex"}
-# the picture alone; the mean of what is said of it and of its mirror image; alone, as a stick would compute it (emulated);
-# alone, in INT8 on the processor
-EVALUATION_MODES = ("plain", "mirrored", "fp16", "int8")
-BATCH = 50  # pictures at a time
-ANSWERS = "answers.npz"  # of a report: every probability that it stands on
+if TYPE_CHECKING:
+    from agegender.datasets.sample import Sample
+    from agegender.training.recipe import Recipe
+    from agegender.zoo.model import Net
+
+TRUTH = {"age": "age_class", "gender": "sex"}  # task -> name of its true classes
+# plain: the image alone. flip: the mean over the image and its mirror image. fp16: plain, with the arithmetic of a stick
+# emulated. int8: plain, quantized, on the CPU.
+EVALUATION_MODES = ("plain", "flip", "fp16", "int8")
+BATCH = 50
+PROBABILITIES = "probabilities.npz"  # of a report: every probability behind it
 
 
-def answers(net, weights, database):
-    """{view: (N, classes) probabilities} of a zoo net on a database of training.databases, without "int8"."""
+def predict_lmdb(net: Net, weights: str, database: str) -> dict[str, np.ndarray]:
+    """Return {mode: (N, classes) probabilities} of a zoo net on an LMDB of `agegender.training.lmdbs`, without int8."""
+    from agegender.zoo import assemble
+    from caffe.weights.snapshot import read_weights
     from ncs.precision import fp16_emulation
-    from ncs.precision.lmdb_batches import batches
 
     stored = read_weights(weights)
-    built, rounded = (assemble.deploy_net(net, stored) for _ in range(2))
+    exact, rounded = (assemble.deploy_net(net, stored) for _ in range(2))
     fp16_emulation.round_weights(rounded)
-    told = {"plain": [], "mirrored": [], "fp16": []}
-    for pictures, _, _ in batches(database, net.transform(), size=BATCH):
-        told["plain"].append(fp16_emulation.answer(built, pictures))
-        told["mirrored"].append((told["plain"][-1] + fp16_emulation.answer(built, pictures[..., ::-1])) / 2)
-        told["fp16"].append(fp16_emulation.answer(rounded, pictures, half=True))
-    return {view: np.concatenate(parts) for view, parts in told.items()}
+
+    def model(blob: np.ndarray) -> dict[str, np.ndarray]:
+        plain = fp16_emulation.predict(exact, blob)
+        flipped = fp16_emulation.predict(exact, blob[..., ::-1])
+        return {
+            "plain": plain,
+            "flip": (plain + flipped) / 2,
+            "fp16": fp16_emulation.predict(rounded, blob, half=True),
+        }
+
+    found = predict_batches(model, database_batches(database, net.transform(), size=BATCH))
+    return {mode: predictions.probabilities for mode, predictions in found.items()}
 
 
-def truth(database, gender_labels=MALE_FIRST):
-    """(keys, {"age_class", "sex", "age": (N,) int array}) of a database of training.databases; sex as MALE_FIRST has it."""
-    with open_db(database) as opened:
-        read = [(key, datum.decode_labels(value, 3)[1]) for key, value in opened]
-    age_class, gender, age = np.array([labels for _, labels in read]).astype(int).T
-    sex = (gender != gender_labels.names.index(MALE_FIRST.names[0])).astype(int)
-    return [key for key, _ in read], {"age_class": age_class, "sex": sex, "age": age}
+def predict_images(
+    nets: Sequence[Net],
+    samples: Sequence[Sample],
+    weights: str | None = None,
+    margin: float | None = None,
+    step: Callable[[int], object] = lambda n: None,
+) -> dict[str, np.ndarray]:
+    """Return {task: (N, classes) probabilities} of zoo nets, one per task, for aligned face images.
 
-
-def to_evaluation_classes(net, probabilities):
-    """(labels, (N, classes)) in which an answer is judged: ages in AGE_TRINGN's classes, genders male first."""
-    if net.task == "gender":
-        order = net.labels.indices_of(MALE_FIRST.names)
-        return MALE_FIRST, probabilities[:, order]
-    return AGE_TRINGN, in_decades(probabilities) if probabilities.shape[1] > len(AGE_TRINGN) else probabilities
-
-
-def evaluate(recipe, weights, database, folder, calibration=""):
-    """Write `folder`/<task>/ (the full report) for each answer, `folder`/answers.npz and summary.json; returns the summary.
-
-    `calibration` is a database for INT8, which is left out without.
+    Parameters
+    ----------
+    nets : sequence of Net
+    samples : sequence of Sample
+        Images with age and gender.
+    weights : str, optional
+        A caffemodel that all the nets share, instead of the cached ones.
+    margin : float, optional
+        Replaces the margin of the nets' Transform; 0 takes aligned chips unchanged.
+    step : callable
+        Called with the number of images of each batch, once per file of weights.
     """
-    keys, labels = truth(database, recipe.gender_labels())
-    summary, kept = {"faces": len(keys)}, {}
+    from agegender.zoo import download
+
+    by_weights: dict[str, list[Net]] = {}
+    for net in nets:
+        by_weights.setdefault(weights or download.weights_of(net), []).append(net)
+    probabilities = {}
+    for path, group in by_weights.items():
+        transform = group[0].transform()
+        batches = image_batches(samples, transform, transform.margin if margin is None else margin)
+        found = predict_batches(_shared_net(group, path), batches, lambda keys, *_: step(len(keys)))
+        probabilities.update((task, predictions.probabilities) for task, predictions in found.items())
+    return probabilities
+
+
+def _shared_net(nets: Sequence[Net], weights: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return a model of nets that share a caffemodel: one forward pass, one output per task."""
+    from agegender.zoo import assemble
+    from caffe.net.net import Net as CaffeNet
+    from caffe.proto import caffe_pb2
+
+    tasks = [net.task for net in nets]
+    net = CaffeNet.from_param(assemble.answers_param(nets, tasks), caffe_pb2.TEST)
+    net.copy_from(weights)
+    return net_predictor(net, tasks)
+
+
+def lmdb_truth(database: str, gender_labels: Labels = MALE_FIRST) -> tuple[list[bytes], dict[str, np.ndarray]]:
+    """Return keys and true labels of an LMDB of `agegender.training.lmdbs`.
+
+    Returns
+    -------
+    keys : list of bytes
+    truth : dict
+        "age_class" (AGE_TRINGN), "sex" (MALE_FIRST) and "age" in years, each (N,) int.
+    """
+    from caffe.data import datum
+    from caffe.data.db import open_db
+
+    with open_db(database) as opened:
+        records = [(key, datum.decode_labels(value, 3)[1]) for key, value in opened]
+    age_class, gender, age = np.array([labels for _, labels in records]).astype(int).T
+    sex = (gender != gender_labels.names.index(MALE_FIRST.names[0])).astype(int)
+    return [key for key, _ in records], {"age_class": age_class, "sex": sex, "age": age}
+
+
+def sample_truth(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
+    """Return the true labels of samples, as `lmdb_truth` does."""
+    ages = np.array([sample.age for sample in samples])
+    return {
+        "age_class": np.array([AGE_TRINGN.index_of_age(int(age)) for age in ages]),
+        "sex": np.array([int(sample.gender) for sample in samples]),
+        "age": ages,
+    }
+
+
+def to_evaluation_classes(net: Net, probabilities: np.ndarray) -> tuple[Labels, np.ndarray]:
+    """Return (labels, (N, classes)) that a net is evaluated in: AGE_TRINGN's classes, or genders male first."""
+    if net.task == "gender":
+        return MALE_FIRST, probabilities[:, net.labels.indices_of(MALE_FIRST.names)]
+    if net.labels.names == AGE_TRINGN.names:
+        return AGE_TRINGN, probabilities
+    if net.labels.decoder != "argmax":
+        return AGE_TRINGN, in_decades(probabilities)
+    classes = np.zeros((len(probabilities), len(AGE_TRINGN)))  # other classes: each counts where its centre lies
+    for index, centre in enumerate(net.labels.centres()):
+        classes[:, AGE_TRINGN.index_of_age(int(centre))] += probabilities[:, index]
+    return AGE_TRINGN, classes
+
+
+def expected_years(net: Net, probabilities: np.ndarray) -> np.ndarray:
+    """Return the predicted ages in years, (N,): the expectation over single years or over AGE_TRINGN's class centres.
+
+    A net with other classes predicts the centre of its most probable class.
+    """
+    if net.labels.names == AGE_TRINGN.names:
+        return probabilities @ AGE_TRINGN.centres()
+    if net.labels.decoder == "argmax":
+        return net.labels.centres()[probabilities.argmax(1)]
+    return probabilities.astype(np.float64) @ np.arange(probabilities.shape[1])
+
+
+def compute_metrics(net: Net, probabilities: np.ndarray, truth: dict[str, np.ndarray]) -> dict:
+    """Return the metrics of one output.
+
+    Parameters
+    ----------
+    net : Net
+        The zoo net that the probabilities are of.
+    probabilities : ndarray, (N, classes)
+    truth : dict
+        As `lmdb_truth` and `sample_truth` return it.
+
+    Returns
+    -------
+    dict
+        accuracy, accuracy_95 (Wilson interval); for ages one_off and error_years; the same by decade and by sex.
+    """
+    _, classes = to_evaluation_classes(net, probabilities)
+    correct = classes.argmax(1) == truth[TRUTH[net.task]]
+    out: dict = {
+        "accuracy": float(correct.mean()),
+        "accuracy_95": list(metrics.wilson_interval(int(correct.sum()), len(correct))),
+    }
+    error = None
+    if net.task == "age":
+        distance = np.abs(classes.argmax(1) - truth["age_class"])
+        error = np.abs(expected_years(net, probabilities) - truth["age"])
+        out["one_off"] = float((distance <= 1).mean())
+        out["error_years"] = float(error.mean())
+    out["by_decade"] = _by_group(correct, error, truth["age_class"], AGE_TRINGN.names)
+    out["by_sex"] = _by_group(correct, error, truth["sex"], MALE_FIRST.names)
+    return out
+
+
+def _by_group(correct: np.ndarray, error: np.ndarray | None, groups: np.ndarray, names: Sequence[str]) -> dict:
+    rows = {}
+    for index, name in enumerate(names):
+        members = groups == index
+        if members.any():
+            rows[name] = {"faces": int(members.sum()), "accuracy": float(correct[members].mean())}
+            if error is not None:
+                rows[name]["error_years"] = float(error[members].mean())
+    return rows
+
+
+def evaluate(recipe: Recipe, weights: str, database: str, folder: str, calibration: str = "") -> dict:
+    """Evaluate a trained net in every mode and write the reports.
+
+    Writes `folder`/<task>/ (the full report) per task, `folder`/probabilities.npz and summary.json.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    weights, database : str
+        Caffemodel and LMDB.
+    calibration : str
+        LMDB for INT8 calibration; "" leaves INT8 out.
+
+    Returns
+    -------
+    dict
+        "faces" and, per task, {mode: metrics}.
+    """
+    keys, truth = lmdb_truth(database, recipe.gender_labels())
+    summary, stored = {"faces": len(keys)}, {}
     for net in recipe.nets():
-        told = answers(net, weights, database)
+        by_mode = predict_lmdb(net, weights, database)
         if calibration:
-            told["int8"] = int8.answers(net, weights, calibration, database)
-        kept |= {f"{net.task} {view}": probabilities for view, probabilities in told.items()}
-        summary[net.task] = {view: compute_metrics(net, probabilities, labels) for view, probabilities in told.items()}
-        kinds, probabilities = to_evaluation_classes(net, told["plain"])
-        scores = Scores(keys, labels[TRUTH[net.task]], probabilities.astype(np.float32))
-        shown = types.SimpleNamespace(name=f"{recipe.net} ({net.task})", task=net.task, labels=kinds)
-        text = confusion.format_matrix(confusion.count(scores.truth, scores.predicted, len(kinds)), list(kinds.names))
-        report.write(os.path.join(folder, net.task), shown, scores, text, weights=weights, database=database)
-    with atomic_io.atomic_write(os.path.join(folder, ANSWERS)) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, **kept)
+            by_mode["int8"] = int8.predict(net, weights, calibration, database)
+        stored |= {f"{net.task} {mode}": probabilities for mode, probabilities in by_mode.items()}
+        summary[net.task] = {mode: compute_metrics(net, values, truth) for mode, values in by_mode.items()}
+        _write_report(os.path.join(folder, net.task), recipe, net, keys, truth, by_mode["plain"], weights, database)
+    with atomic_io.atomic_write(os.path.join(folder, PROBABILITIES)) as temporary, open(temporary, "wb") as stream:
+        np.savez_compressed(stream, **stored)
     atomic_io.write_bytes(os.path.join(folder, "summary.json"), json.dumps(summary, indent=1) + "\n")
     return summary
 
 
-def read_probabilities(folder, task):
-    """{view: (N, classes) probabilities} of one answer, in the order of the database that `judge` wrote them for."""
-    with np.load(os.path.join(folder, ANSWERS), allow_pickle=False) as kept:
-        return {name.partition(" ")[2]: kept[name] for name in kept.files if name.partition(" ")[0] == task}
+def _write_report(folder, recipe, net, keys, truth, probabilities, weights, database) -> None:
+    labels, classes = to_evaluation_classes(net, probabilities)
+    predictions = Predictions(keys, truth[TRUTH[net.task]], classes.astype(np.float32))
+    title = types.SimpleNamespace(name=f"{recipe.net} ({net.task})", task=net.task, labels=labels)
+    matrix = confusion.count(predictions.truth, predictions.predicted, len(labels))
+    text = confusion.format_matrix(matrix, list(labels.names))
+    report.write(folder, title, predictions, text, weights=weights, database=database)
 
 
-def read_summary(folder):
-    """What `judge` wrote into `folder`."""
+def read_probabilities(folder: str, task: str) -> dict[str, np.ndarray]:
+    """Return {mode: (N, classes) probabilities} of one task that `evaluate` stored, in the order of its database."""
+    with np.load(os.path.join(folder, PROBABILITIES), allow_pickle=False) as stored:
+        return {name.partition(" ")[2]: stored[name] for name in stored.files if name.partition(" ")[0] == task}
+
+
+def read_summary(folder: str) -> dict:
+    """Return the summary that `evaluate` wrote into `folder`."""
     with open(os.path.join(folder, "summary.json"), encoding="utf-8") as stream:
         return json.load(stream)
 
 
-def compute_metrics(net, probabilities, labels):
-    """Accuracy with its interval, and of ages 1-off and error in years; the same by decade and by sex."""
-    _, classes = to_evaluation_classes(net, probabilities)
-    right = classes.argmax(1) == labels[TRUTH[net.task]]
-    out = {"accuracy": float(right.mean()), "accuracy_95": list(metrics.wilson_interval(int(right.sum()), len(right)))}
-    if net.task == "age":
-        off = np.abs(classes.argmax(1) - labels["age_class"])
-        out["one_off"] = float((off <= 1).mean())
-        out["error_years"] = float(np.abs(years(probabilities) - labels["age"]).mean())
-    out["by_decade"] = _by_group(right, labels["age_class"], AGE_TRINGN.names)
-    out["by_sex"] = _by_group(right, labels["sex"], MALE_FIRST.names)
-    return out
+def evaluate_images(
+    nets: Sequence[Net],
+    samples: Sequence[Sample],
+    weights: str | None = None,
+    margin: float | None = None,
+    step: Callable[[int], object] = lambda n: None,
+) -> dict:
+    """Evaluate zoo nets, one per task, on face images; the parameters are those of `predict_images`.
+
+    Returns
+    -------
+    dict
+        "faces" and, per task, its metrics.
+    """
+    if not samples:
+        raise AgeGenderError("expected at least one face to evaluate on, received none")
+    probabilities, truth = predict_images(nets, samples, weights, margin, step), sample_truth(samples)
+    by_task = {net.task: compute_metrics(net, probabilities[net.task], truth) for net in nets}
+    return {"faces": len(samples), **by_task}
 
 
-def _by_group(right, values, titles):
-    return {
-        title: {"faces": int((values == index).sum()), "accuracy": float(right[values == index].mean())}
-        for index, title in enumerate(titles)
-        if (values == index).any()
-    }
-
-
-def years(probabilities):
-    """(N,) expected years: of single years, or of the middles of AGE_TRINGN's classes."""
-    if probabilities.shape[1] == len(AGE_TRINGN):
-        return probabilities @ AGE_TRINGN.centres()
-    return probabilities @ np.arange(probabilities.shape[1])
+def random_sample(samples: Sequence[Sample], count: int | None, seed: int) -> list[Sample]:
+    """Return `count` samples drawn without replacement, in their order; all of them if there are fewer or it is None."""
+    if count is None or count >= len(samples):
+        return list(samples)
+    chosen = np.random.default_rng(seed).choice(len(samples), count, replace=False)
+    return [samples[i] for i in sorted(chosen)]

@@ -1,17 +1,19 @@
-"""Five folds of a net: single crop and ten crops, exact and 1-off, mean and deviation, beside the paper's figures."""
+"""Results of a five-fold cross-validation: single crop and ten crops, exact and 1-off, beside the paper's figures."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from agegender.errors import AgeGenderError
 from agegender.evaluate import confusion, metrics
+from agegender.evaluate.predictions import VIEWS, predict_batches, ten_crop_batches
+from caffe.device.transform import Transform
 
-WAYS = ("single", "oversample")
-TITLES = {"single": "single crop", "oversample": "over-sample"}
-# Levi and Hassner, CVPR workshops 2015: (mean, deviation) in per cent, exact and 1-off
+CROPS = ("single", "oversample")
+CENTRE = 4  # of the ten views
+# Levi and Hassner, CVPR workshops 2015: (mean, standard deviation) in per cent, exact and 1-off
 PAPER = {
     ("gender", "single"): ((85.9, 1.4), None),
     ("gender", "oversample"): ((86.8, 1.4), None),
@@ -20,76 +22,77 @@ PAPER = {
 }
 
 
-def evaluate(predict, source, transform, classes, batch=5, step=lambda n: None):
-    """{way: confusion matrix as lists, rows true} of every record of an LMDB of pictures larger than the crop.
+def evaluate(
+    predict: Callable[[np.ndarray], np.ndarray],
+    source: str,
+    transform: Transform,
+    classes: int,
+    batch: int = 5,
+    step: Callable[[int], object] = lambda n: None,
+) -> dict[str, list]:
+    """Return {crops: confusion matrix as lists, rows true} of every record of an LMDB.
 
-    `predict` takes float32 N x C x H x W and gives N x classes; over-sampling averages pycaffe's ten views (corners and
-    centre, then the same mirrored), of which the fifth is the single crop.
+    Parameters
+    ----------
+    predict : callable
+        float32 (N, C, H, W) -> (N, classes).
+    source : str
+        LMDB of images larger than the crop.
+    transform : Transform
+    classes : int
+    batch : int
+        Images per forward pass; each has ten views.
+    step : callable
+        Called with the number of images of each batch.
     """
-    from caffe.data import datum
-    from caffe.data.db import open_db
 
-    truth, answers = [], {way: [] for way in WAYS}
-    waiting = []
+    def model(views: np.ndarray) -> dict[str, np.ndarray]:
+        rows = np.asarray(predict(views)).reshape(-1, VIEWS, classes)
+        return {"single": rows[:, CENTRE], "oversample": rows.mean(1)}
 
-    def flush():
-        rows = np.asarray(predict(np.concatenate(waiting))).reshape(len(waiting), 10, classes)
-        answers["single"].extend(rows[:, 4].argmax(1))
-        answers["oversample"].extend(rows.mean(1).argmax(1))
-        step(len(waiting))
-        waiting.clear()
-
-    with open_db(source) as database:
-        for _, value in database:
-            planes, label = datum.decode(value)
-            if transform.crop is None or min(planes.shape[1:]) <= transform.crop:
-                raise AgeGenderError(
-                    "%s: pictures of %dx%d; ten crops differ only where pictures are larger than the crop (%s)"
-                    % (source, *planes.shape[1:], transform.crop)
-                )
-            waiting.append(transform.oversample(np.ascontiguousarray(planes.transpose(1, 2, 0))))
-            truth.append(label)
-            if len(waiting) == batch:
-                flush()
-    if waiting:
-        flush()
-    return {way: confusion.count(truth, told, classes).tolist() for way, told in answers.items()}
+    batches = ten_crop_batches(source, transform, batch)
+    found = predict_batches(model, batches, lambda keys, *_: step(len(keys)))
+    return {name: confusion.count(p.truth, p.predicted, classes).tolist() for name, p in found.items()}
 
 
-def spread(values):
-    """(mean, deviation) of a few shares: the deviation of the folds as they are (population), not of a sample of more."""
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of a few values and their standard deviation (population: these folds, not a sample of more)."""
     mean = sum(values) / len(values)
     return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
 
 
-def compute_metrics(matrix, task):
-    """(exact, 1-off or None) in per cent."""
-    matrix = np.asarray(matrix)
-    return 100 * metrics.accuracy(matrix), 100 * metrics.one_off_accuracy(matrix) if task == "age" else None
+def accuracy_and_one_off(matrix: Sequence, task: str) -> tuple[float, float | None]:
+    """Return (exact, 1-off) in per cent; 1-off is None for gender."""
+    counts = np.asarray(matrix)
+    return 100 * metrics.accuracy(counts), 100 * metrics.one_off_accuracy(counts) if task == "age" else None
 
 
-def table(task, results):
-    """Lines of text for {fold: {way: matrix}} of one task."""
-    columns = [(way, index) for way in WAYS for index in ((0, 1) if task == "age" else (0,))]
-    lines = ["%-22s %6s %s %14s" % (task, "faces", "".join("%16s" % _title(*column) for column in columns), "majority")]
+def table(task: str, results: dict[int, dict]) -> list[str]:
+    """Return {fold: {crops: matrix}} of one task as lines of text."""
+    columns = [(crops, index) for crops in CROPS for index in ((0, 1) if task == "age" else (0,))]
+    titles = "".join(f"{_title(*column):>16}" for column in columns)
+    lines = [f"{task:<22} {'faces':>6} {titles} {'majority':>14}"]
     rows = []
-    for fold, ways in sorted(results.items()):
-        told = {way: compute_metrics(ways[way], task) for way in WAYS}
-        rows.append([told[way][index] for way, index in columns])
-        baseline = 100 * metrics.majority_baseline(np.asarray(ways["single"]))[1]
+    for fold, matrices in sorted(results.items()):
+        values = {crops: accuracy_and_one_off(matrices[crops], task) for crops in CROPS}
+        rows.append([values[crops][index] for crops, index in columns])
+        baseline = 100 * metrics.majority_baseline(np.asarray(matrices["single"]))[1]
         cells = "".join(f"{value:16.1f}" for value in rows[-1])
-        lines.append("%-22s %6d %s %14.1f" % ("test fold %d" % fold, np.sum(ways["single"]), cells, baseline))
-    means = ["{:6.1f} +- {:4.1f}".format(*spread(values)) for values in zip(*rows)]
-    lines.append("%-22s %6s %s" % ("mean of %d folds" % len(rows), "", "".join("%16s" % text for text in means)))
-    paper = ["{:6.1f} +- {:4.1f}".format(*PAPER[task, way][index]) for way, index in columns]
-    lines.append("%-22s %6s %s" % ("Levi & Hassner 2015", "", "".join("%16s" % text for text in paper)))
+        lines.append(f"{f'test fold {fold}':<22} {np.sum(matrices['single']):>6} {cells} {baseline:14.1f}")
+    lines.append(_spread_line(f"mean of {len(rows)} folds", [mean_and_deviation(values) for values in zip(*rows)]))
+    lines.append(_spread_line("Levi & Hassner 2015", [PAPER[task, crops][index] for crops, index in columns]))
     return lines
 
 
-def _title(way, index):
-    return ("1 crop " if way == "single" else "10 crops ") + ("1-off" if index else "exact")
+def _spread_line(title: str, values: Sequence[tuple[float, float]]) -> str:
+    cells = "".join(f"{f'{mean:6.1f} +- {deviation:4.1f}':>16}" for mean, deviation in values)
+    return f"{title:<22} {'':>6} {cells}"
 
 
-def summed(results, way):
-    """The confusion matrices of all folds, added."""
-    return sum(np.asarray(ways[way]) for ways in results.values())
+def _title(crops: str, index: int) -> str:
+    return ("1 crop " if crops == "single" else "10 crops ") + ("1-off" if index else "exact")
+
+
+def summed(results: dict[int, dict], crops: str) -> np.ndarray:
+    """Return the sum of the confusion matrices of all folds."""
+    return sum(np.asarray(matrices[crops]) for matrices in results.values())

@@ -1,4 +1,4 @@
-"""What a trained net answers in INT8, calibrated with the faces it learned from."""
+"""Predictions of a trained net in INT8, calibrated with its training images."""
 
 from __future__ import annotations
 
@@ -7,23 +7,29 @@ import tempfile
 
 import numpy as np
 
+from agegender.evaluate.predictions import database_batches
+from agegender.zoo.model import Net
 
-def answers(net, weights, calibration, database):
-    """(N, classes) probabilities of a zoo net on `database`, computed by OpenVINO on the processor.
 
-    Raises NcsError where NNCF is not installed.
+def predict(net: Net, weights: str, calibration: str, database: str) -> np.ndarray:
+    """Return (N, classes) probabilities of a zoo net on an LMDB, computed by OpenVINO on the CPU.
+
+    Raises
+    ------
+    NcsError
+        If NNCF is not installed.
     """
     from agegender.zoo import compile
     from ncs.compiler import ir
     from ncs.compiler.compile import Options, compile_models
     from ncs.precision import quantize
-    from ncs.precision.lmdb_batches import batches
     from ncs.runtime import open_runner
 
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         (manifest,) = compile_models([compile.job(net, scratch, weights)], Options(blob=False))
-        model, _, _ = quantize.quantized(manifest, quantize.Options(calibration))
+        model, _, _ = quantize.quantize_model(manifest, quantize.Options(calibration))
         path = os.path.join(scratch, "int8.xml")
         ir.save(model, path)
         with open_runner("CPU", path, hint="throughput") as runner:
-            return np.concatenate(list(runner.run_many(part for part, _, _ in batches(database, net.transform()))))
+            batches = database_batches(database, net.transform(), size=16)
+            return np.concatenate(list(runner.run_many(blob for blob, _, _ in batches)))

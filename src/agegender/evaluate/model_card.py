@@ -1,87 +1,112 @@
-"""The model card of a trained net (Mitchell et al. 2019): what it is for, what it learned from, how often it errs on whom."""
+"""The model card of a trained net (Mitchell et al. 2019): purpose, training data, accuracy overall and by group."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from agegender.datasets.sample import RACES
 from agegender.evaluate.evaluate import EVALUATION_MODES
-from agegender.evaluate.summary import figure, tasks
+from agegender.evaluate.summary import format_metrics, tasks
 
-ABOUT = {
-    "plain": "the picture alone",
-    "mirrored": "with its mirror image",
+if TYPE_CHECKING:
+    from agegender.training.run import Run
+    from agegender.zoo.model import Net
+
+MODES = {
+    "plain": "the image alone",
+    "flip": "mean with the mirror image",
     "fp16": "in FP16, as a stick computes (emulated)",
-    "int8": "in INT8 on a processor",
+    "int8": "in INT8 on a CPU",
 }
-USE = """## For what
+USE = """## Intended use
 
-For research, teaching and demonstrations: groups of faces told by decade and by the two genders that the labels know.
-It tells how a face looks to those who wrote the labels, not who somebody is. It is not for decisions about a person: not for
-admission, age checks, advertising to one, or surveillance.
+Research, teaching and demonstrations: the ages of groups of faces by decade, and the two genders that the labels know.
+The net predicts how a face looks to the people who labelled the images, not who a person is. Do not use it for decisions about
+a person: not for admission, age checks, targeted advertising or surveillance.
 
 ## Limits
 
-* It learned here from faces of the group above only, and was judged on no others.
-* Faces have to be cut out and upright as in training; from photographs `--detect` does that.
-* Labels are guesses from pictures, and some are wrong. Genders of children are told much worse than those of adults.
-* The figures are of one split; its interval says nothing of faces from elsewhere.
-* What was learned from pictures may be bound by their terms: UTKFace's allow research that is not commercial.
+* It was trained and evaluated only on faces of the groups above.
+* Faces must be cropped and upright as in training; `--detect` does that for photographs.
+* Labels are guesses from images, and some are wrong. Genders of children are predicted much worse than those of adults.
+* The figures come from one split; their intervals do not cover faces of other collections.
+* The terms of the training images may bind the weights: UTKFace allows non-commercial research only.
 """
 
 
-def text(run, summary, sides, iterations):
-    """Markdown for a training.run.Run: `summary` as judge wrote it, `sides` the names on either side of the split."""
+def text(run: Run, summary: dict, parts: dict[str, list], iterations: int) -> str:
+    """Return the card as Markdown.
+
+    Parameters
+    ----------
+    run : Run
+    summary : dict
+        As `evaluate.evaluate` returns it.
+    parts : dict
+        The names of the training faces and of the held-out faces, in this order.
+    iterations : int
+    """
     recipe, nets = run.recipe, run.recipe.nets()
-    learned, judged = (len(names) for names in sides.values())
+    trained, held_out = (len(names) for names in parts.values())
+    option = " --validation" if run.validation else ""
+    height, width = nets[0].shape[1:]
+    groups = ", ".join(RACES[race] for race in run.races)
     lines = [
-        "# %s, seed %d\n" % (recipe.title, run.seed),
-        "`agegender train --recipe %s --seed %d%s` (%d iterations of %d pictures, %s)\n" % (
-            recipe.name, run.seed, " --validation" if run.validation else "", iterations, recipe.batch, run.precision),
-        "* **Answers**: {}.".format("; ".join(
-            "{} ({}, {} parameters)".format(net.task, ", ".join(_classes(net)), f"{net.parameters:,}") for net in nets)),
-        "* **Pictures**: %d x %d pixels, %s, aligned faces." % (*nets[0].shape[1:], nets[0].transform().order),
-        "* **Faces**: %d to learn from, %d others to judge by, of UTKFace's naming, group: %s; none twice, none judged whose "
-        "near-twin is learned from." % (
-            learned, judged, ", ".join(RACES[race] for race in run.races)),
-    ]  # fmt: skip
+        f"# {recipe.title}, seed {run.seed}\n",
+        f"`agegender train --recipe {recipe.name} --seed {run.seed}{option}` ({iterations} iterations of {recipe.batch} "
+        f"images, {run.precision})\n",
+        f"* **Outputs**: {'; '.join(map(_output, nets))}.",
+        f"* **Input**: {height} x {width} pixels, {nets[0].transform().order}, aligned faces.",
+        f"* **Faces**: {trained} for training, {held_out} held out; named as UTKFace names them, group: {groups}. No face "
+        "occurs twice, and no held-out face has a near-duplicate in the training part.",
+    ]
     if recipe.features:
         origin = nets[0].origin
-        lines.append(f"* **Began as**: {origin.file} ({origin.licence}).")
+        lines.append(f"* **Initial weights**: {origin.file} ({origin.licence}).")
     if recipe.teacher:
-        lines.append(f"* **Taught by**: recipe `{recipe.teacher}` on the same faces.")
+        lines.append(f"* **Distilled from**: recipe `{recipe.teacher}` on the same faces.")
     return "\n".join([*lines, "", _accuracy(summary), "", _groups(summary), "", USE])
 
 
-def _classes(net):
+def _output(net: Net) -> str:
     names = net.labels.names
-    return names if len(names) < 12 else [f"{names[0]} to {names[-1]}, told in decades"]
+    classes = ", ".join(names) if len(names) < 12 else f"{names[0]} to {names[-1]} years, reported in decades"
+    return f"{net.task} ({classes}; {net.parameters:,} parameters)"
 
 
-def _accuracy(summary):
-    told = tasks(summary)
-    rows = ["## How often it is right\n", "| | {} |".format(" | ".join(told)), "| --- |" + " --- |" * len(told)]
-    rows.append(
-        "| always the commonest class | {} |".format(" | ".join(f"{_commonest(summary, task):.1f} %" for task in told))
-    )
-    for view in (view for view in EVALUATION_MODES if view in summary[told[0]]):
-        rows.append("| {} | {} |".format(ABOUT[view], " | ".join(figure(summary[task][view]) for task in told)))
+def _accuracy(summary: dict) -> str:
+    found = tasks(summary)
+    majority = " | ".join(f"{_majority(summary, task):.1f} %" for task in found)
+    rows = ["## Accuracy\n", f"| | {' | '.join(found)} |", "| --- |" + " --- |" * len(found)]
+    rows.append(f"| always the most frequent class | {majority} |")
+    for mode in (mode for mode in EVALUATION_MODES if mode in summary[found[0]]):
+        rows.append(f"| {MODES[mode]} | {' | '.join(format_metrics(summary[task][mode]) for task in found)} |")
     return "\n".join(rows)
 
 
-def _commonest(summary, task):
+def _majority(summary: dict, task: str) -> float:
     groups = summary[task]["plain"]["by_sex" if task == "gender" else "by_decade"].values()
     return 100 * max(group["faces"] for group in groups) / summary["faces"]
 
 
-def _groups(summary):
-    told = tasks(summary)
+def _groups(summary: dict) -> str:
+    found = tasks(summary)
     rows = [
-        "## By group, the picture alone\n",
-        "| | faces | {} |".format(" | ".join(told)),
-        "| --- | --- |" + " --- |" * len(told),
+        "## Accuracy by group, the image alone\n",
+        f"| | faces | {' | '.join(found)} |",
+        "| --- | --- |" + " --- |" * len(found),
     ]
+    gaps = dict.fromkeys(found, 0.0)
     for kind in ("by_decade", "by_sex"):
-        groups = [summary[task]["plain"][kind] for task in told]
-        for title, group in groups[0].items():
-            cells = " | ".join("%.0f %%" % (100 * found[title]["accuracy"]) for found in groups)
-            rows.append("| %s | %d | %s |" % (title, group["faces"], cells))
+        groups = [summary[task]["plain"][kind] for task in found]
+        for name, group in groups[0].items():
+            cells = " | ".join(f"{100 * by_name[name]['accuracy']:.0f} %" for by_name in groups)
+            rows.append(f"| {name} | {group['faces']} | {cells} |")
+        for task, by_name in zip(found, groups):
+            accuracies = [row["accuracy"] for row in by_name.values()]
+            gaps[task] = max(gaps[task], max(accuracies) - min(accuracies))
+    rows.append("")
+    rows.append(
+        "Largest gap between groups: " + ", ".join(f"{task} {100 * gaps[task]:.0f} points" for task in found) + "."
+    )
     return "\n".join(rows)

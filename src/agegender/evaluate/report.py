@@ -1,4 +1,4 @@
-"""All about a judged net in a folder: JSON, CSV, the matrix as text and picture, the worst mistakes."""
+"""The report of an evaluation, a directory: JSON, CSV, the confusion matrix as text and image, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -7,59 +7,83 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from agegender.evaluate import confusion, metrics
+from agegender.evaluate.predictions import Predictions
+from agegender.inference.labels import Labels
 from caffe.utils import atomic_io
 from caffe.utils.commands import version
 
 WORST = 20  # mistakes shown
 
 
-def write(folder, net, scores, text, weights=None, database=None, backend="lmdb"):
-    """Write the report into `folder`, as a whole; returns the summary (report.json's content).
+def write(
+    folder: str,
+    net: Any,
+    predictions: Predictions,
+    text: str,
+    weights: str | None = None,
+    database: str | None = None,
+    backend: str = "lmdb",
+) -> dict:
+    """Write the report atomically and return the summary (the content of report.json).
 
-    `net` has name, task, labels; `scores` keys (bytes), truth, predicted (N), probabilities (N x classes);
-    `text` is the printed accuracy and matrix; `database` the path of the judged pictures, of which the most
-    confidently misjudged are shown (None: no picture of mistakes).
+    Parameters
+    ----------
+    folder : str
+    net : object
+        With attributes name, task and labels.
+    predictions : Predictions
+    text : str
+        The printed accuracy and confusion matrix.
+    weights : str, optional
+        The caffemodel; its SHA-256 goes into the report.
+    database : str, optional
+        The evaluated database. Its images with the most confident mistakes are drawn.
+    backend : str
+        "lmdb" or "leveldb".
     """
     from agegender.evaluate import plots
 
     labels = net.labels
-    matrix = confusion.count(scores.truth, scores.predicted, len(labels))
-    told = {"net": net.name, "task": net.task, **summary(matrix, labels)}
-    told.update(weights=_origin(weights), database=_spelled(database), made_by=f"agegender {version()}")
+    matrix = confusion.count(predictions.truth, predictions.predicted, len(labels))
+    found = {"net": net.name, "task": net.task, **summary(matrix, labels)}
+    found.update(weights=_origin(weights), database=_text(database), made_by=f"agegender {version()}")
     with atomic_io.atomic_folder(folder) as temporary:
-
-        def put(name, data):
-            atomic_io.write_bytes(os.path.join(temporary, name), data)
-
-        put("report.json", json.dumps(told, indent=1) + "\n")
-        put("confusion.txt", text)
-        put("confusion.csv", matrix_csv(matrix, labels.names))
-        put("per_class.csv", per_class_csv(told["per_class"]))
-        put("predictions.csv", predictions_csv(scores, labels.names))
+        files = {
+            "report.json": json.dumps(found, indent=1) + "\n",
+            "confusion.txt": text,
+            "confusion.csv": matrix_csv(matrix, labels.names),
+            "per_class.csv": per_class_csv(found["per_class"]),
+            "predictions.csv": predictions_csv(predictions, labels.names),
+        }
+        for name, content in files.items():
+            atomic_io.write_bytes(os.path.join(temporary, name), content)
         plots.draw_matrix(os.path.join(temporary, "confusion.png"), matrix, labels.names, net.name)
         if database is not None:
-            mistakes = worst_mistakes(scores)
-            pictures = plots.pictures_of(database, backend, [scores.keys[index] for index in mistakes])
-            plots.draw_mistakes(os.path.join(temporary, "mistakes.png"), pictures, mistakes, scores, labels.names)
-    return told
+            mistakes = worst_mistakes(predictions)
+            images = plots.images_of(database, backend, [predictions.keys[index] for index in mistakes])
+            path = os.path.join(temporary, "mistakes.png")
+            plots.draw_mistakes(path, images, mistakes, predictions, labels.names)
+    return found
 
 
-def summary(matrix, labels):
-    """Every figure of a matrix as JSON values; those of neighbouring classes for ages only."""
-    right, total = confusion.corrects(matrix)
+def summary(matrix: np.ndarray, labels: Labels) -> dict:
+    """Return all metrics of a confusion matrix as JSON values; those of neighbouring classes for ages only."""
+    correct, total = confusion.corrects(matrix)
     majority, baseline = metrics.majority_baseline(matrix)
     rows = metrics.per_class(matrix)
-    told = {
+    found = {
         "labels": list(labels.names),
         "matrix_rows_true_columns_predicted": np.asarray(matrix).tolist(),
-        "corrects": right,
+        "corrects": correct,
         "total": total,
         "accuracy": metrics.accuracy(matrix),
-        "accuracy_95": list(metrics.wilson_interval(right, total)),
+        "accuracy_95": list(metrics.wilson_interval(correct, total)),
         "majority_class": labels.names[majority],
         "majority_baseline": baseline,
         "balanced_accuracy": metrics.macro(rows, "recall"),
@@ -67,50 +91,51 @@ def summary(matrix, labels):
         "per_class": [{"class": name, **row} for name, row in zip(labels.names, rows)],
     }
     if labels.bounds:
-        told["one_off_accuracy"] = metrics.one_off_accuracy(matrix)
-        told["mean_absolute_error_of_class_centre_years"] = metrics.mean_absolute_error(matrix, labels.centres())
-    return told
+        found["one_off_accuracy"] = metrics.one_off_accuracy(matrix)
+        found["mean_absolute_error_of_class_centre_years"] = metrics.mean_absolute_error(matrix, labels.centres())
+    return found
 
 
-def worst_mistakes(scores, most=WORST):
-    """Indices of wrong answers, the most confident first."""
-    wrong = np.flatnonzero(np.asarray(scores.predicted) != scores.truth)
-    confidence = scores.probabilities[wrong, np.asarray(scores.predicted)[wrong]]
+def worst_mistakes(predictions: Predictions, most: int = WORST) -> list[int]:
+    """Return the indices of wrong predictions, the most confident first."""
+    wrong = np.flatnonzero(np.asarray(predictions.predicted) != predictions.truth)
+    confidence = predictions.probabilities[wrong, np.asarray(predictions.predicted)[wrong]]
     return wrong[np.argsort(-confidence, kind="stable")][:most].tolist()
 
 
-def matrix_csv(matrix, names):
-    """The matrix with both headers; rows are the truth."""
-    rows = [["actual\\predicted", *names]]
+def matrix_csv(matrix: np.ndarray, names: Sequence[str]) -> str:
+    """Return the matrix with both headers as CSV; rows are true classes."""
+    rows: list[list] = [["actual\\predicted", *names]]
     return _csv(rows + [[name, *map(int, row)] for name, row in zip(names, matrix)])
 
 
-def per_class_csv(rows):
-    """One line a class; undefined figures are empty."""
+def per_class_csv(rows: Sequence[dict]) -> str:
+    """Return one CSV row per class; undefined metrics are empty."""
     return _csv([list(rows[0])] + [["" if value is None else value for value in row.values()] for row in rows])
 
 
-def predictions_csv(scores, names):
-    """One line a picture: key, truth, prediction, probability of each class."""
-    rows = [["key", "actual", "predicted", *(f"p({name})" for name in names)]]
-    for key, truth, predicted, line in zip(scores.keys, scores.truth, scores.predicted, scores.probabilities):
-        said = [names[truth], names[predicted], *(f"{value:.6f}" for value in line)]
-        rows.append([key.decode("utf-8", "backslashreplace"), *said])
+def predictions_csv(predictions: Predictions, names: Sequence[str]) -> str:
+    """Return one CSV row per image: key, true class, predicted class, probability of each class."""
+    rows: list[list] = [["key", "actual", "predicted", *(f"p({name})" for name in names)]]
+    columns = zip(predictions.keys, predictions.truth, predictions.predicted, predictions.probabilities)
+    for key, truth, predicted, probabilities in columns:
+        cells = [names[truth], names[predicted], *(f"{value:.6f}" for value in probabilities)]
+        rows.append([key.decode("utf-8", "backslashreplace"), *cells])
     return _csv(rows)
 
 
-def _csv(rows):
+def _csv(rows: Iterable[Sequence]) -> str:
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows(rows)
     return stream.getvalue()
 
 
-def _origin(weights):
+def _origin(weights: str | None) -> dict | None:
     if weights is None:
         return None
     with open(weights, "rb") as stream:
-        return {"path": _spelled(weights), "sha256": hashlib.sha256(stream.read()).hexdigest()}
+        return {"path": _text(weights), "sha256": hashlib.sha256(stream.read()).hexdigest()}
 
 
-def _spelled(path):
+def _text(path: str | None) -> str | None:
     return None if path is None else os.fspath(path)

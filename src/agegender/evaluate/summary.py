@@ -1,6 +1,8 @@
-"""Figures of runs in words and tables."""
+"""Summaries of evaluations as text and as Markdown tables."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,55 +11,71 @@ from agegender.evaluate.evaluate import EVALUATION_MODES
 TASKS = ("gender", "age")
 
 
-def lines(summary):
-    """A run's summary, a line an answer and view."""
-    out = ["%d faces held back" % summary["faces"]]
+def lines(summary: dict) -> list[str]:
+    """Return one line per task and mode of the summary that `evaluate.evaluate` returns."""
+    out = [f"{summary['faces']} held-out faces"]
     for task in tasks(summary):
-        out += [f"{task}, {view}: {figure(summary[task][view])}" for view in EVALUATION_MODES if view in summary[task]]
+        modes = [mode for mode in EVALUATION_MODES if mode in summary[task]]
+        out += [f"{task}, {mode}: {format_metrics(summary[task][mode])}" for mode in modes]
     return out
 
 
-def tasks(summary):
-    """The answers of a run's summary, in order."""
+def image_lines(summary: dict) -> list[str]:
+    """Return the summary that `evaluate.evaluate_images` returns as text: all faces, then each decade."""
+    out = [f"faces: {summary['faces']}"]
+    out += [f"{task}: {format_metrics(summary[task])}" for task in tasks(summary)]
+    out.append(f"{'decade':<8}{'faces':>7}{'age error':>11}{'age class':>11}{'gender':>9}")
+    for decade, row in summary[tasks(summary)[0]]["by_decade"].items():
+        age, gender = (summary[task]["by_decade"][decade] if task in summary else None for task in ("age", "gender"))
+        cells = [
+            f"{age['error_years']:.1f}" if age else "-",
+            f"{100 * age['accuracy']:.0f} %" if age else "-",
+            f"{100 * gender['accuracy']:.0f} %" if gender else "-",
+        ]
+        out.append(f"{decade:<8}{row['faces']:>7}{cells[0]:>11}{cells[1]:>11}{cells[2]:>9}")
+    return out
+
+
+def tasks(summary: dict) -> list[str]:
+    """Return the tasks of a summary, in order."""
     return [task for task in TASKS if task in summary]
 
 
-def figure(found):
-    """One answer's figures in one view, in words."""
-    text = "{:.1f} % (95 %: {:.1f} to {:.1f})".format(
-        100 * found["accuracy"], *(100 * bound for bound in found["accuracy_95"])
-    )
-    if "one_off" in found:
-        text += ", 1-off {:.1f} %, off by {:.1f} years".format(100 * found["one_off"], found["error_years"])
+def format_metrics(metrics: dict) -> str:
+    """Return the metrics of one task and mode as text."""
+    low, high = (100 * bound for bound in metrics["accuracy_95"])
+    text = f"{100 * metrics['accuracy']:.1f} % (95 % interval {low:.1f} to {high:.1f})"
+    if "one_off" in metrics:
+        text += f", 1-off {100 * metrics['one_off']:.1f} %, mean absolute error {metrics['error_years']:.1f} years"
     return text
 
 
-def table(found):
-    """Markdown of {name: [summary, one a seed]}, a row a view: means over the seeds, with deviations where there are several."""
+def table(summaries: dict[str, Sequence[dict]]) -> str:
+    """Return a Markdown table of {name: [summary per seed]}, one row per mode: means and standard deviations."""
     rows = [
-        "| recipe | seeds | view | gender | age | 1-off | years off |",
+        "| recipe | seeds | mode | gender | age | 1-off | MAE (years) |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for name, summaries in found.items():
-        told = tasks(summaries[0])
-        for view in (
-            view for view in EVALUATION_MODES if all(view in summary[task] for summary in summaries for task in told)
-        ):
+    for name, seeds in summaries.items():
+        found = tasks(seeds[0])
+        modes = [mode for mode in EVALUATION_MODES if all(mode in seed[task] for seed in seeds for task in found)]
+        for mode in modes:
             cells = [
-                _cell(summaries, "gender", view, "accuracy", 100), _cell(summaries, "age", view, "accuracy", 100),
-                _cell(summaries, "age", view, "one_off", 100), _cell(summaries, "age", view, "error_years", 1),
-            ]  # fmt: skip
-            rows.append("| %s | %d | %s | %s |" % (name, len(summaries), view, " | ".join(cells)))
+                _cell(seeds, "gender", mode, "accuracy", 100),
+                _cell(seeds, "age", mode, "accuracy", 100),
+                _cell(seeds, "age", mode, "one_off", 100),
+                _cell(seeds, "age", mode, "error_years", 1),
+            ]
+            rows.append(f"| {name} | {len(seeds)} | {mode} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
-def _cell(summaries, task, view, figure, factor):
-    """Mean of one figure over runs, and its sample deviation; a dash where the net does not tell it."""
-    values = [factor * summary[task][view][figure] for summary in summaries if task in summary]
+def _cell(summaries: Sequence[dict], task: str, mode: str, metric: str, factor: float) -> str:
+    """Return the mean of one metric over the seeds and its standard deviation; "-" if the net lacks the task."""
+    values = [factor * summary[task][mode][metric] for summary in summaries if task in summary]
     if not values:
         return "-"
-    digits = 1 if factor == 100 else 2
-    unit = " %" if factor == 100 else ""
+    digits, unit = (1, " %") if factor == 100 else (2, "")
     if len(values) == 1:
-        return "%.*f%s" % (digits, values[0], unit)
-    return "%.*f ± %.*f%s" % (digits, np.mean(values), digits, np.std(values, ddof=1), unit)
+        return f"{values[0]:.{digits}f}{unit}"
+    return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}{unit}"

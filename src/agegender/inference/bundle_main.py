@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Predict on the target device: `python3 run_inference.py IMAGE ...` (every bundle contains a copy of this file).
+"""Predict age and gender on the target device: `python3 run_inference.py IMAGE ...` (a copy of this file is in each bundle).
 
-Needs numpy, OpenCV and either OpenVINO (2021.4, 2022.1 or newer) or mvnc. Must stay valid Python 3.7.
+Needs numpy, OpenCV and the device's OpenVINO (2021.4, 2022.1 or newer) or mvnc. Valid Python 3.7.
 """
 
 from __future__ import annotations
@@ -11,81 +11,78 @@ import glob
 import json
 import os
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
-
-if TYPE_CHECKING:
-    from agegender.inference.predict import NetPredictor, Prediction
-    from ncs.runtime.base import Runner
-    from ncs.runtime.manifest import Manifest
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 if os.path.isdir(os.path.join(HERE, "lib")):
     sys.path.insert(0, os.path.join(HERE, "lib"))
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line, predict, and return the exit status."""
     from caffe.errors import CaffeError
 
     parser = argparse.ArgumentParser(prog="run_inference.py", description=__doc__.split("\n")[0])
     parser.add_argument(
-        "images", nargs="+", metavar="IMAGE", help="images of aligned faces (or see --detect), folders or globs"
+        "images", nargs="+", metavar="IMAGE", help="aligned faces (or see --detect), directories or globs"
     )
-    parser.add_argument("--model-dir", default=os.path.join(HERE, "graph"), metavar="DIR", help="folder of the nets")
+    parser.add_argument("--model-dir", default=os.path.join(HERE, "graph"), metavar="DIR", help="directory of the nets")
+    parser.add_argument("--device", default="", help="MYRIAD, MVNC, CPU ... (default: a stick if plugged in, else CPU)")
     parser.add_argument(
-        "--device", default="", help="MYRIAD, MVNC, CPU ... (default: a stick if one is plugged in, else CPU)"
-    )
-    parser.add_argument(
-        "--detect", action="store_true", help="detect the faces in photographs (needs OpenCV 4.8 or newer)"
+        "--detect", action="store_true", help="detect the faces: the images are photographs (OpenCV 4.8 or newer)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per image or face")
     args = parser.parse_args(argv)
     try:
-        print_predictions(args)
+        run(args)
     except CaffeError as error:
         print(f"run_inference.py: error: {error}", file=sys.stderr)
         return error.exit_status
     return 0
 
 
-def print_predictions(args: argparse.Namespace) -> None:
-    """Print the prediction of every net for every image, or for every face in it."""
+def run(args: argparse.Namespace) -> None:
+    """Print what every net predicts for every image, or for every face in it."""
     from agegender.errors import AgeGenderError
-    from agegender.inference import predict
+    from agegender.inference import detect, framing, predict
     from ncs.runtime.manifest import Manifest
 
     paths = sorted(glob.glob(os.path.join(glob.escape(args.model_dir), "*.json")))
     if not paths:
-        raise AgeGenderError(f"{args.model_dir}: contains no compiled net (NAME.json)")
+        raise AgeGenderError(f"{args.model_dir}: no net is there (NAME.json)")
     manifests = [Manifest.read(path) for path in paths]
     images = predict.find_images(args.images)
-    predictors = [predict.NetPredictor(manifest, open_net(manifest, args.device)) for manifest in manifests]
+    nets = [predict.NetPredictor(manifest, open_net(manifest, args.device)) for manifest in manifests]
+    find = detect.Detector().find if args.detect else None
+    check = None if args.detect else framing.default_check()
+    predictor = predict.FacePredictor(nets, find, batch=4 if args.detect else 16, check=check)
     try:
-        predictions = faces(images, predictors) if args.detect else predict.predict_pictures(images, predictors)
-        for prediction in predictions:
+        for prediction in predictions(predictor, images):
             show(prediction, args.json)
     finally:
         sys.stdout.flush()
-        close_runners([predictor.runner for predictor in predictors])
+        close_runners([net.runner for net in nets])
 
 
-def faces(images: list[str], predictors: list[NetPredictor]) -> Iterator[Prediction]:
-    """Yield a Prediction for each face of each photograph; warn about images without faces, fail if all are."""
-    from agegender.inference import detect, predict
+def predictions(predictor: Any, images: Sequence[str]) -> Iterator[Any]:
+    """Yield a Prediction per face; report images without one, and fail if there is no face at all."""
+    from agegender.inference import predict
 
-    find, count = detect.Detector().find, 0
-    for image, predictions in zip(images, predict.predict_photographs(images, predictors, find)):
-        if not predictions:
-            print(f"{image}: no face was found", file=sys.stderr)
-        count += len(predictions)
-        yield from predictions
+    count = 0
+    for result in predictor.predict(images):
+        for warning in result.warnings:
+            print(f"{result.path}: warning: {warning}", file=sys.stderr)
+        if not result.predictions:
+            print(f"{result.path}: no face was found", file=sys.stderr)
+        count += len(result.predictions)
+        yield from result.predictions
     if not count:
         raise predict.failure(predict.NO_FACE, "no face was found in any image")
 
 
-def open_net(manifest: Manifest, device: str) -> Runner:
-    """Open a runner; OpenVINO 2021.4 has no `openvino.Core`, so its CPU and GPU go through its C library."""
+def open_net(manifest: Any, device: str) -> Any:
+    """Return a runner; OpenVINO 2021.4 runs other devices through its own older interface."""
     from ncs import runtime
 
     device = device or default_device()
@@ -96,29 +93,29 @@ def open_net(manifest: Manifest, device: str) -> Runner:
     return runtime.open_runner(device, manifest)
 
 
-_kept = []
+_open_runners: list[Any] = []
 
 
-def close_runners(runners: list[Runner]) -> None:
-    """Close the runners of sticks; the others live until the process exits.
+def close_runners(runners: Sequence[Any]) -> None:
+    """Close the runners of sticks; the others live until the process ends, since OpenVINO 2022.1 can crash on closing.
 
-    OpenVINO 2022.1 sometimes crashes when other devices are closed or garbage-collected, so references are kept.
+    They are kept referenced: an unreferenced runner would be closed as well.
     """
-    _kept.extend(runners)
+    _open_runners.extend(runners)
     for runner in runners:
-        if any(stick in runner.device.upper() for stick in ("MYRIAD", "MVNC")):  # also in HETERO:MYRIAD,CPU
+        if any(stick in runner.device.upper() for stick in ("MYRIAD", "MVNC")):  # HETERO:MYRIAD,CPU too
             runner.close()
 
 
 def default_device() -> str:
-    """A stick if one is plugged in, else CPU."""
+    """Return a stick that is plugged in, else the CPU."""
     from ncs import runtime
 
     return runtime.default_device()[0]
 
 
 def old_openvino() -> bool:
-    """Whether the installed OpenVINO is 2021.4 or older."""
+    """Return whether the installed OpenVINO is 2021.4 or older."""
     from ncs.runtime.telemetry import import_openvino
 
     try:
@@ -132,28 +129,27 @@ def old_openvino() -> bool:
     return importlib.util.find_spec("openvino.runtime") is None
 
 
-def show(prediction: Prediction, as_json: bool) -> None:
-    """Print one line per net, or one JSON object per image; with the box of a detected face."""
+def show(prediction: Any, as_json: bool) -> None:
+    """Print one line per net, or one JSON object per face; with its box if it was detected."""
+    from agegender.inference import output_formats
+
     if as_json:
-        nets = {
-            name: {"answer": output.text, "probability": output.probability, "probabilities": output.probabilities}
-            for name, output in prediction.answers.items()
-        }
-        face = {"box": prediction.face.box, "score": prediction.face.score} if prediction.face else {}
-        print(json.dumps({"image": prediction.path, **face, "answers": nets}))
+        box = {"box": prediction.face.box, "score": prediction.face.score} if prediction.face else {}
+        print(json.dumps(dict(box, image=prediction.path, answers=output_formats.answers(prediction))))
         return
     if prediction.face:
-        print(f"{prediction.path}: face at {' '.join(map(str, prediction.face.box))}")
+        left, top, right, bottom = prediction.face.box
+        print(f"{prediction.path}: face at {left} {top} {right} {bottom}")
     for name, output in prediction.answers.items():
         print(f"{prediction.path}: {name}: {output.text}, {100 * output.probability:.2f}%")
 
 
-def exit_without_unloading(status: int) -> NoReturn:
-    """Exit without unloading libraries, because OpenVINO 2022.1 sometimes crashes there."""
+def leave(status: int) -> None:
+    """Exit without unloading libraries: OpenVINO 2022.1 can crash there, after all predictions are printed."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
 
 
 if __name__ == "__main__":
-    exit_without_unloading(main())
+    leave(main())

@@ -1,42 +1,51 @@
-"""Format predictions as text (a line per face), JSON (an object per image) or CSV (a row per face)."""
+"""Predictions as text lines, JSON objects and CSV tables."""
 
 from __future__ import annotations
 
 import csv
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from agegender.inference import face_crop
+from agegender.inference import face_crop, labels
+from agegender.inference.predict import ImageResult, NetOutput, Prediction
 from caffe.utils.atomic_io import atomic_write
 
-if TYPE_CHECKING:
-    from agegender.inference.predict import Prediction
-
-LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # left and right as in the image
+LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # left and right as the image shows them
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def texts(prediction: Prediction) -> tuple:
-    """(gender, age) as text; "" if no net predicts it, slash-separated if several do."""
-    by_task = {"gender": [], "age": []}
-    for answer in prediction.answers.values():
-        by_task.get(answer.task, by_task["age"]).append(answer.text)
+def texts(prediction: Prediction) -> tuple[str, str]:
+    """Return (gender, age) as text, each "" without such a net; several nets of one task are joined by a slash."""
+    by_task: dict[str, list[str]] = {"gender": [], "age": []}
+    for output in prediction.answers.values():
+        by_task.get(output.task, by_task["age"]).append(output.text)
     return "/".join(by_task["gender"]), "/".join(by_task["age"])
 
 
 def line(index: int, prediction: Prediction) -> str:
-    """`Box 0 --> Female, 31.4`, or `Box 0 --> Female` if only one of the two is predicted."""
+    """Return `Box 0 --> Female, 31.4`, or `Box 0 --> Female` with one of the two outputs."""
     gender, age = texts(prediction)
     if gender and age:
         return face_crop.line(index, gender, age)
     return f"Box {index} --> {gender or age}"
 
 
-def photograph_json(path: str, predictions: list[Prediction]) -> str:
-    """JSON object of a photograph and its faces."""
-    return json.dumps({"image": path, "faces": [_face(prediction) for prediction in predictions]})
+def image_json(result: ImageResult) -> str:
+    """Return the JSON object of an image that is one aligned face."""
+    prediction = result.predictions[0]
+    values = {"image": result.path, "answers": answers(prediction), "seconds": prediction.seconds}
+    if result.warnings:
+        values["warnings"] = result.warnings
+    return json.dumps(values)
 
 
-def _face(prediction):
+def photograph_json(result: ImageResult) -> str:
+    """Return the JSON object of a photograph and its faces."""
+    return json.dumps({"image": result.path, "faces": [_face(prediction) for prediction in result.predictions]})
+
+
+def _face(prediction: Prediction) -> dict[str, Any]:
     face = prediction.face
     return {
         "box": list(face.box),
@@ -47,29 +56,65 @@ def _face(prediction):
     }
 
 
-def answers(prediction: Prediction) -> dict:
-    """Outputs of a Prediction as plain values, by net."""
-    return {
-        answer.net: {"label": answer.text, "probability": answer.probability, "probabilities": answer.probabilities}
-        for answer in prediction.answers.values()
-    }
+def answers(prediction: Prediction) -> dict[str, dict[str, Any]]:
+    """Return the outputs of a prediction as plain values, by net; "years" is the expected age."""
+    return {name: _plain(output) for name, output in prediction.answers.items()}
 
 
-def write_faces(path: str, photographs: list[tuple[str, list[Prediction]]], nets: list[str]) -> None:
-    """Write a CSV file with one row per face: image, index, box, score, landmarks, label and probability per net."""
-    coordinates = [name + axis for name in LANDMARKS for axis in ("_x", "_y")]
-    columns = ["image", "face", "left", "top", "right", "bottom", "score", *coordinates]
-    columns += [name for net in nets for name in (net, net + " probability")]
+def _plain(output: NetOutput) -> dict[str, Any]:
+    values = {"label": output.text, "probability": output.probability, "probabilities": output.probabilities}
+    years = expected_years(output)
+    if years is not None:
+        values["years"] = round(years, 2)
+    return values
+
+
+def expected_years(output: NetOutput) -> Any:
+    """Return the expected age of an age output in years: its own, or the expectation over its class centres; or None."""
+    if output.years is not None or output.task != "age":
+        return output.years
+    for known in labels.ALL.values():
+        if known.bounds and len(known) == len(output.probabilities) and output.text in known.names:
+            return float(sum(p * centre for p, centre in zip(output.probabilities, known.centres())))
+    return None
+
+
+def write_images(path: str, rows: Iterable[tuple[str, Sequence[Prediction]]], names: Sequence[str]) -> None:
+    """Write a CSV row per image: its path, and label and probability of each output in `names`."""
+    header = ["image", *(cell for name in names for cell in (name, name + " probability"))]
+    write_csv(path, header, ([image, *_output_cells(predictions[0])] for image, predictions in rows))
+
+
+def write_faces(path: str, rows: Iterable[tuple[str, Sequence[Prediction]]], names: Sequence[str]) -> None:
+    """Write a CSV row per face: image, number, box, score, landmarks, and label and probability of each output."""
+    points = [name + axis for name in LANDMARKS for axis in ("_x", "_y")]
+    header = ["image", "face", "left", "top", "right", "bottom", "score", *points]
+    header += [cell for name in names for cell in (name, name + " probability")]
+    faces = (
+        [image, index, *_face_cells(prediction), *_output_cells(prediction)]
+        for image, predictions in rows
+        for index, prediction in enumerate(predictions)
+    )
+    write_csv(path, header, faces)
+
+
+def write_csv(path: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file atomically; text that a spreadsheet would run as a formula is quoted with an apostrophe."""
     with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(columns)
-        for image, predictions in photographs:
-            for index, prediction in enumerate(predictions):
-                writer.writerow([image, index, *_cells(prediction)])
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([_safe_cell(cell) for cell in row])
 
 
-def _cells(prediction):
+def _safe_cell(cell: Any) -> Any:
+    return "'" + cell if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+
+
+def _face_cells(prediction: Prediction) -> list[Any]:
     face = prediction.face
-    points = [f"{value:.2f}" for value in face.landmarks.ravel()]
-    outputs = [cell for a in prediction.answers.values() for cell in (a.text, f"{a.probability:.6f}")]
-    return [*face.box, f"{face.score:.4f}", *points, *outputs]
+    return [*face.box, f"{face.score:.4f}", *(f"{value:.2f}" for value in face.landmarks.ravel())]
+
+
+def _output_cells(prediction: Prediction) -> list[str]:
+    return [cell for output in prediction.answers.values() for cell in (output.text, f"{output.probability:.6f}")]

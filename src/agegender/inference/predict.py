@@ -1,12 +1,17 @@
-"""From pictures to answers: age and gender of faces, through any runner. It ships to the board (Python 3.7, numpy, OpenCV)."""
+"""Predict age and gender of faces in images, through any runner.
+
+Device side: Python 3.7, numpy, OpenCV.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,286 +19,393 @@ import numpy as np
 from agegender.errors import AgeGenderError
 from agegender.inference import face_crop, labels
 
-WRONG_OPTIONS, NO_FILE, NO_PICTURE, NO_FACE, NO_MODEL, NO_DEVICE = 2, 3, 4, 5, 6, 7  # exit statuses
-LEAST_SIDE = 16  # pixels; of anything smaller no net can tell a face
+WRONG_OPTIONS, NO_FILE, NO_IMAGE, NO_FACE, NO_MODEL, NO_DEVICE = 2, 3, 4, 5, 6, 7  # exit statuses
+MIN_SIDE = 16  # pixels; a smaller image cannot show a face
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
 @dataclass
 class NetOutput:
-    """What one net says of one picture."""
+    """What one net predicts for one face.
+
+    `task` is "age" or "gender" if known; `years` the expected age if the net predicts single years.
+    """
 
     net: str
     text: str
     probability: float
-    probabilities: list
-    task: str = ""  # age or gender, where that is known
-    years: float | None = None  # of nets that tell single years
+    probabilities: list[float]
+    task: str = ""
+    years: float | None = None
 
 
 @dataclass
 class Prediction:
-    """What all nets say of one face: answers by net (or by question, of nets `together`), seconds by stage; `face` is where a
-    photograph shows it."""
+    """What all nets predict for one face.
+
+    Attributes
+    ----------
+    path : str
+        The image file, or "".
+    answers : dict of str to NetOutput
+        By net, or by task for an ensemble.
+    seconds : dict of str to float
+        By processing step.
+    face : agegender.inference.detect.Face or None
+        Where the image shows the face; None if the image is the face.
+    """
 
     path: str
-    answers: dict = field(default_factory=dict)
-    seconds: dict = field(default_factory=dict)
-    face: object = None
+    answers: dict[str, NetOutput] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    face: Any = None
 
 
-def read_image(path):
-    """uint8 (H, W, 3), blue first. AgeGenderError with an exit status of its own for each thing that can be wrong."""
-    if not os.path.isfile(path):
-        raise failure(NO_FILE, f"{path}: there is no such file")
-    picture = cv2.imread(path, cv2.IMREAD_COLOR)
-    if picture is None:
-        raise failure(NO_PICTURE, f"{path}: this is not a picture OpenCV can read (JPEG, PNG, BMP, WebP, TIFF ...)")
-    height, width = picture.shape[:2]
-    if min(height, width) < LEAST_SIDE:
-        raise failure(
-            NO_FACE,
-            "%s: %dx%d pixels hold no face; give a picture of at least %d pixels a side"
-            % (path, width, height, LEAST_SIDE),
-        )
-    return picture
+@dataclass
+class ImageResult:
+    """The predictions for one image: the decoded image (uint8 BGR), one Prediction per face, and warnings."""
+
+    path: str
+    image: np.ndarray
+    predictions: list[Prediction]
+    warnings: list[str] = field(default_factory=list)
 
 
-def failure(status, text):
-    """An AgeGenderError with its own exit status."""
+def failure(status: int, text: str) -> AgeGenderError:
+    """Return an AgeGenderError with its own exit status."""
     error = AgeGenderError(text)
     error.exit_status = status
     return error
 
 
-class NetPredictor:
-    """One net ready to answer: its manifest's Transform and labels, and a runner.
+def read_image(path: str) -> np.ndarray:
+    """Read an image file.
 
-    With `mirror` it is asked about the mirror image as well, and the mean is its answer.
+    Returns
+    -------
+    ndarray of uint8, (H, W, 3)
+        BGR.
+
+    Raises
+    ------
+    AgeGenderError
+        With exit status NO_FILE, NO_IMAGE (not an image) or NO_FACE (too small to show a face).
+    """
+    if not os.path.isfile(path):
+        raise failure(NO_FILE, f"{path}: no such file")
+    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise failure(NO_IMAGE, f"{path}: not an image that OpenCV can read (JPEG, PNG, BMP, WebP, TIFF ...)")
+    height, width = image.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise failure(
+            NO_FACE, f"{path}: expected at least {MIN_SIDE} pixels per side to show a face, received {width}x{height}"
+        )
+    return image
+
+
+class NetPredictor:
+    """One net, ready to predict: a manifest's Transform and labels, and a runner.
+
+    Parameters
+    ----------
+    manifest : ncs.runtime.manifest.Manifest
+    runner : ncs.runtime.base.Runner
+    flip : bool
+        Predict the mean over the image and its mirror image.
     """
 
-    def __init__(self, manifest, runner, mirror=False):
-        self.name = self.answers_as = manifest.name
+    def __init__(self, manifest: Any, runner: Any, flip: bool = False) -> None:
+        self.name = self.output_name = manifest.name
         self.transform = manifest.transform
         self.labels = _labels(manifest)
         self.task = _task(manifest)
-        self.runner, self.mirror = runner, mirror
+        self.runner, self.flip = runner, flip
 
-    def probabilities(self, blobs):
-        """A row for each of `blobs` (N, C, H, W)."""
+    def probabilities(self, blobs: np.ndarray) -> np.ndarray:
+        """Return the (N, classes) output for blobs (N, C, H, W)."""
         rows = self.runner.run(blobs)
-        if self.mirror:
+        if self.flip:
             rows = (rows + self.runner.run(np.ascontiguousarray(blobs[..., ::-1]))) / 2
         return rows
 
-    def answer(self, probabilities):
-        """An Answer from one row of the net's output."""
+    def output(self, probabilities: np.ndarray) -> NetOutput:
+        """Return the NetOutput of one row of probabilities."""
         decoded = self.labels.decode(probabilities)
-        every = [float(p) for p in np.ravel(probabilities)]
-        return NetOutput(self.answers_as, decoded.text, decoded.probability, every, self.task, decoded.years)
+        values = [float(p) for p in np.ravel(probabilities)]
+        return NetOutput(self.output_name, decoded.text, decoded.probability, values, self.task, decoded.years)
 
 
-def together(heads):
-    """Let nets of one question answer as one, under its name: the mean of their probabilities (an ensemble).
+def make_ensemble(nets: Sequence[NetPredictor]) -> None:
+    """Let nets of the same task predict together, under the task's name: the mean of their probabilities.
 
-    A net whose question is not known answers alone. Raises AgeGenderError where they tell it in different classes.
+    A net of unknown task stays alone.
+
+    Raises
+    ------
+    AgeGenderError
+        If nets of one task have different classes.
     """
-    first = {}
-    for head in (head for head in heads if head.task):
-        other = first.setdefault(head.task, head)
-        if set(head.labels.names) != set(other.labels.names):
+    first: dict[str, NetPredictor] = {}
+    for net in nets:
+        if not net.task:
+            continue
+        other = first.setdefault(net.task, net)
+        if set(net.labels.names) != set(other.labels.names):
             raise failure(
-                WRONG_OPTIONS,
-                f"{head.name} tells {head.task} in other classes than {other.name}; they cannot answer together",
+                WRONG_OPTIONS, f"{net.name} and {other.name} predict {net.task} in different classes: no ensemble"
             )
-        head.answers_as = head.task
+        net.output_name = net.task
 
 
-def as_original(transform):
-    """AgeGenderPrediction's inference: channels turned to RGB, the mean of each channel of the BGR mean subtracted as it lies."""
+def as_original(transform: Any) -> Any:
+    """Return the Transform of AgeGenderPrediction's script: RGB, minus the channel means of the BGR mean, unswapped."""
     mean = transform.mean
     if mean is not None and mean.ndim == 3:
         mean = mean.mean(axis=(1, 2))
     return transform.replace(order="RGB", mean=mean)
 
 
-def _task(manifest):
-    """What a net is asked, by its labels or else by its name."""
+def _task(manifest: Any) -> str:
     if set(manifest.labels) == set(labels.MALE_FIRST.names):
         return "gender"
     return "age" if manifest.label_set.startswith("age") or "age" in manifest.name.lower() else ""
 
 
-def _labels(manifest):
-    if manifest.label_set in labels.ALL and list(labels.ALL[manifest.label_set].names) == list(manifest.labels):
-        return labels.ALL[manifest.label_set]
+def _labels(manifest: Any) -> labels.Labels:
+    known = labels.ALL.get(manifest.label_set)
+    if known is not None and list(known.names) == list(manifest.labels):
+        return known
     return labels.Labels(manifest.label_set or manifest.name, tuple(manifest.labels), decoder=manifest.decoder)
 
 
-def predict_pictures(paths, heads, batch=16):
-    """Yield a Prediction for each path, in order: pictures are read and transformed while the nets work on others.
+def _crop_aligned(image: np.ndarray, face: Any, transform: Any) -> np.ndarray:
+    return face_crop.aligned(image, face.landmarks, transform.landmarks, transform.margin)
 
-    A picture that cannot be read raises when its turn comes, after the predictions before it.
+
+def _crop_box(image: np.ndarray, face: Any, transform: Any) -> np.ndarray:
+    return face_crop.cut(image, face_crop.squared(face.box), transform.margin)
+
+
+# How a face is cropped from a photograph: (image, Face, Transform) -> chip. "box" is what the ONNX zoo's scripts do.
+CROPS = {"aligned": _crop_aligned, "box": _crop_box}
+
+
+def with_margin(image: np.ndarray, margin: float) -> np.ndarray:
+    """Return an aligned face with its border repeated by `margin` of its size on each side."""
+    return face_crop.cut(image, face_crop.whole(image), margin) if margin else image
+
+
+class FacePredictor:
+    """Predict age and gender of faces: images are decoded and transformed while the nets compute.
+
+    A context manager; leaving it closes the runners.
+
+    Parameters
+    ----------
+    nets : sequence of NetPredictor
+    find : callable, optional
+        Returns the faces of a BGR image, such as `Detector().find`. None: every image is one aligned face.
+    crop : str
+        "aligned" (by landmarks) or "box".
+    batch : int
+        Images per batch.
+    check : callable, optional
+        (image, Transform) -> warning or "", for images that are taken as aligned faces.
     """
-    for told in _predict_batches(paths, heads, batch, _whole):
-        yield from told
 
+    def __init__(
+        self,
+        nets: Sequence[NetPredictor],
+        find: Callable[[np.ndarray], Sequence[Any]] | None = None,
+        crop: str = "aligned",
+        batch: int = 16,
+        check: Callable[[np.ndarray, Any], str] | None = None,
+    ) -> None:
+        self.nets, self.find, self.crop, self.batch, self.check = list(nets), find, crop, max(1, batch), check
 
-def predict_photographs(paths, heads, find, crop="aligned", batch=4):
-    """Yield, for each path, a list of Predictions, one for each face that `find(picture)` gives, in its order.
+    def __enter__(self) -> FacePredictor:
+        return self
 
-    `find` is the method of an `agegender.inference.detect.Detector`; `crop` is one of CROPS. `batch` photographs are worked at together.
-    """
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
 
-    def pieces(picture, seconds):
+    def close(self) -> None:
+        """Close the runners."""
+        for net in self.nets:
+            net.runner.close()
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names that predictions are keyed by, in order."""
+        return list(dict.fromkeys(net.output_name for net in self.nets))
+
+    def predict(self, paths: Iterable[str]) -> Iterator[ImageResult]:
+        """Yield an ImageResult per image file, in order.
+
+        Raises
+        ------
+        AgeGenderError
+            For an unreadable image, after the results of the images before it.
+        """
+        threads = max(1, min(4, os.cpu_count() or 1))
+        paths = list(paths)
+        with ThreadPoolExecutor(threads) as pool:
+            waiting: deque = deque()
+            for first in range(0, len(paths), self.batch):
+                waiting.append([pool.submit(self._load, path) for path in paths[first : first + self.batch]])
+                if len(waiting) == 2:
+                    yield from self._finish(waiting.popleft())
+            while waiting:
+                yield from self._finish(waiting.popleft())
+
+    def predict_array(self, image: np.ndarray, path: str = "") -> ImageResult:
+        """Return the ImageResult of an image in memory (uint8 BGR)."""
+        result, blobs = self._prepare(path, image, {})
+        self._run([(result, blobs)])
+        return result
+
+    def predict_faces(self, image: np.ndarray, faces: Sequence[Any]) -> list[Prediction]:
+        """Return a Prediction for each detected face of an image in memory, in their order."""
+        result, blobs = self._crop_all("", image, faces, {})
+        self._run([(result, blobs)])
+        return result.predictions
+
+    def _load(self, path: str) -> tuple[ImageResult, list[list[np.ndarray]]]:
         began = time.perf_counter()
-        found = find(picture)
-        seconds["detect"] = time.perf_counter() - began
-        return [(face, partial(CROPS[crop], picture, face)) for face in found]
+        image = read_image(path)
+        return self._prepare(path, image, {"read": time.perf_counter() - began})
 
-    return _predict_batches(paths, heads, batch, pieces)
-
-
-def _aligned(picture, face, transform):
-    return face_crop.aligned(picture, face.landmarks, transform.landmarks, transform.margin)
-
-
-def _boxed(picture, face, transform):
-    return face_crop.cut(picture, face_crop.squared(face.box), transform.margin)
-
-
-# How a face is cut out of a photograph: (picture, Face, Transform) -> chip. "box" is what the ONNX zoo's scripts do.
-CROPS = {"aligned": _aligned, "box": _boxed}
-
-
-def _whole(picture, seconds):
-    """The one piece of a picture that is an aligned face."""
-    return [(None, lambda transform: with_margin(picture, transform.margin))]
-
-
-def with_margin(picture, margin):
-    """An aligned face with its border repeated as far as the net's training showed more than the face."""
-    return face_crop.cut(picture, face_crop.whole(picture), margin) if margin else picture
-
-
-def _predict_batches(paths, heads, batch, pieces):
-    """Yield a list of Predictions for each path; `pieces(picture, seconds)` gives (face, transform -> chip) of each."""
-    threads = max(1, min(4, os.cpu_count() or 1))
-    with ThreadPoolExecutor(threads) as pool:
-        waiting, paths = [], list(paths)
-        for at in range(0, len(paths), batch):
-            waiting.append([pool.submit(_prepare, path, heads, pieces) for path in paths[at : at + batch]])
-            if len(waiting) == 2:
-                yield from _run(waiting.pop(0), heads)
-        for group in waiting:
-            yield from _run(group, heads)
-
-
-def _prepare(path, heads, pieces):
-    """[(Prediction without answers, a blob for each head)] of a picture."""
-    began = time.perf_counter()
-    picture = read_image(path)
-    seconds = {"read": time.perf_counter() - began}
-    found = pieces(picture, seconds)
-    began = time.perf_counter()
-    ready = [(Prediction(path, {}, dict(seconds), face), _blobs(chip, heads)) for face, chip in found]
-    for prediction, _ in ready:
-        prediction.seconds["transform"] = (time.perf_counter() - began) / len(ready)
-    return ready
-
-
-def _blobs(chip, heads):
-    """What each head is fed; nets that share a Transform share its work."""
-    blobs, made = [], []
-    for head in heads:
-        blob = next((blob for transform, blob in made if transform == head.transform), None)
-        if blob is None:
-            blob = head.transform.image(chip(head.transform))
-            made.append((head.transform, blob))
-        blobs.append(blob)
-    return blobs
-
-
-def _run(group, heads):
-    """Yield the Predictions of each picture of a group, answered; then raise what stopped one."""
-    pictures, error = [], None
-    for future in group:
-        try:
-            pictures.append(future.result())
-        except AgeGenderError as fault:
-            error = fault
-            break
-    ready = [each for picture in pictures for each in picture]
-    answer(heads, ready)
-    for picture in pictures:
-        yield [prediction for prediction, _ in picture]
-    if error is not None:
-        raise error
-
-
-def answer(heads, ready):
-    """Put every head's Answer, and the seconds it took, into Predictions: `ready` is [(Prediction, a blob for each head)]."""
-    said = {}
-    for i, head in enumerate(heads if ready else ()):
+    def _prepare(
+        self, path: str, image: np.ndarray, seconds: dict[str, float]
+    ) -> tuple[ImageResult, list[list[np.ndarray]]]:
+        """Return a result without outputs, and the blobs of each face, one per net."""
+        if self.find is None:
+            result, blobs = self._crop_all(path, image, [None], seconds)
+            if self.check is not None:
+                warning = self.check(image, self.nets[0].transform)
+                result.warnings += [warning] if warning else []
+            return result, blobs
         began = time.perf_counter()
-        rows = head.probabilities(np.stack([blobs[i] for _, blobs in ready]))
-        spent = (time.perf_counter() - began) / len(ready)
-        for prediction, _ in ready:
-            prediction.seconds[head.name] = spent
-        said.setdefault(head.answers_as, []).append((head, rows))
-    for name, members in said.items():
-        first = members[0][0]
-        for (prediction, _), row in zip(ready, _mean(first, members)):
-            prediction.answers[name] = first.answer(row)
+        faces = self.find(image)
+        return self._crop_all(path, image, faces, dict(seconds, detect=time.perf_counter() - began))
+
+    def _crop_all(
+        self, path: str, image: np.ndarray, faces: Sequence[Any], seconds: dict[str, float]
+    ) -> tuple[ImageResult, list[list[np.ndarray]]]:
+        began = time.perf_counter()
+        blobs = [self._blobs(image, face) for face in faces]
+        seconds = dict(seconds, transform=(time.perf_counter() - began) / max(1, len(faces)))
+        predictions = [Prediction(path, {}, dict(seconds), face) for face in faces]
+        return ImageResult(path, image, predictions), blobs
+
+    def _blobs(self, image: np.ndarray, face: Any) -> list[np.ndarray]:
+        """Return the input of each net for one face; nets with the same Transform share it."""
+        blobs: list[np.ndarray] = []
+        for index, net in enumerate(self.nets):
+            same = next((i for i in range(index) if self.nets[i].transform == net.transform), None)
+            blobs.append(net.transform.image(self._chip(image, face, net.transform)) if same is None else blobs[same])
+        return blobs
+
+    def _chip(self, image: np.ndarray, face: Any, transform: Any) -> np.ndarray:
+        if face is None:
+            return with_margin(image, transform.margin)
+        return CROPS[self.crop](image, face, transform)
+
+    def _finish(self, futures: Sequence[Future]) -> Iterator[ImageResult]:
+        """Yield the results of a batch; then raise the first error in it."""
+        loaded, error = [], None
+        for future in futures:
+            try:
+                loaded.append(future.result())
+            except AgeGenderError as fault:
+                error = fault
+                break
+        self._run(loaded)
+        for result, _ in loaded:
+            yield result
+        if error is not None:
+            raise error
+
+    def _run(self, loaded: Sequence[tuple[ImageResult, list[list[np.ndarray]]]]) -> None:
+        """Fill the outputs of every net, and the seconds it took, into the predictions."""
+        faces = [
+            (prediction, blobs)
+            for result, all_blobs in loaded
+            for prediction, blobs in zip(result.predictions, all_blobs)
+        ]
+        if not faces:
+            return
+        members: dict[str, list[tuple[NetPredictor, np.ndarray]]] = {}
+        for index, net in enumerate(self.nets):
+            began = time.perf_counter()
+            rows = net.probabilities(np.stack([blobs[index] for _, blobs in faces]))
+            seconds = (time.perf_counter() - began) / len(faces)
+            for prediction, _ in faces:
+                prediction.seconds[net.name] = seconds
+            members.setdefault(net.output_name, []).append((net, rows))
+        for name, nets in members.items():
+            for (prediction, _), row in zip(faces, _mean(nets)):
+                prediction.answers[name] = nets[0][0].output(row)
 
 
-def _mean(first, members):
-    """The mean of what [(Head, rows)] say, in the order of the first one's classes."""
+def _mean(members: Sequence[tuple[NetPredictor, np.ndarray]]) -> np.ndarray:
+    """Return the mean probabilities of an ensemble, in the order of the first net's classes."""
     if len(members) == 1:
         return members[0][1]
-    names = first.labels.names
-    return np.mean(
-        [np.reshape(rows, (len(rows), -1))[:, head.labels.indices_of(names)] for head, rows in members], axis=0
-    )
+    names = members[0][0].labels.names
+    rows = [np.reshape(row, (len(row), -1))[:, net.labels.indices_of(names)] for net, row in members]
+    return np.mean(rows, axis=0)
 
 
-def predict_faces(picture, heads, found, crop="aligned"):
-    """Predictions for the faces `found` in a picture that is in memory, in their order."""
-    ready = [(Prediction("", face=face), _blobs(partial(CROPS[crop], picture, face), heads)) for face in found]
-    answer(heads, ready)
-    return [prediction for prediction, _ in ready]
+def find_images(arguments: Iterable[str]) -> list[str]:
+    """Return the image paths that files, directories (recursive, sorted) and globs stand for.
 
-
-def find_images(arguments):
-    """Paths of pictures named by files, folders (all pictures below, sorted) and globs; nothing found is an error."""
-    import glob
-
-    found = []
+    Raises
+    ------
+    AgeGenderError
+        If a directory holds no image, or a glob matches nothing.
+    """
+    paths: list[str] = []
     for argument in arguments:
         if os.path.isdir(argument):
-            inside = [
-                os.path.join(folder, name)
-                for folder, _, names in os.walk(argument)
-                for name in names
-                if name.lower().endswith(IMAGE_SUFFIXES)
-            ]
-            if not inside:
-                raise failure(
-                    NO_FILE, "{}: the folder holds no picture ({})".format(argument, " ".join(IMAGE_SUFFIXES))
-                )
-            found += sorted(inside)
-        elif glob.has_magic(argument) and not os.path.exists(argument):
-            matches = sorted(glob.glob(argument, recursive=True))
-            if not matches:
-                raise failure(NO_FILE, f"{argument}: nothing matches")
-            found += matches
+            paths += _images_below(argument)
+        elif not os.path.exists(argument) and _has_magic(argument):
+            paths += _matches(argument)
         else:
-            found.append(argument)
-    return found
+            paths.append(argument)
+    return paths
 
 
-def short_names(paths):
-    """A name each for files of these paths below one folder: their own, with their folders where two are equal."""
+def _images_below(folder: str) -> list[str]:
+    paths = sorted(
+        os.path.join(parent, name)
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith(IMAGE_SUFFIXES)
+    )
+    if not paths:
+        raise failure(NO_FILE, "{}: no image in this directory ({})".format(folder, " ".join(IMAGE_SUFFIXES)))
+    return paths
+
+
+def _has_magic(pattern: str) -> bool:
+    import glob
+
+    return glob.has_magic(pattern)
+
+
+def _matches(pattern: str) -> list[str]:
+    import glob
+
+    paths = sorted(glob.glob(pattern, recursive=True))
+    if not paths:
+        raise failure(NO_FILE, f"{pattern}: no file matches")
+    return paths
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """Return a short name for each path: its base name, or its path below the common directory if two are equal."""
     names = [os.path.basename(path) for path in paths]
     if len(set(names)) == len(set(paths)):
         return names

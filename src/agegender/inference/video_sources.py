@@ -51,7 +51,7 @@ class VideoFile:
         self.path = path
         self._capture = _open(path)
         if self._capture is None:
-            raise predict.failure(predict.NO_PICTURE, f"{path}: not a video that OpenCV can read (MP4, AVI, MKV ...)")
+            raise predict.failure(predict.NO_IMAGE, f"{path}: not a video that OpenCV can read (MP4, AVI, MKV ...)")
         self.total = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.rate, self.size = _rate(self._capture), _size(self._capture)
 
@@ -65,7 +65,7 @@ class VideoFile:
             number += 1
         if number < self.total - MISSING_FRAMES or not number:
             raise predict.failure(
-                predict.NO_PICTURE,
+                predict.NO_IMAGE,
                 f"{self.path}: cannot read frame {number + 1} of {max(self.total, 1)}: "
                 "the file is damaged or truncated",
             )

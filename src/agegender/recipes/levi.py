@@ -15,7 +15,7 @@ _SOLVER = {
 RECIPES = tuple(
     Recipe(name=name, title=title, net=net, batch=50, minutes=60, targets=targets, augment=AUGMENT, solver=_SOLVER)
     for name, title, net, targets in (
-        ("agenet", "AgeNet with online augmentation", "tringn-age", {"age": Target(smoothing=0.1, deviation=0.5)}),
-        ("gendernet", "GenderNet with online augmentation", "tringn-gender", {"gender": Target(smoothing=0.05)}),
+        ("agenet", "AgeNet with online augmentation", "AgeNet", {"age": Target(smoothing=0.1, deviation=0.5)}),
+        ("gendernet", "GenderNet with online augmentation", "GenderNet", {"gender": Target(smoothing=0.05)}),
     )
 )

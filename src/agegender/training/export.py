@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from caffe.net.net import Net
-
 from agegender.zoo import assemble
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.weights.snapshot import read_weights, write_caffemodel
 

@@ -1,178 +1,251 @@
-"""One run of a recipe: a folder with everything in it, made stage by stage; a run that was cut off goes on where it was."""
+"""One training run of a recipe in a directory of its own: LMDBs, prototxt, snapshots, weights, report."""
 
 from __future__ import annotations
 
 import contextlib
 import filecmp
-import gc
-import glob
 import json
 import os
 import time
+from collections.abc import Iterator, Sequence
 
 from agegender import recipes
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate, model_card
 from agegender.training import export, init_weights, lmdbs, prototxt
+from agegender.training.recipe import Recipe
 from caffe.proto.read import read_solver
 from caffe.utils import atomic_io
-from caffe.utils.pipeline import Stage
-from caffe.utils.progress import clock_text
+from caffe.utils.pipeline import Pipeline, Stage
 
-WARM_UP, TIMED = 3, 10  # iterations from which the minutes are reckoned
+WARM_UP, TIMED = 3, 10  # iterations that the estimate of the training time is based on
 REPORT = "report"
+STATE_DIR = ".pipeline"
+LMDBS = [lmdbs.TRAIN, lmdbs.TEST]
 
 
 class Run:
-    """`recipe` on the faces of a folder, with one seed; `validation` judges on a fifth of the training side instead.
+    """Train and evaluate `recipe` on a directory of faces.
 
-    `iterations`, or else `minutes`, says how long; the solver's file keeps what came of it, so that a second start goes on.
-    `weights` is a caffemodel to start from; `int8` judges the net in INT8 as well. `folder` defaults to
-    models/<recipe>/seed<seed>[-validation].
+    Parameters
+    ----------
+    recipe : Recipe
+    faces : str
+        Directory of faces named as UTKFace's.
+    races : sequence of int
+        UTKFace's group numbers.
+    seed : int
+        Of the split and the training.
+    minutes : float, optional
+        Length of the training; default: the recipe's. The number of iterations is estimated from a few.
+    iterations : int, optional
+        Length of the training, instead of `minutes`.
+    validation : bool
+        Hold out a fifth of the training part instead of the test part, for choosing between recipes.
+    precision : str
+        "float32" or "bf16".
+    threads : int
+        CPU threads; 0 uses all cores.
+    weights : str
+        A caffemodel to initialize from.
+    int8 : bool
+        Evaluate the INT8 net as well.
+    folder : str, optional
+        Default: models/<recipe>/seed<seed>[-validation].
     """
 
-    def __init__(self, recipe, faces, races, seed, *, minutes=None, iterations=None, validation=False,
-                 precision="float32", threads=0, weights="", int8=False, folder=None):  # fmt: skip
+    def __init__(
+        self,
+        recipe: Recipe,
+        faces: str,
+        races: Sequence[int],
+        seed: int,
+        *,
+        minutes: float | None = None,
+        iterations: int | None = None,
+        validation: bool = False,
+        precision: str = "float32",
+        threads: int = 0,
+        weights: str = "",
+        int8: bool = False,
+        folder: str | None = None,
+    ) -> None:
         self.recipe, self.faces, self.races, self.seed = recipe, os.path.abspath(faces), races, seed
-        self.minutes, self.asked_iterations = minutes or recipe.minutes, iterations
+        self.minutes, self.iterations = minutes or recipe.minutes, iterations
         self.validation, self.precision, self.threads, self.int8 = validation, precision, threads, int8
-        self.given = os.path.abspath(weights) if weights else ""
-        name = "seed%d%s" % (seed, "-validation" if validation else "")
+        self.initial_weights = os.path.abspath(weights) if weights else ""
+        name = f"seed{seed}" + ("-validation" if validation else "")
         self.folder = os.path.abspath(folder or os.path.join("models", recipe.name, name))
         self.teacher = None
-        if recipe.teacher:  # on the same faces, so that it has not seen those held back either
-            inside = folder and os.path.join(folder, "teacher")
-            self.teacher = Run(recipes.resolve(recipe.teacher), faces, races, seed, iterations=iterations, validation=validation,
-                               precision=precision, threads=threads, folder=inside)  # fmt: skip
+        if recipe.teacher:  # trained on the same split, so that it has not seen the held-out faces either
+            self.teacher = Run(
+                recipes.resolve(recipe.teacher),
+                faces,
+                races,
+                seed,
+                iterations=iterations,
+                validation=validation,
+                precision=precision,
+                threads=threads,
+                folder=folder and os.path.join(folder, "teacher"),
+            )
 
-    def go(self):
-        """Run what is out of date; returns the summary of the judging."""
+    def run(self) -> dict:
+        """Run every stale stage and return the summary of the evaluation."""
         os.makedirs(self.folder, exist_ok=True)
-        with _inside(self.folder):
-            for stage in self.stages():
-                if stage.up_to_date():
-                    print(f"{stage.title}: up to date", flush=True)
-                    continue
-                print(f"{stage.title} ...", flush=True)
-                began = time.monotonic()
-                stage.go()
-                gc.collect()  # nets are cycles, and large: what a stage held is let go before the next takes as much
-                print(f"  done in {clock_text(time.monotonic() - began)}", flush=True)
+        with _working_directory(self.folder):
+            Pipeline(self.stages(), STATE_DIR).run()
             return evaluate.read_summary(REPORT)
 
-    # -- the stages, all with paths relative to the run's folder ---------------------------------
+    # Paths of the stages are relative to the run's folder.
 
-    def stages(self):
-        """The stages in order; each is asked for when the one before has run."""
-        databases = [lmdbs.TRAIN, lmdbs.TEST]
-        yield self._stage("faces", "Split and pack the faces", self._faces, [self.faces], [*databases, "faces.json"],
-                          races=list(self.races), seed=self.seed, validation=self.validation, near_twins="not judged",
-                          transform=repr(self.recipe.nets()[0].transform()))  # fmt: skip
-        made = ["train_test.prototxt"] + [prototxt.START] * prototxt.has_start(self.recipe)
-        teacher_weights = [self.teacher_weights] if self.teacher else []
+    def stages(self) -> Iterator[Stage]:
+        """Yield the stages in order; each is created after the one before has run."""
+        yield self._faces_stage()
         if self.teacher:
-            yield self._stage(
-                "teacher", f"Train the teacher, {self.recipe.teacher}", self._teach, databases, teacher_weights
-            )
-        yield self._stage("start", "Write the net and what it starts from", self._start, [*databases, *teacher_weights], made,
-                          recipe=self.recipe.facts())  # fmt: skip
-        yield self._stage("solver", "Reckon the iterations", self._solver, made, ["solver.prototxt"], recipe=self.recipe.facts(),
-                          minutes=self.minutes, iterations=self.asked_iterations, weights=self.given)  # fmt: skip
+            title = f"Train the teacher, {self.recipe.teacher}"
+            yield Stage("teacher", title, self._train_teacher, LMDBS, [self.teacher_weights])
+        yield self._net_stage()
+        yield self._solver_stage()
         iterations = read_solver("solver.prototxt").param.max_iter
-        last = "%s_iter_%d.caffemodel" % (prototxt.PREFIX, iterations)
-        train = self._stage("train", "Train %s for %d iterations" % (self.recipe.name, iterations), None,
-                            ["solver.prototxt", *made, *databases], [last], precision=self.precision)  # fmt: skip
-        train.run = lambda: self._train(train)
-        yield train
-        yield self._stage("finish", f"Write {self.weights}", lambda: export.write(self.recipe, last, self.weights), [last],
-                          [self.weights])  # fmt: skip
-        yield self._stage("judge", "Judge it on the faces held back", self._judge, [self.weights, lmdbs.TEST], [REPORT],
-                          int8=self.int8)  # fmt: skip
+        snapshot = f"{prototxt.PREFIX}_iter_{iterations}.caffemodel"
+        yield Stage(
+            "train",
+            f"Train {self.recipe.name} for {iterations} iterations",
+            self._train,
+            ["solver.prototxt", *self._definition(), *LMDBS],
+            [snapshot],
+            {"precision": self.precision},
+            partial=[prototxt.PREFIX + "_iter_*"],
+        )
+        yield Stage(
+            "export",
+            f"Write {self.weights}",
+            lambda: export.write(self.recipe, snapshot, self.weights),
+            [snapshot],
+            [self.weights],
+        )
+        yield Stage(
+            "evaluate",
+            "Evaluate on the held-out faces",
+            self._evaluate,
+            [self.weights, lmdbs.TEST],
+            [REPORT],
+            {"int8": self.int8},
+        )
 
-    def _stage(self, name, title, run, inputs, outputs, **settings):
-        return Stage(name, title, run, inputs, outputs, settings, stamps=".pipeline")
+    def _faces_stage(self) -> Stage:
+        settings = {
+            "races": list(self.races),
+            "seed": self.seed,
+            "validation": self.validation,
+            "near_duplicates": "excluded",
+            "transform": repr(self.recipe.nets()[0].transform()),
+        }
+        return Stage(
+            "faces", "Split and pack the faces", self._pack_faces, [self.faces], [*LMDBS, "faces.json"], settings
+        )
+
+    def _net_stage(self) -> Stage:
+        inputs = [*LMDBS, *([self.teacher_weights] if self.teacher else [])]
+        title = "Write the net and its initial weights"
+        return Stage("net", title, self._write_net, inputs, self._definition(), {"recipe": self.recipe.facts()})
+
+    def _solver_stage(self) -> Stage:
+        settings = {
+            "recipe": self.recipe.facts(),
+            "minutes": self.minutes,
+            "iterations": self.iterations,
+            "weights": self.initial_weights,
+        }
+        title = "Estimate the number of iterations"
+        return Stage("solver", title, self._write_solver, self._definition(), ["solver.prototxt"], settings)
+
+    def _definition(self) -> list[str]:
+        return ["train_test.prototxt"] + [prototxt.START] * prototxt.has_start(self.recipe)
 
     @property
-    def teacher_weights(self):
-        """The finished caffemodel of the teacher, or ""."""
+    def teacher_weights(self) -> str:
+        """The caffemodel of the trained teacher, or ""."""
         return os.path.join(self.teacher.folder, self.teacher.weights) if self.teacher else ""
 
     @property
-    def weights(self):
-        """The finished caffemodel, in the run's folder."""
+    def weights(self) -> str:
+        """The caffemodel of the trained net, relative to the run's folder."""
         return self.recipe.nets()[0].weights + ".caffemodel"
 
-    def _faces(self):
-        train, test, found, known = lmdbs.parts(self.faces, self.races, self.seed, self.validation)
-        print("  %d faces to learn from, %d to judge; left out: %d repeats, %d contradictions, %d whose near-twin is learned from"
-              % (len(train), len(test), len(found.repeats), len(found.contradicting), len(known)))  # fmt: skip
+    def _pack_faces(self) -> None:
+        train, test, duplicates, near_duplicates = lmdbs.parts(self.faces, self.races, self.seed, self.validation)
+        print(
+            f"  {len(train)} faces for training, {len(test)} held out; excluded: {len(duplicates.repeats)} duplicates, "
+            f"{len(duplicates.contradicting)} with contradicting labels, {len(near_duplicates)} near-duplicates of "
+            "training faces"
+        )
         lmdbs.write(".", train, test, self.recipe.nets()[0].transform(), self.recipe.gender_labels())
 
-    def _teach(self):
-        """Train the teacher, unless its run has ended, on these very faces."""
-        theirs = os.path.join(self.teacher.folder, "faces.json")
-        if os.path.isfile(self.teacher_weights) and filecmp.cmp(theirs, "faces.json", shallow=False):
-            print(f"  it has been: {self.teacher_weights}")
+    def _train_teacher(self) -> None:
+        """Train the teacher unless a finished run of it used the same faces."""
+        faces = os.path.join(self.teacher.folder, "faces.json")
+        if os.path.isfile(self.teacher_weights) and filecmp.cmp(faces, "faces.json", shallow=False):
+            print(f"  already trained: {self.teacher_weights}")
         else:
-            self.teacher.go()
+            self.teacher.run()
 
-    def _start(self):
-        about = f"agegender train --recipe {self.recipe.name} writes this; run caffe in this folder"
-        atomic_io.write_bytes("train_test.prototxt", prototxt.write(prototxt.train_test(self.recipe), about))
+    def _write_net(self) -> None:
+        comment = f"written by `agegender train --recipe {self.recipe.name}`; run caffe in this directory"
+        atomic_io.write_bytes("train_test.prototxt", prototxt.write(prototxt.train_test(self.recipe), comment))
         init_weights.write(".", self.recipe, self.teacher_weights)
 
-    def _solver(self):
+    def _write_solver(self) -> None:
         faces = lmdbs.count(lmdbs.TEST)
-        iterations = self.asked_iterations or self._estimate_iterations(faces)
+        iterations = self.iterations or self._estimate_iterations(faces)
         param = prototxt.solver(self.recipe, iterations, self.seed, faces)
-        if self.given:
-            param.weights.insert(0, self.given)
+        if self.initial_weights:
+            param.weights.insert(0, self.initial_weights)
         atomic_io.write_bytes("solver.prototxt", prototxt.write(param, self.recipe.title))
 
-    def _estimate_iterations(self, faces):
-        """How many iterations fit into the minutes, from a few that are thrown away."""
-        trainer = self._trainer(prototxt.solver(self.recipe, 1000, self.seed, faces))
-        trainer.step(WARM_UP)
+    def _estimate_iterations(self, faces: int) -> int:
+        """Return how many iterations fit into the minutes, measured on a few that are discarded."""
+        solver = self._solver(prototxt.solver(self.recipe, 1000, self.seed, faces))
+        solver.step(WARM_UP)
         began = time.monotonic()
-        trainer.step(TIMED)
-        each = (time.monotonic() - began) / TIMED
-        iterations = max(TIMED, int(60 * self.minutes / each))
-        print("  %.0f ms an iteration: %d iterations in %g minutes" % (1e3 * each, iterations, self.minutes))
+        solver.step(TIMED)
+        seconds = (time.monotonic() - began) / TIMED
+        iterations = max(TIMED, int(60 * self.minutes / seconds))
+        print(f"  {1e3 * seconds:.0f} ms per iteration: {iterations} iterations in {self.minutes:g} minutes")
         return iterations
 
-    def _trainer(self, param):
+    def _solver(self, param):
         from caffe import solver
 
         if self.threads:
             import torch
 
             torch.set_num_threads(self.threads)
-        trainer = solver.SOLVERS[param.type].from_param(param)
-        trainer.net.set_precision(self.precision)
-        return trainer
+        result = solver.SOLVERS[param.type].from_param(param)
+        result.net.set_precision(self.precision)
+        return result
 
-    def _train(self, stage):
+    def _train(self) -> None:
         from caffe.solver.latest_snapshot import newest
         from caffe.tools import train
 
-        if not stage.interrupted:
-            for path in glob.glob(prototxt.PREFIX + "_iter_*"):
-                os.unlink(path)
-        trainer = self._trainer(read_solver("solver.prototxt").param)
-        if train.train(trainer, newest(prototxt.PREFIX, "solverstate") or ""):
-            raise AgeGenderError("stopped at iteration %d; the same command goes on from there" % trainer.iter)
+        solver = self._solver(read_solver("solver.prototxt").param)
+        if train.train(solver, newest(prototxt.PREFIX, "solverstate") or ""):
+            raise AgeGenderError(f"stopped at iteration {solver.iter}; the same command resumes there")
 
-    def _judge(self):
-        summary = evaluate.evaluate(self.recipe, self.weights, lmdbs.TEST, REPORT, lmdbs.TRAIN if self.int8 else "")
+    def _evaluate(self) -> None:
+        calibration = lmdbs.TRAIN if self.int8 else ""
+        summary = evaluate.evaluate(self.recipe, self.weights, lmdbs.TEST, REPORT, calibration)
         with open("faces.json", encoding="utf-8") as stream:
-            sides = json.load(stream)
+            parts = json.load(stream)
         iterations = read_solver("solver.prototxt").param.max_iter
-        atomic_io.write_bytes(os.path.join(REPORT, "card.md"), model_card.text(self, summary, sides, iterations))
+        atomic_io.write_bytes(os.path.join(REPORT, "card.md"), model_card.text(self, summary, parts, iterations))
 
 
 @contextlib.contextmanager
-def _inside(folder):
-    """Paths in prototxt are relative to where Caffe runs."""
+def _working_directory(folder: str) -> Iterator[None]:
+    """Change the current directory: paths in prototxt are relative to where Caffe runs."""
     before = os.getcwd()
     os.chdir(folder)
     try:

@@ -239,9 +239,9 @@ def _member(archive, source, name, target):
 def weights_of(net: Net) -> str:
     """Path of the caffemodel of a net; raises AgeGenderError with advice if there is none."""
     if net.family == "tringn":
-        from agegender.nets import NETS, newest_weights
+        from agegender import workspace
 
-        return newest_weights(NETS["AgeNet" if net.task == "age" else "GenderNet"])
+        return workspace.latest_weights(net)
     path = find_caffemodel(net)
     if path is None:
         fetchable = net.origin.fetchable and is_complete(net)

@@ -136,7 +136,7 @@ def _age_gender_prediction(task, title, *args):
     return _net(
         task,
         *args,
-        name="tringn-" + task,
+        name=title,
         family="tringn",
         title=f"{title} of AgeGenderPrediction",
         source="tringn/AgeGenderPrediction",

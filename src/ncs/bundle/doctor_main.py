@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Finds out why a stick does not answer on this board: `python3 doctor.py` (a copy of this file is in every bundle).
+"""Diagnoses why a stick does not work on this device: `python3 doctor.py` (a copy of this file is in every bundle).
 
-`ncs doctor` where caffe2ncs is installed. Valid Python 3.7; the exit status is 0 when nothing is wrong.
+The same as `ncs doctor`. Valid Python 3.7; the exit status is 0 when no fault was found.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ if os.path.isdir(os.path.join(HERE, "lib")):
     sys.path.insert(0, os.path.join(HERE, "lib"))
 
 
-def main():
-    """Run the verb `doctor` of `ncs`; returns the exit status."""
+def main() -> int:
+    """Run the command `ncs doctor` and return the exit status."""
     from caffe.utils.commands import run_command
 
     return run_command("ncs.cli", "doctor", "doctor.py", sys.argv[1:])

@@ -1,19 +1,21 @@
-"""Find out why a Neural Compute Stick does not work here, and what mends it.
+"""Diagnose why a Neural Compute Stick does not work on this machine and suggest fixes.
 
-The exit status is 0 when nothing is wrong, 1 when there is a fault. Nothing is changed unless --install-udev
-is given (as root).
+The exit status is 0 when no fault was found, else 1. The command changes nothing unless --install-udev is given (as
+root).
 """
 
 from __future__ import annotations
 
+import argparse
 
-def add_arguments(parser):
-    parser.add_argument("--udev", action="store_true", help="print udev rules that let users at the stick")
-    parser.add_argument("--install-udev", action="store_true", help="write those rules where udev reads them")
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--udev", action="store_true", help="print udev rules that give users access to the stick")
+    parser.add_argument("--install-udev", action="store_true", help="install these rules (needs root)")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     import dataclasses
     import json
 
@@ -32,8 +34,8 @@ def run(args):
     return 1 if any(finding.level == checks.FAULT for finding in findings) else 0
 
 
-def install(rules, path):
-    """Write the rules and have udev read them."""
+def install(rules: str, path: str) -> int:
+    """Write the rules and make udev reload them."""
     import shutil
     import subprocess
 
@@ -48,9 +50,9 @@ def install(rules, path):
         raise NcsError(f"{path}: {error.strerror}; run it with sudo, or: {PROGRAM} --udev | sudo tee {path}") from error
     print("wrote " + path)
     if shutil.which("udevadm") is None:
-        print("udevadm is not here: restart udev, or the machine")
+        print("udevadm is not installed: restart udev or the machine")
         return 0
     for command in (["udevadm", "control", "--reload"], ["udevadm", "trigger", "--subsystem-match=usb"]):
         subprocess.run(command, check=False)
-    print("now pull the stick out and plug it in again")
+    print("now unplug the stick and plug it in again")
     return 0

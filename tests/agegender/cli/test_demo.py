@@ -77,7 +77,7 @@ def test_a_film_becomes_a_film_with_boxes_that_follow_the_faces(graph, tmp_path,
 def test_the_net_sees_faces_that_nobody_drew_on(graph, tmp_path, monkeypatch):
     """Overlapping faces: the boxes drawn for one must not reach what is cut for the other."""
     seen = []
-    monkeypatch.setattr(predict, "predict_faces", spy(predict.predict_faces, seen))
+    monkeypatch.setattr(predict.FacePredictor, "predict_faces", spy(predict.FacePredictor.predict_faces, seen))
     assert run(graph, "--video", graph / "walk.avi", "--out", tmp_path / "d", "--frames", 3) == 0
     _, original = film(graph / "walk.avi")
     assert len(seen) == 3 and sorted(os.listdir(tmp_path / "d")) == ["%06d.jpg" % i for i in range(3)]
@@ -86,8 +86,8 @@ def test_the_net_sees_faces_that_nobody_drew_on(graph, tmp_path, monkeypatch):
 
 
 def spy(function, seen):
-    def called(picture, *arguments):
-        result = function(picture, *arguments)
+    def called(self, picture, *arguments):
+        result = function(self, picture, *arguments)
         seen.append(picture)  # after all is done: the picture itself must still be untouched
         return result
 
@@ -124,7 +124,7 @@ def test_faults_are_told_with_their_status(graph, tmp_path, capsys, monkeypatch)
     for status, says, argv in (
         (predict.NO_FILE, "there is no such file", ["--video", tmp_path / "none.mp4", "--out", tmp_path / "d"]),
         (
-            predict.NO_PICTURE,
+            predict.NO_IMAGE,
             "not a video that OpenCV can read",
             ["--video", tmp_path / "text.mp4", "--out", tmp_path / "d"],
         ),
@@ -144,7 +144,7 @@ def test_faults_are_told_with_their_status(graph, tmp_path, capsys, monkeypatch)
 def test_a_film_that_is_cut_off_is_drawn_to_where_it_ends(graph, tmp_path, capsys):
     content = (graph / "walk.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(content[: len(content) // 3])
-    assert run(graph, "--video", tmp_path / "cut.avi", "--out", tmp_path / "o.mp4") == predict.NO_PICTURE
+    assert run(graph, "--video", tmp_path / "cut.avi", "--out", tmp_path / "o.mp4") == predict.NO_IMAGE
     assert "of 8: the file is damaged or truncated" in capsys.readouterr().err
     assert 0 < len(film(tmp_path / "o.mp4")[1]) < FRAMES
 

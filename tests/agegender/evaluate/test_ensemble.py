@@ -45,7 +45,7 @@ def runs(faces, tmp_path_factory):
         Run(recipe, faces, (2,), 3, iterations=3, folder=tmp_path_factory.mktemp("run") / "run") for recipe in SMALL
     ]
     for run in made:
-        run.go()
+        run.run()
     return made
 
 
@@ -75,11 +75,11 @@ def test_the_mean_of_two_nets_is_judged(runs, tmp_path):
     _, second = told(runs[1], "age", tmp_path)
     years = (first + second) / 2 @ np.arange(101)
     assert found["age"]["plain"]["error_years"] == pytest.approx(np.abs(years - labels[:, 2]).mean(), abs=1e-4)
-    assert set(found["age"]) == {"plain", "mirrored", "fp16"}
+    assert set(found["age"]) == {"plain", "flip", "fp16"}
 
 
 def test_one_net_alone_is_itself(runs):
-    summary = runs[0].go()
+    summary = runs[0].run()
     alone = ensemble.summary(runs[:1])
     assert {view: alone["age"][view] for view in alone["age"]} == {view: summary["age"][view] for view in alone["age"]}
 
@@ -87,19 +87,19 @@ def test_one_net_alone_is_itself(runs):
 def test_a_report_keeps_every_probability(runs, tmp_path):
     _, wanted = told(runs[1], "age", tmp_path)
     found = evaluate.read_probabilities(os.path.join(runs[1].folder, "report"), "age")
-    assert list(found) == ["plain", "mirrored", "fp16"]
+    assert list(found) == ["plain", "flip", "fp16"]
     np.testing.assert_allclose(found["plain"], wanted, atol=1e-5)
 
 
 def test_nets_that_cannot_be_compared_are_refused(runs, faces, tmp_path):
     other = Run(SMALL[0], faces, (2,), 4, iterations=1, folder=tmp_path / "run")
-    other.go()
-    with pytest.raises(AgeGenderError, match="not judged on the same faces"):
+    other.run()
+    with pytest.raises(AgeGenderError, match="were evaluated on different faces"):
         ensemble.summary([runs[0], other])
     half = Run(
         dataclasses.replace(SMALL[1], targets={"age": Target()}), faces, (2,), 3, iterations=1, folder=runs[1].folder
     )
-    with pytest.raises(AgeGenderError, match="does not answer gender"):
+    with pytest.raises(AgeGenderError, match="does not predict gender"):
         ensemble.summary([runs[0], half])
 
 
@@ -107,7 +107,7 @@ def test_an_experiment_has_a_row_for_it(faces, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command = ["experiment", "compact:2", "compact-wide", "--faces", str(faces), "--iterations", "1", "--ensemble"]
     assert main(command) == 0
-    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| together | 1 |")]
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ensemble | 1 |")]
     assert len(rows) == 3 and all(row.count("%") == 3 for row in rows)
     for name, iterations in (("compact", 2), ("compact-wide", 1)):
         assert read_solver(tmp_path / "models" / name / "seed230/solver.prototxt").param.max_iter == iterations
@@ -116,4 +116,4 @@ def test_an_experiment_has_a_row_for_it(faces, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("text", ["compact:", "compact:0", "compact:-1", "compact:x", "compact:1.5"])
 def test_iterations_of_one_recipe_are_a_number(text, capsys):
     assert main(["experiment", text]) == 1
-    assert "RECIPE:N is wanted" in capsys.readouterr().err
+    assert "expected RECIPE or RECIPE:N" in capsys.readouterr().err

@@ -32,7 +32,6 @@ def test_compiled_nets_store_the_landmarks_of_their_mean(tmp_path):
     from agegender.cli import compile as command
     from agegender.nets import NETS
     from agegender.zoo import compile
-    from ncs.compiler.compile import Model
 
     mean = np.mean([synthetic_faces.draw(20 + age, bool(age % 2), (7, age)) for age in range(12)], 0).transpose(2, 0, 1)
     write_mean(tmp_path / "faces.binaryproto", mean.astype(np.float32))
@@ -42,7 +41,7 @@ def test_compiled_nets_store_the_landmarks_of_their_mean(tmp_path):
     job, _ = compile.job(
         zoo.nets()["tringn-age"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "faces.binaryproto")
     )
-    assert job.transform.landmarks == model.transform.landmarks
+    assert np.abs(np.array(job.transform.landmarks) - drawn).max() < 0.002
     write_mean(tmp_path / "flat.binaryproto", np.full((3, 64, 64), 110, np.float32))
     job, _ = compile.job(
         zoo.nets()["levi-age"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "flat.binaryproto")

@@ -140,7 +140,7 @@ def test_images_without_faces_fail_only_if_all_are(graph, tmp_path, capsys):
     err = capsys.readouterr().err
     assert "no_face.png: no face was found; a lower --threshold" in err and "--min-face" in err
     assert run(graph, "--image_path", graph / "no_face.png", graph / "no_face.png") == predict.NO_FACE
-    assert "2 pictures: no face" in capsys.readouterr().err
+    assert "2 images: no face" in capsys.readouterr().err
 
 
 def test_output_never_overwrites_the_source_image(graph, capsys):
@@ -201,7 +201,7 @@ def test_help_states_the_defaults(capsys):
     with pytest.raises(SystemExit):
         commands.run_command("agegender.cli", "predict", "run_inference.py", ["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert f"(default {detect.THRESHOLD:g})" in text
+    assert f"(default: {detect.THRESHOLD:g})" in text
     assert f"a {detect.MIN_FACE_DIVISOR}th of the longer side, at least {detect.MIN_FACE_PIXELS})" in text
 
 

@@ -91,9 +91,9 @@ def test_every_kind_of_error_has_its_exit_status(graph, tmp_path, capsys):
     good = graph / "images" / "0.png"
     for status, message, argv in (
         (predict.NO_FILE, "no such file", ["--image_path", tmp_path / "none.jpg"]),
-        (predict.NO_FILE, "holds no picture", ["--image_path", tmp_path / "empty"]),
+        (predict.NO_FILE, "no image in this directory", ["--image_path", tmp_path / "empty"]),
         (predict.NO_FILE, "nothing matches", ["--image_path", str(tmp_path / "*.gif")]),
-        (predict.NO_PICTURE, "not a picture", ["--image_path", tmp_path / "text.jpg"]),
+        (predict.NO_IMAGE, "not an image", ["--image_path", tmp_path / "text.jpg"]),
         (predict.NO_FACE, "hold no face", ["--image_path", tmp_path / "small.png"]),
         (predict.NO_MODEL, "compile2Movidius.sh", ["--image_path", good, "--model-dir", tmp_path]),
         (predict.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "GPU"]),
@@ -108,7 +108,7 @@ def test_images_before_a_broken_one_are_predicted(graph, tmp_path, capsys):
     (tmp_path / "text.jpg").write_text("no image")
     good = graph / "images" / "0.png"
     argv = ["--image_path", good, tmp_path / "text.jpg", good, "--json", "--device", "CPU"]
-    assert _run(graph, *argv) == predict.NO_PICTURE
+    assert _run(graph, *argv) == predict.NO_IMAGE
     assert len(_json_lines(capsys)) == 1
 
 
@@ -179,4 +179,4 @@ def test_ensemble_averages_the_nets_of_a_task(several, tmp_path, capsys):
 def test_ensemble_refuses_nets_of_different_classes(several, capsys):
     command = ["--image_path", several / "images", "--net", "OneAge", "--net", "OtherAge"]
     assert _run(several, *command, "--ensemble", "--device", "CPU") == 2
-    assert "OtherAge tells age in other classes than OneAge; they cannot answer together" in capsys.readouterr().err
+    assert "OtherAge and OneAge predict age in different classes" in capsys.readouterr().err

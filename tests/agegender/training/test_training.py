@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from caffe.net.net import Net
 
 import caffe
 from agegender import recipes, zoo
@@ -24,6 +23,7 @@ from agegender.training.run import Run
 from agegender.zoo import assemble, face_resnet
 from caffe.data import datum
 from caffe.data.db import open_db
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net, read_solver
 from caffe.solver import SOLVERS
@@ -48,7 +48,7 @@ def faces(tmp_path_factory):
 def run(faces, tmp_path_factory):
     """A whole run of six iterations, and its summary."""
     made = Run(SMALL, faces, (2,), 3, iterations=6, folder=tmp_path_factory.mktemp("run") / "run")
-    return made, made.go()
+    return made, made.run()
 
 
 def read_json(run, *names):
@@ -78,8 +78,8 @@ def test_the_card_says_whom_it_was_judged_on(run):
     with open(os.path.join(made.folder, "report/card.md"), encoding="utf-8") as stream:
         text = stream.read()
     found = summary["gender"]["plain"]
-    assert "48 to learn from, 12 others to judge by" in text and "(6 iterations of 6 pictures" in text
-    assert "| the picture alone | %.1f %% (95 %%: " % (100 * found["accuracy"]) in text
+    assert "48 for training, 12 held out" in text and "(6 iterations of 6 images" in text
+    assert "| the image alone | %.1f %% (95 %% interval " % (100 * found["accuracy"]) in text
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.split("\n") if line.startswith("| ")]
     women = next(row for row in rows if row[0] == "Female")
     assert women[1:3] == ["6", "%.0f %%" % (100 * found["by_sex"]["Female"]["accuracy"])]
@@ -102,7 +102,7 @@ def test_a_second_start_does_nothing(run, capsys):
     made, summary = run
     stamp = os.stat(os.path.join(made.folder, "compact.caffemodel")).st_mtime_ns
     capsys.readouterr()
-    assert Run(SMALL, made.faces, (2,), 3, iterations=6, folder=made.folder).go() == summary
+    assert Run(SMALL, made.faces, (2,), 3, iterations=6, folder=made.folder).run() == summary
     assert capsys.readouterr().out.count("up to date") == 6
     assert os.stat(os.path.join(made.folder, "compact.caffemodel")).st_mtime_ns == stamp
 
@@ -111,10 +111,10 @@ def test_a_training_that_was_cut_off_ends_with_the_same_weights(run, tmp_path, f
     made, _ = run
     other = Run(SMALL, faces, (2,), 3, iterations=6, folder=tmp_path / "run")
     other._train = _cut_off(other)
-    with pytest.raises(AgeGenderError, match="goes on"):
-        other.go()
+    with pytest.raises(AgeGenderError, match="resumes"):
+        other.run()
     assert os.path.exists(tmp_path / "run/snapshots/net_iter_3.caffemodel")
-    Run(SMALL, faces, (2,), 3, iterations=6, folder=tmp_path / "run").go()
+    Run(SMALL, faces, (2,), 3, iterations=6, folder=tmp_path / "run").run()
     ours, theirs = (read_weights(os.path.join(f, "compact.caffemodel")) for f in (other.folder, made.folder))
     assert all(np.array_equal(a, b) for name in ours for a, b in zip(ours[name], theirs[name]))
 
@@ -122,11 +122,11 @@ def test_a_training_that_was_cut_off_ends_with_the_same_weights(run, tmp_path, f
 def _cut_off(run):
     """A `_train` that stops after three iterations."""
 
-    def train(stage):
-        trainer = run._trainer(read_solver("solver.prototxt").param)
+    def train():
+        trainer = run._solver(read_solver("solver.prototxt").param)
         trainer.step(3)
         trainer.snapshot()
-        raise AgeGenderError("the same command goes on")
+        raise AgeGenderError("the same command resumes")
 
     return train
 
@@ -246,14 +246,14 @@ def test_a_silenced_label_is_one_that_nobody_reads():
 
 def test_half_precision_and_int8_stay_near_the_plain_answers(run, capfd):
     made, summary = run
-    assert set(summary["age"]) == {"plain", "mirrored", "fp16"}
+    assert set(summary["age"]) == {"plain", "flip", "fp16"}
     weights, train, test = (
         os.path.join(made.folder, name) for name in ("compact.caffemodel", "train_lmdb", "test_lmdb")
     )
     net = SMALL.nets()[0]
-    told = evaluate.answers(net, weights, test)
+    told = evaluate.predict_lmdb(net, weights, test)
     assert 0 < np.abs(told["fp16"] - told["plain"]).max() < 0.01
-    rounded = int8.answers(net, weights, train, test)
+    rounded = int8.predict(net, weights, train, test)
     assert rounded.shape == told["plain"].shape and np.allclose(rounded.sum(1), 1, atol=1e-3)
     assert 0 < np.abs(rounded - told["plain"]).max() < 0.2
 
@@ -263,7 +263,7 @@ def distillation_weight(faces, tmp_path_factory):
     """A run of two iterations whose teacher is a compact net as well."""
     recipe = dataclasses.replace(SMALL, teacher="compact", distillation_weight=0.25)
     made = Run(recipe, faces, (2,), 3, iterations=2, folder=tmp_path_factory.mktemp("taught") / "run")
-    made.go()
+    made.run()
     return made
 
 
@@ -283,13 +283,13 @@ def test_a_teacher_that_has_learned_is_taken_as_it_is(distillation_weight, faces
         Run(distillation_weight.recipe, faces, (2,), 3, iterations=1, folder=distillation_weight.folder),
         [],
     )
-    again.teacher.go = lambda: trained.append(1)
-    again._teach()
-    assert "it has been" in capsys.readouterr().out and not trained
+    again.teacher.run = lambda: trained.append(1)
+    again._train_teacher()
+    assert "already trained" in capsys.readouterr().out and not trained
     monkeypatch.chdir(os.path.dirname(distillation_weight.folder))
     with open("faces.json", "w") as stream:
         stream.write("{}")
-    again._teach()
+    again._train_teacher()
     assert trained
 
 
@@ -327,7 +327,7 @@ def test_a_recipe_that_starts_from_nothing_goes_all_the_way(name, faces, tmp_pat
     run = Run(
         dataclasses.replace(recipes.resolve(name), batch=4), faces, (2,), 3, iterations=1, folder=tmp_path / "run"
     )
-    summary = run.go()
+    summary = run.run()
     (task,) = run.recipe.targets
     assert set(summary) == {"faces", task} and summary["faces"] == 12
     assert not list(read_solver(tmp_path / "run/solver.prototxt").param.weights)
@@ -336,8 +336,8 @@ def test_a_recipe_that_starts_from_nothing_goes_all_the_way(name, faces, tmp_pat
 
 def test_without_names_an_experiment_is_zealerwws(faces, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    named = recipes.named
-    monkeypatch.setattr(recipes, "named", lambda name: dataclasses.replace(named(name), batch=4))
+    resolve = recipes.resolve
+    monkeypatch.setattr(recipes, "resolve", lambda name: dataclasses.replace(resolve(name), batch=4))
     assert main(["experiment", "--faces", str(faces), "--iterations", "1", "--out", "table.md"]) == 0
     rows = [line.split("|")[1].strip() for line in (tmp_path / "table.md").read_text().splitlines()[2:]]
     known = {name for name in recipes.recipes() if name.startswith("zealerww-")} - {"zealerww-vggface"}
@@ -351,7 +351,7 @@ def test_an_experiment_is_one_table_of_all_seeds(faces, tmp_path, monkeypatch, c
     rows = [
         [cell.strip() for cell in line.split("|")[1:-1]] for line in (tmp_path / "table.md").read_text().splitlines()
     ]
-    assert [row[:3] for row in rows[2:]] == [["compact", "2", view] for view in ("plain", "mirrored", "fp16")]
+    assert [row[:3] for row in rows[2:]] == [["compact", "2", view] for view in ("plain", "flip", "fp16")]
     parts = [
         json.loads((tmp_path / "models/compact" / run / "report/summary.json").read_text())
         for run in ("seed3", "seed4")

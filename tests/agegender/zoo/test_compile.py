@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
         patch.setattr(zoo, "nets", lambda: nets)
         patch.setattr(zoo, "_nets_by_name", zoo._nets_by_name.__wrapped__)
         assert ncs_cli.main(["compile", "--model", "vgg16", "--no-blob", "-o", str(folder / "ncs")]) == 0
-        compile.make(zoo.resolve("vgg16"), str(folder / "graph"), _options())
+        compile.compile_nets(zoo.resolve("vgg16"), str(folder / "graph"), _options())
     return folder
 
 
@@ -121,11 +121,11 @@ def test_evaluation_runs_every_net_of_a_family(folder, tmp_path, monkeypatch, ca
         blob = documented(cv2.imread(str(path)))
         correct += ["Female", "Male"][expected(folder, "vgg16-gender", blob).argmax()] == ["Male", "Female"][gender]
         error += abs(float((expected(folder, "vgg16-age", blob) * np.arange(101)).sum()) - years)
-    assert cli.main(["zoo", "measure", "vgg16", "--faces", str(tmp_path)]) == 0
+    assert cli.main(["zoo", "evaluate", "vgg16", "--faces", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert f"faces: 4\ngender accuracy: {25 * correct:.1f} %\nmean error in years: {error / 4:.2f}\n" in out
     (tmp_path / "list.txt").write_text(f"{path} 5\n")
-    assert cli.main(["zoo", "measure", "vgg16-age", "--list", str(tmp_path / "list.txt")]) == 0
+    assert cli.main(["zoo", "evaluate", "vgg16-age", "--list", str(tmp_path / "list.txt")]) == 0
     assert "faces: 1\nmean error" in capsys.readouterr().out
 
 
@@ -138,7 +138,7 @@ def test_compat_by_net():
     assert (google.order, google.mean.tolist(), google.margin) == ("RGB", [104, 117, 123], 0)
     wide = changed("wideresnet-age")
     assert (wide.order, wide.mean, wide.margin) == ("BGR", None, 0)
-    assert changed("tringn-age").order == "RGB"
+    assert changed("AgeNet").order == "RGB"
     face = changed("zealerww-vggface")
     assert face.mean is None and face.scale == pytest.approx(1 / 255) and face.order == "BGR"
     assert zoo.nets()["levi-age"].compat is None

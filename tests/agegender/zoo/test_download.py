@@ -14,8 +14,9 @@ import pytest
 from agegender import cli, zoo
 from agegender.datasets.sample import Sample
 from agegender.errors import AgeGenderError
+from agegender.evaluate import evaluate, summary
 from agegender.inference.labels import AGE_YEARS, FEMALE_FIRST, Gender
-from agegender.zoo import assemble, download, measure
+from agegender.zoo import assemble, download
 from agegender.zoo.model import Origin
 from ncs.runtime.manifest import Manifest
 
@@ -150,10 +151,10 @@ def test_failed_download_suggests_doing_it_by_hand(monkeypatch, tmp_path, capsys
         raise AgeGenderError(advice)
 
     monkeypatch.setattr(download.download, "fetch", fail)
-    assert cli.main(["zoo", "fetch", "googlenet"]) == 1
+    assert cli.main(["zoo", "download", "googlenet"]) == 1
     error = capsys.readouterr().err
     assert "zoo convert googlenet-age FILE" in error and "zoo convert googlenet-gender FILE" in error
-    assert cli.main(["zoo", "fetch", "levi"]) == 1
+    assert cli.main(["zoo", "download", "levi"]) == 1
     error = capsys.readouterr().err
     assert "zoo convert levi-age FILE" in error and "--mean FILE" in error
 
@@ -231,17 +232,19 @@ def test_command_lists_and_shows_nets(capsys, tmp_path):
     assert "levi-age" in capsys.readouterr().err
 
 
-def test_metrics_by_hand():
+def test_metrics_of_zoo_nets_are_plain_counts():
     nets = [dataclasses.replace(zoo.nets()["wideresnet-" + task]) for task in ("age", "gender")]
     assert nets[0].labels is AGE_YEARS and nets[1].labels is FEMALE_FIRST
     ages = np.zeros((3, 101))
     ages[[0, 1, 2, 2], [10, 30, 20, 40]] = 1, 1, 0.5, 0.5
     genders = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
     samples = [Sample("a", 12, Gender.FEMALE), Sample("b", 25, Gender.MALE), Sample("c", 27, Gender.MALE)]
-    metrics = measure.compute_metrics(nets, {"age": ages, "gender": genders}, samples)
-    assert metrics.gender_accuracy == pytest.approx(2 / 3) and metrics.age_error == pytest.approx((2 + 5 + 3) / 3)
-    assert metrics.decades == [(10, 1, 2.0, 10.0, 1.0), (20, 2, 4.0, 30.0, 0.5)]
-    assert metrics.class_accuracy == pytest.approx(2 / 3) and metrics.one_off == 1.0  # 10-19, 30-39 and 20-29
-    assert "nine classes (0-9 ... 80-120): 66.7 %, at most one off: 100.0 %" in measure.table(metrics)
-    assert measure.table(metrics)[-1].split() == ["20-29", "2", "4.0", "30.0", "50", "%"]
-    assert [s.path for s in measure.sample_of(samples, 2, 1)] == [s.path for s in measure.sample_of(samples, 2, 1)]
+    truth = evaluate.sample_truth(samples)
+    age, gender = (evaluate.compute_metrics(net, rows, truth) for net, rows in zip(nets, (ages, genders)))
+    assert gender["accuracy"] == pytest.approx(2 / 3)
+    assert age["error_years"] == pytest.approx((2 + 5 + 3) / 3)
+    assert age["accuracy"] == pytest.approx(2 / 3) and age["one_off"] == 1.0  # predicted: 10-19, 30-39 and 20-29
+    lines = summary.image_lines({"faces": 3, "age": age, "gender": gender})
+    assert lines[-1].split() == ["20-29", "2", "4.0", "50", "%", "50", "%"]
+    first, second = (evaluate.random_sample(samples, 2, 1) for _ in range(2))
+    assert len(first) == 2 and first == second and evaluate.random_sample(samples, 9, 1) == samples

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from caffe.net.net import Net
 from support import keras_env
 
 from agegender.errors import AgeGenderError
 from agegender.zoo import wideresnet
 from caffe.convert import keras_h5
+from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 
 torch.set_num_threads(1)

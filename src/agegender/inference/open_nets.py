@@ -1,0 +1,77 @@
+"""Open compiled nets by name: manifests in a directory, each with a runner on a device. Device side: Python 3.7."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from agegender.inference import predict
+from ncs import runtime
+from ncs.errors import NcsError, NoDeviceError
+from ncs.runtime.manifest import Manifest
+
+
+def open_nets(
+    names: Sequence[str],
+    model_dir: str,
+    device: str = "",
+    *,
+    batch: int = 1,
+    flip: bool = False,
+    ensemble: bool = False,
+    change: Callable[[str, Any], Any] | None = None,
+) -> list[predict.NetPredictor]:
+    """Open nets on a device.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Nets of which `model_dir` has the manifest NAME.json.
+    model_dir : str
+    device : str
+        CPU, GPU, NPU, MYRIAD ...; "" takes a stick if one is plugged in, else the CPU.
+    batch : int
+        Images per inference where the device supports batches.
+    flip : bool
+        Predict the mean over the image and its mirror image.
+    ensemble : bool
+        Let nets of the same task predict together.
+    change : callable, optional
+        (name, Transform) -> Transform, for other means, margins or channel orders than the manifest's.
+
+    Raises
+    ------
+    AgeGenderError
+        With exit status NO_MODEL or NO_DEVICE.
+    """
+    device = device or runtime.default_device()[0]
+    nets: list[predict.NetPredictor] = []
+    try:
+        for name in names:
+            nets.append(_open(name, model_dir, device, batch, flip, change))
+        if ensemble:
+            predict.make_ensemble(nets)
+    except BaseException:
+        for net in nets:
+            net.runner.close()
+        raise
+    return nets
+
+
+def _open(
+    name: str, model_dir: str, device: str, batch: int, flip: bool, change: Callable[[str, Any], Any] | None
+) -> predict.NetPredictor:
+    path = os.path.join(model_dir, name + ".json")
+    if not os.path.isfile(path):
+        raise predict.failure(predict.NO_MODEL, f"{path}: no such model; ./compile2Movidius.sh makes it")
+    try:
+        manifest = Manifest.read(path)
+        if change is not None:
+            manifest.transform = change(name, manifest.transform)
+        runner = runtime.open_runner(device, manifest, batch=batch)
+    except NoDeviceError as error:
+        raise predict.failure(predict.NO_DEVICE, str(error)) from None
+    except NcsError as error:
+        raise predict.failure(predict.NO_MODEL, str(error)) from None
+    return predict.NetPredictor(manifest, runner, flip)

@@ -1,0 +1,115 @@
+"""The layout of a working directory: where the commands keep data sets, snapshots and compiled nets.
+
+All paths are relative to the current directory. Prototxt files ship with the package; `prototxt_file` copies one into the
+working directory at its first use, where the user may edit it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from agegender.errors import AgeGenderError
+from caffe.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from agegender.zoo.model import Net
+
+NET_NAMES = ("AgeNet", "GenderNet")  # the nets that the scripts train, test and compile
+MEAN_FILE = "data/mean/mean.binaryproto"
+MEAN_NPY = "age_gender_mean.npy"
+PROTOTXT = "prototxt"
+
+
+def net(name: str) -> Net:
+    """Return AgeNet or GenderNet from the zoo.
+
+    Raises
+    ------
+    AgeGenderError
+        If `name` is neither.
+    """
+    from agegender import zoo
+
+    if name not in NET_NAMES:
+        hint = did_you_mean(name, NET_NAMES)
+        raise AgeGenderError(f"unknown net '{name}'{hint} (expected one of {', '.join(NET_NAMES)})")
+    return zoo.nets()[name]
+
+
+def nets() -> list[Net]:
+    """Return AgeNet and GenderNet."""
+    return [net(name) for name in NET_NAMES]
+
+
+def lmdb(task: str, part: str) -> str:
+    """Return the LMDB of `task` (age or gender) and `part` (train or test)."""
+    return f"data/lmdb/{task}_{part}_lmdb"
+
+
+def snapshot_prefix(net: Net, quick: bool = False) -> str:
+    """Return the snapshot prefix of a solver of `net`: the original's or the quick one."""
+    return f"models/{net.name}/{'quick/' if quick else ''}caffenet_{net.task}_train"
+
+
+def latest_weights(net: Net) -> str:
+    """Return the caffemodel of the most recent training of `net`, by either solver: its latest iteration.
+
+    Raises
+    ------
+    AgeGenderError
+        If there is none; the message names the training script.
+    """
+    from caffe.solver.latest_snapshot import newest
+
+    found = [newest(snapshot_prefix(net, quick), "caffemodel") for quick in (False, True)]
+    paths = [path for path in found if path is not None]
+    if not paths:
+        raise AgeGenderError(f"no {snapshot_prefix(net)}_iter_N.caffemodel; train first: ./train_{net.name}.sh")
+    return max(paths, key=os.path.getmtime)
+
+
+def solver_file(name: str, quick: bool = False) -> str:
+    """Return the solver prototxt of AgeNet or GenderNet, with the train_test prototxt that it names in place."""
+    prototxt_file(f"{name}_train_test.prototxt")
+    return prototxt_file(f"quick/{name}_solver.prototxt" if quick else f"{name}_solver.prototxt")
+
+
+def prototxt_file(name: str) -> str:
+    """Return prototxt/`name`, copied from the package if the working directory has no such file.
+
+    Raises
+    ------
+    AgeGenderError
+        If the package has no such file either.
+    """
+    path = os.path.join(PROTOTXT, name)
+    if not os.path.exists(path):
+        from caffe.utils.atomic_io import atomic_write
+
+        source = packaged_prototxt(name)
+        with atomic_write(path) as temporary:
+            shutil.copyfile(source, temporary)
+        print(f"wrote {path} (a copy of the packaged file)", file=sys.stderr)
+    return path
+
+
+def packaged_prototxt(name: str) -> str:
+    """Return the path of a prototxt file in the installed package, or in the checkout that the package runs from.
+
+    Raises
+    ------
+    AgeGenderError
+        If there is no such file.
+    """
+    spec = importlib.util.find_spec("agegender.prototxt")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    checkout = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", PROTOTXT)
+    for folder in [*folders, os.path.normpath(checkout)]:
+        path = os.path.join(folder, *name.split("/"))
+        if os.path.isfile(path):
+            return path
+    raise AgeGenderError(f"{PROTOTXT}/{name}: no such file, neither here nor in the package")
