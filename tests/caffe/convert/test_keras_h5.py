@@ -1,6 +1,5 @@
 """Keras' layout: a small wide residual net by Keras' rules written out here, the whole one by Keras itself."""
 
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -131,7 +130,7 @@ def test_keras_itself_gives_the_same_on_the_whole_net(tmp_path):
     pictures = np.random.default_rng(3).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     np.save(tmp_path / "pictures.npy", pictures)
     files = [tmp_path / name for name in ("model.h5", "pictures.npy", "answers.npz")]
-    keras_env.run(Path(__file__).with_name("keras_wide_resnet.py"), "make", 16, 8, 64, *files)
+    keras_env.run(keras_env.PROGRAM, "create", 16, 8, 64, *files)
     told = np.load(files[-1])
     (gender, age), parameters = run(16, 8, 64, keras_h5.wide_resnet(files[0], 16, 8, 64), pictures)
     assert parameters == told["parameters"] == 24463856
