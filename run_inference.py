@@ -13,7 +13,9 @@ if missing:
     if os.path.exists(ENVIRONMENT) and sys.prefix != os.path.join(HERE, ".venv"):
         os.execv(ENVIRONMENT, [ENVIRONMENT, os.path.abspath(__file__), *sys.argv[1:]])
     sys.exit(
-        "run_inference.py: missing {}; run ./run.sh (the whole pipeline) or scripts/setup.sh first".format(", ".join(missing))
+        "run_inference.py: missing {}; run ./run.sh (the whole pipeline) or scripts/setup.sh first".format(
+            ", ".join(missing)
+        )
     )
 
 if __name__ == "__main__":

@@ -1,14 +1,20 @@
-"""The one part of the build that pyproject.toml cannot say: prototxt/ ships as the package agegender.prototxt."""
+"""The one part of the build that pyproject.toml cannot say: prototxt/ ships inside the package as agegender/prototxt/."""
 
-from setuptools import find_namespace_packages, find_packages, setup
+import shutil
+from pathlib import Path
 
-PROTOTXT = "agegender.prototxt"
+from setuptools import setup
+from setuptools.command.build_py import build_py
 
-setup(
-    packages=[
-        *find_packages("src"),
-        PROTOTXT,
-        *(f"{PROTOTXT}.{name}" for name in find_namespace_packages("prototxt")),
-    ],
-    package_dir={"": "src", PROTOTXT: "prototxt"},
-)
+
+class BuildWithPrototxt(build_py):
+    """Copy prototxt/ into the package; an editable install reads it from the checkout."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib) / "agegender" / "prototxt"
+            shutil.copytree("prototxt", target, dirs_exist_ok=True)
+
+
+setup(cmdclass={"build_py": BuildWithPrototxt})

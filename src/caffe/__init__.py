@@ -7,10 +7,6 @@ from __future__ import annotations
 
 import importlib
 
-from caffe.core import openmp
-
-openmp.limit_openmp_spin()
-
 __version__ = "1.0.0"  # the version of Caffe whose interface this package implements
 
 _MODULE_OF = {  # public name -> module that defines it

@@ -125,7 +125,8 @@ class FileSource(Source):
                      if kind in manifest.artefacts), None)  # fmt: skip
         if format != "blob" or path is None:
             raise NcsError(f"{self.paths[0]}: only 'blob' can be exported from an ONNX or IR file, received '{format}'")
-        from ncs.myriad import compiler, model_input
+        from ncs.compiler import model_input
+        from ncs.myriad import compiler
 
         os.makedirs(folder, exist_ok=True)
         stem = os.path.join(folder, os.path.splitext(os.path.basename(path))[0])

@@ -122,7 +122,10 @@ def test_2_merging_as_it_was_meant_brings_72_rows(rows):
 
 def test_2_the_check_tells_faults_and_leaks(rows, published):
     told, faults = adience_lists.check(published, rows, 0)
-    assert faults == 0 and "age: 13107 lines for training and validation, the other folds have 13108 labelled faces" in told
+    assert (
+        faults == 0
+        and "age: 13107 lines for training and validation, the other folds have 13108 labelled faces" in told
+    )
     told, faults = adience_lists.check(published, rows, 1)  # held against another fold
     assert faults == 0 and "age: 4316 lines for testing, fold 1 has 3101 labelled faces" in told
     _, faults = adience_lists.check(published, rows, 0, "paper")
@@ -133,9 +136,7 @@ def test_2_the_check_tells_faults_and_leaks(rows, published):
     (published / "age_val.txt").write_text("\n".join([leak, lines[0][:-1] + "9", *lines[1:]]) + "\n")
     told, faults = adience_lists.check(published, rows, 0)
     (published / "kept.txt").replace(published / "age_val.txt")
-    assert (
-        faults == 2 and "age_val: 1285 lines, 1 wrong" in told and "age: 1 users in both test and training" in told
-    )
+    assert faults == 2 and "age_val: 1285 lines, 1 wrong" in told and "age: 1 users in both test and training" in told
 
 
 @needs_shared

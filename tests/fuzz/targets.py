@@ -138,10 +138,10 @@ def _blobs():
     import sys
 
     sys.path.insert(0, str(TESTS / "ncs"))
-    spec = importlib.util.spec_from_file_location("hand_made_blobs", TESTS / "ncs" / "myriad" / "test_blob.py")
+    spec = importlib.util.spec_from_file_location("synthetic_blobs", TESTS / "ncs" / "myriad" / "test_blob.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return [module.by_hand()]
+    return [module.synthetic_blob()]
 
 
 def _blob(path):

@@ -11,7 +11,7 @@ from agegender.errors import AgeGenderError
 from caffe.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from agegender.training.recipe import Recipe
+    from agegender.recipes.recipe import Recipe
 
 
 @functools.cache
@@ -19,7 +19,7 @@ def recipes() -> dict[str, Recipe]:
     """All recipes by name, sorted."""
     registry = {}
     for module in pkgutil.iter_modules(__path__):
-        for recipe in importlib.import_module(f"{__name__}.{module.name}").RECIPES:
+        for recipe in getattr(importlib.import_module(f"{__name__}.{module.name}"), "RECIPES", ()):
             if recipe.name in registry:
                 raise ValueError(f"two recipes are named {recipe.name}")
             registry[recipe.name] = recipe

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from agegender.training.recipe import Recipe, Target
+from agegender.recipes.recipe import Recipe, Target
 
 AUGMENT = {
     "rotate": 10,

@@ -1,7 +1,7 @@
 """yu4u's wide residual net: trained as by its author (a class per year, mixup, random erasing), and fine-tuned."""
 
 from agegender.recipes.compact import AUGMENT, TARGETS
-from agegender.training.recipe import Recipe, Target
+from agegender.recipes.recipe import Recipe, Target
 
 RECIPES = (
     Recipe(

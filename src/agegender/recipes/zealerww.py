@@ -4,7 +4,7 @@ The original adds brightness before dividing by 255, so that it has no effect; h
 frozen: load its weights with --weights.
 """
 
-from agegender.training.recipe import Recipe, Target
+from agegender.recipes.recipe import Recipe, Target
 
 _SOLVER = {"type": "Adam", "base_lr": 0.0005, "lr_policy": "fixed", "momentum": 0.9, "momentum2": 0.999}
 _LIGHT = {"brightness": 0.5, "contrast": 0.5}

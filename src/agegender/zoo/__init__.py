@@ -8,6 +8,7 @@ import pkgutil
 from typing import TYPE_CHECKING
 
 from agegender.errors import AgeGenderError
+from agegender.workspace import NET_NAMES
 from caffe.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -71,3 +72,22 @@ def _nets_by_name():
         by_name[net.weights] = [other for other in nets().values() if other.weights == net.weights]
     by_name.update((name, [net]) for name, net in nets().items())
     return by_name
+
+
+def script_net(name: str) -> Net:
+    """Return AgeNet or GenderNet, the nets that the scripts train, test and compile.
+
+    Raises
+    ------
+    AgeGenderError
+        If `name` is neither.
+    """
+    if name not in NET_NAMES:
+        hint = did_you_mean(name, NET_NAMES)
+        raise AgeGenderError(f"unknown net '{name}'{hint} (expected one of {', '.join(NET_NAMES)})")
+    return nets()[name]
+
+
+def script_nets() -> list[Net]:
+    """Return AgeNet and GenderNet."""
+    return [script_net(name) for name in NET_NAMES]

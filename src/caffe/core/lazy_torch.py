@@ -5,6 +5,8 @@ Importing torch takes a second and 200 MB, and nets can be built, given weights 
 
 import importlib
 
+from caffe.core.openmp import limit_openmp_spin
+
 
 class _LazyModule:
     """A module that is imported on first attribute access; attributes are cached."""
@@ -13,6 +15,7 @@ class _LazyModule:
         self._name = name
 
     def __getattr__(self, name):
+        limit_openmp_spin()
         value = getattr(importlib.import_module(self._name), name)
         setattr(self, name, value)
         return value

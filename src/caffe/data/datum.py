@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from caffe.data import wire_format
 from caffe.device.transform import planar
 from caffe.errors import CaffeError
+from caffe.proto import wire_format
 
 _ENCODED_FALSE, _ENCODED_TRUE = b"\x38\x00", b"\x38\x01"
 _TAGGED_FLOAT = np.dtype([("tag", "u1"), ("value", "<f4")])

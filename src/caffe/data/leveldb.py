@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from caffe.data import leveldb_format as form
-from caffe.data.wire_format import WireError, read_varint, varint
 from caffe.errors import CaffeError
+from caffe.proto.wire_format import WireError, read_varint, varint
 from caffe.utils.atomic_io import atomic_folder
 
 _COMPARATOR = b"leveldb.BytewiseComparator"

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from caffe.data.wire_format import WireError, read_varint, varint
+from caffe.proto.wire_format import WireError, read_varint, varint
 
 Buffer = bytes | bytearray | memoryview
 MAGIC = 0xDB4775248B80FB57

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from caffe.data import wire_format
 from caffe.device.transform import Transform
 from caffe.errors import CaffeError
+from caffe.proto import wire_format
 from caffe.utils.atomic_io import write_bytes
 
 _NPY_MAGIC = b"\x93NUMPY"

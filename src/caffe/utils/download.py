@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Protocol
 
-from agegender.errors import AgeGenderError
+from caffe.errors import CaffeError
 from caffe.utils.commands import version
 from caffe.utils.google_drive import next_address
 from caffe.utils.progress import Progress
@@ -70,7 +70,7 @@ def fetch(
 
     Raises
     ------
-    AgeGenderError
+    CaffeError
         If no address gives the file.
     """
     path = os.path.join(folder, source.file)
@@ -86,7 +86,7 @@ def fetch(
             continue
         os.replace(path + ".part", path)
         return path
-    raise AgeGenderError("{} could not be downloaded:\n  {}\n{}".format(source.file, "\n  ".join(errors), advice))
+    raise CaffeError("{} could not be downloaded:\n  {}\n{}".format(source.file, "\n  ".join(errors), advice))
 
 
 def is_good(path: str, size: int, sha256: str) -> bool:

@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 
-from agegender.errors import AgeGenderError
+from caffe.errors import CaffeError
 
 MAX_BYTES = 4 << 30
 MAX_MEMBERS = 200_000
@@ -57,7 +57,7 @@ def unpack(
 
     Raises
     ------
-    AgeGenderError
+    CaffeError
         If the archive is malicious, corrupt, too large or has two different files with the same name.
     """
     budget = _Budget(path, max_bytes, max_members)
@@ -72,9 +72,9 @@ def unpack(
                 if select(base):
                     _write(os.path.join(folder, base), budget.counted(chunks()), path, name)
     except _CORRUPT as error:
-        raise AgeGenderError(f"{path}: corrupt or not an archive: {error}") from None
+        raise CaffeError(f"{path}: corrupt or not an archive: {error}") from None
     except OSError as error:  # bz2 and gzip raise it for corrupt streams; also raised for a full disk
-        raise AgeGenderError(f"{path}: {error}") from None
+        raise CaffeError(f"{path}: {error}") from None
     return names
 
 
@@ -87,7 +87,7 @@ class _Budget:
         """Count one member; its declared size must fit the budget."""
         self.members -= 1
         if self.members < 0:
-            raise AgeGenderError(f"{self.path}: more than {self.max_members} members; the archive is not extracted")
+            raise CaffeError(f"{self.path}: more than {self.max_members} members; the archive is not extracted")
         if size > self.bytes:
             self._too_large()
 
@@ -100,9 +100,7 @@ class _Budget:
             yield chunk
 
     def _too_large(self):
-        raise AgeGenderError(
-            f"{self.path}: more than {self.max_bytes} bytes uncompressed; the archive is not extracted"
-        )
+        raise CaffeError(f"{self.path}: more than {self.max_bytes} bytes uncompressed; the archive is not extracted")
 
 
 def _check(path, name, kind):
@@ -115,14 +113,14 @@ def _check(path, name, kind):
     elif kind not in ("file", "folder"):
         problem = f"is a {kind}"
     if problem:
-        raise AgeGenderError(f"{path}: member {name!r} {problem}; the archive is not extracted")
+        raise CaffeError(f"{path}: member {name!r} {problem}; the archive is not extracted")
 
 
 def _write(target, chunks, path, name):
     if os.path.exists(target):
         with open(target, "rb") as stream:
             if stream.read() != b"".join(chunks):
-                raise AgeGenderError(f"{path}: member {name!r}: the file name occurs twice with different contents")
+                raise CaffeError(f"{path}: member {name!r}: the file name occurs twice with different contents")
         return
     with open(target, "wb") as stream:
         for chunk in chunks:
@@ -132,7 +130,7 @@ def _write(target, chunks, path, name):
 def _members(path):
     """Return an iterator of (name, kind, declared size, function that yields chunks of bytes)."""
     if not os.path.isfile(path):
-        raise AgeGenderError(f"{path}: no such file")
+        raise CaffeError(f"{path}: no such file")
     return _zip_members(path) if zipfile.is_zipfile(path) else _tar_members(path)
 
 
@@ -144,7 +142,7 @@ def _zip_members(path):
             if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 kind = "link" if stat.S_ISLNK(mode) else "device"
             if info.flag_bits & 1:
-                raise AgeGenderError(f"{path}: member {info.filename!r} is encrypted")
+                raise CaffeError(f"{path}: member {info.filename!r} is encrypted")
             yield info.filename, kind, info.file_size, lambda info=info: _chunks(archive.open(info))
 
 
@@ -180,7 +178,7 @@ class _Guard:
         self.seek, self.tell = stream.seek, stream.tell
 
     def read(self, size=-1):
-        """Read from the stream; raise AgeGenderError if `size` is too large."""
+        """Read from the stream; raise CaffeError if `size` is too large."""
         if size > _MAX_READ_BYTES:
-            raise AgeGenderError(f"{self.path}: a header of {size} bytes; the archive is not extracted")
+            raise CaffeError(f"{self.path}: a header of {size} bytes; the archive is not extracted")
         return self.stream.read(size)

@@ -29,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ncs.bundle import bundle
+    from ncs.bundle import bundle, model_server
 
     if args.model_server:
-        for config in bundle.model_server(args.manifest, args.output, args.device, args.mount_path):
+        for config in model_server.model_server(args.manifest, args.output, args.device, args.mount_path):
             print("{}: {}/{}/1".format(config["name"], args.output, config["name"]))
         print("ovms --config_path {}/config.json --port 9000 --rest_port 8000".format(args.mount_path.rstrip("/")))
         return 0

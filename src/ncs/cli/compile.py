@@ -280,8 +280,9 @@ def compile_file(args: argparse.Namespace, stem: str) -> int:
     """Compile an ONNX file or an IR to blobs."""
     import tempfile
 
+    from ncs.compiler import model_input
     from ncs.errors import NcsError
-    from ncs.myriad import compiler, model_input
+    from ncs.myriad import compiler
 
     conflicts = {
         "-w": args.weights,

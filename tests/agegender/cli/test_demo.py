@@ -103,7 +103,7 @@ def test_pictures_become_files_of_their_names_or_a_film(graph, tmp_path, capsys)
     rate, shown = film(tmp_path / "o.mp4")
     assert rate == 1 and [picture.shape for picture in shown] == [(720, 960, 3)] * 2
     assert run(graph, "--images", graph / "pictures", "--out", graph / "pictures") == 1
-    assert "would overwrite the source image" in capsys.readouterr().err
+    assert "would replace the input image" in capsys.readouterr().err
 
 
 def test_labels_are_yu4us():

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from support.external_data import SHARED, needs_shared
 
-from agegender.datasets import build, duplicates, near_duplicates, split, utkface
+from agegender.datasets import build, duplicates, near_duplicates, split, split_lmdbs, utkface
 from agegender.synthetic_faces import draw
-from agegender.training import lmdbs
 from caffe.utils import commands
 
 CHANGES = {
@@ -105,7 +104,7 @@ def test_build_reports_or_excludes_near_duplicates(tmp_path, monkeypatch, capsys
 
 def test_recipes_exclude_near_duplicates_from_the_test_set(tmp_path):
     put_mirrored_pairs(tmp_path)
-    train, test, _, near = lmdbs.parts(tmp_path, (2,), 3)
+    train, test, _, near = split_lmdbs.parts(tmp_path, (2,), 3)
     assert near and len(train) == 64 and len(test) == 16 - len(near)
     assert not near_duplicates.near_duplicates_across(test, train)
 

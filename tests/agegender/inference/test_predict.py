@@ -92,9 +92,9 @@ def test_every_kind_of_error_has_its_exit_status(graph, tmp_path, capsys):
     for status, message, argv in (
         (predict.NO_FILE, "no such file", ["--image_path", tmp_path / "none.jpg"]),
         (predict.NO_FILE, "no image in this directory", ["--image_path", tmp_path / "empty"]),
-        (predict.NO_FILE, "nothing matches", ["--image_path", str(tmp_path / "*.gif")]),
+        (predict.NO_FILE, "no file matches", ["--image_path", str(tmp_path / "*.gif")]),
         (predict.NO_IMAGE, "not an image", ["--image_path", tmp_path / "text.jpg"]),
-        (predict.NO_FACE, "hold no face", ["--image_path", tmp_path / "small.png"]),
+        (predict.NO_FACE, "to show a face", ["--image_path", tmp_path / "small.png"]),
         (predict.NO_MODEL, "compile2Movidius.sh", ["--image_path", good, "--model-dir", tmp_path]),
         (predict.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "GPU"]),
         (predict.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "MYRIAD"]),

@@ -1,6 +1,5 @@
 """Keras' layout: a small wide residual net by Keras' rules written out here, the whole one by Keras itself."""
 
-
 import h5py
 import numpy as np
 import pytest

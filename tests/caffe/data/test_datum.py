@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from caffe.data import datum, wire_format
+from caffe.data import datum
 from caffe.errors import CaffeError
-from caffe.proto import caffe_pb2
+from caffe.proto import caffe_pb2, wire_format
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 5, 4), dtype=np.uint8)
 

@@ -48,7 +48,7 @@ def test_background_first_then_foreground(folder):
     foreground = {i + 1: warped(folder, i, (2, 3, 11, 12)) for i in range(2)}
     background = [warped(folder, i, (10, 5, 29, 19)) for i in range(2)]
     for _ in range(6):
-        data_net.forward()
+        made.forward()
         data, label = made.blobs["data"].data, made.blobs["label"].data
         assert list(label[:6]) == [0] * 6 and set(label[6:]) <= {1, 2}
         assert all(any(np.array_equal(item, b) for b in background) for item in data[:6])

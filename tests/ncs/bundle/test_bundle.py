@@ -171,9 +171,9 @@ def test_errors(folder, capsys):
     assert main(["bundle", manifest, "-o", str(folder / "b")]) == 1
     assert "onnx changed since it was compiled" in capsys.readouterr().err and not (folder / "b").exists()
     with pytest.raises(NcsError, match="expected one of blob"):
-        from ncs.bundle.bundle import _copy_graph
+        from ncs.bundle.output import copy_graph
 
-        _copy_graph(Manifest.read(manifest), str(folder / "x"), ("blob",))
+        copy_graph(Manifest.read(manifest), str(folder / "x"), ("blob",))
 
 
 @pytest.mark.parametrize("mean", [[104, 117, 123], "pixels"])

@@ -18,7 +18,7 @@ def main() -> int:
     """Run the command `ncs doctor` and return the exit status."""
     from caffe.utils.commands import run_command
 
-    return run_command("ncs.cli", "doctor", "doctor.py", sys.argv[1:])
+    return run_command("ncs.doctor", "command", "doctor.py", sys.argv[1:])
 
 
 if __name__ == "__main__":
