@@ -202,9 +202,10 @@ def _read(net, source):
     if source.endswith(CAFFES):
         return read_weights(source)
     if source.endswith(".onnx"):
+        from agegender.zoo import assemble
         from caffe.convert.onnx_import import importer
 
-        return importer.layers_of(source, net)
+        return importer.layers_of(source, list(assemble.deploy_net(net).params), net.name)
     if source.endswith(".zip") and net.origin.member:
         return _released(net, source)
     if net.converter is None:

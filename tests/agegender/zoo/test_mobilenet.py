@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional
 
 from agegender import zoo
-from agegender.errors import AgeGenderError
 from agegender.zoo import assemble, mobilenet
 from caffe.convert import tfjs
+from caffe.errors import CaffeError
 
 torch.set_num_threads(1)
 
@@ -99,15 +99,15 @@ def test_float16_is_read_and_damaged_files_are_refused(stored, tmp_path):
     for name, array in tfjs.read(path).items():
         assert array.dtype == np.float32
         np.testing.assert_array_equal(array, stored[name].astype(np.float16).astype(np.float32))
-    with pytest.raises(AgeGenderError, match="expected faceres-deep.json"):
+    with pytest.raises(CaffeError, match="expected faceres-deep.json"):
         mobilenet.convert(path)
     content = (tmp_path / "m.bin").read_bytes()
-    for damaged, message in ((content[:-1], "cut short"), (content + b"x", "bytes of weights named")):
+    for damaged, message in ((content[:-1], "truncated"), (content + b"x", "bytes of weights, received")):
         (tmp_path / "m.bin").write_bytes(damaged)
-        with pytest.raises(AgeGenderError, match=message):
+        with pytest.raises(CaffeError, match=message):
             tfjs.read(path)
     (tmp_path / "m.bin").unlink()
-    with pytest.raises(AgeGenderError, match="beside its .json"):
+    with pytest.raises(CaffeError, match="in the folder of the .json"):
         tfjs.read(path)
 
 
@@ -119,5 +119,5 @@ def test_float16_is_read_and_damaged_files_are_refused(stored, tmp_path):
 )  # fmt: skip
 def test_invalid_models_are_refused(text, tmp_path):
     (tmp_path / "m.json").write_text(text)
-    with pytest.raises(AgeGenderError, match="m.json"):
+    with pytest.raises(CaffeError, match="m.json"):
         tfjs.read(str(tmp_path / "m.json"))
