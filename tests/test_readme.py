@@ -1,6 +1,6 @@
-"""Every command that the README shows names a file that exists and a verb whose --help knows its options.
+"""Every command in the README names an existing file and uses options that its --help lists.
 
-Commands are the lines of ```sh blocks and, in ```console blocks, the lines behind `$ `; the rest is output.
+Commands are the lines of ```sh blocks and, in ```console blocks, the lines that start with `$ `; the rest is output.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.checkout import ROOT
 
-FOREIGN = {"git", "cd", "sudo", "apt-get", "pip", "export", "tail", "less", "tar", "ls", "cat", "mkdir", "cp"}
+SYSTEM_COMMANDS = {"git", "cd", "sudo", "apt-get", "pip", "export", "tail", "less", "tar", "ls", "cat", "mkdir", "cp"}
 DISPATCHERS = {"caffe", "ncs", "agegender"}
 TOOLS = {"convert_imageset", "compute_image_mean"}
 TOOLS |= {"upgrade_net_proto_text", "upgrade_net_proto_binary", "upgrade_solver_proto_text"}
@@ -21,7 +21,7 @@ NO_HELP = {"test.sh": "pytest's own options", "setup.sh": "--with-tests"}
 
 
 def commands(text):
-    """Yield the commands in the fenced blocks of a Markdown text, continued lines joined, comments gone."""
+    """Yield the commands in the fenced blocks of a Markdown text, with continued lines joined and without comments."""
     for language, block in re.findall(r"^```(\w*)[^\n]*\n(.*?)^```", text, re.M | re.S):
         if language not in ("sh", "bash", "console"):
             continue
@@ -35,7 +35,7 @@ def commands(text):
 
 
 def split_pipe(words):
-    """Yield the single commands of `a | b && c > file`, without redirections and leading NAME=value."""
+    """Yield the simple commands of `a | b && c > file`, without redirections and leading NAME=value."""
     command = []
     for word in words + ["|"]:
         if word in ("|", "&&", "||", ";"):
@@ -52,37 +52,37 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = sorted({tuple(command) for command in commands(README)})
 
 
-def verb_command(words):
-    """What runs the verb behind a command: the script's own last line, or the program as a module."""
+def python_command(words):
+    """The command that a script ends with, or the installed program and its subcommand."""
     if words[0] in DISPATCHERS | TOOLS:
-        verb = list(words[1:2]) if words[0] in DISPATCHERS else []
-        return [str(Path(sys.executable).with_name(words[0])), *verb]
+        subcommand = list(words[1:2]) if words[0] in DISPATCHERS else []
+        return [str(Path(sys.executable).with_name(words[0])), *subcommand]
     path = ROOT / words[0]
     assert path.is_file(), f"README names {words[0]}, which does not exist"
     assert os.access(path, os.X_OK), f"{words[0]} is not executable"
     if path.suffix == ".py":
         return [sys.executable, str(path)]
     text = path.read_text(encoding="utf-8")
-    behind = re.search(r'^exec "\$\(dirname "\$0"\)/(\S+)" "\$@"$', text, re.M)
-    if behind:
-        return verb_command(["./" + behind[1]])
-    start = re.search(r'^exec "\$PYTHON" (.*)"\$@"$', text, re.M)
-    assert start, f'{words[0]} should end in `exec "$PYTHON" -m agegender VERB "$@"`'
-    return [sys.executable, *shlex.split(start[1])]
+    other_script = re.search(r'^exec "\$\(dirname "\$0"\)/(\S+)" "\$@"$', text, re.M)
+    if other_script:
+        return python_command(["./" + other_script[1]])
+    last_line = re.search(r'^exec "\$PYTHON" (.*)"\$@"$', text, re.M)
+    assert last_line, f'{words[0]} should end in `exec "$PYTHON" -m agegender COMMAND "$@"`'
+    return [sys.executable, *shlex.split(last_line[1])]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_command_of_the_readme_can_be_typed(words):
-    if words[0] in FOREIGN:
+def test_readme_command_is_valid(words):
+    if words[0] in SYSTEM_COMMANDS:
         return
     if words[0] in ("python", "python3", ".venv/bin/python"):
         words = words[1:]
-        command = [sys.executable, *words[:3]] if words[0] == "-m" else verb_command(words)
+        command = [sys.executable, *words[:3]] if words[0] == "-m" else python_command(words)
     elif Path(words[0]).name in NO_HELP:
         assert os.access(ROOT / words[0], os.X_OK)
         return
     else:
-        command = verb_command(words)
+        command = python_command(words)
     result = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     for word in words[1:]:
@@ -92,12 +92,11 @@ def test_a_command_of_the_readme_can_be_typed(words):
             assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", result.stdout), f"{words[0]}: no {flag}"
 
 
-def test_the_two_commands_are_shown():
-    shown = {words[0] for words in COMMANDS}
-    assert {"./run.sh", "./test.sh"} <= shown
+def test_readme_shows_the_two_main_commands():
+    assert {"./run.sh", "./test.sh"} <= {words[0] for words in COMMANDS}
 
 
-def test_commands_are_found_as_told():
+def test_commands_are_parsed():
     text = "```sh\nA=1 ./x.sh --a b # why\n./y \\\n  -c\n```\n"
     text += "```console\n$ caffe train | tail -n 1\noutput\n```\n```\n./no\n```\n"
     assert list(commands(text)) == [
@@ -108,7 +107,7 @@ def test_commands_are_found_as_told():
     ]
 
 
-def test_links_of_the_readme_lead_to_files():
+def test_readme_links_point_to_files():
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", README):
         if not re.match(r"\w+:", target):
             assert (ROOT / target).exists(), target
