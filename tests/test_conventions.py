@@ -34,6 +34,7 @@ DEVICE_WING = [
         "ncs.errors",
         "ncs.runtime.manifest",
         "ncs.runtime",
+        "ncs.simulator",
         "ncs.doctor.host",
         "ncs.runtime.telemetry",
     ),

@@ -54,7 +54,7 @@ def add_net_arguments(parser):
         "--device",
         metavar="D",
         default="",
-        help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME or CAFFE (default: a stick if one is there, else CPU)",
+        help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME, CAFFE or SIMULATOR (default: a stick if one is there, else CPU)",
     )
     parser.add_argument(
         "--compat",
@@ -181,6 +181,7 @@ def open_heads(args, batch):
     from ncs.runtime.manifest import Manifest
 
     device, why = (args.device.upper(), "") if args.device else runtime.default_device()
+    why = "simulated: the blob runs on this machine, no stick does" if device == "SIMULATOR" else why
     print("Running on {}{}".format(device, f" ({why})" if why else ""), file=sys.stderr)
     heads = []
     for name in _zoo(args) if args.model else args.net or list(NETS):

@@ -10,6 +10,7 @@ import numpy as np
 
 from caffe.errors import CaffeError
 from caffe.utils.atomic_io import atomic_write
+from ncs.compiler.workarounds import around_faults
 from ncs.errors import NcsError
 
 OPSET, IR_VERSION = 11, 6  # the newest pair that OpenVINO 2021.4's reader was seen to take
@@ -147,6 +148,7 @@ def build(net):
     outputs = [final.get(name, name) for name in net.outputs]
     names = [name for name, _ in g.constants]
     nodes = _without_identities(g.nodes, set(blobs), names, inputs, outputs)
+    around_faults(nodes, g.constants)
     used = {name for node in nodes for name in node.input}
     constants = [pair for pair in g.constants if pair[0] in used]
     return Export(net.name or "net", nodes, constants, _shaped(g, inputs), _shaped(g, outputs))

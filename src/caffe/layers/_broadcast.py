@@ -25,10 +25,16 @@ def aligned(layer, param, bottom, operand):
     return begin
 
 
-def aligned_to_onnx(g, name, shape, rank):
-    """The tensor `name` of `shape` with axes of 1 added behind, `rank` in all, so that ONNX repeats it."""
-    if len(shape) == rank:
+def aligned_to_onnx(g, name, shape, rank, axes):
+    """The tensor `name` of `shape` with axes of 1 added behind, `rank` in all, so that ONNX repeats it.
+
+    One that lies along several axes has axes of 1 in front as well, `axes` in all as its partner has: the compiler for
+    Myriad 2 keeps channels innermost and moves the axes of both only where both have as many.
+    """
+    in_front = axes - rank if sum(size > 1 for size in shape) > 1 else 0
+    if len(shape) == rank and not in_front:
         return name
     out = g.temp("aligned")
-    g.node("Reshape", [name, g.constant([*shape, *[1] * (rank - len(shape))], "shape")], [out])
+    aligned = [*[1] * in_front, *shape, *[1] * (rank - len(shape))]
+    g.node("Reshape", [name, g.constant(aligned, "shape")], [out])
     return out

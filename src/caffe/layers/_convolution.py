@@ -193,6 +193,10 @@ class BaseConvolution:
         group = self.param.convolution_param.group
         return weight.reshape(group, weight.shape[0] // group, weight.shape[1], -1)
 
+    def exported(self, weight, win):
+        """(weight, window) in the form that every reader of ONNX computes alike."""
+        return weight, win
+
     def to_onnx(self, g, bottoms, tops):
         win = self.window if self.window.kernel else Window((1,), (1,), (0,), (1,))
         self.need(
@@ -202,7 +206,8 @@ class BaseConvolution:
             len(win.kernel),
         )
         weight = self.blobs[0].data
-        weights = [g.constant(weight if self.window.kernel else weight[..., None], "weight")]
+        weight, win = self.exported(weight if self.window.kernel else weight[..., None], win)
+        weights = [g.constant(weight, "weight")]
         weights += [g.constant(blob.data, "bias") for blob in self.blobs[1:]]
         for bottom, top in zip(bottoms, tops):
             shape = g.shape(bottom)

@@ -1,7 +1,9 @@
 """Deconvolution: the backward pass of a convolution, run forward."""
 
+import numpy as np
+
 from caffe.core.lazy_torch import F, torch
-from caffe.layers._convolution import BaseConvolution, add_bias, attributes, scatter
+from caffe.layers._convolution import BaseConvolution, Window, add_bias, attributes, scatter
 from caffe.layers.base import Example, Layer, register
 
 _BY_AXES = {1: "conv_transpose1d", 2: "conv_transpose2d", 3: "conv_transpose3d"}
@@ -50,6 +52,14 @@ class Deconvolution(BaseConvolution, Layer):
         cols = torch.einsum("ngmo,gmck->ngcok", flat, self.grouped(weight))
         cols = cols.reshape(x.shape[0], -1, *sizes, *win.kernel)
         return add_bias(scatter(cols, win, out), bias)
+
+    def exported(self, weight, win):
+        """The kernel with its holes as zeros: OpenVINO 2021.4's compiler for Myriad drops a deconvolution's dilation."""
+        if all(d == 1 for d in win.dilation):
+            return weight, win
+        spread = np.zeros((*weight.shape[:2], *win.extent), weight.dtype)
+        spread[(slice(None), slice(None), *(slice(None, None, d) for d in win.dilation))] = weight
+        return spread, Window(win.extent, win.stride, win.pad, (1,) * len(win.extent))
 
     def emit(self, g, inputs, outputs, win, sizes):
         g.node("ConvTranspose", inputs, outputs, **attributes(win, win.pad, self.param.convolution_param.group))

@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import pkgutil
 import shutil
 
 import numpy as np
@@ -16,6 +17,15 @@ from ncs.errors import NcsError
 from ncs.runtime.manifest import Manifest
 
 OURS = ("caffe", "ncs", "agegender")
+
+
+def simulator_stages():
+    """The modules of the simulator's stages, whose directory is their list."""
+    from ncs.simulator import stages
+
+    return [f"{stages.__name__}.{module.name}" for module in pkgutil.iter_modules(stages.__path__)]
+
+
 # What a board imports by name at run time; what these import follows by itself. The program is copied from `PROGRAM`.
 RUNTIME_MODULES = (
     "agegender.inference.predict",
@@ -27,7 +37,10 @@ RUNTIME_MODULES = (
     "ncs.runtime.onnxruntime",
     "ncs.runtime.scheduler",
     "ncs.runtime.remote",
+    "ncs.runtime.simulator",
     "ncs.runtime.remote_worker",
+    "ncs.simulator",
+    *simulator_stages(),
     "ncs.doctor.checks",
     "ncs.cli.doctor",
     "caffe.utils.commands",

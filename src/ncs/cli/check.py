@@ -1,7 +1,8 @@
-"""Compare what a device says with what Caffe says, as mvNCCheck did; without a stick its FP16 is emulated.
+"""Compare what a device says with what Caffe says, as mvNCCheck did; without a stick its blob is simulated.
 
-Prints mvNCCheck's report; the exit status is 0 when all limits are kept, 1 when not. An emulation is called one: nothing
-of it ran on a stick. It tells of every layer what half precision does to it, and which scaling of the weights would help.
+Prints mvNCCheck's report; the exit status is 0 when all limits are kept, 1 when not. The simulator runs the compiled blob from
+its own bytes; beside it stands an emulation of FP16, layer by layer, which tells which scaling of the weights would help.
+Either is called what it is: nothing of it ran on a stick.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ def add_arguments(parser):
         "-cs", dest="channels", default="2,1,0", choices=("2,1,0", "0,1,2"), help="2,1,0 BGR (default), 0,1,2 RGB"
     )
     parser.add_argument(
-        "-d", "--device", default="", help="FP16 (the emulation), MYRIAD, CPU … (default: a stick, else FP16)"
+        "-d",
+        "--device",
+        default="",
+        help="SIMULATOR, FP16 (the emulation), MYRIAD, CPU … (default: a stick, else SIMULATOR)",
     )
     parser.add_argument("--lmdb", metavar="FOLDER", help="a whole database: change in accuracy, pictures that flip")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="only the first N records of it")
@@ -36,6 +40,7 @@ def add_arguments(parser):
         )
 
 
+DUMP = "MYRIAD_DUMP_INTERNAL_GRAPH_FILE_NAME"
 LIMITS = {
     "k": (5.0, "a value is wrong from this difference on"),
     "max-difference": (2.0, "allowed for Min Pixel Accuracy"),
@@ -53,19 +58,21 @@ def run(args):
     transform = transform_of(args, net)
     batch = batch_of(args, net, transform)
     limits = compare.Limits(args.k, args.max_difference, args.max_average, args.max_wrong, args.max_l2)
-    survey, layers, scales = None, [], {}
+    survey, layers, scales, sound = None, [], {}, True
     if args.lmdb:
         survey = survey_of(args, net, transform, device)
     if device == "FP16":
         print("NOT A STICK: the result is an emulation of FP16 (weights and activations rounded layer by layer)")
         expected, result, layers, scales = emulated(args, net, batch)
+    elif device == "SIMULATOR":
+        expected, result, layers, scales, sound = simulated(args, net, batch)
     else:
         expected, result = measured(args, net, batch, device)
     print(compare.top("Result", result[0]))
     print(compare.top("Expected", expected[0]))
     found = compare.compute_metrics(expected[0], result[0], limits.k)
     print(compare.block(found, limits))
-    good = compare.passes(found, limits) and right_class(args.expected_id, result[0])
+    good = compare.passes(found, limits) and right_class(args.expected_id, result[0]) and sound
     if survey is not None:
         print(compare.survey_text(survey))
     if args.json:
@@ -82,17 +89,21 @@ def right_class(wanted, result):
 
 
 def device_of(name):
-    """The device asked for; else a stick that is there, else the emulation."""
+    """The device asked for; else a stick that is there, else the simulator, or the emulation where nothing compiles a blob."""
     from ncs.errors import NcsError
+    from ncs.myriad.toolchain import check_platform
     from ncs.runtime import default_device
 
     if name:
         return name.upper()
     try:
         found, _ = default_device()
+        if found not in ("MYRIAD", "MVNC"):
+            check_platform()
+            found = "SIMULATOR"
     except NcsError:
         return "FP16"
-    return found if found in ("MYRIAD", "MVNC") else "FP16"
+    return found
 
 
 def transform_of(args, net):
@@ -174,6 +185,21 @@ def emulated(args, net, batch):
     return expected, result, layers, scales
 
 
+def simulated(args, net, batch):
+    """(expected, result, layers, scales, whether the blob is sound), the result from the blob's own bytes."""
+    from ncs.precision import compare
+
+    print("SIMULATED, NOT A STICK: the blob was run from its own bytes on this machine")
+    with device_runner(args, net, "SIMULATOR") as runner:
+        result = runner.run(batch)
+        findings = runner.findings()
+    expected, emulation, layers, scales = emulated(args, net, batch)
+    print(compare.beside(expected[0], result[0], emulation[0]))
+    for line in findings:
+        print("simulated: " + line)
+    return expected, result, layers, scales, not findings
+
+
 def advise(args, net, batch, scales, expected):
     """Print the scaling, and what the emulation says of the net so scaled; write its weights where asked to."""
     import numpy as np
@@ -219,15 +245,26 @@ def device_runner(args, net, device):
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "net.onnx")
         export_net(net, path)
-        if device.split(".")[0] == "MYRIAD":
-            compile_blob(path, path[:-5] + ".blob", shaves=args.shaves)
+        options = {}
+        if device.split(".")[0] in ("MYRIAD", "SIMULATOR"):
+            dump = os.path.join(scratch, "stages.dot")
+            compile_blob(path, path[:-5] + ".blob", shaves=args.shaves, config={DUMP: dump})
             path = path[:-5] + ".blob"
+            options = {"names": stage_names(dump)} if device == "SIMULATOR" else {}
         elif device.split(".")[0] == "MVNC":
             from ncs.compiler.ncsdk import compile_graph
 
             path = path[:-5] + ".graph"
             compile_graph(net, path, args.shaves)
-        return open_runner(device, path)
+        return open_runner(device, path, **options)
+
+
+def stage_names(dump):
+    """What the layers are called that the stages of a blob belong to, by number, from the compiler's own graph."""
+    from ncs.myriad.stages import read_dump
+
+    stages = {stage.index: stage.layer.rsplit("@", 1)[-1] for stage in reversed(read_dump(dump)) if stage.index >= 0}
+    return [stages.get(number, "") for number in range(max(stages, default=-1) + 1)]
 
 
 def survey_of(args, net, transform, device):
@@ -267,6 +304,7 @@ def write_json(path, device, found, limits, layers, scales, survey):
     facts = {
         "device": device,
         "emulation": device == "FP16",
+        "simulated": device == "SIMULATOR",
         "figures": dataclasses.asdict(found),
         "limits": dataclasses.asdict(limits),
         "layers": [dataclasses.asdict(layer) for layer in layers],

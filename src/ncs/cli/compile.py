@@ -267,7 +267,7 @@ def compile_file(args, stem):
     import tempfile
 
     from ncs.errors import NcsError
-    from ncs.myriad import compiler, model_input
+    from ncs.myriad import compiler, known_faults, model_input
 
     unfit = {
         "-w": args.weights,
@@ -288,6 +288,9 @@ def compile_file(args, stem):
         print("warning: " + compiler.NCS1_WARNING)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         model = model_input.readable(args.network, scratch, options.input_shape, print)
+        if model.endswith(".onnx"):
+            for text in known_faults.warnings(list(known_faults.nodes(model))):
+                print("warning: " + text)
         jobs = options.jobs(model, stem)
         try:
             compiler.compile_blobs(jobs)

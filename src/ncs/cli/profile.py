@@ -66,11 +66,11 @@ def device_of(name):
 
     found = device_of(name)
     family = found.split(".")[0]
-    if family not in ("FP16", "ESTIMATE", "CPU", "GPU", "NPU", "MYRIAD"):
+    if family not in ("FP16", "SIMULATOR", "ESTIMATE", "CPU", "GPU", "NPU", "MYRIAD"):
         raise NcsError(
             f"-d {name}: times of layers are told by CPU, GPU, NPU and MYRIAD; ESTIMATE is for a stick that is not there"
         )
-    return "ESTIMATE" if family == "FP16" else found
+    return "ESTIMATE" if family in ("FP16", "SIMULATOR") else found
 
 
 def estimated(args, net, path):

@@ -80,6 +80,19 @@ def block(found, limits):
     )
 
 
+def beside(expected, simulated, emulated, count=5):
+    """A table of the greatest expected values: Caffe's in float32, the simulated blob's, the FP16 emulation's."""
+    columns = [np.asarray(values, np.float64).ravel() for values in (expected, simulated, emulated)]
+    rows = [f"{'class':>8} {'Caffe':>12} {'simulated':>12} {'FP16 emulated':>14}"]
+    for place in np.argsort(-columns[0], kind="stable")[:count]:
+        rows.append("{:8d} {:12.5g} {:12.5g} {:14.5g}".format(place, *(column[place] for column in columns)))
+    for name, values in (("simulated", columns[1]), ("FP16 emulated", columns[2])):
+        difference = np.abs(values - columns[0])
+        rows.append(f"{name}: greatest difference {difference.max():.3g}, mean {difference.mean():.3g}")
+    rows.append(f"simulated from emulated: greatest difference {np.abs(columns[1] - columns[2]).max():.3g}")
+    return "\n".join(rows)
+
+
 def top(title, values, count=5):
     """`Result:  (1000,)` and the greatest values with their places."""
     values = np.asarray(values).ravel()

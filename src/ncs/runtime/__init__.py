@@ -25,6 +25,7 @@ DEVICES = {
     "MVNC": "ncs.runtime.mvnc:Mvnc",
     "ONNXRUNTIME": "ncs.runtime.onnxruntime:OnnxRuntime",
     "CAFFE": "ncs.runtime.caffe:Caffe",
+    "SIMULATOR": "ncs.runtime.simulator:Simulated",
 }
 _REMOTE = "ncs.runtime.remote:Remote"  # MYRIAD where its OpenVINO is another Python's
 # What must be importable for it, by top module.
@@ -34,6 +35,7 @@ _NEEDS = {
     "ncs.runtime.mvnc:Mvnc": ("mvnc",),
     "ncs.runtime.onnxruntime:OnnxRuntime": ("onnxruntime",),
     "ncs.runtime.caffe:Caffe": ("torch",),
+    "ncs.runtime.simulator:Simulated": ("numpy",),
 }
 
 
