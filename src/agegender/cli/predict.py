@@ -57,7 +57,7 @@ def add_net_arguments(parser: argparse.ArgumentParser) -> None:
         "--device",
         metavar="D",
         default="",
-        help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME or CAFFE (default: a stick if one is plugged in, else CPU)",
+        help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME, CAFFE or SIMULATOR (default: a stick if plugged in, else CPU)",
     )
     parser.add_argument(
         "--compat",
@@ -163,6 +163,8 @@ def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
 
         names = ensure_compiled(args.model, args.model_dir, lambda text: print(text, file=sys.stderr))
     device, reason = (args.device.upper(), "") if args.device else runtime.default_device()
+    if device == "SIMULATOR":
+        reason = "simulated: the blob is executed on this machine, not on a stick"
     print("Running on {}{}".format(device, f" ({reason})" if reason else ""), file=sys.stderr)
     return open_nets(
         names,

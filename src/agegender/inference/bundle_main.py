@@ -90,7 +90,10 @@ def open_net(manifest: Any, device: str) -> Any:
         from ncs.runtime.myriad import Myriad
 
         return Myriad(manifest, device)
-    return runtime.open_runner(device, manifest)
+    runner = runtime.open_runner(device, manifest)
+    if "simulated" in runner.device:
+        print(f"{manifest.name}: simulated, the blob runs on this machine and no stick does", file=sys.stderr)
+    return runner
 
 
 _open_runners: list[Any] = []
