@@ -31,7 +31,7 @@ def main() -> None:
     """Print every damage that was not caught, and the shares."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     net, image = net_of("AgeNet")
-    expected = fp16_emulation.answer(net, image).ravel()
+    expected = fp16_emulation.predict(net, image).ravel()
     with tempfile.TemporaryDirectory(prefix="simulator-") as folder:
         path = os.path.join(folder, "net.onnx")
         export_net(net, path)

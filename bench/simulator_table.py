@@ -93,9 +93,9 @@ def rows_of(name: str, folder: str):
     cases = CASES if name != "VGG-16" else CASES[2:3] + CASES[4:]  # 0.3 GB a blob
     blobs = [os.path.join(folder, f"{name}_{chip}_{cores}.blob") for chip, cores in cases]
     compile_blobs([Job(path, blob, chip, cores) for blob, (chip, cores) in zip(blobs, cases)])
-    expected = fp16_emulation.answer(net, image)
+    expected = fp16_emulation.predict(net, image)
     fp16_emulation.round_weights(net)
-    emulated = fp16_emulation.answer(net, image, True)
+    emulated = fp16_emulation.predict(net, image, True)
     del net
     for blob, (chip, cores) in zip(blobs, cases):
         simulator = Simulator.from_file(blob)

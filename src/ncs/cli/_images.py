@@ -72,7 +72,7 @@ def _pixels(path):
 
 def _transform(args, manifest, shape):
     from caffe.device.transform import Transform
-    from ncs.cli._net import mean_of
+    from ncs.cli._net import parse_mean
     from ncs.errors import NcsError
 
     if manifest is not None:
@@ -82,5 +82,5 @@ def _transform(args, manifest, shape):
     if not args.divisor:
         raise NcsError("-S divides; 0 cannot be")
     order = "BGR" if args.channels == "2,1,0" else "RGB"
-    mean = mean_of(args.mean)
+    mean = parse_mean(args.mean)
     return Transform(order=order, size=shape[2:], mean=mean, scale=1 / args.divisor, gray=shape[1] == 1)

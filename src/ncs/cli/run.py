@@ -13,7 +13,7 @@ def add_arguments(parser):
     parser.add_argument("blob", help="a .blob file, or the manifest (.json) of a compiled net")
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="images or .npy files (default: seeded noise)")
     _images.add_arguments(parser)
-    parser.add_argument("--top", type=_net.positive, default=5, metavar="N", help="values printed (default 5)")
+    parser.add_argument("--top", type=_net.positive_int, default=5, metavar="N", help="values printed (default 5)")
     parser.add_argument("--half", action="store_true", help="sum in FP16, not float32: a bound for the chip's rounding")
     parser.add_argument("--json", action="store_true", help="print one JSON object an image")
 

@@ -9,7 +9,7 @@ from support.layer_nets import net_of
 import caffe
 from caffe.convert.onnx_export import export_net
 from ncs.myriad import known_faults
-from ncs.myriad.compiler import Job, compile_blobs, settings_of
+from ncs.myriad.compiler import Job, compile_blobs, plugin_settings
 from ncs.simulator import Simulator
 
 INPUT = (
@@ -140,7 +140,7 @@ def test_nets_with_different_answers_are_one_blob(compiler, tmp_path, monkeypatc
 
 def test_an_onnx_file_of_others_is_compiled_around_it(compiler, tmp_path):
     path = average(tmp_path, [0, 0, 1, 1], 0)
-    assert settings_of(Job(path, "x.blob"))[known_faults.BLACK_LIST] == "out"
+    assert plugin_settings(Job(path, "x.blob"))[known_faults.BLACK_LIST] == "out"
     compile_blobs([Job(path, path + ".blob")])
     image = np.random.RandomState(1).standard_normal((1, 4, 5, 5)).astype(np.float32)
     simulator = Simulator.from_file(path + ".blob")

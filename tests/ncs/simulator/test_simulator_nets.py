@@ -135,7 +135,7 @@ def small(compiler, tmp_path_factory):
     caffe.set_random_seed(2)
     net = net_of(SMALL, caffe.TEST)
     image = np.random.RandomState(2).standard_normal((1, 3, 16, 16)).astype(np.float32)
-    expected = fp16_emulation.answer(net, image).ravel()
+    expected = fp16_emulation.predict(net, image).ravel()
     export_net(net, folder / "net.onnx")
     jobs = {chip: Job(str(folder / "net.onnx"), str(folder / f"{chip}.blob"), chip) for chip in ("MA2480", "MA2450")}
     compile_blobs(list(jobs.values()))

@@ -6,7 +6,7 @@ import operations
 import pytest
 
 from ncs.myriad.compiler import Job, compile_blobs
-from ncs.myriad.ir_downgrade import make_older
+from ncs.myriad.ir_downgrade import downgrade
 from ncs.simulator import Simulator
 
 CHIPS = ("MA2480", "MA2450")
@@ -23,7 +23,7 @@ def runs(compiler, tmp_path_factory):
         openvino.save_model(net, str(path), compress_to_fp16=False)
         compiled = core.compile_model(net, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         (folder / str(number)).mkdir()
-        older = make_older(str(path), str(folder / str(number)))
+        older = downgrade(str(path), str(folder / str(number)))
         made[name] = (inputs, next(iter(compiled(inputs).values())), str(folder / str(number) / "net_"))
         jobs += [Job(older, made[name][2] + chip + ".blob", chip) for chip in CHIPS]
     compile_blobs(jobs)
