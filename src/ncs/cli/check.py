@@ -27,6 +27,7 @@ def add_arguments(parser):
         default="",
         help="SIMULATOR, FP16 (the emulation), MYRIAD, CPU … (default: a stick, else SIMULATOR)",
     )
+    parser.add_argument("--blob", metavar="FILE", help="this blob, not one compiled anew (SIMULATOR and MYRIAD)")
     parser.add_argument("--lmdb", metavar="FOLDER", help="a whole database: change in accuracy, pictures that flip")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="only the first N records of it")
     parser.add_argument(
@@ -52,9 +53,12 @@ LIMITS = {
 
 def run(args):
     from ncs.cli import _net
+    from ncs.errors import NcsError
     from ncs.precision import compare
 
     device, net = device_of(args.device), _net.net_of(args)
+    if args.blob and device.split(".")[0] not in ("SIMULATOR", "MYRIAD"):
+        raise NcsError(f"--blob: SIMULATOR and MYRIAD run a blob, {device} does not")
     transform = transform_of(args, net)
     batch = batch_of(args, net, transform)
     limits = compare.Limits(args.k, args.max_difference, args.max_average, args.max_wrong, args.max_l2)
@@ -90,20 +94,23 @@ def right_class(wanted, result):
 
 def device_of(name):
     """The device asked for; else a stick that is there, else the simulator, or the emulation where nothing compiles a blob."""
+    import sys
+
     from ncs.errors import NcsError
-    from ncs.myriad.toolchain import check_platform
+    from ncs.myriad.toolchain import toolchain
     from ncs.runtime import default_device
 
     if name:
         return name.upper()
     try:
         found, _ = default_device()
-        if found not in ("MYRIAD", "MVNC"):
-            check_platform()
-            found = "SIMULATOR"
-    except NcsError:
+        if found in ("MYRIAD", "MVNC"):
+            return found
+        toolchain()
+    except NcsError as error:
+        print(f"note: no simulator, the FP16 emulation instead: {str(error).splitlines()[0]}", file=sys.stderr)
         return "FP16"
-    return found
+    return "SIMULATOR"
 
 
 def transform_of(args, net):
@@ -190,6 +197,8 @@ def simulated(args, net, batch):
     from ncs.precision import compare
 
     print("SIMULATED, NOT A STICK: the blob was run from its own bytes on this machine")
+    if args.blob:
+        print(f"Blob: {args.blob}")
     with device_runner(args, net, "SIMULATOR") as runner:
         result = runner.run(batch)
         findings = runner.findings()
@@ -242,6 +251,8 @@ def device_runner(args, net, device):
     from ncs.myriad.compiler import compile_blob
     from ncs.runtime import open_runner
 
+    if getattr(args, "blob", None):
+        return open_runner(device, args.blob)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "net.onnx")
         export_net(net, path)
