@@ -47,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="SIMULATOR, FP16 (the emulation), MYRIAD, CPU … (default: a stick if there is one, else SIMULATOR)",
     )
     parser.add_argument(
+        "--blob", metavar="FILE", help="check this blob instead of compiling one (SIMULATOR and MYRIAD)"
+    )
+    parser.add_argument(
         "--lmdb", metavar="FOLDER", help="evaluate a database: change in accuracy, images whose class changes"
     )
     parser.add_argument("--count", type=int, default=0, metavar="N", help="use only the first N records")
@@ -76,9 +79,12 @@ LIMITS = {
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit status."""
     from ncs.cli import _net
+    from ncs.errors import NcsError
     from ncs.precision import compare
 
     device, net = select_device(args.device), _net.load_net(args)
+    if args.blob and device.split(".")[0] not in ("SIMULATOR", "MYRIAD"):
+        raise NcsError(f"--blob: expected -d SIMULATOR or MYRIAD, received {device}")
     transform = build_transform(args, net)
     batch = load_batch(args, net, transform)
     limits = compare.Limits(args.k, args.max_difference, args.max_average, args.max_wrong, args.max_l2)
@@ -114,20 +120,23 @@ def check_class(expected: int | None, result: np.ndarray) -> bool:
 
 def select_device(name: str) -> str:
     """Return the requested device, else a stick, else the simulator, or FP16 where no blob can be compiled."""
+    import sys
+
     from ncs.errors import NcsError
-    from ncs.myriad.toolchain import check_platform
+    from ncs.myriad.toolchain import toolchain
     from ncs.runtime import default_device
 
     if name:
         return name.upper()
     try:
         device, _ = default_device()
-        if device not in ("MYRIAD", "MVNC"):
-            check_platform()
-            device = "SIMULATOR"
-    except NcsError:
+        if device in ("MYRIAD", "MVNC"):
+            return device
+        toolchain()
+    except NcsError as error:
+        print(f"note: no simulator, the FP16 emulation instead: {str(error).splitlines()[0]}", file=sys.stderr)
         return "FP16"
-    return device
+    return "SIMULATOR"
 
 
 def build_transform(args: argparse.Namespace, net: Net) -> Transform:
@@ -206,6 +215,8 @@ def run_simulation(args: argparse.Namespace, net: Net, batch: np.ndarray):
     from ncs.precision import compare
 
     print("SIMULATED, NOT A STICK: the blob was executed from its own bytes on this machine")
+    if args.blob:
+        print(f"Blob: {args.blob}")
     with compile_and_open(args, net, "SIMULATOR") as runner:
         result = runner.run(batch)
         findings = runner.findings()

@@ -57,7 +57,7 @@ def examples():
         shapes = [tuple(shape) for shape in example.bottoms]
         if len(shapes[0]) == 4:
             shapes = [(1, *shape[1:]) if shape[0] == shapes[0][0] else shape for shape in shapes]
-        yield parameter.id, test_conformance.fed(name, dataclasses.replace(example, bottoms=shapes))[0]
+        yield parameter.id, test_conformance.build_net(name, dataclasses.replace(example, bottoms=shapes))[0]
 
 
 def forward(net):
@@ -95,7 +95,7 @@ def test_nets_at_their_full_size(compiler, tmp_path, name, shaves):
     compile_blobs(jobs)
     for job in jobs:
         simulator = Simulator.from_file(job.output)
-        result = next(iter(simulator.run({"data": net.picture}).values()))
+        result = next(iter(simulator.run({"data": net.input}).values()))
         assert np.abs(result.reshape(1, -1) - net.answer).max() < 6e-3 and result.argmax() == net.answer.argmax()
         assert simulator.findings() == []
 

@@ -159,6 +159,15 @@ ELTWISE = {
     "Min": min,
     "Squared_diff": lambda a, b: (a - b) ** 2,
     "Greater": lambda a, b: float(a > b),
+    "Greater_equal": lambda a, b: float(a >= b),
+    "Less": lambda a, b: float(a < b),
+    "Less_equal": lambda a, b: float(a <= b),
+    "Equal": lambda a, b: float(a == b),
+    "Not_equal": lambda a, b: float(a != b),
+    "Logical_AND": lambda a, b: float(bool(a) and bool(b)),
+    "Logical_OR": lambda a, b: float(bool(a) or bool(b)),
+    "Logical_XOR": lambda a, b: float(bool(a) != bool(b)),
+    "Div": lambda a, b: a / b if b else math.copysign(math.inf, a) if a else math.nan,
 }
 
 
@@ -166,6 +175,9 @@ ELTWISE = {
 @pytest.mark.parametrize("post", [-1, 6])
 def test_eltwise(kind, post):
     a, b = halves(RANDOM, 1, 2, 3, 4), halves(RANDOM, 1, 2, 3, 4)
+    b[0, 0, 0, :2] = a[0, 0, 0, :2]
+    if kind.startswith("Logical"):
+        a[0, 0, 1], b[0, 0, :, 0] = 0, 0
     params = packed(0.5, -2.0, post, 0.25, 0.0, 1.0)
     result = run_stage(kind, params, a, ((1, 2, 3, 4),), b, None, outputs=(1,))
     for place in np.ndindex(a.shape):
@@ -216,6 +228,7 @@ def test_one_number_a_channel():
         ("Scale", b""): wide * per,
         ("PRelu", b""): np.where(wide < 0, wide * per, wide),
         ("BiasRelu", packed(1, 0.0)): np.maximum(wide + per, 0),
+        ("BiasLeakyRelu", packed(1, 0.125)): np.where(wide + per < 0, (wide + per) * 0.125, wide + per),
     }
     for (kind, params), expected in cases.items():
         close(run_stage(kind, params, x, ((1, 3, 2, 2),), slopes, outputs=(1,)), expected)
@@ -304,6 +317,31 @@ def test_gather_tile_and_top_k():
     for h, w in itertools.product(range(2), range(3)):
         order = sorted(range(5), key=lambda c: -float(x[0, c, h, w]))[:2]
         assert places[0, :, h, w].tolist() == order and np.array_equal(values[0, :, h, w], x[0, order, h, w])
+
+
+def test_concat_broadcast_and_reduce_and():
+    a, b = halves(RANDOM, 1, 2, 3, 4), halves(RANDOM, 1, 5, 3, 4)
+    result = run_stage("Concat", packed(2, 2), a, b, ((1, 7, 3, 4),), outputs=(2,))
+    assert np.array_equal(result[:, :2], a) and np.array_equal(result[:, 2:], b)
+    a = halves(RANDOM, 1, 2, 1, 4)
+    result = run_stage("Broadcast", packed(0), a, np.array([1, 2, 3, 4], np.int32), ((1, 2, 3, 4),), outputs=(2,))
+    assert all(np.array_equal(result[:, :, row], a[:, :, 0]) for row in range(3))
+    a = np.array([[1, 0, 2], [3, 1, 1]], np.float16)
+    assert run_stage("ReduceAnd", packed(1), a, ((2, 1),), np.array([0], np.int32), outputs=(1,)).tolist() == [[0], [1]]
+
+
+def test_relayout_makes_a_vector_of_an_image():
+    x = halves(RANDOM, 1, 2, 3, 4)
+    result = run_stage("HwFcRelayout", b"", x, ((1, 24, 1, 1),), outputs=(1,))
+    assert np.array_equal(result[0, :, 0, 0], [x[0, c, h, w] for c in range(2) for h in range(3) for w in range(4)])
+
+
+def test_scaled_relu():
+    x, scales, biases = halves(RANDOM, 1, 3, 2, 4), halves(RANDOM, 3), halves(RANDOM, 3)
+    result = run_stage("SCRelu", packed(0.25, 2), x, ((1, 3, 2, 4),), scales, biases, outputs=(1,))
+    for c, h, w in np.ndindex(3, 2, 4):
+        value = float(x[0, c, h, w])
+        close(result[0, c, h, w], (value if value > 0 else value * 0.25) * float(scales[c]) + float(biases[c]))
 
 
 def test_gemm():

@@ -40,7 +40,7 @@ def test_a_runner_like_any_other(compiled):
         assert "simulated" in simulated.device and simulated.input_shape == (1, 3, 8, 8)
         assert np.abs(simulated.run(batch) - net.run(batch)).max() < 2e-3
         assert simulated.findings() == []
-    with pytest.raises(NcsError, match="takes blob"):
+    with pytest.raises(NcsError, match="needs blob"):
         open_runner("SIMULATOR", str(compiled / "tiny.onnx"))
 
 
@@ -101,6 +101,30 @@ def test_check_runs_the_blob_where_no_stick_is(compiled, capsys):
     assert facts["device"] == "SIMULATOR" and facts["simulated"] and not facts["emulation"]
 
 
+def test_check_of_a_blob_that_is_there(compiled, capsys):
+    """One whose first weight was changed does not pass; one of another net says so in one line."""
+    content = bytearray((compiled / "tiny.blob").read_bytes())
+    simulator = Simulator(bytes(content))
+    weights = next(t for s in simulator.program.stages for t in s.tensors if t.location == "blob" and t.extent > 100)
+    place = len(content) - len(simulator.program.constants) + weights.offset
+    content[place : place + 2] = np.float16(9).tobytes()
+    (compiled / "changed.blob").write_bytes(content)
+    np.save(compiled / "input.npy", np.random.RandomState(1).uniform(0, 1, (1, 3, 8, 8)))
+    arguments = [
+        str(compiled / "net.prototxt"),
+        "-w",
+        str(compiled / "net.caffemodel"),
+        "-i",
+        str(compiled / "input.npy"),
+    ]
+    assert main(["check", *arguments, "--blob", str(compiled / "tiny.blob")]) == 0
+    assert f"Blob: {compiled / 'tiny.blob'}" in capsys.readouterr().out
+    assert main(["check", *arguments, "--blob", str(compiled / "changed.blob")]) == 1
+    assert ", Fail" in capsys.readouterr().out
+    assert main(["check", *arguments, "--blob", str(compiled / "tiny.blob"), "-d", "FP16"]) != 0
+    assert "SIMULATOR and MYRIAD run a blob" in capsys.readouterr().err
+
+
 def test_diff_runs_both(compiled, capsys):
     blob = str(compiled / "tiny.blob")
     with open(blob, "rb") as stream:
@@ -115,7 +139,7 @@ def test_diff_runs_both(compiled, capsys):
     np.save(compiled / "input.npy", np.random.RandomState(1).uniform(0, 1, (1, 3, 8, 8)))
     assert main(["diff", blob, str(compiled / "other.blob"), "--run", str(compiled / "input.npy")]) == 1
     said = capsys.readouterr().out
-    assert "other constants" in said and "greatest difference 0," not in said
+    assert "different constants" in said and "greatest difference 0," not in said
 
 
 def test_mvncapi_over_the_simulator(compiled, monkeypatch):

@@ -15,7 +15,7 @@ from ncs.simulator.products import convolve, padded, view_windows
 from ncs.simulator.stages import stage
 
 
-@stage("Conv", "Im2ColConvolution", "RefConvolution")
+@stage("Conv", "Im2ColConvolution")
 def convolution(call: Call) -> None:
     """Input, output, weights (and memory to work in)."""
     kernel, stride, before, dilation = _geometry(call)
