@@ -96,7 +96,7 @@ def test_nets_at_their_full_size(compiler, tmp_path, name, shaves):
     for job in jobs:
         simulator = Simulator.from_file(job.output)
         result = next(iter(simulator.run({"data": net.input}).values()))
-        assert np.abs(result.reshape(1, -1) - net.answer).max() < 6e-3 and result.argmax() == net.answer.argmax()
+        assert np.abs(result.reshape(1, -1) - net.output).max() < 6e-3 and result.argmax() == net.output.argmax()
         assert simulator.findings() == []
 
 
