@@ -1,4 +1,4 @@
-"""docs/layers.md is what the layers say today."""
+"""docs/reference/layers.md is what the layers say today."""
 
 import importlib.util
 import re
@@ -19,7 +19,7 @@ def test_the_page_is_not_stale():
 
 
 def test_the_page_has_every_file_of_the_folder():
-    page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "layers.md").read_text(encoding="utf-8")
     sections = {name.lower() for name in re.findall(r"^## (\w+)$", page, re.M)}
     files = {path.stem.replace("_", "") for path in (ROOT / "src" / "caffe" / "layers").glob("*.py")}
     assert sections == files - {"init", "base"}
