@@ -26,7 +26,7 @@ def main():
             train(folder, net, precision, args.iterations)
             for net in ("AgeNet", "GenderNet") for precision in ("float32", "bf16") if args.only in net
         ]  # fmt: skip
-    _harness.save("accuracy", cases=cases, iterations=args.iterations, faces="real" if args.archive else "drawn")
+    _harness.save("accuracy", cases=cases, iterations=args.iterations, faces="real" if args.archive else "synthetic")
 
 
 def pictures(folder, archive):

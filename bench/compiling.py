@@ -65,7 +65,7 @@ def commands(stem, folder, optimizer):
     if optimizer:
         for name, kind, search in (
             ("Model Optimizer, then its compiler", "cpp", "patient"),
-            ("Model Optimizer, then its compiler kept from searching", "cpp", "quick"),
+            ("Model Optimizer, then its compiler without the device search", "cpp", "quick"),
             ("Model Optimizer on Python's protobuf, then its compiler", "python", "patient"),
         ):
             convert = [Path(optimizer).parent / "mo", "--input_model", stem + ".caffemodel", "--input_proto", stem + ".prototxt",

@@ -29,7 +29,7 @@ def main():
         cases = [
             compare("fast", truth, run(sys.executable, folder, solver, weights)),
             compare(
-                "plain (CAFFE_DISABLE_PASSES=1)",
+                "no passes (CAFFE_DISABLE_PASSES=1)",
                 truth,
                 run(sys.executable, folder, solver, weights, CAFFE_DISABLE_PASSES="1"),
             ),

@@ -39,7 +39,7 @@ def main():
     cases = [row(f"{n} --help", [*command, "--help"], args.rounds) for n, command in HELPS.items()]
     with tempfile.TemporaryDirectory() as folder:
         models.prepare(folder)
-        cases.append(row("run_inference.py, one picture", inference(folder), args.rounds))
+        cases.append(row("run_inference.py, one image", inference(folder), args.rounds))
     with tempfile.TemporaryDirectory() as folder:
         cases += [reading(Path(folder), name, shapes, args.rounds) for name, shapes in MODELS.items()]
     _harness.save("startup", cases=cases)
@@ -92,7 +92,7 @@ def reading(folder, name, shapes, rounds):
     wall, memory = statistics.median(found), _harness.measured(command)["memory"]
     size = path.stat().st_size / 1e6
     print(f"  {name}, {size:.0f} MB: {wall:.3f} s, {memory:.0f} MB of memory", file=sys.stderr)
-    return {"what": f"caffemodel of the size of {name} read ({size:.0f} MB)", "wall": wall, "cpu": wall,
+    return {"what": f"read a caffemodel of {name}'s size ({size:.0f} MB)", "wall": wall, "cpu": wall,
             "least": min(found), "memory, MB": memory}  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The nets of docs/stick.md's table at their full size: blobs, and the same answers from OpenVINO 2021.4.2 and today's."""
+"""The nets of docs/guides/stick.md's table at their full size: blobs, and the same answers from OpenVINO 2021.4.2 and today's."""
 
 import re
 import shutil
