@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the lists to learn and test from out of the faces in data/: ./build_dataset.py [--compat] ..."""
+"""Writes the lists of training and test images from the faces in data/: ./build_dataset.py [--compat] ..."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ try:
 except ImportError as missing:
     if os.path.exists(ENVIRONMENT) and sys.prefix != os.path.join(HERE, ".venv"):
         os.execv(ENVIRONMENT, [ENVIRONMENT, os.path.abspath(__file__), *sys.argv[1:]])
-    sys.exit(f"build_dataset.py: {missing}; run ./run.sh (everything) or scripts/setup.sh (the set-up)")
+    sys.exit(f"build_dataset.py: {missing}; run ./run.sh (the whole pipeline) or scripts/setup.sh (the set-up)")
 
 if __name__ == "__main__":
     from caffe.utils import commands

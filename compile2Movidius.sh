@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles the newest snapshots to graph/{AgeNet,GenderNet}.{onnx,xml,bin,blob}.
+# Compiles the latest snapshots to graph/{AgeNet,GenderNet}.{onnx,xml,bin,blob}.
 set -eu
 cd "$(dirname "$0")"
 . scripts/env.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Packs the lists of data/DEF into four LMDBs of 227x227 pictures in data/lmdb.
+# Packs the lists of data/DEF into four LMDBs of 227x227 images in data/lmdb.
 set -eu
 cd "$(dirname "$0")"
 . scripts/env.sh

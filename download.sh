@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches the faces, or takes them --from FILE, and unpacks them into data/.    --help tells all
+# Downloads the faces, or takes them --from FILE, and unpacks them into data/.    --help lists all options
 set -eu
 cd "$(dirname "$0")"
 . scripts/env.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets up everything on a fresh machine, then goes the whole road: pictures, training, judging, compiling, a prediction.
-#   ./run.sh [--archive FILE] [--iterations N] [--force] ...    ./run.sh --help tells all
+# Sets up everything on a fresh machine, then runs the whole pipeline: faces, training, evaluation, compilation, predictions.
+#   ./run.sh [--archive FILE] [--iterations N] [--force] ...    ./run.sh --help lists all options
 set -eu
 cd "$(dirname "$0")"
 scripts/setup.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tells age and gender of the faces in pictures: ./run_inference.py --image_path P [P ...]."""
+"""Predicts age and gender of the faces in images: ./run_inference.py --image_path P [P ...]."""
 
 import importlib.util
 import os
@@ -13,7 +13,9 @@ if missing:
     if os.path.exists(ENVIRONMENT) and sys.prefix != os.path.join(HERE, ".venv"):
         os.execv(ENVIRONMENT, [ENVIRONMENT, os.path.abspath(__file__), *sys.argv[1:]])
     sys.exit(
-        "run_inference.py: no {} here; run ./run.sh (everything) or scripts/setup.sh first".format(", ".join(missing))
+        "run_inference.py: missing {}; run ./run.sh (the whole pipeline) or scripts/setup.sh first".format(
+            ", ".join(missing)
+        )
     )
 
 if __name__ == "__main__":

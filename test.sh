@@ -4,6 +4,6 @@ set -eu
 cd "$(dirname "$0")"
 scripts/setup.sh --with-tests
 . scripts/env.sh
-# two workers with one thread each: more only get in each other's way, and a worker takes up to 2 GB
+# two workers with one thread each: a worker takes up to 2 GB
 export OMP_NUM_THREADS=1 MPLBACKEND=Agg
 exec "$PYTHON" -m pytest -n 2 --dist loadfile "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Judges the newest snapshot of GenderNet on its test LMDB: accuracy and confusion matrix.
+# Evaluates the latest snapshot of GenderNet on its test LMDB: accuracy and confusion matrix.
 set -eu
 cd "$(dirname "$0")"
 . scripts/env.sh

@@ -9,14 +9,14 @@ HOUSE = Path(__file__).resolve().parents[1]
 
 def prepare(folder):
     """Write <net>.prototxt, .caffemodel, .onnx, .xml, .bin and .json of both nets to `folder`; returns {net: stem}."""
-    from agegender import workspace
+    from agegender import workspace, zoo
     from caffe.device.transform import Transform
     from ncs.compiler import compile as compiler
 
     folder = Path(folder)
     mean = np.full((3, 227, 227), 110, np.float32)
     jobs = []
-    for net in workspace.nets():
+    for net in zoo.script_nets():
         name = net.name
         prototxt, weights = HOUSE / "prototxt" / net.deploy_file, folder / (name + ".caffemodel")
         (folder / (name + ".prototxt")).write_text(prototxt.read_text())

@@ -18,7 +18,7 @@ if len(sys.argv) > 2:
 
 def waited():
     """Seconds that the step stood still for its batch; real Caffe does not tell."""
-    feeds = [layer.feed for layer in solver.net.layers if hasattr(getattr(layer, "feed", None), "waited")]
+    feeds = [layer.prefetcher for layer in solver.net.layers if hasattr(getattr(layer, "prefetcher", None), "waited")]
     return {"waited": sum(feed.waited for feed in feeds)} if feeds else {}
 
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes .venv in the checkout and installs the versions in constraints.txt; does nothing where that is done.
+# Creates .venv in the checkout and installs the versions in constraints.txt; does nothing if that is done.
 #   scripts/setup.sh               what the program needs
 #   scripts/setup.sh --with-tests  what the tests need as well
-# $PYTHON names the Python (3.10 or newer) to make it from. pip's own settings and variables are honoured,
-# so PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, PIP_PROXY ... work. An interrupted run is continued by the next.
+# $PYTHON names the Python (3.10 or newer) to use. pip's own settings and variables apply: PIP_EXTRA_INDEX_URL,
+# PIP_FIND_LINKS, PIP_PROXY ... The next run resumes an interrupted one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-PYTHON_ASKED=${PYTHON:-}
+REQUESTED_PYTHON=${PYTHON:-}
 . scripts/env.sh
 
 say() { echo "setup: $*" >&2; }
@@ -17,15 +17,15 @@ new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev
 
 find_python() {
     local name
-    if [ -n "$PYTHON_ASKED" ]; then
-        new_enough "$PYTHON_ASKED" || fail "PYTHON=$PYTHON_ASKED is no Python of 3.10 or newer"
-        echo "$PYTHON_ASKED"
+    if [ -n "$REQUESTED_PYTHON" ]; then
+        new_enough "$REQUESTED_PYTHON" || fail "PYTHON=$REQUESTED_PYTHON: expected Python 3.10 or newer"
+        echo "$REQUESTED_PYTHON"
         return
     fi
     for name in python3 python3.13 python3.12 python3.11 python3.10; do
         if new_enough "$name"; then echo "$name"; return; fi
     done
-    fail "no Python of 3.10 or newer was found (python3 is: $(python3 --version 2>&1 || true))" \
+    fail "expected Python 3.10 or newer, found $(python3 --version 2>&1 || true)" \
          "install one, or name one: PYTHON=/path/to/python3.12 $0"
 }
 
@@ -34,14 +34,14 @@ make_environment() {
     python=$(find_python)
     if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
         version=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
-        fail "$python cannot make environments: Debian and Ubuntu keep that in a package of its own. Run" \
-             "    sudo apt-get install $version-venv" "and then this again."
+        fail "$python lacks the module venv; Debian and Ubuntu package it separately. Run" \
+             "    sudo apt-get install $version-venv" "and then this script again."
     fi
-    say "making .venv with $("$python" --version)"
-    "$python" -m venv --clear .venv || fail "making .venv failed (see above); $(free_space)"
+    say "creating .venv with $("$python" --version)"
+    "$python" -m venv --clear .venv || fail "creating .venv failed (see above); $(free_space)"
 }
 
-# pip's output goes to a log; when it fails, its last lines are shown together with what usually mends it
+# pip's output goes to a log; on failure its last lines are shown with the usual fix
 pip_install() {
     .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --no-input \
         -c constraints.txt "$@" >.venv/pip.log 2>&1
@@ -52,12 +52,15 @@ explain_pip() {
     if grep -q -i 'no space left' .venv/pip.log; then
         say "the disk is full: about 3 GB are needed, 8 GB with a CUDA build of torch ($(free_space))"
     elif grep -q -i -e 'connection' -e 'name resolution' -e 'timed out' -e 'SSLError' .venv/pip.log; then
-        say "pip reached no package index: is the network up, does pip need a proxy or a mirror (pip config list)?"
+        say "pip reached no package index: check the network, a proxy or mirror (pip config list)"
     fi
-    fail "pip failed on $1; its whole output is in .venv/pip.log. Running this again goes on where it stopped."
+    fail "pip failed on $1; its output is in .venv/pip.log. Run this again to resume."
 }
 
-# torch's default build for x86-64 Linux brings several GB of CUDA; its +cpu build does not, if pip knows an index with it
+# torch's default build for x86-64 Linux brings several GB of CUDA; its +cpu build does not. The configured indexes are asked
+# first, then PyTorch's own CPU index (TORCH_INDEX_URL names another, or none when empty), at last the default build is taken.
+TORCH_INDEX_URL=${TORCH_INDEX_URL-https://download.pytorch.org/whl/cpu}
+
 install_torch() {
     local pin
     pin=$(sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
@@ -67,8 +70,11 @@ install_torch() {
         if pip_install "$pin+cpu"; then return; fi
         grep -q -e "No matching distribution found for $pin+cpu" -e "Cannot install $pin+cpu" .venv/pip.log ||
             explain_pip "$pin+cpu"
-        say "pip's indexes have no CPU build of $pin: the default build comes, with several GB of CUDA ($(free_space))."
-        say "To spare that: interrupt, set PIP_EXTRA_INDEX_URL to the CPU index on PyTorch's Get Started page, run again."
+        if [ -n "$TORCH_INDEX_URL" ]; then
+            say "the configured indexes have no CPU build; trying $TORCH_INDEX_URL"
+            if pip_install --timeout 10 --retries 0 --extra-index-url "$TORCH_INDEX_URL" "$pin+cpu"; then return; fi
+        fi
+        say "no CPU build of $pin can be reached: installing the default build, with several GB of CUDA ($(free_space))"
     fi
     say "installing $pin"
     pip_install "$pin" || explain_pip "$pin"
@@ -76,7 +82,7 @@ install_torch() {
 
 install_all() {
     .venv/bin/python scripts/drop_broken_installs.py
-    # here and not in a build environment of pip's own, which would fetch whatever setuptools is newest
+    # not in a build environment of pip's, which would fetch the newest setuptools
     pip_install setuptools || explain_pip setuptools
     install_torch
     say "installing the rest of constraints.txt (minutes, the first time)"
@@ -94,7 +100,7 @@ fi
 [ $# -eq 0 ] || fail "unknown argument: $1 (known: --with-tests)"
 if environment_complete "${stamps[@]}"; then exit 0; fi
 
-# two set-ups at once would disturb each other, so the second waits for the first
+# a second set-up waits for the first
 if command -v flock >/dev/null; then exec 9<. && flock 9; fi
 if environment_complete "${stamps[@]}"; then exit 0; fi
 if ! .venv/bin/python -m pip --version >/dev/null 2>&1 || ! new_enough .venv/bin/python; then make_environment; fi
@@ -102,3 +108,4 @@ install_all
 environment_hash >"${stamps[0]}.new"
 mv "${stamps[0]}.new" "${stamps[0]}"
 say "done: $(.venv/bin/python --version) in .venv"
+say "to use the commands in this shell: . .venv/bin/activate"

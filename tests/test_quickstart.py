@@ -88,7 +88,7 @@ def test_the_blob_of_agenet_is_as_known(quickstart):
 
 @pytest.mark.parametrize("name", ["AgeNet", "GenderNet"])
 def test_openvino_agrees_with_our_net_on_every_test_image(quickstart, name, monkeypatch):
-    from agegender import workspace
+    from agegender import workspace, zoo
     from agegender.evaluate.predictions import database_batches, predict_batches
     from ncs.runtime import open_runner
     from ncs.runtime.manifest import Manifest
@@ -98,7 +98,7 @@ def test_openvino_agrees_with_our_net_on_every_test_image(quickstart, name, monk
     probabilities = []
     for device in ("CPU", "CAFFE"):
         with open_runner(device, manifest, batch=10) as runner:
-            batches = database_batches(workspace.lmdb(workspace.net(name).task, "test"), manifest.transform)
+            batches = database_batches(workspace.lmdb(zoo.script_net(name).task, "test"), manifest.transform)
             found = predict_batches(lambda blob, runner=runner: {"prob": runner.run(blob)}, batches)
             probabilities.append(found["prob"].probabilities)
     assert len(probabilities[0]) > 10

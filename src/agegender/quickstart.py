@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 
-from agegender import workspace
+from agegender import workspace, zoo
 from agegender.workspace import MEAN_FILE, MEAN_NPY
 from agegender.zoo.model import Net
 from caffe.errors import CaffeError
@@ -31,7 +31,7 @@ class Quickstart:
             raise CaffeError(f"--iterations: expected a positive number, received {args.iterations}")
         self.args = args
         self.faces = SYNTHETIC_FACES if args.archive is None else ARCHIVE_FACES
-        self.nets = workspace.nets()
+        self.nets = zoo.script_nets()
 
     def run(self) -> int:
         """Run every stale stage, print the results and return the exit status."""

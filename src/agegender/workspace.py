@@ -6,14 +6,12 @@ working directory at its first use, where the user may edit it.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
 
 from agegender.errors import AgeGenderError
-from caffe.errors import did_you_mean
 
 if TYPE_CHECKING:
     from agegender.zoo.model import Net
@@ -22,27 +20,6 @@ NET_NAMES = ("AgeNet", "GenderNet")  # the nets that the scripts train, test and
 MEAN_FILE = "data/mean/mean.binaryproto"
 MEAN_NPY = "age_gender_mean.npy"
 PROTOTXT = "prototxt"
-
-
-def net(name: str) -> Net:
-    """Return AgeNet or GenderNet from the zoo.
-
-    Raises
-    ------
-    AgeGenderError
-        If `name` is neither.
-    """
-    from agegender import zoo
-
-    if name not in NET_NAMES:
-        hint = did_you_mean(name, NET_NAMES)
-        raise AgeGenderError(f"unknown net '{name}'{hint} (expected one of {', '.join(NET_NAMES)})")
-    return zoo.nets()[name]
-
-
-def nets() -> list[Net]:
-    """Return AgeNet and GenderNet."""
-    return [net(name) for name in NET_NAMES]
 
 
 def lmdb(task: str, part: str) -> str:
@@ -105,10 +82,9 @@ def packaged_prototxt(name: str) -> str:
     AgeGenderError
         If there is no such file.
     """
-    spec = importlib.util.find_spec("agegender.prototxt")
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    checkout = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", PROTOTXT)
-    for folder in [*folders, os.path.normpath(checkout)]:
+    package = os.path.dirname(os.path.abspath(__file__))
+    installed, checkout = os.path.join(package, PROTOTXT), os.path.join(package, "..", "..", PROTOTXT)
+    for folder in (installed, os.path.normpath(checkout)):
         path = os.path.join(folder, *name.split("/"))
         if os.path.isfile(path):
             return path

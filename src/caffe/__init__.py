@@ -1,19 +1,15 @@
 """Caffe on PyTorch: its formats, nets and solvers, import-compatible with pycaffe.
 
-Importing this package imports neither torch nor protobuf; they come with the first name that needs them.
+Importing this package loads neither torch nor protobuf; the first name that needs one loads it.
 """
 
 from __future__ import annotations
 
 import importlib
 
-from caffe.core import openmp
+__version__ = "1.0.0"  # the version of Caffe whose interface this package implements
 
-openmp.limit_openmp_spin()
-
-__version__ = "1.0.0"  # the Caffe whose interface this is
-
-_HOME = {  # name -> module that holds it
+_MODULE_OF = {  # public name -> module that defines it
     "Net": "net.net",
     **dict.fromkeys(
         (
@@ -57,14 +53,14 @@ _MODULES = {
     "transform": "device.transform",
 }
 
-__all__ = [*_HOME, "io", "layers", "proto"]
+__all__ = [*_MODULE_OF, "io", "layers", "proto"]
 
 
 def __getattr__(name):
     if name in _MODULES:
         return importlib.import_module("caffe." + _MODULES[name])
-    if name in _HOME:
-        value = getattr(importlib.import_module("caffe." + _HOME[name]), name)
+    if name in _MODULE_OF:
+        value = getattr(importlib.import_module("caffe." + _MODULE_OF[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'caffe' has no attribute '{name}'")

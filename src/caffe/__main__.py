@@ -1,8 +1,8 @@
-"""`python -m caffe VERB` is `caffe VERB`."""
+"""`python -m caffe COMMAND` runs `caffe COMMAND`."""
 
 import sys
 
 from caffe.tools import main
 
-if __name__ == "__main__":  # child processes import this file too
+if __name__ == "__main__":  # worker processes import this file too
     sys.exit(main())

@@ -1,8 +1,9 @@
-"""Detector: a Net that classifies windows of pictures, as R-CNN does (pycaffe's detector.py; Girshick et al.
-2014).
-"""
+"""Detector: a Net that classifies windows of images, as in R-CNN (pycaffe's detector.py; Girshick et al. 2014)."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -14,65 +15,79 @@ from caffe.pycaffe import TEST
 
 
 class Detector(Net):
-    """Cuts windows out of pictures, warps them to the net's input, classifies them.
+    """Crops windows out of images, warps them to the net's input size and classifies them.
 
-    `context_pad` pixels of the warped window show its surroundings; outside the picture stands the mean. The
-    other parameters are those of caffe.io.Transformer.
+    Parameters
+    ----------
+    model_file : str
+        Deploy prototxt.
+    pretrained_file : str
+        Caffemodel.
+    mean, input_scale, raw_scale, channel_swap : optional
+        Settings of caffe.io.Transformer.
+    context_pad : int, optional
+        Width in pixels of the border of the warped window that shows the window's surroundings. Pixels outside the
+        image take the mean.
     """
 
     def __init__(
         self,
-        model_file,
-        pretrained_file,
-        mean=None,
-        input_scale=None,
-        raw_scale=None,
-        channel_swap=None,
-        context_pad=None,
-    ):
+        model_file: str,
+        pretrained_file: str,
+        mean: np.ndarray | None = None,
+        input_scale: float | None = None,
+        raw_scale: float | None = None,
+        channel_swap: Sequence[int] | None = None,
+        context_pad: int | None = None,
+    ) -> None:
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = make_transformer(self, mean, input_scale, raw_scale, channel_swap)
         self.configure_crop(context_pad)
 
-    def detect_windows(self, images_windows):
-        """Classify windows (ymin, xmin, ymax, xmax) of picture files: `images_windows` are (file name,
-        windows) pairs.
+    def detect_windows(self, images_windows: Iterable[tuple[str, Iterable]]) -> list[dict]:
+        """Classify windows of image files.
 
-        Returns a list of dicts, one a window: `window`, `prediction` (vector) and `filename`.
+        Parameters
+        ----------
+        images_windows : iterable of (file name, windows)
+            A window is (ymin, xmin, ymax, xmax) in pixels.
+
+        Returns
+        -------
+        list of dict
+            One per window: `window`, `prediction` (vector) and `filename`.
         """
-        named = [(path, window) for path, windows in images_windows for window in windows]
-        if not named:
+        path_windows = [(path, window) for path, windows in images_windows for window in windows]
+        if not path_windows:
             return []
         images = {}
         crops = []
-        for path, window in named:
+        for path, window in path_windows:
             if path not in images:
-                images = {path: io.load_image(path)}  # one picture in memory at a time
+                images = {path: io.load_image(path)}  # keep one image in memory at a time
             crops.append(self.crop(images[path], window))
         out = self.forward_all(**{self.inputs[0]: preprocess_all(self, self.transformer, crops)})
         predictions = out[self.outputs[0]]
         return [
             {"window": window, "prediction": prediction, "filename": path}
-            for (path, window), prediction in zip(named, predictions)
+            for (path, window), prediction in zip(path_windows, predictions)
         ]
 
-    def detect_selective_search(self, image_fnames):
-        """Not available: Caffe called a MATLAB program for it."""
+    def detect_selective_search(self, image_fnames: Iterable[str]) -> NoReturn:
+        """Raise CaffeError: Caffe called a MATLAB program for selective search."""
         raise CaffeError(
             "selective search needs MATLAB and selective_search_ijcv_with_python, which this Caffe does not "
-            "call; make windows another way (cv2.ximgproc of opencv-contrib has selective search) and give "
+            "call; compute the windows another way (cv2.ximgproc of opencv-contrib has selective search) and pass "
             "them to detect_windows"
         )
 
-    def crop(self, im, window):
-        """The window (ymin, xmin, ymax, xmax) of a picture (H, W, K), with its surroundings if there is a
-        context_pad.
-        """
+    def crop(self, im: np.ndarray, window: Sequence[int]) -> np.ndarray:
+        """Crop the window (ymin, xmin, ymax, xmax) out of an image (H, W, K), with context if context_pad is set."""
         window = np.asarray(window).astype(int)
         if not self.context_pad:
             crop = im[window[0] : window[2], window[1] : window[3]]
             if not crop.size:
-                raise CaffeError("window %s does not lie in the picture of %dx%d" % (window.tolist(), *im.shape[:2]))
+                raise _outside(window, im)
             return crop
         return self._crop_with_context(im, window)
 
@@ -86,34 +101,40 @@ class Detector(Net):
         pad = np.round(np.maximum(0, -box[:2]) * scale).astype(int)
         box = np.clip(box, 0, np.tile(im.shape[:2], 2))
         extent = np.minimum(np.round((box[2:] - box[:2] + 1) * scale).astype(int), size - pad)
-        cut = im[int(box[0]) : int(box[2]), int(box[1]) : int(box[3])]
-        if not cut.size or min(extent) < 1:
-            raise CaffeError("window %s does not lie in the picture of %dx%d" % (window.tolist(), *im.shape[:2]))
+        visible = im[int(box[0]) : int(box[2]), int(box[1]) : int(box[3])]
+        if not visible.size or min(extent) < 1:
+            raise _outside(window, im)
         crop = np.ones(self.crop_dims, np.float32) * self.crop_mean
-        crop[pad[0] : pad[0] + extent[0], pad[1] : pad[1] + extent[1]] = io.resize_image(cut, tuple(extent))
+        crop[pad[0] : pad[0] + extent[0], pad[1] : pad[1] + extent[1]] = io.resize_image(visible, tuple(extent))
         return crop
 
-    def configure_crop(self, context_pad):
-        """Set how many pixels of context a crop shows, and what stands where there is no picture: the mean as
-        pictures are before the Transformer.
+    def configure_crop(self, context_pad: int | None) -> None:
+        """Set the width of the context border, and the fill colour outside the image.
+
+        The fill is the mean, converted to the layout and range of images before the Transformer.
         """
         name = self.inputs[0]
         order = self.transformer.transpose[name]
-        back = [order[t] for t in order]
-        self.crop_dims = np.array(self.blobs[name].shape[1:])[back]
+        inverse = [order[t] for t in order]
+        self.crop_dims = np.array(self.blobs[name].shape[1:])[inverse]
         self.context_pad = context_pad
         self.crop_mean = np.zeros(self.crop_dims, np.float32)
         if not context_pad:
             return
         if self.crop_dims[0] != self.crop_dims[1] or 2 * context_pad >= self.crop_dims[0]:
             raise CaffeError(
-                "context_pad %d needs a square input larger than twice that, this net's is %dx%d"
+                "context_pad %d needs a square input larger than twice the pad; this net's input is %dx%d"
                 % (context_pad, *self.crop_dims[:2])
             )
         mean = self.transformer.mean.get(name)
         if mean is not None:
-            mean = np.asarray(mean).transpose(back)
+            mean = np.asarray(mean).transpose(inverse)
             swap = self.transformer.channel_swap.get(name)
             if swap is not None:
                 mean = mean[:, :, np.argsort(swap)]
             self.crop_mean = mean / (self.transformer.raw_scale.get(name) or 1.0)
+
+
+def _outside(window, image):
+    height, width = image.shape[:2]
+    return CaffeError(f"window {window.tolist()} is not inside the image of {height}x{width}")

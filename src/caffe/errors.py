@@ -1,17 +1,21 @@
-"""The one exception of this package for what a user can put right."""
+"""The base exception for errors that the user can fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 class CaffeError(RuntimeError):
-    """A fault in the user's files or call: where it is, what was received, what is allowed, what to do.
+    """An error in the user's files or call; the text gives the location, what was received and what is allowed.
 
-    Command-line programs catch it once, print its text after `error: ` and exit with `exit_status`.
-    A bug raises anything else and keeps its traceback. pycaffe raised RuntimeError, hence the base.
+    Command-line programs catch it, print its text after `error: ` and exit with `exit_status`. A bug raises another
+    exception and keeps its traceback. The base class is RuntimeError because pycaffe raised that.
     """
 
     exit_status = 1
 
 
-def did_you_mean(word, known):
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the closest of `known`, or "" when none is close."""
     import difflib
 

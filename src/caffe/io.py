@@ -1,12 +1,14 @@
-"""pycaffe's caffe.io, name for name: blobs and records as arrays, images as floats, and its Transformer.
+"""pycaffe's caffe.io: conversion of blobs and records to arrays, image loading and resizing, and the Transformer.
 
-New code takes caffe.device.transform.Transform, which is what training and the device use; this module serves the
-scripts and notebooks that exist. NumPy and OpenCV only; protobuf is loaded by the functions that need it.
+This module serves existing scripts and notebooks. New code uses caffe.device.transform.Transform, as training and the
+device do. Only NumPy and OpenCV are imported; the functions that need protobuf load it.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -15,16 +17,20 @@ from caffe.device import resample
 from caffe.device.transform import fit_mean
 from caffe.errors import CaffeError, did_you_mean
 
-_LUMINANCE = np.array([0.2125, 0.7154, 0.0721], np.float32)  # of red, green, blue: scikit-image's rgb2gray
+if TYPE_CHECKING:
+    from caffe.proto import caffe_pb2
+
+_LUMINANCE = np.array([0.2125, 0.7154, 0.0721], np.float32)  # weights of R, G, B in scikit-image's rgb2gray
 
 
 # ---- messages
 
 
-def blobproto_to_array(blob, return_diff=False):
-    """float32 array of a BlobProto's data, or of its diff; shaped as its old or its new dimensions say.
+def blobproto_to_array(blob: caffe_pb2.BlobProto, return_diff: bool = False) -> np.ndarray:
+    """Convert a BlobProto's data or diff to a float32 array (float64 for double_data).
 
-    Without any dimensions there must be one value, which comes as a scalar; more are a ValueError, as in pycaffe.
+    The shape comes from `shape` or the legacy num, channels, height and width. A blob without a shape must hold one
+    value, returned as a scalar array; more values raise a ValueError, as in pycaffe.
     """
     doubles = blob.double_diff if return_diff else blob.double_data
     values = blob.diff if return_diff else blob.data
@@ -34,8 +40,8 @@ def blobproto_to_array(blob, return_diff=False):
     return data.reshape(tuple(blob.shape.dim))
 
 
-def array_to_blobproto(arr, diff=None):
-    """BlobProto of an array of any shape, and of its diff if given."""
+def array_to_blobproto(arr: np.ndarray, diff: np.ndarray | None = None) -> caffe_pb2.BlobProto:
+    """Convert an array of any shape, and optionally its diff, to a BlobProto."""
     from caffe.proto import caffe_pb2
 
     blob = caffe_pb2.BlobProto()
@@ -46,8 +52,8 @@ def array_to_blobproto(arr, diff=None):
     return blob
 
 
-def arraylist_to_blobprotovector_str(arraylist):
-    """Arrays -> bytes of a BlobProtoVector."""
+def arraylist_to_blobprotovector_str(arraylist: Iterable[np.ndarray]) -> bytes:
+    """Serialize arrays as a BlobProtoVector."""
     from caffe.proto import caffe_pb2
 
     vector = caffe_pb2.BlobProtoVector()
@@ -55,8 +61,8 @@ def arraylist_to_blobprotovector_str(arraylist):
     return vector.SerializeToString()
 
 
-def blobprotovector_str_to_arraylist(str):
-    """Bytes of a BlobProtoVector -> arrays."""
+def blobprotovector_str_to_arraylist(str: bytes) -> list[np.ndarray]:
+    """Parse a serialized BlobProtoVector into arrays."""
     from caffe.proto import caffe_pb2
 
     vector = caffe_pb2.BlobProtoVector()
@@ -64,8 +70,8 @@ def blobprotovector_str_to_arraylist(str):
     return [blobproto_to_array(blob) for blob in vector.blobs]
 
 
-def array_to_datum(arr, label=None):
-    """Datum of a (channels, height, width) array: uint8 goes to data, anything else to float_data."""
+def array_to_datum(arr: np.ndarray, label: int | None = None) -> caffe_pb2.Datum:
+    """Convert a (channels, height, width) array to a Datum: uint8 in `data`, other types in `float_data`."""
     from caffe.proto import caffe_pb2
 
     if arr.ndim != 3:
@@ -81,8 +87,8 @@ def array_to_datum(arr, label=None):
     return datum
 
 
-def datum_to_array(datum):
-    """(channels, height, width) array of a Datum, not encoded: uint8 from data, float from float_data."""
+def datum_to_array(datum: caffe_pb2.Datum) -> np.ndarray:
+    """Convert an unencoded Datum to a (channels, height, width) array: uint8 from `data`, float from `float_data`."""
     if len(datum.data):
         values = np.frombuffer(datum.data, np.uint8)
     else:
@@ -94,12 +100,17 @@ def datum_to_array(datum):
 
 
 class Transformer:
-    """Prepares inputs of a net: resize, transpose, swap channels, scale, subtract the mean, scale again.
+    """Preprocesses inputs of a net: resize, transpose, swap channels, scale, subtract the mean, scale again.
 
-    inputs: name of an input blob -> its (N, C, H, W). Every step is set by input and left out until it is.
+    Every step is set per input; steps that are not set are skipped.
+
+    Parameters
+    ----------
+    inputs : mapping
+        Name of an input blob -> its shape (N, C, H, W).
     """
 
-    def __init__(self, inputs):
+    def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
         self.inputs = inputs
         self.transpose = {}
         self.channel_swap = {}
@@ -109,11 +120,28 @@ class Transformer:
 
     def __check_input(self, in_):
         if in_ not in self.inputs:
-            near = did_you_mean(in_, self.inputs)
-            raise CaffeError(f"{in_} is not one of the net inputs: {list(self.inputs)}{near}")
+            hint = did_you_mean(in_, self.inputs)
+            raise CaffeError(f"{in_} is not one of the net inputs: {list(self.inputs)}{hint}")
 
-    def preprocess(self, in_, data):
-        """(H', W', K) image as load_image gives it -> float32 (K, H, W) for the net, as the steps say."""
+    def preprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
+        """Convert an image as load_image returns it to the net's input.
+
+        Parameters
+        ----------
+        in_ : str
+            Name of the input blob.
+        data : ndarray (H', W', K)
+            Image of any size.
+
+        Returns
+        -------
+        ndarray (K, H, W) of float32
+
+        Raises
+        ------
+        CaffeError
+            If the net has no such input.
+        """
         self.__check_input(in_)
         out = np.asarray(data).astype(np.float32)
         if out.shape[:2] != tuple(self.inputs[in_][2:]):
@@ -130,8 +158,8 @@ class Transformer:
             out = out * np.float32(self.input_scale[in_])
         return out
 
-    def deprocess(self, in_, data):
-        """The way back from an input blob's values to an image, but for the resizing."""
+    def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
+        """Convert an input blob's values back to an image; the size stays that of the blob."""
         self.__check_input(in_)
         out = np.array(data).squeeze()
         if self.input_scale.get(in_) is not None:
@@ -146,8 +174,8 @@ class Transformer:
             out = out.transpose(np.argsort(self.transpose[in_]))
         return out
 
-    def set_transpose(self, in_, order):
-        """Order of the axes, e.g. (2, 0, 1) from H x W x K to K x H x W."""
+    def set_transpose(self, in_: str, order: Sequence[int]) -> None:
+        """Set the order of the axes, e.g. (2, 0, 1) from H x W x K to K x H x W."""
         self.__check_input(in_)
         if len(order) != len(self.inputs[in_]) - 1:
             raise CaffeError(
@@ -156,8 +184,8 @@ class Transformer:
             )
         self.transpose[in_] = order
 
-    def set_channel_swap(self, in_, order):
-        """Order of the channels, e.g. (2, 1, 0) from RGB to BGR; after the transposition."""
+    def set_channel_swap(self, in_: str, order: Sequence[int]) -> None:
+        """Set the order of the channels after the transposition, e.g. (2, 1, 0) from RGB to BGR."""
         self.__check_input(in_)
         if len(order) != self.inputs[in_][1]:
             raise CaffeError(
@@ -166,15 +194,16 @@ class Transformer:
             )
         self.channel_swap[in_] = order
 
-    def set_raw_scale(self, in_, scale):
-        """Factor before the mean, e.g. 255 from 0..1 to 0..255."""
+    def set_raw_scale(self, in_: str, scale: float) -> None:
+        """Set the factor applied before the mean is subtracted, e.g. 255 from 0..1 to 0..255."""
         self.__check_input(in_)
         self.raw_scale[in_] = scale
 
-    def set_mean(self, in_, mean):
-        """One value a channel, or an image; one of another size is brought to the input's.
+    def set_mean(self, in_: str, mean: np.ndarray) -> None:
+        """Set the mean to subtract: (C,), (H, W) or (C, H, W); a mean image of another size is resized.
 
-        So later pycaffe treats a 256x256 mean on a 227x227 net (min-max, bilinear, back); early ones refused.
+        Later versions of pycaffe resize a 256x256 mean for a 227x227 net in the same way (min-max normalisation,
+        bilinear, back); early versions rejected it.
         """
         self.__check_input(in_)
         shape = tuple(self.inputs[in_][1:])
@@ -191,8 +220,8 @@ class Transformer:
             mean = fit_mean(mean, shape[1:])
         self.mean[in_] = mean.astype(np.float32)
 
-    def set_input_scale(self, in_, scale):
-        """Factor after the mean."""
+    def set_input_scale(self, in_: str, scale: float) -> None:
+        """Set the factor applied after the mean is subtracted."""
         self.__check_input(in_)
         self.input_scale[in_] = scale
 
@@ -200,10 +229,23 @@ class Transformer:
 # ---- images
 
 
-def load_image(filename, color=True):
-    """Image file -> float32 (H, W, 3) in 0..1, red first; (H, W, 1) with color=False.
+def load_image(filename: str | os.PathLike, color: bool = True) -> np.ndarray:
+    """Load an image file as float32 in 0..1.
 
-    Alpha is dropped, grey is tiled to three channels.
+    Parameters
+    ----------
+    filename : str or path
+    color : bool
+        Convert to three channels (grey is repeated) instead of one. An alpha channel is dropped.
+
+    Returns
+    -------
+    ndarray (H, W, 3) in RGB order, or (H, W, 1)
+
+    Raises
+    ------
+    CaffeError
+        If the file cannot be read or decoded.
     """
     image = _read(filename)
     if color:
@@ -212,7 +254,7 @@ def load_image(filename, color=True):
 
 
 def _read(filename):
-    """float32 (H, W, 1, 3 or 4) in 0..1, red first."""
+    """Return float32 (H, W, 1, 3 or 4) in 0..1, RGB order."""
     try:
         with open(filename, "rb") as stream:
             data = np.frombuffer(stream.read(), np.uint8)
@@ -222,17 +264,31 @@ def _read(filename):
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise CaffeError(f"image '{os.fspath(filename)}' is no picture that OpenCV can read, or cut short")
+        raise CaffeError(f"image '{os.fspath(filename)}' is truncated or not an image that OpenCV can read")
     if pixels.dtype.kind == "u":
         pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)
     pixels = np.atleast_3d(pixels.astype(np.float32))
     return pixels if pixels.shape[2] == 1 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
 
-def resize_image(im, new_dims, interp_order=1):
-    """(H, W, K) -> float32 (*new_dims, K) as pycaffe does through scikit-image (K is 1 or 3) or SciPy (else).
+def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1) -> np.ndarray:
+    """Resize an image as pycaffe does with scikit-image (K is 1 or 3) or SciPy (other K).
 
-    interp_order 0 takes the nearest pixel, 1 is bilinear; nothing is smoothed first, as in Caffe's years.
+    Parameters
+    ----------
+    im : ndarray (H, W, K)
+    new_dims : (height, width)
+    interp_order : {0, 1}
+        Nearest pixel or bilinear. There is no anti-aliasing, as in the scikit-image of Caffe's time.
+
+    Returns
+    -------
+    ndarray (height, width, K) of float32
+
+    Raises
+    ------
+    CaffeError
+        If `im` is empty or not three-dimensional, or `interp_order` is not 0 or 1.
     """
     if interp_order not in (0, 1):
         raise CaffeError(f"interp_order must be 0 (nearest) or 1 (bilinear), received {interp_order!r}")
@@ -252,19 +308,34 @@ def resize_image(im, new_dims, interp_order=1):
     return (unit * (high - low) + low).astype(np.float32)
 
 
-def oversample(images, crop_dims):
-    """Images (H, W, K) -> float32 (10 * N, h, w, K): corners, centre, and the same five flipped, of each."""
+def oversample(images: Iterable[np.ndarray], crop_dims: Sequence[int]) -> np.ndarray:
+    """Take ten crops per image: the corners, the centre, and the same five mirrored.
+
+    Parameters
+    ----------
+    images : iterable of N arrays (H, W, K)
+    crop_dims : (height, width)
+
+    Returns
+    -------
+    ndarray (10 * N, height, width, K) of float32
+
+    Raises
+    ------
+    CaffeError
+        If there are no images, or a crop does not fit an image.
+    """
     height, width = int(crop_dims[0]), int(crop_dims[1])
-    views = []
+    crops = []
     for image in images:
         image = np.asarray(image)
-        low, right = image.shape[0] - height, image.shape[1] - width
-        if low < 0 or right < 0:
+        bottom, right = image.shape[0] - height, image.shape[1] - width
+        if bottom < 0 or right < 0:
             sizes = (height, width) + image.shape[:2]
             raise CaffeError("crops of %dx%d do not fit an image of %dx%d" % sizes)
-        places = [(0, 0), (0, right), (low, 0), (low, right), (low // 2, right // 2)]
-        five = [image[top : top + height, left : left + width] for top, left in places]
-        views += five + [view[:, ::-1] for view in five]
-    if not views:
+        offsets = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
+        five_crops = [image[top : top + height, left : left + width] for top, left in offsets]
+        crops += five_crops + [crop[:, ::-1] for crop in five_crops]
+    if not crops:
         raise CaffeError("no images to crop")
-    return np.stack(views).astype(np.float32)
+    return np.stack(crops).astype(np.float32)

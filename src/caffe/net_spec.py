@@ -1,34 +1,37 @@
-"""NetSpec: nets written in Python, `n.conv1 = L.Convolution(n.data, num_output=20, kernel_size=5)` (pycaffe's
-net_spec.py).
+"""NetSpec: define nets in Python (pycaffe's net_spec.py).
 
-`L` is `caffe.layers` and `P` is `caffe.params`. Whatever is assigned to a NetSpec gets that name; other blobs
-are named by their type and a number.
+`n.conv1 = L.Convolution(n.data, num_output=20, kernel_size=5)` adds a layer to the NetSpec `n`; `L` is `caffe.layers`
+and `P` is `caffe.params`. A blob assigned to a NetSpec takes the attribute's name; other blobs are named by type and
+number.
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from typing import Any
 
 from caffe.errors import CaffeError, did_you_mean
 from caffe.proto import caffe_pb2
 
 
 class SpecError(CaffeError, AttributeError):
-    """A parameter that no message has. AttributeError too, which is what pycaffe raised."""
+    """No message has this parameter. Also an AttributeError, which is what pycaffe raised."""
 
 
-# Types whose parameters stand in a message of another name. pycaffe asks for `convolution_param=dict(...)`
-# there, which goes on working.
-_BORROWED = {
-    "Deconvolution": "convolution", "Im2col": "convolution", "LSTM": "recurrent", "RNN": "recurrent",
-    "SoftmaxWithLoss": "loss", "SigmoidCrossEntropyLoss": "loss",
-}  # fmt: skip
+# Types whose parameters are in the message of another type. pycaffe needs `convolution_param=dict(...)` for them;
+# that form works here too.
+_SHARED_PARAMS = {
+    "Deconvolution": "convolution",
+    "Im2col": "convolution",
+    "LSTM": "recurrent",
+    "RNN": "recurrent",
+    "SoftmaxWithLoss": "loss",
+    "SigmoidCrossEntropyLoss": "loss",
+}
 
 
-def param_name_dict():
-    """Map layer types to parameter fields: {"Convolution": "convolution", "InnerProduct": "inner_product",
-    ...}.
-    """
+def param_name_dict() -> dict[str, str]:
+    """Map layer types to parameter fields: {"Convolution": "convolution", "InnerProduct": "inner_product", ...}."""
     fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields
     return {
         f.message_type.name.removesuffix("Parameter"): f.name.removesuffix("_param")
@@ -37,10 +40,10 @@ def param_name_dict():
     }
 
 
-def assign_proto(proto, name, val):
-    """Set field `name` of the message `proto` to a Python value: dicts are messages, lists repeated fields.
+def assign_proto(proto: Any, name: str, val: Any) -> None:
+    """Set field `name` of the message `proto` to a Python value: a dict for a message, a list for a repeated field.
 
-    A single value given to a repeated field is a list of one.
+    A single value is accepted for a repeated field.
     """
     field = proto.DESCRIPTOR.fields_by_name.get(name)
     if field is None:
@@ -65,33 +68,33 @@ def _append(target, field, item):
 
 def _fill(message, val):
     if not isinstance(val, dict):
-        message.CopyFrom(val)  # a message of the same type, or a TypeError that says so
+        message.CopyFrom(val)  # raises TypeError unless the types match
         return
-    message.SetInParent()  # pooling_param=dict() is there, if empty
+    message.SetInParent()  # pooling_param=dict() sets the field, although it is empty
     for key, value in val.items():
         assign_proto(message, key, value)
 
 
 class Top:
-    """One output of a layer, to be given to other layers as a bottom."""
+    """One output of a layer; pass it to other layers as a bottom."""
 
-    def __init__(self, fn, n):
+    def __init__(self, fn: Function, n: int) -> None:
         self.fn = fn
         self.n = n
 
-    def to_proto(self):
-        """NetParameter of all the layers this top needs."""
+    def to_proto(self) -> caffe_pb2.NetParameter:
+        """Return the NetParameter of all layers this top depends on."""
         return to_proto(self)
 
 
 class Function:
-    """A layer: its type, its bottoms (Tops) and its parameters; `ntop` (1) and `in_place` (False) are taken
-    out of them.
+    """A layer: its type, its bottoms (Tops) and its parameters.
 
-    A bottom that is no Top is a TypeError.
+    The parameters `ntop` (default 1) and `in_place` (default False) describe the tops; they are not written to the
+    layer. A bottom that is not a Top raises a TypeError.
     """
 
-    def __init__(self, type_name, inputs, params):
+    def __init__(self, type_name: str, inputs: tuple[Top, ...], params: dict[str, Any]) -> None:
         self.type_name = type_name
         for index, bottom in enumerate(inputs):
             if not isinstance(bottom, Top):
@@ -102,38 +105,36 @@ class Function:
         self.in_place = self.params.pop("in_place", False)
         self.tops = tuple(Top(self, n) for n in range(self.ntop))
 
-    def to_layer(self, bottoms, tops, name):
-        """LayerParameter with these blob names and this layer's parameters."""
+    def to_layer(self, bottoms: list[str], tops: list[str], name: str) -> caffe_pb2.LayerParameter:
+        """Return the LayerParameter with these blob names and this layer's parameters."""
         layer = caffe_pb2.LayerParameter(type=self.type_name, bottom=bottoms, top=tops, name=name)
-        own = _own_param(self.type_name)
+        type_param = _type_param(self.type_name)
         for key, value in self.params.items():
-            self._assign(layer, own, key, value)
+            self._assign(layer, type_param, key, value)
         return layer
 
-    def _assign(self, layer, own, key, value):
-        """`..._param` belongs to the layer; anything else to the type's own parameters if they know it, else
-        the layer.
-        """
-        if own is not None and not key.endswith("param"):
-            message = getattr(layer, own)
+    def _assign(self, layer, type_param, key, value):
+        """Set one parameter: in the type's own message if that has the field, else (and `..._param`) in the layer."""
+        if type_param is not None and not key.endswith("param"):
+            message = getattr(layer, type_param)
             if key in message.DESCRIPTOR.fields_by_name:
                 assign_proto(message, key, value)
                 return
         if key not in layer.DESCRIPTOR.fields_by_name:
             known = [f.name for f in layer.DESCRIPTOR.fields]
-            if own is not None:
-                known += [f.name for f in getattr(layer, own).DESCRIPTOR.fields]
+            if type_param is not None:
+                known += [f.name for f in getattr(layer, type_param).DESCRIPTOR.fields]
             raise SpecError(f"{self.type_name} has no parameter '{key}'{did_you_mean(key, known)}")
         assign_proto(layer, key, value)
 
 
-def _own_param(type_name):
-    name = _param_names.get(type_name, _BORROWED.get(type_name))
+def _type_param(type_name):
+    name = _param_names.get(type_name, _SHARED_PARAMS.get(type_name))
     return None if name is None else name + "_param"
 
 
-class _Writer:
-    """Turns Functions into layers, bottoms first, each once, and names what has no name."""
+class _NetBuilder:
+    """Converts Functions to layers, bottoms first and each once, and generates missing names."""
 
     def __init__(self, names):
         self.names = names  # Top or Function -> name
@@ -141,18 +142,18 @@ class _Writer:
         self.counts = Counter()
 
     def add(self, fn):
-        waiting = [(fn, iter(fn.inputs))]  # a stack: nets are deeper than Python's recursion
-        while waiting:
-            current, bottoms = waiting[-1]
+        stack = [(fn, iter(fn.inputs))]  # no recursion: nets are deeper than Python's recursion limit
+        while stack:
+            current, bottoms = stack[-1]
             bottom = None if current in self.layers else next(bottoms, None)
             if bottom is not None:
-                waiting.append((bottom.fn, iter(bottom.fn.inputs)))
+                stack.append((bottom.fn, iter(bottom.fn.inputs)))
                 continue
-            waiting.pop()
+            stack.pop()
             if current not in self.layers:
-                self._write(current)
+                self._append(current)
 
-    def _write(self, fn):
+    def _append(self, fn):
         bottoms = [self.layers[top.fn].top[top.n] for top in fn.inputs]
         tops = bottoms if fn.in_place else [self._name(top, fn) for top in fn.tops]
         name = self._name(fn.tops[0] if fn.ntop else fn, fn)
@@ -170,12 +171,12 @@ class _Writer:
         return net
 
 
-def to_proto(*tops):
-    """NetParameter of all the layers that `tops` need, named by type and number."""
-    writer = _Writer({})
+def to_proto(*tops: Top | Function) -> caffe_pb2.NetParameter:
+    """Return the NetParameter of all layers that `tops` depend on, named by type and number."""
+    builder = _NetBuilder({})
     for top in tops:
-        writer.add(_function(top))
-    return writer.net()
+        builder.add(_function(top))
+    return builder.net()
 
 
 def _function(value, name=None):
@@ -183,13 +184,12 @@ def _function(value, name=None):
         return value
     if isinstance(value, Top):
         return value.fn
-    raise TypeError("{} is not a Top (type is {})".format("an argument" if name is None else f"'{name}'", type(value)))
+    argument = "an argument" if name is None else f"'{name}'"
+    raise TypeError(f"{argument} is not a Top (type is {type(value)})")
 
 
 class NetSpec:
-    """A dictionary of Tops with attribute access; the names given here become the blobs' and layers'
-    names.
-    """
+    """A dictionary of Tops with attribute access; its keys become the names of blobs and layers."""
 
     def __init__(self):
         super().__setattr__("tops", OrderedDict())
@@ -215,18 +215,16 @@ class NetSpec:
     def __delitem__(self, name):
         del self.tops[name]
 
-    def to_proto(self):
-        """NetParameter of all the layers that the assigned tops need, in the order of assignment."""
-        writer = _Writer({top: name for name, top in self.tops.items() if isinstance(top, (Top, Function))})
+    def to_proto(self) -> caffe_pb2.NetParameter:
+        """Return the NetParameter of all layers that the assigned tops depend on, in order of assignment."""
+        builder = _NetBuilder({top: name for name, top in self.tops.items() if isinstance(top, (Top, Function))})
         for name, top in self.tops.items():
-            writer.add(_function(top, name))
-        return writer.net()
+            builder.add(_function(top, name))
+        return builder.net()
 
 
 class Layers:
-    """`layers.Convolution(bottom, kernel_size=3)` makes a Top (a tuple of them with ntop, a Function with
-    ntop=0).
-    """
+    """`layers.Convolution(bottom, kernel_size=3)` returns a Top; a tuple of Tops if ntop > 1, a Function if ntop=0."""
 
     def __getattr__(self, name):
         if name.startswith("__"):
@@ -240,7 +238,7 @@ class Layers:
         return layer
 
 
-class _Values:
+class _EnumValues:
     def __init__(self, message):
         self._message = message
 
@@ -255,7 +253,7 @@ class Parameters:
         message = getattr(caffe_pb2, name + "Parameter", None)
         if message is None:
             raise AttributeError(f"there is no {name}Parameter{did_you_mean(name, _param_names)}")
-        return _Values(message)
+        return _EnumValues(message)
 
 
 _param_names = param_name_dict()

@@ -1,11 +1,12 @@
-"""What pycaffe holds besides nets and solvers: the base class of Python layers, a timer, log switches.
+"""The rest of pycaffe's interface: the base class of Python layers, a timer, logging.
 
-`from caffe.pycaffe import Net, SGDSolver` works too, as scripts have it.
+`from caffe.pycaffe import Net, SGDSolver` also works, because existing scripts use it.
 """
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from caffe.core import glog
 from caffe.errors import CaffeError
@@ -14,15 +15,14 @@ TRAIN, TEST = 0, 1
 
 
 class Layer:
-    """Derive from this to write a layer in Python, name it in ``python_param { module: "m" layer: "MyLayer"
-    }``.
+    """Base class of layers written in Python; ``python_param { module: "m" layer: "MyLayer" }`` selects one.
 
-    Write ``setup(self, bottom, top)`` (once), ``reshape(self, bottom, top)`` (before every forward),
-    ``forward(self, bottom, top)`` and ``backward(self, top, propagate_down, bottom)``. Bottoms and tops are
-    lists of Blobs with ``data``, ``diff``, ``shape``, ``num``, ``reshape(...)``. There before setup:
-    ``self.param_str``, ``self.phase`` (caffe.TRAIN or caffe.TEST), ``self.blobs`` (``self.blobs.add_blob(3,
-    4)`` makes a weight blob), ``self.layer_param`` (LayerParameter). A layer that reads data may have
-    ``state() -> {str: int}`` and ``restore(state)``: they go into snapshots.
+    Implement ``setup(self, bottom, top)`` (called once), ``reshape(self, bottom, top)`` (before every forward),
+    ``forward(self, bottom, top)`` and ``backward(self, top, propagate_down, bottom)``. Bottoms and tops are lists of
+    Blobs with ``data``, ``diff``, ``shape``, ``num`` and ``reshape(...)``. Set before ``setup``: ``self.param_str``,
+    ``self.phase`` (caffe.TRAIN or caffe.TEST), ``self.layer_param`` (LayerParameter) and ``self.blobs``
+    (``self.blobs.add_blob(3, 4)`` adds a weight blob). A layer that reads data may define
+    ``state() -> {str: int}`` and ``restore(state)``; snapshots save its state.
     """
 
     type = "Python"
@@ -34,7 +34,7 @@ class Layer:
         self.layer_param = layer_param
 
     def __new__(cls, layer_param=None, *args, **kwargs):
-        # Here and not in __init__, since derived classes did not call it and need not begin now.
+        # Not in __init__: existing derived classes do not call it.
         from caffe.net.pycaffe_api import Blobs
 
         self = super().__new__(cls)
@@ -42,77 +42,75 @@ class Layer:
         self.blobs = Blobs([])
         return self
 
-    def setup(self, bottom, top):
-        """Look at parameters and bottoms, make weight blobs."""
+    def setup(self, bottom: list, top: list) -> None:
+        """Check parameters and bottoms, add weight blobs."""
 
-    def reshape(self, bottom, top):
-        """Give the tops their shapes."""
+    def reshape(self, bottom: list, top: list) -> None:
+        """Set the shapes of the tops."""
         raise CaffeError(f"{type(self).__name__} has no reshape(self, bottom, top)")
 
-    def forward(self, bottom, top):
-        """Write the tops' data."""
+    def forward(self, bottom: list, top: list) -> None:
+        """Write the data of the tops."""
         raise CaffeError(f"{type(self).__name__} has no forward(self, bottom, top)")
 
-    def backward(self, top, propagate_down, bottom):
-        """Write the bottoms' diff, add to the weight blobs' diff."""
+    def backward(self, top: list, propagate_down: list[bool], bottom: list) -> None:
+        """Write the diff of the bottoms, add to the diff of the weight blobs."""
         raise CaffeError(f"{type(self).__name__} has no backward(self, top, propagate_down, bottom)")
 
 
 class Timer:
-    """A stop watch, in milliseconds."""
+    """A stopwatch in milliseconds."""
 
-    def __init__(self):
-        self._began = self._spent = None
+    def __init__(self) -> None:
+        self._start = self._elapsed = None
 
-    def start(self):
+    def start(self) -> None:
         """Start from zero."""
-        self._began, self._spent = time.perf_counter(), None
+        self._start, self._elapsed = time.perf_counter(), None
 
-    def stop(self):
-        """Keep the time spent since `start`."""
-        if self._began is not None:
-            self._spent, self._began = time.perf_counter() - self._began, None
+    def stop(self) -> None:
+        """Stop and keep the time since `start`."""
+        if self._start is not None:
+            self._elapsed, self._start = time.perf_counter() - self._start, None
 
     @property
-    def ms(self):
-        """Milliseconds from start to stop (to now, while running); 0 before the first start."""
+    def ms(self) -> float:
+        """Milliseconds from start to stop (a running timer is stopped); 0 before the first start."""
         self.stop()
-        return 1000.0 * (self._spent or 0.0)
+        return 1000.0 * (self._elapsed or 0.0)
 
 
 class NCCL:
-    """Caffe's way to many GPUs from Python, which this build does not have: it trains in one process."""
+    """Caffe's multi-GPU training from Python; not available, because training runs in one process."""
 
-    _WHY = (
+    _ERROR = (
         "this Caffe has no NCCL: training runs in one process (caffe.has_nccl() is False). Use one device, "
         "or iter_size in the solver for a larger batch"
     )
 
-    def __init__(self, *args):
-        raise CaffeError(self._WHY)
+    def __init__(self, *args: Any) -> None:
+        raise CaffeError(self._ERROR)
 
     @staticmethod
-    def new_uid():
-        """Not available."""
-        raise CaffeError(NCCL._WHY)
+    def new_uid() -> str:
+        """Raise CaffeError: not available."""
+        raise CaffeError(NCCL._ERROR)
 
 
-def init_log(level=0, to_stderr=True):
-    """Accept glog's set-up: `level` 1 silences messages, 2 warnings too. Lines go to standard error in any
-    case.
-    """
+def init_log(level: int = 0, to_stderr: bool = True) -> None:
+    """Set the log level as glog does: 1 silences messages, 2 warnings too. Output always goes to standard error."""
     import os
 
     os.environ["GLOG_minloglevel"] = str(int(level))  # noqa: SIM112  glog's own spelling
 
 
-def log(text):
-    """Write a line into the log."""
+def log(text: str) -> None:
+    """Write a line to the log."""
     glog.info(text, "pycaffe.py:1")
 
 
-def layer_type_list():
-    """The names of all layer types, in alphabetical order."""
+def layer_type_list() -> list[str]:
+    """Return the names of all layer types in alphabetical order."""
     from caffe import layers
     from caffe.layers import base
 
@@ -123,7 +121,7 @@ def layer_type_list():
 def __getattr__(name):
     import caffe
 
-    if name in caffe._HOME and caffe._HOME[name] != "pycaffe":
+    if name in caffe._MODULE_OF and caffe._MODULE_OF[name] != "pycaffe":
         return getattr(caffe, name)
     if name == "Blob":
         from caffe.core.blob import Blob

@@ -1,4 +1,4 @@
-"""`python -m ncs VERB` is `ncs VERB`."""
+"""Run `ncs` as a module: `python -m ncs COMMAND`."""
 
 import sys
 

@@ -1,19 +1,19 @@
-"""The exception of this package for what a user can put right, and the two a device has of its own."""
+"""The exceptions of this package: errors that a user can fix."""
 
 from caffe.errors import CaffeError
 
 
 class NcsError(CaffeError):
-    """A fault on the road to the device: a net that cannot be compiled, a file that does not fit …"""
+    """An error in the pipeline to the device: a net that cannot be compiled, a file that does not match."""
 
 
 class NoDeviceError(NcsError):
-    """There is no such device, or nothing that could talk to it; exit status 3."""
+    """The device does not exist or no installed runtime supports it; exit status 3."""
 
     exit_status = 3
 
 
 class DeviceLostError(NcsError):
-    """A device that was there has stopped answering (a stick pulled out); exit status 4."""
+    """A device stopped responding, e.g. because the stick was unplugged; exit status 4."""
 
     exit_status = 4

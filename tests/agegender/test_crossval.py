@@ -71,7 +71,7 @@ def matrices(where, task):
 
 def test_every_face_of_a_fold_is_judged_once(whole, twin):
     where, printed = whole
-    assert "75 rows, 15 of them repeats" in printed and "15 Flickr users" in printed
+    assert "75 rows, 15 of them repeat an earlier row" in printed and "15 Flickr users" in printed
     for task, labelled in (("age", 9), ("gender", 12)):
         for fold, ways in matrices(where, task).items():
             truth = [

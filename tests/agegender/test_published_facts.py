@@ -122,9 +122,12 @@ def test_2_merging_as_it_was_meant_brings_72_rows(rows):
 
 def test_2_the_check_tells_faults_and_leaks(rows, published):
     told, faults = adience_lists.check(published, rows, 0)
-    assert faults == 0 and "age: 13107 lines for training and validation, the other folds have 13108 such faces" in told
+    assert (
+        faults == 0
+        and "age: 13107 lines for training and validation, the other folds have 13108 labelled faces" in told
+    )
     told, faults = adience_lists.check(published, rows, 1)  # held against another fold
-    assert faults == 0 and "age: 4316 lines for testing, fold 1 has 3101 such faces" in told
+    assert faults == 0 and "age: 4316 lines for testing, fold 1 has 3101 labelled faces" in told
     _, faults = adience_lists.check(published, rows, 0, "paper")
     assert faults == 0  # the paper's merges add rows and change none
     (published / "age_val.txt").rename(published / "kept.txt")
@@ -133,9 +136,7 @@ def test_2_the_check_tells_faults_and_leaks(rows, published):
     (published / "age_val.txt").write_text("\n".join([leak, lines[0][:-1] + "9", *lines[1:]]) + "\n")
     told, faults = adience_lists.check(published, rows, 0)
     (published / "kept.txt").replace(published / "age_val.txt")
-    assert (
-        faults == 2 and "age_val: 1285 lines, 1 wrong" in told and "age: 1 users both in test and in training" in told
-    )
+    assert faults == 2 and "age_val: 1285 lines, 1 wrong" in told and "age: 1 users in both test and training" in told
 
 
 @needs_shared
@@ -325,14 +326,14 @@ def test_7_one_image_and_none_do_not_crash():
 )
 def test_8_irregular_names_are_told(name, taken):
     found = utkface.read_names([name])
-    assert (len(found.samples), len(found.odd), len(found.skipped)) == ((1, 1, 0) if taken else (0, 0, 1))
+    assert (len(found.samples), len(found.irregular), len(found.skipped)) == ((1, 1, 0) if taken else (0, 0, 1))
 
 
 def test_8_race_2_and_the_split_of_its_sorted_names():
     found = utkface.read_names(
-        [*recorded_facts.utkface_names(), "20_0_1_20170116220224657.jpg.chip.jpg"], utkface.races("asian")
+        [*recorded_facts.utkface_names(), "20_0_1_20170116220224657.jpg.chip.jpg"], utkface.parse_races("asian")
     )
-    assert len(found.samples) == 3434 and len(found.odd) == 1 and not found.skipped
+    assert len(found.samples) == 3434 and len(found.irregular) == 1 and not found.skipped
     ages = collections.Counter(sample.age_class for sample in found.samples)
     assert [ages[index] for index in range(9)] == [929, 96, 1329, 527, 157, 115, 95, 84, 102]
     train, test, _ = split.as_original(found.samples)

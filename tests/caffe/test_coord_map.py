@@ -1,4 +1,4 @@
-"""coord_map: maps and crops; measured by running nets on single pixels too."""
+"""coord_map: maps and crops, also checked by running a net on a single pixel."""
 
 import numpy as np
 import pytest
@@ -27,40 +27,40 @@ def spec(ks=3, stride=1, pad=0, pool=2, dstride=2, dpad=0):
     return n
 
 
-def mapped(n):
+def deconv_to_data(n):
     return coord_map_from_to(n.deconv, n.data)
 
 
 def test_convolution_pooling_deconvolution():
-    assert mapped(spec()) == (1, 1, 0)
-    assert mapped(spec(pool=4, dstride=4)) == (1, 1, -1)
+    assert deconv_to_data(spec()) == (1, 1, 0)
+    assert deconv_to_data(spec(pool=4, dstride=4)) == (1, 1, -1)
 
 
 @pytest.mark.parametrize("pad", [1, 4, 9])
-def test_padding_moves_the_map(pad):
-    assert mapped(spec(pad=pad)) == (1, 1, -pad)
-    assert mapped(spec(dpad=pad)) == (1, 1, pad)
-    assert mapped(spec(pad=pad, dpad=pad)) == (1, 1, 0)
+def test_padding_shifts_the_map(pad):
+    assert deconv_to_data(spec(pad=pad)) == (1, 1, -pad)
+    assert deconv_to_data(spec(dpad=pad)) == (1, 1, pad)
+    assert deconv_to_data(spec(pad=pad, dpad=pad)) == (1, 1, 0)
 
 
-def test_pointwise_layers_change_nothing():
+def test_pointwise_layers_keep_the_map():
     n = spec()
     n.relu = L.ReLU(n.deconv)
     n.same = L.Convolution(n.relu, num_output=10, kernel_size=1)
-    assert coord_map_from_to(n.same, n.data) == coord_map_from_to(n.relu, n.data) == mapped(n)
+    assert coord_map_from_to(n.same, n.data) == coord_map_from_to(n.relu, n.data) == deconv_to_data(n)
     assert coord_map_from_to(n.data, n.data) == (None, 1, 0)
 
 
-def test_all_bottoms_are_mapped_alike():
+def test_all_bottoms_have_the_same_map():
     n = spec()
     n.a, n.b = L.Convolution(n.data, n.aux, ntop=2, num_output=10, kernel_size=5, stride=2)
     assert coord_map_from_to(n.a, n.data) == coord_map_from_to(n.b, n.aux)
 
 
-def test_rectangles_are_their_sides():
-    _, a, b = mapped(spec(ks=[3, 5], stride=[1, 2], pad=[0, 10]))
+def test_rectangular_kernels_are_mapped_per_side():
+    _, a, b = deconv_to_data(spec(ks=[3, 5], stride=[1, 2], pad=[0, 10]))
     for i, side in enumerate((spec(3, 1, 0), spec(5, 2, 10))):
-        _, a1, b1 = mapped(side)
+        _, a1, b1 = deconv_to_data(side)
         assert (a[i], b[i]) == (a1, b1)
 
 
@@ -74,16 +74,16 @@ def test_crop_and_dilation():
     assert coord_map_from_to(n.wide, n.atrous) == (1, 1, 0)
 
 
-def test_crop_makes_the_layer_that_aligns():
+def test_crop_returns_the_layer_that_aligns():
     n = spec(pad=5)
-    made = crop(n.deconv, n.data)
-    assert made.fn.type_name == "Crop" and made.fn.params["crop_param"] == {"axis": 2, "offset": [5]}
-    n.out = made
+    aligned = crop(n.deconv, n.data)
+    assert aligned.fn.type_name == "Crop" and aligned.fn.params["crop_param"] == {"axis": 2, "offset": [5]}
+    n.out = aligned
     assert n.to_proto().layer[-1].crop_param.offset == [5]
 
 
-def test_the_map_is_what_a_net_does(tmp_path):
-    """A pixel through stride-2 convolution and back lands where the map says."""
+def test_map_agrees_with_a_running_net(tmp_path):
+    """A pixel sent through a stride-2 convolution and back ends at the deconv_to_data coordinate."""
     n = caffe.NetSpec()
     n.data = L.Input(shape=dict(dim=[1, 1, 15, 15]))
     ones = dict(weight_filler=dict(type="constant", value=1))
@@ -100,7 +100,7 @@ def test_the_map_is_what_a_net_does(tmp_path):
     assert (rows[0] + rows[-1]) / 2 == 7 - shift
 
 
-def test_where_there_is_no_map():
+def test_undefined_maps():
     n = spec()
     n.ip = L.InnerProduct(n.deconv, num_output=10)
     with pytest.raises(RuntimeError, match="Could not compute map"):
@@ -113,14 +113,14 @@ def test_where_there_is_no_map():
 
 
 @pytest.mark.parametrize(
-    "n, said",
+    "n, message",
     [(spec(pool=3), "scale mismatch"), (spec(dpad=10), "negative offset"), (spec(ks=4, pad=2), "noninteger offset")],
 )
-def test_crops_that_cannot_be(n, said):
-    with pytest.raises(AssertionError, match=said):
+def test_impossible_crops(n, message):
+    with pytest.raises(AssertionError, match=message):
         crop(n.deconv, n.data)
 
 
-def test_legacy_sides_are_refused():
+def test_legacy_kernel_fields_raise():
     with pytest.raises(AssertionError, match="legacy"):
         coord_map(L.Convolution(L.Input(), kernel_h=3, kernel_w=2).fn)

@@ -1,4 +1,4 @@
-"""Detector: windows cut, warped and framed by context."""
+"""Detector: crops, warping and the context border."""
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ def net_file(tmp_path):
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def image_files(tmp_path):
     rng, paths = np.random.default_rng(0), []
     for i in range(2):
         paths.append(str(tmp_path / ("%d.png" % i)))
@@ -29,18 +29,18 @@ def pictures(tmp_path):
     return paths
 
 
-def test_windows_of_the_nets_size_are_taken_as_they_are(net_file, pictures):
+def test_windows_of_the_input_size_are_not_resized(net_file, image_files):
     detector = caffe.Detector(net_file, None, raw_scale=255, channel_swap=(2, 1, 0), mean=np.array([5.0, 6, 7]))
     windows = [[(0, 0, 8, 8), (12, 22, 20, 30)], np.array([(3, 4, 11, 12)])]
-    found = detector.detect_windows(zip(pictures, windows))
-    assert [f["filename"] for f in found] == [pictures[0], pictures[0], pictures[1]]
-    for f in found:
-        y1, x1, y2, x2 = f["window"]
-        cut = cv2.imread(f["filename"])[y1:y2, x1:x2].astype(np.float64)
-        np.testing.assert_allclose(f["prediction"].reshape(3), cut.mean((0, 1)) - [5, 6, 7], rtol=1e-3, atol=1e-3)
+    detections = detector.detect_windows(zip(image_files, windows))
+    assert [d["filename"] for d in detections] == [image_files[0], image_files[0], image_files[1]]
+    for d in detections:
+        y1, x1, y2, x2 = d["window"]
+        crop = cv2.imread(d["filename"])[y1:y2, x1:x2].astype(np.float64)
+        np.testing.assert_allclose(d["prediction"].reshape(3), crop.mean((0, 1)) - [5, 6, 7], rtol=1e-3, atol=1e-3)
 
 
-def test_context_is_the_mean_outside_the_picture(net_file):
+def test_context_outside_the_image_is_the_mean(net_file):
     detector = caffe.Detector(
         net_file,
         None,
@@ -51,9 +51,9 @@ def test_context_is_the_mean_outside_the_picture(net_file):
     )
     image = np.ones((20, 30, 3), np.float32)
     crop = detector.crop(image, np.array([0, 0, 7, 7]))
-    # the box of 8 grows to 16 around its middle 4: 4 outside of 17 before warping to 8, which is 2 of 8
+    # the box of 8 grows to 16 around its centre 4: 4 of 17 pixels are outside, which is 2 of 8 after warping
     assert crop.shape == (8, 8, 3)
-    expected = np.array([53.0, 52, 51]) / 255  # RGB, as pictures are before the Transformer
+    expected = np.array([53.0, 52, 51]) / 255  # RGB, as images are before the Transformer
     np.testing.assert_allclose(crop[:2], np.broadcast_to(expected, (2, 8, 3)), rtol=1e-6)
     np.testing.assert_allclose(crop[:, :2], np.broadcast_to(expected, (8, 2, 3)), rtol=1e-6)
     np.testing.assert_allclose(crop[2:, 2:], 1, rtol=1e-6)
@@ -61,15 +61,15 @@ def test_context_is_the_mean_outside_the_picture(net_file):
     np.testing.assert_allclose(inside, 1, rtol=1e-6)
 
 
-def test_no_windows_no_detections(net_file, pictures):
-    assert caffe.Detector(net_file, None).detect_windows([(pictures[0], [])]) == []
+def test_no_windows_give_no_detections(net_file, image_files):
+    assert caffe.Detector(net_file, None).detect_windows([(image_files[0], [])]) == []
 
 
-def test_faults(net_file, pictures):
+def test_errors(net_file, image_files):
     detector = caffe.Detector(net_file, None)
-    with pytest.raises(CaffeError, match="does not lie in the picture of 20x30"):
-        detector.detect_windows([(pictures[0], [(5, 40, 9, 50)])])
+    with pytest.raises(CaffeError, match="is not inside the image of 20x30"):
+        detector.detect_windows([(image_files[0], [(5, 40, 9, 50)])])
     with pytest.raises(CaffeError, match="MATLAB.*detect_windows"):
-        detector.detect_selective_search(pictures)
+        detector.detect_selective_search(image_files)
     with pytest.raises(CaffeError, match="context_pad 4"):
         caffe.Detector(net_file, None, context_pad=4)

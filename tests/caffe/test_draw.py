@@ -1,4 +1,4 @@
-"""Drawings: the graph's parts, its text, and a picture without Graphviz."""
+"""Drawing nets: labels, the graph, its DOT text, and an image without Graphviz."""
 
 import shutil
 
@@ -55,25 +55,25 @@ def test_labels(net):
 
 @pytest.mark.parametrize("phase, names", [(0, {"data", "loss"}), (1, {"in"}), (None, {"data", "in", "loss"})])
 def test_phases(net, phase, names):
-    nodes = draw.net_picture(net, "LR", phase=phase).nodes
-    shown = {key.rpartition("_")[0] for key in nodes if not key.endswith("_blob")}
-    assert shown - {"conv", "relu", "pool", "ip"} == names
+    nodes = draw.net_graph(net, "LR", phase=phase).nodes
+    layers = {key.rpartition("_")[0] for key in nodes if not key.endswith("_blob")}
+    assert layers - {"conv", "relu", "pool", "ip"} == names
 
 
-def test_in_place_layers_are_neurons_and_edges_go_both_ways(net):
-    picture = draw.net_picture(net, "LR")
-    assert picture.nodes["relu_ReLU"][1] == draw.NEURON_LAYER_STYLE
-    assert {("conv_blob", "relu_ReLU"), ("relu_ReLU", "conv_blob")} <= {edge[:2] for edge in picture.edges}
-    assert len(picture.nodes) == 7 + 6 and len(picture.edges) == 7 + 7
+def test_in_place_layers_are_neurons_with_edges_in_both_directions(net):
+    graph = draw.net_graph(net, "LR")
+    assert graph.nodes["relu_ReLU"][1] == draw.NEURON_LAYER_STYLE
+    assert {("conv_blob", "relu_ReLU"), ("relu_ReLU", "conv_blob")} <= {edge[:2] for edge in graph.edges}
+    assert len(graph.nodes) == 7 + 6 and len(graph.edges) == 7 + 7
 
 
-def test_graphviz_text_is_a_graph(net, tmp_path):
+def test_dot_text_is_a_valid_graph(net, tmp_path):
     draw.draw_net_to_file(net, str(tmp_path / "net.dot"), "TB")
     lines = (tmp_path / "net.dot").read_text().splitlines()
     assert lines[0] == 'digraph "a \\"net\\"" {' and lines[1] == "rankdir=TB;" and lines[-1] == "}"
     pydot = pytest.importorskip("pydot")
-    (read,) = pydot.graph_from_dot_data("\n".join(lines))
-    assert len(read.get_edges()) == 14 and len([n for n in read.get_nodes() if n.get_name() != "\\n"]) == 13
+    (graph,) = pydot.graph_from_dot_data("\n".join(lines))
+    assert len(graph.get_edges()) == 14 and len([n for n in graph.get_nodes() if n.get_name() != "\\n"]) == 13
 
 
 def test_pydot_graph(net):
@@ -84,29 +84,29 @@ def test_pydot_graph(net):
 
 
 @pytest.mark.parametrize("rankdir", ["LR", "TB", "BT", "RL"])
-def test_a_picture_without_graphviz(net, tmp_path, monkeypatch, rankdir):
+def test_image_without_graphviz(net, tmp_path, monkeypatch, rankdir):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     draw.draw_net_to_file(net, str(tmp_path / "net.png"), rankdir)
-    picture = cv2.imread(str(tmp_path / "net.png"))
-    wide = picture.shape[1] > picture.shape[0]
+    image = cv2.imread(str(tmp_path / "net.png"))
+    wide = image.shape[1] > image.shape[0]
     assert wide == (rankdir in ("LR", "RL"))
-    # the colours of convolution, pooling and blobs are there (BGR)
-    for colour in ((0x50, 0x50, 0xFF), (0x00, 0x99, 0xFF), (0xE0, 0xE0, 0xE0)):
-        assert (np.abs(picture.astype(int) - colour).max(2) == 0).sum() > 100
+    # the colours of convolution, pooling and blobs appear (BGR)
+    for color in ((0x50, 0x50, 0xFF), (0x00, 0x99, 0xFF), (0xE0, 0xE0, 0xE0)):
+        assert (np.abs(image.astype(int) - color).max(2) == 0).sum() > 100
 
 
-def test_svg_and_faults(net, tmp_path, monkeypatch):
+def test_svg_and_errors(net, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert b"<svg" in draw.draw_net(net, "LR", "svg")
-    with pytest.raises(CaffeError, match="format 'xyz' is not known"):
+    with pytest.raises(CaffeError, match="format 'xyz' needs Graphviz"):
         draw.draw_net(net, "LR", "xyz")
     with pytest.raises(CaffeError, match="rankdir must be"):
         draw.draw_net(net, "UP")
-    with pytest.raises(CaffeError, match="needs an ending"):
+    with pytest.raises(CaffeError, match="needs a file extension"):
         draw.draw_net_to_file(net, str(tmp_path / "net"))
     assert not list(tmp_path.iterdir())
 
 
-def test_an_empty_net_is_drawn():
+def test_empty_net():
     assert draw.draw_net(caffe_pb2.NetParameter(), "LR", "dot").startswith(b'digraph "Net"')
-    assert draw._by_matplotlib(draw.Picture({}, []), "LR", "png").startswith(b"\x89PNG")
+    assert draw._by_matplotlib(draw.NetGraph({}, []), "LR", "png").startswith(b"\x89PNG")

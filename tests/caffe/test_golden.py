@@ -1,6 +1,6 @@
-"""Our layers and solvers against what real BVLC Caffe computed (tests/golden, its README tells how it was made).
+"""Layers and solvers against the results of real BVLC Caffe (tests/golden; its README describes how to record them).
 
-Each case runs twice: through the passes that make nets fast, and plainly, a layer at a time.
+Each case runs twice: with the optimization passes, and layer by layer.
 """
 
 import os
@@ -17,7 +17,7 @@ sys.path.insert(0, str(GOLDEN))
 NAME = "GLOG_minloglevel"
 LEVEL = os.environ.get(NAME)
 
-import check_layers  # noqa: E402  (these set GLOG_minloglevel, which would silence other tests' logs)
+import check_layers  # noqa: E402  (both set GLOG_minloglevel, which would silence the logs of other tests)
 import check_solvers  # noqa: E402
 
 os.environ.pop(NAME, None)
@@ -29,22 +29,22 @@ SOLVERS = sorted((GOLDEN / "solvers").glob("*.npz"))
 
 
 @pytest.fixture(params=["fast", "plain"], autouse=True)
-def _way(request):
-    before = config.fast()
+def _optimize(request):
+    previous = config.fast()
     config.set_optimize(request.param == "fast")
     yield
-    config.set_optimize(before)
+    config.set_optimize(previous)
 
 
 @pytest.mark.parametrize("path", LAYERS, ids=lambda p: p.stem)
-def test_layer_computes_what_caffe_computed(path):
+def test_layer_agrees_with_caffe(path):
     check_layers.check(str(path))
 
 
 @pytest.mark.parametrize("path", SOLVERS, ids=lambda p: p.stem)
-def test_solver_goes_where_caffe_went_and_resumes_from_its_state(path):
+def test_solver_agrees_with_caffe_and_resumes_from_its_state(path):
     check_solvers.check(str(path))
 
 
-def test_all_cases_are_there():
+def test_all_cases_exist():
     assert (len(LAYERS), len(SOLVERS)) == (114, 17)

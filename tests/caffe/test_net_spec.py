@@ -1,4 +1,4 @@
-"""NetSpec: nets written in Python, as pycaffe's users write them."""
+"""NetSpec: nets defined in Python, as in pycaffe."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_lenet():
     assert lenet().to_proto() == parsed(EXPECTED)
 
 
-def test_the_text_of_it_is_a_net_file(tmp_path):
+def test_text_is_a_valid_net_file(tmp_path):
     path = tmp_path / "net.prototxt"
     path.write_text(str(lenet().to_proto()))
     net = caffe.Net(str(path), caffe.TRAIN)
@@ -57,10 +57,10 @@ def test_the_text_of_it_is_a_net_file(tmp_path):
     net.forward()
 
 
-def test_names_are_made_by_type_and_number():
+def test_names_are_generated_from_type_and_number():
     data, label = L.DummyData(shape=dict(dim=[2, 3]), ntop=2)
-    one = L.InnerProduct(L.ReLU(L.InnerProduct(data, num_output=2), in_place=True), num_output=3)
-    net = L.SoftmaxWithLoss(one, label).to_proto()
+    score = L.InnerProduct(L.ReLU(L.InnerProduct(data, num_output=2), in_place=True), num_output=3)
+    net = L.SoftmaxWithLoss(score, label).to_proto()
     assert [(layer.name, list(layer.top)) for layer in net.layer] == [
         ("DummyData1", ["DummyData1", "DummyData2"]),
         ("InnerProduct1", ["InnerProduct1"]),
@@ -68,10 +68,10 @@ def test_names_are_made_by_type_and_number():
         ("InnerProduct2", ["InnerProduct2"]),
         ("SoftmaxWithLoss1", ["SoftmaxWithLoss1"]),
     ]
-    assert len(caffe.to_proto(one, data).layer) == 4
+    assert len(caffe.to_proto(score, data).layer) == 4
 
 
-def test_no_tops():
+def test_layers_without_tops():
     n = caffe.NetSpec()
     n.data, n.data2 = L.DummyData(shape=dict(dim=3), ntop=2)
     n.silence = L.Silence(n.data, ntop=0)
@@ -80,7 +80,7 @@ def test_no_tops():
     assert [(x.name, len(x.top)) for x in n.to_proto().layer] == [("data", 2), ("silence", 0), ("other", 0)]
 
 
-def test_a_tuple_is_no_top():
+def test_tuple_is_not_a_top():
     data = L.DummyData(ntop=2)
     assert all(isinstance(top, Top) for top in data)
     with pytest.raises(TypeError, match=r"^Silence input 0 is not a Top \(type is <class 'tuple'>\)$"):
@@ -91,10 +91,10 @@ def test_a_tuple_is_no_top():
         n.to_proto()
 
 
-def test_a_parameter_that_does_not_exist():
-    for wrong in (dict(kernal_size=3), dict(convolution_param=dict(kernal_size=3))):
+def test_unknown_parameter():
+    for params in (dict(kernal_size=3), dict(convolution_param=dict(kernal_size=3))):
         with pytest.raises(AttributeError, match="did you mean 'kernel_size'") as caught:
-            L.Convolution(L.Input(), **wrong).to_proto()
+            L.Convolution(L.Input(), **params).to_proto()
         assert isinstance(caught.value, CaffeError)
     with pytest.raises(AttributeError):
         P.Poling  # noqa: B018
@@ -104,7 +104,7 @@ def test_a_parameter_that_does_not_exist():
         n.cnov  # noqa: B018
 
 
-def test_borrowed_parameters_need_no_message():
+def test_shared_parameters_need_no_message():
     n = caffe.NetSpec()
     n.data = L.Input(shape=dict(dim=[1, 2, 4, 4]))
     n.up = L.Deconvolution(n.data, num_output=3, kernel_size=2)
@@ -127,7 +127,7 @@ def test_assign_proto():
     assert names["InnerProduct"] == "inner_product" and names["LRN"] == "lrn"
 
 
-def test_nets_deeper_than_pythons_recursion():
+def test_nets_deeper_than_the_recursion_limit():
     top = L.Input(shape=dict(dim=[1, 1]))
     for _ in range(3000):
         top = L.ReLU(top)

@@ -1,4 +1,4 @@
-"""What `import caffe` and `from caffe.pycaffe import ...` give."""
+"""Names exported by `import caffe` and `from caffe.pycaffe import ...`."""
 
 import subprocess
 import sys
@@ -26,11 +26,11 @@ SigmoidCrossEntropyLoss Silence Slice Softmax SoftmaxWithLoss Split Swish TanH T
 
 
 @pytest.mark.parametrize("name", EXPORTS.split())
-def test_every_export_is_there(name):
+def test_name_is_exported(name):
     assert getattr(caffe, name) is not None
 
 
-def test_the_old_places_work():
+def test_imports_from_caffe_pycaffe_work():
     from caffe.pycaffe import Blob, Layer, Net, SGDSolver, get_solver
 
     assert Layer is caffe.Layer and Net is caffe.Net and SGDSolver is caffe.SGDSolver and get_solver is caffe.get_solver
@@ -39,11 +39,11 @@ def test_the_old_places_work():
         from caffe.pycaffe import nothing  # noqa: F401
 
 
-def test_all_types_of_caffe():
+def test_all_layer_types_of_caffe():
     assert set(BVLC_TYPES.split()) <= set(caffe.layer_type_list())
 
 
-def test_phases_are_caffes_numbers():
+def test_phase_constants():
     from caffe.proto import caffe_pb2
 
     assert (caffe.TRAIN, caffe.TEST) == (caffe_pb2.TRAIN, caffe_pb2.TEST) == (0, 1)
@@ -55,11 +55,11 @@ def test_timer():
     timer.start()
     time.sleep(0.01)
     timer.stop()
-    first = timer.ms
-    assert first >= 10 and timer.ms == first
+    elapsed = timer.ms
+    assert elapsed >= 10 and timer.ms == elapsed
 
 
-def test_nccl_is_explained():
+def test_nccl_raises_an_explanation():
     assert not caffe.has_nccl()
     for call in (caffe.NCCL, caffe.NCCL.new_uid):
         with pytest.raises(CaffeError, match="no NCCL.*iter_size"):
@@ -68,20 +68,20 @@ def test_nccl_is_explained():
 
 def test_log(capfd, monkeypatch):
     monkeypatch.setenv("GLOG_minloglevel", "0")
-    caffe.log("said aloud")
+    caffe.log("visible")
     caffe.init_log(1)
-    caffe.log("not said")
+    caffe.log("silenced")
     err = capfd.readouterr().err
-    assert "pycaffe.py:1] said aloud" in err and "not said" not in err
+    assert "pycaffe.py:1] visible" in err and "silenced" not in err
 
 
 def test_importing_caffe_imports_neither_torch_nor_protobuf():
     code = "import caffe, sys; caffe.Layer; print({'torch', 'google.protobuf'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "set()", done.stderr
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert process.stdout.strip() == "set()", process.stderr
 
 
-def test_a_layer_without_its_methods_says_so():
+def test_layer_without_its_methods_raises():
     layer = caffe.Layer()
     for method, arguments in (("reshape", 2), ("forward", 2), ("backward", 3)):
         with pytest.raises(CaffeError, match="has no " + method):

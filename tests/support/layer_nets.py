@@ -1,4 +1,4 @@
-"""Nets out of prototxt text, for tests of layers."""
+"""Nets from prototxt text, for tests of layers."""
 
 import dataclasses
 
@@ -10,14 +10,14 @@ from caffe.proto.read import read_net_text
 
 
 def net_of(text, phase=caffe.TRAIN, **more):
-    """A Net of prototxt `text`."""
+    """Build a Net from prototxt `text`."""
     file = read_net_text(text, "net.prototxt")
     return Net.from_param(file.param, phase, where=file.where, **more)
 
 
 @dataclasses.dataclass
 class Run:
-    """What one layer made of its bottoms."""
+    """The results of running one layer."""
 
     net: Net
     tops: list  # arrays
@@ -30,7 +30,7 @@ class Run:
 
 
 def run_layer(type_, text, *bottoms, tops=1, phase=caffe.TEST, diffs=(), weights=(), backward=True):
-    """Run one layer forward and, from `diffs` (an array a top; none: the loss weights), backward."""
+    """Run one layer forward and, from `diffs` (one array per top; default: the loss weights), backward."""
     bottoms = [np.asarray(b, np.float32) for b in bottoms]
     net = net_of(_text(type_, text, [b.shape for b in bottoms], tops), phase)
     for i, array in enumerate(bottoms):

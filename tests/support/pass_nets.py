@@ -1,4 +1,4 @@
-"""Small nets of the kinds that the passes work on, and what of them must be equal with and without."""
+"""Small nets that the optimization passes apply to, and comparisons with and without passes."""
 
 import numpy as np
 
@@ -79,8 +79,8 @@ RESIDUAL = """
 """
 
 
-def made(definition, chosen=(), phase=TRAIN):
-    """A Net of `definition` that ran through the passes `chosen` only, with seeded weights and input."""
+def build_net(definition, selected_passes=(), phase=TRAIN):
+    """Build a Net with seeded weights and input, and apply only `selected_passes`."""
     param = caffe_pb2.NetParameter()
     text.parse(definition, param)
     before = config.fast()
@@ -90,42 +90,42 @@ def made(definition, chosen=(), phase=TRAIN):
         net = Net.from_param(param, phase)
     finally:
         config.set_optimize(before)
-    for each in chosen:
-        each(net._nodes)
+    for run_pass in selected_passes:
+        run_pass(net._nodes)
     rng = np.random.default_rng(3)
     net.blobs["data"].data[...] = rng.normal(size=net.blobs["data"].shape)
     net.blobs["label"].data[...] = rng.integers(0, 3, net.blobs["label"].shape)
     return net
 
 
-def everything(net):
-    """Every array that a user can see after forward and backward."""
-    found = {"data of " + name: blob.data.copy() for name, blob in net.blobs.items()}
-    found.update({"diff of " + name: blob.diff.copy() for name, blob in net.blobs.items()})
+def all_arrays(net):
+    """Copy every data and diff array of the net's blobs and weights."""
+    arrays = {f"data of {name}": blob.data.copy() for name, blob in net.blobs.items()}
+    arrays.update({f"diff of {name}": blob.diff.copy() for name, blob in net.blobs.items()})
     for name, blobs in net.params.items():
-        found.update({"weights %s %d" % (name, i): blob.data.copy() for i, blob in enumerate(blobs)})
-        found.update({"diff of weights %s %d" % (name, i): blob.diff.copy() for i, blob in enumerate(blobs)})
-    return found
+        arrays.update({f"weights {name} {i}": blob.data.copy() for i, blob in enumerate(blobs)})
+        arrays.update({f"diff of weights {name} {i}": blob.diff.copy() for i, blob in enumerate(blobs)})
+    return arrays
 
 
 def run(net):
     net.clear_param_diffs()
     net.forward()
     net.backward()
-    return everything(net)
+    return all_arrays(net)
 
 
-def compare(mine, theirs, exact):
-    assert mine.keys() == theirs.keys()
-    for name, values in theirs.items():
+def compare(actual, expected, exact):
+    assert actual.keys() == expected.keys()
+    for name, values in expected.items():
         if exact:
-            assert np.array_equal(mine[name], values), name
+            assert np.array_equal(actual[name], values), name
         else:
             scale = max(1e-6, np.abs(values).max())
-            assert np.abs(mine[name] - values).max() <= 1e-5 * scale, name
+            assert np.abs(actual[name] - values).max() <= 1e-5 * scale, name
 
 
 def runners(net):
-    """{layer: what a pass put in its place}, of the layers that do not choose by themselves each time"""
-    found = {node.layer.name: type(node.fast).__name__ for node in net._nodes if node.fast is not None}
-    return {name: kind for name, kind in found.items() if kind != "FourierConvolution"}
+    """Return {layer name: class name of its runner}, without the runners that choose at every forward."""
+    names = {node.layer.name: type(node.fast).__name__ for node in net._nodes if node.fast is not None}
+    return {layer: name for layer, name in names.items() if name != "FourierConvolution"}

@@ -1,4 +1,4 @@
-"""Holds one layer against a reference of a few plain loops: tops, and derivatives by finite differences."""
+"""Compares one layer with a reference of plain loops: tops, and gradients by finite differences."""
 
 import types
 
@@ -10,13 +10,13 @@ from caffe.layers import base
 
 
 def input_layer(name, shape):
-    """Prototxt of an Input layer."""
+    """Return the prototxt of an Input layer."""
     dims = " ".join("dim: %d" % d for d in shape)
     return f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n'
 
 
 def one_layer_net(type_, text, shapes, tops=1, phase=caffe.TEST, force=True):
-    """A Net of Input layers x0, x1 ... and layer `l` with tops y0, y1 ..."""
+    """Build a Net of Input layers x0, x1 ... and layer `l` with tops y0, y1 ..."""
     parts = ["force_backward: true\n" if force else ""]
     parts += [input_layer("x%d" % i, shape) for i, shape in enumerate(shapes)]
     bottoms = " ".join('bottom: "x%d"' % i for i in range(len(shapes)))
@@ -26,8 +26,9 @@ def one_layer_net(type_, text, shapes, tops=1, phase=caffe.TEST, force=True):
 
 
 def run(net, bottoms, weights=(), dtops=None):
-    """Forward, and backward from `dtops`, of a net of `one_layer_net`; returns tops, diffs, weight_diffs
-    and weights after.
+    """Run a net of `one_layer_net` forward, and backward from `dtops`.
+
+    Returns a namespace with tops, diffs, weight_diffs and the weights after the run.
     """
     for i, array in enumerate(bottoms):
         net.blobs["x%d" % i].data[...] = array
@@ -49,31 +50,32 @@ def run(net, bottoms, weights=(), dtops=None):
 
 
 def slope(function, array, dtops, step=1e-6):
-    """d sum(dtop * top) / d array by central differences, `function(array)` -> list of tops, all float64."""
+    """Return d sum(dtop * top) / d array by central differences; `function(array)` -> list of tops, all float64."""
     result = np.zeros(array.shape)
-    for place in np.ndindex(array.shape):
+    for position in np.ndindex(array.shape):
         sides = []
         for sign in (step, -step):
-            moved = array.copy()
-            moved[place] += sign
-            sides.append(sum((d * top).sum() for d, top in zip(dtops, function(moved)) if d is not None))
-        result[place] = (sides[0] - sides[1]) / (2 * step)
+            shifted = array.copy()
+            shifted[position] += sign
+            sides.append(sum((d * top).sum() for d, top in zip(dtops, function(shifted)) if d is not None))
+        result[position] = (sides[0] - sides[1]) / (2 * step)
     return result
 
 
-def close(received, expected, what, tolerance=2e-5):
+def assert_close(received, expected, label, tolerance=2e-5):
     """Assert equality within `tolerance` of the largest expected value (at least 1)."""
     expected = np.asarray(expected, np.float64)
-    assert received.shape == expected.shape, f"{what}: {received.shape}, expected {expected.shape}"
+    assert received.shape == expected.shape, f"{label}: expected {expected.shape}, received {received.shape}"
     if expected.size:
         error = np.abs(received - expected).max() / max(1.0, np.abs(expected).max())
-        assert error <= tolerance, f"{what} is off by {error:.2g}"
+        assert error <= tolerance, f"{label} is off by {error:.2g}"
 
 
-def hold(type_, text, bottoms, reference, weights=(), tops=1, phase=caffe.TEST, fixed=(), rng=None):
-    """Assert that the layer computes `reference(*bottoms, *weights)` -> list of tops, and its derivatives.
+def check_layer(type_, text, bottoms, reference, weights=(), tops=1, phase=caffe.TEST, fixed=(), rng=None):
+    """Assert that the layer computes `reference(*bottoms, *weights)` -> list of tops, and its gradients.
 
-    Bottoms numbered in `fixed` have none. Every array is float64; the layer sees float32 of the same values.
+    Gradients of the arguments numbered in `fixed` are not checked. Reference arrays are float64; the layer receives
+    the same values as float32.
     """
     rng = rng or np.random.default_rng(5)
     arrays = [np.asarray(a, np.float32).astype(np.float64) for a in (*bottoms, *weights)]
@@ -83,19 +85,19 @@ def hold(type_, text, bottoms, reference, weights=(), tops=1, phase=caffe.TEST, 
     assert [b.data.shape for b in net.layer_dict["l"].blobs] == [a.shape for a in arrays[len(bottoms) :]]
     result = run(net, arrays[: len(bottoms)], arrays[len(bottoms) :], dtops)
     for i, (received, top) in enumerate(zip(result.tops, expected)):
-        close(received, top, "top %d" % i)
+        assert_close(received, top, "top %d" % i)
     for i, received in enumerate(result.diffs + result.weight_diffs):
         if i not in fixed:
 
-            def moved(array, i=i):
+            def function(array, i=i):
                 return reference(*arrays[:i], array, *arrays[i + 1 :])
 
-            close(received, slope(moved, arrays[i], dtops), "derivative by argument %d" % i, 2e-4)
+            assert_close(received, slope(function, arrays[i], dtops), f"gradient of argument {i}", 2e-4)
     return result
 
 
-def refusal(type_, text, shapes, tops=1, phase=base.TEST):
-    """The message with which a net of this layer is refused; fails where it is not."""
+def build_error(type_, text, shapes, tops=1, phase=base.TEST):
+    """Build a net of this layer and return the message of the CaffeError; fails if none is raised."""
     import pytest
 
     with pytest.raises(caffe.errors.CaffeError) as caught:

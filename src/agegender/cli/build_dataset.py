@@ -33,7 +33,7 @@ def run(args):
 
     if not 0 < args.train < 1:
         raise AgeGenderError(f"--train {args.train:g}: a share between 0 and 1 is due")
-    races = utkface.races(args.race)
+    races = utkface.parse_races(args.race)
     faces = args.faces or os.path.join(args.data, utkface.folder_name(races))
     settings = build.Settings(faces, races, args.train, args.seed, args.compat, args.exclude_near_duplicates)
     outcome = build.build(settings, args.data, args.jobs)
@@ -48,19 +48,19 @@ def remarks(outcome, exclude_near_duplicates):
     folder, found = outcome.folder, outcome.duplicates
     lines = ["%d pictures" % len(folder.samples)]
     lines += ["left out, its name says too little: " + text for text in folder.skipped]
-    lines += ["taken all the same: " + text for text in folder.odd]
+    lines += ["taken all the same: " + text for text in folder.irregular]
     if found is not None and found.groups:
         lines.append(
             "%d groups of byte-identical pictures: %d contradict themselves in age class or gender and are "
             "dropped, %d in age; of the rest one each is kept; %d pictures remain"
             % (len(found.groups), found.class_groups, found.age_groups, len(found.kept))
         )
-    if outcome.near_twins:
+    if outcome.near_duplicates:
         left = len(outcome.lists["age_test"])
         lines.append(
-            "%d test pictures show the very photograph of a training picture (manifest.json names them under near_twins): %s"
+            "%d test pictures show the very photograph of a training picture (manifest.json names them under near_duplicates): %s"
             % (
-                len(outcome.near_twins),
+                len(outcome.near_duplicates),
                 "left out, %d remain" % left
                 if exclude_near_duplicates
                 else "--exclude-near-duplicates leaves them out",

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     if args.model:
         nets = zoo.resolve(args.model)
     else:
-        nets = [workspace.net(name) for name in args.nets or NET_NAMES]
+        nets = [zoo.script_net(name) for name in args.nets or NET_NAMES]
         if args.weights and len(nets) != 1:
             raise AgeGenderError(f"-w is for a single net: name it ({', '.join(NET_NAMES)})")
     options = _options(args)

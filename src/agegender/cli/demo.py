@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     source = open_source(args)
     with contextlib.closing(source), contextlib.ExitStack() as stack:
         sink = video_sinks.opened(args.out, source.still, source.rate)
-        detector = make_detector(args, None if source.still else detect.least_of(source.size, VIDEO_MIN_FACE))
+        detector = make_detector(args, None if source.still else detect.min_face_width(source.size, VIDEO_MIN_FACE))
         predictor = stack.enter_context(FacePredictor(open_nets(args, 1), crop=args.crop))
         show(source, sink, lambda image: draw(image, detector, predictor), args.frames, args.out)
 
@@ -55,7 +55,7 @@ def open_source(args: argparse.Namespace) -> Any:
     from agegender.inference import video_sources
 
     if args.images:
-        return video_sources.Pictures(args.images)
+        return video_sources.Images(args.images)
     return video_sources.VideoFile(args.video) if args.video else video_sources.Camera(args.camera)
 
 

@@ -20,13 +20,13 @@ def add_arguments(parser):
 def run(args):
     from agegender.datasets import utkface
 
-    races = utkface.races(args.race)
+    races = utkface.parse_races(args.race)
     out = args.out or os.path.join(args.data, utkface.folder_name(races))
     archive = own_archive(args) if args.archive else fetched_archive(args, races)
     found = unpacked(archive, out, races)
     for text in found.skipped:
         print("left out, its name says too little: " + text, file=sys.stderr)
-    for text in found.odd:
+    for text in found.irregular:
         print("taken all the same: " + text, file=sys.stderr)
     print("%d pictures in %s" % (len(found.samples), out), flush=True)
     hint = "" if out == os.path.join("data", "UTKFace_AsianOnly") else f" --faces {out} --race {args.race}"
@@ -73,7 +73,7 @@ def unpacked(archive, out, races):
 
     with atomic_io.atomic_folder(out) as temporary:
         names = unpack(archive, temporary, lambda name: bool(utkface.read_names([name], races).samples))
-        found = utkface.read_names(sorted({name for name in names if utkface.is_picture(name)}), races)
+        found = utkface.read_names(sorted({name for name in names if utkface.is_image_name(name)}), races)
         if not found.samples:
             raise AgeGenderError(
                 "%s: no picture of the wanted race among %d files; names are to be like %s"

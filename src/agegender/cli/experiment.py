@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from agegender.cli.train import add_run_arguments, make_run
 
 if TYPE_CHECKING:
-    from agegender.training.recipe import Recipe
+    from agegender.recipes.recipe import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

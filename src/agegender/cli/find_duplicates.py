@@ -22,7 +22,7 @@ def run(args):
     from agegender.datasets import duplicates, near_duplicates, utkface
     from caffe.utils.atomic_io import write_bytes
 
-    races = utkface.races(args.race)
+    races = utkface.parse_races(args.race)
     samples = utkface.read_folder(args.faces or os.path.join("data", utkface.folder_name(races)), races).samples
     duplicates.digests(samples, args.jobs)  # names every file that is no picture
     pairs = near_duplicates.near_duplicate_pairs(samples, args.jobs)

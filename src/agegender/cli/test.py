@@ -35,13 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from agegender import workspace
+    from agegender import workspace, zoo
     from agegender.errors import AgeGenderError
     from agegender.evaluate import confusion, report
 
     if not (args.net or args.net_name):
         raise AgeGenderError(f"expected a net, one of {', '.join(NET_NAMES)}")
-    net = workspace.net(args.net or args.net_name)
+    net = zoo.script_net(args.net or args.net_name)
     weights = args.weights or workspace.latest_weights(net)
     source, backend = _source(args, net)
     predictions = _predict(args, net, weights, source, backend)

@@ -55,7 +55,7 @@ def make_run(args: argparse.Namespace, name: str, seed: int, iterations: int | N
     from agegender.datasets import utkface
     from agegender.training.run import Run
 
-    races = utkface.races(args.race)
+    races = utkface.parse_races(args.race)
     return Run(
         recipes.resolve(name),
         args.faces or os.path.join("data", utkface.folder_name(races)),

@@ -1,9 +1,9 @@
-"""Adience's lists as files: written fold by fold under their published names, read back, and held against the fold files."""
+"""Write Adience's lists under their published names, read them back, and check them against the fold files."""
 
 from __future__ import annotations
 
-import collections
 import os
+from collections.abc import Iterable
 
 from agegender.datasets import adience
 from agegender.datasets.lists import class_counts, read_list
@@ -15,65 +15,98 @@ TASKS = {"age": AGE_ADIENCE, "gender": MALE_FIRST}
 PARTS = ("test", "train", "val", "train_subset")
 
 
-def folder_of(root, test_fold):
-    """The published name of a fold's folder of lists."""
-    return os.path.join(root, "test_fold_is_%d" % test_fold)
+def folder_of(root: str, test_fold: int) -> str:
+    """Folder of a fold's lists, under its published name."""
+    return os.path.join(root, f"test_fold_is_{test_fold}")
 
 
-def write(root, rows, policy, seed, compat, prefix, folds=range(adience.FOLDS)):
-    """Write {root}/test_fold_is_k/{age,gender}_{test,train,val,train_subset}.txt; returns {fold: {task: Lists}}."""
-    made = {}
+def write(
+    root: str,
+    rows: list[adience.Row],
+    policy: str,
+    seed: int,
+    compat: bool,
+    prefix: str,
+    folds: Iterable[int] = range(adience.FOLDS),
+) -> dict[int, dict[str, adience.Lists]]:
+    """Write the lists of every fold and return them.
+
+    The files are {root}/test_fold_is_k/{age,gender}_{test,train,val,train_subset}.txt. The arguments are those of
+    `adience.make_lists`.
+
+    Returns
+    -------
+    dict
+        {fold: {task: Lists}}
+    """
+    lists_of = {}
     for fold in folds:
-        made[fold] = {task: adience.make_lists(rows, fold, task, policy, seed, compat, prefix) for task in TASKS}
+        lists_of[fold] = {task: adience.make_lists(rows, fold, task, policy, seed, compat, prefix) for task in TASKS}
         with atomic_io.atomic_folder(folder_of(root, fold)) as temporary:
-            for task, lists in made[fold].items():
+            for task, lists in lists_of[fold].items():
                 for part in PARTS:
                     text = "".join("%s %d\n" % line for line in getattr(lists, part))
                     atomic_io.write_bytes(os.path.join(temporary, f"{task}_{part}.txt"), text)
-    return made
+    return lists_of
 
 
-def sizes(made):
-    """Lines of text: how many faces each list has, and what always answering the commonest class of a test list gives."""
+def sizes(lists_of: dict[int, dict[str, adience.Lists]]) -> list[str]:
+    """Lines of a table: the size of each list and the accuracy of the majority class on each test list."""
     lines = ["test fold  task      test  train    val  subset  majority class"]
-    for fold, tasks in made.items():
+    for fold, tasks in lists_of.items():
         for task, lists in tasks.items():
             counts = class_counts(lists.test, len(TASKS[task]))
-            most = max(range(len(counts)), key=counts.__getitem__)
-            share = 100 * counts[most] / max(1, sum(counts))
-            lines.append("%9d  %-6s  %6d %6d %6d  %6d  %s, %.1f %%" % (
-                fold, task, *(len(getattr(lists, part)) for part in PARTS), TASKS[task].names[most], share))  # fmt: skip
+            majority = max(range(len(counts)), key=counts.__getitem__)
+            percent = 100 * counts[majority] / max(1, sum(counts))
+            test, train, val, subset = (len(getattr(lists, part)) for part in PARTS)
+            lines.append(
+                f"{fold:9d}  {task:<6}  {test:6d} {train:6d} {val:6d}  {subset:6d}"
+                f"  {TASKS[task].names[majority]}, {percent:.1f} %"
+            )
     return lines
 
 
-def remarks(rows):
-    """Lines of text on repeated rows, contradicting labels and people in several folds."""
-    told = adience.report(rows)
+def remarks(rows: list[adience.Row]) -> list[str]:
+    """Lines of text about repeated rows, contradicting labels, and users and people in several folds."""
+    report = adience.report(rows)
     lines = [
-        "%d rows, %d of them repeats of a row before, %d faces of which the repeats contradict each other"
-        % (told.rows, told.repeats, told.conflicts),
-        "%d Flickr users, %d people" % (told.users, told.faces),
+        f"{report.rows} rows, {report.repeats} of them repeat an earlier row, "
+        f"{report.conflicts} faces have repeats with different labels",
+        f"{report.users} Flickr users, {report.faces} people",
     ]
-    for what, leaking in (("users", told.users_in_folds), ("people", told.faces_in_folds)):
-        lines.append("{} who stand in several folds: {}".format(what, ", ".join(map(str, leaking[:10])) or "none"))
+    for noun, names in (("users", report.users_in_folds), ("people", report.faces_in_folds)):
+        lines.append(f"{noun} in more than one fold: {', '.join(map(str, names[:10])) or 'none'}")
     return lines
 
 
-def read(folder, task):
-    """Lists of a folder with the published names; parts that are not there are None."""
+def read(folder: str | os.PathLike, task: str) -> adience.Lists:
+    """Read the lists of a task from a folder with the published names; lists without a file are None."""
     paths = {part: os.path.join(folder, f"{task}_{part}.txt") for part in PARTS}
-    found = {part: read_list(path) if os.path.isfile(path) else None for part, path in paths.items()}
-    if all(lines is None for lines in found.values()):
-        raise AgeGenderError("{}: none of {} is there".format(folder, ", ".join(map(os.path.basename, paths.values()))))
-    return adience.Lists(**found)
+    lists = {part: read_list(path) if os.path.isfile(path) else None for part, path in paths.items()}
+    if all(lines is None for lines in lists.values()):
+        raise AgeGenderError(f"{folder}: contains none of {', '.join(map(os.path.basename, paths.values()))}")
+    return adience.Lists(**lists)
 
 
-def check(folder, rows, test_fold, policy="published", prefix=adience.ALIGNED):
-    """(lines of text, count of faults) on the lists of a folder, held against the fold files.
+def check(
+    folder: str | os.PathLike,
+    rows: list[adience.Row],
+    test_fold: int,
+    policy: str = "published",
+    prefix: str = adience.ALIGNED,
+) -> tuple[list[str], int]:
+    """Check the lists of a folder against the fold files.
 
-    A fault is a line that no row explains or whose class is another, or a person both in test and in training.
+    An error is a line that is in no fold file or has another class there, or a user in both test and training.
+
+    Returns
+    -------
+    messages : list of str
+        Lines of text for the user.
+    errors : int
+        Number of errors.
     """
-    told, faults = [], 0
+    messages, errors = [], 0
     for task in TASKS:
         lists = read(folder, task)
         for part in PARTS:
@@ -81,37 +114,36 @@ def check(folder, rows, test_fold, policy="published", prefix=adience.ALIGNED):
             if lines is None:
                 continue
             wrong = adience.disagreements(lines, rows, task, policy, prefix)
-            told.append("%s_%s: %d lines, %s" % (
-                task, part, len(lines), "all as the fold files have it" if not wrong else "%d wrong" % len(wrong)))  # fmt: skip
-            told += ["  " + text for text in wrong[:10]]
-            faults += len(wrong)
-        about, leaks = _between(lists, rows, test_fold, task, policy)
-        told += [f"{task}: {text}" for text in about]
-        faults += leaks
-    return told, faults
+            verdict = f"{len(wrong)} wrong" if wrong else "all match the fold files"
+            messages.append(f"{task}_{part}: {len(lines)} lines, {verdict}")
+            messages += ["  " + text for text in wrong[:10]]
+            errors += len(wrong)
+        overlap, leaks = _check_overlap(lists, rows, test_fold, task, policy)
+        messages += [f"{task}: {text}" for text in overlap]
+        errors += leaks
+    return messages, errors
 
 
-def _between(lists, rows, test_fold, task, policy):
-    """(texts on what the parts share and leave out, number of people in both test and training)."""
-    label = adience.CLASS[task]
-    due = {side: [row for row in rows if (row.fold == test_fold) == side and label(row, policy) is not None]
-           for side in (True, False)}  # fmt: skip
-    told, leaks = [], 0
+def _check_overlap(lists, rows, test_fold, task, policy):
+    """(messages about the sizes and the overlap of the lists, number of users in both test and training)."""
+    labelled = [row for row in rows if adience.CLASS[task](row, policy) is not None]
+    in_fold = sum(row.fold == test_fold for row in labelled)
+    messages, leaks = [], 0
     if lists.test is not None:
-        told.append("%d lines for testing, fold %d has %d such faces" % (len(lists.test), test_fold, len(due[True])))
+        messages.append(f"{len(lists.test)} lines for testing, fold {test_fold} has {in_fold} labelled faces")
     if lists.train is not None and lists.val is not None:
-        lines = len(lists.train) + len(lists.val)
-        both = {path for path, _ in lists.train} & {path for path, _ in lists.val}
-        told.append(
-            "%d lines for training and validation, the other folds have %d such faces" % (lines, len(due[False]))
+        count = len(lists.train) + len(lists.val)
+        messages.append(
+            f"{count} lines for training and validation, the other folds have {len(labelled) - in_fold} labelled faces"
         )
-        told.append("%d pictures both in training and in validation, %d users in both" % (
-            len(both), len(_users(lists.train) & _users(lists.val))))  # fmt: skip
+        images = {path for path, _ in lists.train} & {path for path, _ in lists.val}
+        users = _users(lists.train) & _users(lists.val)
+        messages.append(f"{len(images)} images in both training and validation, {len(users)} users in both")
         if lists.test is not None:
             leaks = len(_users(lists.test) & (_users(lists.train) | _users(lists.val)))
-            told.append("%d users both in test and in training" % leaks)
-    return told, leaks
+            messages.append(f"{leaks} users in both test and training")
+    return messages, leaks
 
 
 def _users(lines):
-    return set(collections.Counter(path.partition("/")[0] for path, _ in lines))
+    return {path.partition("/")[0] for path, _ in lines}

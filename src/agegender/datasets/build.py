@@ -1,7 +1,7 @@
-"""A folder of faces becomes four lists for training and testing, age and gender, and the copies they name.
+"""Build the training and test lists of age and gender from a folder of faces, and the copies that balance them.
 
-Age and gender are balanced apart, each with copies of its own: the original balanced age only and used
-those copies for gender too, which left gender more askew than before (5,690 to 3,901).
+Age and gender are balanced separately, each with its own copies. The original script balanced age only and used
+the same copies for gender, which made gender less balanced than before (5,690 to 3,901).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ CLASS_OF = {AGE: lambda sample: sample.age_class, GENDER: lambda sample: int(sam
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the outcome; stored in the manifest."""
+    """Everything that determines the result; stored in the manifest."""
 
     faces: str = os.path.join("data", "UTKFace_AsianOnly")
-    races: tuple = (2,)
+    races: tuple[int, ...] = (2,)
     train_fraction: float = 0.8
     seed: int = split.SEED
     compat: bool = False
@@ -35,65 +35,84 @@ class Settings:
 
 @dataclass
 class DatasetSummary:
-    """What was built.
+    """The result of `build`.
 
-    folder: the names read; duplicates: None with compat, which keeps them; near_twins: {path of a test picture: path of
-    the training picture of the same photograph}, None with compat; strict leaves them out of the test lists;
-    lists: {"age_train": [(path, class), ...], ...};
-    before, after: {"age": counts a class, "gender": ...} of the training side without and with its copies.
+    Attributes
+    ----------
+    folder : utkface.Folder
+        The file names that were parsed.
+    duplicates : Duplicates or None
+        None with `compat`, which keeps duplicates.
+    near_duplicates : dict or None
+        {path of a test image: path of its near-duplicate in training}; None with `compat`. The test lists contain them
+        unless `exclude_near_duplicates` is set.
+    lists : dict
+        {"age_train": [(path, class), ...], "age_test": ..., "gender_train": ..., "gender_test": ...}
+    before, after : dict
+        {"age": images per class, "gender": ...} of the training lists without and with copies.
     """
 
     folder: utkface.Folder
     duplicates: duplicates.Duplicates | None
-    near_twins: dict | None
-    lists: dict
-    before: dict
-    after: dict
+    near_duplicates: dict[str, str] | None
+    lists: dict[str, list]
+    before: dict[str, list]
+    after: dict[str, list]
 
 
-def build(settings, data="data", jobs=None):
-    """Write data/overSampling (the copies) and data/DEF (lists and manifest.json); returns the Outcome.
+def build(settings: Settings, data: str = "data", jobs: int | None = None) -> DatasetSummary:
+    """Write the copies to data/overSampling, and the lists and manifest.json to data/DEF.
 
-    Each folder appears whole or not at all and holds nothing of an older run; data/DEF comes last, so that
-    its lists never name a copy which is not there yet. Equal input and settings give equal bytes.
+    Each folder appears atomically and contains nothing from an earlier run. data/DEF is written last, so its lists
+    never name a copy that does not exist yet. The same input and settings produce the same bytes.
+
+    Parameters
+    ----------
+    settings : Settings
+    data : str
+        Folder for overSampling and DEF.
+    jobs : int, optional
+        Number of threads; all cores by default.
+
+    Raises
+    ------
+    AgeGenderError
+        If the settings contradict each other or the folder has fewer than two usable images.
     """
     if settings.exclude_near_duplicates and settings.compat:
         raise AgeGenderError(
-            "--compat keeps even pictures that occur twice, and --exclude-near-duplicates none that are nearly alike: give one"
+            "--compat keeps exact duplicates and --exclude-near-duplicates drops near-duplicates: use one of them"
         )
     folder = utkface.read_folder(settings.faces, settings.races)
-    _refuse_none(folder, settings)
+    _check_not_empty(folder, settings)
     digest_of = duplicates.digests(folder.samples, jobs)
-    found = None if settings.compat else duplicates.find(folder.samples, digest_of)
-    train, test, copies = _plan(folder.samples if found is None else found.kept, settings)
-    known = None if settings.compat else near_duplicates.near_duplicates_across(test, train, jobs)
+    dups = None if settings.compat else duplicates.find(folder.samples, digest_of)
+    train, test, copies = _plan(folder.samples if dups is None else dups.kept, settings)
+    near = None if settings.compat else near_duplicates.near_duplicates_across(test, train, jobs)
     if settings.exclude_near_duplicates:
-        test = [sample for sample in test if sample.path not in known]
+        test = [sample for sample in test if sample.path not in near]
     copies_folder = os.path.join(data, "overSampling")
     with atomic_io.atomic_folder(copies_folder) as temporary:
-        for where in sorted(copies):
-            oversample.make(copies[where], os.path.join(temporary, where), settings.seed, jobs)
-    outcome = DatasetSummary(folder, found, known, {}, {}, {})
+        for subfolder in sorted(copies):
+            oversample.make(copies[subfolder], os.path.join(temporary, subfolder), settings.seed, jobs)
+    summary = DatasetSummary(folder, dups, near, {}, {}, {})
     for task in LABELS:
-        _fill(outcome, task, train, test, _copy_lines(task, copies, copies_folder), settings)
-    write_lists(os.path.join(data, "DEF"), outcome, settings, digest_of, copies_folder)
-    return outcome
+        _add_lists(summary, task, train, test, _copy_lines(task, copies, copies_folder), settings)
+    write_lists(os.path.join(data, "DEF"), summary, settings, digest_of, copies_folder)
+    return summary
 
 
-def _refuse_none(folder, settings):
+def _check_not_empty(folder, settings):
     if len(folder.samples) < 2:
+        first = f", the first: {folder.skipped[0]}" if folder.skipped else ""
         raise AgeGenderError(
-            "%s: %d pictures of the wanted race, at least 2 are needed (%d names were not understood%s)"
-            % (settings.faces, len(folder.samples), len(folder.skipped), _first(folder.skipped))
+            f"{settings.faces}: expected at least 2 images of the selected races, received {len(folder.samples)} "
+            f"({len(folder.skipped)} names could not be parsed{first})"
         )
-
-
-def _first(texts):
-    return ", the first: " + texts[0] if texts else ""
 
 
 def _plan(samples, settings):
-    """(train, test, {folder below overSampling: copies}); with compat one folder serves both tasks."""
+    """(train, test, {subfolder of overSampling: copies}); with compat both tasks share the folder itself."""
     if settings.compat:
         train, test, rng = split.as_original(samples, settings.train_fraction, settings.seed)
         return train, test, {"": oversample.plan_as_original(train, CLASS_OF[AGE], len(AGE_TRINGN), rng)}
@@ -102,19 +121,18 @@ def _plan(samples, settings):
 
 
 def _copy_lines(task, copies, folder):
-    where = task if task in copies else ""
-    class_of, folder = CLASS_OF[task], os.path.join(folder, where)
-    lines = [(list_path(os.path.join(folder, copy.name)), class_of(copy.source)) for copy in copies[where]]
-    return sorted(lines)
+    subfolder = task if task in copies else ""
+    class_of, folder = CLASS_OF[task], os.path.join(folder, subfolder)
+    return sorted((list_path(os.path.join(folder, copy.name)), class_of(copy.source)) for copy in copies[subfolder])
 
 
-def _fill(outcome, task, train, test, copy_lines, settings):
+def _add_lists(summary, task, train, test, copy_lines, settings):
     count = len(LABELS[task])
     lines = [(list_path(sample.path), CLASS_OF[task](sample)) for sample in train]
-    outcome.before[task] = class_counts(lines, count)
+    summary.before[task] = class_counts(lines, count)
     lines += copy_lines
-    outcome.after[task] = class_counts(lines, count)
+    summary.after[task] = class_counts(lines, count)
     if not settings.compat:  # the original shuffles later, in convert_imageset
-        random.Random("%d %s" % (settings.seed, task)).shuffle(lines)
-    outcome.lists[task + "_train"] = lines
-    outcome.lists[task + "_test"] = [(list_path(sample.path), CLASS_OF[task](sample)) for sample in test]
+        random.Random(f"{settings.seed} {task}").shuffle(lines)
+    summary.lists[task + "_train"] = lines
+    summary.lists[task + "_test"] = [(list_path(sample.path), CLASS_OF[task](sample)) for sample in test]

@@ -1,4 +1,4 @@
-"""Byte-identical pictures under different names: found, told, and kept from both sides of a split."""
+"""Find byte-identical images under different names, so that no image is in both training and test."""
 
 from __future__ import annotations
 
@@ -10,41 +10,56 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from agegender.datasets.sample import Sample
 from agegender.errors import AgeGenderError
 
 
 class Duplicates(NamedTuple):
-    """What was found.
+    """Samples sorted by whether they are used, and the groups of identical images.
 
-    kept: samples without repetition, sorted; repeats: samples left out since the same picture is kept;
-    contradicting: samples left out since their group disagrees in age class or gender; groups: all groups of
-    equal pictures (lists of samples); class_groups, age_groups: how many of them disagree in age class or
-    gender, and in the age in years.
+    Attributes
+    ----------
+    kept : list of Sample
+        One sample per image, sorted.
+    repeats : list of Sample
+        Left out because the same image is kept.
+    contradicting : list of Sample
+        Left out because the labels of their group differ in age class or gender.
+    groups : list of list of Sample
+        All groups of two or more identical images.
+    class_groups, age_groups : int
+        How many groups differ in age class or gender, and in age in years.
     """
 
-    kept: list
-    repeats: list
-    contradicting: list
-    groups: list
+    kept: list[Sample]
+    repeats: list[Sample]
+    contradicting: list[Sample]
+    groups: list[list[Sample]]
     class_groups: int
     age_groups: int
 
 
-def digests(samples, jobs=None):
-    """{path: SHA-256 of the file}, after making sure that every file is a picture; names all that are not."""
+def digests(samples: list[Sample], jobs: int | None = None) -> dict[str, str]:
+    """SHA-256 of every file, by path.
+
+    Raises
+    ------
+    AgeGenderError
+        If a file is not an image; the message lists all of them.
+    """
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-        found = dict(pool.map(_digest, [sample.path for sample in samples]))
-    broken = [path for path, digest in found.items() if digest is None]
+        digest_of = dict(pool.map(_digest, [sample.path for sample in samples]))
+    broken = [path for path, digest in digest_of.items() if digest is None]
     if broken:
         raise AgeGenderError(
-            "%d of %d files cannot be read as pictures; fetch them again or take them away:\n  %s"
-            % (len(broken), len(found), "\n  ".join(broken))
+            f"{len(broken)} of {len(digest_of)} files cannot be read as images; download them again or remove them:\n  "
+            + "\n  ".join(broken)
         )
-    return found
+    return digest_of
 
 
-def find(samples, digest_of):
-    """Duplicates among samples; `digest_of` is the dict of `digests`."""
+def find(samples: list[Sample], digest_of: dict[str, str]) -> Duplicates:
+    """Find the duplicates among samples; `digest_of` is the result of `digests`."""
     groups = {}
     for sample in sorted(samples):
         groups.setdefault(digest_of[sample.path], []).append(sample)
@@ -55,10 +70,10 @@ def find(samples, digest_of):
         else:
             kept.append(group[0])
             repeats += group[1:]
-    several = [group for group in groups.values() if len(group) > 1]
-    class_groups = sum(_differ(group) for group in several)
-    age_groups = sum(len({sample.age for sample in group}) > 1 for group in several)
-    return Duplicates(sorted(kept), sorted(repeats), sorted(contradicting), several, class_groups, age_groups)
+    repeated = [group for group in groups.values() if len(group) > 1]
+    class_groups = sum(_differ(group) for group in repeated)
+    age_groups = sum(len({sample.age for sample in group}) > 1 for group in repeated)
+    return Duplicates(sorted(kept), sorted(repeats), sorted(contradicting), repeated, class_groups, age_groups)
 
 
 def _differ(group):

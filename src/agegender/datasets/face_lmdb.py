@@ -1,8 +1,9 @@
-"""Faces with gender and age streamed into a database of Datums with two labels."""
+"""Write faces into an LMDB of Datums with two labels, gender and age."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from itertools import islice
 
 import cv2
@@ -15,16 +16,40 @@ from caffe.data.db import create_db
 from caffe.data.parallel_map import cores, ordered_map
 from caffe.utils.progress import Progress
 
-_CHUNK = 8  # pictures a task
+_CHUNK = 8  # images per task
+_MAX_KEY_BYTES = 511  # LMDB's limit; the number at the start keeps truncated keys unique
 
 
-def write(faces, root, target, size=64, seed=1, workers=0):
-    """Write `target`, an LMDB of uint8 BGR pictures of size x size with two labels: gender, then age.
+def write(faces: Sequence, root: str, target: str, size: int = 64, seed: int = 1, workers: int = 0) -> list[str]:
+    """Write an LMDB of uint8 BGR images of shape (3, size, size) with the labels gender and age.
 
-    `faces` have `path` (below `root`), `gender` (as the net counts it) and `age`. The order is shuffled by `seed`; a few
-    pictures are held at a time. A Data layer with tops data, gender and age reads it; real Caffe sees the gender. The
-    database appears whole or not at all, in place of an older one. Returns the paths that could not be read, which are
-    not in it.
+    A Data layer with the tops data, gender and age reads it; real Caffe reads the gender only. The database appears
+    atomically and replaces an existing one. Memory use does not depend on the number of faces.
+
+    Parameters
+    ----------
+    faces : sequence
+        Objects with `path` (relative to `root`), `gender` (the net's class index) and `age` (years).
+    root : str
+        Folder of the images.
+    target : str
+        Path of the LMDB.
+    size : int
+        Width and height in pixels.
+    seed : int
+        Seed of the record order.
+    workers : int
+        Number of threads; all cores if 0.
+
+    Returns
+    -------
+    list of str
+        Paths that could not be read; they are not in the database.
+
+    Raises
+    ------
+    AgeGenderError
+        If none of the images can be read.
     """
     malloc.retain_freed_memory()
     broken, number, order = [], 0, iter(np.random.default_rng(seed).permutation(len(faces)).tolist())
@@ -35,7 +60,7 @@ def write(faces, root, target, size=64, seed=1, workers=0):
         return [_record(faces[index], root, size) for index in chunk]
 
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # the pictures are the parallel work
+    cv2.setNumThreads(1)  # parallel over images, not within one
     try:
         with create_db(target, "lmdb", overwrite=True) as writer, Progress("Packing", len(faces), "faces") as bar:
             for records in ordered_map(work, chunks, workers, 3 * workers):
@@ -43,25 +68,20 @@ def write(faces, root, target, size=64, seed=1, workers=0):
                     if record is None:
                         broken.append(path)
                     else:
-                        writer.put(("%08d_%s" % (number, path)).encode()[:_LONGEST_KEY], record)
+                        writer.put(f"{number:08d}_{path}".encode()[:_MAX_KEY_BYTES], record)
                     number += 1
                 bar.step(len(records))
             if len(broken) == len(faces):
-                raise AgeGenderError(
-                    "none of %d pictures can be read under '%s', as %s" % (len(faces), root, broken[0])
-                )
+                raise AgeGenderError(f"none of {len(faces)} images can be read in '{root}', for example {broken[0]}")
     finally:
         cv2.setNumThreads(threads)
     return broken
 
 
-_LONGEST_KEY = 511  # bytes, LMDB's own limit; the number in front tells keys apart
-
-
 def _record(face, root, size):
-    """(path, Datum as bytes), None for a file that is no picture."""
-    picture = cv2.imread(os.path.join(root, face.path), cv2.IMREAD_COLOR)
-    if picture is None:
+    """(path, Datum as bytes); the Datum is None if the file is not an image."""
+    image = cv2.imread(os.path.join(root, face.path), cv2.IMREAD_COLOR)
+    if image is None:
         return face.path, None
-    planes = cv2.split(cv2.resize(picture, (size, size)))
+    planes = cv2.split(cv2.resize(image, (size, size)))
     return face.path, datum.encode(np.stack(planes), face.gender, more=(face.age,))

@@ -1,4 +1,4 @@
-"""IMDB-WIKI: its metadata read and filtered, ages computed, people kept on one side of a split."""
+"""IMDB-WIKI: read and filter the metadata, compute ages, and split by person."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from agegender.errors import AgeGenderError
 from agegender.inference.labels import gender_of
 
 FIELDS = ("dob", "photo_taken", "full_path", "gender", "face_score", "second_face_score")
-OLDEST = 100
+MAX_AGE = 100
 
 
 class Face(NamedTuple):
-    """A face kept: path below the archive's folder, age in years, gender as the set codes it (0 is female)."""
+    """Path relative to the archive's folder, age in years, gender as the data set codes it (0 is female)."""
 
     path: str
     age: int
@@ -27,55 +27,83 @@ class Face(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """Faces in the set's order, and how many rows each filter dropped, in the order of the filters."""
+    """Faces in the order of the data set, and {filter: number of rows it dropped} in the order of the filters."""
 
-    faces: list
-    dropped: dict
+    faces: list[Face]
+    dropped: dict[str, int]
 
 
-def read_mat(path, db=None):
-    """{field: array, `full_path` a list} of wiki.mat or imdb.mat; `db` names the struct when there are several."""
+def read_mat(path: str | os.PathLike, db: str | None = None) -> dict[str, np.ndarray | list]:
+    """Read the metadata of wiki.mat or imdb.mat.
+
+    Parameters
+    ----------
+    path : path
+    db : str, optional
+        Name of the struct, needed if the file has several.
+
+    Returns
+    -------
+    dict
+        {field: array of shape (N,)} for FIELDS, where `full_path` is a list of str.
+
+    Raises
+    ------
+    AgeGenderError
+        If the file or the struct is missing, malformed or incomplete.
+    """
     if not os.path.isfile(path):
-        raise AgeGenderError(f"{path}: no such metadata; it comes in IMDB-WIKI's {{imdb,wiki}}_crop.tar")
-    found = matlab.read(path, FIELDS)
-    structs = [name for name, value in found.items() if isinstance(value, dict)]
+        raise AgeGenderError(f"{path}: no such metadata; it is part of IMDB-WIKI's {{imdb,wiki}}_crop.tar")
+    variables = matlab.read(path, FIELDS)
+    structs = [name for name, value in variables.items() if isinstance(value, dict)]
     name = db or (structs[0] if len(structs) == 1 else None)
     if name not in structs:
         raise AgeGenderError(
-            "{}: no struct '{}'; it has {}".format(path, db or "wiki or imdb", ", ".join(found) or "nothing")
+            f"{path}: expected a struct '{db or 'wiki or imdb'}', the file has {', '.join(variables) or 'nothing'}"
         )
-    table = found[name]
+    table = variables[name]
     missing = [field for field in FIELDS if field not in table]
     if missing:
-        raise AgeGenderError("{}: struct '{}' lacks {}".format(path, name, ", ".join(missing)))
-    out = {field: np.ravel(table[field]) for field in FIELDS if field != "full_path"}
-    out["full_path"] = table["full_path"]
-    sizes = {field: len(values) for field, values in out.items()}
+        raise AgeGenderError(f"{path}: struct '{name}' lacks {', '.join(missing)}")
+    columns = {field: np.ravel(table[field]) for field in FIELDS if field != "full_path"}
+    columns["full_path"] = table["full_path"]
+    sizes = {field: len(values) for field, values in columns.items()}
     if len(set(sizes.values())) != 1:
-        raise AgeGenderError(f"{path}: fields of different length: {sizes}")
-    return out
+        raise AgeGenderError(f"{path}: fields differ in length: {sizes}")
+    return columns
 
 
-def age(taken, birth_number):
-    """Years at mid-year of `taken` of somebody born on MATLAB's day `birth_number`; may be negative or absurd.
+def age(taken: int, birth_number: int) -> int:
+    """Age in years in the middle of the year `taken`, for a birth on MATLAB's day number `birth_number`.
 
-    Both are made Python ints first: photo_taken is stored unsigned, and with NumPy 2 a year before birth would wrap.
+    The result may be negative or unrealistic. Both arguments are converted to Python ints because photo_taken is
+    unsigned, so that with NumPy 2 a year before birth would wrap around.
     """
     birth = datetime.date.fromordinal(max(int(birth_number) - 366, 1))
     years = int(taken) - birth.year
     return years if birth.month < 7 else years - 1
 
 
-def keep(table, least_score=1.0):
-    """Rows whose face is sure, alone, 0..100 years old and of known gender (yu4u's filters in yu4u's order)."""
+def keep(table: dict[str, np.ndarray | list], min_score: float = 1.0) -> Kept:
+    """Keep rows with a confident, single face, an age of 0..100 and a known gender.
+
+    These are the filters of yu4u/age-gender-estimation, in its order.
+
+    Parameters
+    ----------
+    table : dict
+        Result of `read_mat`.
+    min_score : float
+        Minimum face score.
+    """
     faces, dropped = [], {"face score": 0, "second face": 0, "age": 0, "gender": 0}
     columns = (table[field] for field in FIELDS)
     for birth, taken, path, gender, score, second in zip(*columns):
-        if not score >= least_score:
+        if not score >= min_score:
             dropped["face score"] += 1
         elif not np.isnan(second) and second > 0:
             dropped["second face"] += 1
-        elif not 0 <= (years := age(taken, birth)) <= OLDEST:
+        elif not 0 <= (years := age(taken, birth)) <= MAX_AGE:
             dropped["age"] += 1
         elif np.isnan(gender):
             dropped["gender"] += 1
@@ -84,30 +112,31 @@ def keep(table, least_score=1.0):
     return Kept(faces, dropped)
 
 
-def read_csv(path):
-    """Faces of yu4u's meta/wiki.csv or imdb.csv (genders,ages,img_paths), which are filtered already."""
+def read_csv(path: str | os.PathLike) -> list[Face]:
+    """Read the faces of yu4u's meta/wiki.csv or imdb.csv (genders,ages,img_paths), which are already filtered."""
     if not os.path.isfile(path):
         raise AgeGenderError(f"{path}: no such metadata")
     with open(path, newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         try:
             if reader.fieldnames != ["genders", "ages", "img_paths"]:
-                raise ValueError(f"columns {reader.fieldnames}; due are genders, ages, img_paths")
+                raise ValueError(f"expected the columns genders, ages, img_paths, received {reader.fieldnames}")
             return [_checked(Face(row["img_paths"], int(row["ages"]), int(row["genders"]))) for row in reader]
         except (TypeError, ValueError, csv.Error) as error:
-            raise AgeGenderError("%s:%d: %s" % (path, max(1, reader.line_num), error)) from error
+            raise AgeGenderError(f"{path}:{max(1, reader.line_num)}: {error}") from error
 
 
 def _checked(face):
-    if not (0 <= face.age <= OLDEST and face.gender in (0, 1) and face.path):
+    if not (0 <= face.age <= MAX_AGE and face.gender in (0, 1) and face.path):
         raise ValueError(
-            "age %d, gender %d, path %r; due are 0..%d, 0 or 1, a path" % (face.age, face.gender, face.path, OLDEST)
+            f"expected an age of 0..{MAX_AGE}, a gender of 0 or 1 and a path, "
+            f"received age {face.age}, gender {face.gender}, path {face.path!r}"
         )
     return face
 
 
-def statistics(faces):
-    """{count, male, female, mean age, decades}: what yu4u's notebook shows."""
+def statistics(faces: list[Face]) -> dict[str, int | float | list[int]]:
+    """Count, male, female, mean age and number per decade, as in yu4u's notebook."""
     ages = np.array([face.age for face in faces])
     male = sum(gender_of("imdb-wiki", face.gender).name == "MALE" for face in faces)
     return {
@@ -119,33 +148,33 @@ def statistics(faces):
     }
 
 
-def subject(face):
-    """Whom a picture shows: IMDB's nm number, or WIKI's number before the first underscore."""
+def subject(face: Face) -> str:
+    """Identifier of the person: IMDB's nm number, or WIKI's number before the first underscore."""
     name = os.path.basename(face.path)
     match = re.match(r"(nm\d+)_", name) or re.match(r"(\d+)_", name)
     return match.group(1) if match else name
 
 
-def split_as_original(faces, share=0.1):
-    """(train, validation): the last `share` in the set's order validates, as Keras' validation_split took it in 2017."""
-    cut = int(len(faces) * (1 - share))
+def split_as_original(faces: list[Face], fraction: float = 0.1) -> tuple[list[Face], list[Face]]:
+    """(train, validation), with the last `fraction` of the faces in validation, as Keras's validation_split in 2017."""
+    cut = int(len(faces) * (1 - fraction))
     return faces[:cut], faces[cut:]
 
 
-def split(faces, share=0.1, seed=1):
-    """(train, validation) by whole subjects, at least `share` of the faces in validation."""
+def split(faces: list[Face], fraction: float = 0.1, seed: int = 1) -> tuple[list[Face], list[Face]]:
+    """(train, validation) with no person in both, and at least `fraction` of the faces in validation."""
     rng = np.random.default_rng(seed)
     groups = {}
     for face in faces:
         groups.setdefault(subject(face), []).append(face)
-    names = sorted(groups)
-    held, count = set(), 0
-    for index in rng.permutation(len(names)):
-        if count >= share * len(faces):
+    subjects = sorted(groups)
+    held_out, count = set(), 0
+    for index in rng.permutation(len(subjects)):
+        if count >= fraction * len(faces):
             break
-        held.add(names[index])
-        count += len(groups[names[index]])
+        held_out.add(subjects[index])
+        count += len(groups[subjects[index]])
     parts = ([], [])
     for face in faces:
-        parts[subject(face) in held].append(face)
+        parts[subject(face) in held_out].append(face)
     return parts

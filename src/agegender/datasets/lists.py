@@ -1,4 +1,4 @@
-"""The lists of pictures and classes, the block that counts them, and the manifest beside them."""
+"""Lists of images and classes, the printed block of class counts, and the manifest of a data set."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import collections
 import hashlib
 import json
 import os
+from typing import TYPE_CHECKING
 
 from agegender.datasets.sample import RACES
 from agegender.errors import AgeGenderError
@@ -13,33 +14,36 @@ from agegender.inference.labels import AGE_TRINGN, MALE_FIRST
 from caffe.utils import atomic_io
 from caffe.utils.commands import version
 
+if TYPE_CHECKING:
+    from agegender.datasets.build import DatasetSummary, Settings
 
-def list_path(path):
-    """A path as a list spells it: ./data/... below the working folder, absolute elsewhere."""
+
+def list_path(path: str | os.PathLike) -> str:
+    """A path as lists spell it: ./data/... within the current folder, absolute elsewhere."""
     relative = os.path.relpath(path)
     return os.path.abspath(path) if relative.startswith(os.pardir) else "./" + relative.replace(os.sep, "/")
 
 
-def read_list(path):
-    """[(path, class), ...] of a list file: a line is split at its last space, as convert_imageset does it."""
+def read_list(path: str | os.PathLike) -> list[tuple[str, int]]:
+    """Read [(path, class), ...] from a list file; lines are split at the last space, as in convert_imageset."""
     lines = []
     with open(path, encoding="utf-8") as stream:
         for number, line in enumerate(stream, 1):
             name, _, label = line.rstrip("\n").rpartition(" ")
             if not name or not label.isdigit():
-                raise AgeGenderError("%s:%d: received %r, due are a path and a class" % (path, number, line))
+                raise AgeGenderError(f"{path}:{number}: expected a path and a class, received {line!r}")
             lines.append((name, int(label)))
     return lines
 
 
-def class_counts(lines, classes):
-    """Number of lines a class, for lines of (path, class)."""
-    counted = collections.Counter(label for _, label in lines)
-    return [counted[index] for index in range(classes)]
+def class_counts(lines: list[tuple[str, int]], classes: int) -> list[int]:
+    """Number of lines (path, class) per class."""
+    counter = collections.Counter(label for _, label in lines)
+    return [counter[index] for index in range(classes)]
 
 
-def count_block(before, after):
-    """The text AgeGenderPrediction's build_dataset.py prints; counts are {"age": [...], "gender": [...]}."""
+def count_block(before: dict[str, list[int]], after: dict[str, list[int]]) -> str:
+    """The block that AgeGenderPrediction's build_dataset.py prints; counts are {"age": [...], "gender": [...]}."""
     return _counts(before) + "\nAFTER OVERSAMPLING:\n" + _counts(after)
 
 
@@ -57,18 +61,20 @@ def _counts(counts):
     return "\n".join(rows) + "\n"
 
 
-def write_lists(folder, outcome, settings, digest_of, copies_folder):
-    """Write {age,gender}_{train,test}.txt and manifest.json of a build's Outcome into `folder`."""
+def write_lists(
+    folder: str, summary: DatasetSummary, settings: Settings, digest_of: dict[str, str], copies_folder: str
+) -> None:
+    """Write {age,gender}_{train,test}.txt and manifest.json into `folder`, atomically."""
     texts = {}
-    for name, lines in outcome.lists.items():
+    for name, lines in summary.lists.items():
         texts[name + ".txt"] = "".join("%s %d\n" % line for line in lines).encode()
     manifest = {
         "made_by": f"agegender build-dataset {version()}",
         "settings": _settings(settings),
-        "faces": _faces(outcome, digest_of),
-        "duplicates": _duplicates(outcome.duplicates, digest_of),
-        "near_twins": _near_twins(outcome.near_twins),
-        "train": {"before": outcome.before, "after": outcome.after},
+        "faces": _faces(summary, digest_of),
+        "duplicates": _duplicates(summary.duplicates, digest_of),
+        "near_duplicates": _near_duplicates(summary.near_duplicates),
+        "train": {"before": summary.before, "after": summary.after},
         "copies": _copies(copies_folder),
         "lists": {
             name: {"lines": text.count(b"\n"), "sha256": hashlib.sha256(text).hexdigest()}
@@ -88,46 +94,46 @@ def _settings(settings):
         "train_fraction": settings.train_fraction,
         "seed": settings.seed,
         "compat": settings.compat,
-        "strict": settings.strict,
+        "exclude_near_duplicates": settings.exclude_near_duplicates,
     }
 
 
-def _faces(outcome, digest_of):
+def _faces(summary, digest_of):
     rows = sorted(f"{digest} {os.path.basename(path)}\n" for path, digest in digest_of.items())
     return {
-        "pictures": len(digest_of),
+        "images": len(digest_of),
         "sha256": hashlib.sha256("".join(rows).encode()).hexdigest(),
-        "odd_names_taken": outcome.folder.odd,
-        "names_not_understood": outcome.folder.skipped,
+        "accepted_irregular_names": summary.folder.irregular,
+        "skipped_names": summary.folder.skipped,
     }
 
 
-def _duplicates(found, digest_of):
-    if found is None:
+def _duplicates(dups, digest_of):
+    if dups is None:
         return None
     return {
-        "different_pictures": len(set(digest_of.values())),
-        "groups": len(found.groups),
-        "groups_contradicting_in_class": found.class_groups,
-        "groups_contradicting_in_age": found.age_groups,
-        "left_out_as_repeats": [os.path.basename(sample.path) for sample in found.repeats],
-        "left_out_as_contradicting": [os.path.basename(sample.path) for sample in found.contradicting],
+        "distinct_images": len(set(digest_of.values())),
+        "groups": len(dups.groups),
+        "groups_contradicting_in_class": dups.class_groups,
+        "groups_contradicting_in_age": dups.age_groups,
+        "excluded_repeats": [os.path.basename(sample.path) for sample in dups.repeats],
+        "excluded_contradicting": [os.path.basename(sample.path) for sample in dups.contradicting],
     }
 
 
-def _near_twins(found):
-    """{test picture: training picture of the same photograph}."""
-    return found and {os.path.basename(path): os.path.basename(twin) for path, twin in found.items()}
+def _near_duplicates(near):
+    """{test image: its near-duplicate in training}, as file names."""
+    return near and {os.path.basename(path): os.path.basename(other) for path, other in near.items()}
 
 
 def _copies(folder):
-    """{folder below overSampling: number and hash of its files}."""
-    told = {}
-    for where, _, names in sorted(os.walk(folder)):
+    """{subfolder of overSampling: number and hash of its files}."""
+    summaries = {}
+    for subfolder, _, names in sorted(os.walk(folder)):
         if names:
-            hashed = _hash_of(where, sorted(names))
-            told[os.path.relpath(where, folder)] = {"files": len(names), "sha256": hashed}
-    return told
+            digest = _hash_of(subfolder, sorted(names))
+            summaries[os.path.relpath(subfolder, folder)] = {"files": len(names), "sha256": digest}
+    return summaries
 
 
 def _hash_of(folder, names):

@@ -1,14 +1,16 @@
-"""Copies of the rarer classes' faces, mirrored or noisy, until every class has as many as the largest.
+"""Balance classes by mirrored or noisy copies, until every class has as many faces as the largest.
 
-The copies are JPEG files because the road of 2018 goes through files; re-encoding leaves traces which
-correlate with the class (rare classes hold more copies), so they are kept at a high quality. Only the
-training side is ever copied.
+The copies are JPEG files because the pipeline of 2018 works on files. Re-encoding leaves traces which
+correlate with the class (rare classes have more copies), so the JPEG quality is high. Only training faces
+are copied.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -19,13 +21,13 @@ from agegender.datasets.sample import Sample
 from agegender.errors import AgeGenderError
 from caffe.utils.progress import Progress
 
-NOISE_VARIANCE = 0.01  # of pixels on 0..1
+NOISE_VARIANCE = 0.01  # for pixels on 0..1
 JPEG_QUALITY = 95
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 class Copy(NamedTuple):
-    """A picture to be made: from which sample, under which file name, mirrored?, noisy?"""
+    """A copy to write: the sample it is made from, its file name, whether it is mirrored, whether it is noisy."""
 
     source: Sample
     name: str
@@ -33,12 +35,19 @@ class Copy(NamedTuple):
     noise: bool
 
 
-def plan(samples, class_of, classes):
-    """Copies that bring each class that has faces to exactly the size of the largest.
+def plan(samples: list[Sample], class_of: Callable[[Sample], int], classes: int) -> list[Copy]:
+    """Plan the copies that bring every class to exactly the size of the largest.
 
-    A mirrored and a noisy copy of each face in turn, the last one dropped on an odd deficit; from the second
-    round on mirrored ones are noisy too, so that no two copies are the same picture. `class_of(sample)` is
-    in range(classes); a class without faces stays empty.
+    Each face gets a mirrored and a noisy copy in turn; an odd deficit drops the last noisy one. From the second
+    round on mirrored copies are noisy too, so that no two copies are equal.
+
+    Parameters
+    ----------
+    samples : list of Sample
+    class_of : callable
+        Maps a sample to range(classes).
+    classes : int
+        Number of classes; a class without faces stays empty.
     """
     copies = []
     groups = [[sample for sample in samples if class_of(sample) == index] for index in range(classes)]
@@ -46,16 +55,18 @@ def plan(samples, class_of, classes):
     for group in groups:
         for k in range(largest - len(group) if group else 0):
             face = group[(k // 2) % len(group)]
-            mirror, again = k % 2 == 0, k // 2 >= len(group)
-            copies.append(_copy(face, "%06d" % k, mirror, noise=not mirror or again))
+            mirror, second_round = k % 2 == 0, k // 2 >= len(group)
+            copies.append(_copy(face, f"{k:06d}", mirror, noise=not mirror or second_round))
     return copies
 
 
-def plan_as_original(samples, class_of, classes, rng):
-    """Copies by AgeGenderPrediction's rule: pairs of image i % (len - 1), so an odd deficit stays one short.
+def plan_as_original(
+    samples: list[Sample], class_of: Callable[[Sample], int], classes: int, rng: random.Random
+) -> list[Copy]:
+    """Plan copies by AgeGenderPrediction's rule: pairs of image i % (len - 1), so an odd deficit stays one short.
 
-    A class of one image divided by zero there and an empty one raised IndexError; here they use
-    the one image, or none.
+    In the original a class of one image divides by zero and an empty class raises IndexError; here they use
+    the one image or none.
     """
     copies = []
     groups = [[sample for sample in samples if class_of(sample) == index] for index in range(classes)]
@@ -71,42 +82,45 @@ def plan_as_original(samples, class_of, classes, rng):
 
 def _copy(face, letters, mirror, noise):
     stem, extension = os.path.splitext(os.path.basename(face.path))
-    kind = ("_flipH" if mirror else "") + ("_noise" if noise else "")
-    return Copy(face, f"{stem}_{letters}{kind}{extension}", mirror, noise)
+    suffix = ("_flipH" if mirror else "") + ("_noise" if noise else "")
+    return Copy(face, f"{stem}_{letters}{suffix}{extension}", mirror, noise)
 
 
-def make(copies, folder, seed, jobs=None):
-    """Write every Copy into `folder`; the bytes depend on `seed` and names, not on `jobs` (threads)."""
+def make(copies: list[Copy], folder: str, seed: int, jobs: int | None = None) -> None:
+    """Write the copies into `folder` on `jobs` threads (all cores by default).
+
+    The bytes depend on the seed and the file names, not on the number of threads.
+    """
     os.makedirs(folder, exist_ok=True)
     if not copies:
         return
     progress = Progress("Over-sampling", len(copies), "copies")
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool, progress:
-        for _ in pool.map(lambda copy: _make_one(copy, folder, seed), copies):
+        for _ in pool.map(lambda copy: _write_copy(copy, folder, seed), copies):
             progress.step()
 
 
-def _make_one(copy, folder, seed):
-    picture = cv2.imread(copy.source.path, cv2.IMREAD_COLOR)
-    if picture is None:
-        raise AgeGenderError(f"{copy.source.path}: cannot be read as a picture")
+def _write_copy(copy, folder, seed):
+    image = cv2.imread(copy.source.path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise AgeGenderError(f"{copy.source.path}: cannot be read as an image")
     if copy.mirror:
-        picture = np.ascontiguousarray(picture[:, ::-1])
+        image = np.ascontiguousarray(image[:, ::-1])
     if copy.noise:
-        picture = add_noise(picture, _rng(seed, copy.name))
+        image = add_noise(image, _rng(seed, copy.name))
     path = os.path.join(folder, copy.name)
-    if not cv2.imwrite(path, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
+    if not cv2.imwrite(path, image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
         raise AgeGenderError(f"{path}: cannot be written; is the disk full?")
 
 
-def add_noise(picture, rng):
-    """Gaussian noise of mean 0 and variance NOISE_VARIANCE on 0..1, clipped; uint8 in and out."""
-    noise = rng.standard_normal(picture.shape, dtype=np.float32)
+def add_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add Gaussian noise of mean 0 and variance NOISE_VARIANCE (pixels on 0..1) to a uint8 image, clipped."""
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
     noise *= np.float32(255 * NOISE_VARIANCE**0.5)
-    noise += picture
+    noise += image
     return np.rint(np.clip(noise, 0, 255, out=noise), out=noise).astype(np.uint8)
 
 
 def _rng(seed, name):
-    digest = hashlib.sha256(("%d %s" % (seed, name)).encode()).digest()
+    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))

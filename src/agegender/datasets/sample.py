@@ -1,4 +1,4 @@
-"""One face picture and what is known of it; every data set's reader gives these."""
+"""A face image and its labels, as the reader of every data set returns it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from agegender.inference.labels import AGE_TRINGN, Gender
 
-RACES = ("white", "black", "asian", "indian", "others")  # UTKFace's numbers 0..4
+RACES = ("white", "black", "asian", "indian", "others")  # UTKFace's indices 0..4
 
 
 @dataclass(frozen=True, order=True)
 class Sample:
-    """`path` as it is opened, age in years, gender, race (index into RACES); None where untold."""
+    """Path, age in years, gender, and race (an index into RACES); None where unknown."""
 
     path: str
     age: int | None = None
@@ -20,5 +20,5 @@ class Sample:
 
     @property
     def age_class(self) -> int | None:
-        """Index into the nine classes 0-9 ... 80-120."""
+        """Index into the nine classes 0-9 to 80-120."""
         return None if self.age is None else AGE_TRINGN.index_of_age(self.age)

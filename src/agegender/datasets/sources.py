@@ -1,4 +1,4 @@
-"""Where archives of faces are had from: one table of address, size and SHA-256."""
+"""Archives of faces: addresses, sizes and SHA-256."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _DRIVE = "https://drive.google.com/uc?export=download&id="
 
 @dataclass(frozen=True)
 class Source:
-    """An archive: file name, addresses tried in turn, exact size in bytes, SHA-256, race indices it holds."""
+    """An archive: file name, addresses tried in turn, size in bytes, SHA-256, indices of the races it contains."""
 
     file: str
-    urls: tuple
+    urls: tuple[str, ...]
     size: int
     sha256: str
-    races: tuple
+    races: tuple[int, ...]
 
 
-# AgeGenderPrediction's part of UTKFace (susanqq.github.io/UTKFace), for research that is not commercial; the
-# pictures belong to their owners.
+# AgeGenderPrediction's part of UTKFace (susanqq.github.io/UTKFace), for non-commercial research only; the
+# images belong to their owners.
 UTKFACE_ASIAN = Source(
     file="UTKFace_AsianOnly.tar.gz",
     urls=(_DRIVE + "1VKeUymGHYh701vDqvOJvYuYIsI9fAE7S",),

@@ -1,9 +1,10 @@
-"""UTKFace: what its file names say, read strictly; an irregular name is listed, never guessed."""
+"""UTKFace: parse labels from file names; irregular names are reported, never guessed."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from agegender.datasets.sample import RACES, Sample
@@ -11,43 +12,49 @@ from agegender.errors import AgeGenderError
 from agegender.inference.labels import gender_of
 
 NAME_RULE = "[age]_[gender 0|1]_[race 0..4]_[yyyymmddHHMMSSFFF].jpg or .jpg.chip.jpg"
-OLDEST = 116  # the data set's own range is 0..116
+MAX_AGE = 116  # the range documented by the data set is 0..116
 
-# The stamp only tells pictures apart, so a name whose stamp is odd still says age, gender and race plainly.
+# The time stamp only makes names unique, so a name with an irregular stamp still has a valid age, gender and race.
 _ENDING = r"(\.jpg|\.chip\.jpg|\.jpg\.chip\.jpg)"
 _NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>\d)_(?P<race>\d)_(?P<stamp>[^_.]+)" + _ENDING)
 _STAMP = re.compile(r"\d{17}")
 
 
 class Folder(NamedTuple):
-    """Samples sorted by name; texts on names with an odd stamp (taken) or too few facts (not)."""
+    """Samples sorted by name, and messages about irregular names that were accepted and names that were skipped."""
 
-    samples: list
-    odd: list
-    skipped: list
+    samples: list[Sample]
+    irregular: list[str]
+    skipped: list[str]
 
 
-def parse_name(name):
-    """A Sample from a file name, whose folders are kept in `path`; AgeGenderError tells all that is wrong."""
+def parse_name(name: str) -> Sample:
+    """Parse a file name or path into a Sample.
+
+    Raises
+    ------
+    AgeGenderError
+        If the name is not of the form NAME_RULE; the message lists everything that is wrong.
+    """
     base = os.path.basename(name)
     match = _NAME.fullmatch(base)
     if match is None:
-        raise AgeGenderError(f"{base}: not named {NAME_RULE}: {_what_is_odd(base)}")
+        raise AgeGenderError(f"{base}: not named {NAME_RULE}: {_why_no_match(base)}")
     age, gender, race = (int(match[field]) for field in ("age", "gender", "race"))
-    faults = []
-    if age > OLDEST:
-        faults.append("age %d is not in 0..%d" % (age, OLDEST))
+    errors = []
+    if age > MAX_AGE:
+        errors.append(f"age {age} is not in 0..{MAX_AGE}")
     if gender > 1:
-        faults.append("gender %d is neither 0 (male) nor 1 (female)" % gender)
+        errors.append(f"gender {gender} is neither 0 (male) nor 1 (female)")
     if race >= len(RACES):
-        faults.append("race %d is not in 0..4 (%s)" % (race, ", ".join(RACES)))
-    if faults:
-        raise AgeGenderError("{}: not named {}: {}".format(base, NAME_RULE, "; ".join(faults)))
+        errors.append(f"race {race} is not in 0..4 ({', '.join(RACES)})")
+    if errors:
+        raise AgeGenderError(f"{base}: not named {NAME_RULE}: {'; '.join(errors)}")
     return Sample(name, age, gender_of("utkface", gender), race)
 
 
-def odd_stamp(name):
-    """What is odd about the time stamp of a name that parse_name takes, or None; four real names have one."""
+def irregular_stamp(name: str) -> str | None:
+    """Message about the time stamp of a parseable name; None if it is regular. Four real names are irregular."""
     base = os.path.basename(name)
     stamp = _NAME.fullmatch(base)["stamp"]
     if _STAMP.fullmatch(stamp):
@@ -55,60 +62,59 @@ def odd_stamp(name):
     return f"{base}: the time stamp {stamp} is not 17 digits"
 
 
-def races(text):
+def parse_races(text: str) -> tuple[int, ...]:
     """Race indices from "asian", "white,black" or "all"."""
-    wanted = []
+    indices = []
     for word in text.lower().replace(" ", "").split(","):
         if word == "all":
             return tuple(range(len(RACES)))
         if word not in RACES:
-            allowed = ", ".join(RACES)
-            raise AgeGenderError(f"no race '{word}'; allowed are {allowed}, all, or a list with commas")
-        wanted.append(RACES.index(word))
-    return tuple(sorted(set(wanted)))
+            raise AgeGenderError(f"unknown race '{word}'; expected {', '.join(RACES)}, all, or a comma-separated list")
+        indices.append(RACES.index(word))
+    return tuple(sorted(set(indices)))
 
 
-def folder_name(wanted):
-    """Folder for the pictures of these race indices: UTKFace_AsianOnly (the original's), UTKFace_All, ..."""
-    if len(wanted) == len(RACES):
+def folder_name(races: tuple[int, ...]) -> str:
+    """Default folder for images of these races: UTKFace_AsianOnly (the original's), UTKFace_All, ..."""
+    if len(races) == len(RACES):
         return "UTKFace_All"
-    names = "".join(RACES[race].capitalize() for race in wanted)
-    return f"UTKFace_{names}Only" if len(wanted) == 1 else f"UTKFace_{names}"
+    names = "".join(RACES[race].capitalize() for race in races)
+    return f"UTKFace_{names}Only" if len(races) == 1 else f"UTKFace_{names}"
 
 
-def read_names(names, wanted=None):
-    """The Folder of these paths; of names that parse, races outside `wanted` (indices) are left out."""
-    found = Folder([], [], [])
+def read_names(names: Iterable[str], races: tuple[int, ...] | None = None) -> Folder:
+    """Parse file names into a Folder; races not in `races` (indices) are left out."""
+    folder = Folder([], [], [])
     for name in sorted(names):
         try:
             sample = parse_name(name)
-        except AgeGenderError as fault:
-            found.skipped.append(str(fault))
+        except AgeGenderError as error:
+            folder.skipped.append(str(error))
             continue
-        if wanted is not None and sample.race not in wanted:
+        if races is not None and sample.race not in races:
             continue
-        found.samples.append(sample)
-        if odd_stamp(name):
-            found.odd.append(odd_stamp(name))
-    return found
+        folder.samples.append(sample)
+        if message := irregular_stamp(name):
+            folder.irregular.append(message)
+    return folder
 
 
-def read_folder(folder, wanted=None):
-    """The Folder of the pictures directly in `folder`; hidden files and other kinds (.txt) are ignored."""
+def read_folder(folder: str | os.PathLike, races: tuple[int, ...] | None = None) -> Folder:
+    """Parse the names of the images directly in `folder`; hidden and other files (.txt) are ignored."""
     if not os.path.isdir(folder):
-        raise AgeGenderError(f"{folder}: no such folder of pictures; ./download.sh makes it")
-    return read_names([os.path.join(folder, name) for name in os.listdir(folder) if is_picture(name)], wanted)
+        raise AgeGenderError(f"{folder}: no such folder of images; ./download.sh downloads one")
+    return read_names([os.path.join(folder, name) for name in os.listdir(folder) if is_image_name(name)], races)
 
 
-def is_picture(name):
-    """Whether a file may be a picture of the set: *.jpg or, as one real name, without extension."""
+def is_image_name(name: str) -> bool:
+    """Whether a file may be an image of the data set: *.jpg, or no extension as one real name."""
     return re.fullmatch(r"[^.].*\.jpg|\d+_[\d_]+", name) is not None
 
 
-def _what_is_odd(base):
+def _why_no_match(base):
     if not base.endswith(".jpg"):
         return "no extension"
     fields = base.split(".")[0].split("_")
     if len(fields) != 4:
-        return "%d fields where 4 are due" % len(fields)
+        return f"expected 4 fields, received {len(fields)}"
     return "a field is not a number"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agegender.datasets import split_lmdbs
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate
-from agegender.training import lmdbs
 
 if TYPE_CHECKING:
     from agegender.training.run import Run
@@ -52,7 +52,7 @@ def summary(runs: Sequence[Run]) -> dict:
 
 def _truth(run: Run) -> tuple[list[bytes], dict[str, np.ndarray]]:
     """Return the names of the faces and their labels, in the order all runs share."""
-    keys, truth = evaluate.lmdb_truth(os.path.join(run.folder, lmdbs.TEST), run.recipe.gender_labels())
+    keys, truth = evaluate.lmdb_truth(os.path.join(run.folder, split_lmdbs.TEST), run.recipe.gender_labels())
     return [key.partition(b"_")[2] for key in keys], truth
 
 

@@ -18,7 +18,7 @@ from caffe.utils import atomic_io
 
 if TYPE_CHECKING:
     from agegender.datasets.sample import Sample
-    from agegender.training.recipe import Recipe
+    from agegender.recipes.recipe import Recipe
     from agegender.zoo.model import Net
 
 TRUTH = {"age": "age_class", "gender": "sex"}  # task -> name of its true classes
@@ -30,7 +30,7 @@ PROBABILITIES = "probabilities.npz"  # of a report: every probability behind it
 
 
 def predict_lmdb(net: Net, weights: str, database: str) -> dict[str, np.ndarray]:
-    """Return {mode: (N, classes) probabilities} of a zoo net on an LMDB of `agegender.training.lmdbs`, without int8."""
+    """Return {mode: (N, classes) probabilities} of a zoo net on an LMDB of `agegender.datasets.split_lmdbs`, without int8."""
     from agegender.zoo import assemble
     from caffe.weights.snapshot import read_weights
     from ncs.precision import fp16_emulation
@@ -40,12 +40,12 @@ def predict_lmdb(net: Net, weights: str, database: str) -> dict[str, np.ndarray]
     fp16_emulation.round_weights(rounded)
 
     def model(blob: np.ndarray) -> dict[str, np.ndarray]:
-        plain = fp16_emulation.answer(exact, blob)
-        flipped = fp16_emulation.answer(exact, blob[..., ::-1])
+        plain = fp16_emulation.predict(exact, blob)
+        flipped = fp16_emulation.predict(exact, blob[..., ::-1])
         return {
             "plain": plain,
             "flip": (plain + flipped) / 2,
-            "fp16": fp16_emulation.answer(rounded, blob, half=True),
+            "fp16": fp16_emulation.predict(rounded, blob, half=True),
         }
 
     found = predict_batches(model, database_batches(database, net.transform(), size=BATCH))
@@ -100,7 +100,7 @@ def _shared_net(nets: Sequence[Net], weights: str) -> Callable[[np.ndarray], dic
 
 
 def lmdb_truth(database: str, gender_labels: Labels = MALE_FIRST) -> tuple[list[bytes], dict[str, np.ndarray]]:
-    """Return keys and true labels of an LMDB of `agegender.training.lmdbs`.
+    """Return keys and true labels of an LMDB of `agegender.datasets.split_lmdbs`.
 
     Returns
     -------

@@ -27,7 +27,7 @@ def predict(net: Net, weights: str, calibration: str, database: str) -> np.ndarr
 
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         (manifest,) = compile_models([compile.job(net, scratch, weights)], Options(blob=False))
-        model, _, _ = quantize.quantized(manifest, quantize.Options(calibration))
+        model, _, _ = quantize.quantize_model(manifest, quantize.Options(calibration))
         path = os.path.join(scratch, "int8.xml")
         ir.save(model, path)
         with open_runner("CPU", path, hint="throughput") as runner:

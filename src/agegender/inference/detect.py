@@ -1,6 +1,6 @@
-"""Faces in a photograph: where they are and where their eyes, noses and mouths lie.
+"""Detect faces and their landmarks in photographs.
 
-It ships to the board (Python 3.7, numpy, OpenCV 4.8 or newer).
+Runs on the target device (Python 3.7, numpy, OpenCV 4.8 or newer).
 """
 
 from __future__ import annotations
@@ -14,25 +14,31 @@ import numpy as np
 from agegender.errors import AgeGenderError
 from agegender.inference import yunet
 
-THRESHOLD = 0.8  # score below which nothing counts as a face
-SHARE = 60  # unless told otherwise, faces of a 60th of the longer side and more are looked for,
-LEAST = 20  # but none narrower than this many pixels
-# Widths in pixels at which the net sees faces well (measured: docs/adr/0007). Smaller faces are enlarged to the first.
-GOOD = (36, 400)
-_STEP = 4  # each coarser view is a fourth of the one before
-# Views longer than _MOST pixels are looked at in parts, to save memory. Parts share what a face needs that the next view,
-# where it is a fourth as large, would no longer see well.
-_MOST, _SHARED = 2048, 200
-_LARGEST_SCALE = 3.0
-XS, YS = [0, 4, 6, 8, 10, 12], [1, 5, 7, 9, 11, 13]  # columns of YuNet's rows that are places across and down
+THRESHOLD = 0.8  # minimum score of a face
+# Default minimum width of a face: a 60th of the longer side of the image, but at least 20 pixels.
+MIN_FACE_DIVISOR, MIN_FACE_PIXELS = 60, 20
+# Face widths in pixels that the net detects reliably (measured, docs/adr/0007). Smaller faces are enlarged.
+RELIABLE_WIDTHS = (36, 400)
+_STEP = 4  # each pyramid level is a fourth of the size of the previous one
+# To save memory, levels longer than _MAX_TILE pixels are processed in tiles. Tiles overlap by the width of a face
+# that is too small for the next level, where it is a fourth as large.
+_MAX_TILE, _OVERLAP = 2048, 200
+_MAX_SCALE = 3.0
+_X_COLUMNS, _Y_COLUMNS = [0, 4, 6, 8, 10, 12], [1, 5, 7, 9, 11, 13]  # of YuNet's rows
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face: `box` (left, top, right, bottom; whole pixels, right and bottom outside), `score` 0..1, `landmarks`.
+    """A detected face.
 
-    `landmarks` is float32 (5, 2): x and y of the left and the right eye, as the picture shows them, of the nose, of the
-    left and right corner of the mouth. A box may reach out of the picture.
+    Attributes
+    ----------
+    box : tuple of int
+        (left, top, right, bottom) in pixels; right and bottom are exclusive. May extend beyond the image.
+    score : float
+        0..1
+    landmarks : float32 array of shape (5, 2)
+        x and y of the left eye, right eye, nose, left and right corner of the mouth; left and right as in the image.
     """
 
     box: tuple
@@ -40,122 +46,140 @@ class Face:
     landmarks: np.ndarray
 
     @property
-    def area(self):
-        """Square pixels."""
+    def area(self) -> int:
+        """Area of the box in pixels."""
         left, top, right, bottom = self.box
         return (right - left) * (bottom - top)
 
 
 class Detector:
-    """Finds faces of at least `least` pixels in width (None: by the picture's size) and a score of `threshold`.
+    """Face detector for photographs of any size; may be shared by threads.
 
-    One Detector serves any number of threads. Raises AgeGenderError when the net cannot be loaded.
+    Parameters
+    ----------
+    threshold : float
+        Minimum score of a face, between 0 and 1.
+    min_face : float, optional
+        Minimum width of a face in pixels; depends on the image size by default.
+
+    Raises
+    ------
+    AgeGenderError
+        If a parameter is out of range or the net cannot be loaded.
     """
 
-    def __init__(self, threshold=THRESHOLD, least=None):
+    def __init__(self, threshold: float = THRESHOLD, min_face: float | None = None):
         if not 0 < threshold < 1:
-            raise AgeGenderError(f"a face's score lies between 0 and 1; received a threshold of {threshold:g}")
-        if least is not None and least < 1:
-            raise AgeGenderError(f"the narrowest face must be at least 1 pixel wide, received {least:g}")
-        self.threshold, self.least = threshold, least
-        self._of_thread = threading.local()
+            raise AgeGenderError(f"expected a threshold between 0 and 1, received {threshold:g}")
+        if min_face is not None and min_face < 1:
+            raise AgeGenderError(f"expected a minimum face width of at least 1 pixel, received {min_face:g}")
+        self.threshold, self.min_face = threshold, min_face
+        self._thread_local = threading.local()
         self._net()
 
-    def find(self, picture):
-        """The Faces of a uint8 picture (H, W, 3), (H, W, 4) or (H, W), blue first; the largest first."""
-        picture = _three_channels(picture)
-        rows = [self._look(picture, scale) for scale in scales(picture.shape, self.least)]
-        kept = _without_doubles(np.concatenate(rows))
-        if self.least is not None:
-            kept = kept[kept[:, 2] >= self.least]
+    def find(self, image: np.ndarray) -> list[Face]:
+        """Detect the faces of an image, largest first.
+
+        Parameters
+        ----------
+        image : uint8 array of shape (H, W, 3) in BGR, (H, W, 4) in BGRA, or (H, W)
+        """
+        image = _three_channels(image)
+        rows = [self._detect_level(image, scale) for scale in scales(image.shape, self.min_face)]
+        kept = _suppress_overlaps(np.concatenate(rows))
+        if self.min_face is not None:
+            kept = kept[kept[:, 2] >= self.min_face]
         faces = [_face(row) for row in kept]
         return sorted(faces, key=lambda face: (-face.area, face.box))
 
     def _net(self):
-        if not hasattr(self._of_thread, "net"):
-            self._of_thread.net = yunet.YuNet(self.threshold)
-        return self._of_thread.net
+        if not hasattr(self._thread_local, "net"):
+            self._thread_local.net = yunet.YuNet(self.threshold)
+        return self._thread_local.net
 
-    def _look(self, picture, scale):
-        """Rows (N, 16) of one view: YuNet's, in the picture's pixels, and whether the net saw that face well."""
-        view = _resized(picture, scale)
-        height, width = view.shape[:2]
-        parts = [np.zeros((0, 16), np.float32)]
-        for top, bottom in _parts(height):
-            for left, right in _parts(width):
-                rows = self._net().rows(np.ascontiguousarray(view[top:bottom, left:right]))
-                rows[:, XS] += left
-                rows[:, YS] += top
-                parts.append(np.c_[rows, _seen_well(rows, (left, top, right, bottom), (width, height))])
-        rows = np.concatenate(parts)
-        rows[:, [*XS, 2]] *= picture.shape[1] / width
-        rows[:, [*YS, 3]] *= picture.shape[0] / height
+    def _detect_level(self, image, scale):
+        """Detections (N, 16) at one scale: YuNet's rows in pixels of the image, and whether each is reliable."""
+        level = _resized(image, scale)
+        height, width = level.shape[:2]
+        detections = [np.zeros((0, 16), np.float32)]
+        for top, bottom in _tiles(height):
+            for left, right in _tiles(width):
+                rows = self._net().rows(np.ascontiguousarray(level[top:bottom, left:right]))
+                rows[:, _X_COLUMNS] += left
+                rows[:, _Y_COLUMNS] += top
+                detections.append(np.c_[rows, _is_reliable(rows, (left, top, right, bottom), (width, height))])
+        rows = np.concatenate(detections)
+        rows[:, [*_X_COLUMNS, 2]] *= image.shape[1] / width
+        rows[:, [*_Y_COLUMNS, 3]] *= image.shape[0] / height
         return rows
 
 
-def _seen_well(rows, part, size):
-    """Whether a face is as wide as the net likes it, and whole: an edge where the part ends and the view goes on cuts none."""
-    left, top, right, bottom = part
-    good = (rows[:, 2] >= GOOD[0]) & (rows[:, 2] <= GOOD[1])
-    good &= (rows[:, 0] >= left + 4) | (left == 0)
-    good &= (rows[:, 1] >= top + 4) | (top == 0)
-    good &= (rows[:, 0] + rows[:, 2] <= right - 4) | (right == size[0])
-    return good & ((rows[:, 1] + rows[:, 3] <= bottom - 4) | (bottom == size[1]))
+def _is_reliable(rows, tile, size):
+    """Whether a face has a width the net detects reliably and is not cut by an inner edge of the tile."""
+    left, top, right, bottom = tile
+    reliable = (rows[:, 2] >= RELIABLE_WIDTHS[0]) & (rows[:, 2] <= RELIABLE_WIDTHS[1])
+    reliable &= (rows[:, 0] >= left + 4) | (left == 0)
+    reliable &= (rows[:, 1] >= top + 4) | (top == 0)
+    reliable &= (rows[:, 0] + rows[:, 2] <= right - 4) | (right == size[0])
+    return reliable & ((rows[:, 1] + rows[:, 3] <= bottom - 4) | (bottom == size[1]))
 
 
-def scales(shape, least=None):
-    """Factors by which a picture of `shape` is resized to find faces from `least` pixels up to the whole picture."""
+def scales(shape: tuple, min_face: float | None = None) -> list[float]:
+    """Scale factors of the image pyramid for an image of `shape`, finest first.
+
+    The pyramid covers faces from `min_face` pixels in width to the size of the image.
+    """
     longer = max(shape[:2])
-    if least is None:
-        least = least_of(shape)
-    found = [min(_LARGEST_SCALE, GOOD[0] / least)]
-    while found[-1] * longer > GOOD[1] * 1.2:
-        found.append(found[-1] / _STEP)
-    return found
+    if min_face is None:
+        min_face = min_face_width(shape)
+    factors = [min(_MAX_SCALE, RELIABLE_WIDTHS[0] / min_face)]
+    while factors[-1] * longer > RELIABLE_WIDTHS[1] * 1.2:
+        factors.append(factors[-1] / _STEP)
+    return factors
 
 
-def least_of(shape, share=SHARE):
-    """Width of the narrowest face that is looked for in a picture of `shape`, or of that longer side."""
-    return max(LEAST, max(shape[:2]) / share)
+def min_face_width(shape: tuple, divisor: float = MIN_FACE_DIVISOR) -> float:
+    """Default minimum width of a face in pixels for an image of `shape` (H, W, ...)."""
+    return max(MIN_FACE_PIXELS, max(shape[:2]) / divisor)
 
 
-def _three_channels(picture):
-    if picture.ndim == 2 or picture.shape[2] == 1:
-        return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
-    return picture[:, :, :3]
+def _three_channels(image):
+    if image.ndim == 2 or image.shape[2] == 1:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return image[:, :, :3]
 
 
-def _resized(picture, scale):
-    size = [max(1, int(round(scale * side))) for side in picture.shape[1::-1]]
-    return cv2.resize(picture, tuple(size), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+def _resized(image, scale):
+    size = [max(1, int(round(scale * side))) for side in image.shape[1::-1]]
+    return cv2.resize(image, tuple(size), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
-def _parts(length):
-    """(begin, end) of the parts of a side: as few as may be, equally long, each sharing _SHARED pixels with the next."""
-    count = max(1, -(-(length - _SHARED) // (_MOST - _SHARED)))
-    long = -(-(length + (count - 1) * _SHARED) // count)
-    begins = [min(i * (long - _SHARED), length - long) for i in range(count)]
-    return [(begin, begin + long) for begin in begins]
+def _tiles(length):
+    """(start, stop) of the fewest tiles that cover a side, of equal length, overlapping by _OVERLAP pixels."""
+    count = max(1, -(-(length - _OVERLAP) // (_MAX_TILE - _OVERLAP)))
+    size = -(-(length + (count - 1) * _OVERLAP) // count)
+    starts = [min(i * (size - _OVERLAP), length - size) for i in range(count)]
+    return [(start, start + size) for start in starts]
 
 
-def _without_doubles(rows):
-    """One row a face: that of a view which saw it well, then that with the best score."""
+def _suppress_overlaps(rows):
+    """Keep one row per face: reliable detections first, then the highest score."""
     order = np.lexsort((-rows[:, 14], -rows[:, 15]))
     kept = []
     for row in rows[order]:
-        if not any(_same(row, other) for other in kept):
+        if not any(_same_face(row, other) for other in kept):
             kept.append(row)
     return np.array(kept).reshape(-1, rows.shape[1])
 
 
-def _same(one, other):
-    """Whether two boxes are of one face: they share 30 % of their union, or most of the smaller one."""
+def _same_face(one, other):
+    """Whether two boxes overlap by 30 % of their union or by most of the smaller one."""
     width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
     height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
     if width <= 0 or height <= 0:
         return False
-    shared, areas = width * height, (one[2] * one[3], other[2] * other[3])
-    return shared > yunet.OVERLAP * (sum(areas) - shared) or shared > 0.7 * min(areas)
+    intersection, areas = width * height, (one[2] * one[3], other[2] * other[3])
+    return intersection > yunet.OVERLAP * (sum(areas) - intersection) or intersection > 0.7 * min(areas)
 
 
 def _face(row):

@@ -1,103 +1,138 @@
-"""Boxes of faces and the pictures cut out of them. It ships to the board (Python 3.7, numpy, OpenCV).
+"""Crop faces from images, by their boxes or aligned by their landmarks.
 
-A box is (left, top, right, bottom) in pixels; right and bottom are outside of it. Landmarks are five (x, y): left eye, right
-eye, nose, left and right corner of the mouth, as the picture shows them.
+A box is (left, top, right, bottom) in pixels; right and bottom are exclusive. Landmarks are five (x, y): left eye,
+right eye, nose, left and right corner of the mouth; left and right as in the image. Runs on the target device
+(Python 3.7, numpy, OpenCV).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from agegender.errors import AgeGenderError
 
-SIDE = 200  # pixels of an aligned chip, as UTKFace has them
-# Where the landmarks lie in aligned faces, as shares of width and height: means over what `agegender.inference.detect` tells of 250 chips
-# of UTKFace and their mirror images, and of the mean face of Adience that Levi and Hassner released.
+SIDE = 200  # width and height of an aligned face in pixels, as in UTKFace
+# Mean landmarks of aligned faces, as fractions of width and height: detected in 250 faces of UTKFace and their mirror
+# images, and in the mean face of Adience that Levi and Hassner released.
 UTKFACE = ((0.293, 0.281), (0.687, 0.281), (0.488, 0.505), (0.324, 0.676), (0.657, 0.676))
 ADIENCE = ((0.390, 0.314), (0.623, 0.314), (0.506, 0.460), (0.416, 0.581), (0.600, 0.581))
 
 
-def whole(picture):
-    """The box of a picture that is one aligned face."""
-    height, width = picture.shape[:2]
+def whole(image: np.ndarray) -> tuple:
+    """Box of the whole image."""
+    height, width = image.shape[:2]
     return 0, 0, width, height
 
 
-def squared(box):
-    """The box widened on its short side by int(difference / 2) at both ends: an odd difference leaves it a pixel short."""
+def squared(box: tuple) -> tuple:
+    """Extend the shorter side by int(difference / 2) at both ends; an odd difference leaves it a pixel short."""
     left, top, right, bottom = box
     width, height = right - left, bottom - top
-    most = max(width, height)
-    dx, dy = int((most - width) / 2), int((most - height) / 2)
+    longer = max(width, height)
+    dx, dy = int((longer - width) / 2), int((longer - height) / 2)
     return left - dx, top - dy, right + dx, bottom + dy
 
 
-def clamped(box, shape):
-    """The part of a box inside a picture of `shape` (H, W, ...); AgeGenderError when nothing of it is."""
+def clamped(box: tuple, shape: tuple) -> tuple:
+    """Intersection of a box with an image of `shape` (H, W, ...); AgeGenderError if it is empty."""
     height, width = shape[:2]
     left, top, right, bottom = box
     inside = max(0, left), max(0, top), min(width, right), min(height, bottom)
     if inside[0] >= inside[2] or inside[1] >= inside[3]:
-        raise AgeGenderError("box %s lies outside of the picture, %dx%d" % (tuple(box), width, height))
+        raise AgeGenderError(f"box {tuple(box)} is outside the image, {width}x{height} pixels")
     return inside
 
 
-def widened(box, margin):
-    """The box with `margin` of its width and height added at every side (0.4: 1.8 times as wide and high)."""
+def widened(box: tuple, margin: float) -> tuple:
+    """Add `margin` times its width and height on every side of a box (0.4 makes it 1.8 times as large)."""
     left, top, right, bottom = box
     dx, dy = int(round(margin * (right - left))), int(round(margin * (bottom - top)))
     return left - dx, top - dy, right + dx, bottom + dy
 
 
-def cut(picture, box, margin=0.0):
-    """A copy of the box with its margin; what leaves the picture repeats the picture's border.
+def cut(image: np.ndarray, box: tuple, margin: float = 0.0) -> np.ndarray:
+    """Crop a box with a margin; parts beyond the image repeat its border.
 
-    `picture` is uint8 (H, W, C) or (H, W). The box itself must meet the picture.
+    Parameters
+    ----------
+    image : uint8 array of shape (H, W, C) or (H, W)
+    box : tuple
+        Must overlap the image.
+    margin : float
+        Fraction of the width and height of the box to add on every side.
     """
-    clamped(box, picture.shape)
-    height, width = picture.shape[:2]
+    clamped(box, image.shape)
+    height, width = image.shape[:2]
     left, top, right, bottom = widened(box, margin)
-    inside = picture[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
-    beyond = max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width)
-    return cv2.copyMakeBorder(inside, *beyond, borderType=cv2.BORDER_REPLICATE)
+    inside = image[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
+    borders = max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width)
+    return cv2.copyMakeBorder(inside, *borders, borderType=cv2.BORDER_REPLICATE)
 
 
-def aligned(picture, landmarks, template=None, margin=0.0):
-    """The upright face as the nets saw faces in training: uint8, (1 + 2 margin) * SIDE pixels a side, channels as `picture`.
+def aligned(
+    image: np.ndarray, landmarks: np.ndarray, template: Sequence | None = None, margin: float = 0.0
+) -> np.ndarray:
+    """Crop an upright face, rotated, scaled and shifted like the faces a net was trained on.
 
-    Turned, scaled and moved so that `landmarks` (5, 2) come as near as can be to `template` (shares of a chip's side;
-    None: UTKFACE); `margin` of the chip's side is shown on each side of it. What leaves the picture repeats its border.
+    Parameters
+    ----------
+    image : uint8 array of shape (H, W, C) or (H, W)
+    landmarks : array of shape (5, 2)
+        Landmarks of the face in pixels of the image.
+    template : array-like of shape (5, 2), optional
+        Landmarks of the aligned face, as fractions of its side; UTKFACE by default.
+    margin : float
+        Fraction of the side of the aligned face to show beyond it on every side.
+
+    Returns
+    -------
+    uint8 array
+        (1 + 2 margin) * SIDE pixels in width and height, with the channels of `image`. Parts beyond the image repeat
+        its border.
     """
     matrix = similarity(landmarks, SIDE * (np.array(template or UTKFACE) + margin))
     side = int(round((1 + 2 * margin) * SIDE))
-    fold = max(1, int(round(1 / np.hypot(*matrix[0, :2]))))  # large faces are averaged down, not sampled
-    matrix = fold * matrix
-    matrix[:, 2] += (fold - 1) / 2  # the centre of a pixel becomes the centre of its `fold` x `fold` pixels
+    factor = max(1, int(round(1 / np.hypot(*matrix[0, :2]))))  # large faces are averaged, not subsampled
+    matrix = factor * matrix
+    matrix[:, 2] += (factor - 1) / 2  # a pixel's center maps to the center of its block of factor x factor pixels
     large = cv2.warpAffine(
-        picture, matrix, (fold * side, fold * side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        image, matrix, (factor * side, factor * side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    return large if fold == 1 else cv2.resize(large, (side, side), interpolation=cv2.INTER_AREA)
+    return large if factor == 1 else cv2.resize(large, (side, side), interpolation=cv2.INTER_AREA)
 
 
-def similarity(points, targets):
-    """The 2x3 matrix of the rotation, scale and shift that brings `points` nearest to `targets`, both (N, 2).
+def similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Least-squares similarity transform without reflection (Umeyama, IEEE PAMI 1991).
 
-    Least squares over all similarities without reflection (Umeyama, IEEE PAMI 1991). Raises AgeGenderError when the points
-    are one.
+    Parameters
+    ----------
+    points, targets : arrays of shape (N, 2)
+
+    Returns
+    -------
+    float64 array of shape (2, 3)
+        Rotation, scale and shift that map `points` as closely as possible to `targets`.
+
+    Raises
+    ------
+    AgeGenderError
+        If all points coincide.
     """
     points, targets = np.asarray(points, np.float64), np.asarray(targets, np.float64)
-    here, there = points.mean(0), targets.mean(0)
-    x, y = (points - here).T
-    u, v = (targets - there).T
+    center, target_center = points.mean(0), targets.mean(0)
+    x, y = (points - center).T
+    u, v = (targets - target_center).T
     spread = (x * x + y * y).sum()
     if not spread > 0:
-        raise AgeGenderError("landmarks that all lie at ({:g}, {:g}) make no face".format(*tuple(here)))
+        raise AgeGenderError(f"cannot align a face whose landmarks all coincide at ({center[0]:g}, {center[1]:g})")
     a, b = (x * u + y * v).sum() / spread, (x * v - y * u).sum() / spread
-    turn = np.array([[a, -b], [b, a]])
-    return np.c_[turn, there - turn @ here]
+    rotation = np.array([[a, -b], [b, a]])
+    return np.c_[rotation, target_center - rotation @ center]
 
 
-def line(index, gender, age):
-    """What the ONNX model zoo's scripts print for a face: `Box 0 --> Female, 31.4`."""
-    return "Box %d --> %s, %s" % (index, gender, age)
+def line(index: int, gender: str, age: str) -> str:
+    """The line that the ONNX model zoo's scripts print for a face: `Box 0 --> Female, 31.4`."""
+    return f"Box {index} --> {gender}, {age}"

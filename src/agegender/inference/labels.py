@@ -1,6 +1,6 @@
-"""What the outputs of the nets mean: genders, age classes, and how probabilities become an answer.
+"""Labels of the nets: genders, age classes, and how probabilities are decoded.
 
-Ships to the board: numpy only, Python 3.7.
+Runs on the target device (Python 3.7, numpy).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # numpy takes longer to import than `--help` may take
 
 
 class Gender(enum.IntEnum):
-    """Gender inside this package, coded as UTKFace and Adience do; IMDB-WIKI codes the other way round."""
+    """Gender in this package, coded as in UTKFace and Adience; IMDB-WIKI uses the opposite coding."""
 
     MALE = 0
     FEMALE = 1
@@ -25,7 +25,7 @@ class Gender(enum.IntEnum):
 
 @dataclass(frozen=True)
 class DecodedLabel:
-    """An answer: its text, the winning class, that class's probability and, for years, the expected value."""
+    """Text, class index and probability of a decoded output; for nets that predict years also the expected value."""
 
     text: str
     index: int
@@ -35,10 +35,19 @@ class DecodedLabel:
 
 @dataclass(frozen=True)
 class Labels:
-    """The classes of one output: names in index order and, of age classes, the years they hold (inclusive).
+    """The classes of a net's output.
 
-    `decoder` is "argmax" (the likeliest class), "expectation" (sum of p_i * i over single years) or "decades" (single years
-    again, told as the likeliest of AGE_TRINGN's nine classes, each with its years' probabilities summed).
+    Attributes
+    ----------
+    name : str
+        Name in manifests.
+    names : tuple of str
+        Class names in index order.
+    bounds : tuple of (int, int)
+        First and last year of age classes.
+    decoder : {"argmax", "expectation", "decades"}
+        "argmax" is the most probable class. "expectation" is the sum of p_i * i over single years. "decades" sums
+        the probabilities of single years over AGE_TRINGN's nine classes and takes the most probable one.
     """
 
     name: str
@@ -50,31 +59,31 @@ class Labels:
         return len(self.names)
 
     def index_of_age(self, age: int) -> int | None:
-        """Class of an age in years; None in a gap between classes (Adience has several)."""
+        """Class of an age in years; None in a gap between classes, as Adience has."""
         for index, (low, high) in enumerate(self.bounds):
             if low <= age <= high:
                 return index
         return None
 
     def indices_of(self, names: Sequence[str]) -> list[int]:
-        """Where each of `names` stands among the classes: an output in this order, taken there, is in the order of `names`."""
+        """Class indices of `names`; indexing an output with them puts it into the order of `names`."""
         return [self.names.index(name) for name in names]
 
     def centres(self) -> np.ndarray:
-        """Middle of every class in years (float64)."""
+        """Midpoint of every age class in years, float64."""
         import numpy as np
 
         return np.array([(low + high) / 2 for low, high in self.bounds])
 
     def decode(self, probabilities: Sequence[float] | np.ndarray) -> DecodedLabel:
-        """The answer told by a vector of len(self) probabilities."""
+        """Decode a vector of len(self) probabilities."""
         import numpy as np
 
         p = np.asarray(probabilities, dtype=np.float64).reshape(-1)
         if p.size != len(self):
             raise AgeGenderError(
-                "labels '%s' name %d classes, but the net gave %d values; take those the net was trained with"
-                % (self.name, len(self), p.size)
+                f"labels '{self.name}' expected {len(self)} values from the net, received {p.size}; "
+                "use the labels the net was trained with"
             )
         if self.decoder == "decades":
             classes = in_decades(p)
@@ -88,14 +97,14 @@ class Labels:
 
 
 def argmax(probabilities: Sequence[float] | np.ndarray) -> int:
-    """Index of the largest value, the first one on a tie as numpy and Caffe have it."""
+    """Index of the largest value; the first one on a tie, as in numpy and Caffe."""
     import numpy as np
 
     return int(np.argmax(np.asarray(probabilities)))
 
 
 def expectation(probabilities: Sequence[float] | np.ndarray) -> float:
-    """sum(p_i * i): the age of a net with one output a year 0..100 (Rothe et al., DEX)."""
+    """sum(p_i * i), the age of a net with one output per year 0..100 (DEX, Rothe et al.)."""
     import numpy as np
 
     p = np.asarray(probabilities, dtype=np.float64)
@@ -111,18 +120,18 @@ AGE_TRINGN = Labels(
 
 
 def in_decades(probabilities: Sequence[float] | np.ndarray) -> np.ndarray:
-    """(..., 101) probabilities of single years -> (..., 9) of AGE_TRINGN's classes."""
+    """Sum probabilities of single years (..., 101) over AGE_TRINGN's classes (..., 9)."""
     import numpy as np
 
     p = np.asarray(probabilities, dtype=np.float64)
     return np.add.reduceat(p, [low for low, _ in AGE_TRINGN.bounds], axis=-1)
 
 
-# The eight of Adience as its fold files spell them; ages between the classes belong to none.
+# The eight classes of Adience as its fold files spell them; ages between the classes belong to none.
 _ADIENCE = ((0, 2), (4, 6), (8, 12), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100))
 AGE_ADIENCE = Labels("age-8", tuple("(%d, %d)" % pair for pair in _ADIENCE), _ADIENCE)
 
-# One class a year, as DEX and its kin have it.
+# One class per year, as in DEX.
 AGE_YEARS = Labels(
     "age-101",
     tuple(str(year) for year in range(101)),
@@ -130,7 +139,7 @@ AGE_YEARS = Labels(
     decoder="expectation",
 )
 
-# The same, told in AGE_TRINGN's classes: what the nets trained here on years answer.
+# The same, decoded into AGE_TRINGN's classes, for the nets that this package trains on years.
 AGE_DECADES = Labels("age-101-decades", AGE_YEARS.names, AGE_YEARS.bounds, decoder="decades")
 
 MALE_FIRST = Labels("gender-mf", ("Male", "Female"))
@@ -140,7 +149,7 @@ ALL: dict[str, Labels] = {
     labels.name: labels for labels in (AGE_TRINGN, AGE_ADIENCE, AGE_YEARS, AGE_DECADES, MALE_FIRST, FEMALE_FIRST)
 }
 
-# What an index of gender means at its source. They disagree, so it is asked here and nowhere else.
+# Gender coding of each data set and net. They disagree, so this is the only place that knows it.
 GENDER_OF_SOURCE: dict[str, Labels] = {
     "utkface": MALE_FIRST,
     "adience": MALE_FIRST,
@@ -156,19 +165,19 @@ GENDER_OF_SOURCE: dict[str, Labels] = {
 
 
 def gender_of(source: str, index: int) -> Gender:
-    """The gender which `source` (a key of GENDER_OF_SOURCE) means by `index`."""
+    """Gender of class `index` in the coding of `source`, a key of GENDER_OF_SOURCE."""
     if source not in GENDER_OF_SOURCE:
         raise AgeGenderError(
-            "no gender coding is known for '{}'; known are {}".format(source, ", ".join(sorted(GENDER_OF_SOURCE)))
+            f"unknown source of gender labels '{source}'; expected one of {', '.join(sorted(GENDER_OF_SOURCE))}"
         )
     names = GENDER_OF_SOURCE[source].names
     if not 0 <= index < len(names):
-        raise AgeGenderError(f"gender index {index!r} of '{source}'; allowed are 0 and 1")
+        raise AgeGenderError(f"'{source}': expected gender index 0 or 1, received {index!r}")
     return Gender[names[index].upper()]
 
 
 def labels_named(name: str) -> Labels:
-    """The Labels called `name` (as manifests store them)."""
+    """The Labels of a name stored in a manifest."""
     if name not in ALL:
-        raise AgeGenderError("no labels are called '{}'; known are {}".format(name, ", ".join(sorted(ALL))))
+        raise AgeGenderError(f"unknown labels '{name}'; expected one of {', '.join(sorted(ALL))}")
     return ALL[name]

@@ -1,28 +1,29 @@
-"""What has to be known of the OpenCV at hand. It ships to the board (Python 3.7, OpenCV)."""
+"""Differences between OpenCV versions. Runs on the target device (Python 3.7, OpenCV)."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 import cv2
 
 
-def version():
-    """(major, minor)."""
+def version() -> tuple:
+    """(major, minor) of the installed OpenCV."""
     major, minor = cv2.__version__.split(".")[:2]
     return int(major), int(minor)
 
 
 @contextlib.contextmanager
-def errors_only():
-    """While it lasts OpenCV's own log, which goes to standard error, holds errors only."""
+def errors_only() -> Iterator[None]:
+    """Context in which OpenCV logs errors only; its log goes to standard error."""
     logging = getattr(cv2.utils, "logging", None)
     if logging is None:
         yield
         return
-    before = logging.getLogLevel()
+    level = logging.getLogLevel()
     logging.setLogLevel(logging.LOG_LEVEL_ERROR)
     try:
         yield
     finally:
-        logging.setLogLevel(before)
+        logging.setLogLevel(level)

@@ -1,6 +1,6 @@
-"""Where the demo's drawn pictures go: a window, a folder or a film.
+"""Outputs of the demo: a window, a folder of images, or a video file.
 
-Each has `show(name, picture, source)`, which is False when no more are wanted, and `close(keep)`.
+Each has `show(name, image, source)`, which returns False when the user has ended the show, and `close(keep)`.
 """
 
 from __future__ import annotations
@@ -11,87 +11,110 @@ import sys
 import time
 
 import cv2
+import numpy as np
 
 from agegender.errors import AgeGenderError
 from agegender.inference import annotate
 from caffe.utils.atomic_io import atomic_write
 
 ESCAPE = 27
-STILLS = 960, 720  # the size of a film made of pictures
+STILLS = 960, 720  # width and height of a video made from still images
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 
 
 class Window:
-    """A window called `result`, as yu4u's demo has it. Esc or closing it ends the show; a still picture waits for a key."""
+    """A window titled `result`, as in yu4u's demo; Esc or closing it ends the show.
+
+    Parameters
+    ----------
+    still : bool
+        Whether each image waits for a key.
+    rate : float
+        Frames per second of moving images.
+
+    Raises
+    ------
+    AgeGenderError
+        If OpenCV cannot open windows here.
+    """
 
     TITLE = "result"
 
-    def __init__(self, still, rate):
-        fault = no_window()
-        if fault:
-            raise AgeGenderError(f"{fault}; without a window: --out FILE.mp4 or --out DIR")
-        self._still, self._pause, self._last = still, 1 / rate, 0.0
+    def __init__(self, still: bool, rate: float):
+        reason = no_window()
+        if reason:
+            raise AgeGenderError(f"{reason}; without a window: --out FILE.mp4 or --out DIR")
+        self._still, self._interval, self._last = still, 1 / rate, 0.0
 
-    def show(self, name, picture, source=""):
-        cv2.imshow(self.TITLE, picture)
-        left = self._pause - (time.monotonic() - self._last)
-        pressed = cv2.waitKey(max(1, int(1e3 * left)))
-        while self._still and pressed < 0 and self._open():
-            pressed = cv2.waitKey(50)
+    def show(self, name: str, image: np.ndarray, source: str = "") -> bool:
+        """Show an image; returns False once the user has ended the show."""
+        cv2.imshow(self.TITLE, image)
+        remaining = self._interval - (time.monotonic() - self._last)
+        key = cv2.waitKey(max(1, int(1e3 * remaining)))
+        while self._still and key < 0 and self._is_open():
+            key = cv2.waitKey(50)
         self._last = time.monotonic()
-        return pressed & 0xFF != ESCAPE and self._open()
+        return key & 0xFF != ESCAPE and self._is_open()
 
-    def _open(self):
+    def _is_open(self):
         return cv2.getWindowProperty(self.TITLE, cv2.WND_PROP_VISIBLE) >= 1
 
-    def close(self, keep=True):
+    def close(self, keep: bool = True) -> None:
+        """Close the window."""
         cv2.destroyAllWindows()
 
 
-def no_window():
-    """Why there can be no window, or ""."""
+def no_window() -> str:
+    """Why no window can be opened; "" if one can."""
     if not getattr(cv2, "currentUIFramework", lambda: "")():
-        return "this OpenCV has no windows (opencv-python-headless; opencv-python has them)"
+        return "this build of OpenCV has no windows (opencv-python-headless; opencv-python has them)"
     if sys.platform.startswith("linux") and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
-        return "there is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set)"
+        return "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)"
     return ""
 
 
 class Folder:
-    """A picture file a frame."""
+    """A folder with one image file per frame."""
 
-    def __init__(self, path):
+    def __init__(self, path: str):
         self.path = path
         if os.path.exists(path) and not os.path.isdir(path):
-            raise AgeGenderError(
-                "--out {} is a file; give a folder, or a film's name ({})".format(path, " ".join(CODECS))
-            )
+            raise AgeGenderError(f"--out {path}: expected a folder or a video ({' '.join(CODECS)}), received a file")
 
-    def show(self, name, picture, source=""):
+    def show(self, name: str, image: np.ndarray, source: str = "") -> bool:
+        """Write an image under its name; as PNG if OpenCV cannot write its format."""
         stem, suffix = os.path.splitext(name)
-        good = suffix and cv2.haveImageWriter("x" + suffix.lower())
-        annotate.write(os.path.join(self.path, name if good else stem + ".png"), picture, source)
+        writable = suffix and cv2.haveImageWriter("x" + suffix.lower())
+        annotate.write(os.path.join(self.path, name if writable else stem + ".png"), image, source)
         return True
 
-    def close(self, keep=True):
-        """Every file is written already."""
+    def close(self, keep: bool = True) -> None:
+        """Do nothing; `show` has written every file."""
 
 
 class VideoFile:
-    """A film of `size` (width, height; None: the first picture's), with black where a picture's shape differs.
+    """A video file, which appears atomically when it is closed.
 
-    It appears under its name when it is closed.
+    Parameters
+    ----------
+    path : str
+        Its suffix is a key of CODECS.
+    rate : float
+        Frames per second.
+    size : tuple of int, optional
+        Width and height; those of the first image by default. Other shapes are letterboxed.
     """
 
-    def __init__(self, path, rate, size=None):
+    def __init__(self, path: str, rate: float, size: tuple | None = None):
         self.path, self.rate = path, rate
         self._writer, self._size, self._stack = None, size, contextlib.ExitStack()
 
-    def show(self, name, picture, source=""):
+    def show(self, name: str, image: np.ndarray, source: str = "") -> bool:
+        """Append an image."""
         if self._writer is None:
-            self._size = self._size or (picture.shape[1] // 2 * 2, picture.shape[0] // 2 * 2)  # codecs want even sides
+            self._size = self._size or (image.shape[1] // 2 * 2, image.shape[0] // 2 * 2)  # codecs need even sides
             self._writer = self._open()
-        self._writer.write(fitted(picture, self._size))
+        self._writer.write(fitted(image, self._size))
         return True
 
     def _open(self):
@@ -99,11 +122,13 @@ class VideoFile:
         temporary = self._stack.enter_context(atomic_write(self.path, suffix))
         writer = cv2.VideoWriter(temporary, cv2.VideoWriter_fourcc(*CODECS[suffix]), self.rate, self._size)
         if not writer.isOpened():
-            raise AgeGenderError(f"--out {self.path}: this OpenCV cannot write {CODECS[suffix]} films; give a folder")
+            raise AgeGenderError(
+                f"--out {self.path}: this build of OpenCV cannot write {CODECS[suffix]} videos; use a folder instead"
+            )
         return writer
 
-    def close(self, keep=True):
-        """End the film; what was written is kept unless `keep` is false."""
+    def close(self, keep: bool = True) -> None:
+        """Finish the video, or discard it if `keep` is false."""
         if self._writer is not None:
             self._writer.release()
         if keep and self._writer is not None:
@@ -112,27 +137,26 @@ class VideoFile:
             self._stack.__exit__(RuntimeError, RuntimeError("nothing to keep"), None)
 
 
-def fitted(picture, size):
-    """`picture` in a frame of `size` (width, height): as large as fits, centred on black."""
+def fitted(image: np.ndarray, size: tuple) -> np.ndarray:
+    """Letterbox an image to `size` (width, height): as large as fits, centered on black."""
     width, height = size
-    scale = min(width / picture.shape[1], height / picture.shape[0])
+    scale = min(width / image.shape[1], height / image.shape[0])
     if scale != 1:
-        picture = cv2.resize(
-            picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        )
-    picture = picture[:height, :width]
-    down, across = height - picture.shape[0], width - picture.shape[1]
-    frame = down // 2, down - down // 2, across // 2, across - across // 2
-    return cv2.copyMakeBorder(picture, *frame, borderType=cv2.BORDER_CONSTANT)
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=interpolation)
+    image = image[:height, :width]
+    pad_y, pad_x = height - image.shape[0], width - image.shape[1]
+    borders = pad_y // 2, pad_y - pad_y // 2, pad_x // 2, pad_x - pad_x // 2
+    return cv2.copyMakeBorder(image, *borders, borderType=cv2.BORDER_CONSTANT)
 
 
-def opened(out, still, rate):
-    """What `--out` names: a film by its suffix, else a folder; "" is a window."""
+def opened(out: str, still: bool, rate: float) -> Window | Folder | VideoFile:
+    """Open the output that `--out` names: a video if the suffix is one, else a folder; "" is a window."""
     if not out:
         return Window(still, rate)
     suffix = os.path.splitext(out)[1].lower()
     if suffix in CODECS and not os.path.isdir(out):
         return VideoFile(out, rate, STILLS if still else None)
     if suffix and not os.path.isdir(out):
-        raise AgeGenderError("--out {}: films end in {}; a folder's name has no suffix".format(out, ", ".join(CODECS)))
+        raise AgeGenderError(f"--out {out}: expected a video ({', '.join(CODECS)}) or a folder without suffix")
     return Folder(out)

@@ -1,105 +1,120 @@
-"""Where the demo's pictures come from: a camera, a film, or pictures on disk.
+"""Inputs of the demo: a camera, a video file, or image files.
 
-Each gives (name, uint8 BGR picture, path of its file or ""); `still` tells pictures from moving ones, `total` how many there
-are (0: nobody knows), `rate` how many a second.
+Each iterates over (name, uint8 BGR image, path of its file or ""). `still` is true for image files, `total` is the
+number of images (0 if unknown), `rate` is the number of frames per second.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import cv2
 
 from agegender.inference import opencv_compat, predict
 
-CAMERA_SIZE = 640, 480  # what is asked of a camera; it may give another
-END = 3  # frames that a container may count and not have
+CAMERA_SIZE = 640, 480  # requested from a camera, which may deliver another size
+MISSING_FRAMES = 3  # frames that a container may count but not contain
 
 
-class Pictures:
-    """Pictures named by files, folders and globs."""
+class Images:
+    """Images given by files, folders and globs."""
 
-    still, rate = True, 1.0  # a film made of them shows each for a second
+    still, rate = True, 1.0  # a video made from them shows each for one second
 
-    def __init__(self, arguments):
+    def __init__(self, arguments: list[str]):
         self.paths = predict.find_images(arguments)
         self.total = len(self.paths)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple]:
         for path, name in zip(self.paths, predict.short_names(self.paths)):
             yield name, predict.read_image(path), path
 
-    def close(self):
-        """Nothing is open."""
+    def close(self) -> None:
+        """Do nothing; no file stays open."""
 
 
 class VideoFile:
-    """The frames of a film, to its end."""
+    """The frames of a video file.
+
+    Raises
+    ------
+    AgeGenderError
+        If the file is missing, cannot be read, or ends before its last frame.
+    """
 
     still = False
 
-    def __init__(self, path):
+    def __init__(self, path: str):
         if not os.path.isfile(path):
             raise predict.failure(predict.NO_FILE, f"{path}: there is no such file")
         self.path = path
-        self._capture = _opened(path)
+        self._capture = _open(path)
         if self._capture is None:
-            raise predict.failure(predict.NO_IMAGE, f"{path}: this is not a film OpenCV can read (MP4, AVI, MKV ...)")
+            raise predict.failure(predict.NO_IMAGE, f"{path}: not a video that OpenCV can read (MP4, AVI, MKV ...)")
         self.total = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.rate, self.size = _rate(self._capture), _size(self._capture)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple]:
         number = 0
         while True:
-            good, picture = self._capture.read()
-            if not good:
+            success, image = self._capture.read()
+            if not success:
                 break
-            yield "%06d.jpg" % number, picture, ""
+            yield f"{number:06d}.jpg", image, ""
             number += 1
-        if number < self.total - END or not number:
+        if number < self.total - MISSING_FRAMES or not number:
             raise predict.failure(
-                predict.NO_IMAGE, "%s: frame %d of %d cannot be read: the file is damaged or cut off"
-                % (self.path, number + 1, max(self.total, 1)),
-            )  # fmt: skip
+                predict.NO_IMAGE,
+                f"{self.path}: cannot read frame {number + 1} of {max(self.total, 1)}: "
+                "the file is damaged or truncated",
+            )
 
-    def close(self):
-        """Give the file back."""
+    def close(self) -> None:
+        """Close the file."""
         self._capture.release()
 
 
 class Camera:
-    """The frames of a camera, without end."""
+    """The frames of a camera, without end.
+
+    Raises
+    ------
+    AgeGenderError
+        If the camera cannot be opened or stops delivering images.
+    """
 
     still, total = False, 0
 
-    def __init__(self, number):
+    def __init__(self, number: int):
         self.number = number
         with opencv_compat.errors_only():
-            self._capture = _opened(number)
+            self._capture = _open(number)
         if self._capture is None:
-            raise predict.failure(predict.NO_DEVICE, "camera %d: %s" % (number, _cameras()))
+            raise predict.failure(predict.NO_DEVICE, f"camera {number}: {_why_no_camera()}")
         for setting, value in zip((cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), CAMERA_SIZE):
             self._capture.set(setting, value)
         self.rate, self.size = _rate(self._capture), _size(self._capture)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple]:
         number = 0
         while True:
-            good, picture = self._capture.read()
-            if not good or picture is None:
+            success, image = self._capture.read()
+            if not success or image is None:
                 raise predict.failure(
-                    predict.NO_DEVICE, "camera %d gave no picture after %d frames: was it unplugged, has another "
-                    "program taken it?" % (self.number, number)
-                )  # fmt: skip
-            yield "%06d.jpg" % number, picture, ""
+                    predict.NO_DEVICE,
+                    f"camera {self.number} delivered no image after {number} frames: "
+                    "was it unplugged, or is another program using it?",
+                )
+            yield f"{number:06d}.jpg", image, ""
             number += 1
 
-    def close(self):
-        """Give the camera back."""
+    def close(self) -> None:
+        """Release the camera."""
         self._capture.release()
 
 
-def _opened(source):
+def _open(source):
     capture = cv2.VideoCapture(source)
     return capture if capture.isOpened() else None
 
@@ -113,11 +128,10 @@ def _size(capture):
     return int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
 
 
-def _cameras():
-    """What is said of a camera that does not open; Linux lists those that are there."""
-    there = sorted(name for name in os.listdir("/dev") if name.startswith("video")) if os.path.isdir("/dev") else []
-    if there:
-        return "it does not open; here are {}: does another program use it, may you read it?".format(
-            ", ".join("/dev/" + name for name in there)
-        )
-    return "there is none here; take --video FILE or --images DIR"
+def _why_no_camera():
+    """Why a camera does not open; on Linux with the list of video devices."""
+    devices = sorted(name for name in os.listdir("/dev") if name.startswith("video")) if os.path.isdir("/dev") else []
+    if devices:
+        paths = ", ".join("/dev/" + name for name in devices)
+        return f"cannot be opened; this machine has {paths}: is another program using it, do you have read permission?"
+    return "not found; use --video FILE or --images DIR"

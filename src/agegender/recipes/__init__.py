@@ -15,7 +15,7 @@ def recipes():
     """Name -> Recipe of every file in this folder."""
     found = {}
     for module in pkgutil.iter_modules(__path__):
-        for recipe in importlib.import_module(f"{__name__}.{module.name}").RECIPES:
+        for recipe in getattr(importlib.import_module(f"{__name__}.{module.name}"), "RECIPES", ()):
             if recipe.name in found:
                 raise ValueError(f"two recipes are called {recipe.name}")
             found[recipe.name] = recipe

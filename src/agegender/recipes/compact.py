@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from agegender.training.recipe import Recipe, Target
+from agegender.recipes.recipe import Recipe, Target
 
 AUGMENT = {
     "rotate": 10, "scale": 0.12, "shift": 0.03, "brightness": 0.1, "contrast": 0.2, "saturation": 0.2, "gray": 0.05,

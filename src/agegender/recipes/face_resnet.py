@@ -3,7 +3,7 @@
 import dataclasses
 
 from agegender.recipes.compact import AUGMENT, TARGETS
-from agegender.training.recipe import Recipe
+from agegender.recipes.recipe import Recipe
 
 FULL = Recipe(
     name="face-resnet",

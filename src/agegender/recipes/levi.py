@@ -1,7 +1,7 @@
 """AgeNet and GenderNet of Levi and Hassner, unchanged, with pictures changed on the fly instead of stored copies."""
 
 from agegender.recipes.compact import AUGMENT
-from agegender.training.recipe import Recipe, Target
+from agegender.recipes.recipe import Recipe, Target
 
 _SOLVER = {
     "type": "Adam",

@@ -3,7 +3,7 @@ its trained weights.
 """
 
 from agegender.recipes.compact import AUGMENT, TARGETS
-from agegender.training.recipe import Recipe, Target
+from agegender.recipes.recipe import Recipe, Target
 
 RECIPES = (
     Recipe(

@@ -4,7 +4,7 @@ Its brightness was added before a division by 255 and so did nothing; here it ac
 weights with --weights.
 """
 
-from agegender.training.recipe import Recipe, Target
+from agegender.recipes.recipe import Recipe, Target
 
 _SOLVER = {"type": "Adam", "base_lr": 0.0005, "lr_policy": "fixed", "momentum": 0.9, "momentum2": 0.999}
 _LIGHT = {"brightness": 0.5, "contrast": 0.5}

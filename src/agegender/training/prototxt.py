@@ -5,9 +5,9 @@ All paths are relative to the run's folder, so that `caffe train -solver solver.
 
 from __future__ import annotations
 
+from agegender.datasets.split_lmdbs import LABELS, TEST, TRAIN
 from agegender.inference.labels import AGE_TRINGN
 from agegender.training import distillation
-from agegender.training.lmdbs import LABELS, TEST, TRAIN
 from agegender.zoo import assemble
 from caffe.proto import caffe_pb2, text
 

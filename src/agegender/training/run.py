@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator, Sequence
 
 from agegender import recipes
+from agegender.datasets import split_lmdbs
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate, model_card
-from agegender.training import export, init_weights, lmdbs, prototxt
-from agegender.training.recipe import Recipe
+from agegender.recipes.recipe import Recipe
+from agegender.training import export, init_weights, prototxt
 from caffe.proto.read import read_solver
 from caffe.utils import atomic_io
 from caffe.utils.pipeline import Pipeline, Stage
@@ -21,7 +22,7 @@ from caffe.utils.pipeline import Pipeline, Stage
 WARM_UP, TIMED = 3, 10  # iterations that the estimate of the training time is based on
 REPORT = "report"
 STATE_DIR = ".pipeline"
-LMDBS = [lmdbs.TRAIN, lmdbs.TEST]
+LMDBS = [split_lmdbs.TRAIN, split_lmdbs.TEST]
 
 
 class Run:
@@ -129,7 +130,7 @@ class Run:
             "evaluate",
             "Evaluate on the held-out faces",
             self._evaluate,
-            [self.weights, lmdbs.TEST],
+            [self.weights, split_lmdbs.TEST],
             [REPORT],
             {"int8": self.int8},
         )
@@ -175,13 +176,13 @@ class Run:
         return self.recipe.nets()[0].weights + ".caffemodel"
 
     def _pack_faces(self) -> None:
-        train, test, duplicates, near_duplicates = lmdbs.parts(self.faces, self.races, self.seed, self.validation)
+        train, test, duplicates, near_duplicates = split_lmdbs.parts(self.faces, self.races, self.seed, self.validation)
         print(
             f"  {len(train)} faces for training, {len(test)} held out; excluded: {len(duplicates.repeats)} duplicates, "
             f"{len(duplicates.contradicting)} with contradicting labels, {len(near_duplicates)} near-duplicates of "
             "training faces"
         )
-        lmdbs.write(".", train, test, self.recipe.nets()[0].transform(), self.recipe.gender_labels())
+        split_lmdbs.write(".", train, test, self.recipe.nets()[0].transform(), self.recipe.gender_labels())
 
     def _train_teacher(self) -> None:
         """Train the teacher unless a finished run of it used the same faces."""
@@ -197,7 +198,7 @@ class Run:
         init_weights.write(".", self.recipe, self.teacher_weights)
 
     def _write_solver(self) -> None:
-        faces = lmdbs.count(lmdbs.TEST)
+        faces = split_lmdbs.count(split_lmdbs.TEST)
         iterations = self.iterations or self._estimate_iterations(faces)
         param = prototxt.solver(self.recipe, iterations, self.seed, faces)
         if self.initial_weights:
@@ -235,8 +236,8 @@ class Run:
             raise AgeGenderError(f"stopped at iteration {solver.iter}; the same command resumes there")
 
     def _evaluate(self) -> None:
-        calibration = lmdbs.TRAIN if self.int8 else ""
-        summary = evaluate.evaluate(self.recipe, self.weights, lmdbs.TEST, REPORT, calibration)
+        calibration = split_lmdbs.TRAIN if self.int8 else ""
+        summary = evaluate.evaluate(self.recipe, self.weights, split_lmdbs.TEST, REPORT, calibration)
         with open("faces.json", encoding="utf-8") as stream:
             parts = json.load(stream)
         iterations = read_solver("solver.prototxt").param.max_iter

@@ -5,9 +5,14 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+from typing import TYPE_CHECKING
 
 from agegender.errors import AgeGenderError
+from agegender.workspace import NET_NAMES
 from caffe.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from agegender.zoo.model import Net
 
 
 @functools.cache
@@ -60,3 +65,22 @@ def _meant():
         meant[net.weights] = [other for other in nets().values() if other.weights == net.weights]
     meant.update((name, [net]) for name, net in nets().items())
     return meant
+
+
+def script_net(name: str) -> Net:
+    """Return AgeNet or GenderNet, the nets that the scripts train, test and compile.
+
+    Raises
+    ------
+    AgeGenderError
+        If `name` is neither.
+    """
+    if name not in NET_NAMES:
+        hint = did_you_mean(name, NET_NAMES)
+        raise AgeGenderError(f"unknown net '{name}'{hint} (expected one of {', '.join(NET_NAMES)})")
+    return nets()[name]
+
+
+def script_nets() -> list[Net]:
+    """Return AgeNet and GenderNet."""
+    return [script_net(name) for name in NET_NAMES]

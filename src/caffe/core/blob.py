@@ -1,68 +1,72 @@
-"""Blob: a data array and a diff array of one shape, live to NumPy and to torch alike (Caffe's blob.hpp)."""
+"""Blob: a data array and a diff array of one shape, shared by NumPy and torch (Caffe's blob.hpp)."""
 
 from __future__ import annotations
 
 import math
 import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
 
-MAX_COUNT = 2**31 - 1  # Caffe's own bound on the elements of a blob
+MAX_COUNT = 2**31 - 1  # Caffe's limit on the number of elements of a blob
 
 
-def check_shape(shape):
-    """Return `shape` as a tuple of ints; refuse negative axes, more than 32 axes and more than 2^31-1 elements."""
+def check_shape(shape: Iterable[int]) -> tuple[int, ...]:
+    """Return `shape` as a tuple of ints; reject negative axes, more than 32 axes and more than 2^31-1 elements."""
     shape = tuple(int(d) for d in shape)
     if len(shape) > 32 or any(d < 0 for d in shape) or math.prod(shape) > MAX_COUNT:
-        raise CaffeError(f"a blob of shape {shape} is refused: at most 32 axes, none negative, at most 2^31-1 elements")
+        raise CaffeError(
+            f"invalid blob shape {shape}: expected at most 32 axes, none negative, and at most 2^31-1 elements"
+        )
     return shape
 
 
 class _Storage:
-    """One of the two arrays. Allocated when first asked for; keeps its memory while NumPy looks at it."""
+    """One of a blob's two arrays. Allocated on first access; keeps its memory while a NumPy view is alive."""
 
-    __slots__ = ("tensor", "shared", "fill", "later", "_root")
+    __slots__ = ("tensor", "shared", "initializer", "pending", "_root")
 
     def __init__(self):
         self.tensor = None
-        self.shared = False  # another blob lives in this memory
-        self.fill = None  # called with the fresh tensor, when somebody first looks
-        self.later = None  # tensor -> tensor: what is still to be done to the values, when somebody looks
+        self.shared = False  # another blob uses this memory
+        self.initializer = None  # called with the new tensor on first access
+        self.pending = None  # tensor -> tensor: applied to the values on the next access
         self._root = None  # weak reference to the array whose views were handed out
 
     @property
-    def seen(self):
-        """Whether somebody else holds this memory, so that results must be copied in, not bound."""
+    def aliased(self):
+        """Whether this memory is referenced elsewhere, so that results must be copied in instead of bound."""
         return self.shared or (self._root is not None and self._root() is not None)
 
     def get(self, shape, device):
         if self.tensor is None:
             self.tensor = torch.zeros(shape, device=device)
-            if self.fill is not None:
-                fill, self.fill = self.fill, None
+            if self.initializer is not None:
+                initializer, self.initializer = self.initializer, None
                 with torch.no_grad():
-                    fill(self.tensor)
-        elif self.later is not None:
-            later, self.later = self.later, None
+                    initializer(self.tensor)
+        elif self.pending is not None:
+            pending, self.pending = self.pending, None
             with torch.no_grad():
-                self.tensor = later(self.tensor)
+                self.tensor = pending(self.tensor)
         elif self.tensor.device != device:
-            self.drop_views(self.tensor.detach().to(device).requires_grad_(self.tensor.requires_grad))
+            self.rebind(self.tensor.detach().to(device).requires_grad_(self.tensor.requires_grad))
         return self.tensor
 
     def put(self, tensor):
-        # Written through NumPy where a view is out: Caffe's arrays are live, and torch need not know.
-        self.fill = self.later = None
-        if self.seen and self.tensor.shape == tensor.shape and tensor.device.type == "cpu":
+        # If a view is alive, write through NumPy: Caffe's arrays are live, and autograd need not track the write.
+        self.initializer = self.pending = None
+        if self.aliased and self.tensor.shape == tensor.shape and tensor.device.type == "cpu":
             np.copyto(self.tensor.detach().numpy(), tensor.detach().float().numpy())
         else:
-            self.drop_views(tensor)
+            self.rebind(tensor)
 
-    def drop_views(self, tensor):
-        """Hold `tensor` instead; what NumPy still sees is no longer this blob's."""
+    def rebind(self, tensor):
+        """Use `tensor` from now on; existing NumPy views are detached from this blob."""
         self.tensor, self.shared, self._root = tensor, False, None
 
     def numpy(self, shape, device):
@@ -78,13 +82,20 @@ class _Storage:
 
 
 class Blob:
-    """`data` and `diff` are float32 NumPy arrays of Caffe's shape that may be read and written at any time.
+    """A data array and a diff (gradient) array of the same shape.
 
-    `tensor` and `grad` are the same memory as torch tensors on the blob's device. A layer's result is bound
-    with `set`, which costs a copy only where a NumPy view of the old result is out.
+    `data` and `diff` are live float32 NumPy arrays. `tensor` and `grad` are the same memory as torch tensors on the
+    blob's device. `set` binds a layer's result; it copies only while a NumPy view of the old result is alive.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        At most 32 axes.
+    device : torch.device or str
+        Where `tensor` and `grad` are allocated.
     """
 
-    def __init__(self, shape=(), device="cpu"):
+    def __init__(self, shape: Iterable[int] = (), device: Any = "cpu") -> None:
         self._shape = check_shape(shape)
         self.device = torch.device(device)
         self._data = _Storage()
@@ -93,140 +104,140 @@ class Blob:
     # -- shape ----------------------------------------------------------------------------------
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """The axes, as a tuple of ints."""
         return self._shape
 
     @property
-    def count(self):
+    def count(self) -> int:
         """The number of elements."""
         return math.prod(self._shape)
 
-    def _legacy(self, axis):
+    def _legacy_axis(self, axis):
         if len(self._shape) > 4:
             raise CaffeError(
-                "num, channels, height, width are for blobs of at most 4 axes, here are %d" % len(self._shape)
+                f"num, channels, height and width need a blob of at most 4 axes, received {len(self._shape)}"
             )
         return self._shape[axis] if axis < len(self._shape) else 1
 
-    num = property(lambda self: self._legacy(0))
-    channels = property(lambda self: self._legacy(1))
-    height = property(lambda self: self._legacy(2))
-    width = property(lambda self: self._legacy(3))
+    num = property(lambda self: self._legacy_axis(0))
+    channels = property(lambda self: self._legacy_axis(1))
+    height = property(lambda self: self._legacy_axis(2))
+    width = property(lambda self: self._legacy_axis(3))
 
-    def reshape(self, *shape):
-        """Give the blob another shape; what it holds is kept where the count stays the same."""
+    def reshape(self, *shape: int) -> None:
+        """Change the shape; the values are kept if the number of elements stays the same."""
         shape = check_shape(shape)
         if shape == self._shape:
             return
-        same = math.prod(shape) == self.count
+        same_count = math.prod(shape) == self.count
         self._shape = shape
-        for half in (self._data, self._diff):
-            if half.tensor is None:
+        for storage in (self._data, self._diff):
+            if storage.tensor is None:
                 continue
-            if same:
-                half.tensor = half.get(shape, self.device).detach().reshape(shape)
+            if same_count:
+                storage.tensor = storage.get(shape, self.device).detach().reshape(shape)
             else:
-                half.drop_views(None)
+                storage.rebind(None)
 
-    # -- NumPy's side ---------------------------------------------------------------------------
+    # -- NumPy interface ------------------------------------------------------------------------
 
     @property
-    def data(self):
-        """float32 array of `shape`, live: what is written here is what the next layer reads."""
+    def data(self) -> np.ndarray:
+        """Live float32 array of `shape`: the next layer reads what is written here."""
         return self._data.numpy(self._shape, self.device)
 
     @property
-    def diff(self):
-        """float32 array of `shape`, live: the derivative of the loss by `data`."""
+    def diff(self) -> np.ndarray:
+        """Live float32 array of `shape`: the gradient of the loss with respect to `data`."""
         return self._diff.numpy(self._shape, self.device)
 
-    # -- torch's side ---------------------------------------------------------------------------
+    # -- torch interface ------------------------------------------------------------------------
 
     @property
-    def tensor(self):
+    def tensor(self) -> Any:
         """`data` as a torch tensor on the blob's device."""
         return self._data.get(self._shape, self.device)
 
     @property
-    def grad(self):
+    def grad(self) -> Any:
         """`diff` as a torch tensor on the blob's device."""
         return self._diff.get(self._shape, self.device)
 
-    def set(self, tensor):
-        """Bind a layer's result as `data`; the blob takes its shape."""
+    def set(self, tensor: Any) -> None:
+        """Bind `tensor` as `data` and take its shape."""
         self._shape = tuple(tensor.shape)
         self._data.put(tensor)
 
-    def set_grad(self, tensor):
-        """Bind a layer's result as `diff`."""
+    def set_grad(self, tensor: Any) -> None:
+        """Bind `tensor` as `diff`."""
         self._diff.put(tensor)
 
-    def add_grad(self, tensor):
-        """Add a layer's result to `diff` (weights: gradients accumulate until they are cleared)."""
+    def add_grad(self, tensor: Any) -> None:
+        """Add `tensor` to `diff` (gradients of weights accumulate until they are cleared)."""
         if self._diff.tensor is None:
             self._diff.tensor = tensor if tensor.dtype == torch.float32 else tensor.float()
         else:
             self.grad.add_(tensor)
 
-    def clear_grad(self):
-        """Set `diff` to zero; the memory is kept only where somebody else sees it."""
+    def clear_grad(self) -> None:
+        """Set `diff` to zero and free its memory unless it is referenced elsewhere."""
         if self._diff.tensor is not None:
-            if self._diff.seen:
+            if self._diff.aliased:
                 self._diff.tensor.zero_()
             else:
-                self._diff.tensor = self._diff.later = None
+                self._diff.tensor = self._diff.pending = None
 
     @property
-    def has_live_view(self):
-        """Whether a NumPy view of `data` is out, so that `set` overwrites the old values in place."""
-        return self._data.seen
+    def has_live_view(self) -> bool:
+        """Whether a NumPy view of `data` is alive, so that `set` overwrites the old values in place."""
+        return self._data.aliased
 
     @property
-    def has_live_grad_view(self):
-        """Whether a NumPy view of `diff` is out."""
-        return self._diff.seen
+    def has_live_grad_view(self) -> bool:
+        """Whether a NumPy view of `diff` is alive."""
+        return self._diff.aliased
 
-    def set_pending(self, function):
-        """Have `function(tensor) -> tensor` finish `data` when somebody looks; not for a blob that is held."""
-        self._data.later = function
+    def set_pending(self, function: Callable[[Any], Any]) -> None:
+        """Apply `function(tensor) -> tensor` to `data` on the next access; requires that no view is alive."""
+        self._data.pending = function
 
-    def defer_grad(self, function):
-        """Have `function(tensor) -> tensor` finish `diff` when somebody looks; not for a blob whose diff is held."""
-        self._diff.later = function
+    def set_pending_grad(self, function: Callable[[Any], Any]) -> None:
+        """Apply `function(tensor) -> tensor` to `diff` on the next access; requires that no view is alive."""
+        self._diff.pending = function
 
     @property
-    def pending_tensor(self):
-        """What `data` holds before a deferred function has run; None where none is waiting."""
-        return self._data.tensor if self._data.later is not None else None
+    def pending_tensor(self) -> Any:
+        """The values of `data` before the pending function is applied; None if no function is pending."""
+        return self._data.tensor if self._data.pending is not None else None
 
-    def require_grad(self):
-        """Let autograd give the derivative by this blob's values (a weight)."""
+    def require_grad(self) -> None:
+        """Make autograd compute the gradient with respect to this blob (a weight)."""
         self.tensor.requires_grad_(True)
 
-    def view(self, shape):
-        """A blob of another shape over the same memory, data and diff (a shared weight)."""
+    def view(self, shape: tuple[int, ...]) -> Blob:
+        """Return a blob of another shape that shares data and diff (a shared weight)."""
         other = Blob(shape, self.device)
         other._data.tensor = self.tensor.detach().view(shape)
         other._diff.tensor = self.grad.view(shape)
-        self._diff.shared = other._diff.shared = True  # both must go on using this memory
+        self._diff.shared = other._diff.shared = True  # both must keep using this memory
         return other
 
-    def share_data(self, owner):
-        """Read and write the data of `owner` (Blob of the same shape) from now on."""
+    def share_data(self, owner: Blob) -> None:
+        """Share the data of `owner`, which has the same shape."""
         self._data = owner._data
 
-    def share(self, owner):
-        """Be another name for `owner` (Blob): its shape, data and diff."""
+    def share(self, owner: Blob) -> None:
+        """Share the shape, data and diff of `owner`."""
         self._shape, self._data, self._diff = owner._shape, owner._data, owner._diff
 
-    def set_initializer(self, function):
-        """Have `function(tensor)` set the values when they are first looked at, unless they are assigned before."""
-        self._data.fill = function
+    def set_initializer(self, function: Callable[[Any], Any]) -> None:
+        """Initialize the values with `function(tensor)` on first access, unless they are assigned earlier."""
+        self._data.initializer = function
 
-    def assign(self, array):
-        """Copy `array` (same count) into `data`, keeping the memory that others share."""
-        self._data.fill = None
+    def assign(self, array: Any) -> None:
+        """Copy `array` (same number of elements) into `data`, without moving shared memory."""
+        self._data.initializer = None
         with torch.no_grad():
             source = torch.from_numpy(np.ascontiguousarray(array, np.float32).reshape(self._shape))
             self.tensor.copy_(source)

@@ -1,12 +1,13 @@
-"""What holds for the whole process, as Caffe's singleton: mode, device, seed, solver ranks."""
+"""Process-wide settings, as in Caffe's singleton: mode, device, seed, solver rank."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from caffe.errors import CaffeError
 
-_state = {
+_state: dict[str, Any] = {
     "mode": "CPU",
     "device": 0,
     "seed": None,
@@ -17,43 +18,52 @@ _state = {
 _state["fast"] = os.environ.get("CAFFE_DISABLE_PASSES", "0") in ("", "0")
 
 
-def set_mode_cpu():
-    """Nets made from now on live on the CPU."""
+def set_mode_cpu() -> None:
+    """Create subsequent nets on the CPU."""
     _state["mode"] = "CPU"
 
 
-def set_mode_gpu():
-    """Nets made from now on live on the CUDA device chosen with `set_device`; an error where there is none."""
+def set_mode_gpu() -> None:
+    """Create subsequent nets on the CUDA device selected by `set_device`.
+
+    Raises
+    ------
+    CaffeError
+        If PyTorch finds no CUDA device.
+    """
     import torch
 
     if not torch.cuda.is_available():
         raise CaffeError(
-            "GPU mode was asked for, but this PyTorch sees no CUDA device; use solver_mode: CPU or caffe.set_mode_cpu()"
+            "GPU mode requested, but PyTorch finds no CUDA device; use solver_mode: CPU or caffe.set_mode_cpu()"
         )
     _state["mode"] = "GPU"
     set_tf32(False)
-    torch.backends.cudnn.deterministic = True  # so that a resumed run ends bit for bit where an undisturbed one does
+    torch.backends.cudnn.deterministic = True  # a resumed run must equal an uninterrupted one bit for bit
 
 
-def set_tf32(flag):
-    """Whether CUDA may round the factors of float32 products to 10 bits; PyTorch's convolutions do unless told."""
+def set_tf32(flag: bool) -> None:
+    """Allow or forbid TF32 products on CUDA; PyTorch's convolutions use TF32 by default."""
     import torch
 
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = bool(flag)
 
 
-def set_device(number):
-    """Choose the CUDA device that `set_mode_gpu` means."""
+def set_device(number: int | str) -> None:
+    """Select the CUDA device for GPU mode."""
     _state["device"] = int(number)
 
 
-def use_gpu(text):
-    """What `--gpu` means: "0", "0,1" or "all". Training runs in one process on one device, the first; returns its number."""
+def use_gpu(text: str) -> int:
+    """Switch to GPU mode on the first device of `--gpu` ("0", "0,1" or "all") and return its number.
+
+    Training runs in one process on one device, so the other devices are ignored with a warning.
+    """
     from caffe.core import glog
 
     numbers = ["0"] if text == "all" else [part.strip() for part in text.split(",")]
     if not all(number.isdigit() for number in numbers):
-        raise CaffeError(f"--gpu takes a device id, a comma list of ids, or all; received '{text}'")
+        raise CaffeError(f"--gpu takes a device id, a comma-separated list of ids, or all; received '{text}'")
     if len(numbers) > 1 or text == "all":
         glog.warning(f"--gpu {text}: one process uses one device, {numbers[0]}", "caffe.cpp:205")
     set_device(numbers[0])
@@ -61,22 +71,22 @@ def use_gpu(text):
     return int(numbers[0])
 
 
-def device():
-    """The torch.device on which a new Net lives."""
+def device() -> Any:
+    """Return the torch.device of new nets."""
     import torch
 
     return torch.device("cuda", _state["device"]) if _state["mode"] == "GPU" else torch.device("cpu")
 
 
-def set_random_seed(seed):
-    """Make fillers, dropout, shuffles and crops of nets made from now on repeatable."""
+def set_random_seed(seed: int) -> None:
+    """Seed fillers, dropout, shuffling and cropping of subsequently created nets."""
     import torch
 
     _state["seed"] = torch.Generator().manual_seed(int(seed) % 2**63)
 
 
-def next_seed():
-    """A 62-bit seed: drawn from `set_random_seed`'s stream, or from the system where none was set."""
+def next_seed() -> int:
+    """Return a 62-bit seed drawn from the stream of `set_random_seed`, or from the system if none was set."""
     import torch
 
     if _state["seed"] is None:
@@ -85,41 +95,41 @@ def next_seed():
     return int(torch.randint(2**62, (), generator=_state["seed"]))
 
 
-def fast():
-    """Whether nets and solvers made from now on run through the passes that make them fast (caffe.passes)."""
+def fast() -> bool:
+    """Return whether new nets and solvers use the optimization passes (caffe.passes)."""
     return _state["fast"]
 
 
-def set_optimize(flag):
-    """Have nets and solvers made from now on run fast (the default) or plainly, a layer at a time (as CAFFE_DISABLE_PASSES=1 does)."""
+def set_optimize(flag: bool) -> None:
+    """Enable (default) or disable the optimization passes of new nets; CAFFE_DISABLE_PASSES=1 disables them too."""
     _state["fast"] = bool(flag)
 
 
-def solver_count():
-    """How many solvers work in parallel (1: this build trains in one process)."""
+def solver_count() -> int:
+    """Return the number of parallel solvers (1: this build trains in one process)."""
     return _state["solver_count"]
 
 
-def set_solver_count(count):
+def set_solver_count(count: int) -> None:
     """Accepted for scripts written for multi-GPU Caffe."""
     _state["solver_count"] = int(count)
 
 
-def solver_rank():
-    """This process' rank among the parallel solvers."""
+def solver_rank() -> int:
+    """Return the rank of this process among the parallel solvers."""
     return _state["solver_rank"]
 
 
-def set_solver_rank(rank):
+def set_solver_rank(rank: int) -> None:
     """Accepted for scripts written for multi-GPU Caffe."""
     _state["solver_rank"] = int(rank)
 
 
-def set_multiprocess(flag):
+def set_multiprocess(flag: bool) -> None:
     """Accepted for scripts written for multi-GPU Caffe."""
     _state["multiprocess"] = bool(flag)
 
 
-def has_nccl():
-    """Whether this build holds Caffe's NCCL class: it does not."""
+def has_nccl() -> bool:
+    """Return False: this build has no NCCL class."""
     return False

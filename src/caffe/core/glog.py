@@ -1,7 +1,7 @@
-"""Log lines as glog writes them, so that log parsers of the Caffe years go on working.
+"""Logging in glog's format, so that existing parsers of Caffe logs work.
 
 `I1122 06:20:12.123456  4242 solver.cpp:239] Iteration 100, loss = 1.9` on standard error. GLOG_minloglevel
-(0 info, 1 warning, 2 error) silences the lesser ones, as it did there.
+(0 info, 1 warning, 2 error) sets the lowest level that is printed.
 """
 
 from __future__ import annotations
@@ -9,20 +9,22 @@ from __future__ import annotations
 import datetime
 import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
 _LEVELS = {"I": 0, "W": 1, "E": 2}
-_listeners = []
-_before = []
+_listeners: list[Callable[[str], Any]] = []
+_before: list[Callable[[], Any]] = []
 
 
-def listen(function):
-    """Call `function(line)` for every line logged from now on; returns a function that stops it."""
+def listen(function: Callable[[str], Any]) -> Callable[[], None]:
+    """Call `function(line)` for every logged line; returns a function that removes the listener."""
     _listeners.append(function)
     return lambda: _listeners.remove(function)
 
 
-def before(function):
-    """Call `function()` before every line printed from now on (a progress bar clears itself); returns what stops it."""
+def before(function: Callable[[], Any]) -> Callable[[], None]:
+    """Call `function()` before every printed line (to clear a progress bar); returns a function that removes it."""
     _before.append(function)
     return lambda: _before.remove(function)
 
@@ -33,7 +35,7 @@ def _write(level, source, text):
         return
     now = datetime.datetime.now()
     for row in str(text).split("\n"):
-        line = "%s%s %5d %s] %s" % (level, now.strftime("%m%d %H:%M:%S.%f"), os.getpid(), source, row)
+        line = f"{level}{now:%m%d %H:%M:%S.%f} {os.getpid():5d} {source}] {row}"
         if not silent:
             for function in _before:
                 function()
@@ -42,16 +44,16 @@ def _write(level, source, text):
             function(line)
 
 
-def info(text, source="caffe.cpp:1"):
-    """Log `text`; `source` is the file:line column that log parsers expect (solver.cpp:239 …)."""
+def info(text: object, source: str = "caffe.cpp:1") -> None:
+    """Log `text` as information; `source` is the file:line column that log parsers expect (solver.cpp:239 …)."""
     _write("I", source, text)
 
 
-def warning(text, source="caffe.cpp:1"):
-    """Log a warning."""
+def warning(text: object, source: str = "caffe.cpp:1") -> None:
+    """Log `text` as a warning."""
     _write("W", source, text)
 
 
-def error(text, source="caffe.cpp:1"):
-    """Log an error."""
+def error(text: object, source: str = "caffe.cpp:1") -> None:
+    """Log `text` as an error."""
     _write("E", source, text)

@@ -1,18 +1,21 @@
-"""torch under its own name, imported when something of it is first used.
+"""torch, imported on first use.
 
-Nets are described, sized, given weights and exported without it; it takes a second and 200 MB to import.
+Importing torch takes a second and 200 MB, and nets can be built, given weights and exported without it.
 """
 
 import importlib
 
+from caffe.core.openmp import limit_openmp_spin
+
 
 class _LazyModule:
-    """Stands for a module; what has been asked for once is then as near as in the module itself."""
+    """A module that is imported on first attribute access; attributes are cached."""
 
     def __init__(self, name):
         self._name = name
 
     def __getattr__(self, name):
+        limit_openmp_spin()
         value = getattr(importlib.import_module(self._name), name)
         setattr(self, name, value)
         return value
@@ -23,11 +26,11 @@ F = _LazyModule("torch.nn.functional")
 
 
 class Function:
-    """The base of what is to be a torch.autograd.Function, made one when it is first applied."""
+    """Base of lazily created torch.autograd.Function classes."""
 
     @classmethod
     def apply(cls, *inputs):
-        """Run it; autograd knows its `backward` (both are static methods, as torch wants them)."""
+        """Apply the function; the subclass defines static `forward` and `backward` as torch.autograd.Function does."""
         members = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
         cls.apply = type(cls.__name__, (torch.autograd.Function,), members).apply
         return cls.apply(*inputs)

@@ -1,4 +1,4 @@
-"""The C library's allocator, told to keep what a training step will want again."""
+"""Tuning of the C library's allocator for training."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ NEVER, GIBIBYTE = -1, 1 << 30
 
 
 @functools.lru_cache(maxsize=1)
-def retain_freed_memory():
-    """Have malloc serve blocks up to 1 GiB from memory it keeps, from now on; returns whether it will.
+def retain_freed_memory() -> bool:
+    """Make malloc reuse freed blocks of up to 1 GiB; returns whether the setting took effect.
 
-    By default glibc maps every block above 32 MiB anew and gives it back when freed: a training step that
-    makes and frees its activations then spends a tenth of its time on page faults. Where there is no glibc,
-    nothing is done.
+    By default glibc maps every block above 32 MiB separately and unmaps it when it is freed. A training step that
+    allocates and frees its activations then spends a tenth of its time on page faults. Does nothing without glibc.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

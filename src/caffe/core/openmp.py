@@ -1,18 +1,18 @@
-"""How PyTorch's threads wait for each other."""
+"""Waiting policy of PyTorch's OpenMP threads."""
 
 from __future__ import annotations
 
 import os
 
-OWN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+USER_SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
-def limit_openmp_spin():
-    """Have GNU OpenMP's threads give their core away after some microseconds of waiting; before torch is imported.
+def limit_openmp_spin() -> None:
+    """Make waiting GNU OpenMP threads yield their core after some microseconds; call before torch is imported.
 
-    By default they spin for milliseconds, on cores that another program could use; where it does, the thread they
-    wait for is the one that does not get to run: steps took three to ten times as long beside other work. On a quiet
-    machine it makes no difference. Whoever has set one of OWN keeps it.
+    By default they spin for milliseconds. On a busy machine they then keep the thread they wait for from running:
+    training steps took three to ten times as long. On an idle machine it makes no difference. Does nothing if one of
+    the variables USER_SETTINGS is set.
     """
-    if not any(name in os.environ for name in OWN):
+    if not any(name in os.environ for name in USER_SETTINGS):
         os.environ["GOMP_SPINCOUNT"] = "1000"

@@ -1,4 +1,4 @@
-"""From a list of pictures to a database of Datum records, byte for byte as convert_imageset makes them."""
+"""Convert a list of images to a database of Datum records, byte-identical to Caffe's convert_imageset."""
 
 from __future__ import annotations
 
@@ -20,15 +20,24 @@ from caffe.errors import CaffeError
 from caffe.utils.progress import Progress
 
 SEED = 1701
-_CHUNK = 8  # pictures a task, when all are brought to one size
+_CHUNK_IMAGES = 8  # images per task, if all are resized to the same size
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a picture becomes a record: grey or colour, (height, width) or None, and the encoding, if any.
+    """Format of the records.
 
-    `encoded` stores picture files instead of pixels, of `encode_type` (jpg, png …) or of the file's own
-    type; a file that is stored as it is keeps its bytes.
+    Parameters
+    ----------
+    gray : bool
+        One channel instead of three.
+    size : (height, width) or None
+        Size to resize images to; None keeps their size.
+    encoded : bool
+        Store encoded image files instead of pixels.
+    encode_type : str
+        Format of the encoded files (jpg, png, …). The file's own format by default; a file that needs no conversion is
+        stored unchanged.
     """
 
     gray: bool = False
@@ -40,12 +49,12 @@ class Form:
         if self.size is not None and min(self.size) < 1:
             raise CaffeError("resize to %dx%d: height and width must be positive" % self.size)
         if self.encode_type and not _can_write(self.encode_type):
-            raise CaffeError(f"OpenCV cannot write '{self.encode_type}' pictures; jpg and png it can")
+            raise CaffeError(f"OpenCV cannot write '{self.encode_type}' images; use jpg or png")
 
 
 @dataclass
 class DatasetSummary:
-    """What came of a list: the count of records, and (line, path, reason) of each picture left out."""
+    """Result of a conversion: the number of records, and (line, path, reason) of each skipped image."""
 
     written: int = 0
     skipped: list[tuple[int, str, str]] = field(default_factory=list)
@@ -56,7 +65,7 @@ class _Record:
     entry: listfile.Entry
     value: bytes | bytearray = b""
     values: int = 0
-    fault: str = ""
+    error: str = ""
 
 
 def convert(
@@ -72,11 +81,39 @@ def convert(
     overwrite: bool = False,
     workers: int = 0,
 ) -> DatasetSummary:
-    """Make the database `db_path`, whole or not at all, of the pictures `root` + path of each line.
+    """Convert the images of a list file to a new database, which is written atomically.
 
-    A record's key is its place in the list (after a seeded shuffle, if any) in eight digits, underscore and
-    path. A picture that cannot be read is logged with its line and left out, as in Caffe. A CaffeError
-    tells of a faulty list, of sizes that differ under `check_size`, and of a list without one good picture.
+    A record's key is its position in the list (after shuffling) as eight digits, an underscore and the path. Images
+    that cannot be read are logged with their line and skipped, as in Caffe.
+
+    Parameters
+    ----------
+    root : str
+        Prefix of every path; not joined with a separator.
+    list_path : str or path
+        File with one `path label` per line.
+    db_path : str or path
+        Folder of the new database.
+    form : Form
+        Format of the records.
+    shuffle, seed : bool, int
+        Shuffle the list with this seed.
+    backend : {"lmdb", "leveldb"}
+    check_size : bool
+        Fail if records differ in size.
+    overwrite : bool
+        Replace an existing database.
+    workers : int
+        Number of threads; 0 means one per core.
+
+    Returns
+    -------
+    DatasetSummary
+
+    Raises
+    ------
+    CaffeError
+        If the list is invalid, sizes differ with `check_size`, or no image can be read.
     """
     malloc.retain_freed_memory()
     entries = listfile.read(list_path)
@@ -87,10 +124,10 @@ def convert(
     glog.info("A total of %d images." % len(entries), "convert_imageset.cpp:86")
     with create_db(db_path, backend, overwrite) as writer:
         records = _records(root, entries, form, workers or cores())
-        outcome = _write(records, writer, root, list_path, check_size, len(entries))
-    if outcome.written % 1000:
-        glog.info("Processed %d files." % outcome.written, "convert_imageset.cpp:150")
-    return outcome
+        summary = _write(records, writer, root, list_path, check_size, len(entries))
+    if summary.written % 1000:
+        glog.info(f"Processed {summary.written} files.", "convert_imageset.cpp:150")
+    return summary
 
 
 def _write(
@@ -101,118 +138,115 @@ def _write(
     check_size: bool,
     total: int,
 ) -> DatasetSummary:
-    outcome = DatasetSummary()
+    summary = DatasetSummary()
     first: _Record | None = None
-    with Progress("convert_imageset", total, "pictures") as bar:
+    with Progress("convert_imageset", total, "images") as progress:
         for index, record in enumerate(records):
-            bar.step()
-            if record.fault:
-                bar.clear()
-                _skip(root, list_path, record, outcome)
+            progress.step()
+            if record.error:
+                progress.clear()
+                _skip(root, list_path, record, summary)
                 continue
             first = first or record
             if check_size and record.values != first.values:
-                raise CaffeError(_size_fault(list_path, first, record))
+                raise CaffeError(_size_error(list_path, first, record))
             writer.put(b"%08d_" % index + os.fsencode(record.entry.path), record.value)
-            outcome.written += 1
-            if outcome.written % 1000 == 0:
-                bar.clear()
-                glog.info("Processed %d files." % outcome.written, "convert_imageset.cpp:144")
-    if not outcome.written:
-        raise CaffeError("%s: none of its %d pictures can be read under '%s'" % (list_path, total, root))
-    return outcome
+            summary.written += 1
+            if summary.written % 1000 == 0:
+                progress.clear()
+                glog.info(f"Processed {summary.written} files.", "convert_imageset.cpp:144")
+    if not summary.written:
+        raise CaffeError(f"{list_path}: none of the {total} images can be read with the prefix '{root}'")
+    return summary
 
 
 def _check_keys(entries: list[listfile.Entry], list_path: str | os.PathLike, backend: str) -> None:
     limit = MAX_KEY - 9 if backend == "lmdb" else 1 << 20
-    faults = [
-        "%s:%d: a path of %d bytes; LMDB's keys take %d" % (list_path, entry.line, len(path), limit)
+    errors = [
+        f"{list_path}:{entry.line}: a path of {len(path)} bytes; the limit is {limit}"
         for entry in entries
         for path in [os.fsencode(entry.path)]
         if len(path) > limit
     ]
-    if faults:
-        raise CaffeError(listfile.fault_text(faults, "faulty line"))
+    if errors:
+        raise CaffeError(listfile.error_text(errors, "invalid line"))
 
 
-def _skip(root: str, list_path: str | os.PathLike, record: _Record, outcome: DatasetSummary) -> None:
+def _skip(root: str, list_path: str | os.PathLike, record: _Record, summary: DatasetSummary) -> None:
     entry = record.entry
-    where = "%s:%d: %s" % (list_path, entry.line, record.fault)
-    glog.error(f"Could not open or find file {root}{entry.path} ({where})", "io.cpp:80")
-    outcome.skipped.append((entry.line, entry.path, record.fault))
+    location = f"{list_path}:{entry.line}"
+    glog.error(f"Could not open or find file {root}{entry.path} ({location}: {record.error})", "io.cpp:80")
+    summary.skipped.append((entry.line, entry.path, record.error))
 
 
-def _size_fault(list_path: str | os.PathLike, first: _Record, record: _Record) -> str:
-    return "%s:%d: Incorrect data field size %d; that of line %d is %d (--resize_width and --resize_height help)" % (
-        list_path,
-        record.entry.line,
-        record.values,
-        first.entry.line,
-        first.values,
+def _size_error(list_path: str | os.PathLike, first: _Record, record: _Record) -> str:
+    return (
+        f"{list_path}:{record.entry.line}: Incorrect data field size {record.values}; line {first.entry.line} has "
+        f"{first.values} (use --resize_width and --resize_height)"
     )
 
 
 def _records(root: str, entries: list[listfile.Entry], form: Form, workers: int) -> Iterator[_Record]:
-    """Records in the order of the list; pictures of unknown size go one at a time, to bound the memory."""
-    rows = iter(entries)
-    chunks = iter(lambda: list(islice(rows, _CHUNK if form.size else 1)), [])
+    """Yield records in the order of the list; images that keep their size are single tasks, to bound the memory."""
+    remaining = iter(entries)
+    chunks = iter(lambda: list(islice(remaining, _CHUNK_IMAGES if form.size else 1)), [])
 
-    def work(chunk: list[listfile.Entry]) -> list[_Record]:
+    def convert_chunk(chunk: list[listfile.Entry]) -> list[_Record]:
         return [_record(root, entry, form) for entry in chunk]
 
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # the pictures are the parallel work
+    cv2.setNumThreads(1)  # the parallelism is over images
     try:
-        for records in ordered_map(work, chunks, workers, 6 * workers):
+        for records in ordered_map(convert_chunk, chunks, workers, 6 * workers):
             yield from records
     finally:
         cv2.setNumThreads(threads)
 
 
 def _record(root: str, entry: listfile.Entry, form: Form) -> _Record:
-    """Read, decode, resize and serialize one picture."""
+    """Read, decode, resize and serialize one image."""
     try:
         with open(root + entry.path, "rb") as stream:
             data = stream.read()
     except OSError as error:
-        return _Record(entry, fault=error.strerror or str(error))
-    picture = datum.decode_picture(data, cv2.IMREAD_GRAYSCALE if form.gray else cv2.IMREAD_COLOR)
-    if picture is None:
-        return _Record(entry, fault="not a picture that OpenCV can read, or cut short")
+        return _Record(entry, error=error.strerror or str(error))
+    image = datum.decode_image(data, cv2.IMREAD_GRAYSCALE if form.gray else cv2.IMREAD_COLOR)
+    if image is None:
+        return _Record(entry, error="truncated or not an image that OpenCV can read")
     if form.size is not None:
-        picture = cv2.resize(picture, form.size[::-1], interpolation=cv2.INTER_LINEAR)
+        image = cv2.resize(image, form.size[::-1], interpolation=cv2.INTER_LINEAR)
     if not form.encoded:
-        return _Record(entry, _raw(picture, entry.label), picture.size)
+        return _Record(entry, _raw(image, entry.label), image.size)
     extension = _extension(entry.path)
-    kind = form.encode_type.lower() or extension
-    if form.size is None and (kind == extension or (kind, extension) == ("jpg", "jpeg")):
-        return _Record(entry, datum.encode(None, entry.label, data), picture.size)
-    if not _can_write(kind):
-        return _Record(entry, fault=f"OpenCV cannot write '{kind}' pictures; give --encode_type")
-    encoded = cv2.imencode("." + kind, picture)[1].tobytes()
-    return _Record(entry, datum.encode(None, entry.label, encoded), picture.size)
+    encode_type = form.encode_type.lower() or extension
+    if form.size is None and (encode_type == extension or (encode_type, extension) == ("jpg", "jpeg")):
+        return _Record(entry, datum.encode(None, entry.label, data), image.size)
+    if not _can_write(encode_type):
+        return _Record(entry, error=f"OpenCV cannot write '{encode_type}' images; use --encode_type")
+    encoded = cv2.imencode("." + encode_type, image)[1].tobytes()
+    return _Record(entry, datum.encode(None, entry.label, encoded), image.size)
 
 
-def _raw(picture: np.ndarray, label: int) -> bytearray:
-    """The Datum of a picture, its planes split straight into the record."""
-    height, width = picture.shape[:2]
-    channels = picture.size // (height * width)
+def _raw(image: np.ndarray, label: int) -> bytearray:
+    """Serialize the Datum of an image; the planes are split directly into the record."""
+    height, width = image.shape[:2]
+    channels = image.size // (height * width)
     head, tail = datum.header(channels, height, width), datum.trailer(label)
-    record = bytearray(len(head) + picture.size + len(tail))
+    record = bytearray(len(head) + image.size + len(tail))
     record[: len(head)] = head
     record[-len(tail) :] = tail
-    planes = np.frombuffer(record, np.uint8, picture.size, len(head)).reshape(channels, height, width)
+    planes = np.frombuffer(record, np.uint8, image.size, len(head)).reshape(channels, height, width)
     if channels == 1:
-        planes[0] = picture
+        planes[0] = image
     else:
-        cv2.split(picture, list(planes))
+        cv2.split(image, list(planes))
     return record
 
 
 def _extension(path: str) -> str:
-    """What follows the last dot, in lower case; Caffe takes the whole name where there is none."""
+    """Return the lower-case file extension; like Caffe, the whole path if there is no dot."""
     return path.rpartition(".")[2].lower()
 
 
-def _can_write(kind: str) -> bool:
-    return kind.isalnum() and cv2.haveImageWriter("x." + kind)
+def _can_write(extension: str) -> bool:
+    return extension.isalnum() and cv2.haveImageWriter("x." + extension)

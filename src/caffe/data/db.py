@@ -1,4 +1,4 @@
-"""The small interface behind which a database of records stands, whatever its kind."""
+"""Common interface of the database backends LMDB and LevelDB."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BACKENDS = {"leveldb": "caffe.data.leveldb", "lmdb": "caffe.data.lmdb"}  # in t
 
 
 class DB(Protocol):
-    """An open database, read only; `with` closes it. Records are (key, value) bytes in key order."""
+    """A database open for reading; a context manager. Records are (key, value) bytes in key order."""
 
     source: str
 
@@ -23,11 +23,11 @@ class DB(Protocol):
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]: ...
 
     def record(self, index: int) -> tuple[bytes, bytes]:
-        """The record at `index`, 0..length-1, in key order."""
+        """Return the record at `index`, 0..length-1, in key order."""
         ...
 
     def at(self, index: int) -> Iterator[tuple[bytes, bytes]]:
-        """Records from `index` (modulo the length) on without end: after the last comes the first."""
+        """Yield records endlessly from `index` (modulo the length), restarting after the last."""
         ...
 
     def close(self) -> None: ...
@@ -38,54 +38,70 @@ class DB(Protocol):
 
 
 class Writer(Protocol):
-    """A database in the making; keys come in ascending order."""
+    """A database being written; keys must be in ascending order."""
 
     def put(self, key: bytes, value: bytes | bytearray | memoryview) -> None: ...
 
 
 def open_db(source: str | os.PathLike, backend: str | int = "lmdb") -> DB:
-    """Open a database that holds records, or say why not; `backend` is a name or Caffe's number."""
+    """Open a database for reading.
+
+    Parameters
+    ----------
+    source : str or path
+        Folder of the database.
+    backend : str or int
+        "lmdb", "leveldb" or Caffe's enum number.
+
+    Returns
+    -------
+    DB
+
+    Raises
+    ------
+    CaffeError
+        If the folder is missing, empty, damaged or of the other backend.
+    """
     source = os.fspath(source)
     name = backend_name(backend)
     if not os.path.isdir(source):
-        kind = "is a file, not a folder" if os.path.exists(source) else "does not exist"
-        raise CaffeError(f"{name} database '{source}' {kind}; convert_imageset makes one")
+        problem = "is a file, not a folder" if os.path.exists(source) else "does not exist"
+        raise CaffeError(f"{name} database '{source}' {problem}; create one with convert_imageset")
     other = "leveldb" if name == "lmdb" else "lmdb"
     if _looks_like(other, source) and not _looks_like(name, source):
-        raise CaffeError(f"'{source}' is of backend {other}, not {name}; set backend to that")
+        raise CaffeError(f"'{source}' is a database of backend {other}, not {name}; set backend to {other}")
     db = importlib.import_module(_BACKENDS[name]).open_reader(source)
     if not len(db):
         db.close()
-        raise CaffeError(f"{name} database '{source}' holds no record")
+        raise CaffeError(f"{name} database '{source}' is empty")
     return db
 
 
 def create_db(
     path: str | os.PathLike, backend: str | int = "lmdb", overwrite: bool = False
 ) -> AbstractContextManager[Writer]:
-    """A new database as a context: it appears whole at its end, or not at all.
+    """Return a context manager that writes a new database atomically.
 
-    Caffe refuses a folder that exists; so does this. `overwrite` replaces a database and nothing else.
+    Like Caffe, raise CaffeError if the folder exists. With `overwrite` an existing database is replaced, but no other
+    folder.
     """
     path = os.fspath(path)
     if os.path.lexists(path):
         if not overwrite:
-            raise CaffeError(f"database '{path}' exists; remove it or give --overwrite")
+            raise CaffeError(f"database '{path}' exists; remove it or use --overwrite")
         if not _is_database(path):
-            raise CaffeError(f"'{path}' exists and is no database: it will not be overwritten")
+            raise CaffeError(f"'{path}' exists and is not a database; it is not overwritten")
     return importlib.import_module(_BACKENDS[backend_name(backend)]).create(path)
 
 
 def backend_name(backend: str | int) -> str:
-    """lmdb or leveldb, from any spelling of it or from Caffe's enum number."""
+    """Return "lmdb" or "leveldb" for a name in any case or Caffe's enum number."""
     names = list(_BACKENDS)
     if isinstance(backend, int) and 0 <= backend < len(names):
         return names[backend]
     name = str(backend).lower()
     if name not in names:
-        raise CaffeError(
-            f"unknown database backend '{backend}'; lmdb and leveldb are allowed{did_you_mean(name, names)}"
-        )
+        raise CaffeError(f"unknown database backend '{backend}'; use lmdb or leveldb{did_you_mean(name, names)}")
     return name
 
 
@@ -94,12 +110,12 @@ def _looks_like(name: str, folder: str) -> bool:
 
 
 def _is_database(path: str) -> bool:
-    """Whether a folder holds a database's files and nothing else."""
+    """Return whether a folder contains the files of a database and nothing else."""
     if os.path.islink(path) or not os.path.isdir(path):
         return False
     names = set(os.listdir(path))
     if names <= {"data.mdb", "lock.mdb"}:
         return True
-    own = {"CURRENT", "LOCK", "LOG", "LOG.old"}
-    tables = (".ldb", ".sst", ".log", ".dbtmp")
-    return all(name in own or name.startswith("MANIFEST-") or name.endswith(tables) for name in names)
+    level_files = {"CURRENT", "LOCK", "LOG", "LOG.old"}
+    extensions = (".ldb", ".sst", ".log", ".dbtmp")
+    return all(name in level_files or name.startswith("MANIFEST-") or name.endswith(extensions) for name in names)

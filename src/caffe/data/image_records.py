@@ -1,6 +1,4 @@
-"""A list of image files as an endless row of records, which a Feed turns into batches
-(image_data_layer.cpp).
-"""
+"""Batches of images from a list file (image_data_layer.cpp)."""
 
 from __future__ import annotations
 
@@ -20,9 +18,9 @@ from caffe.errors import CaffeError
 
 
 class ImageList:
-    """The lines of the list file `source`, again and again; with a `seed`, each round in an order of its own.
+    """The lines of the list file `source`, repeated endlessly; with a `seed`, shuffled per epoch.
 
-    The order of round r follows from (seed, r) alone, so that a run which goes on later sees the same.
+    The order of epoch e depends only on (seed, e), so that a resumed run sees the same order.
     """
 
     def __init__(self, source: str, seed: int | None = None) -> None:
@@ -32,22 +30,22 @@ class ImageList:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def order(self, round_: int) -> np.ndarray:
-        """Indices into `entries` of one round."""
-        return np.arange(len(self)) if self.seed is None else shuffled(len(self), self.seed, round_)
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the indices into `entries` for one epoch."""
+        return np.arange(len(self)) if self.seed is None else shuffled(len(self), self.seed, epoch)
 
     def at(self, index: int) -> Iterator[tuple[bytes, listfile.Entry]]:
-        """(path, entry) from `index` on without end."""
-        round_, start = divmod(index, len(self))
+        """Yield (path, entry) endlessly from `index`."""
+        epoch, start = divmod(index, len(self))
         while True:
-            for i in self.order(round_)[start:]:
+            for i in self.order(epoch)[start:]:
                 entry = self.entries[i]
                 yield os.fsencode(entry.path), entry
-            round_, start = round_ + 1, 0
+            epoch, start = epoch + 1, 0
 
 
 class ImageFeed(BatchPrefetcher):
-    """A Feed of an ImageList: `root` stands before every path as it is, `size` is (height, width) or None."""
+    """BatchPrefetcher of an ImageList; `root` is a prefix of every path, `size` is (height, width) or None."""
 
     def __init__(
         self,
@@ -58,15 +56,15 @@ class ImageFeed(BatchPrefetcher):
         color: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(cast(DB, images), *args, **kwargs)  # its records are entries of the list
+        super().__init__(cast(DB, images), *args, **kwargs)  # yields Entry instead of bytes
         self._root, self._size, self._color = root, size, color
 
     def _decode(self, key: bytes, value: Any) -> tuple[np.ndarray, list]:
         path = self._root + value.path
-        picture = cv2.imread(path, cv2.IMREAD_COLOR if self._color else cv2.IMREAD_GRAYSCALE)
-        if picture is None:
-            why = "is no picture that OpenCV can read" if os.path.exists(path) else "does not exist"
-            raise CaffeError("%s:%d: '%s' %s" % (self.db.source, value.line, path, why))
-        if self._size is not None and picture.shape[:2] != self._size:
-            picture = cv2.resize(picture, self._size[::-1], interpolation=cv2.INTER_LINEAR)
-        return planar(picture), [value.label]
+        image = cv2.imread(path, cv2.IMREAD_COLOR if self._color else cv2.IMREAD_GRAYSCALE)
+        if image is None:
+            problem = "is not an image that OpenCV can read" if os.path.exists(path) else "does not exist"
+            raise CaffeError(f"{self.db.source}:{value.line}: '{path}' {problem}")
+        if self._size is not None and image.shape[:2] != self._size:
+            image = cv2.resize(image, self._size[::-1], interpolation=cv2.INTER_LINEAR)
+        return planar(image), [value.label]

@@ -1,4 +1,4 @@
-"""LevelDB databases, read and written without the library (see leveldb_format)."""
+"""LevelDB databases, read and written without the LevelDB library (see leveldb_format)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from caffe.data import leveldb_format as form
-from caffe.data.wire_format import WireError, read_varint, varint
 from caffe.errors import CaffeError
+from caffe.proto.wire_format import WireError, read_varint, varint
 from caffe.utils.atomic_io import atomic_folder
 
 _COMPARATOR = b"leveldb.BytewiseComparator"
-_BLOCK, _TABLE = 64 << 10, 32 << 20  # bytes at which a block (as Caffe's) and a table are closed
-_LEVEL = 6  # the last one, which nothing is moved from
+_BLOCK_BYTES, _TABLE_BYTES = 64 << 10, 32 << 20  # sizes at which a block (as Caffe's) and a table are closed
+_LEVEL = 6  # the last level, which compaction does not touch
 
 
 def open_reader(source: str) -> LevelReader:
-    """Open the LevelDB folder `source`; a CaffeError says what is wrong with it."""
+    """Open the LevelDB folder `source` for reading; raise CaffeError if it is invalid."""
     return LevelReader(source)
 
 
-class _Place(NamedTuple):
-    """Where a record's value lies: a table's block (or a log, size 0) and the bytes within."""
+class _Location(NamedTuple):
+    """Location of a record's value: a block of a table (or a whole log, size 0) and a byte range in it."""
 
     file: str
     offset: int
@@ -38,7 +38,7 @@ class _Place(NamedTuple):
 
 @dataclass
 class _Version:
-    """What a manifest says: the live tables, and the first log that is not in them yet."""
+    """State of a manifest: the live tables, and the first log that is not yet compacted into them."""
 
     tables: set[tuple[int, int]] = field(default_factory=set)  # (level, number)
     log: int = 0
@@ -46,9 +46,9 @@ class _Version:
 
 
 class LevelReader:
-    """A LevelDB, read only (see caffe.data.db.DB); nothing in its folder is touched, not even LOCK.
+    """Reader of a LevelDB (see caffe.data.db.DB); it changes no file, not even LOCK.
 
-    Opening reads all of it once, to find its keys. Checksums of blocks are not verified: LevelDB's default.
+    Opening reads the whole database once to index its keys. As in LevelDB by default, block checksums are not verified.
     """
 
     def __init__(self, source: str) -> None:
@@ -57,7 +57,7 @@ class LevelReader:
         self._cached: tuple[tuple, bytes] = ((), b"")
         self._lock = threading.Lock()
         try:
-            self._keys, self._places = self._index()
+            self._keys, self._locations = self._index()
         except (WireError, OSError, UnicodeDecodeError) as error:
             self.close()
             raise CaffeError(f"'{source}' cannot be read as a LevelDB: {error}") from None
@@ -70,23 +70,23 @@ class LevelReader:
             yield self.record(index)
 
     def record(self, index: int) -> tuple[bytes, bytes]:
-        """The record at `index` in key order."""
-        place = self._places[index]
+        """Return the record at `index` in key order."""
+        location = self._locations[index]
         try:
             with self._lock:
-                block = self._block(*place[:3])
+                block = self._block(*location[:3])
         except (WireError, OSError) as error:
-            raise CaffeError(f"database '{self.source}' is damaged: {place.file}: {error}") from error
-        return self._keys[index], block[place.start : place.end]
+            raise CaffeError(f"database '{self.source}' is damaged: {location.file}: {error}") from error
+        return self._keys[index], block[location.start : location.end]
 
     def at(self, index: int) -> Iterator[tuple[bytes, bytes]]:
-        """Records from `index` (modulo the length) on without end."""
+        """Yield records endlessly from `index` (modulo the length)."""
         while True:
             yield self.record(index % len(self._keys))
             index += 1
 
     def close(self) -> None:
-        """Close the file that is open."""
+        """Close the open file."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -109,17 +109,17 @@ class LevelReader:
         stream.seek(offset)
         data = stream.read(size)
         if len(data) != size:
-            raise WireError(f"{name} is cut short")
+            raise WireError(f"{name} is truncated")
         return data
 
     def _block(self, name: str, offset: int, size: int) -> bytes:
-        """A block's contents, the last one kept; size 0 stands for a whole log."""
+        """Return the contents of a block, cached until the next one is read; size 0 means a whole log."""
         if self._cached[0] != (name, offset, size):
             if size:
                 data = self._read(name, offset, size + form.BLOCK_TRAILER)
                 contents, compression = data[:size], data[size]
                 if compression not in (0, 1):
-                    raise WireError("%s: compression %d; none or Snappy is known" % (name, compression))
+                    raise WireError(f"{name}: unknown compression {compression}; only Snappy is supported")
                 contents = form.uncompress(contents) if compression else contents
             else:
                 contents = b"".join(form.log_records(self._whole(name)))
@@ -131,18 +131,18 @@ class LevelReader:
 
     # ---- the index
 
-    def _index(self) -> tuple[list[bytes], list[_Place]]:
-        """Keys in order and the places of their values: a key's newest version, if that is no deletion."""
+    def _index(self) -> tuple[list[bytes], list[_Location]]:
+        """Return the keys in order and the locations of their newest values, without deleted keys."""
         names = os.listdir(self.source)
         current = self._whole("CURRENT").decode().strip() if "CURRENT" in names else ""
         if current not in names or not current.startswith("MANIFEST-"):
-            raise WireError("CURRENT names no manifest")
+            raise WireError("CURRENT does not name a manifest")
         version = _version(self._whole(current))
-        entries: list[tuple[bytes, int, int, _Place]] = []
+        entries: list[tuple[bytes, int, int, _Location]] = []
         for _, number in sorted(version.tables):
             table = next((n for n in ("%06d.ldb" % number, "%06d.sst" % number) if n in names), None)
             if table is None:
-                raise WireError("table %06d.ldb is missing" % number)
+                raise WireError(f"table {number:06d}.ldb is missing")
             entries += self._table_entries(table)
         for name in sorted(names):
             stem, extension = os.path.splitext(name)
@@ -150,7 +150,7 @@ class LevelReader:
                 entries += self._log_entries(name)
         return _newest(entries)
 
-    def _table_entries(self, name: str) -> Iterator[tuple[bytes, int, int, _Place]]:
+    def _table_entries(self, name: str) -> Iterator[tuple[bytes, int, int, _Location]]:
         size = os.path.getsize(os.path.join(self.source, name))
         footer = self._read(name, max(size - form.FOOTER, 0), min(form.FOOTER, size))
         index = self._block(name, *form.index_handle(footer))
@@ -160,38 +160,38 @@ class LevelReader:
                 if len(key) < 8:
                     raise WireError("a key of %d bytes in %s" % (len(key), name))
                 tag = int.from_bytes(key[-8:], "little")
-                yield key[:-8], tag >> 8, tag & 0xFF, _Place(name, offset, length, value, after)
+                yield key[:-8], tag >> 8, tag & 0xFF, _Location(name, offset, length, value, after)
 
-    def _log_entries(self, name: str) -> Iterator[tuple[bytes, int, int, _Place]]:
-        """The write batches of a log: sequence, count, then puts and deletions."""
+    def _log_entries(self, name: str) -> Iterator[tuple[bytes, int, int, _Location]]:
+        """Yield the entries of a log's write batches; a batch is sequence, count, then puts and deletions."""
         base = 0
         for record in form.log_records(self._whole(name)):
             view, sequence, at = memoryview(record), int.from_bytes(record[:8], "little"), 12
             while at < len(record):
-                kind = record[at]
+                value_type = record[at]
                 size, at = read_varint(view, at + 1)
                 key, at = record[at : at + size], at + size
-                size, at = read_varint(view, at) if kind == form.VALUE else (0, at)
-                if kind not in (form.VALUE, form.DELETION) or at + size > len(record):
-                    raise WireError("a write of kind %d in %s" % (kind, name))
-                yield key, sequence, kind, _Place(name, 0, 0, base + at, base + at + size)
+                size, at = read_varint(view, at) if value_type == form.VALUE else (0, at)
+                if value_type not in (form.VALUE, form.DELETION) or at + size > len(record):
+                    raise WireError(f"{name}: invalid write of type {value_type}")
+                yield key, sequence, value_type, _Location(name, 0, 0, base + at, base + at + size)
                 at += size
                 sequence += 1
             base += len(record)
 
 
-def _newest(entries: list) -> tuple[list[bytes], list[_Place]]:
+def _newest(entries: list) -> tuple[list[bytes], list[_Location]]:
     entries.sort(key=operator.itemgetter(1), reverse=True)
     entries.sort(key=operator.itemgetter(0))
     keys: list[bytes] = []
-    places: list[_Place] = []
-    last = None
-    for key, _, kind, place in entries:
-        if key != last and kind == form.VALUE:
+    locations: list[_Location] = []
+    previous = None
+    for key, _, value_type, location in entries:
+        if key != previous and value_type == form.VALUE:
             keys.append(key)
-            places.append(place)
-        last = key
-    return keys, places
+            locations.append(location)
+        previous = key
+    return keys, locations
 
 
 def _logs(version: _Version, names: list[str]) -> set[int]:
@@ -200,17 +200,17 @@ def _logs(version: _Version, names: list[str]) -> set[int]:
 
 
 def _version(manifest: bytes) -> _Version:
-    """Play a manifest's edits: each is a row of tagged fields."""
+    """Apply the edits of a manifest, each a sequence of tagged fields."""
     version = _Version()
     for record in form.log_records(manifest):
         view, at = memoryview(record), 0
         while at < len(record):
             tag, at = read_varint(view, at)
-            at = _edit(version, tag, view, at)
+            at = _apply_field(version, tag, view, at)
     return version
 
 
-def _edit(version: _Version, tag: int, view: memoryview, at: int) -> int:
+def _apply_field(version: _Version, tag: int, view: memoryview, at: int) -> int:
     def number() -> int:
         nonlocal at
         value, at = read_varint(view, at)
@@ -225,14 +225,14 @@ def _edit(version: _Version, tag: int, view: memoryview, at: int) -> int:
     if tag == 1:
         comparator = text()
         if comparator != _COMPARATOR:
-            raise WireError(f"its keys are ordered by {comparator!r}")
+            raise WireError(f"unsupported comparator {comparator!r}")
     elif tag == 2:
         version.log = number()
     elif tag == 9:
         version.previous_log = number()
     elif tag in (3, 4):  # next file, last sequence
         number()
-    elif tag == 5:  # where the next compaction of a level begins
+    elif tag == 5:  # start of the next compaction of a level
         number(), text()
     elif tag == 6:
         version.tables.discard((number(), number()))
@@ -240,19 +240,19 @@ def _edit(version: _Version, tag: int, view: memoryview, at: int) -> int:
         version.tables.add((number(), number()))
         number(), text(), text()  # size, smallest and largest key
     else:
-        raise WireError("field %d in a manifest" % tag)
+        raise WireError(f"unknown field {tag} in a manifest")
     return at
 
 
 @contextlib.contextmanager
 def create(path: str) -> Iterator[LevelWriter]:
-    """A new LevelDB at `path`, which appears whole when the context ends well."""
+    """Context manager that writes a new LevelDB to `path` atomically."""
     with atomic_folder(path) as folder, LevelWriter(folder) as writer:
         yield writer
 
 
 class LevelWriter:
-    """Writes records in ascending order of their keys into tables of the last level, uncompressed."""
+    """Writes records in ascending key order to uncompressed tables of the last level."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -267,18 +267,18 @@ class LevelWriter:
         self._files: list[tuple[int, int, bytes, bytes]] = []
 
     def put(self, key: bytes, value: form.Buffer) -> None:
-        """Add a record; a key that is not greater than the last is refused."""
+        """Add a record; raise CaffeError if the key is not greater than the previous one."""
         if self._last is not None and key <= self._last:
-            raise CaffeError(f"key {key!r} does not come after the one before it")
+            raise CaffeError(f"key {key!r} is not greater than the previous one")
         self._last = key
         self._count += 1
         internal = key + (self._count << 8 | form.VALUE).to_bytes(8, "little")
         stream = self._stream or self._begin_table(internal)
         self._entries.append((internal, value))
         self._bytes += len(key) + len(value) + 16
-        if self._bytes >= _BLOCK:
+        if self._bytes >= _BLOCK_BYTES:
             self._end_block(stream)
-        if stream.tell() >= _TABLE:
+        if stream.tell() >= _TABLE_BYTES:
             self._end_table()
 
     def _begin_table(self, first: bytes) -> io.BufferedWriter:
@@ -337,7 +337,7 @@ class LevelWriter:
 
 
 def _write_block(stream: io.BufferedWriter, entries: Sequence[tuple[bytes, form.Buffer]]) -> bytes:
-    """Write a block with its trailer; returns its handle."""
+    """Write a block with its trailer; return its handle."""
     block = form.block_bytes(entries)
     offset = stream.tell()
     crc = form.masked(form.crc32c(block + b"\0"))

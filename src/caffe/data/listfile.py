@@ -1,4 +1,4 @@
-"""List files of convert_imageset and ImageData: one `path label` a line, the label after the last space."""
+"""List files of convert_imageset and ImageData: one `path label` per line, the label after the last space."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from caffe.errors import CaffeError
 
 _LABEL = re.compile(r"[+-]?[0-9]+\Z")
-_SHOWN = 20
+_MAX_ERRORS = 20
 
 
 class Entry(NamedTuple):
@@ -21,9 +21,9 @@ class Entry(NamedTuple):
 
 
 def read(path: str | os.PathLike) -> list[Entry]:
-    """Every line of the list `path`, or a CaffeError which names the faulty ones (20 of them, and a count).
+    """Read a list file; raise a CaffeError that lists the first 20 invalid lines and their number.
 
-    Paths may hold spaces and any bytes a file name may hold; a line may end in CR LF.
+    Paths may contain spaces and every byte that is valid in a file name. Lines may end in CR LF.
     """
     try:
         with open(path, "rb") as stream:
@@ -32,41 +32,41 @@ def read(path: str | os.PathLike) -> list[Entry]:
         raise CaffeError(f"list file '{path}': {error.strerror}") from None
     if lines[-1] == "":
         lines.pop()
-    entries, faults = [], []
+    entries, errors = [], []
     for number, line in enumerate(lines, 1):
         text = line[:-1] if line.endswith("\r") else line
-        fault = _fault(text)
-        if fault:
-            faults.append("%s:%d: %s" % (path, number, fault))
+        error_message = _line_error(text)
+        if error_message:
+            errors.append(f"{path}:{number}: {error_message}")
             continue
         name, _, label = text.rpartition(" ")
         entries.append(Entry(name, int(label), number))
     if not lines:
-        faults.append(f"{path}: the list is empty; a line is `path label`")
-    if faults:
-        raise CaffeError(fault_text(faults, "faulty line"))
+        errors.append(f"{path}: the list is empty; expected lines of the form `path label`")
+    if errors:
+        raise CaffeError(error_text(errors, "invalid line"))
     return entries
 
 
-def fault_text(faults: list[str], what: str) -> str:
-    """The first faults, one a line, and how many there are."""
-    rest = len(faults) - _SHOWN
-    if len(faults) == 1:
-        return faults[0]
-    more = "\n… and %d more" % rest if rest > 0 else ""
-    return "%d %ss\n%s%s" % (len(faults), what, "\n".join(faults[:_SHOWN]), more)
+def error_text(errors: list[str], noun: str) -> str:
+    """Return the number of errors and the first of them, one per line; `noun` is a singular such as "invalid line"."""
+    if len(errors) == 1:
+        return errors[0]
+    rest = len(errors) - _MAX_ERRORS
+    more = f"\n… and {rest} more" if rest > 0 else ""
+    return "{} {}s\n{}{}".format(len(errors), noun, "\n".join(errors[:_MAX_ERRORS]), more)
 
 
-def _fault(text: str) -> str | None:
+def _line_error(text: str) -> str | None:
     path, space, label = text.rpartition(" ")
     if not text.strip():
-        return "empty line; a line is `path label`"
+        return "empty line; expected `path label`"
     if not space:
         return f"no space between path and label, received '{text}'"
     if not path.strip():
         return f"no path before the label, received '{text}'"
     if not _LABEL.match(label):
-        return f"the label after the last space must be a whole number, received '{label}'"
+        return f"the label after the last space must be an integer, received '{label}'"
     if len(label) > 64 or not -(2**31) <= int(label) < 2**31:
         return f"label {label[:64]} does not fit into 32 bits"
     return "a zero byte in the path" if "\0" in path else None

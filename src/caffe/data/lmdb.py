@@ -1,4 +1,4 @@
-"""LMDB databases: read as they are, with or without a lock file; written with a map that grows by itself."""
+"""LMDB databases: read without locking, written with a memory map that grows as needed."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from caffe.utils.atomic_io import atomic_folder
 
 __all__ = ["LmdbReader", "LmdbWriter", "create", "open_db", "open_reader"]
 
-MAX_KEY = 511  # bytes, LMDB's own limit
-_COMMIT_RECORDS = 1000  # as Caffe
-_COMMIT_BYTES = 16 << 20  # what is not committed lives in memory
-_FIRST_MAP = 64 << 20
+MAX_KEY = 511  # bytes, LMDB's limit
+_COMMIT_RECORDS = 1000  # as in Caffe
+_COMMIT_BYTES = 16 << 20  # uncommitted data is held in memory
+_INITIAL_MAP_BYTES = 64 << 20
 
-_open: dict[tuple[int, int], list] = {}  # (device, inode) of data.mdb -> [environment, users]
+_open: dict[tuple[int, int], list] = {}  # (device, inode) of data.mdb -> [environment, number of readers]
 
 
 def open_reader(source: str) -> LmdbReader:
-    """Open the LMDB folder `source`; a CaffeError says what is wrong with it."""
+    """Open the LMDB folder `source` for reading; raise CaffeError if it is invalid."""
     return LmdbReader(source)
 
 
 class LmdbReader:
-    """An LMDB, read only (see caffe.data.db.DB).
+    """Reader of an LMDB (see caffe.data.db.DB).
 
-    No lock is taken: databases appear whole, and they may lie on a medium that cannot be written. A file can
-    be open only once in a process, so that its readers share one environment.
+    It takes no lock: databases are written atomically and may be on read-only media. LMDB allows a file to be open only
+    once per process, so readers of the same file share one environment.
     """
 
     def __init__(self, source: str) -> None:
@@ -41,7 +41,7 @@ class LmdbReader:
         try:
             status = os.stat(path)
         except OSError:
-            raise CaffeError(f"'{source}' is no LMDB: it has no data.mdb") from None
+            raise CaffeError(f"'{source}' is not an LMDB: it has no data.mdb") from None
         self._id = (status.st_dev, status.st_ino)
         if self._id not in _open:
             _open[self._id] = [_environment(source, status.st_size), 0]
@@ -56,10 +56,10 @@ class LmdbReader:
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         with self._cursor() as cursor:
-            yield from cursor  # type: ignore[misc] # bytes, since buffers were not asked for
+            yield from cursor  # type: ignore[misc] # bytes: the transaction has buffers=False
 
     def record(self, index: int) -> tuple[bytes, bytes]:
-        """The record at `index` in key order; the first call reads all keys."""
+        """Return the record at `index` in key order; the first call reads all keys."""
         with self._cursor() as cursor:
             if self._keys is None:
                 self._keys = list(cursor.iternext(keys=True, values=False))
@@ -67,7 +67,7 @@ class LmdbReader:
             return key, cursor.get(key)  # type: ignore[return-value]
 
     def at(self, index: int) -> Iterator[tuple[bytes, bytes]]:
-        """Records from `index` (modulo the length) on without end."""
+        """Yield records endlessly from `index` (modulo the length)."""
         with self._cursor() as cursor:
             cursor.first()
             for _ in range(index % self._entries):
@@ -80,7 +80,7 @@ class LmdbReader:
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[lmdb.Cursor]:
         if self._closed:
-            raise CaffeError(f"database '{self.source}' was closed")
+            raise CaffeError(f"database '{self.source}' is closed")
         try:
             with self._environment.begin() as transaction:
                 yield transaction.cursor()
@@ -88,7 +88,7 @@ class LmdbReader:
             raise CaffeError(f"database '{self.source}' is damaged: {error}") from error
 
     def close(self) -> None:
-        """Let go of the file; the last reader of it closes it. Iterators end with an error."""
+        """Release the file, which the last reader closes; open iterators then raise CaffeError."""
         if self._closed:
             return
         self._closed = True
@@ -103,7 +103,7 @@ class LmdbReader:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_closed"):  # else the constructor refused
+        if hasattr(self, "_closed"):  # the constructor did not fail
             self.close()
 
 
@@ -112,31 +112,31 @@ def _environment(source: str, size: int) -> lmdb.Environment:
         environment = lmdb.open(source, readonly=True, lock=False)
     except lmdb.Error as error:
         raise CaffeError(f"'{source}' cannot be opened as an LMDB: {error}") from None
-    wanted = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-    if size < wanted:  # reading on would end in a bus error
+    expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    if size < expected:  # reading past the end of the file would raise SIGBUS
         environment.close()
-        raise CaffeError("'%s/data.mdb' is cut short: %d bytes, %d wanted" % (source, size, wanted))
+        raise CaffeError(f"'{source}/data.mdb' is truncated: expected {expected} bytes, received {size}")
     return environment
 
 
 @contextlib.contextmanager
 def create(path: str) -> Iterator[LmdbWriter]:
-    """A new LMDB at `path`, which appears whole when the context ends well."""
+    """Context manager that writes a new LMDB to `path` atomically."""
     try:
         with atomic_folder(path) as folder, LmdbWriter(folder) as writer:
             yield writer
-    except lmdb.Error as error:  # a write cut short by a full disk is an input/output error to LMDB
+    except lmdb.Error as error:  # LMDB reports a full disk as an input/output error
         raise CaffeError(f"'{path}' cannot be written as an LMDB: {error}; is the disk full?") from error
 
 
 class LmdbWriter:
-    """Writes records in ascending order of their keys; the same records give the same bytes.
+    """Writes records in ascending key order; the same records give the same bytes.
 
-    What was committed goes to the disk in the background, so that little is left to wait for at the end.
+    Committed data is flushed to disk in the background, which keeps closing fast.
     """
 
     def __init__(self, folder: str) -> None:
-        self._environment = lmdb.open(folder, map_size=_FIRST_MAP, lock=False, sync=False, metasync=False)
+        self._environment = lmdb.open(folder, map_size=_INITIAL_MAP_BYTES, lock=False, sync=False, metasync=False)
         self._file = os.open(os.path.join(folder, "data.mdb"), os.O_RDONLY)
         self._background = ThreadPoolExecutor(1)
         self._flush: Future[None] | None = None
@@ -145,27 +145,27 @@ class LmdbWriter:
         self._bytes = 0
 
     def put(self, key: bytes, value: bytes | bytearray | memoryview) -> None:
-        """Add a record; a key that is not greater than the last is refused."""
+        """Add a record; raise CaffeError at the next commit if the key is not greater than the previous one."""
         if not 0 < len(key) <= MAX_KEY:
-            raise CaffeError("key of %d bytes: LMDB takes 1 to %d" % (len(key), MAX_KEY))
+            raise CaffeError(f"key of {len(key)} bytes: LMDB allows 1 to {MAX_KEY}")
         self._pending.append((key, value))
         self._bytes += len(value)
         if len(self._pending) >= _COMMIT_RECORDS or self._bytes >= _COMMIT_BYTES:
             self._commit()
 
     def _commit(self) -> None:
-        self._make_room()
+        self._grow_map()
         with self._environment.begin(write=True, buffers=True) as transaction:
             for key, value in self._pending:
                 if not transaction.put(key, value, append=True):
-                    raise CaffeError(f"key {key!r} does not come after the one before it")
+                    raise CaffeError(f"key {key!r} is not greater than the previous one")
         self._pending.clear()
         self._bytes = 0
         if self._flush is None or self._flush.done():
             self._flush = self._background.submit(os.fsync, self._file)
 
-    def _make_room(self) -> None:
-        """Double the map until what is pending fits with its pages rounded up."""
+    def _grow_map(self) -> None:
+        """Double the map until the pending records fit, with pages rounded up."""
         info = self._environment.info()
         pages = self._bytes // self._page + 4 * len(self._pending) + 64
         size = info["map_size"]

@@ -1,4 +1,4 @@
-"""Mean images, .binaryproto as compute_image_mean writes it or .npy, to a float32 array and back."""
+"""Read and write mean images: .binaryproto as written by compute_image_mean, or .npy."""
 
 from __future__ import annotations
 
@@ -8,37 +8,47 @@ from typing import Any
 
 import numpy as np
 
-from caffe.data import wire_format
 from caffe.device.transform import Transform
 from caffe.errors import CaffeError
+from caffe.proto import wire_format
 from caffe.utils.atomic_io import write_bytes
 
-_NPY = b"\x93NUMPY"
+_NPY_MAGIC = b"\x93NUMPY"
 
 
 def read_mean(path: str | os.PathLike) -> np.ndarray:
-    """The mean in `path`, float32 (C, H, W); the first bytes tell .npy from .binaryproto."""
+    """Read a mean image; the format (.npy or .binaryproto) is detected from the content.
+
+    Returns
+    -------
+    ndarray (C, H, W) of float32
+
+    Raises
+    ------
+    CaffeError
+        If the file cannot be read or is not a mean.
+    """
     try:
         with open(path, "rb") as stream:
             data = stream.read()
     except OSError as error:
         reason = error.strerror
-        raise CaffeError(f"mean file '{path}': {reason}; compute_image_mean makes one") from None
+        raise CaffeError(f"mean file '{path}': {reason}; create one with compute_image_mean") from None
     try:
-        array = _from_npy(data) if data.startswith(_NPY) else from_blob_proto(data)
-    except ValueError as error:  # a WireError, too
-        raise CaffeError(f"mean file '{path}' is neither a BlobProto nor a .npy: {error}") from None
+        array = _from_npy(data) if data.startswith(_NPY_MAGIC) else from_blob_proto(data)
+    except ValueError as error:  # includes WireError
+        raise CaffeError(f"mean file '{path}' is neither a BlobProto nor an .npy file: {error}") from None
     while array.ndim > 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 3 or not array.size:
-        raise CaffeError(f"mean file '{path}' holds {array.shape}, not channels x height x width")
+        raise CaffeError(f"mean file '{path}': expected channels x height x width, received {array.shape}")
     if not np.isfinite(array).all():
-        raise CaffeError(f"mean file '{path}' holds values that are not finite")
+        raise CaffeError(f"mean file '{path}' contains values that are not finite")
     return np.ascontiguousarray(array, np.float32)
 
 
 def write_mean(path: str | os.PathLike, mean: np.ndarray) -> None:
-    """Write a (C, H, W) mean whole or not at all: .npy by its name, else the BlobProto that Caffe writes."""
+    """Write a (C, H, W) mean atomically, as .npy if the name ends so, else as the BlobProto that Caffe writes."""
     if os.fspath(path).endswith(".npy"):
         stream = io.BytesIO()
         np.save(stream, np.ascontiguousarray(mean, np.float32), allow_pickle=False)
@@ -48,13 +58,13 @@ def write_mean(path: str | os.PathLike, mean: np.ndarray) -> None:
 
 
 def transform_of(param: Any, **more: Any) -> Transform:
-    """The Transform of a layer's transform_param, its mean_file read; `more` are other Transform fields."""
+    """Return the Transform of a layer's transform_param and read its mean_file; `more` are further Transform fields."""
     mean = read_mean(param.mean_file) if param.mean_file else None
     return Transform.from_caffe(param, mean, **more)
 
 
 def to_blob_proto(mean: np.ndarray) -> bytes:
-    """A BlobProto with the four legacy dimensions and packed floats, as compute_image_mean serializes it."""
+    """Serialize a BlobProto with the four legacy dimensions and packed floats, as compute_image_mean does."""
     dims = (1, *mean.shape)
     head = b"".join(bytes([8 * number]) + wire_format.varint(size) for number, size in enumerate(dims, 1))
     data = np.ascontiguousarray(mean, "<f4").tobytes()
@@ -62,13 +72,13 @@ def to_blob_proto(mean: np.ndarray) -> bytes:
 
 
 def from_blob_proto(data: bytes) -> np.ndarray:
-    """The array of a BlobProto of either generation (num/channels/height/width or shape), in its shape."""
+    """Parse a BlobProto with legacy (num, channels, height, width) or current (shape) dimensions to an array."""
     view = memoryview(data)
     legacy, shape = {}, None
-    for number, kind, value in wire_format.fields(view):
-        if number <= 4 and kind == wire_format.VARINT:
+    for number, wire_type, value in wire_format.fields(view):
+        if number <= 4 and wire_type == wire_format.VARINT:
             legacy[number] = wire_format.signed(value)
-        elif number == 7 and kind == wire_format.BYTES:
+        elif number == 7 and wire_type == wire_format.BYTES:
             shape = _dims(value)
     values = wire_format.scalars(view, 5, "<f4")
     if not values.size:
@@ -78,17 +88,17 @@ def from_blob_proto(data: bytes) -> np.ndarray:
     if shape is None or min(shape, default=0) <= 0:
         raise ValueError("it has no shape")
     if np.prod(shape, dtype=float) != values.size:
-        raise ValueError("shape %s wants other than the %d values it holds" % (tuple(shape), values.size))
+        raise ValueError(f"{values.size} values do not fit the shape {tuple(shape)}")
     return values.reshape(shape)
 
 
 def _dims(view: memoryview) -> list[int]:
-    """BlobShape: dim, packed or not."""
+    """Read the dimensions of a BlobShape, packed or not."""
     dims = []
-    for number, kind, value in wire_format.fields(view):
-        if number == 1 and kind == wire_format.VARINT:
+    for number, wire_type, value in wire_format.fields(view):
+        if number == 1 and wire_type == wire_format.VARINT:
             dims.append(value)
-        elif number == 1 and kind == wire_format.BYTES:
+        elif number == 1 and wire_type == wire_format.BYTES:
             at = 0
             while at < len(value):
                 dim, at = wire_format.read_varint(value, at)

@@ -1,4 +1,4 @@
-"""A map over many threads which keeps the order and a bound on what is in flight."""
+"""Ordered map over a thread pool with a bounded number of pending items."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """The cores this process may use."""
+    """Return the number of cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int
 ) -> Iterator[Result]:
-    """function(item) in the order of `items`, at most `ahead` of them begun and not yet taken.
+    """Yield function(item) in the order of `items`, with at most `ahead` results pending.
 
-    Pays where `function` spends its time outside the interpreter's lock, as OpenCV does.
+    Useful if `function` releases the GIL, as OpenCV does.
     """
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:

@@ -1,4 +1,4 @@
-"""Feed: batches for a Data layer, read, decoded and transformed in a thread while the net computes."""
+"""Prefetching of batches: read, decode and transform records in a thread while the net computes."""
 
 from __future__ import annotations
 
@@ -18,27 +18,47 @@ from caffe.errors import CaffeError
 
 
 class Batch(tuple):
-    """(data float32 (N, C, H, W), label float32 (N,), further labels ...); valid until the next batch is taken."""
+    """(data float32 (N, C, H, W), labels float32 (N,), further labels ...); valid until the next batch is requested."""
 
     @property
     def data(self) -> np.ndarray:
-        """The pictures."""
+        """The images, float32 (N, C, H, W)."""
         return self[0]
 
     @property
     def labels(self) -> tuple[np.ndarray, ...]:
-        """The labels, one array a top."""
+        """The labels, one float32 array (N,) per top."""
         return self[1:]
 
 
 class BatchPrefetcher:
-    """An endless row of batches in the order of the database's keys, beginning anew after the last record.
+    """Endless iterator of batches in key order, restarting after the last record; a context manager.
 
-    Batch `position` holds records skip + position * batch_size and on, modulo the length, or those that `order` names for
-    these numbers. It draws its crops, mirrors and changes (`augment`, TRAIN only) from (seed, position) alone: a Feed made
-    with another Feed's `position` and `seed` goes on as that one would have. `labels` are read of each record. The thread
-    starts with the first batch; `prefetch` batches are kept ready. A record that cannot be used raises a CaffeError with its
-    key where its batch is taken. `close` or `with` ends it.
+    Crops, mirroring and augmentation depend only on (seed, position): a prefetcher created with the `seed` and
+    `position` of another one continues with the same batches. The thread starts with the first batch. An invalid record
+    raises a CaffeError with its key when its batch is requested.
+
+    Parameters
+    ----------
+    db : DB
+    batch_size : int
+    transform : Transform
+    phase : {"TRAIN", "TEST"} or Caffe's number
+    seed : int
+    position : int
+        Number of the next batch. Batch p starts at record skip + p * batch_size, modulo the number of records.
+    skip : int
+        Number of records to skip.
+    prefetch : int
+        Number of batches to keep ready.
+    force_color, force_gray : bool
+        Channels of encoded images (see `datum.decode`).
+    labels : int
+        Number of labels per record.
+    order : RecordSampler, optional
+        Order of the records instead of key order.
+    augment : Augment, optional
+        Augmentation, applied in phase TRAIN only.
     """
 
     def __init__(
@@ -67,44 +87,44 @@ class BatchPrefetcher:
         self.seed, self.position, self.skip = seed, position, skip
         self.labels, self.order = labels, order
         self.augment = augment if is_train(phase) else None
-        self.waited = 0.0  # seconds that `next` stood still for, the thread's start left out
+        self.waited = 0.0  # seconds that `next` has waited, except for the first batch
         self._force = {"force_color": force_color, "force_gray": force_gray}
         self._ready: queue.Queue = queue.Queue(prefetch)
         self._free: queue.SimpleQueue = queue.SimpleQueue()
         self._prefetch = prefetch
-        self._given: Batch | None = None
+        self._current: Batch | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(N, C, H, W) of the batches, told by the first record as Caffe does."""
+        """Shape (N, C, H, W) of the batches, taken from the first record as in Caffe."""
         key, value = next(self.db.at(0))
         planes, labels = self._decode(key, value)
-        self._transformed([planes], ())  # says what does not fit before training begins
+        self._transformed([planes], ())  # reports mismatches before training starts
         if self.augment is not None:
             self._transformed([planes], [np.full(1, label, np.float32) for label in labels], np.random.default_rng(0))
         return (self.batch_size, *self.transform.output_shape(planes.shape))
 
     def next(self) -> Batch:
-        """The batch at `position`, which then moves on by one."""
+        """Return the batch at `position` and advance `position`."""
         if self._failure is not None:
             raise self._failure
-        begun = self._thread is not None
-        if not begun:
+        started = self._thread is not None
+        if not started:
             self._start()
-        if self._given is not None:
-            self._free.put(self._given)
-            self._given = None
-        since = time.perf_counter()
+        if self._current is not None:
+            self._free.put(self._current)
+            self._current = None
+        start = time.perf_counter()
         batch = self._ready.get()
-        if begun:
-            self.waited += time.perf_counter() - since
+        if started:
+            self.waited += time.perf_counter() - start
         if isinstance(batch, BaseException):
             self._failure = batch
             raise batch
-        self._given = batch
+        self._current = batch
         self.position += 1
         return batch
 
@@ -114,27 +134,27 @@ class BatchPrefetcher:
         return self
 
     def keep(self) -> None:
-        """The batch last taken belongs to the caller: its memory is not used again."""
-        if self._given is not None:
+        """Transfer ownership of the last batch to the caller: its memory is not reused."""
+        if self._current is not None:
             self._free.put(None)
-            self._given = None
+            self._current = None
 
     def _start(self) -> None:
         if self._stop.is_set():
-            raise CaffeError(f"the feed of '{self.db.source}' was closed")
+            raise CaffeError(f"the prefetcher of '{self.db.source}' is closed")
         for _ in range(self._prefetch + 1):
             self._free.put(None)
-        self._thread = threading.Thread(target=self._work, args=(self.position,), daemon=True, name="feed")
+        self._thread = threading.Thread(target=self._work, args=(self.position,), daemon=True, name="prefetch")
         self._thread.start()
 
     def _work(self, position: int) -> None:
-        """The thread: fills the queue until it is told to stop; an error goes to the consumer."""
+        """Fill the queue until `close` (in the thread); pass an error on to the consumer."""
         try:
             records = self._records(self.skip + position * self.batch_size)
             while not self._stop.is_set():
-                old = self._free.get()
+                reusable = self._free.get()
                 if not self._stop.is_set():
-                    self._ready.put(self._batch(records, position, old))
+                    self._ready.put(self._batch(records, position, reusable))
                 position += 1
         except BaseException as error:
             self._ready.put(error)
@@ -144,17 +164,20 @@ class BatchPrefetcher:
             return self.db.at(start)
         return map(self.db.record, self.order.at(start))
 
-    def _batch(self, records: Iterator, position: int, old: Batch | None) -> Batch:
-        planes = []
-        labels = [np.empty(self.batch_size, np.float32) for _ in range(self.labels)] if old is None else old.labels
+    def _batch(self, records: Iterator, position: int, reusable: Batch | None) -> Batch:
+        images = []
+        if reusable is None:
+            labels: Sequence[np.ndarray] = [np.empty(self.batch_size, np.float32) for _ in range(self.labels)]
+        else:
+            labels = reusable.labels
         for index in range(self.batch_size):
             key, value = next(records)
-            picture, values = self._decode(key, value)
-            planes.append(picture)
+            image, values = self._decode(key, value)
+            images.append(image)
             for array, label in zip(labels, values):
                 array[index] = label
         rng = np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position])
-        data = self._transformed(planes, labels, rng, None if old is None else old.data)
+        data = self._transformed(images, labels, rng, None if reusable is None else reusable.data)
         return Batch((data, *labels))
 
     def _decode(self, key: bytes, value: bytes) -> tuple[np.ndarray, list]:
@@ -166,21 +189,21 @@ class BatchPrefetcher:
 
     def _transformed(
         self,
-        planes: list[np.ndarray],
+        images: list[np.ndarray],
         labels: Sequence[np.ndarray],
         rng: np.random.Generator | None = None,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
         try:
             if rng is not None and self.augment is not None:
-                return self.augment.views(planes, labels, self.transform, rng, out)
+                return self.augment.apply(images, labels, self.transform, rng, out)
             phase = self.phase if rng is not None else TEST
-            return self.transform.planes(planes, phase, rng, out)
+            return self.transform.planes(images, phase, rng, out)
         except CaffeError as error:
             raise CaffeError(f"database '{self.db.source}': {error}") from None
 
     def close(self) -> None:
-        """End the thread; the database stays open for who opened it."""
+        """Stop the thread; the caller closes the database."""
         self._stop.set()
         while self._thread is not None and self._thread.is_alive():
             self._free.put(None)

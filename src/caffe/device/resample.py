@@ -1,4 +1,4 @@
-"""Bilinear resampling of float arrays as scikit-image and SciPy do it, which pycaffe used; numpy only."""
+"""Resampling of float arrays as in scikit-image and SciPy, which pycaffe used; NumPy only."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 
 
 def half_pixel(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize (H, W, …) to `size` = (height, width) as skimage's resize(order=1, mode="constant") does.
+    """Resize (H, W, …) to `size` = (height, width) as skimage's resize(order=1, mode="constant").
 
-    Pixels are squares, the outside is 0 and nothing is smoothed first: scikit-image of Caffe's years. Later
-    ones smooth by default when an image shrinks; give them anti_aliasing=False to compare.
+    Pixel centres are at half-integers, the outside is 0 and there is no anti-aliasing, as in the scikit-image of
+    Caffe's time. Later versions need anti_aliasing=False for the same result.
     """
     for axis, length in enumerate(size):
         step = image.shape[axis] / length
@@ -18,7 +18,7 @@ def half_pixel(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def corner_aligned(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize (H, W, …) to `size` as scipy.ndimage.zoom(order=1) does: corner pixels keep their centres."""
+    """Resize (H, W, …) to `size` as scipy.ndimage.zoom(order=1): the centres of corner pixels stay aligned."""
     for axis, length in enumerate(size):
         step = (image.shape[axis] - 1) / (length - 1) if length > 1 else 0.0
         image = _sample(image, axis, np.arange(length) * step)
@@ -26,22 +26,22 @@ def corner_aligned(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def nearest(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize (H, W, …) to `size`, every pixel a copy of the nearest one."""
+    """Resize (H, W, …) to `size` with nearest-neighbour interpolation."""
     for axis, length in enumerate(size):
-        where = np.floor((np.arange(length) + 0.5) * (image.shape[axis] / length)).astype(int)
-        image = image.take(where, axis)
+        indices = np.floor((np.arange(length) + 0.5) * (image.shape[axis] / length)).astype(int)
+        image = image.take(indices, axis)
     return image
 
 
-def _sample(image: np.ndarray, axis: int, where: np.ndarray) -> np.ndarray:
-    """Linear interpolation along one axis; beyond the first and the last pixel lies 0."""
+def _sample(image: np.ndarray, axis: int, coordinates: np.ndarray) -> np.ndarray:
+    """Interpolate linearly along one axis; values outside the image are 0."""
     length = image.shape[axis]
-    low = np.floor(where).astype(int)
-    part = where - low
+    low = np.floor(coordinates).astype(int)
+    fraction = coordinates - low
     shape = [-1 if a == axis else 1 for a in range(image.ndim)]
 
     def weighted(index: np.ndarray, weight: np.ndarray) -> np.ndarray:
         weight = np.where((index >= 0) & (index < length), weight, 0.0).astype(image.dtype)
         return image.take(np.clip(index, 0, length - 1), axis) * weight.reshape(shape)
 
-    return weighted(low, 1.0 - part) + weighted(low + 1, part)
+    return weighted(low, 1.0 - fraction) + weighted(low + 1, fraction)

@@ -1,8 +1,10 @@
-"""The layer types of Caffe, one file each; the folder is the list.
+"""Caffe's layer types, one file each; every module of this package is a layer type.
 
-`from caffe import layers as L` gives pycaffe's NetSpec functions (`L.Convolution(...)`) from here as well; the modules of the
-types are imported when the first Net is made, and torch with the first of their values (caffe.core.lazy_torch).
+`from caffe import layers as L` also provides pycaffe's NetSpec functions (`L.Convolution(...)`). The modules are
+imported when the first Net is built, and torch when the first tensor is needed (caffe.core.lazy_torch).
 """
+
+from __future__ import annotations
 
 import functools
 import importlib
@@ -10,8 +12,8 @@ import pkgutil
 
 
 @functools.cache
-def load():
-    """Import every member, which fills `base.registry`."""
+def load() -> None:
+    """Import all layer modules, which fills `base.registry`."""
     for module in pkgutil.iter_modules(__path__):
         if module.name != "base" and not module.name.startswith("_"):
             importlib.import_module("." + module.name, __name__)

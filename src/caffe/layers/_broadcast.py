@@ -1,19 +1,23 @@
-"""How the second operand of Scale and Bias lies along the axes of the bottom (scale_layer.cpp,
-bias_layer.cpp).
-"""
+"""Broadcasting of the second operand of Scale and Bias (scale_layer.cpp, bias_layer.cpp)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caffe.layers.base import Layer, Shape
 
 
-def operand_shape(layer, param, bottom):
-    """The shape of the blob that `param` (axis, num_axes) asks for."""
+def operand_shape(layer: Layer, param: Any, bottom: Shape) -> Shape:
+    """Return the shape of the weight blob that `param` (axis, num_axes) describes."""
     begin, count = layer.axis(param.axis, bottom), param.num_axes
     layer.need(count >= -1, "num_axes must not be negative, or be -1 for all axes from `axis` on; received %d", count)
     end = len(bottom) if count == -1 else begin + count
-    layer.need(end <= len(bottom), "%d axes from axis %d on reach beyond the bottom %s", count, begin, bottom)
+    layer.need(end <= len(bottom), "%d axes from axis %d on exceed the bottom %s", count, begin, bottom)
     return tuple(bottom[begin:end])
 
 
-def aligned(layer, param, bottom, operand):
-    """The bottom's axis on which `operand`'s first axis lies, after checking that all its axes agree."""
+def aligned(layer: Layer, param: Any, bottom: Shape, operand: Shape) -> int:
+    """Return the bottom axis that the first axis of `operand` corresponds to, after checking that the sizes agree."""
     begin = layer.axis(param.axis, bottom) if operand else 0  # Caffe: a scalar fits anywhere
     layer.need(
         tuple(bottom[begin : begin + len(operand)]) == tuple(operand),
@@ -25,8 +29,8 @@ def aligned(layer, param, bottom, operand):
     return begin
 
 
-def aligned_to_onnx(g, name, shape, rank):
-    """The tensor `name` of `shape` with axes of 1 added behind, `rank` in all, so that ONNX repeats it."""
+def aligned_to_onnx(g: Any, name: str, shape: Shape, rank: int) -> str:
+    """Append axes of size 1 to the tensor `name` up to `rank` axes, so that ONNX broadcasts it; returns its name."""
     if len(shape) == rank:
         return name
     out = g.temp("aligned")

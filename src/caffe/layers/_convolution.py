@@ -1,20 +1,23 @@
-"""Windows over spatial axes as ConvolutionParameter describes them, shared by Convolution, Deconvolution
-and Im2col.
-"""
+"""Sliding windows described by ConvolutionParameter, shared by Convolution, Deconvolution and Im2col."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from caffe.core.lazy_torch import F, torch
 from caffe.errors import CaffeError
 
+if TYPE_CHECKING:
+    from caffe.layers.base import Shape, Tensor
+
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """Kernel, stride, pad and dilation, one int a spatial axis each."""
+    """Kernel, stride, pad and dilation, each with one int per spatial axis."""
 
     kernel: tuple
     stride: tuple
@@ -22,41 +25,36 @@ class Window:
     dilation: tuple
 
     @property
-    def extent(self):
-        """How far the kernel reaches along each axis, holes of the dilation included."""
+    def extent(self) -> Shape:
+        """The size of the dilated kernel along each axis."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation))
 
-    def size_down(self, sizes):
-        """Sizes after a convolution: (size + 2 pad - extent) / stride + 1 with C's division, which rounds
-        towards zero.
-        """
+    def size_down(self, sizes: Sequence[int]) -> Shape:
+        """Return the sizes after a convolution: (size + 2 pad - extent) / stride + 1, rounded towards zero as in C."""
         room = (n + 2 * p - e for n, p, e in zip(sizes, self.pad, self.extent))
         out = tuple(int(math.copysign(abs(r) // s, r)) + 1 for r, s in zip(room, self.stride))
         return self._positive(out, sizes)
 
-    def size_up(self, sizes):
-        """Sizes after a deconvolution: stride (size - 1) + extent - 2 pad."""
+    def size_up(self, sizes: Sequence[int]) -> Shape:
+        """Return the sizes after a deconvolution: stride (size - 1) + extent - 2 pad."""
         out = tuple(s * (n - 1) + e - 2 * p for n, s, e, p in zip(sizes, self.stride, self.extent, self.pad))
         return self._positive(out, sizes)
 
     def _positive(self, out, sizes):
         if any(n < 1 for n in out):
             raise CaffeError(
-                f"a kernel of {self.kernel} with dilation {self.dilation}, stride {self.stride} and pad {self.pad} leaves nothing of a bottom of {tuple(sizes)}"
+                f"a bottom of {tuple(sizes)} is too small for kernel {self.kernel} with dilation {self.dilation}, "
+                f"stride {self.stride} and pad {self.pad}"
             )
         return out
 
-    def overhang(self, sizes):
-        """What a lone window reaches beyond the end pad, by axis; not zero only where the kernel exceeds
-        the padded bottom.
-        """
+    def overhang(self, sizes: Sequence[int]) -> Shape:
+        """Return how far the kernel exceeds the padded bottom along each axis, usually 0."""
         return tuple(max(0, e - n - 2 * p) for n, p, e in zip(sizes, self.pad, self.extent))
 
 
-def window(param, axes):
-    """Read a ConvolutionParameter for `axes` spatial axes, with Caffe's checks (base_conv_layer.cpp,
-    im2col_layer.cpp).
-    """
+def window(param: Any, axes: int) -> Window:
+    """Read a ConvolutionParameter for `axes` spatial axes (base_conv_layer.cpp, im2col_layer.cpp)."""
     kernel = _by_axis(param, axes, "kernel", "kernel_size", None)
     stride = _by_axis(param, axes, "stride", "stride", 1)
     pad = _by_axis(param, axes, "pad", "pad", 0)
@@ -73,7 +71,7 @@ def _by_axis(param, axes, stem, field, default):
     if not (param.HasField(height) or param.HasField(width)):
         return _repeated(field, values, axes, default)
     if axes != 2:
-        raise CaffeError("%s and %s are for 2 spatial axes, the bottom has %d; use %s" % (height, width, axes, field))
+        raise CaffeError(f"{height} and {width} are for 2 spatial axes, the bottom has {axes}; use {field}")
     if values:
         raise CaffeError(f"give {field} or {height} and {width}, not both")
     return getattr(param, height), getattr(param, width)
@@ -83,19 +81,19 @@ def _repeated(field, values, axes, default):
     if not values and default is not None:
         return (default,) * axes
     if len(values) not in (1, axes):
-        raise CaffeError("%s must be given once or once a spatial axis (%d), received %d" % (field, axes, len(values)))
+        raise CaffeError(f"expected one {field}, or one per spatial axis ({axes}), received {len(values)}")
     return tuple(values) if len(values) == axes else tuple(values * axes)
 
 
-def pad_ends(x, begin, end):
-    """Add `begin` and `end` zeros around the last len(begin) axes of `x`."""
+def pad_ends(x: Tensor, begin: Sequence[int], end: Sequence[int]) -> Tensor:
+    """Pad the last len(begin) axes of `x` with `begin` zeros before and `end` zeros after."""
     if not any(begin) and not any(end):
         return x
     return F.pad(x, [n for pair in zip(reversed(begin), reversed(end)) for n in pair])
 
 
-def columns(x, win):
-    """Im2col: N x C x sizes -> N x C x out sizes x kernel, a view of the padded `x` where torch allows."""
+def columns(x: Tensor, win: Window) -> Tensor:
+    """Im2col: N x C x sizes -> N x C x out sizes x kernel, a view of the padded `x` if possible."""
     sizes = x.shape[2:]
     out = win.size_down(sizes)
     x = pad_ends(x, win.pad, tuple(p + o for p, o in zip(win.pad, win.overhang(sizes))))
@@ -106,28 +104,24 @@ def columns(x, win):
     return x[(slice(None), slice(None), *spatial, *holes)]
 
 
-def scatter(cols, win, out):
-    """Col2im: N x C x sizes x kernel -> N x C x `out`, each window's values added where `columns` reads
-    them.
-    """
+def scatter(cols: Tensor, win: Window, out: Sequence[int]) -> Tensor:
+    """Col2im: N x C x sizes x kernel -> N x C x `out`, adding each value at the position where `columns` reads it."""
     sizes = cols.shape[2 : 2 + len(out)]
     padded = [max(n + 2 * p, s * (m - 1) + e) for n, p, s, m, e in zip(out, win.pad, win.stride, sizes, win.extent)]
     result = cols.new_zeros((*cols.shape[:2], *padded))
     for offset in itertools.product(*(range(k) for k in win.kernel)):
         first = [o * d for o, d in zip(offset, win.dilation)]
-        place = tuple(slice(f, f + s * (m - 1) + 1, s) for f, s, m in zip(first, win.stride, sizes))
-        result[(slice(None), slice(None), *place)] += cols[(..., *offset)]
+        positions = tuple(slice(f, f + s * (m - 1) + 1, s) for f, s, m in zip(first, win.stride, sizes))
+        result[(slice(None), slice(None), *positions)] += cols[(..., *offset)]
     return result[(slice(None), slice(None), *(slice(p, p + n) for p, n in zip(win.pad, out)))]
 
 
 class BaseConvolution:
-    """What Convolution and Deconvolution have in common; `self` is the layer (base_conv_layer.cpp's
-    LayerSetUp and Reshape).
-    """
+    """Mixin of Convolution and Deconvolution (LayerSetUp and Reshape of base_conv_layer.cpp)."""
 
-    reverse = False  # Deconvolution: its blobs are those of the convolution whose backward it is
+    reverse = False  # True for Deconvolution, which has the weights of the convolution it transposes
 
-    def setup(self, bottom, *others):
+    def setup(self, bottom: Shape, *others: Shape) -> None:
         p = self.param.convolution_param
         self.channel = self.axis(p.axis, bottom)
         self.window = window(p, len(bottom) - self.channel - 1)
@@ -145,9 +139,9 @@ class BaseConvolution:
         if p.bias_term:
             self.add_blob((p.num_output,), p.bias_filler)
 
-    def top_shapes(self, bottom, *others):
+    def top_shapes(self, bottom: Shape, *others: Shape) -> list[Shape]:
         axes = self.channel + 1 + len(self.window.kernel)
-        self.need(len(bottom) == axes, "the bottom had %d axes when the layer was made, now %s", axes, bottom)
+        self.need(len(bottom) == axes, "the bottom had %d axes when the layer was built, now %s", axes, bottom)
         self.need(
             bottom[self.channel] == self.channels,
             "the weights are for %d channels, the bottom is %s",
@@ -157,7 +151,7 @@ class BaseConvolution:
         for i, other in enumerate(others, 1):
             self.need(
                 other == bottom,
-                "all bottoms must have one shape: bottom 0 is %s, bottom %d is %s",
+                "all bottoms must have the same shape: bottom 0 is %s, bottom %d is %s",
                 bottom,
                 i,
                 other,
@@ -167,10 +161,10 @@ class BaseConvolution:
         top = (*bottom[: self.channel], self.param.convolution_param.num_output, *sizes)
         return [top] * self.top_count
 
-    def forward(self, *bottoms):
-        return tuple(self._one(x) for x in bottoms)
+    def forward(self, *bottoms: Tensor) -> Tensor | tuple[Tensor, ...]:
+        return tuple(self._forward_one(x) for x in bottoms)
 
-    def _one(self, x):
+    def _forward_one(self, x):
         flat = self.flat_shape(x.shape)
         weight = self.blobs[0].tensor
         bias = self.blobs[1].tensor if len(self.blobs) > 1 else None
@@ -182,22 +176,20 @@ class BaseConvolution:
             y = self.apply(x.reshape(flat), weight, bias, self.window)
         return y.reshape(self.top_shapes(tuple(x.shape))[0])
 
-    def flat_shape(self, shape):
-        """`shape` with all axes before the channels as one, and a spatial axis of 1 where there is none."""
+    def flat_shape(self, shape: Shape) -> Shape:
+        """Return `shape` with the axes before the channels merged, and a spatial axis of 1 if there is none."""
         return (math.prod(shape[: self.channel]), self.channels, *(shape[self.channel + 1 :] or (1,)))
 
-    def grouped(self, weight):
-        """The weights as group x outputs x inputs x kernel elements, for more spatial axes than torch
-        convolves.
-        """
+    def grouped(self, weight: Tensor) -> Tensor:
+        """Return the weights as group x outputs x inputs x kernel elements, for any number of spatial axes."""
         group = self.param.convolution_param.group
         return weight.reshape(group, weight.shape[0] // group, weight.shape[1], -1)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         win = self.window if self.window.kernel else Window((1,), (1,), (0,), (1,))
         self.need(
             len(win.kernel) <= 3,
-            "%s over %d spatial axes has no ONNX form: its runtimes stop at 3",
+            "%s with %d spatial axes cannot be exported: ONNX runtimes support at most 3",
             self.type,
             len(win.kernel),
         )
@@ -216,8 +208,8 @@ class BaseConvolution:
                 g.node("Reshape", [result, g.constant(list(out), "shape")], [top])
 
 
-def attributes(win, end, group):
-    """The attributes that ONNX's Conv and ConvTranspose share; `end` are the pads at the ends."""
+def attributes(win: Window, end: Sequence[int], group: int) -> dict[str, Any]:
+    """Return the attributes of ONNX's Conv and ConvTranspose; `end` are the pads at the end of each axis."""
     return {
         "kernel_shape": list(win.kernel),
         "strides": list(win.stride),
@@ -227,13 +219,13 @@ def attributes(win, end, group):
     }
 
 
-def add_bias(y, bias):
-    """y + bias along axis 1 (bias None: y)."""
+def add_bias(y: Tensor, bias: Tensor | None) -> Tensor:
+    """Add `bias` along axis 1, if there is one."""
     return y if bias is None else y + bias.view(-1, *[1] * (y.dim() - 2))
 
 
-def einsum_columns(cols, weight):
-    """N x (g C) x out x kernel columns times grouped weights -> N x (g M) x out, for any number of axes."""
+def einsum_columns(cols: Tensor, weight: Tensor) -> Tensor:
+    """Multiply columns N x (g C) x out x kernel by grouped weights -> N x (g M) x out, for any number of axes."""
     group, inputs = weight.shape[0], weight.shape[2]
     axes = (cols.dim() - 2) // 2
     out = cols.shape[2 : 2 + axes]

@@ -1,22 +1,24 @@
-"""What the loss layers have in common: what the sum is divided by, labels as indices, checks of the batch."""
+"""Helpers of the loss layers: normalizers, labels as indices, checks of the batch."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
+
+if TYPE_CHECKING:
+    from caffe.layers.base import Shape, Tensor
 
 LossParameter = caffe_pb2.LossParameter
 LOG_THRESHOLD = 1e-20  # kLOG_THRESHOLD: the smallest probability whose logarithm Caffe takes
 FLT_MIN = 2.0**-126  # the smallest normal float32
 
 
-def normalization(param, default):
-    """The NormalizationMode of `param` (LossParameter); the older `normalize` counts where `normalization`
-    is not given.
-    """
+def normalization(param: Any, default: int) -> int:
+    """Return the NormalizationMode of `param` (LossParameter), considering the older field `normalize`."""
     if param.HasField("normalization"):
         return param.normalization
     if param.HasField("normalize"):
@@ -24,8 +26,8 @@ def normalization(param, default):
     return default
 
 
-def normalizer(mode, outer, inner, valid):
-    """What the sum is divided by: all labels, those not ignored, the batch size or 1; never less than 1."""
+def normalizer(mode: int, outer: int, inner: int, valid: int) -> float:
+    """Return the divisor of the loss, at least 1: the number of labels, of valid labels, of items, or 1."""
     divisor = {
         LossParameter.FULL: outer * inner,
         LossParameter.VALID: valid,
@@ -35,48 +37,64 @@ def normalizer(mode, outer, inner, valid):
     return max(1.0, float(divisor))
 
 
-def ignored(param):
-    """The label that does not count (`ignore_label` of a LossParameter or AccuracyParameter), or None."""
+def ignored(param: Any) -> int | None:
+    """Return `ignore_label` of a LossParameter or AccuracyParameter, or None."""
     return param.ignore_label if param.HasField("ignore_label") else None
 
 
-def class_labels(label, classes, ignore=None):
-    """Return (indices, valid): `label` truncated to int64 and where it is not `ignore`; ignored places
-    hold index 0.
+def class_labels(label: Tensor, classes: int, ignore: int | None = None) -> tuple[Tensor, Tensor]:
+    """Convert labels to class indices.
 
-    Raises CaffeError for a label outside 0 .. classes-1, where Caffe would read beyond its arrays.
+    Parameters
+    ----------
+    label : Tensor
+        Labels of any shape; they are truncated to integers.
+    classes : int
+        The number of classes.
+    ignore : int, optional
+        The label to ignore.
+
+    Returns
+    -------
+    Tensor, Tensor
+        int64 indices (0 for ignored labels), and a mask of the labels that are not ignored.
+
+    Raises
+    ------
+    CaffeError
+        If a label is outside 0 .. classes-1, where Caffe would read beyond its arrays.
     """
     index = label.detach().long()
     valid = torch.ones_like(index, dtype=torch.bool) if ignore is None else index != ignore
     index = torch.where(valid, index, 0)
     if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < classes:
-        wrong = index[(index < 0) | (index >= classes)]
+        invalid = index[(index < 0) | (index >= classes)]
         raise CaffeError(
-            "label %d is outside 0 .. %d, the %d classes of the prediction (%d such labels in this batch)"
-            % (int(wrong[0]), classes - 1, classes, wrong.numel())
+            f"label {int(invalid[0])} is outside 0 .. {classes - 1}, the {classes} classes of the prediction "
+            f"({invalid.numel()} such labels in this batch)"
         )
     return index, valid
 
 
-def check_same_first(data, label):
-    """LossLayer::Reshape: the first axes of prediction and label (shapes) agree."""
+def check_same_first(data: Shape, label: Shape) -> None:
+    """Check that the first axes of two shapes agree (LossLayer::Reshape)."""
     if tuple(data[:1]) != tuple(label[:1]):
         raise CaffeError(
             f"data and label must have the same first dimension, received {tuple(data)} and {tuple(label)}"
         )
 
 
-def check_label_count(data, label, axis):
-    """One label for each position of `data` (shape) besides `axis`."""
+def check_label_count(data: Shape, label: Shape, axis: int) -> None:
+    """Check that there is one label per position of `data` (a shape whose classes are along `axis`)."""
     outer, _, inner = split(data, axis)
-    wanted = outer * inner
-    if math.prod(label) != wanted:
+    expected = outer * inner
+    if math.prod(label) != expected:
         raise CaffeError(
-            "labels must match predictions in number: data %s with the classes along axis %d needs %d "
-            "labels, received %s" % (tuple(data), axis, wanted, tuple(label))
+            f"expected {expected} labels for predictions {tuple(data)} with the classes along axis {axis}, "
+            f"received {tuple(label)}"
         )
 
 
-def split(shape, axis):
-    """`shape` as (outer, classes, inner): the counts before, along and after `axis`."""
+def split(shape: Shape, axis: int) -> tuple[int, int, int]:
+    """Return `shape` as (outer, classes, inner): the number of elements before, along and after `axis`."""
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])

@@ -1,39 +1,38 @@
-"""What the layers that read records have in common: a Feed behind the tops, and its position in snapshots."""
+"""Base class of the layers that read records in a background thread; their position is part of a snapshot."""
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from caffe.core import glog
 from caffe.core.lazy_torch import torch
 from caffe.data.prefetcher import BatchPrefetcher
-from caffe.layers.base import Layer
+from caffe.layers.base import Layer, Shape
 
-_OLD = ("scale", "mean_file", "crop_size", "mirror")
+_LEGACY_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 
 
 class BasePrefetchingDataLayer(Layer):
-    """A layer whose tops are the arrays of a Feed's batches; a member writes `make_prefetcher(seed, position,
-    skip)`.
-    """
+    """A layer whose tops are the batches of a BatchPrefetcher; subclasses implement `make_prefetcher`."""
 
     num_bottom = 0
     num_top = (1, 2)
     is_data = True
-    no_onnx = "it reads records; in a deploy net an Input stands in its place"
-    feed = None
+    no_onnx = "it reads records; a deploy net has an Input instead"
+    prefetcher: BatchPrefetcher | None = None
 
     def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
-        """The Feed that begins at batch `position`; `skip` records are passed over before batch 0."""
+        """Create the prefetcher that starts at batch `position`; `skip` records precede batch 0."""
         raise NotImplementedError
 
-    def setup(self):
-        self.feed = self.make_prefetcher(self.draw(2**62), 0, self._random_skip())
-        self._shape = self.feed.shape
+    def setup(self) -> None:
+        self.prefetcher = self.make_prefetcher(self.draw(2**62), 0, self._random_skip())
+        self._shape = self.prefetcher.shape
         glog.info("output data size: {}".format(",".join(map(str, self._shape))), "data_layer.cpp:52")
 
     def draw(self, below: int) -> int:
-        """A random number 0 .. below-1 from the net's generator."""
+        """Draw a random number in 0 .. below-1 from the net's generator."""
         return int(torch.randint(below, (), generator=self.generator))
 
     def _random_skip(self) -> int:
@@ -41,51 +40,47 @@ class BasePrefetchingDataLayer(Layer):
         if not most:
             return 0
         skip = self.draw(most)
-        glog.info("Skipping first %d data points." % skip, "data_layer.cpp:40")
+        glog.info(f"Skipping first {skip} data points.", "data_layer.cpp:40")
         return skip
 
     def skip_below(self) -> int:
-        """The member's rand_skip."""
+        """Return the upper bound of random skipping (rand_skip); 0 for none."""
         return 0
 
-    def top_shapes(self):
+    def top_shapes(self) -> list[Shape]:
         return [self._shape, *[(self._shape[0],)] * (self.top_count - 1)]
 
-    def forward_blobs(self, bottoms, tops, record):
-        if self._looked_at(tops):
-            self.feed.keep()
-        batch = self.feed.next()
-        self._given = batch
-        for blob, array in zip(tops, batch):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
+        if self._has_live_view_of_batch(tops):
+            self.prefetcher.keep()
+        self._batch = self.prefetcher.next()
+        for blob, array in zip(tops, self._batch):
             blob.set(torch.from_numpy(array).to(self.device))
 
-    _given = ()
+    _batch: tuple[Any, ...] = ()
 
-    def _looked_at(self, tops):
-        """Whether a NumPy view of the last batch's own memory is out: the feed must not write there again."""
+    def _has_live_view_of_batch(self, tops):
+        """Return whether a NumPy view of the last batch is alive, so that its memory must not be reused."""
         return any(
-            blob.has_live_view and blob.tensor.data_ptr() == array.ctypes.data for blob, array in zip(tops, self._given)
+            blob.has_live_view and blob.tensor.data_ptr() == array.ctypes.data for blob, array in zip(tops, self._batch)
         )
 
     def state(self) -> dict[str, int]:
-        """Where the feed stands: all that a later run needs to go on with the next batch, bit for bit."""
-        return {"seed": self.feed.seed, "position": self.feed.position, "skip": self.feed.skip}
+        """Return the state from which a later run continues with the next batch, bit for bit."""
+        prefetcher = self.prefetcher
+        return {"seed": prefetcher.seed, "position": prefetcher.position, "skip": prefetcher.skip}
 
     def restore(self, state: dict[str, int]) -> None:
-        """Go on where `state` was taken."""
-        self.feed.close()
-        self.feed = self.make_prefetcher(state["seed"], state["position"], state["skip"])
+        """Continue from `state`."""
+        self.prefetcher.close()
+        self.prefetcher = self.make_prefetcher(state["seed"], state["position"], state["skip"])
 
-    def warn_of_old_fields(self, name: str) -> None:
-        """Caffe ignores these in a `layer { }`; there they belong into transform_param."""
-        given = [f for f in _OLD if getattr(self.param, name).HasField(f)]
-        if given:
-            glog.warning(
-                "layer '{}': {} of {} has no effect here; write it into transform_param".format(
-                    self.name, ", ".join(given), name
-                )
-            )
+    def warn_about_legacy_fields(self, name: str) -> None:
+        """Warn about fields of the parameter `name` that Caffe ignores in favour of transform_param."""
+        fields = ", ".join(f for f in _LEGACY_FIELDS if getattr(self.param, name).HasField(f))
+        if fields:
+            glog.warning(f"layer '{self.name}': {fields} of {name} has no effect; set it in transform_param")
 
     def __del__(self):
-        if self.feed is not None and not sys.is_finalizing():  # the thread is gone by then
-            self.feed.close()
+        if self.prefetcher is not None and not sys.is_finalizing():  # at interpreter exit the thread is already gone
+            self.prefetcher.close()

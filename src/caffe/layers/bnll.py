@@ -1,21 +1,25 @@
 """BNLL: the binomial normal log likelihood, a smooth ReLU."""
 
-from caffe.core.lazy_torch import Function, torch
-from caffe.layers.base import Example, Layer, register
+from __future__ import annotations
 
-LARGEST = 50.0  # kBNLL_THRESHOLD: exp is taken of nothing larger in the derivative
+from typing import Any
+
+from caffe.core.lazy_torch import Function, torch
+from caffe.layers.base import Example, Layer, Tensor, register
+
+LARGEST = 50.0  # kBNLL_THRESHOLD: the largest argument of exp in the gradient
 
 
 @register
 class BNLL(Layer):
-    """y = log(1 + exp(x)), today's softplus (bnll_layer.cpp)."""
+    """y = log(1 + exp(x)), also known as softplus (bnll_layer.cpp)."""
 
     examples = (Example("", [(2, 3, 4, 5)]),)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return _BNLL.apply(x)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         g.node("Softplus", bottoms, tops)
 
 

@@ -1,14 +1,16 @@
-"""Concat: blobs one behind the other along an axis."""
+"""Concat: concatenates blobs along an axis."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from caffe.core.lazy_torch import torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
 class Concat(Layer):
-    """The bottoms one behind the other along `axis` (old name: concat_dim); all other axes must agree
-    (concat_layer.cpp).
-    """
+    """Concatenates the bottoms along `axis` (old name: concat_dim); all other axes must agree (concat_layer.cpp)."""
 
     num_bottom = (1, None)
     examples = (
@@ -17,13 +19,13 @@ class Concat(Layer):
         Example("concat_param { concat_dim: 0 }", [(2, 3), (4, 3)]),
     )
 
-    def top_shapes(self, first, *others):
+    def top_shapes(self, first: Shape, *others: Shape) -> list[Shape]:
         self.along = self._axis(first)
         for i, other in enumerate(others, 1):
             self.need(
                 len(other) == len(first)
                 and all(a == b for k, (a, b) in enumerate(zip(first, other)) if k != self.along),
-                "bottoms must agree in all axes but axis %d: bottom 0 is %s, bottom %d is %s",
+                "bottoms must agree in all axes except axis %d: bottom 0 is %s, bottom %d is %s",
                 self.along,
                 first,
                 i,
@@ -44,8 +46,8 @@ class Concat(Layer):
         )
         return p.concat_dim
 
-    def forward(self, *bottoms):
+    def forward(self, *bottoms: Tensor) -> Tensor:
         return torch.cat(bottoms, self._axis(bottoms[0].shape)) if len(bottoms) > 1 else bottoms[0].view_as(bottoms[0])
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         g.node("Concat", bottoms, tops, axis=self._axis(g.shape(bottoms[0])))

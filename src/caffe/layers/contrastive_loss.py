@@ -1,20 +1,21 @@
 """ContrastiveLoss."""
 
+from __future__ import annotations
+
 import math
 
 from caffe.core.lazy_torch import Function, torch
 from caffe.layers import _loss
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
 class ContrastiveLoss(Layer):
-    """Pairs (a, b) alike (y = 1) are drawn together, others pushed apart to `margin` (Hadsell et al. 2006;
-    contrastive_loss_layer.cpp).
+    """Pulls similar pairs together and pushes others apart (Hadsell et al. 2006; contrastive_loss_layer.cpp).
 
-    With d the distance of a and b: the sum of y d^2 + (1 - y) max(margin - d, 0)^2 over 2 N. `legacy_version`
-    has max(margin - d^2, 0) for the second term. Bottoms: a and b, N x C; y, N. The derivative divides by d +
-    1e-4, as Caffe's does.
+    The loss is the sum of y d^2 + (1 - y) max(margin - d, 0)^2 divided by 2 N, with d the distance of a and b and y = 1
+    for similar pairs. With `legacy_version`, the second term is max(margin - d^2, 0). Bottoms: a and b, N x C; y, N.
+    As in Caffe, the gradient divides by d + 1e-4.
     """
 
     num_bottom = 3
@@ -30,23 +31,23 @@ class ContrastiveLoss(Layer):
         ),
     )
 
-    def top_shapes(self, a, b, similar):
+    def top_shapes(self, a: Shape, b: Shape, similar: Shape) -> list[Shape]:
         _loss.check_same_first(a, b)
         self.need(
             a[1:2] == b[1:2] and math.prod(a[2:]) == math.prod(b[2:]) == 1,
-            "the pair must be two bottoms N x C of one shape, received %s and %s",
+            "the first two bottoms must be N x C with equal shapes, received %s and %s",
             a,
             b,
         )
         self.need(
             math.prod(similar) == a[0],
-            "the third bottom must hold one value a pair, received %s for %s",
+            "the third bottom must hold one value per pair, received %s for %s",
             similar,
             a,
         )
         return [()]
 
-    def forward(self, a, b, similar):
+    def forward(self, a: Tensor, b: Tensor, similar: Tensor) -> Tensor:
         p = self.param.contrastive_loss_param
         return _Contrastive.apply(
             a.float().flatten(1) - b.float().flatten(1),

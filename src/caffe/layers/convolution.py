@@ -1,20 +1,23 @@
 """Convolution over any number of spatial axes."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import F
-from caffe.layers._convolution import BaseConvolution, add_bias, attributes, columns, einsum_columns, pad_ends
-from caffe.layers.base import Example, Layer, register
+from caffe.layers._convolution import BaseConvolution, Window, add_bias, attributes, columns, einsum_columns, pad_ends
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 _BY_AXES = {1: "conv1d", 2: "conv2d", 3: "conv3d"}
 
 
 @register
 class Convolution(BaseConvolution, Layer):
-    """Each top is its bottom's correlation with num_output learned kernels, plus a bias (conv_layer.cpp).
+    """Correlates each bottom with num_output learned kernels and adds a bias (conv_layer.cpp).
 
-    Channels stand on `axis`; all axes behind it are spatial, those before it are a batch. Kernel, stride,
-    pad and dilation are given once, once a spatial axis, or (kernel, stride and pad of two axes) as _h and
-    _w. Weights are num_output x channels / group x kernel; the bias num_output. Several bottoms share the
-    weights.
+    `axis` is the channel axis; the axes after it are spatial, those before it are batch axes. Kernel, stride, pad and
+    dilation are given once, once per spatial axis, or (kernel, stride and pad of two axes) as _h and _w. Weights are
+    num_output x channels / group x kernel; the bias num_output. Several bottoms share the weights.
     """
 
     num_bottom = num_top = (1, None)
@@ -45,7 +48,7 @@ class Convolution(BaseConvolution, Layer):
         ),
     )
 
-    def apply(self, x, weight, bias, win):
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, win: Window) -> Tensor:
         over = win.overhang(x.shape[2:])
         function = _BY_AXES.get(len(win.kernel))
         if function is None:
@@ -55,6 +58,6 @@ class Convolution(BaseConvolution, Layer):
             x, weight, bias, win.stride, win.pad, win.dilation, self.param.convolution_param.group
         )
 
-    def emit(self, g, inputs, outputs, win, sizes):
+    def emit(self, g: Any, inputs: list[str], outputs: list[str], win: Window, sizes: Shape) -> None:
         end = [p + o for p, o in zip(win.pad, win.overhang(sizes))]
         g.node("Conv", inputs, outputs, **attributes(win, end, self.param.convolution_param.group))

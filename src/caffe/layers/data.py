@@ -1,4 +1,6 @@
-"""Data: records of an LMDB or LevelDB."""
+"""Data: reads records from an LMDB or LevelDB."""
+
+from __future__ import annotations
 
 from caffe.data import datum
 from caffe.data.augment import augment_of
@@ -12,37 +14,37 @@ from caffe.layers.base import TRAIN, register
 
 @register
 class Data(BasePrefetchingDataLayer):
-    """Reads Datums in the order of their keys, beginning anew after the last: data (N, C, H, W) and, with two
-    tops, labels (N) (data_layer.cpp). Further tops are labels that a Datum of bytes holds as float_data.
+    """Reads Datums from a database in key order, repeatedly: data (N, C, H, W) and labels (N) (data_layer.cpp).
 
-    A thread reads `prefetch` batches ahead. transform_param: (pixel - mean at the crop's place) * scale;
-    TRAIN crops at random, TEST at the centre; mirror flips half of the pictures in both phases. rand_skip
-    passes over up to so many records at the start. Encoded Datums are decoded as they were stored, or as
-    force_color / force_gray say. Batches of one may vary in size. `backend` is LEVELDB unless LMDB is given.
+    The label top is optional; further tops are labels that a Datum with byte data stores as float_data. A thread reads
+    `prefetch` batches ahead. transform_param: (pixel - mean at the crop's position) * scale; TRAIN crops at random,
+    TEST at the center; mirror flips half of the images in both phases. rand_skip skips a random number of records at
+    the start. Encoded Datums are decoded as stored, or as force_color / force_gray requires. With a batch size of 1,
+    the image size may vary. The default `backend` is LEVELDB.
 
-    In TRAIN, and not known to Caffe: data_param { shuffle } shows the records in a new order each time through, `balance`
-    rare classes (of the first label) more often, from 0, as they are, to 1, all equally; transform_param { augment }
-    changes the pictures at random.
+    Additions to Caffe, in TRAIN only: data_param { shuffle } shuffles the records in every epoch, and `balance`
+    oversamples rare classes (of the first label), from 0, not at all, to 1, all classes equally often;
+    transform_param { augment } augments the images at random.
     """
 
     num_top = (1, None)
 
-    def setup(self):
+    def setup(self) -> None:
         p = self.param.data_param
         self.need(p.source, "data_param needs a source")
         self.need(p.batch_size > 0, "data_param needs a positive batch_size, received %d", p.batch_size)
         self.need(p.prefetch > 0, "prefetch must be positive, received %d", p.prefetch)
-        self.warn_of_old_fields("data_param")
-        self.need(0 <= p.balance <= 1, "balance lies in 0 (as they are) .. 1 (all equally), received %g", p.balance)
+        self.warn_about_legacy_fields("data_param")
+        self.need(0 <= p.balance <= 1, "balance must be in 0 .. 1, received %g", p.balance)
         self.transform = transform_of(self.param.transform_param)
         self.augment = augment_of(self.param.transform_param)
         self.db = open_db(p.source, int(p.backend))
         super().setup()
 
-    def skip_below(self):
+    def skip_below(self) -> int:
         return self.param.data_param.rand_skip
 
-    def make_prefetcher(self, seed, position, skip):
+    def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         p, t = self.param.data_param, self.param.transform_param
         return BatchPrefetcher(
             self.db,
@@ -60,8 +62,8 @@ class Data(BasePrefetchingDataLayer):
             augment=self.augment,
         )
 
-    def order(self, seed):
-        """The Shuffled that data_param asks for in TRAIN, or None."""
+    def order(self, seed: int) -> RecordSampler | None:
+        """Return the RecordSampler for `shuffle` and `balance` in TRAIN, otherwise None."""
         p = self.param.data_param
         if self.phase != TRAIN or not (p.shuffle or p.balance):
             return None

@@ -1,19 +1,22 @@
-"""Deconvolution: the backward pass of a convolution, run forward."""
+"""Deconvolution: transposed convolution."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from caffe.core.lazy_torch import F, torch
-from caffe.layers._convolution import BaseConvolution, add_bias, attributes, scatter
-from caffe.layers.base import Example, Layer, register
+from caffe.layers._convolution import BaseConvolution, Window, add_bias, attributes, scatter
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 _BY_AXES = {1: "conv_transpose1d", 2: "conv_transpose2d", 3: "conv_transpose3d"}
 
 
 @register
 class Deconvolution(BaseConvolution, Layer):
-    """Each value of the bottom adds a weighted kernel to the top, `stride` apart; `pad` is cut off
-    (deconv_layer.cpp).
+    """Transposed convolution: each bottom value adds a weighted kernel to the top (deconv_layer.cpp).
 
-    The parameters are Convolution's with the roles of bottom and top exchanged: sizes grow to stride (size
-    - 1) + dilation (kernel - 1) + 1 - 2 pad. Weights are channels x num_output / group x kernel.
+    The parameters are those of Convolution with bottom and top exchanged: output sizes are stride (size - 1) +
+    dilation (kernel - 1) + 1 - 2 pad. Weights are channels x num_output / group x kernel.
     """
 
     num_bottom = num_top = (1, None)
@@ -40,7 +43,7 @@ class Deconvolution(BaseConvolution, Layer):
         ),
     )
 
-    def apply(self, x, weight, bias, win):
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, win: Window) -> Tensor:
         group = self.param.convolution_param.group
         function = _BY_AXES.get(len(win.kernel))
         if function is not None:
@@ -51,5 +54,5 @@ class Deconvolution(BaseConvolution, Layer):
         cols = cols.reshape(x.shape[0], -1, *sizes, *win.kernel)
         return add_bias(scatter(cols, win, out), bias)
 
-    def emit(self, g, inputs, outputs, win, sizes):
+    def emit(self, g: Any, inputs: list[str], outputs: list[str], win: Window, sizes: Shape) -> None:
         g.node("ConvTranspose", inputs, outputs, **attributes(win, win.pad, self.param.convolution_param.group))

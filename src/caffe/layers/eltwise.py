@@ -1,12 +1,15 @@
-"""Eltwise: product, weighted sum or maximum of blobs, element by element."""
+"""Eltwise: elementwise product, weighted sum or maximum of blobs."""
+
+from __future__ import annotations
 
 import functools
 import operator
+from typing import Any
 
 import numpy as np
 
 from caffe.core.lazy_torch import Function, torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
 PROD, SUM, MAX = (caffe_pb2.EltwiseParameter.EltwiseOp.Value(n) for n in ("PROD", "SUM", "MAX"))
@@ -14,11 +17,11 @@ PROD, SUM, MAX = (caffe_pb2.EltwiseParameter.EltwiseOp.Value(n) for n in ("PROD"
 
 @register
 class Eltwise(Layer):
-    """PROD, SUM (each bottom times its `coeff`) or MAX of bottoms of one shape (eltwise_layer.cpp).
+    """Elementwise PROD, SUM (each bottom times its `coeff`) or MAX of bottoms of equal shape (eltwise_layer.cpp).
 
-    Where the maximum is shared, its derivative goes to one bottom: of the first two to the second, of later
-    ones to the earlier. stable_prod_grad: false takes the product's derivative as top / bottom, as Caffe
-    does: not a number at 0.
+    If several bottoms have the maximum, one of them receives the gradient: the second of the first two, otherwise the
+    earlier one. With stable_prod_grad: false, the gradient of PROD is computed as top / bottom as in Caffe, which is
+    NaN at 0.
     """
 
     num_bottom = (2, None)
@@ -30,29 +33,26 @@ class Eltwise(Layer):
         Example("eltwise_param { operation: MAX }", [(2, 3, 4, 5)] * 3),
     )
 
-    def setup(self, *bottoms):
+    def setup(self, *bottoms: Shape) -> None:
         p = self.param.eltwise_param
-        given = len(p.coeff)
+        count = len(p.coeff)
         self.need(
-            given in (0, len(bottoms)),
-            "coeff must be given once a bottom (%d) or not at all, received %d",
-            len(bottoms),
-            given,
+            count in (0, len(bottoms)), "expected one coeff per bottom (%d) or none, received %d", len(bottoms), count
         )
-        self.need(not given or p.operation != PROD, "coeff is for SUM, received %d of them for PROD", given)
+        self.need(not count or p.operation != PROD, "coeff is for SUM, received %d for PROD", count)
 
-    def top_shapes(self, first, *others):
+    def top_shapes(self, first: Shape, *others: Shape) -> list[Shape]:
         for i, other in enumerate(others, 1):
             self.need(
                 other == first,
-                "bottoms must have one shape: bottom 0 is %s, bottom %d is %s",
+                "bottoms must have the same shape: bottom 0 is %s, bottom %d is %s",
                 first,
                 i,
                 other,
             )
         return [first]
 
-    def forward(self, *bottoms):
+    def forward(self, *bottoms: Tensor) -> Tensor:
         p = self.param.eltwise_param
         if p.operation == SUM:
             return _weighted_sum(bottoms, list(p.coeff))
@@ -62,7 +62,7 @@ class Eltwise(Layer):
             return functools.reduce(operator.mul, bottoms)
         return ProductByDivision.apply(*bottoms)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.eltwise_param
         if p.operation == PROD:
             _product_to_onnx(g, bottoms, tops)
@@ -99,7 +99,7 @@ def _product_to_onnx(g, bottoms, tops):
 
 
 class ProductByDivision(Function):
-    """The product, with the derivative top / bottom * dtop."""
+    """The product, with its gradient computed as top / bottom * dtop."""
 
     @staticmethod
     def forward(ctx, *bottoms):

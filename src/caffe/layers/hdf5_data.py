@@ -1,6 +1,9 @@
-"""HDF5Data: rows of HDF5 files named in a list."""
+"""HDF5Data: reads rows of HDF5 files named in a list."""
+
+from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -8,24 +11,23 @@ from caffe.core import glog
 from caffe.core.blob import check_shape
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError, did_you_mean
-from caffe.layers.base import Layer, register
+from caffe.layers.base import Layer, Shape, Tensor, register
 
 
 @register
 class HDF5Data(Layer):
-    """Each top is the data set of its name; the first axis counts the rows (hdf5_data_layer.cpp).
+    """Reads the data set of each top's name from HDF5 files; the first axis is the row (hdf5_data_layer.cpp).
 
-    `source` is a list of HDF5 files, one a line; they are read one after the other, round and round, one in
-    memory at a time. A batch may span files. `shuffle` orders the files and the rows of each anew every
-    round. Nothing is transformed.
+    `source` lists HDF5 files, one per line. They are read in a cycle, with one file in memory at a time; a batch may
+    span files. `shuffle` shuffles the files, and the rows of each file, in every epoch. Data are not transformed.
     """
 
     num_bottom = 0
     num_top = (1, None)
     is_data = True
-    no_onnx = "it reads files; in a deploy net an Input stands in its place"
+    no_onnx = "it reads files; a deploy net has an Input instead"
 
-    def setup(self):
+    def setup(self) -> None:
         p = self.param.hdf5_data_param
         self.need(
             not self.param.HasField("transform_param"),
@@ -33,7 +35,7 @@ class HDF5Data(Layer):
         )
         self.need(p.batch_size > 0, "hdf5_data_param needs a positive batch_size, received %d", p.batch_size)
         self.files = self._read_list(p.source)
-        glog.info("Number of HDF5 files: %d" % len(self.files), "hdf5_data_layer.cpp:88")
+        glog.info(f"Number of HDF5 files: {len(self.files)}", "hdf5_data_layer.cpp:88")
         seed = int(torch.randint(2**62, (), generator=self.generator))
         self.restore({"seed": seed, "row": 0, "round": 0, "file": 0})
 
@@ -44,12 +46,12 @@ class HDF5Data(Layer):
                 files = stream.read().split()
         except (OSError, UnicodeDecodeError) as error:
             raise CaffeError(f"source '{source}' cannot be read: {error}") from None
-        self.need(files, "source '%s' names no HDF5 file; one a line is wanted", source)
+        self.need(files, "source '%s' is empty; expected one HDF5 file per line", source)
         missing = [name for name in files if not os.path.isfile(name)]
         self.need(not missing, "source '%s' names files that do not exist: %s", source, ", ".join(missing[:10]))
         return files
 
-    def top_shapes(self):
+    def top_shapes(self) -> list[Shape]:
         return [(self.param.hdf5_data_param.batch_size, *array.shape[1:]) for array in self._arrays]
 
     # -- files -------------------------------------------------------------------------------------
@@ -60,7 +62,7 @@ class HDF5Data(Layer):
         return np.random.default_rng([self._seed, *key]).permutation(count)
 
     def _load(self):
-        """Read the file that is `self._file`-th in this round, and order its rows."""
+        """Read file number `self._file` of this epoch, and order its rows."""
         number = self._order(len(self.files), self._round)[self._file]
         if number != self._loaded:
             self._arrays = self._read(self.files[number])
@@ -77,8 +79,8 @@ class HDF5Data(Layer):
             raise CaffeError(f"'{path}' cannot be read as HDF5: {error}") from None
         rows = [len(array) for array in arrays]
         if len(set(rows)) > 1:
-            received = ", ".join("%s %d" % pair for pair in zip(self.param.top, rows))
-            raise CaffeError(f"'{path}': the data sets must have equally many rows, received {received}")
+            received = ", ".join(f"{name} {count}" for name, count in zip(self.param.top, rows))
+            raise CaffeError(f"'{path}': the data sets must have the same number of rows, received {received}")
         if not rows[0]:
             raise CaffeError(f"'{path}': the data sets have no rows")
         return arrays
@@ -89,14 +91,13 @@ class HDF5Data(Layer):
 
         if not isinstance(file.get(name), h5py.Dataset):
             known = sorted(key for key in file if isinstance(file[key], h5py.Dataset))
-            hint = did_you_mean(name, known)
-            raise CaffeError(
-                "'{}' has no data set '{}'{} (it has: {})".format(path, name, hint, ", ".join(known) or "none")
-            )
+            hint, names = did_you_mean(name, known), ", ".join(known) or "none"
+            raise CaffeError(f"'{path}' has no data set '{name}'{hint} (it has: {names})")
         data = file[name]
         if data.ndim < 1 or data.dtype.kind not in "fiu":
             raise CaffeError(
-                f"'{path}': data set '{name}' must be numbers with at least one axis, received {data.dtype} of shape {data.shape}"
+                f"'{path}': data set '{name}' must be numeric with at least one axis, "
+                f"received {data.dtype} of shape {data.shape}"
             )
         check_shape(data.shape)
         return data[...].astype(np.float32)
@@ -109,34 +110,34 @@ class HDF5Data(Layer):
 
     # -- running -----------------------------------------------------------------------------------
 
-    def forward(self):
-        wanted = self.param.hdf5_data_param.batch_size
+    def forward(self) -> Tensor | tuple[Tensor, ...]:
+        missing = self.param.hdf5_data_param.batch_size
         parts = []
-        while wanted:
+        while missing:
             if self._row == len(self._rows):
                 self._next_file()
-            rows = self._rows[self._row : self._row + wanted]
+            rows = self._rows[self._row : self._row + missing]
             parts.append([array[rows] for array in self._arrays])
             self._row += len(rows)
-            wanted -= len(rows)
+            missing -= len(rows)
         return tuple(
-            torch.from_numpy(self._joined(name, part)).to(self.device)
+            torch.from_numpy(self._concatenate(name, part)).to(self.device)
             for name, part in zip(self.param.top, zip(*parts))
         )
 
     @staticmethod
-    def _joined(name, parts):
+    def _concatenate(name, parts):
         shapes = {part.shape[1:] for part in parts}
         if len(shapes) > 1:
             raise CaffeError(f"data set '{name}' has rows of different shapes in different files: {sorted(shapes)}")
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
-    def state(self):
-        """Round, file and row that come next, and the seed of the orders."""
+    def state(self) -> dict[str, int]:
+        """Return the next epoch, file and row, and the seed of the shuffles."""
         return {"seed": self._seed, "row": self._row, "round": self._round, "file": self._file}
 
-    def restore(self, state):
-        """Go on where `state` was taken."""
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from `state`."""
         self._seed, self._row, self._round, self._file = (state[k] for k in ("seed", "row", "round", "file"))
         self._loaded = None
         self._load()

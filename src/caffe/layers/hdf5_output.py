@@ -1,25 +1,28 @@
 """HDF5Output: writes data and labels to an HDF5 file."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from caffe.errors import CaffeError
-from caffe.layers.base import Layer, register
+from caffe.layers.base import Layer, Shape, register
 
 
 @register
 class HDF5Output(Layer):
     """Writes its two bottoms as data sets `data` and `label` of the file `file_name` (hdf5_output_layer.cpp).
 
-    A file of that name is replaced when the net is made. Each forward appends its rows; the file is closed in
-    between, so it is whole after every forward. (Real Caffe fails in the second forward.) Up to four axes are
-    written as four, as there.
+    An existing file is replaced when the net is built. Each forward appends its rows and closes the file, so it is
+    complete after every forward. (Caffe fails in the second forward.) As in Caffe, arrays have at least four axes.
     """
 
     num_bottom = 2
     num_top = 0
     no_onnx = "it writes a file"
 
-    def setup(self, data, label):
+    def setup(self, data: Shape, label: Shape) -> None:
         self.path = self.param.hdf5_output_param.file_name
         self.need(self.path, "hdf5_output_param needs a file_name")
         self._check(data, label)
@@ -33,7 +36,7 @@ class HDF5Output(Layer):
             return h5py.File(self.path, mode)
         except OSError as error:
             folder = os.path.dirname(os.path.abspath(self.path))
-            hint = "" if os.path.isdir(folder) else f" (there is no folder '{folder}')"
+            hint = "" if os.path.isdir(folder) else f" (folder '{folder}' does not exist)"
             raise CaffeError(f"'{self.path}' cannot be written: {error}{hint}") from None
 
     def _check(self, data, label):
@@ -44,10 +47,10 @@ class HDF5Output(Layer):
             label,
         )
 
-    def top_shapes(self, data, label):
+    def top_shapes(self, data: Shape, label: Shape) -> list[Shape]:
         return []
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self._check(*(blob.shape for blob in bottoms))
         with self._open("a") as file:
             for name, blob in zip(("data", "label"), bottoms):
@@ -65,5 +68,5 @@ class HDF5Output(Layer):
         data.resize(len(data) + len(rows), axis=0)
         data[-len(rows) :] = rows
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
-        """Nothing comes back from a file."""
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
+        """Do nothing: the bottoms have no gradient."""

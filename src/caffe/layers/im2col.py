@@ -1,19 +1,21 @@
-"""Im2col: a convolution's windows as channels."""
+"""Im2col: rearranges the windows of a convolution into channels."""
+
+from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from caffe.layers._convolution import attributes, columns, window
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
 class Im2col(Layer):
-    """Channel c * K + k of the top is channel c of the bottom under element k of the kernel
-    (im2col_layer.cpp).
+    """Copies channel c under kernel element k to channel c * K + k of the top (im2col_layer.cpp).
 
-    Takes Convolution's kernel, stride, pad, dilation and axis; K is the number of the kernel's elements.
+    The parameters are Convolution's kernel, stride, pad, dilation and axis; K is the number of kernel elements.
     """
 
     examples = (
@@ -22,33 +24,33 @@ class Im2col(Layer):
         Example("convolution_param { kernel_size: 2 axis: 2 }", [(2, 2, 3, 5)]),
     )
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         p = self.param.convolution_param
         self.channel = self.axis(p.axis, bottom)
         axes = len(bottom) - self.channel - 1
         self.need(axes >= 1, "axis %d leaves no spatial axes of the bottom %s", p.axis, bottom)
         self.window = window(p, axes)
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         self.need(
             len(bottom) == self.channel + 1 + len(self.window.kernel),
-            "the bottom had %d spatial axes when the layer was made, now %s",
+            "the bottom had %d spatial axes when the layer was built, now %s",
             len(self.window.kernel),
             bottom,
         )
         channels = bottom[self.channel] * math.prod(self.window.kernel)
         return [(*bottom[: self.channel], channels, *self.window.size_down(bottom[self.channel + 1 :]))]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         axes = len(self.window.kernel)
         cols = columns(x.reshape(-1, *x.shape[self.channel :]), self.window)
         order = (0, 1, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes))
         return cols.permute(order).reshape(self.top_shapes(tuple(x.shape))[0])
 
-    def to_onnx(self, g, bottoms, tops):
-        # A convolution of each channel by itself, whose kernels have a single 1.
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
+        # A depthwise convolution with one-hot kernels.
         shape, win = tuple(g.shape(bottoms[0])), self.window
-        self.need(len(win.kernel) <= 3, "Im2col over %d spatial axes has no ONNX form", len(win.kernel))
+        self.need(len(win.kernel) <= 3, "Im2col with %d spatial axes cannot be exported to ONNX", len(win.kernel))
         channels, elements = shape[self.channel], math.prod(win.kernel)
         flat = (math.prod(shape[: self.channel]), *shape[self.channel :])
         kernels = np.tile(np.eye(elements, dtype=np.float32), (channels, 1)).reshape(-1, 1, *win.kernel)

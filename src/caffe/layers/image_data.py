@@ -1,26 +1,28 @@
-"""ImageData: image files named in a list."""
+"""ImageData: reads image files named in a list."""
+
+from __future__ import annotations
 
 from caffe.core import glog
 from caffe.data.augment import augment_of
 from caffe.data.image_records import ImageFeed, ImageList
 from caffe.data.mean import transform_of
+from caffe.data.prefetcher import BatchPrefetcher
 from caffe.layers._prefetching_data import BasePrefetchingDataLayer
 from caffe.layers.base import register
 
 
 @register
 class ImageData(BasePrefetchingDataLayer):
-    """Reads the pictures of a list file, `path label` a line: data (N, C, H, W) and labels (N)
-    (image_data_layer.cpp).
+    """Reads the images of a list file with `path label` per line: data (N, C, H, W), labels (N) (image_data_layer.cpp).
 
-    `root_folder` is put before every path as it is (end it with a slash). new_height and new_width go
-    together; without them the pictures of a batch must be equally large, or crop_size be given. `shuffle`
-    orders every round anew; is_color: false reads one channel. transform_param as in Data, `augment` included.
+    `root_folder` is prepended to every path unchanged (end it with a slash). new_height and new_width resize the
+    images; without them all images of a batch must have the same size, or crop_size must be given. `shuffle` shuffles
+    the list in every epoch; is_color: false reads one channel. transform_param, including `augment`, is as for Data.
     """
 
     num_top = 2
 
-    def setup(self):
+    def setup(self) -> None:
         p = self.param.image_data_param
         self.need(p.source, "image_data_param needs a source: a list file")
         self.need(p.batch_size > 0, "batch_size must be positive, received %d", p.batch_size)
@@ -30,24 +32,24 @@ class ImageData(BasePrefetchingDataLayer):
             p.new_height,
             p.new_width,
         )
-        self.warn_of_old_fields("image_data_param")
+        self.warn_about_legacy_fields("image_data_param")
         self.transform = transform_of(self.param.transform_param)
         self.augment = augment_of(self.param.transform_param)
         self.images = ImageList(p.source)
-        glog.info("A total of %d images." % len(self.images), "image_data_layer.cpp:61")
+        glog.info(f"A total of {len(self.images)} images.", "image_data_layer.cpp:61")
         super().setup()
 
-    def skip_below(self):
+    def skip_below(self) -> int:
         p = self.param.image_data_param
         self.need(
             p.rand_skip <= len(self.images),
-            "rand_skip %d is more than the list's %d lines",
+            "rand_skip %d exceeds the %d lines of the list",
             p.rand_skip,
             len(self.images),
         )
         return p.rand_skip
 
-    def make_prefetcher(self, seed, position, skip):
+    def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         p = self.param.image_data_param
         self.images.seed = seed if p.shuffle else None
         return ImageFeed(

@@ -1,21 +1,21 @@
 """InfogainLoss."""
 
+from __future__ import annotations
+
 import math
 
 from caffe.core.lazy_torch import Function, torch
 from caffe.layers import _loss
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
 class InfogainLoss(Layer):
-    """The sum of -H[label, l] log(softmax(x)[l]) over l and the normalizer: errors weighted by a matrix
-    (infogain_loss_layer.cpp).
+    """Cross entropy weighted by a matrix H: sum of -H[label, l] log(softmax(x)[l]) / divisor (infogain_loss_layer.cpp).
 
-    H, classes x classes, is the third bottom, or a .binaryproto named by `infogain_loss_param.source`; with
-    the identity it is SoftmaxWithLoss. Classes lie along `infogain_loss_param.axis`; `loss_param` gives
-    ignore_label and normalization (VALID unless given). A second top holds the softmax; a probability below
-    1e-20 counts as 1e-20 in the loss.
+    H, classes x classes, is the third bottom or the .binaryproto `infogain_loss_param.source`; with the identity the
+    loss equals SoftmaxWithLoss. `infogain_loss_param.axis` is the class axis; `loss_param` sets ignore_label and
+    normalization (default VALID). A second top holds the softmax. In the loss, probabilities are at least 1e-20.
     """
 
     num_bottom = (2, 3)
@@ -33,23 +33,23 @@ class InfogainLoss(Layer):
         ),
     )
 
-    def setup(self, data, label, matrix=None):
+    def setup(self, data: Shape, label: Shape, matrix: Shape | None = None) -> None:
         self.need(
             not self.param.loss_param.HasField("normalize"),
-            "InfogainLoss does not know loss_param.normalize; use `normalization`",
+            "InfogainLoss does not support loss_param.normalize; use `normalization`",
         )
         self.matrix = None
         if matrix is None:
             p = self.param.infogain_loss_param
             self.need(
                 p.HasField("source"),
-                "the matrix is missing: give infogain_loss_param.source or a third bottom",
+                "the matrix is missing: set infogain_loss_param.source or add a third bottom",
             )
             from caffe.weights import snapshot
 
             self.matrix = torch.from_numpy(snapshot.read_blob(p.source).copy()).to(self.device)
 
-    def top_shapes(self, data, label, matrix=None):
+    def top_shapes(self, data: Shape, label: Shape, matrix: Shape | None = None) -> list[Shape]:
         _loss.check_same_first(data, label)
         self.along = self.axis(self.param.infogain_loss_param.axis, data)
         _loss.check_label_count(data, label, self.along)
@@ -63,7 +63,7 @@ class InfogainLoss(Layer):
         )
         return [(), data][: self.top_count]
 
-    def forward(self, x, label, matrix=None):
+    def forward(self, x: Tensor, label: Tensor, matrix: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
         matrix = self.matrix if matrix is None else matrix.detach()
         self.top_shapes(tuple(x.shape), tuple(label.shape), tuple(matrix.shape))
         p = self.param.loss_param
@@ -76,9 +76,7 @@ class InfogainLoss(Layer):
 
 
 class _Infogain(Function):
-    """Loss and softmax over axis 1, weighted by `rows`, the matrix row of each label; the floor does not
-    touch the derivative.
-    """
+    """Loss and softmax over axis 1; `rows` are the matrix rows of the labels. The gradient ignores the floor."""
 
     @staticmethod
     def forward(ctx, x, rows, divisor):

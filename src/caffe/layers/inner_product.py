@@ -1,18 +1,21 @@
 """InnerProduct: the fully connected layer."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 from caffe.core.lazy_torch import torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
-FEW_PRODUCTS = 1 << 14  # up to here sums in float64 cost nothing and keep clear of each BLAS' own rounding
+FEW_PRODUCTS = 1 << 14  # up to this size, float64 sums cost nothing and avoid rounding that depends on the BLAS
 
 
 @register
 class InnerProduct(Layer):
     """y = x W^T + b over all axes from `axis` on (inner_product_layer.cpp).
 
-    Weights are num_output x K, or K x num_output with `transpose`; the bias num_output.
+    K is the number of inputs. Weights are num_output x K, or K x num_output with `transpose`; the bias num_output.
     """
 
     examples = (
@@ -27,7 +30,7 @@ class InnerProduct(Layer):
         ),
     )
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         p = self.param.inner_product_param
         self.need(p.num_output > 0, "num_output must be positive, received %d", p.num_output)
         self.begin = self.axis(p.axis, bottom)
@@ -37,16 +40,16 @@ class InnerProduct(Layer):
         if p.bias_term:
             self.add_blob((p.num_output,), p.bias_filler)
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         self.need(
             math.prod(bottom[self.begin :]) == self.inputs,
-            "the bottom %s no longer holds the %d inputs the weights were made for",
+            "the bottom %s does not have the %d inputs of the weights",
             bottom,
             self.inputs,
         )
         return [(*bottom[: self.begin], self.param.inner_product_param.num_output)]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         weight = self.blobs[0].tensor
         if self.param.inner_product_param.transpose:
             weight = weight.t()
@@ -56,7 +59,7 @@ class InnerProduct(Layer):
             return torch.nn.functional.linear(x, weight, bias)
         return torch.nn.functional.linear(x.double(), weight.double(), None if bias is None else bias.double()).float()
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.inner_product_param
         shape = g.shape(bottoms[0])
         rows = math.prod(shape[: self.begin])

@@ -1,22 +1,25 @@
 """LRN: local response normalization."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from caffe.core.lazy_torch import F, Function, torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
 WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
-CHUNK_ELEMENTS = 1 << 19  # values a thread
+CHUNK_ELEMENTS = 1 << 19  # per thread
 
 
 @register
 class LRN(Layer):
-    """y = x (k + alpha / n * sum of x^2 over n = local_size neighbours)^-beta (Krizhevsky et al. 2012;
-    lrn_layer.cpp).
+    """Local response normalization: y = x (k + alpha / n * sum of x^2 over n neighbors)^-beta (lrn_layer.cpp).
 
-    The neighbours are channels (ACROSS_CHANNELS), or the n x n window of the plane (WITHIN_CHANNEL, where
-    the divisor is n^2 and k is 1 always, as Caffe has it).
+    n is local_size. The neighbors are channels (ACROSS_CHANNELS), or an n x n window of pixels (WITHIN_CHANNEL, where
+    the divisor is n^2 and k is always 1, as in Caffe). Krizhevsky et al. 2012.
     """
 
     examples = (
@@ -26,12 +29,12 @@ class LRN(Layer):
         Example("lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }", [(2, 3, 6, 5)]),
     )
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         p = self.param.lrn_param
         self.need(p.local_size % 2 == 1, "local_size must be odd, received %d", p.local_size)
         self.within = p.norm_region == WITHIN_CHANNEL
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         self.need(
             len(bottom) == 4,
             "the bottom must have 4 axes (num, channels, height, width), received %s",
@@ -39,14 +42,14 @@ class LRN(Layer):
         )
         return [bottom]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         p = self.param.lrn_param
         if self.within:
             mean = F.avg_pool2d(x * x, p.local_size, 1, p.local_size // 2)
             return x * (1 + p.alpha * mean).pow(-p.beta)
         return AcrossChannels.apply(x, p.local_size, p.alpha, p.beta, p.k)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.lrn_param
         if not self.within:
             _across_to_onnx(g, bottoms, tops, p)
@@ -72,16 +75,16 @@ class LRN(Layer):
 def _across_to_onnx(g, bottoms, tops, p):
     if p.k == 1:
         g.node("LRN", bottoms, tops, size=p.local_size, alpha=p.alpha, beta=p.beta, bias=1.0)
-    elif p.k > 0:  # OpenVINO rounds the bias to an integer, so k is drawn out of the sum
+    elif p.k > 0:  # OpenVINO rounds the bias to an integer, so k is factored out of the sum
         unscaled = g.temp("unscaled")
         g.node("LRN", bottoms, [unscaled], size=p.local_size, alpha=p.alpha / p.k, beta=p.beta, bias=1.0)
         g.node("Mul", [unscaled, g.constant(np.float32(p.k**-p.beta), "k")], tops)
     else:
         channels = g.shape(bottoms[0])[1]
         square, scale, power = (g.temp(n) for n in ("square", "scale", "power"))
-        place = np.arange(channels)
-        near = np.abs(place[:, None] - place) <= p.local_size // 2
-        band = (near * np.float32(p.alpha / p.local_size)).astype(np.float32)[..., None, None]
+        index = np.arange(channels)
+        neighbors = np.abs(index[:, None] - index) <= p.local_size // 2
+        band = (neighbors * np.float32(p.alpha / p.local_size)).astype(np.float32)[..., None, None]
         g.node("Mul", [bottoms[0], bottoms[0]], [square])
         constants = g.constant(band, "band"), g.constant(np.full(channels, p.k, np.float32), "k")
         g.node("Conv", [square, *constants], [scale], kernel_shape=[1, 1])
@@ -90,11 +93,10 @@ def _across_to_onnx(g, bottoms, tops, p):
 
 
 class AcrossChannels(Function):
-    """The normalization across channels with its derivative written out, several times faster than by
-    autograd.
+    """The normalization across channels with an explicit gradient, several times faster than autograd.
 
-    With s = k + alpha / n * sum x^2: y = x s^-beta, and dx = dy s^-beta - 2 alpha beta / n * x * sum(dy x
-    s^-beta / s). All steps are done for one slab of pixels after the other, whose values stay in the cache.
+    With s = k + alpha / n * sum x^2: y = x s^-beta, and dx = dy s^-beta - 2 alpha beta / n * x * sum(dy x s^-beta / s).
+    All steps are done for one chunk of pixels at a time, so that its values stay in the cache.
     """
 
     @staticmethod
@@ -103,7 +105,7 @@ class AcrossChannels(Function):
         y, scale = torch.empty_like(x), torch.empty_like(x, dtype=torch.float32)
         for xs, ys, scales in _chunks(x, y, scale):
             xs = xs.float()
-            _add_neighbours(xs.square(), size, scales).mul_(alpha / size).add_(k)
+            _sum_neighbors(xs.square(), size, scales).mul_(alpha / size).add_(k)
             ys.copy_(_power(scales, beta).mul_(xs))
         ctx.save_for_backward(x, scale)
         ctx.size, ctx.beta, ctx.factor = size, beta, 2 * alpha * beta / size
@@ -112,29 +114,29 @@ class AcrossChannels(Function):
     @staticmethod
     def backward(ctx, dy):
         x, scale = ctx.saved_tensors
-        dx, same = torch.empty_like(x), x.is_contiguous(memory_format=torch.channels_last)
-        dy = dy.contiguous(memory_format=torch.channels_last if same else torch.contiguous_format)
+        dx, channels_last = torch.empty_like(x), x.is_contiguous(memory_format=torch.channels_last)
+        dy = dy.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
         for xs, scales, dys, dxs in _chunks(x, scale, dy, dx):
             xs, direct = xs.float(), _power(scales, ctx.beta).mul_(dys.float())
-            around = _add_neighbours((direct * xs).div_(scales), ctx.size, torch.empty_like(direct))
-            dxs.copy_(direct.sub_(around.mul_(ctx.factor).mul_(xs)))
+            neighbor_sum = _sum_neighbors((direct * xs).div_(scales), ctx.size, torch.empty_like(direct))
+            dxs.copy_(direct.sub_(neighbor_sum.mul_(ctx.factor).mul_(xs)))
         return dx, None, None, None, None
 
 
 def _chunks(*tensors):
-    """Pieces of `tensors` (all laid out as the first): pixels x C of channels last, else N x C x pixels."""
+    """Split `tensors` (of equal layout) into chunks: pixels x C for channels last, otherwise N x C x pixels."""
     if tensors[0].is_contiguous(memory_format=torch.channels_last):
         tensors = [t.permute(0, 2, 3, 1).view(-1, t.shape[1]) for t in tensors]
     else:
         tensors = [t.view(*t.shape[:2], -1) for t in tensors]
-    at_once = CHUNK_ELEMENTS * torch.get_num_threads() // max(1, tensors[0][:1].numel())
+    chunk_size = CHUNK_ELEMENTS * torch.get_num_threads() // max(1, tensors[0][:1].numel())
     if tensors[0].device.type != "cpu":
-        at_once = len(tensors[0])
-    return zip(*(t.split(max(1, at_once)) for t in tensors))
+        chunk_size = len(tensors[0])
+    return zip(*(t.split(max(1, chunk_size)) for t in tensors))
 
 
 def _power(scale, beta):
-    """scale ^ -beta; the powers in use by square roots, which cost a tenth of pow."""
+    """Return scale ^ -beta; the usual exponents use square roots, which cost a tenth of pow."""
     if beta == 0.75:
         root = scale.rsqrt()
         return root.sqrt().mul_(root)
@@ -143,8 +145,8 @@ def _power(scale, beta):
     return scale.pow(-beta)
 
 
-def _add_neighbours(x, size, total):
-    """Write the sum of `x` over the `size` channels (axis 1) around each to `total`, which is returned."""
+def _sum_neighbors(x, size, total):
+    """Write the sum of `x` over the `size` channels (axis 1) around each channel to `total`, and return it."""
     total.copy_(x)
     for shift in range(1, min(size // 2, x.shape[1] - 1) + 1):
         total[:, shift:].add_(x[:, :-shift])

@@ -1,21 +1,24 @@
 """LSTM over a batch of sequences."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import F
 from caffe.layers._recurrent import Recurrent, hidden_to_onnx
-from caffe.layers.base import Example, register
+from caffe.layers.base import Example, Tensor, register
 from caffe.layers.lstm_unit import Step, step_to_onnx
 
 
 @register
 class LSTM(Recurrent):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997; lstm_layer.cpp), LSTMUnit at each of T time
-    steps.
+    """Long short-term memory: an LSTMUnit at each of T time steps (lstm_layer.cpp).
 
-    Bottoms: x (T x N x ...), cont (T x N: 0 where a sequence starts, 1 where it goes on), a static input (N
-    x ...) if there is one, and with expose_hidden h_0 and c_0 (1 x N x num_output). Tops: h at all steps (T
-    x N x num_output), and with expose_hidden h_T and c_T. Blobs: W_xc (4 num_output x inputs) and b_c for
-    the gates i, f, o, g; W_xc_static where there is a static input; W_hc (4 num_output x num_output).
-    Without expose_hidden the states live on from one forward to the next.
+    Bottoms: x (T x N x ...), cont (T x N: 0 where a sequence starts, 1 where it continues), an optional static input
+    (N x ...), and with expose_hidden h_0 and c_0 (1 x N x num_output). Tops: h at all steps (T x N x num_output), and
+    with expose_hidden h_T and c_T. Blobs: W_xc (4 num_output x inputs) and b_c for the gates i, f, o, g; W_xc_static
+    if there is a static input; W_hc (4 num_output x num_output). Without expose_hidden, the states persist from one
+    forward to the next. Hochreiter & Schmidhuber 1997.
     """
 
     states = 2
@@ -38,7 +41,7 @@ class LSTM(Recurrent):
         ),
     )
 
-    def add_weights(self, inputs, static):
+    def add_weights(self, inputs: int, static: int | None) -> None:
         p = self.param.recurrent_param
         self.add_blob((4 * p.num_output, inputs), p.weight_filler)
         self.add_blob((4 * p.num_output,), p.bias_filler)
@@ -46,14 +49,18 @@ class LSTM(Recurrent):
             self.add_blob((4 * p.num_output, static), p.weight_filler)
         self.add_blob((4 * p.num_output, p.num_output), p.weight_filler)
 
-    def step(self, gates, cont, states, weights):
+    def step(
+        self, gates: Tensor, cont: Tensor, states: list[Tensor], weights: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
         cell, hidden = states
         cell, hidden = Step.apply(cell, gates + F.linear(hidden * cont, weights[0]), cont)
         return hidden, [cell, hidden]
 
-    def step_to_onnx(self, g, gates, cont, states, weights):
+    def step_to_onnx(
+        self, g: Any, gates: str, cont: str, states: list[str], weights: list[str]
+    ) -> tuple[str, list[str]]:
         cell, hidden = states
-        after = [g.temp("cell"), g.temp("hidden")]
+        new_states = [g.temp("cell"), g.temp("hidden")]
         gates = hidden_to_onnx(g, gates, cont, hidden, weights[0])
-        step_to_onnx(g, [cell, gates, cont], after, self.param.recurrent_param.num_output, axis=1)
-        return after[1], after
+        step_to_onnx(g, [cell, gates, cont], new_states, self.param.recurrent_param.num_output, axis=1)
+        return new_states[1], new_states

@@ -1,31 +1,35 @@
 """Parameter."""
 
-from caffe.layers.base import Example, Layer, register
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from caffe.layers.base import Example, Layer, Shape, register
 
 
 @register
 class Parameter(Layer):
-    """Its top is its weight blob of shape `shape`: a learnable array that other layers read
-    (parameter_layer.hpp).
+    """A learnable array of shape `shape` that other layers read (parameter_layer.hpp).
 
-    The weights start at 0. As in Caffe the weight's diff is the top's, set and not added to by each backward
-    pass.
+    The top is the weight blob itself, which starts at 0. As in Caffe, each backward sets its diff instead of adding to
+    it.
     """
 
     num_bottom = 0
     examples = (Example("parameter_param { shape { dim: 2 dim: 3 } }", []),)
 
-    def setup(self):
+    def setup(self) -> None:
         self.add_blob(self.param.parameter_param.shape.dim)
 
-    def top_shapes(self):
+    def top_shapes(self) -> list[Shape]:
         return [tuple(self.param.parameter_param.shape.dim)]
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         tops[0].share(self.blobs[0])
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
-        """Nothing to do: the top's diff is the weight's."""
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
+        """Do nothing: the top's diff is the weight's diff."""
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         g.node("Identity", [g.constant(self.blobs[0].data, "blob0")], tops)

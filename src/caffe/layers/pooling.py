@@ -1,12 +1,15 @@
-"""Pooling: MAX, AVE and STOCHASTIC over windows of the plane."""
+"""Pooling: MAX, AVE and STOCHASTIC over spatial windows."""
+
+from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from caffe.core.lazy_torch import F, torch
 from caffe.layers._convolution import pad_ends
-from caffe.layers.base import TRAIN, Example, Layer, register
+from caffe.layers.base import TRAIN, Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
 MAX, AVE, STOCHASTIC = (caffe_pb2.PoolingParameter.PoolMethod.Value(n) for n in ("MAX", "AVE", "STOCHASTIC"))
@@ -15,9 +18,7 @@ FLOOR = caffe_pb2.PoolingParameter.FLOOR
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """The windows along one axis of `size` values: `out` windows of `kernel` values, `stride` apart, the
-    first at -`pad`.
-    """
+    """Windows along an axis of `size` values: `out` windows of `kernel` values, `stride` apart, starting at -`pad`."""
 
     size: int
     kernel: int
@@ -26,20 +27,18 @@ class Axis:
     out: int
 
     @property
-    def overhang(self):
-        """How many values the last window reaches beyond the end of the bottom."""
+    def overhang(self) -> int:
+        """By how many values the last window exceeds the end of the bottom."""
         return max(0, (self.out - 1) * self.stride + self.kernel - self.size - self.pad)
 
     @property
-    def lengths(self):
-        """What Caffe's AVE counts in each window: bottom and padding, but not what hangs over the padding."""
+    def lengths(self) -> np.ndarray:
+        """The number of values per window that Caffe's AVE counts: bottom and padding, but nothing beyond."""
         starts = np.arange(self.out) * self.stride - self.pad
         return np.minimum(starts + self.kernel, self.size + self.pad) - starts
 
-    def torch_agrees(self, ceil):
-        """Whether torch takes these windows as they are: it allows half a kernel of padding, and rounds its
-        own way.
-        """
+    def torch_agrees(self, ceil: bool) -> bool:
+        """Return whether torch pools the same windows: it limits padding to half a kernel and rounds differently."""
         room = self.size + 2 * self.pad - self.kernel + (self.stride - 1 if ceil else 0)
         out = room // self.stride + 1
         if ceil and (out - 1) * self.stride >= self.size + self.pad:
@@ -49,14 +48,13 @@ class Axis:
 
 @register
 class Pooling(Layer):
-    """Largest (MAX) or mean (AVE) value of each window, or one drawn by its share of the sum (STOCHASTIC);
-    pooling_layer.cpp.
+    """Maximum (MAX), mean (AVE) or randomly drawn value (STOCHASTIC) of each spatial window (pooling_layer.cpp).
 
-    The number of windows rounds up (round_mode: FLOOR rounds down); with padding, a last window that starts
-    beyond the bottom is dropped. AVE divides by the window's size with padding but without what hangs over
-    it. MAX with a second top writes the place of the maximum there, y * width + x; of equals, the first.
-    STOCHASTIC draws in TRAIN and in TEST gives sum x^2 / sum x (Zeiler & Fergus 2013). global_pooling takes
-    the whole plane.
+    The number of windows is rounded up (round_mode: FLOOR rounds down); with padding, a last window that starts beyond
+    the bottom is dropped. AVE divides by the size of the window including padding, but not what exceeds the padding.
+    MAX writes the index of the (first) maximum, y * width + x, to the second top, if there is one. STOCHASTIC draws a
+    value with a probability proportional to it in TRAIN, and computes sum x^2 / sum x in TEST (Zeiler & Fergus 2013).
+    With global_pooling, the window is the whole image.
     """
 
     num_top = (1, 2)
@@ -75,7 +73,7 @@ class Pooling(Layer):
         if self.param.pooling_param.pool != MAX:
             self.num_top = 1
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         p = self.param.pooling_param
         self.need(
             len(bottom) == 4,
@@ -84,7 +82,7 @@ class Pooling(Layer):
         )
         if p.global_pooling:
             sized = p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")
-            self.need(not sized, "global_pooling takes the whole plane: a kernel size cannot be given with it")
+            self.need(not sized, "global_pooling pools the whole image; remove the kernel size")
             self.kernel = None
         else:
             self.kernel = self._pair("kernel", "kernel_size")
@@ -94,7 +92,7 @@ class Pooling(Layer):
         if p.global_pooling:
             self.need(
                 self.pad == (0, 0) and self.stride == (1, 1),
-                "global_pooling goes with pad 0 and stride 1, received %s and %s",
+                "global_pooling needs pad 0 and stride 1, received %s and %s",
                 self.pad,
                 self.stride,
             )
@@ -109,20 +107,20 @@ class Pooling(Layer):
 
     def _pair(self, stem, field):
         p, names = self.param.pooling_param, (stem + "_h", stem + "_w")
-        given = [p.HasField(n) for n in names]
+        is_set = [p.HasField(n) for n in names]
         self.need(
-            not (p.HasField(field) and any(given)) and given[0] == given[1],
-            "give %s, or %s and %s; not both, nor one of the two",
+            not (p.HasField(field) and any(is_set)) and is_set[0] == is_set[1],
+            "expected either %s, or both %s and %s",
             field,
             *names,
         )
-        if all(given):
+        if all(is_set):
             return getattr(p, names[0]), getattr(p, names[1])
-        self.need(stem != "kernel" or p.HasField(field), "kernel_size, or kernel_h and kernel_w, must be given")
+        self.need(stem != "kernel" or p.HasField(field), "kernel_size, or kernel_h and kernel_w, is required")
         return (getattr(p, field),) * 2
 
-    def axes(self, shape):
-        """The windows down and across a bottom of `shape`."""
+    def axes(self, shape: Shape) -> list[Axis]:
+        """Return the vertical and horizontal windows of a bottom of `shape`."""
         kernel = self.kernel or shape[2:]
         padded = any(self.pad)
         return [self._axis(*values, padded) for values in zip(shape[2:], kernel, self.stride, self.pad)]
@@ -132,12 +130,12 @@ class Pooling(Layer):
         out = (room // stride if self.param.pooling_param.round_mode == FLOOR else -(-room // stride)) + 1
         if padded and (out - 1) * stride >= size + pad:
             out -= 1
-        self.need(out >= 1, "a kernel of %d leaves nothing of %d values with pad %d", kernel, size, pad)
+        self.need(out >= 1, "a kernel of %d does not fit into %d values with pad %d", kernel, size, pad)
         self.need(
             (out - 1) * stride < size + pad,
-            "the last of %d windows of %d, stride %d, lies beyond the %d values "
-            "(Caffe would write -3.4e38 or 0 / 0 there); "
-            "use round_mode: FLOOR, or a stride up to the kernel",
+            "the last of %d windows of %d with stride %d starts beyond the %d values "
+            "(Caffe would write -3.4e38 or 0 / 0); "
+            "use round_mode: FLOOR, or a stride not larger than the kernel",
             out,
             kernel,
             stride,
@@ -145,7 +143,7 @@ class Pooling(Layer):
         )
         return Axis(size, kernel, stride, pad, out)
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         self.need(
             len(bottom) == 4,
             "the bottom must have 4 axes (num, channels, height, width), received %s",
@@ -153,7 +151,7 @@ class Pooling(Layer):
         )
         return [(*bottom[:2], *(a.out for a in self.axes(bottom)))] * self.top_count
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         method = self.param.pooling_param.pool
         axes = self.axes(tuple(x.shape))
         if method == MAX:
@@ -167,18 +165,18 @@ class Pooling(Layer):
 
     def _max(self, x, axes):
         kernel, stride, pad = ([getattr(a, n) for a in axes] for n in ("kernel", "stride", "pad"))
-        masked, begin = self.top_count == 2, [0, 0]
+        with_indices, begin = self.top_count == 2, [0, 0]
         width = x.shape[3]
         if all(a.torch_agrees(self._ceil()) for a in axes):
-            found = F.max_pool2d(x, kernel, stride, pad, 1, self._ceil(), masked)
+            result = F.max_pool2d(x, kernel, stride, pad, 1, self._ceil(), with_indices)
         else:
             begin, end = pad, [a.overhang for a in axes]
             x = F.pad(x, [begin[1], end[1], begin[0], end[0]], value=-float("inf"))
-            found = F.max_pool2d(x, kernel, stride, 0, 1, False, masked)
-        if not masked:
-            return found
-        top, where = found
-        rows, columns = where // x.shape[3] - begin[0], where % x.shape[3] - begin[1]
+            result = F.max_pool2d(x, kernel, stride, 0, 1, False, with_indices)
+        if not with_indices:
+            return result
+        top, index = result
+        rows, columns = index // x.shape[3] - begin[0], index % x.shape[3] - begin[1]
         return top, (rows * width + columns).float()
 
     def _ave(self, x, axes):
@@ -187,7 +185,7 @@ class Pooling(Layer):
             return F.avg_pool2d(x, kernel, stride, pad, self._ceil())
         return _sum(x, axes) * torch.from_numpy(1 / _areas(axes)).to(x)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p, axes = self.param.pooling_param, self.axes(tuple(g.shape(bottoms[0])))
         if p.global_pooling and p.pool != STOCHASTIC and len(tops) == 1:
             g.node("GlobalMaxPool" if p.pool == MAX else "GlobalAveragePool", bottoms, tops)
@@ -202,12 +200,11 @@ class Pooling(Layer):
         if len(tops) == 1:
             g.node("MaxPool", bottoms, tops, **_attributes(axes))
             return
-        where, place = g.temp("where"), g.temp("place")
-        g.node("MaxPool", bottoms, [tops[0], where], **_attributes(axes))
-        g.node(
-            "Mod", [where, g.constant([axes[0].size * axes[1].size], "plane")], [place]
-        )  # ONNX counts through all planes
-        g.node("Cast", [place], [tops[1]], to=1)
+        index, plane_index = g.temp("index"), g.temp("plane_index")
+        g.node("MaxPool", bottoms, [tops[0], index], **_attributes(axes))
+        plane = g.constant([axes[0].size * axes[1].size], "plane")
+        g.node("Mod", [index, plane], [plane_index])  # ONNX's index counts through all planes
+        g.node("Cast", [plane_index], [tops[1]], to=1)
 
 
 def _areas(axes):
@@ -226,20 +223,20 @@ def _expect(x, axes):
 
 
 def _draw(x, axes, generator):
-    """One value a window: the first whose running sum reaches a uniform share of the window's sum."""
+    """Draw one value per window: the first whose cumulative sum reaches a uniform fraction of the window's sum."""
     inside = pad_ends(torch.ones_like(x[:1, :1]), (0, 0), [a.overhang for a in axes])
     x = pad_ends(x, (0, 0), [a.overhang for a in axes])
     for axis, a in enumerate(axes):
         x, inside = (t.unfold(2 + axis, a.kernel, a.stride).narrow(2 + axis, 0, a.out) for t in (x, inside))
     x, inside = x.flatten(4), inside.flatten(4) > 0
     sums = x.detach().cumsum(4)
-    share = torch.empty(sums.shape[:4], dtype=x.dtype, device=x.device).uniform_(generator=generator)
-    reached = (sums >= (share * sums[..., -1])[..., None]) & inside
+    fraction = torch.empty(sums.shape[:4], dtype=x.dtype, device=x.device).uniform_(generator=generator)
+    reached = (sums >= (fraction * sums[..., -1])[..., None]) & inside
     return x.gather(4, reached.to(torch.uint8).argmax(4, keepdim=True)).squeeze(4)
 
 
 def _attributes(axes):
-    # Explicit end pads, since readers of ceil_mode disagree about the last window.
+    # Explicit end pads, since runtimes interpret ceil_mode differently for the last window.
     return {
         "kernel_shape": [a.kernel for a in axes],
         "strides": [a.stride for a in axes],

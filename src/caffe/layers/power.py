@@ -1,13 +1,18 @@
 """Power."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Tensor, register
 
 
 @register
 class Power(Layer):
-    """y = (shift + scale * x) ^ power (power_layer.cpp). With power 0 it is 1, with scale 0 shift ^ power,
-    whatever x is.
+    """y = (shift + scale * x) ^ power (power_layer.cpp).
+
+    For any x, including NaN, it is 1 if power is 0, and shift ^ power if scale is 0.
     """
 
     examples = (
@@ -17,10 +22,10 @@ class Power(Layer):
         Example("power_param { power: 0 }", [(2, 3)]),
     )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         p = self.param.power_param
         if self._is_constant():
-            return (x * 0.0).nan_to_num(0.0, 0.0, 0.0) + self._constant()  # with a derivative of 0
+            return (x * 0.0).nan_to_num(0.0, 0.0, 0.0) + self._constant()  # with gradient 0
         y = p.scale * x + p.shift
         return y if p.power == 1 else torch.pow(y, p.power)
 
@@ -31,7 +36,7 @@ class Power(Layer):
         p = self.param.power_param
         return 1.0 if p.power == 0 else float(torch.tensor(p.shift) ** p.power)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.power_param
         steps = [("Mul", p.scale), ("Add", p.shift), ("Pow", p.power)]
         if self._is_constant():

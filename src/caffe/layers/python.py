@@ -1,31 +1,32 @@
-"""Python: a layer that the user wrote."""
+"""Python: a layer implemented by the user in Python."""
+
+from __future__ import annotations
 
 import importlib
 import traceback
+from collections.abc import Sequence
+from typing import Any
 
 from caffe.errors import CaffeError, did_you_mean
-from caffe.layers.base import Layer, register
+from caffe.layers.base import Layer, Shape, register
 from caffe.net.pycaffe_api import Blobs
 
 
 class UserError(CaffeError):
-    """User code raised; the original is the cause, and its class a base of what is raised where Python allows
-    that.
-    """
+    """An error in user code. Its cause is the original exception, whose class is a base class too, if possible."""
 
-    def __str__(self):
-        return str(self.args[0])  # KeyError, which may be a base, would show the repr
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError, a possible base class, would show the repr
 
 
 @register
 class Python(Layer):
-    """A class derived from caffe.Layer, named by `module` and `layer`; `param_str` is handed to it
-    (python_layer.hpp).
+    """A layer class of the user, derived from caffe.Layer, given by `module` and `layer` (python_layer.hpp).
 
-    The module must be on Python's path (PYTHONPATH). `setup` is called once, `reshape` before every forward,
-    `forward` and `backward` as the net runs; all are given Blobs. `net.layers[i]` is the user's object. What
-    user code raises arrives as RuntimeError and, where possible, as what it was. `share_in_parallel` is
-    accepted: there is one solver.
+    The module must be on PYTHONPATH; the layer receives `param_str` as an attribute. `setup` is called once, `reshape`
+    before every forward, `forward` and `backward` when the net runs; all receive Blobs. `net.layers[i]` is the user's
+    object. Exceptions in user code are raised as RuntimeError and, if possible, also as their own type.
+    `share_in_parallel` has no effect, as there is one solver.
     """
 
     num_bottom = (0, None)
@@ -36,10 +37,10 @@ class Python(Layer):
         super().__init__(param, phase, device, generator)
         self.is_data = not param.bottom
         self._bottoms = self._tops = ()
-        self.user = self._make()
+        self.user = self._create_user_layer()
         self.blobs = self.user.blobs = Blobs(self.user.blobs, self.device)
 
-    def _make(self):
+    def _create_user_layer(self):
         p = self.param.python_param
         self.need(
             p.module and p.layer,
@@ -47,65 +48,62 @@ class Python(Layer):
             p.module,
             p.layer,
         )
-        user = self._class(p.module, p.layer)(self.param)
-        user.param_str = user.param_str_ = p.param_str  # the second is the name of 2015, which scripts still use
+        user = self._load_class(p.module, p.layer)(self.param)
+        user.param_str = user.param_str_ = p.param_str  # param_str_ is the name of 2015, which scripts still use
         user.phase = self.phase
         user.type, user.name = self.type, self.name
         return user
 
-    def _class(self, module, name):
+    def _load_class(self, module, name):
         from caffe.pycaffe import Layer as Base
 
         try:
-            home = importlib.import_module(module)
+            namespace = importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name is None or not (module + ".").startswith(error.name + "."):
                 raise self._wrapped(f"import of module '{module}'", error) from error
-            raise CaffeError(f"no Python module '{module}'; its folder must be on PYTHONPATH") from error
+            raise CaffeError(f"no Python module '{module}'; add its folder to PYTHONPATH") from error
         except Exception as error:
             raise self._wrapped(f"import of module '{module}'", error) from error
-        kinds = {k: v for k, v in vars(home).items() if isinstance(v, type) and issubclass(v, Base) and v is not Base}
-        found = getattr(home, name, None)
-        if not (isinstance(found, type) and issubclass(found, Base)):
-            raise CaffeError(
-                "module '{}' ({}) has no class '{}' derived from caffe.Layer{}".format(
-                    module, getattr(home, "__file__", "built in"), name, did_you_mean(name, kinds)
-                )
-            )
-        return found
+        layer_class = getattr(namespace, name, None)
+        if not _is_layer_class(layer_class, Base):
+            known = [k for k, v in vars(namespace).items() if _is_layer_class(v, Base) and v is not Base]
+            path, hint = getattr(namespace, "__file__", "built in"), did_you_mean(name, known)
+            raise CaffeError(f"module '{module}' ({path}) has no class '{name}' derived from caffe.Layer{hint}")
+        return layer_class
 
     @property
-    def public(self):
-        """What `net.layers` shows: the user's object, whose methods scripts call."""
+    def public(self) -> Any:
+        """The object that `net.layers` shows: the user's, whose methods scripts call."""
         return self.user
 
-    # -- what the net calls ----------------------------------------------------------------------
+    # -- called by Net ---------------------------------------------------------------------------
 
-    def setup_blobs(self, bottoms, tops):
+    def setup_blobs(self, bottoms: list[Any], tops: list[Any]) -> None:
         self._bottoms, self._tops = bottoms, tops
 
-    def setup(self, *bottoms):
+    def setup(self, *bottoms: Shape) -> None:
         self._call("setup", self._bottoms, self._tops)
 
-    def top_shapes(self, *bottoms):
+    def top_shapes(self, *bottoms: Shape) -> list[Shape]:
         self._call("reshape", self._bottoms, self._tops)
         return [top.shape for top in self._tops]
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self._call("reshape", bottoms, tops)
         self._call("forward", bottoms, tops)
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         self._call("backward", tops, list(propagate_down), bottoms)
 
     # -- snapshots ---------------------------------------------------------------------------------
 
-    def state(self):
-        """The user's `state()`, {} where there is none."""
+    def state(self) -> dict[str, Any]:
+        """Return the result of the user's `state()`, or {} if there is none."""
         return self._call("state") if hasattr(self.user, "state") else {}
 
-    def restore(self, state):
-        """Hand `state` to the user's `restore`."""
+    def restore(self, state: dict[str, Any]) -> None:
+        """Pass `state` to the user's `restore`, if there is one."""
         if state and hasattr(self.user, "restore"):
             self._call("restore", state)
 
@@ -123,5 +121,9 @@ class Python(Layer):
         text = f"layer '{self.name}': {p.module}.{p.layer} raised in {where}\n{trace.rstrip()}"
         try:
             return type(type(error).__name__, (UserError, type(error)), {})(text)
-        except TypeError:  # a class that cannot be a base beside RuntimeError, or wants other arguments
+        except TypeError:  # the class cannot be combined with RuntimeError, or takes other arguments
             return UserError(text)
+
+
+def _is_layer_class(value, base):
+    return isinstance(value, type) and issubclass(value, base)

@@ -1,23 +1,27 @@
 """ReLU, plain and leaky."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import F
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Tensor, register
 
 
 @register
 class ReLU(Layer):
-    """y = x where x > 0, else negative_slope * x (relu_layer.cpp). The derivative at 0 is negative_slope's."""
+    """y = x if x > 0, otherwise negative_slope * x (relu_layer.cpp). The gradient at 0 is negative_slope."""
 
     examples = (
         Example("", [(2, 3, 4, 5)]),
         Example("relu_param { negative_slope: 0.1 }", [(2, 3, 4, 5)]),
     )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         slope = self.param.relu_param.negative_slope
         return F.leaky_relu(x, slope) if slope else F.relu(x)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         slope = self.param.relu_param.negative_slope
         if slope:
             g.node("LeakyRelu", bottoms, tops, alpha=slope)

@@ -1,19 +1,22 @@
 """Reshape."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
 class Reshape(Layer):
-    """The same values under another shape (reshape_layer.cpp). Not in place.
+    """Changes the shape without changing the values (reshape_layer.cpp). Not in place.
 
-    `shape` replaces the `num_axes` axes from `axis` on (-1: all of them). In it, 0 copies the bottom's axis
-    at that place and one -1 is worked out from the rest. With num_axes 0 the axes of `shape` are put in
-    before `axis`; axis -1 is then the end.
+    `shape` replaces `num_axes` axes (-1: all) from `axis` on. In `shape`, 0 copies the corresponding axis of the
+    bottom, and a single -1 is inferred. With num_axes 0, the axes of `shape` are inserted before `axis` (-1: at the
+    end).
     """
 
     in_place = False
@@ -24,12 +27,12 @@ class Reshape(Layer):
         Example("reshape_param { shape { dim: 1 } axis: -1 num_axes: 0 }", [(2, 3)]),
     )
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         dims = list(self.param.reshape_param.shape.dim)
-        self.need(dims.count(-1) <= 1, "shape may hold a single -1, received %s", dims)
-        self.need(all(d >= -1 for d in dims), "shape holds numbers from -1 on, received %s", dims)
+        self.need(dims.count(-1) <= 1, "shape must not have more than one -1, received %s", dims)
+        self.need(all(d >= -1 for d in dims), "dimensions must not be less than -1, received %s", dims)
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         p = self.param.reshape_param
         start = p.axis if p.axis >= 0 else len(bottom) + p.axis + 1
         self.need(0 <= start <= len(bottom), "axis %d is out of range for a bottom of shape %s", p.axis, bottom)
@@ -42,7 +45,7 @@ class Reshape(Layer):
             rest = math.prod(d for d in top if d != -1)
             self.need(
                 rest and math.prod(bottom) % rest == 0,
-                "the bottom %s cannot be divided among the dimensions %s",
+                "the bottom %s cannot be reshaped to %s",
                 bottom,
                 tuple(top),
             )
@@ -56,13 +59,13 @@ class Reshape(Layer):
         return [tuple(top)]
 
     def _copied(self, bottom, axis):
-        self.need(axis < len(bottom), "shape holds a 0 for axis %d, which the bottom %s does not have", axis, bottom)
+        self.need(axis < len(bottom), "shape has a 0 for axis %d, which the bottom %s does not have", axis, bottom)
         return bottom[axis]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x.reshape(self.top_shapes(tuple(x.shape))[0])
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         bottom = g.shape(bottoms[0])
         shape = list(self.top_shapes(bottom)[0])
         if shape and bottom and shape[0] == bottom[0] and math.prod(shape):

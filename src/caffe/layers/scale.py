@@ -1,18 +1,21 @@
-"""Scale: a product with a learned or a second blob, over chosen axes."""
+"""Scale: multiplies by a learned blob or a second bottom along selected axes."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from caffe.core.lazy_torch import torch
 from caffe.layers._broadcast import aligned, aligned_to_onnx, operand_shape
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
 
 @register
 class Scale(Layer):
-    """y = x * scale (+ bias), where scale's axes stand at `axis` of the bottom's and repeat over all others
-    (scale_layer.cpp).
+    """y = x * scale (+ bias), with the axes of scale starting at `axis`, broadcast over all others (scale_layer.cpp).
 
-    scale is the second bottom, or a blob over `num_axes` axes (-1: to the end, 0: one number), which starts
-    at 1 unless `filler` says otherwise; bias_term adds a bias blob of its shape.
+    scale is the second bottom, or a learned blob over `num_axes` axes (-1: to the end, 0: a scalar), initialized by
+    `filler`, default 1; bias_term adds a bias blob of the same shape.
     """
 
     num_bottom = (1, 2)
@@ -23,7 +26,7 @@ class Scale(Layer):
         Example("scale_param { axis: -3 bias_term: true }", [(2, 3, 4, 5), (3, 4)]),
     )
 
-    def setup(self, bottom, second=None):
+    def setup(self, bottom: Shape, second: Shape | None = None) -> None:
         p = self.param.scale_param
         shape = second
         if second is None:
@@ -35,12 +38,12 @@ class Scale(Layer):
         if p.bias_term:
             self.add_blob(shape, p.bias_filler)
 
-    def top_shapes(self, bottom, second=None):
+    def top_shapes(self, bottom: Shape, second: Shape | None = None) -> list[Shape]:
         scale = self.blobs[0].shape if second is None else second
         self.begin = aligned(self, self.param.scale_param, bottom, scale)
         return [bottom]
 
-    def forward(self, x, second=None):
+    def forward(self, x: Tensor, second: Tensor | None = None) -> Tensor:
         weights = [blob.tensor for blob in self.blobs]
         scale = weights[0] if second is None else second
         shape = scale.shape + (1,) * (x.dim() - self.begin - scale.dim())
@@ -48,7 +51,7 @@ class Scale(Layer):
             return x * scale.view(shape) if second is None else x * scale.reshape(shape)
         return torch.addcmul(weights[-1].view(shape), x, scale.reshape(shape))
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.scale_param
         shape = g.shape(bottoms[0])
         scale = bottoms[1] if len(bottoms) > 1 else g.constant(self.blobs[0].data, "scale")

@@ -1,19 +1,21 @@
 """SigmoidCrossEntropyLoss."""
 
+from __future__ import annotations
+
 import math
 
 from caffe.core.lazy_torch import F
 from caffe.layers import _loss
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
 class SigmoidCrossEntropyLoss(Layer):
-    """The sum of -(t log s + (1 - t) log(1 - s)), s = sigmoid(x), over the normalizer
-    (sigmoid_cross_entropy_loss_layer.cpp).
+    """Binary cross entropy of sigmoid(x) and targets t / normalizer (sigmoid_cross_entropy_loss_layer.cpp).
 
-    `loss_param.normalization` is BATCH_SIZE unless given (the older `normalize: true` means VALID); targets
-    equal to `ignore_label` do not count.
+    With s = sigmoid(x), the loss is the sum of -(t log s + (1 - t) log(1 - s)). The default of
+    `loss_param.normalization` is BATCH_SIZE (the older `normalize: true` means VALID); targets equal to `ignore_label`
+    are ignored.
     """
 
     num_bottom = 2
@@ -30,17 +32,17 @@ class SigmoidCrossEntropyLoss(Layer):
         ),
     )
 
-    def top_shapes(self, data, target):
+    def top_shapes(self, data: Shape, target: Shape) -> list[Shape]:
         _loss.check_same_first(data, target)
         self.need(
             math.prod(data) == math.prod(target),
-            "both bottoms must have as many values, received %s and %s",
+            "both bottoms must have the same number of values, received %s and %s",
             data,
             target,
         )
         return [()]
 
-    def forward(self, x, target):
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
         p, x = self.param.loss_param, x.float()
         target = target.detach().reshape(x.shape)
         loss = F.binary_cross_entropy_with_logits(x, target, reduction="none")

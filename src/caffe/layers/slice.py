@@ -1,15 +1,15 @@
-"""Slice: one blob cut into several along an axis."""
+"""Slice: splits a blob along an axis."""
 
-from caffe.layers.base import Example, Layer, register
+from __future__ import annotations
+
+from typing import Any
+
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
 class Slice(Layer):
-    """The tops are the bottom's consecutive parts along `axis` (old name: slice_dim), cut at `slice_point`
-    or evenly.
-
-    (slice_layer.cpp)
-    """
+    """Splits the bottom along `axis` (old name: slice_dim) at each `slice_point`, or evenly (slice_layer.cpp)."""
 
     num_top = (1, None)
     examples = (
@@ -18,7 +18,7 @@ class Slice(Layer):
         Example("slice_param { slice_dim: 0 slice_point: 1 }", [(3, 2)], tops=2),
     )
 
-    def setup(self, bottom):
+    def setup(self, bottom: Shape) -> None:
         p = self.param.slice_param
         self.need(not (p.HasField("axis") and p.HasField("slice_dim")), "give axis or slice_dim, not both")
 
@@ -32,23 +32,23 @@ class Slice(Layer):
     def _sizes(self, total):
         points, tops = list(self.param.slice_param.slice_point), self.top_count
         if not points:
-            self.need(total % tops == 0, "%d tops do not divide an axis of %d evenly; give slice_point", tops, total)
+            self.need(total % tops == 0, "%d tops do not divide an axis of %d evenly; set slice_point", tops, total)
             return [total // tops] * tops
         self.need(len(points) == tops - 1, "%d tops need %d slice_point, received %d", tops, tops - 1, len(points))
         edges = [0, *points, total]
         sizes = [after - before for before, after in zip(edges, edges[1:])]
-        self.need(min(sizes) > 0, "slice_point must rise from 1 to below the axis' %d, received %s", total, points)
+        self.need(min(sizes) > 0, "slice_point must increase and be in 1 .. %d, received %s", total - 1, points)
         return sizes
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         along = self._axis(bottom)
         return [(*bottom[:along], n, *bottom[along + 1 :]) for n in self._sizes(bottom[along])]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         along = self._axis(x.shape)
         return x.split(self._sizes(x.shape[along]), along)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         shape = g.shape(bottoms[0])
         along = self._axis(shape)
         g.node("Split", bottoms, tops, axis=along, split=self._sizes(shape[along]))

@@ -1,18 +1,19 @@
 """SoftmaxWithLoss."""
 
+from __future__ import annotations
+
 from caffe.core.lazy_torch import Function, torch
 from caffe.layers import _loss
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
 @register
 class SoftmaxWithLoss(Layer):
-    """The sum of -log(softmax(x)[label]) over the normalizer (softmax_loss_layer.cpp). A second top holds
-    the softmax.
+    """Cross entropy of the softmax: the sum of -log(softmax(x)[label]) / normalizer (softmax_loss_layer.cpp).
 
-    The classes lie along `softmax_param.axis`, with one label for each other position.
-    `loss_param.normalization` is VALID unless given: the labels that are not `ignore_label`. A probability
-    below FLT_MIN counts as FLT_MIN in the loss.
+    `softmax_param.axis` is the class axis; there is one label per remaining position. The default of
+    `loss_param.normalization` is VALID, the number of labels other than `ignore_label`. In the loss, probabilities are
+    at least FLT_MIN. A second top holds the softmax.
     """
 
     num_bottom = 2
@@ -32,13 +33,13 @@ class SoftmaxWithLoss(Layer):
         ),
     )
 
-    def top_shapes(self, data, label):
+    def top_shapes(self, data: Shape, label: Shape) -> list[Shape]:
         _loss.check_same_first(data, label)
         self.along = self.axis(self.param.softmax_param.axis, data)
         _loss.check_label_count(data, label, self.along)
         return [(), data][: self.top_count]
 
-    def forward(self, x, label):
+    def forward(self, x: Tensor, label: Tensor) -> Tensor | tuple[Tensor, ...]:
         self.top_shapes(tuple(x.shape), tuple(label.shape))
         p = self.param.loss_param
         outer, classes, inner = _loss.split(x.shape, self.along)
@@ -50,9 +51,7 @@ class SoftmaxWithLoss(Layer):
 
 
 class _SoftmaxLoss(Function):
-    """Loss and softmax over axis 1; the derivative is Caffe's, untouched by the floor and by the second
-    top's diff.
-    """
+    """Loss and softmax over axis 1; as in Caffe, the gradient ignores the floor and the diff of the second top."""
 
     @staticmethod
     def forward(ctx, x, index, valid, divisor):

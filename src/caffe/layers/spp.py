@@ -1,18 +1,21 @@
 """SPP: spatial pyramid pooling."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.layers.pooling import Pooling
 from caffe.proto import caffe_pb2
 
 
 @register
 class SPP(Layer):
-    """Pools the plane into 1, 2 x 2, 4 x 4 ... bins, pyramid_height times, and joins the flattened results.
+    """Pools into 1, 2 x 2, 4 x 4 ... bins and concatenates the flattened results (He et al. 2014; spp_layer.cpp).
 
-    (He et al. 2014; spp_layer.cpp) The bins' kernel and stride are the plane's size by their number,
-    rounded up; what they exceed the plane by is padding, half of it in front. A pyramid of height 1 keeps
-    the pooled blob's 4 axes.
+    There are pyramid_height levels. Kernel and stride of a level are the image size divided by the number of bins,
+    rounded up; the excess is padding, half of it before the image. With one level, the top keeps the 4 axes.
     """
 
     examples = (
@@ -21,8 +24,8 @@ class SPP(Layer):
         Example("spp_param { pyramid_height: 1 }", [(2, 3, 7, 5)]),
     )
 
-    def levels(self, bottom):
-        """The Pooling layers of the pyramid for a bottom of this shape."""
+    def levels(self, bottom: Shape) -> list[Pooling]:
+        """Return the Pooling layers of the pyramid for a bottom of this shape."""
         self.need(
             len(bottom) == 4,
             "the bottom must have 4 axes (num, channels, height, width), received %s",
@@ -49,17 +52,17 @@ class SPP(Layer):
         level.setup(bottom)
         return level
 
-    def top_shapes(self, bottom):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
         shapes = [level.top_shapes(bottom)[0] for level in self.levels(bottom)]
         if len(shapes) == 1:
             return shapes
         return [(bottom[0], sum(channels * height * width for _, channels, height, width in shapes))]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         pooled = [level.forward(x) for level in self.levels(tuple(x.shape))]
         return pooled[0] if len(pooled) == 1 else torch.cat([p.flatten(1) for p in pooled], 1)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         levels = self.levels(tuple(g.shape(bottoms[0])))
         if len(levels) == 1:
             levels[0].to_onnx(g, bottoms, tops)

@@ -1,9 +1,13 @@
 """Swish."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from caffe.core.lazy_torch import torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Tensor, register
 
 
 @register
@@ -15,10 +19,10 @@ class Swish(Layer):
         Example("swish_param { beta: 1.7 }", [(2, 3)]),
     )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(self.param.swish_param.beta * x)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         beta = self.param.swish_param.beta
         name, gate = bottoms[0], g.temp("gate")
         if beta != 1:

@@ -1,7 +1,11 @@
 """TanH."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from caffe.core.lazy_torch import torch
-from caffe.layers.base import Example, Layer, register
+from caffe.layers.base import Example, Layer, Tensor, register
 
 
 @register
@@ -10,8 +14,8 @@ class TanH(Layer):
 
     examples = (Example("", [(2, 3, 4, 5)]),)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return torch.tanh(x)
 
-    def to_onnx(self, g, bottoms, tops):
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         g.node("Tanh", bottoms, tops)

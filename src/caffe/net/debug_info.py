@@ -1,19 +1,23 @@
-"""What `debug_info: true` logs: the mean magnitude of every blob as the net runs (Caffe's net.cpp, ForwardDebugInfo …)."""
+"""The log of `debug_info: true`: mean magnitudes of all blobs (net.cpp, ForwardDebugInfo …)."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from caffe.core import glog
+
+if TYPE_CHECKING:
+    from caffe.net.net import Net
 
 EVENTS = ("after_forward", "after_backward")
 
 
-def switch(net, on):
-    """Have `net` log its blobs' mean magnitudes from now on, or no longer."""
-    if on == (net.debug_reporter is not None):
+def set_enabled(net: Net, enabled: bool) -> None:
+    """Start or stop logging the mean magnitudes of the blobs of `net`."""
+    if enabled == (net.debug_reporter is not None):
         return
-    if on:
+    if enabled:
         net.debug_reporter = Reporter(net)
         for event in EVENTS:
             net._callbacks.setdefault(event, []).append(getattr(net.debug_reporter, event))
@@ -21,38 +25,38 @@ def switch(net, on):
     for event in EVENTS:
         net._callbacks[event].remove(getattr(net.debug_reporter, event))
         if not net._callbacks[event]:
-            del net._callbacks[event]  # without any callback the fast passes run again
+            del net._callbacks[event]  # the optimized passes run only when there are no callbacks
     net.debug_reporter = None
 
 
 class Reporter:
-    """The lines of one net; its methods are called after each layer."""
+    """Logs the blobs of one net; its methods are called after each layer."""
 
-    def __init__(self, net):
+    def __init__(self, net: Net) -> None:
         self.net = net
 
-    def after_forward(self, index):
-        """The means of |data| of layer `index`'s tops and weights."""
+    def after_forward(self, index: int) -> None:
+        """Log the mean |data| of the tops and weights of layer `index`."""
         node = self.net._nodes[index]
         for name, blob in zip(node.tops, node.top_blobs):
-            _say("Forward", node, f"top blob {name} data", blob.tensor)
+            _log_mean("Forward", node, f"top blob {name} data", blob.tensor)
         for name, blob in zip(_weight_names(node.layer), node.layer.blobs):
-            _say("Forward", node, f"param blob {name} data", blob.tensor)
+            _log_mean("Forward", node, f"param blob {name} data", blob.tensor)
 
-    def after_backward(self, index):
-        """The means of |diff| of what layer `index` gave derivatives to; behind the first layer the norms of all weights."""
+    def after_backward(self, index: int) -> None:
+        """Log the mean |diff| that layer `index` computed; after layer 0, also the norms of all weights."""
         node = self.net._nodes[index]
         if node.need_backward:
-            for name, blob, wanted in zip(node.bottoms, node.bottom_blobs, node.bottom_need_backward):
-                if wanted:
-                    _say("Backward", node, f"bottom blob {name} diff", blob.grad)
+            for name, blob, needs_grad in zip(node.bottoms, node.bottom_blobs, node.bottom_need_backward):
+                if needs_grad:
+                    _log_mean("Backward", node, f"bottom blob {name} diff", blob.grad)
             for i, name in enumerate(_weight_names(node.layer)):
                 if node.layer.param_propagate_down[i]:
-                    _say("Backward", node, f"param blob {name} diff", node.layer.blobs[i].grad)
+                    _log_mean("Backward", node, f"param blob {name} diff", node.layer.blobs[i].grad)
         if index == 0:
-            self._norms()
+            self._log_norms()
 
-    def _norms(self):
+    def _log_norms(self):
         blobs = [weight.blob for weight in self.net.learnable_weights]
         pairs = [(blob.tensor.detach().double(), blob.grad.detach().double()) for blob in blobs]
         l1 = tuple(sum(float(pair[i].abs().sum()) for pair in pairs) for i in (0, 1))
@@ -62,11 +66,11 @@ class Reporter:
 
 
 def _weight_names(layer):
-    """What Caffe calls a layer's weights here: the name in `param { name }`, or the number."""
+    """Names of a layer's weights in the log: the name in `param { name }`, or the index."""
     specs = layer.param.param
     return [specs[i].name if i < len(specs) and specs[i].name else str(i) for i in range(len(layer.blobs))]
 
 
-def _say(direction, node, what, tensor):
+def _log_mean(direction, node, label, tensor):
     mean = float(tensor.detach().abs().double().mean()) if tensor.numel() else 0.0
-    glog.info(f"    [{direction}] Layer {node.layer.name}, {what}: {mean:.6g}", "net.cpp:550")
+    glog.info(f"    [{direction}] Layer {node.layer.name}, {label}: {mean:.6g}", "net.cpp:550")

@@ -1,23 +1,25 @@
-"""What a Net does with its description before it makes a layer: phase rules, splits, who needs a derivative.
+"""Transformations of a NetParameter before its layers are created: phase rules, Split layers, gradient paths.
 
-After Caffe's net.cpp (FilterNet, StateMeetsRule, Init) and insert_splits.cpp.
+Follows Caffe's net.cpp (FilterNet, StateMeetsRule, Init) and insert_splits.cpp.
 """
 
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
 
 
-def net_state(phase, level=0, stages=()):
-    """NetState of `phase`, `level` and `stages`."""
+def net_state(phase: int, level: int = 0, stages: Iterable[str] = ()) -> Any:
+    """Return the NetState of `phase`, `level` and `stages`."""
     return caffe_pb2.NetState(phase=phase, level=level, stage=list(stages))
 
 
-def meets_rule(state, rule):
-    """Whether `state` (NetState) satisfies `rule` (NetStateRule)."""
+def meets_rule(state: Any, rule: Any) -> bool:
+    """Return whether `state` (NetState) satisfies `rule` (NetStateRule)."""
     if rule.HasField("phase") and rule.phase != state.phase:
         return False
     if rule.HasField("min_level") and state.level < rule.min_level:
@@ -28,8 +30,8 @@ def meets_rule(state, rule):
     return all(s in stages for s in rule.stage) and not any(s in stages for s in rule.not_stage)
 
 
-def included(layer, state):
-    """Whether `layer` is part of the net in `state`: no include rule, or one met; no exclude rule met."""
+def included(layer: Any, state: Any) -> bool:
+    """Return whether `layer` is part of the net in `state`: one include rule (if any) met, no exclude rule met."""
     if len(layer.include) and len(layer.exclude):
         raise CaffeError("give include rules or exclude rules, not both")
     if len(layer.include):
@@ -37,46 +39,62 @@ def included(layer, state):
     return not any(meets_rule(state, rule) for rule in layer.exclude)
 
 
-def filter_net(param, state, where):
-    """Return (NetParameter, where) with the layers that `state` includes; `where` holds a place for each layer."""
-    kept, places, faults = caffe_pb2.NetParameter(), [], []
+def filter_net(param: Any, state: Any, where: Sequence[str]) -> tuple[Any, list[str]]:
+    """Keep the layers that `state` includes.
+
+    Parameters
+    ----------
+    param : NetParameter
+    state : NetState
+    where : list of str
+        The source location of each layer ("file:line"), for error messages.
+
+    Returns
+    -------
+    NetParameter, list of str
+        The remaining layers and their locations.
+
+    Raises
+    ------
+    CaffeError
+        One line per layer with contradictory rules.
+    """
+    kept, locations, errors = caffe_pb2.NetParameter(), [], []
     kept.CopyFrom(param)
     del kept.layer[:]
-    for layer, place in zip(param.layer, where):
+    for layer, location in zip(param.layer, where):
         try:
             if included(layer, state):
                 kept.layer.add().CopyFrom(layer)
-                places.append(place)
+                locations.append(location)
         except CaffeError as error:
-            faults.append(f"{place}: layer '{layer.name}': {error}")
-    if faults:
-        raise CaffeError("\n".join(faults))
-    return kept, places
+            errors.append(f"{location}: layer '{layer.name}': {error}")
+    if errors:
+        raise CaffeError("\n".join(errors))
+    return kept, locations
 
 
-def insert_splits(param, where):
-    """Return (NetParameter, where) with a Split layer behind every top that more than one layer (or a loss weight) reads."""
+def insert_splits(param: Any, where: Sequence[str]) -> tuple[Any, list[str]]:
+    """Return (NetParameter, where) with a Split layer after every top that has more than one reader.
+
+    A non-zero loss weight counts as a reader.
+    """
     uses, source, loss_weight = _count_uses(param)
-    out, places = caffe_pb2.NetParameter(), []
+    out, locations = caffe_pb2.NetParameter(), []
     out.CopyFrom(param)
     del out.layer[:]
-    given = collections.Counter()  # how many readers of a top have been served
+    assigned = collections.Counter()  # split tops already assigned to readers, per top
 
     def split_blob(top):
         layer, index = top
-        name = "%s_%s_%d_split_%d" % (
-            param.layer[layer].top[index],
-            param.layer[layer].name,
-            index,
-            given[top],
-        )
-        given[top] += 1
+        name = f"{param.layer[layer].top[index]}_{param.layer[layer].name}_{index}_split_{assigned[top]}"
+        assigned[top] += 1
         return name
 
-    for i, (original, place) in enumerate(zip(param.layer, where)):
+    for i, (original, location) in enumerate(zip(param.layer, where)):
         layer = out.layer.add()
         layer.CopyFrom(original)
-        places.append(place)
+        locations.append(location)
         for j in range(len(layer.bottom)):
             top = source.get((i, j))
             if uses[top] > 1:
@@ -84,18 +102,18 @@ def insert_splits(param, where):
         for j in range(len(layer.top)):
             if uses[i, j] > 1:
                 _add_split(out, original, j, uses[i, j], loss_weight.get((i, j), 0.0))
-                places.append(place)
+                locations.append(location)
                 if loss_weight.get((i, j)):
                     layer.loss_weight[j] = 0
-                    given[i, j] += 1
-    return out, places
+                    assigned[i, j] += 1
+    return out, locations
 
 
 def _count_uses(param):
     uses, source, loss_weight, last = collections.Counter(), {}, {}, {}
     for i, layer in enumerate(param.layer):
         for j, name in enumerate(layer.bottom):
-            if name in last:  # an unknown bottom is the Net's to report
+            if name in last:  # Net reports unknown bottoms
                 source[i, j] = last[name]
                 uses[last[name]] += 1
         for j, name in enumerate(layer.top):
@@ -109,19 +127,19 @@ def _count_uses(param):
 
 def _add_split(out, layer, index, count, weight):
     split = out.layer.add(type="Split")
-    split.name = "%s_%s_%d_split" % (layer.top[index], layer.name, index)
+    split.name = f"{layer.top[index]}_{layer.name}_{index}_split"
     split.bottom.append(layer.top[index])
     for k in range(count):
-        split.top.append("%s_%s_%d_split_%d" % (layer.top[index], layer.name, index, k))
+        split.top.append(f"{split.name}_{k}")
         if weight:
             split.loss_weight.append(0 if k else weight)
 
 
-def mark_loss_paths(nodes):
-    """Take the need for a derivative from everything that does not lead to a loss.
+def mark_loss_paths(nodes: Sequence[Any]) -> None:
+    """Clear `need_backward` of every layer that does not contribute to a loss.
 
-    `nodes`: the net's layers in order, each with `bottoms` and `tops` (blob names), `losses` (loss weight by top),
-    `need_backward` and `bottom_need_backward`, which are changed.
+    `nodes` are the layers in order, each with `bottoms` and `tops` (blob names), `losses` (one loss weight per top),
+    `need_backward` and `bottom_need_backward`. The last two are changed in place.
     """
     under_loss, skip = set(), set()
     for node in reversed(nodes):

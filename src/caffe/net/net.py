@@ -1,10 +1,13 @@
-"""Net: layers run one after the other on named blobs, forward and backward (Caffe's net.cpp)."""
+"""Net: a graph of layers connected by named blobs, with forward and backward (Caffe's net.cpp)."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
 
 from caffe.core import config, glog, numpy_blob, precision
 from caffe.core.blob import Blob
@@ -19,24 +22,24 @@ from caffe.proto.read import read_net
 
 @dataclasses.dataclass
 class Node:
-    """One layer in its net: the layer, the names of its blobs and what backward asks of it."""
+    """One layer of a net with its blobs and its backward settings."""
 
     layer: base.Layer
     bottoms: list  # blob names
     tops: list
     bottom_blobs: list  # the blobs themselves
     top_blobs: list
-    losses: list = dataclasses.field(default_factory=list)  # loss weight by top
-    shapes: list = dataclasses.field(default_factory=list)  # the bottoms' shapes that the tops' shapes were made for
+    losses: list = dataclasses.field(default_factory=list)  # one loss weight per top
+    shapes: list = dataclasses.field(default_factory=list)  # bottom shapes that the current top shapes belong to
     need_backward: bool = False
     bottom_need_backward: list = dataclasses.field(default_factory=list)
-    fast: object = None  # what a pass put in the layer's place (see caffe.passes)
-    reach: tuple = ()  # first and last index of the nodes that `fast` counts on running with it
+    fast: object = None  # the optimized runner that a pass installed (see caffe.passes)
+    reach: tuple = ()  # first and last index of the nodes that must run together with `fast`
 
 
 @dataclasses.dataclass
 class Weight:
-    """One learnable weight blob: its owner, and what the solver multiplies its rate and decay by."""
+    """One learnable weight blob, the layer that owns it, and its learning-rate and decay multipliers."""
 
     blob: Blob
     layer: str
@@ -48,13 +51,38 @@ class Weight:
 class Net(NetMethods):
     """A network read from a prototxt, in phase TRAIN or TEST.
 
-    ``Net(network_file, phase, level=0, stages=None, weights=None)``, or the older ``Net(network_file, weights, phase)``.
-    Faults of the description are raised together, each with its file and line.
+    The older form ``Net(network_file, weights, phase)`` works as well.
+
+    Parameters
+    ----------
+    network_file : str
+        Path of the prototxt.
+    phase : int
+        ``caffe.TRAIN`` or ``caffe.TEST``.
+    level : int
+        NetState level, compared with `min_level` and `max_level` of the layers' rules.
+    stages : list of str, optional
+        NetState stages, compared with `stage` and `not_stage` of the layers' rules.
+    weights : str, optional
+        Path of a .caffemodel or .h5 file, or a comma-separated list of them.
+
+    Raises
+    ------
+    CaffeError
+        All errors of the prototxt at once, each with its file and line.
     """
 
     build_only = False
 
-    def __init__(self, network_file, phase, *rest, level=0, stages=None, weights=None):
+    def __init__(
+        self,
+        network_file: str | os.PathLike[str],
+        phase: Any,
+        *rest: int,
+        level: int = 0,
+        stages: Sequence[str] | None = None,
+        weights: Any = None,
+    ) -> None:
         if rest:  # Net(file, weights, phase)
             phase, weights = rest[0], phase
         file = read_net(network_file)
@@ -63,18 +91,35 @@ class Net(NetMethods):
             self.copy_from(weights)
 
     @classmethod
-    def from_param(cls, param, phase, level=0, stages=(), where=None, build_only=False):
-        """Make a Net of a NetParameter (V2) in memory; `where` names the place of each layer in error messages.
+    def from_param(
+        cls,
+        param: Any,
+        phase: int,
+        level: int = 0,
+        stages: Sequence[str] = (),
+        where: Sequence[str] | None = None,
+        build_only: bool = False,
+    ) -> Net:
+        """Create a Net from a NetParameter in memory.
 
-        One that is only `build_only` has shapes, takes weights and can be exported, all without torch; it cannot be run.
+        Parameters
+        ----------
+        param : NetParameter
+            In the current (V2) format.
+        phase, level, stages
+            The NetState, as for ``Net(...)``.
+        where : list of str, optional
+            The source location of each layer, for error messages.
+        build_only : bool
+            Infer shapes only, without importing torch: the net takes weights and can be exported, but not run.
         """
         net = cls.__new__(cls)
         net.build_only = build_only
-        places = where or ["<net>:layer %d" % (i + 1) for i in range(len(param.layer))]
-        net._build(param, places, phase, level, stages)
+        locations = where or [f"<net>:layer {i + 1}" for i in range(len(param.layer))]
+        net._build(param, locations, phase, level, stages)
         return net
 
-    # -- making ------------------------------------------------------------------------------------
+    # -- construction ------------------------------------------------------------------------------
 
     def _build(self, param, where, phase, level, stages):
         state = caffe_pb2.NetState()
@@ -100,33 +145,33 @@ class Net(NetMethods):
             from caffe import passes
 
             passes.apply(self._nodes)
-        debug_info.switch(self, param.debug_info)
+        debug_info.set_enabled(self, param.debug_info)
 
     @staticmethod
     def _check_names(param, where):
         seen = {}
-        for layer, place in zip(param.layer, where):
+        for layer, location in zip(param.layer, where):
             if layer.name in seen:
-                glog.warning(f"{place}: layer '{layer.name}' has the name of the layer at {seen[layer.name]}")
-            seen.setdefault(layer.name, place)
+                glog.warning(f"{location}: layer name '{layer.name}' is already used at {seen[layer.name]}")
+            seen.setdefault(layer.name, location)
 
     def _make_layers(self):
-        self._faults, self._failed_tops, self._available = [], set(), OrderedDict()
-        kind, cause = CaffeError, None
-        need = {}  # blob name -> whether a derivative by it is wanted
-        for param, place in zip(self.param.layer, self.where):
+        errors, error_type, cause = [], CaffeError, None
+        self._failed_tops, self._available = set(), OrderedDict()
+        need = {}  # blob name -> whether its gradient is needed
+        for param, location in zip(self.param.layer, self.where):
             if not param.HasField("phase"):
                 param.phase = self.phase
             try:
                 self._make_layer(param, need)
             except CaffeError as error:
-                self._faults.append(f"{place}: layer '{param.name}' ({param.type}): {error}")
-                kind, cause = type(error) if len(self._faults) == 1 else CaffeError, cause or error.__cause__
+                errors.append(f"{location}: layer '{param.name}' ({param.type}): {error}")
+                error_type, cause = type(error) if len(errors) == 1 else CaffeError, cause or error.__cause__
                 self._failed_tops.update(param.top)
-            except _DependentFault:
+            except _DependentError:
                 self._failed_tops.update(param.top)
-        if self._faults:
-            raise kind("\n".join(self._faults)) from cause  # what a Python layer's code raised keeps its kind
+        if errors:
+            raise error_type("\n".join(errors)) from cause  # keeps the type of an error from a Python layer
         self.output_names = sorted(self._available)
 
     def _make_layer(self, param, need):
@@ -153,11 +198,11 @@ class Net(NetMethods):
 
     def _bottom(self, param, index, name):
         if name in self._failed_tops:
-            raise _DependentFault
+            raise _DependentError
         if name not in self._blobs:
             from caffe.errors import did_you_mean
 
-            raise CaffeError("unknown bottom blob '%s' (bottom %d)%s" % (name, index, did_you_mean(name, self._blobs)))
+            raise CaffeError(f"unknown bottom blob '{name}' (bottom {index}){did_you_mean(name, self._blobs)}")
         self._available.pop(name, None)
         return self._blobs[name]
 
@@ -167,7 +212,7 @@ class Net(NetMethods):
             if i < len(param.bottom) and param.bottom[i] == name:
                 blob = self._blobs[name]  # in place
             elif name in self._blobs:
-                raise CaffeError(f"top blob '{name}' is produced by another layer already")
+                raise CaffeError(f"top blob '{name}' is already produced by another layer")
             else:
                 blob = numpy_blob.make((), self.device)
             tops.append((name, blob))
@@ -176,78 +221,75 @@ class Net(NetMethods):
                 self.input_names.append(name)
         least = layer.num_top if isinstance(layer.num_top, int) else layer.num_top[0]
         while layer.auto_top and len(tops) < least:
-            name = "(automatic)" if len(tops) == len(param.top) else "(automatic %d)" % len(tops)
+            name = "(automatic)" if len(tops) == len(param.top) else f"(automatic {len(tops)})"
             tops.append((param.name + " " + name, numpy_blob.make((), self.device)))
             param.top.append(tops[-1][0])
         return tops
 
     @staticmethod
     def _check_counts(layer, bottoms, tops):
-        for what, allowed, received in (("bottom", layer.num_bottom, bottoms), ("top", layer.num_top, tops)):
+        for kind, allowed, received in (("bottom", layer.num_bottom, bottoms), ("top", layer.num_top, tops)):
             least, most = (allowed, allowed) if isinstance(allowed, int) else allowed
             if received < least or (most is not None and received > most):
-                wanted = (
-                    str(least)
-                    if least == most
-                    else "%d or more" % least
-                    if most is None
-                    else "%d to %d" % (least, most)
-                )
-                raise CaffeError("%s takes %s %s blob(s), received %d" % (layer.type, wanted, what, received))
+                expected = f"{least} or more" if most is None else f"{least}" if least == most else f"{least} to {most}"
+                raise CaffeError(f"{layer.type} takes {expected} {kind} blob(s), received {received}")
         shared = set(layer.param.bottom) & set(layer.param.top)
         if shared and not layer.in_place:
             raise CaffeError(f"{layer.type} cannot work in place: give its top another name than '{min(shared)}'")
         if layer.same_count and bottoms != tops:
-            raise CaffeError("%s takes as many tops as bottoms, received %d and %d" % (layer.type, bottoms, tops))
+            raise CaffeError(f"{layer.type} takes as many tops as bottoms, received {tops} tops and {bottoms} bottoms")
 
     @staticmethod
     def _loss_weights(layer, tops):
-        given = list(layer.param.loss_weight)
-        if layer.is_loss and not given:
-            given = [1.0] + [0.0] * (tops - 1)
-        if given and len(given) != tops and not (layer.is_loss and len(given) == 1):
-            raise CaffeError("loss_weight must be given once a top or not at all: %d for %d tops" % (len(given), tops))
-        return (given + [0.0] * tops)[:tops]
+        weights = list(layer.param.loss_weight)
+        if layer.is_loss and not weights:
+            weights = [1.0] + [0.0] * (tops - 1)
+        if weights and len(weights) != tops and not (layer.is_loss and len(weights) == 1):
+            raise CaffeError(f"expected one loss_weight per top ({tops}) or none, received {len(weights)}")
+        return (weights + [0.0] * tops)[:tops]
 
     def _add_weights(self, layer):
         specs = list(layer.param.param)
         if len(specs) > len(layer.blobs):
-            raise CaffeError("%d param { } were given, the layer has %d weight blobs" % (len(specs), len(layer.blobs)))
+            raise CaffeError(f"received {len(specs)} param {{ }}, but the layer has {len(layer.blobs)} weight blobs")
         for i, blob in enumerate(layer.blobs):
             spec = specs[i] if i < len(specs) else caffe_pb2.ParamSpec()
             layer.param_propagate_down.append(spec.lr_mult != 0)
             if spec.name and spec.name in self._owners:
-                self._share(layer, i, spec)
+                self._share_weight(layer, i, spec)
                 continue
             weight = Weight(blob, layer.name, i, spec.lr_mult, spec.decay_mult)
-            weight.given = (spec.HasField("lr_mult"), spec.HasField("decay_mult"))
+            weight.explicit = (spec.HasField("lr_mult"), spec.HasField("decay_mult"))
             self._weights.append(weight)
             if spec.name:
                 self._owners[spec.name] = weight
 
-    def _share(self, layer, index, spec):
-        owner, mine = self._owners[spec.name], layer.blobs[index]
+    def _share_weight(self, layer, index, spec):
+        owner, blob = self._owners[spec.name], layer.blobs[index]
         permissive = spec.share_mode == caffe_pb2.ParamSpec.PERMISSIVE
-        if owner.blob.count != mine.count if permissive else owner.blob.shape != mine.shape:
+        if owner.blob.count != blob.count if permissive else owner.blob.shape != blob.shape:
+            mode = "" if permissive else " (share_mode: STRICT)"
             raise CaffeError(
-                "param '{}' is shared with layer '{}', where it has shape {}; here it has {}{}".format(
-                    spec.name, owner.layer, owner.blob.shape, mine.shape, "" if permissive else " (share_mode: STRICT)"
-                )
+                f"param '{spec.name}' is shared with layer '{owner.layer}', where it has shape {owner.blob.shape}; "
+                f"here it has {blob.shape}{mode}"
             )
         for i, (field, mult) in enumerate((("lr_mult", spec.lr_mult), ("decay_mult", spec.decay_mult))):
             if spec.HasField(field):
-                if owner.given[i] and getattr(owner, field) != mult:
+                if owner.explicit[i] and getattr(owner, field) != mult:
                     raise CaffeError(f"param '{spec.name}' is shared, but has two values of {field}")
                 setattr(owner, field, mult)
-                owner.given = tuple(given or k == i for k, given in enumerate(owner.given))
-        layer.blobs[index] = owner.blob if owner.blob.shape == mine.shape else owner.blob.view(mine.shape)
+                owner.explicit = tuple(explicit or k == i for k, explicit in enumerate(owner.explicit))
+        layer.blobs[index] = owner.blob if owner.blob.shape == blob.shape else owner.blob.view(blob.shape)
 
     def _infer_need_backward(self, node, need):
         param = node.layer.param
         if len(param.propagate_down) not in (0, len(node.bottoms)):
-            raise CaffeError("propagate_down must be given once a bottom or not at all")
+            raise CaffeError(
+                f"expected one propagate_down per bottom ({len(node.bottoms)}) or none, "
+                f"received {len(param.propagate_down)}"
+            )
         needed = [need.get(name, False) for name in node.bottoms]
-        # As in Caffe propagate_down decides which bottoms get a diff, but does not make a layer run backward by itself.
+        # As in Caffe, propagate_down selects the bottoms that get a diff, but does not make a layer run backward.
         node.bottom_need_backward = list(param.propagate_down) or needed
         node.need_backward = any(needed) or any(node.layer.param_propagate_down)
         for name in node.tops:
@@ -258,13 +300,13 @@ class Net(NetMethods):
             if self.param.force_backward:
                 node.need_backward = True
                 node.bottom_need_backward = [
-                    want or node.layer.allow_force_backward(i) for i, want in enumerate(node.bottom_need_backward)
+                    needed or node.layer.allow_force_backward(i) for i, needed in enumerate(node.bottom_need_backward)
                 ]
                 node.layer.param_propagate_down = [True] * len(node.layer.blobs)
             node.layer.propagate_down = node.bottom_need_backward
             node.layer.loss_weights = node.losses
-            for blob, want in zip(node.layer.blobs, node.layer.param_propagate_down):
-                if want:
+            for blob, needs_grad in zip(node.layer.blobs, node.layer.param_propagate_down):
+                if needs_grad:
                     blob.require_grad()
 
     def _reshape_layer(self, layer, bottoms, tops):
@@ -274,27 +316,40 @@ class Net(NetMethods):
 
     # -- running -----------------------------------------------------------------------------------
 
-    def forward_range(self, start, end, record=True):
-        """Run layers `start` to `end` (inclusive); returns the loss: each top times its loss weight, summed."""
+    def forward_range(self, start: int, end: int, record: bool = True) -> float:
+        """Run layers `start` to `end` and return their loss.
+
+        Parameters
+        ----------
+        start, end : int
+            Layer indices, both inclusive.
+        record : bool
+            Keep what backward needs.
+
+        Returns
+        -------
+        float
+            The sum of all tops multiplied by their loss weights.
+        """
         if self.build_only:
-            raise CaffeError("this net was made to be described, not to be run")
+            raise CaffeError(numpy_blob.NOT_RUNNABLE)
         loss = 0.0
         for i in range(start, end + 1):
             node = self._nodes[i]
             self._call("before_forward", i)
-            with self._annotate_errors(i), precision.products(self.precision, self.device):
+            with self._annotate_errors(i), precision.autocast(self.precision, self.device):
                 self._follow_shapes(node)
                 self._runner(node, start, end).forward_blobs(
                     node.bottom_blobs, node.top_blobs, record and node.need_backward
                 )
             for blob, weight in zip(node.top_blobs, node.losses):
                 if weight:
-                    loss += self._weighted(blob, weight)
+                    loss += self._weighted_loss(blob, weight)
             self._call("after_forward", i)
         return loss
 
     def _runner(self, node, first, last):
-        """What runs `node` as one of layers `first` to `last`: its layer, or what a pass made of it and its neighbours."""
+        """Return what runs `node` within layers `first` to `last`: its layer, or the runner that a pass installed."""
         if node.fast is None:
             return node.layer
         if self._callbacks or first > node.reach[0] or last < node.reach[1]:
@@ -302,13 +357,13 @@ class Net(NetMethods):
             return node.layer
         return node.fast
 
-    def set_precision(self, name):
-        """ "float32" (Caffe's), "bf16", and on CUDA "tf32" and "fp16": see caffe.core.precision."""
-        precision.choose(name, self.device)
+    def set_precision(self, name: str) -> None:
+        """Compute in "float32" (as Caffe does), "bf16", or on CUDA "tf32" or "fp16"; see caffe.core.precision."""
+        precision.configure(name, self.device)
         self.precision = name
 
     def _follow_shapes(self, node):
-        """Have the layer look at bottoms whose shape changed since it last did, and refuse what no longer fits."""
+        """Infer the top shapes again if a bottom changed its shape; raises CaffeError if the layer cannot accept it."""
         shapes = [blob.shape for blob in node.bottom_blobs]
         if shapes != node.shapes:
             self._reshape_layer(node.layer, node.bottom_blobs, list(zip(node.tops, node.top_blobs)))
@@ -316,7 +371,7 @@ class Net(NetMethods):
 
     @contextlib.contextmanager
     def _annotate_errors(self, index):
-        """Put the place and name of layer `index` before what a CaffeError says."""
+        """Prefix the message of a CaffeError with the source location and name of layer `index`."""
         try:
             yield
         except CaffeError as error:
@@ -324,13 +379,13 @@ class Net(NetMethods):
             error.args = (f"{self.where[index]}: layer '{param.name}' ({param.type}): {error}",)
             raise
 
-    def _weighted(self, blob, weight):
+    def _weighted_loss(self, blob, weight):
         if blob.grad.shape != blob.tensor.shape:
             blob.set_grad(torch.full(blob.shape, float(weight), device=self.device))
         return float((blob.tensor * blob.grad).sum())
 
-    def backward_range(self, start, end):
-        """Run the backward of layers `start` down to `end` (inclusive) from the diffs that their tops hold."""
+    def backward_range(self, start: int, end: int) -> None:
+        """Run backward from layer `start` down to layer `end` (both inclusive), using the diffs of their tops."""
         for i in range(start, end - 1, -1):
             node = self._nodes[i]
             self._call("before_backward", i)
@@ -340,19 +395,19 @@ class Net(NetMethods):
                     runner.backward_blobs(node.top_blobs, node.bottom_need_backward, node.bottom_blobs)
             self._call("after_backward", i)
 
-    def reshape(self):
-        """Give every blob the shape that follows from the input blobs' shapes."""
+    def reshape(self) -> None:
+        """Infer the shapes of all blobs from the shapes of the input blobs."""
         for node in self._nodes:
             self._reshape_layer(node.layer, node.bottom_blobs, list(zip(node.tops, node.top_blobs)))
 
-    def clear_param_diffs(self):
+    def clear_param_diffs(self) -> None:
         """Set the diffs of all learnable weights to zero."""
         for weight in self._weights:
             weight.blob.clear_grad()
 
     @property
-    def learnable_weights(self):
-        """The Weight records the solver updates: shared weights once."""
+    def learnable_weights(self) -> list[Weight]:
+        """The weights that the solver updates; shared weights appear once."""
         return self._weights
 
     def _call(self, event, index):
@@ -360,13 +415,13 @@ class Net(NetMethods):
             function(index)
 
 
-def bf16_in_hardware():
-    """Whether this processor multiplies bfloat16 (AVX-512 BF16 or AMX); elsewhere bf16 is slower than float32."""
+def bf16_in_hardware() -> bool:
+    """Return whether the GPU or CPU (AVX-512 BF16, AMX) supports bfloat16; otherwise bf16 is slower than float32."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-class _DependentFault(Exception):
-    """This layer reads a blob that a faulty layer would have made; the first fault is the one to report."""
+class _DependentError(Exception):
+    """A layer reads the top of a layer that failed; only the first error is reported."""

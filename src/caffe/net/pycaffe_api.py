@@ -1,11 +1,14 @@
-"""The part of Net that pycaffe's users know: dictionaries of blobs and weights, forward and backward by name, files.
+"""pycaffe's interface of Net: dictionaries of blobs and weights, forward and backward by layer name, weight files.
 
-After Caffe's python/caffe/pycaffe.py and _caffe.cpp.
+Follows Caffe's python/caffe/pycaffe.py and _caffe.cpp.
 """
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -15,68 +18,68 @@ from caffe.weights import snapshot
 
 
 class Blobs(list):
-    """A layer's weight blobs; a Python layer makes its own with `add_blob`."""
+    """The weight blobs of a layer; a Python layer allocates its own with `add_blob`."""
 
-    def __init__(self, blobs, device="cpu"):
+    def __init__(self, blobs: Iterable[Any], device: Any = "cpu") -> None:
         super().__init__(blobs)
         self.device = device
 
-    def add_blob(self, *shape):
-        """Append a zero blob of `shape`."""
+    def add_blob(self, *shape: int) -> Blob:
+        """Append and return a zero-filled blob of `shape`."""
         self.append(Blob(shape, self.device))
         return self[-1]
 
 
 class NetMethods:
-    """pycaffe's methods; `Net` supplies `_nodes`, `_blobs`, forward_range and backward_range."""
+    """pycaffe's methods; `Net` provides `_nodes`, `_blobs`, forward_range and backward_range."""
 
-    # -- what is in the net ---------------------------------------------------------------------
+    # -- contents -------------------------------------------------------------------------------
 
     @property
-    def blobs(self):
-        """OrderedDict of Blob by name, in the order in which the layers make them."""
+    def blobs(self) -> OrderedDict[str, Any]:
+        """OrderedDict of Blob by name, in the order in which the layers produce them."""
         return self._blobs
 
     @property
-    def blob_loss_weights(self):
-        """OrderedDict of each blob's weight in the loss."""
+    def blob_loss_weights(self) -> OrderedDict[str, float]:
+        """OrderedDict of loss weights by blob name."""
         weights = OrderedDict((name, 0.0) for name in self._blobs)
         for node in self._nodes:
             weights.update((name, w) for name, w in zip(node.tops, node.losses) if w)
         return weights
 
     @property
-    def layers(self):
-        """The layers, in order; each has `type` and `blobs`. A Python layer is the user's own object."""
+    def layers(self) -> list[Any]:
+        """The layers in order, each with `type` and `blobs`; a Python layer is the user's own object."""
         return [node.layer.public for node in self._nodes]
 
     @property
-    def layer_dict(self):
+    def layer_dict(self) -> OrderedDict[str, Any]:
         """OrderedDict of layers by name."""
         return OrderedDict((node.layer.name, node.layer.public) for node in self._nodes)
 
     @property
-    def params(self):
-        """OrderedDict of the weight blobs by layer name, of the layers that have any."""
+    def params(self) -> OrderedDict[str, Blobs]:
+        """OrderedDict of weight blobs by layer name, for layers with weights."""
         return OrderedDict((node.layer.name, Blobs(node.layer.blobs)) for node in self._nodes if node.layer.blobs)
 
     @property
-    def inputs(self):
-        """Names of the blobs that Input layers make."""
+    def inputs(self) -> list[str]:
+        """Names of the tops of Input layers."""
         return list(self.input_names)
 
     @property
-    def outputs(self):
-        """Names of the blobs that no layer reads, in alphabetical order as Caffe has them."""
+    def outputs(self) -> list[str]:
+        """Names of the blobs that no layer reads, in alphabetical order as in Caffe."""
         return list(self.output_names)
 
     @property
-    def top_names(self):
+    def top_names(self) -> OrderedDict[str, list[str]]:
         """OrderedDict of top names by layer name."""
         return OrderedDict((node.layer.name, list(node.tops)) for node in self._nodes)
 
     @property
-    def bottom_names(self):
+    def bottom_names(self) -> OrderedDict[str, list[str]]:
         """OrderedDict of bottom names by layer name."""
         return OrderedDict((node.layer.name, list(node.bottoms)) for node in self._nodes)
 
@@ -97,11 +100,11 @@ class NetMethods:
         return [self._blob_names.index(name) for name in self.output_names]
 
     def _forward(self, start, end):
-        """pycaffe's inner forward, by layer numbers (both included); scripts that time layers call it."""
+        """Run layers `start` to `end` (indices, inclusive), as pycaffe's `_forward`; timing scripts call it."""
         return self.forward_range(start, end)
 
     def _backward(self, start, end):
-        """pycaffe's inner backward, from layer number `start` down to `end`."""
+        """Run backward from layer index `start` down to `end`, as pycaffe's `_backward`."""
         self.backward_range(start, end)
 
     def _index(self, layer):
@@ -112,11 +115,24 @@ class NetMethods:
 
     # -- running --------------------------------------------------------------------------------
 
-    def forward(self, blobs=None, start=None, end=None, **kwargs):
-        """Run the net forward, from layer `start` to layer `end` where given (names, both included).
+    def forward(
+        self, blobs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
+    ) -> dict[str, np.ndarray]:
+        """Run the net forward.
 
-        Keyword arguments are input blobs by name, copied in first. Returns a dict of the output blobs' data (of `end`'s
-        tops, where given), and of those in `blobs`.
+        Parameters
+        ----------
+        blobs : list of str, optional
+            Names of further blobs to return.
+        start, end : str, optional
+            Names of the first and the last layer to run (default: the whole net).
+        **kwargs : array_like
+            Data of all input blobs by name, copied in before the run.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Data of the output blobs (of the tops of `end`, if given) and of `blobs`; views of the blobs' memory.
         """
         first = 0 if start is None else self._index(start)
         last = len(self._nodes) - 1 if end is None else self._index(end)
@@ -125,21 +141,34 @@ class NetMethods:
             if set(kwargs) != set(self.inputs):
                 raise CaffeError(f"input blob arguments {sorted(kwargs)} do not match the net's inputs {self.inputs}")
             for name, array in kwargs.items():
-                self._feed(name, array)
+                self._set_input(name, array)
         self.forward_range(first, last)
         return {name: self._blob(name).data for name in names}
 
-    def _feed(self, name, array):
+    def _set_input(self, name, array):
         blob = self._blobs[name]
         if len(array) != (blob.shape[0] if blob.shape else 1):
-            raise CaffeError("input '%s' has %d items, the net's batch is %s" % (name, len(array), blob.shape[:1]))
+            raise CaffeError(f"input '{name}' has {len(array)} items, the net's batch is {blob.shape[:1]}")
         blob.data[...] = array
 
-    def backward(self, diffs=None, start=None, end=None, **kwargs):
-        """Run the net backward, from layer `start` down to layer `end` where given (names, both included).
+    def backward(
+        self, diffs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
+    ) -> dict[str, np.ndarray]:
+        """Run the net backward.
 
-        Keyword arguments are diffs of output blobs (of `start`'s tops) by name. Returns a dict of the inputs' diffs (of
-        `end`'s bottoms), and of those of the blobs in `diffs`.
+        Parameters
+        ----------
+        diffs : list of str, optional
+            Names of further blobs whose diffs to return.
+        start, end : str, optional
+            Names of the first and the last layer to run, from back to front (default: the whole net).
+        **kwargs : array_like
+            Diffs of all output blobs (of the tops of `start`, if given) by name, copied in before the run.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Diffs of the input blobs (of the bottoms of `end`, if given) and of `diffs`.
         """
         first = len(self._nodes) - 1 if start is None else self._index(start)
         last = 0 if end is None else self._index(end)
@@ -150,9 +179,8 @@ class NetMethods:
                 raise CaffeError(f"top diff arguments {sorted(kwargs)} do not match {sorted(allowed)}")
             for name, array in kwargs.items():
                 if len(array) != (self._blobs[name].shape or (1,))[0]:
-                    raise CaffeError(
-                        "diff of '%s' has %d items, its blob has shape %s" % (name, len(array), self._blobs[name].shape)
-                    )
+                    shape = self._blobs[name].shape
+                    raise CaffeError(f"diff of '{name}' has {len(array)} items, its blob has shape {shape}")
                 self._blobs[name].diff[...] = array
         self.backward_range(first, last)
         return {name: self._blob(name).diff for name in names}
@@ -162,17 +190,45 @@ class NetMethods:
             raise CaffeError(f"the net has no blob '{name}'{did_you_mean(str(name), self._blobs)}")
         return self._blobs[name]
 
-    def forward_all(self, blobs=None, **kwargs):
-        """Run any number of items through the net in batches; returns a dict of arrays of all items, padding removed."""
+    def forward_all(self, blobs: Iterable[str] | None = None, **kwargs: Any) -> dict[str, np.ndarray]:
+        """Run any number of items forward in batches.
+
+        Parameters
+        ----------
+        blobs : list of str, optional
+            Names of further blobs to return.
+        **kwargs : array_like
+            Data of all input blobs by name, N x ... for any N.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Data of the output blobs and of `blobs`, N x ..., without the padding of the last batch.
+        """
         outputs = {name: [] for name in set(self.outputs) | set(blobs or [])}
         for batch in self._batches(kwargs):
             for name, array in self.forward(blobs=blobs, **batch).items():
-                outputs[name].extend(np.atleast_1d(array).copy())  # of a single number: one a batch
+                outputs[name].extend(np.atleast_1d(array).copy())  # a scalar output has one value per batch
         count = len(next(iter(kwargs.values())))
         return {name: np.asarray(rows)[:count] for name, rows in outputs.items()}
 
-    def forward_backward_all(self, blobs=None, diffs=None, **kwargs):
-        """Run any number of items forward and backward in batches; returns (blobs, diffs) dicts of all items."""
+    def forward_backward_all(
+        self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **kwargs: Any
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Run any number of items forward and backward in batches.
+
+        Parameters
+        ----------
+        blobs, diffs : list of str, optional
+            Names of further blobs whose data or diffs to return.
+        **kwargs : array_like
+            Data of all input blobs and, optionally, diffs of all output blobs, N x ... for any N.
+
+        Returns
+        -------
+        dict, dict
+            Data of the output blobs and of `blobs`; diffs of the input blobs and of `diffs`. All N x ....
+        """
         all_outs = {name: [] for name in set(self.outputs) | set(blobs or [])}
         all_diffs = {name: [] for name in set(self.inputs) | set(diffs or [])}
         data = {name: kwargs[name] for name in self.inputs if name in kwargs}
@@ -191,96 +247,111 @@ class NetMethods:
     def _batches(self, arrays):
         size = self._blobs[self.inputs[0]].shape[0]
         count = len(next(iter(arrays.values())))
-        for at in range(0, count, size):
-            part = {name: np.asarray(a[at : at + size]) for name, a in arrays.items()}
-            missing = size - len(next(iter(part.values())))
-            if missing:  # the last batch is filled up with zeros
-                part = {k: np.concatenate([a, np.zeros((missing, *a.shape[1:]), a.dtype)]) for k, a in part.items()}
-            yield part
+        for first in range(0, count, size):
+            batch = {name: np.asarray(a[first : first + size]) for name, a in arrays.items()}
+            missing = size - len(next(iter(batch.values())))
+            if missing:  # pad the last batch with zeros
+                batch = {k: np.concatenate([a, np.zeros((missing, *a.shape[1:]), a.dtype)]) for k, a in batch.items()}
+            yield batch
 
-    def set_input_arrays(self, data, labels):
-        """Feed a MemoryData layer: `data` N x C x H x W and `labels` N, float32; N a multiple of its batch size."""
+    def set_input_arrays(self, data: Any, labels: Any) -> None:
+        """Set the records of the MemoryData layer.
+
+        Parameters
+        ----------
+        data : array_like
+            N x C x H x W float32, N a multiple of the layer's batch size.
+        labels : array_like
+            N float32.
+        """
         for node in self._nodes:
             if hasattr(node.layer, "set_arrays"):
                 return node.layer.set_arrays(np.asarray(data), np.asarray(labels))
         raise CaffeError("set_input_arrays needs a net whose first layer is a MemoryData layer")
 
-    def before_forward(self, function):
+    def before_forward(self, function: Callable[[int], Any]) -> None:
         """Call `function(layer index)` before each layer's forward."""
         self._callbacks.setdefault("before_forward", []).append(function)
 
-    def after_forward(self, function):
+    def after_forward(self, function: Callable[[int], Any]) -> None:
         """Call `function(layer index)` after each layer's forward."""
         self._callbacks.setdefault("after_forward", []).append(function)
 
-    def before_backward(self, function):
+    def before_backward(self, function: Callable[[int], Any]) -> None:
         """Call `function(layer index)` before each layer's backward."""
         self._callbacks.setdefault("before_backward", []).append(function)
 
-    def after_backward(self, function):
+    def after_backward(self, function: Callable[[int], Any]) -> None:
         """Call `function(layer index)` after each layer's backward."""
         self._callbacks.setdefault("after_backward", []).append(function)
 
     # -- weights and files ----------------------------------------------------------------------
 
-    def weight_arrays(self):
-        """OrderedDict of lists of float32 arrays by layer name: what a snapshot holds."""
+    def weight_arrays(self) -> OrderedDict[str, list[np.ndarray]]:
+        """Return an OrderedDict of lists of float32 arrays by layer name, as stored in a snapshot."""
         return OrderedDict((name, [b.data for b in blobs]) for name, blobs in self.params.items())
 
-    def copy_from(self, path):
-        """Copy weights by layer name from a .caffemodel or .h5 file (a comma list: one after the other).
+    def copy_from(self, path: str | os.PathLike[str]) -> None:
+        """Copy weights from a file into the layers of the same names.
 
-        Layers the file does not have keep their values. Where shapes differ nothing is copied: an error names both.
+        Layers that the file does not contain keep their values.
+
+        Parameters
+        ----------
+        path : str
+            A .caffemodel or .h5 file, or a comma-separated list of them, copied one after the other.
+
+        Raises
+        ------
+        CaffeError
+            If shapes differ; nothing is copied from that file, and the message lists every mismatch.
         """
         for part in str(path).split(","):
             self._copy_weights(snapshot.read_weights(part), part)
 
     def _copy_weights(self, weights, path):
-        faults, pairs = [], []
+        errors, pairs = [], []
         for name, blobs in self.params.items():
             arrays = weights.get(name)
             if arrays is None:
                 continue
             if len(arrays) != len(blobs):
-                faults.append("layer '%s': the file has %d weight blobs, the net %d" % (name, len(arrays), len(blobs)))
+                errors.append(f"layer '{name}': the file has {len(arrays)} weight blobs, the net {len(blobs)}")
                 continue
             for i, (blob, array) in enumerate(zip(blobs, arrays)):
                 if not snapshot.shape_equals(array.shape, blob.shape):
-                    faults.append(
-                        "layer '%s', blob %d: the file has shape %s, the net %s"
-                        % (name, i, tuple(array.shape), blob.shape)
-                    )
+                    shape = tuple(array.shape)
+                    errors.append(f"layer '{name}', blob {i}: the file has shape {shape}, the net {blob.shape}")
                 else:
                     pairs.append((blob, array))
-        if faults:
+        if errors:
+            details = "\n  ".join(errors)
             raise CaffeError(
-                "{} does not fit the net:\n  {}\n(to train such a layer anew, give it another name)".format(
-                    path, "\n  ".join(faults)
-                )
+                f"{path} does not fit the net:\n  {details}\n(to train such a layer from scratch, give it another name)"
             )
         for blob, array in pairs:
             blob.assign(array)
 
-    def share_with(self, other):
-        """Use the weights of `other` (Net), by layer name: from now on both nets read the same memory."""
-        theirs = other.params
+    def share_with(self, other: Any) -> None:
+        """Share the weights of `other` (Net) by layer name; afterwards both nets use the same memory."""
+        owners = other.params
         for name, blobs in self.params.items():
-            for mine, owner in zip(blobs, theirs.get(name, [])):
-                if mine.shape != owner.shape:
-                    raise CaffeError(f"layer '{name}': cannot share weights of shape {owner.shape} with {mine.shape}")
-                mine.share_data(owner)
+            for blob, owner in zip(blobs, owners.get(name, [])):
+                if blob.shape != owner.shape:
+                    raise CaffeError(f"layer '{name}': cannot share weights of shape {owner.shape} with {blob.shape}")
+                blob.share_data(owner)
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write a .caffemodel (binary NetParameter with the weights)."""
         snapshot.write_caffemodel(path, self.param, self.weight_arrays())
 
-    def save_hdf5(self, path, write_diff=False):
-        """Write the weights as HDF5, in Caffe's layout."""
-        names = [layer.name for layer in self.param.layer]  # each has its group, were it empty
+    def save_hdf5(self, path: str | os.PathLike[str], write_diff: bool = False) -> None:
+        """Write the weights, and with `write_diff` their diffs, as HDF5 in Caffe's layout."""
+        names = [layer.name for layer in self.param.layer]  # a layer without weights gets an empty group
         diffs = {name: [b.diff for b in self.params.get(name, ())] for name in names} if write_diff else None
         weights = self.weight_arrays()
         snapshot.write_hdf5(path, {name: weights.get(name, []) for name in names}, diffs)
 
-    def load_hdf5(self, path):
+    def load_hdf5(self, path: str | os.PathLike[str]) -> None:
         """Copy weights by layer name from an HDF5 file."""
         self.copy_from(path)

@@ -1,11 +1,15 @@
-"""What makes a Net fast without changing what it computes: passes over its nodes, in the order of this table.
+"""Optimization passes: they make a Net faster without changing its results, and run in the order of PASSES.
 
-A pass looks at the nodes (net.Node) once, when the net is made, and either gives a layer a layout or puts a
-runner in the place of a layer, with the layer's `forward_blobs` and `backward_blobs`. A runner counts on all nodes
-within the node's `reach` running together; where they do not, its `fall_back()` is called before the layer itself
-runs in its own place. Blobs look to NumPy as they do without. `caffe.core.config.set_fast(False)` or CAFFE_DISABLE_PASSES=1
-leaves all of it out.
+A pass inspects the nodes (net.Node) once, when the net is built. It either sets the memory layout of a layer or
+installs a runner, which replaces the layer's `forward_blobs` and `backward_blobs`. A runner requires that all nodes
+within the node's `reach` run together; otherwise `fall_back()` is called and the layer itself runs. NumPy sees the same
+blobs with and without passes. `caffe.core.config.set_optimize(False)` or CAFFE_DISABLE_PASSES=1 disables all passes.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 from caffe.passes.channels_last import channels_last
 from caffe.passes.fft_convolution import fourier_convolution
@@ -14,15 +18,15 @@ from caffe.passes.inplace_relu import relu_in_place
 from caffe.passes.swap_pool_relu import pool_before_relu
 
 PASSES = (
-    channels_last,  # convolutions, pooling and LRN read and write N x H x W x C memory
-    fourier_convolution,  # a third to a sixth of the multiplications
-    pool_before_relu,  # max pooling leaves ReLU a quarter of the values, and of the memory traffic
-    scale_in_batch_norm,  # BatchNorm, Scale and ReLU go through memory once, not once each
-    relu_in_place,  # what a convolution or a sum wrote is rectified where it stands
+    channels_last,  # convolution, pooling and LRN use N x H x W x C memory
+    fourier_convolution,  # needs a third to a sixth of the multiplications
+    pool_before_relu,  # after max pooling, ReLU processes a quarter of the values
+    scale_in_batch_norm,  # BatchNorm, Scale and ReLU traverse memory once instead of three times
+    relu_in_place,  # ReLU overwrites the output of a convolution or sum
 )
 
 
-def apply(nodes):
+def apply(nodes: Sequence[Any]) -> None:
     """Run every pass over `nodes`."""
-    for each in PASSES:
-        each(nodes)
+    for run_pass in PASSES:
+        run_pass(nodes)

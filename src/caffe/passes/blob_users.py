@@ -1,8 +1,13 @@
-"""Questions that passes ask about a net's blobs: who reads and writes them."""
+"""Queries about the readers and writers of a net's blobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 
-def nodes_using(nodes, blob):
-    """Indices of the nodes that read or write `blob` (Blob), in order."""
+def nodes_using(nodes: Sequence[Any], blob: Any) -> list[int]:
+    """Return the indices of the nodes that read or write `blob`, in order."""
     return [
         i
         for i, node in enumerate(nodes)
@@ -10,7 +15,7 @@ def nodes_using(nodes, blob):
     ]
 
 
-def is_relu_in_place(node):
-    """Whether `node` is a plain ReLU (no slope) that writes over its bottom."""
+def is_relu_in_place(node: Any) -> bool:
+    """Return whether `node` is a ReLU without negative slope that works in place."""
     plain = node.layer.type == "ReLU" and not node.layer.param.relu_param.negative_slope
     return plain and node.bottom_blobs[0] is node.top_blobs[0]

@@ -1,20 +1,25 @@
-"""Pass: the layers that work on planes keep the channels of a pixel side by side in memory."""
+"""Pass: spatial layers use channels-last memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 
-def channels_last(nodes):
-    """Have Convolution, Pooling and LRN on 4-axis bottoms take them in N x H x W x C memory.
+def channels_last(nodes: Sequence[Any]) -> None:
+    """Make Convolution, Pooling and LRN use N x H x W x C memory for 4-axis bottoms.
 
-    oneDNN convolves, and PyTorch pools, that layout without reordering, and the elementwise layers between
-    keep it; so only the first layer of a stretch pays for a conversion. Shapes stay N x C x H x W.
+    oneDNN and PyTorch process this layout without reordering, and elementwise layers preserve it, so only the first
+    layer of a sequence pays for a conversion. Shapes stay N x C x H x W.
     """
     for node in nodes:
-        if _on_planes(node.layer) and node.layer.device.type == "cpu" and node.bottoms:
+        if _is_spatial(node.layer) and node.layer.device.type == "cpu" and node.bottoms:
             node.layer.memory_format = torch.channels_last
 
 
-def _on_planes(layer):
+def _is_spatial(layer):
     if layer.type == "Convolution":
         return layer.channel == 1 and len(layer.window.kernel) == 2
     return layer.type in ("Pooling", "LRN")

@@ -1,30 +1,34 @@
-"""Pass: convolutions with many channels, stride 1 and kernels above 1 x 1 are products of Fourier transforms."""
+"""Pass: convolutions with many channels, stride 1 and kernels above 1 x 1 are computed by Fourier transforms."""
+
+from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from caffe.passes.fft_tiling import Tiling
 
-GAIN = 1.3  # how much cheaper the transforms must look, since processors differ
-WIDEST = 32  # results a tile
+GAIN = 1.3  # required advantage of the estimated cost, since processors differ
+WIDEST = 32  # largest number of results per tile and axis
 AMX = getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
-VECTOR = 16 if "AVX512" in torch.backends.cpu.get_cpu_capability() else 8  # floats in a register
+VECTOR = 16 if "AVX512" in torch.backends.cpu.get_cpu_capability() else 8  # floats per vector register
 
 
-def fourier_convolution(nodes):
-    """Let such convolutions choose by shape between oneDNN and Fourier transforms (caffe.passes.fft_tiling).
+def fourier_convolution(nodes: Sequence[Any]) -> None:
+    """Select between oneDNN and Fourier transforms (caffe.passes.fft_tiling) for each suitable convolution.
 
-    Both round differently in their last bits, the transforms less. The choice depends on shapes alone, so that a run
-    is repeatable.
+    The two differ in the last bits; the transforms have the smaller rounding error. The choice depends on shapes alone,
+    so runs are reproducible.
     """
     for i, node in enumerate(nodes):
-        if node.layer.type == "Convolution" and node.layer.device.type == "cpu" and _fits(node):
+        if node.layer.type == "Convolution" and node.layer.device.type == "cpu" and _is_suitable(node):
             node.fast, node.reach = FourierConvolution(node.layer), (i, i)
 
 
-def _fits(node):
+def _is_suitable(node):
     layer = node.layer
     if len(node.bottoms) > 1 or layer.channel != 1 or len(layer.window.kernel) != 2:
         return False
@@ -32,41 +36,51 @@ def _fits(node):
     return height == width > 1 and layer.window.stride == layer.window.dilation == ones
 
 
-def _tiling(layer, bottom, kind=torch.float32):
+def _layer_tiling(layer, bottom, dtype=torch.float32):
     shapes = tuple(bottom), layer.blobs[0].shape
-    return tiling(*shapes, layer.window.pad, layer.param.convolution_param.group, kind)
+    return tiling(*shapes, layer.window.pad, layer.param.convolution_param.group, dtype)
 
 
 @functools.lru_cache(maxsize=256)
-def tiling(bottom, weights, pad, group, kind=torch.float32):
-    """The cheapest Tiling for a bottom and weights of these shapes; None where the direct convolution is cheaper.
+def tiling(bottom: tuple, weights: tuple, pad: tuple, group: int, dtype: Any = torch.float32) -> Tiling | None:
+    """Return the cheapest Tiling, or None if the direct convolution is cheaper.
 
-    With `kind` bfloat16 products cost half in either way. Where the processor multiplies whole tiles of bfloat16 (AMX),
-    nothing is cheaper than that.
+    Parameters
+    ----------
+    bottom : tuple of int
+        N, C, H, W.
+    weights : tuple of int
+        Outputs, inputs per group, kernel, kernel.
+    pad : tuple of int
+        Zeros around the image, vertically and horizontally.
+    group : int
+    dtype : torch.dtype
+        With bfloat16, products cost half in both methods. On processors with AMX the direct method always wins.
     """
     (count, inputs, *size), (outputs, _, kernel, _) = bottom, weights
-    if any(n + 2 * p < kernel for n, p in zip(size, pad)) or (kind == torch.bfloat16 and AMX):
+    if any(n + 2 * p < kernel for n, p in zip(size, pad)) or (dtype == torch.bfloat16 and AMX):
         return None
-    product = 0.5 if kind == torch.bfloat16 else 1
+    product = 0.5 if dtype == torch.bfloat16 else 1
 
-    def cost(choice):
-        return _cost(choice, count, inputs, outputs, group, product)
+    def cost(candidate):
+        return _cost(candidate, count, inputs, outputs, group, product)
 
     steps = range(kernel - 1, max(kernel, WIDEST) + 1)
     best = min((Tiling(kernel, pad, tuple(size), step, group) for step in steps), key=cost)
-    direct = product * count * math.prod(best.out) * kernel**2 * _filled(inputs) * _filled(outputs) / group
+    direct = product * count * math.prod(best.out) * kernel**2 * _round_up(inputs) * _round_up(outputs) / group
     return best if cost(best) * GAIN < direct else None
 
 
-def _filled(channels):
-    """The channels that the direct convolution computes: whole registers, except of the few that a picture has."""
+def _round_up(channels):
+    """Round up to whole vector registers, as the direct convolution does except for the few channels of an image."""
     return channels if channels < VECTOR else -(-channels // VECTOR) * VECTOR
 
 
 def _cost(choice, count, inputs, outputs, group, product):
-    """Of forward, or of half of backward, in multiplications and additions of the direct convolution.
+    """Estimate the cost of forward (or half of backward) in multiply-adds of the direct convolution.
 
-    The numbers were fitted to 60 measurements of 13 layers (AVX-512, float32, one thread) and hit most within a tenth.
+    The coefficients were fitted to 60 measurements of 13 layers (AVX-512, float32, one thread); most estimates are
+    within 10 %.
     """
     tiles, kernels = math.prod(choice.count) * count, inputs * outputs / group
     transforms = (60 + 3.5 * choice.tile) * tiles * (inputs + outputs) + 70 * kernels
@@ -74,32 +88,32 @@ def _cost(choice, count, inputs, outputs, group, product):
 
 
 class FourierConvolution:
-    """In the Convolution's place; where transforms do not pay the layer goes its own way."""
+    """Runner for Convolution; it calls the layer itself for shapes where transforms are not cheaper."""
 
-    def __init__(self, layer):
+    def __init__(self, layer: Any) -> None:
         self.layer, self.tape = layer, None
 
-    def fall_back(self):
-        self.tape = None  # the layer's backward runs its forward anew
+    def fall_back(self) -> None:
+        self.tape = None  # the layer's backward runs its forward again
 
     @torch.no_grad()
     def forward_blobs(self, bottoms, tops, record):
         self.layer.release()
         self.tape = None
         x = bottoms[0].tensor.detach()
-        kind = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
-        tiles = _tiling(self.layer, x.shape, kind)
+        dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+        tiles = _layer_tiling(self.layer, x.shape, dtype)
         if tiles is None:
             return self.layer.forward_blobs(bottoms, tops, record)
-        with torch.autocast("cpu", enabled=False):  # transforms are float32 always
-            y, *spectra = self._convolved(tiles, _by_pixel(x), kind)
-        tops[0].set(_by_plane(y, kind))
+        with torch.autocast("cpu", enabled=False):  # transforms are always float32
+            y, *spectra = self._convolve(tiles, _to_nhwc(x), dtype)
+        tops[0].set(_to_nchw(y, dtype))
         self.tape = (tiles, *spectra) if record else None
 
-    def _convolved(self, tiles, x, kind):
-        """(result, spectrum of `x`, spectrum of the weights), the spectra in `kind`"""
+    def _convolve(self, tiles, x, dtype):
+        """Return (result, spectrum of `x`, spectrum of the weights), the spectra in `dtype`."""
         weights, *bias = (blob.tensor.detach() for blob in self.layer.blobs)
-        source, kernels = tiles.spectrum(x).to(kind), tiles.weights_spectrum(weights).to(kind)
+        source, kernels = tiles.spectrum(x).to(dtype), tiles.weights_spectrum(weights).to(dtype)
         return tiles.top(torch.bmm(source, kernels.transpose(1, 2)).float(), *bias), source, kernels
 
     @torch.no_grad()
@@ -107,22 +121,22 @@ class FourierConvolution:
         if self.tape is None:
             return self.layer.backward_blobs(tops, propagate_down, bottoms)
         tiles, source, kernels = self.tape
-        dy = _by_pixel(tops[0].grad)
+        dy = _to_nhwc(tops[0].grad)
         top = tiles.top_spectrum(dy).to(source.dtype)
-        want_weights, *want_bias = self.layer.param_propagate_down
-        if want_weights:
+        weights_need_grad, *bias_needs_grad = self.layer.param_propagate_down
+        if weights_need_grad:
             self.layer.blobs[0].add_grad(tiles.weights(torch.bmm(top.transpose(1, 2), source).float()))
-        if any(want_bias):
+        if any(bias_needs_grad):
             self.layer.blobs[1].add_grad(dy.flatten(0, 2).sum(0))
         if propagate_down[0]:
             dx = tiles.bottom(torch.bmm(top, kernels).float())
-            bottoms[0].set_grad(_by_plane(dx, source.dtype))
+            bottoms[0].set_grad(_to_nchw(dx, source.dtype))
 
 
-def _by_pixel(x):
-    """float32 N x H x W x C, in memory too."""
+def _to_nhwc(x):
+    """Return contiguous float32 N x H x W x C."""
     return x.permute(0, 2, 3, 1).float().contiguous()
 
 
-def _by_plane(x, kind):
-    return x.permute(0, 3, 1, 2).to(kind)
+def _to_nchw(x, dtype):
+    return x.permute(0, 3, 1, 2).to(dtype)

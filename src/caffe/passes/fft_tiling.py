@@ -1,19 +1,19 @@
-"""Convolution by Fourier transforms of tiles, every transform written as products of small matrices.
+"""Convolution by Fourier transforms of tiles, with every transform written as products of small matrices.
 
-A plane is cut into tiles of `step` x `step` results, each of which reads `step + kernel - 1` pixels a side. In the tile's
-spectrum the convolution is a product of complex numbers for each frequency, summed over the channels: a third to a sixth
-of the multiplications that the plane itself would take (Mathieu et al. 2014). A complex product takes three real ones
-(Gauss): x enters as re + im, re, im and w as re, im - re, re + im. So a spectrum here is a real array of PLANES numbers a
-frequency, with (frequency down, plane, frequency across) on one axis.
+A plane is split into tiles of `step` x `step` results; each tile reads `step + kernel - 1` pixels per side. In the
+spectrum of a tile the convolution is one complex product per frequency, summed over the channels. This takes a third
+to a sixth of the multiplications of the direct convolution (Mathieu et al. 2014). A complex product takes three real
+ones (Gauss): x is stored as re + im, re, im and w as re, im - re, re + im. A spectrum is therefore a real array of
+PLANES numbers per frequency, with (vertical frequency, plane, horizontal frequency) on one axis.
 
-Rows are transformed first. Their frequencies lie halfway between those of the common transform: pixels are real, so that
-half of the frequencies say all, and none of these is its own mirror image, which would say it twice. (What wraps around
-the end of a tile then changes its sign; no result that is kept reads it.)
-Rounding errors are those of sums with fewer terms: smaller than the direct convolution's.
+Rows are transformed first, at frequencies halfway between those of the usual transform: pixels are real, so half of
+the frequencies suffice, and with this offset none is its own conjugate, which would be stored twice. (Values that wrap
+around the end of a tile change their sign; no result that is kept reads them.) Rounding errors are smaller than those
+of the direct convolution, since the sums have fewer terms.
 
-All arrays of pixels are float32 and N x H x W x C. A tile's pixels lead, (row, column, tile, channel), and so do the
-frequencies of a spectrum, (frequency and group, tile, channel of the group), so that a transform is one large product of
-matrices and what is done between transforms a batch of them::
+All pixel arrays are float32 and N x H x W x C. The pixels of a tile are the leading axes, (row, column, tile, channel),
+and so are the frequencies of a spectrum, (frequency and group, tile, channel of the group). A transform is thus one
+large matrix product, and the step between transforms a batch of matrix products::
 
     top = spectrum(x) @ weights_spectrum(w)^T      dx = top_spectrum(dy) @ weights_spectrum(w)
     dw = top_spectrum(dy)^T @ spectrum(x)
@@ -30,14 +30,23 @@ import torch
 import torch.nn.functional as F
 
 PLANES = 3
-AT_ONCE = 4096  # columns
+BLOCK_COLUMNS = 4096  # columns per product on one thread, so that a block stays in the cache
 
 
 @dataclasses.dataclass(frozen=True)
 class Tiling:
-    """Square kernels at stride 1 over planes of `size` (height, width) with `pad` zeros around, `step` results a tile.
+    """Tiling of a convolution with square kernels and stride 1.
 
-    `step` must be at least `kernel` - 1, so that a tile overlaps its neighbours only.
+    Parameters
+    ----------
+    kernel : int
+        Side of the kernel.
+    pad, size : tuple of int
+        Zeros around the plane, and its height and width.
+    step : int
+        Results per tile and axis, at least `kernel` - 1, so that a tile overlaps only its neighbours.
+    group : int
+        Number of groups.
     """
 
     kernel: int
@@ -47,81 +56,90 @@ class Tiling:
     group: int = 1
 
     @property
-    def tile(self):
-        """Pixels that a tile reads, each way."""
+    def tile(self) -> int:
+        """Pixels that a tile reads per axis."""
         return self.step + self.kernel - 1
 
     @property
-    def out(self):
+    def out(self) -> tuple[int, ...]:
         """Height and width of the result."""
         return tuple(n + 2 * p - self.kernel + 1 for n, p in zip(self.size, self.pad))
 
     @property
-    def count(self):
-        """Tiles down and across."""
+    def count(self) -> tuple[int, ...]:
+        """Number of tiles vertically and horizontally."""
         return tuple(math.ceil(n / self.step) for n in self.out)
 
     @property
-    def half(self):
-        """Frequencies across."""
+    def half(self) -> int:
+        """Number of horizontal frequencies."""
         return (self.tile + 1) // 2
 
     @property
-    def frequencies(self):
-        """Numbers a tile's spectrum has, of each channel."""
+    def frequencies(self) -> int:
+        """Numbers per channel in the spectrum of a tile."""
         return self.half * self.tile * PLANES
 
     @property
-    def matrices(self):
-        """See `matrices`."""
+    def matrices(self) -> Matrices:
+        """The transform matrices of this tile and kernel size."""
         return matrices(self.tile, self.kernel)
 
     # -- pixels to spectra -----------------------------------------------------------------------
 
-    def spectrum(self, x):
-        """Of the bottom `x` (N, H, W, C): (frequencies group, tiles, C / group)."""
+    def spectrum(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the spectrum (frequencies group, tiles, C / group) of the bottom `x` (N, H, W, C)."""
         (top, bottom), (left, right) = self._margins(0), self._margins(1)
         x = F.pad(x, (0, 0, left, right, top, bottom))
-        edge, part = self.tile, x.shape[3] // self.group
-        picture, down, across, one = x.stride()
+        edge, channels_per_group = self.tile, x.shape[3] // self.group
+        image, down, across, one = x.stride()
         tiles = x.as_strided(
-            (edge, edge, self.group, *self.count, len(x), part),
-            (down, across, part * one, self.step * down, self.step * across, picture, one),
+            (edge, edge, self.group, *self.count, len(x), channels_per_group),
+            (down, across, channels_per_group * one, self.step * down, self.step * across, image, one),
         ).contiguous()
-        waves = torch.bmm(self._all(self.matrices.row, edge), tiles.view(edge, edge, -1))
-        return self._grouped(_product(self.matrices.column, waves.view(2 * edge, -1)), part)
+        waves = torch.bmm(self._expand(self.matrices.row, edge), tiles.view(edge, edge, -1))
+        return self._grouped(_product(self.matrices.column, waves.view(2 * edge, -1)), channels_per_group)
 
-    def weights_spectrum(self, weights):
-        """Of kernels (O, I, kernel, kernel): (frequencies group, O / group, I)."""
+    def weights_spectrum(self, weights: torch.Tensor) -> torch.Tensor:
+        """Return the spectrum (frequencies group, O / group, I) of kernels (O, I, kernel, kernel)."""
         taps = weights.permute(2, 3, 0, 1).reshape(self.kernel**2, -1)
         return _product(self.matrices.taps, taps).view(-1, weights.shape[0] // self.group, weights.shape[1])
 
-    def top_spectrum(self, dy):
-        """Of the result's derivative (N, H, W, C): (frequencies group, tiles, C / group)."""
-        (rows, columns), (height, width), step, part = self.count, self.out, self.step, dy.shape[3] // self.group
+    def top_spectrum(self, dy: torch.Tensor) -> torch.Tensor:
+        """Return the spectrum (frequencies group, tiles, C / group) of the top's gradient (N, H, W, C)."""
+        (rows, columns), (height, width), step, channels_per_group = (
+            self.count,
+            self.out,
+            self.step,
+            dy.shape[3] // self.group,
+        )
         dy = F.pad(dy, (0, 0, 0, columns * step - width, 0, rows * step - height))
-        tiles = dy.view(-1, rows, step, columns, step, self.group, part).permute(2, 4, 5, 1, 3, 0, 6).contiguous()
-        waves = torch.bmm(self._all(self.matrices.unrow.t(), step), tiles.view(step, step, -1))
-        return self._grouped(_product(self.matrices.uncolumn.t(), waves.view(2 * step, -1)), part)
+        tiles = (
+            dy.view(-1, rows, step, columns, step, self.group, channels_per_group)
+            .permute(2, 4, 5, 1, 3, 0, 6)
+            .contiguous()
+        )
+        waves = torch.bmm(self._expand(self.matrices.unrow.t(), step), tiles.view(step, step, -1))
+        return self._grouped(_product(self.matrices.uncolumn.t(), waves.view(2 * step, -1)), channels_per_group)
 
     # -- spectra to pixels -----------------------------------------------------------------------
 
-    def top(self, spectrum, bias=None):
-        """The result (N, H, W, C) whose spectrum this is, plus `bias` (C)."""
+    def top(self, spectrum: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the top (N, H, W, C) of a spectrum, plus `bias` (C)."""
         step = self.step
         waves = self.matrices.uncolumn @ spectrum.view(PLANES * self.tile, -1)
-        tiles = torch.bmm(self._all(self.matrices.unrow, step), waves.view(step, 2 * self.half, -1))
-        tiles = self._placed(tiles, step, spectrum.shape[2])
+        tiles = torch.bmm(self._expand(self.matrices.unrow, step), waves.view(step, 2 * self.half, -1))
+        tiles = self._to_planes(tiles, step, spectrum.shape[2])
         whole = torch.empty(tiles.shape)
         torch.add(tiles, 0 if bias is None else bias.view(self.group, -1), out=whole)
         return whole.flatten(5).flatten(3, 4).flatten(1, 2)[:, : self.out[0], : self.out[1]].contiguous()
 
-    def bottom(self, spectrum):
-        """The bottom's derivative (N, H, W, C), given its spectrum: tiles are added where they overlap."""
+    def bottom(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the bottom's gradient (N, H, W, C) of its spectrum; overlapping tiles are added."""
         edge, step, (rows, columns) = self.tile, self.step, self.count
         waves = self.matrices.column.t() @ spectrum.view(PLANES * edge, -1)
-        tiles = torch.bmm(self._all(self.matrices.row.t(), edge), waves.view(edge, 2 * self.half, -1))
-        tiles = self._placed(tiles, edge, spectrum.shape[2])
+        tiles = torch.bmm(self._expand(self.matrices.row.t(), edge), waves.view(edge, 2 * self.half, -1))
+        tiles = self._to_planes(tiles, edge, spectrum.shape[2])
         dx = tiles.new_zeros(len(tiles), rows + 1, step, columns + 1, step, *tiles.shape[5:])
         over = edge - step
         dx[:, :rows, :, :columns] = tiles[:, :, :step, :, :step]
@@ -131,76 +149,79 @@ class Tiling:
         (top, left), (height, width) = self.pad, self.size
         return dx.flatten(5).flatten(3, 4).flatten(1, 2)[:, top : top + height, left : left + width].contiguous()
 
-    def weights(self, spectrum):
-        """The derivative of the kernels (O, I, kernel, kernel), given its spectrum."""
+    def weights(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the gradient of the kernels (O, I, kernel, kernel) of its spectrum."""
         taps = self.matrices.taps.t() @ spectrum.view(self.frequencies, -1)
         return taps.view(self.kernel, self.kernel, -1, spectrum.shape[2]).permute(2, 3, 0, 1).contiguous()
 
     def _grouped(self, spectrum, channels):
         return spectrum.view(self.frequencies * self.group, -1, channels)
 
-    def _placed(self, tiles, edge, channels):
-        """(N, tile down, row, tile across, column, group, channel), a view of (row, column, group, tile down, …)."""
+    def _to_planes(self, tiles, edge, channels):
+        """Return `tiles` as a view (N, vertical tile, row, horizontal tile, column, group, channel)."""
         tiles = tiles.view(edge, edge, self.group, *self.count, -1, channels)
         return tiles.permute(5, 3, 0, 4, 1, 2, 6)
 
     def _margins(self, axis):
-        """Zeros before and after `axis` of the plane."""
+        """Return the number of zeros before and after `axis` of the plane."""
         whole = self.count[axis] * self.step + self.kernel - 1
         return self.pad[axis], whole - self.size[axis] - self.pad[axis]
 
     @staticmethod
-    def _all(matrix, count):
+    def _expand(matrix, count):
         return matrix.expand(count, -1, -1)
 
 
 def _product(matrix, columns):
-    """`matrix` @ `columns`; a thread of its own takes as many columns at once as the cache holds.
+    """Return `matrix` @ `columns`; a single thread works on blocks that stay in the cache.
 
-    With more threads each such piece would be a parallel section, and the wait at its end dearer than the cache.
+    With several threads every block would be a parallel section, and waiting at its end costs more than cache misses.
     """
     if torch.get_num_threads() > 1:
         return matrix @ columns
     result = columns.new_empty(len(matrix), columns.shape[1])
-    for part, target in zip(columns.split(AT_ONCE, 1), result.split(AT_ONCE, 1)):
-        torch.mm(matrix, part, out=target)
+    for block, target in zip(columns.split(BLOCK_COLUMNS, 1), result.split(BLOCK_COLUMNS, 1)):
+        torch.mm(matrix, block, out=target)
     return result
 
 
 @dataclasses.dataclass(frozen=True)
 class Matrices:
-    """The linear maps of a tile; their transposes take derivatives back."""
+    """The linear maps of a tile; their transposes backpropagate gradients."""
 
     row: torch.Tensor  # 2 half x tile: pixels of a row to (re or im, frequency)
     column: torch.Tensor  # 3 tile x 2 tile: (row, re or im) to (frequency, plane)
     uncolumn: torch.Tensor  # 2 step x 3 tile: (frequency, plane of a product) to (row, re or im)
     unrow: torch.Tensor  # step x 2 half: (re or im, frequency) to pixels of a row
-    taps: torch.Tensor  # 3 tile half x kernel^2: kernels to (frequency down, plane, frequency across), conjugate
+    taps: torch.Tensor  # 3 tile half x kernel^2: kernels to (vertical, plane, horizontal frequency), conjugate
 
 
 @functools.lru_cache(maxsize=64)
-def matrices(tile, kernel):
-    """The Matrices of tiles of `tile` and kernels of `kernel` pixels, computed in float64."""
+def matrices(tile: int, kernel: int) -> Matrices:
+    """Return the Matrices for tiles of `tile` and kernels of `kernel` pixels per side, computed in float64."""
     step, half = tile - kernel + 1, (tile + 1) // 2
-    places, turn = np.arange(tile), -2j * np.pi / tile
-    down, across = np.exp(turn * np.outer(places, places)), np.exp(turn * np.outer(places[:half] + 0.5, places))
-    re, im = _by_turns(down.real.T, -down.imag.T).T, _by_turns(down.imag.T, down.real.T).T
+    n, turn = np.arange(tile), -2j * np.pi / tile
+    down, across = np.exp(turn * np.outer(n, n)), np.exp(turn * np.outer(n[:half] + 0.5, n))
+    re, im = _interleave(down.real.T, -down.imag.T).T, _interleave(down.imag.T, down.real.T).T
     # The products a = w_re (x_re + x_im), b = x_re (w_im - w_re), c = x_im (w_re + w_im) give re = a - c, im = a + b.
     cos, sin = down[:step].real, -down[:step].imag
     re_back, im_back = (
-        _by_turns(*part).T for part in (((cos - sin).T, -sin.T, -cos.T), ((sin + cos).T, cos.T, -sin.T))
+        _interleave(*parts).T for parts in (((cos - sin).T, -sin.T, -cos.T), ((sin + cos).T, cos.T, -sin.T))
     )
-    twice = np.where(2 * places[:half] + 1 == tile, 1, 2)[:, None] / tile**2  # the other half is this one's conjugate
+    twice = np.where(2 * n[:half] + 1 == tile, 1, 2)[:, None] / tile**2  # the other half is the conjugate
     unrow = np.vstack([across[:, :step].real * twice, across[:, :step].imag * twice]).T
     kernels = np.einsum("ai,bj->abij", down[:, :kernel], across[:, :kernel]).conj()
     planes = np.stack([kernels.real, kernels.imag - kernels.real, kernels.real + kernels.imag], 1)
-    made = (
-        np.vstack([across.real, across.imag]), _by_turns(re + im, re, im), _by_turns(re_back, im_back), unrow,
+    arrays = (
+        np.vstack([across.real, across.imag]),
+        _interleave(re + im, re, im),
+        _interleave(re_back, im_back),
+        unrow,
         planes.reshape(-1, kernel**2),
-    )  # fmt: skip
-    return Matrices(*(torch.from_numpy(np.ascontiguousarray(matrix, np.float32)) for matrix in made))
+    )
+    return Matrices(*(torch.from_numpy(np.ascontiguousarray(array, np.float32)) for array in arrays))
 
 
-def _by_turns(*parts):
-    """A row of each of `parts`, then the next of each."""
+def _interleave(*parts):
+    """Interleave the rows of `parts`."""
     return np.stack(parts, 1).reshape(-1, parts[0].shape[1])

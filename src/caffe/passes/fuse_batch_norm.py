@@ -1,15 +1,20 @@
-"""Pass: BatchNorm, the Scale in place behind it and perhaps a ReLU in place run as one."""
+"""Pass: fuse BatchNorm, the following in-place Scale and an optional in-place ReLU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from caffe.passes.blob_users import is_relu_in_place, nodes_using
 
 
-def scale_in_batch_norm(nodes):
-    """Let `BatchNorm, Scale in place[, ReLU in place]` read and write the blob once instead of once a layer.
+def scale_in_batch_norm(nodes: Sequence[Any]) -> None:
+    """Make `BatchNorm, in-place Scale[, in-place ReLU]` read and write the blob once instead of once per layer.
 
-    The Scale must be by channel. Results differ from those of the separate layers in their last bits: there the
-    normalised values are rounded before they are scaled.
+    The Scale must be per channel. Results differ in the last bits from those of the separate layers, which round the
+    normalized values before scaling them.
     """
     for i, norm in enumerate(nodes):
         if norm.layer.type != "BatchNorm" or norm.fast is not None or len(norm.bottom_blobs[0].shape) < 2:
@@ -37,27 +42,28 @@ def _is_free_relu(node):
 
 
 class Fused:
-    """The layers together; `tape` is what their forward as one left for backward."""
+    """The fused layers; `tape` is what their joint forward saved for backward."""
 
-    def __init__(self, norm, scale, relu):
+    def __init__(self, norm: Any, scale: Any, relu: Any | None) -> None:
         self.norm, self.scale, self.relu = norm, scale, relu
         self.source = self.tape = None  # the BatchNorm's bottom (Blob); (x, y, gain, statistics)
 
     @property
-    def layers(self):
+    def layers(self) -> list[Any]:
+        """BatchNorm, Scale and, if present, ReLU."""
         return [layer for layer in (self.norm, self.scale, self.relu) if layer is not None]
 
-    def begin(self, source):
-        """Take `source` (Blob) as the bottom of the coming forward."""
+    def begin(self, source: Any) -> None:
+        """Set the bottom (Blob) of the next forward."""
         self.source, self.tape = source, None
         for layer in self.layers:
             layer.release()
 
-    def forward(self, top, record):
-        """Write the result for `source` to `top` (Blob)."""
+    def forward(self, top: Any, record: bool) -> None:
+        """Compute `top` (Blob) from `source`."""
         x = self.source.tensor.detach()
         if self.source is top and top.has_live_view:
-            x = x.clone()  # the result will be written over it
+            x = x.clone()  # the result will overwrite it
         gain, bias = self._weights()
         y, *statistics = _normalize(self.norm, x, gain, bias)
         if self.relu is not None:
@@ -69,69 +75,69 @@ class Fused:
         gain, *bias = (blob.tensor.detach() for blob in self.scale.blobs)
         return gain, bias[0] if bias else None
 
-    def backward(self, top, propagate_down):
-        """Set the diffs of `source` and `top`, and add to the Scale's, from the diff of `top` (Blob)."""
+    def backward(self, top: Any, propagate_down: Sequence[bool]) -> None:
+        """From the diff of `top` (Blob), set the diffs of `source` and `top` and add to the diffs of the Scale."""
         x, y, gain, statistics = self.tape
-        grad = _laid_out_as(x, top.grad.to(y.dtype).reshape(y.shape))
+        grad = _match_layout(x, top.grad.to(y.dtype).reshape(y.shape))
         if self.relu is not None:
             grad = torch.ops.aten.threshold_backward(grad, y, 0)
-        asked = [bool(self.norm.propagate_down[0]), *map(bool, self.scale.param_propagate_down), False][:3]
-        dx, *learned = torch.ops.aten.native_batch_norm_backward(
-            grad, x, gain, *statistics, not self.norm.use_global, self.norm.eps, asked
+        output_mask = [bool(self.norm.propagate_down[0]), *map(bool, self.scale.param_propagate_down), False][:3]
+        dx, *weight_grads = torch.ops.aten.native_batch_norm_backward(
+            grad, x, gain, *statistics, not self.norm.use_global, self.norm.eps, output_mask
         )
-        for blob, want, value in zip(self.scale.blobs, asked[1:], learned):
-            if want:
+        for blob, needs_grad, value in zip(self.scale.blobs, output_mask[1:], weight_grads):
+            if needs_grad:
                 blob.add_grad(value)
-        if self.source is not top or not asked[0]:
-            _show(top, grad, gain if any(propagate_down) else None)
-        if asked[0]:
+        if self.source is not top or not output_mask[0]:
+            _set_top_grad(top, grad, gain if any(propagate_down) else None)
+        if output_mask[0]:
             self.source.set_grad(dx)
 
-    def split(self):
-        """Give each layer the tape that it would have left by itself: one of them is about to run alone."""
+    def split(self) -> None:
+        """Rebuild each layer's own tape, because one of the layers is about to run alone."""
         if self.tape is None:
             return
         (x, *_), self.tape = self.tape, None
-        kept = [blob.tensor.clone() for blob in self.norm.blobs]
+        saved = [blob.tensor.clone() for blob in self.norm.blobs]
         for layer in self.layers:
             x = layer.run([x.detach().requires_grad_(layer.propagate_down[0])])[0].detach()
-        for blob, values in zip(self.norm.blobs, kept):  # forward counted the batch already
+        for blob, values in zip(self.norm.blobs, saved):  # forward has already counted this batch
             blob.tensor.copy_(values)
 
 
 @torch.no_grad()
 def _normalize(norm, x, gain, bias):
-    """(y, running mean, running variance, batch's mean, batch's 1 / deviation) as PyTorch's backward wants them."""
+    """Return y and what PyTorch's backward needs: running mean and variance, batch mean, batch 1 / std."""
     if norm.use_global:
         running = norm.statistics()
-    else:  # momentum 1 leaves the batch's own statistics, the variance unbiased
+    else:  # momentum 1 makes `running` the batch statistics, with unbiased variance
         running = [torch.zeros_like(blob.tensor) for blob in norm.blobs[:2]]
-    y, mean, deviation = torch.ops.aten.native_batch_norm(x, gain, bias, *running, not norm.use_global, 1.0, norm.eps)
+    y, mean, inv_std = torch.ops.aten.native_batch_norm(x, gain, bias, *running, not norm.use_global, 1.0, norm.eps)
     if not norm.use_global:
         norm.accumulate(*running)
-    return y, *running, mean, deviation
+    return y, *running, mean, inv_std
 
 
-def _laid_out_as(x, grad):
+def _match_layout(x, grad):
     if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
         return grad.contiguous(memory_format=torch.channels_last)
     return grad.contiguous()
 
 
-def _show(top, grad, gain):
-    """Have `top` (Blob) show the derivative by the normalised values, `grad` by channel times `gain` (None: 1)."""
-    times = (lambda g: g) if gain is None else (lambda g: g * gain.view(-1, *[1] * (g.dim() - 2)))
+def _set_top_grad(top, grad, gain):
+    """Set the diff of `top` to the gradient of the normalized values: `grad` times `gain` per channel (None: 1)."""
+    scale = (lambda g: g) if gain is None else (lambda g: g * gain.view(-1, *[1] * (g.dim() - 2)))
     if top.has_live_grad_view:
-        top.set_grad(times(grad))
+        top.set_grad(scale(grad))
     else:
         top.set_grad(grad)
-        top.defer_grad(times)
+        top.set_pending_grad(scale)
 
 
 class Part:
-    """In the place of one of the layers: the Scale's place does the work of all."""
+    """Runner for one of the fused layers; the Scale's runner does the work of all."""
 
-    def __init__(self, fused, layer):
+    def __init__(self, fused: Fused, layer: Any) -> None:
         self.fused, self.layer = fused, layer
         self.fall_back = fused.split
 
@@ -144,14 +150,14 @@ class Part:
 
 
 class Norm(Part):
-    """In the BatchNorm's place."""
+    """Runner for the BatchNorm."""
 
     def forward_blobs(self, bottoms, tops, record):
         self.fused.begin(bottoms[0])
 
 
 class Scale(Part):
-    """In the Scale's place."""
+    """Runner for the Scale."""
 
     def forward_blobs(self, bottoms, tops, record):
         self.fused.forward(tops[0], record)

@@ -1,4 +1,9 @@
-"""Pass: a ReLU behind a convolution, a product or a sum writes over what that made, as Caffe's does."""
+"""Pass: a ReLU after a convolution, inner product or sum overwrites its input, as in Caffe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -6,39 +11,34 @@ from caffe.passes.blob_users import is_relu_in_place, nodes_using
 from caffe.proto import caffe_pb2
 
 SUM = caffe_pb2.EltwiseParameter.SUM
-MAKERS = (
-    "Convolution",
-    "Deconvolution",
-    "InnerProduct",
-    "BatchNorm",
-    "Scale",
-)  # their backward never reads what they wrote
+# Layers whose backward does not read their tops.
+PRODUCERS = ("Convolution", "Deconvolution", "InnerProduct", "BatchNorm", "Scale")
 
 
-def relu_in_place(nodes):
-    """Spare the ReLUs in place behind MAKERS a blob of new memory in forward."""
+def relu_in_place(nodes: Sequence[Any]) -> None:
+    """Make in-place ReLUs after PRODUCERS reuse the memory of their bottom in forward."""
     for i, node in enumerate(nodes):
         if node.fast is not None or not is_relu_in_place(node) or any(node.losses):
             continue
         before = [j for j in nodes_using(nodes, node.top_blobs[0]) if j < i]
-        if before and _is_maker(nodes[before[-1]]):
+        if before and _is_producer(nodes[before[-1]]):
             node.fast, node.reach = InPlaceReLU(node.layer), (before[-1], i)
 
 
-def _is_maker(node):
+def _is_producer(node):
     if node.layer.type == "Eltwise":
         return node.layer.param.eltwise_param.operation == SUM
-    return node.layer.type in MAKERS
+    return node.layer.type in PRODUCERS
 
 
 class InPlaceReLU:
-    """In the ReLU's place; a blob that NumPy looks at takes the layer's own way."""
+    """Runner for ReLU; if a NumPy view of the blob is alive, it calls the layer itself."""
 
-    def __init__(self, layer):
+    def __init__(self, layer: Any) -> None:
         self.layer, self.output = layer, None
 
-    def fall_back(self):
-        self.output = None  # the layer's backward runs its forward anew; to rectify twice changes nothing
+    def fall_back(self) -> None:
+        self.output = None  # the layer's backward runs its forward again; applying ReLU twice changes nothing
 
     def forward_blobs(self, bottoms, tops, record):
         self.layer.release()

@@ -1,15 +1,20 @@
-"""Pass: max pooling of a rectified blob pools first and rectifies the little that is left."""
+"""Pass: swap ReLU and the following max pooling, so that ReLU processes fewer values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from caffe.passes.blob_users import is_relu_in_place, nodes_using
 
 
-def pool_before_relu(nodes):
-    """Let `ReLU in place, then MAX Pooling` run as Pooling, then ReLU.
+def pool_before_relu(nodes: Sequence[Any]) -> None:
+    """Run `in-place ReLU, then MAX Pooling` as Pooling, then ReLU.
 
-    Both only ever keep larger values, so forward is equal bit for bit, and so is backward: where a window's
-    largest value is not positive, either order passes nothing on; elsewhere the first maximum is the same.
+    Both operations take maxima, so forward is equal bit for bit. So is backward: if the maximum of a window is not
+    positive, neither order passes a gradient; otherwise the first maximum is the same.
     """
     for i, node in enumerate(nodes):
         if not is_relu_in_place(node) or any(node.losses):
@@ -27,20 +32,20 @@ def _is_max_pooling(node):
 
 
 class Pair:
-    """A ReLU and the Pooling behind it; `tape` is what a swapped forward left for backward."""
+    """A ReLU and the Pooling after it; `tape` is what the swapped forward saved for backward."""
 
-    def __init__(self, relu, pool):
+    def __init__(self, relu: Any, pool: Any) -> None:
         self.relu, self.pool, self.tape = relu, pool, None
 
-    def split(self):
-        """Have either layer's backward run its forward anew: nothing changes if one rectifies or pools twice."""
+    def split(self) -> None:
+        """Make each layer's backward run its own forward again; repeating ReLU or pooling changes nothing."""
         self.tape = None
 
 
 class DeferredReLU:
-    """In the ReLU's place: the blob is rectified only if somebody looks at it before the next forward."""
+    """Runner for ReLU: the ReLU is applied to the blob only if it is accessed before the next forward."""
 
-    def __init__(self, pair):
+    def __init__(self, pair: Pair) -> None:
         self.pair = pair
         self.fall_back = pair.split
 
@@ -50,27 +55,27 @@ class DeferredReLU:
         if tops[0].has_live_view:
             self.pair.relu.forward_blobs(bottoms, tops, record)
         else:
-            bottoms[0].tensor  # noqa: B018  (what was deferred before is done now)
+            bottoms[0].tensor  # noqa: B018  (applies an earlier pending function)
             tops[0].set_pending(torch.relu)
 
     def backward_blobs(self, tops, propagate_down, bottoms):
-        if self.pair.tape is None:  # else Pooling's backward went through the ReLU
+        if self.pair.tape is None:  # otherwise Pooling's backward includes the ReLU
             self.pair.relu.backward_blobs(tops, propagate_down, bottoms)
 
 
 class EarlyPooling:
-    """In the Pooling's place: pools what the ReLU has not yet touched, then rectifies."""
+    """Runner for Pooling: pools the values before the ReLU, then applies the ReLU."""
 
-    def __init__(self, pair):
+    def __init__(self, pair: Pair) -> None:
         self.pair = pair
         self.fall_back = pair.split
 
     def forward_blobs(self, bottoms, tops, record):
         pool, source = self.pair.pool, bottoms[0].pending_tensor
         pool.release()
-        if source is None:  # somebody looked at the ReLU's top in between
+        if source is None:  # the ReLU's top was accessed in between
             return pool.forward_blobs(bottoms, tops, record)
-        source = pool.laid_out(source.detach()).requires_grad_(bool(record))
+        source = pool.to_memory_format(source.detach()).requires_grad_(bool(record))
         with torch.set_grad_enabled(bool(record)):
             top = pool.forward(source).relu_()
         self.pair.tape = (source, top) if record else None

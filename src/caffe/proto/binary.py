@@ -12,9 +12,8 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from caffe.data import wire_format
 from caffe.errors import CaffeError
-from caffe.proto import caffe_pb2
+from caffe.proto import caffe_pb2, wire_format
 from caffe.proto.blobs import MAX_PLAIN_BYTES, StoredBlob, read_blob
 from caffe.proto.field_tables import Field, table
 

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from caffe.data import wire_format
 from caffe.errors import CaffeError
-from caffe.proto import caffe_pb2
+from caffe.proto import caffe_pb2, wire_format
 
 MAX_AXES = 32  # kMaxBlobAxes in Caffe's blob.hpp
 MAX_PLAIN_BYTES = 64 << 20

@@ -1,4 +1,8 @@
-"""Solvers by Caffe's names."""
+"""The solver classes under Caffe's names."""
+
+from __future__ import annotations
+
+import os
 
 from caffe.proto.read import read_solver
 from caffe.solver.solver import Solver
@@ -45,7 +49,22 @@ SOLVERS = {
 }
 
 
-def get_solver(solver_file):
-    """Make the solver of the type that the file names (default SGD)."""
+def get_solver(solver_file: str | os.PathLike[str]) -> Solver:
+    """Create the solver of the type given in the solver prototxt (default SGD).
+
+    Parameters
+    ----------
+    solver_file : str
+        Path of the solver prototxt.
+
+    Returns
+    -------
+    Solver
+
+    Raises
+    ------
+    CaffeError
+        If the file or a net that it names is invalid.
+    """
     param = read_solver(str(solver_file)).param
     return SOLVERS.get(param.type, Solver).from_param(param)

@@ -1,44 +1,49 @@
-"""Ends a training run that has diverged, with advice, before it wastes the night."""
+"""Detection of diverged training runs."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from caffe.errors import CaffeError
 from caffe.layers._loss import LossParameter, normalization
 
-SATURATED = 87.33  # -log(FLT_MIN) = 87.3365: softmax gives the true classes no probability at all
+SATURATED = 87.33  # -log(FLT_MIN) = 87.3365: softmax assigns probability 0 to all true classes
 PATIENCE = 5
 
 ADVICE = """The training has diverged: %s.
   - lower base_lr in the solver (try a tenth), or set clip_gradients
-  - check the labels: whole numbers from 0 to num_output - 1 of the last layer
-  - check the pixels: a mean file of another data set, or a scale of 1/256 missing, has this effect
-  - when fine-tuning, give the new layer another name and the old ones a smaller lr_mult"""
+  - check the labels: integers from 0 to num_output - 1 of the last layer
+  - check the input: the mean file of another data set or a missing scale of 1/256 has this effect
+  - when fine-tuning, give the new layer another name and the old layers a smaller lr_mult"""
 
 
 class DivergenceMonitor:
-    """See every iteration's loss; raise CaffeError on NaN, infinity, or a loss that stays at `worst` (87.3365)."""
+    """Checks the loss of every iteration.
 
-    def __init__(self, worst=SATURATED):
+    Parameters
+    ----------
+    worst : float
+        A loss that stays at or above this value for PATIENCE iterations counts as divergence.
+    """
+
+    def __init__(self, worst: float = SATURATED) -> None:
         self.worst = worst
         self.saturated = 0
 
-    def see(self, iteration, loss):
-        """Raise if the run is lost."""
+    def check(self, iteration: int, loss: float) -> None:
+        """Raise CaffeError if the loss is NaN, infinite, or saturated."""
         if not math.isfinite(loss):
-            raise CaffeError(ADVICE % ("the loss is %s at iteration %d" % (loss, iteration)))
+            raise CaffeError(ADVICE % f"the loss is {loss} at iteration {iteration}")
         self.saturated = self.saturated + 1 if loss >= self.worst else 0
         if self.saturated >= PATIENCE:
-            raise CaffeError(
-                ADVICE % ("the loss has been %.6g for %d iterations up to %d" % (loss, PATIENCE, iteration))
-            )
+            raise CaffeError(ADVICE % f"the loss has been {loss:.6g} for {PATIENCE} iterations up to {iteration}")
 
 
-def worst_loss(net):
-    """The loss that `net` (a caffe.Net) has when its softmaxes are all wrong and sure; infinite where others count too.
+def worst_loss(net: Any) -> float:
+    """Return the loss of `net` when every softmax is saturated on a wrong class; infinity if it has other losses.
 
-    Only a mean over the labels has such a bound: a loss summed over pixels, an L2 or a cross entropy may be any number.
+    Only a mean over the labels has such a bound. A loss summed over pixels, an L2 loss or a cross entropy has none.
     """
     total = 0.0
     for node in net._nodes:

@@ -1,24 +1,35 @@
-"""Caffe's SGD in one pass over memory: decay, momentum and update of every weight together."""
+"""Caffe's SGD in one pass over memory: decay, momentum and update of all weights together."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 
-def fits(solver):
-    """Whether `solver`'s rule is what `update` computes: SGD with momentum and L2 decay, on the CPU."""
+def is_supported(solver: Any) -> bool:
+    """Return whether `update` implements the solver's rule: SGD with momentum and L2 decay, on the CPU."""
     p = solver.param
     plain = solver.type_name == "SGD" and p.momentum and p.regularization_type == "L2"
     return bool(plain) and solver.net.device.type == "cpu"
 
 
 @torch.no_grad()
-def update(weights, histories, rate, momentum, weight_decay):
-    """V = momentum V + rate lr_mult (g + weight_decay decay_mult W); W -= V, for `weights` (Weight).
+def update(
+    weights: Sequence[Any], histories: Sequence[torch.Tensor], rate: float, momentum: float, weight_decay: float
+) -> None:
+    """Compute V = momentum V + rate lr_mult (g + weight_decay decay_mult W); W -= V.
 
-    `histories` holds a V for each. PyTorch's fused kernel has the rate outside of V; with a rate of 1 and a
-    dampening of 1 - rate it is Caffe's rule. As with Caffe a weight's diff is V afterwards, though it is only
-    written where somebody looks.
+    PyTorch's fused kernel applies the rate outside of V; with a rate of 1 and a dampening of 1 - rate it is Caffe's
+    rule. As in Caffe, the diff of a weight is V afterwards, but it is written only when accessed.
+
+    Parameters
+    ----------
+    weights : list of Weight
+    histories : list of Tensor
+        One V per weight, updated in place.
+    rate, momentum, weight_decay : float
     """
     groups = {}
     for weight, history in zip(weights, histories):
@@ -26,7 +37,7 @@ def update(weights, histories, rate, momentum, weight_decay):
         groups.setdefault(scales, []).append((weight.blob, history))
     for (scale, decay), members in groups.items():
         data = [blob.tensor for blob, _ in members]
-        gradients = [_as(blob.grad, values) for (blob, _), values in zip(members, data)]
+        gradients = [_match_strides(blob.grad, values) for (blob, _), values in zip(members, data)]
         torch._fused_sgd_(
             data,
             gradients,
@@ -40,16 +51,16 @@ def update(weights, histories, rate, momentum, weight_decay):
             is_first_step=False,
         )
     for weight, history in zip(weights, histories):
-        _show(weight.blob, history)
+        _set_diff(weight.blob, history)
 
 
-def _as(gradient, values):
-    """The kernel walks through memory, so a gradient must lie as its weight does."""
+def _match_strides(gradient, values):
+    """Return `gradient` with the memory layout of its weight, since the kernel iterates over raw memory."""
     return gradient if gradient.stride() == values.stride() else gradient.contiguous()
 
 
-def _show(blob, history):
+def _set_diff(blob, history):
     if blob.has_live_grad_view:
         blob.grad.copy_(history)
     else:
-        blob.defer_grad(lambda gradient: gradient.copy_(history))
+        blob.set_pending_grad(lambda gradient: gradient.copy_(history))

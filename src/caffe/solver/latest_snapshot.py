@@ -1,4 +1,4 @@
-"""Which snapshot of a prefix is the newest: the one written last, whatever its iteration."""
+"""The newest snapshot of a prefix: the one written last, regardless of its iteration."""
 
 from __future__ import annotations
 
@@ -9,18 +9,31 @@ import re
 _NUMBER = re.compile(r"_iter_(\d+)\.")
 
 
-def snapshots(prefix, kind):
-    """[(time written, iteration, path)] of `<prefix>_iter_N.<kind>` (caffemodel or solverstate, `.h5` too), in order."""
-    found = []
-    for ending in ("", ".h5"):
-        for path in glob.glob(f"{glob.escape(prefix)}_iter_*.{kind}{ending}"):
+def snapshots(prefix: str, extension: str) -> list[tuple[int, int, str]]:
+    """List the snapshots `<prefix>_iter_N.<extension>` and their `.h5` variants, oldest first.
+
+    Parameters
+    ----------
+    prefix : str
+        The solver's snapshot_prefix.
+    extension : str
+        "caffemodel" or "solverstate".
+
+    Returns
+    -------
+    list of (int, int, str)
+        Modification time in ns, iteration and path.
+    """
+    results = []
+    for suffix in ("", ".h5"):
+        for path in glob.glob(f"{glob.escape(prefix)}_iter_*.{extension}{suffix}"):
             number = _NUMBER.search(os.path.basename(path))
             if number:
-                found.append((os.stat(path).st_mtime_ns, int(number.group(1)), path))
-    return sorted(found)
+                results.append((os.stat(path).st_mtime_ns, int(number.group(1)), path))
+    return sorted(results)
 
 
-def newest(prefix, kind):
-    """The path of the newest, or None."""
-    found = snapshots(prefix, kind)
-    return found[-1][2] if found else None
+def newest(prefix: str, extension: str) -> str | None:
+    """Return the path of the newest snapshot, or None if there is none."""
+    paths = snapshots(prefix, extension)
+    return paths[-1][2] if paths else None

@@ -1,13 +1,14 @@
-"""The run log and the curves of a training, kept beside its snapshots.
+"""Log file and curves of a training run, stored next to its snapshots.
 
-`<snapshot_prefix>.log` holds Caffe's own log lines (every old parse_log script reads it); `<snapshot_prefix>_curves.png`
-is drawn from it.
+`<snapshot_prefix>.log` holds Caffe's log lines, which existing parse_log scripts read; `<snapshot_prefix>_curves.png`
+is plotted from it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 from caffe.core import glog
 from caffe.solver import train_log
@@ -15,8 +16,8 @@ from caffe.utils.atomic_io import atomic_write
 
 
 @contextlib.contextmanager
-def kept(prefix, append):
-    """Write every log line to `<prefix>.log` as it comes; `append` goes on with a resumed run's file."""
+def kept(prefix: str, append: bool) -> Iterator[str]:
+    """Write every log line to `<prefix>.log` within the context; `append` continues the file of a resumed run."""
     path = prefix + ".log"
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with open(path, "a" if append else "w", encoding="utf-8") as stream:
@@ -32,10 +33,23 @@ def kept(prefix, append):
             stop()
 
 
-def draw_curves(log, path):
-    """Draw loss (left) and the test outputs that are no losses (right) of the run log `log` to the PNG `path`."""
+def draw_curves(log: str, path: str) -> str | None:
+    """Plot a log as PNG: losses on the left axis, all other test outputs on the right axis.
+
+    Parameters
+    ----------
+    log : str
+        Path of the log file.
+    path : str
+        Path of the PNG file.
+
+    Returns
+    -------
+    str or None
+        `path`, or None if the log contains no loss.
+    """
     series = train_log.read(log)
-    loss = sorted({iteration: value for iteration, _, value in series.losses}.items())  # a resumed run's repeats win
+    loss = sorted({iteration: value for iteration, _, value in series.losses}.items())  # a resumed run overwrites
     if not loss:
         return None
     from matplotlib.figure import Figure

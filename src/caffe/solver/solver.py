@@ -1,4 +1,4 @@
-"""Solver: trains a net as Caffe's solver.cpp and sgd_solver.cpp do, and logs in their words."""
+"""Solver: trains a net as Caffe's solver.cpp and sgd_solver.cpp do, with the same log lines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import contextlib
 import math
 import os
 import time
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -25,26 +27,31 @@ SOURCE = "solver.cpp:239"
 
 
 class Solver:
-    """Reads a solver prototxt, makes its train net and test nets; `step`, `solve`, `snapshot`, `restore`.
+    """Trains a net as described by a solver prototxt.
 
-    `net`, `test_nets`, `iter`, `param` and `lr` are pycaffe's. `stop_requested` and `snapshot_requested` may be set from
-    a signal handler; they act after the iteration under way.
+    `net`, `test_nets`, `iter`, `param` and `lr` are pycaffe's attributes. A signal handler may set `stop_requested` and
+    `snapshot_requested`; they take effect after the current iteration.
+
+    Parameters
+    ----------
+    solver_file : str
+        Path of the solver prototxt.
     """
 
-    type = ""  # the subclass's; an empty one takes what the file says
+    type = ""  # set by subclasses; if empty, the type of the solver file is used
 
-    def __init__(self, solver_file):
+    def __init__(self, solver_file: str | os.PathLike[str]) -> None:
         file = read_solver(str(solver_file))
-        self._make(file.param)
+        self._init_from_param(file.param)
 
     @classmethod
-    def from_param(cls, param):
-        """Make a solver of a SolverParameter in memory."""
+    def from_param(cls, param: Any) -> Solver:
+        """Create a solver from a SolverParameter in memory."""
         solver = cls.__new__(cls)
-        solver._make(param)
+        solver._init_from_param(param)
         return solver
 
-    def _make(self, param):
+    def _init_from_param(self, param):
         self.param = param
         self._check(param)
         if param.random_seed >= 0:
@@ -55,7 +62,7 @@ class Solver:
         self.net = net_factory.train_net(param)
         self.test_nets = net_factory.test_nets(param)
         for net in self.test_nets if param.debug_info else ():
-            debug_info.switch(net, True)
+            debug_info.set_enabled(net, True)
         self.iter, self.current_step = 0, 0
         self._losses = collections.deque(maxlen=max(1, param.average_loss))
         self._callbacks = []
@@ -64,28 +71,29 @@ class Solver:
             for _ in range(self.rule.histories)
             for w in self.net.learnable_weights
         ]
-        self._fused = config.fast() and fused_sgd.fits(self)
+        self._fused = config.fast() and fused_sgd.is_supported(self)
         if config.fast():
             malloc.retain_freed_memory()
         self.stop_requested = self.snapshot_requested = False
-        self.loss_scale, self._grads_finite = LossScale(), True  # of fp16: whether this iteration's diffs are finite
-        self.watch = None  # a Watch where divergence is to end the run
+        self.loss_scale, self._grads_finite = LossScale(), True  # used with fp16
+        self.divergence_monitor = None  # set by `solve`
         for path in param.weights:
             self._load_weights(path)
         glog.info("Solver scaffolding done.", "solver.cpp:57")
 
     def _check(self, param):
         policies.check(param)
-        kind = self.type or param.type
-        if kind not in UPDATE_RULES:
-            raise CaffeError("unknown solver type '{}' (known: {})".format(kind, ", ".join(UPDATE_RULES)))
+        rule = self.type or param.type
+        if rule not in UPDATE_RULES:
+            known = ", ".join(UPDATE_RULES)
+            raise CaffeError(f"unknown solver type '{rule}' (known: {known})")
         if param.iter_size < 1:
-            raise CaffeError("iter_size must be positive, received %d" % param.iter_size)
+            raise CaffeError(f"iter_size must be positive, received {param.iter_size}")
         if param.regularization_type not in ("L1", "L2"):
             raise CaffeError(f"unknown regularization_type '{param.regularization_type}' (known: L1, L2)")
         folder = os.path.dirname(param.snapshot_prefix)
         if param.snapshot_prefix and folder:
-            os.makedirs(folder, exist_ok=True)  # real Caffe aborts where it is missing
+            os.makedirs(folder, exist_ok=True)  # Caffe aborts if the folder is missing
 
     def _load_weights(self, path):
         for net in (self.net, *self.test_nets):
@@ -95,27 +103,38 @@ class Solver:
     def _nets(self):
         return {"train": self.net, **{"test_%d" % i: net for i, net in enumerate(self.test_nets)}}
 
-    # -- pycaffe's surface -----------------------------------------------------------------------
+    # -- pycaffe's interface ---------------------------------------------------------------------
 
     @property
-    def lr(self):
-        """The learning rate of the coming update."""
+    def lr(self) -> float:
+        """The learning rate of the next update."""
         return policies.learning_rate(self.param, self.iter, policies.advance(self.param, self.iter, self.current_step))
 
     @property
-    def type_name(self):
-        """SGD, Nesterov …"""
+    def type_name(self) -> str:
+        """The solver type: SGD, Nesterov …"""
         return type(self.rule).__name__
 
-    def add_callback(self, on_start, on_gradients_ready):
+    def add_callback(self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any]) -> None:
         """Call `on_start()` before each iteration and `on_gradients_ready()` between backward and update."""
         self._callbacks.append((on_start, on_gradients_ready))
 
-    def solve(self, resume_file=None):
-        """Train up to max_iter, from `resume_file` (a solverstate) where given; snapshot at the end."""
+    def solve(self, resume_file: str | None = None) -> None:
+        """Train up to max_iter and write a final snapshot.
+
+        Parameters
+        ----------
+        resume_file : str, optional
+            A solverstate to resume from.
+
+        Raises
+        ------
+        CaffeError
+            If the training diverges, or `resume_file` does not belong to this solver.
+        """
         glog.info(f"Solving {self.net.name}", "solver.cpp:279")
         glog.info(f"Learning Rate Policy: {self.param.lr_policy}", "solver.cpp:280")
-        self.watch = self.watch or DivergenceMonitor(divergence.worst_loss(self.net))
+        self.divergence_monitor = self.divergence_monitor or DivergenceMonitor(divergence.worst_loss(self.net))
         if resume_file:
             self.restore(resume_file)
         self.step(self.param.max_iter - self.iter)
@@ -127,12 +146,12 @@ class Solver:
             return
         if p.display and self.iter % p.display == 0:
             self._losses.append(self.net.forward_range(0, len(self.net.layers) - 1, record=False))
-            glog.info("Iteration %d, loss = %s" % (self.iter, _number(self.smoothed_loss)), "solver.cpp:317")
+            glog.info(f"Iteration {self.iter}, loss = {_number(self.smoothed_loss)}", "solver.cpp:317")
         if p.test_interval and self.iter % p.test_interval == 0:
             self.test_all()
         glog.info("Optimization Done.", "solver.cpp:331")
 
-    def step(self, count):
+    def step(self, count: int) -> None:
         """Run `count` iterations."""
         p = self.param
         self._lap = (time.monotonic(), self.iter)
@@ -146,8 +165,8 @@ class Solver:
             self._losses.append(self._forward_backward())
             if p.display and self.iter % p.display == 0:
                 self._display()
-            if self.watch is not None:
-                self.watch.see(self.iter, self._losses[-1])
+            if self.divergence_monitor is not None:
+                self.divergence_monitor.check(self.iter, self._losses[-1])
             for _, on_gradients_ready in self._callbacks:
                 on_gradients_ready()
             if self._grads_finite:
@@ -163,8 +182,8 @@ class Solver:
 
     def _forward_backward(self):
         last, p = len(self.net.layers) - 1, self.param
-        if p.debug_info:  # of the iterations that are displayed
-            debug_info.switch(self.net, bool(p.display) and self.iter % p.display == 0)
+        if p.debug_info:  # only for displayed iterations
+            debug_info.set_enabled(self.net, bool(p.display) and self.iter % p.display == 0)
         self.net.clear_param_diffs()
         loss = 0.0
         for _ in range(self.param.iter_size):
@@ -172,9 +191,9 @@ class Solver:
             self._backward(last)
         self._grads_finite = self.net.precision != "fp16" or self.loss_scale.unscale(self.net.learnable_weights)
         if not self._grads_finite:
+            scale = _number(self.loss_scale.scale)
             glog.info(
-                "Iteration %d: a diff overflowed half precision, no update; the loss is scaled by %s from now on"
-                % (self.iter, _number(self.loss_scale.scale)),
+                f"Iteration {self.iter}: a diff overflowed half precision; update skipped, loss scale set to {scale}",
                 SOURCE,
             )
         return loss / self.param.iter_size
@@ -184,18 +203,18 @@ class Solver:
             self.net.backward_range(last, 0)
 
     @property
-    def smoothed_loss(self):
+    def smoothed_loss(self) -> float:
         """The mean loss of the last `average_loss` iterations."""
         return sum(self._losses) / max(1, len(self._losses))
 
     @torch.no_grad()
-    def apply_update(self):
-        """Clip, normalise and regularise the weights' diffs, turn them into update values and subtract them."""
+    def apply_update(self) -> None:
+        """Clip, normalize and regularize the diffs of the weights, apply the update rule, and update the weights."""
         p = self.param
         self.current_step = policies.advance(p, self.iter, self.current_step)
         rate = policies.learning_rate(p, self.iter, self.current_step)
         if p.display and self.iter % p.display == 0:
-            glog.info("Iteration %d, lr = %s" % (self.iter, _number(rate)), "sgd_solver.cpp:112")
+            glog.info(f"Iteration {self.iter}, lr = {_number(rate)}", "sgd_solver.cpp:112")
         weights = self.net.learnable_weights
         self._clip(weights)
         if p.iter_size > 1:
@@ -207,7 +226,7 @@ class Solver:
             self._update(weights, rate)
 
     def _update(self, weights, rate):
-        """One weight after the other, one step of the rule after the other."""
+        """Update one weight at a time; the reference for fused_sgd."""
         p = self.param
         for i, weight in enumerate(weights):
             data, gradient = weight.blob.tensor, weight.blob.grad
@@ -228,7 +247,8 @@ class Solver:
         norm = math.sqrt(sum(float(w.blob.grad.square().sum()) for w in weights))
         if norm > limit:
             glog.info(
-                f"Gradient clipping: scaling down gradients (L2 norm {_number(norm)} > {_number(limit)}) by scale factor {_number(limit / norm)}",
+                f"Gradient clipping: scaling down gradients (L2 norm {_number(norm)} > {_number(limit)}) "
+                f"by scale factor {_number(limit / norm)}",
                 "sgd_solver.cpp:93",
             )
             for weight in weights:
@@ -236,44 +256,37 @@ class Solver:
 
     def _display(self):
         now = time.monotonic()
-        began, first = self._lap
-        spent, done = now - began, self.iter - first
+        start, first = self._lap
+        seconds, count = now - start, self.iter - first
         self._lap = (now, self.iter)
+        speed = _number(count / seconds if seconds else 0)
         glog.info(
-            "Iteration %d (%s iter/s, %ss/%d iters), loss = %s"
-            % (
-                self.iter,
-                _number(done / spent if spent else 0),
-                _number(spent),
-                done or self.param.display,
-                _number(self.smoothed_loss),
-            ),
+            f"Iteration {self.iter} ({speed} iter/s, {_number(seconds)}s/{count or self.param.display} iters), "
+            f"loss = {_number(self.smoothed_loss)}",
             SOURCE,
         )
         self._log_outputs("Train", [(name, self.net.blobs[name].data.ravel()) for name in self.net.outputs], self.net)
 
-    def _log_outputs(self, which, outputs, net):
+    def _log_outputs(self, label, outputs, net):
         number = 0
         weights = net.blob_loss_weights
         for name, values in outputs:
             weight = weights.get(name, 0.0)
             for value in values:
                 note = f" (* {_number(weight)} = {_number(weight * value)} loss)" if weight else ""
-                glog.info(
-                    "    %s net output #%d: %s = %s%s" % (which, number, name, _number(value), note), "solver.cpp:258"
-                )
+                glog.info(f"    {label} net output #{number}: {name} = {_number(value)}{note}", "solver.cpp:258")
                 number += 1
 
     # -- testing ---------------------------------------------------------------------------------
 
-    def test_all(self):
-        """Score every test net on its test_iter batches; returns a list of dicts of mean outputs."""
+    def test_all(self) -> list[dict[str, Any]]:
+        """Run every test net for its test_iter batches; returns a list of dicts of mean outputs."""
         return [self.test(i) for i in range(len(self.test_nets))]
 
-    def test(self, index=0):
-        """Score test net `index`; logs and returns the mean of each output."""
+    def test(self, index: int = 0) -> dict[str, Any]:
+        """Run test net `index` for its test_iter batches; logs and returns the mean of each output."""
         net = self.test_nets[index]
-        glog.info("Iteration %d, Testing net (#%d)" % (self.iter, index), "solver.cpp:347")
+        glog.info(f"Iteration {self.iter}, Testing net (#{index})", "solver.cpp:347")
         net.share_with(self.net)
         sums, loss, last = {}, 0.0, len(net.layers) - 1
         for _ in range(self.param.test_iter[index]):
@@ -293,44 +306,52 @@ class Solver:
     # -- files -----------------------------------------------------------------------------------
 
     def _stem(self):
-        return "%s_iter_%d" % (self.param.snapshot_prefix, self.iter)
+        return f"{self.param.snapshot_prefix}_iter_{self.iter}"
 
-    def snapshot(self):
-        """Write <prefix>_iter_N.caffemodel and .solverstate (`.h5` behind each for HDF5), and the resume file."""
+    def snapshot(self) -> None:
+        """Write <prefix>_iter_N.caffemodel and .solverstate (with a further `.h5` for HDF5), and the resume file."""
         hdf5 = self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
-        ending, kind = (".h5", "HDF5") if hdf5 else ("", "binary proto")
-        model, state = self._stem() + ".caffemodel" + ending, self._stem() + ".solverstate" + ending
-        glog.info(f"Snapshotting to {kind} file {model}", "solver.cpp:454")
+        suffix, file_format = (".h5", "HDF5") if hdf5 else ("", "binary proto")
+        model, state = self._stem() + ".caffemodel" + suffix, self._stem() + ".solverstate" + suffix
+        glog.info(f"Snapshotting to {file_format} file {model}", "solver.cpp:454")
         self.net.save_hdf5(model) if hdf5 else self.net.save(model)
-        told = {"losses": list(self._losses), "loss_scale": [self.loss_scale.scale, self.loss_scale.good]}
-        resume.save(resume.path_of(state), self._nets, told)
-        glog.info(f"Snapshotting solver state to {kind} file {state}", "sgd_solver.cpp:273")
+        scale = self.loss_scale
+        solver_state = {"losses": list(self._losses), "loss_scale": [scale.scale, scale.good_iterations]}
+        resume.save(resume.path_of(state), self._nets, solver_state)
+        glog.info(f"Snapshotting solver state to {file_format} file {state}", "sgd_solver.cpp:273")
         history = [h.cpu().numpy() for h in self.history]
         snapshot.write_solverstate(state, snapshot.SolverState(self.iter, model, self.current_step, history))
 
-    def restore(self, path):
-        """Go on from a solverstate, of ours or of real Caffe's, and the weights that it names."""
+    def restore(self, path: str | os.PathLike[str]) -> None:
+        """Resume from a solverstate (also one of real Caffe) and the weights that it refers to.
+
+        Parameters
+        ----------
+        path : str
+            A .solverstate or .solverstate.h5 file.
+
+        Raises
+        ------
+        CaffeError
+            If the file belongs to another net or solver type.
+        """
         state = _read_state(str(path))
         if state.learned_net:
-            self.net.copy_from(_beside(state.learned_net, str(path)))
+            self.net.copy_from(_find_weights(state.learned_net, str(path)))
         if len(state.history) != len(self.history):
             raise CaffeError(
-                "%s holds %d history blobs, this %s solver has %d: it is of another net or solver type"
-                % (path, len(state.history), self.type_name, len(self.history))
+                f"{path} holds {len(state.history)} history blobs, this {self.type_name} solver has "
+                f"{len(self.history)}: it belongs to another net or solver type"
             )
-        for mine, theirs in zip(self.history, state.history):
-            mine.copy_(torch.from_numpy(theirs.copy()).reshape(mine.shape))
+        for tensor, values in zip(self.history, state.history):
+            tensor.copy_(torch.from_numpy(values.copy()).reshape(tensor.shape))
         self.iter, self.current_step = int(state.iter), int(state.current_step)
-        told = resume.load(resume.path_of(path), self._nets)
+        solver_state = resume.load(resume.path_of(path), self._nets)
         self._losses.clear()
-        self._losses.extend(told["losses"] if told else ())
-        self.loss_scale = LossScale(*told["loss_scale"]) if told else LossScale()
-        glog.info(
-            "Restoring previous solver status from {}{}".format(
-                path, "" if told is not None else " (no resume file: data start at record 0, as in Caffe)"
-            ),
-            "solver.cpp:284",
-        )
+        self._losses.extend(solver_state["losses"] if solver_state else ())
+        self.loss_scale = LossScale(*solver_state["loss_scale"]) if solver_state else LossScale()
+        note = "" if solver_state is not None else " (no resume file: data start at record 0, as in Caffe)"
+        glog.info(f"Restoring previous solver status from {path}{note}", "solver.cpp:284")
 
 
 def _use_gpu(device):
@@ -339,11 +360,11 @@ def _use_gpu(device):
         config.set_mode_gpu()
     except CaffeError:
         config.set_mode_cpu()
-        glog.warning("solver_mode is GPU, but there is no CUDA device here: training on the CPU", "caffe.cpp:205")
+        glog.warning("solver_mode is GPU, but there is no CUDA device; training on the CPU", "caffe.cpp:205")
 
 
 def _number(value):
-    """As a C++ stream prints a float: six significant digits."""
+    """Format a float as a C++ stream does, with six significant digits."""
     return f"{value:.6g}"
 
 
@@ -351,17 +372,17 @@ def _read_state(path):
     if path.endswith((".caffemodel", ".caffemodel.h5")):
         state = path.replace(".caffemodel", ".solverstate")
         raise CaffeError(
-            f"{path} holds weights only. To go on training give the solver state (--snapshot {state}); "
-            f"to start a new training from these weights give --weights {path}"
+            f"{path} holds weights only. To resume training, pass the solver state (--snapshot {state}); "
+            f"to fine-tune from these weights, pass --weights {path}"
         )
     return snapshot.read_solverstate(path)
 
 
-def _beside(named, state):
-    """The path of the weights a solverstate names: as written, or beside the solverstate."""
-    if os.path.exists(named):
-        return named
-    beside = os.path.join(os.path.dirname(state), os.path.basename(named))
-    if os.path.exists(beside):
-        return beside
-    raise CaffeError(f"{state} names the weights '{named}', which are neither there nor beside it")
+def _find_weights(weights, state):
+    """Return the path of the weights of a solverstate: as stored, or in the folder of the solverstate."""
+    if os.path.exists(weights):
+        return weights
+    sibling = os.path.join(os.path.dirname(state), os.path.basename(weights))
+    if os.path.exists(sibling):
+        return sibling
+    raise CaffeError(f"{state} refers to the weights '{weights}', which exist neither there nor at '{sibling}'")

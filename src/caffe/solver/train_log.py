@@ -1,4 +1,4 @@
-"""Training logs of Caffe's (or ours), read into tables as tools/extra/parse_log.py does."""
+"""Reader of Caffe training logs, producing the tables of tools/extra/parse_log.py."""
 
 from __future__ import annotations
 
@@ -21,31 +21,29 @@ _STAMP = re.compile(r"[IWEF](\d{4})?(\d\d)(\d\d) (\d+):(\d\d):(\d\d)(?:\.(\d+))?
 
 @dataclasses.dataclass
 class Table:
-    """Rows as dicts with NumIters, Seconds, LearningRate and the outputs; a row is full when an iteration is
-    over.
-    """
+    """One dict per iteration with NumIters, Seconds, LearningRate and the outputs."""
 
     rows: list[dict] = dataclasses.field(default_factory=list)
 
     def add(self, iteration: int, seconds: float, rate: float, name: str, value: float) -> None:
-        """Enter one output; a new iteration begins a row, as does an output that the row has."""
+        """Add one output; a new iteration or a repeated output starts a new row."""
         if not self.rows or self.rows[-1]["NumIters"] != iteration or name in self.rows[-1]:
             self.rows.append({"NumIters": float(iteration), "Seconds": seconds, "LearningRate": rate})
         self.rows[-1][name] = value
 
     def columns(self) -> list[str]:
-        """All column names, in the order in which they came."""
+        """Return all column names in order of appearance."""
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
     def finish(self) -> None:
-        """Caffe prints the rate after the first outputs: the first row takes the second's."""
+        """Give the first row the rate of the second, since Caffe prints the rate after the first outputs."""
         if len(self.rows) > 1:
             self.rows[0]["LearningRate"] = self.rows[1]["LearningRate"]
 
 
 @dataclasses.dataclass
 class Log:
-    """What a log holds: rows of the train and test outputs, and (iteration, seconds, smoothed loss)."""
+    """The contents of a log: tables of train and test outputs, and a list of (iteration, seconds, smoothed loss)."""
 
     train: Table = dataclasses.field(default_factory=Table)
     test: Table = dataclasses.field(default_factory=Table)
@@ -53,15 +51,13 @@ class Log:
 
 
 class _Clock:
-    """Seconds since the line with `Solving`; glog writes no year, so that one that goes back has gone into
-    the next.
-    """
+    """Time since the line with `Solving`. glog writes no year, so a month that decreases means the next year."""
 
     def __init__(self, year: int) -> None:
         self.year, self.start, self.last = year, None, None
 
     def read(self, line: str):
-        """The time of a line, None where it begins with none."""
+        """Return the time of a line, or None if it does not start with a time stamp."""
         match = _STAMP.match(line)
         if match is None:
             return None
@@ -82,7 +78,22 @@ class _Clock:
 
 
 def read(path: str | os.PathLike) -> Log:
-    """Read a log; CaffeError where it is none of a training."""
+    """Read a training log.
+
+    Parameters
+    ----------
+    path : str
+        The log file.
+
+    Returns
+    -------
+    Log
+
+    Raises
+    ------
+    CaffeError
+        If the file cannot be read or is not a training log.
+    """
     try:
         year = datetime.datetime.fromtimestamp(os.path.getmtime(path)).year
         with open(path, encoding="utf-8", errors="replace") as stream:
@@ -90,7 +101,7 @@ def read(path: str | os.PathLike) -> Log:
     except OSError as error:
         raise CaffeError(f"log '{path}': {error.strerror}") from None
     if log is None:
-        raise CaffeError(f"'{path}' is no log of a training: no line with a time and `Solving` was found")
+        raise CaffeError(f"'{path}' is not a training log: it has no line with a time stamp and `Solving`")
     return log
 
 
@@ -110,7 +121,7 @@ def _read(lines, clock: _Clock):
         match = _RATE.search(line)
         if match:
             rate = float(match.group(1))
-        _enter(log, line, iteration, clock.seconds(now), rate)
+        _add_outputs(log, line, iteration, clock.seconds(now), rate)
     if clock.start is None:
         return None
     log.train.finish()
@@ -118,7 +129,7 @@ def _read(lines, clock: _Clock):
     return log
 
 
-def _enter(log: Log, line: str, iteration: int, seconds: float, rate: float) -> None:
+def _add_outputs(log: Log, line: str, iteration: int, seconds: float, rate: float) -> None:
     for pattern, table in ((_TRAIN, log.train), (_TEST, log.test)):
         match = pattern.search(line)
         if match:

@@ -1,12 +1,13 @@
-"""The six update rules of Caffe (sgd_solver.cpp and its neighbours), simplest first.
+"""Caffe's six update rules (sgd_solver.cpp, nesterov_solver.cpp …), simplest first.
 
-A rule takes the rate, a weight's history (tensors of the weight's shape, changed in place) and its gradient, which becomes
-the update value: what Net::Update subtracts, and what pycaffe shows as the weight's diff afterwards.
+A rule receives the learning rate, the history of a weight (tensors of its shape) and its gradient, and changes history
+and gradient in place. The gradient becomes the update that is subtracted; pycaffe shows it as the weight's diff.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from caffe.errors import CaffeError
 
@@ -16,12 +17,12 @@ class SGD:
 
     histories = 1
 
-    def __init__(self, param):
+    def __init__(self, param: Any) -> None:
         self.p = param
         self.check()
 
-    def check(self):
-        """Refuse parameters that the rule cannot use."""
+    def check(self) -> None:
+        """Raise CaffeError for parameters that the rule does not support."""
 
     def update(self, rate, history, gradient, iteration):
         """Change `history` and `gradient` in place."""
@@ -56,7 +57,7 @@ class RMSProp(AdaGrad):
     def check(self):
         super().check()
         if not 0 <= self.p.rms_decay < 1:
-            raise CaffeError(f"rms_decay must lie in 0 .. 1, received {self.p.rms_decay:g}")
+            raise CaffeError(f"rms_decay must be in 0 .. 1, received {self.p.rms_decay:g}")
 
     def update(self, rate, history, gradient, iteration):
         decay = self.p.rms_decay
@@ -65,7 +66,7 @@ class RMSProp(AdaGrad):
 
 
 class AdaDelta(SGD):
-    """Update u = g * sqrt((U + delta) / (H + delta)) * rate, with decaying means H of g^2 and U of u^2 (Zeiler 2012)."""
+    """Update u = g * sqrt((U + delta) / (H + delta)) * rate; H and U are running means of g^2 and u^2 (Zeiler 2012)."""
 
     histories = 2
 
@@ -79,7 +80,10 @@ class AdaDelta(SGD):
 
 
 class Adam(SGD):
-    """Means M of g and V of g^2; update rate * sqrt(1 - b2^t) / (1 - b1^t) * M / (sqrt(V) + delta) (Kingma & Ba 2015)."""
+    """Running means M of g and V of g^2; update rate * sqrt(1 - b2^t) / (1 - b1^t) * M / (sqrt(V) + delta).
+
+    Kingma & Ba 2015.
+    """
 
     histories = 2
 

@@ -1,22 +1,26 @@
-"""Average the pictures of a database.
+"""Compute the mean image of a database.
 
-compute_image_mean [flags] INPUT_DB [OUTPUT_FILE]: writes a BlobProto (.binaryproto), or NumPy's format where
-the name ends in .npy, and logs the mean of each channel.
+compute_image_mean [flags] INPUT_DB [OUTPUT_FILE] writes a BlobProto (.binaryproto), or an .npy file if the name ends
+in .npy, and logs the mean of each channel.
 """
 
 from __future__ import annotations
 
+import argparse
 
-def add_arguments(parser):
-    """Caffe's flags and --npy."""
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add Caffe's flags and --npy."""
     parser.add_argument("db", metavar="INPUT_DB")
-    parser.add_argument("output", metavar="OUTPUT_FILE", nargs="?", help="the mean picture; none: only log")
+    parser.add_argument(
+        "output", metavar="OUTPUT_FILE", nargs="?", help="mean image to write; without it the mean is only logged"
+    )
     parser.add_argument("--backend", default="lmdb", help="lmdb (default) or leveldb")
-    parser.add_argument("--npy", metavar="FILE", help="the same mean as float32 (channels, height, width)")
+    parser.add_argument("--npy", metavar="FILE", help="also write the mean as float32 (channels, height, width)")
 
 
-def run(args):
-    """Average, log, write."""
+def run(args: argparse.Namespace) -> None:
+    """Compute the mean, write it and log the mean of each channel."""
     from caffe.core import glog
     from caffe.data.db import open_db
     from caffe.data.image_mean import channel_means, image_mean
@@ -24,7 +28,7 @@ def run(args):
     from caffe.errors import CaffeError
 
     if args.npy and not args.npy.endswith(".npy"):
-        raise CaffeError(f"--npy '{args.npy}': the name must end in .npy")
+        raise CaffeError(f"--npy: expected a name that ends in .npy, received '{args.npy}'")
     with open_db(args.db, args.backend) as db:
         mean = image_mean(db)
     for path in filter(None, (args.output, args.npy)):

@@ -1,24 +1,26 @@
-"""Show what is known of the CUDA devices, and of the CPU."""
+"""Show the CUDA devices and the CPU."""
 
 from __future__ import annotations
+
+import argparse
 
 from caffe.errors import CaffeError
 
 
-def add_arguments(parser):
-    """Caffe's flag."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add Caffe's flags."""
     parser.add_argument("--gpu", default="all", help="device ids, a comma list, or all (default)")
 
 
-def run(args):
-    """Print the devices; an error where one that was asked for is not there."""
+def run(args: argparse.Namespace) -> None:
+    """Print the devices; raise CaffeError if a requested one does not exist."""
     import torch
 
     from caffe.core import glog
 
     glog.info(f"Querying GPUs {args.gpu}", "caffe.cpp:138")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    for number in _wanted(args.gpu, count):
+    for number in _device_ids(args.gpu, count):
         for line in _gpu_lines(number, torch.cuda.get_device_properties(number)):
             glog.info(line, "common.cpp:180")
     if not count:
@@ -27,14 +29,14 @@ def run(args):
         glog.info(line, "common.cpp:180")
 
 
-def _wanted(text, count):
+def _device_ids(text, count):
     if text == "all":
         return range(count)
     words = text.split(",")
-    wrong = [word for word in words if not word.isdigit() or int(word) >= count]
-    if wrong:
-        there = "0 .. %d are there" % (count - 1) if count else "this PyTorch sees no CUDA device"
-        raise CaffeError("--gpu {}: no device {}; {}".format(text, ", ".join(wrong), there))
+    invalid = [word for word in words if not word.isdigit() or int(word) >= count]
+    if invalid:
+        available = f"available: 0 .. {count - 1}" if count else "PyTorch sees no CUDA device"
+        raise CaffeError(f"--gpu {text}: no device {', '.join(invalid)}; {available}")
     return [int(word) for word in words]
 
 

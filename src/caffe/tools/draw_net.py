@@ -1,23 +1,25 @@
-"""Draw a net into a picture (.png, .svg, .pdf) or as Graphviz text (.dot).
+"""Draw a net as an image (.png, .svg, .pdf) or as Graphviz text (.dot).
 
-With Graphviz installed it does the layout, else Matplotlib.
+Graphviz does the layout if it is installed, else Matplotlib.
 """
 
 from __future__ import annotations
 
+import argparse
 
-def add_arguments(parser):
-    """Caffe's arguments."""
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add Caffe's arguments."""
     parser.add_argument("input_net_proto_file", metavar="NET", help="net prototxt")
-    parser.add_argument("output_image_file", metavar="PICTURE", help="its ending says the format")
-    parser.add_argument("--rankdir", default="LR", help="LR (default), RL, TB or BT: where the net runs to")
+    parser.add_argument("output_image_file", metavar="IMAGE", help="image to write; the extension selects the format")
+    parser.add_argument("--rankdir", default="LR", help="direction of the net: LR (default), RL, TB or BT")
     parser.add_argument(
-        "--phase", choices=("TRAIN", "TEST", "ALL"), default="ALL", help="layers of this phase (default: ALL)"
+        "--phase", choices=("TRAIN", "TEST", "ALL"), default="ALL", help="draw the layers of this phase (default: ALL)"
     )
     parser.add_argument("--display_lrm", action="store_true", help="show learning rate multipliers")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     """Read the net, draw it."""
     from caffe import draw
     from caffe.proto.read import read_net

@@ -1,29 +1,35 @@
-"""Write what blobs of a trained net hold into databases, a Datum an item.
+"""Write blobs of a trained net to databases, one Datum per item.
 
-extract_features WEIGHTS NET BLOB[,BLOB…] DB[,DB…] BATCHES lmdb|leveldb [CPU|GPU [DEVICE_ID]]: the net runs in
-phase TEST and reads its own data layer. Keys are running numbers of ten digits.
+extract_features WEIGHTS NET BLOB[,BLOB…] DB[,DB…] BATCHES lmdb|leveldb [CPU|GPU [DEVICE_ID]]: the net runs in phase
+TEST and reads from its own data layer. Keys are consecutive numbers of ten digits.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from caffe.errors import CaffeError, did_you_mean
 
+if TYPE_CHECKING:
+    from caffe.net.net import Net
 
-def add_arguments(parser):
-    """Caffe's positional arguments."""
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add Caffe's positional arguments."""
     parser.add_argument("weights", metavar="WEIGHTS", help="caffemodel")
     parser.add_argument("net", metavar="NET", help="net prototxt with a data layer")
-    parser.add_argument("blobs", metavar="BLOBS", help="names of blobs, a comma list")
-    parser.add_argument("databases", metavar="DATABASES", help="one new database a blob, a comma list")
-    parser.add_argument("batches", metavar="BATCHES", type=int, help="how many batches to run")
+    parser.add_argument("blobs", metavar="BLOBS", help="names of blobs, separated by commas")
+    parser.add_argument("databases", metavar="DATABASES", help="one new database per blob, separated by commas")
+    parser.add_argument("batches", metavar="BATCHES", type=int, help="number of batches to run")
     parser.add_argument("backend", metavar="BACKEND", help="lmdb or leveldb")
-    parser.add_argument("mode", metavar="CPU|GPU", nargs="?", default="CPU", help="where to run (default: CPU)")
-    parser.add_argument("device", metavar="DEVICE_ID", nargs="?", default="0", help="of the GPU (default: 0)")
+    parser.add_argument("mode", metavar="CPU|GPU", nargs="?", default="CPU", help="device to run on (default: CPU)")
+    parser.add_argument("device", metavar="DEVICE_ID", nargs="?", default="0", help="id of the GPU (default: 0)")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     """Check all arguments, then run the net."""
     from caffe.core import config, glog
     from caffe.net.net import Net
@@ -31,16 +37,14 @@ def run(args):
 
     names, paths = args.blobs.split(","), args.databases.split(",")
     if len(names) != len(paths):
-        raise CaffeError(
-            "as many databases as blobs are wanted, received %d blobs and %d databases" % (len(names), len(paths))
-        )
+        raise CaffeError(f"expected one database per blob, received {len(names)} blobs and {len(paths)} databases")
     if args.batches < 1:
-        raise CaffeError("the number of batches must be positive, received %d" % args.batches)
+        raise CaffeError(f"the number of batches must be positive, received {args.batches}")
     if args.mode == "GPU":
         config.set_device(_device(args.device))
         config.set_mode_gpu()
     elif args.mode != "CPU":
-        raise CaffeError(f"CPU or GPU is wanted, received '{args.mode}'")
+        raise CaffeError(f"expected CPU or GPU, received '{args.mode}'")
     glog.info(f"Using {args.mode}", "extract_features.cpp:48")
     net = Net(args.net, TEST, weights=args.weights)
     for name in names:
@@ -52,13 +56,14 @@ def run(args):
 
 def _device(text):
     if not text.isdigit():
-        raise CaffeError(f"DEVICE_ID is a number, received '{text}'")
+        raise CaffeError(f"DEVICE_ID must be a number, received '{text}'")
     return int(text)
 
 
-def extract(net, names, paths, batches, backend):
-    """Run `batches` batches of `net`; blob `names[i]` goes to database `paths[i]`. All databases appear, or
-    none.
+def extract(net: Net, names: Sequence[str], paths: Sequence[str], batches: int, backend: str) -> None:
+    """Run `batches` batches of `net` and write blob `names[i]` to database `paths[i]`.
+
+    Either all databases are created or none.
     """
     from caffe.core import glog
     from caffe.data.db import create_db
@@ -71,22 +76,21 @@ def extract(net, names, paths, batches, backend):
             glog.info(f"Opening dataset {path}", "extract_features.cpp:127")
             writers.append(stack.enter_context(create_db(path, backend)))
         glog.info("Extracting Features", "extract_features.cpp:136")
-        bar = stack.enter_context(Progress("Extracting features", batches, "batches"))
+        progress = stack.enter_context(Progress("Extracting features", batches, "batches"))
         for _ in range(batches):
             net.forward_range(0, len(net.layers) - 1, record=False)
             for i, name in enumerate(names):
                 for value in _records(net.blobs[name]):
                     writers[i].put(b"%010d" % counts[i], value)
                     counts[i] += 1
-            bar.step()
+            progress.step()
     for name, count in zip(names, counts):
-        text = "Extracted features of %d query images for feature blob %s" % (count, name)
-        glog.info(text, "extract_features.cpp:171")
+        glog.info(f"Extracted features of {count} query images for feature blob {name}", "extract_features.cpp:171")
     glog.info("Successfully extracted the features!", "extract_features.cpp:177")
 
 
 def _records(blob):
-    """A Datum an item of `blob`, without a label, as Caffe writes them."""
+    """Yield a serialized Datum per item of `blob`, without a label, as Caffe does."""
     from caffe.proto import caffe_pb2
 
     shape = dict(channels=blob.channels, height=blob.height, width=blob.width)

@@ -1,14 +1,15 @@
-"""Flags as gflags took them, so that the commands of the Caffe years go on working.
+"""gflags' command-line syntax on top of argparse, so that existing Caffe command lines work.
 
-`-flag v`, `-flag=v`, `--flag v` and `--flag=v` are the same; a boolean is `--flag`, `--noflag` or
-`--flag=true|false` and takes no second word; a hyphen may stand for an underscore; the last of a repeated
-flag counts.
+`-flag v`, `-flag=v`, `--flag v` and `--flag=v` are equivalent. A boolean is `--flag`, `--noflag` or
+`--flag=true|false`; it takes no separate value. Hyphens and underscores are interchangeable. The last occurrence of a
+flag wins.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+from collections.abc import Sequence
 
 from caffe.errors import CaffeError, did_you_mean
 
@@ -16,7 +17,7 @@ _TRUE, _FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
 
 
 class Switch(argparse.Action):
-    """A boolean flag of two spellings, --name and --noname; made by `boolean`."""
+    """argparse action of a boolean flag with two spellings, --name and --noname; added by `boolean`."""
 
     def __init__(self, option_strings, dest, default=False, help=None):
         super().__init__(option_strings, dest, nargs=0, default=default, help=help)
@@ -25,16 +26,17 @@ class Switch(argparse.Action):
         setattr(namespace, self.dest, option_string != "--no" + self.dest)
 
 
-def boolean(parser, name, default=False, help=None):
+def boolean(
+    parser: argparse.ArgumentParser, name: str, default: bool = False, help: str | None = None
+) -> argparse.Action:
     """Add the boolean flag `--name` / `--noname` to an argparse parser (or group)."""
-    names = "--" + name, "--no" + name
-    return parser.add_argument(*names, action=Switch, dest=name, default=default, help=help)
+    return parser.add_argument("--" + name, "--no" + name, action=Switch, dest=name, default=default, help=help)
 
 
-def normalise(argv):
-    """[verb, words…] with gflags spellings -> the same with argparse's; the verb's own parser knows them.
+def normalise(argv: Sequence[str]) -> list[str]:
+    """Convert [command, arguments…] from gflags' to argparse's spelling, using the command's own parser.
 
-    An unknown verb is handed back as it came: the dispatcher names it.
+    Arguments of an unknown command are returned unchanged; the dispatcher reports the error.
     """
     try:
         module = importlib.import_module("caffe.tools." + argv[0].replace("-", "_"))
@@ -49,10 +51,10 @@ def normalise(argv):
     return [argv[0], *for_argparse(argv[1:], parser)]
 
 
-def for_argparse(words, parser):
-    """Rewrite gflags words for `parser`; CaffeError names every unknown flag at once."""
+def for_argparse(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """Convert gflags arguments for `parser`; raise one CaffeError that lists every unknown flag."""
     known = {name.lstrip("-"): action for action in parser._actions for name in action.option_strings}
-    out, faults, words = [], [], list(words)
+    out, errors, words = [], [], list(words)
     while words:
         word = words.pop(0)
         if word == "--":
@@ -63,47 +65,47 @@ def for_argparse(words, parser):
             continue
         try:
             out += _flag(word, words, known)
-        except CaffeError as fault:
-            faults.append(str(fault))
-    if faults:
-        raise CaffeError("; ".join(faults))
+        except CaffeError as error:
+            errors.append(str(error))
+    if errors:
+        raise CaffeError("; ".join(errors))
     return out
 
 
 def _is_flag(word):
-    """A negative number or a lone hyphen is a value."""
+    """Return whether `word` is a flag; a negative number and a lone hyphen are values."""
     return len(word) > 1 and word[0] == "-" and not word[1:2].isdigit() and word[1] != "."
 
 
 def _flag(word, rest, known):
     name, equals, value = word.lstrip("-").partition("=")
-    spelled = _spelling(name, known)
-    if spelled is None:
-        names = [other for other in known if not (other.startswith("no") and other[2:] in known)]
+    spelling = _spelling(name, known)
+    if spelling is None:
+        names = [flag for flag in known if not (flag.startswith("no") and flag[2:] in known)]
         raise CaffeError(f"unknown command line flag '{name}'{did_you_mean(name, names)}")
-    action = known[spelled]
-    dashes = "-" if "-" + spelled in action.option_strings else "--"
+    action = known[spelling]
+    dashes = "-" if "-" + spelling in action.option_strings else "--"
     if action.nargs == 0:
-        return _switch(name, spelled, dashes, equals, value, known)
-    if action.nargs is not None:  # argparse's own business: several values
-        return [dashes + spelled + equals + value]
+        return _switch(name, spelling, dashes, equals, value, known)
+    if action.nargs is not None:  # several values: argparse collects them
+        return [dashes + spelling + equals + value]
     if not equals:
         if not rest:
-            raise CaffeError(f"flag '--{spelled}' is missing its value")
+            raise CaffeError(f"flag '--{spelling}' is missing its value")
         value = rest.pop(0)
-    return [dashes + spelled + "=" + value] if dashes == "--" else [dashes + spelled, value]
+    return [dashes + spelling + "=" + value] if dashes == "--" else [dashes + spelling, value]
 
 
 def _spelling(name, known):
-    for spelled in (name, name.replace("-", "_"), name.replace("_", "-")):
-        if spelled in known:
-            return spelled
+    for spelling in (name, name.replace("-", "_"), name.replace("_", "-")):
+        if spelling in known:
+            return spelling
     return None
 
 
-def _switch(name, spelled, dashes, equals, value, known):
+def _switch(name, spelling, dashes, equals, value, known):
     if not equals or value.lower() in _TRUE:
-        return [dashes + spelled]
+        return [dashes + spelling]
     if value.lower() not in _FALSE:
-        raise CaffeError(f"boolean flag '--{name}': received '{value}'; true or false is allowed")
-    return ["--no" + spelled] if "no" + spelled in known else []
+        raise CaffeError(f"boolean flag '--{name}': expected true or false, received '{value}'")
+    return ["--no" + spelling] if "no" + spelling in known else []

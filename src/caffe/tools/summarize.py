@@ -1,26 +1,32 @@
 """Print a net as a table: name, type, multipliers, bottoms -> tops, arguments.
 
-A kernel reads `size/stride+pad outputs/groups`; blobs that no layer reads are bold, bottoms that no layer
-makes are red.
+Convolutions are printed as `size/stride+pad outputs/groups`. Blobs that no layer reads are bold; bottoms that no layer
+produces are red.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from caffe.proto import caffe_pb2
 
 _COLORS = ("92", "93", "94", "95", "97", "96", "42", "43;30", "100", "44", "103;30", "107;30")
-_UNKNOWN = "41"
+_UNKNOWN_COLOR = "41"
 
 
-def add_arguments(parser):
-    """Caffe's arguments."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add Caffe's arguments."""
     parser.add_argument("filename", help="net prototxt")
-    parser.add_argument("-w", "--max-width", type=int, default=30, help="widest column (default: 30)")
+    parser.add_argument("-w", "--max-width", type=int, default=30, help="maximum column width (default: 30)")
 
 
-def run(args):
-    """Read the net, print the table; colours on a terminal only."""
+def run(args: argparse.Namespace) -> None:
+    """Read the net and print the table; colours on a terminal only."""
     from caffe.proto.read import read_net
 
     lines = table_lines(summary(read_net(args.filename).param), args.max_width)
@@ -28,8 +34,8 @@ def run(args):
         print(line if sys.stdout.isatty() else _plain(line))
 
 
-def summary(net):
-    """A row of seven texts a layer of `net` (NetParameter); blobs are coloured."""
+def summary(net: caffe_pb2.NetParameter) -> list[list[str]]:
+    """Return one row of seven cells per layer, with coloured blob names."""
     unread, colors = set(), {}
     for layer in net.layer:
         unread |= set(layer.top)
@@ -37,15 +43,13 @@ def summary(net):
     rows = []
     for layer in net.layer:
         tops = ", ".join(_top(layer, i, unread, colors) for i in range(len(layer.top)))
-        bottoms = ", ".join(_colored(name, colors.get(name, _UNKNOWN)) for name in layer.bottom)
+        bottoms = ", ".join(_colored(name, colors.get(name, _UNKNOWN_COLOR)) for name in layer.bottom)
         rows.append([layer.name, _type(layer), _params(layer), bottoms, "->", tops, _arguments(layer)])
     return rows
 
 
-def table_lines(rows, max_width):
-    """The rows in columns as narrow as they can be, at most `max_width`; longer text runs over and the next
-    column goes on.
-    """
+def table_lines(rows: Sequence[Sequence[str]], max_width: int) -> Iterator[str]:
+    """Yield the rows aligned in columns of at most `max_width` characters; longer cells shift the rest of the row."""
     columns = list(zip(*rows))
     widths = [min(max(len(_plain(cell)) for cell in column) + 1, max_width) for column in columns]
     for row in rows:
@@ -68,10 +72,10 @@ def _colored(text, color):
 def _top(layer, index, unread, colors):
     name = layer.top[index]
     color = colors.setdefault(name, _COLORS[len(colors) % len(_COLORS)])
-    shown = "\033[1;4m" + name if name in unread else name
+    text = "\033[1;4m" + name if name in unread else name
     if index < len(layer.loss_weight):
-        shown = f"{layer.loss_weight[index]} * {shown}"
-    return _colored(shown, color)
+        text = f"{layer.loss_weight[index]} * {text}"
+    return _colored(text, color)
 
 
 def _type(layer):
@@ -80,8 +84,8 @@ def _type(layer):
 
 
 def _params(layer):
-    shown = [_param(param) for param in layer.param]
-    return "({})".format(", ".join(shown)) if any(shown) else ""
+    params = [_param(param) for param in layer.param]
+    return "({})".format(", ".join(params)) if any(params) else ""
 
 
 def _param(param):
@@ -94,9 +98,7 @@ def _param(param):
 
 
 def _sides(p, name):
-    """A field of a convolution or pooling as text: 3, 3x5 where the sides differ, "" where it is not
-    given.
-    """
+    """Format a field of a convolution or pooling: "3", "3x5" if the sides differ, "" if the field is not set."""
     sides = getattr(p, name)
     sides = list(sides) if hasattr(sides, "append") else [sides] if p.HasField(name) else []
     stem = "kernel" if name == "kernel_size" else name
@@ -118,7 +120,7 @@ def _arguments(layer):
 def _window(p):
     text = _sides(p, "kernel_size")
     for sign, name, default in (("/", "stride", "1"), ("+", "pad", "0")):
-        given = _sides(p, name)
-        if given not in ("", default):
-            text += sign + given
+        value = _sides(p, name)
+        if value not in ("", default):
+            text += sign + value
     return text

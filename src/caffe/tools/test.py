@@ -1,27 +1,37 @@
-"""Score a net: run its TEST phase and print every output, batch by batch, and the means."""
+"""Score a net: run its TEST phase, print the outputs of every batch and their means."""
 
 from __future__ import annotations
 
+import argparse
+from typing import TYPE_CHECKING
+
 from caffe.errors import CaffeError
 
+if TYPE_CHECKING:
+    from caffe.net.net import Net
 
-def add_arguments(parser):
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add Caffe's flags."""
     parser.add_argument("--model", required=True, help="net prototxt")
-    parser.add_argument("--weights", required=True, help="caffemodel or h5; a comma list: one after the other")
-    parser.add_argument("--iterations", type=int, default=50, help="batches (default 50)")
+    parser.add_argument(
+        "--weights", required=True, help="caffemodel or h5; several are separated by commas and loaded in order"
+    )
+    parser.add_argument("--iterations", type=int, default=50, help="number of batches (default: 50)")
     parser.add_argument("--gpu", default="", help="CUDA device id")
     parser.add_argument("--level", type=int, default=0, help="network level")
-    parser.add_argument("--stage", default="", help="network stages, a comma list")
-    parser.add_argument("--phase", default="TEST", help="accepted; scoring runs TEST")
+    parser.add_argument("--stage", default="", help="network stages, separated by commas")
+    parser.add_argument("--phase", default="TEST", help="accepted for compatibility; the net always runs in phase TEST")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
+    """Load the net and score it."""
     from caffe.core import config, glog
     from caffe.net.net import Net
     from caffe.proto import caffe_pb2
 
     if args.iterations < 1:
-        raise CaffeError("--iterations must be positive, received %d" % args.iterations)
+        raise CaffeError(f"--iterations must be positive, received {args.iterations}")
     if args.gpu:
         config.use_gpu(args.gpu)
     net = Net(
@@ -35,8 +45,8 @@ def run(args):
     score(net, args.iterations)
 
 
-def score(net, iterations):
-    """Run `iterations` batches; log `Batch i, name = v`, `Loss: v` and the means; returns {name: list of means}."""
+def score(net: Net, iterations: int) -> dict[str, list[float]]:
+    """Run `iterations` batches and log Caffe's lines; return {output name: mean of every element}."""
     from caffe.core import glog
 
     sums, loss, last = {}, 0.0, len(net.layers) - 1

@@ -1,33 +1,39 @@
-"""Measure how long each layer of a net takes, forward and backward.
+"""Measure the forward and backward time of each layer of a net.
 
-The lines are those of Caffe's `caffe time`; give OMP_NUM_THREADS to say how many threads may work.
+The output has the format of Caffe's `caffe time`. The environment variable OMP_NUM_THREADS sets the number of threads.
 """
 
 from __future__ import annotations
 
+import argparse
+from typing import TYPE_CHECKING
+
 from caffe.errors import CaffeError
 
+if TYPE_CHECKING:
+    from caffe.net.net import Net
 
-def add_arguments(parser):
-    """Caffe's flags."""
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add Caffe's flags."""
     parser.add_argument("--model", required=True, help="net prototxt")
-    parser.add_argument("--iterations", type=int, default=50, help="passes to measure (default: 50)")
+    parser.add_argument("--iterations", type=int, default=50, help="number of passes to measure (default: 50)")
     parser.add_argument("--phase", default="TRAIN", help="TRAIN (default) or TEST")
     parser.add_argument("--level", type=int, default=0, help="network level")
-    parser.add_argument("--stage", default="", help="network stages, a comma list")
+    parser.add_argument("--stage", default="", help="network stages, separated by commas")
     parser.add_argument("--gpu", default="", help="CUDA device id")
-    parser.add_argument("--weights", default="", help="caffemodel; the time does not depend on it")
+    parser.add_argument("--weights", default="", help="caffemodel; does not affect the time")
 
 
-def run(args):
-    """Make the net, warm it up, measure, print."""
+def run(args: argparse.Namespace) -> None:
+    """Load the net and measure it."""
     from caffe.core import config, glog
     from caffe.net.net import Net
 
     if args.phase not in ("TRAIN", "TEST"):
         raise CaffeError(f'phase must be "TRAIN" or "TEST", received "{args.phase}"')
     if args.iterations < 1:
-        raise CaffeError("--iterations must be positive, received %d" % args.iterations)
+        raise CaffeError(f"--iterations must be positive, received {args.iterations}")
     if args.gpu:
         glog.info("Use GPU with device ID %d" % config.use_gpu(args.gpu), "caffe.cpp:341")
     else:
@@ -38,10 +44,8 @@ def run(args):
     benchmark(net, args.iterations)
 
 
-def benchmark(net, iterations):
-    """Print how long each layer of `net` takes on average over `iterations` passes, after one that does not
-    count.
-    """
+def benchmark(net: Net, iterations: int) -> None:
+    """Print the average time of each layer over `iterations` passes, after one warm-up pass."""
     from caffe.core import glog
 
     last = len(net.layers) - 1
@@ -54,7 +58,7 @@ def benchmark(net, iterations):
     clock = _Clock(net)
     forward, backward = [0.0] * (last + 1), [0.0] * (last + 1)
     forward_total = backward_total = 0.0
-    began = clock.now()
+    benchmark_start = clock.now()
     for number in range(1, iterations + 1):
         start = clock.now()
         clock.add(forward, range(last + 1), net.forward_range)
@@ -63,33 +67,33 @@ def benchmark(net, iterations):
         end = clock.now()
         forward_total, backward_total = forward_total + middle - start, backward_total + end - middle
         glog.info("Iteration: %d forward-backward time: %.6g ms." % (number, end - start), "caffe.cpp:395")
-    total = clock.now() - began
+    total = clock.now() - benchmark_start
     _report(net, iterations, (forward, backward), (forward_total, backward_total, total))
 
 
 class _Clock:
-    """Milliseconds; waits for the GPU first, if the net lives there."""
+    """A clock in milliseconds that synchronizes with the GPU first if the net is on one."""
 
     def __init__(self, net):
         import time
 
         import torch
 
-        self._wait = torch.cuda.synchronize if net.device.type == "cuda" else lambda: None
+        self._synchronize = torch.cuda.synchronize if net.device.type == "cuda" else lambda: None
         self._clock = time.perf_counter
 
     def now(self):
-        self._wait()
+        self._synchronize()
         return 1000 * self._clock()
 
     def add(self, sums, order, run):
-        """Run one layer after the other and add to each one's sum."""
-        before = self.now()
+        """Run layer by layer in `order` and add the time of layer i to `sums[i]`."""
+        start = self.now()
         for i in order:
             run(i, i)
-            after = self.now()
-            sums[i] += after - before
-            before = after
+            end = self.now()
+            sums[i] += end - start
+            start = end
 
 
 def _report(net, iterations, layers, totals):

@@ -1,65 +1,73 @@
-"""Train a net, or go on training one, as a solver file says.
+"""Train a net as configured by a solver file, or resume training.
 
-Ctrl-C snapshots and stops (--sigint_effect), SIGHUP snapshots (--sighup_effect). Beside the snapshots stand the run log
-and the curves. `--resume` goes on from the newest snapshot, bit for bit as if the run had not been stopped.
+Ctrl-C takes a snapshot and stops (--sigint_effect); SIGHUP takes a snapshot (--sighup_effect). The run log and the
+curves are written next to the snapshots. `--resume` continues from the newest snapshot; the result is bit-identical to
+an uninterrupted run.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from caffe.errors import CaffeError
+
+if TYPE_CHECKING:
+    from caffe.solver import Solver
 
 EFFECTS = ("stop", "snapshot", "none")
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add Caffe's flags and this project's extensions."""
     parser.add_argument("--solver", required=True, help="solver prototxt")
-    parser.add_argument("--snapshot", default="", help="solverstate to go on from")
+    parser.add_argument("--snapshot", default="", help="solverstate to resume from")
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the newest solverstate of the solver's snapshot_prefix, if any",
+        help="resume from the newest solverstate of the solver's snapshot_prefix, if there is one",
     )
     parser.add_argument(
         "--weights",
         default="",
-        help="caffemodel(s) to start from, a comma list; not together with --snapshot",
+        help="caffemodel(s) to start from, separated by commas; excludes --snapshot",
     )
     parser.add_argument(
-        "--gpu", default="", help="CUDA device: id, list (its first) or all; without it solver_mode decides"
+        "--gpu", default="", help="CUDA device: an id, a list (the first is used) or all; default: solver_mode"
     )
     parser.add_argument("--level", type=int, default=0, help="network level")
-    parser.add_argument("--stage", default="", help="network stages, a comma list")
-    parser.add_argument("--phase", default="", help="accepted; training runs TRAIN and TEST")
+    parser.add_argument("--stage", default="", help="network stages, separated by commas")
+    parser.add_argument("--phase", default="", help="accepted for compatibility; training uses TRAIN and TEST")
     parser.add_argument(
         "--iterations",
         type=int,
         default=0,
-        help="train up to this iteration instead of the solver's max_iter",
+        help="train to this iteration instead of the solver's max_iter",
     )
-    parser.add_argument("--sigint_effect", choices=EFFECTS, default="stop", help="what Ctrl-C does (default: stop)")
+    parser.add_argument("--sigint_effect", choices=EFFECTS, default="stop", help="effect of Ctrl-C (default: stop)")
     parser.add_argument(
-        "--sighup_effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default: snapshot)"
+        "--sighup_effect", choices=EFFECTS, default="snapshot", help="effect of SIGHUP (default: snapshot)"
     )
     parser.add_argument(
         "--precision",
         choices=("float32", "bf16", "tf32", "fp16"),
         default="float32",
-        help="bf16: faster products in bfloat16, results differ slightly from Caffe's; tf32 and fp16 are for CUDA",
+        help="bf16: faster matrix products in bfloat16, slightly different results; tf32 and fp16 need CUDA",
     )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
+    """Read the solver file and train; return 130 after Ctrl-C."""
     from caffe import solver
     from caffe.core import config
     from caffe.proto.read import read_solver
 
     if args.snapshot and args.weights:
-        raise CaffeError("give --snapshot to resume a training or --weights to start from trained weights, not both")
+        raise CaffeError("use --snapshot to resume training or --weights to start from trained weights, not both")
     param = read_solver(args.solver).param
     _override(param, args)
     if args.gpu:
@@ -91,12 +99,26 @@ def _newest(param):
     return newest(param.snapshot_prefix, "solverstate") or ""
 
 
-def train(trainer, state, sigint="stop", sighup="snapshot"):
-    """Run `trainer` (Solver) to its end from `state` (solverstate path or ""), with log, progress, curves and signals."""
+def train(trainer: Solver, state: str, sigint: str = "stop", sighup: str = "snapshot") -> int:
+    """Run `trainer` to its end with run log, progress bar, curves and signal handling.
+
+    Parameters
+    ----------
+    trainer : Solver
+    state : str
+        Path of the solverstate to resume from, or "".
+    sigint, sighup : {"stop", "snapshot", "none"}
+        Effects of the signals.
+
+    Returns
+    -------
+    int
+        Exit status: 130 if a signal stopped the training, else 0.
+    """
     from caffe.solver import run_log
 
     prefix = trainer.param.snapshot_prefix
-    with run_log.kept(prefix, append=bool(state)) as log, _signals(trainer, sigint, sighup):
+    with run_log.kept(prefix, append=bool(state)) as log, _SignalHandlers(trainer, sigint, sighup):
         try:
             with _Progress(trainer):
                 trainer.solve(state or None)
@@ -107,7 +129,7 @@ def train(trainer, state, sigint="stop", sighup="snapshot"):
 
 
 class _Progress:
-    """The progress bar under the log lines of a training on a terminal."""
+    """Progress bar below the log lines, shown on a terminal only."""
 
     def __init__(self, trainer):
         from caffe.utils.progress import Progress
@@ -118,7 +140,7 @@ class _Progress:
     def __enter__(self):
         from caffe.core import glog
 
-        if not self.bar.live:  # the log's own lines are enough
+        if not self.bar.live:  # without a terminal the log lines suffice
             return self
         self.stop = glog.before(self.bar.clear)
         self.started = False
@@ -139,8 +161,8 @@ class _Progress:
             self.bar.__exit__(kind, error, trace)
 
 
-class _signals:
-    """Ctrl-C and SIGHUP act as asked, after the iteration under way; the old handlers come back."""
+class _SignalHandlers:
+    """Handles Ctrl-C and SIGHUP after the current iteration; restores the previous handlers on exit."""
 
     def __init__(self, trainer, sigint, sighup):
         self.trainer = trainer
@@ -149,7 +171,7 @@ class _signals:
             signal.SIGTERM: sigint,
             getattr(signal, "SIGHUP", None): sighup,
         }
-        self.old = {}
+        self.previous = {}
 
     def __enter__(self):
         import threading
@@ -157,17 +179,17 @@ class _signals:
         if threading.current_thread() is threading.main_thread():
             for number, effect in self.effects.items():
                 if number is not None and effect != "none":
-                    self.old[number] = signal.signal(number, self._act)
+                    self.previous[number] = signal.signal(number, self._handle)
 
-    def _act(self, number, frame):
+    def _handle(self, number, frame):
         if self.effects[number] == "snapshot":
             self.trainer.snapshot_requested = True
         elif self.trainer.stop_requested:
-            raise KeyboardInterrupt  # asked twice: now
+            raise KeyboardInterrupt  # second Ctrl-C: stop immediately
         else:
-            os.write(2, b"\nStopping after this iteration; once more stops at once.\n")
+            os.write(2, b"\nStopping after this iteration; press Ctrl-C again to stop immediately.\n")
             self.trainer.stop_requested = True
 
     def __exit__(self, *_):
-        for number, handler in self.old.items():
+        for number, handler in self.previous.items():
             signal.signal(number, handler)

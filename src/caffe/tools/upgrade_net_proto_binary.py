@@ -1,17 +1,21 @@
-"""Upgrade a net's binary file (.caffemodel) of any generation to today's.
+"""Upgrade a binary net (.caffemodel) of any version to the current format.
 
-Reads IN (V0, V1 or V2, weights and all) and writes OUT.
+Reads IN (V0, V1 or V2, with weights) and writes OUT.
 """
 
 from __future__ import annotations
 
-
-def add_arguments(parser):
-    parser.add_argument("input", metavar="IN", help=".caffemodel, or another binary NetParameter")
-    parser.add_argument("output", metavar="OUT", help="where the upgraded file goes")
+import argparse
 
 
-def run(args):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add Caffe's arguments."""
+    parser.add_argument("input", metavar="IN", help=".caffemodel or other binary NetParameter")
+    parser.add_argument("output", metavar="OUT", help="upgraded file to write")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Upgrade the file."""
     from caffe.core import glog
     from caffe.proto import read
     from caffe.utils import atomic_io

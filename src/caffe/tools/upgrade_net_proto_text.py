@@ -1,17 +1,21 @@
-"""Upgrade a net's prototxt of any generation to today's.
+"""Upgrade a net prototxt of any version to the current format.
 
-Reads IN (V0, V1 or V2), writes OUT byte for byte as Caffe's own tool does.
+Reads IN (V0, V1 or V2) and writes OUT, byte-identical to the output of Caffe's tool.
 """
 
 from __future__ import annotations
 
-
-def add_arguments(parser):
-    parser.add_argument("input", metavar="IN", help="prototxt of a net")
-    parser.add_argument("output", metavar="OUT", help="where the upgraded prototxt goes")
+import argparse
 
 
-def run(args):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add Caffe's arguments."""
+    parser.add_argument("input", metavar="IN", help="net prototxt")
+    parser.add_argument("output", metavar="OUT", help="upgraded prototxt to write")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Upgrade the file."""
     from caffe.core import glog
     from caffe.proto import read, text
     from caffe.utils import atomic_io

@@ -1,7 +1,7 @@
-"""Files and folders that appear whole or not at all.
+"""Write files and folders atomically.
 
-What is being made lies beside its goal as `.GOAL.HOST-PID.xxxxxxxx`, so that the leavings of a killed run
-are known as such: the next run on that machine sweeps them away.
+The data goes to a temporary file `.NAME.HOST-PID.xxxxxxxx` in the target's folder, which is renamed on success. The
+next write of the same file on that machine removes temporary files left by killed processes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import platform
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 
 def _sync(path):
@@ -30,14 +31,14 @@ def _parent(path):
 
 
 @contextlib.contextmanager
-def _full_disk_names(path, temporary):
-    """Where the disk is full the system names no file, or a temporary one: say which file found no room."""
+def _report_target_on_full_disk(path, temporary):
+    """Put `path` into full-disk errors, which otherwise name no file or the temporary one."""
     try:
         yield
     except OSError as error:
-        named = error.filename2 or error.filename  # of a copy, the second is what could not be written
-        own = named is None or os.fspath(named).startswith(temporary)
-        if own and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        filename = error.filename2 or error.filename  # for a copy, filename2 is the file that was being written
+        is_target = filename is None or os.fspath(filename).startswith(temporary)
+        if is_target and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             error.filename, error.filename2, error.strerror = path, None, os.strerror(error.errno)
         raise
 
@@ -51,10 +52,15 @@ def _remove(path):
 
 
 @contextlib.contextmanager
-def atomic_write(path, suffix=""):
-    """Yield a temporary path beside `path`; on success it is flushed and renamed to `path`, else removed.
+def atomic_write(path: str | os.PathLike, suffix: str = "") -> Iterator[str]:
+    """Yield a temporary path to write to; on success flush it and rename it to `path`, else remove it.
 
-    The caller writes the temporary path in any way it likes (another library included, which may ask for a `suffix`).
+    Parameters
+    ----------
+    path : str or path
+        Target file. Missing parent folders are created.
+    suffix : str
+        File extension of the temporary path, for libraries that derive the format from it.
     """
     path = os.fspath(path)
     folder = _parent(path)
@@ -62,7 +68,7 @@ def atomic_write(path, suffix=""):
     handle, temporary = tempfile.mkstemp(prefix=_prefix(path), suffix=suffix, dir=folder)
     os.close(handle)
     try:
-        with _full_disk_names(path, temporary):
+        with _report_target_on_full_disk(path, temporary):
             yield temporary
             os.chmod(temporary, 0o666 & ~_umask())
             _sync(temporary)
@@ -73,30 +79,30 @@ def atomic_write(path, suffix=""):
 
 
 @contextlib.contextmanager
-def atomic_folder(path):
-    """Yield a temporary folder beside `path`; on success it takes the place of `path`, else it is removed."""
+def atomic_folder(path: str | os.PathLike) -> Iterator[str]:
+    """Yield a temporary folder to fill; on success rename it to `path` (replacing a folder), else remove it."""
     path = os.fspath(path).rstrip("/")
     folder = _parent(path)
     _sweep(path)
     temporary = tempfile.mkdtemp(prefix=_prefix(path), dir=folder)
     try:
-        with _full_disk_names(path, temporary):
+        with _report_target_on_full_disk(path, temporary):
             yield temporary
         os.chmod(temporary, 0o777 & ~_umask())
-        old = None
+        replaced = None
         if os.path.exists(path):
-            old = tempfile.mkdtemp(prefix=_prefix(path), dir=folder)
-            os.replace(path, os.path.join(old, "old"))
+            replaced = tempfile.mkdtemp(prefix=_prefix(path), dir=folder)
+            os.replace(path, os.path.join(replaced, "old"))
         os.replace(temporary, path)
         _sync(folder)
-        if old is not None:
-            shutil.rmtree(old)
+        if replaced is not None:
+            shutil.rmtree(replaced)
     finally:
         _remove(temporary)
 
 
-def write_bytes(path, data):
-    """Write `data` (bytes or str) to `path`, whole or not at all."""
+def write_bytes(path: str | os.PathLike, data: bytes | str) -> None:
+    """Write `data` to `path` atomically; str is encoded as UTF-8."""
     with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         stream.write(data.encode("utf-8") if isinstance(data, str) else data)
 
@@ -110,17 +116,17 @@ def _prefix(path):
 
 
 def _sweep(path):
-    """Remove what killed runs on this machine left of `path`."""
+    """Remove temporary files of `path` left by killed processes on this machine."""
     folder, name = os.path.split(os.path.abspath(path))
-    left = re.compile(rf"\.{re.escape(name)}\.{re.escape(_host())}-(\d+)\.\w{{8}}(\.\w+)?")
-    for found in os.listdir(folder):
-        match = left.fullmatch(found)
+    pattern = re.compile(rf"\.{re.escape(name)}\.{re.escape(_host())}-(\d+)\.\w{{8}}(\.\w+)?")
+    for entry in os.listdir(folder):
+        match = pattern.fullmatch(entry)
         if match and not _alive(int(match.group(1))):
-            _remove(os.path.join(folder, found))
+            _remove(os.path.join(folder, entry))
 
 
 def _alive(pid):
-    if os.name != "posix":  # os.kill(pid, 0) is a Ctrl-C there
+    if os.name != "posix":  # on Windows os.kill(pid, 0) sends Ctrl-C
         return True
     try:
         os.kill(pid, 0)

@@ -1,4 +1,4 @@
-"""One dispatcher for every program of the house: a verb is a file, its first docstring line is its help."""
+"""Command dispatcher of all programs: one module per command; the first line of its docstring is its help."""
 
 from __future__ import annotations
 
@@ -10,55 +10,69 @@ import importlib.util
 import os
 import pkgutil
 import sys
+from collections.abc import Mapping, Sequence
 
 from caffe.errors import CaffeError, did_you_mean
 
 
-def main(package, program, argv=None):
-    """Run `program VERB ...`, return the exit status; the verbs are the files of `package` (a dotted name).
+def main(package: str, program: str, argv: Sequence[str] | None = None) -> int:
+    """Run `program COMMAND ...`; the commands are the modules of `package`.
 
-    A verb file has `add_arguments(parser)` and `run(args) -> int | None`; it is imported only when called.
-    `two-words` and `two_words` are the same verb. What a user can put right (CaffeError) becomes one message
-    on standard error and the error's `exit_status`, and so does a file that the system refuses (1); Ctrl-C gives 130; a bug
-    keeps its traceback.
-    A package which defines `normalise(argv) -> argv` is asked first (gflags accept `-flag v`); one which sets
-    `WORD_BREAK` shows its verbs with it instead of a hyphen (Caffe says convert_imageset).
+    A command module defines `add_arguments(parser)` and `run(args) -> int | None`; it is imported only when it runs.
+    `two-words` and `two_words` are the same command. If the package defines `normalise(argv) -> argv`, the arguments
+    pass through it first (gflags' `-flag v`). If it defines `WORD_BREAK`, command names are shown with that character
+    instead of a hyphen (Caffe has convert_imageset).
+
+    Parameters
+    ----------
+    package : str
+        Dotted name of the package of commands.
+    program : str
+        Program name for messages.
+    argv : sequence of str, optional
+        Arguments after the program name; sys.argv[1:] by default.
+
+    Returns
+    -------
+    int
+        Exit status. An error that the user can fix (CaffeError, or a file the system cannot open or write) prints one
+        line to standard error and gives the error's `exit_status` (1 for files); Ctrl-C gives 130, wrong usage 2. A
+        bug keeps its traceback.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     files = command_files(package)
-    home = importlib.import_module(package)
-    word_break = getattr(home, "WORD_BREAK", "-")
+    module = importlib.import_module(package)
+    word_break = getattr(module, "WORD_BREAK", "-")
     if not argv or argv[0] in ("-h", "--help", "-help", "help"):
         print(help_text(program, files, word_break), file=sys.stdout if argv else sys.stderr)
         return 0 if argv else 2
     if argv[0] in ("--version", "-version"):
         print(f"{program} {version()}")
         return 0
-    if hasattr(home, "normalise"):
-        argv = home.normalise(argv)
-    verb = argv[0].replace("-", "_")
-    if verb not in files:
-        near = did_you_mean(verb.replace("_", word_break), [name.replace("_", word_break) for name in files])
-        fault = f"{program}: error: no verb '{argv[0]}'{near} (see {program} --help)"
-        print(fault, file=sys.stderr)
+    if hasattr(module, "normalise"):
+        argv = module.normalise(argv)
+    command = argv[0].replace("-", "_")
+    if command not in files:
+        hint = did_you_mean(command.replace("_", word_break), [name.replace("_", word_break) for name in files])
+        print(f"{program}: error: no command '{argv[0]}'{hint} (see {program} --help)", file=sys.stderr)
         return 2
-    return run_command(package, verb, f"{program} {argv[0]}", argv[1:])
+    return run_command(package, command, f"{program} {argv[0]}", argv[1:])
 
 
-def named(package, argv=None):
-    """Run the verb the program was started as: `convert_imageset ...` is `caffe convert_imageset ...`."""
+def named(package: str, argv: Sequence[str] | None = None) -> int:
+    """Run the command whose name the program has: `convert_imageset ...` runs `caffe convert_imageset ...`."""
     program = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-    home = importlib.import_module(package)
+    module = importlib.import_module(package)
     argv = list(sys.argv[1:] if argv is None else argv)
-    if hasattr(home, "normalise"):
-        argv = home.normalise([program] + argv)[1:]
+    if hasattr(module, "normalise"):
+        argv = module.normalise([program] + argv)[1:]
     return run_command(package, program.replace("-", "_"), program, argv)
 
 
-def run_command(package, verb, program, argv):
-    """Import one verb, parse its arguments and run it; returns the exit status."""
+def run_command(package: str, command: str, program: str, argv: Sequence[str]) -> int:
+    """Import one command, parse its arguments and run it; return the exit status."""
     try:
-        module = importlib.import_module(f"{package}.{verb}")
+        module = importlib.import_module(f"{package}.{command}")
         parser = argparse.ArgumentParser(
             prog=program, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
         )
@@ -72,40 +86,40 @@ def run_command(package, verb, program, argv):
         _flush()
         print(f"{program}: stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of `program | head` has left; closing stdout must not complain
+    except BrokenPipeError:  # `program | head`: closing stdout at exit must not raise again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except OSError as error:  # a folder that may not be written, a full disk: no traceback explains it better
+    except OSError as error:  # a read-only folder, a full disk: the user's to fix, so no traceback
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
         _flush()
-        place = "" if error.filename is None else f"{error.filename}: "
-        print(f"{program}: error: {place}{error.strerror}", file=sys.stderr)
+        prefix = "" if error.filename is None else f"{error.filename}: "
+        print(f"{program}: error: {prefix}{error.strerror}", file=sys.stderr)
         return 1
 
 
-def command_files(package):
-    """Name -> file of the verbs of `package`: its modules with a function `run`, found without imports."""
+def command_files(package: str) -> dict[str, str]:
+    """Map command names to files: the modules of `package` that define `run`, found without importing them."""
     folders = importlib.util.find_spec(package).submodule_search_locations
-    found = {}
+    files = {}
     for module in pkgutil.iter_modules(folders):
         path = os.path.join(module.module_finder.path, module.name + ".py")
         if not module.ispkg and not module.name.startswith("_") and _defines_run(path):
-            found[module.name] = path
-    return found
+            files[module.name] = path
+    return files
 
 
-def help_text(program, files, word_break="-"):
-    """The page of `program --help`: every verb with the first line of its file."""
+def help_text(program: str, files: Mapping[str, str], word_break: str = "-") -> str:
+    """Return the text of `program --help`: every command with the first line of its docstring."""
     width = max([len(name) for name in files], default=0)
-    lines = [f"usage: {program} VERB [options]", ""]
+    lines = [f"usage: {program} COMMAND [options]", ""]
     for name, path in sorted(files.items()):
-        lines.append("  %-*s  %s" % (width, name.replace("_", word_break), _first_line(path)))
-    return "\n".join(lines + ["", f"`{program} VERB --help` tells the options of a verb."])
+        lines.append(f"  {name.replace('_', word_break):<{width}}  {_first_line(path)}")
+    return "\n".join(lines + ["", f"`{program} COMMAND --help` shows the options of a command."])
 
 
-def version():
-    """The version of the installed distribution, or "unknown" in a bare checkout."""
+def version() -> str:
+    """Return the version of the installed distribution, or "unknown" in a bare checkout."""
     from importlib import metadata
 
     try:

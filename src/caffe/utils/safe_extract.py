@@ -1,7 +1,7 @@
-"""Taking pictures out of a tar or zip archive of unknown origin, without trusting it.
+"""Extract selected files from an untrusted tar or zip archive.
 
-A member with an absolute path or `..`, a link or a device condemns the whole archive, wanted or not; sizes
-are counted as they come, so a small archive cannot fill the disk.
+An archive with an absolute path, `..`, a link or a device is rejected as a whole, even if that member is not selected.
+Sizes are counted while extracting, so that a small archive cannot fill the disk.
 """
 
 from __future__ import annotations
@@ -16,56 +16,83 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable
 
-from agegender.errors import AgeGenderError
+from caffe.errors import CaffeError
 
-MOST_BYTES = 4 << 30
-MOST_MEMBERS = 200_000
-_BLOCK = 1 << 20
-_LONGEST_READ = 1 << 24  # tarfile reads a header of any announced length in one go; no picture's header is so long
+MAX_BYTES = 4 << 30
+MAX_MEMBERS = 200_000
+_BLOCK_BYTES = 1 << 20
+_MAX_READ_BYTES = 1 << 24  # tarfile reads a header of any declared length at once; no valid header is this long
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
+_CORRUPT = (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
 
-def unpack(path, folder, wanted, most_bytes=MOST_BYTES, most_members=MOST_MEMBERS):
-    """Write the members for whose file name `wanted(name)` is true into `folder`, all side by side.
+def unpack(
+    path: str,
+    folder: str,
+    select: Callable[[str], bool],
+    max_bytes: int = MAX_BYTES,
+    max_members: int = MAX_MEMBERS,
+) -> list[str]:
+    """Extract the members whose file name satisfies `select` into `folder`, without subfolders.
 
-    Returns the file names of all members, in order. The same name twice is taken once if the bytes agree.
-    Raises AgeGenderError for an archive that is hostile, broken, too large or contradicts itself.
+    Parameters
+    ----------
+    path : str
+        The tar or zip archive.
+    folder : str
+        Existing folder for the files. If a file name occurs twice, the contents must be equal.
+    select : callable
+        Takes a file name, returns whether to extract the member.
+    max_bytes : int
+        Limit of the total uncompressed size.
+    max_members : int
+        Limit of the number of members.
+
+    Returns
+    -------
+    list of str
+        File names of all members in order, selected or not.
+
+    Raises
+    ------
+    CaffeError
+        If the archive is malicious, corrupt, too large or has two different files with the same name.
     """
-    budget = _Budget(path, most_bytes, most_members)
-    seen = []
+    budget = _Budget(path, max_bytes, max_members)
+    names = []
     try:
         for name, kind, size, chunks in _members(path):
             _check(path, name, kind)
             budget.member(size)
             base = posixpath.basename(name)
             if kind == "file" and base:
-                seen.append(base)
-                if wanted(base):
+                names.append(base)
+                if select(base):
                     _write(os.path.join(folder, base), budget.counted(chunks()), path, name)
-    except _BROKEN as error:
-        raise AgeGenderError(f"{path}: broken or no archive: {error}") from None
-    except OSError as error:  # bz2 and gzip tell a broken stream so; a full disk comes this way too
-        raise AgeGenderError(f"{path}: {error}") from None
-    return seen
+    except _CORRUPT as error:
+        raise CaffeError(f"{path}: corrupt or not an archive: {error}") from None
+    except OSError as error:  # bz2 and gzip raise it for corrupt streams; also raised for a full disk
+        raise CaffeError(f"{path}: {error}") from None
+    return names
 
 
 class _Budget:
-    def __init__(self, path, most_bytes, most_members):
-        self.path, self.bytes, self.members = path, most_bytes, most_members
-        self.most_bytes, self.most_members = most_bytes, most_members
+    def __init__(self, path, max_bytes, max_members):
+        self.path, self.bytes, self.members = path, max_bytes, max_members
+        self.max_bytes, self.max_members = max_bytes, max_members
 
     def member(self, size):
-        """Count one member, whose announced size must fit."""
+        """Count one member; its declared size must fit the budget."""
         self.members -= 1
         if self.members < 0:
-            raise AgeGenderError("%s: more than %d members; it is not unpacked" % (self.path, self.most_members))
+            raise CaffeError(f"{self.path}: more than {self.max_members} members; the archive is not extracted")
         if size > self.bytes:
             self._too_large()
 
     def counted(self, chunks):
-        """The same chunks, counted: announced sizes may lie."""
+        """Yield the chunks and count their real size, since declared sizes may be wrong."""
         for chunk in chunks:
             self.bytes -= len(chunk)
             if self.bytes < 0:
@@ -73,27 +100,27 @@ class _Budget:
             yield chunk
 
     def _too_large(self):
-        raise AgeGenderError("%s: more than %d bytes unpacked; it is not unpacked" % (self.path, self.most_bytes))
+        raise CaffeError(f"{self.path}: more than {self.max_bytes} bytes uncompressed; the archive is not extracted")
 
 
 def _check(path, name, kind):
     parts = name.replace("\\", "/").split("/")
-    fault = None
+    problem = None
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
-        fault = "has an absolute path"
+        problem = "has an absolute path"
     elif ".." in parts or "\0" in name:
-        fault = "leads out of the folder"
+        problem = "is outside the target folder"
     elif kind not in ("file", "folder"):
-        fault = f"is a {kind}"
-    if fault:
-        raise AgeGenderError(f"{path}: member {name!r} {fault}; such an archive is not unpacked")
+        problem = f"is a {kind}"
+    if problem:
+        raise CaffeError(f"{path}: member {name!r} {problem}; the archive is not extracted")
 
 
 def _write(target, chunks, path, name):
     if os.path.exists(target):
         with open(target, "rb") as stream:
             if stream.read() != b"".join(chunks):
-                raise AgeGenderError(f"{path}: member {name!r}: its name occurs twice with different bytes")
+                raise CaffeError(f"{path}: member {name!r}: the file name occurs twice with different contents")
         return
     with open(target, "wb") as stream:
         for chunk in chunks:
@@ -101,9 +128,9 @@ def _write(target, chunks, path, name):
 
 
 def _members(path):
-    """(name, kind, announced size, function giving chunks of bytes) of every member."""
+    """Return an iterator of (name, kind, declared size, function that yields chunks of bytes)."""
     if not os.path.isfile(path):
-        raise AgeGenderError(f"{path}: no such file")
+        raise CaffeError(f"{path}: no such file")
     return _zip_members(path) if zipfile.is_zipfile(path) else _tar_members(path)
 
 
@@ -115,7 +142,7 @@ def _zip_members(path):
             if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 kind = "link" if stat.S_ISLNK(mode) else "device"
             if info.flag_bits & 1:
-                raise AgeGenderError(f"{path}: member {info.filename!r} is encrypted")
+                raise CaffeError(f"{path}: member {info.filename!r} is encrypted")
             yield info.filename, kind, info.file_size, lambda info=info: _chunks(archive.open(info))
 
 
@@ -127,12 +154,7 @@ def _tar_members(path):
         stream = opener(raw) if opener else raw
         with tarfile.open(fileobj=_Guard(stream, path), mode="r:") as archive:
             for info in archive:
-                yield (
-                    info.name,
-                    _tar_kind(info),
-                    info.size,
-                    lambda info=info: _chunks(archive.extractfile(info)),
-                )
+                yield info.name, _tar_kind(info), info.size, lambda info=info: _chunks(archive.extractfile(info))
 
 
 def _tar_kind(info):
@@ -145,18 +167,18 @@ def _tar_kind(info):
 
 def _chunks(stream):
     with stream:
-        yield from iter(lambda: stream.read(_BLOCK), b"")
+        yield from iter(lambda: stream.read(_BLOCK_BYTES), b"")
 
 
 class _Guard:
-    """A stream which refuses to read absurdly much at once."""
+    """A stream that limits the size of a single read."""
 
     def __init__(self, stream, path):
         self.stream, self.path = stream, path
         self.seek, self.tell = stream.seek, stream.tell
 
     def read(self, size=-1):
-        """Like the stream's own."""
-        if size > _LONGEST_READ:
-            raise AgeGenderError("%s: a header of %d bytes; such an archive is not unpacked" % (self.path, size))
+        """Read from the stream; raise CaffeError if `size` is too large."""
+        if size > _MAX_READ_BYTES:
+            raise CaffeError(f"{self.path}: a header of {size} bytes; the archive is not extracted")
         return self.stream.read(size)

@@ -14,18 +14,18 @@ from caffe.utils.atomic_io import atomic_write
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_LAYERS = 100_000
 MAX_DEPTH = 32  # a layer's name is a path: inception_3a/1x1
-_MAX_RATIO = 1100  # gzip, at best, makes 1032 bytes of one
+_MAX_RATIO = 1100  # gzip compresses by at most 1032 : 1
 
 Weights = Mapping[str, Sequence[Any]]
 
 
 def is_hdf5(path: str) -> bool:
-    """Whether the file begins as HDF5 does; CaffeError where it cannot be read."""
+    """Return whether the file has an HDF5 signature; raises CaffeError if it cannot be read."""
     try:
         with open(path, "rb") as stream:
             return stream.read(len(_MAGIC)) == _MAGIC
-    except OSError as problem:
-        raise CaffeError(f"{path}: cannot be read ({problem.strerror})") from None
+    except OSError as error:
+        raise CaffeError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 @contextlib.contextmanager
@@ -35,23 +35,23 @@ def _open(path: str) -> Iterator[Any]:
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as problem:
-        if isinstance(problem, CaffeError):
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as error:
+        if isinstance(error, CaffeError):
             raise
-        raise CaffeError(f"{path}: damaged HDF5 ({problem})") from None
+        raise CaffeError(f"{path}: damaged HDF5 ({error})") from None
 
 
 @contextlib.contextmanager
 def _create(path: str) -> Iterator[Any]:
-    """An empty file, which appears whole; CaffeError where HDF5 cannot close what it had no room to write."""
+    """Create a file atomically; raises CaffeError if HDF5 cannot write it (HDF5 reports a full disk on closing)."""
     import h5py
 
     with atomic_write(path) as temporary:
         try:
             with h5py.File(temporary, "w") as file:
                 yield file
-        except RuntimeError as problem:
-            raise CaffeError(f"{path}: HDF5 cannot write it; is the disk full? ({problem})") from problem
+        except RuntimeError as error:
+            raise CaffeError(f"{path}: HDF5 cannot write it; is the disk full? ({error})") from error
 
 
 def read_weights(path: str) -> dict[str, list[np.ndarray]]:
@@ -68,7 +68,7 @@ def read_weights(path: str) -> dict[str, list[np.ndarray]]:
 
 
 def _collect(group: Any, name: str, path: str, weights: dict[str, list[np.ndarray]], depth: int) -> None:
-    """A group is a layer where it holds data sets 0, 1 …; names with a slash nest groups."""
+    """Collect the layers below `group`: groups with data sets 0, 1 …; a layer name with a slash is a nested group."""
     import h5py
 
     if depth > MAX_DEPTH or len(weights) > MAX_LAYERS:
@@ -77,7 +77,7 @@ def _collect(group: Any, name: str, path: str, weights: dict[str, list[np.ndarra
     for key in group:
         child = _child(group, key, path)
         if child is None:
-            raise CaffeError(f"{path}: damaged HDF5 ('{key}' leads nowhere)")
+            raise CaffeError(f"{path}: damaged HDF5 ('{key}' is a broken link)")
         if isinstance(child, h5py.Group):
             _collect(child, f"{name}/{key}" if name else key, path, weights, depth + 1)
         else:
@@ -87,46 +87,46 @@ def _collect(group: Any, name: str, path: str, weights: dict[str, list[np.ndarra
 
 
 def _numbered(datasets: Mapping[str, Any], path: str, name: str) -> list[np.ndarray]:
-    """Return the data sets 0, 1, 2 … as arrays; a gap is a blob that is shared and stored with its owner."""
+    """Return the data sets 0, 1, 2 … as arrays; a missing number is a shared blob stored with its owner."""
     if not all(key.isdecimal() for key in datasets):
         names = ", ".join(list(datasets)[:8])
-        raise CaffeError(f"{path}: /data/{name}: blobs are named 0, 1, 2 …; received {names}")
+        raise CaffeError(f"{path}: /data/{name}: expected blobs named 0, 1, 2 …; received {names}")
     return [_array(datasets[key], path) for key in sorted(datasets, key=int)]
 
 
 def _child(group: Any, key: str, path: str) -> Any:
-    """Return a member; links that lead elsewhere (other files, too) are refused."""
+    """Return a member of `group`, or None; raises CaffeError for links, which could point to other files."""
     import h5py
 
     if key not in group:
         return None
     if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-        raise CaffeError(f"{path}: '{key}' is a link; snapshots hold their data themselves")
+        raise CaffeError(f"{path}: '{key}' is a link; a snapshot must contain its data itself")
     return group[key]
 
 
-def _check_dataset(item: Any, label: str) -> None:
+def _check_dataset(dataset: Any, label: str) -> None:
     import h5py
 
-    if not isinstance(item, h5py.Dataset):
-        raise CaffeError(f"{label} is no data set")
+    if not isinstance(dataset, h5py.Dataset):
+        raise CaffeError(f"{label} is not a data set")
 
 
 def _array(dataset: Any, path: str) -> np.ndarray:
-    """Read a data set as float32 or float64, if it is stored here and its size is no lie."""
+    """Read a data set as float32 or float64; raises CaffeError if it is stored elsewhere or its size is implausible."""
     _check_dataset(dataset, f"{path}: a blob")
     label = f"{path}: {dataset.name}"
     if dataset.external or dataset.is_virtual:
         raise CaffeError(f"{label} keeps its data in another file")
     if dataset.dtype.kind not in "fiu":
-        raise CaffeError(f"{label} holds no numbers")
+        raise CaffeError(f"{label} is not numeric")
     if dataset.shape is None or dataset.nbytes > _MAX_RATIO * dataset.id.get_storage_size():
         raise CaffeError(f"{label} claims shape {dataset.shape}, more than the file holds")
     return dataset[()] if dataset.dtype == np.float64 else np.asarray(dataset[()], np.float32)
 
 
 def write_weights(path: str, weights: Weights, diffs: Weights | None = None) -> None:
-    """Write /data/<layer>/<i>, and /diff/<layer>/<i> where gradients are given; None skips a shared blob."""
+    """Write /data/<layer>/<i>, and /diff/<layer>/<i> if `diffs` are given; None skips a shared blob."""
     with _create(path) as file:
         for root, layers in (("data", weights), ("diff", diffs)):
             if layers is None:
@@ -153,7 +153,7 @@ def read_state(path: str) -> tuple[int, str, int, list[np.ndarray]]:
             raise CaffeError(f"{path}: has no iter or no history; is it a .solverstate.h5?")
         history = _child(file, "history", path)
         if not isinstance(history, h5py.Group):
-            raise CaffeError(f"{path}: history is no group")
+            raise CaffeError(f"{path}: history is not a group")
         datasets = {key: _child(history, key, path) for key in history}
         learned = _child(file, "learned_net", path)
         return (
@@ -170,14 +170,14 @@ def _integer(file: Any, name: str, path: str) -> int:
         return 0
     _check_dataset(dataset, f"{path}: {name}")
     if dataset.size != 1 or dataset.dtype.kind not in "iu":
-        raise CaffeError(f"{path}: {name} is no integer")
+        raise CaffeError(f"{path}: {name} is not an integer")
     return int(np.asarray(dataset[()]).reshape(-1)[0])
 
 
 def _string(dataset: Any, path: str) -> str:
     _check_dataset(dataset, f"{path}: learned_net")
     if dataset.size != 1 or dataset.nbytes > 65536:
-        raise CaffeError(f"{path}: learned_net is no string")
+        raise CaffeError(f"{path}: learned_net is not a string")
     value = dataset[()]
     if isinstance(value, np.ndarray):
         value = value.reshape(-1)[0]
@@ -196,11 +196,11 @@ def write_state(path: str, iteration: int, learned_net: str, current_step: int, 
 
 
 def _write_string(file: Any, name: str, value: str) -> None:
-    """Write a string as H5LTmake_dataset_string does: of fixed length, with a NUL at its end."""
+    """Write a string as H5LTmake_dataset_string does: fixed length, NUL-terminated."""
     import h5py
 
     data = value.encode("utf-8") + b"\0"
-    kind = h5py.h5t.C_S1.copy()
-    kind.set_size(len(data))
-    dataset = h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
-    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(data, dtype="S%d" % len(data)), mtype=kind)
+    string_type = h5py.h5t.C_S1.copy()
+    string_type.set_size(len(data))
+    dataset = h5py.h5d.create(file.id, name.encode(), string_type, h5py.h5s.create(h5py.h5s.SCALAR))
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(data, dtype=f"S{len(data)}"), mtype=string_type)

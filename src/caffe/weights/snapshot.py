@@ -1,7 +1,7 @@
-"""Snapshots: weights (.caffemodel), solver states (.solverstate) and single blobs (.binaryproto), both ways.
+"""Readers and writers of weights (.caffemodel), solver states (.solverstate) and single blobs (.binaryproto).
 
-Files that end in .h5 are HDF5, all others binary protobuf; when reading, the content tells. Reading copies no
-number: arrays are views of the mapped file, unaligned, and what is written to them does not reach the file.
+Paths ending in .h5 are written as HDF5, all others as binary protobuf; readers detect the format from the content.
+Reading copies no values: arrays are unaligned copy-on-write views of the mapped file.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from caffe.utils.atomic_io import atomic_write
 from caffe.weights import hdf5
 
 Weights = Mapping[str, Sequence[np.ndarray]]
-MAX_PROTOBUF = 2**31 - 1  # bytes; protobuf, and so real Caffe, reads no message beyond
+MAX_PROTOBUF = 2**31 - 1  # bytes; the largest message that protobuf, and therefore Caffe, reads
 _LAYER, _NAME = 100, 1  # NetParameter
 _LAYER_BLOBS = 7  # LayerParameter
 
 
 @dataclasses.dataclass
 class SolverState:
-    """What a solver goes on from: iteration, file of the weights, steps of multistep, and its histories."""
+    """The state to resume a solver from: iteration, weights file, current step of multistep, and histories."""
 
     iter: int
     learned_net: str
@@ -36,10 +36,23 @@ class SolverState:
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, list[np.ndarray]]:
-    """Return the blobs of each layer that has any, by layer name, from a .caffemodel (V0, V1, V2) or HDF5.
+    """Read the weights of a .caffemodel (V0, V1, V2) or HDF5 file.
 
-    Shapes are as stored: files of 2014 and before hold 1 x 1 x 1 x N for a bias (see `shape_equals`).
-    Raises CaffeError that names the file and the offset or layer.
+    Parameters
+    ----------
+    path : str
+        The weights file.
+
+    Returns
+    -------
+    dict of str to list of ndarray
+        The blobs of each layer that has any, in their stored shapes. Files from before 2015 store a bias as
+        1 x 1 x 1 x N (see `shape_equals`).
+
+    Raises
+    ------
+    CaffeError
+        If the file is damaged; the message names the file and the offset or layer.
     """
     path = os.fspath(path)
     if hdf5.is_hdf5(path):
@@ -50,19 +63,19 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, list[np.ndarray]]:
     if not net.layer and not net.layers:
         raise CaffeError(f"{path}: holds no layers; is it a .caffemodel?")
     weights: dict[str, list[np.ndarray]] = {}
-    for place, found in stored.items():
-        weights[_layer_name(net, place)] = [blob.data for blob in found]
+    for field_path, layer_blobs in stored.items():
+        weights[_layer_name(net, field_path)] = [blob.data for blob in layer_blobs]
     return weights
 
 
-def _layer_name(net: Any, place: tuple[Any, ...]) -> str:
+def _layer_name(net: Any, field_path: tuple[Any, ...]) -> str:
     """Return the name of the layer at ("layer", 3), ("layers", 3), or ("layers", 3, "layer") in V0."""
-    message = getattr(net, place[0])[place[1]]
-    return message.layer.name if len(place) == 3 else message.name
+    message = getattr(net, field_path[0])[field_path[1]]
+    return message.layer.name if len(field_path) == 3 else message.name
 
 
 def shape_equals(stored: Sequence[int], shape: Sequence[int]) -> bool:
-    """Whether a stored shape fits a blob's: the same, or four legacy axes that do with ones in front."""
+    """Return whether a stored shape matches a blob's shape: equal, or four legacy axes with leading ones."""
     stored, shape = tuple(stored), tuple(shape)
     if stored == shape:
         return True
@@ -72,10 +85,16 @@ def shape_equals(stored: Sequence[int], shape: Sequence[int]) -> bool:
 def write_caffemodel(
     path: str | os.PathLike[str], net_param: Any, weights: Weights, diffs: Weights | None = None
 ) -> None:
-    """Write weights with their net, as Caffe's Net::ToProto does: its name and its layers with their blobs.
+    """Write weights with their net, as Caffe's Net::ToProto does.
 
-    `net_param` is a NetParameter of V2, `weights` and `diffs` blobs by layer name. A path that ends in .h5
-    gets HDF5, which has no bound on size; binary files end at 2 GiB.
+    Parameters
+    ----------
+    path : str
+        A path ending in .h5 is written as HDF5, which has no size limit; binary files are limited to 2 GiB.
+    net_param : NetParameter
+        The net, in the V2 format.
+    weights, diffs : dict of str to list of ndarray
+        Blobs and, optionally, their gradients by layer name.
     """
     path = os.fspath(path)
     if path.endswith(".h5"):
@@ -91,7 +110,7 @@ def write_caffemodel(
 
 
 def _layer_pieces(layer: Any, arrays: Sequence[np.ndarray], gradients: Sequence[np.ndarray] | None) -> list[Any]:
-    """Return a LayerParameter with its blobs, fields in the order of their numbers, as in Caffe's files."""
+    """Encode a LayerParameter with its blobs; fields are ordered by number, as in Caffe's files."""
     before, after = caffe_pb2.LayerParameter(), caffe_pb2.LayerParameter()
     before.CopyFrom(layer)
     after.CopyFrom(layer)
@@ -106,7 +125,7 @@ def _layer_pieces(layer: Any, arrays: Sequence[np.ndarray], gradients: Sequence[
 
 
 def write_hdf5(path: str | os.PathLike[str], weights: Weights, diffs: Weights | None = None) -> None:
-    """Write weights as HDF5 in Caffe's layout, /data/<layer>/<i>; gradients, if any, as /diff/<layer>/<i>."""
+    """Write weights as HDF5 in Caffe's layout, /data/<layer>/<i>, and gradients as /diff/<layer>/<i>."""
     hdf5.write_weights(os.fspath(path), weights, diffs)
 
 
@@ -118,8 +137,8 @@ def read_solverstate(path: str | os.PathLike[str]) -> SolverState:
     view = _binary(path, "a solver state is in a .solverstate")
     if len(view) and view[0] == (_NAME << 3 | 2):  # a string first: the name of a net
         raise CaffeError(
-            f"{path}: these are weights (a .caffemodel), not a solver state; give a .solverstate to go on from, "
-            "or the weights to start from (--weights)"
+            f"{path}: these are weights (a .caffemodel), not a solver state; pass a .solverstate to resume training, "
+            "or pass the weights as --weights to fine-tune"
         )
     state = caffe_pb2.SolverState()
     stored = binary.read(view, state, path)
@@ -128,7 +147,7 @@ def read_solverstate(path: str | os.PathLike[str]) -> SolverState:
 
 
 def write_solverstate(path: str | os.PathLike[str], state: SolverState) -> None:
-    """Write a .solverstate as Caffe does: HDF5 where the path ends in .h5, else binary."""
+    """Write a .solverstate as Caffe does: HDF5 if the path ends in .h5, otherwise binary."""
     path = os.fspath(path)
     if path.endswith(".h5"):
         hdf5.write_state(path, state.iter, state.learned_net, state.current_step, state.history)
@@ -142,7 +161,7 @@ def write_solverstate(path: str | os.PathLike[str], state: SolverState) -> None:
 
 
 def read_blob(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read one blob, such as a mean, from a .binaryproto: a view of the file, of its stored shape."""
+    """Read one blob, such as a mean, from a .binaryproto; returns a view of the file in its stored shape."""
     path = os.fspath(path)
     view = _binary(path, "a blob is in a .binaryproto")
     if not len(view):
@@ -154,7 +173,7 @@ def read_blob(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def write_blob(path: str | os.PathLike[str], array: np.ndarray, legacy_shape: bool = False) -> None:
-    """Write one blob to a .binaryproto; with `legacy_shape` byte for byte as compute_image_mean does."""
+    """Write one blob to a .binaryproto; `legacy_shape` gives the exact bytes of Caffe's compute_image_mean."""
     _write(os.fspath(path), blobs.encode(np.asarray(array), legacy_shape=legacy_shape))
 
 
@@ -168,7 +187,7 @@ def _binary(path: str, advice: str) -> memoryview:
 def _write(path: str, pieces: list[Any]) -> None:
     if blobs.length(pieces) > MAX_PROTOBUF:
         raise CaffeError(
-            f"{path}: more than 2 GiB, which protobuf cannot read back; write HDF5 (snapshot_format: HDF5)"
+            f"{path}: larger than 2 GiB, which protobuf cannot read; write HDF5 instead (snapshot_format: HDF5)"
         )
     with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         for piece in pieces:

@@ -1,8 +1,12 @@
-"""The command `ncs`: one file a verb."""
+"""The command-line program `ncs`: one module per command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 from caffe.utils import commands
 
 
-def main(argv=None):
-    """`ncs VERB [options]`."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `ncs COMMAND [options]` and return the exit status."""
     return commands.main(__name__, "ncs", argv)

@@ -1,35 +1,61 @@
-"""Compare what a device says with what Caffe says, as mvNCCheck did; without a stick its FP16 is emulated.
+"""Compare a device's output with Caffe's, as mvNCCheck did; without a stick, emulate its FP16 arithmetic.
 
-Prints mvNCCheck's report; the exit status is 0 when all limits are kept, 1 when not. An emulation is called one: nothing
-of it ran on a stick. It tells of every layer what half precision does to it, and which scaling of the weights would help.
+Prints mvNCCheck's report. The exit status is 0 when all values are within the limits, else 1. The emulation is labelled
+as such: it does not run on a stick. It reports the effect of half precision on every layer, and a scaling of the
+weights that reduces the error.
 """
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-def add_arguments(parser):
+if TYPE_CHECKING:
+    import numpy as np
+
+    from caffe.device.transform import Transform
+    from caffe.net.net import Net
+    from ncs.precision import compare
+    from ncs.precision.fp16_emulation import Layer
+    from ncs.runtime.base import Runner
+
+    Weights = dict[str, list[np.ndarray]]
+    Scales = dict[str, tuple[float, float]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     from ncs.cli import _net
 
     parser.add_argument("network", help="network.prototxt (train_val or deploy)")
     _net.add_arguments(parser)
-    parser.add_argument("-s", dest="shaves", type=_net.positive, help="SHAVE cores of the blob, for a stick")
-    parser.add_argument("-i", dest="image", help="picture, or .npy of the net's input (default: seeded noise)")
-    parser.add_argument("-id", dest="expected_id", type=int, metavar="CLASS", help="class that must come first")
-    parser.add_argument("-S", dest="divisor", type=float, default=1.0, help="divisor after the mean (255 -> 0..1)")
+    parser.add_argument("-s", dest="shaves", type=_net.positive_int, help="SHAVE cores of the blob (on a stick)")
+    parser.add_argument("-i", dest="image", help="image, or .npy with the net's input (default: seeded noise)")
+    parser.add_argument("-id", dest="expected_id", type=int, metavar="CLASS", help="expected top class")
+    parser.add_argument(
+        "-S", dest="divisor", type=float, default=1.0, help="divisor applied after the mean (255 -> 0..1)"
+    )
     parser.add_argument("-M", dest="mean", help="mean: a number, B,G,R, .npy or .binaryproto")
     parser.add_argument(
         "-cs", dest="channels", default="2,1,0", choices=("2,1,0", "0,1,2"), help="2,1,0 BGR (default), 0,1,2 RGB"
     )
     parser.add_argument(
-        "-d", "--device", default="", help="FP16 (the emulation), MYRIAD, CPU … (default: a stick, else FP16)"
+        "-d",
+        "--device",
+        default="",
+        help="FP16 (the emulation), MYRIAD, CPU … (default: a stick if there is one, else FP16)",
     )
-    parser.add_argument("--lmdb", metavar="FOLDER", help="a whole database: change in accuracy, pictures that flip")
-    parser.add_argument("--count", type=int, default=0, metavar="N", help="only the first N records of it")
     parser.add_argument(
-        "--layers", action="store_true", help="print every layer (default: only where something is wrong)"
+        "--lmdb", metavar="FOLDER", help="evaluate a database: change in accuracy, images whose class changes"
     )
-    parser.add_argument("--write-scaled", metavar="FILE", help="write the weights scaled as advised (.caffemodel)")
-    parser.add_argument("--json", metavar="FILE", help="write all of it there")
+    parser.add_argument("--count", type=int, default=0, metavar="N", help="use only the first N records")
+    parser.add_argument(
+        "--layers", action="store_true", help="print every layer (default: only if a limit is exceeded)"
+    )
+    parser.add_argument(
+        "--write-scaled", metavar="FILE", help="write the weights with the suggested scaling (.caffemodel)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the full report to FILE")
     for name, (value, text) in LIMITS.items():
         parser.add_argument(
             "--" + name, type=float, default=value, metavar="PERCENT", help=f"{text} (default {value:g})"
@@ -37,73 +63,73 @@ def add_arguments(parser):
 
 
 LIMITS = {
-    "k": (5.0, "a value is wrong from this difference on"),
-    "max-difference": (2.0, "allowed for Min Pixel Accuracy"),
-    "max-average": (1.0, "allowed for Average Pixel Accuracy"),
-    "max-wrong": (0.0, "allowed of wrong values"),
-    "max-l2": (1.0, "allowed for Pixel-wise L2 error; the divergence starts where a layer exceeds it"),
+    "k": (5.0, "difference above which a value counts as wrong"),
+    "max-difference": (2.0, "limit for Min Pixel Accuracy"),
+    "max-average": (1.0, "limit for Average Pixel Accuracy"),
+    "max-wrong": (0.0, "limit for the percentage of wrong values"),
+    "max-l2": (1.0, "limit for Pixel-wise L2 error; the divergence starts at the first layer above it"),
 }
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     from ncs.cli import _net
     from ncs.precision import compare
 
-    device, net = device_of(args.device), _net.net_of(args)
-    transform = transform_of(args, net)
-    batch = batch_of(args, net, transform)
+    device, net = select_device(args.device), _net.load_net(args)
+    transform = build_transform(args, net)
+    batch = load_batch(args, net, transform)
     limits = compare.Limits(args.k, args.max_difference, args.max_average, args.max_wrong, args.max_l2)
-    survey, layers, scales = None, [], {}
+    comparison, layers, scales = None, [], {}
     if args.lmdb:
-        survey = survey_of(args, net, transform, device)
+        comparison = evaluate_database(args, net, transform, device)
     if device == "FP16":
         print("NOT A STICK: the result is an emulation of FP16 (weights and activations rounded layer by layer)")
-        expected, result, layers, scales = emulated(args, net, batch)
+        expected, result, layers, scales = run_emulation(args, net, batch)
     else:
-        expected, result = measured(args, net, batch, device)
-    print(compare.top("Result", result[0]))
-    print(compare.top("Expected", expected[0]))
-    found = compare.compute_metrics(expected[0], result[0], limits.k)
-    print(compare.block(found, limits))
-    good = compare.passes(found, limits) and right_class(args.expected_id, result[0])
-    if survey is not None:
-        print(compare.survey_text(survey))
+        expected, result = run_on_device(args, net, batch, device)
+    print(compare.format_top("Result", result[0]))
+    print(compare.format_top("Expected", expected[0]))
+    metrics = compare.compute_metrics(expected[0], result[0], limits.k)
+    print(compare.format_metrics(metrics, limits))
+    passed = compare.passes(metrics, limits) and check_class(args.expected_id, result[0])
+    if comparison is not None:
+        print(compare.format_dataset(comparison))
     if args.json:
-        write_json(args.json, device, found, limits, layers, scales, survey)
-    return 0 if good else 1
+        write_json(args.json, device, metrics, limits, layers, scales, comparison)
+    return 0 if passed else 1
 
 
-def right_class(wanted, result):
-    """Whether the greatest value is the wanted class's; says so when not."""
-    if wanted is None or int(result.argmax()) == wanted:
+def check_class(expected: int | None, result: np.ndarray) -> bool:
+    """Return whether the top class of `result` (K,) is the expected one; print a message if not."""
+    if expected is None or int(result.argmax()) == expected:
         return True
-    print("expected class %d first (-id), found %d" % (wanted, result.argmax()))
+    print(f"expected top class {expected} (-id), received {result.argmax()}")
     return False
 
 
-def device_of(name):
-    """The device asked for; else a stick that is there, else the emulation."""
+def select_device(name: str) -> str:
+    """Return the requested device, else a stick if one is plugged in, else the emulation (FP16)."""
     from ncs.errors import NcsError
     from ncs.runtime import default_device
 
     if name:
         return name.upper()
     try:
-        found, _ = default_device()
+        device, _ = default_device()
     except NcsError:
         return "FP16"
-    return found if found in ("MYRIAD", "MVNC") else "FP16"
+    return device if device in ("MYRIAD", "MVNC") else "FP16"
 
 
-def transform_of(args, net):
-    """Pictures become the net's input: (pixel - mean) / S."""
+def build_transform(args: argparse.Namespace, net: Net) -> Transform:
+    """Return the Transform from an image to the net's input: (pixel - mean) / S."""
     from caffe.device.transform import Transform
-    from ncs.cli._net import mean_of
+    from ncs.cli._net import parse_mean
     from ncs.errors import NcsError
 
     if not args.divisor:
-        raise NcsError("-S divides; 0 cannot be")
-    shape, mean = net.blobs[net.inputs[0]].shape, mean_of(args.mean)
+        raise NcsError("-S is a divisor and must not be 0")
+    shape, mean = net.blobs[net.inputs[0]].shape, parse_mean(args.mean)
     size, crop = shape[2:] if len(shape) == 4 else None, None
     if mean is not None and not isinstance(mean, list) and mean.shape[1:] != size:
         size, crop = mean.shape[1:], shape[3]
@@ -111,8 +137,8 @@ def transform_of(args, net):
     return Transform(order=order, size=size, crop=crop, mean=mean, scale=1 / args.divisor, gray=shape[1] == 1)
 
 
-def batch_of(args, net, transform):
-    """float32 of the net's input shape: from the picture, the .npy, or noise (pixels through the Transform)."""
+def load_batch(args: argparse.Namespace, net: Net, transform: Transform) -> np.ndarray:
+    """Return one float32 input (1, C, H, W) from the image, the .npy, or seeded noise."""
     import os
 
     import cv2
@@ -132,83 +158,82 @@ def batch_of(args, net, transform):
         except (OSError, ValueError) as error:
             raise NcsError(f"{args.image}: {error}") from error
         if array.size != np.prod(shape[1:]):
-            raise NcsError(f"{args.image} holds {array.shape}; the net's input is {tuple(shape)}")
+            raise NcsError(f"{args.image} has shape {array.shape}; the net's input is {tuple(shape)}")
         return array.reshape(1, *shape[1:])
-    picture = cv2.imread(args.image, cv2.IMREAD_COLOR) if os.path.isfile(args.image) else None
-    if picture is None:
-        raise NcsError(f"[Error 12] {args.image}: no picture that OpenCV can read")
-    return transform.image(picture)[None]
+    image = cv2.imread(args.image, cv2.IMREAD_COLOR) if os.path.isfile(args.image) else None
+    if image is None:
+        raise NcsError(f"[Error 12] {args.image}: not an image that OpenCV can read")
+    return transform.image(image)[None]
 
 
-def emulated(args, net, batch):
-    """(expected, result, layers, scales); prints the layers and the advice."""
+def run_emulation(
+    args: argparse.Namespace, net: Net, batch: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[Layer], Scales]:
+    """Return (expected, result, layers, scales) of the FP16 emulation; print the layers and the suggested scaling."""
     from ncs.precision import compare, fp16_emulation, fp16_scaling
 
-    keep = {name: [blob.data.copy() for blob in blobs] for name, blobs in net.params.items()}
-    expected, result, layers = fp16_emulation.study(net, batch)
-    start = compare.divergence(layers, args.max_l2)
+    weights = copy_weights(net)
+    expected, result, layers = fp16_emulation.analyze(net, batch)
+    start = compare.first_divergence(layers, args.max_l2)
     if args.layers or start is not None:
         print(compare.layer_table(layers))
-    restore(net, keep)
+    restore_weights(net, weights)
     if start is None:
         return expected, result, layers, {}
-    print(
-        "The divergence starts at layer '{}' ({}){}".format(
-            start.name,
-            start.type,
-            ": %d values overflow" % (start.overflow + start.weights_overflow)
-            if start.overflow + start.weights_overflow
-            else "",
-        )
-    )
+    overflow = start.overflow + start.weights_overflow
+    details = f": {overflow} values overflow" if overflow else ""
+    print(f"The divergence starts at layer '{start.name}' ({start.type}){details}")
     scales, stuck = fp16_scaling.plan(net, {layer.name: layer.largest for layer in layers if layer.formed})
     if stuck:
-        print(
-            "No scaling of weights helps layer(s) {}: what follows needs their values as they are".format(
-                ", ".join(stuck)
-            )
-        )
+        print(f"No scaling of weights helps layer(s) {', '.join(stuck)}: the layers after them need unscaled values")
     if scales:
-        advise(args, net, batch, scales, expected)
-        restore(net, keep)
+        suggest_scaling(args, net, batch, scales, expected)
+        restore_weights(net, weights)
     return expected, result, layers, scales
 
 
-def advise(args, net, batch, scales, expected):
-    """Print the scaling, and what the emulation says of the net so scaled; write its weights where asked to."""
+def suggest_scaling(
+    args: argparse.Namespace, net: Net, batch: np.ndarray, scales: Scales, expected: np.ndarray
+) -> None:
+    """Print the scaling and the emulated error after it; write the scaled weights for --write-scaled."""
     import numpy as np
 
     from ncs.precision import compare, fp16_emulation, fp16_scaling
 
-    rows = fp16_scaling.advice(scales, net)
+    rows = fp16_scaling.describe(scales, net)
     fp16_scaling.apply(net, scales)
     if args.write_scaled:
         net.save(args.write_scaled)
     fp16_emulation.round_weights(net)
-    found = compare.compute_metrics(expected[0], fp16_emulation.answer(net, batch, True)[0], args.k)
-    becomes = "is no number even then" if np.isnan(found.l2) else f"becomes {found.l2:.4g}%"
-    print(f"Scaling that leaves the answers as they are (the emulation's L2 error {becomes}):")
+    metrics = compare.compute_metrics(expected[0], fp16_emulation.predict(net, batch, True)[0], args.k)
+    error = "is not finite even then" if np.isnan(metrics.l2) else f"becomes {metrics.l2:.4g}%"
+    print(f"Scaling that does not change the outputs (the emulation's L2 error {error}):")
     print("\n".join("  " + row for row in rows))
 
 
-def restore(net, arrays):
-    """Give the net its weights back."""
-    for name, values in arrays.items():
+def copy_weights(net: Net) -> Weights:
+    """Copy all weights of the net, per layer."""
+    return {name: [blob.data.copy() for blob in blobs] for name, blobs in net.params.items()}
+
+
+def restore_weights(net: Net, weights: Weights) -> None:
+    """Write copied weights back into the net."""
+    for name, values in weights.items():
         for blob, value in zip(net.params[name], values):
             blob.data[...] = value
 
 
-def measured(args, net, batch, device):
-    """(expected, result) with the result from a device."""
+def run_on_device(args: argparse.Namespace, net: Net, batch: np.ndarray, device: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return (Caffe's output, the device's output), both (1, K)."""
     from ncs.precision import fp16_emulation
 
-    with device_runner(args, net, device) as runner:
+    with compile_and_open(args, net, device) as runner:
         print("Device: " + device)
-        return fp16_emulation.answer(net, batch), runner.run(batch)
+        return fp16_emulation.predict(net, batch), runner.run(batch)
 
 
-def device_runner(args, net, device):
-    """The net compiled for `device` in a scratch folder, and loaded there."""
+def compile_and_open(args: argparse.Namespace, net: Net, device: str) -> Runner:
+    """Compile the net for `device` in a temporary folder and load it there."""
     import os
     import tempfile
 
@@ -230,47 +255,59 @@ def device_runner(args, net, device):
         return open_runner(device, path)
 
 
-def survey_of(args, net, transform, device):
-    """A check.Survey of the database."""
+def evaluate_database(
+    args: argparse.Namespace, net: Net, transform: Transform, device: str
+) -> compare.DatasetComparison:
+    """Compare Caffe's and the device's outputs on the database of --lmdb."""
     import numpy as np
 
     from ncs.precision import compare, fp16_emulation
     from ncs.precision.lmdb_batches import batches
 
     keys, labels = [], []
-    keep = {name: [blob.data.copy() for blob in blobs] for name, blobs in net.params.items()}
+    weights = copy_weights(net)
 
-    def expect(batch, found, numbers):
-        keys.extend(found)
-        labels.extend(numbers)
-        return fp16_emulation.answer(net, batch)
+    def predict(batch: np.ndarray, batch_keys: list[str], batch_labels: list[int]) -> np.ndarray:
+        keys.extend(batch_keys)
+        labels.extend(batch_labels)
+        return fp16_emulation.predict(net, batch)
 
-    expected = np.concatenate([expect(*part) for part in batches(args.lmdb, transform, args.count)])
-    parts = (batch for batch, _, _ in batches(args.lmdb, transform, args.count))
+    def inputs() -> Iterator[np.ndarray]:
+        return (batch for batch, _, _ in batches(args.lmdb, transform, args.count))
+
+    expected = np.concatenate([predict(*batch) for batch in batches(args.lmdb, transform, args.count)])
     if device == "FP16":
         fp16_emulation.round_weights(net)
-        result = np.concatenate([fp16_emulation.answer(net, batch, True) for batch in parts])
-        restore(net, keep)
+        result = np.concatenate([fp16_emulation.predict(net, batch, True) for batch in inputs()])
+        restore_weights(net, weights)
     else:
-        with device_runner(args, net, device) as runner:
-            result = np.concatenate(list(runner.run_many(parts)))
-    return compare.survey(keys, labels, expected, result)
+        with compile_and_open(args, net, device) as runner:
+            result = np.concatenate(list(runner.run_many(inputs())))
+    return compare.compare_dataset(keys, labels, expected, result)
 
 
-def write_json(path, device, found, limits, layers, scales, survey):
-    """Everything that was printed, for programs."""
+def write_json(
+    path: str,
+    device: str,
+    metrics: compare.Metrics,
+    limits: compare.Limits,
+    layers: list[Layer],
+    scales: Scales,
+    comparison: compare.DatasetComparison | None,
+) -> None:
+    """Write the report as JSON."""
     import dataclasses
     import json
 
     from caffe.utils.atomic_io import write_bytes
 
-    facts = {
+    report = {
         "device": device,
         "emulation": device == "FP16",
-        "figures": dataclasses.asdict(found),
+        "metrics": dataclasses.asdict(metrics),
         "limits": dataclasses.asdict(limits),
         "layers": [dataclasses.asdict(layer) for layer in layers],
         "scaling": {name: {"bottom": pair[0], "top": pair[1]} for name, pair in scales.items()},
-        "survey": None if survey is None else dataclasses.asdict(survey),
+        "dataset": None if comparison is None else dataclasses.asdict(comparison),
     }
-    write_bytes(path, json.dumps(facts, indent=1) + "\n")
+    write_bytes(path, json.dumps(report, indent=1) + "\n")

@@ -1,38 +1,48 @@
 """Compile a Caffe net, ONNX or IR for a Neural Compute Stick, and for OpenVINO's CPU, GPU and NPU.
 
-The options are mvNCCompile's where it had one. A prototxt (train_val or deploy) becomes NAME.onnx, an FP16 IR
-(NAME.xml, .bin), a Myriad blob and the manifest NAME.json; an ONNX file or an IR (v10, or today's v11) becomes a blob.
+The options follow mvNCCompile where it has the same option. A prototxt (train_val or deploy) is compiled to NAME.onnx,
+an FP16 IR (NAME.xml, .bin), a Myriad blob and the manifest NAME.json. An ONNX file or an IR (v10 or v11) is compiled to
+a blob.
 """
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-def add_arguments(parser):
+if TYPE_CHECKING:
+    from caffe.device.transform import Transform
+    from caffe.proto import caffe_pb2
+    from ncs.compiler.compile import Options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     from ncs.cli import _net
 
     parser.add_argument("network", nargs="?", help="network.prototxt, .onnx, or .xml (IR)")
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help="a net known by name instead (`agegender zoo list`); its weights, "
-        "mean and labels are its own, -o is the folder of the results (default: graph)",
+        help="compile a registered net with its own weights, mean and labels; -o is then the output folder "
+        "(default: graph)",
     )
     _net.add_arguments(parser)
     parser.add_argument(
         "-s",
         dest="shaves",
         metavar="N[,N…]",
-        help="SHAVE cores (default: the compiler chooses); several give NAME_4shave.blob …",
+        help="SHAVE cores (default: the compiler chooses); a list gives one blob per number, NAME_4shave.blob …",
     )
-    parser.add_argument("--cmx-slices", type=int, metavar="N", help="CMX slices (default: as many as SHAVE cores)")
+    parser.add_argument("--cmx-slices", type=int, metavar="N", help="CMX slices (default: the number of SHAVE cores)")
     parser.add_argument(
-        "-o", dest="output", help="result: FILE.blob, or the stem of all files (default: the network's name)"
+        "-o", dest="output", help="FILE.blob, or the common stem of all output files (default: the network's name)"
     )
     parser.add_argument(
         "--platform",
         choices=("MA2480", "MA2450"),
         default="MA2480",
-        help="Myriad X, Neural Compute Stick 2 (default), or Myriad 2, the first stick",
+        help="MA2480: Neural Compute Stick 2, Myriad X (default); MA2450: Neural Compute Stick 1, Myriad 2",
     )
     for chip in ("MA2480", "MA2450"):
         parser.add_argument(
@@ -43,49 +53,53 @@ def add_arguments(parser):
         dest="inputs",
         choices=("FP32", "FP16", "U8"),
         default="FP32",
-        help="what the blob is fed; U8: the picture's bytes (a prototxt's --mean and --scale go into the graph)",
+        help="input type of the blob; U8: raw pixels (for a prototxt, --mean and --scale become part of the graph)",
+    )
+    parser.add_argument("-op", dest="outputs", choices=("FP32", "FP16"), default="FP32", help="output type of the blob")
+    parser.add_argument("--batch", type=_net.positive_int, default=1, metavar="N", help="batch size (default 1)")
+    parser.add_argument("--mean", metavar="FILE|B,G,R", help="mean file, or one value per channel")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="factor applied after the mean, e.g. 0.00392157 (default 1)"
     )
     parser.add_argument(
-        "-op", dest="outputs", choices=("FP32", "FP16"), default="FP32", help="what the blob answers with"
+        "--order", choices=("BGR", "RGB"), default="BGR", help="channel order the net was trained with (default BGR)"
     )
-    parser.add_argument("--batch", type=_net.positive, default=1, metavar="N", help="pictures at a time (default 1)")
-    parser.add_argument("--mean", metavar="FILE|B,G,R", help="mean file, or one value a channel")
-    parser.add_argument("--scale", type=float, default=1.0, help="factor after the mean, e.g. 0.00392157 (default 1)")
-    parser.add_argument("--order", choices=("BGR", "RGB"), default="BGR", help="channels as trained (default BGR)")
-    parser.add_argument("--labels", metavar="FILE", help="one name a line, one line an output")
+    parser.add_argument("--labels", metavar="FILE", help="text file with one class name per line")
     parser.add_argument(
-        "--archive", metavar="FILE", help="put all blobs into this one file as well (`ncs inspect` reads it)"
+        "--archive", metavar="FILE", help="also write all blobs into one archive (`ncs inspect` reads it)"
     )
-    parser.add_argument("-c", dest="config", metavar="FILE", help="settings of the compiler: lines `KEY VALUE`")
-    parser.add_argument("--no-blob", action="store_true", help="ONNX and IR only; nothing is fetched")
-    parser.add_argument("--no-ir", action="store_true", help="no IR for CPU, GPU and NPU")
+    parser.add_argument("-c", dest="config", metavar="FILE", help="compiler settings, one `KEY VALUE` per line")
+    parser.add_argument(
+        "--no-blob", action="store_true", help="write ONNX and IR only; does not download the Myriad compiler"
+    )
+    parser.add_argument("--no-ir", action="store_true", help="do not write an IR for CPU, GPU and NPU")
     parser.add_argument(
         "--toolkit",
         choices=("openvino", "ncsdk"),
         default="openvino",
-        help="ncsdk: have mvNCCompile, which must be on the PATH, make a graph for the first stick",
+        help="ncsdk: run mvNCCompile (must be on the PATH) to compile a graph for the Neural Compute Stick 1",
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     from ncs.cli import _net
     from ncs.errors import NcsError
 
     if args.model:
         return compile_model(args)
     if args.network is None:
-        raise NcsError("what is to be compiled? give a network file, or --model NAME")
+        raise NcsError("nothing to compile: give a network file, or --model NAME")
     _net.check_file(args.network, ".prototxt", ".onnx", ".xml")
-    stem = stem_of(args.network, args.output)
+    stem = output_stem(args.network, args.output)
     if args.toolkit == "ncsdk":
-        return with_ncsdk(args)
+        return compile_with_ncsdk(args)
     if args.network.endswith((".onnx", ".xml")):
         return compile_file(args, stem)
     return compile_net(args, stem)
 
 
-def stem_of(network, output):
-    """The result's path without .blob: from -o, else the network's name in this folder."""
+def output_stem(network: str, output: str | None) -> str:
+    """Return the common stem of the output files: from -o, else the network's name in the current folder."""
     import os
 
     if output is None:
@@ -94,18 +108,18 @@ def stem_of(network, output):
     return stem if suffix in (".blob", ".onnx", ".xml", ".json") else output
 
 
-def shave_counts(text):
-    """(4, 8) of "4,8"; () of None."""
+def shave_counts(text: str | None) -> tuple[int, ...]:
+    """Parse "4,8" into (4, 8), and None into ()."""
     from ncs.errors import NcsError
 
-    words = [] if text is None else text.split(",")
-    if any(not word.strip().isdigit() for word in words):
-        raise NcsError(f"[Error 27] -s takes a number of SHAVE cores or a list (4,8); received '{text}'")
-    return tuple(dict.fromkeys(int(word) for word in words))
+    parts = [] if text is None else text.split(",")
+    if any(not part.strip().isdigit() for part in parts):
+        raise NcsError(f"[Error 27] -s: expected a number of SHAVE cores or a list (4,8), received '{text}'")
+    return tuple(dict.fromkeys(int(part) for part in parts))
 
 
-def options_of(args):
-    """ncs.compiler.compile.Options of the command line."""
+def build_options(args: argparse.Namespace) -> Options:
+    """Return the ncs.compiler.compile.Options of the command line."""
     from ncs.cli import _net
     from ncs.compiler.compile import Options
 
@@ -116,7 +130,7 @@ def options_of(args):
         args.cmx_slices,
         blob=not args.no_blob,
         ir=not args.no_ir,
-        config=settings(args.config),
+        config=read_settings(args.config),
         shave_counts=counts if len(counts) > 1 else (),
         archive=args.archive,
         start=args.start,
@@ -128,36 +142,36 @@ def options_of(args):
     )
 
 
-def net_options(args):
-    """The same for a net that is exported here: with -ip U8 the graph itself takes bytes, on every device."""
+def net_options(args: argparse.Namespace) -> Options:
+    """Return the Options for a Caffe net, where -ip U8 makes the graph take raw pixels on every device."""
     import dataclasses
 
-    options = options_of(args)
+    options = build_options(args)
     return dataclasses.replace(options, bytes_in=True, inputs="") if options.inputs == "U8" else options
 
 
-def settings(path):
-    """The keys of a compile_tool configuration file."""
+def read_settings(path: str | None) -> dict[str, str]:
+    """Read a configuration file of compile_tool: one `KEY VALUE` per line, comments after #."""
     from ncs.errors import NcsError
 
     if path is None:
         return {}
-    found = {}
+    settings = {}
     try:
         with open(path, encoding="utf-8") as stream:
             for number, line in enumerate(stream, 1):
-                words = line.split("#")[0].split(None, 1)
-                if len(words) == 1:
-                    raise NcsError("%s:%d: `KEY VALUE` is wanted, received '%s'" % (path, number, line.strip()))
-                if words:
-                    found[words[0]] = words[1].strip()
+                fields = line.split("#")[0].split(None, 1)
+                if len(fields) == 1:
+                    raise NcsError(f"{path}:{number}: expected `KEY VALUE`, received '{line.strip()}'")
+                if fields:
+                    settings[fields[0]] = fields[1].strip()
     except OSError as error:
         raise NcsError(f"{path}: {error.strerror}") from error
-    return found
+    return settings
 
 
-def compile_net(args, stem):
-    """A prototxt: everything, and the manifest beside it."""
+def compile_net(args: argparse.Namespace, stem: str) -> int:
+    """Compile a prototxt to all formats and write its manifest."""
     import os
 
     from caffe.proto.read import read_net
@@ -167,31 +181,31 @@ def compile_net(args, stem):
     _net.warn_of_zero_weights(args)
     options = net_options(args)
     name, param = os.path.basename(stem), read_net(args.network).param
-    say_batch(args, param)
+    report_batch(args, param)
     parents = {"mean": args.mean} if args.mean and os.path.isfile(args.mean) else {}
     model = Model(
         name,
         args.network,
         args.weights,
-        transform_of(args, options, param),
-        label_names(args.labels),
+        build_transform(args, options, param),
+        read_labels(args.labels),
         parents=parents,
         param=param,
     )
     (manifest,) = compile_models([(model, stem)], options)
-    made = ["onnx"] + (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
-    print("{}: wrote {}.{{{}}}".format(name, stem, ",".join(made)))
-    show([path for _, path in options.blobs(stem)] if options.blob else [], args.archive)
+    suffixes = ["onnx"] + (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
+    print("{}: wrote {}.{{{}}}".format(name, stem, ",".join(suffixes)))
+    print_summaries([path for _, path in options.blobs(stem)] if options.blob else [], args.archive)
     return 0
 
 
-def compile_model(args):
-    """Nets known by name: everything, and the manifests that run_inference.py --model reads."""
+def compile_model(args: argparse.Namespace) -> int:
+    """Compile registered nets to all formats and write their manifests."""
     from ncs.compiler import model_plugins
     from ncs.compiler.compile import compile_models
     from ncs.errors import NcsError
 
-    given = {
+    conflicts = {
         "a network file": args.network,
         "-in": args.start,
         "-on": args.end,
@@ -201,56 +215,56 @@ def compile_model(args):
         "--order RGB": args.order != "BGR",
         "--toolkit": args.toolkit != "openvino",
     }
-    unfit = [flag for flag, value in given.items() if value]
-    if unfit:
+    flags = [flag for flag, value in conflicts.items() if value]
+    if flags:
         raise NcsError(
-            "--model {}: {} cannot be given with it, the net knows its own".format(args.model, ", ".join(unfit))
+            f"--model {args.model}: cannot be combined with {', '.join(flags)}; the net defines these itself"
         )
     options = net_options(args)
     jobs = model_plugins.jobs(args.model, args.output or "graph", args.weights, args.mean)
     compile_models(jobs, options)
     for model, stem in jobs:
         print(f"{model.name}: {model.weights} -> {stem}.json")
-        show([path for _, path in options.blobs(stem)] if options.blob else [], None)
+        print_summaries([path for _, path in options.blobs(stem)] if options.blob else [], None)
     if options.blob and args.archive:
         print(f"{args.archive}: all blobs in one file")
     return 0
 
 
-def say_batch(args, param):
-    """Deploy files of old ask for ten pictures at a time; a stick is given one."""
+def report_batch(args: argparse.Namespace, param: caffe_pb2.NetParameter) -> None:
+    """Print a note if the prototxt's batch size (10 in many deploy files) is not the compiled one."""
     for layer in param.layer:
         if layer.type == "Input" and len(layer.input_param.shape) and len(layer.input_param.shape[0].dim):
-            asked = layer.input_param.shape[0].dim[0]
-            if asked != args.batch:
-                print("%s takes %d pictures at a time; compiled for %d (--batch)" % (args.network, asked, args.batch))
+            batch = layer.input_param.shape[0].dim[0]
+            if batch != args.batch:
+                print(f"{args.network} has batch size {batch}; compiled for {args.batch} (--batch)")
                 return
 
 
-def transform_of(args, options, param):
-    """The Transform of --mean, --scale and --order for the net's input."""
+def build_transform(args: argparse.Namespace, options: Options, param: caffe_pb2.NetParameter) -> Transform:
+    """Return the Transform of --mean, --scale and --order for the net's input."""
     from caffe.convert.deploy import deploy
     from caffe.device.transform import Transform
     from ncs.cli import _net
     from ncs.errors import NcsError
 
-    mean = _net.mean_of(args.mean)
+    mean = _net.parse_mean(args.mean)
     param = deploy(param, options.input_shape)
     shape = next(layer for layer in param.layer if layer.type == "Input").input_param.shape[0].dim
     if isinstance(mean, list) and len(shape) > 1 and len(mean) not in (1, shape[1]):
-        raise NcsError("--mean gives %d values, the net's input has %d channels" % (len(mean), shape[1]))
+        raise NcsError(f"--mean has {len(mean)} values, the net's input has {shape[1]} channels")
     if not args.scale:
-        raise NcsError("--scale 0 makes every picture the same")
+        raise NcsError("--scale 0 would make every input the same")
     if len(shape) != 4:
         return Transform(order=args.order, mean=mean, scale=args.scale)
     size, crop = (shape[2], shape[3]), None
     if mean is not None and not isinstance(mean, list) and mean.shape[1:] != size and size[0] == size[1]:
-        size, crop = mean.shape[1:], size[0]  # Caffe's way: pictures as large as the mean, then the centre
+        size, crop = mean.shape[1:], size[0]  # as in Caffe: resize to the size of the mean, then crop the centre
     return Transform(order=args.order, size=size, crop=crop, mean=mean, scale=args.scale, gray=shape[1] == 1)
 
 
-def label_names(path):
-    """The lines of a labels file."""
+def read_labels(path: str | None) -> list[str]:
+    """Return the non-empty lines of a labels file."""
     from ncs.errors import NcsError
 
     if path is None:
@@ -262,14 +276,15 @@ def label_names(path):
         raise NcsError(f"{path}: {error.strerror}") from error
 
 
-def compile_file(args, stem):
-    """An ONNX file or an IR: blobs only."""
+def compile_file(args: argparse.Namespace, stem: str) -> int:
+    """Compile an ONNX file or an IR to blobs."""
     import tempfile
 
+    from ncs.compiler import model_input
     from ncs.errors import NcsError
-    from ncs.myriad import compiler, model_input
+    from ncs.myriad import compiler
 
-    unfit = {
+    conflicts = {
         "-w": args.weights,
         "-in": args.start,
         "-on": args.end,
@@ -278,12 +293,12 @@ def compile_file(args, stem):
         "--labels": args.labels,
         "--no-blob": args.no_blob,
     }
-    unfit = [flag for flag, value in unfit.items() if value]
-    if unfit:
+    flags = [flag for flag, value in conflicts.items() if value]
+    if flags:
         raise NcsError(
-            "{}: {} are for a prototxt; of this file only the blob is made".format(args.network, ", ".join(unfit))
+            f"{args.network}: {', '.join(flags)} apply to a prototxt only; this file is compiled to a blob only"
         )
-    options = options_of(args)
+    options = build_options(args)
     if args.platform == "MA2450":
         print("warning: " + compiler.NCS1_WARNING)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
@@ -291,7 +306,7 @@ def compile_file(args, stem):
         jobs = options.jobs(model, stem)
         try:
             compiler.compile_blobs(jobs)
-        except NcsError as error:  # the user knows the file by its own name
+        except NcsError as error:  # name the user's file, not the temporary copy
             error.args = (str(error).replace(model, args.network),)
             raise
     paths = [job.output for job in jobs]
@@ -299,38 +314,38 @@ def compile_file(args, stem):
         from ncs.compiler.compile import write_blobs_archive
 
         write_blobs_archive(args.archive, paths)
-    show(paths, args.archive)
+    print_summaries(paths, args.archive)
     return 0
 
 
-def show(paths, archive):
-    """Say what each blob is."""
+def print_summaries(paths: Sequence[str], archive: str | None) -> None:
+    """Print a summary of each blob."""
     from ncs.myriad.blob import read_blob
     from ncs.myriad.report import summary
 
     for path in paths:
         print(f"{path}: {summary(read_blob(path))}")
     if archive and paths:
-        print("%s: %d blobs in one file" % (archive, len(paths)))
+        print(f"{archive}: {len(paths)} blobs in one file")
 
 
-def with_ncsdk(args):
-    """A graph by mvNCCompile; -o is `graph` where not given, as there."""
+def compile_with_ncsdk(args: argparse.Namespace) -> int:
+    """Compile a graph with mvNCCompile; -o defaults to `graph`, as there."""
     import os
 
-    from ncs.compiler.compile import Model, net_of
+    from ncs.compiler.compile import Model, build_net
     from ncs.compiler.ncsdk import compile_graph
     from ncs.errors import NcsError
 
     if args.network.endswith((".onnx", ".xml")):
-        raise NcsError(f"{args.network}: mvNCCompile reads a prototxt and its caffemodel")
+        raise NcsError(f"{args.network}: mvNCCompile compiles a prototxt and its caffemodel only")
     counts = shave_counts(args.shaves)
     if len(counts) > 1:
-        raise NcsError(f"[Error 27] mvNCCompile takes one number of SHAVE cores, received {args.shaves}")
-    options = options_of(args)
-    options.start = options.end = None  # mvNCCompile's own affair
-    net = net_of(Model("", args.network, args.weights, None, []), options, build_only=True)
+        raise NcsError(f"[Error 27] mvNCCompile: expected one number of SHAVE cores, received {args.shaves}")
+    options = build_options(args)
+    options.start = options.end = None  # mvNCCompile cuts the net itself
+    net = build_net(Model("", args.network, args.weights, None, []), options, build_only=True)
     output = args.output or "graph"
     compile_graph(net, output, counts[0] if counts else None, args.start, args.end, args.size, args.ec)
-    print("%s: %d bytes, by mvNCCompile" % (output, os.path.getsize(output)))
+    print(f"{output}: {os.path.getsize(output)} bytes, by mvNCCompile")
     return 0

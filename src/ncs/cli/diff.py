@@ -1,14 +1,16 @@
-"""Tell how two Myriad blobs differ; the exit status is 0 when they hold the same, 1 when they differ."""
+"""Show the differences between two Myriad blobs; the exit status is 0 when they are equal, 1 when they differ."""
 
 from __future__ import annotations
 
+import argparse
 
-def add_arguments(parser):
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first")
     parser.add_argument("second")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     from ncs.myriad.blob import read_blob
     from ncs.myriad.report import differences
 
@@ -17,11 +19,11 @@ def run(args):
     for row in rows:
         print(row)
     if not rows and not _same_bytes(args.first, args.second):
-        rows = ["the same structure with other constants"]
+        rows = ["same structure, different constants"]
         print(rows[0])
     return 1 if rows else 0
 
 
-def _same_bytes(first, second):
+def _same_bytes(first: str, second: str) -> bool:
     with open(first, "rb") as one, open(second, "rb") as other:
         return one.read() == other.read()

@@ -1,23 +1,29 @@
-"""Tell everything that is in a Myriad blob: inputs, outputs, stages, cores, memory."""
+"""Show the contents of a Myriad blob: inputs, outputs, stages, cores, memory."""
 
 from __future__ import annotations
 
+import argparse
+from typing import TYPE_CHECKING
 
-def add_arguments(parser):
+if TYPE_CHECKING:
+    from ncs.myriad.blob import Blob
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "blob", nargs="+", help="files from `ncs compile` (--archive too), compile_tool or blobconverter"
     )
-    parser.add_argument("--stages", action="store_true", help="list every stage with its arrays")
-    parser.add_argument("--json", action="store_true", help="print all as JSON, one line a blob")
+    parser.add_argument("--stages", action="store_true", help="list every stage with its tensors")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON, one line per blob")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     import json
 
     from ncs.myriad.report import stage_table, summary
 
     for path in args.blob:
-        for name, blob in blobs_of(path):
+        for name, blob in load_blobs(path):
             if args.json:
                 print(json.dumps(dict(file=path, **({"name": name} if name else {}), **blob.to_json())))
                 continue
@@ -26,8 +32,8 @@ def run(args):
                 print(stage_table(blob))
 
 
-def blobs_of(path):
-    """[(name, Blob)] of a blob file (its name is "") or of a file of many, from `ncs compile --archive`."""
+def load_blobs(path: str) -> list[tuple[str, Blob]]:
+    """Read a blob file (its name is "") or an archive of `ncs compile --archive` as [(name, Blob)]."""
     import os
 
     from ncs.myriad.archive import is_archive, read_blobs

@@ -1,32 +1,39 @@
-"""Tell where a net's time goes, layer by layer, as mvNCProfile did: a table, and a report in HTML.
+"""Profile a net layer by layer, as mvNCProfile did: a table and an HTML report.
 
-Measured on the CPU through OpenVINO's counters, or on a stick where one is; else estimated for the stick from the stages of
-its blob, and called an estimate: a lower bound under stated assumptions.
+Times are measured on a stick if there is one, or on the CPU with OpenVINO's performance counters. Without a stick they
+are estimated from the stages of the blob and labelled as an estimate: a lower bound under stated assumptions.
 """
 
 from __future__ import annotations
 
+import argparse
+from typing import TYPE_CHECKING
 
-def add_arguments(parser):
+if TYPE_CHECKING:
+    from caffe.net.net import Net
+    from ncs.profile.profile import Row
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     from ncs.cli import _net
 
     parser.add_argument("network", help="network.prototxt (train_val or deploy)")
     _net.add_arguments(parser)
     parser.add_argument(
-        "-s", dest="shaves", type=_net.positive, help="SHAVE cores of the blob (default: the compiler chooses)"
+        "-s", dest="shaves", type=_net.positive_int, help="SHAVE cores of the blob (default: the compiler chooses)"
     )
-    parser.add_argument("--platform", choices=("MA2480", "MA2450"), default="MA2480", help="chip of the estimate")
-    parser.add_argument("-d", "--device", default="", help="CPU, MYRIAD, or ESTIMATE (default: a stick, else ESTIMATE)")
+    parser.add_argument("--platform", choices=("MA2480", "MA2450"), default="MA2480", help="chip for the estimate")
     parser.add_argument(
-        "-n", "--runs", type=int, default=10, help="measured runs, of which the median counts (default 10)"
+        "-d", "--device", default="", help="CPU, MYRIAD, or ESTIMATE (default: a stick if there is one, else ESTIMATE)"
     )
+    parser.add_argument("-n", "--runs", type=int, default=10, help="measured runs; reports their median (default 10)")
     parser.add_argument(
-        "-o", dest="output", default="output_report.html", help="the report (default output_report.html)"
+        "-o", dest="output", default="output_report.html", help="HTML report (default output_report.html)"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the table there")
+    parser.add_argument("--json", metavar="FILE", help="write the table to FILE")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     import dataclasses
     import json
     import os
@@ -38,59 +45,57 @@ def run(args):
     from ncs.profile import profile
     from ncs.profile.html import report
 
-    device, net = device_of(args.device), _net.net_of(args, build_only=True)
+    device, net = select_device(args.device), _net.load_net(args, build_only=True)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "net.onnx")
         export_net(net, path)
-        rows, note = estimated(args, net, path) if device == "ESTIMATE" else timed(args, net, path, device)
+        rows, note = run_estimate(args, net, path) if device == "ESTIMATE" else measure(args, net, path, device)
     print(note)
     print(profile.table(rows))
     title = "%s: profile" % (net.name or os.path.basename(args.network))
     write_bytes(args.output, report(title, note, net, rows))
     if args.json:
-        facts = {
+        profile_data = {
             "device": device,
             "note": note,
             "total_ms": profile.total(rows),
             "layers": [dataclasses.asdict(row) for row in rows],
         }
-        write_bytes(args.json, json.dumps(facts, indent=1) + "\n")
+        write_bytes(args.json, json.dumps(profile_data, indent=1) + "\n")
     print("wrote " + args.output)
     return 0
 
 
-def device_of(name):
-    """The device asked for; else a stick; else the estimate."""
-    from ncs.cli.check import device_of
+def select_device(name: str) -> str:
+    """Return the requested device, else a stick if one is plugged in, else ESTIMATE."""
+    from ncs.cli import check
     from ncs.errors import NcsError
 
-    found = device_of(name)
-    family = found.split(".")[0]
+    device = check.select_device(name)
+    family = device.split(".")[0]
     if family not in ("FP16", "ESTIMATE", "CPU", "GPU", "NPU", "MYRIAD"):
-        raise NcsError(
-            f"-d {name}: times of layers are told by CPU, GPU, NPU and MYRIAD; ESTIMATE is for a stick that is not there"
-        )
-    return "ESTIMATE" if family == "FP16" else found
+        raise NcsError(f"-d {name}: only CPU, GPU, NPU and MYRIAD report layer times; use ESTIMATE without a stick")
+    return "ESTIMATE" if family == "FP16" else device
 
 
-def estimated(args, net, path):
-    """(rows, note) for a stick that was not asked."""
+def run_estimate(args: argparse.Namespace, net: Net, path: str) -> tuple[list[Row], str]:
+    """Return (rows, note) estimated from the blob compiled from the ONNX file at `path`."""
     from caffe.convert.onnx_export import layer_names
     from ncs.profile import profile
 
     blob, stages = profile.compile_and_read(path, args.platform, args.shaves)
     chip = profile.CHIPS[args.platform]
     rows = profile.estimate(net, blob, stages, chip, layer_names(path, "tensor"))
-    engines = "convolution engines at %.0f GFLOP/s, " % (chip.hw / 1e9) if chip.hw else ""
+    engines = f"convolution engines at {chip.hw / 1e9:.0f} GFLOP/s, " if chip.hw else ""
     return rows, (
-        "ESTIMATE for %s, nothing was measured: a lower bound from the %d stages of the blob, with %seach SHAVE "
-        "core at %.1f GFLOP/s and memory at %.1f GB/s, one stage after the other. A real stick takes longer."
-        % (args.platform, len(blob.stages), engines, chip.shave / 1e9, chip.memory / 1e9)
+        f"ESTIMATE for {args.platform}, not a measurement: a lower bound from the {len(blob.stages)} stages of the "
+        f"blob with {engines}each SHAVE core at {chip.shave / 1e9:.1f} GFLOP/s, memory at {chip.memory / 1e9:.1f} GB/s "
+        "and stages that run one after another. A real stick takes longer."
     )
 
 
-def timed(args, net, path, device):
-    """(rows, note) measured: the median of each node over the runs."""
+def measure(args: argparse.Namespace, net: Net, path: str, device: str) -> tuple[list[Row], str]:
+    """Return (rows, note) measured on the device: the median time of each node over the runs."""
     import statistics
 
     import numpy as np
@@ -105,19 +110,16 @@ def timed(args, net, path, device):
     source = path[:-5] + ".blob" if device.startswith("MYRIAD") else path
     shape = net.blobs[net.inputs[0]].shape
     batch = np.random.default_rng(0).uniform(-100, 100, shape).astype(np.float32)
-    times, kinds = {}, {}
+    times, types = {}, {}
     with open_runner(device, source, counters=True) as runner:
         runner.run(batch)
         for _ in range(max(1, args.runs)):
-            for name, kind, milliseconds in runner.profile(batch):
+            for name, node_type, milliseconds in runner.profile(batch):
                 times.setdefault(name, []).append(milliseconds)
-                kinds[name] = kind
-    counters = [(name, kinds[name], statistics.median(values)) for name, values in times.items()]
-    bytes_each = 2 if device.startswith("MYRIAD") else 4
-    rows = profile.measured(
-        net, counters, layer_names(path, "tensor" if device.startswith("MYRIAD") else "node"), bytes_each
-    )
-    return rows, "Measured on %s: median of %d runs; layers without a time were computed as part of another" % (
-        device,
-        max(1, args.runs),
-    )
+                types[name] = node_type
+    counters = [(name, types[name], statistics.median(values)) for name, values in times.items()]
+    item_size = 2 if device.startswith("MYRIAD") else 4
+    node_layers = layer_names(path, "tensor" if device.startswith("MYRIAD") else "node")
+    rows = profile.measured(net, counters, node_layers, item_size)
+    runs = max(1, args.runs)
+    return rows, f"Measured on {device}: median of {runs} runs; layers without a time are fused into another layer"

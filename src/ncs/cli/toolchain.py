@@ -1,21 +1,25 @@
-"""Fetch, check or locate the Myriad compiler that `ncs compile` uses."""
+"""Download, verify or locate the Myriad compiler that `ncs compile` uses."""
 
 from __future__ import annotations
 
+import argparse
 
-def add_arguments(parser):
-    parser.add_argument("--from", dest="wheels", metavar="FOLDER", help="take the wheels from there")
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from", dest="wheels", metavar="FOLDER", help="install from the wheels in FOLDER instead of downloading them"
+    )
     parser.add_argument("--verify", action="store_true", help="check the SHA-256 of every unpacked file")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     from ncs.errors import NcsError
     from ncs.myriad import toolchain
 
-    found = toolchain.fetch(args.wheels) if args.wheels else toolchain.toolchain()
-    damaged = toolchain.verify(found) if args.verify else []
+    tools = toolchain.fetch(args.wheels) if args.wheels else toolchain.toolchain()
+    damaged = toolchain.verify(tools) if args.verify else []
     if damaged:
         raise NcsError(
-            "{}: damaged: {}; remove the folder and run `ncs toolchain` again".format(found.folder, ", ".join(damaged))
+            f"{tools.folder}: damaged: {', '.join(damaged)}; remove the folder and run `ncs toolchain` again"
         )
-    print("{}: {}{}".format(found.version, found.folder, ", every file verified" if args.verify else ""))
+    print("{}: {}{}".format(tools.version, tools.folder, ", every file verified" if args.verify else ""))

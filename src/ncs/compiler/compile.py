@@ -1,23 +1,30 @@
-"""From a Caffe net and its weights to everything a device runs: ONNX, IR, Myriad blob, and the manifest beside them."""
+"""Compiles a Caffe net and its weights to ONNX, IR and Myriad blobs, and writes the manifest."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ncs.errors import NcsError
 from ncs.runtime.manifest import Manifest, file_of
 
+if TYPE_CHECKING:
+    from caffe.net.net import Net
+    from caffe.proto import caffe_pb2
+    from ncs.myriad.compiler import Job
+
 
 @dataclasses.dataclass
 class Options:
-    """What to make, and how; `shaves` and `cmx_slices` None leave the choice to the compiler.
+    """Options of a compilation; with `shaves` and `cmx_slices` None the compiler chooses.
 
-    `shave_counts` makes several blobs, NAME_4shave.blob …, in the place of one; `archive` puts all blobs of a call into
-    one file as well. `start` and `end` name the layers between which the net is compiled. `bytes_in` has the net take
-    the picture's bytes: mean and scale go into the graph. `inputs` and `outputs` are types of the blob's (FP32, FP16, U8;
-    "" as they come). `input_shape` is (N, C, H, W), None for what the net says itself.
+    `shave_counts` compiles several blobs, NAME_4shave.blob …, instead of one; `archive` also writes all blobs of a call
+    into one file. `start` and `end` are the first and last layer to compile. `bytes_in` makes the net take raw pixels,
+    with mean and scale as part of the graph. `inputs` and `outputs` are the blob's types (FP32, FP16, U8; "" keeps the
+    model's). `input_shape` is (N, C, H, W), with None for sizes taken from the net.
     """
 
     platform: str = "MA2480"
@@ -25,9 +32,9 @@ class Options:
     cmx_slices: int | None = None
     blob: bool = True
     ir: bool = True
-    fp16: bool = True  # of the IR's weights
+    fp16: bool = True  # weights of the IR
     input_shape: tuple = (1, None, None, None)
-    config: dict = dataclasses.field(default_factory=dict)  # of the Myriad compiler
+    config: dict = dataclasses.field(default_factory=dict)  # settings of the Myriad compiler
     shave_counts: tuple = ()
     archive: str | None = None
     start: str | None = None
@@ -35,16 +42,16 @@ class Options:
     bytes_in: bool = False
     inputs: str = ""
     outputs: str = ""
-    zero_weights: bool = False  # where no weights are given, as mvNCCompile does; else the fillers'
+    zero_weights: bool = False  # without weights: zeros, as mvNCCompile does, instead of the fillers' values
 
-    def blobs(self, stem):
-        """[(shaves, path)] of the blobs that a net called `stem` becomes."""
+    def blobs(self, stem: str) -> list[tuple[int | None, str]]:
+        """Return [(shaves, path)] of the blobs for a net with the output stem `stem`."""
         if not self.shave_counts:
             return [(self.shaves, stem + ".blob")]
         return [(count, "%s_%dshave.blob" % (stem, count)) for count in self.shave_counts]
 
-    def jobs(self, model, stem):
-        """ncs.myriad.compiler.Jobs of the blobs that the model file `model` becomes."""
+    def jobs(self, model: str, stem: str) -> list[Job]:
+        """Return the ncs.myriad.compiler.Jobs that compile the model file `model`."""
         from ncs.myriad.compiler import Job
 
         return [
@@ -55,9 +62,9 @@ class Options:
 
 @dataclasses.dataclass
 class Model:
-    """What is compiled: `prototxt` (train_val or deploy), `weights`, and what its numbers mean.
+    """A net to compile: `prototxt` (train_val or deploy), `weights`, preprocessing and labels.
 
-    `param` is the prototxt's NetParameter where somebody has read it already.
+    `param` is the prototxt's NetParameter, if it is already parsed.
     """
 
     name: str
@@ -67,16 +74,35 @@ class Model:
     labels: list
     label_set: str = ""
     decoder: str = "argmax"
-    parents: dict = dataclasses.field(default_factory=dict)  # kind -> path of further files it was made from
+    parents: dict = dataclasses.field(default_factory=dict)  # kind -> path of further source files
     param: object = None
 
 
-def compile_models(jobs, options, say=print):
-    """Compile [(Model, stem)]: writes <stem>.onnx, .xml, .bin, .blob and .json; returns the Manifests.
+def compile_models(
+    jobs: Sequence[tuple[Model, str]], options: Options, say: Callable[[str], None] = print
+) -> list[Manifest | None]:
+    """Compile nets to <stem>.onnx, .xml, .bin, .blob and .json.
 
-    All blobs are compiled in one child process. The manifest is written last, so one that is there names files that are.
-    A net that takes something else than a picture, or answers with something else than one row of numbers for it, has no
-    manifest: None stands for it.
+    All blobs are compiled in one child process. The manifest is written last, so an existing manifest always names
+    complete files.
+
+    Parameters
+    ----------
+    jobs : sequence of (Model, str)
+        Nets and the stems of their output files.
+    options : Options
+    say : callable
+        Receives log lines.
+
+    Returns
+    -------
+    list of Manifest or None
+        None for a net whose input is not an image or whose output is not one row (1, K) per image.
+
+    Raises
+    ------
+    NcsError
+        A net cannot be compiled.
     """
     if options.blob:
         check(options)
@@ -86,7 +112,7 @@ def compile_models(jobs, options, say=print):
     for (_, stem), manifest in zip(jobs, manifests):
         if manifest is None:
             continue
-        for kind, path in _artefacts(stem, options):
+        for kind, path in _artefact_paths(stem, options):
             if os.path.exists(path):
                 manifest.add(kind, path)
         manifest.tools = _versions(options)
@@ -94,26 +120,55 @@ def compile_models(jobs, options, say=print):
     return manifests
 
 
-def _artefacts(stem, options):
-    """(kind, path) of what is made; of several blobs the manifest names the first."""
-    made = [("onnx", stem + ".onnx")]
-    made += [("xml", stem + ".xml"), ("bin", stem + ".bin")] if options.ir else []
-    return made + ([("blob", options.blobs(stem)[0][1])] if options.blob else [])
+def _artefact_paths(stem, options):
+    """Return (kind, path) of all output files; the first one of several blobs."""
+    paths = [("onnx", stem + ".onnx")]
+    paths += [("xml", stem + ".xml"), ("bin", stem + ".bin")] if options.ir else []
+    return paths + ([("blob", options.blobs(stem)[0][1])] if options.blob else [])
 
 
-def check(options):
-    """Raise NcsError for a blob that no chip could run, before anything is done for it."""
+def check(options: Options) -> None:
+    """Raise NcsError for invalid blob options, before any work is done."""
     from ncs.myriad.compiler import chip_settings
 
     for job in options.jobs("", ""):
         chip_settings(job)
 
 
-def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=None, build_only=False):
-    """The deploy Net of a train_val or deploy prototxt, with `weights`; every layer with weights must be in the file.
+def deploy_net(
+    prototxt: str,
+    weights: str | None,
+    input_shape: tuple | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    param: caffe_pb2.NetParameter | None = None,
+    build_only: bool = False,
+) -> Net:
+    """Build the deploy Net of a train_val or deploy prototxt and load its weights.
 
-    `start` and `end` name the layers between which it is cut out (see caffe.convert.subgraph); `param` is the prototxt, if it was read.
-    What is only `build_only` can be exported, not run, and needs no torch.
+    Parameters
+    ----------
+    prototxt : str
+        Path of the prototxt.
+    weights : str or None
+        Path of the caffemodel or HDF5; must contain every layer that has weights.
+    input_shape : tuple, optional
+        (N, C, H, W), with None for sizes taken from the prototxt.
+    start, end : str, optional
+        First and last layer of the subgraph (see caffe.convert.subgraph).
+    param : NetParameter, optional
+        The prototxt, if it is already parsed.
+    build_only : bool
+        The net can be exported but not run, and does not need torch.
+
+    Returns
+    -------
+    caffe.net.net.Net
+
+    Raises
+    ------
+    NcsError
+        A layer has no weights in the file.
     """
     from caffe.convert.deploy import deploy
     from caffe.convert.subgraph import cut
@@ -129,16 +184,15 @@ def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=
         missing = [name for name in net.params if name not in arrays]
         if missing:
             raise NcsError(
-                "{} has no weights for layer(s) {} of {}; it has {}".format(
-                    weights, ", ".join(missing), prototxt, ", ".join(arrays) or "none"
-                )
+                f"{weights} has no weights for layer(s) {', '.join(missing)} of {prototxt}; "
+                f"it has {', '.join(arrays) or 'none'}"
             )
         net.copy_from(weights)
     return net
 
 
-def net_of(model, options, build_only=False):
-    """The Net that `model` becomes under `options`; what is only `build_only` can be exported, not run."""
+def build_net(model: Model, options: Options, build_only: bool = False) -> Net:
+    """Build the Net of `model` with `options`; with `build_only` it can be exported but not run."""
     net = deploy_net(
         model.prototxt, model.weights, options.input_shape, options.start, options.end, model.param, build_only
     )
@@ -153,27 +207,26 @@ def _export(model, stem, options, say):
     from caffe.convert.onnx_export import export_net
     from ncs.compiler.ir import write_ir
 
-    net = net_of(model, options, build_only=model.weights is not None or options.zero_weights)
+    net = build_net(model, options, build_only=model.weights is not None or options.zero_weights)
     reason = _why_no_manifest(net)
-    shape, answer = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]]
+    shape, output = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]]
     if not reason:
-        _check_labels(model, answer.count // answer.shape[0])
+        _check_labels(model, output.count // output.shape[0])
     if options.bytes_in and len(net.inputs) != 1:
         raise NcsError(
-            "-ip U8: one picture's mean and scale can go into the graph; the net has %d inputs (%s)"
-            % (len(net.inputs), ", ".join(net.inputs))
+            f"-ip U8: expected a net with one input, received {len(net.inputs)} inputs ({', '.join(net.inputs)})"
         )
-    transform, change = _folding(model.transform, shape, options, say)
+    transform, modify_export = _embed_preprocessing(model.transform, shape, options, say)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(stem + ".json")  # it names the files that are replaced now
-    export_net(net, stem + ".onnx", change)
+        os.unlink(stem + ".json")  # it names the files that are about to be replaced
+    export_net(net, stem + ".onnx", modify_export)
     if options.ir:
         write_ir(stem + ".onnx", stem + ".xml", options.fp16)
     if reason:
-        say(f"{model.name}: no manifest, since it {reason}; everything else is made")
+        say(f"{model.name}: no manifest is written because the net {reason}; all other files are written")
         return None
     folder = os.path.dirname(os.path.abspath(stem))
-    labels = list(model.labels) or [str(number) for number in range(answer.shape[1])]
+    labels = list(model.labels) or [str(number) for number in range(output.shape[1])]
     manifest = Manifest(
         model.name,
         net.inputs[0],
@@ -185,42 +238,40 @@ def _export(model, stem, options, say):
         model.decoder,
         folder=folder,
     )
-    own = "unfolded %s" if options.bytes_in else "%s"  # our Net, given bytes, would leave out mean and scale
-    parents = {own % "prototxt": model.prototxt, own % "caffemodel": model.weights, **model.parents}
+    prefix = "unfolded " if options.bytes_in else ""  # the Caffe net does not include mean and scale
+    parents = {prefix + "prototxt": model.prototxt, prefix + "caffemodel": model.weights, **model.parents}
     manifest.parents = {kind: file_of(path, folder) for kind, path in parents.items() if path}
     return manifest
 
 
 def _why_no_manifest(net):
-    """Why a manifest, which tells how a picture is put in and an answer read off, does not fit this net; or ""."""
+    """Return why a manifest cannot describe this net's input or output, or ""."""
     if len(net.inputs) != 1:
-        return "has %d inputs (%s)" % (len(net.inputs), ", ".join(net.inputs))
+        return f"has {len(net.inputs)} inputs ({', '.join(net.inputs)})"
     if len(net.outputs) != 1:
-        return "has %d answers (%s; -on takes one of them)" % (len(net.outputs), ", ".join(net.outputs))
-    shape, answer = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]].shape
+        return f"has {len(net.outputs)} outputs ({', '.join(net.outputs)}; select one with -on)"
+    shape, output = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]].shape
     if len(shape) != 4 or shape[1] not in (1, 3):
-        return "takes {}, not a picture".format("x".join(map(str, shape)))
-    if len(answer) < 2 or any(size != 1 for size in answer[2:]):
-        return "answers with {}, not with a row of numbers a picture".format("x".join(map(str, answer)))
+        return "has an input of {}, not an image".format("x".join(map(str, shape)))
+    if len(output) < 2 or any(size != 1 for size in output[2:]):
+        return "has an output of {}, not one row of values per image".format("x".join(map(str, output)))
     return ""
 
 
-def _folding(transform, shape, options, say):
-    """(what is left of the Transform, what changes the Export)."""
+def _embed_preprocessing(transform, shape, options, say):
+    """Return (the remaining Transform, a function that modifies the Export or None)."""
     if not options.bytes_in:
         return transform, None
     from ncs.compiler import embed_preprocessing
 
-    what = embed_preprocessing.preprocessing_of(transform, shape)
-    say(what.cost())
-    return transform.replace(mean=None, scale=1.0), lambda export: embed_preprocessing.fold(export, what)
+    preprocessing = embed_preprocessing.preprocessing_of(transform, shape)
+    say(preprocessing.cost())
+    return transform.replace(mean=None, scale=1.0), lambda export: embed_preprocessing.embed(export, preprocessing)
 
 
 def _check_labels(model, count):
     if model.labels and len(model.labels) != count:
-        raise NcsError(
-            "%s answers with %d values, but %d labels were given" % (model.prototxt, count, len(model.labels))
-        )
+        raise NcsError(f"{model.prototxt}: expected {count} labels, one per output, received {len(model.labels)}")
 
 
 def _compile_blobs(stems, options, say):
@@ -234,8 +285,8 @@ def _compile_blobs(stems, options, say):
         write_blobs_archive(options.archive, [job.output for job in jobs])
 
 
-def write_blobs_archive(archive, paths):
-    """One file of the blobs in `paths`, each under its file's name without .blob."""
+def write_blobs_archive(archive: str, paths: Sequence[str]) -> None:
+    """Write the blobs in `paths` into one archive, each named after its file without .blob."""
     from ncs.myriad.archive import write_archive
 
     write_archive(archive, [(os.path.splitext(os.path.basename(path))[0], path) for path in paths])

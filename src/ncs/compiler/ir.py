@@ -1,4 +1,4 @@
-"""ONNX to the IR of today's OpenVINO: weights in FP16, the same model giving the same files."""
+"""Converts ONNX to OpenVINO's IR v11 with FP16 weights; the same model always gives the same files."""
 
 from __future__ import annotations
 
@@ -6,73 +6,74 @@ import os
 import re
 import shutil
 import tempfile
+from typing import Any
 
 from caffe.utils.atomic_io import atomic_write
 from ncs.errors import NcsError
 from ncs.runtime.telemetry import import_openvino, telemetry_disabled
 
 
-def write_ir(onnx_path, xml_path, fp16=True):
-    """Convert `onnx_path` to `xml_path` and the .bin beside it; `fp16` rounds the weights to half precision.
+def write_ir(onnx_path: str | os.PathLike, xml_path: str | os.PathLike, fp16: bool = True) -> None:
+    """Convert an ONNX model to `xml_path` and the .bin next to it; `fp16` rounds the weights to half precision.
 
-    Raises NcsError in OpenVINO's words.
+    Raises NcsError with OpenVINO's message.
     """
     openvino = import_openvino()
     base, extension = os.path.splitext(os.fspath(xml_path))
     if extension != ".xml":
         raise NcsError(f"{xml_path}: the name of an IR must end in .xml")
     if not os.path.isfile(onnx_path):
-        raise NcsError(f"{onnx_path}: no such file; wanted is an ONNX model")
+        raise NcsError(f"{onnx_path}: no such file; expected an ONNX model")
     try:
         with telemetry_disabled():
             model = openvino.convert_model(os.fspath(onnx_path))
-    except Exception as error:  # OpenVINO has no class for it: RuntimeError, TypeError, OpConversionFailure …
+    except Exception as error:  # RuntimeError, TypeError, OpConversionFailure … have no common base class
         rows = [row.strip() for row in str(error).splitlines() if row.strip()]
         reason = rows[-1] if rows else type(error).__name__
         raise NcsError(f"{onnx_path}: OpenVINO cannot read it: {reason}") from error
-    _settle_names(model)
+    _normalize_names(model)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
-        made = os.path.join(scratch, "model.xml")
-        save(model, made, fp16)
-        put(made, base)
+        temporary = os.path.join(scratch, "model.xml")
+        save(model, temporary, fp16)
+        copy_ir(temporary, base)
 
 
-def save(model, xml_path, fp16=False):
-    """Write an openvino.Model to `xml_path` and the .bin beside it. Raises NcsError where there is no room for it."""
+def save(model: Any, xml_path: str, fp16: bool = False) -> None:
+    """Write an openvino.Model to `xml_path` and the .bin next to it. Raises NcsError if that fails."""
     try:
         import_openvino().save_model(model, xml_path, compress_to_fp16=fp16)
-    except RuntimeError as error:  # a C++ stream that failed knows no reason
+    except RuntimeError as error:  # OpenVINO does not report the reason
         raise NcsError(f"{xml_path}: OpenVINO cannot write it; is the disk full? ({error})") from error
 
 
-def put(xml_path, stem):
-    """Copy an IR to `stem`.bin and `stem`.xml, each whole; the .bin is in place before the .xml that names it."""
+def copy_ir(xml_path: str, stem: str) -> None:
+    """Copy an IR to `stem`.bin and `stem`.xml atomically, the .bin before the .xml that refers to it."""
     for suffix in (".bin", ".xml"):
         with atomic_write(stem + suffix) as temporary:
             shutil.copyfile(xml_path[:-4] + suffix, temporary)
 
 
-def _settle_names(model):
-    """Number the nameless nodes by type: OpenVINO counts through the whole process, so files would differ."""
-    counts, numbered = {}, re.compile(r"[A-Z][A-Za-z]*_\d+")
+def _normalize_names(model):
+    """Number unnamed nodes by type; OpenVINO's numbers depend on everything converted before in the process."""
+    counts, default_name = {}, re.compile(r"[A-Z][A-Za-z]*_\d+")
     for node in model.get_ordered_ops():
         name = node.get_friendly_name()
-        own = {tensor for output in node.outputs() for tensor in output.get_names()}
-        if numbered.fullmatch(name) and name not in own:
-            kind = node.get_type_name()
-            counts[kind] = counts.get(kind, 0) + 1
-            node.set_friendly_name("%s_%d" % (kind, counts[kind]))
+        tensors = {tensor for output in node.outputs() for tensor in output.get_names()}
+        if default_name.fullmatch(name) and name not in tensors:
+            node_type = node.get_type_name()
+            counts[node_type] = counts.get(node_type, 0) + 1
+            node.set_friendly_name(f"{node_type}_{counts[node_type]}")
     if "conversion_parameters" in model.rt_info:
-        del model.rt_info["conversion_parameters"]  # says how the file was found, not what it is
+        del model.rt_info["conversion_parameters"]  # contains the path of the ONNX file
 
 
-def version_of(path):
-    """The version of an IR file: 10 (OpenVINO 2020 to 2021.4) or 11. Raises NcsError for what is no IR."""
+def version_of(path: str) -> int:
+    """Return the version of an IR file: 10 (OpenVINO 2020 to 2021.4) or 11. Raises NcsError if it is not an IR."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
-            found = re.search(r"<net\b[^>]*\bversion=\"(\d+)\"", stream.read(4096))
+            match = re.search(r"<net\b[^>]*\bversion=\"(\d+)\"", stream.read(4096))
     except OSError as error:
         raise NcsError(f"{path}: {error.strerror}") from error
-    if found is None:
+    if match is None:
         raise NcsError(f"{path}: not an IR: it has no <net ... version=...>")
-    return int(found.group(1))
+    return int(match.group(1))

@@ -1,23 +1,28 @@
-"""Nets that are known by name: installed packages offer them as entry points of the group `ncs.models`.
+"""Nets registered by name: installed packages provide them as entry points of the group `ncs.models`.
 
-An entry point is a module with `names()` and `jobs(name, folder, weights, mean)` -> [(ncs.compiler.compile.Model, stem)].
-So ncs compiles the nets of packages that stand on it, and imports none of them.
+An entry point is a module with `names()` and `jobs(name, folder, weights, mean)` -> [(ncs.compiler.compile.Model,
+stem)]. So ncs can compile nets of packages that depend on it without importing them.
 """
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from caffe.errors import did_you_mean
 from ncs.errors import NcsError
 
+if TYPE_CHECKING:
+    from ncs.compiler.compile import Model
+
 GROUP = "ncs.models"
 
 
-def jobs(name, folder, weights=None, mean=None):
-    """[(Model, stem)] of all nets that `name` means, for ncs.compiler.compile.compile_models; results go into `folder`.
+def jobs(name: str, folder: str, weights: str | None = None, mean: str | None = None) -> list[tuple[Model, str]]:
+    """Return [(Model, stem)] of the nets called `name`, for ncs.compiler.compile.compile_models.
 
-    `weights` and `mean` are files instead of the net's own. Raises NcsError when nobody knows the name.
+    `folder` is the output folder; `weights` and `mean` are files that replace the net's own. Raises NcsError for an
+    unknown name.
     """
     known = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
@@ -25,6 +30,4 @@ def jobs(name, folder, weights=None, mean=None):
         if name in provider.names():
             return provider.jobs(name, folder, weights, mean)
         known += provider.names()
-    raise NcsError(
-        "no net is called '{}'{} (known: {})".format(name, did_you_mean(name, known), ", ".join(known) or "none")
-    )
+    raise NcsError(f"no net is called '{name}'{did_you_mean(name, known)} (known: {', '.join(known) or 'none'})")

@@ -1,4 +1,4 @@
-"""Intel's own NCSDK compiler, mvNCCompile, where it is installed: the only source of graphs for the first stick's firmware."""
+"""Runs Intel's NCSDK compiler, mvNCCompile, the only compiler for Neural Compute Stick 1 graphs."""
 
 from __future__ import annotations
 
@@ -6,45 +6,55 @@ import os
 import shutil
 import subprocess
 import tempfile
+from typing import TYPE_CHECKING
 
 from caffe.proto import caffe_pb2, text
 from caffe.utils.atomic_io import atomic_write, write_bytes
 from ncs.errors import NcsError
 
+if TYPE_CHECKING:
+    from caffe.net.net import Net
+
 PROGRAM = "mvNCCompile"
 
 
-def compile_graph(net, output, shaves=None, start=None, end=None, size=None, skip_concat=False):
-    """Compile a deploy Net with its weights into an NCSDK graph file at `output`, whole or not at all.
+def compile_graph(
+    net: Net,
+    output: str,
+    shaves: int | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    size: tuple[int, int] | None = None,
+    skip_concat: bool = False,
+) -> None:
+    """Compile a deploy Net with its weights to an NCSDK graph file, written atomically.
 
-    `size` is (width, height). Raises NcsError in the toolkit's words.
+    `size` is (width, height). Raises NcsError with mvNCCompile's message.
     """
     program = shutil.which(PROGRAM)
     if program is None:
-        raise NcsError(
-            f"{PROGRAM} is not on the PATH: NCSDK 2 installs it (Ubuntu 16.04); without it leave out --toolkit ncsdk"
-        )
+        raise NcsError(f"{PROGRAM} is not on the PATH: install NCSDK 2 (Ubuntu 16.04), or omit --toolkit ncsdk")
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
-        prototxt, weights, made = (os.path.join(scratch, name) for name in ("net.prototxt", "net.caffemodel", "graph"))
-        write_bytes(prototxt, text.format(input_form(net.param)))
+        prototxt, weights, graph = (os.path.join(scratch, name) for name in ("net.prototxt", "net.caffemodel", "graph"))
+        write_bytes(prototxt, text.format(to_ncsdk_form(net.param)))
         net.save(weights)
-        command = [program, prototxt, "-w", weights, "-o", made]
+        command = [program, prototxt, "-w", weights, "-o", graph]
         command += ["-s", str(shaves)] if shaves else []
         command += ["-in", start] if start else []
         command += ["-on", end] if end else []
         command += ["-is", str(size[0]), str(size[1])] if size else []
         command += ["-ec"] if skip_concat else []
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=scratch, check=False)
-        if result.returncode or not os.path.isfile(made):
-            raise NcsError(f"{PROGRAM} refused: {_said(result)}")
+        if result.returncode or not os.path.isfile(graph):
+            raise NcsError(f"{PROGRAM} failed: {_error_text(result)}")
         with atomic_write(output) as temporary:
-            shutil.copyfile(made, temporary)
+            shutil.copyfile(graph, temporary)
 
 
-def input_form(param):
-    """The NetParameter with `input` and `input_shape` in the place of Input layers: the one form its parser accepts.
+def to_ncsdk_form(param: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Replace Input layers by `input` and `input_shape`, the only form that mvNCCompile's parser accepts.
 
-    Splits, which a Net puts in, are taken out: its readers read the blob that was split.
+    Also removes the Split layers that a Net inserts.
     """
     out = caffe_pb2.NetParameter(name=param.name)
     renamed = {}
@@ -57,15 +67,15 @@ def input_form(param):
         elif layer.type == "Split":
             renamed.update({top: renamed.get(layer.bottom[0], layer.bottom[0]) for top in layer.top})
         else:
-            kept = out.layer.add()
-            kept.CopyFrom(layer)
-            del kept.blobs[:]
-            kept.ClearField("phase")
-            kept.bottom[:] = [renamed.get(bottom, bottom) for bottom in layer.bottom]
+            copy = out.layer.add()
+            copy.CopyFrom(layer)
+            del copy.blobs[:]
+            copy.ClearField("phase")
+            copy.bottom[:] = [renamed.get(bottom, bottom) for bottom in layer.bottom]
     return out
 
 
-def _said(result):
-    rows = [row.strip() for row in result.stdout.decode("utf-8", "replace").splitlines() if row.strip()]
-    errors = [row for row in rows if "Error" in row]
-    return "; ".join(errors or rows[-3:]) or "status %d and no message" % result.returncode
+def _error_text(result):
+    lines = [line.strip() for line in result.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+    errors = [line for line in lines if "Error" in line]
+    return "; ".join(errors or lines[-3:]) or f"status {result.returncode} without a message"

@@ -1,13 +1,13 @@
-"""The NCSDK's `mvnc` module over our runners, so that scripts written for it in 2018 go on running.
+"""An implementation of the NCSDK's `mvnc` module on top of `ncs.runtime`, so that old NCSDK scripts still run.
 
-It is never in the way of the real one; who wants it asks for it, in one of three ways:
+It never replaces the real module by default. Enable it in one of three ways:
 
 * `python -m ncs.mvnc_compat script.py arguments` runs a script with it;
 * `ncs.mvnc_compat.install()` before `from mvnc import mvncapi`;
 * the folder `ncs.mvnc_compat.PATH` in PYTHONPATH.
 
-A graph buffer is a Myriad blob or an ONNX model; the graphs of mvNCCompile need Intel's own module. The
-device is the one named in NCS_DEVICE, else a stick if one is there, else the CPU.
+A graph buffer is a Myriad blob or an ONNX model; graphs of mvNCCompile need Intel's module. The device is the one set
+in NCS_DEVICE, else a stick if one is plugged in, else the CPU.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "path")
 
 
 def install() -> None:
-    """Make `from mvnc import mvncapi` find this module in this process."""
+    """Make `from mvnc import mvncapi` import this module in this process."""
     from ncs.mvnc_compat import mvncapi
 
     package = types.ModuleType("mvnc", "The NCSDK's interface over ncs.runtime.")

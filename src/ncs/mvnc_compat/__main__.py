@@ -1,4 +1,4 @@
-"""`python -m ncs.mvnc_compat script.py arguments`: run a script of the NCSDK's days over our runners."""
+"""`python -m ncs.mvnc_compat script.py arguments`: run an NCSDK script on the runners of `ncs.runtime`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ncs.mvnc_compat import install
 
 
 def main() -> None:
-    """Run the script named by the first argument as if it had been started itself."""
+    """Run the script given as the first argument, with the remaining arguments."""
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         sys.exit(__doc__)
     install()

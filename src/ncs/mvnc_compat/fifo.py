@@ -12,7 +12,7 @@ from ncs.mvnc_compat.options import FifoDataType, FifoOption, FifoState, FifoTyp
 
 
 class TensorDescriptor:
-    """Sizes and strides (bytes) of a tensor, channels innermost as the NCSDK has them."""
+    """Sizes and strides (bytes) of a tensor in the NCSDK's layout (H, W, C)."""
 
     def __init__(
         self, n: int = 1, c: int = 1, h: int = 1, w: int = 1, data_type: FifoDataType = FifoDataType.FP32
@@ -25,33 +25,33 @@ class TensorDescriptor:
 
 
 class Fifo:
-    """A queue between host and graph; `allocate` gives it its room."""
+    """A queue between host and graph; `allocate` sets its capacity."""
 
     def __init__(self, name: str, fifo_type: FifoType) -> None:
         self.name = name
         self._type = FifoType(fifo_type)
         self._data_type = FifoDataType.FP32
-        self._room = 0
+        self._capacity = 0
         self._dont_block = False
         self._descriptor: TensorDescriptor | None = None
         self._elements: collections.deque[tuple[Any, Any]] = collections.deque()
         self._changed = threading.Condition()
 
     def allocate(self, device: Any, tensor_desc: TensorDescriptor, num_elem: int) -> None:
-        """Make room for `num_elem` tensors."""
+        """Allocate space for `num_elem` tensors."""
         device.check_open()
         if num_elem < 1:
-            raise MvncError(Status.INVALID_PARAMETERS, "a fifo holds at least 1 element")
-        self._descriptor, self._room = tensor_desc, num_elem
+            raise MvncError(Status.INVALID_PARAMETERS, f"expected num_elem of at least 1, received {num_elem}")
+        self._descriptor, self._capacity = tensor_desc, num_elem
 
     def write_elem(self, tensor: np.ndarray, user_obj: Any = None) -> None:
-        """Put a tensor in; waits for room unless RW_DONT_BLOCK is set."""
+        """Append a tensor; waits for space unless RW_DONT_BLOCK is set."""
         if self._type != FifoType.HOST_WO:
             raise MvncError(Status.UNAUTHORIZED, f"the host may not write into fifo '{self.name}'")
-        self.put(np.array(tensor, np.float32), user_obj)  # a copy: the host may use its array again
+        self.put(np.array(tensor, np.float32), user_obj)  # a copy: the host may reuse its array
 
     def read_elem(self) -> tuple[np.ndarray, Any]:
-        """(tensor, user object) of the oldest result; waits for it unless RW_DONT_BLOCK is set."""
+        """Remove and return (tensor, user object) of the oldest result; waits for it unless RW_DONT_BLOCK is set."""
         if self._type != FifoType.HOST_RO:
             raise MvncError(Status.UNAUTHORIZED, f"the host may not read from fifo '{self.name}'")
         element, user_obj = self.take()
@@ -60,53 +60,53 @@ class Fifo:
         return element.astype(np.float16 if self._data_type == FifoDataType.FP16 else np.float32), user_obj
 
     def remove_elem(self) -> None:
-        """Drop the oldest element."""
+        """Discard the oldest element."""
         self.take()
 
     def put(self, element: Any, user_obj: Any) -> None:
-        """What the host's and the graph's side have in common."""
+        """Append an element, from the host or the graph."""
         with self._changed:
             self._check()
-            if self._dont_block and len(self._elements) >= self._room:
+            if self._dont_block and len(self._elements) >= self._capacity:
                 raise MvncError(Status.BUSY, f"fifo '{self.name}' is full")
-            self._changed.wait_for(lambda: len(self._elements) < self._room or not self._room)
+            self._changed.wait_for(lambda: len(self._elements) < self._capacity or not self._capacity)
             self._check()
             self._elements.append((element, user_obj))
             self._changed.notify_all()
 
     def take(self) -> tuple[Any, Any]:
-        """The oldest element, for either side."""
+        """Remove and return the oldest element, for the host or the graph."""
         with self._changed:
             self._check()
             if self._dont_block and not self._elements:
                 raise MvncError(Status.BUSY, f"fifo '{self.name}' is empty")
-            self._changed.wait_for(lambda: self._elements or not self._room)
+            self._changed.wait_for(lambda: self._elements or not self._capacity)
             self._check()
             element = self._elements.popleft()
             self._changed.notify_all()
             return element
 
     def get_option(self, option: FifoOption) -> Any:
-        """Value of an option."""
+        """Return the value of an option."""
         option = FifoOption(option)
         values = {
             FifoOption.RW_TYPE: self._type,
             FifoOption.RW_CONSUMER_COUNT: 1,
             FifoOption.RW_DATA_TYPE: self._data_type,
             FifoOption.RW_DONT_BLOCK: int(self._dont_block),
-            FifoOption.RO_CAPACITY: self._room,
+            FifoOption.RO_CAPACITY: self._capacity,
             FifoOption.RO_READ_FILL_LEVEL: len(self._elements),
             FifoOption.RO_WRITE_FILL_LEVEL: len(self._elements),
             FifoOption.RO_NAME: self.name,
             FifoOption.RO_GRAPH_TENSOR_DESCRIPTOR: self._descriptor,
             FifoOption.RW_HOST_TENSOR_DESCRIPTOR: self._descriptor,
-            FifoOption.RO_STATE: FifoState.ALLOCATED if self._room else FifoState.CREATED,
+            FifoOption.RO_STATE: FifoState.ALLOCATED if self._capacity else FifoState.CREATED,
             FifoOption.RO_ELEMENT_DATA_SIZE: self._descriptor.totalSize if self._descriptor else 0,
         }
         return values[option]
 
     def set_option(self, option: FifoOption, value: Any) -> None:
-        """Set one of the RW options."""
+        """Set a writable option."""
         option = FifoOption(option)
         if option == FifoOption.RW_DATA_TYPE:
             self._data_type = FifoDataType(value)
@@ -118,12 +118,12 @@ class Fifo:
             raise MvncError(Status.UNSUPPORTED_FEATURE, f"{option} cannot be set")
 
     def destroy(self) -> None:
-        """Give the room back; whoever waits is told."""
+        """Release the queue; waiting callers receive NOT_ALLOCATED."""
         with self._changed:
-            self._room = 0
+            self._capacity = 0
             self._elements.clear()
             self._changed.notify_all()
 
     def _check(self) -> None:
-        if not self._room:
+        if not self._capacity:
             raise MvncError(Status.NOT_ALLOCATED, f"fifo '{self.name}' is not allocated")

@@ -1,4 +1,4 @@
-"""mvncapi v2: devices and graphs over ncs.runtime, with the names and numbers of the NCSDK."""
+"""mvncapi v2: devices and graphs on top of `ncs.runtime`, with the names and values of the NCSDK."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ _options = {GlobalOption.RW_LOG_LEVEL: LogLevel.WARN.value}
 
 
 def enumerate_devices() -> list[str]:
-    """Handles of the devices: NCS_DEVICE's, or one a stick, or the CPU's.
+    """Return device handles: NCS_DEVICE, else one per stick, else the CPU.
 
-    A stick that only the real mvnc module could run is not one: this module stands in its place.
+    Does not return sticks that need the real mvnc module, which this module replaces.
     """
-    named = os.environ.get("NCS_DEVICE")
-    if named:
-        return [named]
+    selected = os.environ.get("NCS_DEVICE")
+    if selected:
+        return [selected]
     try:
         device, _ = default_device()
     except CaffeError:
@@ -74,51 +74,54 @@ def enumerate_devices() -> list[str]:
 
 
 def global_get_option(option: GlobalOption) -> Any:
-    """The log level, or the version whose surface this is."""
+    """Return the log level or the API version."""
     option = GlobalOption(option)
     return _API_VERSION if option == GlobalOption.RO_API_VERSION else _options[option]
 
 
 def global_set_option(option: GlobalOption, value: Any) -> None:
-    """Set the log level (kept, and of no effect)."""
+    """Set the log level (stored without effect)."""
     if GlobalOption(option) != GlobalOption.RW_LOG_LEVEL:
         raise MvncError(Status.UNAUTHORIZED, f"{option} is read-only")
     _options[GlobalOption.RW_LOG_LEVEL] = value
 
 
 class Device:
-    """A device by one of the handles of `enumerate_devices`."""
+    """A device, identified by a handle of `enumerate_devices`."""
 
     def __init__(self, handle: str) -> None:
         if not isinstance(handle, str):
-            raise MvncError(Status.INVALID_HANDLE, "a handle comes from enumerate_devices")
+            raise MvncError(Status.INVALID_HANDLE, f"expected a handle from enumerate_devices, received {handle!r}")
         self.handle = handle
         self.state = DeviceState.CREATED
         self.graphs: list[Graph] = []
 
     def open(self) -> None:
+        """Open the device."""
         self.state = DeviceState.OPENED
 
     def close(self) -> None:
-        """Close the device and what runs on it."""
+        """Close the device and destroy its graphs."""
         for graph in list(self.graphs):
             graph.destroy()
         self.state = DeviceState.CLOSED
 
     def destroy(self) -> None:
+        """Close the device if it is open."""
         if self.state == DeviceState.OPENED:
             self.close()
 
     def check_open(self) -> None:
+        """Raise MvncError if the device is not open."""
         if self.state != DeviceState.OPENED:
             raise MvncError(Status.INVALID_HANDLE, "the device is not open")
 
     def get_option(self, option: DeviceOption) -> Any:
-        """What is known of the device; what a CPU cannot tell is UNSUPPORTED_FEATURE, never made up."""
+        """Return an option of the device; raises UNSUPPORTED_FEATURE for values the device does not report."""
         option = DeviceOption(option)
         if option == DeviceOption.RO_THERMAL_STATS:
             if not self.graphs:
-                return self._unknown(option)
+                return self._unsupported(option)
             return np.array([self.graphs[0].temperature()], np.float32)
         values = {
             DeviceOption.RO_DEVICE_STATE: self.state,
@@ -126,17 +129,18 @@ class Device:
             DeviceOption.RO_ALLOCATED_GRAPH_NUM: len(self.graphs),
             DeviceOption.RO_CLASS_LIMIT: 0,
         }
-        return values[option] if option in values else self._unknown(option)
+        return values[option] if option in values else self._unsupported(option)
 
     def set_option(self, option: DeviceOption, value: Any) -> None:
+        """Raise MvncError: all options are read-only."""
         raise MvncError(Status.UNAUTHORIZED, f"{DeviceOption(option)} is read-only")
 
-    def _unknown(self, option: DeviceOption) -> Any:
-        raise MvncError(Status.UNSUPPORTED_FEATURE, f"{option} of {self.handle} is not known")
+    def _unsupported(self, option: DeviceOption) -> Any:
+        raise MvncError(Status.UNSUPPORTED_FEATURE, f"{self.handle} does not report {option}")
 
 
 class Graph:
-    """A model on a device. Inferences queued are done one after the other by a thread of its own."""
+    """A model on a device; a thread runs the queued inferences one after another."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -150,7 +154,7 @@ class Graph:
     def allocate(self, device: Device, graph_buffer: bytes) -> None:
         """Load a Myriad blob or an ONNX model."""
         device.check_open()
-        self._runner = _runner(device.handle, bytes(graph_buffer))
+        self._runner = _open_runner(device.handle, bytes(graph_buffer))
         zeros = np.zeros((1, *self._runner.input_shape[1:]), np.float32)
         self._values = self._runner.run(zeros).shape[1]  # also the warm-up
         self._device = device
@@ -169,7 +173,7 @@ class Graph:
         output_fifo_num_elem: int = 2,
         output_fifo_data_type: FifoDataType = FifoDataType.FP32,
     ) -> tuple[Fifo, Fifo]:
-        """`allocate`, and a fifo for each side."""
+        """Allocate the graph, and an input and an output fifo."""
         self.allocate(device, graph_buffer)
         fifos = Fifo("input", input_fifo_type), Fifo("output", output_fifo_type)
         descriptors = self._descriptors(input_fifo_data_type, output_fifo_data_type)
@@ -180,21 +184,21 @@ class Graph:
         return fifos
 
     def queue_inference(self, input_fifo: Fifo, output_fifo: Fifo) -> None:
-        """Have the oldest tensor of one fifo answered into the other."""
+        """Queue the inference of the oldest tensor of the input fifo into the output fifo."""
         self._check()
         self._work.put((input_fifo, output_fifo))
 
     def queue_inference_with_fifo_elem(
         self, input_fifo: Fifo, output_fifo: Fifo, input_tensor: np.ndarray, user_obj: Any = None
     ) -> None:
-        """Write a tensor (height x width x channels) and queue its inference."""
+        """Write a tensor (H, W, C) and queue its inference."""
         self._check()
-        self._picture(input_tensor)  # a wrong size is told here, where the caller is
+        self._to_nchw(input_tensor)  # raise errors about the size in the caller's thread
         input_fifo.write_elem(input_tensor, user_obj)
         self.queue_inference(input_fifo, output_fifo)
 
     def get_option(self, option: GraphOption) -> Any:
-        """Times are wall-clock milliseconds of the last inference: one value, for the whole net."""
+        """Return an option; RO_TIME_TAKEN is the time of the last inference of the whole net in milliseconds."""
         option = GraphOption(option)
         values = {
             GraphOption.RO_TIME_TAKEN: self._times,
@@ -213,14 +217,15 @@ class Graph:
         descriptors = self._descriptors(FifoDataType.FP16, FifoDataType.FP16)
         if option in (GraphOption.RO_INPUT_TENSOR_DESCRIPTORS, GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS):
             return [descriptors[option == GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS]]
-        raise MvncError(Status.UNSUPPORTED_FEATURE, f"{option} is not known")
+        raise MvncError(Status.UNSUPPORTED_FEATURE, f"{option} is not supported")
 
     def set_option(self, option: GraphOption, value: Any) -> None:
+        """Accept RW_EXECUTORS_NUM without effect; all other options are read-only."""
         if GraphOption(option) != GraphOption.RW_EXECUTORS_NUM:
             raise MvncError(Status.UNAUTHORIZED, f"{option} is read-only")
 
     def destroy(self) -> None:
-        """End the thread after what is queued, and give the device back."""
+        """Release the device after the queued inferences are done."""
         if self._device is None:
             return
         self._device.graphs.remove(self)
@@ -228,9 +233,10 @@ class Graph:
         self._work.put(None)
 
     def temperature(self) -> float:
+        """Return the temperature of the device in degrees Celsius."""
         value = self._runner.temperature()
         if value is None:
-            raise MvncError(Status.UNSUPPORTED_FEATURE, "this device tells no temperature")
+            raise MvncError(Status.UNSUPPORTED_FEATURE, "this device does not report its temperature")
         return value
 
     def _serve(self) -> None:
@@ -240,33 +246,32 @@ class Graph:
                 self._runner.close()
                 return
             try:
-                self._answer(*item)
-            except MvncError:  # a fifo was destroyed meanwhile: nobody waits for this answer
+                self._infer(*item)
+            except MvncError:  # a fifo was destroyed in the meantime: nothing reads this result
                 continue
 
-    def _answer(self, input_fifo: Fifo, output_fifo: Fifo) -> None:
+    def _infer(self, input_fifo: Fifo, output_fifo: Fifo) -> None:
         tensor, user_obj = input_fifo.take()
-        begun = time.perf_counter()
+        start = time.perf_counter()
         try:
-            result: Any = self._runner.run(self._picture(tensor))[0]
+            result: Any = self._runner.run(self._to_nchw(tensor))[0]
         except CaffeError as error:
             result = MvncError(Status.MYRIAD_ERROR, str(error))
         except MvncError as error:
             result = error
-        self._times = np.array([(time.perf_counter() - begun) * 1e3], np.float32)
+        self._times = np.array([(time.perf_counter() - start) * 1e3], np.float32)
         output_fifo.put(result, user_obj)
 
-    def _picture(self, tensor: np.ndarray) -> np.ndarray:
-        """height x width x channels of the host -> 1 x C x H x W."""
+    def _to_nchw(self, tensor: np.ndarray) -> np.ndarray:
+        """Convert the host's (H, W, C) to (1, C, H, W)."""
         _, channels, height, width = self._runner.input_shape
         if np.size(tensor) != channels * height * width:
             raise MvncError(
                 Status.INVALID_DATA_LENGTH,
-                "the graph takes %dx%dx%d (height, width, channels), "
-                "received %s" % (height, width, channels, np.shape(tensor)),
+                f"expected a tensor of {height}x{width}x{channels} (H, W, C), received {np.shape(tensor)}",
             )
-        picture = np.asarray(tensor, np.float32).reshape(height, width, channels)
-        return np.ascontiguousarray(picture.transpose(2, 0, 1))[None]
+        image = np.asarray(tensor, np.float32).reshape(height, width, channels)
+        return np.ascontiguousarray(image.transpose(2, 0, 1))[None]
 
     def _descriptors(self, data_in: FifoDataType, data_out: FifoDataType) -> tuple[Any, Any]:
         _, channels, height, width = self._runner.input_shape
@@ -280,7 +285,7 @@ class Graph:
             raise MvncError(Status.NOT_ALLOCATED, f"graph '{self.name}' is not allocated")
 
 
-def _runner(device: str, content: bytes) -> Any:
+def _open_runner(device: str, content: bytes) -> Any:
     suffix = _suffix(content)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as folder:
         path = os.path.join(folder, "graph" + suffix)
@@ -301,6 +306,5 @@ def _suffix(content: bytes) -> str:
         return ".onnx"
     raise MvncError(
         Status.UNSUPPORTED_GRAPH_FILE,
-        "wanted is a Myriad blob or an ONNX model (`ncs compile` "
-        "makes both); a graph of mvNCCompile needs Intel's own mvnc module",
+        "expected a Myriad blob or an ONNX model (`ncs compile` writes both); mvNCCompile's graphs need Intel's module",
     )

@@ -1,4 +1,4 @@
-"""The numbers of mvncapi v2: options, states, types and status codes."""
+"""The enumerations of mvncapi v2: options, states, types and status codes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class Status(enum.Enum):
-    """What a call ended with; anything but OK is raised."""
+    """Status codes; every status but OK is raised."""
 
     OK = 0
     BUSY = -1
@@ -108,7 +108,7 @@ class FifoOption(enum.Enum):
 
 
 class MvncError(Exception):
-    """The bare Exception of mvncapi: its first argument is the Status, its text says more."""
+    """The exception of mvncapi: its first argument is the Status, `text` has details."""
 
     def __init__(self, status: Status, text: str = "") -> None:
         super().__init__(status)

@@ -1,1 +1,1 @@
-"""Blobs for Neural Compute Sticks: the toolchain that makes them, the compiler's driver, the reader."""
+"""Blobs for Neural Compute Sticks: toolchain, compiler driver and blob reader."""

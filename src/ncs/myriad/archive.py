@@ -1,8 +1,8 @@
-"""One file with the blobs of many nets, or of one net for many numbers of cores: an uncompressed ZIP.
+"""An archive of blobs of several nets, or of one net for several numbers of cores: an uncompressed ZIP.
 
-`index.json` comes first: {"format": "caffe2ncs blobs", "version": 1, "blobs": [{"name", "file", "size",
-"sha256", "platform", "shaves", "cmx_slices"}]}; then each blob under its `file`. Any ZIP program opens it,
-and the same blobs give the same bytes.
+The first member is `index.json`: {"format": "caffe2ncs blobs", "version": 1, "blobs": [{"name", "file", "size",
+"sha256", "platform", "shaves", "cmx_slices"}]}; each blob follows under its `file`. The same blobs always give the same
+bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FORMAT, VERSION, INDEX = "caffe2ncs blobs", 1, "index.json"
 
 @dataclass(frozen=True)
 class Entry:
-    """One blob of an archive; `size` in bytes, `sha256` in hex."""
+    """A blob of an archive; `size` in bytes, `sha256` in hex."""
 
     name: str
     file: str
@@ -36,19 +36,17 @@ class Entry:
 
 
 def is_archive(path: str | os.PathLike) -> bool:
-    """Whether a file begins as a ZIP does."""
+    """Return whether a file starts with the ZIP signature."""
     with open(path, "rb") as stream:
         return stream.read(4) == b"PK\x03\x04"
 
 
 def write_archive(path: str | os.PathLike, blobs: Sequence[tuple[str, str]]) -> list[Entry]:
-    """Put blob files [(name, path)] into one file, whole or not at all."""
-    contents = [(name, _bytes_of(source)) for name, source in blobs]
+    """Write blob files [(name, path)] into an archive, atomically. Raises NcsError for duplicate names."""
+    contents = [(name, _read_bytes(source)) for name, source in blobs]
     entries = [_entry(name, content) for name, content in contents]
     if len({entry.file for entry in entries}) != len(entries):
-        raise NcsError(
-            "{}: every blob needs a name of its own, received {}".format(path, ", ".join(name for name, _ in blobs))
-        )
+        raise NcsError(f"{path}: expected unique blob names, received {', '.join(name for name, _ in blobs)}")
     index = {"format": FORMAT, "version": VERSION, "blobs": [asdict(entry) for entry in entries]}
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, INDEX, json.dumps(index, indent=1).encode("utf-8"))
@@ -58,29 +56,27 @@ def write_archive(path: str | os.PathLike, blobs: Sequence[tuple[str, str]]) -> 
 
 
 def read_index(path: str | os.PathLike) -> list[Entry]:
-    """The blobs in a file that `write_archive` wrote. Raises NcsError for any other."""
-    with _opened(path) as archive:
+    """Return the index of an archive. Raises NcsError if the file is not an archive of blobs."""
+    with _open_zip(path) as archive:
         return _index(path, archive)
 
 
 def extract(path: str | os.PathLike, name: str) -> bytes:
-    """The bytes of the blob called `name`, checked against its hash."""
-    with _opened(path) as archive:
+    """Return the bytes of the blob called `name`, after checking its hash."""
+    with _open_zip(path) as archive:
         entries = {entry.name: entry for entry in _index(path, archive)}
         if name not in entries:
-            raise NcsError(
-                "{}: no blob '{}'{}; there are {}".format(path, name, did_you_mean(name, entries), ", ".join(entries))
-            )
+            raise NcsError(f"{path}: no blob '{name}'{did_you_mean(name, entries)}; it contains {', '.join(entries)}")
         return _content(path, archive, entries[name])
 
 
 def read_blobs(path: str | os.PathLike) -> list[tuple[str, Blob]]:
-    """(name, Blob) of every blob in the file."""
-    with _opened(path) as archive:
+    """Read all blobs of an archive as [(name, Blob)]."""
+    with _open_zip(path) as archive:
         return [(entry.name, parse_blob(_content(path, archive, entry))) for entry in _index(path, archive)]
 
 
-def _bytes_of(path: str) -> bytes:
+def _read_bytes(path: str) -> bytes:
     with open(path, "rb") as stream:
         return stream.read()
 
@@ -98,21 +94,21 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     archive.writestr(info, content)
 
 
-def _opened(path: str | os.PathLike) -> zipfile.ZipFile:
+def _open_zip(path: str | os.PathLike) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
-        raise NcsError(f"{os.fspath(path)}: not a file of blobs: {error}") from error
+        raise NcsError(f"{os.fspath(path)}: not an archive of blobs: {error}") from error
 
 
 def _index(path: str | os.PathLike, archive: zipfile.ZipFile) -> list[Entry]:
     try:
-        facts = json.loads(archive.read(INDEX))
-        if facts["format"] != FORMAT or facts["version"] != VERSION:
-            raise ValueError("format {!r}, version {!r}".format(facts["format"], facts["version"]))
-        return [Entry(**row) for row in facts["blobs"]]
+        index = json.loads(archive.read(INDEX))
+        if index["format"] != FORMAT or index["version"] != VERSION:
+            raise ValueError("format {!r}, version {!r}".format(index["format"], index["version"]))
+        return [Entry(**row) for row in index["blobs"]]
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise NcsError(f"{os.fspath(path)}: a ZIP, but not of blobs: {error}") from error
+        raise NcsError(f"{os.fspath(path)}: a ZIP, but not an archive of blobs: {error}") from error
 
 
 def _content(path: str | os.PathLike, archive: zipfile.ZipFile, entry: Entry) -> bytes:
@@ -121,5 +117,5 @@ def _content(path: str | os.PathLike, archive: zipfile.ZipFile, entry: Entry) ->
     except (KeyError, zipfile.BadZipFile) as error:
         raise NcsError(f"{os.fspath(path)}: blob '{entry.name}' is missing or damaged: {error}") from error
     if hashlib.sha256(content).hexdigest() != entry.sha256:
-        raise NcsError(f"{os.fspath(path)}: blob '{entry.name}' is damaged: its SHA-256 is not the index's")
+        raise NcsError(f"{os.fspath(path)}: blob '{entry.name}' is damaged: its SHA-256 does not match the index")
     return content

@@ -1,7 +1,7 @@
-"""Reads a MYRIAD blob (OpenVINO 2020 to 2022): what goes in and out, what runs where, what memory it takes.
+"""Reads MYRIAD blobs (OpenVINO 2020 to 2022): inputs, outputs, stages, processing units and memory.
 
-The layout is a 52-byte ELF-like header, a header of twenty 32-bit words, and four sections (inputs, outputs,
-stages, constants) whose offsets it names. Files from OpenVINO's CACHE_DIR carry one line of XML in front.
+The layout is a 52-byte ELF-like header, a header of twenty 32-bit words, and four sections (inputs, outputs, stages,
+constants) at the offsets in the header. Files from OpenVINO's CACHE_DIR start with one line of XML.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAGIC = 0x25ED
 ELF_SIZE = 52
 _ELF_MAGIC = b"\x7felf"
 _STAGE_MAGIC = 0x7F83FF19
-_MOST_AXES = 8
+_MAX_AXES = 8
 _AXES = "?WHCND"  # the digits of an order code, from the innermost axis outwards
 _DTYPES = {0: ("FP16", 2), 1: ("U8", 1), 2: ("S32", 4), 3: ("FP32", 4), 4: ("I8", 1)}
 _LOCATIONS = ("none", "input", "output", "blob", "BSS", "CMX")
@@ -51,7 +51,7 @@ _HEADER = (
 
 @dataclass(frozen=True)
 class Tensor:
-    """An array a blob names: axes and strides (bytes) from the outermost on, spelt by `order` (NCHW)."""
+    """A tensor of a blob: sizes and strides (bytes) from the outermost axis, with the axes named by `order` (NCHW)."""
 
     name: str
     dtype: str
@@ -63,13 +63,13 @@ class Tensor:
 
     @property
     def shape_text(self) -> str:
-        """1x3x227x227."""
+        """The shape as text: 1x3x227x227."""
         return "x".join(map(str, self.dims))
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the device: its kind, the unit that runs it, its SHAVE cores, and the arrays it names."""
+    """An operation on the device: kind, processing unit, number of SHAVE cores, size in bytes, and tensors."""
 
     kind: str
     unit: str
@@ -80,7 +80,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Blob:
-    """Everything in a blob; sizes in bytes. `prefix` is the XML line of a CACHE_DIR file, else empty."""
+    """The contents of a blob; sizes in bytes. `prefix` is the XML line of a CACHE_DIR file, else empty."""
 
     version: str
     file_size: int
@@ -98,29 +98,29 @@ class Blob:
     prefix: str = ""
 
     def counts(self) -> dict[str, int]:
-        """Stage kind -> how many, the most frequent first."""
+        """Return stage kind -> number of stages, most frequent first."""
         return dict(collections.Counter(stage.kind for stage in self.stages).most_common())
 
     def unit_counts(self) -> dict[str, int]:
-        """Unit -> how many stages run there."""
+        """Return processing unit -> number of stages."""
         return dict(collections.Counter(stage.unit for stage in self.stages).most_common())
 
     @property
     def platform(self) -> str:
-        """The chip it was compiled for, as far as a blob tells."""
+        """The chip it was compiled for, as far as the blob shows."""
         if HW in self.units:
             return "Myriad X (MA2480)"
         return "Myriad 2 (MA2450), or Myriad X without its hardware units"
 
     def to_json(self) -> dict:
-        """Plain dicts and lists, for json.dump."""
-        facts = dataclasses.asdict(self)
-        facts.update(platform=self.platform, stage_counts=self.counts(), unit_counts=self.unit_counts())
-        return facts
+        """Return plain dicts and lists for json.dump."""
+        values = dataclasses.asdict(self)
+        values.update(platform=self.platform, stage_counts=self.counts(), unit_counts=self.unit_counts())
+        return values
 
 
 def read_blob(path: str | os.PathLike) -> Blob:
-    """Read and check a blob file. Raises NcsError that names the file and the fault."""
+    """Read a blob file. Raises NcsError if it is not a valid blob."""
     try:
         with open(path, "rb") as stream:
             content = stream.read()
@@ -133,13 +133,13 @@ def read_blob(path: str | os.PathLike) -> Blob:
 
 
 def parse_blob(content: bytes) -> Blob:
-    """Read a blob in memory; raises NcsError for anything that is not one, however it is damaged."""
+    """Parse the bytes of a blob. Raises NcsError if they are not a valid blob."""
     prefix, content = _split_prefix(content)
     reader = _Reader(content)
     header = _read_header(reader)
     reader.constants_at = header["constants_at"]
-    inputs = _read_arrays(reader, header, "inputs")
-    outputs = _read_arrays(reader, header, "outputs")
+    inputs = _read_tensors(reader, header, "inputs")
+    outputs = _read_tensors(reader, header, "outputs")
     stages = _read_stages(reader, header)
     flags = ((HW, "has_hw"), (SHAVE, "has_shave"), (DMA, "has_dma"))
     units = tuple(unit for unit, key in flags if header[key])
@@ -172,9 +172,8 @@ def _read_header(reader: _Reader) -> dict[str, int]:
     if not reader.content:
         raise NcsError("Blob is empty")
     if len(reader.content) < ELF_SIZE + 4 * len(_HEADER) or reader.content[:4] != _ELF_MAGIC:
-        raise NcsError(
-            "not a MYRIAD blob (its first bytes must be 7f 65 6c 66, received {})".format(reader.content[:4].hex(" "))
-        )
+        received = reader.content[:4].hex(" ")
+        raise NcsError(f"not a MYRIAD blob (expected the first bytes 7f 65 6c 66, received {received})")
     header = dict(zip(_HEADER, reader.words(ELF_SIZE, len(_HEADER))))
     if header["magic"] != MAGIC:
         raise NcsError("magic number {:#x} doesn't match graph_transformer ({:#x})".format(header["magic"], MAGIC))
@@ -185,110 +184,108 @@ def _read_header(reader: _Reader) -> dict[str, int]:
         )
     if header["file_size"] != len(reader.content):
         raise NcsError(
-            "the blob has %d bytes, its header says %d: it is cut off or has something behind it"
-            % (len(reader.content), header["file_size"])
+            f"the blob has {len(reader.content)} bytes, according to its header {header['file_size']}: "
+            "it is truncated or has trailing data"
         )
     for name in ("inputs", "outputs", "stages", "constants"):
         offset = header[name + "_at"]
         if not ELF_SIZE + 4 * len(_HEADER) <= offset <= len(reader.content):
-            raise NcsError("the section of the %s lies outside the file (offset %d)" % (name, offset))
+            raise NcsError(f"the section of the {name} is outside the file (offset {offset})")
     return header
 
 
-def _read_arrays(reader: _Reader, header: dict[str, int], what: str) -> tuple[Tensor, ...]:
-    place, arrays = header[what + "_at"], []
-    for number in range(_bounded(header[what + "_count"], reader, what)):
-        index, offset, length = reader.words(place, 3)
+def _read_tensors(reader: _Reader, header: dict[str, int], section: str) -> tuple[Tensor, ...]:
+    position, tensors = header[section + "_at"], []
+    for number in range(_check_count(header[section + "_count"], reader, section)):
+        index, offset, length = reader.words(position, 3)
         if index != number:
-            raise NcsError("%s %d carries the number %d" % (what, number, index))
-        name = reader.bytes(place + 12, length).split(b"\0")[0].decode("utf-8", "replace")
-        place += 12 + length
-        dtype, order, dims, strides = _description(reader, place)
-        arrays.append(Tensor(name, dtype, order, dims, strides, what[:-1], offset))
-        place += 28
-    return tuple(arrays)
+            raise NcsError(f"{section}: expected index {number}, received {index}")
+        name = reader.bytes(position + 12, length).split(b"\0")[0].decode("utf-8", "replace")
+        position += 12 + length
+        dtype, order, dims, strides = _read_descriptor(reader, position)
+        tensors.append(Tensor(name, dtype, order, dims, strides, section[:-1], offset))
+        position += 28
+    return tuple(tensors)
 
 
-def _bounded(count: int, reader: _Reader, what: str) -> int:
+def _check_count(count: int, reader: _Reader, section: str) -> int:
     if count > len(reader.content) // 12:
-        raise NcsError("%d %s cannot be in a file of %d bytes" % (count, what, len(reader.content)))
+        raise NcsError(f"{count} {section} do not fit into a file of {len(reader.content)} bytes")
     return count
 
 
-def _description(reader: _Reader, place: int) -> tuple[str, str, tuple[int, ...], tuple[int, ...]]:
-    """(type, order, axes, strides) of the seven words that describe an array."""
-    dtype, code, count, dims_where, dims_at, strides_where, strides_at = reader.words(place, 7)
-    order = _order(code)
+def _read_descriptor(reader: _Reader, position: int) -> tuple[str, str, tuple[int, ...], tuple[int, ...]]:
+    """Return (type, order, sizes, strides) of a tensor descriptor of seven words."""
+    dtype, code, count, dims_location, dims_at, strides_location, strides_at = reader.words(position, 7)
+    order = _axis_order(code)
     if dtype not in _DTYPES or not order or len(order) != count:
-        raise NcsError(
-            "offset %d: not an array's description (type %d, order %#x, %d axes)" % (place, dtype, code, count)
-        )
-    if dims_where != _BLOB_LOCATION or strides_where != _BLOB_LOCATION:
-        raise NcsError("offset %d: an array whose shape is not in the blob (dynamic) cannot be told" % place)
+        raise NcsError(f"offset {position}: not a tensor descriptor (type {dtype}, order {code:#x}, {count} axes)")
+    if dims_location != _BLOB_LOCATION or strides_location != _BLOB_LOCATION:
+        raise NcsError(f"offset {position}: tensors with a dynamic shape (not in the blob) are not supported")
     start = reader.constants_at
     dims = reader.words(start + dims_at, count)[::-1]
     strides = reader.words(start + strides_at, count)[::-1]
     return _DTYPES[dtype][0], order, dims, strides
 
 
-def _order(code: int) -> str:
-    """NCHW of 0x4321: a digit an axis, the innermost lowest; "" when it is no order."""
+def _axis_order(code: int) -> str:
+    """Return NCHW for 0x4321: one digit per axis, the innermost lowest; "" if the code is invalid."""
     letters = ""
-    while code and len(letters) < _MOST_AXES:
+    while code and len(letters) < _MAX_AXES:
         digit = code & 15
         letters = (_AXES[digit] if 0 < digit < len(_AXES) else "?") + letters
         code >>= 4
-    good = not code and "?" not in letters and len(set(letters)) == len(letters)
-    return letters if good else ""
+    valid = not code and "?" not in letters and len(set(letters)) == len(letters)
+    return letters if valid else ""
 
 
 def _read_stages(reader: _Reader, header: dict[str, int]) -> tuple[Stage, ...]:
-    place, stages = header["stages_at"], []
-    for number in range(_bounded(header["stages_count"], reader, "stages")):
-        length, kind, shaves = reader.words(place, 3)
-        if length < 20 or length % 4 or place + length > len(reader.content):
-            raise NcsError("stage %d at offset %d has the length %d" % (number, place, length))
-        if reader.words(place + length - 8, 2) != (kind, _STAGE_MAGIC):
-            raise NcsError("stage %d at offset %d does not end as it begins" % (number, place))
+    position, stages = header["stages_at"], []
+    for number in range(_check_count(header["stages_count"], reader, "stages")):
+        length, kind, shaves = reader.words(position, 3)
+        if length < 20 or length % 4 or position + length > len(reader.content):
+            raise NcsError(f"stage {number} at offset {position} has an invalid length of {length}")
+        if reader.words(position + length - 8, 2) != (kind, _STAGE_MAGIC):
+            raise NcsError(f"stage {number} at offset {position} does not end with its type and magic number")
         code = kind - (1 << 32) if kind >> 31 else kind
-        name = KINDS.get(code, "type %d" % code)
-        tensors = tuple(_stage_arrays(reader, place + 12, place + length - 8))
+        name = KINDS.get(code, f"type {code}")
+        tensors = tuple(_stage_tensors(reader, position + 12, position + length - 8))
         stages.append(Stage(name, UNITS.get(code, SHAVE), shaves, length, tensors))
-        place += length
+        position += length
     return tuple(stages)
 
 
-def _stage_arrays(reader: _Reader, place: int, end: int) -> Iterator[Tensor]:
-    """The arrays a stage names: its parameters differ from kind to kind, an array's description does not."""
-    while place + 36 <= end:
+def _stage_tensors(reader: _Reader, position: int, end: int) -> Iterator[Tensor]:
+    """Yield the tensors of a stage; they are found by their descriptors because the parameters depend on the kind."""
+    while position + 36 <= end:
         try:
-            dtype, order, dims, strides = _description(reader, place)
+            dtype, order, dims, strides = _read_descriptor(reader, position)
         except NcsError:
-            place += 4
+            position += 4
             continue
-        (where,) = reader.words(place + 28, 1)
-        if where >= len(_LOCATIONS) or where == 0:
-            place += 4
+        (location,) = reader.words(position + 28, 1)
+        if location >= len(_LOCATIONS) or location == 0:
+            position += 4
             continue
-        extra = 8 if _LOCATIONS[where] in ("input", "output") else 0  # which one, and its whole size
-        if place + 36 + extra > end:
+        extra = 8 if _LOCATIONS[location] in ("input", "output") else 0  # its index and total size
+        if position + 36 + extra > end:
             return
-        (offset,) = reader.words(place + 32 + extra, 1)
-        yield Tensor("", dtype, order, dims, strides, _LOCATIONS[where], offset)
-        place += 36 + extra
+        (offset,) = reader.words(position + 32 + extra, 1)
+        yield Tensor("", dtype, order, dims, strides, _LOCATIONS[location], offset)
+        position += 36 + extra
 
 
 class _Reader:
-    """Bounds-checked access to the bytes of a file."""
+    """Bounds-checked access to the bytes of a blob."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
         self.constants_at = 0
 
-    def bytes(self, place: int, count: int) -> bytes:
-        if not 0 <= place <= place + count <= len(self.content):
-            raise NcsError("the blob ends before offset %d" % (place + count))
-        return self.content[place : place + count]
+    def bytes(self, position: int, count: int) -> bytes:
+        if not 0 <= position <= position + count <= len(self.content):
+            raise NcsError(f"the blob ends before offset {position + count}")
+        return self.content[position : position + count]
 
-    def words(self, place: int, count: int) -> tuple[int, ...]:
-        return struct.unpack("<%dI" % count, self.bytes(place, 4 * count))
+    def words(self, position: int, count: int) -> tuple[int, ...]:
+        return struct.unpack(f"<{count}I", self.bytes(position, 4 * count))

@@ -1,8 +1,8 @@
-"""The process that drives Intel's native compiler through ctypes; ncs.myriad.compiler starts it.
+"""The child process that runs Intel's native compiler through ctypes; ncs.myriad.compiler starts it.
 
-Reads one JSON object {"folder", "plugin", "jobs": [{"model", "output", "plugins", "inputs", "outputs"}]} from standard input.
-Loads the libraries once and forks for each job, since a C++ exception that reaches ctypes ends its process
-with the message on standard error. Writes one JSON line a job: {"status", "said"}.
+Reads one JSON object {"folder", "plugin", "jobs": [{"model", "output", "plugins", "inputs", "outputs"}]} from standard
+input. Loads the libraries once and forks for each job, because a C++ exception that reaches ctypes terminates the
+process with its message on standard error. Writes one JSON line per job: {"status", "output"}.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import resource
 import sys
 import tempfile
+from typing import Any
 
 from ncs.myriad.io_precision import set_types
 from ncs.myriad.skip_device_search import hide_devices
@@ -25,26 +26,26 @@ _LIBRARIES = (
     "libinference_engine_transformations.so",
     "libinference_engine.so",
 )
-_STRING = "_ZNSsC1EPKcRKSaIcE"  # std::string(char const*, allocator const&) of the old ABI: one pointer wide
+_STRING = "_ZNSsC1EPKcRKSaIcE"  # std::string(char const*, allocator const&), old ABI
 _CORE = "_ZN15InferenceEngine4CoreC1ERKSs"
 _READ = "_ZNK15InferenceEngine4Core11ReadNetworkERKSsS2_"
 _LOAD = "_ZN15InferenceEngine4Core11LoadNetworkERKNS_10CNNNetworkERKSsRKSt3mapISsSsSt4lessISsESaISt4pairIS4_SsEEE"
 _EXPORT = "_ZN15InferenceEngine17ExecutableNetwork6ExportERKSs"
 
 
-def main():
-    """Do every job of standard input; the exit status is 0 when all were tried."""
+def main() -> None:
+    """Run all jobs from standard input; the exit status is 0 when all were tried."""
     task = json.load(sys.stdin)
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # the libraries may print; results have a road of their own
+    os.dup2(2, 1)  # the libraries may print to standard output
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     library = load(task["folder"], task["plugin"])
     for job in task["jobs"]:
-        print(json.dumps(_in_a_fork(library, job)), file=results, flush=True)
+        print(json.dumps(_run_forked(library, job)), file=results, flush=True)
 
 
-def load(folder, plugin):
-    """Load the compiler's libraries in the order they need each other; returns the inference engine's."""
+def load(folder: str, plugin: str) -> Any:
+    """Load the compiler's libraries in dependency order; return the inference engine's."""
     for name in _LIBRARIES:
         library = ctypes.CDLL(os.path.join(folder, name), ctypes.RTLD_GLOBAL)
     path = os.path.join(folder, plugin)
@@ -53,20 +54,20 @@ def load(folder, plugin):
     return library
 
 
-def _in_a_fork(library, job):
-    with tempfile.TemporaryFile() as said:
+def _run_forked(library: Any, job: dict[str, str]) -> dict[str, Any]:
+    with tempfile.TemporaryFile() as output:
         process = os.fork()
         if process == 0:
-            os.dup2(said.fileno(), 1)
-            os.dup2(said.fileno(), 2)
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
             compile_one(library, job)
         status = os.waitpid(process, 0)[1]
-        said.seek(0)
-        return {"status": status, "said": said.read().decode("utf-8", "replace")}
+        output.seek(0)
+        return {"status": status, "output": output.read().decode("utf-8", "replace")}
 
 
-def compile_one(library, job):
-    """ReadNetwork, LoadNetwork and Export, then leave at once: unwinding would look for the device again."""
+def compile_one(library: Any, job: dict[str, str]) -> None:
+    """Call ReadNetwork, LoadNetwork and Export, then exit at once: unwinding would search for the device again."""
     core, source, network = (ctypes.create_string_buffer(256) for _ in range(3))
     getattr(library, _CORE)(core, _string(job["plugins"]))
     getattr(library, _READ)(source, core, _string(job["model"]), _string(""))
@@ -76,16 +77,16 @@ def compile_one(library, job):
     os._exit(0)
 
 
-def _string(text):
-    """A std::string of the old C++ ABI, which is one pointer."""
+def _string(text: str) -> Any:
+    """Return a std::string of the old C++ ABI, which is one pointer."""
     result = (ctypes.c_void_p * 1)()
     construct = getattr(ctypes.CDLL("libstdc++.so.6"), _STRING)
     construct(result, ctypes.c_char_p(os.fsencode(text)), ctypes.create_string_buffer(8))
     return result
 
 
-def _empty_map():
-    """An empty std::map: comparator, then a header node whose left and right are itself, then the count."""
+def _empty_map() -> Any:
+    """Return an empty std::map: comparator, header node whose left and right point to itself, and count."""
     words = (ctypes.c_uint64 * 6)()
     words[3] = words[4] = ctypes.addressof(words) + 8
     return words

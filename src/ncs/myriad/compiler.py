@@ -1,4 +1,4 @@
-"""Compiles ONNX (opset 11) or IR v10 into blobs for Neural Compute Sticks, with no stick, from any Python."""
+"""Compiles ONNX (opset 11) or IR v10 to blobs for Neural Compute Sticks; needs no stick and works with any Python."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PLUGIN = "libmyriadPlugin.so"
 
 @dataclass(frozen=True)
 class Platform:
-    """A chip: the name its compiler knows, and how many SHAVE cores and CMX slices it has."""
+    """A chip: the compiler's name for it, its stick, and its number of SHAVE cores and CMX slices."""
 
     key: str
     stick: str
@@ -36,28 +36,28 @@ PLATFORMS = {
     "MA2450": Platform("VPU_MYRIAD_2450", "Neural Compute Stick 1, Myriad 2", 12),
 }
 NCS1_WARNING = (
-    "no released runtime is known to run this blob on a Neural Compute Stick 1: OpenVINO 2021.4, which "
-    "compiled it, ships no firmware for Myriad 2, and 2020.3, which ran that stick, was never tried with it"
+    "no released runtime is known to run this blob on a Neural Compute Stick 1: OpenVINO 2021.4, which compiled it, "
+    "has no firmware for Myriad 2, and 2020.3, which supports that stick, is untested with it"
 )
 
 
 class CompileError(NcsError):
-    """The compiler refused a net: `layer` is the layer at fault (or None), `said` its own text.
+    """The compiler rejected a net; `layer` is the failing layer (or None), `message` the compiler's message.
 
-    A layer is named as in Caffe where the model came from there, else as in the ONNX file.
+    The layer has its Caffe name if the model was exported from Caffe, else its name in the ONNX file.
     """
 
-    def __init__(self, text: str, layer: str | None = None, said: str = "") -> None:
+    def __init__(self, text: str, layer: str | None = None, message: str = "") -> None:
         super().__init__(text)
         self.layer = layer
-        self.said = said
+        self.message = message
 
 
 @dataclass(frozen=True)
 class Job:
-    """One net to compile. `shaves` without `cmx_slices` takes as many slices; `config` holds plugin keys.
+    """A net to compile. `cmx_slices` defaults to `shaves`; `config` has settings of the plugin.
 
-    `inputs` and `outputs` are the types that all of them get in the blob: FP32, FP16, U8; "" leaves them as the model has them.
+    `inputs` and `outputs` are the types of all inputs and outputs of the blob: FP32, FP16, U8; "" keeps the model's.
     """
 
     model: str
@@ -80,68 +80,79 @@ def compile_blob(
     inputs: str = "",
     outputs: str = "",
 ) -> None:
-    """Compile one net; `output` appears whole or not at all. Raises CompileError in the compiler's words."""
+    """Compile one net to `output`, atomically (see Job). Raises CompileError with the compiler's message."""
     compile_blobs([Job(model, output, platform, shaves, cmx_slices, config or {}, inputs, outputs)])
 
 
 def compile_blobs(jobs: Sequence[Job], say: Callable[[str], None] = print) -> None:
-    """Compile many nets in one child process; those that can be are written even when others are refused."""
-    settings = [settings_of(job) for job in jobs]
+    """Compile several nets in one child process.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    say : callable
+        Receives log lines.
+
+    Raises
+    ------
+    NcsError
+        A job is invalid, or the compiler is not available.
+    CompileError
+        The compiler rejected nets; the blobs of all other nets are written.
+    """
+    settings = [plugin_settings(job) for job in jobs]
     tools = toolchain(say)
     faults = []
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
-        tasks = [_task(tools, scratch, number, *pair) for number, pair in enumerate(zip(jobs, settings))]
+        tasks = [_prepare_task(tools, scratch, number, *pair) for number, pair in enumerate(zip(jobs, settings))]
         results = run_child(tools, tasks)
         for job, task, result in zip(jobs, tasks, results):
             if result["status"] == 0 and os.path.isfile(task["output"]):
-                _deliver(task["output"], job.output)
+                _copy_atomically(task["output"], job.output)
             else:
-                faults.append(refusal(tools, job, task, result))
+                faults.append(compile_error(tools, job, task, result))
     if len(faults) == 1:
         raise faults[0]
     if faults:
         raise CompileError("\n".join(str(fault) for fault in faults))
 
 
-def settings_of(job: Job) -> dict[str, str]:
-    """The plugin's configuration for a job; raises NcsError for a platform, count or model that does not exist."""
+def plugin_settings(job: Job) -> dict[str, str]:
+    """Return the plugin's configuration for a job. Raises NcsError for a missing model or invalid options."""
     if not os.path.isfile(job.model):
-        raise NcsError(f"{job.model}: no such file; wanted is an ONNX or IR v10 model")
+        raise NcsError(f"{job.model}: no such file; expected an ONNX or IR v10 model")
     weights = os.path.splitext(job.model)[0] + ".bin"
     if job.model.endswith(".xml") and not os.path.isfile(weights):
-        raise NcsError(f"{job.model}: the weights of this IR, {os.path.basename(weights)}, are not beside it")
+        raise NcsError(f"{job.model}: the weights of this IR, {os.path.basename(weights)}, are missing")
     return chip_settings(job)
 
 
 def chip_settings(job: Job) -> dict[str, str]:
-    """What of a job's configuration does not depend on its model."""
+    """Return the settings of a job that do not depend on its model. Raises NcsError for invalid options."""
     if job.platform not in PLATFORMS:
-        raise NcsError(
-            "no platform {!r}{}; there are {}".format(
-                job.platform, did_you_mean(job.platform, PLATFORMS), " and ".join(PLATFORMS)
-            )
-        )
-    for what, given in (("inputs", job.inputs), ("outputs", job.outputs)):
-        if given not in ("", *PRECISIONS):
-            raise NcsError("types of {} are {}, received '{}'".format(what, ", ".join(PRECISIONS), given))
+        hint = did_you_mean(job.platform, PLATFORMS)
+        raise NcsError(f"expected platform {' or '.join(PLATFORMS)}, received {job.platform!r}{hint}")
+    for name, precision in (("inputs", job.inputs), ("outputs", job.outputs)):
+        if precision not in ("", *PRECISIONS):
+            raise NcsError(f"type of {name}: expected {', '.join(PRECISIONS)}, received '{precision}'")
     chip = PLATFORMS[job.platform]
     settings = {"VPU_MYRIAD_PLATFORM": chip.key}
     shaves = job.shaves if job.shaves is not None else job.cmx_slices
     slices = job.cmx_slices if job.cmx_slices is not None else job.shaves
     if shaves is not None and slices is not None:
-        for what, count in (("SHAVE cores", shaves), ("CMX slices", slices)):
+        for name, count in (("SHAVE cores", shaves), ("CMX slices", slices)):
             if not 1 <= count <= chip.shaves:
-                raise NcsError("%s of %s: from 1 to %d, received %d" % (what, job.platform, chip.shaves, count))
+                raise NcsError(f"{name} of {job.platform}: expected 1 to {chip.shaves}, received {count}")
         settings["MYRIAD_NUMBER_OF_SHAVES"] = str(shaves)
         settings["MYRIAD_NUMBER_OF_CMX_SLICES"] = str(slices)
         if 2 * max(shaves, slices) > chip.shaves and job.platform == "MA2480":
-            settings["MYRIAD_THROUGHPUT_STREAMS"] = "1"  # two streams, the default, would need twice as many
+            settings["MYRIAD_THROUGHPUT_STREAMS"] = "1"  # the default of two streams would need twice as many
     settings.update(job.config)
     return settings
 
 
 def plugins_xml(tools: Toolchain, settings: dict[str, str]) -> str:
-    """The text of a plugins file which names the MYRIAD plugin and all its settings."""
+    """Return the text of a plugins file with the MYRIAD plugin and its settings."""
     rows = "".join(
         f"<property key={quoteattr(key)} value={quoteattr(value)}/>" for key, value in sorted(settings.items())
     )
@@ -149,14 +160,14 @@ def plugins_xml(tools: Toolchain, settings: dict[str, str]) -> str:
     return f"<ie><plugins>{plugin}<properties>{rows}</properties></plugin></plugins></ie>\n"
 
 
-def _task(tools: Toolchain, scratch: str, number: int, job: Job, settings: dict[str, str]) -> dict[str, str]:
-    plugins = os.path.join(scratch, "%d.xml" % number)
+def _prepare_task(tools: Toolchain, scratch: str, number: int, job: Job, settings: dict[str, str]) -> dict[str, str]:
+    plugins = os.path.join(scratch, f"{number}.xml")
     with open(plugins, "w", encoding="utf-8") as stream:
         stream.write(plugins_xml(tools, settings))
     model = os.path.abspath(job.model)
     return {
         "model": model,
-        "output": os.path.join(scratch, "%d.blob" % number),
+        "output": os.path.join(scratch, f"{number}.blob"),
         "plugins": plugins,
         "inputs": job.inputs,
         "outputs": job.outputs,
@@ -164,7 +175,7 @@ def _task(tools: Toolchain, scratch: str, number: int, job: Job, settings: dict[
 
 
 def run_child(tools: Toolchain, tasks: Sequence[dict[str, str]]) -> list[dict]:
-    """Let a child do the tasks: one {"status", "said"} each. Raises NcsError when it cannot even start."""
+    """Run the tasks in a child process; return {"status", "output"} per task. Raises NcsError if the process fails."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     environment = dict(os.environ, PYTHONPATH=root, LC_ALL="C")
     task = json.dumps({"folder": tools.folder, "plugin": PLUGIN, "jobs": list(tasks)})
@@ -172,54 +183,48 @@ def run_child(tools: Toolchain, tasks: Sequence[dict[str, str]]) -> list[dict]:
     result = subprocess.run(command, input=task.encode("utf-8"), capture_output=True, env=environment, check=False)
     lines = result.stdout.decode("utf-8", "replace").splitlines()
     if len(lines) != len(tasks):
-        said = result.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise NcsError(
-            "the Myriad compiler in %s did not run (status %d): %s"
-            % (tools.folder, result.returncode, said[-1] if said else "no message")
-        )
+        errors = result.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+        raise NcsError(f"the Myriad compiler in {tools.folder} did not run (status {result.returncode}): {errors[-1]}")
     return [json.loads(line) for line in lines]
 
 
-def _deliver(made: str, output: str) -> None:
+def _copy_atomically(source: str, output: str) -> None:
     import shutil
 
     with atomic_write(output) as temporary:
-        shutil.copyfile(made, temporary)
+        shutil.copyfile(source, temporary)
 
 
-def refusal(tools: Toolchain, job: Job, task: dict[str, str], result: dict) -> CompileError:
-    """The compiler's words as an error; when a layer type is unknown, all such layers are named at once."""
-    said = compiler_text(result["said"]) or _ended(result["status"])
+def compile_error(tools: Toolchain, job: Job, task: dict[str, str], result: dict) -> CompileError:
+    """Return the compiler's message as a CompileError; lists all layers of unsupported types at once."""
+    message = compiler_message(result["output"]) or _exit_text(result["status"])
     names = caffe_layers(job.model)
-    unknown = unsupported_layers(tools, task) if "unsupported layer type" in said else []
-    place, name = layer_at_fault(said)
-    layer = names[place].get(name, name)
-    text = said
-    if unknown:
+    unsupported = unsupported_layers(tools, task) if "unsupported layer type" in message else []
+    namespace, name = failing_layer(message)
+    layer = names[namespace].get(name, name)
+    text = message
+    if unsupported:
         rows = [
-            '  layer "{}": unsupported layer type "{}"'.format(names["tensor"].get(tensor, tensor), kind)
-            for tensor, kind in unknown
+            f'  layer "{names["tensor"].get(tensor, tensor)}": unsupported layer type "{layer_type}"'
+            for tensor, layer_type in unsupported
         ]
-        text = "\n".join(["%d layer(s) of types that do not exist there:" % len(unknown), *rows])
-        layer = names["tensor"].get(unknown[0][0], unknown[0][0])
+        text = "\n".join([f"{len(unsupported)} layer(s) of unsupported types:", *rows])
+        layer = names["tensor"].get(unsupported[0][0], unsupported[0][0])
     elif layer != name:
-        text = f"{said} (this is layer '{layer}' of the Caffe net)"
-    where = f"{job.model}: cannot be compiled for {job.platform}: "
-    return CompileError(where + text, layer or None, said)
+        text = f"{message} (this is layer '{layer}' of the Caffe net)"
+    return CompileError(f"{job.model}: cannot be compiled for {job.platform}: {text}", layer or None, message)
 
 
-def _ended(status: int) -> str:
-    """What can be said of a compiler that said nothing, from its wait status."""
-    number = status & 127
+def _exit_text(status: int) -> str:
+    """Describe the wait status of a compiler that printed no message."""
+    signal = status & 127
     return (
-        "the compiler crashed (signal %d) without a word" % number
-        if number
-        else "it ended with status %d" % (status >> 8)
+        f"the compiler crashed (signal {signal}) without a message" if signal else f"it ended with status {status >> 8}"
     )
 
 
 def caffe_layers(model: str) -> dict[str, dict[str, str]]:
-    """By "node" and by "tensor": its name in ONNX -> Caffe layer, of a model that our exporter wrote; empty for others."""
+    """Return, for "node" and "tensor", name in ONNX -> Caffe layer; empty for models not exported from Caffe."""
     if model.endswith(".onnx"):
         from google.protobuf.message import DecodeError
 
@@ -230,8 +235,8 @@ def caffe_layers(model: str) -> dict[str, dict[str, str]]:
     return {"node": {}, "tensor": {}}
 
 
-def compiler_text(output: str) -> str:
-    """What the compiler meant to say: its exception's text, without colours, source paths and warnings."""
+def compiler_message(output: str) -> str:
+    """Extract the exception's message from the compiler's output, without colours, source paths and warnings."""
     output = re.sub(r"\x1b\[[0-9;]*m", "", output)
     text = output.split("what():", 1)[1] if "what():" in output else output
     text = re.sub(r"\[ [A-Z_]+ \]", "", text)
@@ -242,20 +247,20 @@ def compiler_text(output: str) -> str:
     return " ".join(rows)
 
 
-def layer_at_fault(said: str) -> tuple[str, str]:
-    """What the compiler's text blames: ("node", its name in ONNX) or ("tensor", the name of what it makes, or "")."""
-    node = re.search(r"ONNX node '<Node\([^)]*\): ([^>]*)>'", said)
+def failing_layer(message: str) -> tuple[str, str]:
+    """Return the layer in the compiler's message: ("node", its name in ONNX) or ("tensor", its output or "")."""
+    node = re.search(r"ONNX node '<Node\([^)]*\): ([^>]*)>'", message)
     if node:
         return "node", node.group(1)
     for pattern in (r'layer "([^"]*)"', r'stage "([^"]*)"', r'for output "([^"@]*)'):
-        found = re.search(pattern, said)
-        if found:
-            return "tensor", found.group(1)
+        match = re.search(pattern, message)
+        if match:
+            return "tensor", match.group(1)
     return "tensor", ""
 
 
 def unsupported_layers(tools: Toolchain, task: dict[str, str]) -> list[tuple[str, str]]:
-    """(layer, type) of every layer the compiler knows nothing of, found by letting it pass over them."""
+    """Return (layer, type) of every layer the compiler does not support, by compiling with unknown layers ignored."""
     from ncs.myriad.stages import read_dump
 
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
@@ -263,7 +268,8 @@ def unsupported_layers(tools: Toolchain, task: dict[str, str]) -> list[tuple[str
         with open(task["plugins"], encoding="utf-8") as stream:
             text = stream.read()
         extra = '<property key="MYRIAD_IGNORE_UNKNOWN_LAYERS" value="YES"/>'
-        extra += '<property key="MYRIAD_DUMP_ALL_PASSES" value="YES"/>'  # the first: before a pass can fail
+        # A pass may fail; this also dumps the graph before the first pass.
+        extra += '<property key="MYRIAD_DUMP_ALL_PASSES" value="YES"/>'
         extra += f'<property key="MYRIAD_DUMP_INTERNAL_GRAPH_FILE_NAME" value={quoteattr(dump)}/>'
         plugins = os.path.join(scratch, "plugins.xml")
         with open(plugins, "w", encoding="utf-8") as stream:

@@ -1,4 +1,4 @@
-"""What a blob holds, told to people: a summary, the table of its stages, and how two blobs differ."""
+"""Formats a blob: a summary, a table of its stages, and the differences between two blobs."""
 
 from __future__ import annotations
 
@@ -8,37 +8,35 @@ from ncs.myriad.blob import Blob, Stage, Tensor
 
 
 def summary(blob: Blob) -> str:
-    """Some lines: platform, inputs and outputs, stages by unit and kind, cores, memory."""
+    """Format platform, inputs, outputs, stages by unit and kind, cores and memory."""
     rows = [f"{blob.platform}, blob version {blob.version}, {_bytes(blob.file_size)}"]
-    rows += ["input:   " + array_text(array) for array in blob.inputs]
-    rows += ["output:  " + array_text(array) for array in blob.outputs]
-    units = ", ".join("%d %s" % (count, unit) for unit, count in blob.unit_counts().items())
-    kinds = ", ".join("%d %s" % (count, kind) for kind, count in blob.counts().items())
-    rows.append("stages:  %d (%s): %s" % (len(blob.stages), units, kinds))
-    cores = (blob.shaves, blob.cmx_slices, blob.batch_size)
-    rows.append("uses:    %d SHAVE cores, %d CMX slices, batch %d" % cores)
+    rows += ["input:   " + tensor_text(tensor) for tensor in blob.inputs]
+    rows += ["output:  " + tensor_text(tensor) for tensor in blob.outputs]
+    units = ", ".join(f"{count} {unit}" for unit, count in blob.unit_counts().items())
+    kinds = ", ".join(f"{count} {kind}" for kind, count in blob.counts().items())
+    rows.append(f"stages:  {len(blob.stages)} ({units}): {kinds}")
+    rows.append(f"uses:    {blob.shaves} SHAVE cores, {blob.cmx_slices} CMX slices, batch {blob.batch_size}")
     sizes = (blob.constants_size, blob.bss_size, blob.inputs_size, blob.outputs_size)
-    rows.append("memory:  {} of constants, {} to work in, {} in, {} out".format(*tuple(map(_bytes, sizes))))
+    rows.append("memory:  {} constants, {} working memory, {} inputs, {} outputs".format(*map(_bytes, sizes)))
     return "\n".join(rows)
 
 
 def stage_table(blob: Blob) -> str:
-    """One line a stage: number, unit, kind, cores, and its arrays."""
-    rows = ["   #  unit   kind               shaves  arrays"]
+    """Format one line per stage: number, unit, kind, cores and tensors."""
+    rows = ["   #  unit   kind               shaves  tensors"]
     for number, stage in enumerate(blob.stages):
-        rows.append("%4d  %-5s  %-18s %5s  %s" % (number, stage.unit, stage.kind, stage.shaves or "-", _arrays(stage)))
+        rows.append("%4d  %-5s  %-18s %5s  %s" % (number, stage.unit, stage.kind, stage.shaves or "-", _tensors(stage)))
     return "\n".join(rows)
 
 
-def array_text(array: Tensor) -> str:
-    """data  FP32 NCHW 1x3x227x227, strides 618348 206116 908 4 bytes."""
-    strides = " ".join(map(str, array.strides))
-    facts = (array.name, array.dtype, array.order, array.shape_text, strides)
-    return "{}  {} {} {}, strides {} bytes".format(*facts)
+def tensor_text(tensor: Tensor) -> str:
+    """Format a tensor: data  FP32 NCHW 1x3x227x227, strides 618348 206116 908 4 bytes."""
+    strides = " ".join(map(str, tensor.strides))
+    return f"{tensor.name}  {tensor.dtype} {tensor.order} {tensor.shape_text}, strides {strides} bytes"
 
 
 def differences(first: Blob, second: Blob) -> list[str]:
-    """Lines that tell how `second` differs from `first` (empty: they hold the same, constants aside)."""
+    """Return one line per difference between `first` and `second`, except in the values of constants."""
     rows = []
     for key in (
         "version",
@@ -53,38 +51,38 @@ def differences(first: Blob, second: Blob) -> list[str]:
     ):
         if getattr(first, key) != getattr(second, key):
             rows.append(f"{key}: {getattr(first, key)} -> {getattr(second, key)}")
-    for what in ("inputs", "outputs"):
-        rows += _changed(
-            what[:-1],
-            [array_text(array) for array in getattr(first, what)],
-            [array_text(array) for array in getattr(second, what)],
+    for name in ("inputs", "outputs"):
+        rows += _diff(
+            name[:-1],
+            [tensor_text(tensor) for tensor in getattr(first, name)],
+            [tensor_text(tensor) for tensor in getattr(second, name)],
         )
-    return rows + _changed("stage", _stage_texts(first), _stage_texts(second))
+    return rows + _diff("stage", _stage_texts(first), _stage_texts(second))
 
 
 def _stage_texts(blob: Blob) -> list[str]:
-    return [f"{stage.unit} {stage.kind} on {stage.shaves} shaves: {_arrays(stage, False)}" for stage in blob.stages]
+    return [f"{stage.unit} {stage.kind} on {stage.shaves} shaves: {_tensors(stage, False)}" for stage in blob.stages]
 
 
-def _changed(what: str, first: list[str], second: list[str]) -> list[str]:
+def _diff(label: str, first: list[str], second: list[str]) -> list[str]:
     rows = []
     matcher = difflib.SequenceMatcher(None, first, second, autojunk=False)
     for kind, begin, end, new_begin, new_end in matcher.get_opcodes():
         if kind != "equal":
-            rows += ["- %s %d: %s" % (what, number, first[number]) for number in range(begin, end)]
-            rows += ["+ %s %d: %s" % (what, number, second[number]) for number in range(new_begin, new_end)]
+            rows += [f"- {label} {number}: {first[number]}" for number in range(begin, end)]
+            rows += [f"+ {label} {number}: {second[number]}" for number in range(new_begin, new_end)]
     return rows
 
 
-def _arrays(stage: Stage, offsets: bool = True) -> str:
+def _tensors(stage: Stage, offsets: bool = True) -> str:
     texts = []
-    for array in stage.tensors:
-        place = "%s@%d" % (array.location, array.offset) if offsets else array.location
-        texts.append(f"{array.dtype} {array.shape_text} {place}")
+    for tensor in stage.tensors:
+        location = f"{tensor.location}@{tensor.offset}" if offsets else tensor.location
+        texts.append(f"{tensor.dtype} {tensor.shape_text} {location}")
     return ", ".join(texts)
 
 
 def _bytes(count: int) -> str:
     if count >= 1 << 20:
-        return "%.1f MB (%d bytes)" % (count / (1 << 20), count)
-    return "%.1f kB" % (count / 1024) if count >= 1024 else "%d bytes" % count
+        return f"{count / (1 << 20):.1f} MB ({count} bytes)"
+    return f"{count / 1024:.1f} kB" if count >= 1024 else f"{count} bytes"

@@ -1,9 +1,9 @@
-"""Keeps the MYRIAD plugin from looking for a stick while it compiles: 5 s saved, no stick disturbed.
+"""Prevents the MYRIAD plugin from searching for a stick while it compiles, which saves 5 s.
 
-The plugin insists on a device search before every compilation (a busy loop of 5 s that only the clock ends,
-under a lock file which the first user of a machine owns). Here a few of the plugin's imported functions are
-given other bodies in this process alone, through the plugin's own import table: the USB bus is empty, a
-minute passes between two looks at the clock, and the lock file is private. The finding is in docs/adr/.
+The plugin searches for devices before every compilation: a busy loop of 5 s that only the clock ends, with a lock file
+that belongs to its first user. This module replaces a few imported functions of the plugin in this process only,
+through the plugin's import table: the USB bus is empty, the clock advances by a minute per call, and the lock file is
+private. See docs/adr/.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from typing import Any
 
 _JUMP_SLOT = 7  # R_X86_64_JUMP_SLOT of the x86-64 psABI
 _LOCK_FILE = b"/tmp/mvnc.mutex"
-_kept: list = []  # callbacks must outlive every call of theirs
+_callbacks: list = []  # keep the callbacks alive
 
 
 def hide_devices(plugin: str) -> bool:
-    """Redirect the loaded `plugin`'s imports; False when it is laid out in another way (it waits then)."""
+    """Redirect the imports of the loaded `plugin`; return False, and leave the search in place, if one is not found."""
     with open(plugin, "rb") as stream:
         slots = import_slots(stream.read())
     start = _load_address(plugin)
-    bodies = _bodies()
-    if start is None or not all(name in slots for name in bodies):
+    replacements = _replacements()
+    if start is None or not all(name in slots for name in replacements):
         return False
-    return all([_redirect(start + slots[name], body) for name, body in bodies.items()])
+    return all([_redirect(start + slots[name], function) for name, function in replacements.items()])
 
 
 def import_slots(image: bytes) -> dict[bytes, int]:
-    """Name -> address of its slot in the import table, of a 64-bit little-endian ELF library."""
+    """Return function name -> address of its import table slot, for a 64-bit little-endian ELF library."""
     slots = {}
     sections = _sections(image)
-    for kind, link, offset, size in sections:
-        if kind != 4 or link >= len(sections) or sections[link][0] != 11:  # SHT_RELA over SHT_DYNSYM
+    for section_type, link, offset, size in sections:
+        if section_type != 4 or link >= len(sections) or sections[link][0] != 11:  # SHT_RELA over SHT_DYNSYM
             continue
         symbols, strings = sections[link], sections[sections[link][1]]
-        for place in range(offset, offset + size, 24):
-            slot, info = struct.unpack_from("<QQ", image, place)
+        for position in range(offset, offset + size, 24):
+            slot, info = struct.unpack_from("<QQ", image, position)
             if info & 0xFFFFFFFF == _JUMP_SLOT:
                 (name,) = struct.unpack_from("<I", image, symbols[2] + 24 * (info >> 32))
                 begin = strings[2] + name
@@ -48,7 +48,7 @@ def import_slots(image: bytes) -> dict[bytes, int]:
 
 
 def _sections(image: bytes) -> list[tuple[int, int, int, int]]:
-    """(type, link, file offset, size) of every section."""
+    """Return (type, link, file offset, size) of every section."""
     if image[:6] != b"\x7fELF\x02\x01":
         return []
     (table,) = struct.unpack_from("<Q", image, 40)
@@ -67,26 +67,26 @@ def _load_address(library: str) -> int | None:
     return None
 
 
-def _redirect(address: int, body: Any) -> bool:
-    """Write the body's address into the slot; its page is read-only after loading (RELRO), hence mprotect."""
+def _redirect(address: int, function: Any) -> bool:
+    """Write the function's address into the slot; mprotect is needed because the page is read-only (RELRO)."""
     libc = ctypes.CDLL(None)
     size = os.sysconf("SC_PAGE_SIZE")
     page = ctypes.c_void_p(address - address % size)
     if libc.mprotect(page, ctypes.c_size_t(size), 3):
         return False
-    ctypes.c_void_p.from_address(address).value = ctypes.cast(body, ctypes.c_void_p).value
+    ctypes.c_void_p.from_address(address).value = ctypes.cast(function, ctypes.c_void_p).value
     libc.mprotect(page, ctypes.c_size_t(size), 1)
     return True
 
 
-def _bodies() -> dict:
+def _replacements() -> dict:
     empty = ctypes.c_void_p(None)
-    turns = [0]
+    calls = [0]
 
     @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_int64))
     def clock_gettime(which, result):
-        turns[0] += 1
-        now = time.clock_gettime_ns(which) + turns[0] * 60 * 10**9
+        calls[0] += 1
+        now = time.clock_gettime_ns(which) + calls[0] * 60 * 10**9
         result[0], result[1] = divmod(now, 10**9)
         return 0
 
@@ -107,7 +107,7 @@ def _bodies() -> dict:
             ctypes.set_errno(error.errno or 0)
             return -1
 
-    _kept.extend([empty, clock_gettime, libusb_get_device_list, libusb_free_device_list, open_])
+    _callbacks.extend([empty, clock_gettime, libusb_get_device_list, libusb_free_device_list, open_])
     return {
         b"clock_gettime": clock_gettime,
         b"libusb_get_device_list": libusb_get_device_list,

@@ -1,4 +1,4 @@
-"""The kinds of stages of a MYRIAD blob by number, and the unit of the chip that runs each."""
+"""The stage kinds of MYRIAD blobs by number, and the processing unit that runs each."""
 
 from __future__ import annotations
 

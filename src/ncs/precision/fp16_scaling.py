@@ -1,14 +1,19 @@
-"""Powers of two by which to scale weights so that a net's values fit half precision, its answers staying what they are."""
+"""Scales weights by powers of two so that a net's values fit half precision without changing its outputs."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ncs.precision.conv_bn_fusion import versioned
+from ncs.precision.conv_bn_fusion import versioned_blobs
 
-HEADROOM = 32768.0  # the greatest value wanted after scaling: half of what half precision holds
+if TYPE_CHECKING:
+    from caffe.net.net import Net
+
+MAX_SCALED = 32768.0  # largest value after scaling: half of the FP16 range
 _WEIGHTED = ("Convolution", "InnerProduct", "Deconvolution", "Scale")
 _SAME = (
     "ReLU",
@@ -23,11 +28,11 @@ _SAME = (
     "Crop",
     "Permute",
     "BatchNorm",
-)  # whose mean takes the factor of its bottom; its variance stays, and so does what it divides by
+)  # BatchNorm: its mean is scaled like its bottom; its variance, and so its divisor, is unchanged
 
 
 class _Groups:
-    """Blobs that must carry one factor: union-find over (blob, version)."""
+    """Blobs that must have the same factor: union-find over (blob, version)."""
 
     def __init__(self):
         self.parent = {}
@@ -44,30 +49,42 @@ class _Groups:
             self.parent[self.find(root)] = self.find(roots[0])
 
 
-def plan(net, largest):
-    """Factors that bring every value under 32768: ({layer: (factor of its bottom, of its top)}, [layers beyond help]).
+def plan(net: Net, largest: Mapping[str, float]) -> tuple[dict[str, tuple[float, float]], list[str]]:
+    """Choose factors that bring every value below 32768.
 
-    `largest` is layer name -> greatest |value| of its top in float32. A factor passes unchanged through layers that scale
-    with their input (ReLU, Pooling, Eltwise sums ...); layers with weights may change it; all others, and the answer,
-    need values as they are.
+    A factor passes unchanged through layers that scale with their input (ReLU, Pooling, Eltwise sums ...); layers with
+    weights may change it; all other layers, and the output, need unscaled values.
+
+    Parameters
+    ----------
+    net : Net
+    largest : mapping
+        Layer name -> largest |value| of its top in float32.
+
+    Returns
+    -------
+    scales : dict
+        Layer name -> (factor of its bottom, factor of its top).
+    stuck : list of str
+        Layers that overflow but cannot be scaled.
     """
-    nodes, groups, pinned = versioned(net), _Groups(), set()
+    nodes, groups, unscaled = versioned_blobs(net), _Groups(), set()
     for layer, bottoms, tops in nodes:
         if layer.type in _WEIGHTED and len(bottoms) == 1:
             continue
-        if _passes(layer):
+        if _scales_with_input(layer):
             groups.join(bottoms + tops)
         else:
-            pinned.update(bottoms + tops)
+            unscaled.update(bottoms + tops)
     final = {top: key for _, _, tops in nodes for key in tops for top in [key[0]]}
-    pinned.update(final[name] for name in [*net.outputs, *net.inputs])
-    roots = {groups.find(key) for key in pinned}
-    most = {}
+    unscaled.update(final[name] for name in [*net.outputs, *net.inputs])
+    roots = {groups.find(key) for key in unscaled}
+    group_largest = {}
     for layer, _, tops in nodes:
         for key in tops:
             root = groups.find(key)
-            most[root] = max(most.get(root, 0.0), largest.get(layer.name, 0.0))
-    factor = {root: 1.0 if root in roots else _power(value) for root, value in most.items()}
+            group_largest[root] = max(group_largest.get(root, 0.0), largest.get(layer.name, 0.0))
+    factor = {root: 1.0 if root in roots else _power_of_two(value) for root, value in group_largest.items()}
     scales = {
         layer.name: (factor[groups.find(bottoms[0])], factor[groups.find(tops[0])])
         for layer, bottoms, tops in nodes
@@ -81,40 +98,40 @@ def plan(net, largest):
     return {name: pair for name, pair in scales.items() if pair != (1.0, 1.0)}, stuck
 
 
-def _passes(layer):
+def _scales_with_input(layer):
     if layer.type == "Eltwise":
         return layer.param.eltwise_param.operation != 0  # SUM and MAX, not PROD
     return layer.type in _SAME
 
 
-def _power(value):
-    return 1.0 if not np.isfinite(value) or value < 65504 else 2.0 ** -math.ceil(math.log2(value / HEADROOM))
+def _power_of_two(value):
+    return 1.0 if not np.isfinite(value) or value < 65504 else 2.0 ** -math.ceil(math.log2(value / MAX_SCALED))
 
 
-def apply(net, scales):
-    """Scale the weights of `net` in place as `plan` has it."""
-    kinds = {node.layer.name: node.layer.type for node in net._nodes}
-    for name, (below, above) in scales.items():
+def apply(net: Net, scales: Mapping[str, tuple[float, float]]) -> None:
+    """Scale the weights of `net` in place with the factors of `plan`."""
+    types = {node.layer.name: node.layer.type for node in net._nodes}
+    for name, (bottom, top) in scales.items():
         blobs = net.params[name]
-        if kinds[name] == "BatchNorm":
-            blobs[0].data[...] *= below
+        if types[name] == "BatchNorm":
+            blobs[0].data[...] *= bottom
             continue
-        blobs[0].data[...] *= above / below
+        blobs[0].data[...] *= top / bottom
         for blob in blobs[1:]:
-            blob.data[...] *= above
+            blob.data[...] *= top
 
 
-def advice(scales, net):
-    """Lines for the user, one a layer: what to multiply its weights and its bias by."""
-    kinds = {node.layer.name: node.layer.type for node in net._nodes}
+def describe(scales: Mapping[str, tuple[float, float]], net: Net) -> list[str]:
+    """Return one line per layer: the factors of its weights and its bias."""
+    types = {node.layer.name: node.layer.type for node in net._nodes}
     rows = []
-    for name, (below, above) in scales.items():
-        if kinds[name] == "BatchNorm":
-            rows.append(f"{name}: mean x {_text(below)}")
+    for name, (bottom, top) in scales.items():
+        if types[name] == "BatchNorm":
+            rows.append(f"{name}: mean x {_text(bottom)}")
         elif len(net.params[name]) > 1:
-            rows.append(f"{name}: weights x {_text(above / below)}, bias x {_text(above)}")
+            rows.append(f"{name}: weights x {_text(top / bottom)}, bias x {_text(top)}")
         else:
-            rows.append(f"{name}: weights x {_text(above / below)}")
+            rows.append(f"{name}: weights x {_text(top / bottom)}")
     return rows
 
 

@@ -1,12 +1,21 @@
-"""The pictures of a database as a net is fed them."""
+"""Reads the images of a database as network inputs."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from caffe.device.transform import Transform
 
 
-def batches(source, transform, count=0, skip=0, size=16):
-    """Yield (blob (N, C, H, W), keys, labels) of `count` records (0: all) of the LMDB `source` behind the first `skip`."""
+def batches(
+    source: str, transform: Transform, count: int = 0, skip: int = 0, size: int = 16
+) -> Iterator[tuple[np.ndarray, list[str], list[int]]]:
+    """Yield (blob (N, C, H, W), keys, labels) of `count` records (0: all) of an LMDB after the first `skip`."""
     from caffe.data.db import open_db
 
     with open_db(source, "LMDB") as database:
@@ -16,11 +25,13 @@ def batches(source, transform, count=0, skip=0, size=16):
             yield blob, [bytes(key).decode("utf-8", "replace") for key in keys], labels
 
 
-def blobs(records, transform, size):
-    """Yield (keys, blob (N, C, H, W), labels) of records, (key, Datum) pairs, in their order; the last one is what is left."""
+def blobs(
+    records: Iterable[tuple[bytes, bytes]], transform: Transform, size: int
+) -> Iterator[tuple[list[bytes], np.ndarray, list[int]]]:
+    """Yield (keys, blob (N, C, H, W), labels) of (key, Datum) records in order; the last batch may be smaller."""
     from caffe.data import datum
 
     records = iter(records)
-    while part := list(itertools.islice(records, size)):
-        arrays, labels = zip(*(datum.decode(value) for _, value in part))
-        yield [key for key, _ in part], transform.planes(list(arrays)), list(labels)
+    while batch := list(itertools.islice(records, size)):
+        arrays, labels = zip(*(datum.decode(value) for _, value in batch))
+        yield [key for key, _ in batch], transform.planes(list(arrays)), list(labels)

@@ -1,7 +1,7 @@
-"""A compiled net in INT8, for CPU and NPU: NNCF calibrates it with the pictures it was trained on; what that cost is measured.
+"""Quantizes a compiled net to INT8 for CPU and NPU with NNCF and measures its accuracy.
 
-NNCF is an extra of this distribution (`pip install caffe2ncs[int8]`). A Neural Compute Stick computes in FP16 and has no use
-for the result.
+NNCF is an extra of this distribution (`pip install caffe2ncs[int8]`). Neural Compute Sticks compute in FP16 and do not
+support INT8.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
+from collections.abc import Callable
 from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,15 +24,19 @@ from ncs.runtime.manifest import file_of
 from ncs.runtime.openvino import last_line
 from ncs.runtime.telemetry import import_openvino, telemetry_disabled
 
-PRESETS = ("mixed", "performance")  # activations asymmetric where that is more exact, or symmetric throughout
+if TYPE_CHECKING:
+    from ncs.runtime.manifest import Manifest
+
+PRESETS = ("mixed", "performance")  # NNCF: mixed uses asymmetric activations where they are more accurate
 DEVICES = ("CPU", "NPU")
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """`lmdb` calibrates with its first `count` records; `test` is judged, or, where it is "", the records behind those.
+    """Options of a quantization.
 
-    `most` is the loss of accuracy, as a share of 1, from which on nothing is written (None: whatever it is).
+    The first `count` records of `lmdb` are used for calibration. `test` is the LMDB for evaluation; "" evaluates the
+    remaining records of `lmdb`. `max_drop` is the largest accepted drop in accuracy (0 to 1; None for no limit).
     """
 
     lmdb: str
@@ -38,124 +44,147 @@ class Options:
     test: str = ""
     device: str = "CPU"
     preset: str = "mixed"
-    most: float | None = None
+    max_drop: float | None = None
 
 
-def make(manifest, stem, options, say=print):
-    """Write <stem>.xml, .bin and .json of `manifest` in INT8; returns (its Manifest, check.Survey of before and after).
+def quantize(
+    manifest: Manifest, stem: str, options: Options, say: Callable[[str], None] = print
+) -> tuple[Manifest, compare.DatasetComparison]:
+    """Quantize a compiled net to INT8 and write <stem>.xml, .bin and .json.
 
-    Raises NcsError where NNCF or the pictures are missing, and where more accuracy went than `options.most`.
+    Parameters
+    ----------
+    manifest : Manifest
+        The compiled net, with an ONNX file or an IR.
+    stem : str
+        Stem of the output files.
+    options : Options
+    say : callable
+        Receives log lines.
+
+    Returns
+    -------
+    Manifest
+        The manifest of the quantized net.
+    compare.DatasetComparison
+        Its outputs compared with those of the float32 net.
+
+    Raises
+    ------
+    NcsError
+        NNCF or the images are missing, or the accuracy drops by more than `options.max_drop`.
     """
-    made, kind, count = quantized(manifest, options)
-    say("%s: %d records of %s calibrated" % (manifest.name, count, options.lmdb))
-    keys, labels, before = _judge(manifest, manifest.transform, options)
+    model, kind, count = quantize_model(manifest, options)
+    say(f"{manifest.name}: calibrated with {count} records of {options.lmdb}")
+    keys, labels, before = _predict(manifest, manifest.transform, options)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "model.xml")
-        ir.save(made, path)
-        _, _, after = _judge(path, manifest.transform, options)
-        survey = compare.survey(keys, labels, before, after, manifest.decoder)
-        _refuse_loss(manifest, survey, options)
-        ir.put(path, stem)
-    result = _described(manifest, kind, stem, options, count, survey)
+        ir.save(model, path)
+        _, _, after = _predict(path, manifest.transform, options)
+        comparison = compare.compare_dataset(keys, labels, before, after, manifest.decoder)
+        _check_accuracy(manifest, comparison, options)
+        ir.copy_ir(path, stem)
+    result = _build_manifest(manifest, kind, stem, options, count, comparison)
     result.write(stem + ".json")
-    return result, survey
+    return result, comparison
 
 
-def quantized(manifest, options):
-    """(openvino.Model in INT8, which of the manifest's files it was made of, the number of records that calibrated it)."""
-    nncf = _nncf()
-    model, kind = _read(manifest)
-    pictures = _calibration(manifest, options, model)
+def quantize_model(manifest: Manifest, options: Options) -> tuple[Any, str, int]:
+    """Return (openvino.Model in INT8, kind of the source file, number of calibration records)."""
+    nncf = _import_nncf()
+    model, kind = _read_model(manifest)
+    images = _calibration_images(manifest, options, model)
     try:
         with telemetry_disabled():
-            made = nncf.quantize(
+            quantized = nncf.quantize(
                 model,
-                nncf.Dataset(pictures),
-                subset_size=len(pictures),
+                nncf.Dataset(images),
+                subset_size=len(images),
                 preset=nncf.QuantizationPreset[options.preset.upper()],
                 target_device=nncf.TargetDevice[options.device],
             )
-        return made, kind, len(pictures)
+        return quantized, kind, len(images)
     except (RuntimeError, ValueError, nncf.errors.InternalError, nncf.errors.ValidationError) as error:
         raise NcsError(f"{manifest.name}: NNCF cannot quantize it: {last_line(error)}") from error
 
 
-def _nncf():
+def _import_nncf():
     try:
         with telemetry_disabled():
             import nncf
     except ImportError as error:
         raise NcsError(
-            f"INT8 needs NNCF, which is not installed here ({error}): pip install 'caffe2ncs[int8]', or pip install nncf"
+            f"INT8 needs NNCF, which is not installed ({error}): run pip install 'caffe2ncs[int8]' or pip install nncf"
         ) from error
     nncf.set_log_level(40)  # errors only
     return nncf
 
 
-def _read(manifest):
-    """(openvino.Model, kind) of the float32 file, or of the FP16 one where there is no other."""
+def _read_model(manifest):
+    """Return (openvino.Model, kind) of the float32 ONNX file, or of the FP16 IR if there is none."""
     kind = next((kind for kind in ("onnx", "xml") if kind in manifest.artefacts), None)
     if kind is None:
-        there = ", ".join(manifest.artefacts) or "no files"
-        raise NcsError(f"'{manifest.name}' has {there}; INT8 is made of its onnx or xml")
+        available = ", ".join(manifest.artefacts) or "no files"
+        raise NcsError(f"'{manifest.name}' has {available}; quantization needs onnx or xml")
     openvino, path = import_openvino(), manifest.path(kind)
     with telemetry_disabled():
         return (openvino.convert_model(path) if kind == "onnx" else openvino.Core().read_model(path)), kind
 
 
-def _calibration(manifest, options, model):
-    """The net's inputs, a picture each."""
-    shape, kind = manifest.shape, np.uint8 if model.input(0).get_element_type().get_type_name() == "u8" else np.float32
-    found = []
+def _calibration_images(manifest, options, model):
+    """Return the calibration inputs, one array of the net's input shape per image."""
+    shape = manifest.shape
+    dtype = np.uint8 if model.input(0).get_element_type().get_type_name() == "u8" else np.float32
+    images = []
     for blob, _, _ in batches(options.lmdb, manifest.transform, options.count):
         if blob.shape[1:] != shape[1:]:
-            raise NcsError(
-                "{} gives pictures of {}, '{}' takes {}".format(
-                    options.lmdb, "x".join(map(str, blob.shape[1:])), manifest.name, "x".join(map(str, shape[1:]))
-                )
-            )
-        found += [np.repeat(picture[None], shape[0], 0).astype(kind) for picture in blob]
-    if not found:
-        raise NcsError(f"{options.lmdb} holds no records")
-    return found
+            expected, received = ("x".join(map(str, sizes[1:])) for sizes in (shape, blob.shape))
+            raise NcsError(f"'{manifest.name}' expects images of {expected}, {options.lmdb} contains {received}")
+        images += [np.repeat(image[None], shape[0], 0).astype(dtype) for image in blob]
+    if not images:
+        raise NcsError(f"{options.lmdb} contains no records")
+    return images
 
 
-def _judge(source, transform, options):
-    """(keys, labels, answers (N, K)) of the pictures that are judged, by the model `source` on the CPU."""
+def _predict(source, transform, options):
+    """Return (keys, labels, outputs (N, K)) of the evaluated images, with the model `source` on the CPU."""
     keys, labels = [], []
 
     def blobs():
         skip = 0 if options.test else options.count
-        for blob, found, numbers in batches(options.test or options.lmdb, transform, skip=skip):
-            keys.extend(found)
-            labels.extend(numbers)
+        for blob, batch_keys, batch_labels in batches(options.test or options.lmdb, transform, skip=skip):
+            keys.extend(batch_keys)
+            labels.extend(batch_labels)
             yield blob
 
     with open_runner("CPU", source, hint="throughput") as runner:
-        answers = list(runner.run_many(blobs()))
-    if not answers:
+        outputs = list(runner.run_many(blobs()))
+    if not outputs:
         raise NcsError(
-            f"{options.lmdb} has no records but those that calibrate: give others to judge by (--test), or a smaller --count"
+            f"{options.lmdb} has no records left for evaluation: give a test database (--test) or a smaller --count"
         )
-    return keys, labels, np.concatenate(answers)
+    return keys, labels, np.concatenate(outputs)
 
 
-def _refuse_loss(manifest, survey, options):
-    if options.most is not None and survey.expected_accuracy is None:
-        raise NcsError(
-            f"{manifest.name}: the labels of {options.test or options.lmdb} are not this net's classes: no loss of accuracy can be held to a limit"
-        )
-    if options.most is None:
+def _check_accuracy(manifest, comparison, options):
+    """Raise NcsError if the accuracy drops by more than `options.max_drop`."""
+    if options.max_drop is None:
         return
-    lost = survey.expected_accuracy - survey.result_accuracy
-    if lost > options.most:
+    before, after = comparison.expected_accuracy, comparison.result_accuracy
+    if before is None:
         raise NcsError(
-            f"{manifest.name}: accuracy falls from {100 * survey.expected_accuracy:.2f} % to {100 * survey.result_accuracy:.2f} %, by more than {100 * options.most:g} points: nothing is written"
+            f"{manifest.name}: the labels of {options.test or options.lmdb} are not this net's classes, so the drop in "
+            "accuracy cannot be limited"
+        )
+    if before - after > options.max_drop:
+        raise NcsError(
+            f"{manifest.name}: accuracy drops from {100 * before:.2f} % to {100 * after:.2f} %, by more than "
+            f"{100 * options.max_drop:g} points: nothing is written"
         )
 
 
-def _described(manifest, kind, stem, options, count, survey):
-    """The result's Manifest: what it was made from, with what, and what that cost."""
+def _build_manifest(manifest, kind, stem, options, count, comparison):
+    """Return the manifest of the quantized net, with its source files, tools and measured accuracy."""
     folder = os.path.dirname(os.path.abspath(stem))
     parents = {name: os.path.join(manifest.folder, entry.file) for name, entry in manifest.parents.items()}
     parents["float32 " + kind] = manifest.path(kind)
@@ -175,11 +204,11 @@ def _described(manifest, kind, stem, options, count, survey):
             },
             "accuracy": {
                 "database": options.test or options.lmdb,
-                "pictures": survey.count,
+                "images": comparison.count,
                 "on": "CPU",
-                "float32": survey.expected_accuracy,
-                "int8": survey.result_accuracy,
-                "flips": len(survey.flips),
+                "float32": comparison.expected_accuracy,
+                "int8": comparison.result_accuracy,
+                "flips": len(comparison.flips),
             },
         },
     )

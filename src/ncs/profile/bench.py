@@ -1,4 +1,4 @@
-"""Times a model on a device: latency percentiles, throughput by requests under way, temperature if told."""
+"""Benchmarks a model on a device: latency percentiles, throughput and temperature per number of requests in flight."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ncs.runtime.base import Runner
 
 @dataclass(frozen=True)
 class Result:
-    """`latencies` in milliseconds, one a request; `duration` in seconds; `temperature` in °C or None."""
+    """`latencies` in milliseconds, one per request; `duration` in seconds; `temperature` in °C or None."""
 
     requests: int
     batch: int
@@ -25,16 +25,16 @@ class Result:
 
     @property
     def throughput(self) -> float:
-        """Pictures a second."""
+        """Images per second."""
         return len(self.latencies) * self.batch / self.duration
 
-    def percentile(self, share: float) -> float:
-        """Latency in milliseconds that `share` percent of the requests did not exceed."""
-        return float(np.percentile(self.latencies, share))
+    def percentile(self, percent: float) -> float:
+        """Return the latency in milliseconds that `percent` percent of the requests did not exceed."""
+        return float(np.percentile(self.latencies, percent))
 
     def to_json(self) -> dict:
-        """Plain numbers, for json.dump."""
-        facts = {
+        """Return plain numbers for json.dump."""
+        report = {
             "requests": self.requests,
             "batch": self.batch,
             "count": len(self.latencies),
@@ -45,8 +45,8 @@ class Result:
             "latency_max": max(self.latencies),
             "temperature": self.temperature,
         }
-        facts.update({f"latency_p{share:g}": self.percentile(share) for share in (50, 90, 95, 99)})
-        return facts
+        report.update({f"latency_p{percent:g}": self.percentile(percent) for percent in (50, 90, 95, 99)})
+        return report
 
 
 def measure(
@@ -54,43 +54,62 @@ def measure(
     seconds: float = 0.0,
     iterations: int = 0,
     clock: Callable[[], float] = time.perf_counter,
-    most: int = 0,
+    max_in_flight: int = 0,
 ) -> Result:
-    """Keep `runner.in_flight` requests (at most `most`) under way for `seconds` or `iterations`, whichever ends first.
+    """Run seeded noise through a model and measure latency and throughput.
 
-    The pictures are seeded noise; one round of requests before the clock starts warms the device up.
+    One round of requests before the clock starts warms up the device.
+
+    Parameters
+    ----------
+    runner : Runner
+    seconds, iterations
+        Stop after this time or number of requests, whichever comes first; 0 for no limit.
+    clock : callable
+        Returns the time in seconds.
+    max_in_flight : int
+        Limit on the requests in flight; 0 for `runner.in_flight`.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    NcsError
+        The input size is unknown, or neither `seconds` nor `iterations` is given.
     """
     shape = runner.input_shape
     if not shape:
-        raise NcsError(f"{runner.device} does not tell the size of its pictures; give the manifest (.json)")
+        raise NcsError(f"{runner.device} does not report the input size of the model; give the manifest (.json)")
     if seconds <= 0 and iterations <= 0:
-        raise NcsError("nothing to measure: give seconds or a number of requests above 0")
-    keep = min(most or runner.in_flight, runner.in_flight)
-    picture = np.random.default_rng(0).uniform(-100, 100, shape).astype(np.float32)
-    for _ in range(keep):
-        runner.submit(picture)()
-    under_way: collections.deque = collections.deque()
+        raise NcsError("nothing to measure: expected seconds or iterations above 0")
+    in_flight = min(max_in_flight or runner.in_flight, runner.in_flight)
+    batch = np.random.default_rng(0).uniform(-100, 100, shape).astype(np.float32)
+    for _ in range(in_flight):
+        runner.submit(batch)()
+    pending: collections.deque = collections.deque()
     latencies: list[float] = []
-    started = 0
-    begun = clock()
-    while under_way or started == 0 or not _enough(started, clock() - begun, seconds, iterations):
-        if len(under_way) < keep and not _enough(started, clock() - begun, seconds, iterations):
-            under_way.append((clock(), runner.submit(picture)))
-            started += 1
+    submitted = 0
+    start = clock()
+    while pending or submitted == 0 or not _finished(submitted, clock() - start, seconds, iterations):
+        if len(pending) < in_flight and not _finished(submitted, clock() - start, seconds, iterations):
+            pending.append((clock(), runner.submit(batch)))
+            submitted += 1
             continue
-        since, wait = under_way.popleft()
+        submit_time, wait = pending.popleft()
         wait()
-        latencies.append((clock() - since) * 1e3)
-    duration = clock() - begun
-    return Result(keep, shape[0], duration, tuple(latencies), runner.temperature())
+        latencies.append((clock() - submit_time) * 1e3)
+    duration = clock() - start
+    return Result(in_flight, shape[0], duration, tuple(latencies), runner.temperature())
 
 
-def _enough(started: int, spent: float, seconds: float, iterations: int) -> bool:
-    return 0 < iterations <= started or 0 < seconds <= spent
+def _finished(submitted: int, elapsed: float, seconds: float, iterations: int) -> bool:
+    return 0 < iterations <= submitted or 0 < seconds <= elapsed
 
 
-def closing(result: Result) -> str:
-    """The lines benchmark_app ends with."""
+def summary(result: Result) -> str:
+    """Format the final lines that OpenVINO's benchmark_app prints."""
     return "\n".join(
         [
             "Count:               %d iterations" % len(result.latencies),
@@ -106,10 +125,11 @@ def closing(result: Result) -> str:
 
 
 def table(results: list[Result]) -> str:
-    """One line for each number of requests under way."""
+    """Format one line per number of requests in flight."""
     rows = ["requests   count   p50 ms   p90 ms   p95 ms   p99 ms       FPS     deg C"]
     for result in results:
-        heat = "-" if result.temperature is None else f"{result.temperature:.1f}"
-        shares = "".join(f" {result.percentile(share):8.2f}" for share in (50, 90, 95, 99))
-        rows.append("%8d %7d%s %9.2f %9s" % (result.requests, len(result.latencies), shares, result.throughput, heat))
+        temperature = "-" if result.temperature is None else f"{result.temperature:.1f}"
+        latencies = "".join(f" {result.percentile(percent):8.2f}" for percent in (50, 90, 95, 99))
+        count = len(result.latencies)
+        rows.append(f"{result.requests:8d} {count:7d}{latencies} {result.throughput:9.2f} {temperature:>9}")
     return "\n".join(rows)

@@ -1,10 +1,15 @@
-"""The HTML report of a profile: the net drawn as one SVG, coloured by time, and the table beneath it. No scripts, no links."""
+"""The HTML report of a profile: the net as an SVG coloured by time, and a table; without scripts and links."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ncs.profile.profile import total
+from ncs.profile.profile import Row, total
+
+if TYPE_CHECKING:
+    from caffe.net.net import Net
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 190, 44, 24, 30, 16
 _STYLE = """body{font:14px sans-serif;margin:2em;color:#222}table{border-collapse:collapse}
@@ -13,8 +18,8 @@ td:nth-child(2),th:nth-child(2),td:nth-child(3){text-align:left}
 .note{background:#fff3cd;padding:.6em 1em;border-left:4px solid #e0a800}"""
 
 
-def report(title, note, net, rows):
-    """A whole HTML page; `note` says what the times are."""
+def report(title: str, note: str, net: Net, rows: Sequence[Row]) -> str:
+    """Return an HTML page; `note` explains how the times were obtained."""
     body = "".join(
         "<tr><td>%d</td><td>%s</td><td>%s</td><td>%.3f</td><td>%.2f</td><td>%s</td></tr>\n"
         % (
@@ -27,46 +32,50 @@ def report(title, note, net, rows):
         )
         for number, row in enumerate(rows)
     )
-    heads = "".join(f"<th>{word}</th>" for word in ("Layer", "Name", "Type", "MFLOPs", "Bandwidth MB/s", "time (ms)"))
+    headers = "".join(
+        f"<th>{column}</th>" for column in ("Layer", "Name", "Type", "MFLOPs", "Bandwidth MB/s", "time (ms)")
+    )
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>\n'
-        f'<h1>{html.escape(title)}</h1>\n<p class="note">{html.escape(note)}</p>\n<p>Total inference time: {total(rows):.2f} ms</p>\n{svg(net, rows)}\n'
-        f"<table><thead><tr>{heads}</tr></thead><tbody>\n{body}</tbody></table>\n</body></html>\n"
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{_STYLE}</style></head><body>\n"
+        f'<h1>{html.escape(title)}</h1>\n<p class="note">{html.escape(note)}</p>\n'
+        f"<p>Total inference time: {total(rows):.2f} ms</p>\n{svg(net, rows)}\n"
+        f"<table><thead><tr>{headers}</tr></thead><tbody>\n{body}</tbody></table>\n</body></html>\n"
     )
 
 
-def svg(net, rows):
-    """The net's layers as boxes, one row a depth, edges from what makes a blob to what reads it."""
+def svg(net: Net, rows: Sequence[Row]) -> str:
+    """Return the net as SVG: one box per layer, arranged by depth, with edges from producers to consumers."""
     times = {row.name: row.milliseconds or 0.0 for row in rows}
     labels = {row.name: row for row in rows}
-    most = max(times.values(), default=0.0) or 1.0
-    places, edges = layout(net)
-    width = max(x for x, _ in places.values()) + _WIDTH + _MARGIN
-    height = max(y for _, y in places.values()) + _HEIGHT + _MARGIN
+    longest = max(times.values(), default=0.0) or 1.0
+    positions, edges = layout(net)
+    width = max(x for x, _ in positions.values()) + _WIDTH + _MARGIN
+    height = max(y for _, y in positions.values()) + _HEIGHT + _MARGIN
     parts = [
         '<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif">'
         % (width, height, width, height)
     ]
     for source, target in edges:
-        (x1, y1), (x2, y2) = places[source], places[target]
+        (x1, y1), (x2, y2) = positions[source], positions[target]
         middle = (y1 + _HEIGHT + y2) / 2
         parts.append(
             '<path d="M%d %d C%d %d %d %d %d %d" fill="none" stroke="#888"/>'
             % (x1 + _WIDTH / 2, y1 + _HEIGHT, x1 + _WIDTH / 2, middle, x2 + _WIDTH / 2, middle, x2 + _WIDTH / 2, y2)
         )
-    for name, (x, y) in places.items():
-        parts.append(_box(name, x, y, times.get(name, 0.0) / most, labels.get(name)))
+    for name, (x, y) in positions.items():
+        parts.append(_box(name, x, y, times.get(name, 0.0) / longest, labels.get(name)))
     return "\n".join([*parts, "</svg>"])
 
 
-def _box(name, x, y, heat, row):
-    colour = "rgb(255,%d,%d)" % (250 - 130 * heat, 245 - 185 * heat)
-    under = (
+def _box(name, x, y, fraction, row):
+    colour = "rgb(255,%d,%d)" % (250 - 130 * fraction, 245 - 185 * fraction)
+    caption = (
         ""
         if row is None
         else "{}  {}".format(row.type, "" if row.milliseconds is None else f"{row.milliseconds:.3f} ms")
     )
-    shown = name if len(name) < 26 else name[:24] + "…"
+    label = name if len(name) < 26 else name[:24] + "…"
     return (
         '<g><title>%s</title><rect x="%d" y="%d" width="%d" height="%d" rx="6" fill="%s" stroke="#555"/>'
         '<text x="%d" y="%d" font-size="12" text-anchor="middle">%s</text>'
@@ -80,33 +89,33 @@ def _box(name, x, y, heat, row):
             colour,
             x + _WIDTH / 2,
             y + 18,
-            html.escape(shown),
+            html.escape(label),
             x + _WIDTH / 2,
             y + 34,
-            html.escape(under),
+            html.escape(caption),
         )
     )
 
 
-def layout(net):
-    """({layer: (x, y)}, [(from, to)]): depth is the longest way from an input; layers of one depth stand side by side."""
-    maker, depth, edges = {}, {}, []
+def layout(net: Net) -> tuple[dict[str, tuple[float, float]], list[tuple[str, str]]]:
+    """Return ({layer: (x, y)}, [(source, target)]); depth is the longest path from an input."""
+    producer, depth, edges = {}, {}, []
     for node in net._nodes:
-        sources = {maker[name] for name in node.bottoms if name in maker}
+        sources = {producer[name] for name in node.bottoms if name in producer}
         name = node.layer.name
         if node.layer.type == "Split":
-            maker.update({top: maker[node.bottoms[0]] for top in node.tops})
+            producer.update({top: producer[node.bottoms[0]] for top in node.tops})
             continue
         depth[name] = 1 + max((depth[source] for source in sources), default=-1)
         edges += [(source, name) for source in sorted(sources)]
-        maker.update({top: name for top in node.tops})
+        producer.update({top: name for top in node.tops})
     rows = {}
     for name, level in depth.items():
         rows.setdefault(level, []).append(name)
     widest = max(map(len, rows.values()))
-    places = {}
+    positions = {}
     for level, names in rows.items():
         left = _MARGIN + (widest - len(names)) * (_WIDTH + _GAP_X) / 2
         for number, name in enumerate(names):
-            places[name] = (left + number * (_WIDTH + _GAP_X), _MARGIN + level * (_HEIGHT + _GAP_Y))
-    return places, edges
+            positions[name] = (left + number * (_WIDTH + _GAP_X), _MARGIN + level * (_HEIGHT + _GAP_Y))
+    return positions, edges

@@ -1,4 +1,4 @@
-"""Runners: one narrow interface to every device: `open_runner("CPU", "AgeNet.json").run(batch)`."""
+"""Runners, one interface to every device: `open_runner("CPU", "net.json").run(batch)`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from caffe.utils.cache import runtime_python
 from ncs.errors import NcsError, NoDeviceError
 from ncs.runtime import usb
 
-# Name of a device, or of its family before ":" or ".", -> the class that runs it; imported when asked for.
+# Device name, or its family before ":" or "." -> runner class, imported on first use.
 DEVICES = {
     "CPU": "ncs.runtime.openvino:OpenVINO",
     "GPU": "ncs.runtime.openvino:OpenVINO",
@@ -26,8 +26,8 @@ DEVICES = {
     "ONNXRUNTIME": "ncs.runtime.onnxruntime:OnnxRuntime",
     "CAFFE": "ncs.runtime.caffe:Caffe",
 }
-_REMOTE = "ncs.runtime.remote:Remote"  # MYRIAD where its OpenVINO is another Python's
-# What must be importable for it, by top module.
+_REMOTE = "ncs.runtime.remote:Remote"  # MYRIAD when its OpenVINO is installed for another Python only
+# Modules that each runner imports.
 _NEEDS = {
     "ncs.runtime.openvino:OpenVINO": ("openvino",),
     "ncs.runtime.myriad:Myriad": ("openvino.inference_engine",),
@@ -38,79 +38,98 @@ _NEEDS = {
 
 
 def open_runner(device: str, source: Any, batch: int = 0, **options: Any) -> Any:
-    """A Runner for `source` on `device`, made for `batch` pictures at a time where the device can be.
+    """Load a model on a device.
 
-    `source` is a Manifest or its path (.json), a model file's path, or a list of paths; `options` go to the
-    runner (hint, cache, requests …). "" takes `default_device()`. MYRIAD and MVNC take all sticks that are plugged in,
-    MYRIAD.1.2-ma2480 or MVNC.0 that one. Raises NoDeviceError or NcsError.
+    Parameters
+    ----------
+    device : str
+        A key of DEVICES. MYRIAD and MVNC use all plugged-in sticks, MYRIAD.1.2-ma2480 or MVNC.0 a single one; ""
+        selects `default_device()`.
+    source : Manifest, path or list of paths
+        A Manifest or its path (.json), a model file, or a list of model files.
+    batch : int
+        Batch size, for devices that can change it; 0 keeps the model's own.
+    **options
+        Passed to the runner (hint, cache, requests …).
+
+    Returns
+    -------
+    ncs.runtime.base.Runner
+
+    Raises
+    ------
+    NoDeviceError
+        The device or its runtime is missing.
+    NcsError
+        The device is unknown, or the model cannot be loaded.
     """
     device = device or default_device()[0]
-    kind = runner_class(device)
-    if batch and kind.takes_batch:
+    runner = runner_class(device)
+    if batch and runner.takes_batch:
         options["batch"] = batch
     names = sticks(device)
-    if len(names) < 2 or options.get("counters"):  # what a layer takes is asked of one stick
-        return kind(source, device, **options)
+    if len(names) < 2 or options.get("counters"):  # performance counters are per stick
+        return runner(source, device, **options)
     from ncs.runtime.scheduler import Scheduler
 
-    return Scheduler([functools.partial(kind, source, name, **options) for name in names])
+    return Scheduler([functools.partial(runner, source, name, **options) for name in names])
 
 
 def runner_class(device: str) -> Any:
-    """The class behind a device's name; an unknown name lists the known ones."""
+    """Return the runner class for a device name. Raises NcsError that lists the known devices."""
     family = device.split(":")[0].split(".")[0].upper()
     if family not in DEVICES:
         raise NcsError(
-            "no device is called '{}'{}; there are {}".format(device, did_you_mean(family, DEVICES), ", ".join(DEVICES))
+            f"unknown device '{device}'{did_you_mean(family, DEVICES)}; expected one of {', '.join(DEVICES)}"
         )
     target = DEVICES[family]
     if "MYRIAD" in device.upper():  # HETERO:MYRIAD,CPU too
-        target = _REMOTE if _elsewhere() else DEVICES["MYRIAD"]
+        target = _REMOTE if _has_remote_runtime() else DEVICES["MYRIAD"]
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def sticks(device: str) -> list[str]:
-    """The names of the sticks that `device`, MYRIAD or MVNC, stands for; empty for any other, and where there are none."""
+    """Return the names of all plugged-in sticks of `device` (MYRIAD or MVNC); empty for other devices."""
     if device.upper() not in ("MYRIAD", "MVNC"):
         return []
     module = importlib.import_module(runner_class(device).__module__)
     try:
         return module.sticks()
     except NoDeviceError:
-        return []  # whoever opens it is told why
+        return []  # opening the device reports the reason
 
 
 def available() -> list[str]:
-    """Names of the devices whose runtime can be imported here (a stick may still be missing)."""
-    there = [device for device, target in DEVICES.items() if all(map(_importable, _NEEDS[target]))]
-    return there + (["MYRIAD"] if _elsewhere() else [])
+    """Return the devices whose runtime is installed (the device itself may still be missing)."""
+    devices = [device for device, target in DEVICES.items() if all(map(is_importable, _NEEDS[target]))]
+    return devices + (["MYRIAD"] if _has_remote_runtime() else [])
 
 
-def _elsewhere() -> bool:
-    """Whether sticks are reached through another Python, which has the runtime that is not here."""
-    return not all(map(_importable, _NEEDS[DEVICES["MYRIAD"]])) and bool(runtime_python())
+def _has_remote_runtime() -> bool:
+    """Return whether the runtime for sticks is installed for another Python only."""
+    return not all(map(is_importable, _NEEDS[DEVICES["MYRIAD"]])) and bool(runtime_python())
 
 
 def default_device() -> tuple[str, str]:
-    """(device, why): a stick if one is plugged in and something can talk to it, else the CPU."""
-    found = usb.sticks()
-    there = available()
-    for stick in found:
+    """Return (device, reason): a stick if one is plugged in and its runtime is installed, else the CPU."""
+    plugged_in = usb.sticks()
+    devices = available()
+    for stick in plugged_in:
         device = "MVNC" if stick.product == "2150" else "MYRIAD"
-        if device in there:
-            return device, f"{stick.kind} at USB {stick.place}"
+        if device in devices:
+            return device, f"{stick.kind} at USB {stick.port}"
     reason = "no Neural Compute Stick is plugged in"
-    if found:
-        reason = f"{found[0].kind} is plugged in, but nothing here can talk to it (`ncs doctor`)"
+    if plugged_in:
+        reason = f"{plugged_in[0].kind} is plugged in, but no installed runtime supports it (run `ncs doctor`)"
     for device in ("CPU", "ONNXRUNTIME", "CAFFE"):
-        if device in there:
+        if device in devices:
             return device, reason
-    raise NcsError("nothing here can run a model: install openvino or onnxruntime")
+    raise NcsError("no runtime is installed: install openvino or onnxruntime")
 
 
-def _importable(name: str) -> bool:
-    """Whether a module or a package's child is installed, without importing either."""
+def is_importable(name: str) -> bool:
+    """Return whether a module or a package's submodule is installed, without importing it."""
     parent, _, child = name.partition(".")
     try:
         spec = importlib.util.find_spec(parent)

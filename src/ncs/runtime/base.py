@@ -1,10 +1,10 @@
-"""What a runner is: pictures in, numbers out, on some device; and the files of a model it may be given."""
+"""The base class of all runners, and the model files that a runner can load."""
 
 from __future__ import annotations
 
 import collections
 import os
-from typing import Any, Callable, Iterable, Iterator  # noqa: UP035 - a board's Python is 3.7
+from typing import Any, Callable, Iterable, Iterator  # noqa: UP035 - the device side supports Python 3.7
 
 import numpy as np
 
@@ -22,23 +22,23 @@ _KIND_OF_SUFFIX = {
 
 
 class Model:
-    """A model by its files: kind (xml, onnx, blob, graph, caffemodel …) -> path, its output's name, its input's shape."""
+    """The files of a model, kind (xml, onnx, blob, graph …) -> path, with its output name and input shape."""
 
     def __init__(self, files: dict[str, str], output: str = "", name: str = "", shape: tuple[int, ...] = ()) -> None:
         self.files = files
         self.output = output
         self.name = name
-        self.shape = shape  # () where no manifest tells it
+        self.shape = shape  # () without a manifest
 
     @classmethod
     def of(cls, source: Any) -> Model:
-        """From a Manifest, a manifest's path (.json), a model file's path, or a list of such paths."""
+        """Create a Model from a Manifest, its path (.json), a model file, or a list of such paths."""
         if isinstance(source, Model):
             return source
         if isinstance(source, (list, tuple)):
-            parts = [cls.of(part) for part in source]
-            files = {kind: path for part in parts for kind, path in part.files.items()}
-            return cls(files, name=parts[0].name)
+            models = [cls.of(path) for path in source]
+            files = {kind: path for model in models for kind, path in model.files.items()}
+            return cls(files, name=models[0].name)
         if not isinstance(source, Manifest):
             path = os.fspath(source)
             name, suffix = os.path.splitext(os.path.basename(path))
@@ -50,83 +50,95 @@ class Model:
         return cls(files, source.output, source.name, tuple(source.shape))
 
     def pick(self, kinds: Iterable[str]) -> str:
-        """Path of the first of `kinds` that there is. Raises NcsError."""
+        """Return the path of the first available kind of `kinds`. Raises NcsError if there is none."""
         kinds = list(kinds)
         for kind in kinds:
             if kind in self.files:
                 if not os.path.isfile(self.files[kind]):
                     raise NcsError(f"{self.files[kind]}: no such file")
                 return self.files[kind]
-        stick = (
-            "; what it has is for a Neural Compute Stick" if set(self.files) <= {"blob", "graph"} and self.files else ""
+        available = ", ".join(sorted(self.files)) or "no files"
+        hint = (
+            "; its files are for a Neural Compute Stick" if self.files and set(self.files) <= {"blob", "graph"} else ""
         )
-        raise NcsError(
-            "'{}' has {}; this device takes {}{}".format(
-                self.name, ", ".join(sorted(self.files)) or "no files", " or ".join(kinds), stick
-            )
-        )
+        raise NcsError(f"'{self.name}' has {available}; this device needs {' or '.join(kinds)}{hint}")
 
 
 def _one_file(path: str, suffix: str) -> dict[str, str]:
     if suffix not in _KIND_OF_SUFFIX:
-        raise NcsError(
-            "{}: not a model; a name ends in {} or, for a manifest, .json".format(
-                path, ", ".join(sorted(_KIND_OF_SUFFIX))
-            )
-        )
+        suffixes = ", ".join(sorted(_KIND_OF_SUFFIX))
+        raise NcsError(f"{path}: not a model file; expected the suffix {suffixes}, or .json for a manifest")
     if not os.path.isfile(path):
         raise NcsError(f"{path}: no such file")
     return {_KIND_OF_SUFFIX[suffix]: path}
 
 
 class Runner:
-    """A model loaded on a device. `run` is the whole interface; a context manager closes it.
+    """A model loaded on a device; use it as a context manager, or call `close`.
 
-    `device` says what it runs on; `in_flight` how many requests `run_many` keeps under way. A subclass writes
-    `_start(batch)`, which begins one request of the model's own batch size and returns a function that waits
-    for its result, and `close`.
+    `device` is the device's name; `in_flight` is the number of requests that `run_many` keeps in flight. A subclass
+    implements `close` and `_start(batch)`, which starts one request of the model's batch size and returns a function
+    that waits for its result.
     """
 
     device = ""
     in_flight = 1
     batch_size = 1
-    input_shape: tuple[int, ...] = ()  # (N, C, H, W), or () where neither device nor manifest tells it
-    takes_batch = False  # whether __init__ has a `batch`
+    input_shape: tuple[int, ...] = ()  # (N, C, H, W), or () if unknown
+    takes_batch = False  # whether __init__ has a parameter `batch`
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        """float32 (N, C, H, W), any N -> float32 (N, K)."""
+        """Run the model on a batch of any size.
+
+        Parameters
+        ----------
+        batch : numpy.ndarray
+            Input (N, C, H, W), N >= 1; converted to float32.
+
+        Returns
+        -------
+        numpy.ndarray
+            Output (N, K), float32.
+
+        Raises
+        ------
+        NcsError
+            The shape does not match the model's input.
+        DeviceLostError
+            The device stopped responding.
+        """
         batch = np.ascontiguousarray(batch, np.float32)
         if batch.ndim != 4 or not len(batch):
-            raise NcsError(f"a batch is N x C x H x W with N at least 1, received {batch.shape}")
-        return np.concatenate(list(self._in_order(self._pieces(batch))))
+            raise NcsError(f"expected a batch of shape (N, C, H, W) with N >= 1, received {batch.shape}")
+        return np.concatenate(list(self._run_chunks(self._split(batch))))
 
     def run_many(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """One result a batch, in order, with `in_flight` requests under way; batches are taken as needed."""
+        """Yield one output per batch, in order, with `in_flight` requests in flight; batches are consumed lazily."""
         counts: collections.deque[int] = collections.deque()
-        pieces = self._counted(batches, counts)
-        waiting: list[np.ndarray] = []
-        for result in self._in_order(pieces):
-            waiting.append(result)
-            if sum(map(len, waiting)) == counts[0]:
+        chunks = self._split_all(batches, counts)
+        results: list[np.ndarray] = []
+        for result in self._run_chunks(chunks):
+            results.append(result)
+            if sum(map(len, results)) == counts[0]:
                 counts.popleft()
-                yield np.concatenate(waiting)
-                waiting = []
+                yield np.concatenate(results)
+                results = []
 
     def submit(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        """Begin `batch` and return a function that waits for its result; at most `in_flight` may be open."""
-        pieces = list(self._pieces(np.ascontiguousarray(batch, np.float32)))
-        if len(pieces) > 1:
+        """Start `batch` and return a function that waits for its output; at most `in_flight` may be pending."""
+        chunks = list(self._split(np.ascontiguousarray(batch, np.float32)))
+        if len(chunks) > 1:
             result = self.run(batch)
             return lambda: result
-        wait, count = self._start(pieces[0][0]), pieces[0][1]
+        wait, count = self._start(chunks[0][0]), chunks[0][1]
         return lambda: wait()[:count]
 
     def temperature(self) -> float | None:
-        """Degrees Celsius of a stick, where it tells."""
+        """Return the temperature of the stick in degrees Celsius, or None if it is unknown."""
         return None
 
     def close(self) -> None:
-        """Give the device back."""
+        """Release the device."""
 
     def __enter__(self) -> Runner:
         return self
@@ -137,51 +149,49 @@ class Runner:
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         raise NotImplementedError
 
-    def _counted(self, batches: Iterable[np.ndarray], counts: Any) -> Iterator[tuple[np.ndarray, int]]:
+    def _split_all(self, batches: Iterable[np.ndarray], counts: Any) -> Iterator[tuple[np.ndarray, int]]:
         for batch in batches:
             batch = np.ascontiguousarray(batch, np.float32)
             counts.append(len(batch))
-            yield from self._pieces(batch)
+            yield from self._split(batch)
 
-    def _pieces(self, batch: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-        """`batch` cut to the model's batch size, the last piece filled up, each with its picture count."""
+    def _split(self, batch: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+        """Split `batch` into chunks of the model's batch size (zero-padded), each with its number of images."""
         size = self.batch_size
         for begin in range(0, len(batch), size):
-            piece = batch[begin : begin + size]
-            count = len(piece)
+            chunk = batch[begin : begin + size]
+            count = len(chunk)
             if count < size:
-                piece = np.concatenate([piece, np.zeros((size - count,) + piece.shape[1:], np.float32)])
-            yield piece, count
+                chunk = np.concatenate([chunk, np.zeros((size - count,) + chunk.shape[1:], np.float32)])
+            yield chunk, count
 
-    def _in_order(self, pieces: Iterable[tuple[np.ndarray, int]]) -> Iterator[np.ndarray]:
-        under_way: collections.deque[tuple[Callable[[], np.ndarray], int]] = collections.deque()
-        for piece, count in pieces:
-            if len(under_way) >= self.in_flight:
-                wait, earlier = under_way.popleft()
-                yield wait()[:earlier]
-            under_way.append((self._start(piece), count))
-        while under_way:
-            wait, count = under_way.popleft()
+    def _run_chunks(self, chunks: Iterable[tuple[np.ndarray, int]]) -> Iterator[np.ndarray]:
+        """Yield the outputs of the chunks in order, with `in_flight` requests in flight."""
+        pending: collections.deque[tuple[Callable[[], np.ndarray], int]] = collections.deque()
+        for chunk, count in chunks:
+            if len(pending) >= self.in_flight:
+                wait, pending_count = pending.popleft()
+                yield wait()[:pending_count]
+            pending.append((self._start(chunk), count))
+        while pending:
+            wait, count = pending.popleft()
             yield wait()[:count]
 
 
 def rows(result: np.ndarray, count: int) -> np.ndarray:
-    """A device's answer as float32 (count, K), in memory of its own."""
+    """Copy a device's output into a float32 array (count, K)."""
     return np.array(result, np.float32).reshape(count, -1)
 
 
 def only_input(path: str, names: list[str]) -> str:
-    """The name of a model's input; one that has several is refused."""
+    """Return the name of a model's only input. Raises NcsError for a model with several inputs."""
     if len(names) != 1:
-        raise NcsError("%s has %d inputs (%s); runners feed pictures into one" % (path, len(names), ", ".join(names)))
+        raise NcsError(f"{path} has {len(names)} inputs ({', '.join(names)}); runners support models with one input")
     return names[0]
 
 
 def check_shape(batch: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Refuse pictures of another size than the model's input."""
+    """Raise NcsError if the images of `batch` do not have the size of the model's input."""
     if tuple(batch.shape[1:]) != tuple(shape[1:]):
-        raise NcsError(
-            "the model takes pictures of {}, received {}".format(
-                "x".join(map(str, shape[1:])), "x".join(map(str, batch.shape[1:]))
-            )
-        )
+        expected, received = ("x".join(map(str, sizes[1:])) for sizes in (shape, batch.shape))
+        raise NcsError(f"the model expects images of {expected}, received {received}")

@@ -1,14 +1,16 @@
-"""Our own Net as a runner: what was trained, in float32, for comparison with every device."""
+"""The trained Caffe Net as a runner: float32, the reference for every device."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable  # noqa: UP035 - the device side supports Python 3.7
+
+import numpy as np
 
 from ncs.runtime import base
 
 
 class Caffe(base.Runner):
-    """The prototxt and caffemodel behind a manifest (its parents), or given as a list of the two paths."""
+    """Runs the prototxt and caffemodel that a manifest names as parents, or that are given as a list of two paths."""
 
     takes_batch = True
 
@@ -20,7 +22,7 @@ class Caffe(base.Runner):
         self._net = deploy_net(prototxt, weights, (self.batch_size, None, None, None))
         self.input_shape = tuple(self._net.blobs[base.only_input(prototxt, self._net.inputs)].shape)
 
-    def _start(self, batch):
+    def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         net = self._net
         source, output = net.blobs[net.inputs[0]], net.blobs[net.outputs[0]]
         base.check_shape(batch, source.shape)
@@ -31,7 +33,8 @@ class Caffe(base.Runner):
         return lambda: result
 
 
-def _files(source):
+def _files(source: Any) -> tuple[str, str]:
+    """Return the paths of the prototxt and the caffemodel."""
     import os
 
     from ncs.errors import NcsError
@@ -41,12 +44,12 @@ def _files(source):
         files = {os.path.splitext(path)[1][1:]: path for path in map(os.fspath, source)}
     else:
         if not isinstance(source, Manifest) and not os.fspath(source).endswith(".json"):
-            raise NcsError(f"{source}: our Net needs a manifest (.json), or a list of prototxt and caffemodel")
+            raise NcsError(f"{source}: device CAFFE needs a manifest (.json), or a list of prototxt and caffemodel")
         manifest = source if isinstance(source, Manifest) else Manifest.read(source)
         files = {kind: os.path.join(manifest.folder, entry.file) for kind, entry in manifest.parents.items()}
     for kind in ("prototxt", "caffemodel"):
         if not os.path.isfile(files.get(kind, "")):
             raise NcsError(
-                "our Net needs the {} the model was compiled from: '{}' is not there".format(kind, files.get(kind, ""))
+                f"device CAFFE needs the {kind} the model was compiled from: no file '{files.get(kind, '')}'"
             )
     return files["prototxt"], files["caffemodel"]

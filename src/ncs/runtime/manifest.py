@@ -1,4 +1,4 @@
-"""The manifest: what an artefact needs to be run, in one JSON file beside it. It ships to the board."""
+"""The manifest: a JSON file next to the model files with everything needed to run them on the target device."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OPTIONAL = ("measured",)
 
 @dataclass(frozen=True)
 class File:
-    """A file by name, relative to the manifest, and its SHA-256 in hex."""
+    """A file name relative to the manifest, and its SHA-256 in hex."""
 
     file: str
     sha256: str
@@ -41,12 +41,12 @@ class File:
 
 @dataclass
 class Manifest:
-    """All that is known of a compiled net.
+    """Description of a compiled net.
 
-    `shape` is the input's (N, C, H, W); `labels` name the outputs in order (`label_set` names them all);
-    `decoder` is how probabilities become an answer. `artefacts` maps a kind (onnx, xml, bin, blob, graph …)
-    to its file, `parents` what it was made from, `tools` name to version. `measured` is what was found out about it (the
-    accuracy that INT8 cost), for the record.
+    `shape` is the input's (N, C, H, W). `labels` are the class names in order, `label_set` the name of the whole set.
+    `decoder` defines how probabilities become a prediction. `artefacts` maps a kind (onnx, xml, bin, blob, graph …) to
+    its file, `parents` the files it was compiled from, `tools` a tool to its version. `measured` is a record of
+    measurements, such as the change in accuracy due to INT8.
     """
 
     name: str
@@ -66,36 +66,34 @@ class Manifest:
     def __post_init__(self) -> None:
         faults = []
         if self.decoder not in DECODERS:
-            faults.append("decoder must be {}, received {!r}".format(", ".join(DECODERS), self.decoder))
+            faults.append(f"expected decoder {', '.join(DECODERS)}, received {self.decoder!r}")
         if len(self.shape) != 4 or any(not isinstance(n, int) or n < 1 for n in self.shape):
-            faults.append(f"the input's shape is (N, C, H, W), all positive; received {list(self.shape)}")
+            faults.append(f"expected an input shape (N, C, H, W) of positive integers, received {list(self.shape)}")
         if not self.labels or any(not isinstance(label, str) for label in self.labels):
-            faults.append(f"labels must be a list of names, one an output; received {self.labels!r}")
+            faults.append(f"expected labels as a list of one name per output, received {self.labels!r}")
         for kind in self.artefacts:
             if kind not in KINDS:
-                faults.append(
-                    "artefacts are {}; received '{}'{}".format(", ".join(KINDS), kind, did_you_mean(kind, KINDS))
-                )
+                faults.append(f"expected artefacts {', '.join(KINDS)}, received '{kind}'{did_you_mean(kind, KINDS)}")
         if faults:
             raise NcsError("manifest of '{}': {}".format(self.name, "; ".join(faults)))
 
     def add(self, kind: str, path: str | os.PathLike) -> None:
-        """Enter an artefact that lies beside the manifest, with its hash."""
+        """Add an artefact in the manifest's folder, with its hash."""
         self.artefacts[kind] = file_of(path, self.folder)
 
     def path(self, kind: str) -> str:
-        """Absolute path of an artefact that is there. Raises NcsError naming those that are."""
+        """Return the absolute path of an artefact. Raises NcsError if it is missing."""
         if kind not in self.artefacts:
             raise NcsError(
                 "'{}' has no {} file; it has {}".format(self.name, kind, ", ".join(sorted(self.artefacts)) or "none")
             )
         path = os.path.join(os.path.abspath(self.folder), self.artefacts[kind].file)
         if not os.path.isfile(path):
-            raise NcsError(f"{path}: no such file, though the manifest of '{self.name}' names it; compile again")
+            raise NcsError(f"{path}: no such file, but the manifest of '{self.name}' lists it; compile again")
         return path
 
     def verify(self) -> list[str]:
-        """Kinds of the artefacts that are missing or no longer have their hash (empty: all well)."""
+        """Return the kinds of the artefacts that are missing or whose hash has changed."""
         return [
             kind
             for kind, entry in sorted(self.artefacts.items())
@@ -103,7 +101,7 @@ class Manifest:
         ]
 
     def write(self, path: str | os.PathLike) -> None:
-        """Write the JSON file, whole or not at all; a mean array goes beside it as NAME_mean.npy."""
+        """Write the JSON file atomically; a mean array is saved next to it as NAME_mean.npy."""
         folder, name = os.path.split(os.path.abspath(os.fspath(path)))
         stem = os.path.splitext(name)[0]
         facts = {
@@ -125,7 +123,7 @@ class Manifest:
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> Manifest:
-        """Read what `write` wrote; every fault of the file is told at once. Raises NcsError."""
+        """Read a manifest. Raises NcsError that lists every fault of the file."""
         name = os.fspath(path)
         try:
             with open(path, encoding="utf-8") as stream:
@@ -166,16 +164,16 @@ def _plain(files: dict[str, File]) -> dict[str, dict[str, str]]:
 
 def _from_facts(facts: object, folder: str) -> Manifest:
     if not isinstance(facts, dict) or "schema" not in facts:
-        raise NcsError("not a manifest: wanted is a JSON object with 'schema', 'name', 'input' …")
+        raise NcsError("not a manifest: expected a JSON object with 'schema', 'name', 'input' …")
     if facts["schema"] != SCHEMA:
         raise NcsError(
-            "manifest of schema %r; this program reads schema %d: compile again, or take the "
-            "program that wrote it" % (facts["schema"], SCHEMA)
+            f"expected a manifest of schema {SCHEMA}, received schema {facts['schema']!r}: compile again, or use the "
+            "version of caffe2ncs that wrote it"
         )
-    foreign = [key for key in facts if key not in (*_FIELDS, *_OPTIONAL)]
-    faults = [f"unknown field '{key}'{did_you_mean(key, _FIELDS)}" for key in foreign]
+    unknown = [key for key in facts if key not in (*_FIELDS, *_OPTIONAL)]
+    faults = [f"unknown field '{key}'{did_you_mean(key, _FIELDS)}" for key in unknown]
     faults += [f"field '{key}' is missing" for key in _FIELDS if key not in facts]
-    faults += [fault for fault in map(_fault, _TYPES.items(), [facts] * len(_TYPES)) if fault]
+    faults += [fault for fault in map(_type_error, _TYPES.items(), [facts] * len(_TYPES)) if fault]
     if faults:
         raise NcsError("; ".join(faults))
     files = {
@@ -213,19 +211,19 @@ _TYPES = {
 }
 
 
-def _fault(pair: tuple[str, type], facts: dict) -> str | None:
-    key, kind = pair
-    if key in facts and not isinstance(facts[key], kind):
-        return f"field '{key}' must be a {kind.__name__}, received {facts[key]!r}"
+def _type_error(pair: tuple[str, type], facts: dict) -> str | None:
+    key, expected = pair
+    if key in facts and not isinstance(facts[key], expected):
+        return f"field '{key}': expected a {expected.__name__}, received {facts[key]!r}"
     return None
 
 
 def _file(key: str, kind: str, entry: object) -> File:
-    """A File whose path stays below the manifest's folder; that of a parent is for the record only."""
-    good = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("file", "sha256"))
-    if not good:
-        raise NcsError(f"{key}.{kind} must have 'file' and 'sha256', received {entry!r}")
+    """Return the File of an entry; an artefact must be inside the manifest's folder, a parent is only a record."""
+    valid = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("file", "sha256"))
+    if not valid:
+        raise NcsError(f"{key}.{kind}: expected 'file' and 'sha256', received {entry!r}")
     name = entry["file"]  # type: ignore[index]
     if key == "artefacts" and (os.path.isabs(name) or os.path.normpath(name).startswith("..")):
-        raise NcsError(f"artefacts.{kind}: '{name}' leads out of the manifest's folder")
+        raise NcsError(f"artefacts.{kind}: '{name}' is outside the manifest's folder")
     return File(name, entry["sha256"])  # type: ignore[index]

@@ -1,11 +1,11 @@
-"""A Neural Compute Stick through OpenVINO 2021.4's or 2022's IECore; also that library's other devices."""
+"""Neural Compute Stick 2 through the IECore of OpenVINO 2021.4 to 2022.3; also the CPU of that version."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes.util
 import functools
-from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
+from typing import Any, Callable  # noqa: UP035 - the device side supports Python 3.7
 
 import numpy as np
 
@@ -14,20 +14,20 @@ from ncs.errors import DeviceLostError, NcsError, NoDeviceError
 from ncs.runtime import base
 from ncs.runtime.openvino import last_line
 
-NO_STICK = "No devices found: no Neural Compute Stick answers; `ncs doctor` (on a board: python3 doctor.py) looks for the reason"
+NO_STICK = "No devices found: no Neural Compute Stick responds; run `ncs doctor` (in a bundle: python3 doctor.py)"
 
 
 class Myriad(base.Runner):
-    """A compiled blob, or ONNX or IR v10, on `device`: MYRIAD, MYRIAD.<name> of one of several, or CPU.
+    """Runs a blob, an ONNX model or an IR v10 on `device`: MYRIAD, MYRIAD.<name> for one of several sticks, or CPU.
 
-    `requests` are kept under way; `counters` prepares for `profile`.
+    `requests` is the number of requests in flight; `counters` enables the performance counters that `profile` reads.
     """
 
     def __init__(self, source: Any, device: str = "MYRIAD", requests: int = 2, counters: bool = False) -> None:
         core = ie_core()
         stick = device.upper().startswith("MYRIAD")
         if stick:
-            device = _there(core, device)
+            device = _find_stick(core, device)
         model = base.Model.of(source)
         path = model.pick(("blob", "onnx", "xml") if stick else ("onnx", "xml"))
         self.device = device
@@ -45,31 +45,31 @@ class Myriad(base.Runner):
         base.check_shape(batch, self.input_shape)
         request = self._requests[self._next]
         self._next = (self._next + 1) % len(self._requests)
-        self._guarded(lambda: request.async_infer({self._input: batch}))
+        self._call(lambda: request.async_infer({self._input: batch}))
 
         def wait() -> np.ndarray:
-            status = self._guarded(lambda: request.wait(-1))
+            status = self._call(lambda: request.wait(-1))
             if status != 0:
                 raise DeviceLostError(f"{self.device}: a request ended with status {status}")
-            return base.rows(self._guarded(lambda: request.output_blobs[self._output].buffer), len(batch))
+            return base.rows(self._call(lambda: request.output_blobs[self._output].buffer), len(batch))
 
         return wait
 
-    def _guarded(self, call: Callable[[], Any]) -> Any:
+    def _call(self, function: Callable[[], Any]) -> Any:
         try:
-            return call()
+            return function()
         except RuntimeError as error:
             raise DeviceLostError(f"{self.device}: {last_line(error)}") from error
 
     def profile(self, batch: np.ndarray) -> list[tuple[str, str, float]]:
-        """(layer, kind, milliseconds) of one request, where the model was loaded with counters."""
+        """Return (layer, type, milliseconds) per layer of one request; needs `counters`."""
         self._next = 0
         self.run(batch)
-        counts = self._guarded(self._requests[0].get_perf_counts)
+        counts = self._call(self._requests[0].get_perf_counts)
         return [(name, row["layer_type"], row["real_time"] / 1e3) for name, row in counts.items()]
 
     def temperature(self) -> float | None:
-        """Degrees Celsius of the stick, where it tells."""
+        """Return the temperature of the stick in degrees Celsius, or None if it is unknown."""
         try:
             return float(self._network.get_metric("DEVICE_THERMAL"))
         except (RuntimeError, ValueError):
@@ -79,65 +79,65 @@ class Myriad(base.Runner):
         self._requests, self._network = [], None
 
 
-@functools.lru_cache(maxsize=None)  # noqa: UP033 - a board's Python is 3.7
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - the device side supports Python 3.7
 def ie_core() -> Any:
-    """The Inference Engine of OpenVINO up to 2022.3. Raises NoDeviceError where it is not installed.
+    """Return the Inference Engine of OpenVINO up to 2022.3. Raises NoDeviceError if it is not installed.
 
-    One for the whole process: it owns the sticks it has opened, so a second one could not put another net on them.
+    There is one per process: it owns the sticks it has opened, so a second one could not load another net on them.
     """
     try:
         from openvino.inference_engine import IECore
     except ImportError as error:
         raise NoDeviceError(
-            f"No devices found: nothing here can talk to a Neural Compute Stick 2 ({error}); OpenVINO 2021.4.2 can, under Python "
-            "3.6 to 3.9: `ncs doctor` tells how to give it a Python of its own"
+            f"No devices found: no runtime for Neural Compute Stick 2 is installed ({error}); OpenVINO 2021.4.2 "
+            "is one, for Python 3.6 to 3.9: `ncs doctor` shows how to install it in an environment of its own"
         ) from error
-    _lend_libusb()
+    _load_libusb()
     return IECore()
 
 
-def _lend_libusb() -> None:
-    """The plugin loads no further than libusb; where the system has none, the one beside the Myriad compiler serves."""
+def _load_libusb() -> None:
+    """Load the libusb of the Myriad compiler if the system has none; the plugin cannot be loaded without it."""
     if ctypes.util.find_library("usb-1.0") is None and bundled_libusb():
         with contextlib.suppress(OSError):
             ctypes.CDLL(bundled_libusb(), ctypes.RTLD_GLOBAL)
 
 
 def sticks() -> list[str]:
-    """MYRIAD.<name> of every stick here."""
+    """Return MYRIAD.<name> for every plugged-in stick."""
     return sticks_of(ie_core())
 
 
 def sticks_of(core: Any) -> list[str]:
-    """MYRIAD.<name> of every stick that the library sees (MYRIAD.1.2-ma2480). Raises NoDeviceError with what it lacks."""
+    """Return MYRIAD.<name> (MYRIAD.1.2-ma2480) for every stick. Raises NoDeviceError if the plugin cannot be loaded."""
     try:
         return ["MYRIAD." + name for name in core.get_metric("MYRIAD", "AVAILABLE_DEVICES")]
     except RuntimeError as error:
-        why = last_line(error)
+        reason = last_line(error)
+        reason = reason.rpartition("/")[2] if "libusb" in reason else reason
         raise NoDeviceError(
-            "No devices found: OpenVINO's plugin for sticks cannot be loaded (%s); `ncs doctor` tells what "
-            "mends it" % (why.rpartition("/")[2] if "libusb" in why else why)
+            f"No devices found: OpenVINO's plugin for sticks cannot be loaded ({reason}); run `ncs doctor` for a fix"
         ) from error
 
 
-def _there(core: Any, device: str) -> str:
-    """`device` as the library spells it. Raises NoDeviceError where it is not plugged in."""
-    there = sticks_of(core)
-    if not there:
+def _find_stick(core: Any, device: str) -> str:
+    """Return `device` as the library spells it. Raises NoDeviceError if it is not plugged in."""
+    names = sticks_of(core)
+    if not names:
         raise NoDeviceError(NO_STICK)
     if "." not in device:
         return device.upper()
-    for name in there:
+    for name in names:
         if name.upper() == device.upper():
             return name
-    raise NoDeviceError("No devices found under the name {}; there are {}".format(device, ", ".join(there)))
+    raise NoDeviceError(f"No devices found with the name {device}; available: {', '.join(names)}")
 
 
 def _load(core: Any, path: str, device: str, requests: int, extra: dict[str, str]) -> Any:
     try:
         if path.endswith(".blob"):
             return core.import_network(path, device, extra, requests)
-        settings = {"ENFORCE_BF16": "NO"} if device == "CPU" else {}  # numbers as trained, not bfloat16
+        settings = {"ENFORCE_BF16": "NO"} if device == "CPU" else {}  # float32 as trained, not bfloat16
         settings.update(extra)
         return core.load_network(core.read_network(path), device, settings, requests)
     except RuntimeError as error:
@@ -145,5 +145,5 @@ def _load(core: Any, path: str, device: str, requests: int, extra: dict[str, str
         if "no available devices" in text or "Can not init Myriad device" in text:
             raise NoDeviceError(NO_STICK + " (" + text + ")") from error
         if device.startswith("MYRIAD"):
-            _there(core, device)  # it may have been pulled out meanwhile
+            _find_stick(core, device)  # the stick may have been unplugged in the meantime
         raise NcsError(f"{path}: cannot be loaded on {device}: {text}") from error

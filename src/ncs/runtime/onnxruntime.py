@@ -1,8 +1,8 @@
-"""ONNX Runtime on the CPU: a second opinion that shares no code with OpenVINO."""
+"""ONNX Runtime on the CPU, an implementation independent of OpenVINO."""
 
 from __future__ import annotations
 
-from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
+from typing import Any, Callable  # noqa: UP035 - the device side supports Python 3.7
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ncs.runtime import base
 
 
 class OnnxRuntime(base.Runner):
-    """An ONNX model in ONNX Runtime."""
+    """Runs an ONNX model with ONNX Runtime."""
 
     def __init__(self, source: Any, device: str = "ONNXRUNTIME", threads: int = 0) -> None:
         model = base.Model.of(source)
@@ -19,14 +19,12 @@ class OnnxRuntime(base.Runner):
         try:
             import onnxruntime
         except ImportError as error:
-            raise NoDeviceError(
-                f"ONNX Runtime is not installed here ({error}); `pip install onnxruntime` gives it"
-            ) from error
+            raise NoDeviceError(f"ONNX Runtime is not installed ({error}); run `pip install onnxruntime`") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions share no base but Exception
+        except Exception as error:  # its exceptions have no other common base class
             raise NcsError(f"{path}: ONNX Runtime cannot load it: {error}") from error
         self.device = device
         self.input_shape = tuple(self._session.get_inputs()[0].shape)

@@ -1,9 +1,9 @@
-"""Today's OpenVINO: CPU, GPU, NPU, AUTO, HETERO and MULTI."""
+"""OpenVINO 2022.1 and newer: CPU, GPU, NPU, AUTO, HETERO and MULTI."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
+from typing import Any, Callable  # noqa: UP035 - the device side supports Python 3.7
 
 import numpy as np
 
@@ -14,15 +14,27 @@ from ncs.runtime.telemetry import import_openvino
 
 
 class OpenVINO(base.Runner):
-    """A model compiled by OpenVINO 2022.1 or newer for `device`.
+    """Runs an ONNX model or an IR on an OpenVINO device.
 
-    `hint` is "latency", or "throughput" where many pictures are to be answered; `requests` is how many are
-    kept under way (default: as many as OpenVINO thinks best for the hint). `cache` names a folder that keeps
-    compiled models (default: this program's cache, for devices other than the CPU). On the CPU the numbers
-    are float32, as the net was trained, from the ONNX file where there is one (an IR's weights are rounded
-    to half precision); `precision` "bf16" or "" (OpenVINO's choice) trades that for speed.
-    `batch` gives the model another batch size than it was written with, for folders of pictures;
-    `counters` prepares for `profile`.
+    Parameters
+    ----------
+    source : Manifest, path or list of paths
+        See `ncs.runtime.open_runner`. The CPU prefers the ONNX file, because an IR's weights are rounded to half
+        precision.
+    device : str
+        Name of the OpenVINO device.
+    hint : str
+        OpenVINO's performance hint: "latency", or "throughput" for many images.
+    cache : str, optional
+        Folder for compiled models (default: this program's cache, "" for the CPU).
+    precision : str
+        Inference precision on the CPU: "f32" as trained; "bf16" or "" (OpenVINO's choice) can be faster.
+    batch : int
+        Batch size; 0 keeps the model's own.
+    requests : int
+        Requests in flight; 0 uses OpenVINO's optimum for the hint.
+    counters : bool
+        Enable the performance counters that `profile` reads.
     """
 
     takes_batch = True
@@ -83,7 +95,7 @@ class OpenVINO(base.Runner):
         return wait
 
     def profile(self, batch: np.ndarray) -> list[tuple[str, str, float]]:
-        """(layer, kind, milliseconds) of one request, where the model was compiled with counters."""
+        """Return (layer, type, milliseconds) per layer of one request; needs `counters`."""
         self.run(batch)
         info = self._requests[0].profiling_info
         return [(row.node_name, row.node_type, row.real_time.total_seconds() * 1e3) for row in info]
@@ -97,31 +109,29 @@ def _core() -> Any:
         openvino = import_openvino()
         return openvino.Core() if hasattr(openvino, "Core") else _older_core()
     except ImportError as error:
-        raise NoDeviceError(f"OpenVINO is not installed here ({error}); `pip install openvino` gives it") from error
+        raise NoDeviceError(f"OpenVINO is not installed ({error}); run `pip install openvino`") from error
 
 
 def _older_core() -> Any:
-    """OpenVINO 2022.1 to 2023.0 keep Core in a module of its own; 2021 has none."""
+    """OpenVINO 2022.1 to 2023.0 have Core in `openvino.runtime`; 2021 has none."""
     import openvino.runtime as runtime
 
     return runtime.Core()
 
 
 def _check_device(core: Any, device: str) -> None:
-    there = [name.split(".")[0] for name in core.available_devices]
+    available = [name.split(".")[0] for name in core.available_devices]
     family, _, rest = device.partition(":")
-    wanted = rest.split(",") if rest else [] if family in ("AUTO", "HETERO", "MULTI", "BATCH") else [family]
-    missing = [name for name in wanted if name.strip("-").split(".")[0].split("(")[0] not in there]
+    required = rest.split(",") if rest else [] if family in ("AUTO", "HETERO", "MULTI", "BATCH") else [family]
+    missing = [name for name in required if name.strip("-").split(".")[0].split("(")[0] not in available]
     if missing:
         raise NoDeviceError(
-            "No devices found: OpenVINO has no {} here; it has {}".format(
-                ", ".join(missing), ", ".join(there) or "none"
-            )
+            f"No devices found: OpenVINO has no {', '.join(missing)} here; available: {', '.join(available) or 'none'}"
         )
 
 
 def _output(compiled: Any, name: str) -> Any:
-    """The output called `name`, else the only one, else the first."""
+    """Return the output called `name`, else the first one."""
     if name:
         for output in compiled.outputs:
             if name in output.get_names():
@@ -130,13 +140,13 @@ def _output(compiled: Any, name: str) -> Any:
 
 
 def default_cache(device: str) -> str:
-    """Folder for compiled models, "" for the CPU, where compiling takes no longer than reading."""
+    """Return the cache folder for compiled models; "" for the CPU, where a cache saves no time."""
     if device == "CPU":
         return ""
     return os.path.join(cache_folder(), "openvino")
 
 
 def last_line(error: BaseException) -> str:
-    """The last line of an exception's text that says something."""
+    """Return the last non-empty line of an exception's text."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

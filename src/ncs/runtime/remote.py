@@ -1,7 +1,8 @@
-"""A Neural Compute Stick 2 from a Python that its OpenVINO was never made for: the runner lives in a process of another one.
+"""Neural Compute Stick 2 from a Python that its OpenVINO does not support: the runner is a process of another Python.
 
-That Python (3.6 to 3.9, or whatever an own build of OpenVINO 2022.3 serves) is named in NCS_PYTHON; else it is
-`ncs2/bin/python` in the cache folder, where `ncs doctor` proposes to make it. It needs numpy, OpenCV and that OpenVINO.
+That Python (3.6 to 3.9, or one with a custom build of OpenVINO 2022.3) is set in NCS_PYTHON; the default is
+`ncs2/bin/python` in the cache folder, where `ncs doctor` suggests to create it. It needs numpy, OpenCV and that
+OpenVINO.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 from concurrent.futures import Future
-from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
+from typing import Any, Callable  # noqa: UP035 - the device side supports Python 3.7
 
 import numpy as np
 
@@ -27,7 +28,7 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 
 
 class Remote(base.Runner):
-    """`ncs.runtime.myriad.Myriad` in the other Python's process; the same arguments."""
+    """Runs `ncs.runtime.myriad.Myriad` in a process of the other Python; takes the same arguments."""
 
     def __init__(self, source: Any, device: str = "MYRIAD", **options: Any) -> None:
         model = base.Model.of(source)
@@ -35,42 +36,44 @@ class Remote(base.Runner):
         self.device = device
         self._process = process(runtime_python())
         self._model = self._process.number()
-        facts = self._ask("open", files=files, output=model.output, name=model.name, device=device, **options).result()
-        self.input_shape, self.in_flight = tuple(facts["input_shape"]), facts["in_flight"]
+        info = self._request(
+            "open", files=files, output=model.output, name=model.name, device=device, **options
+        ).result()
+        self.input_shape, self.in_flight = tuple(info["input_shape"]), info["in_flight"]
         self.batch_size = self.input_shape[0]
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         base.check_shape(batch, self.input_shape)
-        return self._ask("start", batch).result
+        return self._request("start", batch).result
 
     def profile(self, batch: np.ndarray) -> list[tuple[str, str, float]]:
-        """(layer, kind, milliseconds) of one request, where the model was loaded with counters."""
-        return [tuple(row) for row in self._ask("profile", batch).result()]
+        """Return (layer, type, milliseconds) per layer of one request; needs `counters`."""
+        return [tuple(row) for row in self._request("profile", batch).result()]
 
     def temperature(self) -> float | None:
-        """Degrees Celsius of the stick, where it tells."""
-        return self._ask("temperature").result()
+        """Return the temperature of the stick in degrees Celsius, or None if it is unknown."""
+        return self._request("temperature").result()
 
     def close(self) -> None:
-        if not self._process.gone:
-            self._ask("close").result()
+        if not self._process.ended:
+            self._request("close").result()
 
-    def _ask(self, what: str, array: np.ndarray | None = None, **facts: Any) -> Future:
-        return self._process.ask(what, array, model=self._model, **facts)
+    def _request(self, method: str, array: np.ndarray | None = None, **arguments: Any) -> Future:
+        return self._process.request(method, array, model=self._model, **arguments)
 
 
 def sticks() -> list[str]:
-    """MYRIAD.<name> of every stick that the other Python's OpenVINO sees."""
-    return process(runtime_python()).ask("sticks").result()
+    """Return MYRIAD.<name> for every stick that the other Python's OpenVINO finds."""
+    return process(runtime_python()).request("sticks").result()
 
 
 def process(path: str) -> Process:
-    """The process that runs under the Python at `path`; it is started when first asked for, or when it has died."""
-    found = _process(path)
-    if found.gone:
+    """Return the worker process of the Python at `path`; start it if it is not running."""
+    worker = _process(path)
+    if worker.ended:
         _process.cache_clear()
-        found = _process(path)
-    return found
+        worker = _process(path)
+    return worker
 
 
 @functools.lru_cache(maxsize=None)  # noqa: UP033 - one process for all nets: a stick belongs to the process that opened it
@@ -79,15 +82,15 @@ def _process(path: str) -> Process:
 
 
 class Process:
-    """The child: questions go down one pipe; a thread hands the answers that come up the other to who asked."""
+    """The worker process: requests go through one pipe; a thread reads the responses and resolves their Futures."""
 
     def __init__(self, path: str) -> None:
-        self.gone = False
+        self.ended = False
         self._path, self._numbers = path, itertools.count()
-        self._lock, self._open = threading.Lock(), {}  # type: ignore[var-annotated]
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the child
+        self._lock, self._pending = threading.Lock(), {}  # type: ignore[var-annotated]
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the child
         self._folder = tempfile.TemporaryDirectory(prefix="caffe2ncs-")
-        for package in ("caffe", "ncs"):  # by themselves: beside them may lie packages of this Python
+        for package in ("caffe", "ncs"):  # only these: the folder may contain packages of this Python
             os.symlink(os.path.join(SOURCE, package), os.path.join(self._folder.name, package))
         environment = dict(os.environ, PYTHONPATH=self._folder.name, PYTHONNOUSERSITE="1")
         environment.pop("PYTHONHOME", None)
@@ -96,7 +99,7 @@ class Process:
                 [path, "-m", "ncs.runtime.remote_worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._said,
+                stderr=self._stderr,
                 env=environment,
             )
         except OSError as error:
@@ -104,46 +107,47 @@ class Process:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def number(self) -> int:
-        """A number that nobody has had."""
+        """Return a unique number."""
         return next(self._numbers)
 
-    def ask(self, what: str, array: np.ndarray | None = None, **facts: Any) -> Future:
-        """A Future of the answer. Raises DeviceLostError where the child has ended."""
-        found: Future = Future()
+    def request(self, method: str, array: np.ndarray | None = None, **arguments: Any) -> Future:
+        """Send a request and return a Future of its result. Raises DeviceLostError if the process has ended."""
+        future: Future = Future()
         with self._lock:
-            if self.gone:
-                raise self._end()
+            if self.ended:
+                raise self._error()
             ticket = self.number()
-            self._open[ticket] = found
-            with contextlib.suppress(OSError):  # the listener sees the end as well, and fails the Future
-                pipe_protocol.send(self._child.stdin, dict(facts, ask=what, ticket=ticket), array)
-        return found
+            self._pending[ticket] = future
+            with contextlib.suppress(OSError):  # the listener notices it too and fails the Future
+                pipe_protocol.send(self._child.stdin, dict(arguments, method=method, ticket=ticket), array)
+        return future
 
     def _listen(self) -> None:
         try:
             while True:
-                head, array = pipe_protocol.receive(self._child.stdout)
-                future = self._open.pop(head["ticket"])
-                if "error" in head:
-                    future.set_exception(_raised(head["error"], head["text"]))
+                header, array = pipe_protocol.receive(self._child.stdout)
+                future = self._pending.pop(header["ticket"])
+                if "error" in header:
+                    future.set_exception(_exception(header["error"], header["text"]))
                 else:
-                    future.set_result(head.get("value") if array is None else array)
+                    future.set_result(header.get("value") if array is None else array)
         except EOFError:
             self._child.wait()
             with self._lock:
-                self.gone = True
-            for future in self._open.values():
-                future.set_exception(self._end())
+                self.ended = True
+            for future in self._pending.values():
+                future.set_exception(self._error())
 
-    def _end(self) -> NcsError:
-        self._said.seek(0)
-        rows = [row.strip() for row in self._said.read().decode("utf-8", "replace").splitlines() if row.strip()]
-        why = rows[-1] if rows else f"status {self._child.returncode}"
-        kind = NoDeviceError if "Error: No module named" in why else DeviceLostError
-        return kind(f"{self._path}: the process that runs the stick ended: {why}")
+    def _error(self) -> NcsError:
+        """Return the exception for a process that has ended, with the last line of its standard error."""
+        self._stderr.seek(0)
+        lines = [line.strip() for line in self._stderr.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        reason = lines[-1] if lines else f"status {self._child.returncode}"
+        error = NoDeviceError if "Error: No module named" in reason else DeviceLostError
+        return error(f"{self._path}: the process that runs the stick ended: {reason}")
 
 
-def _raised(kind: str, text: str) -> Exception:
-    if kind in ("NcsError", "NoDeviceError", "DeviceLostError"):
-        return getattr(errors, kind)(text)
-    return RuntimeError(f"{kind}: {text}")
+def _exception(name: str, text: str) -> Exception:
+    if name in ("NcsError", "NoDeviceError", "DeviceLostError"):
+        return getattr(errors, name)(text)
+    return RuntimeError(f"{name}: {text}")

@@ -1,7 +1,8 @@
-"""The process that `ncs.runtime.remote` starts under the Python of a stick's runtime; it keeps what is loaded there.
+"""The worker process that `ncs.runtime.remote` starts with the stick's Python; it keeps the models loaded.
 
-Messages (see `wire`) come on standard input: {"ask": what, "ticket": number, ...}. Each is answered on standard output with
-its ticket: {"ticket", "value"}, an array, or {"ticket", "error", "text"}. It ends when its input does. Valid Python 3.7.
+Requests (see `pipe_protocol`) arrive on standard input: {"method": name, "ticket": number, ...}. Each response is
+written to standard output with the ticket: {"ticket", "value"}, an array, or {"ticket", "error", "text"}. The process
+ends when its input ends. Valid Python 3.7.
 """
 
 from __future__ import annotations
@@ -15,31 +16,27 @@ from typing import Any, Callable  # noqa: UP035
 from ncs import errors
 from ncs.runtime import base, myriad, pipe_protocol
 
-_ERRORS = (errors.DeviceLostError, errors.NoDeviceError, errors.NcsError)  # the narrower first
+_ERRORS = (errors.DeviceLostError, errors.NoDeviceError, errors.NcsError)  # subclasses first
 
 
 class Worker:
-    """The models by number; each has a thread that waits for its answers, so that requests overlap."""
+    """The loaded models by number; each has a thread that waits for results, so that requests overlap."""
 
     def __init__(self, sink: Any) -> None:
         self._sink, self._lock = sink, threading.Lock()
         self._models: dict[int, tuple[Any, Any]] = {}
 
-    def take(self, ask: str, ticket: int, array: Any, facts: dict[str, Any]) -> None:
-        """Begin what is asked for."""
-        if ask in ("sticks", "open"):
-            self._answer(ticket, lambda: getattr(self, "_" + ask)(**facts))
+    def handle(self, method: str, ticket: int, array: Any, arguments: dict[str, Any]) -> None:
+        """Start a request."""
+        if method in ("sticks", "open"):
+            self._respond(ticket, lambda: getattr(self, "_" + method)(**arguments))
             return
-        runner, waiting = self._models[facts.pop("model")]
-        if ask == "start":
-            step = _begun(runner, array)
-        else:
-            step = {"profile": lambda: runner.profile(array), "temperature": runner.temperature, "close": runner.close}[
-                ask
-            ]
-        waiting.put((ticket, step))
-        if ask == "close":
-            waiting.put(None)
+        runner, pending = self._models[arguments.pop("model")]
+        methods = {"profile": lambda: runner.profile(array), "temperature": runner.temperature, "close": runner.close}
+        function = _start(runner, array) if method == "start" else methods[method]
+        pending.put((ticket, function))
+        if method == "close":
+            pending.put(None)
 
     def _sticks(self) -> list[str]:
         return myriad.sticks()
@@ -48,40 +45,40 @@ class Worker:
         self, model: int, files: dict[str, str], output: str, name: str, device: str, **options: Any
     ) -> dict[str, Any]:
         runner = myriad.Myriad(base.Model(files, output, name), device, **options)
-        waiting: queue.Queue[Any] = queue.Queue()
-        self._models[model] = runner, waiting
-        threading.Thread(target=self._serve, args=(waiting,), daemon=True).start()
+        pending: queue.Queue[Any] = queue.Queue()
+        self._models[model] = runner, pending
+        threading.Thread(target=self._serve, args=(pending,), daemon=True).start()
         return {"input_shape": runner.input_shape, "in_flight": runner.in_flight}
 
-    def _serve(self, waiting: Any) -> None:
-        for ticket, step in iter(waiting.get, None):
-            self._answer(ticket, step)
+    def _serve(self, pending: Any) -> None:
+        for ticket, function in iter(pending.get, None):
+            self._respond(ticket, function)
 
-    def _answer(self, ticket: int, step: Callable[[], Any]) -> None:
+    def _respond(self, ticket: int, function: Callable[[], Any]) -> None:
         array = None
-        head: dict[str, Any] = {"ticket": ticket}
+        header: dict[str, Any] = {"ticket": ticket}
         try:
-            value = step()
+            value = function()
             if hasattr(value, "dtype"):
                 array = value
             else:
-                head["value"] = value
-        except Exception as error:  # every fault is the other side's to raise
-            kind = next((kind.__name__ for kind in _ERRORS if isinstance(error, kind)), type(error).__name__)
-            head.update(error=kind, text=str(error))
+                header["value"] = value
+        except Exception as error:  # every exception is raised on the other side
+            name = next((known.__name__ for known in _ERRORS if isinstance(error, known)), type(error).__name__)
+            header.update(error=name, text=str(error))
         with self._lock:
-            pipe_protocol.send(self._sink, head, array)
+            pipe_protocol.send(self._sink, header, array)
 
 
-def _begun(runner: Any, array: Any) -> Callable[[], Any]:
-    """Begin a request now; what waits for it, or raises why it could not be begun."""
+def _start(runner: Any, array: Any) -> Callable[[], Any]:
+    """Start a request; return a function that waits for its result, or raises why it could not be started."""
     try:
         return runner.submit(array)
     except Exception as error:
-        fault = error
+        start_error = error
 
         def fail() -> Any:
-            raise fault
+            raise start_error
 
         return fail
 
@@ -89,15 +86,15 @@ def _begun(runner: Any, array: Any) -> Callable[[], Any]:
 def main() -> None:
     """Serve standard input until it ends."""
     sink = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # the libraries may print
+    os.dup2(2, 1)  # the libraries may print to standard output
     worker = Worker(sink)
     while True:
         try:
-            facts, array = pipe_protocol.receive(sys.stdin.buffer)
+            header, array = pipe_protocol.receive(sys.stdin.buffer)
         except EOFError:
             break
-        worker.take(facts.pop("ask"), facts.pop("ticket"), array, facts)
-    os._exit(0)  # without waiting for a stick that no longer answers
+        worker.handle(header.pop("method"), header.pop("ticket"), array, header)
+    os._exit(0)  # do not wait for a stick that no longer responds
 
 
 if __name__ == "__main__":

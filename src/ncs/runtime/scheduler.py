@@ -1,4 +1,4 @@
-"""Several sticks as one runner: answers in order, none lost when a stick is pulled out; it may come back."""
+"""Several sticks as one runner: results in order, and none lost when a stick is unplugged and reconnected."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import collections
 import itertools
 import threading
 import time
-from typing import Any, Callable, Iterable, Iterator, Sequence  # noqa: UP035 - a board's Python is 3.7
+from typing import Any, Callable, Iterable, Iterator, Sequence  # noqa: UP035 - the device side supports Python 3.7
 
 import numpy as np
 
@@ -18,27 +18,27 @@ Opener = Callable[[], base.Runner]
 
 
 class Scheduler(base.Runner):
-    """Spreads batches over the runners that `openers` make, one thread and one runner a stick.
+    """Distributes batches over the runners that `openers` create, with one thread and one runner per stick.
 
-    Each stick has its runner's `in_flight` requests under way. A stick that is lost gives its unanswered
-    batches back; the others go on, and its opener is tried again until it gives a runner. When none is left
-    for `patience` seconds, NoDeviceError tells how many batches had no answer. A fault that is not the
-    device's (a wrong shape) ends the run.
+    Each stick has its runner's `in_flight` requests in flight. The unfinished batches of a lost stick go back to the
+    queue; the other sticks continue, and its opener is retried every `retry` seconds. If no stick is left for
+    `patience` seconds, NoDeviceError reports how many batches have no result. An error of a batch (a wrong shape) is
+    raised for that batch.
     """
 
     def __init__(self, openers: Sequence[Opener], patience: float = 10.0, retry: float = 0.2) -> None:
         self._openers = list(openers)
         self._patience, self._retry = patience, retry
-        self.answered = [0] * len(self._openers)  # by stick
-        self.lost = [0] * len(self._openers)  # times a stick was lost
+        self.completed = [0] * len(self._openers)  # batches per stick
+        self.lost = [0] * len(self._openers)  # number of times each stick was lost
         self._runners = [_open_or_none(opener) for opener in self._openers]
-        there = [runner for runner in self._runners if runner is not None]
-        if not there:
-            raise NoDeviceError("No devices found: none of %d sticks answers" % len(self._openers))
-        self.device = "%d devices: %s" % (len(there), ", ".join(runner.device for runner in there))
-        self.in_flight = sum(runner.in_flight for runner in there)
-        self.batch_size = there[0].batch_size
-        self.input_shape = there[0].input_shape
+        runners = [runner for runner in self._runners if runner is not None]
+        if not runners:
+            raise NoDeviceError(f"No devices found: none of {len(self._openers)} sticks responds")
+        self.device = "%d devices: %s" % (len(runners), ", ".join(runner.device for runner in runners))
+        self.in_flight = sum(runner.in_flight for runner in runners)
+        self.batch_size = runners[0].batch_size
+        self.input_shape = runners[0].input_shape
         self._work, self._tickets = Work(), itertools.count()
         self._threads = [
             threading.Thread(target=self._serve, args=(number,), daemon=True) for number in range(len(self._openers))
@@ -47,37 +47,38 @@ class Scheduler(base.Runner):
             thread.start()
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        """float32 (N, C, H, W) -> float32 (N, K): the pictures are shared out, as many together as the model takes."""
+        """Distribute a batch (N, C, H, W) over the sticks in chunks of the model's size; return float32 (N, K)."""
         batch = np.ascontiguousarray(batch, np.float32)
         if batch.ndim != 4 or not len(batch):
-            raise NcsError(f"a batch is N x C x H x W with N at least 1, received {batch.shape}")
+            raise NcsError(f"expected a batch of shape (N, C, H, W) with N >= 1, received {batch.shape}")
         size = self.batch_size
         return np.concatenate(list(self.run_many(batch[i : i + size] for i in range(0, len(batch), size))))
 
     def run_many(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """One result a batch, in order; at most four batches a request under way are taken ahead."""
-        begun: collections.deque[int] = collections.deque()
+        """Yield one output per batch, in order; reads at most four batches per request in flight ahead."""
+        tickets: collections.deque[int] = collections.deque()
         try:
             for batch in batches:
-                if len(begun) >= 4 * self.in_flight:
-                    yield self._wait(begun.popleft())
-                begun.append(self._add(batch))
-            while begun:
-                yield self._wait(begun.popleft())
-        finally:  # whoever leaves early wants no more answers
-            self._work.forget(begun)
+                if len(tickets) >= 4 * self.in_flight:
+                    yield self._wait(tickets.popleft())
+                tickets.append(self._add(batch))
+            while tickets:
+                yield self._wait(tickets.popleft())
+        finally:  # the caller may stop early
+            self._work.cancel(tickets)
 
     def submit(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        """Begin `batch`, on whichever stick is free, and return a function that waits for its result."""
+        """Start `batch` on the first free stick and return a function that waits for its output."""
         ticket = self._add(batch)
         return lambda: self._wait(ticket)
 
     def temperature(self) -> float | None:
-        """Degrees Celsius of the hottest stick, where one tells."""
-        told = [runner.temperature() for runner in self._runners if runner is not None]
-        return max((value for value in told if value is not None), default=None)
+        """Return the temperature of the hottest stick in degrees Celsius, or None if it is unknown."""
+        temperatures = [runner.temperature() for runner in self._runners if runner is not None]
+        return max((value for value in temperatures if value is not None), default=None)
 
     def close(self) -> None:
+        """Stop the threads and release all sticks."""
         self._work.stop()
         for thread in self._threads:
             thread.join()
@@ -92,7 +93,7 @@ class Scheduler(base.Runner):
         return ticket
 
     def _wait(self, ticket: int) -> np.ndarray:
-        """The answer to a ticket; NoDeviceError when no stick has been there for `patience` seconds."""
+        """Return the result of a ticket. Raises NoDeviceError if no stick was available for `patience` seconds."""
         idle_since = None
         while True:
             result = self._work.result(ticket)
@@ -105,33 +106,33 @@ class Scheduler(base.Runner):
             idle_since = idle_since or now
             if now - idle_since > self._patience:
                 raise NoDeviceError(
-                    "No devices found: every stick was lost and none came back in %g s; at least "
-                    "%d pictures have no answer" % (self._patience, self._work.unanswered())
+                    f"No devices found: all sticks were lost and none came back within {self._patience:g} s; "
+                    f"{self._work.unfinished()} batches have no result"
                 )
 
     def _serve(self, number: int) -> None:
-        """What a stick's thread does: take a batch, begin it; when enough are begun, wait for the oldest."""
-        begun: collections.deque[tuple[int, np.ndarray, Callable[[], np.ndarray]]] = collections.deque()
+        """Serve one stick: start queued batches up to `in_flight`, then wait for the oldest."""
+        started: collections.deque[tuple[int, np.ndarray, Callable[[], np.ndarray]]] = collections.deque()
         work = self._work
         while not work.stopped:
             try:
                 runner = self._runners[number] or self._reopen(number)
                 if runner is None:
                     continue
-                item = work.take(wait=not begun) if len(begun) < runner.in_flight else None
+                item = work.take(wait=not started) if len(started) < runner.in_flight else None
                 if item is not None:
-                    begun.append((*item, _unstarted))
-                    begun[-1] = (*item, _begin(runner, item[1]))
-                elif begun:
-                    work.put(begun[0][0], _finish(begun[0][2]))
-                    begun.popleft()
-                    self.answered[number] += 1
+                    started.append((*item, _not_started))
+                    started[-1] = (*item, _start(runner, item[1]))
+                elif started:
+                    work.put(started[0][0], _finish(started[0][2]))
+                    started.popleft()
+                    self.completed[number] += 1
             except DeviceLostError:
-                self._forget(number)
-                work.give_back((ticket, batch) for ticket, batch, _ in begun)
-                begun.clear()
-            except Exception as fault:  # a stick that came back and cannot be given the model
-                work.fail(fault)
+                self._drop(number)
+                work.requeue((ticket, batch) for ticket, batch, _ in started)
+                started.clear()
+            except Exception as error:  # a reconnected stick cannot load the model
+                work.fail(error)
 
     def _reopen(self, number: int) -> base.Runner | None:
         self._runners[number] = runner = _open_or_none(self._openers[number])
@@ -139,40 +140,40 @@ class Scheduler(base.Runner):
             self._work.pause(self._retry)
         return runner
 
-    def _forget(self, number: int) -> None:
+    def _drop(self, number: int) -> None:
         runner, self._runners[number] = self._runners[number], None
         self.lost[number] += 1
         if runner is not None:
             runner.close()
 
 
-def _begin(runner: base.Runner, batch: np.ndarray) -> Callable[[], np.ndarray]:
-    """Begin a request; a fault that is the batch's, not the stick's, is raised when its result is asked for."""
+def _start(runner: base.Runner, batch: np.ndarray) -> Callable[[], np.ndarray]:
+    """Start a request; an error of the batch, not of the stick, is raised when the caller waits for the result."""
     try:
         return runner.submit(batch)
     except DeviceLostError:
         raise
     except Exception as error:
-        fault = error
+        batch_error = error
 
         def fail() -> np.ndarray:
-            raise fault
+            raise batch_error
 
         return fail
 
 
 def _finish(wait: Callable[[], np.ndarray]) -> Any:
-    """The result, or the exception that belongs to the batch."""
+    """Return the result, or the exception if it is an error of the batch."""
     try:
         return wait()
     except DeviceLostError:
         raise
-    except Exception as fault:
-        return fault
+    except Exception as error:
+        return error
 
 
-def _unstarted() -> Any:
-    raise DeviceLostError("the request was never begun")
+def _not_started() -> Any:
+    raise DeviceLostError("the request was never started")
 
 
 def _open_or_none(opener: Opener) -> base.Runner | None:

@@ -1,19 +1,19 @@
-"""Keeps OpenVINO and NNCF from reporting their use to their makers over the network."""
+"""Disables the telemetry of OpenVINO and NNCF."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any
+from typing import Any, Iterator  # noqa: UP035 - the device side supports Python 3.7
 
-_MARKS = {"CI": "true", "NNCF_CI": "1"}  # both stay silent where they find these
+_VARIABLES = {"CI": "true", "NNCF_CI": "1"}  # both send nothing if these are set
 
 
 @contextlib.contextmanager
-def telemetry_disabled():
-    """Import them and convert within this: they report by default, without asking, except from continuous integration."""
-    before = {name: os.environ.get(name) for name in _MARKS}
-    os.environ.update(_MARKS)
+def telemetry_disabled() -> Iterator[None]:
+    """Disable telemetry during imports and conversions; OpenVINO and NNCF send it by default, except on CI."""
+    before = {name: os.environ.get(name) for name in _VARIABLES}
+    os.environ.update(_VARIABLES)
     try:
         yield
     finally:
@@ -25,7 +25,7 @@ def telemetry_disabled():
 
 
 def import_openvino() -> Any:
-    """The module `openvino`, whose import alone is reported. Raises ImportError."""
+    """Import the module `openvino` without telemetry, which the import alone would send. Raises ImportError."""
     with telemetry_disabled():
         import openvino
     return openvino

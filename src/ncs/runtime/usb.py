@@ -1,4 +1,4 @@
-"""Neural Compute Sticks on the USB bus, as Linux lists them; no driver and no library needed."""
+"""Lists the Neural Compute Sticks on the USB bus from Linux' sysfs; needs no driver and no library."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ SYSFS = "/sys/bus/usb/devices"
 
 @dataclass(frozen=True)
 class Stick:
-    """A stick on the bus: its place (1-2), product id, speed in Mbit/s, and node under /dev."""
+    """A stick on the USB bus: port (1-2), product id, speed in Mbit/s, and device node under /dev."""
 
-    place: str
+    port: str
     product: str
     speed: float
     node: str
 
     @property
     def kind(self) -> str:
-        """What it is, in words."""
+        """The name of the product."""
         return PRODUCTS[self.product]
 
 
 def sticks(root: str = SYSFS) -> list[Stick]:
-    """Every stick that is plugged in, by its place; empty where there is no USB bus to look at."""
+    """Return all plugged-in sticks sorted by port; empty if there is no USB bus."""
     try:
-        places = sorted(os.listdir(root))
+        ports = sorted(os.listdir(root))
     except OSError:
         return []
     found = []
-    for place in places:
-        folder = os.path.join(root, place)
+    for port in ports:
+        folder = os.path.join(root, port)
         product = _read(folder, "idProduct")
         if _read(folder, "idVendor") == VENDOR and product in PRODUCTS:
             bus, number = _number(_read(folder, "busnum")), _number(_read(folder, "devnum"))
             node = "/dev/bus/usb/%03d/%03d" % (bus, number)
-            found.append(Stick(place, product, _number(_read(folder, "speed")), node))
+            found.append(Stick(port, product, _number(_read(folder, "speed")), node))
     return found
 
 

@@ -1,91 +1,93 @@
-"""What several threads have to do and have done: batches and their answers, each under a ticket."""
+"""A thread-safe queue of batches and their results, identified by tickets."""
 
 from __future__ import annotations
 
 import collections
 import threading
-from typing import Any, Iterable  # noqa: UP035 - a board's Python is 3.7
+from typing import Any, Iterable  # noqa: UP035 - the device side supports Python 3.7
 
 import numpy as np
 
-IDLE = 0.02  # seconds between two looks for work or for a lost stick
+IDLE = 0.02  # seconds between two checks for work or for a lost stick
 
 
 class Work:
-    """What is to be done and what is done, shared by the threads; a ticket goes with each batch."""
+    """Pending batches and finished results, shared by the threads; each batch has a ticket."""
 
     def __init__(self) -> None:
         self.stopped = False
         self._fault: BaseException | None = None
         self._lock = threading.Condition()
-        self._todo: collections.deque[tuple[int, np.ndarray]] = collections.deque()
-        self._done: dict[int, Any] = {}
-        self._wanted: set[int] = set()
+        self._queue: collections.deque[tuple[int, np.ndarray]] = collections.deque()
+        self._results: dict[int, Any] = {}
+        self._tickets: set[int] = set()
 
     def add(self, ticket: int, batch: np.ndarray) -> None:
+        """Queue a batch."""
         with self._lock:
-            self._wanted.add(ticket)
-            self._todo.append((ticket, batch))
+            self._tickets.add(ticket)
+            self._queue.append((ticket, batch))
             self._lock.notify_all()
 
     def take(self, wait: bool) -> tuple[int, np.ndarray] | None:
-        """The next batch, the oldest first; None when there is none (after a moment, if `wait`)."""
+        """Return the oldest queued batch, or None if there is none (after waiting briefly, if `wait`)."""
         with self._lock:
-            if not self._todo and wait:
+            if not self._queue and wait:
                 self._lock.wait(IDLE)
-            return self._todo.popleft() if self._todo else None
+            return self._queue.popleft() if self._queue else None
 
-    def put(self, ticket: int, answer: Any) -> None:
-        """An array, or the exception that it became."""
+    def put(self, ticket: int, result: Any) -> None:
+        """Store the result of a batch: an array, or the exception it raised."""
         with self._lock:
-            if ticket in self._wanted:
-                self._done[ticket] = answer
+            if ticket in self._tickets:
+                self._results[ticket] = result
             self._lock.notify_all()
 
-    def give_back(self, items: Iterable[tuple[int, np.ndarray]]) -> None:
-        """What a lost stick had begun goes to the front again."""
+    def requeue(self, items: Iterable[tuple[int, np.ndarray]]) -> None:
+        """Put batches that a lost stick had started back at the front of the queue."""
         with self._lock:
-            self._todo.extendleft(reversed([item for item in items if item[0] in self._wanted]))
+            self._queue.extendleft(reversed([item for item in items if item[0] in self._tickets]))
             self._lock.notify_all()
 
     def result(self, ticket: int) -> np.ndarray | None:
-        """The answer to a ticket, or None when it is not there after a moment. Raises what it became instead."""
+        """Return a result, or None if it is not ready after a short wait. Raises the batch's exception."""
         with self._lock:
-            if ticket not in self._done:
+            if ticket not in self._results:
                 if self._fault is not None:
                     raise self._fault
                 self._lock.wait(IDLE)
-            if ticket not in self._done:
+            if ticket not in self._results:
                 return None
-            self._wanted.discard(ticket)
-            answer = self._done.pop(ticket)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+            self._tickets.discard(ticket)
+            result = self._results.pop(ticket)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    def forget(self, tickets: Iterable[int]) -> None:
-        """Nobody will ask for these any more."""
+    def cancel(self, tickets: Iterable[int]) -> None:
+        """Drop batches whose results are no longer needed."""
         with self._lock:
-            self._wanted -= set(tickets)
-            self._todo = collections.deque(item for item in self._todo if item[0] in self._wanted)
-            self._done = {ticket: answer for ticket, answer in self._done.items() if ticket in self._wanted}
+            self._tickets -= set(tickets)
+            self._queue = collections.deque(item for item in self._queue if item[0] in self._tickets)
+            self._results = {ticket: result for ticket, result in self._results.items() if ticket in self._tickets}
 
-    def unanswered(self) -> int:
-        """How many batches wait for an answer."""
+    def unfinished(self) -> int:
+        """Return the number of batches without a result."""
         with self._lock:
-            return len(self._wanted - set(self._done))
+            return len(self._tickets - set(self._results))
 
     def pause(self, seconds: float) -> None:
-        """Wait, unless all ends before."""
+        """Wait for `seconds`, or until the queue is stopped."""
         with self._lock:
             self._lock.wait_for(lambda: self.stopped, seconds)
 
     def fail(self, fault: BaseException) -> None:
-        """End everything: every ticket raises `fault`."""
+        """Stop the queue; every ticket raises `fault`."""
         self._fault = fault
         self.stop()
 
     def stop(self) -> None:
+        """Stop the queue."""
         with self._lock:
             self.stopped = True
             self._lock.notify_all()

@@ -123,11 +123,15 @@ def test_faults_are_told_with_their_status(graph, tmp_path, capsys, monkeypatch)
     video = ["--video", graph / "walk.avi"]
     for status, says, argv in (
         (predict.NO_FILE, "there is no such file", ["--video", tmp_path / "none.mp4", "--out", tmp_path / "d"]),
-        (predict.NO_IMAGE, "not a film OpenCV can read", ["--video", tmp_path / "text.mp4", "--out", tmp_path / "d"]),
+        (
+            predict.NO_IMAGE,
+            "not a video that OpenCV can read",
+            ["--video", tmp_path / "text.mp4", "--out", tmp_path / "d"],
+        ),
         (predict.NO_DEVICE, "camera 93", ["--camera", 93, "--out", tmp_path / "d"]),
         (predict.NO_MODEL, "no such model", [*video, "--out", tmp_path / "d", "--net", "none"]),
-        (1, "films end in .mp4", [*video, "--out", tmp_path / "o.xyz"]),
-        (1, "is a file", [*video, "--out", tmp_path / "file"]),
+        (1, "expected a video (.mp4", [*video, "--out", tmp_path / "o.xyz"]),
+        (1, "received a file", [*video, "--out", tmp_path / "file"]),
         (1, "--out FILE.mp4 or --out DIR", video),
     ):
         monkeypatch.delenv("DISPLAY", raising=False)
@@ -141,7 +145,7 @@ def test_a_film_that_is_cut_off_is_drawn_to_where_it_ends(graph, tmp_path, capsy
     content = (graph / "walk.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(content[: len(content) // 3])
     assert run(graph, "--video", tmp_path / "cut.avi", "--out", tmp_path / "o.mp4") == predict.NO_IMAGE
-    assert "of 8 cannot be read: the file is damaged or cut off" in capsys.readouterr().err
+    assert "of 8: the file is damaged or truncated" in capsys.readouterr().err
     assert 0 < len(film(tmp_path / "o.mp4")[1]) < FRAMES
 
 
@@ -176,7 +180,7 @@ def test_a_camera(graph, tmp_path, capsys, monkeypatch):
     """Unplugged: told, and the film so far is kept. Ctrl-C: the normal end. A bug: no film. --frames: so many."""
     monkeypatch.setattr(video_sources.cv2, "VideoCapture", lambda number: Camera())
     assert run(graph, "--camera", 0, "--out", tmp_path / "a.mp4") == predict.NO_DEVICE
-    assert "camera 0 gave no picture after 5 frames" in capsys.readouterr().err
+    assert "camera 0 delivered no image after 5 frames" in capsys.readouterr().err
     assert run(graph, "--camera", 0, "--out", tmp_path / "b.mp4", "--frames", 2) == 0
     monkeypatch.setattr(video_sources.cv2, "VideoCapture", lambda number: Camera(KeyboardInterrupt()))
     assert run(graph, "--camera", 0, "--out", tmp_path / "c.mp4") == 0

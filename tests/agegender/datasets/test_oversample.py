@@ -1,4 +1,4 @@
-"""Plans of copies against the published counts, and the copies against plain definitions."""
+"""Oversampling: plans against the published counts, and the copies against plain definitions."""
 
 import collections
 import random
@@ -33,30 +33,30 @@ def as_original(samples, classes=9):
     return oversample.plan_as_original(samples, lambda sample: sample.age_class, classes, random.Random(230))
 
 
-def test_the_original_plan_gives_the_published_counts():
+def test_original_plan_gives_the_published_counts():
     samples = faces(PUBLISHED)
     assert sizes(samples, as_original(samples)) == [1066, 1066, 1066, 1065, 1066, 1065, 1066, 1065, 1066]
 
 
-def test_our_plan_balances_exactly():
+def test_plan_balances_exactly():
     samples = faces(PUBLISHED)
     copies = plan(samples)
     assert sizes(samples, copies) == [1066] * 9
     assert len({copy.name for copy in copies}) == len(copies)
 
 
-def test_our_plan_uses_every_face_equally_often():
+def test_plan_uses_every_face_equally_often():
     copies = plan(faces([10, 3]))
     used = collections.Counter(copy.source.path for copy in copies)
     assert len(copies) == 7 and sorted(used.values()) == [2, 2, 3]
 
 
-def test_no_two_copies_of_ours_are_the_same_picture():
+def test_plan_has_no_equal_copies():
     plain_mirrors = collections.Counter(copy.source.path for copy in plan(faces([20, 2])) if not copy.noise)
     assert set(plain_mirrors.values()) == {1}
 
 
-def test_the_original_never_uses_the_last_face():
+def test_original_plan_never_uses_the_last_face():
     assert {copy.source.path for copy in as_original(faces([20, 3]))} == {s.path for s in faces([0, 3])[:2]}
 
 
@@ -64,20 +64,20 @@ def test_the_original_never_uses_the_last_face():
 @pytest.mark.parametrize("counts", [[], [0, 0], [4, 0, 1], [1], [5, 1, 0, 2]])
 def test_empty_and_one_image_classes_do_not_crash(planner, counts):
     samples = faces(counts)
-    got = sizes(samples, planner(samples), len(counts))
-    assert all((after == 0) == (before == 0) for before, after in zip(counts, got))
-    assert all(max(counts) - after <= 1 for after in got if after)
+    balanced = sizes(samples, planner(samples), len(counts))
+    assert all((after == 0) == (before == 0) for before, after in zip(counts, balanced))
+    assert all(max(counts) - after <= 1 for after in balanced if after)
 
 
-def test_names_are_made_as_the_original_made_them():
+def test_original_plan_uses_the_original_file_names():
     copy = as_original(faces([3, 1]))[0]
     assert copy.name.startswith("10_0_2_00000000000000000_") and copy.name.endswith("_flipH.jpg")
     assert len(copy.name) == len("10_0_2_00000000000000000_ABC123_flipH.jpg")
 
 
-def test_noise_has_the_named_mean_and_variance():
-    grey = np.full((200, 200, 3), 128, np.uint8)
-    noise = oversample.add_noise(grey, np.random.default_rng(1)).astype(float) / 255 - 128 / 255
+def test_noise_has_the_documented_mean_and_variance():
+    gray = np.full((200, 200, 3), 128, np.uint8)
+    noise = oversample.add_noise(gray, np.random.default_rng(1)).astype(float) / 255 - 128 / 255
     assert abs(noise.mean()) < 1e-3 and abs(noise.var() - 0.01) < 2e-4
 
 
@@ -88,7 +88,7 @@ def test_noise_is_clipped_not_wrapped(value):
 
 
 @pytest.fixture
-def picture(tmp_path):
+def sample(tmp_path):
     path = str(tmp_path / "10_0_2_00000000000000000.jpg")
     left_dark = np.zeros((32, 32, 3), np.uint8)
     left_dark[:, 16:] = 200
@@ -96,38 +96,38 @@ def picture(tmp_path):
     return Sample(path, 10)
 
 
-def copies_of(picture):
-    return plan([Sample("0_0_2_%d.jpg" % i, 0) for i in range(9)] + [picture])
+def copies_of(sample):
+    return plan([Sample("0_0_2_%d.jpg" % i, 0) for i in range(9)] + [sample])
 
 
-def test_copies_are_mirrored_and_noisy_as_planned(picture, tmp_path):
-    oversample.make(copies_of(picture), tmp_path / "out", seed=1)
+def test_copies_are_mirrored_and_noisy_as_planned(sample, tmp_path):
+    oversample.make(copies_of(sample), tmp_path / "out", seed=1)
     mirrored = cv2.imread(str(tmp_path / "out" / "10_0_2_00000000000000000_000000_flipH.jpg")).astype(int)
     assert mirrored[:, :14].min() > 180 and mirrored[:, 18:].max() < 20
     noisy = cv2.imread(str(tmp_path / "out" / "10_0_2_00000000000000000_000001_noise.jpg")).astype(int)
     assert noisy[:, :14].mean() < 30 and noisy[:, 18:].std() > 10
 
 
-def test_bytes_depend_on_the_seed_and_not_on_the_threads(picture, tmp_path):
-    def made(name, seed, jobs):
-        oversample.make(copies_of(picture), tmp_path / name, seed, jobs)
+def test_bytes_depend_on_the_seed_and_not_on_the_threads(sample, tmp_path):
+    def write(name, seed, jobs):
+        oversample.make(copies_of(sample), tmp_path / name, seed, jobs)
         return {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
 
-    assert len(made("a", 1, 1)) == 8
-    assert made("a", 1, 1) == made("b", 1, 4)
-    assert made("a", 1, 1) != made("c", 2, 1)
+    assert len(write("a", 1, 1)) == 8
+    assert write("a", 1, 1) == write("b", 1, 4)
+    assert write("a", 1, 1) != write("c", 2, 1)
 
 
-def test_grey_pictures_get_three_channels(tmp_path):
+def test_copies_of_gray_images_have_three_channels(tmp_path):
     path = str(tmp_path / "10_0_2_00000000000000000.jpg")
     cv2.imwrite(path, np.full((8, 8), 77, np.uint8))
     oversample.make(copies_of(Sample(path, 10)), tmp_path / "out", seed=1)
-    made = next((tmp_path / "out").glob("*_000000_flipH.jpg"))
-    assert cv2.imread(str(made), cv2.IMREAD_UNCHANGED).shape == (8, 8, 3)
+    path = next((tmp_path / "out").glob("*_000000_flipH.jpg"))
+    assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape == (8, 8, 3)
 
 
-def test_a_broken_picture_is_named(tmp_path):
+def test_error_names_a_broken_image(tmp_path):
     broken = tmp_path / "10_0_2_00000000000000000.jpg"
-    broken.write_bytes(b"not a picture")
-    with pytest.raises(AgeGenderError, match="10_0_2_00000000000000000.jpg: cannot be read as a picture"):
+    broken.write_bytes(b"not an image")
+    with pytest.raises(AgeGenderError, match="10_0_2_00000000000000000.jpg: cannot be read as an image"):
         oversample.make(copies_of(Sample(str(broken), 10)), tmp_path / "out", seed=1)

@@ -1,6 +1,7 @@
-"""The two ways of splitting, on made-up samples; the real names' figures are in test_seed_checks."""
+"""Both split rules on synthetic samples; test_published_facts has the numbers of the real names."""
 
 import collections
+import random
 
 import pytest
 
@@ -10,25 +11,25 @@ from agegender.inference.labels import Gender
 
 
 def faces(counts):
-    """counts[age class][gender] samples of distinct names."""
+    """counts[age class][gender] samples with distinct names."""
     return [
         Sample("%03d_%d_2_%d.jpg" % (10 * age + 3, gender, i), 10 * age + 3, Gender(gender), 2)
-        for age, both in enumerate(counts)
-        for gender, count in enumerate(both)
+        for age, gender_counts in enumerate(counts)
+        for gender, count in enumerate(gender_counts)
         for i in range(count)
     ]
 
 
-def test_stratified_keeps_the_share_of_every_stratum():
+def test_stratified_keeps_the_fraction_of_every_stratum():
     samples = faces([(50, 40), (5, 10), (1, 0), (0, 7)])
     train, test = split.stratified(samples)
     assert len(train) == int(0.8 * len(samples)) and sorted(train + test) == sorted(samples)
-    got = collections.Counter((sample.age_class, sample.gender) for sample in train)
+    in_train = collections.Counter((sample.age_class, sample.gender) for sample in train)
     for key, count in collections.Counter((sample.age_class, sample.gender) for sample in samples).items():
-        assert abs(got[key] - 0.8 * count) < 1, key
+        assert abs(in_train[key] - 0.8 * count) < 1, key
 
 
-def test_stratified_depends_on_the_seed_and_not_on_the_order_given():
+def test_stratified_depends_on_the_seed_but_not_on_the_order():
     samples = faces([(30, 30), (20, 25)])
     assert split.stratified(samples) == split.stratified(samples[::-1])
     assert split.stratified(samples, seed=1) != split.stratified(samples, seed=2)
@@ -41,9 +42,7 @@ def test_few_faces_do_not_crash(counts):
     assert sorted(train + test) == sorted(samples)
 
 
-def test_the_original_cuts_a_seeded_shuffle_of_the_sorted_names():
-    import random
-
+def test_original_split_cuts_a_seeded_shuffle_of_sorted_names():
     samples = faces([(7, 5), (3, 4)])
     names = sorted(sample.path for sample in samples)
     random.seed(230)

@@ -13,8 +13,8 @@ from agegender import recipes, zoo
 from agegender.cli import main
 from agegender.errors import AgeGenderError
 from agegender.evaluate import ensemble, evaluate
+from agegender.recipes.recipe import Target
 from agegender.synthetic_faces import draw
-from agegender.training.recipe import Target
 from agegender.training.run import Run
 from agegender.zoo import assemble
 from caffe.data import datum

@@ -1,4 +1,4 @@
-"""The mean face tells where landmarks lie in the faces of a training, as the faces themselves do on average."""
+"""Landmarks of the mean face agree with the average landmarks of the faces."""
 
 import numpy as np
 from support.external_data import SHARED, needs_shared
@@ -8,46 +8,41 @@ from agegender.inference import face_crop, mean_landmarks, yunet
 from caffe.data.mean import read_mean, write_mean
 
 
-def test_the_mean_of_drawn_faces_tells_what_the_faces_tell():
+def test_mean_face_has_the_average_landmarks():
     chips = [synthetic_faces.draw(3 * age, bool(age % 2), (7, age)) for age in range(30)]
     net = yunet.YuNet(0.6)
-    each = np.mean([net.rows(chip)[0, 4:14].reshape(5, 2) / 200 for chip in chips], 0)
-    told = mean_landmarks.landmarks(np.mean(chips, 0).transpose(2, 0, 1))
-    assert len(told) == 5 and np.abs(np.array(told) - each).max() < 0.03
-    mirrored = np.array(mean_landmarks.landmarks(np.mean(chips, 0)[:, ::-1].transpose(2, 0, 1)))[
-        mean_landmarks.OTHER_SIDE
-    ]
-    assert np.abs(mirrored * [-1, 1] + [1, 0] - told).max() < 0.005
+    expected = np.mean([net.rows(chip)[0, 4:14].reshape(5, 2) / 200 for chip in chips], 0)
+    mean = np.mean(chips, 0)
+    landmarks = mean_landmarks.landmarks(mean.transpose(2, 0, 1))
+    assert len(landmarks) == 5 and np.abs(np.array(landmarks) - expected).max() < 0.03
+    mirrored = np.array(mean_landmarks.landmarks(mean[:, ::-1].transpose(2, 0, 1)))[mean_landmarks.MIRRORED_ORDER]
+    assert np.abs(mirrored * [-1, 1] + [1, 0] - landmarks).max() < 0.005
 
 
-def test_what_is_no_mean_face_tells_nothing():
+def test_no_landmarks_without_a_mean_face():
     assert mean_landmarks.landmarks(None) is None
     assert mean_landmarks.landmarks(np.array([104.0, 117.0, 123.0])) is None
     assert mean_landmarks.landmarks(np.random.default_rng(0).uniform(90, 130, (3, 227, 227))) is None
     assert mean_landmarks.landmarks(np.zeros((1, 227, 227))) is None
 
 
-def test_a_compiled_net_knows_where_its_faces_have_their_eyes(tmp_path, monkeypatch):
+def test_compiled_nets_store_the_landmarks_of_their_mean(tmp_path, monkeypatch):
     """AgeNet as trained here, and a zoo net with a mean image."""
-    monkeypatch.chdir(tmp_path)
     from agegender import zoo
     from agegender.zoo import compile
 
+    monkeypatch.chdir(tmp_path)
     mean = np.mean([synthetic_faces.draw(20 + age, bool(age % 2), (7, age)) for age in range(12)], 0).transpose(2, 0, 1)
-    write_mean(tmp_path / "drawn.binaryproto", mean.astype(np.float32))
-    drawn = mean_landmarks.landmarks(mean)
-    job, _ = compile.job(zoo.nets()["AgeNet"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "drawn.binaryproto"))
-    assert np.abs(np.array(job.transform.landmarks) - drawn).max() < 0.002
+    write_mean(tmp_path / "faces.binaryproto", mean.astype(np.float32))
+    job, _ = compile.job(zoo.nets()["AgeNet"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "faces.binaryproto"))
+    assert np.abs(np.array(job.transform.landmarks) - mean_landmarks.landmarks(mean)).max() < 0.002
     write_mean(tmp_path / "flat.binaryproto", np.full((3, 64, 64), 110, np.float32))
-    job, _ = compile.job(
-        zoo.nets()["levi-age"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "flat.binaryproto")
-    )
-    assert job.transform.landmarks == face_crop.ADIENCE
-    job, _ = compile.job(zoo.nets()["AgeNet"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "flat.binaryproto"))
-    assert job.transform.landmarks == face_crop.UTKFACE
+    for name, landmarks in (("levi-age", face_crop.ADIENCE), ("AgeNet", face_crop.UTKFACE)):
+        job, _ = compile.job(zoo.nets()[name], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "flat.binaryproto"))
+        assert job.transform.landmarks == landmarks
 
 
 @needs_shared
-def test_the_released_mean_face_of_adience_is_the_template():
-    told = mean_landmarks.landmarks(read_mean(str(SHARED / "data" / "levi" / "mean.binaryproto")))
-    assert np.abs(np.array(told) - face_crop.ADIENCE).max() < 0.01
+def test_template_agrees_with_the_released_mean_face_of_adience():
+    landmarks = mean_landmarks.landmarks(read_mean(str(SHARED / "data" / "levi" / "mean.binaryproto")))
+    assert np.abs(np.array(landmarks) - face_crop.ADIENCE).max() < 0.01

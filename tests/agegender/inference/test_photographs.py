@@ -1,4 +1,4 @@
-"""run_inference.py --detect: every face told as text, JSON, table and picture, by what the nets say of the aligned chip."""
+"""run_inference.py --detect: predictions for aligned faces as text, JSON, CSV and annotated images."""
 
 import csv
 import json
@@ -16,21 +16,21 @@ from caffe.utils import commands
 from ncs.compiler.compile import deploy_net
 from ncs.runtime.manifest import Manifest
 
-PLACES = [(40, 60, 160, 12), (330, 100, 260, -8), (250, 20, 90, 0)]
-# Where a test says the landmarks of its training lay, and the margin it asks for.
+PLACEMENTS = [(40, 60, 160, 12), (330, 100, 260, -8), (250, 20, 90, 0)]
+# Landmarks and margin in the manifests of the test nets.
 TEMPLATE = ((0.36, 0.42), (0.62, 0.42), (0.5, 0.55), (0.4, 0.66), (0.6, 0.66))
 MARGIN = 0.25
 
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory):
-    """Small nets, a photograph of three faces and one of none."""
+    """A folder with small nets, a photograph of three faces and one without faces."""
     folder = tmp_path_factory.mktemp("graph")
     mean = np.random.default_rng(0).uniform(90, 130, (3, 20, 20)).astype(np.float32)
     compiled_nets.compiled(folder, compiled_nets.transform(mean, margin=MARGIN, landmarks=TEMPLATE))
-    picture, _ = composite_photographs.photograph(640, 480, PLACES)
-    cv2.imwrite(str(folder / "group.png"), picture)
-    cv2.imwrite(str(folder / "nobody.png"), composite_photographs.background(320, 240, 4))
+    image, _ = composite_photographs.photograph(640, 480, PLACEMENTS)
+    cv2.imwrite(str(folder / "group.png"), image)
+    cv2.imwrite(str(folder / "no_face.png"), composite_photographs.background(320, 240, 4))
     return folder
 
 
@@ -39,59 +39,61 @@ def run(graph, *argv):
     return commands.run_command("agegender.cli", "predict", "run_inference.py", command)
 
 
-def told(graph, capsys, *argv):
+def run_json(graph, capsys, *argv):
     assert run(graph, "--json", *argv) == 0
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def net_says(graph, name, chip):
-    """What our own Net makes of a chip, by the manifest's mean."""
+def net_output(graph, name, chip):
+    """Output of caffe.Net for an aligned face, with the manifest's mean."""
     net = deploy_net(str(graph / (name + ".prototxt")), str(graph / (name + ".caffemodel")))
-    picture = cv2.resize(chip, (20, 20)).astype(np.float32)
-    net.blobs["data"].data[0] = picture.transpose(2, 0, 1) - np.load(graph / (name + "_mean.npy"))
+    image = cv2.resize(chip, (20, 20)).astype(np.float32)
+    net.blobs["data"].data[0] = image.transpose(2, 0, 1) - np.load(graph / (name + "_mean.npy"))
     return net.forward()["prob"][0]
 
 
-def expected_chip(picture, landmarks):
-    """The upright chip, 300 pixels a side, by NumPy's least squares and one warp."""
+def max_difference(face, name, expected):
+    return np.abs(np.array(face["answers"][name]["probabilities"]) - expected).max()
+
+
+def expected_chip(image, landmarks):
+    """The aligned face of 300x300 pixels by NumPy's least squares and one warp."""
     rows, values = [], []
     for (x, y), (u, v) in zip(landmarks, TEMPLATE):
         rows += [[x, -y, 1, 0], [y, x, 0, 1]]
         values += [200 * (u + MARGIN), 200 * (v + MARGIN)]
     a, b, c, d = np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0]
-    assert np.hypot(a, b) > 0.67  # small faces, so that nothing is averaged down
+    assert np.hypot(a, b) > 0.67  # faces are too small to be averaged
     matrix = np.array([[a, -b, c], [b, a, d]])
-    return cv2.warpAffine(picture, matrix, (300, 300), borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(image, matrix, (300, 300), borderMode=cv2.BORDER_REPLICATE)
 
 
-def test_each_answer_is_what_the_net_says_of_the_aligned_face(graph, capsys):
-    (photo,) = told(graph, capsys, "--image_path", graph / "group.png")
+def test_predictions_equal_the_net_on_the_aligned_face(graph, capsys):
+    (photo,) = run_json(graph, capsys, "--image_path", graph / "group.png")
     assert photo["image"] == str(graph / "group.png") and len(photo["faces"]) == 3
-    picture = cv2.imread(photo["image"])
-    for face, found in zip(photo["faces"], detect.Detector().find(picture)):
-        assert tuple(face["box"]) == found.box and face["score"] == pytest.approx(found.score, abs=1e-4)
+    image = cv2.imread(photo["image"])
+    for face, detected in zip(photo["faces"], detect.Detector().find(image)):
+        assert tuple(face["box"]) == detected.box and face["score"] == pytest.approx(detected.score, abs=1e-4)
         landmarks = np.array([face["landmarks"][name] for name in output_formats.LANDMARKS])
-        assert np.abs(landmarks - found.landmarks).max() < 0.01
-        chip = expected_chip(picture, found.landmarks)
+        assert np.abs(landmarks - detected.landmarks).max() < 0.01
+        chip = expected_chip(image, detected.landmarks)
         for name in ("AgeNet", "GenderNet"):
-            assert np.abs(np.array(face["answers"][name]["probabilities"]) - net_says(graph, name, chip)).max() < 2e-4
+            assert max_difference(face, name, net_output(graph, name, chip)) < 2e-4
     widths = [face["box"][2] - face["box"][0] for face in photo["faces"]]
     assert widths == sorted(widths, reverse=True)  # the largest is Box 0
 
 
-def test_the_squared_box_is_cut_as_the_onnx_zoos_scripts_cut_it(graph, capsys):
-    (photo,) = told(graph, capsys, "--image_path", graph / "group.png", "--crop", "box", "--margin", "0")
-    picture = cv2.imread(photo["image"])
+def test_crop_box_is_the_squared_box_of_the_onnx_zoo(graph, capsys):
+    (photo,) = run_json(graph, capsys, "--image_path", graph / "group.png", "--crop", "box", "--margin", "0")
+    image = cv2.imread(photo["image"])
     for face in photo["faces"]:
         left, top, right, bottom = face["box"]
-        more = int((bottom - top - (right - left)) / 2)
-        chip = picture[top:bottom, left - more : right + more]
-        assert (
-            np.abs(np.array(face["answers"]["AgeNet"]["probabilities"]) - net_says(graph, "AgeNet", chip)).max() < 2e-4
-        )
+        extra = int((bottom - top - (right - left)) / 2)
+        chip = image[top:bottom, left - extra : right + extra]
+        assert max_difference(face, "AgeNet", net_output(graph, "AgeNet", chip)) < 2e-4
 
 
-def test_text_is_a_line_a_face(graph, capsys):
+def test_text_has_one_line_per_face(graph, capsys):
     assert run(graph, "--image_path", graph / "group.png") == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
@@ -102,54 +104,51 @@ def test_text_is_a_line_a_face(graph, capsys):
     assert re.search(r"^Box 2 --> (Male|Female)$", out, re.M) and "Execution time (detect): " in out
 
 
-def test_table_and_picture(graph, tmp_path, capsys):
+def test_csv_and_annotated_image(graph, tmp_path, capsys):
     argv = ["--image_path", graph / "group.png", "--csv", tmp_path / "t.csv", "--output", tmp_path / "drawn.png"]
-    before = (graph / "group.png").read_bytes()
+    content = (graph / "group.png").read_bytes()
     assert run(graph, *argv) == 0
-    printed = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
     with open(tmp_path / "t.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    found = detect.Detector().find(cv2.imread(str(graph / "group.png")))
+    faces = detect.Detector().find(cv2.imread(str(graph / "group.png")))
     assert [int(row["face"]) for row in rows] == [0, 1, 2]
-    for row, face, line in zip(rows, found, printed):
+    for row, face, line in zip(rows, faces, lines):
         assert tuple(int(row[side]) for side in ("left", "top", "right", "bottom")) == face.box
         assert abs(float(row["left_eye_x"]) - face.landmarks[0, 0]) < 0.01
         assert abs(float(row["right_mouth_y"]) - face.landmarks[4, 1]) < 0.01
-        assert (
-            line.endswith("{}, {}".format(row["GenderNet"], row["AgeNet"]))
-            and 0 < float(row["AgeNet probability"]) <= 1
-        )
-    drawn, plain = cv2.imread(str(tmp_path / "drawn.png")), cv2.imread(str(graph / "group.png"))
-    assert drawn.shape == plain.shape and (graph / "group.png").read_bytes() == before
-    changed = (drawn != plain).any(2)
-    for face in found:
+        assert line.endswith(f"{row['GenderNet']}, {row['AgeNet']}") and 0 < float(row["AgeNet probability"]) <= 1
+    annotated, original = cv2.imread(str(tmp_path / "drawn.png")), cv2.imread(str(graph / "group.png"))
+    assert annotated.shape == original.shape and (graph / "group.png").read_bytes() == content
+    changed = (annotated != original).any(2)
+    for face in faces:
         left, top, right, bottom = face.box
         assert changed[top:bottom, left].mean() > 0.9 and changed[top:bottom, right].mean() > 0.9
         assert changed[bottom, left:right].mean() > 0.9 and changed[top - 12 : top, left : left + 30].mean() > 0.5
     assert not changed[-3:].any()
 
 
-def test_folders_tell_every_picture_and_fail_only_without_any_face(graph, tmp_path, capsys):
-    both = ["--image_path", graph / "nobody.png", graph / "group.png"]
+def test_images_without_faces_fail_only_if_all_are(graph, tmp_path, capsys):
+    both = ["--image_path", graph / "no_face.png", graph / "group.png"]
     assert run(graph, *both, "--output", tmp_path / "drawn") == 0
     out, err = capsys.readouterr()
-    assert out.splitlines()[:2] == [str(graph / "nobody.png"), str(graph / "group.png")] and len(out.splitlines()) == 5
-    assert "nobody.png: no face was found" in err
+    assert out.splitlines()[:2] == [str(graph / "no_face.png"), str(graph / "group.png")] and len(out.splitlines()) == 5
+    assert "no_face.png: no face was found" in err
     assert sorted(os.listdir(tmp_path / "drawn")) == ["group.png"]
-    assert [len(photo["faces"]) for photo in told(graph, capsys, *both)] == [0, 3]
-    assert run(graph, "--image_path", graph / "nobody.png") == predict.NO_FACE
+    assert [len(photo["faces"]) for photo in run_json(graph, capsys, *both)] == [0, 3]
+    assert run(graph, "--image_path", graph / "no_face.png") == predict.NO_FACE
     err = capsys.readouterr().err
-    assert "nobody.png: no face was found; a lower --threshold" in err and "--min-face" in err
-    assert run(graph, "--image_path", graph / "nobody.png", graph / "nobody.png") == predict.NO_FACE
+    assert "no_face.png: no face was found; a lower --threshold" in err and "--min-face" in err
+    assert run(graph, "--image_path", graph / "no_face.png", graph / "no_face.png") == predict.NO_FACE
     assert "2 images: no face" in capsys.readouterr().err
 
 
-def test_the_drawn_copy_never_takes_the_pictures_place(graph, capsys):
+def test_output_never_overwrites_the_source_image(graph, capsys):
     assert run(graph, "--image_path", graph / "group.png", "--output", graph / "group.png") == 1
     assert "would replace the input image" in capsys.readouterr().err
 
 
-def test_pictures_of_one_name_keep_their_folders(graph, tmp_path, capsys):
+def test_images_of_equal_name_keep_their_folders(graph, tmp_path, capsys):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.png").write_bytes((graph / "group.png").read_bytes())
@@ -158,62 +157,61 @@ def test_pictures_of_one_name_keep_their_folders(graph, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])
-def test_a_camera_held_sideways(graph, tmp_path, capsys, orientation):
-    """The EXIF orientation is that of phones: boxes and faces are told of the picture as it is shown."""
-    picture = cv2.imread(str(graph / "group.png"))
-    turned = np.rot90(picture, {3: 2, 6: 1, 8: 3}[orientation])
+def test_exif_orientation_is_applied(graph, tmp_path, capsys, orientation):
+    """Boxes and faces refer to the upright image."""
+    image = cv2.imread(str(graph / "group.png"))
+    rotated = np.rot90(image, {3: 2, 6: 1, 8: 3}[orientation])
     exif = Image.Exif()
     exif[0x0112] = orientation
-    Image.fromarray(np.ascontiguousarray(turned[..., ::-1])).save(tmp_path / "p.jpg", exif=exif, quality=95)
-    (photo,) = told(graph, capsys, "--image_path", tmp_path / "p.jpg")
-    (plain,) = told(graph, capsys, "--image_path", graph / "group.png")
+    Image.fromarray(np.ascontiguousarray(rotated[..., ::-1])).save(tmp_path / "p.jpg", exif=exif, quality=95)
+    (photo,) = run_json(graph, capsys, "--image_path", tmp_path / "p.jpg")
+    (plain,) = run_json(graph, capsys, "--image_path", graph / "group.png")
     assert len(photo["faces"]) == 3
     for one, other in zip(photo["faces"], plain["faces"]):
         assert np.abs(np.array(one["box"]) - other["box"]).max() <= 5
 
 
-def test_grey_transparent_deep_tiny_and_huge_pictures(graph, tmp_path, capsys):
-    picture = cv2.imread(str(graph / "group.png"))
-    kinds = {
-        "grey.png": cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY),
-        "rgba.png": np.dstack([picture, np.full(picture.shape[:2], 128, np.uint8)]),
-        "deep.png": picture.astype(np.uint16) * 257,
-        "huge.jpg": cv2.resize(picture, (5120, 3840), interpolation=cv2.INTER_CUBIC),
+def test_gray_transparent_16_bit_tiny_and_huge_images(graph, tmp_path, capsys):
+    image = cv2.imread(str(graph / "group.png"))
+    variants = {
+        "gray.png": cv2.cvtColor(image, cv2.COLOR_BGR2GRAY),
+        "rgba.png": np.dstack([image, np.full(image.shape[:2], 128, np.uint8)]),
+        "16_bit.png": image.astype(np.uint16) * 257,
+        "huge.jpg": cv2.resize(image, (5120, 3840), interpolation=cv2.INTER_CUBIC),
     }
-    for name, kind in kinds.items():
-        cv2.imwrite(str(tmp_path / name), kind)
-        (photo,) = told(graph, capsys, "--image_path", tmp_path / name)
+    for name, variant in variants.items():
+        cv2.imwrite(str(tmp_path / name), variant)
+        (photo,) = run_json(graph, capsys, "--image_path", tmp_path / name)
         assert len(photo["faces"]) == 3, name
-    cv2.imwrite(
-        str(tmp_path / "tiny.png"), cv2.resize(picture[100:360, 330:590], (48, 48), interpolation=cv2.INTER_AREA)
-    )
-    (photo,) = told(graph, capsys, "--image_path", tmp_path / "tiny.png")
+    tiny = cv2.resize(image[100:360, 330:590], (48, 48), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(tmp_path / "tiny.png"), tiny)
+    (photo,) = run_json(graph, capsys, "--image_path", tmp_path / "tiny.png")
     assert len(photo["faces"]) == 1
-    cv2.imwrite(str(tmp_path / "dot.png"), picture[:16, :16])
+    cv2.imwrite(str(tmp_path / "dot.png"), image[:16, :16])
     assert run(graph, "--image_path", tmp_path / "dot.png") == predict.NO_FACE
 
 
-def test_wrong_settings_are_told(graph, capsys):
+def test_invalid_options_are_refused(graph, capsys):
     for option, value in (("--threshold", 2), ("--min-face", 0), ("--margin", -1)):
         assert run(graph, "--image_path", graph / "group.png", option, value) != 0
         assert "error: " in capsys.readouterr().err
 
 
-def test_the_help_tells_the_defaults(capsys):
+def test_help_states_the_defaults(capsys):
     with pytest.raises(SystemExit):
         commands.run_command("agegender.cli", "predict", "run_inference.py", ["--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert f"(default: {detect.THRESHOLD:g})" in text
-    assert "a %dth of the longer side, at least %d)" % (detect.SHARE, detect.LEAST) in text
+    assert f"a {detect.MIN_FACE_DIVISOR}th of the longer side, at least {detect.MIN_FACE_PIXELS})" in text
 
 
-def test_years_and_several_nets_of_a_task_in_one_line():
+def test_line_joins_several_nets_of_a_task():
     answers = [("g", "Female", "gender"), ("a", "31.4", "age"), ("b", "(25, 32)", "age"), ("odd", "x", "")]
-    told = predict.Prediction("", {net: predict.NetOutput(net, text, 1.0, [], task) for net, text, task in answers})
-    assert output_formats.line(3, told) == "Box 3 --> Female, 31.4/(25, 32)/x"
+    outputs = {net: predict.NetOutput(net, text, 1.0, [], task) for net, text, task in answers}
+    assert output_formats.line(3, predict.Prediction("", outputs)) == "Box 3 --> Female, 31.4/(25, 32)/x"
 
 
-def test_heads_know_what_they_are_asked(graph):
+def test_predictors_know_their_task(graph):
     tasks = {
         name: predict.NetPredictor(Manifest.read(str(graph / (name + ".json"))), None).task
         for name in ("AgeNet", "GenderNet")

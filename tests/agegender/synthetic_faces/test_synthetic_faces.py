@@ -48,7 +48,7 @@ def test_another_seed_gives_other_files(folder, tmp_path):
 
 def test_names_are_regular_and_of_one_race(folder):
     found = utkface.read_folder(folder, (2,))
-    assert len(found.samples) == 60 and not found.odd and not found.skipped
+    assert len(found.samples) == 60 and not found.irregular and not found.skipped
 
 
 @pytest.mark.parametrize("count", [900, 300])

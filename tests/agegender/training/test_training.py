@@ -12,13 +12,14 @@ import torch
 import caffe
 from agegender import recipes, zoo
 from agegender.cli import main
+from agegender.datasets import split_lmdbs
 from agegender.datasets.sample import Sample
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate, int8
 from agegender.inference.labels import AGE_TRINGN, FEMALE_FIRST, Gender
+from agegender.recipes.recipe import Recipe, Target
 from agegender.synthetic_faces import draw
-from agegender.training import export, init_weights, lmdbs, prototxt
-from agegender.training.recipe import Recipe, Target
+from agegender.training import export, init_weights, prototxt
 from agegender.training.run import Run
 from agegender.zoo import assemble, face_resnet
 from caffe.data import datum
@@ -194,7 +195,7 @@ def test_genders_are_judged_male_first_whatever_the_net_says_first():
     labels = {"age_class": np.zeros(2, int), "sex": np.array([0, 1])}  # a man, a woman
     assert evaluate.compute_metrics(net, np.array([[0.1, 0.9], [0.8, 0.2]]), labels)["accuracy"] == 1
     sample = Sample("x", 30, Gender.FEMALE, 2)
-    assert lmdbs.label_names(sample, FEMALE_FIRST) == (3, 0, 30)
+    assert split_lmdbs.label_names(sample, FEMALE_FIRST) == (3, 0, 30)
 
 
 def test_targets_are_distributions_around_the_label():
@@ -215,7 +216,7 @@ def test_every_recipe_makes_a_net_that_trains(name, tmp_path, monkeypatch):
     samples = [Sample(str(tmp_path / ("%d.png" % age)), age, Gender(age % 2), 2) for age in (3, 24, 61)]
     for sample in samples:
         cv2.imwrite(sample.path, draw(sample.age, not sample.gender, sample.age))
-    lmdbs.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
+    split_lmdbs.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
     init_weights.write(
         ".", dataclasses.replace(recipe, features=False, teacher="")
     )  # its own would have to be fetched or trained

@@ -1,4 +1,4 @@
-"""Blob: arrays that stay live, results bound or copied in, shapes, memory shared and outlived."""
+"""Blob: live arrays, binding and copying of results, shapes, shared memory, lifetimes."""
 
 import gc
 
@@ -10,14 +10,14 @@ from caffe.core.blob import Blob
 from caffe.errors import CaffeError
 
 
-def test_a_fresh_blob_is_zero_and_float32():
+def test_new_blob_is_zero_and_float32():
     blob = Blob((2, 3))
     for array in (blob.data, blob.diff):
         assert array.shape == (2, 3) and array.dtype == np.float32 and (array == 0).all()
     assert Blob().shape == () and Blob().data.shape == () and Blob().count == 1
 
 
-def test_numpy_and_torch_see_one_memory():
+def test_numpy_and_torch_share_memory():
     blob = Blob((2, 3))
     blob.data[0, 1], blob.diff[1, 2] = 5, 7
     assert blob.tensor[0, 1] == 5 and blob.grad[1, 2] == 7
@@ -25,31 +25,31 @@ def test_numpy_and_torch_see_one_memory():
     assert blob.data[1, 0] == 6 and blob.diff[0, 0] == 8
 
 
-@pytest.mark.parametrize("half", ["data", "diff"])
-def test_a_held_view_shows_the_next_result(half):
+@pytest.mark.parametrize("attribute", ["data", "diff"])
+def test_live_view_shows_the_next_result(attribute):
     blob = Blob((2, 2))
-    put = blob.set if half == "data" else blob.set_grad
-    view = getattr(blob, half)
+    bind = blob.set if attribute == "data" else blob.set_grad
+    view = getattr(blob, attribute)
     part = view[1]
     del view
     for value in (1.0, 2.0):
         result = torch.full((2, 2), value)
-        put(result)
-        assert (part == value).all() and np.shares_memory(part, getattr(blob, half))
+        bind(result)
+        assert (part == value).all() and np.shares_memory(part, getattr(blob, attribute))
         result.fill_(-1)  # the layer's own memory is not the blob's
         assert (part == value).all()
 
 
-def test_without_a_view_the_result_is_bound_not_copied():
+def test_result_is_bound_without_copy_if_no_view_is_alive():
     blob = Blob((2, 2))
-    assert (blob.data == 0).all()  # a look that nobody keeps
+    assert (blob.data == 0).all()  # this view is not kept
     gc.collect()
     result = torch.ones(2, 2)
     blob.set(result)
     assert not blob.has_live_view and blob.tensor.data_ptr() == result.data_ptr()
 
 
-def test_a_result_of_another_shape_takes_new_memory():
+def test_result_of_another_shape_uses_new_memory():
     blob = Blob((2, 2))
     view = blob.data
     view[...] = 3
@@ -57,7 +57,7 @@ def test_a_result_of_another_shape_takes_new_memory():
     assert blob.shape == (4, 1) and (blob.data == 1).all() and (view == 3).all()
 
 
-def test_other_layouts_and_types_read_as_caffe_has_them():
+def test_channels_last_and_bfloat16_results_read_as_contiguous_float32():
     blob = Blob((1, 2, 3, 4))
     values = torch.arange(24, dtype=torch.float32).reshape(1, 2, 3, 4)
     blob.set(values.contiguous(memory_format=torch.channels_last))
@@ -67,7 +67,7 @@ def test_other_layouts_and_types_read_as_caffe_has_them():
     assert blob.data.dtype == np.float32 and blob.tensor[0, 0, 0, 0] == 9
 
 
-def test_reshape_keeps_what_fits():
+def test_reshape_keeps_values_of_equal_count():
     blob = Blob((2, 6))
     view = blob.data
     view[...] = np.arange(12).reshape(2, 6)
@@ -88,14 +88,14 @@ def test_legacy_axes():
 
 
 @pytest.mark.parametrize("shape", [(-1, 3), (1,) * 33, (2**16, 2**16)])
-def test_shapes_that_are_refused(shape):
-    with pytest.raises(CaffeError, match="refused"):
+def test_invalid_shapes_raise(shape):
+    with pytest.raises(CaffeError, match="invalid blob shape"):
         Blob(shape)
-    with pytest.raises(CaffeError, match="refused"):
+    with pytest.raises(CaffeError, match="invalid blob shape"):
         Blob((1,)).reshape(*shape)
 
 
-def test_a_view_of_another_shape_shares_data_and_diff_for_good():
+def test_view_of_another_shape_shares_data_and_diff():
     owner = Blob((2, 6))
     owner.data[...] = np.arange(12).reshape(2, 6)
     other = owner.view((3, 4))
@@ -110,7 +110,7 @@ def test_a_view_of_another_shape_shares_data_and_diff_for_good():
     assert (other.data == 8).all()
 
 
-def test_shared_data_has_diffs_of_its_own():
+def test_share_data_does_not_share_diffs():
     owner, other = Blob((3,)), Blob((3,))
     other.share_data(owner)
     owner.data[...], owner.diff[...] = 4, 5
@@ -119,7 +119,7 @@ def test_shared_data_has_diffs_of_its_own():
     assert (other.data == 1).all()
 
 
-def test_diffs_add_up_until_they_are_cleared():
+def test_diffs_accumulate_until_cleared():
     blob = Blob((2,))
     blob.add_grad(torch.tensor([1.0, 2.0]))
     view = blob.diff
@@ -134,7 +134,7 @@ def test_diffs_add_up_until_they_are_cleared():
     assert np.array_equal(blob.diff, [0, 0])
 
 
-def test_filling_waits_for_the_first_look_and_gives_way_to_an_assignment():
+def test_initializer_runs_on_first_access_unless_assigned():
     calls = []
 
     def fill(tensor):
@@ -150,19 +150,19 @@ def test_filling_waits_for_the_first_look_and_gives_way_to_an_assignment():
     assert np.array_equal(assigned.data, [1, 2, 3]) and calls == [(2, 2)]
 
 
-def test_deferred_work_is_done_at_the_first_look():
+def test_pending_functions_run_on_first_access():
     blob = Blob((2,))
     blob.set(torch.tensor([-1.0, 2.0]))
     blob.set_pending(torch.relu)
     assert torch.equal(blob.pending_tensor, torch.tensor([-1.0, 2.0]))
     assert np.array_equal(blob.data, [0, 2]) and blob.pending_tensor is None
     blob.set_grad(torch.tensor([1.0, 1.0]))
-    blob.defer_grad(lambda grad: grad * 3)
-    blob.set_grad(torch.tensor([5.0, 5.0]))  # replaced before anybody looked
+    blob.set_pending_grad(lambda grad: grad * 3)
+    blob.set_grad(torch.tensor([5.0, 5.0]))  # replaced before the first access
     assert np.array_equal(blob.diff, [5, 5])
 
 
-def test_a_learnt_blob_is_written_like_any_other():
+def test_blob_that_requires_grad_is_writable():
     blob = Blob((2,))
     blob.require_grad()
     blob.data[...] = 3
@@ -176,5 +176,5 @@ def test_arrays_outlive_their_blob():
     view = blob.data[::2]
     del blob
     gc.collect()
-    np.ones(100000)  # something that might take the memory
+    np.ones(100000)  # might reuse freed memory
     assert (view == 6).all()

@@ -1,4 +1,4 @@
-"""The process-wide settings: seeds repeat, and a GPU that is not there is refused in words."""
+"""Process-wide settings: reproducible seeds, and a clear error if there is no GPU."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from caffe.core import config
 from caffe.errors import CaffeError
 
 
-def test_the_same_seed_gives_the_same_stream():
+def test_equal_seeds_give_equal_streams():
     streams = []
     for _ in range(2):
         config.set_random_seed(5)
@@ -15,12 +15,12 @@ def test_the_same_seed_gives_the_same_stream():
 
 
 @pytest.mark.parametrize("text", ["x", "0,a", "-1", ""])
-def test_what_is_no_device_list_is_refused(text):
-    with pytest.raises(CaffeError, match="comma list of ids, or all"):
+def test_invalid_device_list_raises(text):
+    with pytest.raises(CaffeError, match="comma-separated list of ids, or all"):
         config.use_gpu(text)
 
 
-def test_the_first_of_a_list_is_used(monkeypatch, capfd):
+def test_first_device_of_the_list_is_used(monkeypatch, capfd):
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -30,7 +30,7 @@ def test_the_first_of_a_list_is_used(monkeypatch, capfd):
     assert "one process uses one device, 2" in capfd.readouterr().err
 
 
-def test_without_cuda_it_says_so(monkeypatch):
+def test_gpu_mode_without_cuda_raises(monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

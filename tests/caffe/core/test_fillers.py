@@ -1,4 +1,4 @@
-"""Fillers: their statistics, bilinear exactly, what is refused, what a seed repeats."""
+"""Fillers: moments, exact bilinear kernels, invalid parameters, reproducibility by seed."""
 
 import math
 
@@ -10,7 +10,7 @@ from caffe.core import fillers
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2, text
 
-BILINEAR = {  # one row of the kernel, as BVLC Caffe 1.0 prints it; the kernel is its outer product
+BILINEAR = {  # first row of the kernel, as BVLC Caffe 1.0 prints it; the kernel is its outer product
     1: [1],
     2: [0.5, 0.5],
     3: [0.5, 1, 0.5],
@@ -23,12 +23,12 @@ def filled(param, *shape, seed=1):
     message = caffe_pb2.FillerParameter()
     text.parse(param, message)
     tensor = torch.zeros(shape)
-    fillers.filling(message, shape, torch.Generator().manual_seed(seed))(tensor)
+    fillers.make_initializer(message, shape, torch.Generator().manual_seed(seed))(tensor)
     return tensor.numpy().astype(np.float64)
 
 
 def assert_moments(values, mean, std):
-    """Mean and standard deviation within five standard errors, the latter's taken as of a normal."""
+    """Assert that mean and standard deviation are within five standard errors (of a normal distribution)."""
     count = values.size
     assert abs(values.mean() - mean) < 5 * std / math.sqrt(count)
     assert abs(values.std() - std) < 5 * std / math.sqrt(2 * count)
@@ -47,22 +47,22 @@ def test_uniform(low, high):
     assert_moments(values, (low + high) / 2, width / math.sqrt(12))
 
 
-def test_uniform_between_equal_bounds():
+def test_uniform_with_equal_bounds_is_constant():
     assert (filled('type: "uniform" min: 2 max: 2', 3, 4) == 2).all()
 
 
 def test_gaussian():
     values = filled('type: "gaussian" mean: 0.5 std: 0.02', 100, 500)
     assert_moments(values, 0.5, 0.02)
-    inside = np.mean(np.abs(values - 0.5) < 0.02)  # a normal has 68.27 % within one standard deviation
+    inside = np.mean(np.abs(values - 0.5) < 0.02)  # a normal has 68.27 % within first standard deviation
     assert abs(inside - 0.6827) < 5 * math.sqrt(0.22 / values.size)
 
 
-def test_sparse_gaussian_keeps_some_inputs_an_output():
+def test_sparse_gaussian_keeps_some_inputs_per_output():
     values = filled('type: "gaussian" std: 2 sparse: 3', 10, 5000)
-    kept = values != 0
-    assert abs(kept.mean() - 0.3) < 5 * math.sqrt(0.3 * 0.7 / values.size)
-    assert_moments(values[kept], 0, 2)
+    nonzero = values != 0
+    assert abs(nonzero.mean() - 0.3) < 5 * math.sqrt(0.3 * 0.7 / values.size)
+    assert_moments(values[nonzero], 0, 2)
     assert (filled('type: "gaussian" sparse: 0', 4, 5) == 0).all()
 
 
@@ -83,10 +83,10 @@ FANS = [
 
 
 @pytest.mark.parametrize("norm, shape, fan", FANS)
-@pytest.mark.parametrize("kind", ["xavier", "msra"])
-def test_scaled_by_the_fan(kind, norm, shape, fan):
-    values = filled('type: "{}" {}'.format(kind, "variance_norm: " + norm if norm else ""), *shape)
-    if kind == "msra":
+@pytest.mark.parametrize("filler", ["xavier", "msra"])
+def test_xavier_and_msra_scale_by_the_fan(filler, norm, shape, fan):
+    values = filled('type: "{}" {}'.format(filler, "variance_norm: " + norm if norm else ""), *shape)
+    if filler == "msra":
         return assert_moments(values, 0, math.sqrt(2 / fan))
     edge = math.sqrt(3 / fan)
     assert 0.999 * edge < np.abs(values).max() <= edge * (1 + 1e-6)
@@ -100,7 +100,7 @@ def test_bilinear_is_exact(size):
         assert np.allclose(channel, np.outer(BILINEAR[size], BILINEAR[size]), 1e-6)
 
 
-REFUSED = [
+INVALID = [
     ('type: "gausian"', (3, 3), "unknown filler 'gausian'.*gaussian"),
     ('type: "bilinear"', (3, 3), "4-D weights with a square kernel"),
     ('type: "bilinear"', (1, 1, 3, 4), "square kernel"),
@@ -113,12 +113,12 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("param, shape, message", REFUSED)
-def test_refused(param, shape, message):
+@pytest.mark.parametrize("param, shape, message", INVALID)
+def test_invalid_parameters_raise(param, shape, message):
     with pytest.raises(CaffeError, match=message):
         filled(param, *shape)
 
 
-def test_the_generator_decides():
-    one, same, other = (filled('type: "xavier"', 5, 7, seed=s) for s in (3, 3, 4))
-    assert np.array_equal(one, same) and not np.array_equal(one, other)
+def test_equal_seeds_give_equal_weights():
+    first, repeated, other = (filled('type: "xavier"', 5, 7, seed=s) for s in (3, 3, 4))
+    assert np.array_equal(first, repeated) and not np.array_equal(first, other)

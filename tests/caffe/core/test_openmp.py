@@ -1,4 +1,4 @@
-"""Threads spin briefly, unless somebody has said how they wait."""
+"""Importing caffe limits the spinning of OpenMP threads, unless the user has configured it."""
 
 import os
 import subprocess
@@ -8,14 +8,14 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("environment", "expected"),
     [({}, "1000 None"), ({"GOMP_SPINCOUNT": "7"}, "7 None"), ({"OMP_WAIT_POLICY": "active"}, "None active")],
     ids=["nothing", "count", "policy"],
 )
-def test_importing_caffe_sets_what_nobody_has_set(given, told):
-    environment = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+def test_import_keeps_user_settings(environment, expected):
+    unset = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     code = "import caffe, os; print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**environment, **given}, capture_output=True, text=True, check=True
+    process = subprocess.run(
+        [sys.executable, "-c", code], env={**unset, **environment}, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == told
+    assert process.stdout.strip() == expected

@@ -1,4 +1,4 @@
-"""LevelDB without the library: a folder it wrote, our own read back, and the library where it is at hand."""
+"""LevelDB without its library: a database written by the library, round trips, and the library if installed."""
 
 import importlib.util
 import os
@@ -12,15 +12,15 @@ import pytest
 from caffe.data import datum
 from caffe.data import leveldb_format as form
 from caffe.data.db import create_db, open_db
-from caffe.data.wire_format import WireError
 from caffe.errors import CaffeError
+from caffe.proto.wire_format import WireError
 from caffe.tools import main
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def golden_rows():
-    """What tests/golden/leveldb holds, by the rule it was written by."""
+    """The records of tests/golden/leveldb, computed by the rule it was written with."""
 
     def value(index):
         return bytes(range(index % 256)) * (index % 11) + b"%d" % (index * index)
@@ -36,13 +36,13 @@ def rows_of_sizes(*sizes):
     return [(b"%08d_k" % index, rng.bytes(size)) for index, size in enumerate(sizes)]
 
 
-def make(path, rows, **more):
-    with create_db(path, "leveldb", **more) as writer:
+def write_database(path, rows, **options):
+    with create_db(path, "leveldb", **options) as writer:
         for key, value in rows:
             writer.put(key, value)
 
 
-def test_what_the_library_wrote():
+def test_database_written_by_the_library():
     rows = golden_rows()
     with open_db(GOLDEN / "leveldb" / "db", 0) as db:
         assert len(db) == len(rows) and list(db) == rows
@@ -62,9 +62,9 @@ def test_what_the_library_wrote():
     ],
     ids=["one", "few", "blocks", "many", "tables", "large"],
 )
-def test_written_and_read_back(tmp_path, sizes):
+def test_round_trip(tmp_path, sizes):
     rows = rows_of_sizes(*sizes)
-    make(tmp_path / "db", rows)
+    write_database(tmp_path / "db", rows)
     with open_db(tmp_path / "db", "LEVELDB") as db:
         assert list(db) == rows
     if importlib.util.find_spec("plyvel"):
@@ -74,30 +74,30 @@ def test_written_and_read_back(tmp_path, sizes):
             assert list(db.iterator(verify_checksums=True)) == rows
 
 
-def test_the_same_records_give_the_same_bytes_and_disorder_is_refused(tmp_path):
+def test_output_is_deterministic_and_unordered_keys_are_rejected(tmp_path):
     rows = rows_of_sizes(*range(0, 3000, 7))
     for name in "ab":
-        make(tmp_path / name, rows)
+        write_database(tmp_path / name, rows)
     for name in os.listdir(tmp_path / "a"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    with pytest.raises(CaffeError, match="come after"):
-        make(tmp_path / "c", [(b"b", b""), (b"a", b"")])
+    with pytest.raises(CaffeError, match="not greater than the previous"):
+        write_database(tmp_path / "c", [(b"b", b""), (b"a", b"")])
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
 
 
-def test_convert_imageset_and_the_mean_by_way_of_leveldb(tmp_path):
+def test_convert_imageset_and_compute_image_mean_with_leveldb(tmp_path):
     root = str(GOLDEN / "tools") + "/"
     flags = ["--backend=leveldb", "--resize_width=64", "--resize_height=48", "--allow_broken"]
     db = str(tmp_path / "db")
     assert main(["convert_imageset", *flags, root, root + "list.txt", db]) == 0
-    with open_db(db, "leveldb") as ours, open_db(GOLDEN / "tools/lmdb/db_resize") as real:
-        assert list(ours) == list(real) and datum.decode(next(ours.at(0))[1])[0].shape == (3, 48, 64)
+    with open_db(db, "leveldb") as level, open_db(GOLDEN / "tools/lmdb/db_resize") as expected:
+        assert list(level) == list(expected) and datum.decode(next(level.at(0))[1])[0].shape == (3, 48, 64)
     assert main(["compute_image_mean", "-backend", "leveldb", db, str(tmp_path / "mean")]) == 0
     assert (tmp_path / "mean").read_bytes() == (GOLDEN / "tools/mean_resize.binaryproto").read_bytes()
     assert main(["convert_imageset", *flags, "--overwrite", root, root + "list.txt", db]) == 0
 
 
-def test_checksums_of_any_length_bit_by_bit():
+def test_checksum_agrees_with_a_bitwise_loop():
     assert form.crc32c(b"123456789") == 0xE3069283  # the check value of CRC-32C
     rng = np.random.default_rng(0)
     for length in (0, 1, 63, 64, 65, 1023, 1024, 1025, 4097):
@@ -110,11 +110,11 @@ def test_checksums_of_any_length_bit_by_bit():
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 32761, 32762, 32768, 70000, 200000])
-def test_logs_across_their_blocks(length):
+def test_log_records_span_blocks(length):
     record = np.random.default_rng(0).bytes(length)
     log = form.log_bytes(record)
     assert list(form.log_records(log)) == [record]
-    assert list(form.log_records(log[:-1])) == []  # torn
+    assert list(form.log_records(log[:-1])) == []  # incomplete
     if length:
         with pytest.raises(WireError, match="checksum"):
             list(form.log_records(log[:-1] + bytes([log[-1] ^ 1])))
@@ -131,7 +131,7 @@ def test_logs_across_their_blocks(length):
         (b"\x03\x00a" + b"\x07\x01\x00\x00\x00", b"aaa"),
     ],
 )
-def test_snappy_by_hand(data, plain):
+def test_snappy_examples(data, plain):
     assert form.uncompress(data) == plain
 
 
@@ -146,17 +146,17 @@ def test_snappy_by_hand(data, plain):
         b"\x04\x08abc",
     ],
 )
-def test_snappy_that_is_none(data):
+def test_invalid_snappy(data):
     with pytest.raises(WireError):
         form.uncompress(data)
 
 
-def test_damaged_folders_are_said(tmp_path):
+def test_damaged_databases_are_rejected(tmp_path):
     source = GOLDEN / "leveldb" / "db"
     tables = sorted(name for name in os.listdir(source) if name.endswith(".ldb"))
 
-    def spoil(name, change):
-        folder = tmp_path / "spoilt"
+    def damage(name, change):
+        folder = tmp_path / "damaged"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(source, folder)
         for path in folder.iterdir():
@@ -165,14 +165,14 @@ def test_damaged_folders_are_said(tmp_path):
         with pytest.raises(CaffeError, match="cannot be read as a LevelDB"):
             open_db(folder, "leveldb")
 
-    spoil(tables[0], os.unlink)
-    spoil(tables[0], lambda path: os.truncate(path, 100))
-    spoil(tables[0], lambda path: path.write_bytes(path.read_bytes()[:-1] + b"\0"))
-    spoil(tables[0], lambda path: path.write_bytes(b"\xff" * 60 + path.read_bytes()[60:]))
-    spoil("CURRENT", lambda path: path.write_bytes(b"\xff\xfe"))
-    spoil("CURRENT", lambda path: path.write_text("../../etc/passwd\n"))
+    damage(tables[0], os.unlink)
+    damage(tables[0], lambda path: os.truncate(path, 100))
+    damage(tables[0], lambda path: path.write_bytes(path.read_bytes()[:-1] + b"\0"))
+    damage(tables[0], lambda path: path.write_bytes(b"\xff" * 60 + path.read_bytes()[60:]))
+    damage("CURRENT", lambda path: path.write_bytes(b"\xff\xfe"))
+    damage("CURRENT", lambda path: path.write_text("../../etc/passwd\n"))
     manifest = next(name for name in os.listdir(source) if name.startswith("MANIFEST"))
-    spoil(manifest, lambda path: path.write_bytes(form.log_bytes(b"\x01\x05other")))
-    spoil(manifest, lambda path: path.write_bytes(form.log_bytes(b"\x63\x05")))
-    with pytest.raises(CaffeError, match="is of backend lmdb"):
+    damage(manifest, lambda path: path.write_bytes(form.log_bytes(b"\x01\x05other")))
+    damage(manifest, lambda path: path.write_bytes(form.log_bytes(b"\x63\x05")))
+    with pytest.raises(CaffeError, match="is a database of backend lmdb"):
         open_db(GOLDEN / "tools/lmdb/db_gray", "leveldb")

@@ -1,4 +1,4 @@
-"""List files: what Caffe's own reader takes, and every fault named with its line."""
+"""List files: valid lines as in Caffe, and errors with their line numbers."""
 
 from pathlib import Path
 
@@ -22,18 +22,18 @@ def test_golden_list():
     assert entries[3] == ("images/03 pic.jpg", 3, 4)
 
 
-def test_odd_but_right_lines(tmp_path):
+def test_unusual_valid_lines(tmp_path):
     entries = read(tmp_path, b"a b  c.jpg 7\r\n /x.png -1\n\xff\xe9.jpg +3")
     assert [entry[:2] for entry in entries[:2]] == [("a b  c.jpg", 7), (" /x.png", -1)]
     assert entries[2].path.encode("utf-8", "surrogateescape") == b"\xff\xe9.jpg" and entries[2].label == 3
 
 
-def test_every_fault_at_once(tmp_path):
+def test_all_errors_are_reported_together(tmp_path):
     text = "a.jpg 1\n\nb.jpg\nc.jpg x\nd.jpg 99999999999\n 5\nz\0.jpg 1\ne.jpg 1.5\ng.jpg 4\n"
     with pytest.raises(CaffeError) as caught:
         read(tmp_path, text)
     message = str(caught.value)
-    assert message.startswith("7 faulty lines")
+    assert message.startswith("7 invalid lines")
     for line, words in [
         (2, "empty line"),
         (3, "no space"),
@@ -47,24 +47,24 @@ def test_every_fault_at_once(tmp_path):
     assert "list.txt:9" not in message
 
 
-def test_many_faults_are_counted(tmp_path):
-    with pytest.raises(CaffeError, match="(?s)57 faulty lines.*list.txt:20: .*and 37 more"):
+def test_many_errors_are_counted(tmp_path):
+    with pytest.raises(CaffeError, match="(?s)57 invalid lines.*list.txt:20: .*and 37 more"):
         read(tmp_path, "x\n" * 57)
 
 
 @pytest.mark.parametrize("text", ["", "\n"])
-def test_an_empty_list(tmp_path, text):
+def test_empty_list(tmp_path, text):
     with pytest.raises(CaffeError, match="empty"):
         read(tmp_path, text)
 
 
-def test_no_list(tmp_path):
+def test_missing_list(tmp_path):
     with pytest.raises(CaffeError, match="No such file"):
         listfile.read(tmp_path / "none")
 
 
-def test_a_label_of_thousands_of_digits_is_a_fault_like_any_other(tmp_path):
+def test_label_of_thousands_of_digits(tmp_path):
     (tmp_path / "list.txt").write_text("a.jpg %s\n" % ("9" * 9000))
-    with pytest.raises(CaffeError, match="does not fit into 32 bits") as fault:
+    with pytest.raises(CaffeError, match="does not fit into 32 bits") as caught:
         listfile.read(tmp_path / "list.txt")
-    assert len(str(fault.value)) < 400
+    assert len(str(caught.value)) < 400

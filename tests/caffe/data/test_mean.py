@@ -1,4 +1,4 @@
-"""Means: real Caffe's files, protobuf's own serialization, NumPy's."""
+"""Mean files: real Caffe's, protobuf's serialization and NumPy's."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ MEAN = np.random.default_rng(1).uniform(0, 255, (3, 5, 4)).astype(np.float32)
 
 
 @pytest.mark.parametrize("name, shape", [("mean_resize", (3, 48, 64)), ("mean_gray", (1, 32, 32))])
-def test_real_caffes_files_byte_for_byte(tmp_path, name, shape):
+def test_files_of_real_caffe_are_byte_identical(tmp_path, name, shape):
     path = GOLDEN / (name + ".binaryproto")
     mean = read_mean(path)
     blob = caffe_pb2.BlobProto.FromString(path.read_bytes())
@@ -27,18 +27,18 @@ def test_real_caffes_files_byte_for_byte(tmp_path, name, shape):
 
 
 @needs_shared
-def test_the_released_mean_of_levi_and_hassner():
+def test_released_mean_of_levi_and_hassner():
     mean = read_mean(SHARED / "data/levi/mean.binaryproto")
     assert mean.shape == (3, 256, 256)
     means = [78.42634, 87.76892, 114.89584]
     assert mean.reshape(3, -1).mean(1, dtype=float) == pytest.approx(means, abs=1e-4)
 
 
-def test_the_size_that_compute_image_mean_gives():
+def test_file_size_matches_compute_image_mean():
     assert len(to_blob_proto(np.zeros((3, 256, 256)))) == 786446
 
 
-def test_forms_of_a_blob(tmp_path):
+def test_shapes_of_a_blob(tmp_path):
     path = tmp_path / "m.binaryproto"
     for dims in ([3, 5, 4], [1, 3, 5, 4]):
         blob = caffe_pb2.BlobProto()
@@ -48,60 +48,61 @@ def test_forms_of_a_blob(tmp_path):
         assert np.array_equal(read_mean(path), MEAN)
 
 
-def test_npy_and_back(tmp_path):
+def test_npy_round_trip(tmp_path):
     write_mean(tmp_path / "m.npy", MEAN)
     for read in (np.load, read_mean):
         assert np.array_equal(read(tmp_path / "m.npy"), MEAN)
 
 
-def test_a_transform_param_with_a_mean_file(tmp_path):
+def test_transform_param_with_a_mean_file(tmp_path):
     write_mean(tmp_path / "m.binaryproto", MEAN)
     name = str(tmp_path / "m.binaryproto")
     param = caffe_pb2.TransformationParameter(mean_file=name, scale=0.5, crop_size=2)
     transform = transform_of(param)
     assert np.array_equal(transform.mean, MEAN) and transform.scale == 0.5 and transform.crop == 2
     assert not transform.mirror
-    plain = transform_of(caffe_pb2.TransformationParameter(mean_value=[1, 2, 3], mirror=True))
-    assert plain.mean.tolist() == [1, 2, 3] and plain.mirror and plain.crop is None and plain.scale == 1
+    mirrored = transform_of(caffe_pb2.TransformationParameter(mean_value=[1, 2, 3], mirror=True))
+    assert mirrored.mean.tolist() == [1, 2, 3] and mirrored.mirror
+    assert mirrored.crop is None and mirrored.scale == 1
     param.mean_value.append(3)
     with pytest.raises(CaffeError, match="exclude"):
         transform_of(param)
-    bare = SimpleNamespace(mean_file="", mean_value=[], crop_size=0, scale=1, mirror=0)
-    assert transform_of(bare).mean is None
+    without_mean = SimpleNamespace(mean_file="", mean_value=[], crop_size=0, scale=1, mirror=0)
+    assert transform_of(without_mean).mean is None
 
 
-GOOD = to_blob_proto(MEAN)
+VALID = to_blob_proto(MEAN)
 
 
 @pytest.mark.parametrize(
     "data, match",
     [
         (b"", "no shape"),
-        (GOOD[:-1], "cut short"),
-        (GOOD[:2], "."),
+        (VALID[:-1], "truncated"),
+        (VALID[:2], "."),
         (b"\xff" * 30, "neither"),
-        (GOOD[8:], "no shape"),
+        (VALID[8:], "no shape"),
         (to_blob_proto(np.full((1, 1, 1), np.nan)), "not finite"),
-        (b"\x08\x02" + GOOD[2:], "wants other"),
+        (b"\x08\x02" + VALID[2:], "60 values do not fit the shape"),
         (b"\x93NUMPY\x01\x00junk", "neither"),
         (
             b"\x08\x02"
             + to_blob_proto(np.zeros((6, 5, 4)))[2:4].replace(b"\x06", b"\x03")
             + to_blob_proto(np.zeros((6, 5, 4)))[4:],
-            "not channels x height x width",
+            "expected channels x height x width",
         ),
     ],
 )
-def test_hostile_files(tmp_path, data, match):
+def test_invalid_files(tmp_path, data, match):
     path = tmp_path / "m"
     path.write_bytes(data)
     with pytest.raises(CaffeError, match=match):
         read_mean(path)
 
 
-def test_a_pickle_is_not_opened(tmp_path):
+def test_pickle_and_missing_file_are_rejected(tmp_path):
     np.save(tmp_path / "m.npy", np.array([{"a": 1}]), allow_pickle=True)
     with pytest.raises(CaffeError):
         read_mean(tmp_path / "m.npy")
-    with pytest.raises(CaffeError, match="compute_image_mean makes one"):
+    with pytest.raises(CaffeError, match="create one with compute_image_mean"):
         read_mean(tmp_path / "none")

@@ -1,4 +1,4 @@
-"""Feed: the right records in every batch, exact resumption, clean ends, errors where they belong."""
+"""BatchPrefetcher: records of every batch, exact resumption, shutdown and errors."""
 
 import threading
 from pathlib import Path
@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 PLANES = RNG.integers(0, 256, (7, 3, 6, 5), dtype=np.uint8)
 
 
-def make(path, values):
+def write_database(path, values):
     with create_db(path) as writer:
         for index, value in enumerate(values):
             writer.put(b"%08d_p" % index, value)
@@ -28,12 +28,12 @@ def make(path, values):
 @pytest.fixture
 def db(tmp_path):
     values = [datum.encode(planes, 10 + index) for index, planes in enumerate(PLANES)]
-    with make(tmp_path / "db", values) as opened:
-        yield opened
+    with write_database(tmp_path / "db", values) as database:
+        yield database
 
 
-def take(feed, count):
-    return [(data.copy(), label.copy()) for data, label in (feed.next() for _ in range(count))]
+def take(prefetcher, count):
+    return [(data.copy(), label.copy()) for data, label in (prefetcher.next() for _ in range(count))]
 
 
 @pytest.mark.parametrize(
@@ -44,112 +44,113 @@ def take(feed, count):
         ("one_value", [99.7], 5, 1),
     ],
 )
-def test_real_caffes_data_layer_bit_for_bit(name, mean, crop, scale):
+def test_batches_are_bit_identical_to_caffes_data_layer(name, mean, crop, scale):
     mean = read_mean(GOLDEN / "tools/mean_resize.binaryproto") if mean is None else mean
-    real = np.load(GOLDEN / "data_layer.npz")
+    golden = np.load(GOLDEN / "data_layer.npz")
     transform = Transform(mean=mean, crop=crop, scale=scale)
-    with open_db(GOLDEN / "tools/lmdb/db_resize") as opened, BatchPrefetcher(opened, 7, transform) as feed:
-        for (data, label), theirs, truth in zip(take(feed, 4), real[name], real[name + "_label"]):
-            assert np.array_equal(data, theirs) and np.array_equal(label, truth)
+    with open_db(GOLDEN / "tools/lmdb/db_resize") as database, BatchPrefetcher(database, 7, transform) as prefetcher:
+        expected = zip(golden[name], golden[name + "_label"])
+        for (data, label), (expected_data, expected_label) in zip(take(prefetcher, 4), expected):
+            assert np.array_equal(data, expected_data) and np.array_equal(label, expected_label)
 
 
 @pytest.mark.parametrize("skip", [0, 5, 23])
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 10])
 def test_batches_follow_the_keys_and_wrap_around(db, batch_size, skip):
     mean = RNG.uniform(0, 255, (3, 6, 5)).astype(np.float32)
-    with BatchPrefetcher(db, batch_size, Transform(mean=mean), skip=skip) as feed:
-        assert feed.shape == (batch_size, 3, 6, 5)
-        for number, (data, label) in enumerate(take(feed, 5)):
-            where = [(skip + number * batch_size + index) % 7 for index in range(batch_size)]
-            assert label.tolist() == [10 + index for index in where] and label.dtype == np.float32
-            assert data.dtype == np.float32 and np.array_equal(data, PLANES[where].astype(np.float32) - mean)
+    with BatchPrefetcher(db, batch_size, Transform(mean=mean), skip=skip) as prefetcher:
+        assert prefetcher.shape == (batch_size, 3, 6, 5)
+        for number, (data, label) in enumerate(take(prefetcher, 5)):
+            indices = [(skip + number * batch_size + index) % 7 for index in range(batch_size)]
+            assert label.tolist() == [10 + index for index in indices] and label.dtype == np.float32
+            assert data.dtype == np.float32 and np.array_equal(data, PLANES[indices].astype(np.float32) - mean)
 
 
-def test_any_position_can_be_gone_on_from_bit_for_bit(db):
+def test_resuming_at_any_position_is_bit_identical(db):
     settings = dict(transform=Transform(crop=4, mirror=True), phase="TRAIN", seed=3)
-    with BatchPrefetcher(db, 4, **settings) as feed:
-        whole = take(feed, 9)
-        assert feed.position == 9
+    with BatchPrefetcher(db, 4, **settings) as prefetcher:
+        uninterrupted = take(prefetcher, 9)
+        assert prefetcher.position == 9
     for stop in (1, 4, 8):
         with BatchPrefetcher(db, 4, **settings) as first:
-            take(first, stop)  # a prefetched batch that nobody took does not count
+            take(first, stop)  # prefetched batches that were not requested do not count
         with BatchPrefetcher(db, 4, **settings, position=first.position, prefetch=1) as second:
-            rest = take(second, 9 - stop)
-        for (data, label), (data2, label2) in zip(whole[stop:], rest):
+            resumed = take(second, 9 - stop)
+        for (data, label), (data2, label2) in zip(uninterrupted[stop:], resumed):
             assert np.array_equal(data, data2) and np.array_equal(label, label2)
 
 
 def test_seeds_differ_and_batches_differ(db):
-    def views(seed):
-        with BatchPrefetcher(db, 7, Transform(crop=3, mirror=True), "TRAIN", seed=seed) as feed:
-            return take(feed, 2)
+    def batches(seed):
+        with BatchPrefetcher(db, 7, Transform(crop=3, mirror=True), "TRAIN", seed=seed) as prefetcher:
+            return take(prefetcher, 2)
 
-    (one, _), (two, _) = views(1)
-    (other, _), _ = views(-1)
-    assert not np.array_equal(one, two) and not np.array_equal(one, other)
+    (first, _), (second, _) = batches(1)
+    (other_seed, _), _ = batches(-1)
+    assert not np.array_equal(first, second) and not np.array_equal(first, other_seed)
 
 
-def test_memory_is_used_again_unless_it_is_kept(db):
-    with BatchPrefetcher(db, 2, Transform(), prefetch=1) as feed:
-        kept = feed.next().data
-        feed.keep()
-        before = kept.copy()
-        seen = set()
+def test_memory_is_reused_unless_it_is_kept(db):
+    with BatchPrefetcher(db, 2, Transform(), prefetch=1) as prefetcher:
+        kept = prefetcher.next().data
+        prefetcher.keep()
+        expected = kept.copy()
+        addresses = set()
         for _ in range(12):
-            data = feed.next().data
+            data = prefetcher.next().data
             assert not np.shares_memory(data, kept)
-            seen.add(data.ctypes.data)
-        assert len(seen) <= 3 and np.array_equal(kept, before)
+            addresses.add(data.ctypes.data)
+        assert len(addresses) <= 3 and np.array_equal(kept, expected)
 
 
-def test_a_bad_record_is_named_where_its_batch_is_taken(tmp_path):
+def test_invalid_record_raises_when_its_batch_is_requested(tmp_path):
     values = [datum.encode(planes, 0) for planes in PLANES]
     values[5] = values[5][:40]
-    with make(tmp_path / "db", values) as opened, BatchPrefetcher(opened, 2, Transform()) as feed:
-        take(feed, 2)
-        for _ in range(2):  # and again, for who asks again
+    with write_database(tmp_path / "db", values) as database, BatchPrefetcher(database, 2, Transform()) as prefetcher:
+        take(prefetcher, 2)
+        for _ in range(2):  # every further request raises too
             with pytest.raises(CaffeError, match="db', record '00000005_p': not a Datum"):
-                feed.next()
-        assert feed.position == 2
+                prefetcher.next()
+        assert prefetcher.position == 2
 
 
-def test_sizes_and_means_that_do_not_fit_are_told_before_training(tmp_path, db):
+def test_mismatched_sizes_and_means_raise_before_training(tmp_path, db):
     with pytest.raises(CaffeError, match="crop 9 is larger"):
         BatchPrefetcher(db, 2, Transform(crop=9)).shape  # noqa: B018
     with pytest.raises(CaffeError, match="mean has 1 channels"):
         BatchPrefetcher(db, 2, Transform(mean=np.zeros((1, 6, 5)))).shape  # noqa: B018
-    two = [datum.encode(PLANES[0], 0), datum.encode(PLANES[0][:, :4], 0)]
-    with make(tmp_path / "two", two) as opened:
-        with BatchPrefetcher(opened, 2, Transform()) as feed, pytest.raises(CaffeError, match="one batch"):
-            feed.next()
-        with BatchPrefetcher(opened, 2, Transform(crop=4)) as feed:
-            assert feed.next().data.shape == (2, 3, 4, 4)
+    two_sizes = [datum.encode(PLANES[0], 0), datum.encode(PLANES[0][:, :4], 0)]
+    with write_database(tmp_path / "two", two_sizes) as database:
+        with BatchPrefetcher(database, 2, Transform()) as prefetcher, pytest.raises(CaffeError, match="one batch"):
+            prefetcher.next()
+        with BatchPrefetcher(database, 2, Transform(crop=4)) as prefetcher:
+            assert prefetcher.next().data.shape == (2, 3, 4, 4)
 
 
-@pytest.mark.parametrize("taken", [0, 1, 3])
-def test_closing_ends_the_thread_at_once_and_for_good(db, taken):
-    others = set(threading.enumerate())  # of nets that nobody has collected yet
-    feed = BatchPrefetcher(db, 3, Transform(), prefetch=2)
-    take(feed, taken)
-    assert bool(taken) == any(thread.name == "feed" for thread in set(threading.enumerate()) - others)
-    feed.close()
-    feed.close()
-    assert not [thread for thread in set(threading.enumerate()) - others if thread.name == "feed"]
+@pytest.mark.parametrize("batches", [0, 1, 3])
+def test_close_stops_the_thread(db, batches):
+    others = set(threading.enumerate())  # threads of nets that are not yet garbage-collected
+    prefetcher = BatchPrefetcher(db, 3, Transform(), prefetch=2)
+    take(prefetcher, batches)
+    assert bool(batches) == any(thread.name == "prefetch" for thread in set(threading.enumerate()) - others)
+    prefetcher.close()
+    prefetcher.close()
+    assert not [thread for thread in set(threading.enumerate()) - others if thread.name == "prefetch"]
     with pytest.raises(CaffeError, match="closed"):
-        feed.next()
+        prefetcher.next()
 
 
-@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"prefetch": 0}, {"position": -1}, {"skip": -1}])
-def test_what_no_feed_can_do(db, wrong):
+@pytest.mark.parametrize("invalid", [{"batch_size": 0}, {"prefetch": 0}, {"position": -1}, {"skip": -1}])
+def test_invalid_arguments(db, invalid):
     with pytest.raises(CaffeError, match="at least"):
-        BatchPrefetcher(db, transform=Transform(), **{"batch_size": 1, **wrong})
+        BatchPrefetcher(db, transform=Transform(), **{"batch_size": 1, **invalid})
 
 
-def test_encoded_records_forced_to_colour(tmp_path):
+def test_encoded_records_with_force_color(tmp_path):
     import cv2
 
     grey = cv2.imencode(".png", PLANES[0, 0])[1].tobytes()
-    with make(tmp_path / "db", [datum.encode(None, 1, grey)]) as opened:
-        assert BatchPrefetcher(opened, 1, Transform()).shape == (1, 1, 6, 5)
-        with BatchPrefetcher(opened, 1, Transform(), force_color=True) as feed:
-            assert np.array_equal(feed.next().data[0], np.stack([PLANES[0, 0]] * 3))
+    with write_database(tmp_path / "db", [datum.encode(None, 1, grey)]) as database:
+        assert BatchPrefetcher(database, 1, Transform()).shape == (1, 1, 6, 5)
+        with BatchPrefetcher(database, 1, Transform(), force_color=True) as prefetcher:
+            assert np.array_equal(prefetcher.next().data[0], np.stack([PLANES[0, 0]] * 3))

@@ -1,4 +1,4 @@
-"""Transform against plain loops written from Caffe's definition: (pixel - mean at the same place) * scale."""
+"""Transform against plain loops written from Caffe's definition: (pixel - mean at the same offset) * scale."""
 
 import json
 import subprocess
@@ -13,94 +13,91 @@ from caffe.device.transform import Transform, fit_mean, planar
 from caffe.errors import CaffeError
 
 RNG = np.random.default_rng(0)
-PICTURE = RNG.integers(0, 256, (9, 11, 3), dtype=np.uint8)
+IMAGE = RNG.integers(0, 256, (9, 11, 3), dtype=np.uint8)
 PLANES = RNG.integers(0, 256, (4, 3, 9, 11), dtype=np.uint8)
 MEAN = RNG.uniform(0, 255, (3, 9, 11)).astype(np.float32)
 
 
 def loops(planes, mean, scale, top, left, side, flip):
-    """One picture as Caffe's four nested loops make it, in float32."""
+    """Transform one image with nested loops in float32, as Caffe does."""
     out = np.zeros((planes.shape[0], *side), np.float32)
     for c, y, x in np.ndindex(out.shape):
         value = np.float32(planes[c, top + y, left + x])
-        take = mean[c, top + y, left + x] if mean.ndim == 3 else mean[c % len(mean)]
-        out[c, y, side[1] - 1 - x if flip else x] = (value - np.float32(take)) * np.float32(scale)
+        mean_value = mean[c, top + y, left + x] if mean.ndim == 3 else mean[c % len(mean)]
+        out[c, y, side[1] - 1 - x if flip else x] = (value - np.float32(mean_value)) * np.float32(scale)
     return out
 
 
 @pytest.mark.parametrize("mean", [None, [104.0, 117.0, 123.0], [99.5], MEAN], ids=["none", "channel", "one", "pixel"])
 @pytest.mark.parametrize("scale", [1.0, 0.00390625, 0.1])
 @pytest.mark.parametrize("crop", [None, 4, 9])
-def test_the_centre_in_test(mean, scale, crop):
+def test_phase_test_crops_the_centre(mean, scale, crop):
     top, left = ((9 - crop) // 2, (11 - crop) // 2) if crop else (0, 0)
     side = (crop, crop) if crop else (9, 11)
-    got = Transform(mean=mean, scale=scale, crop=crop).planes(PLANES)
-    plain = np.zeros(1) if mean is None else np.array(mean, np.float32)
-    want = [loops(planes, plain, scale, top, left, side, False) for planes in PLANES]
-    assert got.dtype == np.float32 and np.array_equal(got, want)
+    result = Transform(mean=mean, scale=scale, crop=crop).planes(PLANES)
+    mean_array = np.zeros(1) if mean is None else np.array(mean, np.float32)
+    expected = [loops(planes, mean_array, scale, top, left, side, False) for planes in PLANES]
+    assert result.dtype == np.float32 and np.array_equal(result, expected)
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.017])
 @pytest.mark.parametrize("as_list", [False, True])
-def test_train_views_are_windows_of_the_mean_subtracted_picture(scale, as_list):
+def test_train_crops_are_windows_of_the_mean_subtracted_image(scale, as_list):
     transform = Transform(mean=MEAN, scale=scale, crop=8, mirror=True)
     batch = list(PLANES) if as_list else PLANES
-    places = [(top, left, flip) for top in range(2) for left in range(4) for flip in (False, True)]
+    positions = [(top, left, flip) for top in range(2) for left in range(4) for flip in (False, True)]
     windows = {
         loops(planes, MEAN, scale, top, left, (8, 8), flip).tobytes(): (index, top, left, flip)
         for index, planes in enumerate(PLANES)
-        for top, left, flip in places
+        for top, left, flip in positions
     }
     seen = set()
     for seed in range(40):
-        views = transform.planes(batch, "TRAIN", np.random.default_rng(seed))
-        for index, view in enumerate(views):
-            of, *place = windows[view.tobytes()]
-            assert of == index
-            seen.add(tuple(place))
+        crops = transform.planes(batch, "TRAIN", np.random.default_rng(seed))
+        for index, crop in enumerate(crops):
+            source, *position = windows[crop.tobytes()]
+            assert source == index
+            seen.add(tuple(position))
     assert len(seen) == 16  # every offset 0..H-crop, 0..W-crop and both mirrors occur
 
 
 def test_offsets_and_mirrors_are_uniform_and_independent():
-    places = np.arange(7 * 7, dtype=np.float32).reshape(1, 1, 7, 7).repeat(6000, 0)
-    views = Transform(crop=3, mirror=True).planes(places, 0, np.random.default_rng(5))
-    left, right = views[:, 0, 0, 0], views[:, 0, 0, -1]
+    coordinates = np.arange(7 * 7, dtype=np.float32).reshape(1, 1, 7, 7).repeat(6000, 0)
+    crops = Transform(crop=3, mirror=True).planes(coordinates, 0, np.random.default_rng(5))
+    left, right = crops[:, 0, 0, 0], crops[:, 0, 0, -1]
     flipped = left > right
     corner = np.minimum(left, right).astype(int)
     counts = np.bincount((corner // 7 * 5 + corner % 7) * 2 + flipped, minlength=50)
     assert counts.size == 50 and abs(counts - 120).max() < 60
 
 
-def test_mirror_in_test_flips_with_an_rng_and_never_without():
+def test_mirror_in_phase_test_needs_an_rng():
     transform = Transform(mirror=True)
     assert np.array_equal(transform.planes(PLANES), PLANES)
-    flips = [
-        np.array_equal(view, planes[..., ::-1])
-        for view, planes in zip(
-            transform.planes(np.tile(PLANES, (8, 1, 1, 1)), 1, np.random.default_rng(0)), np.tile(PLANES, (8, 1, 1, 1))
-        )
-    ]
+    batch = np.tile(PLANES, (8, 1, 1, 1))
+    results = transform.planes(batch, 1, np.random.default_rng(0))
+    flips = [np.array_equal(result, planes[..., ::-1]) for result, planes in zip(results, batch)]
     assert 5 < sum(flips) < 27
     with pytest.raises(CaffeError, match="needs an rng"):
         transform.planes(PLANES, "TRAIN")
 
 
-def test_the_same_rng_gives_the_same_views():
+def test_same_rng_gives_the_same_crops():
     transform = Transform(crop=5, mirror=True, mean=MEAN)
-    one, two = (transform.planes(PLANES, "TRAIN", np.random.default_rng(7)) for _ in range(2))
-    assert np.array_equal(one, two)
+    first, second = (transform.planes(PLANES, "TRAIN", np.random.default_rng(7)) for _ in range(2))
+    assert np.array_equal(first, second)
 
 
-def test_pictures_of_several_sizes_need_a_crop():
-    pictures = [PLANES[0], PLANES[1, :, :6], PLANES[2, :, :, :7]]
-    views = Transform(crop=5).planes(pictures)
-    assert np.array_equal(views[1], pictures[1][:, 0:5, 3:8])
-    assert Transform(crop=5).planes(pictures, "TRAIN", np.random.default_rng(0)).shape == (3, 3, 5, 5)
+def test_images_of_different_sizes_need_a_crop():
+    images = [PLANES[0], PLANES[1, :, :6], PLANES[2, :, :, :7]]
+    crops = Transform(crop=5).planes(images)
+    assert np.array_equal(crops[1], images[1][:, 0:5, 3:8])
+    assert Transform(crop=5).planes(images, "TRAIN", np.random.default_rng(0)).shape == (3, 3, 5, 5)
     with pytest.raises(CaffeError, match="one batch"):
-        Transform().planes(pictures)
+        Transform().planes(images)
 
 
-def test_into_a_buffer_and_float_planes():
+def test_output_buffer_and_float_planes():
     out = np.full((4, 3, 5, 5), np.nan, np.float32)
     transform = Transform(crop=5, mean=MEAN)
     assert transform.planes(PLANES, out=out) is out and np.array_equal(out, transform.planes(PLANES))
@@ -108,49 +105,49 @@ def test_into_a_buffer_and_float_planes():
     assert np.array_equal(transform.planes(PLANES[0]), out[0])
 
 
-def test_image_is_the_road_of_convert_imageset_and_the_data_layer():
+def test_image_agrees_with_convert_imageset_and_the_data_layer():
     mean = RNG.uniform(0, 255, (3, 12, 10))
     transform = Transform(size=(12, 10), crop=8, mean=mean, scale=0.5, mirror=True)
-    record = cv2.resize(PICTURE, (10, 12)).transpose(2, 0, 1)
-    want = loops(record, transform.mean, 0.5, 2, 1, (8, 8), False)
-    assert np.array_equal(transform.image(PICTURE), want)
+    record = cv2.resize(IMAGE, (10, 12)).transpose(2, 0, 1)
+    expected = loops(record, transform.mean, 0.5, 2, 1, (8, 8), False)
+    assert np.array_equal(transform.image(IMAGE), expected)
     assert transform.shape == (3, 8, 8)
-    assert np.array_equal(transform.batch([PICTURE, PICTURE[:5]])[0], want)
+    assert np.array_equal(transform.batch([IMAGE, IMAGE[:5]])[0], expected)
 
 
 def test_order_and_channels():
-    assert np.array_equal(Transform(order="RGB").image(PICTURE), PICTURE[..., ::-1].transpose(2, 0, 1))
-    means = Transform(order="RGB", mean=[1, 2, 3]).image(PICTURE)
-    assert means[0, 0, 0] == np.float32(PICTURE[0, 0, 2]) - 1  # the mean is in the net's order
-    alpha = np.dstack([PICTURE, PICTURE[..., 0]])
-    assert np.array_equal(Transform().image(alpha), PICTURE.transpose(2, 0, 1))
-    grey = PICTURE[..., 1]
+    assert np.array_equal(Transform(order="RGB").image(IMAGE), IMAGE[..., ::-1].transpose(2, 0, 1))
+    means = Transform(order="RGB", mean=[1, 2, 3]).image(IMAGE)
+    assert means[0, 0, 0] == np.float32(IMAGE[0, 0, 2]) - 1  # the mean is in the net's order
+    alpha = np.dstack([IMAGE, IMAGE[..., 0]])
+    assert np.array_equal(Transform().image(alpha), IMAGE.transpose(2, 0, 1))
+    grey = IMAGE[..., 1]
     assert np.array_equal(Transform().image(grey), np.stack([grey] * 3))
     assert np.array_equal(Transform().image(grey[..., None]), np.stack([grey] * 3))
-    assert np.array_equal(Transform(gray=True).image(PICTURE)[0], cv2.cvtColor(PICTURE, cv2.COLOR_BGR2GRAY))
+    assert np.array_equal(Transform(gray=True).image(IMAGE)[0], cv2.cvtColor(IMAGE, cv2.COLOR_BGR2GRAY))
     assert np.array_equal(Transform(gray=True).image(grey)[0], grey)
 
 
-def test_ten_views_in_pycaffes_order():
+def test_oversample_returns_ten_crops_in_pycaffes_order():
     transform = Transform(crop=4, mean=MEAN)
-    views = transform.oversample(PICTURE)
-    planes = PICTURE.transpose(2, 0, 1)
-    places = [(0, 0), (0, 7), (5, 0), (5, 7), (2, 3)]
-    want = [loops(planes, MEAN, 1, y, x, (4, 4), flip) for flip in (False, True) for y, x in places]
-    assert np.array_equal(views, want)
-    assert np.array_equal(views[4], transform.image(PICTURE))
+    crops = transform.oversample(IMAGE)
+    planes = IMAGE.transpose(2, 0, 1)
+    offsets = [(0, 0), (0, 7), (5, 0), (5, 7), (2, 3)]
+    expected = [loops(planes, MEAN, 1, y, x, (4, 4), flip) for flip in (False, True) for y, x in offsets]
+    assert np.array_equal(crops, expected)
+    assert np.array_equal(crops[4], transform.image(IMAGE))
     with pytest.raises(CaffeError, match="need a crop"):
-        Transform().oversample(PICTURE)
+        Transform().oversample(IMAGE)
 
 
-def test_a_mean_of_another_size_is_refused_or_fitted_on_request():
+def test_mean_of_another_size_is_rejected_or_resized():
     mean = RNG.uniform(50, 200, (3, 32, 32)).astype(np.float32)
-    with pytest.raises(CaffeError, match=r"the mean is 32x32, the picture 9x11.*mean_fit"):
-        Transform(mean=mean).image(PICTURE)
-    got = Transform(mean=mean, mean_fit="resize").image(PICTURE)
+    with pytest.raises(CaffeError, match=r"the mean is 32x32, the image 9x11.*mean_fit"):
+        Transform(mean=mean).image(IMAGE)
+    result = Transform(mean=mean, mean_fit="resize").image(IMAGE)
     fitted = fit_mean(mean, (9, 11))
-    assert np.array_equal(got, PICTURE.transpose(2, 0, 1) - fitted)
-    # bilinear by hand at one pixel: its centre lies at (y + .5) * 32 / 9 - .5
+    assert np.array_equal(result, IMAGE.transpose(2, 0, 1) - fitted)
+    # bilinear interpolation of one pixel, whose centre maps to (y + .5) * 32 / 9 - .5
     y, x = (4 + 0.5) * 32 / 9 - 0.5, (5 + 0.5) * 32 / 11 - 0.5
     y0, x0, a, b = int(y), int(x), y % 1, x % 1
     block = mean[1, y0 : y0 + 2, x0 : x0 + 2]
@@ -177,53 +174,53 @@ def test_a_mean_of_another_size_is_refused_or_fitted_on_request():
         ({"mean_fit": "x", "order": "x", "scale": "x"}, "order.*;.*mean_fit.*;.*scale"),
     ],
 )
-def test_faults_are_named_all_at_once(fields, match):
+def test_invalid_fields_are_reported_together(fields, match):
     with pytest.raises(CaffeError, match=match):
         Transform(**fields)
 
 
 @pytest.mark.parametrize(
-    "make, match",
+    "call, match",
     [
-        (lambda: Transform().image(None), "is it a picture file"),
-        (lambda: Transform().image(PICTURE / 255), "float64"),
-        (lambda: Transform().image(PICTURE[..., :2]), "1, 3 or 4 channels"),
-        (lambda: Transform().batch([]), "no pictures"),
-        (lambda: Transform().batch([PICTURE, PICTURE[:3]]), "picture 1 has another size"),
-        (lambda: Transform(crop=10).image(PICTURE), "crop 10 is larger than the picture, 9x11"),
+        (lambda: Transform().image(None), "is it an image file"),
+        (lambda: Transform().image(IMAGE / 255), "float64"),
+        (lambda: Transform().image(IMAGE[..., :2]), "1, 3 or 4 channels"),
+        (lambda: Transform().batch([]), "at least one image"),
+        (lambda: Transform().batch([IMAGE, IMAGE[:3]]), "image 1 and the first, .* differ in size"),
+        (lambda: Transform(crop=10).image(IMAGE), "crop 10 is larger than the image, 9x11"),
         (lambda: Transform(crop=10).planes(PLANES), "crop 10"),
         (lambda: Transform().planes(PLANES, "VALID"), "phase"),
-        (lambda: Transform(mean=[1, 2]).planes(PLANES), "2 channels, the picture 3"),
-        (lambda: Transform(mean=MEAN[:1]).planes(PLANES), "1 channels, the picture 3"),
+        (lambda: Transform(mean=[1, 2]).planes(PLANES), "2 channels, the image 3"),
+        (lambda: Transform(mean=MEAN[:1]).planes(PLANES), "1 channels, the image 3"),
     ],
 )
-def test_what_does_not_fit(make, match):
+def test_invalid_input(call, match):
     with pytest.raises(CaffeError, match=match):
-        make()
+        call()
 
 
 @pytest.mark.parametrize("mean", [None, [104.1, 117.2, 122.9], MEAN], ids=["none", "channel", "pixel"])
-def test_json_and_back(tmp_path, mean):
+def test_json_round_trip(tmp_path, mean):
     first = Transform("RGB", (9, 11), 7, mean, "resize", 1 / 255, True, False, 0.4)
     (tmp_path / "in").mkdir()
     first.to_json(tmp_path / "in/t.json")
-    (tmp_path / "in").rename(tmp_path / "moved")  # the mean is named relative to the file
+    (tmp_path / "in").rename(tmp_path / "moved")  # the path of the mean is relative to the file
     second = Transform.from_json(tmp_path / "moved/t.json")
     assert second == first and repr(second) == repr(first)
-    assert np.array_equal(second.image(PICTURE), first.image(PICTURE))
+    assert np.array_equal(second.image(IMAGE), first.image(IMAGE))
 
 
-def test_a_changed_or_foreign_mean_is_refused(tmp_path):
+def test_changed_missing_or_outside_mean_is_rejected(tmp_path):
     Transform(mean=MEAN).to_json(tmp_path / "t.json")
     np.save(tmp_path / "t.npy", MEAN + 1)
-    with pytest.raises(CaffeError, match="sha256 differs"):
+    with pytest.raises(CaffeError, match="SHA-256 differs"):
         Transform.from_json(tmp_path / "t.json")
     (tmp_path / "t.npy").unlink()
     with pytest.raises(CaffeError, match="No such file"):
         Transform.from_json(tmp_path / "t.json")
     fields = json.loads((tmp_path / "t.json").read_text())
     for name in ("/etc/passwd", "../t.npy", None):
-        with pytest.raises(CaffeError, match="beside the JSON"):
+        with pytest.raises(CaffeError, match="in the folder of the JSON file"):
             Transform.from_dict(dict(fields, mean={"file": name, "sha256": ""}), tmp_path)
     with pytest.raises(CaffeError, match="no field 'ordr'; did you mean 'order'"):
         Transform.from_dict({"ordr": "BGR"}, tmp_path)
@@ -233,25 +230,31 @@ def test_a_changed_or_foreign_mean_is_refused(tmp_path):
 
 
 def test_replace_and_equality():
-    one = Transform(mean=MEAN, crop=5)
-    assert one.replace(crop=6).crop == 6 and one.replace(crop=6).replace(crop=5) == one
-    assert one != one.replace(mean=MEAN + 1) and one != "x"
+    transform = Transform(mean=MEAN, crop=5)
+    assert transform.replace(crop=6).crop == 6 and transform.replace(crop=6).replace(crop=5) == transform
+    assert transform != transform.replace(mean=MEAN + 1) and transform != "x"
 
 
 def test_planar():
-    assert np.array_equal(planar(PICTURE), PICTURE.transpose(2, 0, 1))
-    assert np.array_equal(planar(PICTURE[:, ::2]), PICTURE[:, ::2].transpose(2, 0, 1))
-    assert planar(PICTURE[..., 0]).shape == (1, 9, 11)
+    assert np.array_equal(planar(IMAGE), IMAGE.transpose(2, 0, 1))
+    assert np.array_equal(planar(IMAGE[:, ::2]), IMAGE[:, ::2].transpose(2, 0, 1))
+    assert planar(IMAGE[..., 0]).shape == (1, 9, 11)
 
 
-def test_the_device_wing_loads_without_torch_or_protobuf():
-    code = "import sys, caffe.device.transform, caffe.io;print([m for m in ('torch', 'google', 'onnx') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_device_modules_load_without_torch_or_protobuf():
+    code = (
+        "import sys, caffe.device.transform, caffe.io\n"
+        "print([m for m in ('torch', 'google', 'onnx') if m in sys.modules])"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["transform", "transform_fields", "resample", "io", "errors", "files"])
-def test_the_device_wing_is_written_for_python_3_7(name):
+@pytest.mark.parametrize(
+    "name",
+    ["device/transform", "data/transform_validation", "device/resample", "io", "errors", "utils/atomic_io"],
+)
+def test_device_modules_are_valid_python_3_7(name):
     import ast
 
     import caffe
@@ -260,7 +263,7 @@ def test_the_device_wing_is_written_for_python_3_7(name):
     ast.parse(source, feature_version=(3, 7))
 
 
-def test_json_without_landmarks_is_what_earlier_versions_wrote(tmp_path):
+def test_json_of_earlier_versions_without_landmarks(tmp_path):
     points = ((0.3, 0.28), (0.7, 0.28), (0.5, 0.5), (0.33, 0.68), (0.67, 0.68))
     Transform(size=9, landmarks=np.array(points)).to_json(tmp_path / "t.json")
     assert Transform.from_json(tmp_path / "t.json").landmarks == points
@@ -270,15 +273,15 @@ def test_json_without_landmarks_is_what_earlier_versions_wrote(tmp_path):
     assert Transform.from_json(tmp_path / "t.json") == Transform(size=9)
 
 
-def test_json_nested_thousands_deep_is_refused(tmp_path):
+def test_deeply_nested_json_is_rejected(tmp_path):
     (tmp_path / "t.json").write_text("[" * 100_000)
     with pytest.raises(CaffeError, match="t.json"):
         Transform.from_json(tmp_path / "t.json")
 
 
-def test_area_averages_what_it_shrinks_and_enlarges_as_ever():
+def test_shrink_area_averages_when_reducing_and_is_linear_when_enlarging():
     stripes = np.zeros((8, 8, 3), np.uint8)
-    stripes[:, ::4] = 200  # linear shrinking by 4 looks between the stripes
+    stripes[:, ::4] = 200  # linear interpolation by 1/4 samples between the stripes
     assert (Transform(size=2, shrink="area").image(stripes) == 50).all()
     assert (Transform(size=2).image(stripes) == 0).all()
     noise = RNG.integers(0, 256, (5, 5, 3), np.uint8)

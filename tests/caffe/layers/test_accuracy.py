@@ -1,4 +1,4 @@
-"""Accuracy: counted label by label, ties against the label."""
+"""Accuracy compared with a loop over labels; ties count against the label."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from caffe.errors import CaffeError
 RNG = np.random.default_rng(4)
 
 
-def counted(scores, labels, axis, top_k, ignore):
-    """(accuracy, that by class): a label is found when fewer than top_k others score as high or higher."""
+def reference(scores, labels, axis, top_k, ignore):
+    """Return (accuracy, accuracy per class); a label is correct if fewer than top_k others score as high or higher."""
     classes = scores.shape[axis]
     rows = np.moveaxis(scores, axis, -1).reshape(-1, classes)
     hits, total = np.zeros(classes), np.zeros(classes)
@@ -20,8 +20,8 @@ def counted(scores, labels, axis, top_k, ignore):
         rivals = sum(1 for c in range(classes) if c != label and row[c] >= row[label])
         total[label] += 1
         hits[label] += rivals < top_k
-    whole = hits.sum() / total.sum() if total.sum() else 0.0
-    return whole, [h / t if t else 0.0 for h, t in zip(hits, total)]
+    accuracy = hits.sum() / total.sum() if total.sum() else 0.0
+    return accuracy, [h / t if t else 0.0 for h, t in zip(hits, total)]
 
 
 CASES = [
@@ -36,7 +36,7 @@ CASES = [
 
 @pytest.mark.parametrize("shape, labels, axis, top_k, ignore", CASES)
 @pytest.mark.parametrize("ties", [False, True])
-def test_against_counting(shape, labels, axis, top_k, ignore, ties):
+def test_matches_the_reference(shape, labels, axis, top_k, ignore, ties):
     x = RNG.integers(0, 3, shape) if ties else RNG.normal(size=shape).astype(np.float32)
     label = RNG.integers(0, shape[axis], labels)
     text = "accuracy_param { axis: %d top_k: %d %s }" % (
@@ -44,28 +44,28 @@ def test_against_counting(shape, labels, axis, top_k, ignore, ties):
         top_k,
         "" if ignore is None else "ignore_label: %d" % ignore,
     )
-    whole, by_class = counted(x, label, axis, top_k, ignore)
+    accuracy, per_class = reference(x, label, axis, top_k, ignore)
     for tops in (1, 2):
         run = run_layer("Accuracy", text, x, label, tops=tops, backward=False)
-        assert run.tops[0].shape == () and np.allclose(run.tops[0], whole)
-    assert np.allclose(run.tops[1], by_class)
+        assert run.tops[0].shape == () and np.allclose(run.tops[0], accuracy)
+    assert np.allclose(run.tops[1], per_class)
 
 
-def test_nothing_counted_is_zero():
+def test_accuracy_is_zero_if_all_labels_are_ignored():
     run = run_layer("Accuracy", "accuracy_param { ignore_label: 1 }", np.ones((2, 3)), [1, 1], tops=2)
     assert run.tops[0] == 0 and (run.tops[1] == 0).all()
 
 
-def test_faults():
+def test_invalid_inputs_raise():
     with pytest.raises(CaffeError, match="top_k must not exceed the 3 classes, received 4"):
         run_layer("Accuracy", "accuracy_param { top_k: 4 }", np.ones((2, 3)), [0, 1])
-    with pytest.raises(CaffeError, match=r"needs 2 labels, received \(3,\)"):
+    with pytest.raises(CaffeError, match=r"expected 2 labels for predictions \(2, 3\) .*, received \(3,\)"):
         run_layer("Accuracy", "", np.ones((2, 3)), [0, 1, 2])
     with pytest.raises(CaffeError, match=r"layer 'layer' \(Accuracy\): label 3 is outside 0 .. 2"):
         run_layer("Accuracy", "", np.ones((2, 3)), [0, 3])
 
 
-def test_it_does_not_stand_in_the_way_of_backward():
+def test_accuracy_does_not_prevent_backward():
     net = net_of("""
         layer { name: "x" type: "Input" top: "x" top: "l"
           input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }

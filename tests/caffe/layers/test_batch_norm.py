@@ -1,31 +1,31 @@
-"""BatchNorm against its formula and its running sums."""
+"""BatchNorm compared with its formula, and its accumulated statistics."""
 
 import numpy as np
 import pytest
-from support.reference import close, hold, one_layer_net, refusal, run
+from support.reference import assert_close, build_error, check_layer, one_layer_net, run
 
 import caffe
 
 
 def normalize(eps):
-    def by_batch(x, *statistics):
+    def uses_batch_statistics(x, *statistics):
         axes = tuple(i for i in range(x.ndim) if i != 1)
         mean = x.mean(axes, keepdims=True)
         return [(x - mean) / np.sqrt(((x - mean) ** 2).mean(axes, keepdims=True) + eps)]
 
-    return by_batch
+    return uses_batch_statistics
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 2, 3), (5, 2), (2, 3, 2, 2, 2), (1, 2, 6)])
 @pytest.mark.parametrize("eps", [1e-5, 0.1])
-def test_by_the_batchs_statistics(shape, eps):
+def test_normalizes_by_batch_statistics(shape, eps):
     x = 3 + 2 * np.random.default_rng(1).standard_normal(shape)
     zeros = [np.zeros(shape[1]), np.zeros(shape[1]), np.zeros(1)]
     text = f"batch_norm_param {{ use_global_stats: false eps: {eps:g} }}"
-    hold("BatchNorm", text, [x], normalize(eps), zeros)
+    check_layer("BatchNorm", text, [x], normalize(eps), zeros)
 
 
-def test_running_sums_decay_and_hold_the_unbiased_variance():
+def test_statistics_decay_and_use_the_unbiased_variance():
     rng, fraction = np.random.default_rng(2), 0.9
     net = one_layer_net(
         "BatchNorm", "batch_norm_param { moving_average_fraction: 0.9 }", [(4, 3, 2, 5)], phase=caffe.TRAIN
@@ -39,26 +39,26 @@ def test_running_sums_decay_and_hold_the_unbiased_variance():
         variance = ((x - mean[:, None, None]) ** 2).sum((0, 2, 3)) / (x.size / 3 - 1)
         sums = [fraction * old + new for old, new in zip(sums, (mean, variance, np.ones(1)))]
     for blob, expected in zip(net.params["l"], sums):
-        close(blob.data, expected, "sum")
+        assert_close(blob.data, expected, "sum")
 
 
 @pytest.mark.parametrize("weight", [1.0, 2.5, 0.0])
-def test_by_the_accumulated_statistics(weight):
+def test_normalizes_by_accumulated_statistics(weight):
     rng = np.random.default_rng(3)
     x, mean, variance = rng.standard_normal((2, 3, 2, 2)), rng.standard_normal(3), rng.random(3) + 0.5
     factor = 1 / weight if weight else 0
     where, spread = (factor * mean)[:, None, None], np.sqrt(factor * variance + 1e-5)[:, None, None]
     dy = rng.standard_normal(x.shape)
-    net = one_layer_net("BatchNorm", "", [x.shape])  # TEST: accumulated unless told otherwise
+    net = one_layer_net("BatchNorm", "", [x.shape])  # TEST uses accumulated statistics by default
     result = run(net, [x], [mean, variance, [weight]], [dy])
-    close(result.tops[0], (x - where) / spread, "top")
-    close(result.diffs[0], dy / spread, "bottom's diff")
+    assert_close(result.tops[0], (x - where) / spread, "top")
+    assert_close(result.diffs[0], dy / spread, "bottom's diff")
     for blob, expected in zip(result.weights, (mean, variance, np.array([weight]))):
-        close(blob, expected, "statistics, which must stay")
+        assert_close(blob, expected, "statistics, which must not change")
 
 
 @pytest.mark.parametrize(
-    ("phase", "given", "by_batch"),
+    ("phase", "setting", "uses_batch_statistics"),
     [
         (caffe.TRAIN, "", True),
         (caffe.TEST, "", False),
@@ -66,11 +66,11 @@ def test_by_the_accumulated_statistics(weight):
         (caffe.TEST, "use_global_stats: false", True),
     ],
 )
-def test_the_phase_decides_unless_told_otherwise(phase, given, by_batch):
+def test_phase_selects_the_statistics_by_default(phase, setting, uses_batch_statistics):
     x = np.random.default_rng(4).standard_normal((4, 2, 3, 3))
-    net = one_layer_net("BatchNorm", f"batch_norm_param {{ {given} }}", [x.shape], phase=phase)
+    net = one_layer_net("BatchNorm", f"batch_norm_param {{ {setting} }}", [x.shape], phase=phase)
     result = run(net, [x], [np.zeros(2), np.full(2, 4.0), [1.0]])
-    close(result.tops[0], normalize(1e-5)(x)[0] if by_batch else x / np.sqrt(4 + 1e-5), "top")
+    assert_close(result.tops[0], normalize(1e-5)(x)[0] if uses_batch_statistics else x / np.sqrt(4 + 1e-5), "top")
 
 
 def test_one_value_a_channel_has_no_variance():
@@ -88,25 +88,25 @@ def test_in_place():
     net = net_of(input_layer("x", x.shape) + 'layer { name: "l" type: "BatchNorm" bottom: "x" top: "x" }')
     net.blobs["x"].data[...] = x
     net.forward()
-    close(net.blobs["x"].data, normalize(1e-5)(x)[0], "top")
+    assert_close(net.blobs["x"].data, normalize(1e-5)(x)[0], "top")
 
 
 def test_the_statistics_are_not_learned():
     net = one_layer_net("BatchNorm", "", [(4, 3, 2, 2)], phase=caffe.TRAIN, force=False)
     assert [p.lr_mult for p in net.layer_dict["l"].param.param] == [0, 0, 0]
     text = "param { lr_mult: 0 } param { lr_mult: 1 }"
-    assert "lr_mult of param 1 must be 0, received 1" in refusal("BatchNorm", text, [(4, 3, 2, 2)])
+    assert "lr_mult of param 1 must be 0, received 1" in build_error("BatchNorm", text, [(4, 3, 2, 2)])
 
 
-@pytest.mark.parametrize("given", ["true", "false"])
-def test_one_picture_between_layers_that_lay_out_memory_differently(given):
+@pytest.mark.parametrize("setting", ["true", "false"])
+def test_single_item_between_layers_of_different_memory_layout(setting):
     from support.layer_nets import net_of
     from support.reference import input_layer, slope
 
     rng = np.random.default_rng(6)
     layers = (
         'layer { name: "s" type: "Split" bottom: "x" top: "a" } '
-        f'layer {{ name: "l" type: "BatchNorm" bottom: "a" top: "b" batch_norm_param {{ use_global_stats: {given} }} }} '
+        f'layer {{ name: "l" type: "BatchNorm" bottom: "a" top: "b" batch_norm_param {{ use_global_stats: {setting} }} }} '
         'layer { name: "t" type: "Split" bottom: "b" top: "c" } '
         'layer { name: "v" type: "Convolution" bottom: "c" top: "y" convolution_param { num_output: 2 kernel_size: 3 '
         'weight_filler { type: "gaussian" } } }'
@@ -123,9 +123,9 @@ def test_one_picture_between_layers_that_lay_out_memory_differently(given):
     inner = net.blobs["b"].diff.astype(float)
 
     def reference(x):
-        if given == "false":
+        if setting == "false":
             return normalize(1e-5)(x)
         where, spread = (mean / weight)[:, None, None], np.sqrt(variance / weight + 1e-5)[:, None, None]
         return [(x - where) / spread]
 
-    close(net.blobs["x"].diff, slope(reference, x, [inner]), "bottom's diff", 2e-4)
+    assert_close(net.blobs["x"].diff, slope(reference, x, [inner]), "bottom's diff", 2e-4)

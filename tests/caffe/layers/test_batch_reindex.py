@@ -1,4 +1,4 @@
-"""BatchReindex: items by number, their derivative summed over uses."""
+"""BatchReindex: selected items, and gradients summed over copies."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from caffe.errors import CaffeError
 
 @pytest.mark.parametrize("shape", [(4,), (4, 3), (4, 2, 3)])
 @pytest.mark.parametrize("index", [[0, 1, 2, 3], [3, 3, 0], [2], [1, 0, 1, 2, 1, 1]])
-def test_value_and_derivative(shape, index):
+def test_value_and_gradient(shape, index):
     rng = np.random.default_rng(6)
     x, dy = rng.normal(size=shape), rng.normal(size=(len(index), *shape[1:]))
     run = run_layer("BatchReindex", "", x, index, diffs=[dy])
@@ -23,6 +23,6 @@ def test_value_and_derivative(shape, index):
 @pytest.mark.parametrize(
     "index, text", [([0, 4], "0 .. 3, received 0 .. 4"), ([-1], "received -1"), ([[0], [1]], "one axis")]
 )
-def test_faults(index, text):
+def test_invalid_inputs_raise(index, text):
     with pytest.raises(CaffeError, match=text):
         run_layer("BatchReindex", "", np.ones((4, 2)), index)

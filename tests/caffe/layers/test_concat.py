@@ -1,8 +1,8 @@
-"""Concat against its definition, value by value."""
+"""Concat compared with its definition, value by value."""
 
 import numpy as np
 import pytest
-from support.reference import hold, refusal
+from support.reference import build_error, check_layer
 
 
 def join(axis):
@@ -10,12 +10,12 @@ def join(axis):
         shape = list(bottoms[0].shape)
         shape[axis] = sum(b.shape[axis] for b in bottoms)
         y = np.zeros(shape)
-        for place in np.ndindex(*shape):
-            at, number = list(place), 0
-            while at[axis] >= bottoms[number].shape[axis]:
-                at[axis] -= bottoms[number].shape[axis]
+        for position in np.ndindex(*shape):
+            source, number = list(position), 0
+            while source[axis] >= bottoms[number].shape[axis]:
+                source[axis] -= bottoms[number].shape[axis]
                 number += 1
-            y[place] = bottoms[number][tuple(at)]
+            y[position] = bottoms[number][tuple(source)]
         return [y]
 
     return concat
@@ -31,20 +31,20 @@ def join(axis):
         ("", 1, [(2, 3)]),
     ],
 )
-def test_equals_the_definition(text, axis, shapes):
+def test_matches_the_definition(text, axis, shapes):
     rng = np.random.default_rng(1)
-    hold("Concat", text, [rng.standard_normal(s) for s in shapes], join(axis))
+    check_layer("Concat", text, [rng.standard_normal(s) for s in shapes], join(axis))
 
 
 @pytest.mark.parametrize(
-    ("text", "shapes", "said"),
+    ("text", "shapes", "message"),
     [
         ("concat_param { axis: 1 concat_dim: 1 }", [(2, 3), (2, 3)], "axis or concat_dim, not both"),
         ("concat_param { axis: 2 }", [(2, 3), (2, 3)], "axis 2 is out of range"),
         ("concat_param { concat_dim: 2 }", [(2, 3), (2, 3)], "concat_dim 2 is out of range"),
         ("", [(2, 3, 4), (2, 3, 5)], "bottom 1 is (2, 3, 5)"),
-        ("", [(2, 3), (2, 3, 1)], "must agree in all axes but axis 1"),
+        ("", [(2, 3), (2, 3, 1)], "must agree in all axes except axis 1"),
     ],
 )
-def test_refuses_what_caffe_refuses(text, shapes, said):
-    assert said in refusal("Concat", text, shapes)
+def test_invalid_parameters_raise(text, shapes, message):
+    assert message in build_error("Concat", text, shapes)

@@ -1,4 +1,4 @@
-"""ContrastiveLoss in both versions, pair by pair."""
+"""ContrastiveLoss in both versions, compared with a loop over pairs."""
 
 import math
 
@@ -10,7 +10,7 @@ from caffe.errors import CaffeError
 
 
 def reference(a, b, y, margin, legacy, weight):
-    """(loss, derivative by a) as contrastive_loss_layer.cpp defines them; by b it is the negative."""
+    """Return (loss, gradient of a) as defined in contrastive_loss_layer.cpp; the gradient of b is the negative."""
     loss, da = 0.0, np.zeros_like(a)
     for i in range(len(a)):
         d = a[i] - b[i]
@@ -30,7 +30,7 @@ def reference(a, b, y, margin, legacy, weight):
 
 @pytest.mark.parametrize("margin, legacy", [(None, False), (2.5, False), (0.5, False), (3, True), (1, True)])
 @pytest.mark.parametrize("tail, weight", [((), None), ((1, 1), 0.3)])
-def test_value_and_derivatives(margin, legacy, tail, weight):
+def test_value_and_gradients(margin, legacy, tail, weight):
     rng = np.random.default_rng(7)
     a, b = rng.normal(size=(2, 8, 3))
     y = rng.integers(0, 2, 8)
@@ -52,6 +52,6 @@ def test_value_and_derivatives(margin, legacy, tail, weight):
     "shapes",
     [((4, 3), (4, 2), (4,)), ((4, 3, 2), (4, 3, 2), (4,)), ((4, 3), (4, 3), (4, 2)), ((4, 3), (5, 3), (4,))],
 )
-def test_faults(shapes):
+def test_invalid_inputs_raise(shapes):
     with pytest.raises(CaffeError):
         run_layer("ContrastiveLoss", "", *[np.ones(s) for s in shapes])

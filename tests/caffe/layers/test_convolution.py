@@ -1,29 +1,27 @@
-"""Convolution against its sum written out."""
+"""Convolution compared with an explicit sum."""
 
 import itertools
 import math
 
 import numpy as np
 import pytest
-from support.reference import close, one_layer_net, refusal, run
+from support.reference import assert_close, build_error, one_layer_net, run
 
 
 def terms(shape, kernel, stride, pad, dilation):
-    """(place in the top, element of the kernel, place in the bottom) of every product, for spatial
-    `shape`.
-    """
+    """Return the output size and (top position, kernel element, bottom position) of every product."""
     out = [int((n + 2 * p - d * (k - 1) - 1) / s) + 1 for n, k, s, p, d in zip(shape, kernel, stride, pad, dilation)]
-    found = []
+    products = []
     for top in np.ndindex(*out):
         for element in np.ndindex(*kernel):
-            place = tuple(t * s - p + e * d for t, s, p, e, d in zip(top, stride, pad, element, dilation))
-            if all(0 <= i < n for i, n in zip(place, shape)):
-                found.append((top, element, place))
-    return out, found
+            position = tuple(t * s - p + e * d for t, s, p, e, d in zip(top, stride, pad, element, dilation))
+            if all(0 <= i < n for i, n in zip(position, shape)):
+                products.append((top, element, position))
+    return out, products
 
 
 def convolve(x, w, b, dy, stride, pad, dilation, group):
-    """(y, dx, dw, db) of N x C x ... by loops over the definition."""
+    """Return (y, dy, dx, dw, db) for x of N x C x ..., by loops over the definition."""
     out, products = terms(x.shape[2:], w.shape[2:], stride, pad, dilation)
     y = np.zeros((x.shape[0], w.shape[0], *out))
     dy = dy(y.shape)
@@ -31,8 +29,8 @@ def convolve(x, w, b, dy, stride, pad, dilation, group):
     per_out, per_in = w.shape[0] // group, w.shape[1]
     for m, c in itertools.product(range(w.shape[0]), range(per_in)):
         source = m // per_out * per_in + c
-        for top, element, place in products:
-            at, of, by = (slice(None), m, *top), (slice(None), source, *place), (m, c, *element)
+        for top, element, position in products:
+            at, of, by = (slice(None), m, *top), (slice(None), source, *position), (m, c, *element)
             y[at] += x[of] * w[by]
             dx[of] += dy[at] * w[by]
             dw[by] += (dy[at] * x[of]).sum()
@@ -110,7 +108,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_equals_the_sum_written_out(name):
+def test_matches_the_explicit_sum(name):
     text, shape, kernel, stride, pad, dilation, group = CASES[name]
     rng = np.random.default_rng(len(name))
     outputs = int(text.split("num_output: ")[1].split()[0])
@@ -119,36 +117,36 @@ def test_equals_the_sum_written_out(name):
     y, dy, dx, dw, db = convolve(x, w, b, rng.standard_normal, stride, pad, dilation, group)
     net = one_layer_net("Convolution", f"convolution_param {{ {text} }}", [shape])
     result = run(net, [x], [w, b], [dy])
-    close(result.tops[0], y, "top")
-    close(result.diffs[0], dx, "bottom's diff")
-    close(result.weight_diffs[0], dw, "weights' diff")
-    close(result.weight_diffs[1], db, "bias' diff")
+    assert_close(result.tops[0], y, "top")
+    assert_close(result.diffs[0], dx, "bottom's diff")
+    assert_close(result.weight_diffs[0], dw, "weights' diff")
+    assert_close(result.weight_diffs[1], db, "bias' diff")
 
 
-def test_several_bottoms_share_the_weights_and_add_up_their_diffs():
+def test_several_bottoms_share_weights_and_accumulate_their_diffs():
     rng = np.random.default_rng(3)
     w = rng.standard_normal((2, 2, 3, 3))
     xs = [rng.standard_normal((2, 2, 4, 5)) for _ in range(2)]
-    found = [convolve(x, w, np.zeros(2), rng.standard_normal, (1, 1), (1, 1), (1, 1), 1) for x in xs]
+    results = [convolve(x, w, np.zeros(2), rng.standard_normal, (1, 1), (1, 1), (1, 1), 1) for x in xs]
     text = "convolution_param { num_output: 2 kernel_size: 3 pad: 1 bias_term: false }"
     net = one_layer_net("Convolution", text, [x.shape for x in xs], tops=2)
-    result = run(net, xs, [w], [f[1] for f in found])
+    result = run(net, xs, [w], [f[1] for f in results])
     for i in range(2):
-        close(result.tops[i], found[i][0], "top")
-        close(result.diffs[i], found[i][2], "bottom's diff")
-    close(result.weight_diffs[0], found[0][3] + found[1][3], "weights' diff")
+        assert_close(result.tops[i], results[i][0], "top")
+        assert_close(result.diffs[i], results[i][2], "bottom's diff")
+    assert_close(result.weight_diffs[0], results[0][3] + results[1][3], "weights' diff")
 
 
 @pytest.mark.parametrize("axis", [2, -3])
-def test_axes_before_the_channels_are_a_batch(axis):
+def test_axes_before_the_channels_are_batch_axes(axis):
     rng = np.random.default_rng(4)
     x, w, b = rng.standard_normal((2, 3, 4, 5, 5)), rng.standard_normal((3, 4, 2, 2)), rng.standard_normal(3)
     y, dy, dx, dw, db = convolve(x.reshape(6, 4, 5, 5), w, b, rng.standard_normal, (1, 1), (0, 0), (1, 1), 1)
     net = one_layer_net("Convolution", "convolution_param { num_output: 3 kernel_size: 2 axis: %d }" % axis, [x.shape])
     result = run(net, [x], [w, b], [dy.reshape(2, 3, 3, 4, 4)])
-    close(result.tops[0], y.reshape(2, 3, 3, 4, 4), "top")
-    close(result.diffs[0], dx.reshape(x.shape), "bottom's diff")
-    close(result.weight_diffs[0], dw, "weights' diff")
+    assert_close(result.tops[0], y.reshape(2, 3, 3, 4, 4), "top")
+    assert_close(result.diffs[0], dx.reshape(x.shape), "bottom's diff")
+    assert_close(result.weight_diffs[0], dw, "weights' diff")
 
 
 def test_without_spatial_axes_it_is_a_matrix_product():
@@ -156,10 +154,10 @@ def test_without_spatial_axes_it_is_a_matrix_product():
     x, w = rng.standard_normal((5, 4)), rng.standard_normal((6, 2))
     net = one_layer_net("Convolution", "convolution_param { num_output: 6 group: 2 bias_term: false }", [x.shape])
     result = run(net, [x], [w])
-    close(result.tops[0], np.concatenate([x[:, :2] @ w[:3].T, x[:, 2:] @ w[3:].T], 1), "top")
+    assert_close(result.tops[0], np.concatenate([x[:, :2] @ w[:3].T, x[:, 2:] @ w[3:].T], 1), "top")
 
 
-def test_another_size_is_taken_another_number_of_channels_is_not():
+def test_spatial_size_may_change():
     net = one_layer_net("Convolution", "convolution_param { num_output: 2 kernel_size: 3 }", [(1, 2, 5, 5)])
     net.blobs["x0"].reshape(2, 2, 7, 6)
     net.reshape()
@@ -167,10 +165,10 @@ def test_another_size_is_taken_another_number_of_channels_is_not():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("kernel_size: 3", "num_output must be positive"),
-        ("num_output: 2", "kernel_size must be given once or once a spatial axis"),
+        ("num_output: 2", "expected one kernel_size, or one per spatial axis"),
         ("num_output: 2 kernel_size: 1 kernel_size: 1 kernel_size: 1", "received 3"),
         ("num_output: 2 kernel_size: 0", "kernel_size must be positive"),
         ("num_output: 2 kernel_h: 3", "kernel_size must be positive"),
@@ -180,22 +178,22 @@ def test_another_size_is_taken_another_number_of_channels_is_not():
         ("num_output: 2 kernel_size: 3 pad: 1 pad_h: 1 pad_w: 1", "not both"),
         ("num_output: 3 kernel_size: 3 group: 2", "group must divide the 4 channels and num_output 3"),
         ("num_output: 3 kernel_size: 3 group: 3", "group must divide the 4 channels"),
-        ("num_output: 2 kernel_size: 9", "leaves nothing of a bottom of (6, 7)"),
+        ("num_output: 2 kernel_size: 9", "a bottom of (6, 7) is too small for kernel (9, 9)"),
         ("num_output: 2 kernel_size: 3 axis: 4", "axis 4 is out of range"),
     ],
 )
-def test_refuses_what_caffe_refuses(text, said):
-    assert said in refusal("Convolution", f"convolution_param {{ {text} }}", [(2, 4, 6, 7)])
+def test_invalid_parameters_raise(text, message):
+    assert message in build_error("Convolution", f"convolution_param {{ {text} }}", [(2, 4, 6, 7)])
 
 
-def test_refuses_bottoms_of_different_shapes_and_sides_of_other_than_two_axes():
+def test_different_bottom_shapes_and_invalid_h_w_fields_raise():
     text = "convolution_param { num_output: 2 kernel_size: 2 }"
-    assert "bottom 1 is (1, 2, 5, 6)" in refusal("Convolution", text, [(1, 2, 5, 5), (1, 2, 5, 6)], tops=2)
+    assert "bottom 1 is (1, 2, 5, 6)" in build_error("Convolution", text, [(1, 2, 5, 5), (1, 2, 5, 6)], tops=2)
     text = "convolution_param { num_output: 2 kernel_h: 2 kernel_w: 2 }"
-    assert "are for 2 spatial axes, the bottom has 1" in refusal("Convolution", text, [(1, 2, 5)])
+    assert "are for 2 spatial axes, the bottom has 1" in build_error("Convolution", text, [(1, 2, 5)])
 
 
-def test_weights_are_as_many_as_the_shapes_say():
+def test_weight_shapes():
     net = one_layer_net(
         "Convolution", "convolution_param { num_output: 6 group: 2 kernel_h: 2 kernel_w: 3 }", [(1, 4, 5, 5)]
     )

@@ -1,4 +1,4 @@
-"""The layers that read data give, bit for bit, what real Caffe gave (tests/golden/data_layers)."""
+"""The data layers match real Caffe bit for bit (tests/golden/data_layers)."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ NAMES = sorted({key.split("/")[0] for key in CASES})
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_as_real_caffe(name, monkeypatch):
+def test_matches_real_caffe(name, monkeypatch):
     monkeypatch.chdir(GOLDEN)
     net = net_of(CASES[name + "/prototxt"].tobytes().decode(), int(CASES[name + "/phase"]))
     passes = {key.split("/")[1] for key in CASES if key.startswith(name + "/")} - {"prototxt", "phase"}
@@ -23,5 +23,5 @@ def test_as_real_caffe(name, monkeypatch):
             assert np.array_equal(net.blobs[blob].data, expected), (number, blob)
 
 
-def test_there_are_cases_of_each_type():
+def test_all_layer_types_have_cases():
     assert {name.split("_")[0] for name in NAMES} == {"data", "image", "hdf5", "window"} and len(NAMES) == 42

@@ -1,23 +1,23 @@
-"""Deconvolution against its definition: every value of the bottom adds a kernel to the top."""
+"""Deconvolution compared with its definition: every bottom value adds a kernel to the top."""
 
 import numpy as np
 import pytest
-from support.reference import close, one_layer_net, refusal, run
+from support.reference import assert_close, build_error, one_layer_net, run
 
 
 def deconvolve(x, w, b, rng, stride, pad, dilation, group):
-    """(y, dy, dx, dw, db) of N x C x ..., w being C x M / group x kernel."""
+    """Return (y, dy, dx, dw, db) for x of N x C x ... and w of C x M / group x kernel."""
     axes = range(x.ndim - 2)
     out = [stride[i] * (x.shape[2 + i] - 1) + dilation[i] * (w.shape[2 + i] - 1) + 1 - 2 * pad[i] for i in axes]
     per_in, per_out = w.shape[0] // group, w.shape[1]
     y = np.zeros((x.shape[0], per_out * group, *out))
     dy, dx, dw = rng.standard_normal(y.shape), np.zeros(x.shape), np.zeros(w.shape)
     for c, m, *rest in np.ndindex(*w.shape[:2], *x.shape[2:], *w.shape[2:]):
-        place, element = rest[: len(out)], rest[len(out) :]
-        top = tuple(place[i] * stride[i] - pad[i] + element[i] * dilation[i] for i in axes)
+        position, element = rest[: len(out)], rest[len(out) :]
+        top = tuple(position[i] * stride[i] - pad[i] + element[i] * dilation[i] for i in axes)
         if all(0 <= t < n for t, n in zip(top, out)):
             at = (slice(None), c // per_in * per_out + m, *top)
-            of, by = (slice(None), c, *place), (c, m, *element)
+            of, by = (slice(None), c, *position), (c, m, *element)
             y[at] += x[of] * w[by]
             dx[of] += dy[at] * w[by]
             dw[by] += (dy[at] * x[of]).sum()
@@ -74,7 +74,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_equals_the_definition(name):
+def test_matches_the_definition(name):
     text, outputs, shape, kernel, stride, pad, dilation, group = CASES[name]
     rng = np.random.default_rng(len(name))
     x, b = rng.standard_normal(shape), rng.standard_normal(outputs)
@@ -82,19 +82,19 @@ def test_equals_the_definition(name):
     y, dy, dx, dw, db = deconvolve(x, w, b, rng, stride, pad, dilation, group)
     net = one_layer_net("Deconvolution", "convolution_param { num_output: %d %s }" % (outputs, text), [shape])
     result = run(net, [x], [w, b], [dy])
-    close(result.tops[0], y, "top")
-    close(result.diffs[0], dx, "bottom's diff")
-    close(result.weight_diffs[0], dw, "weights' diff")
-    close(result.weight_diffs[1], db, "bias' diff")
+    assert_close(result.tops[0], y, "top")
+    assert_close(result.diffs[0], dx, "bottom's diff")
+    assert_close(result.weight_diffs[0], dw, "weights' diff")
+    assert_close(result.weight_diffs[1], db, "bias' diff")
 
 
-def test_is_the_backward_pass_of_a_convolution_with_the_same_weights():
+def test_matches_the_backward_pass_of_a_convolution():
     rng = np.random.default_rng(1)
     text = "convolution_param { num_output: %d kernel_size: 3 stride: 2 pad: 1 bias_term: false }"
     w, x = rng.standard_normal((3, 2, 3, 3)), rng.standard_normal((1, 3, 4, 4))
     up = run(one_layer_net("Deconvolution", text % 2, [x.shape]), [x], [w])
     down = run(one_layer_net("Convolution", text % 3, [(1, 2, 7, 7)]), [np.zeros((1, 2, 7, 7))], [w], [x])
-    close(up.tops[0], down.diffs[0], "top")
+    assert_close(up.tops[0], down.diffs[0], "top")
 
 
 def test_bilinear_weights_interpolate():
@@ -106,7 +106,7 @@ def test_bilinear_weights_interpolate():
     ramp = np.arange(4.0)
     result = run(net, [np.broadcast_to(ramp, (1, 2, 4, 4))])
     inner = result.tops[0][0, :, 2:-2, 1:-1]
-    close(inner, np.broadcast_to([0.25, 0.75, 1.25, 1.75, 2.25, 2.75], inner.shape), "top")
+    assert_close(inner, np.broadcast_to([0.25, 0.75, 1.25, 1.75, 2.25, 2.75], inner.shape), "top")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6])
@@ -115,16 +115,16 @@ def test_bilinear_weights_are_symmetric_ramps(size):
     weights = one_layer_net("Deconvolution", text, [(1, 1, 4, 4)]).params["l"][0].data[0, 0]
     half = -(-size // 2)
     ramp = np.array([min(i, size - 1 - i) + (0.5 if size % 2 == 0 else 1) for i in range(size)]) / half
-    close(weights, np.outer(ramp, ramp), "weights")
+    assert_close(weights, np.outer(ramp, ramp), "weights")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("num_output: 2 kernel_size: 3 pad: 4", "leaves nothing"),
+        ("num_output: 2 kernel_size: 3 pad: 4", "too small for kernel"),
         ("num_output: 3 kernel_size: 3 group: 2", "group must divide"),
         ("num_output: 0 kernel_size: 3", "num_output must be positive"),
     ],
 )
-def test_refuses_what_caffe_refuses(text, said):
-    assert said in refusal("Deconvolution", f"convolution_param {{ {text} }}", [(1, 4, 3, 3)])
+def test_invalid_parameters_raise(text, message):
+    assert message in build_error("Deconvolution", f"convolution_param {{ {text} }}", [(1, 4, 3, 3)])

@@ -1,8 +1,8 @@
-"""Eltwise against its definition; who gets the derivative of a shared maximum as in Caffe's loop."""
+"""Eltwise compared with its definition; on ties, MAX passes the gradient to the same bottom as Caffe."""
 
 import numpy as np
 import pytest
-from support.reference import close, hold, one_layer_net, refusal, run
+from support.reference import assert_close, build_error, check_layer, one_layer_net, run
 
 
 @pytest.mark.parametrize(
@@ -17,9 +17,9 @@ from support.reference import close, hold, one_layer_net, refusal, run
         ("operation: MAX coeff: 5 coeff: -1", 2, lambda a, b: [np.maximum(a, b)]),
     ],
 )
-def test_equals_the_definition(text, count, reference):
+def test_matches_the_definition(text, count, reference):
     rng = np.random.default_rng(1)
-    hold(
+    check_layer(
         "Eltwise",
         f"eltwise_param {{ {text} }}",
         [rng.standard_normal((2, 3, 2)) for _ in range(count)],
@@ -27,23 +27,23 @@ def test_equals_the_definition(text, count, reference):
     )
 
 
-def test_a_shared_maximum_sends_its_diff_to_one_bottom():
+def test_tied_maximum_passes_the_gradient_to_one_bottom():
     rng = np.random.default_rng(2)
     bottoms = [rng.integers(-1, 2, (3, 40)).astype(float) for _ in range(4)]
     dy = rng.standard_normal((3, 40))
     diffs = [np.zeros((3, 40)) for _ in bottoms]
-    for place in np.ndindex(3, 40):
-        winner = 0 if bottoms[0][place] > bottoms[1][place] else 1
+    for position in np.ndindex(3, 40):
+        winner = 0 if bottoms[0][position] > bottoms[1][position] else 1
         for number in (2, 3):
-            if bottoms[number][place] > bottoms[winner][place]:
+            if bottoms[number][position] > bottoms[winner][position]:
                 winner = number
-        diffs[winner][place] = dy[place]
+        diffs[winner][position] = dy[position]
     result = run(one_layer_net("Eltwise", "eltwise_param { operation: MAX }", [(3, 40)] * 4), bottoms, [], [dy])
     for received, expected in zip(result.diffs, diffs):
-        close(received, expected, "bottom's diff")
+        assert_close(received, expected, "bottom's diff")
 
 
-def test_the_stable_derivative_of_a_product_holds_at_zero_and_the_other_does_not():
+def test_only_the_stable_product_gradient_is_finite_at_zero():
     x = [np.array([[0.0, 2.0]]), np.array([[3.0, 0.0]])]
     text = "eltwise_param { operation: PROD stable_prod_grad: %s }"
     stable = run(one_layer_net("Eltwise", text % "true", [(1, 2)] * 2), x, [], [np.ones((1, 2))])
@@ -53,13 +53,13 @@ def test_the_stable_derivative_of_a_product_holds_at_zero_and_the_other_does_not
 
 
 @pytest.mark.parametrize(
-    ("text", "shapes", "said"),
+    ("text", "shapes", "message"),
     [
-        ("coeff: 1", [(2, 3)] * 2, "coeff must be given once a bottom (2) or not at all, received 1"),
+        ("coeff: 1", [(2, 3)] * 2, "expected one coeff per bottom (2) or none, received 1"),
         ("operation: PROD coeff: 1 coeff: 1", [(2, 3)] * 2, "coeff is for SUM"),
         ("", [(2, 3), (3, 2)], "bottom 0 is (2, 3), bottom 1 is (3, 2)"),
         ("", [(2, 3)], "takes 2 or more bottom"),
     ],
 )
-def test_refuses_what_caffe_refuses(text, shapes, said):
-    assert said in refusal("Eltwise", f"eltwise_param {{ {text} }}", shapes)
+def test_invalid_parameters_raise(text, shapes, message):
+    assert message in build_error("Eltwise", f"eltwise_param {{ {text} }}", shapes)

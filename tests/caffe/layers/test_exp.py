@@ -13,7 +13,7 @@ SETTINGS = [(-1, 1, 0), (2, 1, 0), (10, 0.5, -1), (0.5, -2, 0.25), (-1, 1.5, -0.
 
 
 @pytest.mark.parametrize("base, scale, shift", SETTINGS)
-def test_value_and_derivative(base, scale, shift):
+def test_value_and_gradient(base, scale, shift):
     text = f"exp_param {{ base: {base:g} scale: {scale:g} shift: {shift:g} }}"
     run = run_layer("Exp", text, X, diffs=[np.full((2, 3), -2)])
     b = math.e if base == -1 else base
@@ -23,6 +23,6 @@ def test_value_and_derivative(base, scale, shift):
 
 
 @pytest.mark.parametrize("base", [0, -2, -0.5])
-def test_bases_that_have_no_logarithm(base):
+def test_invalid_bases_raise(base):
     with pytest.raises(CaffeError, match="base must be positive"):
         run_layer("Exp", f"exp_param {{ base: {base:g} }}", X)

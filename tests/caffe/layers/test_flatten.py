@@ -1,4 +1,4 @@
-"""Flatten: which axes become one."""
+"""Flatten: which axes are merged."""
 
 import numpy as np
 import pytest
@@ -21,15 +21,15 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("text, shape", SETTINGS)
-def test_value_and_derivative(text, shape):
+def test_value_and_gradient(text, shape):
     x = np.arange(120, dtype=np.float32).reshape(2, 3, 4, 5)
     run = run_layer("Flatten", f"flatten_param {{ {text} }}", x, diffs=[-x.reshape(shape)])
     assert run.tops[0].shape == shape and np.array_equal(run.tops[0].ravel(), x.ravel())
     assert np.array_equal(run.diffs[0], -x)
 
 
-def test_faults():
-    with pytest.raises(CaffeError, match=r"axis \(3\) must not come after end_axis \(1\)"):
+def test_invalid_inputs_raise():
+    with pytest.raises(CaffeError, match=r"axis \(3\) must not be after end_axis \(1\)"):
         run_layer("Flatten", "flatten_param { axis: 3 end_axis: 1 }", np.ones((1, 2, 3, 4)))
     with pytest.raises(CaffeError, match="axis 4 is out of range"):
         run_layer("Flatten", "flatten_param { axis: 4 }", np.ones((1, 2, 3, 4)))

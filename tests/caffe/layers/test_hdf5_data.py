@@ -32,45 +32,45 @@ def net(folder, batch=4, more="", tops=("data", "label")):
     )
 
 
-def labels(made, count):
+def labels(data_net, count):
     out = []
     for _ in range(count):
-        made.forward()
-        assert np.array_equal(made.blobs["data"].data[:, 0], made.blobs["label"].data)
-        out += list(made.blobs["label"].data.astype(int))
+        data_net.forward()
+        assert np.array_equal(data_net.blobs["data"].data[:, 0], data_net.blobs["label"].data)
+        out += list(data_net.blobs["label"].data.astype(int))
     return out
 
 
-def test_rows_in_order_over_files_and_rounds(files):
+def test_rows_in_order_across_files_and_epochs(files):
     assert labels(net(files), 5) == [*range(8), *range(8), *range(4)]
     assert labels(net(files, batch=19), 1) == [*range(8), *range(8), *range(3)]
 
 
-def test_any_number_of_axes(files):
+def test_data_sets_may_have_any_number_of_axes(files):
     assert net(files, tops=("pair",)).blobs["pair"].shape == (4, 2, 2, 2, 2, 2)
 
 
-def test_shuffle_gives_every_row_once_a_round_and_another_order_each(files):
-    made = net(files, more="shuffle: true")
-    rounds = [labels(made, 2) for _ in range(6)]
-    assert all(sorted(r) == list(range(8)) for r in rounds)
-    assert len({tuple(r) for r in rounds}) > 3
-    for r in rounds:  # file after file
+def test_shuffle_yields_every_row_once_per_epoch_in_new_order(files):
+    data_net = net(files, more="shuffle: true")
+    epochs = [labels(data_net, 2) for _ in range(6)]
+    assert all(sorted(r) == list(range(8)) for r in epochs)
+    assert len({tuple(r) for r in epochs}) > 3
+    for r in epochs:  # one file at a time
         assert {tuple(sorted(r[:3])), tuple(sorted(r[:5]))} & {(0, 1, 2), (3, 4, 5, 6, 7)}
 
 
-def test_state_goes_on_bit_for_bit(files):
-    made = net(files, 3, "shuffle: true")
-    labels(made, 4)
-    state = made._nodes[0].layer.state()
+def test_state_restores_bit_for_bit(files):
+    data_net = net(files, 3, "shuffle: true")
+    labels(data_net, 4)
+    state = data_net._nodes[0].layer.state()
     assert all(isinstance(v, int) for v in state.values())
-    expected = labels(made, 9)
+    expected = labels(data_net, 9)
     other = net(files, 3, "shuffle: true")
     other._nodes[0].layer.restore(state)
     assert labels(other, 9) == expected
 
 
-def test_faults(files):
+def test_invalid_inputs_raise(files):
     with pytest.raises(CaffeError, match="no data set 'lable'; did you mean 'label'"):
         net(files, tops=("data", "lable"))
     with pytest.raises(CaffeError, match="batch_size"):
@@ -83,7 +83,7 @@ def test_faults(files):
     with h5py.File(files / "f0.h5", "a") as file:
         del file["label"]
         file["label"] = np.zeros(7)
-    with pytest.raises(CaffeError, match="equally many rows, received data 3, label 7"):
+    with pytest.raises(CaffeError, match="same number of rows, received data 3, label 7"):
         net(files)
     (files / "f0.h5").write_bytes(b"no HDF5")
     with pytest.raises(CaffeError, match="f0.h5"):

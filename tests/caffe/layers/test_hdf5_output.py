@@ -1,4 +1,4 @@
-"""HDF5Output: what goes in stands in the file."""
+"""HDF5Output: the file contains what the bottoms held."""
 
 import h5py
 import numpy as np
@@ -12,14 +12,14 @@ TEXT = """layer { name: "i" type: "Input" top: "x" top: "y"
   layer { name: "o" type: "HDF5Output" bottom: "x" bottom: "y" hdf5_output_param { file_name: "%s" } }"""
 
 
-def test_rows_of_every_forward(tmp_path):
+def test_every_forward_appends_its_rows(tmp_path):
     path = tmp_path / "out.h5"
     net = net_of(TEXT % (2, path))
     x, y = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32), np.arange(4, dtype=np.float32)
     for part in (slice(0, 2), slice(2, 4)):
         net.blobs["x"].data[...], net.blobs["y"].data[...] = x[part], y[part]
         net.forward()
-        with h5py.File(path, "r") as file:  # whole after each forward
+        with h5py.File(path, "r") as file:  # complete after each forward
             assert np.array_equal(file["data"][...], x[: part.stop, :, None, None])
             assert np.array_equal(file["label"][...], y[: part.stop, None, None, None])
     net.backward()
@@ -28,22 +28,23 @@ def test_rows_of_every_forward(tmp_path):
         assert not list(file)
 
 
-def test_what_it_writes_hdf5_data_reads(tmp_path):
+def test_output_is_readable_by_hdf5_data(tmp_path):
     path = tmp_path / "out.h5"
     net = net_of(TEXT % (2, path))
     net.blobs["x"].data[...] = 7
     net.forward()
     (tmp_path / "list").write_text(str(path))
     back = net_of(
-        f'layer {{ name: "h" type: "HDF5Data" top: "data" hdf5_data_param {{ source: "{tmp_path}/list" batch_size: 2 }} }}'
+        'layer { name: "h" type: "HDF5Data" top: "data" '
+        f'hdf5_data_param {{ source: "{tmp_path}/list" batch_size: 2 }} }}'
     )
     assert np.array_equal(back.forward()["data"], np.full((2, 3, 1, 1), 7.0))
 
 
-def test_faults(tmp_path):
+def test_invalid_inputs_raise(tmp_path):
     with pytest.raises(CaffeError, match="same batch size"):
         net_of(TEXT % (3, tmp_path / "out.h5"))
-    with pytest.raises(CaffeError, match="no folder"):
+    with pytest.raises(CaffeError, match="none' does not exist"):
         net_of(TEXT % (2, tmp_path / "none" / "out.h5"))
     with pytest.raises(CaffeError, match="file_name"):
         net_of(TEXT % (2, ""))

@@ -1,4 +1,4 @@
-"""HingeLoss, L1 and L2, class by class."""
+"""HingeLoss, L1 and L2, compared with a loop over classes."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from caffe.errors import CaffeError
 
 @pytest.mark.parametrize("norm", [None, "L1", "L2"])
 @pytest.mark.parametrize("shape, weight", [((6, 4), None), ((3, 2, 2, 2), 0.5)])
-def test_value_and_derivative(norm, shape, weight):
+def test_value_and_gradient(norm, shape, weight):
     rng = np.random.default_rng(9)
     x = rng.normal(0, 1.5, shape)
     x.ravel()[:2] = -1, 1  # on the edge of the margin
@@ -28,8 +28,8 @@ def test_value_and_derivative(norm, shape, weight):
     assert np.allclose(run.diffs[0].reshape(dx.shape), (weight or 1) * dx / shape[0], 1e-4, 1e-6)
 
 
-def test_faults():
-    with pytest.raises(CaffeError, match="one label an item"):
+def test_invalid_inputs_raise():
+    with pytest.raises(CaffeError, match="one label per item"):
         run_layer("HingeLoss", "", np.ones((3, 2)), np.ones((3, 2)))
     with pytest.raises(CaffeError, match="label 2 is outside 0 .. 1"):
         run_layer("HingeLoss", "", np.ones((3, 2)), [0, 1, 2])

@@ -1,8 +1,8 @@
-"""Im2col against its definition."""
+"""Im2col compared with its definition."""
 
 import numpy as np
 import pytest
-from support.reference import hold, refusal
+from support.reference import build_error, check_layer
 
 
 def reference(begin, kernel, stride, pad, dilation):
@@ -14,9 +14,9 @@ def reference(begin, kernel, stride, pad, dilation):
         for c in range(x.shape[begin]):
             for k, element in enumerate(np.ndindex(*kernel)):
                 for top in np.ndindex(*out):
-                    place = tuple(t * s - p + e * d for t, s, p, e, d in zip(top, stride, pad, element, dilation))
-                    if all(0 <= i < n for i, n in zip(place, spatial)):
-                        y[(slice(None),) * begin + (c * size + k, *top)] = x[(slice(None),) * begin + (c, *place)]
+                    position = tuple(t * s - p + e * d for t, s, p, e, d in zip(top, stride, pad, element, dilation))
+                    if all(0 <= i < n for i, n in zip(position, spatial)):
+                        y[(slice(None),) * begin + (c * size + k, *top)] = x[(slice(None),) * begin + (c, *position)]
         return [y]
 
     return im2col
@@ -36,11 +36,11 @@ def reference(begin, kernel, stride, pad, dilation):
         ("kernel_size: 2 pad: 1 stride: 2", (1, 1, 2, 3, 2), (1, (2,) * 3, (2,) * 3, (1,) * 3, (1,) * 3)),
     ],
 )
-def test_equals_the_definition(text, shape, settings):
+def test_matches_the_definition(text, shape, settings):
     x = np.random.default_rng(0).standard_normal(shape)
-    hold("Im2col", f"convolution_param {{ {text} }}", [x], reference(*settings))
+    check_layer("Im2col", f"convolution_param {{ {text} }}", [x], reference(*settings))
 
 
-def test_refuses_what_caffe_refuses():
-    assert "no spatial axes" in refusal("Im2col", "convolution_param { kernel_size: 2 axis: 3 }", [(1, 2, 3, 4)])
-    assert "kernel_size must be given" in refusal("Im2col", "", [(1, 2, 3, 4)])
+def test_invalid_parameters_raise():
+    assert "no spatial axes" in build_error("Im2col", "convolution_param { kernel_size: 2 axis: 3 }", [(1, 2, 3, 4)])
+    assert "expected one kernel_size" in build_error("Im2col", "", [(1, 2, 3, 4)])

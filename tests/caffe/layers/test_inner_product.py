@@ -1,4 +1,4 @@
-"""InnerProduct: every axis, transpose and bias setting by loops; diffs are added to."""
+"""InnerProduct compared with loops for every axis, transpose and bias setting; weight diffs accumulate."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("shape, axis, transpose, bias", SETTINGS)
-def test_value_and_derivatives(shape, axis, transpose, bias):
+def test_value_and_gradients(shape, axis, transpose, bias):
     outputs, axis_ = 5, axis % len(shape)
     rows, inputs = int(np.prod(shape[:axis_])), int(np.prod(shape[axis_:]))
     x = RNG.normal(size=shape).astype(np.float32)
@@ -44,18 +44,18 @@ def test_value_and_derivatives(shape, axis, transpose, bias):
     assert len(run.blobs) == 1 + bias and np.allclose(run.blobs[0].diff, dw.T if transpose else dw, 1e-4, 1e-5)
     assert not bias or np.allclose(run.blobs[1].diff, db, 1e-4, 1e-5)
     run.net.backward()
-    assert np.allclose(run.blobs[0].diff, 2 * (dw.T if transpose else dw), 1e-4, 1e-5)  # added to
+    assert np.allclose(run.blobs[0].diff, 2 * (dw.T if transpose else dw), 1e-4, 1e-5)  # accumulated
     assert np.allclose(run.diffs[0].reshape(rows, -1), dx, 1e-4, 1e-5)  # set
 
 
-def test_faults():
+def test_invalid_inputs_raise():
     with pytest.raises(CaffeError, match="num_output must be positive"):
         run_layer("InnerProduct", "", np.ones((2, 3)))
     with pytest.raises(CaffeError, match="axis 2 is out of range"):
         run_layer("InnerProduct", "inner_product_param { num_output: 2 axis: 2 }", np.ones((2, 3)))
 
 
-def test_inputs_may_not_change_in_number():
+def test_changing_the_number_of_inputs_raises():
     net = net_of(
         'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
         'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 4 } }'
@@ -63,7 +63,5 @@ def test_inputs_may_not_change_in_number():
     net.blobs["x"].reshape(5, 3)
     assert net.forward()["y"].shape == (5, 4)
     net.blobs["x"].reshape(5, 4)
-    with pytest.raises(
-        CaffeError, match=r"net.prototxt:2: layer 'ip' \(InnerProduct\): .*no longer holds the 3 inputs"
-    ):
+    with pytest.raises(CaffeError, match=r"net.prototxt:2: layer 'ip' \(InnerProduct\): .*does not have the 3 inputs"):
         net.forward()

@@ -1,8 +1,8 @@
-"""LSTM against its equations, step by step."""
+"""LSTM compared with its equations, step by step."""
 
 import numpy as np
 import pytest
-from support.reference import close, hold, one_layer_net, refusal, run
+from support.reference import assert_close, build_error, check_layer, one_layer_net, run
 
 
 def sigmoid(x):
@@ -10,19 +10,19 @@ def sigmoid(x):
 
 
 def lstm(x, cont, w_x, b, w_h, h, c, static=0):
-    """(outputs, h, c) from initial states N x D."""
+    """Return (outputs, h, c) for initial states h and c of N x D."""
     size, outputs = w_h.shape[1], []
     for t in range(x.shape[0]):
-        going = cont[t][:, None]
-        gates = x[t].reshape(x.shape[1], -1) @ w_x.T + b + (going * h) @ w_h.T + static
+        continues = cont[t][:, None]
+        gates = x[t].reshape(x.shape[1], -1) @ w_x.T + b + (continues * h) @ w_h.T + static
         i, f, o, g = (gates[:, k * size : (k + 1) * size] for k in range(4))
-        c = going * sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        c = continues * sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
         outputs.append(h)
     return np.stack(outputs), h, c
 
 
-def numbers(seed, inputs, size=3, static=None):
+def random_weights(seed, inputs, size=3, static=None):
     rng = np.random.default_rng(seed)
     shapes = [(4 * size, inputs), (4 * size,)] + ([(4 * size, static)] if static else []) + [(4 * size, size)]
     return rng, [rng.standard_normal(s) * 0.5 for s in shapes]
@@ -32,10 +32,10 @@ CONT = np.array([[0.0, 1], [1, 1], [1, 0], [1, 1]])
 
 
 @pytest.mark.parametrize("shape", [(4, 2, 3), (4, 2, 2, 1, 2)])
-def test_equals_the_equations(shape):
-    rng, weights = numbers(1, int(np.prod(shape[2:])))
+def test_matches_the_equations(shape):
+    rng, weights = random_weights(1, int(np.prod(shape[2:])))
     zero = np.zeros((2, 3))
-    hold(
+    check_layer(
         "LSTM",
         "recurrent_param { num_output: 3 debug_info: true }",
         [rng.standard_normal(shape), CONT],
@@ -45,10 +45,10 @@ def test_equals_the_equations(shape):
     )
 
 
-def test_a_static_input_is_added_at_every_step():
-    rng, weights = numbers(2, 3, static=4)
+def test_static_input_is_added_at_every_step():
+    rng, weights = random_weights(2, 3, static=4)
     zero = np.zeros((2, 3))
-    hold(
+    check_layer(
         "LSTM",
         "recurrent_param { num_output: 3 }",
         [rng.standard_normal((4, 2, 3)), CONT, rng.standard_normal((2, 2, 2))],
@@ -58,8 +58,8 @@ def test_a_static_input_is_added_at_every_step():
     )
 
 
-def test_exposed_states_go_in_and_out_as_values_without_a_derivative():
-    rng, weights = numbers(3, 3)
+def test_exposed_states_have_no_gradient():
+    rng, weights = random_weights(3, 3)
     x, h0, c0 = rng.standard_normal((4, 2, 3)), rng.standard_normal((1, 2, 3)), rng.standard_normal((1, 2, 3))
     net = one_layer_net(
         "LSTM",
@@ -71,23 +71,23 @@ def test_exposed_states_go_in_and_out_as_values_without_a_derivative():
     expected = lstm(x, cont, *weights, h0[0], c0[0])
     dtops = [np.zeros((4, 2, 3)), np.ones((1, 2, 3)), np.ones((1, 2, 3))]
     result = run(net, [x, cont, h0, c0], weights, dtops)
-    close(result.tops[0], expected[0], "outputs")
-    close(result.tops[1], expected[1][None], "h_T")
-    close(result.tops[2], expected[2][None], "c_T")
+    assert_close(result.tops[0], expected[0], "outputs")
+    assert_close(result.tops[1], expected[1][None], "h_T")
+    assert_close(result.tops[2], expected[2][None], "c_T")
     assert not any(d.any() for d in result.diffs + result.weight_diffs)
 
 
-def test_the_states_live_on_from_one_forward_to_the_next():
-    rng, weights = numbers(4, 3)
+def test_states_persist_between_forwards():
+    rng, weights = random_weights(4, 3)
     x, h, c = rng.standard_normal((6, 2, 3)), np.zeros((2, 3)), np.zeros((2, 3))
     net = one_layer_net("LSTM", "recurrent_param { num_output: 3 }", [(2, 2, 3), (2, 2)])
     for part in np.split(x, 3):
         y, h, c = lstm(part, np.ones((2, 2)), *weights, h, c)
-        close(run(net, [part, np.ones((2, 2))], weights).tops[0], y, "outputs")
+        assert_close(run(net, [part, np.ones((2, 2))], weights).tops[0], y, "outputs")
 
 
 @pytest.mark.parametrize(
-    ("text", "shapes", "said"),
+    ("text", "shapes", "message"),
     [
         ("", [(4, 2, 3), (4, 2)], "num_output must be positive"),
         ("num_output: 3", [(4, 2), (4, 2)], "time steps x streams x inputs"),
@@ -100,12 +100,12 @@ def test_the_states_live_on_from_one_forward_to_the_next():
         ("num_output: 3", [(4, 2, 3), (4, 2), (2, 5), (1, 2, 3)], "takes 2 to 3 bottom"),
     ],
 )
-def test_refuses_what_caffe_refuses(text, shapes, said):
-    assert said in refusal("LSTM", f"recurrent_param {{ {text} }}", shapes)
+def test_invalid_parameters_raise(text, shapes, message):
+    assert message in build_error("LSTM", f"recurrent_param {{ {text} }}", shapes)
 
 
-def test_refuses_states_of_another_shape():
+def test_states_of_wrong_shape_raise():
     shapes = [(4, 2, 3), (4, 2), (1, 2, 3), (1, 2, 4)]
-    assert "bottom 3, a state, must be (1, 2, 3)" in refusal(
+    assert "bottom 3, a state, must be (1, 2, 3)" in build_error(
         "LSTM", "recurrent_param { num_output: 3 expose_hidden: true }", shapes, tops=3
     )

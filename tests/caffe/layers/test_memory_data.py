@@ -1,4 +1,4 @@
-"""MemoryData: arrays in, batches out, round and round."""
+"""MemoryData: batches of the user's arrays, in a cycle."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def arrays(n=6):
     return np.arange(n * 6, dtype=np.float32).reshape(n, 1, 2, 3), np.arange(n, dtype=np.float32)
 
 
-def test_batches_follow_each_other_and_begin_anew():
+def test_batches_cycle_through_the_arrays():
     net, (data, label) = net_of(TEXT), arrays()
     net.set_input_arrays(data, label)
     for start in (0, 2, 4, 0):
@@ -23,7 +23,7 @@ def test_batches_follow_each_other_and_begin_anew():
         assert np.array_equal(net.blobs["label"].data, label[start : start + 2])
 
 
-def test_four_axis_labels_are_taken_too_and_reset_starts_over():
+def test_four_axis_labels_and_reset():
     net, (data, label) = net_of(TEXT), arrays()
     net.set_input_arrays(data, label.reshape(-1, 1, 1, 1))
     net.forward()
@@ -32,7 +32,7 @@ def test_four_axis_labels_are_taken_too_and_reset_starts_over():
     assert np.array_equal(net.blobs["data"].data, data[::-1][:2])
 
 
-def test_arrays_are_read_where_they_are():
+def test_arrays_are_not_copied():
     net, (data, label) = net_of(TEXT), arrays()
     net.set_input_arrays(data, label)
     data += 100
@@ -40,7 +40,7 @@ def test_arrays_are_read_where_they_are():
     assert np.array_equal(net.blobs["data"].data, data[:2])
 
 
-def test_an_in_place_layer_leaves_the_users_array_alone():
+def test_in_place_layer_does_not_change_the_users_array():
     net = net_of(TEXT + 'layer { name: "r" type: "Power" bottom: "data" top: "data" power_param { scale: 2 } }')
     data, label = arrays()
     net.set_input_arrays(data, label)
@@ -48,7 +48,7 @@ def test_an_in_place_layer_leaves_the_users_array_alone():
     assert np.array_equal(net.blobs["data"].data, 2 * arrays()[0][:2]) and np.array_equal(data, arrays()[0])
 
 
-def test_state():
+def test_state_restores_the_position():
     net, (data, label) = net_of(TEXT), arrays()
     net.set_input_arrays(data, label)
     net.forward()
@@ -60,7 +60,7 @@ def test_state():
 
 
 @pytest.mark.parametrize(
-    "data, label, said",
+    "data, label, message",
     [
         (arrays()[0].astype(np.float64), arrays()[1], "float32"),
         (arrays()[0][:, :, ::-1], arrays()[1], "C contiguous"),
@@ -69,12 +69,12 @@ def test_state():
         (arrays(4)[0], arrays(6)[1], "same first dimension"),
     ],
 )
-def test_arrays_that_do_not_fit(data, label, said):
-    with pytest.raises(CaffeError, match=said):
+def test_invalid_arrays_raise(data, label, message):
+    with pytest.raises(CaffeError, match=message):
         net_of(TEXT).set_input_arrays(data, label)
 
 
-def test_forward_without_arrays_says_what_to_do():
+def test_forward_without_arrays_raises_with_hint():
     with pytest.raises(CaffeError, match="set_input_arrays"):
         net_of(TEXT).forward()
     with pytest.raises(CaffeError, match="positive"):

@@ -1,4 +1,4 @@
-"""MultinomialLogisticLoss: -log of given probabilities, floored at 1e-20."""
+"""MultinomialLogisticLoss: -log of probabilities, floored at 1e-20."""
 
 import math
 
@@ -10,7 +10,7 @@ from caffe.errors import CaffeError
 
 
 @pytest.mark.parametrize("shape, labels, weight", [((5, 4), (5,), None), ((3, 2, 2), (3, 1, 1), 0.5)])
-def test_value_and_derivative(shape, labels, weight):
+def test_value_and_gradient(shape, labels, weight):
     rng = np.random.default_rng(10)
     p, label = rng.uniform(0.05, 1, shape), rng.integers(0, int(np.prod(shape[1:])), labels)
     run = run_layer("MultinomialLogisticLoss", f"loss_weight: {weight:g}" if weight else "", p, label)
@@ -28,8 +28,8 @@ def test_floor():
     assert np.allclose(run.diffs[0], [[-0.5e20, 0], [0, -0.5 / 0.75]], 1e-5)
 
 
-def test_faults():
-    with pytest.raises(CaffeError, match="one label an item"):
+def test_invalid_inputs_raise():
+    with pytest.raises(CaffeError, match="one label per item"):
         run_layer("MultinomialLogisticLoss", "", np.ones((3, 2)), np.ones((3, 2)))
     with pytest.raises(CaffeError, match="same first dimension"):
         run_layer("MultinomialLogisticLoss", "", np.ones((3, 2)), np.ones(2))

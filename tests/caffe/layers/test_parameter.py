@@ -11,12 +11,12 @@ TEXT = """
       reduction_param { operation: SUMSQ } }"""
 
 
-def test_the_top_is_the_weight():
+def test_top_is_the_weight():
     net = net_of(TEXT % "")
     x, w = np.random.default_rng(17).normal(size=(2, 2, 3)).astype(np.float32)
     assert (net.params["p"][0].data == 0).all()
     net.blobs["x"].data[...], net.params["p"][0].data[...] = x, w
-    for _ in range(2):  # the diff is set, not added to
+    for _ in range(2):  # the diff is set, not accumulated
         assert np.allclose(net.forward()["l"], ((x * w) ** 2).sum(), 1e-5)
         net.backward()
         assert np.array_equal(net.blobs["w"].data, w)
@@ -26,7 +26,7 @@ def test_the_top_is_the_weight():
     assert (net.blobs["w"].data == 2).all()
 
 
-def test_not_learnt_with_a_rate_of_zero():
+def test_no_gradient_with_lr_mult_0():
     net = net_of(TEXT % "param { lr_mult: 0 }")
     net.blobs["x"].data[...] = net.params["p"][0].data[...] = 1
     net.forward()

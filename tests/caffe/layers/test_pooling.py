@@ -1,18 +1,16 @@
-"""Pooling against loops over its windows."""
+"""Pooling compared with loops over its windows."""
 
 import math
 
 import numpy as np
 import pytest
-from support.reference import close, hold, one_layer_net, refusal, run
+from support.reference import assert_close, build_error, check_layer, one_layer_net, run
 
 import caffe
 
 
 def windows(size, kernel, stride, pad, other_pad, floor=False):
-    """(start, end) of each window along an axis, in the bottom's coordinates, padding included and overhang
-    not.
-    """
+    """Return (start, end) of each window along an axis in bottom coordinates, with padding but without overhang."""
     room = (size + 2 * pad - kernel) / stride
     out = (math.floor(room) if floor else math.ceil(room)) + 1
     if (pad or other_pad) and (out - 1) * stride >= size + pad:
@@ -21,7 +19,7 @@ def windows(size, kernel, stride, pad, other_pad, floor=False):
 
 
 def pool(x, method, kernel, stride=(1, 1), pad=(0, 0), floor=False):
-    """Tops of Pooling; for "MAX" the top and the mask."""
+    """Return the tops of Pooling: for "MAX" the top and the mask of indices."""
     rows = windows(x.shape[2], kernel[0], stride[0], pad[0], pad[1], floor)
     columns = windows(x.shape[3], kernel[1], stride[1], pad[1], pad[0], floor)
     y = np.zeros((*x.shape[:2], len(rows), len(columns)))
@@ -37,7 +35,7 @@ def pool(x, method, kernel, stride=(1, 1), pad=(0, 0), floor=False):
                 values = [v for v, _ in inside]
                 if method == "MAX":
                     y[n, c, i, j] = max(values)
-                    mask[n, c, i, j] = next(place for v, place in inside if v == max(values))
+                    mask[n, c, i, j] = next(position for v, position in inside if v == max(values))
                 elif method == "AVE":
                     y[n, c, i, j] = sum(values) / ((bottom - top) * (right - left))
                 else:
@@ -59,13 +57,13 @@ SETTINGS = [
         "kernel_size: 3 pad: 2 stride: 3",
         (5, 7),
         dict(kernel=(3, 3), stride=(3, 3), pad=(2, 2)),
-    ),  # pad over half a kernel
+    ),  # pad larger than half a kernel
     ("kernel_size: 5 pad: 4 stride: 3", (3, 4), dict(kernel=(5, 5), stride=(3, 3), pad=(4, 4))),
     (
         "kernel_size: 2 stride: 2 pad: 1",
         (4, 5),
         dict(kernel=(2, 2), stride=(2, 2), pad=(1, 1)),
-    ),  # a window dropped
+    ),  # the last window is dropped
     ("kernel_size: 5 stride: 4", (4, 3), dict(kernel=(5, 5), stride=(4, 4))),  # larger than the bottom
     ("kernel_size: 3 stride: 2 round_mode: FLOOR", (8, 8), dict(kernel=(3, 3), stride=(2, 2), floor=True)),
     ("kernel_size: 2 stride: 3 round_mode: FLOOR", (7, 6), dict(kernel=(2, 2), stride=(3, 3), floor=True)),
@@ -82,26 +80,26 @@ IDS = ["%s on %dx%d" % (text, *size) for text, size, _ in SETTINGS]
 @pytest.mark.parametrize(("text", "size", "settings"), SETTINGS, ids=IDS)
 def test_max_and_its_mask(text, size, settings):
     rng = np.random.default_rng(1)
-    x = rng.permutation(2 * 2 * size[0] * size[1]).reshape(2, 2, *size) / 7.0  # no two alike
+    x = rng.permutation(2 * 2 * size[0] * size[1]).reshape(2, 2, *size) / 7.0  # all values differ
     y, mask = pool(x, "MAX", **settings)
     dy, dx = rng.standard_normal(y.shape), np.zeros(x.shape)
-    for place in np.ndindex(y.shape):
-        dx[place[0], place[1]].flat[int(mask[place])] += dy[place]
+    for position in np.ndindex(y.shape):
+        dx[position[0], position[1]].flat[int(mask[position])] += dy[position]
     for tops in (1, 2):
         net = one_layer_net("Pooling", f"pooling_param {{ pool: MAX {text} }}", [x.shape], tops)
         result = run(net, [x], [], [dy])
-        close(result.tops[0], y, "top")
-        close(result.diffs[0], dx, "bottom's diff")
-    close(result.tops[1], mask, "mask")
+        assert_close(result.tops[0], y, "top")
+        assert_close(result.diffs[0], dx, "bottom's diff")
+    assert_close(result.tops[1], mask, "mask")
 
 
 @pytest.mark.parametrize(("text", "size", "settings"), SETTINGS, ids=IDS)
 def test_ave(text, size, settings):
     x = np.random.default_rng(2).standard_normal((1, 2, *size))
-    hold("Pooling", f"pooling_param {{ pool: AVE {text} }}", [x], lambda x: pool(x, "AVE", **settings))
+    check_layer("Pooling", f"pooling_param {{ pool: AVE {text} }}", [x], lambda x: pool(x, "AVE", **settings))
 
 
-def test_of_equal_values_the_first_is_the_maximum():
+def test_mask_points_to_the_first_of_equal_maxima():
     x = np.array([[1, 3, 3], [3, 0, 3], [2, 3, 3]], np.float32).reshape(1, 1, 3, 3)
     net = one_layer_net("Pooling", "pooling_param { kernel_size: 2 }", [x.shape], tops=2)
     result = run(net, [x], [], [np.ones((1, 1, 2, 2))])
@@ -110,14 +108,14 @@ def test_of_equal_values_the_first_is_the_maximum():
 
 
 @pytest.mark.parametrize(("text", "size", "settings"), [s for s in SETTINGS if "pad" not in s[0]])
-def test_stochastic_at_test_is_the_mean_weighted_by_the_values(text, size, settings):
+def test_stochastic_in_test_phase_is_the_value_weighted_mean(text, size, settings):
     x = np.abs(np.random.default_rng(2).standard_normal((1, 2, *size)))
     x[0, 1] = 0
     net = one_layer_net("Pooling", f"pooling_param {{ pool: STOCHASTIC {text} }}", [x.shape])
-    close(run(net, [x]).tops[0], pool(x, "STOCHASTIC", **settings)[0], "top")
+    assert_close(run(net, [x]).tops[0], pool(x, "STOCHASTIC", **settings)[0], "top")
 
 
-def test_stochastic_in_training_draws_values_by_their_share_and_sends_the_diff_there():
+def test_stochastic_in_train_phase_draws_proportionally_and_backpropagates():
     caffe.set_random_seed(1)
     x = np.tile(np.array([1.0, 2.0, 0.0, 5.0]).reshape(1, 1, 2, 2), (1, 1, 40, 50))
     net = one_layer_net(
@@ -127,13 +125,13 @@ def test_stochastic_in_training_draws_values_by_their_share_and_sends_the_diff_t
     result = run(net, [x], [], [dy])
     drawn = result.tops[0]
     assert set(np.unique(drawn)) == {1, 2, 5}
-    for value, share in ((1, 1 / 8), (2, 2 / 8), (5, 5 / 8)):
-        assert abs((drawn == value).mean() - share) < 4 * math.sqrt(share * (1 - share) / drawn.size)
+    for value, fraction in ((1, 1 / 8), (2, 2 / 8), (5, 5 / 8)):
+        assert abs((drawn == value).mean() - fraction) < 4 * math.sqrt(fraction * (1 - fraction) / drawn.size)
     repeated = drawn.repeat(2, axis=2).repeat(2, axis=3)
-    close(result.diffs[0], np.where(repeated == x, dy.repeat(2, axis=2).repeat(2, axis=3), 0), "bottom's diff")
+    assert_close(result.diffs[0], np.where(repeated == x, dy.repeat(2, axis=2).repeat(2, axis=3), 0), "bottom's diff")
 
 
-def test_stochastic_in_training_never_draws_from_beyond_the_edge():
+def test_stochastic_in_train_phase_never_draws_outside_the_bottom():
     x = np.full((2, 3, 5, 5), 7.0)
     net = one_layer_net(
         "Pooling", "pooling_param { pool: STOCHASTIC kernel_size: 3 stride: 2 }", [x.shape], phase=caffe.TRAIN
@@ -143,7 +141,7 @@ def test_stochastic_in_training_never_draws_from_beyond_the_edge():
     assert (zeros.tops[0] == 0).all() and zeros.diffs[0].sum() == 24
 
 
-def test_global_pooling_follows_the_bottom():
+def test_global_pooling_adapts_to_the_bottom():
     net = one_layer_net("Pooling", "pooling_param { pool: AVE global_pooling: true }", [(1, 2, 3, 4)])
     net.blobs["x0"].reshape(1, 2, 5, 7)
     net.reshape()
@@ -153,27 +151,27 @@ def test_global_pooling_follows_the_bottom():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("", "kernel_size, or kernel_h and kernel_w, must be given"),
+        ("", "kernel_size, or kernel_h and kernel_w, is required"),
         ("kernel_size: 0", "kernel must be positive"),
-        ("kernel_h: 2", "not both, nor one of the two"),
-        ("kernel_size: 2 kernel_h: 2 kernel_w: 2", "not both"),
-        ("kernel_size: 2 pad: 1 pad_h: 1 pad_w: 1", "not both"),
-        ("kernel_size: 2 stride_w: 1", "nor one of the two"),
+        ("kernel_h: 2", "expected either kernel_size, or both kernel_h and kernel_w"),
+        ("kernel_size: 2 kernel_h: 2 kernel_w: 2", "expected either kernel_size, or both kernel_h and kernel_w"),
+        ("kernel_size: 2 pad: 1 pad_h: 1 pad_w: 1", "expected either pad, or both pad_h and pad_w"),
+        ("kernel_size: 2 stride_w: 1", "expected either stride, or both stride_h and stride_w"),
         ("kernel_size: 2 stride: 0", "stride must be positive"),
         ("kernel_size: 2 pad: 2", "pad must be less than the kernel"),
         ("pool: STOCHASTIC kernel_size: 2 pad: 1", "padding is for MAX and AVE"),
-        ("global_pooling: true kernel_size: 2", "a kernel size cannot be given"),
-        ("global_pooling: true stride: 2", "goes with pad 0 and stride 1"),
+        ("global_pooling: true kernel_size: 2", "remove the kernel size"),
+        ("global_pooling: true stride: 2", "needs pad 0 and stride 1"),
         ("kernel_size: 1 stride: 2", "use round_mode: FLOOR"),
-        ("kernel_size: 9 stride: 1", "leaves nothing of 6"),
+        ("kernel_size: 9 stride: 1", "does not fit into 6 values"),
     ],
 )
-def test_refuses_what_has_no_answer(text, said):
-    assert said in refusal("Pooling", f"pooling_param {{ {text} }}", [(1, 2, 6, 6)])
+def test_invalid_parameters_raise(text, message):
+    assert message in build_error("Pooling", f"pooling_param {{ {text} }}", [(1, 2, 6, 6)])
 
 
 def test_only_max_has_a_mask_and_bottoms_have_4_axes():
-    assert "takes 1 top" in refusal("Pooling", "pooling_param { pool: AVE kernel_size: 2 }", [(1, 2, 6, 6)], tops=2)
-    assert "4 axes" in refusal("Pooling", "pooling_param { kernel_size: 2 }", [(2, 6, 6)])
+    assert "takes 1 top" in build_error("Pooling", "pooling_param { pool: AVE kernel_size: 2 }", [(1, 2, 6, 6)], tops=2)
+    assert "4 axes" in build_error("Pooling", "pooling_param { kernel_size: 2 }", [(2, 6, 6)])

@@ -20,7 +20,7 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("power, scale, shift, x", SETTINGS)
-def test_value_and_derivative(power, scale, shift, x):
+def test_value_and_gradient(power, scale, shift, x):
     text = f"power_param {{ power: {power:g} scale: {scale:g} shift: {shift:g} }}"
     run = run_layer("Power", text, x, diffs=[np.full((2, 3), 2)])
     inside = shift + scale * x.astype(np.float64)
@@ -29,7 +29,7 @@ def test_value_and_derivative(power, scale, shift, x):
 
 
 @pytest.mark.parametrize("power, scale, shift, value", [(0, 2, -7, 1), (3, 0, 2, 8), (0, 0, 0, 1), (2, 0, -3, 9)])
-def test_constants_have_no_derivative(power, scale, shift, value):
+def test_constants_have_zero_gradient(power, scale, shift, value):
     x = np.array([-1, 0, np.inf, 5], np.float32)
     text = f"power_param {{ power: {power:g} scale: {scale:g} shift: {shift:g} }}"
     run = run_layer("Power", text, x, diffs=[np.ones(4)])

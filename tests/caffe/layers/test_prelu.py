@@ -2,25 +2,25 @@
 
 import numpy as np
 import pytest
-from support.reference import close, hold, one_layer_net, refusal, run
+from support.reference import assert_close, build_error, check_layer, one_layer_net, run
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 2, 2), (4, 3), (2, 3, 5), (1, 2, 2, 1, 2)])
-def test_a_slope_a_channel(shape):
+def test_one_slope_per_channel(shape):
     rng = np.random.default_rng(1)
 
     def reference(x, slope):
         y = np.zeros(x.shape)
-        for place in np.ndindex(x.shape):
-            y[place] = max(0, x[place]) + slope[place[1]] * min(0, x[place])
+        for position in np.ndindex(x.shape):
+            y[position] = max(0, x[position]) + slope[position[1]] * min(0, x[position])
         return [y]
 
-    hold("PReLU", "", [rng.standard_normal(shape)], reference, [rng.standard_normal(shape[1])])
+    check_layer("PReLU", "", [rng.standard_normal(shape)], reference, [rng.standard_normal(shape[1])])
 
 
-def test_one_slope_for_all():
+def test_shared_slope():
     rng = np.random.default_rng(2)
-    hold(
+    check_layer(
         "PReLU",
         "prelu_param { channel_shared: true }",
         [rng.standard_normal((2, 3, 4))],
@@ -29,13 +29,13 @@ def test_one_slope_for_all():
     )
 
 
-def test_starts_at_a_quarter_and_takes_the_slopes_derivative_at_zero():
+def test_default_slope_is_a_quarter_also_at_zero():
     x = np.array([[-4.0, 0.0, 8.0]])
     result = run(one_layer_net("PReLU", "", [x.shape]), [x], [], [np.ones((1, 3))])
     assert result.tops[0].tolist() == [[-1, 0, 8]] and result.diffs[0].tolist() == [[0.25, 0.25, 1]]
     assert result.weight_diffs[0].tolist() == [-4, 0, 0]
     net = one_layer_net("PReLU", "prelu_param { filler { value: 0.5 } }", [x.shape])
-    close(run(net, [x]).tops[0], [[-2, 0, 8]], "top")
+    assert_close(run(net, [x]).tops[0], [[-2, 0, 8]], "top")
 
 
 def test_in_place():
@@ -54,5 +54,5 @@ def test_in_place():
     assert net.params["l"][0].diff.tolist() == [-4, 0, -1]
 
 
-def test_refuses_a_bottom_without_channels():
-    assert "2 axes or more" in refusal("PReLU", "", [(3,)])
+def test_bottom_without_channels_raises():
+    assert "2 axes or more" in build_error("PReLU", "", [(3,)])

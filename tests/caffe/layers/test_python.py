@@ -1,4 +1,4 @@
-"""User-written layers: what pycaffe gave them, and what happens when they fail."""
+"""Python layers: pycaffe's interface, and errors in user code."""
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ class NoLayer:
 
 
 @pytest.fixture(autouse=True)
-def on_the_path(tmp_path, monkeypatch):
+def module_on_path(tmp_path, monkeypatch):
     (tmp_path / "my_layers.py").write_text(MODULE)
     (tmp_path / "broken_layers.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -82,10 +82,11 @@ def on_the_path(tmp_path, monkeypatch):
     sys.modules.pop("my_layers", None)
 
 
-def layer(kind, param_str="", bottom="data", top="out", module="my_layers", more=""):
+def layer(layer_class, param_str="", bottom="data", top="out", module="my_layers", more=""):
     blobs = f'bottom: "{bottom}" ' if bottom else ""
     blobs += " ".join(f'top: "{name}"' for name in top.split())
-    return f'layer {{ name: "mine" type: "Python" {blobs} {more} python_param {{ module: "{module}" layer: "{kind}" param_str: "{param_str}" }} }}'
+    param = f'module: "{module}" layer: "{layer_class}" param_str: "{param_str}"'
+    return f'layer {{ name: "mine" type: "Python" {blobs} {more} python_param {{ {param} }} }}'
 
 
 INPUT = """force_backward: true
@@ -111,7 +112,7 @@ def test_net_layers_are_the_users_objects():
     assert net.layers[1].type == "Python" and list(net.layers[1].blobs[0].data) == [3.0]
 
 
-def test_reshape_comes_before_every_forward():
+def test_reshape_is_called_before_every_forward():
     net = net_of(INPUT + layer("Times", "2"))
     net.layers[1].calls.clear()
     net.blobs["data"].reshape(4, 1, 5)
@@ -122,7 +123,7 @@ def test_reshape_comes_before_every_forward():
     assert net.blobs["out"].data.shape == (4, 1, 5)
 
 
-def test_weights_learn_and_are_shared_saved_and_loaded(tmp_path):
+def test_weights_are_learnable_shared_saved_and_loaded(tmp_path):
     text = INPUT + layer("Times", "2", more='param { name: "w" lr_mult: 3 }')
     text += layer("Times", "9", "out", "out2", more='param { name: "w" }').replace('"mine"', '"second"')
     net = net_of(text)
@@ -136,7 +137,7 @@ def test_weights_learn_and_are_shared_saved_and_loaded(tmp_path):
     assert other.params["second"][0].data[0] == 5.0
 
 
-def test_a_layer_that_makes_data():
+def test_data_layer_in_python():
     net = net_of(layer("Count", bottom="", top="a phase"), caffe.TEST)
     assert list(net.forward()["a"]) == [0, 1, 2] and net.blobs["phase"].data == caffe.TEST
     state = net._nodes[0].layer.state()
@@ -146,7 +147,7 @@ def test_a_layer_that_makes_data():
     assert net._nodes[0].layer.is_data
 
 
-def test_in_place_after_a_layer_of_ours():
+def test_in_place_python_layer():
     text = INPUT + 'layer { name: "p" type: "Power" bottom: "data" top: "p" power_param { shift: 1 } } '
     net = net_of(text + layer("Old", "4", "p", "p"))
     net.blobs["data"].data[...] = 1
@@ -156,7 +157,7 @@ def test_in_place_after_a_layer_of_ours():
     assert np.array_equal(net.blobs["data"].diff, np.full((2, 3), 4.0))
 
 
-def test_an_error_in_setup_keeps_its_kind_place_and_cause():
+def test_error_in_setup_keeps_its_type_location_and_cause():
     with pytest.raises(ValueError, match="no such thing") as caught:
         net_of(INPUT + layer("Fails", "setup"))
     assert isinstance(caught.value, RuntimeError) and isinstance(caught.value, CaffeError)
@@ -164,9 +165,9 @@ def test_an_error_in_setup_keeps_its_kind_place_and_cause():
     assert type(caught.value.__cause__) is ValueError
 
 
-@pytest.mark.parametrize("kind, error", [("own", "Own"), ("key", "KeyError"), ("stop", "StopIteration")])
-def test_an_error_in_forward_is_a_runtime_error_with_its_cause(kind, error):
-    net = net_of(INPUT + layer("Fails", kind))
+@pytest.mark.parametrize("layer_class, error", [("own", "Own"), ("key", "KeyError"), ("stop", "StopIteration")])
+def test_error_in_forward_is_a_runtime_error_with_its_cause(layer_class, error):
+    net = net_of(INPUT + layer("Fails", layer_class))
     with pytest.raises(RuntimeError, match="my_layers.py") as caught:
         net.forward()
     assert type(caught.value.__cause__).__name__ == error
@@ -174,7 +175,7 @@ def test_an_error_in_forward_is_a_runtime_error_with_its_cause(kind, error):
 
 
 @pytest.mark.parametrize(
-    "kind, module, said",
+    "layer_class, module, message",
     [
         ("Tims", "my_layers", "did you mean 'Times'"),
         ("NoLayer", "my_layers", "derived from caffe.Layer"),
@@ -183,12 +184,12 @@ def test_an_error_in_forward_is_a_runtime_error_with_its_cause(kind, error):
         ("", "my_layers", "needs module and layer"),
     ],
 )
-def test_faults_of_the_description(kind, module, said):
-    with pytest.raises(CaffeError, match=said):
-        net_of(INPUT + layer(kind, module=module))
+def test_invalid_python_param_raises(layer_class, module, message):
+    with pytest.raises(CaffeError, match=message):
+        net_of(INPUT + layer(layer_class, module=module))
 
 
-def test_no_backward_is_said():
+def test_missing_backward_raises():
     net = net_of(INPUT + layer("Fails", "own"))
     with pytest.raises(CaffeError, match="has no backward"):
         net.backward()

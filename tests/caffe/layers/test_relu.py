@@ -1,4 +1,4 @@
-"""ReLU, plain and leaky; the derivative at 0 is the slope's."""
+"""ReLU, plain and leaky; the gradient at 0 is the negative slope."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ X = np.array([[-3, -0.5, 0], [1e-7, 2, -1e9]], np.float32)
 
 
 @pytest.mark.parametrize("slope", [None, 0, 0.1, 1, 2.5, -0.5])
-def test_value_and_derivative(slope):
+def test_value_and_gradient(slope):
     text = "" if slope is None else f"relu_param {{ negative_slope: {slope:g} }}"
     run = run_layer("ReLU", text, X, diffs=[np.full((2, 3), 2)])
     s = slope or 0

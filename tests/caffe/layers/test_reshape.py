@@ -33,17 +33,17 @@ def text(dims, more):
 
 
 @pytest.mark.parametrize("bottom, dims, more, top", SETTINGS)
-def test_value_and_derivative(bottom, dims, more, top):
+def test_value_and_gradient(bottom, dims, more, top):
     x = np.arange(np.prod(bottom), dtype=np.float32).reshape(bottom)
     run = run_layer("Reshape", text(dims, more), x, diffs=[2 * x.reshape(top)])
     assert run.tops[0].shape == top and np.array_equal(run.tops[0].ravel(), x.ravel())
     assert np.array_equal(run.diffs[0], 2 * x)
 
 
-FAULTS = [
-    ((-1, -1), "", "a single -1"),
-    ((-2, 12), "", "numbers from -1 on"),
-    ((5, -1), "", "cannot be divided"),
+INVALID = [
+    ((-1, -1), "", "more than one -1"),
+    ((-2, 12), "", "must not be less than -1"),
+    ((5, -1), "", "cannot be reshaped to"),
     ((5,), "", "output count"),
     ((0, 0, 0, 0), "", "does not have"),
     ((-1,), "axis: 4", "axis 4 is out of range"),
@@ -53,16 +53,18 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("dims, more, message", FAULTS)
-def test_faults(dims, more, message):
+@pytest.mark.parametrize("dims, more, message", INVALID)
+def test_invalid_inputs_raise(dims, more, message):
     with pytest.raises(CaffeError, match=message):
         run_layer("Reshape", text(dims, more), np.ones((2, 3, 4)))
 
 
-def test_follows_the_batch_and_refuses_in_place():
-    made = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 6 } } }\n'
-    net = net_of(made + 'layer {{ name: "r" type: "Reshape" bottom: "x" top: "y" {} }}'.format(text((0, 2, 3), "")))
+def test_batch_size_may_change_and_in_place_raises():
+    input_layer = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 6 } } }\n'
+    net = net_of(
+        input_layer + 'layer {{ name: "r" type: "Reshape" bottom: "x" top: "y" {} }}'.format(text((0, 2, 3), ""))
+    )
     net.blobs["x"].reshape(7, 6)
     assert net.forward()["y"].shape == (7, 2, 3)
     with pytest.raises(CaffeError, match="cannot work in place"):
-        net_of(made + 'layer {{ name: "r" type: "Reshape" bottom: "x" top: "x" {} }}'.format(text((0, -1), "")))
+        net_of(input_layer + 'layer {{ name: "r" type: "Reshape" bottom: "x" top: "x" {} }}'.format(text((0, -1), "")))

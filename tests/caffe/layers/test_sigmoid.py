@@ -1,4 +1,4 @@
-"""Sigmoid, out of place and in place."""
+"""Sigmoid, with a separate top and in place."""
 
 import math
 
@@ -13,21 +13,21 @@ def sigmoid(x):
     return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
 
 
-def test_value_and_derivative():
+def test_value_and_gradient():
     run = run_layer("Sigmoid", "", X, diffs=[np.arange(1, 8)])
     y = np.array([sigmoid(x) for x in X.tolist()])
     assert np.allclose(run.tops[0], y, 1e-6, 1e-30)
     assert np.allclose(run.diffs[0], np.arange(1, 8) * y * (1 - y), 1e-5, 1e-6)
 
 
-@pytest.mark.parametrize("look", [False, True])
-def test_in_place(look):
+@pytest.mark.parametrize("with_view", [False, True])
+def test_in_place(with_view):
     net = net_of(
         'force_backward: true layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 7 } } }\n'
         'layer { name: "p" type: "Power" bottom: "x" top: "y" power_param { scale: 2 } }\n'
         'layer { name: "s" type: "Sigmoid" bottom: "y" top: "y" }'
     )
-    view = net.blobs["y"].data if look else None
+    view = net.blobs["y"].data if with_view else None
     net.blobs["x"].data[...] = X
     net.forward()
     y = np.array([sigmoid(2 * x) for x in X.tolist()])

@@ -1,4 +1,4 @@
-"""SigmoidCrossEntropyLoss: value by value, every normalization."""
+"""SigmoidCrossEntropyLoss compared with a loop over values, for every normalization."""
 
 import math
 
@@ -10,17 +10,17 @@ from caffe.errors import CaffeError
 
 RNG = np.random.default_rng(11)
 DIVISOR = {
-    "FULL": lambda n, all_, valid: all_,
-    "VALID": lambda n, all_, valid: valid,
-    "BATCH_SIZE": lambda n, all_, valid: n,
-    "NONE": lambda n, all_, valid: 1,
+    "FULL": lambda n, total, valid: total,
+    "VALID": lambda n, total, valid: valid,
+    "BATCH_SIZE": lambda n, total, valid: n,
+    "NONE": lambda n, total, valid: 1,
 }
 SETTINGS = [("", "BATCH_SIZE"), ("normalize: true", "VALID"), ("normalize: false", "BATCH_SIZE")]
 SETTINGS += [(f"normalization: {mode}", mode) for mode in DIVISOR] + [("normalize: true normalization: NONE", "NONE")]
 
 
 def reference(x, t, ignore):
-    """(sum of losses, derivative of the sum, number of targets that count)."""
+    """Return (sum of losses, gradient of the sum, number of valid targets)."""
     loss, dx, valid = 0.0, np.zeros(x.size), 0
     for i, (v, target) in enumerate(zip(x.ravel().tolist(), t.ravel().tolist())):
         if ignore is not None and int(target) == ignore:
@@ -34,7 +34,7 @@ def reference(x, t, ignore):
 
 @pytest.mark.parametrize("text, mode", SETTINGS)
 @pytest.mark.parametrize("ignore", [None, 0, 1, -1, 255])
-def test_value_and_derivative(text, mode, ignore):
+def test_value_and_gradient(text, mode, ignore):
     shape, weight = [(4, 5), (3, 2, 3, 2)][RNG.integers(2)], [None, 0.7][RNG.integers(2)]
     x, t = RNG.normal(0, 3, shape), RNG.integers(0, 2, shape).astype(float)
     x.ravel()[:3] = 0, 300, -300
@@ -52,7 +52,7 @@ def test_value_and_derivative(text, mode, ignore):
     assert (run.diffs[1] == 0).all()
 
 
-def test_all_ignored_is_zero():
+def test_loss_is_zero_if_all_targets_are_ignored():
     run = run_layer(
         "SigmoidCrossEntropyLoss",
         "loss_param { ignore_label: 1 normalization: VALID }",
@@ -62,10 +62,10 @@ def test_all_ignored_is_zero():
     assert run.tops[0] == 0 and (run.diffs[0] == 0).all()
 
 
-def test_targets_may_have_another_shape_of_the_same_count():
+def test_targets_may_have_another_shape():
     x = RNG.normal(size=(2, 3, 2))
-    one = run_layer("SigmoidCrossEntropyLoss", "", x, np.ones((2, 3, 2)))
-    two = run_layer("SigmoidCrossEntropyLoss", "", x, np.ones((2, 6)))
-    assert one.tops[0] == two.tops[0]
-    with pytest.raises(CaffeError, match="as many values"):
+    same_shape = run_layer("SigmoidCrossEntropyLoss", "", x, np.ones((2, 3, 2)))
+    flat = run_layer("SigmoidCrossEntropyLoss", "", x, np.ones((2, 6)))
+    assert same_shape.tops[0] == flat.tops[0]
+    with pytest.raises(CaffeError, match="same number of values"):
         run_layer("SigmoidCrossEntropyLoss", "", x, np.ones((2, 5)))

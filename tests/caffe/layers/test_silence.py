@@ -12,7 +12,7 @@ def test_bottoms_get_zero_diffs():
     assert all((run.net.blobs["b%d" % i].diff == 0).all() for i in range(2))
 
 
-def test_its_bottoms_are_not_outputs():
+def test_bottoms_are_not_outputs_of_the_net():
     net = net_of("""
         layer { name: "i" type: "Input" top: "a" top: "b" input_param { shape { dim: 2 } } }
         layer { name: "s" type: "Silence" bottom: "b" }""")

@@ -1,4 +1,4 @@
-"""Softmax along any axis, far from overflow."""
+"""Softmax along any axis, without overflow."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def softmax(row):
     "shape, axis", [((3, 5), 1), ((2, 3, 4, 2), 1), ((2, 3, 4), 2), ((4, 3), 0), ((2, 3, 4), -2), ((4,), 0)]
 )
 @pytest.mark.parametrize("scale", [1, 300])
-def test_value_and_derivative(shape, axis, scale):
+def test_value_and_gradient(shape, axis, scale):
     x, dy = RNG.normal(0, scale, shape).astype(np.float32), RNG.normal(0, 1, shape).astype(np.float32)
     run = run_layer("Softmax", "softmax_param { axis: %d }" % axis, x, diffs=[dy])
     y, dx = np.zeros(shape), np.zeros(shape)
@@ -31,6 +31,6 @@ def test_value_and_derivative(shape, axis, scale):
     assert np.allclose(run.tops[0], y, 1e-4, 1e-6) and np.allclose(run.diffs[0], dx, 1e-4, 1e-6)
 
 
-def test_axis_out_of_range():
+def test_axis_out_of_range_raises():
     with pytest.raises(CaffeError, match="axis 2 is out of range"):
         run_layer("Softmax", "softmax_param { axis: 2 }", np.ones((2, 3)))

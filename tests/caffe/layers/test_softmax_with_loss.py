@@ -1,4 +1,4 @@
-"""SoftmaxWithLoss: label by label; every axis, normalization, ignored labels and the floor."""
+"""SoftmaxWithLoss compared with a loop over labels: axes, normalization, ignored labels, the floor."""
 
 import math
 
@@ -29,20 +29,20 @@ SETTINGS = [
 
 
 def reference(x, label, axis, ignore):
-    """(sum of losses, its derivative, labels that count, softmax), one position after the other."""
+    """Return (sum of losses, its gradient, number of valid labels, softmax), one position at a time."""
     axis %= x.ndim
     rows = np.moveaxis(x, axis, -1)
     prob, grad = np.zeros(rows.shape), np.zeros(rows.shape)
     loss, valid = 0.0, 0
-    for i, wanted in zip(np.ndindex(rows.shape[:-1]), label.ravel().astype(int)):
+    for i, target in zip(np.ndindex(rows.shape[:-1]), label.ravel().astype(int)):
         powers = np.exp(rows[i] - rows[i].max())
         prob[i] = powers / powers.sum()
-        if wanted == ignore:
+        if target == ignore:
             continue
         valid += 1
-        loss -= math.log(max(prob[i][wanted], np.finfo(np.float32).tiny))
+        loss -= math.log(max(prob[i][target], np.finfo(np.float32).tiny))
         grad[i] = prob[i]
-        grad[i][wanted] -= 1
+        grad[i][target] -= 1
     return loss, np.moveaxis(grad, -1, axis), valid, np.moveaxis(prob, -1, axis)
 
 
@@ -53,7 +53,7 @@ def divisor(mode, outer, positions, valid):
 @pytest.mark.parametrize("shape, labels, axis", SHAPES)
 @pytest.mark.parametrize("text, mode", SETTINGS)
 @pytest.mark.parametrize("ignore", [None, 1, -1])
-def test_value_and_derivative(shape, labels, axis, text, mode, ignore):
+def test_value_and_gradient(shape, labels, axis, text, mode, ignore):
     x, label = RNG.normal(0, 2, shape), RNG.integers(0, shape[axis], labels)
     if ignore == -1:
         label.ravel()[::2] = -1
@@ -66,12 +66,12 @@ def test_value_and_derivative(shape, labels, axis, text, mode, ignore):
     )
     run = run_layer("SoftmaxWithLoss", param, x, label)
     loss, grad, valid, _ = reference(x, label, axis, ignore)
-    by = divisor(mode, int(np.prod(shape[: axis % len(shape)])), label.size, valid)
-    assert run.tops[0].shape == () and np.allclose(run.tops[0], loss / by, 1e-5, 1e-6)
-    assert np.allclose(run.diffs[0], (weight or 1) * grad / by, 1e-4, 1e-6)
+    expected_divisor = divisor(mode, int(np.prod(shape[: axis % len(shape)])), label.size, valid)
+    assert run.tops[0].shape == () and np.allclose(run.tops[0], loss / expected_divisor, 1e-5, 1e-6)
+    assert np.allclose(run.diffs[0], (weight or 1) * grad / expected_divisor, 1e-4, 1e-6)
 
 
-def test_second_top_is_the_softmax_and_its_diff_counts_for_nothing():
+def test_second_top_is_the_softmax_and_its_diff_is_ignored():
     x, label = RNG.normal(size=(3, 4, 2)), RNG.integers(0, 4, (3, 2))
     run = run_layer("SoftmaxWithLoss", "", x, label, tops=2, diffs=[2, RNG.normal(size=(3, 4, 2))])
     _, grad, valid, prob = reference(x, label, 1, None)
@@ -81,15 +81,15 @@ def test_second_top_is_the_softmax_and_its_diff_counts_for_nothing():
 def test_floor_is_the_smallest_normal_float():
     run = run_layer("SoftmaxWithLoss", "", [[0.0, 500.0]], [0])
     assert np.allclose(run.tops[0], -math.log(np.finfo(np.float32).tiny), 1e-5)  # 87.3365
-    assert np.allclose(run.diffs[0], [[-1, 1]])  # the derivative knows no floor
+    assert np.allclose(run.diffs[0], [[-1, 1]])  # the gradient ignores the floor
 
 
-def test_all_ignored_is_zero():
+def test_loss_is_zero_if_all_labels_are_ignored():
     run = run_layer("SoftmaxWithLoss", "loss_param { ignore_label: 2 }", np.ones((2, 3)), [2, 2])
     assert run.tops[0] == 0 and (run.diffs[0] == 0).all()
 
 
-def test_a_loss_without_a_top_still_counts():
+def test_loss_without_top_contributes_to_the_loss():
     net = net_of("""
         layer { name: "x" type: "Input" top: "x" top: "l"
           input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }
@@ -98,8 +98,8 @@ def test_a_loss_without_a_top_still_counts():
     assert np.allclose(net.forward_range(0, 2), math.log(4)) and net.outputs == []
 
 
-def test_faults():
-    with pytest.raises(CaffeError, match=r"needs 6 labels, received \(2, 2\)"):
+def test_invalid_inputs_raise():
+    with pytest.raises(CaffeError, match=r"expected 6 labels for predictions .*, received \(2, 2\)"):
         run_layer("SoftmaxWithLoss", "", np.ones((2, 4, 3)), np.ones((2, 2)))
     with pytest.raises(CaffeError, match="same first dimension"):
         run_layer("SoftmaxWithLoss", "", np.ones((2, 4)), np.ones((1, 2)))

@@ -6,7 +6,7 @@ from support.layer_nets import run_layer
 
 
 @pytest.mark.parametrize("tops", [1, 2, 5])
-def test_value_and_derivative(tops):
+def test_value_and_gradient(tops):
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     diffs = [np.random.default_rng(i).normal(size=(2, 3)).astype(np.float32) for i in range(tops)]
     run = run_layer("Split", "", x, tops=tops, diffs=diffs)

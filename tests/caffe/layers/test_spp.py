@@ -1,10 +1,10 @@
-"""SPP against a pyramid of bins written out."""
+"""SPP compared with an explicit pyramid of bins."""
 
 import math
 
 import numpy as np
 import pytest
-from support.reference import hold, one_layer_net, refusal, run
+from support.reference import build_error, check_layer, one_layer_net, run
 
 
 def windows(size, bins):
@@ -36,19 +36,19 @@ def pyramid(height, method):
     ("height", "shape"), [(2, (2, 3, 4, 4)), (3, (1, 2, 8, 12)), (2, (2, 2, 5, 7)), (3, (1, 1, 11, 12))]
 )
 @pytest.mark.parametrize("method", ["MAX", "AVE"])
-def test_equals_the_pyramid_written_out(height, shape, method):
+def test_matches_the_explicit_pyramid(height, shape, method):
     x = np.random.default_rng(1).permutation(math.prod(shape)).reshape(shape) / 10.0
-    hold("SPP", "spp_param { pyramid_height: %d pool: %s }" % (height, method), [x], pyramid(height, method))
+    check_layer("SPP", "spp_param { pyramid_height: %d pool: %s }" % (height, method), [x], pyramid(height, method))
 
 
-def test_a_pyramid_of_one_keeps_four_axes():
+def test_pyramid_of_height_one_keeps_four_axes():
     x = np.random.default_rng(1).standard_normal((2, 3, 4, 5))
     result = run(one_layer_net("SPP", "spp_param { pyramid_height: 1 }", [x.shape]), [x])
     assert result.tops[0].shape == (2, 3, 1, 1)
     assert np.allclose(result.tops[0][..., 0, 0], x.max((2, 3)))
 
 
-def test_the_bins_follow_the_bottoms_size():
+def test_bins_adapt_to_the_bottom():
     net = one_layer_net("SPP", "spp_param { pyramid_height: 2 }", [(1, 2, 4, 4)])
     x = np.random.default_rng(1).standard_normal((1, 2, 6, 9))
     net.blobs["x0"].reshape(*x.shape)
@@ -56,7 +56,7 @@ def test_the_bins_follow_the_bottoms_size():
     assert np.allclose(run(net, [x]).tops[0], pyramid(2, "MAX")(x)[0])
 
 
-def test_refuses_what_caffe_refuses():
-    assert "pyramid_height must be 1 or more" in refusal("SPP", "", [(1, 2, 4, 4)])
-    assert "pad must be less than the kernel" in refusal("SPP", "spp_param { pyramid_height: 3 }", [(1, 2, 5, 5)])
-    assert "4 axes" in refusal("SPP", "spp_param { pyramid_height: 2 }", [(1, 2, 5)])
+def test_invalid_parameters_raise():
+    assert "pyramid_height must be 1 or more" in build_error("SPP", "", [(1, 2, 4, 4)])
+    assert "pad must be less than the kernel" in build_error("SPP", "spp_param { pyramid_height: 3 }", [(1, 2, 5, 5)])
+    assert "4 axes" in build_error("SPP", "spp_param { pyramid_height: 2 }", [(1, 2, 5)])

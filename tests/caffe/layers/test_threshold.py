@@ -1,4 +1,4 @@
-"""Threshold: 1 above, 0 at and below; no derivative."""
+"""Threshold: 1 above, 0 at and below the threshold; no gradient."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def test_value(limit):
     assert np.array_equal(run.tops[0], [1.0 if v > (limit or 0) else 0.0 for v in x])
 
 
-def test_backward_is_refused():
+def test_backward_raises():
     net = net_of("""
         layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }
         layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 2 } }

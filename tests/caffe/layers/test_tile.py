@@ -1,4 +1,4 @@
-"""Tile: copies along an axis, derivatives summed."""
+"""Tile: copies along an axis, gradients summed."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from caffe.errors import CaffeError
     "shape, axis, tiles",
     [((2, 3, 4), None, 3), ((2, 3, 4), 0, 2), ((2, 3, 4), -1, 4), ((3,), 0, 2), ((2, 3), 1, 1)],
 )
-def test_value_and_derivative(shape, axis, tiles):
+def test_value_and_gradient(shape, axis, tiles):
     rng = np.random.default_rng(16)
     x, along = rng.normal(size=shape), 1 if axis is None else axis % len(shape)
     top = tuple(d * tiles if i == along else d for i, d in enumerate(shape))
@@ -32,8 +32,8 @@ def test_value_and_derivative(shape, axis, tiles):
 
 @pytest.mark.parametrize(
     "text, message",
-    [("", "must give the number"), ("tiles: 0", "positive"), ("tiles: 2 axis: 2", "out of range")],
+    [("", "needs tiles"), ("tiles: 0", "positive"), ("tiles: 2 axis: 2", "out of range")],
 )
-def test_faults(text, message):
+def test_invalid_inputs_raise(text, message):
     with pytest.raises(CaffeError, match=message):
         run_layer("Tile", f"tile_param {{ {text} }}", np.ones((2, 3)))

@@ -120,11 +120,11 @@ def test_state_goes_on_bit_for_bit(folder):
 @pytest.mark.parametrize(
     "old, new, said",
     [
-        ("# 0", "0", "windows.txt:1: '# index' is wanted"),
+        ("# 0", "0", "windows.txt:1: expected '# index'"),
         ("1 0.8 2 3 11 12", "0 0.8 2 3 11 12", "windows.txt:7: a foreground window"),
-        ("1 0.8 2 3 11 12", "1 0.8 2 3 11 x", "windows.txt:7: a window's y2 is wanted, received 'x'"),
-        ("# 1", "# 7", "picture 1 is wanted here, received 7"),
-        ("2 0.1 10 5 29 19\n# 1", "# 1", "a window's class is wanted, received '#'"),
+        ("1 0.8 2 3 11 12", "1 0.8 2 3 11 x", "windows.txt:7: expected a window's y2, received 'x'"),
+        ("# 1", "# 7", "expected image 1, received 7"),
+        ("2 0.1 10 5 29 19\n# 1", "# 1", "expected a window's class, received '#'"),
     ],
 )
 def test_faulty_window_files(folder, old, new, said):
@@ -148,9 +148,9 @@ def test_faults(folder):
         net(folder)
     path.write_text(whole)
     path.write_text(path.read_text().replace("10 5 29 19", "10 5 30 19"))
-    made = net(folder)
-    with pytest.raises(CaffeError, match="does not lie in the picture"):
-        made.forward()
+    data_net = net(folder)
+    with pytest.raises(CaffeError, match="is not inside the image"):
+        data_net.forward()
     path.write_text("")
     with pytest.raises(CaffeError, match="empty"):
         net(folder)

@@ -1,4 +1,4 @@
-"""Net: names, phases and stages, ranges of layers, losses and diffs, shared weights, files, faults."""
+"""Net: names, phases and stages, layer ranges, losses and diffs, shared weights, files, errors."""
 
 import gc
 
@@ -28,7 +28,7 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
 
 @pytest.fixture(params=[True, False], ids=["fast", "plain"])
 def small(request):
-    """The net above with data in it, run through the passes that make it fast and without them."""
+    """The net above with random data, with and without the optimization passes."""
     before = config.fast()
     config.set_optimize(request.param)
     caffe.set_random_seed(1)
@@ -56,15 +56,15 @@ def test_names(small):
     assert {name: w for name, w in small.blob_loss_weights.items() if w} == {"loss": 1.0}
 
 
-def test_learnable_weights_carry_their_multipliers(small):
-    found = [(w.layer, w.index, w.lr_mult, w.decay_mult) for w in small.learnable_weights]
-    assert found == [("conv", 0, 1, 1), ("conv", 1, 2, 0), ("ip", 0, 1, 1), ("ip", 1, 1, 1)]
+def test_learnable_weights_have_their_multipliers(small):
+    multipliers = [(w.layer, w.index, w.lr_mult, w.decay_mult) for w in small.learnable_weights]
+    assert multipliers == [("conv", 0, 1, 1), ("conv", 1, 2, 0), ("ip", 0, 1, 1), ("ip", 1, 1, 1)]
 
 
 # -- running ---------------------------------------------------------------------------------------
 
 
-def test_forward_gives_the_outputs_and_what_is_asked_for(small):
+def test_forward_returns_outputs_and_requested_blobs(small):
     out = small.forward(blobs=["conv"])
     assert set(out) == {"loss", "prob", "conv"} and (out["conv"] >= 0).all()
     assert np.allclose(out["prob"].sum(1), 1, 1e-5)
@@ -83,20 +83,20 @@ def test_forward_takes_inputs_by_name(small):
         small.forward(data=data[:4], label=label)
 
 
-def test_forward_in_two_halves_is_forward(small):
+def test_forward_in_two_ranges_equals_forward(small):
     expected = {name: array.copy() for name, array in small.forward().items()}
     conv = small.blobs["conv"].data.copy()
     small.blobs["data"].data[...] *= -1
     small.forward(end="relu")
     half = small.blobs["conv"].data.copy()
     assert not np.allclose(half, conv) and np.allclose(small.blobs["prob"].data, expected["prob"])
-    small.blobs["conv"].data[...] = conv  # what a user writes is what the second half reads
+    small.blobs["conv"].data[...] = conv  # the second range reads what the user writes
     out = small.forward(start="ip")
     assert all(np.allclose(out[name], expected[name], 1e-5) for name in expected)
     assert set(small.forward(start="conv", end="ip")) == {"ip"}
 
 
-def test_backward_in_two_halves_is_backward(small):
+def test_backward_in_two_ranges_equals_backward(small):
     small.forward()
     small.clear_param_diffs()
     expected = small.backward()["data"].copy()
@@ -112,8 +112,8 @@ def test_backward_in_two_halves_is_backward(small):
     )
 
 
-def test_backward_from_a_diff_of_ones_own(small):
-    """What is set on a top is what comes down: the sum of one unit's derivatives, as for DeepDream."""
+def test_backward_from_a_user_defined_diff(small):
+    """The diff set on a top is backpropagated: the gradient of the sum over one unit, as for DeepDream."""
     small.forward()
     small.blobs["ip"].diff[...] = 0
     small.blobs["ip"].diff[:, 1] = 1
@@ -128,7 +128,7 @@ def test_backward_from_a_diff_of_ones_own(small):
     assert abs(slope - down[0, 1, 2, 3]) < 1e-2 * max(1, abs(slope))
 
 
-def test_diffs_of_weights_add_up_and_are_cleared(small):
+def test_weight_diffs_accumulate_and_are_cleared(small):
     small.forward()
     small.backward()
     once = small.params["ip"][0].diff.copy()
@@ -139,7 +139,7 @@ def test_diffs_of_weights_add_up_and_are_cleared(small):
     assert all((b.diff == 0).all() for p in small.params.values() for b in p) and (view == 0).all()
 
 
-def test_backward_checks_its_arguments(small):
+def test_invalid_arguments_of_forward_and_backward_raise(small):
     small.forward()
     with pytest.raises(CaffeError, match="do not match"):
         small.backward(nonsense=np.ones(1))
@@ -149,7 +149,7 @@ def test_backward_checks_its_arguments(small):
         small.forward(blobs=["pro"])
 
 
-def test_batches_of_any_size(small):
+def test_forward_all_takes_any_number_of_items(small):
     rng = np.random.default_rng(1)
     data, label = rng.normal(size=(12, 2, 6, 6)).astype(np.float32), np.zeros(12, np.float32)
     out = small.forward_all(data=data, label=label, blobs=["conv"])
@@ -159,7 +159,7 @@ def test_batches_of_any_size(small):
         assert np.allclose(out["prob"][i], single, 1e-4)
 
 
-def test_a_reshaped_input_reshapes_the_net(small):
+def test_reshaping_an_input_reshapes_the_net(small):
     small.blobs["data"].reshape(2, 2, 6, 6)
     small.blobs["label"].reshape(2)
     small.reshape()
@@ -171,13 +171,13 @@ def test_a_reshaped_input_reshapes_the_net(small):
         small.forward()
 
 
-def test_callbacks_see_every_layer(small):
-    seen = []
-    small.before_forward(lambda i: seen.append(("f", i)))
-    small.after_backward(lambda i: seen.append(("b", i)))
+def test_callbacks_run_for_every_layer(small):
+    calls = []
+    small.before_forward(lambda i: calls.append(("f", i)))
+    small.after_backward(lambda i: calls.append(("b", i)))
     small.forward()
     small.backward()
-    assert seen == [("f", i) for i in range(7)] + [("b", i) for i in reversed(range(7))]
+    assert calls == [("f", i) for i in range(7)] + [("b", i) for i in reversed(range(7))]
 
 
 # -- memory ----------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def test_arrays_and_blobs_outlive_the_net():
     assert blob.data.shape == (5, 4, 4, 4) and params[0].data.shape == (3, 64)
 
 
-def test_views_taken_early_stay_live(small):
+def test_early_views_stay_live(small):
     views = {name: (blob.data, blob.diff) for name, blob in small.blobs.items()}
     for _ in range(2):
         small.forward()
@@ -219,7 +219,7 @@ layer { name: "e" type: "EuclideanLoss" bottom: "a" bottom: "x" %s }"""
 @pytest.mark.parametrize(
     "last, weight", [('top: "e"', 1), ('top: "e" loss_weight: -2', -2), ("", 1), ("loss_weight: 0", 0)]
 )
-def test_the_loss_is_the_weighted_sum_and_so_is_its_derivative(middle, last, weight):
+def test_loss_is_the_weighted_sum_and_backward_its_gradient(middle, last, weight):
     net = net_of(TWO % (middle, last))
     x = np.array([[1, -2, 3], [0.5, 0.25, -1]])
     net.blobs["x"].data[...] = x
@@ -231,12 +231,14 @@ def test_the_loss_is_the_weighted_sum_and_so_is_its_derivative(middle, last, wei
     assert np.allclose(net.blobs["x"].diff, slope, 1e-4, 1e-5)
 
 
-def test_loss_weights_are_given_for_all_tops_or_none():
+def test_incomplete_loss_weights_raise():
     slices = (
         'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 2 } } }\n'
         'layer { name: "s" type: "Slice" bottom: "x" top: "a" top: "b" loss_weight: 1 }'
     )
-    with pytest.raises(CaffeError, match=r"net.prototxt:2: .*once a top or not at all: 1 for 2 tops"):
+    with pytest.raises(
+        CaffeError, match=r"net.prototxt:2: .*expected one loss_weight per top \(2\) or none, received 1"
+    ):
         net_of(slices)
 
 
@@ -247,11 +249,11 @@ layer { name: "x" type: "Input" top: "x" top: "t" input_param { shape { dim: 2 d
 layer { name: "one" type: "InnerProduct" bottom: "x" top: "one" %s inner_product_param { num_output: 3 } }
 layer { name: "two" type: "InnerProduct" bottom: "one" top: "two" %s %s inner_product_param { num_output: 3 } }
 layer { name: "e" type: "EuclideanLoss" bottom: "two" bottom: "t" }"""
-STILL = "param { lr_mult: 0 } param { lr_mult: 0 }"
+FROZEN_LAYER = "param { lr_mult: 0 } param { lr_mult: 0 }"
 
 
-def ran(force="", one="", two="", down=""):
-    """Which of the diffs (x, weights of one, one, weights of two) are not zero after backward."""
+def nonzero_diffs(force="", one="", two="", down=""):
+    """Return which of the diffs (x, weights of one, one, weights of two) are not zero after backward."""
     net = net_of(FROZEN % (force, one, two, down))
     for i, blob in enumerate([net.blobs["x"], *net.params["one"], *net.params["two"]]):
         blob.data[...] = np.random.default_rng(i).normal(size=blob.data.shape)
@@ -263,23 +265,23 @@ def ran(force="", one="", two="", down=""):
 
 CASES = [
     ({}, [False, True, True, True]),
-    ({"one": STILL}, [False, False, False, True]),
-    ({"two": STILL}, [False, True, True, False]),
+    ({"one": FROZEN_LAYER}, [False, False, False, True]),
+    ({"two": FROZEN_LAYER}, [False, True, True, False]),
     ({"one": "param { lr_mult: 0 }"}, [False, False, True, True]),
     ({"down": "propagate_down: false"}, [False, False, False, True]),
     ({"force": "force_backward: true"}, [True, True, True, True]),
-    ({"force": "force_backward: true", "one": STILL, "two": STILL}, [True, True, True, True]),
+    ({"force": "force_backward: true", "one": FROZEN_LAYER, "two": FROZEN_LAYER}, [True, True, True, True]),
 ]
 
 
 @pytest.mark.parametrize("options, expected", CASES)
-def test_backward_runs_where_something_is_learnt(options, expected):
-    assert ran(**options) == expected
+def test_backward_runs_only_for_trainable_layers(options, expected):
+    assert nonzero_diffs(**options) == expected
 
 
 # -- shared weights --------------------------------------------------------------------------------
 
-TWINS = """force_backward: true
+SHARED = """force_backward: true
 layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 4 dim: 3 } } }
 layer { name: "b" type: "Input" top: "b" input_param { shape { dim: 4 dim: 3 } } }
 layer { name: "one" type: "InnerProduct" bottom: "a" top: "one" param { name: "w" %s }
@@ -288,8 +290,8 @@ layer { name: "two" type: "InnerProduct" bottom: "b" top: "two" param { name: "w
   inner_product_param { num_output: %d bias_term: false weight_filler { type: "xavier" } %s } }"""
 
 
-def test_shared_weights_are_one_and_their_diffs_add_up():
-    net = net_of(TWINS % ("", "", 2, ""))
+def test_shared_weights_are_one_blob_and_their_diffs_accumulate():
+    net = net_of(SHARED % ("", "", 2, ""))
     rng = np.random.default_rng(3)
     a, b, da, db = (rng.normal(size=s).astype(np.float32) for s in ((4, 3), (4, 3), (4, 2), (4, 2)))
     net.blobs["a"].data[...], net.blobs["b"].data[...] = a, b
@@ -304,8 +306,8 @@ def test_shared_weights_are_one_and_their_diffs_add_up():
     assert np.array_equal(net.params["one"][0].diff, net.params["two"][0].diff)
 
 
-def test_permissive_sharing_needs_the_count_only():
-    text = TWINS % ("", "share_mode: %s", 2, "transpose: true")
+def test_permissive_sharing_requires_equal_counts_only():
+    text = SHARED % ("", "share_mode: %s", 2, "transpose: true")
     with pytest.raises(CaffeError, match=r"param 'w' is shared with layer 'one', where it has shape \(2, 3\)"):
         net_of(text % "STRICT")
     net = net_of(text % "PERMISSIVE")
@@ -314,14 +316,14 @@ def test_permissive_sharing_needs_the_count_only():
 
 
 def test_multipliers_of_shared_weights_must_agree():
-    net = net_of(TWINS % ("lr_mult: 3", "", 2, ""))
+    net = net_of(SHARED % ("lr_mult: 3", "", 2, ""))
     assert [w.lr_mult for w in net.learnable_weights] == [3]
-    assert [w.decay_mult for w in net_of(TWINS % ("", "decay_mult: 5", 2, "")).learnable_weights] == [5]
+    assert [w.decay_mult for w in net_of(SHARED % ("", "decay_mult: 5", 2, "")).learnable_weights] == [5]
     with pytest.raises(CaffeError, match="two values of lr_mult"):
-        net_of(TWINS % ("lr_mult: 3", "lr_mult: 1", 2, ""))
+        net_of(SHARED % ("lr_mult: 3", "lr_mult: 1", 2, ""))
 
 
-def test_nets_that_share_weights():
+def test_two_nets_share_weights():
     one, two = net_of(SMALL), net_of(SMALL)
     two.share_with(one)
     one.params["ip"][1].data[...] = 42
@@ -334,18 +336,20 @@ def test_nets_that_share_weights():
 
 
 @pytest.mark.parametrize("hdf5", [False, True])
-def test_save_and_read(tmp_path, small, hdf5):
+def test_save_and_load(tmp_path, small, hdf5):
     path = str(tmp_path / ("w.caffemodel.h5" if hdf5 else "w.caffemodel"))
     (small.save_hdf5 if hdf5 else small.save)(path)
     (tmp_path / "net.prototxt").write_text(SMALL)
     other = Net(str(tmp_path / "net.prototxt"), caffe.TEST, weights=path)
     for name, blobs in small.params.items():
-        assert all(np.array_equal(mine.data, theirs.data) for mine, theirs in zip(blobs, other.params[name]))
+        assert all(
+            np.array_equal(blob.data, loaded.data) for blob, loaded in zip(blobs, other.params[name], strict=True)
+        )
     older = Net(str(tmp_path / "net.prototxt"), path, caffe.TEST)  # the older order of arguments
     assert np.array_equal(older.params["ip"][0].data, small.params["ip"][0].data)
 
 
-def test_copy_from_goes_by_layer_name_and_changes_nothing_where_it_fails(tmp_path, small):
+def test_copy_from_matches_layer_names_and_is_atomic(tmp_path, small):
     small.save(str(tmp_path / "w.caffemodel"))
     caffe.set_random_seed(9)
     renamed = net_of(SMALL.replace('name: "ip"', 'name: "fresh"'))
@@ -400,7 +404,8 @@ layer { name: "deploy" type: "Input" top: "data" include { stage: "deploy" }
   input_param { shape { dim: 1 dim: 4 } } }
 layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 2 } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" exclude { stage: "deploy" } }
-layer { name: "acc" type: "Accuracy" bottom: "ip" bottom: "label" top: "acc" include { phase: TEST not_stage: "deploy" } }
+layer { name: "acc" type: "Accuracy" bottom: "ip" bottom: "label" top: "acc"
+  include { phase: TEST not_stage: "deploy" } }
 layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" include { stage: "deploy" } }
 """
 USES = [
@@ -411,19 +416,19 @@ USES = [
 
 
 @pytest.mark.parametrize("phase, stages, layers, outputs, batch", USES)
-def test_one_file_for_training_testing_and_deployment(tmp_path, phase, stages, layers, outputs, batch):
+def test_one_prototxt_for_train_test_and_deploy(tmp_path, phase, stages, layers, outputs, batch):
     path = tmp_path / "net.prototxt"
     path.write_text(ALL_IN_ONE)
     net = Net(str(path), phase, stages=list(stages))
-    names = [name for name in net.layer_dict if "label" not in name]  # the label's split, where it has one
+    names = [name for name in net.layer_dict if "label" not in name]  # without the label's Split layer
     assert names == layers and net.outputs == outputs and net.blobs["ip"].shape == (batch, 2)
     net.forward()
 
 
-# -- faults ----------------------------------------------------------------------------------------
+# -- errors ----------------------------------------------------------------------------------------
 
 GOOD = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
-FAULTS = [
+INVALID_LAYERS = [
     ('layer { name: "a" type: "ReLU" bottom: "y" top: "a" }', r"unknown bottom blob 'y' \(bottom 0\)"),
     (
         'layer { name: "a" type: "ReLu" bottom: "x" top: "a" }',
@@ -434,28 +439,28 @@ FAULTS = [
     ('layer { name: "a" type: "Concat" top: "a" }', r"takes 1 or more bottom blob\(s\), received 0"),
     (
         'layer { name: "a" type: "ReLU" bottom: "x" top: "a" param { } }',
-        r"1 param \{ \} were given.* 0 weight blobs",
+        r"received 1 param \{ \}, but the layer has 0 weight blobs",
     ),
     (
         'layer { name: "a" type: "ReLU" bottom: "x" top: "a" propagate_down: true propagate_down: false }',
-        "propagate_down must be given once a bottom",
+        "expected one propagate_down per bottom",
     ),
     (
         'layer { name: "a" type: "Tile" bottom: "x" top: "x2" tile_param { tiles: 2 } }\n'
         'layer { name: "b" type: "Tile" bottom: "x2" top: "x" tile_param { tiles: 2 } }',
-        "top blob 'x' is produced by another layer",
+        "top blob 'x' is already produced by another layer",
     ),
 ]
 
 
-@pytest.mark.parametrize("body, message", FAULTS)
-def test_faults_have_their_place(body, message):
+@pytest.mark.parametrize("body, message", INVALID_LAYERS)
+def test_errors_name_file_and_line(body, message):
     line = 2 + body.count("\n")
     with pytest.raises(CaffeError, match=r"^net.prototxt:%d: layer '[ab]' \(\w+\): .*%s" % (line, message)):
         net_of(GOOD + body)
 
 
-def test_all_faults_at_once_and_only_causes():
+def test_all_root_errors_are_reported_at_once():
     body = (
         GOOD
         + """

@@ -1,4 +1,4 @@
-"""pycaffe's Net: what its dictionaries show, forward and backward in part, weights in files, sharing, callbacks."""
+"""pycaffe's Net: dictionaries, partial forward and backward, weight files, weight sharing, callbacks."""
 
 import numpy as np
 import pytest
@@ -28,14 +28,14 @@ def net(tmp_path):
     return caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
 
 
-def by_hand(net, x):
-    """(ip1 after the ReLU, ip2) in NumPy."""
+def reference_forward(net, x):
+    """Compute (ip1 after the ReLU, ip2) in NumPy."""
     (w1, b1), (w2, b2) = ([blob.data for blob in net.params[name]] for name in ("ip1", "ip2"))
     hidden = np.maximum(x @ w1.T + b1, 0)
     return hidden, hidden @ w2.T + b2
 
 
-def test_the_dictionaries(net):
+def test_dictionaries(net):
     assert list(net.blobs) == ["data", "ip1", "ip2"] and list(net.params) == ["ip1", "ip2"]
     assert net.inputs == ["data"] and net.outputs == ["ip2"]
     assert list(net.layer_dict) == ["data", "ip1", "relu", "ip2"] and net.layer_dict["relu"].type == "ReLU"
@@ -44,23 +44,23 @@ def test_the_dictionaries(net):
     assert net.blob_loss_weights["ip2"] == 0
 
 
-def test_forward_whole_and_in_part(net):
+def test_full_and_partial_forward(net):
     x = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
-    hidden, out = by_hand(net, x)
+    hidden, out = reference_forward(net, x)
     np.testing.assert_allclose(net.forward(data=x)["ip2"], out, rtol=1e-5)
     np.testing.assert_allclose(net.forward(blobs=["ip1"], data=x)["ip1"], hidden, rtol=1e-5)
     net.blobs["ip1"].data[...] = 1
     np.testing.assert_allclose(
-        net.forward(start="ip2")["ip2"], by_hand(net, x)[1] * 0 + net.params["ip2"][0].data.sum(1), rtol=1e-5
+        net.forward(start="ip2")["ip2"], reference_forward(net, x)[1] * 0 + net.params["ip2"][0].data.sum(1), rtol=1e-5
     )
     assert list(net.forward(end="relu", data=x)) == ["ip1"]
     many = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
-    np.testing.assert_allclose(net.forward_all(data=many)["ip2"], by_hand(net, many)[1], rtol=1e-5)
+    np.testing.assert_allclose(net.forward_all(data=many)["ip2"], reference_forward(net, many)[1], rtol=1e-5)
 
 
-def test_backward_is_the_derivative(net):
+def test_backward_matches_the_analytic_gradient(net):
     x = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
-    hidden, out = by_hand(net, x)
+    hidden, out = reference_forward(net, x)
     net.forward(data=x)
     top = np.random.default_rng(1).normal(size=out.shape).astype(np.float32)
     diffs = net.backward(diffs=["ip1"], ip2=top)
@@ -70,15 +70,15 @@ def test_backward_is_the_derivative(net):
 
 
 @pytest.mark.parametrize("save, load", [("save", "copy_from"), ("save_hdf5", "load_hdf5"), ("save_hdf5", "copy_from")])
-def test_weights_through_files(net, tmp_path, save, load):
+def test_weights_survive_save_and_load(net, tmp_path, save, load):
     path = str(tmp_path / ("w.caffemodel" if save == "save" else "w.caffemodel.h5"))
     getattr(net, save)(path)
     other = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
     assert not np.array_equal(other.params["ip1"][0].data, net.params["ip1"][0].data)
     getattr(other, load)(path)
     for name in net.params:
-        for mine, theirs in zip(net.params[name], other.params[name]):
-            assert np.array_equal(mine.data, theirs.data)
+        for blob, expected in zip(net.params[name], other.params[name]):
+            assert np.array_equal(blob.data, expected.data)
 
 
 def test_share_with_shares_memory(net, tmp_path):
@@ -97,39 +97,39 @@ def test_reshape_reaches_every_blob(net):
     assert net.forward(data=np.zeros((7, 3)))["ip2"].shape == (7, 2)
 
 
-def test_callbacks_are_told_layer_numbers(net):
-    seen = []
-    net.before_forward(lambda i: seen.append(("before", i)))
-    net.after_forward(lambda i: seen.append(("after", i)))
-    net.before_backward(lambda i: seen.append(("down", i)))
-    net.after_backward(lambda i: seen.append(("up", i)))
+def test_callbacks_receive_layer_indices(net):
+    calls = []
+    net.before_forward(lambda i: calls.append(("before", i)))
+    net.after_forward(lambda i: calls.append(("after", i)))
+    net.before_backward(lambda i: calls.append(("down", i)))
+    net.after_backward(lambda i: calls.append(("up", i)))
     net.forward()
-    assert seen == [(word, i) for i in range(4) for word in ("before", "after")]
-    seen.clear()
+    assert calls == [(event, i) for i in range(4) for event in ("before", "after")]
+    calls.clear()
     net.backward()
-    assert seen == [(word, i) for i in (3, 2, 1, 0) for word in ("down", "up")]
+    assert calls == [(event, i) for i in (3, 2, 1, 0) for event in ("down", "up")]
 
 
 def test_set_input_arrays_feeds_memory_data(tmp_path, net):
     (tmp_path / "memory.prototxt").write_text(MEMORY)
-    fed = caffe.Net(str(tmp_path / "memory.prototxt"), caffe.TEST)
+    memory_net = caffe.Net(str(tmp_path / "memory.prototxt"), caffe.TEST)
     data = np.arange(16, dtype=np.float32).reshape(4, 1, 2, 2)
-    fed.set_input_arrays(data, np.arange(4, dtype=np.float32))
+    memory_net.set_input_arrays(data, np.arange(4, dtype=np.float32))
     for start in (0, 2, 0):
-        np.testing.assert_array_equal(fed.forward()["sum"], data[start : start + 2].reshape(2, -1).sum(1))
+        np.testing.assert_array_equal(memory_net.forward()["sum"], data[start : start + 2].reshape(2, -1).sum(1))
     with pytest.raises(CaffeError, match="MemoryData"):
         net.set_input_arrays(data, np.zeros(4, np.float32))
 
 
 @pytest.mark.parametrize(
-    "call, said",
+    "call, message",
     [
         (lambda net: net.forward(start="ip3"), "no layer 'ip3'.*did you mean 'ip"),
-        (lambda net: net.forward(picture=1), "do not match the net's inputs"),
+        (lambda net: net.forward(image=1), "do not match the net's inputs"),
         (lambda net: net.forward(blobs=["ip9"]), "no blob 'ip9'"),
         (lambda net: net.copy_from("none.caffemodel"), "none.caffemodel"),
     ],
 )
-def test_faults_are_told(net, call, said):
-    with pytest.raises(CaffeError, match="(?s)" + said):
+def test_invalid_calls_raise(net, call, message):
+    with pytest.raises(CaffeError, match="(?s)" + message):
         call(net)

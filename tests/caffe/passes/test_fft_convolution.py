@@ -1,11 +1,11 @@
-"""Convolutions by Fourier transforms in a net: every blob as without, and when they are chosen."""
+"""Fourier convolution in a net: results equal to the direct convolution, and the choice between the two."""
 
 import importlib
 
 import numpy as np
 import pytest
 import torch
-from support.pass_nets import FACES, INCEPTION, compare, everything, made, run
+from support.pass_nets import FACES, INCEPTION, all_arrays, build_net, compare, run
 
 from caffe import passes
 
@@ -15,8 +15,8 @@ UNBIASED = FACES.replace("group: 2", "group: 2 bias_term: false")
 
 
 @pytest.fixture
-def always(monkeypatch):
-    """Let transforms be chosen for the small nets of the tests."""
+def always_fourier(monkeypatch):
+    """Make the pass choose transforms even for the small nets of the tests."""
     module.tiling.cache_clear()
     monkeypatch.setattr(module, "GAIN", 0)
     yield
@@ -24,41 +24,41 @@ def always(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("definition", "chosen"),
+    ("definition", "expected"),
     [(FACES, ["conv2"]), (INCEPTION, ["in"]), (FROZEN, ["conv2"]), (UNBIASED, ["conv2"])],
     ids=["faces", "inception", "frozen", "unbiased"],
 )
-def test_a_net_keeps_every_blob(always, definition, chosen):
-    plain, fast = made(definition), made(definition, passes.PASSES)
-    for _ in range(2):  # the second round with arrays of the first one out
+def test_pass_preserves_every_blob(always_fourier, definition, expected):
+    plain, fast = build_net(definition), build_net(definition, passes.PASSES)
+    for _ in range(2):  # in the second run, views from the first are alive
         compare(run(fast), run(plain), exact=False)
-    assert [node.layer.name for node in fast._nodes if getattr(node.fast, "tape", None)] == chosen
+    assert [node.layer.name for node in fast._nodes if getattr(node.fast, "tape", None)] == expected
 
 
-def test_diffs_of_weights_add_up(always):
-    plain, fast = made(FACES), made(FACES, passes.PASSES)
+def test_weight_diffs_accumulate(always_fourier):
+    plain, fast = build_net(FACES), build_net(FACES, passes.PASSES)
     for net in (plain, fast):
         net.clear_param_diffs()
         for _ in range(2):
             net.forward()
             net.backward()
-    compare(everything(fast), everything(plain), exact=False)
+    compare(all_arrays(fast), all_arrays(plain), exact=False)
 
 
 @pytest.mark.parametrize("amx", [False, True])
-def test_in_bf16_products_are_bfloat16_unless_amx_is_there(always, monkeypatch, amx):
+def test_bf16_spectra_are_bfloat16_unless_amx_is_available(always_fourier, monkeypatch, amx):
     monkeypatch.setattr(module, "AMX", amx)
-    plain, fast = made(FACES), made(FACES, passes.PASSES)
+    plain, fast = build_net(FACES), build_net(FACES, passes.PASSES)
     fast.set_precision("bf16")
-    theirs, mine = run(plain), run(fast)
+    expected, actual = run(plain), run(fast)
     tape = fast._nodes[fast._layer_names.index("conv2")].fast.tape
     assert tape is None if amx else tape[1].dtype == tape[2].dtype == torch.bfloat16
     for name in ("data of conv2", "diff of weights conv2 0", "diff of weights conv2 1"):
-        assert np.abs(mine[name] - theirs[name]).max() < 0.05 * np.abs(theirs[name]).max(), name
+        assert np.abs(actual[name] - expected[name]).max() < 0.05 * np.abs(expected[name]).max(), name
 
 
-def test_a_bottom_may_change_its_size(always):
-    plain, fast = made(FACES), made(FACES, passes.PASSES)
+def test_bottom_may_change_its_size(always_fourier):
+    plain, fast = build_net(FACES), build_net(FACES, passes.PASSES)
     for net in (plain, fast):
         net.forward()
         net.blobs["data"].reshape(2, 3, 33, 31)
@@ -73,11 +73,11 @@ def test_a_bottom_may_change_its_size(always):
     [
         ((50, 96, 28, 28), (256, 96, 5, 5), 2, 14),  # AgeNet's conv2
         ((50, 256, 14, 14), (384, 256, 3, 3), 1, 7),  # and conv3
-        ((1, 96, 28, 28), (256, 96, 5, 5), 2, None),  # the weights' transform is more than one picture saves
-        ((64, 16, 28, 28), (16, 16, 3, 3), 1, None),  # so are the pixels' for few channels
-        ((2, 512, 3, 3), (512, 512, 7, 7), 1, None),  # no result
+        ((1, 96, 28, 28), (256, 96, 5, 5), 2, None),  # for one image, transforming the weights costs too much
+        ((64, 16, 28, 28), (16, 16, 3, 3), 1, None),  # for few channels, transforming the pixels costs too much
+        ((2, 512, 3, 3), (512, 512, 7, 7), 1, None),  # empty result
     ],
 )
-def test_transforms_are_chosen_where_they_pay(bottom, weights, pad, step):
-    found = module.tiling(bottom, weights, (pad, pad), 1)
-    assert (found and found.step) == step
+def test_transforms_are_chosen_where_they_are_cheaper(bottom, weights, pad, step):
+    tiling = module.tiling(bottom, weights, (pad, pad), 1)
+    assert (tiling and tiling.step) == step

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from caffe.data import wire_format
 from caffe.errors import CaffeError
-from caffe.proto import binary, blobs, caffe_pb2
+from caffe.proto import binary, blobs, caffe_pb2, wire_format
 
 
 def read(data, message=None):

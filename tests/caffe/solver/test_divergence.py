@@ -1,4 +1,4 @@
-"""The watch ends lost runs, and leaves alone those whose loss is merely large."""
+"""The divergence monitor stops diverged runs, but not runs whose loss is merely large."""
 
 import math
 
@@ -24,20 +24,20 @@ def net(*layers, std=1):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_no_number_ends_the_run_at_once(value):
+def test_non_finite_loss_raises_immediately(value):
     with pytest.raises(CaffeError, match="(?s)diverged.*at iteration 7.*lower base_lr"):
-        DivergenceMonitor().see(7, value)
+        DivergenceMonitor().check(7, value)
 
 
-def test_a_saturated_softmax_ends_it_after_some_patience():
-    watch = DivergenceMonitor()
+def test_saturated_softmax_raises_after_patience():
+    monitor = DivergenceMonitor()
     for iteration in range(PATIENCE - 1):
-        watch.see(iteration, 87.3365)
-    watch.see(90, 2.3)
+        monitor.check(iteration, 87.3365)
+    monitor.check(90, 2.3)
     for iteration in range(PATIENCE - 1):
-        watch.see(100 + iteration, 87.3365)
+        monitor.check(100 + iteration, 87.3365)
     with pytest.raises(CaffeError, match="87.3365 for 5 iterations up to 104"):
-        watch.see(104, 87.3365)
+        monitor.check(104, 87.3365)
 
 
 @pytest.mark.parametrize(
@@ -51,26 +51,26 @@ def test_a_saturated_softmax_ends_it_after_some_patience():
         ([SOFTMAX % (1, 1, ""), 'layer { name: "l" type: "EuclideanLoss" bottom: "ip" bottom: "x" }'], math.inf),
         ([], math.inf),
     ],
-)  # fmt: skip
+)
 def test_only_means_over_labels_have_a_worst_loss(layers, bound):
     assert worst_loss(net(*layers)) == pytest.approx(bound)
 
 
 def solver(layers, std, base_lr):
-    """A solver of 8 iterations over made-up data."""
+    """Create a solver that runs 8 iterations on random data."""
     param = caffe_pb2.SolverParameter(base_lr=base_lr, lr_policy="fixed", max_iter=8, random_seed=1)
     param.snapshot_after_train = False
     param.net_param.CopyFrom(read_net_text(HEAD % std + layers, "net").param)
     return caffe.SGDSolver.from_param(param)
 
 
-def test_a_large_l2_loss_that_falls_is_no_divergence():
-    run = solver('layer { name: "l" type: "EuclideanLoss" bottom: "ip" bottom: "x" }', std=20, base_lr=1e-4)
-    run.solve()
-    assert run.iter == 8 and run.smoothed_loss > 90
+def test_decreasing_large_l2_loss_is_not_divergence():
+    trained = solver('layer { name: "l" type: "EuclideanLoss" bottom: "ip" bottom: "x" }', std=20, base_lr=1e-4)
+    trained.solve()
+    assert trained.iter == 8 and trained.smoothed_loss > 90
 
 
-def test_a_rate_too_high_ends_with_advice():
-    run = solver('layer { name: "l" type: "EuclideanLoss" bottom: "ip" bottom: "x" }', std=1e9, base_lr=1e6)
+def test_too_high_learning_rate_raises_with_advice():
+    trained = solver('layer { name: "l" type: "EuclideanLoss" bottom: "ip" bottom: "x" }', std=1e9, base_lr=1e6)
     with pytest.raises(CaffeError, match="diverged"):
-        run.solve()
+        trained.solve()

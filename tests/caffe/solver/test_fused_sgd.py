@@ -1,4 +1,4 @@
-"""The fused update goes where the plain one goes, and shows the diffs that pycaffe shows."""
+"""The fused update equals the plain update and leaves the same diffs."""
 
 import numpy as np
 import pytest
@@ -27,33 +27,33 @@ def _solver(fast, more=""):
     text.parse(NET % more, param)
     before = config.fast()
     try:
-        config.set_optimize(False)  # the nets: one and the same
+        config.set_optimize(False)  # build the same net for both
         solver = Solver.from_param(param)
     finally:
         config.set_optimize(before)
     from caffe.solver import fused_sgd
 
-    solver._fused = fast and fused_sgd.fits(solver)
+    solver._fused = fast and fused_sgd.is_supported(solver)
     return solver
 
 
-def _weights(solver, half="data"):
-    return [np.array(getattr(w.blob, half)) for w in solver.net.learnable_weights]
+def _weights(solver, attribute="data"):
+    return [np.array(getattr(w.blob, attribute)) for w in solver.net.learnable_weights]
 
 
 @pytest.mark.parametrize("more", ["", "clip_gradients: 0.5", "iter_size: 2"])
-def test_weights_and_diffs_across_a_drop_of_the_rate(more):
+def test_weights_and_diffs_match_across_a_learning_rate_drop(more):
     plain, fast = _solver(False, more), _solver(True, more)
     assert fast._fused
     for _ in range(6):
         for solver in (plain, fast):
             solver.step(1)
-    for half in ("data", "diff"):
-        for mine, theirs in zip(_weights(fast, half), _weights(plain, half)):
-            assert np.abs(mine - theirs).max() <= 2e-6 * max(1, np.abs(theirs).max())
+    for attribute in ("data", "diff"):
+        for actual, expected in zip(_weights(fast, attribute), _weights(plain, attribute)):
+            assert np.abs(actual - expected).max() <= 2e-6 * max(1, np.abs(expected).max())
 
 
-def test_the_diff_after_a_step_is_what_was_subtracted():
+def test_diff_after_a_step_is_the_update():
     solver = _solver(True)
     before = _weights(solver)
     solver.step(1)
@@ -61,26 +61,26 @@ def test_the_diff_after_a_step_is_what_was_subtracted():
         assert np.array_equal(old - diff, new)
 
 
-def test_a_diff_that_somebody_holds_stays_live():
+def test_live_diff_view_shows_the_update():
     solver = _solver(True)
     solver.step(1)
-    has_live_view = solver.net.params["ip"][0].diff
+    view = solver.net.params["ip"][0].diff
     solver.step(1)
-    assert np.shares_memory(has_live_view, solver.net.params["ip"][0].diff)
-    assert np.array_equal(has_live_view, solver.history[2].numpy())
+    assert np.shares_memory(view, solver.net.params["ip"][0].diff)
+    assert np.array_equal(view, solver.history[2].numpy())
 
 
 @pytest.mark.parametrize("more", ['type: "Adam"', "momentum: 0", 'regularization_type: "L1"'])
-def test_other_rules_take_the_plain_way(more):
-    text_ = NET.replace("momentum: 0.9", "") if "momentum" in more else NET
+def test_other_rules_use_the_plain_update(more):
+    definition = NET.replace("momentum: 0.9", "") if "momentum" in more else NET
     param = caffe_pb2.SolverParameter()
-    text.parse(text_ % more, param)
+    text.parse(definition % more, param)
     solver = Solver.from_param(param)
     assert not solver._fused
     solver.step(1)
 
 
-def test_malloc_keeps_its_pages_where_it_is_glibcs():
+def test_retain_freed_memory_succeeds_with_glibc():
     import platform
 
     assert malloc.retain_freed_memory() is (platform.libc_ver()[0] == "glibc")

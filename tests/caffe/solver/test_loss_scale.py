@@ -1,4 +1,4 @@
-"""fp16 trains as float32 does, tiny derivatives included; an overflow costs an update; the scale is resumed."""
+"""Loss scaling: fp16 preserves tiny gradients, overflow skips the update, the scale is restored on resume."""
 
 import numpy as np
 import pytest
@@ -31,18 +31,18 @@ def _weights(solver):
     return solver.net.params["fc"][0].data.copy()
 
 
-def test_tiny_derivatives_are_not_lost(tmp_path):
+def test_tiny_gradients_are_preserved(tmp_path):
     exact, half = (_solver(tmp_path, precision=name) for name in ("float32", "fp16"))
     before = _weights(half)
     for solver in (exact, half):
         solver.step(3)
-    moved = _weights(exact) - before
-    assert np.abs(moved).max() < 1e-2  # by diffs below 1e-6, many of them too small for half precision
-    assert np.abs(_weights(half) - before - moved).max() < 0.02 * np.abs(moved).max()
+    expected_change = _weights(exact) - before
+    assert np.abs(expected_change).max() < 1e-2  # from diffs below 1e-6, many of which underflow in half precision
+    assert np.abs(_weights(half) - before - expected_change).max() < 0.02 * np.abs(expected_change).max()
     assert solver.net.blobs["loss"].diff == np.float32(1e-6)
 
 
-def test_an_overflow_costs_the_update_and_halves_the_scale(tmp_path):
+def test_overflow_skips_the_update_and_halves_the_scale(tmp_path):
     solver = _solver(tmp_path, weight=50)
     before = _weights(solver)
     solver.step(1)
@@ -52,24 +52,24 @@ def test_an_overflow_costs_the_update_and_halves_the_scale(tmp_path):
     assert not np.array_equal(_weights(solver), before)
 
 
-def test_a_good_scale_grows():
+def test_scale_grows_after_iterations_without_overflow():
     weight = type("Weight", (), {"blob": type("Blob", (), {"grad": torch.ones(2)})})
     scale = loss_scale.LossScale(4.0, loss_scale.GROWTH - 1)
-    assert scale.unscale([weight]) and (scale.scale, scale.good) == (8.0, 0)
+    assert scale.unscale([weight]) and (scale.scale, scale.good_iterations) == (8.0, 0)
 
 
-def test_the_scale_is_resumed(tmp_path):
+def test_scale_is_restored_on_resume(tmp_path):
     solver = _solver(tmp_path, weight=50)
     solver.step(6)
     solver.snapshot()
-    again = _solver(tmp_path, weight=50)
-    again.restore(str(tmp_path / "s_iter_6.solverstate"))
-    assert vars(again.loss_scale) == vars(solver.loss_scale) and again.loss_scale.scale < 65536
+    resumed = _solver(tmp_path, weight=50)
+    resumed.restore(str(tmp_path / "s_iter_6.solverstate"))
+    assert vars(resumed.loss_scale) == vars(solver.loss_scale) and resumed.loss_scale.scale < 65536
     assert resume.load(str(tmp_path / "s_iter_6.resume.npz"), {})["losses"]
 
 
-def test_an_unknown_precision_lists_the_known_ones(tmp_path):
+def test_unsupported_precision_raises(tmp_path):
     with pytest.raises(CaffeError, match="float32 or tf32 or bf16 or fp16, received 'fp8'"):
         _solver(tmp_path, precision="fp8")
-    with pytest.raises(CaffeError, match="tf32 is for CUDA"):
+    with pytest.raises(CaffeError, match="tf32 needs a CUDA device"):
         _solver(tmp_path, precision="tf32")

@@ -1,4 +1,4 @@
-"""The learning rates against closed formulas written from Caffe's documentation."""
+"""Learning rates compared with closed formulas from Caffe's documentation."""
 
 import math
 
@@ -26,7 +26,7 @@ def param(policy, **more):
 
 
 @pytest.mark.parametrize("policy", FORMULAS)
-def test_a_policy_is_its_formula(policy):
+def test_policy_matches_its_formula(policy):
     p, current = param(policy), 0
     policies.check(p)
     for iteration in range(40):
@@ -35,24 +35,24 @@ def test_a_policy_is_its_formula(policy):
         assert policies.learning_rate(p, iteration, current) == pytest.approx(expected, rel=1e-6)
 
 
-def test_no_policy_was_forgotten():
+def test_every_policy_has_a_formula():
     assert set(FORMULAS) == set(policies.POLICIES)
 
 
-def test_the_rate_climbs_in_a_line_before_the_policy_holds():
+def test_rampup_is_linear():
     p = param("step", rampup_interval=8, rampup_lr=0.004)
     rates = [policies.learning_rate(p, i, policies.advance(p, i, 0)) for i in range(10)]
     assert rates[:8] == pytest.approx([0.004 + 0.002 * i for i in range(8)], rel=1e-6)
     assert rates[8:] == pytest.approx([0.01, 0.01], rel=1e-6)
 
 
-def test_a_poly_run_beyond_its_end_stands_still_and_a_sigmoid_far_off_is_zero():
+def test_poly_after_max_iter_and_extreme_sigmoid_are_zero():
     assert policies.learning_rate(param("poly"), 41, 0) == 0
     assert policies.learning_rate(param("sigmoid", gamma=1e6), 0, 0) == pytest.approx(0)
 
 
 @pytest.mark.parametrize(
-    "policy, more, said",
+    "policy, more, message",
     [
         ("stepp", {}, "did you mean 'step'"),
         ("", {}, "unknown lr_policy"),
@@ -62,6 +62,6 @@ def test_a_poly_run_beyond_its_end_stands_still_and_a_sigmoid_far_off_is_zero():
         ("fixed", {"rampup_interval": -1}, "rampup_interval"),
     ],
 )
-def test_faults_are_told_before_training(policy, more, said):
-    with pytest.raises(CaffeError, match=said):
+def test_invalid_policies_raise(policy, more, message):
+    with pytest.raises(CaffeError, match=message):
         policies.check(param(policy, **more))

@@ -1,4 +1,4 @@
-"""A run that is stopped and resumed ends bit for bit where an undisturbed run ends: dropout, crops and records included."""
+"""A resumed run equals an uninterrupted run bit for bit, including dropout, crops and record order."""
 
 import os
 
@@ -33,46 +33,48 @@ def _prepare(tmp_path, name, **settings):
     (folder / "solver.prototxt").write_text(solver_text(folder, **settings))
 
 
-@pytest.mark.parametrize("kind", ["SGD", "Adam"])
-def test_stopped_and_resumed_equals_undisturbed(tmp_path, kind):
+@pytest.mark.parametrize("solver_type", ["SGD", "Adam"])
+def test_resumed_run_equals_uninterrupted_run(tmp_path, solver_type):
     database(tmp_path / "db", 23)
-    for name in ("whole", "halves"):
-        _prepare(tmp_path, name, type=kind, snapshot=4)
-    assert _run(tmp_path, "whole", 12) == 0
-    assert _run(tmp_path, "halves", 7) == 0
-    assert _run(tmp_path, "halves", 12, resume=True) == 0
-    whole, halves = (_weights(tmp_path, name, 12) for name in ("whole", "halves"))
-    for layer, arrays in whole.items():
-        for mine, theirs in zip(arrays, halves[layer]):
-            assert np.array_equal(mine, theirs), layer
+    for name in ("uninterrupted", "resumed"):
+        _prepare(tmp_path, name, type=solver_type, snapshot=4)
+    assert _run(tmp_path, "uninterrupted", 12) == 0
+    assert _run(tmp_path, "resumed", 7) == 0
+    assert _run(tmp_path, "resumed", 12, resume=True) == 0
+    expected, actual = (_weights(tmp_path, name, 12) for name in ("uninterrupted", "resumed"))
+    for layer, arrays in expected.items():
+        for expected_array, array in zip(arrays, actual[layer]):
+            assert np.array_equal(expected_array, array), layer
 
 
-def test_without_the_resume_file_data_start_again_as_in_caffe(tmp_path):
+def test_without_resume_file_data_restart_as_in_caffe(tmp_path):
     database(tmp_path / "db", 23)
-    for name in ("whole", "halves"):
+    for name in ("uninterrupted", "resumed"):
         _prepare(tmp_path, name, snapshot=4)
-    _run(tmp_path, "whole", 12)
-    _run(tmp_path, "halves", 8)
-    os.unlink(tmp_path / "halves" / "s_iter_8.resume.npz")
-    _run(tmp_path, "halves", 12, resume=True)
-    assert not np.array_equal(_weights(tmp_path, "whole", 12)["ip"][0], _weights(tmp_path, "halves", 12)["ip"][0])
+    _run(tmp_path, "uninterrupted", 12)
+    _run(tmp_path, "resumed", 8)
+    os.unlink(tmp_path / "resumed" / "s_iter_8.resume.npz")
+    _run(tmp_path, "resumed", 12, resume=True)
+    assert not np.array_equal(
+        _weights(tmp_path, "uninterrupted", 12)["ip"][0], _weights(tmp_path, "resumed", 12)["ip"][0]
+    )
 
 
-def test_a_caffemodel_given_as_snapshot_is_explained(tmp_path):
+def test_caffemodel_as_snapshot_raises_with_hint(tmp_path):
     database(tmp_path / "db", 23)
-    _prepare(tmp_path, "whole", snapshot=4)
-    _run(tmp_path, "whole", 4)
-    model = str(tmp_path / "whole" / "s_iter_4.caffemodel")
+    _prepare(tmp_path, "uninterrupted", snapshot=4)
+    _run(tmp_path, "uninterrupted", 4)
+    model = str(tmp_path / "uninterrupted" / "s_iter_4.caffemodel")
     with pytest.raises(CaffeError, match="weights only.*s_iter_4.solverstate.*--weights"):
-        _run(tmp_path, "whole", 8, extra=["--snapshot", model])
+        _run(tmp_path, "uninterrupted", 8, extra=["--snapshot", model])
 
 
-def test_log_and_curves_stand_beside_the_snapshots(tmp_path):
+def test_log_and_curves_are_written_next_to_snapshots(tmp_path):
     database(tmp_path / "db", 23)
-    _prepare(tmp_path, "whole", snapshot=4, test=True)
-    _run(tmp_path, "whole", 8)
-    log = (tmp_path / "whole" / "s.log").read_text()
+    _prepare(tmp_path, "uninterrupted", snapshot=4, test=True)
+    _run(tmp_path, "uninterrupted", 8)
+    log = (tmp_path / "uninterrupted" / "s.log").read_text()
     assert (
         "Iteration 4, Testing net (#0)" in log and "Train net output #0: loss = " in log and "Optimization Done." in log
     )
-    assert (tmp_path / "whole" / "s_curves.png").stat().st_size > 5000
+    assert (tmp_path / "uninterrupted" / "s_curves.png").stat().st_size > 5000

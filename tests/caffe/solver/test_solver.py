@@ -1,4 +1,4 @@
-"""pycaffe's solvers: their surface, nets by phase, level and stage, snapshots, fine-tuning, and what they log."""
+"""pycaffe's solvers: interface, nets by phase, level and stage, snapshots, fine-tuning, log lines."""
 
 import re
 
@@ -35,33 +35,33 @@ def write(more=""):
     return "solver.prototxt"
 
 
-KINDS = ["SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver"]
+SOLVER_CLASSES = ["SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_six_solvers_have_pycaffes_surface(kind):
-    momentum = "delta: 1e-6" if kind in ("AdaGradSolver", "RMSPropSolver") else "momentum: 0.9 delta: 1e-6"
-    solver = getattr(caffe, kind)(write(momentum + " rms_decay: 0.9 momentum2: 0.99"))
-    seen = []
-    solver.add_callback(lambda: seen.append("start"), lambda: seen.append("ready"))
+@pytest.mark.parametrize("solver_class", SOLVER_CLASSES)
+def test_all_solvers_have_pycaffes_interface(solver_class):
+    momentum = "delta: 1e-6" if solver_class in ("AdaGradSolver", "RMSPropSolver") else "momentum: 0.9 delta: 1e-6"
+    solver = getattr(caffe, solver_class)(write(momentum + " rms_decay: 0.9 momentum2: 0.99"))
+    calls = []
+    solver.add_callback(lambda: calls.append("start"), lambda: calls.append("ready"))
     before = solver.net.params["ip"][0].data.copy()
     solver.step(2)
-    assert solver.iter == 2 and solver.lr == pytest.approx(0.05) and seen == ["start", "ready"] * 2
+    assert solver.iter == 2 and solver.lr == pytest.approx(0.05) and calls == ["start", "ready"] * 2
     assert not np.array_equal(before, solver.net.params["ip"][0].data)
     solver.snapshot()
-    other = getattr(caffe, kind)("solver.prototxt")
+    other = getattr(caffe, solver_class)("solver.prototxt")
     other.restore("out/s_iter_2.solverstate")
     solver.step(2)
     other.step(2)
     assert other.iter == 4
-    for mine, theirs in zip(solver.net.params["ip"], other.net.params["ip"]):
-        assert np.array_equal(mine.data, theirs.data)
-    again = caffe.get_solver(write(momentum + f' rms_decay: 0.9 momentum2: 0.99 type: "{kind[:-6]}"'))
-    again.solve("out/s_iter_2.solverstate")
-    assert again.iter == 6
+    for blob, restored in zip(solver.net.params["ip"], other.net.params["ip"]):
+        assert np.array_equal(blob.data, restored.data)
+    resumed = caffe.get_solver(write(momentum + f' rms_decay: 0.9 momentum2: 0.99 type: "{solver_class[:-6]}"'))
+    resumed.solve("out/s_iter_2.solverstate")
+    assert resumed.iter == 6
 
 
-def test_a_solverstate_of_another_solver_is_refused():
+def test_solverstate_of_another_solver_type_raises():
     first = caffe.SGDSolver(write())
     first.step(1)
     first.snapshot()
@@ -79,7 +79,7 @@ def test_hdf5_snapshots_restore():
     np.testing.assert_array_equal(solver.net.params["ip"][0].data, other.net.params["ip"][0].data)
 
 
-def test_level_and_stage_choose_layers():
+def test_level_and_stage_select_layers():
     assert "deep" not in caffe.SGDSolver(write()).net.blobs
     assert "deep" in caffe.SGDSolver(write("train_state { level: 2 }")).net.blobs
     assert "extra" in caffe.SGDSolver(write('train_state { stage: "more" }')).net.blobs
@@ -96,17 +96,17 @@ def test_several_test_nets_by_stage_and_file(capfd):
     assert [int(n) for n in re.findall(r"Iteration 4, Testing net \(#(\d)\)", log)] == [0, 1, 2]
 
 
-def test_a_train_net_and_a_test_net_without_net(folder):
+def test_separate_train_and_test_nets(folder):
     (folder / "solver.prototxt").write_text(
         SOLVER.replace("net:", "train_net:") % 'test_net: "net.prototxt" test_iter: 1 test_interval: 2'
     )
     assert len(caffe.SGDSolver("solver.prototxt").test_nets) == 1
-    with pytest.raises(CaffeError, match="2 test_iter were given for 1 test nets"):
+    with pytest.raises(CaffeError, match="one test_iter per test net \\(1\\), received 2"):
         (folder / "solver.prototxt").write_text((folder / "solver.prototxt").read_text() + " test_iter: 3")
         caffe.SGDSolver("solver.prototxt")
 
 
-def test_weights_in_the_solver_start_a_fine_tuning():
+def test_weights_field_initializes_fine_tuning():
     first = caffe.SGDSolver(write())
     first.net.params["ip"][0].data[...] = 7
     first.net.save("start.caffemodel")
@@ -118,7 +118,7 @@ def lines(text, direction):
     return re.findall(rf"\]     \[{direction}\] (.*)", text)
 
 
-def test_debug_info_logs_the_means_of_every_blob(capfd):
+def test_debug_info_logs_mean_magnitudes(capfd):
     solver = caffe.SGDSolver(write("debug_info: true display: 2"))
     w, b = solver.net.params["ip"]
     mean = np.abs(w.data).mean()
@@ -133,7 +133,7 @@ def test_debug_info_logs_the_means_of_every_blob(capfd):
     backward = lines(log, "Backward")
     names = [line.rsplit(": ", 1)[0] for line in backward[:-1]]
     assert names == ["Layer loss, bottom blob ip diff", "Layer ip, param blob w diff", "Layer ip, param blob 1 diff"]
-    l1 = np.abs(w.diff).sum() + np.abs(b.diff).sum()  # the diffs are now the update: the rate times what was logged
+    l1 = np.abs(w.diff).sum() + np.abs(b.diff).sum()  # the diffs now hold the update: rate times logged diff
     logged = float(re.search(r"L1 norm = \([-.e\d]+, ([-.e\d]+)\)", backward[-1]).group(1))
     assert logged * 0.05 == pytest.approx(l1, rel=1e-4)
     solver.step(1)
@@ -142,41 +142,41 @@ def test_debug_info_logs_the_means_of_every_blob(capfd):
     assert len(lines(capfd.readouterr().err, "Forward")) == len(forward)
 
 
-def test_debug_info_changes_no_number():
-    plain, told = caffe.SGDSolver(write()), caffe.SGDSolver(write("debug_info: true display: 1"))
+def test_debug_info_does_not_change_results():
+    plain, logged = caffe.SGDSolver(write()), caffe.SGDSolver(write("debug_info: true display: 1"))
     plain.step(4)
-    told.step(4)
-    np.testing.assert_allclose(plain.net.params["ip"][0].data, told.net.params["ip"][0].data, rtol=1e-6)
+    logged.step(4)
+    np.testing.assert_allclose(plain.net.params["ip"][0].data, logged.net.params["ip"][0].data, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
     "flags", [["-solver", "solver.prototxt"], ["--solver=solver.prototxt"], ["-solver=solver.prototxt"]]
 )
-def test_caffe_train_takes_gflags_spellings(flags, folder):
+def test_caffe_train_accepts_all_gflags_spellings(flags, folder):
     write("display: 2")
     assert tools.main(["train", *flags]) == 0
     assert (folder / "out" / "s_iter_6.caffemodel").is_file() and (folder / "out" / "s_iter_6.solverstate").is_file()
 
 
 @pytest.mark.parametrize(
-    "flags, said",
+    "flags, message",
     [
         (
             ["--snapshot", "out/s_iter_6.caffemodel"],
             "holds weights only.*--snapshot out/s_iter_6.solverstate.*--weights",
         ),
         (["--snapshot=a", "--weights=b"], "not both"),
-        (["--gpu", "first"], "comma list of ids, or all"),
+        (["--gpu", "first"], "comma-separated list of ids, or all"),
         (["--weights", "none.caffemodel"], "none.caffemodel"),
     ],
 )
-def test_caffe_train_says_what_was_meant(flags, said, capsys):
+def test_caffe_train_reports_wrong_flags(flags, message, capsys):
     write()
     assert tools.main(["train", "--solver", "solver.prototxt", *flags]) == 1
-    assert re.search("(?s)" + said, capsys.readouterr().err)
+    assert re.search("(?s)" + message, capsys.readouterr().err)
 
 
-def test_a_run_log_is_read_by_parse_log_and_drawn(folder):
+def test_run_log_is_readable_by_parse_log_and_plot_training_log(folder):
     write("display: 2 test_iter: 1 test_interval: 3")
     assert tools.main(["train", "--solver=solver.prototxt"]) == 0
     assert tools.main(["parse_log", "out/s.log", "."]) == 0

@@ -1,4 +1,4 @@
-"""Logs into rows: a log of real Caffe, an old one without years, and what is no log."""
+"""Training logs: a log of real Caffe, an old one without years, and files that are not logs."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ I0101 00:00:13.500000  1 solver.cpp:464] Iteration 20, lr = 2e-2
 """
 
 
-def test_a_log_of_real_caffe():
+def test_log_of_real_caffe():
     log = train_log.read(REAL)
     assert log.train.columns() == ["NumIters", "Seconds", "LearningRate", "loss"]
     rows = [[row[name] for name in ("NumIters", "LearningRate", "loss")] for row in log.train.rows]
@@ -38,7 +38,7 @@ def test_a_log_of_real_caffe():
     assert [loss[2] for loss in log.losses] == [0.750371, 0.652826, 0.565695, 0.921945, 0.306959]
 
 
-def test_an_old_log_over_new_year(tmp_path):
+def test_old_log_across_new_year(tmp_path):
     path = tmp_path / "old.log"
     path.write_text(OLD)
     log = train_log.read(path)
@@ -50,11 +50,11 @@ def test_an_old_log_over_new_year(tmp_path):
     assert [loss[0] for loss in log.losses] == [0, 20]
 
 
-def test_what_is_no_log(tmp_path):
+def test_files_that_are_not_logs_raise(tmp_path):
     path = tmp_path / "none.log"
     with pytest.raises(CaffeError, match="No such file"):
         train_log.read(path)
     for content in (b"", b"Solving nothing\n", bytes(range(256)) * 10, b"I9999 99:99:99.0 1 x] Solving y\n"):
         path.write_bytes(content)
-        with pytest.raises(CaffeError, match="no log of a training"):
+        with pytest.raises(CaffeError, match="is not a training log"):
             train_log.read(path)

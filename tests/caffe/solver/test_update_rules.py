@@ -1,4 +1,4 @@
-"""Every update rule against plain loops over numbers, written from the papers and Caffe's convention."""
+"""Update rules compared with scalar loops written from the papers and Caffe's conventions."""
 
 import math
 
@@ -55,10 +55,10 @@ def param(name):
 
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_a_rule_is_its_loop(name):
+def test_rule_matches_its_scalar_loop(name):
     rule = UPDATE_RULES[name](param(name))
     gradients = np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)
-    gradients[:, 4] = 0  # a weight that has no gradient stays
+    gradients[:, 4] = 0  # a weight without gradient does not change
     history = [torch.zeros(5) for _ in range(rule.histories)]
     plain = [[0.0, 0.0] for _ in range(5)]
     for iteration, row in enumerate(gradients):
@@ -72,16 +72,16 @@ def test_a_rule_is_its_loop(name):
     assert update[4] == 0
 
 
-def test_no_rule_was_forgotten():
+def test_every_rule_has_a_loop():
     assert set(LOOPS) == set(UPDATE_RULES)
 
 
 @pytest.mark.parametrize("name", ["AdaGrad", "RMSProp"])
-def test_momentum_where_there_is_none_is_refused(name):
+def test_unsupported_momentum_raises(name):
     with pytest.raises(CaffeError, match=name + " takes no momentum, received 0.9"):
         UPDATE_RULES[name](caffe_pb2.SolverParameter(momentum=0.9))
 
 
-def test_rms_decay_must_be_a_fraction():
-    with pytest.raises(CaffeError, match="rms_decay must lie in 0 .. 1"):
+def test_rms_decay_out_of_range_raises():
+    with pytest.raises(CaffeError, match="rms_decay must be in 0 .. 1"):
         UPDATE_RULES["RMSProp"](caffe_pb2.SolverParameter(rms_decay=1.5))

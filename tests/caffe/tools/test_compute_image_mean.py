@@ -1,4 +1,4 @@
-"""compute_image_mean against real Caffe's files, bit for bit, and against a loop in float32."""
+"""compute_image_mean: byte-identical to real Caffe's files, and equal to a float32 loop."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from caffe.tools import main
 GOLDEN = Path(__file__).parents[2] / "golden" / "tools"
 
 
-def make(path, arrays):
+def write_database(path, arrays):
     with create_db(path) as writer:
         for index, array in enumerate(arrays):
             writer.put(b"%08d" % index, datum.encode(array, index % 5))
@@ -22,21 +22,11 @@ def make(path, arrays):
 
 
 @pytest.mark.parametrize("name", ["resize", "gray"])
-def test_real_caffes_file_byte_for_byte(tmp_path, name, capfd):
+def test_file_is_byte_identical_to_caffes(tmp_path, name, capfd):
     out = tmp_path / "deep" / "mean.binaryproto"
-    assert (
-        main(
-            [
-                "compute_image_mean",
-                "-backend=lmdb",
-                str(GOLDEN / "lmdb" / ("db_" + name)),
-                str(out),
-                "--npy",
-                str(tmp_path / "mean.npy"),
-            ]
-        )
-        == 0
-    )
+    database = str(GOLDEN / "lmdb" / ("db_" + name))
+    npy = str(tmp_path / "mean.npy")
+    assert main(["compute_image_mean", "-backend=lmdb", database, str(out), "--npy", npy]) == 0
     assert out.read_bytes() == (GOLDEN / (f"mean_{name}.binaryproto")).read_bytes()
     mean = read_mean(out)
     assert np.array_equal(np.load(tmp_path / "mean.npy"), mean) and mean.dtype == np.float32
@@ -61,32 +51,32 @@ def test_floats_are_summed_in_order_in_float32(tmp_path):
     total = np.zeros((2, 3, 4), np.float32)
     for array in arrays:
         total = total + array
-    with open_db(make(tmp_path / "db", arrays)) as db:
+    with open_db(write_database(tmp_path / "db", arrays)) as db:
         assert np.array_equal(image_mean(db), total / np.float32(40))
 
 
 def test_channel_means_are_a_running_float32_sum():
     mean = np.random.default_rng(1).uniform(0, 255, (2, 50, 60)).astype(np.float32)
-    for plane, got in zip(mean, channel_means(mean)):
+    for plane, result in zip(mean, channel_means(mean)):
         total = np.float32(0)
         for value in plane.ravel():
             total += value
-        assert got == total / np.float32(3000)
+        assert result == total / np.float32(3000)
 
 
-def test_pictures_of_two_sizes_are_refused_by_key(tmp_path, capsys):
-    db = make(tmp_path / "db", [np.zeros((3, 4, 5), np.uint8), np.zeros((3, 5, 4), np.uint8)])
+def test_images_of_different_sizes_are_an_error_with_the_key(tmp_path, capsys):
+    db = write_database(tmp_path / "db", [np.zeros((3, 4, 5), np.uint8), np.zeros((3, 5, 4), np.uint8)])
     assert main(["compute_image_mean", db, str(tmp_path / "m")]) == 1
-    assert "record '00000001': a picture of (3, 5, 4), the first is (3, 4, 5)" in capsys.readouterr().err
+    assert "record '00000001': an image of (3, 5, 4), the first has (3, 4, 5)" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
 
 
-def test_faults(tmp_path, capsys):
+def test_errors(tmp_path, capsys):
     assert main(["compute_image_mean", str(tmp_path / "none")]) == 1
     assert "does not exist" in capsys.readouterr().err
     with create_db(tmp_path / "db") as writer:
         writer.put(b"key", b"\xff\xff")
     assert main(["compute_image_mean", str(tmp_path / "db"), "--npy=m.txt"]) == 1
-    assert "must end in .npy" in capsys.readouterr().err
+    assert "expected a name that ends in .npy, received 'm.txt'" in capsys.readouterr().err
     assert main(["compute_image_mean", str(tmp_path / "db")]) == 1
     assert "record 'key': not a Datum" in capsys.readouterr().err

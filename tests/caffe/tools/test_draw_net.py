@@ -1,4 +1,4 @@
-"""draw_net: a file of the format that its ending says."""
+"""draw_net: the file extension selects the format."""
 
 import pytest
 
@@ -11,16 +11,16 @@ layer { name: "b" type: "DummyData" top: "data" dummy_data_param { shape { dim: 
 """
 
 
-@pytest.mark.parametrize("phase, shown", [("TRAIN", {"b"}), ("TEST", {"a"}), ("ALL", {"a", "b"})])
-def test_phases(tmp_path, phase, shown, capsys):
+@pytest.mark.parametrize("phase, layers", [("TRAIN", {"b"}), ("TEST", {"a"}), ("ALL", {"a", "b"})])
+def test_phases(tmp_path, phase, layers, capsys):
     (tmp_path / "net.prototxt").write_text(NET)
     out = str(tmp_path / "net.dot")
     assert tools.main(["draw_net", str(tmp_path / "net.prototxt"), out, "--rankdir", "TB", "--phase", phase]) == 0
     text = (tmp_path / "net.dot").read_text()
-    assert {name for name in "ab" if f'"{name} (' in text} == shown and "rankdir=TB" in text
+    assert {name for name in "ab" if f'"{name} (' in text} == layers and "rankdir=TB" in text
     assert capsys.readouterr().out == f"Drawing net to {out}\n"
 
 
-def test_faults(tmp_path, capsys):
+def test_missing_file(tmp_path, capsys):
     assert tools.main(["draw_net", str(tmp_path / "none.prototxt"), str(tmp_path / "net.dot")]) == 1
     assert "none.prototxt" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""extract_features: databases of blobs, read back with protobuf and by a Data layer."""
+"""extract_features: the databases are read back with protobuf and with a Data layer."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def files(tmp_path):
     return tmp_path, net
 
 
-def words(folder, blobs="pool,ip", databases=None, batches="3", *more):
+def arguments(folder, blobs="pool,ip", databases=None, batches="3", *more):
     databases = databases or "{},{}".format(folder / "a", folder / "b")
     return [
         "extract_features",
@@ -43,7 +43,7 @@ def words(folder, blobs="pool,ip", databases=None, batches="3", *more):
 @pytest.mark.parametrize("backend", ["lmdb", "leveldb"])
 def test_records(files, backend):
     folder, net = files
-    assert tools.main(words(folder, "pool,ip", None, "3", backend)) == 0
+    assert tools.main(arguments(folder, "pool,ip", None, "3", backend)) == 0
     expected = {"pool": [], "ip": []}
     for _ in range(3):
         net.forward()
@@ -60,9 +60,9 @@ def test_records(files, backend):
             assert not datum.HasField("label") and not datum.HasField("encoded")
 
 
-def test_a_data_layer_reads_them(files):
+def test_data_layer_reads_the_database(files):
     folder, _ = files
-    assert tools.main(words(folder, "pool", str(folder / "a"), "1", "lmdb")) == 0
+    assert tools.main(arguments(folder, "pool", str(folder / "a"), "1", "lmdb")) == 0
     net = net_of(
         f'layer {{ name: "d" type: "Data" top: "d" data_param {{ source: "{folder}/a" backend: LMDB batch_size: 2 }} }}'
     )
@@ -70,17 +70,17 @@ def test_a_data_layer_reads_them(files):
 
 
 @pytest.mark.parametrize(
-    "blobs, databases, batches, more, said",
+    "blobs, databases, batches, more, message",
     [
-        ("pol", None, "1", ["lmdb"], "as many databases as blobs"),
+        ("pol", None, "1", ["lmdb"], "expected one database per blob, received 1 blobs and 2 databases"),
         ("pol,ip", None, "1", ["lmdb"], "unknown feature blob 'pol'; did you mean 'pool'"),
         ("pool,ip", None, "0", ["lmdb"], "positive"),
         ("pool,ip", None, "1", ["lmbd"], "unknown database backend 'lmbd'"),
         ("pool,ip", None, "1", ["lmdb", "TPU"], "CPU or GPU"),
     ],
 )
-def test_faults_leave_nothing(files, blobs, databases, batches, more, said, capsys):
+def test_errors_leave_no_files(files, blobs, databases, batches, more, message, capsys):
     folder, _ = files
-    assert tools.main(words(folder, blobs, databases, batches, *more)) == 1
-    assert said in capsys.readouterr().err
+    assert tools.main(arguments(folder, blobs, databases, batches, *more)) == 1
+    assert message in capsys.readouterr().err
     assert not (folder / "a").exists() and not (folder / "b").exists()

@@ -1,4 +1,4 @@
-"""gflags' spellings, against what its documentation says of each."""
+"""gflags' command-line syntax, as its documentation defines it."""
 
 import argparse
 
@@ -32,7 +32,7 @@ def parse(*words):
         ["--resize_width=9", "-resize_width=3"],
     ],
 )
-def test_a_value_in_every_spelling(words):
+def test_all_spellings_of_a_value(words):
     args = parse(*words, "a", "b")
     assert args.resize_width == 3 and args.words == ["a", "b"]
 
@@ -54,7 +54,7 @@ def test_booleans(words, gray, shuffle):
     assert (args.gray, args.shuffle) == (gray, shuffle)
 
 
-def test_a_boolean_takes_no_second_word():
+def test_boolean_takes_no_separate_value():
     args = parse("--gray", "true", "list.txt")
     assert args.gray and args.words == ["true", "list.txt"]
 
@@ -65,20 +65,20 @@ def test_negative_numbers_hyphens_and_paths_are_values():
     assert args.output == "out" and args.verbose
 
 
-def test_everything_after_two_hyphens_is_a_word():
+def test_everything_after_two_hyphens_is_positional():
     assert parse("--gray", "--", "-odd name", "--gray").words == ["-odd name", "--gray"]
 
 
-def test_every_unknown_flag_is_named_at_once():
+def test_all_unknown_flags_are_reported_together():
     with pytest.raises(CaffeError, match="'resize_widht'; did you mean 'resize_width'.*'nope'"):
         parse("--resize_widht=3", "-nope")
 
 
 @pytest.mark.parametrize("words, match", [(["--weights"], "missing its value"), (["--gray=maybe"], "true or false")])
-def test_faults(words, match):
+def test_errors(words, match):
     with pytest.raises(CaffeError, match=match):
         parse(*words)
 
 
-def test_an_unknown_verb_is_left_to_the_dispatcher():
-    assert gflags.normalise(["no_such_verb", "-a=b"]) == ["no_such_verb", "-a=b"]
+def test_unknown_command_is_left_to_the_dispatcher():
+    assert gflags.normalise(["no_such_command", "-a=b"]) == ["no_such_command", "-a=b"]

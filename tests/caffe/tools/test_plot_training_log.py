@@ -1,4 +1,4 @@
-"""plot_training_log: Caffe's chart types, and the curves behind them."""
+"""plot_training_log: Caffe's chart types and their curves."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from caffe.tools.plot_training_log import CHARTS, curves
 REAL = Path(__file__).parents[2] / "golden" / "logs" / "kendryte_caffe.log"
 
 
-def test_chart_types_are_caffes():
+def test_chart_types_match_caffe():
     assert list(CHARTS) == [
         "Test accuracy  vs. Iters",
         "Test accuracy  vs. Seconds",
@@ -34,7 +34,7 @@ def test_curves():
     assert [x for x, _ in curves(log, 1)["accuracy"]] == pytest.approx([0.000103, 0.000283, 0.000419], abs=1e-9)
 
 
-def test_a_picture_of_two_logs(tmp_path):
+def test_plot_of_two_logs(tmp_path):
     second = tmp_path / "second.log"
     second.write_text(REAL.read_text().replace("accuracy = 0.75", "accuracy = 0.1"))
     assert tools.main(["plot_training_log", "0", str(tmp_path / "a.png"), str(REAL), str(second)]) == 0
@@ -42,15 +42,15 @@ def test_a_picture_of_two_logs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words, said",
+    "arguments, message",
     [
         (["8", "a.png", str(REAL)], "7: Train loss  vs. Seconds"),
-        (["0", "a.xyz", str(REAL)], "ends in .png"),
+        (["0", "a.xyz", str(REAL)], "the file extension must be .png"),
         (["0", "a.png", "none.log"], "none.log"),
     ],
 )
-def test_faults(words, said, capsys, tmp_path, monkeypatch):
+def test_errors(arguments, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert tools.main(["plot_training_log", *words]) == 1
-    assert said in capsys.readouterr().err
+    assert tools.main(["plot_training_log", *arguments]) == 1
+    assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -27,11 +27,11 @@ mine m.Mine                      pool, missing -> 2.0 * out
 """
 
 
-def test_the_table(tmp_path, capsys):
+def test_table(tmp_path, capsys):
     (tmp_path / "net.prototxt").write_text(NET)
     assert tools.main(["summarize", str(tmp_path / "net.prototxt")]) == 0
-    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert shown == [line.split() for line in EXPECTED.splitlines()]
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [line.split() for line in EXPECTED.splitlines()]
 
 
 def test_columns_and_colours():

@@ -1,4 +1,4 @@
-"""caffe time: the lines that parsers of its output look for."""
+"""caffe time: the log lines that existing parsers read."""
 
 import re
 
@@ -21,38 +21,42 @@ def net(tmp_path):
     return str(tmp_path / "net.prototxt")
 
 
-def said(capfd):
+def log_lines(capfd):
     return [line.split("] ", 1)[1] for line in capfd.readouterr().err.splitlines() if "] " in line]
 
 
-def test_the_lines(net, capfd):
+def test_log_lines(net, capfd):
     assert tools.main(["time", "-model", net, "-iterations=3"]) == 0
-    lines = said(capfd)
+    lines = log_lines(capfd)
     number = r"[\d.e+-]+"
     expected = [
-        "Use CPU.", "Performing Forward", "Initial loss: 0", "Performing Backward",
-        r"\*\*\* Benchmark begins \*\*\*", "Testing for 3 iterations.",
-    ]  # fmt: skip
+        "Use CPU.",
+        "Performing Forward",
+        "Initial loss: 0",
+        "Performing Backward",
+        r"\*\*\* Benchmark begins \*\*\*",
+        "Testing for 3 iterations.",
+    ]
     expected += ["Iteration: %d forward-backward time: %s ms." % (i, number) for i in (1, 2, 3)]
     expected.append("Average time per layer: ")
     for name in ("      data", "        ip", "a_longer_name"):
         expected += [f"{name}\tforward: {number} ms.", f"{name}\tbackward: {number} ms."]
-    for what in ("Average Forward pass", "Average Backward pass", "Average Forward-Backward", "Total Time"):
-        expected.append(f"{what}: {number} ms.")
+    for name in ("Average Forward pass", "Average Backward pass", "Average Forward-Backward", "Total Time"):
+        expected.append(f"{name}: {number} ms.")
     expected.append(r"\*\*\* Benchmark ends \*\*\*")
     assert len(lines) == len(expected)
     for line, pattern in zip(lines, expected):
         assert re.fullmatch(pattern, line), (pattern, line)
 
 
-def test_phase_test_has_its_layers(net, capfd):
+def test_layers_of_phase_test(net, capfd):
     assert tools.main(["time", "--model", net, "--iterations", "1", "--phase", "TEST"]) == 0
-    assert any(line.startswith("      test\tforward") for line in said(capfd))
+    assert any(line.startswith("      test\tforward") for line in log_lines(capfd))
 
 
 @pytest.mark.parametrize(
-    "words, fault", [(["--phase", "test"], 'TRAIN" or "TEST'), (["--iterations", "0"], "positive")]
+    "flags, message", [(["--phase", "test"], 'TRAIN" or "TEST'), (["--iterations", "0"], "positive")]
 )
-def test_faults(net, words, fault, capsys):
-    assert tools.main(["time", "--model", net, *words]) == 1
-    assert fault in capsys.readouterr().err
+def test_errors(net, flags, message, capsys):
+    assert tools.main(["time", "--model", net, *flags]) == 1
+    assert message in capsys.readouterr().err

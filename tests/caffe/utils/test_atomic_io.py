@@ -1,4 +1,4 @@
-"""Files and folders appear whole or not at all, and a killed writer leaves nothing for long."""
+"""Files and folders are written atomically; the next writer removes what a killed one left."""
 
 import os
 import signal
@@ -12,14 +12,14 @@ import pytest
 from caffe.utils import atomic_io
 
 
-def test_file_appears_whole(tmp_path):
+def test_file_is_written(tmp_path):
     path = tmp_path / "sub" / "a.txt"
     atomic_io.write_bytes(path, "new")
     assert path.read_text() == "new"
     assert os.listdir(path.parent) == ["a.txt"]
 
 
-def test_failed_writer_leaves_the_old_file(tmp_path):
+def test_failed_write_keeps_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(ZeroDivisionError), atomic_io.atomic_write(path) as temporary:
@@ -29,7 +29,7 @@ def test_failed_writer_leaves_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_folder_takes_the_place_of_the_old_one(tmp_path):
+def test_folder_replaces_the_old_one(tmp_path):
     path = tmp_path / "folder"
     path.mkdir()
     (path / "old").write_text("1")
@@ -41,11 +41,12 @@ def test_folder_takes_the_place_of_the_old_one(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["", ".txt"])
-def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path, suffix):
+def test_next_writer_removes_the_leftovers_of_a_killed_one(tmp_path, suffix):
     path = tmp_path / "a.txt"
     script = (
-        "import sys, time; from caffe import files\n"
-        "with files.whole_file(*sys.argv[1:]) as t: open(t, 'w').write('half'); print('ready', flush=True); time.sleep(60)\n"
+        "import sys, time; from caffe.utils.atomic_io import atomic_write\n"
+        "with atomic_write(*sys.argv[1:]) as path:\n"
+        "    open(path, 'w').write('half'); print('ready', flush=True); time.sleep(60)\n"
     )
     child = subprocess.Popen([sys.executable, "-c", script, str(path), suffix], stdout=subprocess.PIPE)
     assert child.stdout.readline() == b"ready\n"
@@ -57,7 +58,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path, suffix):
     assert os.listdir(tmp_path) == ["a.txt"] and path.read_text() == "whole"
 
 
-def test_a_living_writer_is_left_alone(tmp_path):
+def test_temporary_file_of_a_running_writer_is_kept(tmp_path):
     path = tmp_path / "a.txt"
     with atomic_io.atomic_write(path) as first:
         atomic_io.write_bytes(path, "second")

@@ -1,4 +1,4 @@
-"""The dispatcher on a package of verbs made for the purpose."""
+"""The command dispatcher, with a package of test commands."""
 
 import itertools
 import subprocess
@@ -8,9 +8,9 @@ import pytest
 
 from caffe.utils import commands
 
-GREET = '''"""Say hello to somebody.
+GREET = '''"""Print a greeting.
 
-More words.
+More text.
 """
 import errno
 
@@ -42,35 +42,35 @@ _names = itertools.count()
 
 
 @pytest.fixture
-def verbs(tmp_path, monkeypatch):
-    """A package of its own name: the verbs say-hello and broken (raises when imported), a helper module."""
-    name = "verbs_of_test_%d" % next(_names)
+def package(tmp_path, monkeypatch):
+    """A uniquely named package: the commands say-hello and broken (raises when imported), and a helper module."""
+    name = "commands_of_test_%d" % next(_names)
     folder = tmp_path / name
     folder.mkdir()
     (folder / "__init__.py").write_text("")
     (folder / "say_hello.py").write_text(GREET)
     (folder / "broken.py").write_text('"""Never imported for help."""\n1 / 0\ndef run(args): pass\n')
-    (folder / "helper.py").write_text('"""Not a verb."""\n')
+    (folder / "helper.py").write_text('"""Not a command."""\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     return name
 
 
-def test_help_lists_the_verbs_without_importing_them(verbs, capsys):
-    assert commands.main(verbs, "tool", ["--help"]) == 0
+def test_help_lists_the_commands_without_importing_them(package, capsys):
+    assert commands.main(package, "tool", ["--help"]) == 0
     out = capsys.readouterr().out
-    assert "  say-hello  Say hello to somebody.\n" in out and "Never imported for help." in out
+    assert "  say-hello  Print a greeting.\n" in out and "Never imported for help." in out
     assert "helper" not in out
 
 
-def test_no_verb_is_a_usage_error(verbs, capsys):
-    assert commands.main(verbs, "tool", []) == 2
+def test_missing_command_is_a_usage_error(package, capsys):
+    assert commands.main(package, "tool", []) == 2
     captured = capsys.readouterr()
-    assert "usage: tool VERB" in captured.err and not captured.out
+    assert "usage: tool COMMAND" in captured.err and not captured.out
 
 
-@pytest.mark.parametrize("verb", ["say-hello", "say_hello"])
-def test_both_spellings_run(verbs, verb, capsys):
-    assert commands.main(verbs, "tool", [verb, "--name", "Caffe"]) == 0
+@pytest.mark.parametrize("command", ["say-hello", "say_hello"])
+def test_both_spellings_run(package, command, capsys):
+    assert commands.main(package, "tool", [command, "--name", "Caffe"]) == 0
     assert capsys.readouterr().out == "hello Caffe\n"
 
 
@@ -84,41 +84,41 @@ def test_both_spellings_run(verbs, verb, capsys):
         ("full", 1, "tool say-hello: error: No space left on device\n"),
     ],
 )
-def test_what_a_user_can_put_right_is_one_line(verbs, name, status, text, capsys):
-    assert commands.main(verbs, "tool", ["say-hello", "--name", name]) == status
+def test_user_errors_print_one_line(package, name, status, text, capsys):
+    assert commands.main(package, "tool", ["say-hello", "--name", name]) == status
     assert capsys.readouterr().err == text
 
 
-def test_a_bug_keeps_its_traceback(verbs):
+def test_bug_keeps_its_traceback(package):
     with pytest.raises(ZeroDivisionError):
-        commands.main(verbs, "tool", ["say-hello", "--name", "bug"])
+        commands.main(package, "tool", ["say-hello", "--name", "bug"])
     with pytest.raises(OSError, match="Invalid argument"):
-        commands.main(verbs, "tool", ["say-hello", "--name", "odd"])
+        commands.main(package, "tool", ["say-hello", "--name", "odd"])
 
 
-def test_unknown_verb_names_the_closest(verbs, capsys):
-    assert commands.main(verbs, "tool", ["say-helo"]) == 2
-    text = "tool: error: no verb 'say-helo'; did you mean 'say-hello'? (see tool --help)\n"
+def test_unknown_command_suggests_the_closest(package, capsys):
+    assert commands.main(package, "tool", ["say-helo"]) == 2
+    text = "tool: error: no command 'say-helo'; did you mean 'say-hello'? (see tool --help)\n"
     assert capsys.readouterr().err == text
 
 
-def test_flags_are_normalised_by_the_package(verbs, capsys):
+def test_flags_are_normalised_by_the_package(package, capsys):
     import importlib
 
-    home = importlib.import_module(verbs)
-    home.normalise = lambda argv: [word.replace("-name", "--name") for word in argv]
-    assert commands.main(verbs, "tool", ["say-hello", "-name=gflags"]) == 0
+    module = importlib.import_module(package)
+    module.normalise = lambda argv: [word.replace("-name", "--name") for word in argv]
+    assert commands.main(package, "tool", ["say-hello", "-name=gflags"]) == 0
     assert capsys.readouterr().out == "hello gflags\n"
 
 
-def test_a_tool_runs_under_its_own_name(verbs, monkeypatch, capsys):
+def test_tool_runs_under_its_own_name(package, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/say_hello", "--name", "me"])
-    assert commands.resolve(verbs) == 0
+    assert commands.named(package) == 0
     assert capsys.readouterr().out == "hello me\n"
 
 
 @pytest.mark.parametrize("program", ["caffe", "ncs", "agegender"])
-def test_help_of_the_three_programs_imports_nothing_heavy(program):
+def test_help_imports_no_heavy_packages(program):
     code = (
         f"import sys, runpy; sys.argv = [{program!r}, '--help']\n"
         f"try: runpy.run_module({program!r}, run_name='__main__')\n"
@@ -126,6 +126,6 @@ def test_help_of_the_three_programs_imports_nothing_heavy(program):
         "heavy = {'torch', 'openvino', 'onnx', 'matplotlib', 'cv2', 'google.protobuf'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert f"usage: {program} VERB" in done.stdout
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert f"usage: {program} COMMAND" in process.stdout

@@ -1,4 +1,4 @@
-"""Fetching from a local server that breaks off, redirects, asks for confirmation and lies."""
+"""Downloads from a local server that drops connections, redirects, requires confirmation and sends wrong data."""
 
 import hashlib
 import http.server
@@ -22,72 +22,72 @@ PAGE = b"""<html><body><p>too large to scan</p>
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers /whole, /breaks, /deaf (ignores ranges), /moved, /page, /confirmed, /quota, /busy ..."""
+    """Serves one path per behaviour: /complete, /truncated, /no_ranges, /moved, /page, /confirmed, /quota, /busy ..."""
 
     def do_GET(self):
-        self.server.asked.append((self.path, self.headers.get("Range")))
+        self.server.requests.append((self.path, self.headers.get("Range")))
         name = self.path.split("?")[0].strip("/").replace("-", "_")
-        getattr(self, "give_" + name)(self.server.data)
+        getattr(self, "send_" + name)(self.server.data)
 
-    def body(self, data, status=200, kind="application/octet-stream", length=None, **headers):
+    def body(self, data, status=200, content_type="application/octet-stream", length=None, **headers):
         self.send_response(status)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(data) if length is None else length))
         for key, value in headers.items():
             self.send_header(key.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(data)
 
-    def ranged(self, data, most=None):
-        asked = self.headers.get("Range")
-        start = int(asked[len("bytes=") : -1]) if asked else 0
+    def ranged(self, data, max_bytes=None):
+        requested = self.headers.get("Range")
+        start = int(requested[len("bytes=") : -1]) if requested else 0
         if start >= len(data):
             return self.body(b"", 416)
-        part = data[start:] if most is None else data[start : start + most]
-        told = {"Content_Range": "bytes %d-%d/%d" % (start, len(data) - 1, len(data))} if asked else {}
-        self.body(part, 206 if asked else 200, length=len(data) - start, **told)
+        part = data[start:] if max_bytes is None else data[start : start + max_bytes]
+        headers = {"Content_Range": "bytes %d-%d/%d" % (start, len(data) - 1, len(data))} if requested else {}
+        self.body(part, 206 if requested else 200, length=len(data) - start, **headers)
 
-    def give_whole(self, data):
+    def send_complete(self, data):
         self.ranged(data)
 
-    def give_breaks(self, data):
-        self.ranged(data, most=len(data) // 3 + 1)
+    def send_truncated(self, data):
+        self.ranged(data, max_bytes=len(data) // 3 + 1)
 
-    def give_deaf(self, data):
+    def send_no_ranges(self, data):
         self.body(data)
 
-    def give_wrong_range(self, data):
+    def send_wrong_range(self, data):
         self.body(data[7:], 206, Content_Range="bytes 7-9/10")
 
-    def give_dead(self, data):
+    def send_dead(self, data):
         self.body(b"", length=len(data))
 
-    def give_moved(self, data):
-        self.body(b"", 302, Location="/whole")
+    def send_moved(self, data):
+        self.body(b"", 302, Location="/complete")
 
-    def give_page(self, data):
-        self.body(PAGE, kind="text/html; charset=utf-8", Set_Cookie="seen=1")
+    def send_page(self, data):
+        self.body(PAGE, content_type="text/html; charset=utf-8", Set_Cookie="seen=1")
 
-    def give_confirmed(self, data):
+    def send_confirmed(self, data):
         if "seen=1" not in (self.headers.get("Cookie") or ""):
             return self.body(b"no cookie", 403)
         self.ranged(data)
 
-    def give_quota(self, data):
-        self.body(b"<html>Quota exceeded</html>", kind="text/html")
+    def send_quota(self, data):
+        self.body(b"<html>Quota exceeded</html>", content_type="text/html")
 
-    def give_busy(self, data):
-        if sum(path == "/busy" for path, _ in self.server.asked) < 3:
+    def send_busy(self, data):
+        if sum(path == "/busy" for path, _ in self.server.requests) < 3:
             return self.body(b"", 503)
         self.ranged(data)
 
-    def give_missing(self, data):
+    def send_missing(self, data):
         self.body(b"", 404)
 
-    def give_lie(self, data):
+    def send_wrong_data(self, data):
         self.body(b"x" * len(data))
 
-    def give_endless(self, data):
+    def send_too_long(self, data):
         self.body(data + b"more")
 
     def log_message(self, *_):
@@ -96,29 +96,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.asked, running.data = [], DATA
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    http_server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http_server.requests, http_server.data = [], DATA
+    thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield running
-    running.shutdown()
+    yield http_server
+    http_server.shutdown()
     thread.join()
-    running.server_close()
+    http_server.server_close()
 
 
 @pytest.fixture
 def get(server, tmp_path):
-    """get("/whole", ...) fetches from these addresses in turn; returns what lies there afterwards."""
+    """get("/complete", ...) downloads from these addresses in turn and returns the content of the file."""
 
-    def fetch(*places, data=DATA):
+    def fetch(*paths, data=DATA):
         server.data = data
         base = "http://127.0.0.1:%d" % server.server_port
-        source = Source("faces.tar.gz", tuple(base + place for place in places), len(data), _hash(data), (2,))
+        source = Source("faces.tar.gz", tuple(base + path for path in paths), len(data), _hash(data), (2,))
         with open(download.fetch(source, tmp_path / "data", wait=0), "rb") as stream:
             return stream.read()
 
     fetch.part = tmp_path / "data" / "faces.tar.gz.part"
-    fetch.whole = tmp_path / "data" / "faces.tar.gz"
+    fetch.target = tmp_path / "data" / "faces.tar.gz"
     return fetch
 
 
@@ -126,91 +126,94 @@ def _hash(data):
     return hashlib.sha256(data).hexdigest()
 
 
-@pytest.mark.parametrize("place", ["/whole", "/deaf", "/moved", "/page", "/busy"])
-def test_it_comes_whole(get, place):
-    assert get(place) == DATA
+@pytest.mark.parametrize("path", ["/complete", "/no_ranges", "/moved", "/page", "/busy"])
+def test_download(get, path):
+    assert get(path) == DATA
     assert not get.part.exists()
 
 
-def test_a_connection_that_breaks_off_goes_on_where_it_ended(get, server):
-    assert get("/breaks") == DATA
+def test_dropped_connection_is_resumed(get, server):
+    assert get("/truncated") == DATA
     third = len(DATA) // 3 + 1
-    assert [asked for _, asked in server.asked] == [None, "bytes=%d-" % third, "bytes=%d-" % (2 * third)]
+    assert [byte_range for _, byte_range in server.requests] == [None, "bytes=%d-" % third, "bytes=%d-" % (2 * third)]
 
 
-def test_a_later_run_goes_on_too(get, server):
+def test_later_run_resumes(get, server):
     get.part.parent.mkdir()
     get.part.write_bytes(DATA[:1000])
-    assert get("/whole") == DATA
-    assert server.asked == [("/whole", "bytes=1000-")]
+    assert get("/complete") == DATA
+    assert server.requests == [("/complete", "bytes=1000-")]
 
 
-def test_a_server_without_ranges_starts_over(get):
+def test_server_without_ranges_starts_over(get):
     get.part.parent.mkdir()
     get.part.write_bytes(DATA[:1000])
-    assert get("/deaf") == DATA
+    assert get("/no_ranges") == DATA
 
 
-@pytest.mark.parametrize("left", [b"junk" * 10, b"x" * len(DATA), b"x" * (len(DATA) + 5)])
-def test_junk_of_an_earlier_run_is_fetched_anew(get, left):
+@pytest.mark.parametrize("leftover", [b"junk" * 10, b"x" * len(DATA), b"x" * (len(DATA) + 5)])
+def test_invalid_partial_file_is_downloaded_again(get, leftover):
     get.part.parent.mkdir()
-    get.part.write_bytes(left)
-    assert get("/whole") == DATA
+    get.part.write_bytes(leftover)
+    assert get("/complete") == DATA
 
 
-def test_what_is_there_and_right_is_not_fetched_again(get, server):
-    get("/whole")
-    server.asked.clear()
-    assert get("/whole") == DATA and server.asked == []
+def test_valid_file_is_not_downloaded_again(get, server):
+    get("/complete")
+    server.requests.clear()
+    assert get("/complete") == DATA and server.requests == []
 
 
-def test_what_is_there_and_wrong_is_replaced(get):
+def test_invalid_file_is_replaced(get):
     get.part.parent.mkdir()
-    get.whole.write_bytes(b"an older archive")
-    assert get("/whole") == DATA
+    get.target.write_bytes(b"an older archive")
+    assert get("/complete") == DATA
 
 
-def test_the_confirm_page_is_filled_in_with_its_cookie(get, server):
+def test_confirmation_page_is_submitted_with_its_cookie(get, server):
     get("/page")
-    assert [path for path, _ in server.asked] == ["/page", "/confirmed?id=a+b&confirm=t"]
+    assert [path for path, _ in server.requests] == ["/page", "/confirmed?id=a+b&confirm=t"]
 
 
 @pytest.mark.parametrize(
-    "place, text",
+    "path, text",
     [
-        ("/lie", "gave 384000 bytes of SHA-256 [0-9a-f]{64}, due are 384000 of [0-9a-f]{64}"),
-        ("/endless", "gave more than the 384000 bytes due"),
-        ("/quota", "answered with a web page and not with the file"),
-        ("/missing", "answered 404"),
-        ("/dead", "the connection ended after 0 of 384000 bytes .after 5 tries"),
+        (
+            "/wrong-data",
+            "expected 384000 bytes with SHA-256 [0-9a-f]{64}, received 384000 bytes with SHA-256 [0-9a-f]{64}",
+        ),
+        ("/too-long", "expected 384000 bytes, received more"),
+        ("/quota", "received a web page instead of the file"),
+        ("/missing", "HTTP 404"),
+        ("/dead", "the connection ended after 0 of 384000 bytes .after 5 attempts"),
     ],
 )
-def test_what_cannot_be_had_is_told_and_nothing_is_left(get, place, text):
-    with pytest.raises(AgeGenderError, match=text) as fault:
-        get(place)
-    assert "--from FILE" in str(fault.value)
-    assert not get.whole.exists() and not get.part.exists() or place == "/dead"
+def test_failed_download_is_reported_and_leaves_no_files(get, path, text):
+    with pytest.raises(AgeGenderError, match=text) as caught:
+        get(path)
+    assert "--from FILE" in str(caught.value)
+    assert not get.target.exists() and not get.part.exists() or path == "/dead"
 
 
-def test_another_range_than_asked_for_is_refused(get):
+def test_wrong_range_is_rejected(get):
     get.part.parent.mkdir()
     get.part.write_bytes(DATA[:1000])
-    with pytest.raises(AgeGenderError, match="another range"):
+    with pytest.raises(AgeGenderError, match="a different range than requested"):
         get("/wrong-range")
 
 
-def test_nobody_there(get, server):
+def test_refused_connection(get, server):
     server.server_port = 9  # discard: nothing listens
     with pytest.raises(AgeGenderError, match="refused"):
-        get("/whole")
+        get("/complete")
 
 
-def test_the_next_place_is_tried(get):
-    assert get("/missing", "/lie", "/quota", "/whole") == DATA
+def test_next_address_is_tried(get):
+    assert get("/missing", "/wrong-data", "/quota", "/complete") == DATA
 
 
 @pytest.mark.parametrize(
-    "page, wanted",
+    "page, expected",
     [
         ('<a id="uc-download-link" href="/uc?export=download&amp;confirm=AbC&amp;id=1">Download anyway</a>',
          "https://drive.google.com/uc?export=download&confirm=AbC&id=1"),
@@ -221,8 +224,8 @@ def test_the_next_place_is_tried(get):
         ('<a href="file:///etc/passwd?confirm=1">x</a>', None),
     ],
 )  # fmt: skip
-def test_pages_old_and_new(page, wanted):
-    assert next_address(page, "https://drive.google.com/uc?export=download&id=1") == wanted
+def test_old_and_new_confirmation_pages(page, expected):
+    assert next_address(page, "https://drive.google.com/uc?export=download&id=1") == expected
 
 
 def archive_of(names):
@@ -246,7 +249,7 @@ def run(*argv):
     return commands.main("agegender.cli", "agegender", ["download", *map(str, argv)])
 
 
-def test_the_verb_fetches_verifies_and_unpacks(server, tmp_path, monkeypatch, capsys):
+def test_command_downloads_verifies_and_extracts(server, tmp_path, monkeypatch, capsys):
     data = archive_of(NAMES)
     server.data = data
     url = "http://127.0.0.1:%d/page" % server.server_port
@@ -262,20 +265,20 @@ def test_the_verb_fetches_verifies_and_unpacks(server, tmp_path, monkeypatch, ca
     assert captured.err.endswith("Next: ./build_dataset.py\n")
 
 
-def test_a_wrong_hash_is_never_unpacked(server, tmp_path, monkeypatch, capsys):
+def test_archive_with_a_wrong_hash_is_not_extracted(server, tmp_path, monkeypatch, capsys):
     server.data = data = archive_of(NAMES)
     monkeypatch.setattr(sources, "UTKFACE_ASIAN", Source("a.tar.gz", (), len(data), _hash(b"else"), (2,)))
-    url = "http://127.0.0.1:%d/whole" % server.server_port
+    url = "http://127.0.0.1:%d/complete" % server.server_port
     assert run("--url", url, "--data", tmp_path / "data") == 1
     assert list((tmp_path / "data").iterdir()) == [] and "SHA-256" in capsys.readouterr().err
 
 
-def test_an_archive_of_ones_own(tmp_path, capsys):
-    own = tmp_path / "own.tar.gz"
-    own.write_bytes(archive_of(NAMES))
-    assert run("--from", own, "--race", "all", "--data", tmp_path / "data") == 0
+def test_local_archive(tmp_path, capsys):
+    local = tmp_path / "local.tar.gz"
+    local.write_bytes(archive_of(NAMES))
+    assert run("--from", local, "--race", "all", "--data", tmp_path / "data") == 0
     assert sorted(path.name for path in (tmp_path / "data" / "UTKFace_All").iterdir()) == sorted(NAMES[:2])
-    assert run("--from", own, "--race", "black", "--out", tmp_path / "out") == 0
+    assert run("--from", local, "--race", "black", "--out", tmp_path / "out") == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == NAMES[1:2]
 
 
@@ -287,23 +290,23 @@ def test_an_archive_of_ones_own(tmp_path, capsys):
         (["--race", "martian"], "no race 'martian'"),
     ],
 )
-def test_what_is_wrong_with_ones_own(tmp_path, capsys, argv, text):
+def test_errors_of_a_local_archive(tmp_path, capsys, argv, text):
     import re
 
-    own = tmp_path / "own.tar.gz"
-    own.write_bytes(archive_of(NAMES))
-    assert run("--from", own, "--data", tmp_path / "data", *argv) == 1
+    local = tmp_path / "local.tar.gz"
+    local.write_bytes(archive_of(NAMES))
+    assert run("--from", local, "--data", tmp_path / "data", *argv) == 1
     assert re.search(text, capsys.readouterr().err)
     assert not (tmp_path / "data").exists() or list((tmp_path / "data").iterdir()) == []
 
 
-def test_other_races_cannot_be_fetched(tmp_path, capsys):
+def test_other_races_cannot_be_downloaded(tmp_path, capsys):
     assert run("--race", "asian,white", "--data", tmp_path) == 1
     assert "holds asian faces only, not white; give another by --from FILE" in capsys.readouterr().err
 
 
 @needs_shared
-def test_the_table_knows_the_real_archive(tmp_path, capsys):
+def test_table_matches_the_real_archive(tmp_path, capsys):
     source = sources.UTKFACE_ASIAN
     archive = SHARED / "data" / source.file
     assert download.is_good(archive, source.size, source.sha256)

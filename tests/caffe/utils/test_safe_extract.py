@@ -1,4 +1,4 @@
-"""Archives that are hostile, broken, too large or odd; and good ones of every kind."""
+"""Extraction of valid archives of every kind, and of malicious, corrupt and oversized ones."""
 
 import io
 import os
@@ -26,15 +26,15 @@ def tar(path, members, mode="w:gz"):
     return path
 
 
-def special(name, kind, target=""):
+def special_member(name, member_type, target=""):
     info = tarfile.TarInfo(name)
-    info.type, info.linkname = kind, target
+    info.type, info.linkname = member_type, target
     return info
 
 
-def unpack(path, folder, **bounds):
+def unpack(path, folder, **limits):
     os.makedirs(folder, exist_ok=True)
-    names = safe_extract.unpack(path, folder, lambda name: name.endswith(".jpg"), **bounds)
+    names = safe_extract.unpack(path, folder, lambda name: name.endswith(".jpg"), **limits)
     return names, {name: open(os.path.join(folder, name), "rb").read() for name in sorted(os.listdir(folder))}
 
 
@@ -53,30 +53,30 @@ def test_zip(tmp_path):
     assert unpack(tmp_path / "a.zip", tmp_path / "out")[1] == {"a.jpg": b"first", "b.jpg": b"second"}
 
 
-HOSTILE = [
-    (("../a.jpg", b"x"), "leads out of the folder"),
-    (("UTKFace/../../a.jpg", b"x"), "leads out of the folder"),
-    (("..\\a.jpg", b"x"), "leads out of the folder"),
+MALICIOUS = [
+    (("../a.jpg", b"x"), "is outside the target folder"),
+    (("UTKFace/../../a.jpg", b"x"), "is outside the target folder"),
+    (("..\\a.jpg", b"x"), "is outside the target folder"),
     (("/tmp/a.jpg", b"x"), "has an absolute path"),
     (("C:\\a.jpg", b"x"), "has an absolute path"),
-    (special("a.jpg", tarfile.SYMTYPE, "/etc/passwd"), "is a link"),
-    (special("a.jpg", tarfile.LNKTYPE, "/etc/passwd"), "is a link"),
-    (special("folder", tarfile.SYMTYPE, "/tmp"), "is a link"),
-    (special("a.jpg", tarfile.CHRTYPE), "is a device"),
-    (special("a.jpg", tarfile.FIFOTYPE), "is a device"),
-    (("../not-wanted.txt", b"x"), "leads out of the folder"),
+    (special_member("a.jpg", tarfile.SYMTYPE, "/etc/passwd"), "is a link"),
+    (special_member("a.jpg", tarfile.LNKTYPE, "/etc/passwd"), "is a link"),
+    (special_member("folder", tarfile.SYMTYPE, "/tmp"), "is a link"),
+    (special_member("a.jpg", tarfile.CHRTYPE), "is a device"),
+    (special_member("a.jpg", tarfile.FIFOTYPE), "is a device"),
+    (("../not-selected.txt", b"x"), "is outside the target folder"),
 ]
 
 
-@pytest.mark.parametrize("member, text", HOSTILE)
-def test_a_hostile_member_condemns_the_archive(tmp_path, member, text):
+@pytest.mark.parametrize("member, text", MALICIOUS)
+def test_malicious_member_rejects_the_archive(tmp_path, member, text):
     path = tar(tmp_path / "a.tar.gz", [("b.jpg", b"good"), member])
-    with pytest.raises(AgeGenderError, match=text + "; such an archive is not unpacked"):
+    with pytest.raises(AgeGenderError, match=text + "; the archive is not extracted"):
         unpack(path, tmp_path / "deep" / "out")
     assert set(os.listdir(tmp_path / "deep")) == {"out"} and set(os.listdir(tmp_path)) == {"a.tar.gz", "deep"}
 
 
-def test_a_link_in_a_zip_is_refused(tmp_path):
+def test_link_in_a_zip_is_rejected(tmp_path):
     info = zipfile.ZipInfo("a.jpg")
     info.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as out:
@@ -85,31 +85,31 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
         unpack(tmp_path / "a.zip", tmp_path / "out")
 
 
-def test_a_bomb_is_stopped_before_it_is_written(tmp_path):
+def test_decompression_bomb_is_stopped_before_it_is_written(tmp_path):
     path = tar(tmp_path / "bomb.tar.gz", [("a.jpg", bytes(3_000_000))])
     assert path.stat().st_size < 10_000
-    with pytest.raises(AgeGenderError, match="more than 1000000 bytes unpacked"):
-        unpack(path, tmp_path / "out", most_bytes=1_000_000)
+    with pytest.raises(AgeGenderError, match="more than 1000000 bytes uncompressed"):
+        unpack(path, tmp_path / "out", max_bytes=1_000_000)
     assert os.listdir(tmp_path / "out") == []
 
 
-def test_a_zip_whose_sizes_lie_is_stopped(tmp_path):
+def test_zip_with_wrong_sizes_is_stopped(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as out:
         out.writestr("a.jpg", bytes(3_000_000))
     data = (tmp_path / "a.zip").read_bytes().replace((3_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
     (tmp_path / "a.zip").write_bytes(data)
     with pytest.raises(AgeGenderError):
-        unpack(tmp_path / "a.zip", tmp_path / "out", most_bytes=1_000_000)
+        unpack(tmp_path / "a.zip", tmp_path / "out", max_bytes=1_000_000)
     assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir()) <= 1_000_000
 
 
 def test_too_many_members(tmp_path):
     path = tar(tmp_path / "a.tar.gz", [("%d.txt" % k, b"") for k in range(12)])
     with pytest.raises(AgeGenderError, match="more than 10 members"):
-        unpack(path, tmp_path / "out", most_members=10)
+        unpack(path, tmp_path / "out", max_members=10)
 
 
-def test_a_header_of_absurd_length_is_not_read(tmp_path):
+def test_oversized_header_is_not_read(tmp_path):
     info = tarfile.TarInfo("././@PaxHeader")
     info.type, info.size = tarfile.XHDTYPE, 8 << 30
     (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
@@ -119,24 +119,24 @@ def test_a_header_of_absurd_length_is_not_read(tmp_path):
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"<html>no archive</html>", b"\x1f\x8b junk", b"BZhjunk", b"\xfd7zXZ\0junk", b"PK\x03\x04junk"],
+    [b"", b"<html>not an archive</html>", b"\x1f\x8b junk", b"BZhjunk", b"\xfd7zXZ\0junk", b"PK\x03\x04junk"],
 )
-def test_no_archive_is_told(tmp_path, data):
+def test_file_that_is_not_an_archive(tmp_path, data):
     (tmp_path / "a.tar.gz").write_bytes(data)
     with pytest.raises(AgeGenderError, match="a.tar.gz: "):
         unpack(tmp_path / "a.tar.gz", tmp_path / "out")
 
 
-def test_a_truncated_archive_is_told(tmp_path):
+def test_truncated_archive(tmp_path):
     path = tar(tmp_path / "a.tar.gz", [("a.jpg", os.urandom(50_000)), ("b.jpg", os.urandom(50_000))])
     path.write_bytes(path.read_bytes()[:60_000])
     with pytest.raises(AgeGenderError, match="a.tar.gz: "):
         unpack(path, tmp_path / "out")
 
 
-def test_the_same_name_twice(tmp_path):
-    twice = tar(tmp_path / "a.tar.gz", [("x/a.jpg", b"same"), ("y/a.jpg", b"same")])
-    assert unpack(twice, tmp_path / "out")[1] == {"a.jpg": b"same"}
-    differ = tar(tmp_path / "b.tar.gz", [("x/a.jpg", b"one"), ("y/a.jpg", b"two")])
-    with pytest.raises(AgeGenderError, match="its name occurs twice with different bytes"):
-        unpack(differ, tmp_path / "other")
+def test_duplicate_file_name(tmp_path):
+    equal = tar(tmp_path / "a.tar.gz", [("x/a.jpg", b"same"), ("y/a.jpg", b"same")])
+    assert unpack(equal, tmp_path / "out")[1] == {"a.jpg": b"same"}
+    different = tar(tmp_path / "b.tar.gz", [("x/a.jpg", b"one"), ("y/a.jpg", b"two")])
+    with pytest.raises(AgeGenderError, match="the file name occurs twice with different contents"):
+        unpack(different, tmp_path / "other")

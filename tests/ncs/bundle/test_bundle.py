@@ -1,4 +1,4 @@
-"""`ncs bundle`: the folder answers on the Pythons and OpenVINOs that boards have, as the host does; the server's repository."""
+"""`ncs bundle`: the bundle predicts as the host does on older Pythons and OpenVINOs; Model Server repositories."""
 
 import json
 import os
@@ -22,7 +22,7 @@ PACKAGES = ["openvino==2021.4.2", "numpy", "opencv-python-headless"]
 NAMES = ["a", "b", "c", "d", "e"]
 
 
-def compiled(folder, mean):
+def compile_tiny(folder, mean):
     prototxt, weights = caffe_nets.tiny(folder, caffe_nets.TINY.replace("dim: 8 dim: 8", "dim: 24 dim: 24"))
     transform = Transform(size=(24, 24), mean=mean, scale=0.01)
     compile_models(
@@ -34,22 +34,22 @@ def compiled(folder, mean):
 @pytest.fixture
 def folder(tmp_path):
     mean = np.random.RandomState(5).uniform(90, 150, (3, 24, 24)).astype(np.float32)
-    manifest = compiled(tmp_path, mean)
-    assert main(["bundle", manifest, "-o", str(tmp_path / "board")]) == 0
-    picture = np.random.RandomState(6).randint(0, 256, (40, 30, 3), np.uint8)
-    cv2.imwrite(str(tmp_path / "p.png"), picture)
-    read = Manifest.read(manifest)
+    manifest = compile_tiny(tmp_path, mean)
+    assert main(["bundle", manifest, "-o", str(tmp_path / "bundle")]) == 0
+    image = np.random.RandomState(6).randint(0, 256, (40, 30, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "p.png"), image)
+    transform = Manifest.read(manifest).transform
     with open_runner("CPU", manifest) as runner:
-        np.save(tmp_path / "right.npy", runner.run(read.transform.image(picture)[None])[0])
+        np.save(tmp_path / "expected.npy", runner.run(transform.image(image)[None])[0])
     return tmp_path
 
 
 def run(python, folder, *arguments):
-    """The bundle's program, far from this checkout."""
+    """Run the bundle's program without access to this checkout."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     return subprocess.run(
         [python, "-E", "run_inference.py", *arguments],
-        cwd=folder / "board",
+        cwd=folder / "bundle",
         env=environment,
         capture_output=True,
         text=True,
@@ -57,70 +57,73 @@ def run(python, folder, *arguments):
 
 
 def check(python, folder):
-    find_duplicates(python, folder)
+    check_detection(python, folder)
     result = run(python, folder, "../p.png", "--device", "CPU", "--json")
     assert result.returncode == 0, result.stderr
-    answer = json.loads(result.stdout)["answers"]["tiny"]
-    right = np.load(folder / "right.npy")
-    np.testing.assert_allclose(answer["probabilities"], right, atol=1e-5)
-    assert answer["answer"] == NAMES[right.argmax()]
+    prediction = json.loads(result.stdout)["answers"]["tiny"]
+    expected = np.load(folder / "expected.npy")
+    np.testing.assert_allclose(prediction["probabilities"], expected, atol=1e-5)
+    assert prediction["answer"] == NAMES[expected.argmax()]
 
 
-def find_duplicates(python, folder):
-    """Faces of a photograph: where the detector sees them here, answered; a picture without any has its own status."""
-    picture, _ = composite_photographs.photograph(320, 240, [(10, 20, 120, 0), (150, 70, 140, 0)])
-    cv2.imwrite(str(folder / "group.png"), picture)
+def check_detection(python, folder):
+    """The bundle finds the same faces in a photograph as the host; an image without faces has its own exit status."""
+    image, _ = composite_photographs.photograph(320, 240, [(10, 20, 120, 0), (150, 70, 140, 0)])
+    cv2.imwrite(str(folder / "group.png"), image)
     result = run(python, folder, "../group.png", "../p.png", "--device", "CPU", "--json", "--detect")
     assert result.returncode == 0, result.stderr
-    told = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [tuple(face["box"]) for face in told] == [face.box for face in detect.Detector().find(picture)]
-    assert all(set(face["answers"]) == {"tiny"} for face in told) and "p.png: no face" in result.stderr
+    faces = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [tuple(face["box"]) for face in faces] == [face.box for face in detect.Detector().find(image)]
+    assert all(set(face["answers"]) == {"tiny"} for face in faces) and "p.png: no face" in result.stderr
     assert run(python, folder, "../p.png", "--device", "CPU", "--detect").returncode == 5
 
 
 @pytest.mark.parametrize("version", ["3.7", "3.9"])
-def test_on_a_board_with_openvino_2021(version, folder):
+def test_bundle_runs_with_openvino_2021(version, folder):
     python = older_python.environment("openvino-2021.4.2-python" + version, [version], PACKAGES)
     check(python, folder)
     result = run(python, folder, "../p.png", "--device", "MYRIAD")
     assert result.returncode == 3 and ("python3 doctor.py" in result.stderr or "libusb" in result.stderr)
-    said = subprocess.run([python, "-E", "doctor.py", "--json"], cwd=folder / "board", capture_output=True, text=True)
-    findings = json.loads(said.stdout)
-    assert said.returncode == any(f["level"] == "FAULT" for f in findings)
+    result = subprocess.run(
+        [python, "-E", "doctor.py", "--json"], cwd=folder / "bundle", capture_output=True, text=True
+    )
+    findings = json.loads(result.stdout)
+    assert result.returncode == any(f["level"] == "FAULT" for f in findings)
     assert any(f["what"].startswith("OpenVINO") and "runs Neural Compute Stick 2" in f["what"] for f in findings)
-    assert not any("ncs doctor" in f["mend"] or "ncs toolchain" in f["mend"] for f in findings)
+    assert not any("ncs doctor" in f["fix"] or "ncs toolchain" in f["fix"] for f in findings)
 
 
-def test_the_doctor_needs_nothing(folder):
-    """On a board that lacks everything it still says what."""
+def test_doctor_runs_without_dependencies(folder):
+    """The doctor runs without any dependency and reports what is missing."""
     command = [sys.executable, "-S", "-E", "doctor.py", "--json"]
-    said = subprocess.run(command, cwd=folder / "board", capture_output=True, text=True)
-    assert said.returncode == 1, said.stderr
-    assert "pip install numpy" in [finding["mend"] for finding in json.loads(said.stdout)]
+    result = subprocess.run(command, cwd=folder / "bundle", capture_output=True, text=True)
+    assert result.returncode == 1, result.stderr
+    assert "pip install numpy" in [finding["fix"] for finding in json.loads(result.stdout)]
 
 
-def test_on_a_board_with_openvino_2022(folder):
+def test_bundle_runs_with_openvino_2022(folder):
     packages = ["openvino==2022.1.0", "numpy<2", "opencv-python-headless"]
     check(older_python.environment("openvino-2022.1.0-python3.9", ["3.9"], packages), folder)
 
 
-def test_on_this_python_with_todays_openvino(folder):
+def test_bundle_runs_with_the_current_openvino(folder):
     check(sys.executable, folder)
     probe = (
         "import sys, runpy; sys.path = [p for p in sys.path if 'src' not in p];"
-        "space = runpy.run_path('run_inference.py'); import caffe, ncs, agegender.inference.predict, ncs.runtime.openvino;"
-        "assert all('board' in m.__file__ for m in (caffe, ncs, agegender)), caffe.__file__;"
+        "space = runpy.run_path('run_inference.py');"
+        "import caffe, ncs, agegender.inference.predict, ncs.runtime.openvino;"
+        "assert all('bundle' in m.__file__ for m in (caffe, ncs, agegender)), caffe.__file__;"
         "assert not {'torch', 'onnx', 'google.protobuf'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", probe], cwd=folder / "board", check=True)
+    subprocess.run([sys.executable, "-c", probe], cwd=folder / "bundle", check=True)
 
 
-def test_what_is_in_it(folder):
+def test_bundle_contents(folder):
     files = {
-        os.path.relpath(os.path.join(place, name), folder / "board")
-        for place, _, names in os.walk(folder / "board")
+        os.path.relpath(os.path.join(parent, name), folder / "bundle")
+        for parent, _, names in os.walk(folder / "bundle")
         for name in names
-        if "__pycache__" not in place
+        if "__pycache__" not in parent
     }
     assert {
         "run_inference.py",
@@ -143,23 +146,23 @@ def test_what_is_in_it(folder):
     assert not {name for name in files if name.startswith(("lib/caffe/net", "lib/caffe/layers", "lib/ncs/compile"))}
 
 
-def test_only_a_bundle_is_ever_replaced(folder, tmp_path, capsys, monkeypatch):
+def test_only_a_bundle_is_replaced(folder, tmp_path, capsys, monkeypatch):
     manifest = str(folder / "graph" / "tiny.json")
     kept = folder / "graph" / "tiny.onnx"
-    for more in ([], ["--model-server"]):
-        assert main(["bundle", manifest, "-o", str(folder / "graph"), *more]) == 1
-        assert "`ncs bundle` did not make it: nothing is replaced" in capsys.readouterr().err and kept.exists()
+    for options in ([], ["--model-server"]):
+        assert main(["bundle", manifest, "-o", str(folder / "graph"), *options]) == 1
+        assert "was not created by `ncs bundle`: nothing is replaced" in capsys.readouterr().err and kept.exists()
     monkeypatch.chdir(folder)
     assert main(["bundle", manifest, "-o", "."]) == 1 and kept.exists()
     assert main(["bundle", manifest, "-o", str(kept)]) == 1 and kept.is_file()
-    (folder / "board" / "graph" / "old.json").write_text("{}")
+    (folder / "bundle" / "graph" / "old.json").write_text("{}")
     (folder / "empty").mkdir()
-    for goal in ("board", "empty", "new/place"):
-        assert main(["bundle", manifest, "-o", goal]) == 0
-        assert sorted(os.listdir(folder / goal / "graph")) == sorted(os.listdir(folder / "graph"))
+    for output in ("bundle", "empty", "new/folder"):
+        assert main(["bundle", manifest, "-o", output]) == 0
+        assert sorted(os.listdir(folder / output / "graph")) == sorted(os.listdir(folder / "graph"))
 
 
-def test_faults(folder, capsys):
+def test_errors(folder, capsys):
     manifest = str(folder / "graph" / "tiny.json")
     assert run(sys.executable, folder, "none.png", "--device", "CPU").returncode == 3
     assert main(["bundle", manifest, manifest, "-o", str(folder / "b")]) == 1
@@ -167,28 +170,28 @@ def test_faults(folder, capsys):
     (folder / "graph" / "tiny.onnx").write_bytes(b"changed")
     assert main(["bundle", manifest, "-o", str(folder / "b")]) == 1
     assert "onnx changed since it was compiled" in capsys.readouterr().err and not (folder / "b").exists()
-    with pytest.raises(NcsError, match="nothing of blob"):
-        from ncs.bundle.bundle import _copy_graph
+    with pytest.raises(NcsError, match="expected one of blob"):
+        from ncs.bundle.output import copy_graph
 
-        _copy_graph(Manifest.read(manifest), str(folder / "x"), ("blob",))
+        copy_graph(Manifest.read(manifest), str(folder / "x"), ("blob",))
 
 
 @pytest.mark.parametrize("mean", [[104, 117, 123], "pixels"])
-def test_a_model_server_repository(tmp_path, mean):
-    """The served model, with what config.json says done to the picture by plain NumPy, answers as the host does."""
+def test_model_server_repository(tmp_path, mean):
+    """The served model predicts as the host does, with the preprocessing of config.json done in NumPy."""
     if mean == "pixels":
         mean = np.random.RandomState(5).uniform(90, 150, (3, 24, 24)).astype(np.float32)
-    manifest = compiled(tmp_path, mean)
+    manifest = compile_tiny(tmp_path, mean)
     assert main(["bundle", manifest, "-o", str(tmp_path / "models"), "--model-server"]) == 0
     assert sorted(os.listdir(tmp_path / "models" / "tiny" / "1")) == ["tiny.bin", "tiny.xml"]
     config = json.loads((tmp_path / "models" / "config.json").read_text())["model_config_list"][0]["config"]
     assert (config["name"], config["base_path"], config["layout"]) == ("tiny", "/models/tiny", "NHWC:NCHW")
     assert config["shape"] == "(1, 24, 24, 3)" and config["color_format"] == "BGR:BGR"
-    picture = np.random.RandomState(6).randint(0, 256, (24, 24, 3), np.uint8)
-    fed = (picture.astype(np.float32) - config.get("mean", 0)) / config.get("scale", 1)
-    blob = np.ascontiguousarray(fed.transpose(2, 0, 1)[None], np.float32)
-    read = Manifest.read(manifest)
+    image = np.random.RandomState(6).randint(0, 256, (24, 24, 3), np.uint8)
+    values = (image.astype(np.float32) - config.get("mean", 0)) / config.get("scale", 1)
+    blob = np.ascontiguousarray(values.transpose(2, 0, 1)[None], np.float32)
+    transform = Manifest.read(manifest).transform
     with open_runner("CPU", manifest) as runner:
-        right = runner.run(read.transform.image(picture)[None])
+        expected = runner.run(transform.image(image)[None])
     with open_runner("CPU", str(tmp_path / "models" / "tiny" / "1" / "tiny.xml")) as runner:
-        np.testing.assert_allclose(runner.run(blob), right, atol=2e-3)  # the IR's weights are half precision
+        np.testing.assert_allclose(runner.run(blob), expected, atol=2e-3)  # the IR's weights are half precision

@@ -1,4 +1,4 @@
-"""`ncs compile`: mvNCCompile's flags, parts of nets, bytes in, many blobs in one file, and NCSDK's own compiler."""
+"""`ncs compile`: mvNCCompile's flags, subgraphs, raw pixel input, archives of blobs, and the NCSDK's own compiler."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def net(tmp_path, monkeypatch):
     return caffe_nets.tiny(tmp_path)
 
 
-def test_several_shave_counts_and_one_file_of_all(compiler, net, tmp_path, capsys):
+def test_several_shave_counts_and_archive(compiler, net, tmp_path, capsys):
     prototxt, weights = net
     assert (
         main(["compile", prototxt, "-w", weights, "-s", "4,8", "-o", "out/tiny.blob", "--archive", "all.blobs", "-ec"])
@@ -60,7 +60,7 @@ def test_several_shave_counts_and_one_file_of_all(compiler, net, tmp_path, capsy
     assert [(row["name"], row["shaves"]) for row in rows] == [("tiny_4shave", 4), ("tiny_8shave", 8)]
 
 
-def test_a_damaged_file_of_blobs_is_refused(compiler, net, capsys):
+def test_damaged_archive_is_rejected(compiler, net, capsys):
     prototxt, weights = net
     assert main(["compile", prototxt, "-w", weights, "--archive", "all.blobs"]) == 0
     content = bytearray(Path("all.blobs").read_bytes())
@@ -72,12 +72,12 @@ def test_a_damaged_file_of_blobs_is_refused(compiler, net, capsys):
     assert main(["inspect", "all.blobs"]) == 1
     with zipfile.ZipFile("other.zip", "w") as archive:
         archive.writestr("a", "b")
-    with pytest.raises(NcsError, match="a ZIP, but not of blobs"):
+    with pytest.raises(NcsError, match="a ZIP, but not an archive of blobs"):
         read_index("other.zip")
 
 
-def test_the_size_of_the_pictures(net, capsys):
-    """-is W H: another input size; the fully connected layer would not fit, so the net ends before it."""
+def test_input_size(net, capsys):
+    """-is W H sets the input size; -on excludes the fully connected layer, which needs the original size."""
     prototxt, weights = net
     assert main(["compile", prototxt, "-w", weights, "-is", "16", "12", "-on", "relu2", "--no-blob"]) == 0
     import onnx
@@ -85,22 +85,25 @@ def test_the_size_of_the_pictures(net, capsys):
     model = onnx.load("net.onnx")
     assert [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 12, 16]
     assert [d.dim_value for d in model.graph.output[0].type.tensor_type.shape.dim] == [1, 6, 8, 12]
-    assert "no manifest, since it answers with 1x6x8x12" in capsys.readouterr().out and not os.path.exists("net.json")
+    assert (
+        "no manifest is written because the net has an output of 1x6x8x12" in capsys.readouterr().out
+        and not os.path.exists("net.json")
+    )
 
 
-def test_a_part_of_a_net_computes_what_the_whole_does(net):
+def test_subgraph_computes_the_same_as_the_whole_net(net):
     prototxt, weights = net
     whole = caffe_nets.seeded(prototxt)
-    picture = np.random.RandomState(2).randn(1, 3, 8, 8).astype(np.float32)
-    whole.forward(data=picture)
+    image = np.random.RandomState(2).randn(1, 3, 8, 8).astype(np.float32)
+    whole.forward(data=image)
     assert main(["compile", prototxt, "-w", weights, "-in", "conv2", "-on", "fc", "--no-blob", "-o", "part"]) == 0
     first = caffe_nets.seeded(prototxt)
-    first.forward(data=picture, end="relu1")
+    first.forward(data=image, end="relu1")
     with open_runner("ONNXRUNTIME", "part.onnx") as runner:
         np.testing.assert_allclose(runner.run(first.blobs["conv1"].data), whole.blobs["fc"].data, atol=1e-5)
 
 
-def test_names_of_layers_that_are_not_there():
+def test_unknown_layer_names():
     param = read_net_text(caffe_nets.TINY, "x").param
     with pytest.raises(NcsError, match="no layer 'conv3'; did you mean 'conv"):
         cut(param, "conv3")
@@ -112,8 +115,8 @@ def test_names_of_layers_that_are_not_there():
 
 
 @pytest.mark.parametrize("mean", [[100, 120, 140], "pixels"])
-def test_bytes_in_give_the_same_answers(compiler, net, mean, capsys):
-    """-ip U8: raw bytes into the folded net equal the Transform into the plain one."""
+def test_raw_pixel_input_gives_the_same_outputs(compiler, net, mean, capsys):
+    """-ip U8: raw pixels into the net with preprocessing give the same outputs as the Transform and the plain net."""
     prototxt, weights = net
     random = np.random.RandomState(3)
     if mean == "pixels":
@@ -127,19 +130,19 @@ def test_bytes_in_give_the_same_answers(compiler, net, mean, capsys):
     blob = read_blob("bytes.blob")
     assert [(array.dtype, array.dims) for array in blob.inputs] == [("U8", (1, 3, 8, 8))]
     assert blob.constants_size > read_blob("plain.blob").constants_size
-    picture = random.randint(0, 256, (8, 8, 3), np.uint8)
-    answers = []
+    image = random.randint(0, 256, (8, 8, 3), np.uint8)
+    outputs = []
     for stem in ("plain", "bytes"):
         manifest = Manifest.read(stem + ".json")
         with open_runner("CPU", manifest) as runner:
-            answers.append(runner.run(manifest.transform.image(picture)[None]))
-    np.testing.assert_allclose(answers[1], answers[0], atol=1e-5)
+            outputs.append(runner.run(manifest.transform.image(image)[None]))
+    np.testing.assert_allclose(outputs[1], outputs[0], atol=1e-5)
     assert Manifest.read("bytes.json").transform.mean is None
     assert "caffemodel" not in Manifest.read("bytes.json").parents
 
 
-def test_what_folding_costs():
-    """Witness: integers and a mean that half precision holds cost nothing; one it does not hold costs its rounding."""
+def test_rounding_error_of_embedded_preprocessing():
+    """A mean that FP16 can represent adds no error; any other mean adds its rounding error."""
     exact = embed_preprocessing.preprocessing_of(Transform(size=(4, 4), mean=[100, 120, 140.5]), (1, 3, 4, 4))
     assert exact.error() == (0, 0) and exact.mean.shape == (3, 1, 1)
     rounded = embed_preprocessing.preprocessing_of(Transform(size=(4, 4), mean=[100.03, 1, 2]), (1, 3, 4, 4))
@@ -151,31 +154,31 @@ def test_what_folding_costs():
         embed_preprocessing.preprocessing_of(Transform(size=(6, 6), mean=pixels), (1, 3, 4, 4))
 
 
-def test_torch_is_not_needed(compiler, net):
-    """Without it a compilation is a second shorter and 200 MB smaller."""
+def test_compiling_needs_no_torch(compiler, net):
+    """Compiling without torch saves a second and 200 MB."""
     code = (
         "import sys; sys.modules['torch'] = None; from ncs.cli import main; "
         "sys.exit(main(['compile', 'net.prototxt', '-w', 'net.caffemodel', '-ip', 'U8', '--mean', '1,2,3']) or "
         "main(['profile', 'net.prototxt', '-d', 'ESTIMATE']) or main(['inspect', 'net.blob']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
-def test_zero_weights_are_said(net, capsys):
+def test_zero_weights_are_reported(net, capsys):
     assert main(["compile", net[0], "--no-blob"]) == 0
     assert "all weights are zero" in capsys.readouterr().err
     with open_runner("CPU", "net.json") as runner:
         np.testing.assert_allclose(runner.run(np.ones((1, 3, 8, 8))), np.full((1, 5), 0.2), atol=1e-6)
 
 
-def test_mean_scale_and_labels_go_into_the_manifest(net, tmp_path):
+def test_mean_scale_and_labels_are_in_the_manifest(net, tmp_path):
     (tmp_path / "names.txt").write_text("a\nb\nc\nd\ne\n")
     mean = np.random.RandomState(1).uniform(0, 255, (3, 10, 10)).astype(np.float32)
     np.save("mean.npy", mean)
     prototxt, weights = net
-    more = ["--mean", "mean.npy", "--scale", "0.5", "--labels", "names.txt", "--no-blob"]
-    assert main(["compile", prototxt, "-w", weights, *more]) == 0
+    options = ["--mean", "mean.npy", "--scale", "0.5", "--labels", "names.txt", "--no-blob"]
+    assert main(["compile", prototxt, "-w", weights, *options]) == 0
     manifest = Manifest.read("net.json")
     assert manifest.labels == list("abcde") and manifest.transform.scale == 0.5
     assert (manifest.transform.size, manifest.transform.crop) == ((10, 10), 8)
@@ -183,26 +186,26 @@ def test_mean_scale_and_labels_go_into_the_manifest(net, tmp_path):
     assert set(manifest.parents) == {"prototxt", "caffemodel", "mean"}
 
 
-def test_an_onnx_file(compiler, tmp_path, monkeypatch, capsys):
+def test_onnx_file(compiler, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")
     assert main(["compile", model, "-ma2450", "-s", "1"]) == 0
     assert read_blob("tiny.blob").unit_counts().keys() == {"SHAVE"}
     assert "no released runtime" in capsys.readouterr().out
     assert main(["compile", model, "--mean", "1,2,3", "--no-blob"]) == 1
-    assert "--mean, --no-blob are for a prototxt" in capsys.readouterr().err
+    assert "--mean, --no-blob apply to a prototxt only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("inputs, outputs", [("FP32", "FP32"), ("FP16", "FP16"), ("U8", "FP16")])
-def test_types_of_inputs_and_outputs(compiler, net, tmp_path, inputs, outputs):
-    """As compile_tool's -ip and -op: of a blob from ONNX, from IR v10, and from a prototxt."""
+def test_input_and_output_types(compiler, net, tmp_path, inputs, outputs):
+    """-ip and -op work as in compile_tool, for a blob from ONNX, from IR v10, and from a prototxt."""
     prototxt, weights = net
     onnx_nets.tiny(tmp_path / "model.onnx")
     (tmp_path / "ir.xml").write_text(IR)
     (tmp_path / "ir.bin").write_bytes(b"")
     for model in ("model.onnx", "ir.xml", prototxt):
-        more = ["-w", weights] if model == prototxt else []
-        assert main(["compile", model, *more, "-ip", inputs, "-op", outputs, "-o", "x"]) == 0
+        options = ["-w", weights] if model == prototxt else []
+        assert main(["compile", model, *options, "-ip", inputs, "-op", outputs, "-o", "x"]) == 0
         blob = read_blob("x.blob")
         assert ([a.dtype for a in blob.inputs], [a.dtype for a in blob.outputs]) == ([inputs], [outputs])
         assert blob.counts().get("Convert", 0) == (inputs != "FP16") + (outputs != "FP16")
@@ -222,11 +225,11 @@ IR = """<?xml version="1.0"?>
 """
 
 
-def test_an_ir_without_its_weights(tmp_path, monkeypatch, capsys):
+def test_ir_without_weights(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ir.xml").write_text(IR)
     assert main(["compile", "ir.xml"]) == 1
-    assert "the weights of this IR, ir.bin, are not beside it" in capsys.readouterr().err
+    assert "the weights of this IR, ir.bin, are missing" in capsys.readouterr().err
 
 
 TWO_IN = """
@@ -242,27 +245,30 @@ layer { name: "gender" type: "InnerProduct" bottom: "data" top: "gender" inner_p
 """
 
 
-def test_nets_with_several_inputs_or_answers(compiler, tmp_path, monkeypatch, capsys):
-    """They become blobs; a manifest is for one picture and one answer."""
+def test_nets_with_several_inputs_or_outputs(compiler, tmp_path, monkeypatch, capsys):
+    """They are compiled to blobs without a manifest, which describes one image input and one output."""
     monkeypatch.chdir(tmp_path)
     prototxt, weights = caffe_nets.tiny(tmp_path, TWO_IN)
     assert main(["compile", prototxt, "-w", weights, "-o", "two"]) == 0
-    assert "no manifest, since it has 2 inputs (a, b)" in capsys.readouterr().out and not os.path.exists("two.json")
+    assert (
+        "no manifest is written because the net has 2 inputs (a, b)" in capsys.readouterr().out
+        and not os.path.exists("two.json")
+    )
     assert [array.name for array in read_blob("two.blob").inputs] == ["a", "b"]
     for device, model in (("CPU", "two.onnx"), ("CPU", "two.xml"), ("ONNXRUNTIME", "two.onnx")):
-        with pytest.raises(NcsError, match=r"has 2 inputs \(a, b\); runners feed pictures into one"):
+        with pytest.raises(NcsError, match=r"has 2 inputs \(a, b\); runners support models with one input"):
             open_runner(device, model)
     assert main(["check", prototxt, "-w", weights]) == 1
-    assert "has 2 inputs (a, b)" in capsys.readouterr().err
+    assert "expected a net with one input, received 2 (a, b)" in capsys.readouterr().err
     assert main(["compile", prototxt, "-w", weights, "-ip", "U8", "-o", "three"]) == 1
-    assert "the net has 2 inputs (a, b)" in capsys.readouterr().err
+    assert "expected a net with one input, received 2 inputs (a, b)" in capsys.readouterr().err
     assert main(["compile", "two.onnx", "-ip", "U8", "-o", "three"]) == 0
     assert [array.dtype for array in read_blob("three.blob").inputs] == ["U8", "U8"]
     prototxt, weights = caffe_nets.tiny(tmp_path, TWO_OUT)
     assert main(["compile", prototxt, "-w", weights, "-o", "two"]) == 0
-    said = capsys.readouterr().out
-    assert "no manifest, since it has 2 answers (age, gender; -on takes one of them)" in said
-    assert "takes 10 pictures at a time; compiled for 1" in said
+    output = capsys.readouterr().out
+    assert "no manifest is written because the net has 2 outputs (age, gender; select one with -on)" in output
+    assert "has batch size 10; compiled for 1" in output
     blob = read_blob("two.blob")
     assert blob.batch_size == 1 and sorted((a.name, a.dims) for a in blob.outputs) == [
         ("age", (1, 9)),
@@ -271,11 +277,13 @@ def test_nets_with_several_inputs_or_answers(compiler, tmp_path, monkeypatch, ca
     assert main(["compile", prototxt, "-w", weights, "-o", "two", "-on", "gender", "--batch", "10"]) == 0
     assert Manifest.read("two.json").shape == (10, 3, 12, 8) and Manifest.read("two.json").output == "gender"
     assert main(["check", prototxt, "-w", weights]) == 1
-    assert "has 2 answers (age, gender): -on LAYER takes the road to one" in capsys.readouterr().err
+    assert (
+        "expected a net with one output, received 2 (age, gender); select one with -on LAYER" in capsys.readouterr().err
+    )
 
 
-def test_open_sizes_of_an_onnx_file(compiler, tmp_path, monkeypatch, capsys):
-    """What today's exporters leave open: a batch is one picture, other sizes must be told."""
+def test_dynamic_sizes_of_an_onnx_file(compiler, tmp_path, monkeypatch, capsys):
+    """A dynamic batch size becomes 1; other dynamic sizes must be given."""
     import onnx
 
     monkeypatch.chdir(tmp_path)
@@ -291,20 +299,21 @@ def test_open_sizes_of_an_onnx_file(compiler, tmp_path, monkeypatch, capsys):
     onnx.save(model, "open.onnx")
     assert main(["compile", "open.onnx"]) == 1
     assert (
-        "input 'data' is batchx3xsidexside, and a blob has fixed sizes: -is W H gives them" in capsys.readouterr().err
+        "input 'data' is batchx3xsidexside, but a blob needs fixed sizes: set them with -is W H"
+        in capsys.readouterr().err
     )
     assert main(["compile", "open.onnx", "-is", "12", "10"]) == 0
     assert read_blob("open.blob").outputs[0].dims == (1, 4, 8, 10)
     shape.dim[1].dim_param = "colours"
     onnx.save(model, "open.onnx")
     assert main(["compile", "open.onnx", "-is", "12", "10"]) == 1
-    assert "export the model with the sizes it is to have" in capsys.readouterr().err
+    assert "export the model with fixed sizes" in capsys.readouterr().err
     Path("cut.onnx").write_bytes(Path("net.onnx").read_bytes()[:-9])
     assert main(["compile", "cut.onnx"]) == 1
-    assert "cut.onnx: this is no ONNX model, or it is cut off" in capsys.readouterr().err
+    assert "cut.onnx: not an ONNX model, or truncated" in capsys.readouterr().err
 
 
-def test_a_manifest_of_files_that_are_replaced_goes(net):
+def test_outdated_manifest_is_removed(net):
     prototxt, weights = net
     assert main(["compile", prototxt, "-w", weights, "--no-blob"]) == 0 and os.path.exists("net.json")
     assert main(["compile", prototxt, "-w", weights, "--no-blob", "-on", "conv1"]) == 0 and not os.path.exists(
@@ -312,41 +321,41 @@ def test_a_manifest_of_files_that_are_replaced_goes(net):
     )
 
 
-def test_irs_of_other_times(net, tmp_path, capsys):
-    """Today's goes back to v10 (myriad/test_older_ir.py tells what becomes of it); what neither is is told so."""
+def test_ir_versions(net, tmp_path, capsys):
+    """IR v11 is converted to v10 (see myriad/test_ir_downgrade.py); other versions are rejected."""
     (tmp_path / "old.xml").write_text(IR.replace('version="10"', 'version="7"'))
     (tmp_path / "old.bin").write_bytes(b"")
     assert main(["compile", "old.xml"]) == 1
-    assert "old.xml is IR v7; read are v10 (OpenVINO 2020 to 2021.4) and v11" in capsys.readouterr().err
+    assert "old.xml: expected IR v10 (OpenVINO 2020 to 2021.4) or v11, received v7" in capsys.readouterr().err
     assert main(["compile", "old.xml", "-is", "8", "8"]) == 1
-    assert "-is is for a prototxt or an ONNX file" in capsys.readouterr().err
+    assert "-is applies to a prototxt or an ONNX file only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    "arguments, message",
     [
         (["none.prototxt"], "none.prototxt: no such file"),
-        (["net.prototxt", "-s", "many"], r"[Error 27] -s takes a number"),
+        (["net.prototxt", "-s", "many"], "[Error 27] -s: expected a number"),
         (["net.prototxt", "-w", "net.caffemodel", "-on", "fc9"], "no layer 'fc9'; did you mean 'fc'"),
-        (["net.prototxt", "-w", "net.caffemodel", "-s", "17"], "from 1 to 16, received 17"),
-        (["net.prototxt", "-s", "13", "-ma2450"], "from 1 to 12, received 13"),
-        (["net.caffemodel"], "holds weights; the net comes first and they behind -w"),
+        (["net.prototxt", "-w", "net.caffemodel", "-s", "17"], "expected 1 to 16, received 17"),
+        (["net.prototxt", "-s", "13", "-ma2450"], "expected 1 to 12, received 13"),
+        (["net.caffemodel"], "contains weights; give the network first and the weights with -w"),
         (["."], "this is a folder"),
         (["net.prototxt", "-w", "net.prototxt"], "weights are in a .caffemodel"),
-        (["net.prototxt", "--mean", "1,2"], "--mean gives 2 values, the net's input has 3 channels"),
-        (["net.prototxt", "--scale", "0"], "--scale 0 makes every picture the same"),
+        (["net.prototxt", "--mean", "1,2"], "--mean has 2 values, the net's input has 3 channels"),
+        (["net.prototxt", "--scale", "0"], "--scale 0 would make every input the same"),
         (["net.prototxt", "-o", "net.caffemodel/x"], "Not a directory"),
         (["net.prototxt", "-in", "fc", "-on", "conv1"], "the last layer, 'conv1', comes before the first, 'fc'"),
     ],
 )
-def test_what_a_user_can_put_right(net, arguments, said, capsys):
+def test_user_errors(net, arguments, message, capsys):
     assert main(["compile", *arguments]) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not os.path.exists("net.onnx")
 
 
-def test_ncsdk_is_given_the_form_it_accepts(net, tmp_path, monkeypatch):
-    """A program that answers as mvNCCompile does checks what it is given and writes down its arguments."""
+def test_ncsdk_receives_the_form_it_accepts(net, tmp_path, monkeypatch):
+    """A fake mvNCCompile checks its input and records its arguments."""
     program = tmp_path / "bin" / "mvNCCompile"
     program.parent.mkdir()
     program.write_text(
@@ -355,8 +364,8 @@ import json, os, sys
 arguments = sys.argv[1:]
 if "Input" in open(arguments[0]).read() or "12" not in arguments:
     sys.exit("[Error 20] Toolkit Error: Provide a correct input_shape")
-kept = {{name: open(path, "rb").read().hex() for name, path in (("net", arguments[0]), ("weights", arguments[2]))}}
-open(arguments[arguments.index("-o") + 1], "w").write(json.dumps([arguments, kept]))
+files = {{name: open(path, "rb").read().hex() for name, path in (("net", arguments[0]), ("weights", arguments[2]))}}
+open(arguments[arguments.index("-o") + 1], "w").write(json.dumps([arguments, files]))
 """
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
@@ -365,9 +374,9 @@ open(arguments[arguments.index("-o") + 1], "w").write(json.dumps([arguments, kep
     assert (
         main(["compile", prototxt, "-w", weights, "--toolkit", "ncsdk", "-s", "12", "-on", "fc", "-is", "8", "8"]) == 0
     )
-    arguments, kept = json.loads(Path("graph").read_text())
+    arguments, files = json.loads(Path("graph").read_text())
     assert arguments[5:] == ["-s", "12", "-on", "fc", "-is", "8", "8"] and arguments[3] == "-o"
-    param = read_net_text(bytes.fromhex(kept["net"]).decode(), "given").param
+    param = read_net_text(bytes.fromhex(files["net"]).decode(), "net").param
     assert [layer.name for layer in param.layer if layer.type != "Input"] == [
         "conv1",
         "relu1",
@@ -376,17 +385,17 @@ open(arguments[arguments.index("-o") + 1], "w").write(json.dumps([arguments, kep
         "fc",
         "prob",
     ]
-    assert b"input_shape {" in bytes.fromhex(kept["net"])
-    given = caffe_pb2.NetParameter.FromString(bytes.fromhex(kept["weights"]))
-    assert next(layer for layer in given.layer if layer.name == "fc").blobs[0].data[0] == pytest.approx(
+    assert b"input_shape {" in bytes.fromhex(files["net"])
+    weights = caffe_pb2.NetParameter.FromString(bytes.fromhex(files["weights"]))
+    assert next(layer for layer in weights.layer if layer.name == "fc").blobs[0].data[0] == pytest.approx(
         float(caffe_nets.seeded(prototxt).params["fc"][0].data.flat[0])
     )
 
 
-def test_the_toolkits_own_words(net, tmp_path, monkeypatch, capsys):
-    test_ncsdk_is_given_the_form_it_accepts(net, tmp_path, monkeypatch)
+def test_ncsdk_error_message(net, tmp_path, monkeypatch, capsys):
+    test_ncsdk_receives_the_form_it_accepts(net, tmp_path, monkeypatch)
     assert main(["compile", net[0], "--toolkit", "ncsdk"]) == 1
-    assert "mvNCCompile refused: [Error 20] Toolkit Error: Provide a correct input_shape" in capsys.readouterr().err
+    assert "mvNCCompile failed: [Error 20] Toolkit Error: Provide a correct input_shape" in capsys.readouterr().err
     monkeypatch.setenv("PATH", "")
     assert main(["compile", net[0], "--toolkit", "ncsdk"]) == 1
     assert "mvNCCompile is not on the PATH" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Nets known by name: the zoo offers itself through an entry point, anybody else may, and a wrong name is told."""
+"""Registered nets: the zoo and other packages provide them through entry points; unknown names are rejected."""
 
 import types
 
@@ -9,16 +9,16 @@ from ncs.compiler import model_plugins
 from ncs.errors import NcsError
 
 
-def offer(monkeypatch, **providers):
+def register(monkeypatch, **providers):
     points = [types.SimpleNamespace(name=name, load=lambda module=module: module) for name, module in providers.items()]
     monkeypatch.setattr(model_plugins, "entry_points", lambda group: points if group == "ncs.models" else [])
 
 
 def provider(*names):
-    return types.SimpleNamespace(names=lambda: list(names), jobs=lambda *given: [given])
+    return types.SimpleNamespace(names=lambda: list(names), jobs=lambda *arguments: [arguments])
 
 
-def test_the_zoo_is_known():
+def test_zoo_is_registered():
     from agegender import zoo
 
     with pytest.raises(NcsError, match="did you mean 'googlenet'") as caught:
@@ -26,22 +26,22 @@ def test_the_zoo_is_known():
     assert all(name in str(caught.value) for name in zoo.names())
 
 
-def test_who_knows_a_name_is_asked(monkeypatch):
-    offer(monkeypatch, a=provider("one", "two"), b=provider("three"))
-    assert model_plugins.jobs("three", "here", "w", "m") == [("three", "here", "w", "m")]
-    offer(monkeypatch)
+def test_provider_of_a_name_is_used(monkeypatch):
+    register(monkeypatch, a=provider("one", "two"), b=provider("three"))
+    assert model_plugins.jobs("three", "folder", "w", "m") == [("three", "folder", "w", "m")]
+    register(monkeypatch)
     with pytest.raises(NcsError, match="known: none"):
-        model_plugins.jobs("one", "here")
+        model_plugins.jobs("one", "folder")
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "message"),
     [
         ([], "--model NAME"),
-        (["net.prototxt", "--model", "levi"], "a network file cannot be given"),
-        (["--model", "levi", "-is", "3", "4", "--order", "RGB"], "-is, --order RGB cannot be given"),
+        (["net.prototxt", "--model", "levi"], "cannot be combined with a network file"),
+        (["--model", "levi", "-is", "3", "4", "--order", "RGB"], "cannot be combined with -is, --order RGB"),
     ],
 )
-def test_what_contradicts_itself_is_refused(argv, told, capsys):
+def test_conflicting_options_are_rejected(argv, message, capsys):
     assert main(["compile", *argv]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -1,23 +1,23 @@
-"""The doctor on machines made of files: each fault is found, explained, and mended by a command."""
+"""The doctor on simulated machines: each fault is finding, explained, and has a fix."""
 
 import types
 
 import pytest
 
-from ncs.cli import doctor as verb
+from ncs.cli import doctor
 from ncs.doctor import checks
 from ncs.myriad import toolchain
 
 
-class Patient(checks.System):
-    """A healthy x86-64 machine with OpenVINO 2021.4.2 and a running stick, unless told otherwise."""
+class FakeSystem(checks.System):
+    """A healthy x86-64 machine with OpenVINO 2021.4.2 and a running stick; `changes` override attributes."""
 
     def __init__(self, root, **changes):
         super().__init__(str(root))
         self.machine, self.python = "x86_64", (3, 8)
         self.modules = {"openvino", "openvino.inference_engine", "numpy", "cv2"}
-        self.nodes_usable, self.has_libusb, self.member_of, self.other = True, True, {"plugdev"}, ("", "")
-        self.lent = ""
+        self.nodes_usable, self.has_libusb, self.group_names, self.remote = True, True, {"plugdev"}, ("", "")
+        self.libusb_copy = ""
         self.__dict__.update(changes)
         self.file("/etc/udev/rules.d/97-x.rules", 'ATTRS{idVendor}=="03e7"')
         self.file("/site/openvino/libs/usb-ma2x8x.mvcmd")
@@ -46,16 +46,16 @@ class Patient(checks.System):
         return self.nodes_usable
 
     def groups(self):
-        return self.member_of
+        return self.group_names
 
     def importable(self, name):
         return name in self.modules or name == "ncs.myriad"
 
     def bundled_libusb(self):
-        return self.lent
+        return self.libusb_copy
 
-    def elsewhere(self):
-        return self.other
+    def remote_runtime(self):
+        return self.remote
 
     def version(self, name):
         return "1.2"
@@ -76,129 +76,129 @@ def faults(system):
     return [f for f in checks.examine(system) if f.level != checks.OK]
 
 
-def test_a_healthy_machine_has_nothing(tmp_path):
-    assert faults(Patient(tmp_path).stick()) == []
+def test_healthy_machine_has_no_faults(tmp_path):
+    assert faults(FakeSystem(tmp_path).stick()) == []
 
 
-def one(system):
-    found = faults(system)
-    assert len(found) == 1, found
-    return found[0]
+def only_fault(system):
+    findings = faults(system)
+    assert len(findings) == 1, findings
+    return findings[0]
 
 
 def test_no_stick(tmp_path):
-    found = one(Patient(tmp_path))
-    assert found.level == checks.FAULT and "no Neural Compute Stick" in found.what and "lsusb" in found.mend
+    finding = only_fault(FakeSystem(tmp_path))
+    assert finding.level == checks.FAULT and "no Neural Compute Stick" in finding.what and "lsusb" in finding.fix
 
 
 def test_wsl(tmp_path):
-    patient = Patient(tmp_path)
-    patient.file("/proc/version", "Linux version 5.15 Microsoft")
-    assert "usbipd" in one(patient).mend
+    system = FakeSystem(tmp_path)
+    system.file("/proc/version", "Linux version 5.15 Microsoft")
+    assert "usbipd" in only_fault(system).fix
 
 
-def test_a_node_that_may_not_be_opened(tmp_path):
-    patient = Patient(tmp_path, nodes_usable=False).stick()
-    assert "udevadm" in one(patient).mend and "/dev/bus/usb/001/004" in one(patient).what
-    patient.member_of = {"staff"}
-    assert "usermod -aG plugdev" in one(patient).mend
+def test_device_node_without_permission(tmp_path):
+    system = FakeSystem(tmp_path, nodes_usable=False).stick()
+    assert "udevadm" in only_fault(system).fix and "/dev/bus/usb/001/004" in only_fault(system).what
+    system.group_names = {"staff"}
+    assert "usermod -aG plugdev" in only_fault(system).fix
 
 
-def test_no_rules(tmp_path):
+def test_no_udev_rules(tmp_path):
     import os
 
-    patient = Patient(tmp_path).stick()
-    os.unlink(patient.path("/etc/udev/rules.d/97-x.rules"))
-    found = one(patient)
-    assert found.level == checks.NOTE and "udev" in found.what
+    system = FakeSystem(tmp_path).stick()
+    os.unlink(system.path("/etc/udev/rules.d/97-x.rules"))
+    finding = only_fault(system)
+    assert finding.level == checks.NOTE and "udev" in finding.what
 
 
 def test_usb_2(tmp_path):
-    found = one(Patient(tmp_path).stick(speed="480"))
-    assert found.level == checks.NOTE and "480 Mbit/s: USB 2" in found.what
-    assert faults(Patient(tmp_path).stick("2485", "480")) == []  # a stick that is not booted always says so
+    finding = only_fault(FakeSystem(tmp_path).stick(speed="480"))
+    assert finding.level == checks.NOTE and "480 Mbit/s: USB 2" in finding.what
+    assert faults(FakeSystem(tmp_path).stick("2485", "480")) == []  # a stick that is not booted always reports 480
 
 
-def test_the_first_stick_is_told_apart(tmp_path):
-    assert "NCSDK" in one(Patient(tmp_path).stick("2150")).what
+def test_stick_1_needs_the_ncsdk(tmp_path):
+    assert "NCSDK" in only_fault(FakeSystem(tmp_path).stick("2150")).what
 
 
 def test_containers(tmp_path):
-    patient = Patient(tmp_path).stick()
-    patient.file("/proc/1/cgroup", "12:cpu:/docker/abc")
-    assert "--device-cgroup-rule='c 189:* rmw'" in one(patient).mend
-    patient.file("/dev/bus/usb/001/004")
-    assert faults(patient) == []
+    system = FakeSystem(tmp_path).stick()
+    system.file("/proc/1/cgroup", "12:cpu:/docker/abc")
+    assert "--device-cgroup-rule='c 189:* rmw'" in only_fault(system).fix
+    system.file("/dev/bus/usb/001/004")
+    assert faults(system) == []
 
 
-def test_nothing_that_talks_to_a_stick(tmp_path):
-    found = one(Patient(tmp_path, modules={"openvino", "numpy", "cv2"}).stick())
-    assert found.level == checks.FAULT and "openvino==2021.4.2" in found.mend
+def test_no_runtime_for_sticks(tmp_path):
+    finding = only_fault(FakeSystem(tmp_path, modules={"openvino", "numpy", "cv2"}).stick())
+    assert finding.level == checks.FAULT and "openvino==2021.4.2" in finding.fix
 
 
-def test_another_python_that_talks_to_a_stick(tmp_path):
-    patient = Patient(tmp_path, modules={"openvino", "numpy", "cv2"}, other=("/opt/py38", "2021.4.2")).stick()
-    assert faults(patient) == []
-    assert any("OpenVINO 2021.4.2 under /opt/py38" in f.what for f in checks.examine(patient))
-    patient.other = ("/opt/py38", "")
-    assert one(patient).what == "/opt/py38 cannot run a stick"
-    patient.machine = "armv7l"
-    assert not any("openvino==2021.4.2" in f.mend for f in faults(patient))  # there is no such wheel
+def test_another_python_with_a_runtime_for_sticks(tmp_path):
+    system = FakeSystem(tmp_path, modules={"openvino", "numpy", "cv2"}, remote=("/opt/py38", "2021.4.2")).stick()
+    assert faults(system) == []
+    assert any("OpenVINO 2021.4.2 under /opt/py38" in f.what for f in checks.examine(system))
+    system.remote = ("/opt/py38", "")
+    assert only_fault(system).what == "/opt/py38 cannot run a stick"
+    system.machine = "armv7l"
+    assert not any("openvino==2021.4.2" in f.fix for f in faults(system))  # there is no such wheel
 
 
-def test_the_other_python_is_asked(monkeypatch, tmp_path):
-    """A program stands in for it, which prints the version of its OpenVINO as 2021.4.2 does."""
+def test_version_of_the_other_pythons_openvino(monkeypatch, tmp_path):
+    """A fake Python prints the version of its OpenVINO as 2021.4.2 does."""
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\ncase $2 in *openvino.inference_engine*) echo 2021.4.2-3976-0943ed67223;; esac\n")
     program.chmod(0o755)
     monkeypatch.setenv("NCS_PYTHON", str(program))
-    assert checks.System().elsewhere() == (str(program), "2021.4.2")
+    assert checks.System().remote_runtime() == (str(program), "2021.4.2")
     monkeypatch.setenv("NCS_PYTHON", "/none")
-    assert checks.System().elsewhere() == ("/none", "")
+    assert checks.System().remote_runtime() == ("/none", "")
 
 
-def test_what_every_runner_needs(tmp_path):
-    patient = Patient(tmp_path).stick()
-    patient.modules -= {"cv2"}
-    assert one(patient).mend == "pip install opencv-python-headless"
+def test_missing_dependency_of_all_runners(tmp_path):
+    system = FakeSystem(tmp_path).stick()
+    system.modules -= {"cv2"}
+    assert only_fault(system).fix == "pip install opencv-python-headless"
 
 
 def test_openvino_without_firmware(tmp_path):
     import os
 
-    patient = Patient(tmp_path).stick()
-    os.unlink(patient.path("/site/openvino/libs/usb-ma2x8x.mvcmd"))
-    assert "usb-ma2x8x.mvcmd missing" in one(patient).what
+    system = FakeSystem(tmp_path).stick()
+    os.unlink(system.path("/site/openvino/libs/usb-ma2x8x.mvcmd"))
+    assert "usb-ma2x8x.mvcmd missing" in only_fault(system).what
 
 
-def test_the_lock_of_another_user(tmp_path):
-    patient = Patient(tmp_path, nodes_usable=False)
-    patient.file("/tmp/mvnc.mutex")
-    assert any("mvnc.mutex belongs to another user" in f.what for f in faults(patient))
+def test_lock_file_of_another_user(tmp_path):
+    system = FakeSystem(tmp_path, nodes_usable=False)
+    system.file("/tmp/mvnc.mutex")
+    assert any("mvnc.mutex belongs to another user" in f.what for f in faults(system))
 
 
 def test_arm(tmp_path):
-    found = one(Patient(tmp_path, machine="aarch64").stick())
-    assert found.level == checks.NOTE and "Raspbian" in found.mend
+    finding = only_fault(FakeSystem(tmp_path, machine="aarch64").stick())
+    assert finding.level == checks.NOTE and "Raspbian" in finding.fix
 
 
 def test_no_libusb(tmp_path):
-    found = one(Patient(tmp_path, has_libusb=False).stick())
-    assert found.level == checks.FAULT and "apt-get install libusb" in found.mend
-    assert faults(Patient(tmp_path, has_libusb=False, lent="/cache/libusb-1.0.so").stick()) == []
+    finding = only_fault(FakeSystem(tmp_path, has_libusb=False).stick())
+    assert finding.level == checks.FAULT and "apt-get install libusb" in finding.fix
+    assert faults(FakeSystem(tmp_path, has_libusb=False, libusb_copy="/cache/libusb-1.0.so").stick()) == []
 
 
 def test_text_and_rules(tmp_path):
-    text = checks.text(checks.examine(Patient(tmp_path)))
-    assert "FAULT  no Neural Compute Stick" in text and "\n       mend: " in text
+    text = checks.text(checks.examine(FakeSystem(tmp_path)))
+    assert "FAULT  no Neural Compute Stick" in text and "\n       fix:  " in text
     assert [line.count("==") for line in checks.RULES.splitlines()] == [3, 3, 3]
     assert all(product in checks.RULES for product in ("2150", "2485", "f63b"))
 
 
-def test_rules_are_installed_on_demand_only(tmp_path, monkeypatch, capsys):
+def test_rules_are_installed_on_request_only(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("shutil.which", lambda name: None)
     path = tmp_path / "rules.d" / "97.rules"
-    assert verb.run(types.SimpleNamespace(udev=True, install_udev=False, json=False)) == 0
+    assert doctor.run(types.SimpleNamespace(udev=True, install_udev=False, json=False)) == 0
     assert capsys.readouterr().out == checks.RULES and not path.exists()
-    assert verb.install(checks.RULES, str(path)) == 0
+    assert doctor.install(checks.RULES, str(path)) == 0
     assert path.read_text() == checks.RULES

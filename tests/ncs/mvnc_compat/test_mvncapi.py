@@ -1,4 +1,4 @@
-"""A script of 2018 runs over our runners: the calls, their order, their errors."""
+"""NCSDK scripts run on our runners: calls, order and errors."""
 
 import os
 import subprocess
@@ -29,9 +29,9 @@ with open(sys.argv[1], mode="rb") as f:
     buffer = f.read()
 graph = mvnc.Graph("AgeNet")
 input_fifo, output_fifo = graph.allocate_with_fifos(device, buffer)
-picture = np.load(sys.argv[2])
+image = np.load(sys.argv[2])
 for _ in range(2):
-    graph.queue_inference_with_fifo_elem(input_fifo, output_fifo, picture, "user object")
+    graph.queue_inference_with_fifo_elem(input_fifo, output_fifo, image, "user object")
     output, user_obj = output_fifo.read_elem()
 time = np.sum(graph.get_option(mvnc.GraphOption.RO_TIME_TAKEN))
 print("time", time > 0, user_obj, output.dtype)
@@ -47,8 +47,8 @@ device.destroy()
 @pytest.fixture
 def folder(tmp_path):
     onnx_nets.tiny(tmp_path / "net.onnx")
-    os.rename(tmp_path / "net.onnx", tmp_path / "AgeNet.graph")  # as the script knows it
-    np.save(tmp_path / "picture.npy", np.random.default_rng(0).standard_normal((8, 8, 3)).astype(np.float32))
+    os.rename(tmp_path / "net.onnx", tmp_path / "AgeNet.graph")  # the name the script uses
+    np.save(tmp_path / "image.npy", np.random.default_rng(0).standard_normal((8, 8, 3)).astype(np.float32))
     (tmp_path / "script.py").write_text(SCRIPT)
     return tmp_path
 
@@ -56,16 +56,16 @@ def folder(tmp_path):
 def expected(folder, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "net.onnx"
     onnx_nets.tiny(path)
-    picture = np.load(folder / "picture.npy").transpose(2, 0, 1)[None]
+    image = np.load(folder / "image.npy").transpose(2, 0, 1)[None]
     with open_runner("ONNXRUNTIME", path, threads=1) as runner:
-        return runner.run(picture)[0]
+        return runner.run(image)[0]
 
 
-@pytest.mark.parametrize("way", ["-m", "PYTHONPATH"])
-def test_a_script_of_2018(folder, tmp_path_factory, way):
+@pytest.mark.parametrize("method", ["-m", "PYTHONPATH"])
+def test_ncsdk_script(folder, tmp_path_factory, method):
     environment = dict(os.environ, NCS_DEVICE="CPU")
-    command = [sys.executable, "script.py", "AgeNet.graph", "picture.npy"]
-    if way == "-m":
+    command = [sys.executable, "script.py", "AgeNet.graph", "image.npy"]
+    if method == "-m":
         command[1:1] = ["-m", "ncs.mvnc_compat"]
     else:
         environment["PYTHONPATH"] = PATH
@@ -73,22 +73,22 @@ def test_a_script_of_2018(folder, tmp_path_factory, way):
     assert result.returncode == 0, result.stderr
     first, second = result.stdout.splitlines()
     assert first == "time True user object float32"
-    answers = [float(value) for value in second.split()]
-    np.testing.assert_allclose(answers, expected(folder, tmp_path_factory), atol=1e-5)
+    outputs = [float(value) for value in second.split()]
+    np.testing.assert_allclose(outputs, expected(folder, tmp_path_factory), atol=1e-5)
 
 
-def test_nothing_is_in_the_way_unless_asked_for():
+def test_mvnc_is_not_importable_by_default():
     import importlib.util
 
     assert importlib.util.find_spec("mvnc") is None
 
 
-def test_our_own_runner_runs_over_it(folder, tmp_path_factory, monkeypatch):
-    """The loop closed: runner -> mvncapi -> runner gives what the net gives."""
+def test_mvnc_runner_on_this_module(folder, tmp_path_factory, monkeypatch):
+    """Runner -> mvncapi -> runner gives the same outputs as the net."""
     monkeypatch.setenv("NCS_DEVICE", "CPU")
-    picture = np.load(folder / "picture.npy").transpose(2, 0, 1)[None]
+    image = np.load(folder / "image.npy").transpose(2, 0, 1)[None]
     with Mvnc(folder / "AgeNet.graph", api=mvncapi) as stick:
-        result = stick.run(np.concatenate([picture] * 5))
+        result = stick.run(np.concatenate([image] * 5))
     np.testing.assert_allclose(result, [expected(folder, tmp_path_factory)] * 5, atol=1e-5)
 
 
@@ -103,16 +103,17 @@ def graph(folder, monkeypatch):
     device.close()
 
 
-def test_fifos_by_hand_and_their_options(graph):
+def test_fifos_and_their_options(graph):
     graph.allocate(graph.owner, graph.buffer)
-    (build_only,) = graph.get_option(mvncapi.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS)
-    assert (build_only.c, build_only.h, build_only.w) == (3, 8, 8)
-    assert (build_only.cStride, build_only.wStride, build_only.hStride, build_only.totalSize) == (2, 6, 48, 384)
-    (answers,) = graph.get_option(mvncapi.GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS)
+    (input_descriptor,) = graph.get_option(mvncapi.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS)
+    assert (input_descriptor.c, input_descriptor.h, input_descriptor.w) == (3, 8, 8)
+    strides = (input_descriptor.cStride, input_descriptor.wStride, input_descriptor.hStride)
+    assert strides == (2, 6, 48) and input_descriptor.totalSize == 384
+    (output_descriptor,) = graph.get_option(mvncapi.GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS)
     source = mvncapi.Fifo("in", mvncapi.FifoType.HOST_WO)
     sink = mvncapi.Fifo("out", mvncapi.FifoType.HOST_RO)
-    source.allocate(graph.owner, build_only, 3)
-    sink.allocate(graph.owner, answers, 3)
+    source.allocate(graph.owner, input_descriptor, 3)
+    sink.allocate(graph.owner, output_descriptor, 3)
     sink.set_option(mvncapi.FifoOption.RW_DATA_TYPE, mvncapi.FifoDataType.FP16)
     for number in range(3):
         source.write_elem(np.full((8, 8, 3), number, np.float16), number)
@@ -129,13 +130,13 @@ def test_fifos_by_hand_and_their_options(graph):
         source.read_elem()
 
 
-def test_the_hosts_array_may_be_used_again(graph):
+def test_host_may_reuse_its_array(graph):
     fifos = graph.allocate_with_fifos(graph.owner, graph.buffer)
-    picture = np.random.default_rng(3).standard_normal((8, 8, 3)).astype(np.float32)
-    graph.queue_inference_with_fifo_elem(*fifos, picture, None)
+    image = np.random.default_rng(3).standard_normal((8, 8, 3)).astype(np.float32)
+    graph.queue_inference_with_fifo_elem(*fifos, image, None)
     first = fifos[1].read_elem()[0]
-    graph.queue_inference_with_fifo_elem(*fifos, picture, None)
-    picture[:] = 0
+    graph.queue_inference_with_fifo_elem(*fifos, image, None)
+    image[:] = 0
     np.testing.assert_array_equal(fifos[1].read_elem()[0], first)
 
 
@@ -145,14 +146,14 @@ def status(call, *arguments):
     return fault.value.args[0]
 
 
-def test_errors_carry_the_ncsdks_status(graph):
+def test_errors_have_the_ncsdks_status(graph):
     closed = mvncapi.Device("CPU")
     assert status(graph.allocate, closed, graph.buffer) == Status.INVALID_HANDLE
     assert status(graph.allocate, graph.owner, b"garbage") == Status.UNSUPPORTED_GRAPH_FILE
     assert status(graph.allocate, graph.owner, b"\x08garbage") == Status.UNSUPPORTED_GRAPH_FILE
-    nobody = mvncapi.Device("MYRIAD")
-    nobody.open()
-    assert status(graph.allocate, nobody, b"\x7felf") == Status.DEVICE_NOT_FOUND
+    missing = mvncapi.Device("MYRIAD")
+    missing.open()
+    assert status(graph.allocate, missing, b"\x7felf") == Status.DEVICE_NOT_FOUND
     fifos = graph.allocate_with_fifos(graph.owner, graph.buffer)
     wrong = np.zeros((9, 9, 3), np.float32)
     assert status(graph.queue_inference_with_fifo_elem, *fifos, wrong, None) == Status.INVALID_DATA_LENGTH
@@ -163,17 +164,17 @@ def test_errors_carry_the_ncsdks_status(graph):
     assert status(fifos[0].write_elem, wrong) == Status.NOT_ALLOCATED
 
 
-def test_a_handle_is_a_stick(tmp_path, monkeypatch):
-    """Three sticks are three devices, each with a graph of its own, as scripts for several sticks have it."""
-    from runners.inference_engine import Core
+def test_one_handle_per_stick(tmp_path, monkeypatch):
+    """Three sticks are three devices, each with its own graph."""
+    from support.inference_engine import Core
 
     from ncs import runtime
     from ncs.runtime import myriad
 
-    core = Core(["1.1-ma2480", "1.2-ma2480", "1.3-ma2480"], lambda picture: picture[:, 0, 0])
+    core = Core(["1.1-ma2480", "1.2-ma2480", "1.3-ma2480"], lambda image: image[:, 0, 0])
     monkeypatch.delenv("NCS_DEVICE", raising=False)
     monkeypatch.setattr(myriad, "ie_core", lambda: core)
-    monkeypatch.setattr(runtime, "_importable", lambda name: True)
+    monkeypatch.setattr(runtime, "is_importable", lambda name: True)
     monkeypatch.setattr(mvncapi, "default_device", lambda: ("MYRIAD", "three sticks"))
     handles = mvncapi.enumerate_devices()
     assert handles == ["MYRIAD.1.1-ma2480", "MYRIAD.1.2-ma2480", "MYRIAD.1.3-ma2480"]
@@ -185,10 +186,10 @@ def test_a_handle_is_a_stick(tmp_path, monkeypatch):
         np.testing.assert_array_equal(fifos[1].read_elem()[0], [number] * 3)
         np.testing.assert_array_equal(device.get_option(mvncapi.DeviceOption.RO_THERMAL_STATS), [43.5])
         device.close()
-    assert core.runs == dict.fromkeys(core.names, 2)  # the warm-up, and the picture
+    assert core.runs == dict.fromkeys(core.names, 2)  # the warm-up and the image
 
 
-def test_the_numbers_are_the_ncsdks():
+def test_enumeration_values_match_the_ncsdk():
     assert mvncapi.GraphOption.RO_TIME_TAKEN.value == 1001
     assert mvncapi.DeviceOption.RO_HW_VERSION.value == 2015
     assert mvncapi.FifoOption.RW_HOST_TENSOR_DESCRIPTOR.value == 11

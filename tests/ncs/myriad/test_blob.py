@@ -1,4 +1,4 @@
-"""The blob reader: on real blobs, on blobs made by hand, and on damaged ones."""
+"""The blob reader on real, synthetic and damaged blobs."""
 
 import json
 import random
@@ -13,27 +13,27 @@ from ncs.myriad.compiler import Job, compile_blobs
 from ncs.myriad.report import differences, stage_table, summary
 
 
-def by_hand(**changes):
-    """A blob written word by word from the format's description: one Copy stage, 1x2x3 input and output."""
+def synthetic_blob(**changes):
+    """Build a blob from the format's description: one Copy stage, input and output of 1x2x3."""
     constants = struct.pack("<3I3I", 3, 2, 1, 2, 6, 12)  # axes, then strides, innermost first; CHW in FP16
-    build_only = struct.pack("<7I", 0, 0x321, 3, 3, 0, 3, 12)
-    array = struct.pack("<3I16s", 0, 0, 16, b"data") + build_only
+    descriptor = struct.pack("<7I", 0, 0x321, 3, 3, 0, 3, 12)
+    tensor = struct.pack("<3I16s", 0, 0, 16, b"data") + descriptor
     stage = (
         struct.pack("<3I", 12 + 44 + 36 + 8, 19, 2)
-        + build_only
+        + descriptor
         + struct.pack("<4I", 1, 0, 12, 0)
-        + build_only
+        + descriptor
         + struct.pack("<2I", 4, 64)
         + struct.pack("<2I", 19, 0x7F83FF19)
     )
-    sections = [array, array.replace(b"data", b"prob"), stage, constants]
-    offsets, place = [], 192
+    sections = [tensor, tensor.replace(b"data", b"prob"), stage, constants]
+    offsets, position = [], 192
     for section in sections:
-        offsets.append(place)
-        place += (len(section) + 63) // 64 * 64
+        offsets.append(position)
+        position += (len(section) + 63) // 64 * 64
     header = dict(
         magic=0x25ED,
-        size=place,
+        size=position,
         major=6,
         minor=0,
         inputs=1,
@@ -56,7 +56,7 @@ def by_hand(**changes):
     header.update(changes)
     elf = bytearray(52)
     elf[:4] = b"\x7felf"
-    content = bytearray(place)
+    content = bytearray(position)
     content[:52] = elf
     content[52:132] = struct.pack("<20I", *header.values())
     for offset, section in zip(offsets, sections):
@@ -64,8 +64,8 @@ def by_hand(**changes):
     return bytes(content)
 
 
-def test_a_blob_made_by_hand():
-    blob = parse_blob(by_hand())
+def test_synthetic_blob():
+    blob = parse_blob(synthetic_blob())
     assert isinstance(blob, Blob)
     assert (blob.shaves, blob.cmx_slices, blob.bss_size, blob.units) == (7, 9, 128, ("DMA",))
     (data,) = blob.inputs
@@ -73,15 +73,15 @@ def test_a_blob_made_by_hand():
     assert (data.dims, data.strides) == ((1, 2, 3), (12, 6, 2))
     (stage,) = blob.stages
     assert (stage.kind, stage.unit, stage.shaves) == ("Copy", "DMA", 2)
-    places = [(t.dims, t.location, t.offset) for t in stage.tensors]
-    assert places == [((1, 2, 3), "input", 0), ((1, 2, 3), "BSS", 64)]
+    tensors = [(t.dims, t.location, t.offset) for t in stage.tensors]
+    assert tensors == [((1, 2, 3), "input", 0), ((1, 2, 3), "BSS", 64)]
 
 
-def test_the_prefix_of_a_cached_blob_is_kept():
+def test_prefix_of_a_cached_blob_is_kept():
     line = '<?xml version="1.0"?><compiled_blob ie_version="2021.4" file_info="1"/>'
-    blob = parse_blob(line.encode() + b"\n" + by_hand())
+    blob = parse_blob(line.encode() + b"\n" + synthetic_blob())
     assert blob.prefix == line
-    assert blob.inputs == parse_blob(by_hand()).inputs
+    assert blob.inputs == parse_blob(synthetic_blob()).inputs
 
 
 @pytest.mark.parametrize(
@@ -89,28 +89,28 @@ def test_the_prefix_of_a_cached_blob_is_kept():
     [
         (b"", "Blob is empty"),
         (b"\x7fELF" + bytes(300), "not a MYRIAD blob"),
-        (by_hand(magic=1), "magic number 0x1 doesn't match graph_transformer"),
-        (by_hand(major=5), "The version of imported blob doesn't match graph_transformer: 5.0"),
-        (by_hand()[:-1], "header says"),
-        (by_hand() + b"x", "header says"),
-        (by_hand(st_at=1 << 31), "section of the stages lies outside"),
-        (by_hand(inputs=1 << 30), "cannot be in a file"),
-        (by_hand(stages=2), "stage 1"),
+        (synthetic_blob(magic=1), "magic number 0x1 doesn't match graph_transformer"),
+        (synthetic_blob(major=5), "The version of imported blob doesn't match graph_transformer: 5.0"),
+        (synthetic_blob()[:-1], "according to its header"),
+        (synthetic_blob() + b"x", "according to its header"),
+        (synthetic_blob(st_at=1 << 31), "section of the stages is outside"),
+        (synthetic_blob(inputs=1 << 30), "do not fit into a file"),
+        (synthetic_blob(stages=2), "stage 1"),
     ],
 )
-def test_faults_are_told(content, text):
+def test_invalid_blobs_are_rejected(content, text):
     with pytest.raises(NcsError, match=text):
         parse_blob(content)
 
 
-def test_no_damage_makes_it_crash():
-    """Every kind of damage is an NcsError or a blob, never another exception, and never slow."""
-    rng, whole = random.Random(7), by_hand()
+def test_damaged_blobs_do_not_crash():
+    """A damaged blob gives an NcsError or a Blob, never another exception."""
+    rng, original = random.Random(7), synthetic_blob()
     for _ in range(3000):
-        content = bytearray(whole)
+        content = bytearray(original)
         for _ in range(rng.randint(1, 6)):
-            place = rng.randrange(4, len(content) - 4) // 4 * 4
-            struct.pack_into("<I", content, place, rng.choice([0, 1, 3, 255, 1 << 20, 1 << 31, 2**32 - 1]))
+            position = rng.randrange(4, len(content) - 4) // 4 * 4
+            struct.pack_into("<I", content, position, rng.choice([0, 1, 3, 255, 1 << 20, 1 << 31, 2**32 - 1]))
         try:
             blob = parse_blob(bytes(content))
         except NcsError:
@@ -118,7 +118,7 @@ def test_no_damage_makes_it_crash():
         summary(blob), stage_table(blob), json.dumps(blob.to_json())
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_missing_file_is_reported(tmp_path):
     with pytest.raises(NcsError, match="none.blob: No such file"):
         read_blob(tmp_path / "none.blob")
 

@@ -1,4 +1,4 @@
-"""The native compiler: blobs, refusals in its own words, and no waiting for a stick."""
+"""The native compiler: blobs, error messages, and no search for a stick."""
 
 import os
 import subprocess
@@ -22,24 +22,24 @@ def test_the_same_net_gives_the_same_bytes(compiler, tmp_path):
     assert len(contents) == 1
 
 
-def test_waiting_for_a_stick_gives_the_same_bytes(compiler, tmp_path, monkeypatch):
-    """The witness of docs/adr/0005: the compiler as Intel made it, five seconds of search and all."""
+def test_skipping_the_device_search_gives_the_same_bytes(compiler, tmp_path, monkeypatch):
+    """The reference for docs/adr/0005: the unmodified compiler, with its search of five seconds."""
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")
-    compile_blob(model, str(tmp_path / "quick.blob"))
-    patience = "import ncs.myriad.compile_worker as c; c.hide_devices = lambda path: True; c.main()"
+    compile_blob(model, str(tmp_path / "fast.blob"))
+    unmodified = "import ncs.myriad.compile_worker as c; c.hide_devices = lambda path: True; c.main()"
     run = subprocess.run
 
-    def patient(command, **options):
+    def run_unmodified(command, **options):
         assert command[1:] == ["-S", "-m", "ncs.myriad.compile_worker"]
-        return run([sys.executable, "-S", "-c", patience], **options)
+        return run([sys.executable, "-S", "-c", unmodified], **options)
 
-    monkeypatch.setattr(subprocess, "run", patient)
-    compile_blob(model, str(tmp_path / "patient.blob"))
-    assert (tmp_path / "patient.blob").read_bytes() == (tmp_path / "quick.blob").read_bytes()
+    monkeypatch.setattr(subprocess, "run", run_unmodified)
+    compile_blob(model, str(tmp_path / "slow.blob"))
+    assert (tmp_path / "slow.blob").read_bytes() == (tmp_path / "fast.blob").read_bytes()
 
 
-def test_agenet_is_what_was_measured_before(compiler, tmp_path):
-    """Numbers of OpenVINO's own API on AgeNet's real caffemodel: sizes, stages, shaves, slices, memory."""
+def test_agenet_blob(compiler, tmp_path):
+    """Values reported by OpenVINO's API for AgeNet: sizes, stages, shaves, slices, memory."""
     model = onnx_nets.agenet(tmp_path / "age.onnx")
     compile_blobs([Job(model, str(tmp_path / "x.blob")), Job(model, str(tmp_path / "2.blob"), "MA2450")])
     blob = read_blob(tmp_path / "x.blob")
@@ -49,9 +49,10 @@ def test_agenet_is_what_was_measured_before(compiler, tmp_path):
     assert (blob.shaves, blob.cmx_slices, blob.bss_size) == (7, 9, 344064)
     assert [(a.name, a.order, a.dims) for a in blob.inputs] == [("data", "NCHW", (1, 3, 227, 227))]
     assert [(a.name, a.order, a.dims) for a in blob.outputs] == [("prob", "NC", (1, 9))]
-    old = read_blob(tmp_path / "2.blob")
-    assert (old.file_size, len(old.stages), old.shaves, old.cmx_slices) == (22835008, 21, 12, 12)
-    assert old.unit_counts() == {"SHAVE": 21}
+    myriad_2 = read_blob(tmp_path / "2.blob")
+    values = (myriad_2.file_size, len(myriad_2.stages), myriad_2.shaves, myriad_2.cmx_slices)
+    assert values == (22835008, 21, 12, 12)
+    assert myriad_2.unit_counts() == {"SHAVE": 21}
 
 
 @pytest.mark.parametrize("shaves", [1, 4, 8, 12, 16])
@@ -62,7 +63,7 @@ def test_shaves(compiler, tmp_path, shaves):
     assert (blob.shaves, blob.cmx_slices) == (shaves, shaves)
 
 
-def test_all_unsupported_layers_are_named_at_once(compiler, tmp_path):
+def test_all_unsupported_layers_are_listed(compiler, tmp_path):
     model = onnx_nets.chain(tmp_path / "bad.onnx", ["Sin", "Relu", "Sinh", "Atan"])
     with pytest.raises(CompileError) as fault:
         compile_blob(model, str(tmp_path / "bad.blob"))
@@ -74,7 +75,7 @@ def test_all_unsupported_layers_are_named_at_once(compiler, tmp_path):
     assert not (tmp_path / "bad.blob").exists()
 
 
-def test_the_compilers_words_reach_the_user(compiler, tmp_path):
+def test_compiler_message_is_reported(compiler, tmp_path):
     b = onnx_nets.Builder()
     flat = b.node("Flatten", ["data"], "flat", axis=1)
     b.linear(flat, "fc", 5, 99)
@@ -85,7 +86,7 @@ def test_the_compilers_words_reach_the_user(compiler, tmp_path):
     assert "/home/" not in str(fault.value) and "\x1b" not in str(fault.value)
 
 
-def test_one_bad_net_does_not_spoil_the_others(compiler, tmp_path):
+def test_one_bad_net_does_not_affect_the_others(compiler, tmp_path):
     good = onnx_nets.tiny(tmp_path / "good.onnx")
     (tmp_path / "bad.onnx").write_bytes(b"not a model")
     bad = str(tmp_path / "bad.onnx")
@@ -107,24 +108,24 @@ def test_plugin_settings_reach_the_compiler(compiler, tmp_path):
 @pytest.mark.parametrize(
     "job, text",
     [
-        (dict(platform="MA2490"), "no platform 'MA2490'; did you mean 'MA2480'"),
-        (dict(shaves=17), "SHAVE cores of MA2480: from 1 to 16, received 17"),
-        (dict(shaves=13, platform="MA2450"), "from 1 to 12, received 13"),
-        (dict(cmx_slices=0), "from 1 to 16, received 0"),
+        (dict(platform="MA2490"), "expected platform MA2480 or MA2450, received 'MA2490'; did you mean 'MA2480'"),
+        (dict(shaves=17), "SHAVE cores of MA2480: expected 1 to 16, received 17"),
+        (dict(shaves=13, platform="MA2450"), "expected 1 to 12, received 13"),
+        (dict(cmx_slices=0), "expected 1 to 16, received 0"),
     ],
 )
-def test_impossible_settings_are_refused_before_anything_is_fetched(tmp_path, job, text):
+def test_invalid_settings_are_rejected_before_the_download(tmp_path, job, text):
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")
     with pytest.raises(NcsError, match=text):
-        driver.settings_of(Job(model, "x.blob", **job))
+        driver.plugin_settings(Job(model, "x.blob", **job))
 
 
-def test_a_missing_model_is_named(tmp_path):
+def test_missing_model_is_reported(tmp_path):
     with pytest.raises(NcsError, match="none.onnx: no such file"):
-        driver.settings_of(Job(str(tmp_path / "none.onnx"), "x.blob"))
+        driver.plugin_settings(Job(str(tmp_path / "none.onnx"), "x.blob"))
 
 
-def test_names_with_odd_characters(compiler, tmp_path):
+def test_names_with_special_characters(compiler, tmp_path):
     folder = tmp_path / 'a & "b" <c> ü'
     folder.mkdir()
     model = onnx_nets.tiny(folder / "n'et.onnx")
@@ -133,7 +134,7 @@ def test_names_with_odd_characters(compiler, tmp_path):
 
 
 def test_weights_are_in_the_blob_as_half_precision(compiler, tmp_path):
-    """A witness that read no code: the bias of a SHAVE-only blob stands in its constants."""
+    """The constants of a SHAVE-only blob contain the bias in half precision."""
     b = onnx_nets.Builder(3)
     b.conv("data", "conv", 16, 3, 3)
     model = b.save(tmp_path / "c.onnx", "conv", [1, 16, 6, 6], [1, 3, 8, 8])
@@ -146,14 +147,14 @@ def test_weights_are_in_the_blob_as_half_precision(compiler, tmp_path):
 
 
 def test_layers_have_their_caffe_names(compiler, tmp_path):
-    """The blob's name is not the layer's: what the compiler calls "sine" comes from layer "swap"."""
+    """Errors name the Caffe layer, not the ONNX node or the blob."""
     from onnx import helper, load, save
 
     model = onnx_nets.chain(tmp_path / "net.onnx", ["Sin", "Relu", "Atan"])
-    made = load(model)
-    for node, layer in zip(made.graph.node, ("swap", "relu", "turn")):
+    graph_model = load(model)
+    for node, layer in zip(graph_model.graph.node, ("swap", "relu", "turn")):
         node.doc_string = layer  # as caffe.convert.onnx_export writes it
-    save(made, model)
+    save(graph_model, model)
     with pytest.raises(CompileError) as fault:
         compile_blob(model, str(tmp_path / "bad.blob"))
     text = str(fault.value)
@@ -170,8 +171,8 @@ def test_layers_have_their_caffe_names(compiler, tmp_path):
     assert fault.value.layer == "conv3d"
 
 
-def test_a_layer_is_told_from_the_one_that_works_on_its_blob_in_place(compiler, tmp_path):
-    """ReLU `relu` makes the blob `fc` final, so the tensor is its own; the node at fault is layer `fc`'s."""
+def test_failing_layer_with_an_in_place_layer(compiler, tmp_path):
+    """The failing node belongs to layer `fc`, although ReLU `relu` writes the final version of the blob `fc`."""
     import onnx
     from support import caffe_nets
 
@@ -181,13 +182,13 @@ def test_a_layer_is_told_from_the_one_that_works_on_its_blob_in_place(compiler, 
     prototxt, _ = caffe_nets.tiny(tmp_path, text.replace('bottom: "fc" top: "prob"', 'bottom: "conv2" top: "prob"'))
     export_net(caffe_nets.seeded(prototxt), str(tmp_path / "net.onnx"))
     model = onnx.load(tmp_path / "net.onnx")
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4  # what the Reshape before `fc` cannot take
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4  # the Reshape before `fc` does not support it
     onnx.save(model, tmp_path / "four.onnx")
     with pytest.raises(CompileError) as fault:
         compile_blob(str(tmp_path / "four.onnx"), str(tmp_path / "bad.blob"))
     assert fault.value.layer == "fc" and "relu" not in str(fault.value)
 
 
-def test_a_compiler_that_dies_without_a_word():
-    assert driver._ended(11) == "the compiler crashed (signal 11) without a word"
-    assert driver._ended(3 << 8) == "it ended with status 3"
+def test_compiler_crash_without_a_message():
+    assert driver._exit_text(11) == "the compiler crashed (signal 11) without a message"
+    assert driver._exit_text(3 << 8) == "it ended with status 3"

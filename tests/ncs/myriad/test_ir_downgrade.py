@@ -1,4 +1,4 @@
-"""IR of today's OpenVINO taken back to v10: the real 2021.4.2 computes from it what today's computes from the original."""
+"""IR v11 converted to v10: OpenVINO 2021.4.2 computes the same from it as the current version from the original."""
 
 import numpy as np
 import openvino
@@ -9,7 +9,7 @@ from support import caffe_nets, older_python
 from ncs.cli import main
 from ncs.errors import NcsError
 from ncs.myriad.blob import read_blob
-from ncs.myriad.ir_downgrade import make_older
+from ncs.myriad.ir_downgrade import downgrade
 
 
 def parameter():
@@ -35,27 +35,27 @@ OPERATIONS = {
 }
 
 
-def saved(folder, name, make):
-    model = openvino.Model([make(source := parameter())], [source], name)
+def save_operation(folder, name, build):
+    model = openvino.Model([build(source := parameter())], [source], name)
     model.input(0).get_tensor().set_names({"data"})
-    model.output(0).get_tensor().set_names({"answer"})
+    model.output(0).get_tensor().set_names({"output"})
     path = str(folder / (name.replace(" ", "_") + ".xml"))
     openvino.save_model(model, path, compress_to_fp16=False)
     return path
 
 
-def test_2021_computes_the_same(tmp_path):
+def test_openvino_2021_computes_the_same(tmp_path):
     python = older_python.environment(
         "openvino-2021.4.2-python3.8", ["3.8", "3.9"], ["openvino==2021.4.2", "numpy", "opencv-python-headless"]
     )
-    picture = np.random.default_rng(1).standard_normal((1, 3, 8, 8), np.float32)
-    np.save(tmp_path / "x.npy", picture)
+    image = np.random.default_rng(1).standard_normal((1, 3, 8, 8), np.float32)
+    np.save(tmp_path / "x.npy", image)
     (tmp_path / "older").mkdir()
-    rights, paths = {}, {}
-    for name, make in OPERATIONS.items():
-        path = saved(tmp_path, name, make)
+    expected, paths = {}, {}
+    for name, build in OPERATIONS.items():
+        path = save_operation(tmp_path, name, build)
         compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        rights[name], paths[name] = compiled(picture)[0], make_older(path, str(tmp_path / "older"))
+        expected[name], paths[name] = compiled(image)[0], downgrade(path, str(tmp_path / "older"))
     older_python.run(
         python,
         """if 1:
@@ -64,21 +64,21 @@ def test_2021_computes_the_same(tmp_path):
         core, x = IECore(), np.load(sys.argv[1])
         for path in sys.argv[2:]:
             network = core.load_network(core.read_network(path), "CPU", {"ENFORCE_BF16": "NO"})
-            answer, = network.infer({"data": x}).items()
-            assert answer[0] == "answer" or "TopK" in path, answer[0]  # one of two results
-            np.save(path + ".npy", answer[1])
+            (name, output), = network.infer({"data": x}).items()
+            assert name == "output" or "TopK" in path, name  # TopK has two outputs
+            np.save(path + ".npy", output)
         """,
         tmp_path / "x.npy",
         *paths.values(),
     )
-    for name, right in rights.items():
-        found = np.load(paths[name] + ".npy")
-        assert found.shape == right.shape, name
-        np.testing.assert_allclose(found, right, atol=1e-6, err_msg=name)
+    for name, output in expected.items():
+        result = np.load(paths[name] + ".npy")
+        assert result.shape == output.shape, name
+        np.testing.assert_allclose(result, output, atol=1e-6, err_msg=name)
 
 
-def test_a_net_from_todays_ir_is_the_blob_of_its_onnx_file(compiler, tmp_path, monkeypatch):
-    """As many stages of each kind, the same ports: with pooling, a slice, and a name that OpenVINO gave a second layer."""
+def test_blob_from_ir_equals_blob_from_onnx(compiler, tmp_path, monkeypatch):
+    """The same stages and ports, with pooling, a slice, and a layer name that OpenVINO uses twice."""
     monkeypatch.chdir(tmp_path)
     text = (
         caffe_nets.TINY.split('layer { name: "fc"')[0]
@@ -99,28 +99,32 @@ layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
     prototxt, weights = caffe_nets.tiny(tmp_path, text)
     assert main(["compile", prototxt, "-w", weights, "-o", "a"]) == 0
     assert main(["compile", "a.xml", "-o", "b"]) == 0
-    one, two = read_blob("a.blob"), read_blob("b.blob")
-    assert one.counts() == two.counts() and one.inputs == two.inputs and one.outputs == two.outputs
+    first, second = read_blob("a.blob"), read_blob("b.blob")
+    assert first.counts() == second.counts() and first.inputs == second.inputs and first.outputs == second.outputs
 
 
-def test_what_has_no_older_form_is_named_at_once(tmp_path):
+def test_all_operations_without_an_older_version_are_listed(tmp_path):
     def newer(x):
         pooled = opset8.max_pool(x, [1, 1], [1, 1], [0, 0], [0, 0], [2, 2])
         dilated = opset8.max_pool(x, [1, 1], [2, 2], [0, 0], [0, 0], [2, 2])
-        turned = opset13.bitwise_not(opset8.convert(x, np.int32))
-        parts = [opset8.convert(pooled.output(1), np.float32), dilated.output(0), opset8.convert(turned, np.float32)]
+        inverted = opset13.bitwise_not(opset8.convert(x, np.int32))
+        parts = [opset8.convert(pooled.output(1), np.float32), dilated.output(0), opset8.convert(inverted, np.float32)]
         return opset8.concat([opset8.reshape(part, numbers(-1), False) for part in parts], 0)
 
-    path = saved(tmp_path, "newer", newer)
+    path = save_operation(tmp_path, "newer", newer)
     with pytest.raises(NcsError, match="3 operation.s. are newer than the Myriad compiler") as fault:
-        make_older(path, str(tmp_path))
-    for words in ("the places of its maxima are used", "it is dilated", "BitwiseNot-13): there is no older form of it"):
-        assert words in str(fault.value)
+        downgrade(path, str(tmp_path))
+    for message in (
+        "the indices of the maxima are used",
+        "does not support dilations",
+        "BitwiseNot-13): it has no older version",
+    ):
+        assert message in str(fault.value)
 
 
 @pytest.mark.parametrize("text", ["<net version='11'", "<net version='11'><layers/></net>"])
-def test_what_is_no_ir(tmp_path, text):
+def test_not_an_ir(tmp_path, text):
     (tmp_path / "x.xml").write_text(text)
     (tmp_path / "x.bin").write_bytes(b"")
     with pytest.raises(NcsError, match="x.xml: not an IR"):
-        make_older(str(tmp_path / "x.xml"), str(tmp_path))
+        downgrade(str(tmp_path / "x.xml"), str(tmp_path))

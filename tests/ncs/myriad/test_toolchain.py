@@ -1,4 +1,4 @@
-"""Fetching the compiler, without a network: wheels made here stand for the real ones."""
+"""Installing the compiler without a network, from small fake wheels."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,7 @@ from ncs.myriad import toolchain
 
 @pytest.fixture
 def wheels(tmp_path, monkeypatch):
-    """A folder with two small wheels in place of the real ones, pinned as those are; an empty cache."""
+    """A folder with two small fake wheels with matching hashes; an empty cache."""
     folder = tmp_path / "wheels"
     folder.mkdir()
     pinned = []
@@ -31,55 +31,55 @@ def wheels(tmp_path, monkeypatch):
     return folder
 
 
-def test_unpacks_what_is_needed_and_nothing_else(wheels, tmp_path):
+def test_only_required_files_are_unpacked(wheels, tmp_path):
     assert toolchain.find() is None
-    found = toolchain.fetch(str(wheels))
+    tools = toolchain.fetch(str(wheels))
     names = sorted(name for wheel in toolchain.WHEELS for name in wheel.members)
-    assert sorted(os.listdir(found.folder)) == sorted([*names, "toolchain.json"])
+    assert sorted(os.listdir(tools.folder)) == sorted([*names, "toolchain.json"])
     assert not (tmp_path / "cache" / "evil.so").exists()
-    assert toolchain.find() == found
-    assert toolchain.verify(found) == []
-    assert toolchain.toolchain(say=pytest.fail) == found  # there already: nothing is fetched, nothing said
+    assert toolchain.find() == tools
+    assert toolchain.verify(tools) == []
+    assert toolchain.toolchain(say=pytest.fail) == tools  # already there: nothing is downloaded or logged
 
 
-def test_damage_is_found(wheels):
-    found = toolchain.fetch(str(wheels))
-    path = found.library("libngraph.so")
+def test_damaged_files_are_detected(wheels):
+    tools = toolchain.fetch(str(wheels))
+    path = tools.library("libngraph.so")
     with open(path, "r+b") as stream:
         stream.write(b"X")
-    assert toolchain.find() == found  # the cheap check looks at sizes
-    assert toolchain.verify(found) == ["libngraph.so"]
+    assert toolchain.find() == tools  # the fast check only compares sizes
+    assert toolchain.verify(tools) == ["libngraph.so"]
     os.truncate(path, 3)
     assert toolchain.find() is None
 
 
-def test_a_wheel_that_is_not_the_pinned_one_is_refused_and_leaves_nothing(wheels):
+def test_wrong_wheel_is_rejected_and_leaves_no_files(wheels):
     path = wheels / toolchain.WHEELS[1].filename
     path.write_bytes(path.read_bytes() + b"!")
-    with pytest.raises(NcsError, match="SHA-256 is .*, must be " + toolchain.WHEELS[1].sha256):
+    with pytest.raises(NcsError, match=f"expected SHA-256 {toolchain.WHEELS[1].sha256}, received"):
         toolchain.fetch(str(wheels))
     assert toolchain.find() is None
     assert not os.path.exists(os.path.join(toolchain.cache_folder(), toolchain.RELEASE))
 
 
-def test_a_missing_wheel_is_named(wheels):
+def test_missing_wheel_is_reported(wheels):
     (wheels / toolchain.WHEELS[0].filename).unlink()
     with pytest.raises(NcsError, match="openvino-2021.4.2.*no such file"):
         toolchain.fetch(str(wheels))
 
 
-def test_offline_says_what_to_do(wheels, monkeypatch):
-    said = []
+def test_offline_error_explains_the_manual_installation(wheels, monkeypatch):
+    log = []
 
     def no_network(command, **options):
         assert "--require-hashes" in command and "--no-deps" in command
-        words = b"WARNING: Retrying\nERROR: No matching distribution\n"
-        return subprocess.CompletedProcess(command, 1, words)
+        output = b"WARNING: Retrying\nERROR: No matching distribution\n"
+        return subprocess.CompletedProcess(command, 1, output)
 
     monkeypatch.setattr(subprocess, "run", no_network)
     with pytest.raises(NcsError) as fault:
-        toolchain.toolchain(say=said.append)
-    assert len(said) == 1 and "MB" in said[0] and toolchain.cache_folder() in said[0]
+        toolchain.toolchain(say=log.append)
+    assert len(log) == 1 and "MB" in log[0] and toolchain.cache_folder() in log[0]
     text = str(fault.value)
     assert "No matching distribution" in text and "Retrying" not in text
     assert "ncs toolchain --from FOLDER" in text
@@ -87,7 +87,7 @@ def test_offline_says_what_to_do(wheels, monkeypatch):
 
 
 @pytest.mark.parametrize("system, machine", [("darwin", "x86_64"), ("linux", "aarch64"), ("win32", "AMD64")])
-def test_other_machines_are_refused(monkeypatch, system, machine):
+def test_unsupported_machines_are_rejected(monkeypatch, system, machine):
     monkeypatch.setattr(toolchain.sys, "platform", system)
     monkeypatch.setattr(toolchain.platform, "machine", lambda: machine)
     with pytest.raises(NcsError, match="x86-64 Linux only"):
@@ -102,7 +102,7 @@ def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     assert toolchain.cache_folder() == str(tmp_path / "own")
 
 
-def test_a_cache_that_cannot_be_written_is_named(monkeypatch, tmp_path):
+def test_unwritable_cache_is_reported(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path / "file" / "cache"))
     monkeypatch.setattr(toolchain, "check_platform", lambda: None)

@@ -1,4 +1,4 @@
-"""The bench on a runner whose times are known."""
+"""The benchmark on a runner with known times."""
 
 import json
 
@@ -19,24 +19,24 @@ class Clock:
 
 
 class Steady(Runner):
-    """Answers one request every 10 ms, in order, however many are under way."""
+    """Completes one request every 10 ms, in order."""
 
     input_shape = (2, 3, 4, 4)
     batch_size = 2
 
     def __init__(self, clock, in_flight):
         self.clock, self.in_flight, self.free = clock, in_flight, 0.0
-        self.open = self.most = 0
+        self.pending = self.max_pending = 0
 
     def _start(self, batch):
         assert batch.shape == self.input_shape
-        self.free = done = max(self.free, self.clock.now) + 0.010
-        self.open += 1
-        self.most = max(self.most, self.open)
+        self.free = end = max(self.free, self.clock.now) + 0.010
+        self.pending += 1
+        self.max_pending = max(self.max_pending, self.pending)
 
         def wait():
-            self.clock.now = max(self.clock.now, done)
-            self.open -= 1
+            self.clock.now = max(self.clock.now, end)
+            self.pending -= 1
             return np.zeros((2, 5), np.float32)
 
         return wait
@@ -46,27 +46,27 @@ class Steady(Runner):
 
 
 @pytest.mark.parametrize("in_flight", [1, 2, 4])
-def test_latency_grows_with_what_is_under_way_and_throughput_does_not(in_flight):
+def test_latency_grows_with_requests_in_flight_and_throughput_does_not(in_flight):
     clock = Clock()
     runner = Steady(clock, in_flight)
     result = bench.measure(runner, iterations=20, clock=clock)
-    assert runner.most == in_flight and len(result.latencies) == 20
-    assert result.throughput == pytest.approx(200)  # two pictures every 10 ms
+    assert runner.max_pending == in_flight and len(result.latencies) == 20
+    assert result.throughput == pytest.approx(200)  # two images every 10 ms
     assert result.percentile(50) == pytest.approx(10 * in_flight)
     assert min(result.latencies) == pytest.approx(10)
     assert result.temperature == 41.5
 
 
-def test_seconds_end_it():
+def test_seconds_limit_the_run():
     clock = Clock()
     result = bench.measure(Steady(clock, 1), seconds=0.095, clock=clock)
     assert len(result.latencies) == 10 and result.duration == pytest.approx(0.1)
 
 
-def test_closing_lines_and_table():
+def test_summary_and_table():
     clock = Clock()
     result = bench.measure(Steady(clock, 2), iterations=20, clock=clock)
-    assert bench.closing(result).splitlines() == [
+    assert bench.summary(result).splitlines() == [
         "Count:               20 iterations",
         "Duration:            200.00 ms",
         "Latency:",
@@ -88,7 +88,7 @@ def test_closing_lines_and_table():
     ]
 
 
-def test_the_verb(tmp_path, capsys):
+def test_command(tmp_path, capsys):
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")
     status = main(
         ["bench", "-m", model, "-d", "CPU", "-niter", "5", "-nireq", "1,2", "--json", str(tmp_path / "out.json")]
@@ -101,14 +101,15 @@ def test_the_verb(tmp_path, capsys):
     assert latencies == sorted(latencies)
 
 
-def test_fewer_under_way_than_the_device_could():
+def test_limit_on_requests_in_flight():
     clock = Clock()
     runner = Steady(clock, 4)
-    assert bench.measure(runner, iterations=8, clock=clock, most=2).requests == 2 and runner.most == 2
+    assert bench.measure(runner, iterations=8, clock=clock, max_in_flight=2).requests == 2
+    assert runner.max_pending == 2
 
 
-def test_every_device_that_is_here(tmp_path, capsys):
-    """Our own Net, ONNX Runtime, OpenVINO; a blob without a stick is refused in plain words."""
+def test_all_available_devices(tmp_path, capsys):
+    """The Caffe net, ONNX Runtime and OpenVINO; a blob without a stick is rejected."""
     from support import caffe_nets
 
     prototxt, weights = caffe_nets.tiny(tmp_path)
@@ -117,21 +118,21 @@ def test_every_device_that_is_here(tmp_path, capsys):
         assert main(["bench", "-m", str(tmp_path / "net.json"), "-d", device, "-niter", "3"]) == 0
         assert "Count:               3 iterations" in capsys.readouterr().out
     (tmp_path / "x.blob").write_bytes(b"")
-    for device, said in (
-        ("CPU", "this device takes onnx or xml; what it has is for a Neural Compute Stick"),
-        ("CAFFE", "our Net needs a manifest"),
+    for device, message in (
+        ("CPU", "this device needs onnx or xml; its files are for a Neural Compute Stick"),
+        ("CAFFE", "device CAFFE needs a manifest"),
     ):
         assert main(["bench", "-m", str(tmp_path / "x.blob"), "-d", device, "-niter", "3"]) == 1
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
-def test_a_stick_of_the_ncsdk(tmp_path, monkeypatch, capsys):
-    """Its graph tells the size of the pictures, the stick its temperature."""
-    from runners.simulated import Bus
+def test_ncsdk_stick(tmp_path, monkeypatch, capsys):
+    """The graph reports the input size, the stick its temperature."""
+    from support.fake_stick import Bus
 
     from ncs.runtime import mvnc
 
-    bus = Bus(1, lambda picture: picture[0, 0])
+    bus = Bus(1, lambda image: image[0, 0])
     monkeypatch.setattr(mvnc, "_mvnc", bus.api)
     (tmp_path / "a.graph").write_bytes(b"graph")
     assert main(["bench", "-m", str(tmp_path / "a.graph"), "-d", "MVNC", "-niter", "9", "-nireq", "1,2"]) == 0
@@ -140,15 +141,15 @@ def test_a_stick_of_the_ncsdk(tmp_path, monkeypatch, capsys):
     assert bus.most_queued == [2]
 
 
-@pytest.mark.parametrize("more", [["-t", "0", "-niter", "-5"], ["-t", "-1"]])
-def test_nothing_to_measure(tmp_path, capsys, more):
+@pytest.mark.parametrize("options", [["-t", "0", "-niter", "-5"], ["-t", "-1"]])
+def test_nothing_to_measure(tmp_path, capsys, options):
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")
-    assert main(["bench", "-m", model, "-d", "CPU", *more]) == 1
+    assert main(["bench", "-m", model, "-d", "CPU", *options]) == 1
     assert "nothing to measure" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("requests", ["0", "a", "1,", "-1"])
-def test_nonsense_is_refused(tmp_path, capsys, requests):
+def test_invalid_requests_are_rejected(tmp_path, capsys, requests):
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")
     assert main(["bench", "-m", model, "-nireq=" + requests]) == 1
-    assert "-nireq takes a positive number" in capsys.readouterr().err
+    assert "-nireq: expected a positive integer" in capsys.readouterr().err

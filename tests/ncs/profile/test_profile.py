@@ -1,4 +1,4 @@
-"""`ncs profile`: operations as mvNCProfile counts them, times on the CPU, the estimate, the drawing."""
+"""`ncs profile`: operation counts of mvNCProfile, times on the CPU, the estimate, the SVG."""
 
 import json
 import xml.etree.ElementTree as ElementTree
@@ -28,10 +28,10 @@ layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }
 """
 
 
-def test_operations_are_mvncprofiles():
-    """Numbers of Intel's published table: conv1/7x7_s2 236.028 MFLOPs, pool1/3x3_s2 1.806."""
+def test_operation_counts_of_mvncprofile():
+    """Values of Intel's published table: conv1/7x7_s2 236.028 MFLOPs, pool1/3x3_s2 1.806."""
     net = Net.from_param(read_net_text(GOOGLENET_TOP, "g").param, caffe_pb2.TEST)
-    assert ["%.3f" % (piece.operations / 1e6) for piece in work(net)] == ["236.028", "1.806"]
+    assert [f"{layer.operations / 1e6:.3f}" for layer in work(net)] == ["236.028", "1.806"]
     assert work(net)[0].weights == 64 * 3 * 49 + 64 and work(net)[0].bottoms == 3 * 224 * 224
 
 
@@ -43,10 +43,10 @@ def test_measured_on_the_cpu(tmp_path, monkeypatch, capsys):
     assert lines[0].startswith("Measured on CPU") and lines[1] == "Detailed Per Layer Profile"
     assert lines[2].split() == ["Layer", "Name", "MFLOPs", "Bandwidth", "MB/s", "time(ms)"]
     assert [line.split()[1] for line in lines[4:10]] == ["conv1", "relu1", "conv2", "relu2", "fc", "prob"]
-    facts = json.loads((tmp_path / "table.json").read_text())
-    times = {row["name"]: row["milliseconds"] for row in facts["layers"]}
+    report = json.loads((tmp_path / "table.json").read_text())
+    times = {row["name"]: row["milliseconds"] for row in report["layers"]}
     assert times["conv1"] > 0 and times["fc"] > 0 and times["prob"] > 0
-    assert facts["total_ms"] == pytest.approx(sum(value or 0 for value in times.values()))
+    assert report["total_ms"] == pytest.approx(sum(value or 0 for value in times.values()))
     page = (tmp_path / "output_report.html").read_text()
     assert (
         "Measured on CPU" in page
@@ -55,13 +55,12 @@ def test_measured_on_the_cpu(tmp_path, monkeypatch, capsys):
     )
 
 
-def test_the_estimate_says_what_it_is(compiler, tmp_path, monkeypatch, capsys):
-    """By hand: the least time of conv1 is that of its bytes or operations; a chip half as quick takes twice as long."""
+def test_estimate(compiler, tmp_path, monkeypatch, capsys):
+    """The time of conv1 is at least that of its operations; a chip of half the speed takes twice as long."""
     monkeypatch.chdir(tmp_path)
     prototxt, weights = caffe_nets.tiny(tmp_path)
     assert main(["profile", prototxt, "-w", weights, "-d", "ESTIMATE", "--platform", "MA2450"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("ESTIMATE for MA2450, nothing was measured: a lower bound")
+    assert capsys.readouterr().out.startswith("ESTIMATE for MA2450, not a measurement: a lower bound")
     assert "ESTIMATE for MA2450" in (tmp_path / "output_report.html").read_text()
     net = caffe_nets.seeded(prototxt)
     from caffe.convert.onnx_export import export_net, layer_names
@@ -70,8 +69,8 @@ def test_the_estimate_says_what_it_is(compiler, tmp_path, monkeypatch, capsys):
     blob, stages = profile.compile_and_read("n.onnx", "MA2480", 4)
     names = layer_names("n.onnx", "tensor")
     slow = profile.estimate(net, blob, stages, profile.Chip(1e9, 1e6, 1e9), names)
-    quick = profile.estimate(net, blob, stages, profile.Chip(2e9, 2e6, 2e9), names)
-    assert profile.total(slow) == pytest.approx(2 * profile.total(quick))
+    fast = profile.estimate(net, blob, stages, profile.Chip(2e9, 2e6, 2e9), names)
+    assert profile.total(slow) == pytest.approx(2 * profile.total(fast))
     rows = {row.name: row for row in slow}
     assert rows["conv1"].milliseconds >= 2 * 4 * 27 * 36 / 1e9 * 1e3 and rows["relu1"].milliseconds is None
     assert {"conv1", "conv2", "fc", "prob"} <= {row.name for row in slow if row.milliseconds}
@@ -89,37 +88,37 @@ def test_the_estimate_says_what_it_is(compiler, tmp_path, monkeypatch, capsys):
         ("conv1/fq", "conv1"),
     ],
 )
-def test_a_runtimes_nodes_find_their_layers(node, layer):
+def test_layer_of_a_runtime_node(node, layer):
     names = {"conv1": "conv1", "conv1_x": "conv1_x", "conv2": "conv2", "fc:Gemm": "fc"}
     assert profile.layer_of(node, names) == layer
 
 
-def test_the_net_is_drawn():
+def test_svg_of_the_net():
     net = Net.from_param(read_net_text(BRANCHES, "b").param, caffe_pb2.TEST)
-    rows = [profile.Row(piece.name, piece.type, 1.0, 1.0, 0.5) for piece in work(net)]
+    rows = [profile.Row(layer.name, layer.type, 1.0, 1.0, 0.5) for layer in work(net)]
     drawing = ElementTree.fromstring(html.svg(net, rows))
     boxes = [group.find(SVG + "title").text for group in drawing.iter(SVG + "g")]
     assert sorted(boxes) == ["a", "b", "data", "sum"] and len(list(drawing.iter(SVG + "path"))) == 4
-    places, edges = html.layout(net)
+    positions, edges = html.layout(net)
     assert set(edges) == {("data", "a"), ("data", "b"), ("a", "sum"), ("b", "sum")}
-    assert places["a"][1] == places["b"][1] and places["a"][0] != places["b"][0]
-    assert places["data"][1] < places["a"][1] < places["sum"][1]
+    assert positions["a"][1] == positions["b"][1] and positions["a"][0] != positions["b"][0]
+    assert positions["data"][1] < positions["a"][1] < positions["sum"][1]
 
 
-def test_devices_without_times_are_refused(tmp_path, capsys):
+def test_devices_without_layer_times_are_rejected(tmp_path, capsys):
     prototxt, weights = caffe_nets.tiny(tmp_path)
     assert main(["profile", prototxt, "-w", weights, "-d", "CAFFE"]) == 1
-    assert "ESTIMATE is for a stick that is not there" in capsys.readouterr().err
+    assert "use ESTIMATE without a stick" in capsys.readouterr().err
 
 
-def test_the_sticks_library_tells_times_too(tmp_path):
-    """OpenVINO 2021.4.2 on its CPU plugin, through the code that asks a stick."""
+def test_openvino_2021_reports_layer_times(tmp_path):
+    """The stick's runner on the CPU plugin of OpenVINO 2021.4.2."""
     from support import onnx_nets
 
     packages = ["openvino==2021.4.2", "numpy", "opencv-python-headless"]
     python = older_python.environment("openvino-2021.4.2-python3.8", ["3.8", "3.9"], packages)
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")
-    said = older_python.run(
+    output = older_python.run(
         python,
         """if 1:
         import json, sys, numpy as np
@@ -129,5 +128,5 @@ def test_the_sticks_library_tells_times_too(tmp_path):
         """,
         model,
     )
-    times = {name: milliseconds for name, _, milliseconds in json.loads(said)}
+    times = {name: milliseconds for name, _, milliseconds in json.loads(output)}
     assert sum(times.values()) > 0 and any(name.startswith("conv") for name in times), times

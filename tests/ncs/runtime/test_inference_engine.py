@@ -1,7 +1,7 @@
-"""The stick's runner against the real OpenVINO 2021.4.2, on its CPU plugin, under a board's Python.
+"""The stick's runner with the real OpenVINO 2021.4.2 on its CPU plugin, on an older Python.
 
-A stick is not needed: everything above the plugin is the same code. This is also where the device wing shows
-that it runs on Python 3.7 with numpy and OpenCV alone.
+No stick is needed: everything above the plugin is the same code. These tests also check that the runtime subset runs on
+Python 3.7 with only numpy and OpenCV.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def python(request):
 @pytest.fixture
 def folder(tmp_path):
     onnx_nets.tiny(tmp_path / "tiny.onnx")
-    m = Manifest(
+    manifest = Manifest(
         "tiny",
         "data",
         (1, 3, 8, 8),
@@ -33,37 +33,37 @@ def folder(tmp_path):
         list("abcde"),
         folder=str(tmp_path),
     )
-    m.add("onnx", tmp_path / "tiny.onnx")
-    m.write(tmp_path / "tiny.json")
-    np.save(tmp_path / "pictures.npy", np.random.default_rng(1).standard_normal((7, 3, 8, 8), np.float32))
+    manifest.add("onnx", tmp_path / "tiny.onnx")
+    manifest.write(tmp_path / "tiny.json")
+    np.save(tmp_path / "images.npy", np.random.default_rng(1).standard_normal((7, 3, 8, 8), np.float32))
     return tmp_path
 
 
-def test_the_sticks_runner_on_the_cpu_plugin(python, folder):
+def test_stick_runner_on_the_cpu_plugin(python, folder):
     older_python.run(
         python,
         """if 1:
         import sys, numpy as np
         from ncs.runtime.myriad import Myriad
         folder = sys.argv[1]
-        pictures = np.load(folder + "/pictures.npy")
+        images = np.load(folder + "/images.npy")
         with Myriad(folder + "/tiny.json", "CPU", requests=3) as runner:
             assert runner.in_flight == 3 and runner.input_shape == (1, 3, 8, 8), vars(runner)
-            one = runner.run(pictures)
-            many = list(runner.run_many(pictures[i:i + 2] for i in range(0, 7, 2)))
-        assert [len(m) for m in many] == [2, 2, 2, 1]
-        assert np.array_equal(np.concatenate(many), one)
-        np.save(folder + "/answers.npy", one)
+            result = runner.run(images)
+            parts = list(runner.run_many(images[i:i + 2] for i in range(0, 7, 2)))
+        assert [len(part) for part in parts] == [2, 2, 2, 1]
+        assert np.array_equal(np.concatenate(parts), result)
+        np.save(folder + "/outputs.npy", result)
         """,
         folder,
     )
-    pictures = np.load(folder / "pictures.npy")
+    images = np.load(folder / "images.npy")
     with open_runner("CPU", folder / "tiny.json") as runner:
-        np.testing.assert_allclose(np.load(folder / "answers.npy"), runner.run(pictures), atol=1e-5)
+        np.testing.assert_allclose(np.load(folder / "outputs.npy"), runner.run(images), atol=1e-5)
 
 
-def test_no_stick_is_said_in_one_line(python, folder):
-    said = older_python.run(
+def test_missing_stick_is_reported_in_one_line(python, folder):
+    output = older_python.run(
         python,
         """if 1:
         import sys
@@ -77,13 +77,13 @@ def test_no_stick_is_said_in_one_line(python, folder):
         """,
         folder,
     )
-    if not said:
+    if not output:
         pytest.skip("a stick is plugged in")
-    assert said.startswith("No devices found") and said.strip().endswith(" 3") and said.count("\n") == 1
+    assert output.startswith("No devices found") and output.strip().endswith(" 3") and output.count("\n") == 1
 
 
-def test_the_device_wing_needs_numpy_and_opencv_only(python, folder):
-    said = older_python.run(
+def test_runtime_subset_needs_only_numpy_and_opencv(python, folder):
+    output = older_python.run(
         python,
         """if 1:
         import sys, numpy as np
@@ -96,4 +96,4 @@ def test_the_device_wing_needs_numpy_and_opencv_only(python, folder):
         """,
         folder,
     )
-    assert said.splitlines() == ["['a', 'b', 'c', 'd', 'e'] [6.0, 5.0, 4.0]", "[]"]
+    assert output.splitlines() == ["['a', 'b', 'c', 'd', 'e'] [6.0, 5.0, 4.0]", "[]"]

@@ -1,4 +1,4 @@
-"""The manifest: round trip, hashes, and every fault of a file told at once."""
+"""The manifest: round trip, hashes, and reporting all faults of a file at once."""
 
 import json
 import os
@@ -33,44 +33,44 @@ def manifest(tmp_path):
 
 def test_round_trip(manifest, tmp_path):
     manifest.write(tmp_path / "AgeNet.json")
-    again = Manifest.read(tmp_path / "AgeNet.json")
-    assert again == manifest
-    assert np.array_equal(again.transform.mean, manifest.transform.mean)
-    assert again.path("onnx") == str(tmp_path / "AgeNet.onnx")
-    digest = "87e93f89f2be0db364e8be052f79f389e6c2da239831922e24513288af522a43"  # of "onnx", by coreutils
-    assert again.artefacts["onnx"].sha256 == digest
+    loaded = Manifest.read(tmp_path / "AgeNet.json")
+    assert loaded == manifest
+    assert np.array_equal(loaded.transform.mean, manifest.transform.mean)
+    assert loaded.path("onnx") == str(tmp_path / "AgeNet.onnx")
+    digest = "87e93f89f2be0db364e8be052f79f389e6c2da239831922e24513288af522a43"  # of "onnx", by sha256sum
+    assert loaded.artefacts["onnx"].sha256 == digest
     first = (tmp_path / "AgeNet.json").read_bytes()
-    again.write(tmp_path / "AgeNet.json")
+    loaded.write(tmp_path / "AgeNet.json")
     assert (tmp_path / "AgeNet.json").read_bytes() == first
 
 
-def test_it_moves_with_its_folder(manifest, tmp_path):
+def test_manifest_moves_with_its_folder(manifest, tmp_path):
     manifest.write(tmp_path / "AgeNet.json")
-    moved = tmp_path / "elsewhere"
+    moved = tmp_path / "moved"
     moved.mkdir()
     for name in ("AgeNet.json", "AgeNet.onnx", "AgeNet_mean.npy"):
         os.rename(tmp_path / name, moved / name)
-    again = Manifest.read(moved / "AgeNet.json")
-    assert again.verify() == [] and again.path("onnx") == str(moved / "AgeNet.onnx")
+    loaded = Manifest.read(moved / "AgeNet.json")
+    assert loaded.verify() == [] and loaded.path("onnx") == str(moved / "AgeNet.onnx")
 
 
-def test_changed_and_missing_files_are_found(manifest, tmp_path):
+def test_changed_and_missing_files_are_detected(manifest, tmp_path):
     assert manifest.verify() == []
     (tmp_path / "AgeNet.onnx").write_bytes(b"onnX")
     assert manifest.verify() == ["onnx"]
     (tmp_path / "AgeNet.onnx").unlink()
     assert manifest.verify() == ["onnx"]
-    with pytest.raises(NcsError, match="AgeNet.onnx: no such file, though the manifest of 'AgeNet' names it"):
+    with pytest.raises(NcsError, match="AgeNet.onnx: no such file, but the manifest of 'AgeNet' lists it"):
         manifest.path("onnx")
     with pytest.raises(NcsError, match="'AgeNet' has no blob file; it has onnx"):
         manifest.path("blob")
 
 
-def edited(manifest, tmp_path, edit):
+def error_after_edit(manifest, tmp_path, edit):
     manifest.write(tmp_path / "m.json")
-    facts = json.loads((tmp_path / "m.json").read_text())
-    edit(facts)
-    (tmp_path / "m.json").write_text(json.dumps(facts))
+    fields = json.loads((tmp_path / "m.json").read_text())
+    edit(fields)
+    (tmp_path / "m.json").write_text(json.dumps(fields))
     with pytest.raises(NcsError) as fault:
         Manifest.read(tmp_path / "m.json")
     assert str(fault.value).startswith(str(tmp_path / "m.json"))
@@ -80,24 +80,24 @@ def edited(manifest, tmp_path, edit):
 @pytest.mark.parametrize(
     "edit, texts",
     [
-        (lambda f: f.update(schema=2), ["schema 2", "reads schema 1"]),
+        (lambda f: f.update(schema=2), ["received schema 2", "expected a manifest of schema 1"]),
         (
             lambda f: (f.pop("labels"), f.update(decoders="argmax")),
             ["unknown field 'decoders'; did you mean 'decoder'", "field 'labels' is missing"],
         ),
-        (lambda f: f.update(labels="a", tools=[]), ["'labels' must be a list", "'tools' must be a dict"]),
-        (lambda f: f.update(decoder="mode"), ["decoder must be argmax, expectation, decades, received 'mode'"]),
-        (lambda f: f["input"].update(shape=[3, 4]), ["shape is (N, C, H, W)"]),
-        (lambda f: f["artefacts"].update(blob={"file": "../../etc/passwd", "sha256": ""}), ["leads out of"]),
-        (lambda f: f["artefacts"].update(blob={"file": "/etc/passwd", "sha256": ""}), ["leads out of"]),
-        (lambda f: f["artefacts"].update(blob="x"), ["must have 'file' and 'sha256'"]),
+        (lambda f: f.update(labels="a", tools=[]), ["'labels': expected a list", "'tools': expected a dict"]),
+        (lambda f: f.update(decoder="mode"), ["expected decoder argmax, expectation, decades, received 'mode'"]),
+        (lambda f: f["input"].update(shape=[3, 4]), ["expected an input shape (N, C, H, W)"]),
+        (lambda f: f["artefacts"].update(blob={"file": "../../etc/passwd", "sha256": ""}), ["is outside"]),
+        (lambda f: f["artefacts"].update(blob={"file": "/etc/passwd", "sha256": ""}), ["is outside"]),
+        (lambda f: f["artefacts"].update(blob="x"), ["expected 'file' and 'sha256'"]),
         (lambda f: f["transform"].update(order="GBR"), ["order"]),
     ],
 )
-def test_faults_are_told(manifest, tmp_path, edit, texts):
-    text = edited(manifest, tmp_path, edit)
-    for wanted in texts:
-        assert wanted in text
+def test_all_faults_are_reported(manifest, tmp_path, edit, texts):
+    message = error_after_edit(manifest, tmp_path, edit)
+    for text in texts:
+        assert text in message
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"a": 1}'])

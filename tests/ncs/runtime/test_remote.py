@@ -1,4 +1,4 @@
-"""A stick's runner in a process of another Python: the real OpenVINO 2021.4.2 on its CPU plugin, asked from this Python."""
+"""A stick's runner in a process of another Python, with the real OpenVINO 2021.4.2 on its CPU plugin."""
 
 import os
 import signal
@@ -18,8 +18,8 @@ PACKAGES = ["openvino==2021.4.2", "numpy", "opencv-python-headless"]
 
 
 @pytest.fixture
-def other(monkeypatch):
-    """NCS_PYTHON names a Python that has OpenVINO 2021.4.2; its process ends with the test."""
+def other_python(monkeypatch):
+    """Set NCS_PYTHON to a Python with OpenVINO 2021.4.2; its process ends with the test."""
     path = older_python.environment("openvino-2021.4.2-python3.8", ["3.8", "3.9"], PACKAGES)
     monkeypatch.setenv("NCS_PYTHON", path)
     yield path
@@ -35,35 +35,35 @@ def model(tmp_path):
 
 
 @pytest.fixture
-def pictures():
+def images():
     return np.random.default_rng(1).standard_normal((7, 3, 8, 8), np.float32)
 
 
-def test_it_answers_as_todays_openvino(other, model, pictures, tmp_path):
+def test_outputs_match_the_current_openvino(other_python, model, images, tmp_path):
     second = onnx_nets.tiny(tmp_path / "second.onnx", seed=2)
     expected = []
     for path in (model, second):
         with open_runner("CPU", path) as runner:
-            expected.append(runner.run(pictures))
-    with Remote(model, "CPU", requests=3) as runner, Remote(second, "CPU") as another:
+            expected.append(runner.run(images))
+    with Remote(model, "CPU", requests=3) as runner, Remote(second, "CPU") as second_runner:
         assert runner.in_flight == 3 and runner.input_shape == (1, 3, 8, 8)
-        np.testing.assert_allclose(runner.run(pictures), expected[0], atol=1e-5)
-        waits = [runner.submit(pictures[i : i + 1]) for i in range(3)]
-        np.testing.assert_allclose(another.run(pictures), expected[1], atol=1e-5)
+        np.testing.assert_allclose(runner.run(images), expected[0], atol=1e-5)
+        waits = [runner.submit(images[i : i + 1]) for i in range(3)]
+        np.testing.assert_allclose(second_runner.run(images), expected[1], atol=1e-5)
         np.testing.assert_allclose(np.concatenate([wait() for wait in waits][::-1]), expected[0][:3][::-1], atol=1e-5)
-        many = list(runner.run_many(pictures[i : i + 2] for i in range(0, 7, 2)))
-        np.testing.assert_allclose(np.concatenate(many), expected[0], atol=1e-5)
+        parts = list(runner.run_many(images[i : i + 2] for i in range(0, 7, 2)))
+        np.testing.assert_allclose(np.concatenate(parts), expected[0], atol=1e-5)
         assert runner.temperature() is None
     with Remote(model, "CPU", counters=True) as runner:
-        assert sum(milliseconds for _, _, milliseconds in runner.profile(pictures[:1])) > 0
+        assert sum(milliseconds for _, _, milliseconds in runner.profile(images[:1])) > 0
 
 
-def test_faults_cross_over(other, model, tmp_path, pictures):
+def test_errors_are_raised_in_this_process(other_python, model, tmp_path, images):
     (tmp_path / "bad.onnx").write_bytes(b"bad")
     with pytest.raises(NcsError, match="bad.onnx: cannot be loaded on CPU") as fault:
         Remote(tmp_path / "bad.onnx", "CPU")
     assert fault.type is NcsError
-    with Remote(model, "CPU") as runner, pytest.raises(NcsError, match="takes pictures of 3x8x8"):
+    with Remote(model, "CPU") as runner, pytest.raises(NcsError, match="expects images of 3x8x8"):
         runner.run(np.zeros((1, 3, 9, 9), np.float32))
     assert "MYRIAD" in runtime.available() and runtime.runner_class("MYRIAD") is Remote
     with pytest.raises(NoDeviceError, match="^No devices found") as fault:
@@ -71,44 +71,44 @@ def test_faults_cross_over(other, model, tmp_path, pictures):
     assert fault.value.exit_status == 3
 
 
-def test_the_plugin_is_lent_its_libusb(compiler, other, model):
-    """The real plugin looks at the real bus, with no package of the system installed for it."""
+def test_plugin_uses_the_bundled_libusb(compiler, other_python, model):
+    """The real plugin searches the real bus without a system package of libusb."""
     import ctypes.util
 
     from ncs.runtime import usb
 
     if usb.sticks():
         pytest.skip("a stick is plugged in")
-    with pytest.raises(NoDeviceError, match="No devices found: no Neural Compute Stick answers"):
+    with pytest.raises(NoDeviceError, match="No devices found: no Neural Compute Stick responds"):
         open_runner("MYRIAD", model)
     assert ctypes.util.find_library("usb-1.0") or bundled_libusb()
 
 
-def test_a_process_that_ends_is_a_lost_device_and_the_next_is_a_new_one(other, model, pictures):
+def test_ended_process_is_a_lost_device_and_is_restarted(other_python, model, images):
     runner = Remote(model, "CPU")
-    os.kill(remote.process(other)._child.pid, signal.SIGKILL)
+    os.kill(remote.process(other_python)._child.pid, signal.SIGKILL)
     with pytest.raises(DeviceLostError, match="the process that runs the stick ended: status -9"):
-        runner.run(pictures[:1])
+        runner.run(images[:1])
     runner.close()
-    with Remote(model, "CPU") as again:
-        assert again.run(pictures).shape == (7, 5)
+    with Remote(model, "CPU") as new_runner:
+        assert new_runner.run(images).shape == (7, 5)
 
 
 @pytest.mark.parametrize(
-    "path, said",
+    "path, message",
     [
         ("/none/python", "NCS_PYTHON=/none/python cannot be started: No such file"),
-        (sys.executable, "nothing here can talk to a Neural Compute Stick 2"),
+        (sys.executable, "no runtime for Neural Compute Stick 2 is installed"),
     ],
 )
-def test_a_python_that_will_not_do(monkeypatch, model, path, said):
+def test_unsuitable_python(monkeypatch, model, path, message):
     monkeypatch.setenv("NCS_PYTHON", path)
-    with pytest.raises(NoDeviceError, match=said):
+    with pytest.raises(NoDeviceError, match=message):
         open_runner("MYRIAD", model)
     remote._process.cache_clear()
 
 
-def test_where_the_other_python_is_looked_for(monkeypatch, tmp_path):
+def test_default_location_of_the_other_python(monkeypatch, tmp_path):
     monkeypatch.delenv("NCS_PYTHON", raising=False)
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path))
     assert runtime_python() == "" and "MYRIAD" not in runtime.available()

@@ -1,4 +1,4 @@
-"""Runners against each other, and what they say when there is no device."""
+"""Runners compared with each other, and their errors without a device."""
 
 import sys
 
@@ -22,22 +22,22 @@ def folder(tmp_path_factory):
     onnx_nets.tiny(folder / "four.onnx", batch=4)
     write_ir(folder / "tiny.onnx", folder / "tiny.xml")
     transform = Transform(size=(8, 8))
-    m = Manifest("tiny", "data", (1, 3, 8, 8), "prob", transform, list("abcde"), folder=str(folder))
+    manifest = Manifest("tiny", "data", (1, 3, 8, 8), "prob", transform, list("abcde"), folder=str(folder))
     for kind in ("onnx", "xml", "bin"):
-        m.add(kind, folder / ("tiny." + kind))
-    m.write(folder / "tiny.json")
+        manifest.add(kind, folder / ("tiny." + kind))
+    manifest.write(folder / "tiny.json")
     return folder
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def images():
     return np.random.default_rng(0).standard_normal((7, 3, 8, 8), np.float32)
 
 
 @pytest.fixture(scope="module")
-def expected(folder, pictures):
+def expected(folder, images):
     with open_runner("ONNXRUNTIME", folder / "tiny.onnx", threads=1) as runner:
-        return runner.run(pictures)
+        return runner.run(images)
 
 
 @pytest.mark.parametrize(
@@ -52,43 +52,43 @@ def expected(folder, pictures):
         ("HETERO:CPU", "tiny.xml", 2e-2),
     ],
 )
-def test_all_agree(folder, pictures, expected, device, name, tolerance):
+def test_runners_agree(folder, images, expected, device, name, tolerance):
     with open_runner(device, folder / name) as runner:
-        result = runner.run(pictures)
+        result = runner.run(images)
     assert result.dtype == np.float32 and result.shape == (7, 5)
     np.testing.assert_allclose(result, expected, atol=tolerance)
     np.testing.assert_allclose(result.sum(1), 1, atol=1e-2)
 
 
 @pytest.mark.parametrize("hint", ["latency", "throughput"])
-def test_run_many_keeps_the_order(folder, pictures, expected, hint):
-    cuts = [0, 1, 3, 4, 7]
-    taken = []
+def test_run_many_keeps_the_order(folder, images, expected, hint):
+    bounds = [0, 1, 3, 4, 7]
+    consumed = []
 
     def batches():
-        for begin, end in zip(cuts, cuts[1:]):
-            taken.append(begin)
-            yield pictures[begin:end]
+        for begin, end in zip(bounds, bounds[1:]):
+            consumed.append(begin)
+            yield images[begin:end]
 
     with open_runner("CPU", folder / "tiny.onnx", hint=hint) as runner:
         results = runner.run_many(batches())
-        assert taken == []  # nothing is read before it is needed
+        assert consumed == []  # nothing is read before it is needed
         results = list(results)
     assert [len(result) for result in results] == [1, 2, 1, 3]
     np.testing.assert_allclose(np.concatenate(results), expected, atol=1e-5)
 
 
-def test_results_stay_when_more_is_run(folder, pictures):
+def test_results_are_not_overwritten(folder, images):
     with open_runner("CPU", folder / "tiny.onnx") as runner:
-        first = runner.run(pictures[:1])
-        kept = first.copy()
-        runner.run(pictures[1:])
-    assert np.array_equal(first, kept)
+        first = runner.run(images[:1])
+        copy = first.copy()
+        runner.run(images[1:])
+    assert np.array_equal(first, copy)
 
 
-def test_submit(folder, pictures, expected):
+def test_submit(folder, images, expected):
     with open_runner("CPU", folder / "tiny.onnx", hint="throughput") as runner:
-        waits = [runner.submit(pictures[i : i + 1]) for i in range(runner.in_flight)]
+        waits = [runner.submit(images[i : i + 1]) for i in range(runner.in_flight)]
         results = np.concatenate([wait() for wait in waits])
     np.testing.assert_allclose(results, expected[: len(waits)], atol=1e-5)
 
@@ -96,9 +96,9 @@ def test_submit(folder, pictures, expected):
 @pytest.mark.parametrize(
     "batch, text",
     [
-        (np.zeros((1, 3, 9, 8), np.float32), "takes pictures of 3x8x8, received 3x9x8"),
-        (np.zeros((3, 8, 8), np.float32), "a batch is N x C x H x W"),
-        (np.zeros((0, 3, 8, 8), np.float32), "N at least 1"),
+        (np.zeros((1, 3, 9, 8), np.float32), "expects images of 3x8x8, received 3x9x8"),
+        (np.zeros((3, 8, 8), np.float32), "expected a batch of shape"),
+        (np.zeros((0, 3, 8, 8), np.float32), "with N >= 1"),
     ],
 )
 def test_wrong_batches(folder, batch, text):
@@ -107,7 +107,7 @@ def test_wrong_batches(folder, batch, text):
 
 
 @pytest.mark.parametrize("device", ["GPU", "NPU", "MYRIAD", "MVNC", "HETERO:GPU,CPU"])
-def test_no_device_is_one_clear_line_with_a_status_of_its_own(folder, device):
+def test_missing_device_is_reported_in_one_line(folder, device):
     if device not in ("MYRIAD", "MVNC"):
         import openvino
 
@@ -120,13 +120,13 @@ def test_no_device_is_one_clear_line_with_a_status_of_its_own(folder, device):
 
 
 def test_unknown_devices_and_files(folder, tmp_path):
-    with pytest.raises(NcsError, match="no device is called 'MYRAID'; did you mean 'MYRIAD'"):
+    with pytest.raises(NcsError, match="unknown device 'MYRAID'; did you mean 'MYRIAD'"):
         open_runner("MYRAID", folder / "tiny.json")
     with pytest.raises(NcsError, match="none.onnx: no such file"):
         open_runner("CPU", tmp_path / "none.onnx")
     with pytest.raises(NcsError, match="x.txt: not a model"):
         open_runner("CPU", tmp_path / "x.txt")
-    with pytest.raises(NcsError, match="'tiny' has xml; this device takes onnx"):
+    with pytest.raises(NcsError, match="'tiny' has xml; this device needs onnx"):
         open_runner("ONNXRUNTIME", folder / "tiny.xml")
     (tmp_path / "bad.onnx").write_bytes(b"bad")
     for device in ("CPU", "ONNXRUNTIME"):
@@ -134,7 +134,7 @@ def test_unknown_devices_and_files(folder, tmp_path):
             open_runner(device, tmp_path / "bad.onnx")
 
 
-def test_importing_the_table_imports_no_runtime():
+def test_listing_devices_imports_no_runtime():
     import subprocess
 
     code = (
@@ -144,10 +144,10 @@ def test_importing_the_table_imports_no_runtime():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
-def bus(root, *sticks):
+def create_bus(root, *sticks):
     for number, (vendor, product, speed) in enumerate(sticks, 1):
-        place = root / ("1-%d" % number)
-        place.mkdir(parents=True)
+        port = root / f"1-{number}"
+        port.mkdir(parents=True)
         for name, value in (
             ("idVendor", vendor),
             ("idProduct", product),
@@ -155,42 +155,42 @@ def bus(root, *sticks):
             ("busnum", "2"),
             ("devnum", str(number)),
         ):
-            (place / name).write_text(value + "\n")
+            (port / name).write_text(value + "\n")
 
 
-def test_sticks_are_seen_on_the_bus(tmp_path):
+def test_sticks_on_the_bus(tmp_path):
     hub = ("1d6b", "0002", "480")
-    bus(tmp_path, ("03e7", "2485", "480"), hub, ("03e7", "2150", "5000"), ("03e7", "f63b", "5000"))
-    found = usb.sticks(str(tmp_path))
-    assert [(s.place, s.product, s.speed, s.node) for s in found] == [
+    create_bus(tmp_path, ("03e7", "2485", "480"), hub, ("03e7", "2150", "5000"), ("03e7", "f63b", "5000"))
+    sticks = usb.sticks(str(tmp_path))
+    assert [(s.port, s.product, s.speed, s.node) for s in sticks] == [
         ("1-1", "2485", 480, "/dev/bus/usb/002/001"),
         ("1-3", "2150", 5000, "/dev/bus/usb/002/003"),
         ("1-4", "f63b", 5000, "/dev/bus/usb/002/004"),
     ]
-    assert "Myriad X" in found[0].kind and "Myriad 2" in found[1].kind
+    assert "Myriad X" in sticks[0].kind and "Myriad 2" in sticks[1].kind
     assert usb.sticks(str(tmp_path / "none")) == []
 
 
 @pytest.mark.parametrize(
-    "products, can, chosen, words",
+    "products, available, expected_device, text",
     [
         ((), ("CPU",), "CPU", "no Neural Compute Stick is plugged in"),
         (("2485",), ("CPU", "MYRIAD"), "MYRIAD", "Myriad X"),
         (("2150",), ("CPU", "MVNC"), "MVNC", "Myriad 2"),
-        (("2485",), ("CPU",), "CPU", "nothing here can talk to it"),
+        (("2485",), ("CPU",), "CPU", "no installed runtime supports it"),
         ((), ("ONNXRUNTIME",), "ONNXRUNTIME", "no Neural Compute Stick"),
     ],
 )
-def test_the_default_is_a_stick_if_one_is_there(tmp_path, monkeypatch, products, can, chosen, words):
-    bus(tmp_path, *[("03e7", product, "480") for product in products])
+def test_default_device(tmp_path, monkeypatch, products, available, expected_device, text):
+    create_bus(tmp_path, *[("03e7", product, "480") for product in products])
     sticks = usb.sticks
     monkeypatch.setattr(usb, "sticks", lambda: sticks(str(tmp_path)))
-    monkeypatch.setattr(runtime, "available", lambda: list(can))
-    device, why = runtime.default_device()
-    assert device == chosen and words in why
+    monkeypatch.setattr(runtime, "available", lambda: list(available))
+    device, reason = runtime.default_device()
+    assert device == expected_device and text in reason
 
 
-def test_models_of_several_files(folder):
+def test_model_with_several_files(folder):
     model = base.Model.of([folder / "tiny.onnx", folder / "tiny.xml"])
     assert model.pick(["xml", "onnx"]).endswith("tiny.xml")
     assert base.Model.of(Manifest.read(folder / "tiny.json")).output == "prob"

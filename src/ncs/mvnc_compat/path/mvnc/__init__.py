@@ -1,1 +1,1 @@
-"""The NCSDK's interface over ncs.runtime, for who puts this folder's parent into PYTHONPATH."""
+"""The NCSDK's interface on top of `ncs.runtime`, for use with this folder's parent in PYTHONPATH."""

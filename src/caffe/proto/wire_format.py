@@ -1,4 +1,4 @@
-"""The protobuf wire format, as little of it as the hot paths of records and means need.
+"""The part of the protobuf wire format that reading records and means needs, without protobuf for speed.
 
 https://protobuf.dev/programming-guides/encoding/
 """
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-Value = Any  # int of a VARINT, else memoryview
+Value = Any  # int for VARINT, else memoryview
 
 
 class WireError(ValueError):
-    """The bytes are no protobuf message; callers turn it into a CaffeError that says where."""
+    """The bytes are not a protobuf message; callers convert it to a CaffeError with the location."""
 
 
 def varint(number: int) -> bytes:
@@ -36,7 +36,7 @@ def read_varint(view: memoryview, at: int) -> tuple[int, int]:
         try:
             byte = view[at]
         except IndexError:
-            raise WireError("cut short inside a number") from None
+            raise WireError("truncated inside a number") from None
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
@@ -46,46 +46,46 @@ def read_varint(view: memoryview, at: int) -> tuple[int, int]:
 
 
 def signed(value: int) -> int:
-    """The int32 that a varint holds."""
+    """Convert the unsigned value of a varint to int32."""
     value &= 0xFFFFFFFF
     return value - 0x100000000 if value & 0x80000000 else value
 
 
 def field(view: memoryview, at: int) -> tuple[int, int, Value, int]:
-    """The field at `at`: (number, wire type, value, position after it); bytes come as a view."""
+    """Read the field at `at`: (number, wire type, value, position after it); bytes are returned as a view."""
     key, at = read_varint(view, at)
-    number, kind = key >> 3, key & 7
-    if kind == VARINT:
+    number, wire_type = key >> 3, key & 7
+    if wire_type == VARINT:
         value, at = read_varint(view, at)
-        return number, kind, value, at
-    if kind == BYTES:
+        return number, wire_type, value, at
+    if wire_type == BYTES:
         size, at = read_varint(view, at)
-    elif kind in (FIXED32, FIXED64):
-        size = 4 if kind == FIXED32 else 8
+    elif wire_type in (FIXED32, FIXED64):
+        size = 4 if wire_type == FIXED32 else 8
     else:
-        raise WireError("wire type %d before byte %d" % (kind, at))
+        raise WireError(f"unknown wire type {wire_type} before byte {at}")
     if size > len(view) - at:
-        raise WireError("cut short: field %d wants %d bytes, %d are left" % (number, size, len(view) - at))
-    return number, kind, view[at : at + size], at + size
+        raise WireError(f"truncated: field {number} needs {size} bytes, {len(view) - at} are left")
+    return number, wire_type, view[at : at + size], at + size
 
 
 def fields(view: memoryview) -> Iterator[tuple[int, int, Value]]:
     """Yield (number, wire type, value) of every field."""
     at = 0
     while at < len(view):
-        number, kind, value, at = field(view, at)
-        yield number, kind, value
+        number, wire_type, value, at = field(view, at)
+        yield number, wire_type, value
 
 
-def scalars(view: memoryview, wanted: int, dtype: str) -> np.ndarray:
-    """All elements of one repeated float or double field of the message in `view`, packed or not."""
+def scalars(view: memoryview, field_number: int, dtype: str) -> np.ndarray:
+    """Return all elements of a repeated float or double field of the message in `view`, packed or not."""
     size = np.dtype(dtype).itemsize
     parts = []
-    for number, kind, value in fields(view):
-        if number != wanted:
+    for number, wire_type, value in fields(view):
+        if number != field_number:
             continue
-        if kind == VARINT or len(value) % size:
-            raise WireError("field %d is no list of %s" % (number, dtype))
+        if wire_type == VARINT or len(value) % size:
+            raise WireError(f"field {number} is not a list of {dtype}")
         parts.append(np.frombuffer(value, dtype))
     if len(parts) == 1:
         return parts[0]
