@@ -9,10 +9,13 @@ python=.venv-docs/bin/python
 stamp=.venv-docs/complete
 
 read_extra='
-import pathlib, re
-text = pathlib.Path("pyproject.toml").read_text(encoding="utf-8")
-extra = re.search(r"^docs = \[(.*?)^?\]$", text, re.M | re.S)[1]
-print(*re.findall(r"\"([^\"]+)\"", extra), sep="\n")
+import pathlib
+try:
+    import tomllib
+except ImportError:  # Python 3.10
+    from pip._vendor import tomli as tomllib
+project = tomllib.loads(pathlib.Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+print(*project["optional-dependencies"]["docs"], sep="\n")
 '
 hash=$(cat pyproject.toml constraints.txt scripts/build_docs.sh | cksum)
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$hash" ]; then

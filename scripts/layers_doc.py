@@ -1,4 +1,4 @@
-"""Writes docs/reference/layers.md from the layer types: python scripts/layers_doc.py ; a test holds it fresh."""
+"""Write docs/reference/layers.md from the layer types; a test compares them: python scripts/layers_doc.py."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "layers.md"
 HEAD = """\
 # Layer types
 
-Made by `python scripts/layers_doc.py` from the files of `src/caffe/layers`; changes belong there. %d types,
-those of BVLC Caffe 1.0. Bottoms and tops say how many a layer takes, "ONNX" whether it means something at
-inference and is exported.
+The %d layer types of BVLC Caffe 1.0, generated from `src/caffe/layers` by `python scripts/layers_doc.py`. "Bottoms" and "Tops" are
+the number of inputs and outputs; "ONNX" says whether the layer is exported, which losses, data layers and metrics are not.
 
 | Type | What it does | Bottoms | Tops | ONNX |
 | --- | --- | --- | --- | --- |

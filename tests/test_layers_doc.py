@@ -1,4 +1,4 @@
-"""docs/reference/layers.md is what the layers say today."""
+"""docs/reference/layers.md matches the layers."""
 
 import importlib.util
 import re
