@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SRC = Path(__file__).resolve().parents[1] / "src"
@@ -31,13 +32,18 @@ def pages() -> Iterator[tuple[str, str]]:
 def page(program: str) -> str:
     """Return the reference page of one program: its commands, each with its help and that of its actions."""
     overview = help_of(program)
-    parts = [f"# {program}", PROGRAMS[program], _block(overview)]
-    for command in commands_in(overview):
-        text = help_of(program, command)
-        parts += [f"## {program} {command}", _block(text)]
-        for action in actions_in(text):
-            parts += [f"### {program} {command} {action}", _block(help_of(program, command, action))]
-    return "\n\n".join(parts) + "\n"
+    with ThreadPoolExecutor() as pool:
+        sections = list(pool.map(lambda command: section(program, command), commands_in(overview)))
+    return "\n\n".join([f"# {program}", PROGRAMS[program], _block(overview), *sections]) + "\n"
+
+
+def section(program: str, command: str) -> str:
+    """Return the part of a page about one command."""
+    text = help_of(program, command)
+    parts = [f"## {program} {command}", _block(text)]
+    for action in actions_in(text):
+        parts += [f"### {program} {command} {action}", _block(help_of(program, command, action))]
+    return "\n\n".join(parts)
 
 
 def help_of(*words: str) -> str:
