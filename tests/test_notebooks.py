@@ -84,7 +84,7 @@ def test_the_demonstration_answers(demo):
     assert re.search(r"^predicted age: \(\d+, \d+\)$", said, re.M) and re.search(
         "^predicted gender: (Male|Female)$", said, re.M
     )
-    assert said.count("its answers mean nothing") == 2
+    assert said.count("its predictions mean nothing") == 2
     for probabilities, classes in ((kept["ages"], 8), (kept["genders"], 2)):
         assert probabilities.shape == (classes,) and probabilities.sum() == pytest.approx(1, abs=1e-5)
 
