@@ -47,7 +47,7 @@ def get_pooling_types_dict() -> dict[int, str]:
 def get_edge_label(layer: caffe_pb2.LayerParameter) -> str:
     """Return the label of an edge out of `layer`: its outputs or batch size; an empty quoted string for other types."""
     if layer.type == "Data":
-        return "Batch %d" % layer.data_param.batch_size
+        return f"Batch {layer.data_param.batch_size}"
     if layer.type in ("Convolution", "Deconvolution"):
         return str(layer.convolution_param.num_output)
     if layer.type == "InnerProduct":

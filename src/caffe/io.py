@@ -179,8 +179,8 @@ class Transformer:
         self.__check_input(in_)
         if len(order) != len(self.inputs[in_]) - 1:
             raise CaffeError(
-                "Transpose order needs to have the same number of dimensions as the input, %d; received %s"
-                % (len(self.inputs[in_]) - 1, (order,))
+                "Transpose order needs to have the same number of dimensions as the input, "
+                f"{len(self.inputs[in_]) - 1}; received {order}"
             )
         self.transpose[in_] = order
 
@@ -190,7 +190,7 @@ class Transformer:
         if len(order) != self.inputs[in_][1]:
             raise CaffeError(
                 "Channel swap needs to have the same number of dimensions as the input channels, "
-                "%d; received %s" % (self.inputs[in_][1], (order,))
+                f"{self.inputs[in_][1]}; received {order}"
             )
         self.channel_swap[in_] = order
 
@@ -213,7 +213,7 @@ class Transformer:
         if mean.ndim not in (1, 3):
             raise CaffeError(f"Mean shape invalid: {mean.shape}, not (C, H, W), (H, W) or (C,)")
         if mean.shape[0] != shape[0]:
-            raise CaffeError("Mean channels incompatible with input: %d, the input has %d" % (mean.shape[0], shape[0]))
+            raise CaffeError(f"Mean channels incompatible with input: {mean.shape[0]}, the input has {shape[0]}")
         if mean.ndim == 1:
             mean = mean[:, np.newaxis, np.newaxis]
         elif mean.shape != shape:

@@ -30,7 +30,7 @@ class Layer:
     phase = TEST
     layer_param = None
 
-    def __init__(self, layer_param=None):
+    def __init__(self, layer_param: Any = None) -> None:
         self.layer_param = layer_param
 
     def __new__(cls, layer_param=None, *args, **kwargs):

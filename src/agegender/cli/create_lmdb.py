@@ -36,7 +36,7 @@ def run(args):
             args.root,
             list_path(args.data, part),
             target,
-            convert_imageset.Form(size=(args.size, args.size)),
+            convert_imageset.RecordFormat(size=(args.size, args.size)),
             shuffle=True,
             seed=args.seed,
             overwrite=True,

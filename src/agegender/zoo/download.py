@@ -172,7 +172,7 @@ def _read(net, source):
     if source.endswith(".onnx"):
         from caffe.convert.onnx_import import importer
 
-        return importer.layers_of(source, net)
+        return importer.layers_of(source, list(assemble.deploy_net(net).params), net.name)
     if source.endswith(".zip") and net.origin.member:
         return _released(net, source)
     if net.converter is None:

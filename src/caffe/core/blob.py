@@ -31,7 +31,7 @@ class _Storage:
     __slots__ = ("tensor", "shared", "initializer", "pending", "_root")
 
     def __init__(self):
-        self.tensor = None
+        self.tensor: Any = None
         self.shared = False  # another blob uses this memory
         self.initializer = None  # called with the new tensor on first access
         self.pending = None  # tensor -> tensor: applied to the values on the next access

@@ -10,7 +10,7 @@ from caffe.errors import CaffeError
 _state: dict[str, Any] = {
     "mode": "CPU",
     "device": 0,
-    "seed": None,
+    "generator": None,
     "solver_count": 1,
     "solver_rank": 0,
     "multiprocess": False,
@@ -82,17 +82,18 @@ def set_random_seed(seed: int) -> None:
     """Seed fillers, dropout, shuffling and cropping of subsequently created nets."""
     import torch
 
-    _state["seed"] = torch.Generator().manual_seed(int(seed) % 2**63)
+    _state["generator"] = torch.Generator().manual_seed(int(seed) % 2**63)
 
 
 def next_seed() -> int:
     """Return a 62-bit seed drawn from the stream of `set_random_seed`, or from the system if none was set."""
     import torch
 
-    if _state["seed"] is None:
-        _state["seed"] = torch.Generator()
-        _state["seed"].seed()
-    return int(torch.randint(2**62, (), generator=_state["seed"]))
+    generator = _state["generator"]
+    if generator is None:
+        generator = _state["generator"] = torch.Generator()
+        generator.seed()
+    return int(torch.randint(2**62, (), generator=generator))
 
 
 def fast() -> bool:
@@ -111,7 +112,7 @@ def solver_count() -> int:
 
 
 def set_solver_count(count: int) -> None:
-    """Accepted for scripts written for multi-GPU Caffe."""
+    """Set the solver count; for scripts written for multi-GPU Caffe, otherwise without effect."""
     _state["solver_count"] = int(count)
 
 
@@ -121,12 +122,12 @@ def solver_rank() -> int:
 
 
 def set_solver_rank(rank: int) -> None:
-    """Accepted for scripts written for multi-GPU Caffe."""
+    """Set the solver rank; for scripts written for multi-GPU Caffe, otherwise without effect."""
     _state["solver_rank"] = int(rank)
 
 
 def set_multiprocess(flag: bool) -> None:
-    """Accepted for scripts written for multi-GPU Caffe."""
+    """Set the multiprocess flag; for scripts written for multi-GPU Caffe, otherwise without effect."""
     _state["multiprocess"] = bool(flag)
 
 

@@ -37,11 +37,11 @@ def _write(level, source, text):
     for row in str(text).split("\n"):
         line = f"{level}{now:%m%d %H:%M:%S.%f} {os.getpid():5d} {source}] {row}"
         if not silent:
-            for function in _before:
-                function()
+            for before_print in _before:
+                before_print()
             print(line, file=sys.stderr, flush=True)
-        for function in _listeners:
-            function(line)
+        for listener in _listeners:
+            listener(line)
 
 
 def info(text: object, source: str = "caffe.cpp:1") -> None:

@@ -19,7 +19,7 @@ class NumpyBlob:
 
     def __init__(self, shape: Iterable[int] = ()) -> None:
         self._shape = check_shape(shape)
-        self._data = None
+        self._data: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

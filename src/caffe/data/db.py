@@ -30,7 +30,9 @@ class DB(Protocol):
         """Yield records endlessly from `index` (modulo the length), restarting after the last."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the database."""
+        ...
 
     def __enter__(self) -> DB: ...
 
@@ -40,7 +42,9 @@ class DB(Protocol):
 class Writer(Protocol):
     """A database being written; keys must be in ascending order."""
 
-    def put(self, key: bytes, value: bytes | bytearray | memoryview) -> None: ...
+    def put(self, key: bytes, value: bytes | bytearray | memoryview) -> None:
+        """Add a record."""
+        ...
 
 
 def open_db(source: str | os.PathLike, backend: str | int = "lmdb") -> DB:

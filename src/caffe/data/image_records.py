@@ -44,7 +44,7 @@ class ImageList:
             epoch, start = epoch + 1, 0
 
 
-class ImageFeed(BatchPrefetcher):
+class ImagePrefetcher(BatchPrefetcher):
     """BatchPrefetcher of an ImageList; `root` is a prefix of every path, `size` is (height, width) or None."""
 
     def __init__(

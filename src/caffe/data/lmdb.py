@@ -177,11 +177,11 @@ class LmdbWriter:
     def __enter__(self) -> LmdbWriter:
         return self
 
-    def __exit__(self, kind: object, *error: object) -> None:
-        if kind is None:
+    def __exit__(self, exc_type: object, *exc_info: object) -> None:
+        if exc_type is None:
             self._commit()
         self._background.shutdown()
         os.close(self._file)
-        if kind is None:
+        if exc_type is None:
             self._environment.sync(True)
         self._environment.close()

@@ -80,8 +80,8 @@ class BatchPrefetcher:
     ) -> None:
         if batch_size < 1 or prefetch < 1 or position < 0 or skip < 0:
             raise CaffeError(
-                "batch_size and prefetch must be at least 1, position and skip 0; received %d, %d, %d, %d"
-                % (batch_size, prefetch, position, skip)
+                "batch_size and prefetch must be at least 1, position and skip 0; "
+                f"received {batch_size}, {prefetch}, {position}, {skip}"
             )
         self.db, self.batch_size, self.transform, self.phase = db, batch_size, transform, phase
         self.seed, self.position, self.skip = seed, position, skip

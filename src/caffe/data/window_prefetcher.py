@@ -27,7 +27,7 @@ class _NoDatabase:
         return iter(())
 
 
-class WindowFeed(BatchPrefetcher):
+class WindowPrefetcher(BatchPrefetcher):
     """BatchPrefetcher of windows, background first, then foreground; drawn at random from (seed, position)."""
 
     def __init__(
@@ -57,6 +57,7 @@ class WindowFeed(BatchPrefetcher):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
+        """Shape (N, C, H, W) of the batches."""
         return (self.batch_size, self.file.images[0][1], self._crop, self._crop)
 
     def _batch(self, records: Any, position: int, reusable: Batch | None) -> Batch:

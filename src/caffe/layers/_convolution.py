@@ -101,7 +101,8 @@ def columns(x: Tensor, win: Window) -> Tensor:
         x = x.unfold(2 + axis, extent, stride)
     spatial = tuple(slice(n) for n in out)
     holes = tuple(slice(None, None, d) for d in win.dilation)
-    return x[(slice(None), slice(None), *spatial, *holes)]
+    index = (slice(None), slice(None), *spatial, *holes)
+    return x[index]
 
 
 def scatter(cols: Tensor, win: Window, out: Sequence[int]) -> Tensor:
@@ -112,8 +113,10 @@ def scatter(cols: Tensor, win: Window, out: Sequence[int]) -> Tensor:
     for offset in itertools.product(*(range(k) for k in win.kernel)):
         first = [o * d for o, d in zip(offset, win.dilation)]
         positions = tuple(slice(f, f + s * (m - 1) + 1, s) for f, s, m in zip(first, win.stride, sizes))
-        result[(slice(None), slice(None), *positions)] += cols[(..., *offset)]
-    return result[(slice(None), slice(None), *(slice(p, p + n) for p, n in zip(win.pad, out)))]
+        target, source = (slice(None), slice(None), *positions), (..., *offset)
+        result[target] += cols[source]
+    inner = (slice(None), slice(None), *(slice(p, p + n) for p, n in zip(win.pad, out)))
+    return result[inner]
 
 
 class BaseConvolution:

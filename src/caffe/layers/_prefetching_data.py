@@ -17,10 +17,10 @@ class BasePrefetchingDataLayer(Layer):
     """A layer whose tops are the batches of a BatchPrefetcher; subclasses implement `make_prefetcher`."""
 
     num_bottom = 0
-    num_top = (1, 2)
+    num_top: int | tuple = (1, 2)
     is_data = True
     no_onnx = "it reads records; a deploy net has an Input instead"
-    prefetcher: BatchPrefetcher | None = None
+    prefetcher: Any = None  # BatchPrefetcher, created by `setup`
 
     def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         """Create the prefetcher that starts at batch `position`; `skip` records precede batch 0."""

@@ -20,8 +20,8 @@ class Recurrent(Layer):
     expose_hidden, the final states are the initial states of the next forward where cont is not 0.
     """
 
-    num_bottom = (2, 5)
-    num_top = (1, 3)
+    num_bottom: int | tuple = (2, 5)
+    num_top: int | tuple = (1, 3)
     no_gradient = (1,)
     states = 1
 

@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 
 from caffe.core import numpy_blob
-from caffe.core.blob import Blob
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError, did_you_mean
 from caffe.proto import caffe_pb2
@@ -98,12 +97,13 @@ class Layer:
         self.phase = phase
         self.device = None if device is None else torch.device(device)  # None: build-only net
         self.generator = generator  # torch.Generator of the net, on the CPU
-        self.blobs: list[Blob] = []  # weights, in Caffe's order
+        self.net: Any = None  # the Net that the layer belongs to
+        self.blobs: list[Any] = []  # weights (Blob), in Caffe's order
         self.loss_weights: list[float] = []
         self.propagate_down: list[bool] = []  # per bottom; set by the Net
         self.param_propagate_down: list[bool] = []  # per weight blob
         self.memory_format = None  # layout of 4-axis bottoms set by an optimization pass; None: unchanged
-        self._tape = None
+        self._tape: Any = None
 
     # -- overridden by layer types ---------------------------------------------------------------
 

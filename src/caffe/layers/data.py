@@ -14,7 +14,7 @@ from caffe.layers.base import TRAIN, register
 
 @register
 class Data(BasePrefetchingDataLayer):
-    """Reads Datums from a database in key order, repeatedly: data (N, C, H, W) and labels (N) (data_layer.cpp).
+    """Reads Datums from a database in key order, in a cycle: data (N, C, H, W) and labels (N) (data_layer.cpp).
 
     The label top is optional; further tops are labels that a Datum with byte data stores as float_data. A thread reads
     `prefetch` batches ahead. transform_param: (pixel - mean at the crop's position) * scale; TRAIN crops at random,

@@ -26,6 +26,9 @@ class HDF5Data(Layer):
     num_top = (1, None)
     is_data = True
     no_onnx = "it reads files; a deploy net has an Input instead"
+    _round: int  # number of the epoch
+    _file: int  # number of the file within the epoch
+    _loaded: int | None  # index of the file in memory
 
     def setup(self) -> None:
         p = self.param.hdf5_data_param
@@ -138,6 +141,7 @@ class HDF5Data(Layer):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from `state`."""
-        self._seed, self._row, self._round, self._file = (state[k] for k in ("seed", "row", "round", "file"))
+        self._seed, self._row = state["seed"], state["row"]
+        self._round, self._file = state["round"], state["file"]
         self._loaded = None
         self._load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from caffe.core.lazy_torch import Function, torch
 from caffe.layers import _loss
@@ -38,7 +39,7 @@ class InfogainLoss(Layer):
             not self.param.loss_param.HasField("normalize"),
             "InfogainLoss does not support loss_param.normalize; use `normalization`",
         )
-        self.matrix = None
+        self.matrix: Any = None
         if matrix is None:
             p = self.param.infogain_loss_param
             self.need(

@@ -126,9 +126,9 @@ class AcrossChannels(Function):
 def _chunks(*tensors):
     """Split `tensors` (of equal layout) into chunks: pixels x C for channels last, otherwise N x C x pixels."""
     if tensors[0].is_contiguous(memory_format=torch.channels_last):
-        tensors = [t.permute(0, 2, 3, 1).view(-1, t.shape[1]) for t in tensors]
+        tensors = tuple(t.permute(0, 2, 3, 1).view(-1, t.shape[1]) for t in tensors)
     else:
-        tensors = [t.view(*t.shape[:2], -1) for t in tensors]
+        tensors = tuple(t.view(*t.shape[:2], -1) for t in tensors)
     chunk_size = CHUNK_ELEMENTS * torch.get_num_threads() // max(1, tensors[0][:1].numel())
     if tensors[0].device.type != "cpu":
         chunk_size = len(tensors[0])

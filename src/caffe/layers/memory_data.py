@@ -34,7 +34,8 @@ class MemoryData(Layer):
             p.batch_size,
             *self.item,
         )
-        self._data = self._labels = None
+        self._data: Any = None
+        self._labels: Any = None
         self.position = 0
 
     def top_shapes(self) -> list[Shape]:
@@ -77,7 +78,8 @@ class MemoryData(Layer):
         if not array.flags.c_contiguous:
             yield f"{name} must be C contiguous"
         if array.shape[1:] != item and not (item == (1, 1, 1) and array.ndim == 1):
-            yield "%s must be n x %d x %d x %d, received %s" % (name, *item, array.shape)
+            expected = " x ".join(map(str, ("n", *item)))
+            yield f"{name} must be {expected}, received {array.shape}"
 
     def forward(self) -> Tensor:
         self.need(

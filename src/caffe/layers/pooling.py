@@ -57,7 +57,7 @@ class Pooling(Layer):
     With global_pooling, the window is the whole image.
     """
 
-    num_top = (1, 2)
+    num_top: int | tuple = (1, 2)
     examples = (
         Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 }", [(2, 3, 8, 8)]),
         Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 pad: 1 }", [(2, 3, 8, 7)], tops=2),
@@ -83,7 +83,7 @@ class Pooling(Layer):
         if p.global_pooling:
             sized = p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")
             self.need(not sized, "global_pooling pools the whole image; remove the kernel size")
-            self.kernel = None
+            self.kernel: Any = None  # the size of the bottom
         else:
             self.kernel = self._pair("kernel", "kernel_size")
             self.need(min(self.kernel) > 0, "the kernel must be positive, received %s", self.kernel)

@@ -36,7 +36,8 @@ class Python(Layer):
     def __init__(self, param, phase=0, device="cpu", generator=None):
         super().__init__(param, phase, device, generator)
         self.is_data = not param.bottom
-        self._bottoms = self._tops = ()
+        self._bottoms: Any = ()
+        self._tops: Any = ()
         self.user = self._create_user_layer()
         self.blobs = self.user.blobs = Blobs(self.user.blobs, self.device)
 

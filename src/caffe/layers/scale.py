@@ -28,9 +28,8 @@ class Scale(Layer):
 
     def setup(self, bottom: Shape, second: Shape | None = None) -> None:
         p = self.param.scale_param
-        shape = second
+        shape = operand_shape(self, p, bottom) if second is None else second
         if second is None:
-            shape = operand_shape(self, p, bottom)
             self.add_blob(
                 shape,
                 p.filler if p.HasField("filler") else caffe_pb2.FillerParameter(type="constant", value=1),

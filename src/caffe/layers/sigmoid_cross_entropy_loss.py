@@ -11,9 +11,9 @@ from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 @register
 class SigmoidCrossEntropyLoss(Layer):
-    """Binary cross entropy of sigmoid(x) and targets t / normalizer (sigmoid_cross_entropy_loss_layer.cpp).
+    """Normalized binary cross entropy of sigmoid(x) and targets t (sigmoid_cross_entropy_loss_layer.cpp).
 
-    With s = sigmoid(x), the loss is the sum of -(t log s + (1 - t) log(1 - s)). The default of
+    With s = sigmoid(x), the loss is the sum of -(t log s + (1 - t) log(1 - s)), normalized. The default of
     `loss_param.normalization` is BATCH_SIZE (the older `normalize: true` means VALID); targets equal to `ignore_label`
     are ignored.
     """

@@ -59,7 +59,7 @@ class SPP(Layer):
         return [(bottom[0], sum(channels * height * width for _, channels, height, width in shapes))]
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = [level.forward(x) for level in self.levels(tuple(x.shape))]
+        pooled: list[Tensor] = [level.forward(x) for level in self.levels(tuple(x.shape))]
         return pooled[0] if len(pooled) == 1 else torch.cat([p.flatten(1) for p in pooled], 1)
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:

@@ -83,7 +83,9 @@ def insert_splits(param: Any, where: Sequence[str]) -> tuple[Any, list[str]]:
     out, locations = caffe_pb2.NetParameter(), []
     out.CopyFrom(param)
     del out.layer[:]
-    assigned = collections.Counter()  # split tops already assigned to readers, per top
+    assigned: collections.Counter[tuple[int, int]] = (
+        collections.Counter()
+    )  # split tops already assigned to readers, per top
 
     def split_blob(top):
         layer, index = top
@@ -110,7 +112,10 @@ def insert_splits(param: Any, where: Sequence[str]) -> tuple[Any, list[str]]:
 
 
 def _count_uses(param):
-    uses, source, loss_weight, last = collections.Counter(), {}, {}, {}
+    uses: collections.Counter[tuple[int, int]] = collections.Counter()  # readers per (layer, top)
+    source: dict[tuple[int, int], tuple[int, int]] = {}  # (layer, bottom) -> (layer, top)
+    loss_weight: dict[tuple[int, int], float] = {}
+    last: dict[str, tuple[int, int]] = {}
     for i, layer in enumerate(param.layer):
         for j, name in enumerate(layer.bottom):
             if name in last:  # Net reports unknown bottoms

@@ -46,6 +46,7 @@ class Weight:
     index: int
     lr_mult: float = 1.0
     decay_mult: float = 1.0
+    explicit: tuple[bool, ...] = (False, False)  # whether lr_mult and decay_mult were given in the prototxt
 
 
 class Net(NetMethods):
@@ -136,8 +137,13 @@ class Net(NetMethods):
         self._check_names(param, where)
         self.param, self.where = filter_and_split.insert_splits(param, where)
         self.name = param.name
-        self._blobs, self._weights, self._owners, self._nodes = OrderedDict(), [], {}, []
-        self.input_names, self._callbacks, self.debug_reporter = [], {}, None
+        self._blobs: OrderedDict[str, Any] = OrderedDict()
+        self._weights: list[Weight] = []
+        self._owners: dict[str, Weight] = {}  # by param name
+        self._nodes: list[Node] = []
+        self.input_names: list[str] = []
+        self._callbacks: dict[str, list[Any]] = {}
+        self.debug_reporter: debug_info.Reporter | None = None
         self._make_layers()
         filter_and_split.mark_loss_paths(self._nodes)
         self._set_propagate_down()
@@ -149,7 +155,7 @@ class Net(NetMethods):
 
     @staticmethod
     def _check_names(param, where):
-        seen = {}
+        seen: dict[str, str] = {}
         for layer, location in zip(param.layer, where):
             if layer.name in seen:
                 glog.warning(f"{location}: layer name '{layer.name}' is already used at {seen[layer.name]}")
@@ -157,8 +163,9 @@ class Net(NetMethods):
 
     def _make_layers(self):
         errors, error_type, cause = [], CaffeError, None
-        self._failed_tops, self._available = set(), OrderedDict()
-        need = {}  # blob name -> whether its gradient is needed
+        self._failed_tops: set[str] = set()
+        self._available: OrderedDict[str, bool] = OrderedDict()  # tops that no layer has read yet
+        need: dict[str, bool] = {}  # blob name -> whether its gradient is needed
         for param, location in zip(self.param.layer, self.where):
             if not param.HasField("phase"):
                 param.phase = self.phase
@@ -258,8 +265,8 @@ class Net(NetMethods):
             if spec.name and spec.name in self._owners:
                 self._share_weight(layer, i, spec)
                 continue
-            weight = Weight(blob, layer.name, i, spec.lr_mult, spec.decay_mult)
-            weight.explicit = (spec.HasField("lr_mult"), spec.HasField("decay_mult"))
+            explicit = (spec.HasField("lr_mult"), spec.HasField("decay_mult"))
+            weight = Weight(blob, layer.name, i, spec.lr_mult, spec.decay_mult, explicit)
             self._weights.append(weight)
             if spec.name:
                 self._owners[spec.name] = weight
@@ -419,7 +426,7 @@ def bf16_in_hardware() -> bool:
     """Return whether the GPU or CPU (AVX-512 BF16, AMX) supports bfloat16; otherwise bf16 is slower than float32."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 

@@ -31,7 +31,16 @@ class Blobs(list):
 
 
 class NetMethods:
-    """pycaffe's methods; `Net` provides `_nodes`, `_blobs`, forward_range and backward_range."""
+    """pycaffe's methods; `Net` provides the attributes declared here."""
+
+    param: Any
+    input_names: list[str]
+    output_names: list[str]
+    _nodes: list[Any]
+    _blobs: OrderedDict[str, Any]
+    _callbacks: dict[str, list[Callable[[int], Any]]]
+    forward_range: Callable[..., float]
+    backward_range: Callable[..., None]
 
     # -- contents -------------------------------------------------------------------------------
 
@@ -205,7 +214,7 @@ class NetMethods:
         dict of str to ndarray
             Data of the output blobs and of `blobs`, N x ..., without the padding of the last batch.
         """
-        outputs = {name: [] for name in set(self.outputs) | set(blobs or [])}
+        outputs: dict[str, list[Any]] = {name: [] for name in set(self.outputs) | set(blobs or [])}
         for batch in self._batches(kwargs):
             for name, array in self.forward(blobs=blobs, **batch).items():
                 outputs[name].extend(np.atleast_1d(array).copy())  # a scalar output has one value per batch
@@ -229,8 +238,8 @@ class NetMethods:
         dict, dict
             Data of the output blobs and of `blobs`; diffs of the input blobs and of `diffs`. All N x ....
         """
-        all_outs = {name: [] for name in set(self.outputs) | set(blobs or [])}
-        all_diffs = {name: [] for name in set(self.inputs) | set(diffs or [])}
+        all_outs: dict[str, list[Any]] = {name: [] for name in set(self.outputs) | set(blobs or [])}
+        all_diffs: dict[str, list[Any]] = {name: [] for name in set(self.inputs) | set(diffs or [])}
         data = {name: kwargs[name] for name in self.inputs if name in kwargs}
         top = {name: kwargs[name] for name in self.outputs if name in kwargs}
         forwards, backwards = self._batches(data), self._batches(top) if top else None

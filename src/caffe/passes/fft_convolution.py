@@ -13,7 +13,8 @@ from caffe.passes.fft_tiling import Tiling
 
 GAIN = 1.3  # required advantage of the estimated cost, since processors differ
 WIDEST = 32  # largest number of results per tile and axis
-AMX = getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
+_CAPABILITIES: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+AMX = _CAPABILITIES.get("amx_bf16", False)
 VECTOR = 16 if "AVX512" in torch.backends.cpu.get_cpu_capability() else 8  # floats per vector register
 
 
@@ -55,7 +56,7 @@ def tiling(bottom: tuple, weights: tuple, pad: tuple, group: int, dtype: Any = t
         Zeros around the image, vertically and horizontally.
     group : int
     dtype : torch.dtype
-        With bfloat16, products cost half in both methods. On processors with AMX the direct method always wins.
+        With bfloat16, products cost half in both methods, and on processors with AMX the direct method always wins.
     """
     (count, inputs, *size), (outputs, _, kernel, _) = bottom, weights
     if any(n + 2 * p < kernel for n, p in zip(size, pad)) or (dtype == torch.bfloat16 and AMX):
@@ -91,13 +92,14 @@ class FourierConvolution:
     """Runner for Convolution; it calls the layer itself for shapes where transforms are not cheaper."""
 
     def __init__(self, layer: Any) -> None:
-        self.layer, self.tape = layer, None
+        self.layer = layer
+        self.tape: Any = None  # (tiling, spectrum of the bottom, spectrum of the weights)
 
     def fall_back(self) -> None:
         self.tape = None  # the layer's backward runs its forward again
 
     @torch.no_grad()
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self.layer.release()
         self.tape = None
         x = bottoms[0].tensor.detach()
@@ -117,7 +119,7 @@ class FourierConvolution:
         return tiles.top(torch.bmm(source, kernels.transpose(1, 2)).float(), *bias), source, kernels
 
     @torch.no_grad()
-    def backward_blobs(self, tops, propagate_down, bottoms):
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         if self.tape is None:
             return self.layer.backward_blobs(tops, propagate_down, bottoms)
         tiles, source, kernels = self.tape

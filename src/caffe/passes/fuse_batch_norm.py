@@ -22,11 +22,11 @@ def scale_in_batch_norm(nodes: Sequence[Any]) -> None:
         later = [j for j in nodes_using(nodes, norm.top_blobs[0]) if j > i]
         if not later or not _scales_channels(nodes[later[0]], norm):
             continue
-        relu = later[1] if len(later) > 1 and _is_free_relu(nodes[later[1]]) else None
-        members = [i, later[0]] + [relu] * (relu is not None)
+        members = [i, *later[:2]] if len(later) > 1 and _is_free_relu(nodes[later[1]]) else [i, later[0]]
         if any(weight for j in members for weight in nodes[j].losses):
             continue
-        fused = Fused(norm.layer, nodes[later[0]].layer, None if relu is None else nodes[relu].layer)
+        relu = nodes[members[2]].layer if len(members) > 2 else None
+        fused = Fused(norm.layer, nodes[later[0]].layer, relu)
         for j, runner in zip(members, (Norm, Scale, Part)):
             nodes[j].fast, nodes[j].reach = runner(fused, nodes[j].layer), (i, members[-1])
 
@@ -46,7 +46,8 @@ class Fused:
 
     def __init__(self, norm: Any, scale: Any, relu: Any | None) -> None:
         self.norm, self.scale, self.relu = norm, scale, relu
-        self.source = self.tape = None  # the BatchNorm's bottom (Blob); (x, y, gain, statistics)
+        self.source: Any = None  # the BatchNorm's bottom (Blob)
+        self.tape: Any = None  # (x, y, gain, statistics)
 
     @property
     def layers(self) -> list[Any]:
@@ -141,10 +142,10 @@ class Part:
         self.fused, self.layer = fused, layer
         self.fall_back = fused.split
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         pass
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         if self.fused.tape is None:
             self.layer.backward_blobs(tops, propagate_down, bottoms)
 
@@ -152,17 +153,17 @@ class Part:
 class Norm(Part):
     """Runner for the BatchNorm."""
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self.fused.begin(bottoms[0])
 
 
 class Scale(Part):
     """Runner for the Scale."""
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self.fused.forward(tops[0], record)
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         if self.fused.tape is None:
             self.layer.backward_blobs(tops, propagate_down, bottoms)
         else:

@@ -35,12 +35,13 @@ class InPlaceReLU:
     """Runner for ReLU; if a NumPy view of the blob is alive, it calls the layer itself."""
 
     def __init__(self, layer: Any) -> None:
-        self.layer, self.output = layer, None
+        self.layer = layer
+        self.output: Any = None
 
     def fall_back(self) -> None:
         self.output = None  # the layer's backward runs its forward again; applying ReLU twice changes nothing
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self.layer.release()
         self.output = None
         if tops[0].has_live_view:
@@ -49,7 +50,7 @@ class InPlaceReLU:
         self.output = output if record else None
         tops[0].set(output)
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         if self.output is None:
             return self.layer.backward_blobs(tops, propagate_down, bottoms)
         if any(propagate_down):

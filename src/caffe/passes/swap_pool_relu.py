@@ -35,7 +35,8 @@ class Pair:
     """A ReLU and the Pooling after it; `tape` is what the swapped forward saved for backward."""
 
     def __init__(self, relu: Any, pool: Any) -> None:
-        self.relu, self.pool, self.tape = relu, pool, None
+        self.relu, self.pool = relu, pool
+        self.tape: Any = None  # (pooling's input, top)
 
     def split(self) -> None:
         """Make each layer's backward run its own forward again; repeating ReLU or pooling changes nothing."""
@@ -49,7 +50,7 @@ class DeferredReLU:
         self.pair = pair
         self.fall_back = pair.split
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self.pair.tape = None
         self.pair.relu.release()
         if tops[0].has_live_view:
@@ -58,7 +59,7 @@ class DeferredReLU:
             bottoms[0].tensor  # noqa: B018  (applies an earlier pending function)
             tops[0].set_pending(torch.relu)
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         if self.pair.tape is None:  # otherwise Pooling's backward includes the ReLU
             self.pair.relu.backward_blobs(tops, propagate_down, bottoms)
 
@@ -70,7 +71,7 @@ class EarlyPooling:
         self.pair = pair
         self.fall_back = pair.split
 
-    def forward_blobs(self, bottoms, tops, record):
+    def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         pool, source = self.pair.pool, bottoms[0].pending_tensor
         pool.release()
         if source is None:  # the ReLU's top was accessed in between
@@ -81,7 +82,7 @@ class EarlyPooling:
         self.pair.tape = (source, top) if record else None
         tops[0].set(top.detach())
 
-    def backward_blobs(self, tops, propagate_down, bottoms):
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         if self.pair.tape is None:
             return self.pair.pool.backward_blobs(tops, propagate_down, bottoms)
         source, top = self.pair.tape

@@ -1,4 +1,4 @@
-"""Cuts prototxt into tokens: names, numbers, strings and marks, each with its place."""
+"""Split prototxt into tokens with positions: names, numbers, strings and marks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import bisect
 import re
 from collections.abc import Iterator
 
-# Loose on purpose: `1.2.3` is one number token, so that the message can say what was written.
+# Deliberately loose: `1.2.3` is one number token, so that the error message can show it.
 _TOKEN = re.compile(
     r"""(?:[ \t\r\n\f\v]+|\#[^\n]*)*
     (?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)
@@ -22,8 +22,8 @@ _TOKEN = re.compile(
 def tokens(text: str) -> Iterator[tuple[str, str, int]]:
     """Yield (kind, text, position) for each token, then ("end", "", position) once.
 
-    kind: name, number, string (quotes and escapes still in it), mark, or bad (a character that
-    begins nothing, or a string without its end).
+    The kind is name, number, string (with quotes and escapes), mark, or bad (an unexpected character, or an
+    unterminated string).
     """
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or "end"
@@ -33,26 +33,28 @@ def tokens(text: str) -> Iterator[tuple[str, str, int]]:
 
 
 class Lines:
-    """From positions in a text to lines and columns, both counted from 1."""
+    """Converts positions in a text to lines and columns, both counted from 1."""
 
     def __init__(self, text: str):
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def line(self, position: int) -> int:
+        """Return the line of a position."""
         return bisect.bisect_right(self._starts, position)
 
     def column(self, position: int) -> int:
+        """Return the column of a position."""
         return position - self._starts[self.line(position) - 1] + 1
 
 
 class Scanner:
-    """The current token (`kind`, `word`, `at`), steps over tokens and whole values, and a list of faults."""
+    """The current token (`kind`, `word`, `at`), methods that skip tokens and values, and a list of errors."""
 
-    max_faults = 20
+    max_errors = 20
 
     def __init__(self, text: str, filename: str):
         self.filename = filename
-        self.faults: list[str] = []
+        self.errors: list[str] = []
         self._text = text
         self._tokens = tokens(text)
         self._lines: Lines | None = None
@@ -67,49 +69,51 @@ class Scanner:
             self._lines = Lines(self._text)
         return self._lines
 
-    def expected(self, what: str, where: str) -> None:
-        """Note that the current token is not what `where` needs."""
-        self.fault(self.at, f"{where}: expected {what}, received {self.received()}")
+    def expected(self, expected: str, context: str) -> None:
+        """Record that the current token is not the expected one."""
+        self.error(self.at, f"{context}: expected {expected}, received {self.received()}")
 
-    def fault(self, position: int, what: str) -> None:
-        """Note a fault as file:line:column; raises TooManyFaults at the bound."""
+    def error(self, position: int, text: str) -> None:
+        """Record an error with file:line:column; raise TooManyErrors at the limit."""
         lines = self._index()
-        where = (self.filename, lines.line(position), lines.column(position))
-        self.faults.append("%s:%d:%d: " % where + what)
-        if len(self.faults) >= self.max_faults:
-            self.faults.append(f"{self.filename}: further faults are not shown")
-            raise TooManyFaults
+        self.errors.append(f"{self.filename}:{lines.line(position)}:{lines.column(position)}: {text}")
+        if len(self.errors) >= self.max_errors:
+            self.errors.append(f"{self.filename}: further errors are not shown")
+            raise TooManyErrors
 
     def advance(self) -> None:
+        """Make the next token the current one."""
         self.kind, self.word, self.at = next(self._tokens, ("end", "", len(self._text)))
 
     def take(self, mark: str) -> bool:
+        """Skip the current token if it is `mark`; return whether it was."""
         if self.word == mark and self.kind == "mark":
             self.advance()
             return True
         return False
 
     def received(self) -> str:
+        """Describe the current token for error messages."""
         if self.kind == "end":
             return "the end of the file"
         if self.kind == "bad" and self.word[0] in "\"'":
-            return "a string that is not closed on its line"
+            return "an unterminated string"
         return ascii(self.word) if self.kind == "bad" else self.word
 
     def rewind(self, name: str, position: int) -> None:
-        """Make `name` the current token again, so that the root reads it."""
-        following = (self.kind, self.word, self.at)
-        rest = self._tokens
+        """Make `name` the current token again, so that the root message reads it."""
+        current = (self.kind, self.word, self.at)
+        remaining = self._tokens
 
-        def again():
-            yield following
-            yield from rest
+        def with_current():
+            yield current
+            yield from remaining
 
-        self._tokens = again()
+        self._tokens = with_current()
         self.kind, self.word, self.at = "name", name, position
 
     def skip_value(self) -> None:
-        """Go behind a value that is not taken: a scalar, a list, or a message with all that is in it."""
+        """Skip a value: a scalar, a list or a whole message."""
         self.take(":")
         if self.kind == "mark" and self.word in "{<[":
             self._skip_nested()
@@ -117,6 +121,7 @@ class Scanner:
             self.skip_scalar()
 
     def skip_scalar(self) -> None:
+        """Skip a scalar value, which may be several adjacent strings."""
         if self.kind == "string":
             while self.kind == "string":
                 self.advance()
@@ -133,8 +138,8 @@ class Scanner:
             self.advance()
             if depth == 0:
                 return
-        self.fault(position, "this is not closed before the end of the file")
+        self.error(position, "not closed before the end of the file")
 
 
-class TooManyFaults(Exception):
-    """The bound on faults is reached; what was noted so far is the answer."""
+class TooManyErrors(Exception):
+    """The maximum number of errors is reached; parsing stops."""

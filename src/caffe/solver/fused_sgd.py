@@ -31,7 +31,7 @@ def update(
         One V per weight, updated in place.
     rate, momentum, weight_decay : float
     """
-    groups = {}
+    groups: dict[tuple[float, float], list[tuple[Any, torch.Tensor]]] = {}
     for weight, history in zip(weights, histories):
         scales = (rate * weight.lr_mult, weight_decay * weight.decay_mult)
         groups.setdefault(scales, []).append((weight.blob, history))

@@ -23,7 +23,7 @@ def train_net(solver: Any) -> Net:
 
 def test_nets(solver: Any) -> list[Net]:
     """Create the test nets of a SolverParameter: the explicit ones, then `net` for every remaining test_iter."""
-    sources = [("test_net_param", i) for i in range(len(solver.test_net_param))]
+    sources: list[tuple[str, int | None]] = [("test_net_param", i) for i in range(len(solver.test_net_param))]
     sources += [("test_net", i) for i in range(len(solver.test_net))]
     generic = [field for field in ("net_param", "net") if solver.HasField(field)]
     missing = len(solver.test_iter) - len(sources)

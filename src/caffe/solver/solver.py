@@ -64,7 +64,7 @@ class Solver:
         for net in self.test_nets if param.debug_info else ():
             debug_info.set_enabled(net, True)
         self.iter, self.current_step = 0, 0
-        self._losses = collections.deque(maxlen=max(1, param.average_loss))
+        self._losses: collections.deque[float] = collections.deque(maxlen=max(1, param.average_loss))
         self._callbacks = []
         self.history = [
             torch.zeros(w.blob.shape, device=self.net.device)
@@ -101,7 +101,7 @@ class Solver:
 
     @property
     def _nets(self):
-        return {"train": self.net, **{"test_%d" % i: net for i, net in enumerate(self.test_nets)}}
+        return {"train": self.net, **{f"test_{i}": net for i, net in enumerate(self.test_nets)}}
 
     # -- pycaffe's interface ---------------------------------------------------------------------
 
@@ -112,7 +112,7 @@ class Solver:
 
     @property
     def type_name(self) -> str:
-        """The solver type: SGD, Nesterov …"""
+        """The solver type, such as SGD or Nesterov."""
         return type(self.rule).__name__
 
     def add_callback(self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any]) -> None:
@@ -288,7 +288,8 @@ class Solver:
         net = self.test_nets[index]
         glog.info(f"Iteration {self.iter}, Testing net (#{index})", "solver.cpp:347")
         net.share_with(self.net)
-        sums, loss, last = {}, 0.0, len(net.layers) - 1
+        sums: dict[str, Any] = {}
+        loss, last = 0.0, len(net.layers) - 1
         for _ in range(self.param.test_iter[index]):
             loss += net.forward_range(0, last, record=False)
             for name in net.outputs:

@@ -7,6 +7,7 @@ import datetime
 import math
 import os
 import re
+from collections.abc import Iterable
 
 from caffe.errors import CaffeError
 
@@ -54,9 +55,11 @@ class _Clock:
     """Time since the line with `Solving`. glog writes no year, so a month that decreases means the next year."""
 
     def __init__(self, year: int) -> None:
-        self.year, self.start, self.last = year, None, None
+        self.year = year
+        self.start: datetime.datetime | None = None
+        self.last: datetime.datetime | None = None
 
-    def read(self, line: str):
+    def read(self, line: str) -> datetime.datetime | None:
         """Return the time of a line, or None if it does not start with a time stamp."""
         match = _STAMP.match(line)
         if match is None:
@@ -73,8 +76,9 @@ class _Clock:
             return None
         return self.last
 
-    def seconds(self, now) -> float:
-        return (now - self.start).total_seconds()
+    def seconds(self, now: datetime.datetime) -> float:
+        """Return the seconds from the start to `now`."""
+        return (now - self.start).total_seconds() if self.start else 0.0
 
 
 def read(path: str | os.PathLike) -> Log:
@@ -105,7 +109,7 @@ def read(path: str | os.PathLike) -> Log:
     return log
 
 
-def _read(lines, clock: _Clock):
+def _read(lines: Iterable[str], clock: _Clock) -> Log | None:
     log, iteration, rate = Log(), None, math.nan
     for line in lines:
         now = clock.read(line)

@@ -7,6 +7,7 @@ and gradient in place. The gradient becomes the update that is subtracted; pycaf
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from caffe.errors import CaffeError
@@ -24,7 +25,7 @@ class SGD:
     def check(self) -> None:
         """Raise CaffeError for parameters that the rule does not support."""
 
-    def update(self, rate, history, gradient, iteration):
+    def update(self, rate: float, history: Sequence[Any], gradient: Any, iteration: int) -> None:
         """Change `history` and `gradient` in place."""
         history[0].mul_(self.p.momentum).add_(gradient, alpha=rate)
         gradient.copy_(history[0])
@@ -33,7 +34,7 @@ class SGD:
 class Nesterov(SGD):
     """As SGD, then update (1 + momentum) * V - momentum * V_before (Nesterov's accelerated gradient)."""
 
-    def update(self, rate, history, gradient, iteration):
+    def update(self, rate: float, history: Sequence[Any], gradient: Any, iteration: int) -> None:
         before = history[0].clone()
         history[0].mul_(self.p.momentum).add_(gradient, alpha=rate)
         gradient.copy_(history[0]).mul_(1 + self.p.momentum).sub_(before, alpha=self.p.momentum)
@@ -42,11 +43,11 @@ class Nesterov(SGD):
 class AdaGrad(SGD):
     """H = H + g^2; update rate * g / (sqrt(H) + delta) (Duchi et al. 2011)."""
 
-    def check(self):
+    def check(self) -> None:
         if self.p.momentum:
             raise CaffeError(f"{type(self).__name__} takes no momentum, received {self.p.momentum:g}")
 
-    def update(self, rate, history, gradient, iteration):
+    def update(self, rate: float, history: Sequence[Any], gradient: Any, iteration: int) -> None:
         history[0].addcmul_(gradient, gradient)
         gradient.div_(history[0].sqrt().add_(self.p.delta)).mul_(rate)
 
@@ -54,12 +55,12 @@ class AdaGrad(SGD):
 class RMSProp(AdaGrad):
     """H = rms_decay * H + (1 - rms_decay) * g^2; update rate * g / (sqrt(H) + delta) (Tieleman & Hinton 2012)."""
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         if not 0 <= self.p.rms_decay < 1:
             raise CaffeError(f"rms_decay must be in 0 .. 1, received {self.p.rms_decay:g}")
 
-    def update(self, rate, history, gradient, iteration):
+    def update(self, rate: float, history: Sequence[Any], gradient: Any, iteration: int) -> None:
         decay = self.p.rms_decay
         history[0].mul_(decay).addcmul_(gradient, gradient, value=1 - decay)
         gradient.div_(history[0].sqrt().add_(self.p.delta)).mul_(rate)
@@ -70,7 +71,7 @@ class AdaDelta(SGD):
 
     histories = 2
 
-    def update(self, rate, history, gradient, iteration):
+    def update(self, rate: float, history: Sequence[Any], gradient: Any, iteration: int) -> None:
         squares, updates = history
         m, delta = self.p.momentum, self.p.delta
         squares.mul_(m).addcmul_(gradient, gradient, value=1 - m)
@@ -87,7 +88,7 @@ class Adam(SGD):
 
     histories = 2
 
-    def update(self, rate, history, gradient, iteration):
+    def update(self, rate: float, history: Sequence[Any], gradient: Any, iteration: int) -> None:
         mean, square = history
         b1, b2, t = self.p.momentum, self.p.momentum2, iteration + 1
         mean.mul_(b1).add_(gradient, alpha=1 - b1)

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
         stages=[s for s in args.stage.split(",") if s],
         weights=args.weights,
     )
-    glog.info("Running for %d iterations." % args.iterations, "caffe.cpp:281")
+    glog.info(f"Running for {args.iterations} iterations.", "caffe.cpp:281")
     score(net, args.iterations)
 
 
@@ -56,8 +56,8 @@ def score(net: Net, iterations: int) -> dict[str, list[float]]:
             values = net.blobs[name].data.ravel().astype("float64")
             sums[name] = sums.get(name, 0) + values
             for value in values:
-                glog.info("Batch %d, %s = %.6g" % (i, name, value), "caffe.cpp:304")
-    glog.info("Loss: %.6g" % (loss / iterations), "caffe.cpp:309")
+                glog.info(f"Batch {i}, {name} = {value:.6g}", "caffe.cpp:304")
+    glog.info(f"Loss: {loss / iterations:.6g}", "caffe.cpp:309")
     weights = net.blob_loss_weights
     for name, total in sums.items():
         for value in total / iterations:

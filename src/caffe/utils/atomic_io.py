@@ -112,7 +112,7 @@ def _host():
 
 
 def _prefix(path):
-    return ".%s.%s-%d." % (os.path.basename(path), _host(), os.getpid())
+    return f".{os.path.basename(path)}.{_host()}-{os.getpid()}."
 
 
 def _sweep(path):

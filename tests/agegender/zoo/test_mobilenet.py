@@ -101,12 +101,12 @@ def test_half_floats_are_read_and_damage_is_told(stored, tmp_path):
     with pytest.raises(AgeGenderError, match="faceres-deep.json is wanted"):
         mobilenet.convert(path)
     whole = (tmp_path / "m.bin").read_bytes()
-    for damaged, message in ((whole[:-1], "cut short"), (whole + b"x", "bytes of weights named")):
+    for damaged, message in ((whole[:-1], "truncated"), (whole + b"x", "bytes of weights, received")):
         (tmp_path / "m.bin").write_bytes(damaged)
         with pytest.raises(AgeGenderError, match=message):
             tfjs.read(path)
     (tmp_path / "m.bin").unlink()
-    with pytest.raises(AgeGenderError, match="beside its .json"):
+    with pytest.raises(AgeGenderError, match="in the folder of the .json"):
         tfjs.read(path)
 
 

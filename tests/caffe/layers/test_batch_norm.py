@@ -47,12 +47,12 @@ def test_normalizes_by_accumulated_statistics(weight):
     rng = np.random.default_rng(3)
     x, mean, variance = rng.standard_normal((2, 3, 2, 2)), rng.standard_normal(3), rng.random(3) + 0.5
     factor = 1 / weight if weight else 0
-    where, spread = (factor * mean)[:, None, None], np.sqrt(factor * variance + 1e-5)[:, None, None]
+    center, std = (factor * mean)[:, None, None], np.sqrt(factor * variance + 1e-5)[:, None, None]
     dy = rng.standard_normal(x.shape)
     net = one_layer_net("BatchNorm", "", [x.shape])  # TEST uses accumulated statistics by default
     result = run(net, [x], [mean, variance, [weight]], [dy])
-    assert_close(result.tops[0], (x - where) / spread, "top")
-    assert_close(result.diffs[0], dy / spread, "bottom's diff")
+    assert_close(result.tops[0], (x - center) / std, "top")
+    assert_close(result.diffs[0], dy / std, "bottom's diff")
     for blob, expected in zip(result.weights, (mean, variance, np.array([weight]))):
         assert_close(blob, expected, "statistics, which must not change")
 
@@ -73,7 +73,7 @@ def test_phase_selects_the_statistics_by_default(phase, setting, uses_batch_stat
     assert_close(result.tops[0], normalize(1e-5)(x)[0] if uses_batch_statistics else x / np.sqrt(4 + 1e-5), "top")
 
 
-def test_one_value_a_channel_has_no_variance():
+def test_single_value_per_channel_has_no_variance():
     net = one_layer_net("BatchNorm", "", [(1, 3)], phase=caffe.TRAIN)
     result = run(net, [[[1.0, 2.0, 3.0]]], [], [np.ones((1, 3))])
     assert (result.tops[0] == 0).all() and (result.diffs[0] == 0).all()
@@ -91,7 +91,7 @@ def test_in_place():
     assert_close(net.blobs["x"].data, normalize(1e-5)(x)[0], "top")
 
 
-def test_the_statistics_are_not_learned():
+def test_statistics_are_not_learnable():
     net = one_layer_net("BatchNorm", "", [(4, 3, 2, 2)], phase=caffe.TRAIN, force=False)
     assert [p.lr_mult for p in net.layer_dict["l"].param.param] == [0, 0, 0]
     text = "param { lr_mult: 0 } param { lr_mult: 1 }"
@@ -106,7 +106,8 @@ def test_single_item_between_layers_of_different_memory_layout(setting):
     rng = np.random.default_rng(6)
     layers = (
         'layer { name: "s" type: "Split" bottom: "x" top: "a" } '
-        f'layer {{ name: "l" type: "BatchNorm" bottom: "a" top: "b" batch_norm_param {{ use_global_stats: {setting} }} }} '
+        'layer { name: "l" type: "BatchNorm" bottom: "a" top: "b" '
+        f"batch_norm_param {{ use_global_stats: {setting} }} }} "
         'layer { name: "t" type: "Split" bottom: "b" top: "c" } '
         'layer { name: "v" type: "Convolution" bottom: "c" top: "y" convolution_param { num_output: 2 kernel_size: 3 '
         'weight_filler { type: "gaussian" } } }'
@@ -125,7 +126,7 @@ def test_single_item_between_layers_of_different_memory_layout(setting):
     def reference(x):
         if setting == "false":
             return normalize(1e-5)(x)
-        where, spread = (mean / weight)[:, None, None], np.sqrt(variance / weight + 1e-5)[:, None, None]
-        return [(x - where) / spread]
+        center, std = (mean / weight)[:, None, None], np.sqrt(variance / weight + 1e-5)[:, None, None]
+        return [(x - center) / std]
 
     assert_close(net.blobs["x"].diff, slope(reference, x, [inner]), "bottom's diff", 2e-4)

@@ -1,4 +1,4 @@
-"""WindowData: shares, warps and margins; the warp against arithmetic written from Caffe's text here."""
+"""WindowData: foreground fractions, warps and context; the warp is compared with arithmetic derived from Caffe."""
 
 import cv2
 import numpy as np
@@ -33,47 +33,43 @@ def net(folder, more="", transform="crop_size: 10", batch=8, phase=caffe.TRAIN):
     )
 
 
-def picture(folder, i):
-    return cv2.imread(str(folder / ("%d.png" % i))).astype(np.float32)
-
-
 def warped(folder, i, box):
     x1, y1, x2, y2 = box
-    cut = cv2.imread(str(folder / ("%d.png" % i)))[y1 : y2 + 1, x1 : x2 + 1]
-    return cv2.resize(cut, (10, 10)).transpose(2, 0, 1).astype(np.float32)
+    crop = cv2.imread(str(folder / ("%d.png" % i)))[y1 : y2 + 1, x1 : x2 + 1]
+    return cv2.resize(crop, (10, 10)).transpose(2, 0, 1).astype(np.float32)
 
 
-def test_background_first_then_foreground(folder):
-    made, seen = net(folder), set()
+def test_background_precedes_foreground(folder):
+    data_net, classes = net(folder), set()
     foreground = {i + 1: warped(folder, i, (2, 3, 11, 12)) for i in range(2)}
     background = [warped(folder, i, (10, 5, 29, 19)) for i in range(2)]
     for _ in range(6):
-        made.forward()
-        data, label = made.blobs["data"].data, made.blobs["label"].data
+        data_net.forward()
+        data, label = data_net.blobs["data"].data, data_net.blobs["label"].data
         assert list(label[:6]) == [0] * 6 and set(label[6:]) <= {1, 2}
         assert all(any(np.array_equal(item, b) for b in background) for item in data[:6])
         assert all(np.array_equal(item, foreground[int(i)]) for item, i in zip(data[6:], label[6:]))
-        seen |= set(label)
-    assert seen == {0, 1, 2}
+        classes |= set(label)
+    assert classes == {0, 1, 2}
 
 
 def test_mean_scale_and_cache(folder):
-    made = net(
+    data_net = net(
         folder,
         "fg_fraction: 1 scale: 0.5 cache_images: true",
         "crop_size: 10 mean_value: 4 mean_value: 5 mean_value: 6",
     )
-    made.forward()
-    which = int(made.blobs["label"].data[0]) - 1
+    data_net.forward()
+    index = int(data_net.blobs["label"].data[0]) - 1
     mean = np.array([4, 5, 6], np.float32).reshape(3, 1, 1)
-    assert np.array_equal(made.blobs["data"].data[0], (warped(folder, which, (2, 3, 11, 12)) - mean) * 0.5)
+    assert np.array_equal(data_net.blobs["data"].data[0], (warped(folder, index, (2, 3, 11, 12)) - mean) * 0.5)
 
 
-def test_context_outside_the_picture_is_zero(folder):
-    made = net(folder, "fg_fraction: 1 context_pad: 3")
-    made.forward()
-    data = made.blobs["data"].data[0]
-    # box 2..11 is 10 wide, its context reaches 7 pixels further on each side at scale 10/4: from -5.5 on
+def test_context_outside_the_image_is_zero(folder):
+    data_net = net(folder, "fg_fraction: 1 context_pad: 3")
+    data_net.forward()
+    data = data_net.blobs["data"].data[0]
+    # the box 2..11 is 10 wide; its context adds 7.5 pixels per side at scale 10/4, starting at -5.5
     assert (data[:, :, 0] == 0).all() and (data[:, 0] == 0).all() and (data[:, 5:9, 5:] > 0).all()
 
 
@@ -86,7 +82,7 @@ def test_warp(box, pad, square):
     if not pad and not square:
         assert (warp.box, warp.left, warp.top, warp.width, warp.height) == (box, 0, 0, crop, crop)
         return
-    grow = crop / (crop - 2.0 * pad)
+    enlargement = crop / (crop - 2.0 * pad)
     half_w, half_h = (box[2] - box[0] + 1) / 2.0, (box[3] - box[1] + 1) / 2.0
     if square:
         half_w = half_h = max(half_w, half_h)
@@ -94,9 +90,9 @@ def test_warp(box, pad, square):
         (0, (box[2] - box[0] + 1) / 2.0, WIDTH),
         (1, (box[3] - box[1] + 1) / 2.0, HEIGHT),
     ):
-        reach = (half_w, half_h)[axis] * grow
-        low = int(np.sign(c := box[axis] + half - reach) * np.floor(abs(c) + 0.5))
-        high = int(np.floor(box[axis] + half + reach + 0.5))
+        extent = (half_w, half_h)[axis] * enlargement
+        low = int(np.sign(c := box[axis] + half - extent) * np.floor(abs(c) + 0.5))
+        high = int(np.floor(box[axis] + half + extent + 0.5))
         scale = crop / (high - low + 1)
         assert warp.box[axis] == max(low, 0) and warp.box[axis + 2] == min(high, limit - 1)
         start = (warp.left, warp.top)[axis]
@@ -105,11 +101,11 @@ def test_warp(box, pad, square):
         assert size == min(int(np.floor((warp.box[axis + 2] - warp.box[axis] + 1) * scale + 0.5)), crop - start)
 
 
-def test_state_goes_on_bit_for_bit(folder):
-    made = net(folder, transform="crop_size: 8 mirror: true")
-    made.forward()
-    state = made._nodes[0].layer.state()
-    expected = [made.forward() and made.blobs["data"].data.copy() for _ in range(4)]
+def test_state_restores_bit_for_bit(folder):
+    data_net = net(folder, transform="crop_size: 8 mirror: true")
+    data_net.forward()
+    state = data_net._nodes[0].layer.state()
+    expected = [data_net.forward() and data_net.blobs["data"].data.copy() for _ in range(4)]
     other = net(folder, transform="crop_size: 8 mirror: true")
     other._nodes[0].layer.restore(state)
     for data in expected:
@@ -118,7 +114,7 @@ def test_state_goes_on_bit_for_bit(folder):
 
 
 @pytest.mark.parametrize(
-    "old, new, said",
+    "old, new, message",
     [
         ("# 0", "0", "windows.txt:1: expected '# index'"),
         ("1 0.8 2 3 11 12", "0 0.8 2 3 11 12", "windows.txt:7: a foreground window"),
@@ -127,14 +123,14 @@ def test_state_goes_on_bit_for_bit(folder):
         ("2 0.1 10 5 29 19\n# 1", "# 1", "expected a window's class, received '#'"),
     ],
 )
-def test_faulty_window_files(folder, old, new, said):
+def test_invalid_window_files_raise(folder, old, new, message):
     path = folder / "windows.txt"
     path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(CaffeError, match=said):
+    with pytest.raises(CaffeError, match=message):
         net(folder)
 
 
-def test_faults(folder):
+def test_invalid_inputs_raise(folder):
     with pytest.raises(CaffeError, match="needs a crop_size"):
         net(folder, transform="")
     with pytest.raises(CaffeError, match="context_pad 5"):
@@ -142,11 +138,11 @@ def test_faults(folder):
     with pytest.raises(CaffeError, match="warp or square"):
         net(folder, 'crop_mode: "sqare"')
     path = folder / "windows.txt"
-    whole = path.read_text()
-    path.write_text(whole.replace("0.8", "0.4"))
+    content = path.read_text()
+    path.write_text(content.replace("0.8", "0.4"))
     with pytest.raises(CaffeError, match="no foreground window"):
         net(folder)
-    path.write_text(whole)
+    path.write_text(content)
     path.write_text(path.read_text().replace("10 5 29 19", "10 5 30 19"))
     data_net = net(folder)
     with pytest.raises(CaffeError, match="is not inside the image"):

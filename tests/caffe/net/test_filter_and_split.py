@@ -1,4 +1,4 @@
-"""Phase rules by truth table, splits by Caffe's names, and which layers run backward."""
+"""Phase rules by truth table, Split layers with Caffe's names, and which layers run backward."""
 
 import pytest
 
@@ -48,7 +48,7 @@ RULES = [  # rule, phase, level, stages of the net, whether the rule is met
 
 
 @pytest.mark.parametrize("rule, phase, level, stages, met", RULES)
-def test_include_and_exclude(rule, phase, level, stages, met):
+def test_include_and_exclude_rules(rule, phase, level, stages, met):
     state = filter_and_split.net_state(phase, level, stages)
     assert filter_and_split.included(layer_param(f"include {{ {rule} }}"), state) is met
     assert filter_and_split.included(layer_param(f"exclude {{ {rule} }}"), state) is not met
@@ -56,7 +56,7 @@ def test_include_and_exclude(rule, phase, level, stages, met):
 
 @pytest.mark.parametrize("phase, includes", [(TRAIN, True), (TEST, True)])
 def test_several_rules(phase, includes):
-    """One include rule met suffices; one exclude rule met suffices; without rules a layer stays."""
+    """One satisfied include rule suffices, as does one exclude rule; a layer without rules is included."""
     state = filter_and_split.net_state(phase)
     assert filter_and_split.included(layer_param("include { phase: TRAIN } include { phase: TEST }"), state) is includes
     assert (
@@ -69,16 +69,16 @@ def test_several_rules(phase, includes):
     assert filter_and_split.included(layer_param(""), state)
 
 
-def test_filter_net_keeps_places_in_step():
+def test_filter_net_keeps_locations_in_sync():
     param = net_param("""name: "n" force_backward: true
         layer { name: "a" include { phase: TEST } } layer { name: "b" } layer { name: "c" exclude { phase: TEST } }""")
-    for phase, names, places in ((TEST, ["a", "b"], ["f:2", "f:3"]), (TRAIN, ["b", "c"], ["f:3", "f:4"])):
-        kept, where = filter_and_split.filter_net(param, filter_and_split.net_state(phase), ["f:2", "f:3", "f:4"])
-        assert [layer.name for layer in kept.layer] == names and where == places
-        assert kept.name == "n" and kept.force_backward
+    for phase, names, locations in ((TEST, ["a", "b"], ["f:2", "f:3"]), (TRAIN, ["b", "c"], ["f:3", "f:4"])):
+        filtered, where = filter_and_split.filter_net(param, filter_and_split.net_state(phase), ["f:2", "f:3", "f:4"])
+        assert [layer.name for layer in filtered.layer] == names and where == locations
+        assert filtered.name == "n" and filtered.force_backward
 
 
-def test_both_kinds_of_rule_are_refused_all_at_once():
+def test_layers_with_include_and_exclude_rules_raise_together():
     both = "include { phase: TEST } exclude { phase: TRAIN }"
     param = net_param(f'layer {{ name: "a" {both} }} layer {{ name: "b" }} layer {{ name: "c" {both} }}')
     with pytest.raises(CaffeError) as caught:
@@ -87,33 +87,33 @@ def test_both_kinds_of_rule_are_refused_all_at_once():
     assert [line.split(": give")[0] for line in lines] == ["f:1: layer 'a'", "f:9: layer 'c'"]
 
 
-# -- splits: expected names and weights were printed by Caffe 1.0 ----------------------------------
+# -- splits: expected names and weights are output of Caffe 1.0 ------------------------------------
 
 INPUT = 'layer { name: "in" type: "Input" top: "x" top: "z" }'
 
 
 def split(body):
     param = net_param(INPUT + body)
-    out, places = filter_and_split.insert_splits(param, ["f:%d" % i for i in range(len(param.layer))])
-    assert len(places) == len(out.layer)
-    return out, places
+    out, locations = filter_and_split.insert_splits(param, ["f:%d" % i for i in range(len(param.layer))])
+    assert len(locations) == len(out.layer)
+    return out, locations
 
 
-def build_only(out):
+def connections(out):
     return [(layer.name, list(layer.bottom), list(layer.top)) for layer in out.layer]
 
 
-def test_one_reader_needs_no_split():
+def test_single_reader_needs_no_split():
     body = 'layer { name: "a" bottom: "x" top: "a" } layer { name: "b" bottom: "a" top: "b" }'
-    assert build_only(split(body)[0])[1:] == [("a", ["x"], ["a"]), ("b", ["a"], ["b"])]
+    assert connections(split(body)[0])[1:] == [("a", ["x"], ["a"]), ("b", ["a"], ["b"])]
 
 
-def test_several_readers_and_one_that_reads_twice():
-    out, places = split(
+def test_several_readers_including_one_that_reads_twice():
+    out, locations = split(
         'layer { name: "a" bottom: "x" top: "a" } layer { name: "b" bottom: "x" top: "b" }'
         'layer { name: "c" bottom: "a" bottom: "a" bottom: "x" top: "c" }'
     )
-    assert build_only(out) == [
+    assert connections(out) == [
         ("in", [], ["x", "z"]),
         ("x_in_0_split", ["x"], ["x_in_0_split_0", "x_in_0_split_1", "x_in_0_split_2"]),
         ("a", ["x_in_0_split_0"], ["a"]),
@@ -121,16 +121,16 @@ def test_several_readers_and_one_that_reads_twice():
         ("b", ["x_in_0_split_1"], ["b"]),
         ("c", ["a_a_0_split_0", "a_a_0_split_1", "x_in_0_split_2"], ["c"]),
     ]
-    assert places == ["f:0", "f:0", "f:1", "f:1", "f:2", "f:3"]
+    assert locations == ["f:0", "f:0", "f:1", "f:1", "f:2", "f:3"]
     assert out.layer[1].type == "Split" and not out.layer[1].loss_weight
 
 
-def test_in_place_layers_are_read_after_the_last_writer():
+def test_readers_use_the_last_in_place_writer():
     out, _ = split(
         'layer { name: "a" bottom: "x" top: "a" } layer { name: "r" bottom: "a" top: "a" }'
         'layer { name: "b" bottom: "a" top: "b" } layer { name: "c" bottom: "a" top: "c" }'
     )
-    assert build_only(out)[2:] == [
+    assert connections(out)[2:] == [
         ("r", ["a"], ["a"]),
         ("a_r_0_split", ["a"], ["a_r_0_split_0", "a_r_0_split_1"]),
         ("b", ["a_r_0_split_0"], ["b"]),
@@ -138,14 +138,14 @@ def test_in_place_layers_are_read_after_the_last_writer():
     ]
 
 
-def test_the_second_top_has_its_index():
+def test_split_of_second_top_has_its_index():
     out, _ = split('layer { name: "b" bottom: "z" top: "b" } layer { name: "c" bottom: "z" top: "c" }')
-    assert build_only(out)[1] == ("z_in_1_split", ["z"], ["z_in_1_split_0", "z_in_1_split_1"])
+    assert connections(out)[1] == ("z_in_1_split", ["z"], ["z_in_1_split_0", "z_in_1_split_1"])
 
 
-def test_a_loss_weight_is_a_reader_and_moves_to_the_first_copy():
+def test_loss_weight_counts_as_reader_and_moves_to_the_first_copy():
     out, _ = split('layer { name: "a" bottom: "x" top: "a" loss_weight: 2 } layer { name: "b" bottom: "a" top: "b" }')
-    assert build_only(out)[1:] == [
+    assert connections(out)[1:] == [
         ("a", ["x"], ["a"]),
         ("a_a_0_split", ["a"], ["a_a_0_split_0", "a_a_0_split_1"]),
         ("b", ["a_a_0_split_1"], ["b"]),
@@ -153,12 +153,12 @@ def test_a_loss_weight_is_a_reader_and_moves_to_the_first_copy():
     assert not any(out.layer[1].loss_weight) and list(out.layer[2].loss_weight) == [2, 0]
 
 
-def test_a_loss_weight_alone_makes_no_split():
+def test_loss_weight_alone_needs_no_split():
     out, _ = split('layer { name: "a" bottom: "x" top: "a" loss_weight: 2 }')
     assert len(out.layer) == 2 and list(out.layer[1].loss_weight) == [2]
 
 
-def test_a_loss_weight_of_zero_reads_nothing():
+def test_zero_loss_weight_is_not_a_reader():
     out, _ = split(
         'layer { name: "a" bottom: "x" top: "a1" top: "a2" loss_weight: 0 loss_weight: 3 }'
         'layer { name: "b" bottom: "a2" top: "b" } layer { name: "c" bottom: "a1" top: "c" }'
@@ -167,7 +167,7 @@ def test_a_loss_weight_of_zero_reads_nothing():
     assert list(out.layer[2].loss_weight) == [3, 0] and list(out.layer[4].bottom) == ["a1"]
 
 
-def test_a_name_made_again_is_another_blob():
+def test_reused_top_name_is_another_blob():
     out, _ = split(
         'layer { name: "a" bottom: "x" top: "t" } layer { name: "b" bottom: "t" top: "b" }'
         'layer { name: "c" bottom: "z" top: "t" } layer { name: "d" bottom: "t" top: "d" }'
@@ -175,8 +175,8 @@ def test_a_name_made_again_is_another_blob():
     assert not any(layer.type == "Split" for layer in out.layer)
 
 
-def test_an_unknown_bottom_is_left_for_the_net_to_report():
-    assert build_only(split('layer { name: "a" bottom: "nowhere" top: "a" }')[0])[1][1] == ["nowhere"]
+def test_unknown_bottom_is_left_unchanged():
+    assert connections(split('layer { name: "a" bottom: "nowhere" top: "a" }')[0])[1][1] == ["nowhere"]
 
 
 # -- backward --------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class Node:
         self.need_backward, self.bottom_need_backward = any(need), list(need)
 
 
-def test_only_what_leads_to_a_loss_runs_backward():
+def test_only_layers_that_lead_to_a_loss_run_backward():
     side, trunk, loss = (
         Node(["a"], ["side"], [True]),
         Node(["a"], ["b"], [True]),
@@ -200,7 +200,7 @@ def test_only_what_leads_to_a_loss_runs_backward():
     assert (loss.need_backward, loss.bottom_need_backward) == (True, [True, False])
 
 
-def test_nothing_runs_below_a_bottom_that_is_skipped():
+def test_layers_below_a_skipped_bottom_do_not_run_backward():
     first, second = Node(["x"], ["a"], [True]), Node(["a"], ["b"], [True])
     stop, loss = Node(["b"], ["c"], [False]), Node(["c"], ["l"], [True], 1.0)
     stop.need_backward = True  # propagate_down: false

@@ -11,7 +11,7 @@ from support.external_data import SHARED, needs_shared
 
 from agegender.datasets import sources
 from agegender.datasets.sources import Source
-from agegender.errors import AgeGenderError
+from caffe.errors import CaffeError
 from caffe.utils import commands, download
 from caffe.utils.google_drive import next_address
 
@@ -189,7 +189,7 @@ def test_confirmation_page_is_submitted_with_its_cookie(get, server):
     ],
 )
 def test_failed_download_is_reported_and_leaves_no_files(get, path, text):
-    with pytest.raises(AgeGenderError, match=text) as caught:
+    with pytest.raises(CaffeError, match=text) as caught:
         get(path)
     assert "--from FILE" in str(caught.value)
     assert not get.target.exists() and not get.part.exists() or path == "/dead"
@@ -198,13 +198,13 @@ def test_failed_download_is_reported_and_leaves_no_files(get, path, text):
 def test_wrong_range_is_rejected(get):
     get.part.parent.mkdir()
     get.part.write_bytes(DATA[:1000])
-    with pytest.raises(AgeGenderError, match="a different range than requested"):
+    with pytest.raises(CaffeError, match="a different range than requested"):
         get("/wrong-range")
 
 
 def test_refused_connection(get, server):
     server.server_port = 9  # discard: nothing listens
-    with pytest.raises(AgeGenderError, match="refused"):
+    with pytest.raises(CaffeError, match="refused"):
         get("/complete")
 
 

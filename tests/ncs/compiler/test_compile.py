@@ -109,7 +109,7 @@ def test_unknown_layer_names():
         cut(param, "conv3")
     both = 'layer { name: "sum" type: "Silence" bottom: "conv2" bottom: "prob" }'
     branch = read_net_text(caffe_nets.TINY + both, "x").param
-    with pytest.raises(NcsError, match="layer 'sum' needs blob 'conv2', which is made before 'prob'"):
+    with pytest.raises(NcsError, match="layer 'sum' needs blob 'conv2', which is produced before 'prob'"):
         cut(branch, "prob")
     assert [layer.name for layer in cut(param, "data", "relu1").layer] == ["data", "conv1", "relu1"]
 
