@@ -1,10 +1,10 @@
-"""Small databases, nets and solvers that several tests train."""
+"""Small databases, nets and solvers for tests of training."""
 
 import numpy as np
 
 
 def database(path, count, shape=(3, 12, 12), classes=3, seed=0):
-    """An LMDB of `count` seeded pictures whose brightness tells the class."""
+    """Write an LMDB of `count` random images whose brightness depends on the class."""
     from caffe.data import datum
     from caffe.data.db import create_db
 
@@ -12,12 +12,12 @@ def database(path, count, shape=(3, 12, 12), classes=3, seed=0):
     with create_db(str(path), "lmdb") as writer:
         for i in range(count):
             label = int(rng.integers(classes))
-            picture = np.clip(rng.normal(60 + 60 * label, 30, shape), 0, 255).astype(np.uint8)
-            writer.put(b"%08d" % i, datum.encode(picture, label))
+            image = np.clip(rng.normal(60 + 60 * label, 30, shape), 0, 255).astype(np.uint8)
+            writer.put(b"%08d" % i, datum.encode(image, label))
 
 
 def dropout_net(db, batch=5):
-    """Convolution, pooling, dropout and a classifier over random crops and mirrors of an LMDB."""
+    """Prototxt of a small net with dropout, on random crops and mirror images of an LMDB."""
     return """
     name: "small"
     layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
@@ -38,13 +38,12 @@ def dropout_net(db, batch=5):
     """ % {"db": db, "batch": batch}
 
 
-def solver_text(folder, type="SGD", snapshot=0, test=False, **more):
-    """A solver of <folder>/net.prototxt with snapshots at <folder>/s."""
-    text = f'net: "{folder}/net.prototxt" type: "{type}" base_lr: 0.05 lr_policy: "step" gamma: 0.5 stepsize: 5 momentum: 0.9 '
-    text += 'weight_decay: 0.001 max_iter: 100 display: 1 random_seed: 7 snapshot: %d snapshot_prefix: "%s/s" ' % (
-        snapshot,
-        folder,
-    )
+def solver_text(folder, type="SGD", snapshot=0, test=False, **fields):
+    """Prototxt of a solver for <folder>/net.prototxt with snapshots at <folder>/s."""
+    text = f'net: "{folder}/net.prototxt" type: "{type}" '
+    text += 'base_lr: 0.05 lr_policy: "step" gamma: 0.5 stepsize: 5 momentum: 0.9 '
+    text += "weight_decay: 0.001 max_iter: 100 display: 1 random_seed: 7 "
+    text += f'snapshot: {snapshot} snapshot_prefix: "{folder}/s" '
     if test:
         text += "test_iter: 5 test_interval: 4 "
-    return text + " ".join("{}: {}".format(*item) for item in more.items())
+    return text + " ".join(f"{name}: {value}" for name, value in fields.items())

@@ -74,11 +74,11 @@ def _list(args: argparse.Namespace) -> None:
 def _weights_state(net: Net) -> str:
     from agegender.zoo import download
 
-    if download.here(net):
+    if download.find_caffemodel(net):
         return "here"
     if not net.origin.fetchable:
         return "-"
-    return "download" if download.is_whole(net) else "train"
+    return "download" if download.is_complete(net) else "train"
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -151,7 +151,7 @@ def _download_weights(net: Net, package_dir: str | None, say: Callable[[str], ob
 
     path = download.fetch(net, package_dir, say)
     print(path)
-    if download.is_whole(net):
+    if download.is_complete(net):
         print(download.convert(net, path, download.caffemodel(net)))
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     from ncs.cli import _net
 
     parser.add_argument("network", help="network.prototxt (train_val or deploy)")
@@ -72,6 +73,7 @@ LIMITS = {
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit status."""
     from ncs.cli import _net
     from ncs.precision import compare
 

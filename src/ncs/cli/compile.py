@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     from ncs.cli import _net
 
     parser.add_argument("network", nargs="?", help="network.prototxt, .onnx, or .xml (IR)")
@@ -82,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit status."""
     from ncs.cli import _net
     from ncs.errors import NcsError
 

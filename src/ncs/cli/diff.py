@@ -6,11 +6,13 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.add_argument("first")
     parser.add_argument("second")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit status."""
     from ncs.myriad.blob import read_blob
     from ncs.myriad.report import differences
 

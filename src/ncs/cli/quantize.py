@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     from ncs.cli import _net
 
     parser.add_argument("manifest", help="graph/NAME.json, from `ncs compile` or ./compile2Movidius.sh")
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit status."""
     import os
 
     from ncs.precision import quantize

@@ -6,6 +6,7 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.add_argument(
         "--from", dest="wheels", metavar="FOLDER", help="install from the wheels in FOLDER instead of downloading them"
     )
@@ -13,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    """Run the command."""
     from ncs.errors import NcsError
     from ncs.myriad import toolchain
 

@@ -61,6 +61,7 @@ class Mvnc(base.Runner):
         return self._stick.times()
 
     def close(self) -> None:
+        """Release the device."""
         if self._stick is not None:
             self._stick.close()
         self._stick = None

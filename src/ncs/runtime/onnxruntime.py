@@ -39,4 +39,5 @@ class OnnxRuntime(base.Runner):
         return lambda: result
 
     def close(self) -> None:
+        """Release the device."""
         self._session = None

@@ -101,6 +101,7 @@ class OpenVINO(base.Runner):
         return [(row.node_name, row.node_type, row.real_time.total_seconds() * 1e3) for row in info]
 
     def close(self) -> None:
+        """Release the device."""
         self._requests, self._compiled = [], None
 
 

@@ -55,6 +55,7 @@ class Remote(base.Runner):
         return self._request("temperature").result()
 
     def close(self) -> None:
+        """Release the device."""
         if not self._process.ended:
             self._request("close").result()
 

@@ -19,7 +19,7 @@ FRAMES = 8
 def graph(tmp_path_factory):
     """Small nets; a film in which two faces move to the right; two photographs of different shape."""
     folder = tmp_path_factory.mktemp("graph")
-    compiled_nets.compiled(folder, compiled_nets.transform())
+    compiled_nets.compile_age_and_gender(folder, compiled_nets.transform())
     writer = cv2.VideoWriter(str(folder / "walk.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 12.5, SIZE)
     for number in range(FRAMES):
         writer.write(walk(number)[0])

@@ -27,7 +27,7 @@ def graph(tmp_path_factory):
     """A folder with small nets, a photograph of three faces and one without faces."""
     folder = tmp_path_factory.mktemp("graph")
     mean = np.random.default_rng(0).uniform(90, 130, (3, 20, 20)).astype(np.float32)
-    compiled_nets.compiled(folder, compiled_nets.transform(mean, margin=MARGIN, landmarks=TEMPLATE))
+    compiled_nets.compile_age_and_gender(folder, compiled_nets.transform(mean, margin=MARGIN, landmarks=TEMPLATE))
     image, _ = composite_photographs.photograph(640, 480, PLACEMENTS)
     cv2.imwrite(str(folder / "group.png"), image)
     cv2.imwrite(str(folder / "no_face.png"), composite_photographs.background(320, 240, 4))

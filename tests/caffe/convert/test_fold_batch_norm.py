@@ -81,7 +81,7 @@ def test_outputs_are_unchanged(layers, expected_types):
 
 def test_pre_activation_normalisations_become_scales():
     """A wide residual net: of its 13 normalisations, those after the first convolution of a block can be folded."""
-    param = wideresnet.body(width=1, side=32, whole_plane=True)
+    param = wideresnet.body(width=1, side=32, global_pooling=True)
     net = random_net(param)
     folded = folded_net(net, param)
     types = [layer.type for layer in folded.param.layer]

@@ -1,7 +1,5 @@
 """Keras weights: a small wide residual net against Keras' definition in PyTorch, the full one against Keras itself."""
 
-from pathlib import Path
-
 import h5py
 import numpy as np
 import pytest
@@ -136,7 +134,7 @@ def test_full_net_agrees_with_keras(tmp_path):
     images = np.random.default_rng(3).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     np.save(tmp_path / "images.npy", images)
     files = [tmp_path / name for name in ("model.h5", "images.npy", "outputs.npz")]
-    keras_env.run(Path(keras_env.__file__).with_name("keras_wide_resnet.py"), "make", 16, 8, 64, *files)
+    keras_env.run(keras_env.PROGRAM, "create", 16, 8, 64, *files)
     expected = np.load(files[-1])
     (gender, age), parameters = run(16, 8, 64, keras_h5.wide_resnet(files[0], 16, 8, 64), images)
     assert parameters == expected["parameters"] == 24463856

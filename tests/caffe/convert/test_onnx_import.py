@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from support.checkout import ROOT
 
 from agegender import cli, zoo
-from agegender.zoo import download
+from agegender.zoo import assemble, download
 from caffe.convert.onnx_import import importer
 from caffe.errors import CaffeError
 from caffe.proto.read import read_net

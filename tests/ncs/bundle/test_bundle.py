@@ -63,7 +63,7 @@ def check(python, folder):
     prediction = json.loads(result.stdout)["answers"]["tiny"]
     expected = np.load(folder / "expected.npy")
     np.testing.assert_allclose(prediction["probabilities"], expected, atol=1e-5)
-    assert prediction["answer"] == NAMES[expected.argmax()]
+    assert prediction["label"] == NAMES[expected.argmax()]
 
 
 def check_detection(python, folder):

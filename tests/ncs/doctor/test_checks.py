@@ -1,11 +1,10 @@
-"""The doctor on simulated machines: each fault is finding, explained, and has a fix."""
+"""The doctor on simulated machines: each fault is found, explained, and has a fix."""
 
 import types
 
 import pytest
 
-from ncs.cli import doctor
-from ncs.doctor import checks
+from ncs.doctor import checks, command
 from ncs.myriad import toolchain
 
 
@@ -198,7 +197,7 @@ def test_text_and_rules(tmp_path):
 def test_rules_are_installed_on_request_only(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("shutil.which", lambda name: None)
     path = tmp_path / "rules.d" / "97.rules"
-    assert doctor.run(types.SimpleNamespace(udev=True, install_udev=False, json=False)) == 0
+    assert command.run(types.SimpleNamespace(udev=True, install_udev=False, json=False)) == 0
     assert capsys.readouterr().out == checks.RULES and not path.exists()
-    assert doctor.install(checks.RULES, str(path)) == 0
+    assert command.install(checks.RULES, str(path)) == 0
     assert path.read_text() == checks.RULES
