@@ -1,4 +1,4 @@
-"""Results of a five-fold cross-validation: single crop and ten crops, exact and 1-off, beside the paper's figures."""
+"""Results of a five-fold cross-validation: single crop and ten crops, exact and 1-off, next to the paper's figures."""
 
 from __future__ import annotations
 

@@ -126,5 +126,5 @@ def test_the_mean_is_that_of_the_age_training_pictures(checkout, capsys):
     assert (blob.num, blob.channels, blob.height, blob.width) == (1, 3, 16, 16)
     assert np.array_equal(np.array(blob.data, np.float32).reshape(3, 16, 16), mean)
     captured = capsys.readouterr()
-    assert "the mean of 6 pictures" in captured.out and "train_AgeNet.sh" in captured.err
+    assert "the mean of 6 images" in captured.out and "train_AgeNet.sh" in captured.err
     assert main(["create-mean", "--npy", "mean.txt"]) == 1

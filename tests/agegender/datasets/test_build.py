@@ -74,8 +74,8 @@ def test_command_prints_the_block_and_the_next_step(workdir, capsys):
     genders = [sum(label == index for _, label in read("gender_train")) for index in range(2)]
     counts = tuple("\t".join(map(str, row)) for row in (ages, genders))
     assert captured.out.endswith("\nAFTER OVERSAMPLING:\n" + BLOCK % counts)
-    assert "left out, its name says too little: 39_1_20170116174525125.jpg.chip.jpg" in captured.err
-    assert "1 groups of byte-identical pictures: 0 contradict" in captured.err
+    assert "left out, incomplete name: 39_1_20170116174525125.jpg.chip.jpg" in captured.err
+    assert "1 groups of byte-identical images: 0 contradict" in captured.err
     assert captured.err.endswith("Next: ./create_lmdb.sh\n")
 
 
@@ -160,7 +160,7 @@ def test_a_failed_run_keeps_the_previous_lists(workdir):
 @pytest.mark.parametrize("fraction", ["0", "1", "-3"])
 def test_a_fraction_outside_0_1_is_refused(workdir, fraction, capsys):
     assert commands.main("agegender.cli", "agegender", ["build_dataset", "--train", fraction]) == 1
-    assert "a share between 0 and 1 is due" in capsys.readouterr().err
+    assert "expected a fraction between 0 and 1" in capsys.readouterr().err
 
 
 def test_rerun_after_kill_gives_the_same_files(workdir):

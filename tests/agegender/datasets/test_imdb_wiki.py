@@ -184,7 +184,7 @@ def test_invalid_input_is_reported(tmp_path, capsys):
     for argv, message in (
         (["--meta", "none.csv"], "no such metadata"),
         ([], "imdb,wiki}_crop.tar"),
-        (["--img_size", "0", "-o", "x.mat"], "positive number of pixels is due; --output x.mat"),
+        (["--img_size", "0", "-o", "x.mat"], "expected a positive number of pixels, received 0; --output x.mat"),
         (
             ["--meta", str(tmp_path / "m.csv")],
             "m.csv:4: expected an age of 0..100, a gender of 0 or 1 and a path, received age 31, gender 2",
