@@ -232,7 +232,7 @@ def test_every_recipe_makes_a_net_that_trains(name, tmp_path, monkeypatch):
 
 
 def test_what_a_net_does_not_answer_cannot_be_learned():
-    with pytest.raises(AgeGenderError, match="does not answer mood"):
+    with pytest.raises(AgeGenderError, match="does not predict mood"):
         Recipe("x", "x", "compact", 1, 1, {"mood": Target()}, {}, {}).nets()
     with pytest.raises(AgeGenderError, match="did you mean 'compact'"):
         recipes.resolve("compct")
@@ -310,8 +310,8 @@ def test_agreeing_with_the_teacher_is_a_cross_entropy(distillation_weight, monke
         told = torch.softmax(torch.tensor(np.array(net.blobs[task + "_logits"].data)), 1).numpy()
         wanted = teacher.blobs[task].data
         loops = -sum(t * np.log(p + 1e-6) for t_row, p_row in zip(wanted, told) for t, p in zip(t_row, p_row)) / 6
-        layer = next(layer for layer in net.param.layer if layer.name == task + "_taught_loss")
-        assert layer.loss_weight[0] * net.blobs[task + "_taught_loss"].data == pytest.approx(0.25 * loops, rel=1e-4)
+        layer = next(layer for layer in net.param.layer if layer.name == task + "_distillation_loss")
+        assert layer.loss_weight[0] * net.blobs[task + "_distillation_loss"].data == pytest.approx(0.25 * loops, rel=1e-4)
         weight = next(layer for layer in net.param.layer if layer.name == task + "_loss").loss_weight[0]
         assert weight == pytest.approx(0.75)
 
