@@ -133,16 +133,15 @@ class Model:
         from agegender.evaluate import report as reports
 
         net = self._net_for(data, task)
-        model = {"prob": net.probabilities}
         batches = predictions.database_batches(data, net.transform, backend)
-        found = predictions.predict_batches(lambda blob: {"prob": model["prob"](blob)}, batches)
-        if not found:
+        scores = predictions.predict_batches(lambda blob: {"prob": net.probabilities(blob)}, batches).get("prob")
+        if scores is None:
             raise CaffeError(f"{data}: expected at least one record")
-        matrix = confusion.count(found["prob"].truth, found["prob"].predicted, len(net.labels))
+        matrix = confusion.count(scores.truth, scores.predicted, len(net.labels))
         summary = reports.summary(matrix, net.labels)
         if report:
             text = confusion.format_matrix(matrix, list(net.labels.names))
-            reports.write(report, net, found["prob"], text, database=data, backend=backend)
+            reports.write(report, net, scores, text, database=data, backend=backend)
         low, high = summary["accuracy_95"]
         return Metrics(
             summary["accuracy"], (low, high), matrix, net.labels.names, summary.get("one_off_accuracy"), summary
