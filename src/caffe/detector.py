@@ -123,8 +123,8 @@ class Detector(Net):
             return
         if self.crop_dims[0] != self.crop_dims[1] or 2 * context_pad >= self.crop_dims[0]:
             raise CaffeError(
-                "context_pad %d needs a square input larger than twice the pad; this net's input is %dx%d"
-                % (context_pad, *self.crop_dims[:2])
+                f"context_pad {context_pad} needs a square input larger than twice the pad; this net's input is "
+                f"{self.crop_dims[0]}x{self.crop_dims[1]}"
             )
         mean = self.transformer.mean.get(name)
         if mean is not None:

@@ -331,8 +331,8 @@ def oversample(images: Iterable[np.ndarray], crop_dims: Sequence[int]) -> np.nda
         image = np.asarray(image)
         bottom, right = image.shape[0] - height, image.shape[1] - width
         if bottom < 0 or right < 0:
-            sizes = (height, width) + image.shape[:2]
-            raise CaffeError("crops of %dx%d do not fit an image of %dx%d" % sizes)
+            size = f"{image.shape[0]}x{image.shape[1]}"
+            raise CaffeError(f"crops of {height}x{width} do not fit an image of {size}")
         offsets = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
         five_crops = [image[top : top + height, left : left + width] for top, left in offsets]
         crops += five_crops + [crop[:, ::-1] for crop in five_crops]

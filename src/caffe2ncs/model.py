@@ -21,8 +21,8 @@ class Model:
     Parameters
     ----------
     model : str or sequence of str
-        A prototxt (with `weights`), a zoo name (`agegender zoo list`), a manifest (.json) or several, or an ONNX, IR (.xml)
-        or Myriad blob file.
+        A prototxt (with `weights`), a zoo name (`agegender zoo list`), a manifest (.json) or several, or an ONNX, IR
+        (.xml) or Myriad blob file.
     weights : str, optional
         The caffemodel of a prototxt, or other weights for a zoo net.
     mean : str or sequence of float, optional

@@ -290,7 +290,7 @@ def test_6_printed_counts_byte_for_byte():
 
 
 def after_oversampling(counts, planner, *more):
-    samples = [Sample("%d_%d.jpg" % (k, i), 10 * k) for k, count in enumerate(counts) for i in range(count)]
+    samples = [Sample(f"{k}_{i}.jpg", 10 * k) for k, count in enumerate(counts) for i in range(count)]
     copies = planner(samples, lambda sample: sample.age_class, 9, *more)
     classes = collections.Counter(copy.source.age_class for copy in copies)
     return [count + classes[k] for k, count in enumerate(counts)]

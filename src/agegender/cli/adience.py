@@ -1,7 +1,8 @@
 """Adience's five folds: make and check lists, and run the whole cross-validation of Levi and Hassner.
 
 `crossval` packs, averages, trains and evaluates both nets on every fold and prints the table next to the paper's. An
-interrupted run resumes where it stopped; finished stages are skipped. The images come from Adience (talhassner.github.io).
+interrupted run resumes where it stopped; finished stages are skipped. The images come from Adience
+(talhassner.github.io).
 """
 
 from __future__ import annotations

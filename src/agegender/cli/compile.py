@@ -1,8 +1,8 @@
 """Compile AgeNet and GenderNet for a Neural Compute Stick, and for OpenVINO's CPU, GPU and NPU.
 
-The latest snapshot of each becomes graph/NAME.onnx, an FP16 IR (.xml, .bin), a Myriad blob, and the manifest NAME.json that
-run_inference.py reads. Neither a stick nor a system package is needed; pip fetches Intel's compiler once, and its hash is
-verified.
+The latest snapshot of each becomes graph/NAME.onnx, an FP16 IR (.xml, .bin), a Myriad blob, and the manifest NAME.json
+that run_inference.py reads. Neither a stick nor a system package is needed; pip fetches Intel's compiler once, and its
+hash is verified.
 """
 
 from __future__ import annotations

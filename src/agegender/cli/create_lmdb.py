@@ -1,8 +1,8 @@
 """Pack the lists of data/DEF into four LMDBs: data/lmdb/{age,gender}_{train,test}_lmdb.
 
-Images are resized to 227x227 and shuffled by a seed, so equal lists give equal records. Each LMDB is replaced atomically.
-Images that cannot be read are reported with their lines and left out; the exit status is then 1, unless --allow_broken is
-given.
+Images are resized to 227x227 and shuffled by a seed, so equal lists give equal records. Each LMDB is replaced
+atomically. Images that cannot be read are reported with their lines and left out; the exit status is then 1, unless
+--allow_broken is given.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Train a list of recipes on the same split and print one table; finished runs are not repeated.
 
-Without names the list is zealerww's experiments. Each run is in models/RECIPE/seedN, as `agegender train --recipe` makes it; an
-interrupted list resumes with the same command.
+Without names the list is zealerww's experiments. Each run is in models/RECIPE/seedN, as `agegender train --recipe`
+makes it; an interrupted list resumes with the same command.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Find photographs that occur more than once and compare their labels.
 
 Reads a directory of images named as UTKFace names them. Prints one line per pair: similarity, both names and the labels
-that differ; then how many pairs differ, by age. Equal files and near-duplicates (re-encoded, resized, mirrored) both count.
+that differ; then how many pairs differ, by age. Equal files and near-duplicates (re-encoded, resized, mirrored) both
+count.
 """
 
 from __future__ import annotations

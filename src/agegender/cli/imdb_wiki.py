@@ -1,7 +1,8 @@
 """IMDB-WIKI: filter the metadata, compute ages and pack the faces into LMDBs with gender and age (yu4u's create_db).
 
-`create-db` reads DATA/{db}_crop/{db}.mat, or a .csv that is filtered already, and writes OUTPUT_train_lmdb and OUTPUT_val_lmdb.
-No person is in both: whole people go to validation. Gender is coded as in the data set, 0 female and 1 male.
+`create-db` reads DATA/{db}_crop/{db}.mat, or a .csv that is filtered already, and writes OUTPUT_train_lmdb and
+OUTPUT_val_lmdb. No person is in both: whole people go to validation. Gender is coded as in the data set, 0 female and 1
+male.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Predict age and gender of the faces in images.
 
-Images are aligned faces or, with --detect, photographs; files, directories and globs are accepted. The nets, their mean and
-channel order come from the manifests in graph/ (./compile2Movidius.sh writes them). Exit status: 0 success, 2 wrong options,
-3 no such file, 4 not an image, 5 no face (with --detect: in none of the images), 6 no model, 7 no such device.
+Images are aligned faces or, with --detect, photographs; files, directories and globs are accepted. The nets, their mean
+and channel order come from the manifests in graph/ (./compile2Movidius.sh writes them). Exit status: 0 success, 2 wrong
+options, 3 no such file, 4 not an image, 5 no face (with --detect: in none of the images), 6 no model, 7 no such device.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     if args.errors:
         for key, truth, predicted in zip(predictions.keys, predictions.truth, predictions.predicted):
             if truth != predicted:
-                print("Error: i=%r, expected %i but predicted %i" % (key, truth, predicted))
+                print(f"Error: i={key!r}, expected {truth:d} but predicted {predicted:d}")
     text = confusion.format_matrix(matrix, names)
     print(text, end="", flush=True)
     if args.report:

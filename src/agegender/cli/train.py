@@ -1,8 +1,8 @@
 """Train AgeNet or GenderNet with its solver file (every flag of `caffe train` works), or any net by a recipe.
 
-agegender train AgeNet [--quick] [flags of caffe train]: on the LMDBs of data/lmdb.
-agegender train --recipe NAME [--minutes M]: from a directory of faces to an evaluated net in models/NAME/seedN: split, LMDBs,
-prototxt, training, report. An interrupted run resumes with the same command. --list shows the recipes.
+agegender train AgeNet [--quick] [flags of caffe train]: on the LMDBs of data/lmdb. agegender train --recipe NAME
+[--minutes M]: from a directory of faces to an evaluated net in models/NAME/seedN: split, LMDBs, prototxt, training,
+report. An interrupted run resumes with the same command. --list shows the recipes.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class FoldNet:
     @property
     def weights(self) -> str:
         """The last caffemodel of its training."""
-        return self.file("caffenet_train_iter_%d.caffemodel" % self.plan.length(self.task))
+        return self.file(f"caffenet_train_iter_{self.plan.length(self.task)}.caffemodel")
 
     @property
     def snapshots(self) -> str:

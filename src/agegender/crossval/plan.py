@@ -64,15 +64,15 @@ class Plan:
 
     def lmdb(self, fold: int, task: str, part: str) -> str:
         """Return the path of an LMDB of 256x256 images, named as the published scripts name it."""
-        return os.path.join(self.data, "lmdb", "Test_fold_is_%d" % fold, f"{task}_{part}_lmdb")
+        return os.path.join(self.data, "lmdb", f"Test_fold_is_{fold}", f"{task}_{part}_lmdb")
 
     def mean(self, fold: int) -> str:
         """Return the path of the mean of a fold's gender training images, which both nets use."""
-        return os.path.join(self.data, "mean_image", "Test_folder_is_%d" % fold, "mean.binaryproto")
+        return os.path.join(self.data, "mean_image", f"Test_folder_is_{fold}", "mean.binaryproto")
 
     def model(self, fold: int, task: str, name: str = "") -> str:
         """Return the path of a file of one net's training on one fold."""
-        return os.path.join(self.models, "test_fold_is_%d" % fold, NETS[task], name)
+        return os.path.join(self.models, f"test_fold_is_{fold}", NETS[task], name)
 
     def definition(self, task: str) -> tuple[str, str]:
         """Return the paths of train_val and solver prototxt.

@@ -18,13 +18,13 @@ OLDEST = 100
 def parts(faces, races, seed, validation=False):
     """(train, test, Duplicates, near-twins) of the faces in a folder: four fifths to train, each class and gender shared alike.
 
-    Pictures that occur twice are out, so none is on both sides; faces of the test side whose near-twin is learned from are
-    out, too: {path: path of the twin}. With `validation` the training side is split again and its fifth takes the test
-    side's place, which nobody then looks at: that is where recipes are chosen.
+    Pictures that occur twice are out, so none is on both sides; faces of the test side whose near-twin is learned from
+    are out, too: {path: path of the twin}. With `validation` the training side is split again and its fifth takes the
+    test side's place, which nobody then looks at: that is where recipes are chosen.
     """
     folder = utkface.read_folder(faces, races)
     if len(folder.samples) < 20:
-        raise AgeGenderError("%s: %d faces of the wanted race; at least 20 are needed" % (faces, len(folder.samples)))
+        raise AgeGenderError(f"{faces}: {len(folder.samples)} faces of the wanted race; at least 20 are needed")
     found = duplicates.find(folder.samples, duplicates.digests(folder.samples))
     train, test = split.stratified(found.kept, seed=seed)
     if validation:

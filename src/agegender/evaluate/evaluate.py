@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from agegender.zoo.model import Net
 
 TRUTH = {"age": "age_class", "gender": "sex"}  # task -> name of its true classes
-# plain: the image alone. flip: the mean over the image and its mirror image. fp16: plain, with the arithmetic of a stick
-# emulated. int8: plain, quantized, on the CPU.
+# plain: the image alone. flip: the mean over the image and its mirror image. fp16: plain, with the arithmetic of a
+# stick emulated. int8: plain, quantized, on the CPU.
 EVALUATION_MODES = ("plain", "flip", "fp16", "int8")
 BATCH = 50
 PROBABILITIES = "probabilities.npz"  # of a report: every probability behind it

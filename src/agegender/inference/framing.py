@@ -1,7 +1,8 @@
 """Notice images that are not framed as a net's training images were.
 
-A net that was trained on aligned faces predicts anything for a photograph, a tight crop or a picture without a face. The
-face detector finds the landmarks; the manifest's Transform knows where they belong. Device side: Python 3.7, OpenCV.
+A net that was trained on aligned faces predicts anything for a photograph, a tight crop or a picture without a face.
+The face detector finds the landmarks; the manifest's Transform knows where they belong. Device side: Python 3.7,
+OpenCV.
 """
 
 from __future__ import annotations

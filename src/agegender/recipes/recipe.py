@@ -71,7 +71,8 @@ class Recipe:
     features : bool
         Initialize from the features that the zoo net names.
     body : float
-        Factor of the learning rates of all layers but the last ones; less than 1 keeps features near their initial values.
+        Factor of the learning rates of all layers but the last ones; less than 1 keeps features near their initial
+        values.
     side : int
         Image side in pixels, if it differs from the zoo net's.
     teacher : str

@@ -114,7 +114,8 @@ def _arguments(layer):
     if layer.type not in ("Convolution", "Deconvolution"):
         return ""
     p = layer.convolution_param
-    return "%s %d%s" % (_window(p), p.num_output, f"/{p.group}" if p.group != 1 else "")
+    group = f"/{p.group}" if p.group != 1 else ""
+    return f"{_window(p)} {p.num_output}{group}"
 
 
 def _window(p):

@@ -1,8 +1,9 @@
 """The device side: the directories that ship to target devices.
 
-They need numpy, OpenCV and the device's runtime only, and are valid Python 3.7. This is the one list of them: bundles, the
-tests, the import contracts of pyproject.toml and the documentation follow it. Applications add their own directories, and the
-programs that a bundle starts with, by an entry point of the group `ncs.bundles`: an object with DIRECTORIES, PROGRAMS and README.
+They need numpy, OpenCV and the device's runtime only, and are valid Python 3.7. This is the one list of them: bundles,
+the tests, the import contracts of pyproject.toml and the documentation follow it. Applications add their own
+directories, and the programs that a bundle starts with, by an entry point of the group `ncs.bundles`: an object with
+DIRECTORIES, PROGRAMS and README.
 """
 
 from __future__ import annotations

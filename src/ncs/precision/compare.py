@@ -105,8 +105,8 @@ def format_top(title: str, values: ArrayLike, count: int = 5) -> str:
     """Format `Result:  (1000,)` and the largest values with their indices."""
     values = np.asarray(values).ravel()
     order = np.argsort(-values, kind="stable")[:count]
-    rows = ["%s:  (%d,)" % (title, values.size)]
-    return "\n".join(rows + ["%d) %d %.4g" % (rank, index, values[index]) for rank, index in enumerate(order, 1)])
+    rows = [f"{title}:  ({values.size},)"]
+    return "\n".join(rows + [f"{rank}) {index} {values[index]:.4g}" for rank, index in enumerate(order, 1)])
 
 
 def first_divergence(layers: Sequence[Layer], limit: float = 1.0) -> Layer | None:
@@ -125,18 +125,9 @@ def layer_table(layers: Sequence[Layer]) -> str:
     ]
     for layer in layers:
         rows.append(
-            "%-20s %-14s %9.4g %9d %9d %9d %10.4g%% %10.4g%% %10.4g%%"
-            % (
-                layer.name,
-                layer.type,
-                layer.largest,
-                layer.overflow + layer.weights_overflow,
-                layer.lost + layer.weights_lost,
-                layer.denormal,
-                layer.own * 100,
-                layer.error * 100,
-                layer.l2 * 100,
-            )
+            f"{layer.name:<20} {layer.type:<14} {layer.largest:9.4g} {layer.overflow + layer.weights_overflow:9d} "
+            f"{layer.lost + layer.weights_lost:9d} {layer.denormal:9d} "
+            f"{layer.own * 100:10.4g}% {layer.error * 100:10.4g}% {layer.l2 * 100:10.4g}%"
             + ("" if layer.formed else "  fused with the next layer")
         )
     return "\n".join(rows)

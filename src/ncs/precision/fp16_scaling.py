@@ -136,4 +136,4 @@ def describe(scales: Mapping[str, tuple[float, float]], net: Net) -> list[str]:
 
 
 def _text(factor):
-    return "2^%d" % round(math.log2(factor)) if factor != 1 else "1"
+    return f"2^{round(math.log2(factor))}" if factor != 1 else "1"

@@ -160,14 +160,14 @@ def table(rows: Sequence[Row]) -> str:
     """Format the table that mvNCProfile prints."""
     lines = [
         "Detailed Per Layer Profile",
-        "%-10s %-30s %12s %18s %15s" % ("Layer", "Name", "MFLOPs", "Bandwidth MB/s", "time(ms)"),
+        "Layer      Name                                 MFLOPs     Bandwidth MB/s        time(ms)",
         "=" * 88,
     ]
     for number, row in enumerate(rows):
         time = "-" if row.milliseconds is None else f"{row.milliseconds:.3f}"
-        lines.append("%-10d %-30s %12.3f %18.2f %15s" % (number, row.name, row.mflops, row.bandwidth, time))
+        lines.append(f"{number:<10d} {row.name:<30} {row.mflops:12.3f} {row.bandwidth:18.2f} {time:>15}")
     rule = "-" * 88
-    return "\n".join([*lines, rule, "%11s%-50s %25.2f" % ("", "Total inference time", total(rows)), rule])
+    return "\n".join([*lines, rule, " " * 11 + f"{'Total inference time':<50} {total(rows):25.2f}", rule])
 
 
 def total(rows: Iterable[Row]) -> float:

@@ -36,7 +36,7 @@ def workdir(tmp_path, monkeypatch):
         for gender, count in enumerate(gender_counts):
             for _ in range(count):
                 stamp += 1
-                name = "%d_%d_2_%d.jpg.chip.jpg" % (10 * age + 4, gender, stamp)
+                name = f"{10 * age + 4}_{gender:d}_2_{stamp}.jpg.chip.jpg"
                 cv2.imwrite(str(folder / name), rng.integers(0, 255, (16, 16, 3), dtype=np.uint8))
     first = sorted(folder.iterdir())[0]
     duplicate, other_race = f"{first.name.rsplit('_', 1)[0]}_{stamp + 1}", f"5_0_1_{stamp}"

@@ -28,7 +28,7 @@ CHANGES = {
 
 def put(folder, number, image, age=30, gender=0):
     """Write an image under a UTKFace name and return its Sample."""
-    path = os.path.join(folder, "%d_%d_2_201701010000000%02d.jpg" % (age, gender, number))
+    path = os.path.join(folder, f"{age}_{gender:d}_2_201701010000000{number:02d}.jpg")
     cv2.imwrite(path, image)
     return utkface.parse_name(path)
 
