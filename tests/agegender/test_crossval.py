@@ -19,7 +19,8 @@ torch.set_num_threads(1)
 
 NET = """
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
-  transform_param { crop_size: 227 mirror: true mean_file: "elsewhere" } data_param { source: "x" backend: LMDB batch_size: 4 } }
+  transform_param { crop_size: 227 mirror: true mean_file: "elsewhere" }
+  data_param { source: "x" backend: LMDB batch_size: 4 } }
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST }
   transform_param { crop_size: 227 mean_file: "elsewhere" } data_param { source: "x" backend: LMDB batch_size: 4 } }
 layer { name: "pool" type: "Pooling" bottom: "data" top: "pool" pooling_param { pool: AVE kernel_size: 20 stride: 20 } }
@@ -28,8 +29,8 @@ layer { name: "fc8" type: "InnerProduct" bottom: "pool" top: "fc8"
 layer { name: "accuracy" type: "Accuracy" bottom: "fc8" bottom: "label" top: "accuracy" include { phase: TEST } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc8" bottom: "label" top: "loss" }
 """
-SOLVER = """net: "elsewhere" test_iter: 1000 test_interval: 1000 base_lr: 0.00001 lr_policy: "fixed" momentum: 0.9 display: 0
-max_iter: 40 snapshot: 1000 snapshot_prefix: "elsewhere" random_seed: 3 solver_mode: CPU"""
+SOLVER = """net: "elsewhere" test_iter: 1000 test_interval: 1000 base_lr: 0.00001 lr_policy: "fixed" momentum: 0.9
+display: 0 max_iter: 40 snapshot: 1000 snapshot_prefix: "elsewhere" random_seed: 3 solver_mode: CPU"""
 
 
 @pytest.fixture(scope="module")

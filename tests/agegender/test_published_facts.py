@@ -57,8 +57,8 @@ def test_1_fold_files(rows):
     ages = collections.Counter(row.age for row in rows)
     assert [ages[name] for name in AGE_ADIENCE.names] == [2519, 2163, 2132, 1655, 4950, 2300, 830, 875]
     others = {"None": 753, "35": 294, "13": 169, "22": 149, "34": 105, "23": 96, "45": 88, "55": 77, "(27, 32)": 77,
-              "(25, 23)": 72, "36": 57, "(38, 42)": 50, "57": 24, "3": 18, "29": 12, "(38, 48)": 6, "58": 5, "2": 3, "32": 3,
-              "56": 2, "(8, 23)": 1, "42": 1, "46": 1}  # fmt: skip
+              "(25, 23)": 72, "36": 57, "(38, 42)": 50, "57": 24, "3": 18, "29": 12, "(38, 48)": 6, "58": 5, "2": 3,
+              "32": 3, "56": 2, "(8, 23)": 1, "42": 1, "46": 1}  # fmt: skip
     assert {age: count for age, count in ages.items() if age not in AGE_ADIENCE.names} == others
     assert collections.Counter(row.gender for row in rows) == {"f": 9411, "m": 8192, "u": 1100, "": 784}
     assert collections.Counter(row.gender for row in unique) == {"f": 9368, "m": 8124, "u": 1099, "": 779}

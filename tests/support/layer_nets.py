@@ -48,10 +48,10 @@ def run_layer(type_, text, *bottoms, tops=1, phase=caffe.TEST, diffs=(), weights
 
 
 def _text(type_, text, shapes, tops):
-    inputs = "".join(
-        f'layer {{ name: "b{i}" type: "Input" top: "b{i}" input_param {{ shape {{ {" ".join(f"dim: {d}" for d in shape)} }} }} }}\n'
-        for i, shape in enumerate(shapes)
-    )
+    inputs = ""
+    for i, shape in enumerate(shapes):
+        dims = " ".join(f"dim: {d}" for d in shape)
+        inputs += f'layer {{ name: "b{i}" type: "Input" top: "b{i}" input_param {{ shape {{ {dims} }} }} }}\n'
     names = [f'bottom: "b{i}" ' for i in range(len(shapes))] + [f'top: "t{i}" ' for i in range(tops)]
     layer = 'layer {{ name: "layer" type: "{}" {} {} }}'.format(type_, "".join(names), text)
     return "force_backward: true\n" + inputs + layer

@@ -60,9 +60,9 @@ def remarks(summary: DatasetSummary, exclude_near_duplicates: bool) -> list[str]
     lines += [f"irregular name, kept: {text}" for text in folder.irregular]
     if duplicates is not None and duplicates.groups:
         lines.append(
-            f"{len(duplicates.groups)} groups of byte-identical images: {duplicates.class_groups} contradict themselves "
-            f"in age class or gender and are dropped, {duplicates.age_groups} in age; one of each other group is kept; "
-            f"{len(duplicates.kept)} images remain"
+            f"{len(duplicates.groups)} groups of byte-identical images: {duplicates.class_groups} contradict "
+            f"themselves in age class or gender and are dropped, {duplicates.age_groups} in age; one of each other group "
+            f"is kept; {len(duplicates.kept)} images remain"
         )
     if summary.near_duplicates:
         if exclude_near_duplicates:

@@ -1,4 +1,4 @@
-"""Show age and gender of everybody in front of a camera, in a video or in images: boxes and labels, in a window or as files.
+"""Annotate a camera, a video or images with the age and gender of every face, in a window or as files.
 
 Press Esc to stop. Without a display --out writes the drawn images into a directory, or a video. The net sees each face
 as it was before anything was drawn. Exit status as run_inference.py's; 7 also if there is no such camera.

@@ -146,8 +146,8 @@ def no_face(paths: list[str]) -> str:
     """Return the error for images without any face."""
     subject = paths[0] if len(paths) == 1 else f"{len(paths)} images"
     return (
-        f"{subject}: no face was found; a lower --threshold finds doubtful faces, --min-face smaller ones (an image that is "
-        "an aligned face needs no --detect)"
+        f"{subject}: no face was found; a lower --threshold finds doubtful faces, --min-face smaller ones (an image "
+        "that is an aligned face needs no --detect)"
     )
 
 

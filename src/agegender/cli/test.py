@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> None:
     if len(set(predictions.predicted.tolist())) == 1 and len(set(predictions.truth.tolist())) > 1:
         only = names[predictions.predicted[0]]
         print(
-            f"warning: the net predicts {only} for every image; it has not learned anything. Train longer, lower base_lr, "
-            "or check the mean and the labels",
+            f"warning: the net predicts {only} for every image; it has not learned anything. Train longer, lower "
+            "base_lr, or check the mean and the labels",
             file=sys.stderr,
         )
     else:

@@ -30,7 +30,7 @@ PROBABILITIES = "probabilities.npz"  # of a report: every probability behind it
 
 
 def predict_lmdb(net: Net, weights: str, database: str) -> dict[str, np.ndarray]:
-    """Return {mode: (N, classes) probabilities} of a zoo net on an LMDB of `agegender.datasets.split_lmdbs`, without int8."""
+    """Return {mode: (N, classes) probabilities} of a zoo net on an LMDB of `split_lmdbs`, in every mode but int8."""
     from agegender.zoo import assemble
     from caffe.weights.snapshot import read_weights
     from ncs.precision import fp16_emulation
@@ -274,7 +274,7 @@ def evaluate_images(
 
 
 def random_sample(samples: Sequence[Sample], count: int | None, seed: int) -> list[Sample]:
-    """Return `count` samples drawn without replacement, in their order; all of them if there are fewer or it is None."""
+    """Return `count` samples drawn without replacement, in order; all if there are fewer or `count` is None."""
     if count is None or count >= len(samples):
         return list(samples)
     chosen = np.random.default_rng(seed).choice(len(samples), count, replace=False)

@@ -21,8 +21,8 @@ MODES = {
 USE = """## Intended use
 
 Research, teaching and demonstrations: the ages of groups of faces by decade, and the two genders that the labels know.
-The net predicts how a face looks to the people who labelled the images, not who a person is. Do not use it for decisions about
-a person: not for admission, age checks, targeted advertising or surveillance.
+The net predicts how a face looks to the people who labelled the images, not who a person is. Do not use it for
+decisions about a person: not for admission, age checks, targeted advertising or surveillance.
 
 ## Limits
 
@@ -53,12 +53,12 @@ def text(run: Run, summary: dict, parts: dict[str, list], iterations: int) -> st
     groups = ", ".join(RACES[race] for race in run.races)
     lines = [
         f"# {recipe.title}, seed {run.seed}\n",
-        f"`agegender train --recipe {recipe.name} --seed {run.seed}{option}` ({iterations} iterations of {recipe.batch} "
-        f"images, {run.precision})\n",
+        f"`agegender train --recipe {recipe.name} --seed {run.seed}{option}` ({iterations} iterations of "
+        f"{recipe.batch} images, {run.precision})\n",
         f"* **Outputs**: {'; '.join(map(_output, nets))}.",
         f"* **Input**: {height} x {width} pixels, {nets[0].transform().order}, aligned faces.",
-        f"* **Faces**: {trained} for training, {held_out} held out; named as UTKFace names them, group: {groups}. No face "
-        "occurs twice, and no held-out face has a near-duplicate in the training part.",
+        f"* **Faces**: {trained} for training, {held_out} held out; named as UTKFace names them, group: {groups}. No "
+        "face occurs twice, and no held-out face has a near-duplicate in the training part.",
     ]
     if recipe.features:
         origin = nets[0].origin

@@ -105,6 +105,6 @@ def _check(recipe: Recipe) -> None:
     )
     if not same_input or set(recipe.targets) - set(teacher.targets):
         raise AgeGenderError(
-            f"recipe '{recipe.name}' cannot be distilled from '{teacher.name}': both need the same input, mean and channel "
-            "order, and the same tasks"
+            f"recipe '{recipe.name}' cannot be distilled from '{teacher.name}': both need the same input, mean and "
+            "channel order, and the same tasks"
         )

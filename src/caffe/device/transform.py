@@ -336,8 +336,8 @@ class Transform:
         if self.mean_fit == "resize":
             return self._fit(mean, (shape[1], shape[2]))
         raise CaffeError(
-            f"the mean is {mean.shape[1]}x{mean.shape[2]}, the image {shape[1]}x{shape[2]}: they must have the same size "
-            '(mean_fit="resize" resizes the mean, as later versions of pycaffe do)'
+            f"the mean is {mean.shape[1]}x{mean.shape[2]}, the image {shape[1]}x{shape[2]}: they must have the same "
+            'size (mean_fit="resize" resizes the mean, as later versions of pycaffe do)'
         )
 
     def _fit(self, mean: np.ndarray, size: tuple[int, int]) -> np.ndarray:

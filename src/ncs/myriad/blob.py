@@ -179,7 +179,8 @@ def _read_header(reader: _Reader) -> dict[str, int]:
         raise NcsError("magic number {:#x} doesn't match graph_transformer ({:#x})".format(header["magic"], MAGIC))
     if header["major"] != 6:
         raise NcsError(
-            f"The version of imported blob doesn't match graph_transformer: {header['major']}.{header['minor']}, must be 6.x"
+            "The version of imported blob doesn't match graph_transformer: "
+            f"{header['major']}.{header['minor']}, must be 6.x"
         )
     if header["file_size"] != len(reader.content):
         raise NcsError(

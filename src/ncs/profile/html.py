@@ -72,8 +72,8 @@ def _box(name, x, y, fraction, row):
         f'<g><title>{html.escape(name)}</title><rect x="{left}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" '
         f'fill="{colour}" stroke="#555"/>'
         f'<text x="{middle}" y="{int(y + 18)}" font-size="12" text-anchor="middle">{html.escape(label)}</text>'
-        f'<text x="{middle}" y="{int(y + 34)}" font-size="10" fill="#444" text-anchor="middle">{html.escape(caption)}</text>'
-        "</g>"
+        f'<text x="{middle}" y="{int(y + 34)}" font-size="10" fill="#444" text-anchor="middle">'
+        f"{html.escape(caption)}</text></g>"
     )
 
 

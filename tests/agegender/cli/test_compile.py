@@ -1,4 +1,4 @@
-"""`agegender compile`, which compile2Movidius.sh runs: the blob's input and output precision leave predictions unchanged."""
+"""`agegender compile`, which compile2Movidius.sh runs: input and output precision do not change predictions."""
 
 import numpy as np
 import pytest

@@ -27,7 +27,8 @@ def files(tmp_path):
 def net(folder, batch=4, more="", tops=("data", "label")):
     tops = " ".join(f'top: "{top}"' for top in tops)
     return net_of(
-        f'layer {{ name: "h" type: "HDF5Data" {tops} hdf5_data_param {{ source: "{folder}/list.txt" batch_size: {batch} {more} }} }}'
+        f'layer {{ name: "h" type: "HDF5Data" {tops} '
+        f'hdf5_data_param {{ source: "{folder}/list.txt" batch_size: {batch} {more} }} }}'
     )
 
 

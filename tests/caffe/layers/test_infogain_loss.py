@@ -44,7 +44,8 @@ def test_value_and_gradient(tmp_path, shape, labels, axis, mode, ignore, from_fi
     normalization = f"normalization: {mode}" if mode else ""
     ignore_label = "" if ignore is None else f"ignore_label: {ignore}"
     source = f'source: "{tmp_path}/h.binaryproto"' if from_file else ""
-    text = f"loss_weight: 0.5 loss_param {{ {normalization} {ignore_label} }} infogain_loss_param {{ axis: {axis} {source} }}"
+    text = f"loss_weight: 0.5 loss_param {{ {normalization} {ignore_label} }} "
+    text += f"infogain_loss_param {{ axis: {axis} {source} }}"
     bottoms = [x, label]
     if from_file:
         snapshot.write_blob(
