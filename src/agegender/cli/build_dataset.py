@@ -61,8 +61,8 @@ def remarks(summary: DatasetSummary, exclude_near_duplicates: bool) -> list[str]
     if duplicates is not None and duplicates.groups:
         lines.append(
             f"{len(duplicates.groups)} groups of byte-identical images: {duplicates.class_groups} contradict "
-            f"themselves in age class or gender and are dropped, {duplicates.age_groups} in age; one of each other group "
-            f"is kept; {len(duplicates.kept)} images remain"
+            f"themselves in age class or gender and are dropped, {duplicates.age_groups} in age; one of each other "
+            f"group is kept; {len(duplicates.kept)} images remain"
         )
     if summary.near_duplicates:
         if exclude_near_duplicates:

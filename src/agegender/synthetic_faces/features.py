@@ -95,8 +95,8 @@ def nose(c: Canvas, p: Traits) -> None:
     """Draw nostrils, their wings, the tip and the shadow of the bridge."""
     y, size = nose_y(p), 8.6 * p.nose
     shadow = 0.72 * p.skin
-    wing = smooth([(size * 0.72, y - 6), (size * 1.02, y - 2), (size * 0.75, y + 1.6)], 10)
-    c.lines([c.front(curve) for curve in (wing, mirrored(wing))], shadow, 1.1)
+    nostril = smooth([(size * 0.72, y - 6), (size * 1.02, y - 2), (size * 0.75, y + 1.6)], 10)
+    c.lines([c.front(curve) for curve in (nostril, mirrored(nostril))], shadow, 1.1)
     tip = smooth([(-size * 0.55, y + 1.8), (0, y + 3.2), (size * 0.55, y + 1.8)], 10)
     c.lines([c.front(tip)], 0.78 * p.skin, 1.0)
     for side in (1, -1):
