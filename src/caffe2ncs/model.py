@@ -179,8 +179,8 @@ class Model:
         """
         if bool(recipe) == bool(solver):
             raise CaffeError("train: expected either recipe= and faces=, or solver=")
-        if solver:
-            return self._train_solver(os.fspath(solver), iterations)
+        if not recipe:
+            return self._train_solver(os.fspath(str(solver)), iterations)
         if not faces:
             raise CaffeError(f"train: recipe '{recipe}' needs faces=, a directory of faces named as UTKFace's")
         from agegender import recipes
@@ -290,7 +290,7 @@ class Model:
             ]
         return self._nets
 
-    def _predictor(self, detect: bool, crop: str, batch: int):
+    def _predictor(self, detect: bool, crop: str, batch: int) -> Any:
         from agegender.inference.predict import FacePredictor
 
         nets = self._open()
@@ -301,7 +301,7 @@ class Model:
 
         return FacePredictor(nets, Detector().find, crop, min(batch, 4))
 
-    def _net_for(self, data: str, task: str | None):
+    def _net_for(self, data: str, task: str | None) -> Any:
         nets = self._open()
         if task is None and len(nets) > 1:
             task = next((name for name in ("gender", "age") if name in os.path.basename(os.path.normpath(data))), None)

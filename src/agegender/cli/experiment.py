@@ -39,7 +39,9 @@ def run(args: argparse.Namespace) -> None:
     from caffe.utils.atomic_io import write_bytes
 
     chosen = [parse_recipe(text) for text in args.recipes or default_recipes()]  # before the first one is trained
-    seeds, summaries, runs = args.seed or [230], {}, {}
+    seeds = args.seed or [230]
+    summaries: dict[str, list[dict]] = {}
+    runs: dict[int, list] = {}
     for recipe, iterations in chosen:
         for seed in seeds:
             print(f"== {recipe.name}, seed {seed}", flush=True)

@@ -65,9 +65,13 @@ def table(pairs: Sequence[tuple[Sample, Sample, float]]) -> list[str]:
     """Lines of a table by the younger age: number of pairs, and how many differ, with Wilson's intervals."""
     lines = ["years\tpairs\tanother gender\tanother age class"]
     for low, high in (*AGES, (0, AGES[-1][1])):
-        group = [differences(one, other) for one, other, _ in pairs if low <= min(one.age, other.age) <= high]
+        group = [differences(one, other) for one, other, _ in pairs if low <= _younger_age(one, other) <= high]
         lines.append(f"{low} to {high}\t{len(group)}\t{_fraction(group, 'gender')}\t{_fraction(group, 'class')}")
     return lines
+
+
+def _younger_age(sample: Sample, other: Sample) -> int:
+    return min(age for age in (sample.age, other.age) if age is not None)
 
 
 def _fraction(group: list[list[str]], name: str) -> str:

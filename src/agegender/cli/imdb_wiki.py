@@ -161,4 +161,4 @@ def show(faces: list[Face], dropped: dict[str, int] | None) -> None:
         f"kept: {statistics['count']} ({statistics['female']} female, {statistics['male']} male), "
         f"mean age {statistics['mean age']:.2f}"
     )
-    print("by decade: " + " ".join(map(str, statistics["decades"])), flush=True)
+    print(f"by decade: {' '.join(map(str, statistics['decades']))}", flush=True)

@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _report(args: argparse.Namespace, paths: list[str], predictor) -> int:
+def _report(args: argparse.Namespace, paths: list[str], predictor: Any) -> int:
     """Print, draw and tabulate every result as it comes; return the number of faces."""
     from agegender.inference import annotate, output_formats, predict
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agegender.workspace import MEAN_FILE, NET_NAMES
 
@@ -92,7 +92,7 @@ def _predict(args: argparse.Namespace, net: Net, weights: str, source: str, back
     correct = total = 0
     with Progress("Evaluating", predictions.length(source, backend), "images") as bar:
 
-        def show(keys, truth, outputs) -> None:
+        def show(keys: list, truth: Any, outputs: dict) -> None:
             nonlocal correct, total
             correct += int((outputs["prob"].argmax(1) == truth).sum())
             total += len(keys)

@@ -75,10 +75,14 @@ def run(args: argparse.Namespace) -> int | None:
     from agegender.errors import AgeGenderError
 
     if args.list:
-        return _list()
+        _list()
+        return None
     if bool(args.net) == bool(args.recipe):
         raise AgeGenderError(f"expected a net ({', '.join(NET_NAMES)}) or --recipe NAME; --list shows the recipes")
-    return _train_recipe(args) if args.recipe else _train_net(args)
+    if args.net:
+        return _train_net(args)
+    _train_recipe(args)
+    return None
 
 
 def _train_net(args: argparse.Namespace) -> int:

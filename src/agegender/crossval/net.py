@@ -70,7 +70,8 @@ class FoldNet:
 
     def write(self) -> tuple[str, str]:
         """Write train_val.prototxt and solver.prototxt for `caffe train`: the given files with this fold's paths."""
-        net, solver = (read(path).param for read, path in zip((read_net, read_solver), self.plan.definition(self.task)))
+        net_path, solver_path = self.plan.definition(self.task)
+        net, solver = read_net(net_path).param, read_solver(solver_path).param
         for layer in net.layer:
             if layer.type == "Data":
                 layer.data_param.source = self.lmdb("train" if _is_of(layer, caffe_pb2.TRAIN) else "val")

@@ -83,14 +83,18 @@ class Plan:
             If one does not exist.
         """
         stem = os.path.join(self.definitions, NETS[task])
-        paths = stem + "_train_val.prototxt", stem + "_solver.prototxt"
+        net, solver = stem + "_train_val.prototxt", stem + "_solver.prototxt"
         if self.definitions == DEFINITIONS:
-            return tuple(workspace.prototxt_file("levi/" + os.path.basename(path)) for path in paths)
-        for path in paths:
+            return _packaged(net), _packaged(solver)
+        for path in (net, solver):
             if not os.path.isfile(path):
                 raise AgeGenderError(f"{path}: no such file; --prototxt DIR holds it")
-        return paths
+        return net, solver
 
     def length(self, task: str) -> int:
         """Return the number of training iterations."""
         return self.iterations or read_solver(self.definition(task)[1]).param.max_iter
+
+
+def _packaged(path: str) -> str:
+    return workspace.prototxt_file("levi/" + os.path.basename(path))

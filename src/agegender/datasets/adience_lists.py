@@ -85,7 +85,7 @@ def read(folder: str | os.PathLike, task: str) -> adience.Lists:
     lists = {part: read_list(path) if os.path.isfile(path) else None for part, path in paths.items()}
     if all(lines is None for lines in lists.values()):
         raise AgeGenderError(f"{folder}: contains none of {', '.join(map(os.path.basename, paths.values()))}")
-    return adience.Lists(**lists)
+    return adience.Lists(**lists)  # type: ignore[arg-type]
 
 
 def check(

@@ -62,6 +62,7 @@ def parts(
 
 def label_names(sample: Sample, gender_labels: Labels) -> tuple[int, int, int]:
     """Return the labels of a record (see LABELS); `gender_labels` is the order of the net's genders."""
+    assert sample.age is not None and sample.age_class is not None and sample.gender is not None, sample.path
     gender = gender_labels.names.index(sample.gender.name.capitalize())
     return sample.age_class, gender, min(sample.age, MAX_AGE)
 

@@ -62,4 +62,4 @@ def format_matrix(matrix: np.ndarray, names: Sequence[str]) -> str:
 
 def format_error(key: bytes, truth: int, predicted: int) -> str:
     """Return that tool's line for one mistake; `key` is the database's key."""
-    return f"\rError: i={key}, expected {truth:d} but predicted {predicted:d}\n"
+    return f"\rError: i={key!r}, expected {truth:d} but predicted {predicted:d}\n"

@@ -6,7 +6,7 @@ import json
 import os
 import types
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,7 +78,7 @@ def predict_images(
     by_weights: dict[str, list[Net]] = {}
     for net in nets:
         by_weights.setdefault(weights or download.weights_of(net), []).append(net)
-    probabilities = {}
+    probabilities: dict[str, np.ndarray] = {}
     for path, group in by_weights.items():
         transform = group[0].transform()
         batches = image_batches(samples, transform, transform.margin if margin is None else margin)
@@ -123,7 +123,7 @@ def sample_truth(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
     ages = np.array([sample.age for sample in samples])
     return {
         "age_class": np.array([AGE_TRINGN.index_of_age(int(age)) for age in ages]),
-        "sex": np.array([int(sample.gender) for sample in samples]),
+        "sex": np.array([sample.gender for sample in samples], int),
         "age": ages,
     }
 
@@ -217,7 +217,8 @@ def evaluate(recipe: Recipe, weights: str, database: str, folder: str, calibrati
         "faces" and, per task, {mode: metrics}.
     """
     keys, truth = lmdb_truth(database, recipe.gender_labels())
-    summary, stored = {"faces": len(keys)}, {}
+    summary: dict[str, Any] = {"faces": len(keys)}
+    stored: dict[str, np.ndarray] = {}
     for net in recipe.nets():
         by_mode = predict_lmdb(net, weights, database)
         if calibration:
@@ -226,12 +227,12 @@ def evaluate(recipe: Recipe, weights: str, database: str, folder: str, calibrati
         summary[net.task] = {mode: compute_metrics(net, values, truth) for mode, values in by_mode.items()}
         _write_report(os.path.join(folder, net.task), recipe, net, keys, truth, by_mode["plain"], weights, database)
     with atomic_io.atomic_write(os.path.join(folder, PROBABILITIES)) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, **stored)
+        np.savez_compressed(stream, **stored)  # type: ignore[arg-type]
     atomic_io.write_bytes(os.path.join(folder, "summary.json"), json.dumps(summary, indent=1) + "\n")
     return summary
 
 
-def _write_report(folder, recipe, net, keys, truth, probabilities, weights, database) -> None:
+def _write_report(folder, recipe, net, keys, truth, probabilities, weights, database):
     labels, classes = to_evaluation_classes(net, probabilities)
     predictions = Predictions(keys, truth[TRUTH[net.task]], classes.astype(np.float32))
     title = types.SimpleNamespace(name=f"{recipe.net} ({net.task})", task=net.task, labels=labels)

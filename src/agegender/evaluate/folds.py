@@ -80,7 +80,8 @@ def table(task: str, results: dict[int, dict]) -> list[str]:
         cells = "".join(f"{value:16.1f}" for value in rows[-1])
         lines.append(f"{f'test fold {fold}':<22} {np.sum(matrices['single']):>6} {cells} {baseline:14.1f}")
     lines.append(_spread_line(f"mean of {len(rows)} folds", [mean_and_deviation(values) for values in zip(*rows)]))
-    lines.append(_spread_line("Levi & Hassner 2015", [PAPER[task, crops][index] for crops, index in columns]))
+    paper = [spread for crops, index in columns if (spread := PAPER[task, crops][index]) is not None]
+    lines.append(_spread_line("Levi & Hassner 2015", paper))
     return lines
 
 
@@ -95,4 +96,4 @@ def _title(crops: str, index: int) -> str:
 
 def summed(results: dict[int, dict], crops: str) -> np.ndarray:
     """Return the sum of the confusion matrices of all folds."""
-    return sum(np.asarray(matrices[crops]) for matrices in results.values())
+    return np.sum([matrices[crops] for matrices in results.values()], axis=0)

@@ -36,6 +36,7 @@ def write(folder: str, recipe: Recipe, teacher_weights: str = "", say: Callable[
         return
     param, weights = prototxt.train_test(recipe), {}
     if recipe.features:
+        assert nets[0].features is not None, f"{nets[0].name} has no features to start from"
         weights.update(nets[0].features(download.fetch(nets[0], say=say), nets[0]))
     if recipe.teacher:
         weights.update(distillation.weights(recipe, teacher_weights))

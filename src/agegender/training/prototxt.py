@@ -5,7 +5,7 @@ All paths are relative to the run's directory, so `caffe train -solver solver.pr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -123,7 +123,7 @@ def has_start(recipe: Recipe) -> bool:
     return recipe.features or bool(recipe.teacher) or any(map(predicts_years, recipe.nets()))
 
 
-def _in_test(net: caffe_pb2.NetParameter, **fields) -> caffe_pb2.LayerParameter:
+def _in_test(net: caffe_pb2.NetParameter, **fields: Any) -> caffe_pb2.LayerParameter:
     layer = net.layer.add(**fields)
     layer.include.add().phase = caffe_pb2.TEST
     return layer

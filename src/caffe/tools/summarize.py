@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> None:
 
 def summary(net: caffe_pb2.NetParameter) -> list[list[str]]:
     """Return one row of seven cells per layer, with coloured blob names."""
-    unread, colors = set(), {}
+    unread: set[str] = set()
+    colors: dict[str, str] = {}
     for layer in net.layer:
         unread |= set(layer.top)
         unread -= set(layer.bottom)

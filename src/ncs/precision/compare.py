@@ -161,19 +161,19 @@ def compare_dataset(
     keys: Sequence[str], labels: Sequence[int], expected: np.ndarray, result: np.ndarray, decoder: str = "argmax"
 ) -> DatasetComparison:
     """Compare outputs (N, K) image by image; `decoder` is the manifest's decoder."""
-    labels, before, after = np.asarray(labels), expected.argmax(1), np.nan_to_num(result, nan=-np.inf).argmax(1)
-    flips = [Flip(keys[i], int(labels[i]), int(before[i]), int(after[i])) for i in np.flatnonzero(before != after)]
+    truth, before, after = np.asarray(labels), expected.argmax(1), np.nan_to_num(result, nan=-np.inf).argmax(1)
+    flips = [Flip(keys[int(i)], int(truth[i]), int(before[i]), int(after[i])) for i in np.flatnonzero(before != after)]
     worst = float(np.abs(expected - result).max(initial=0))
-    if decoder != "argmax" or labels.max(initial=0) >= expected.shape[1]:
+    if decoder != "argmax" or truth.max(initial=0) >= expected.shape[1]:
         return DatasetComparison(len(keys), None, None, flips, worst)
-    return DatasetComparison(len(keys), float(np.mean(before == labels)), float(np.mean(after == labels)), flips, worst)
+    return DatasetComparison(len(keys), float(np.mean(before == truth)), float(np.mean(after == truth)), flips, worst)
 
 
 def format_dataset(comparison: DatasetComparison, limit: int = 20) -> str:
     """Format a DatasetComparison; lists at most `limit` images whose class changed."""
     accuracy = "the labels are not this net's classes"
     before, after, flips = comparison.expected_accuracy, comparison.result_accuracy, comparison.flips
-    if before is not None:
+    if before is not None and after is not None:
         accuracy = f"accuracy {before:.4f} expected, {after:.4f} received ({after - before:+.4f})"
     rows = [
         f"{comparison.count} images: {accuracy}; {len(flips)} change class; largest difference {comparison.worst:.4g}",

@@ -77,9 +77,11 @@ def _box(name, x, y, fraction, row):
     )
 
 
-def layout(net: Net) -> tuple[dict[str, tuple[float, float]], list[tuple[str, str]]]:
+def layout(net: Net) -> tuple[dict[str, tuple[float, int]], list[tuple[str, str]]]:
     """Return ({layer: (x, y)}, [(source, target)]); depth is the longest path from an input."""
-    producer, depth, edges = {}, {}, []
+    producer: dict[str, str] = {}
+    depth: dict[str, int] = {}
+    edges = []
     for node in net._nodes:
         sources = {producer[name] for name in node.bottoms if name in producer}
         name = node.layer.name
@@ -89,7 +91,7 @@ def layout(net: Net) -> tuple[dict[str, tuple[float, float]], list[tuple[str, st
         depth[name] = 1 + max((depth[source] for source in sources), default=-1)
         edges += [(source, name) for source in sorted(sources)]
         producer.update({top: name for top in node.tops})
-    rows = {}
+    rows: dict[int, list[str]] = {}
     for name, level in depth.items():
         rows.setdefault(level, []).append(name)
     widest = max(map(len, rows.values()))
