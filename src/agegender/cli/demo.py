@@ -73,11 +73,11 @@ def show(source: Any, sink: Any, draw: Callable, max_frames: int, out: str) -> N
     try:
         with Progress("Drawing", total, "frames") if out and total else contextlib.nullcontext() as progress:
             for name, image, path in source:
-                drawn, found = draw(image)
+                drawn, detected = draw(image)
                 rate.tick()
                 if not source.still:
                     annotate.draw_rate(drawn, rate.value)
-                count, faces = count + 1, faces + found
+                count, faces = count + 1, faces + detected
                 if progress:
                     progress.step()
                 if not sink.show(name, drawn, path) or count == max_frames:

@@ -48,8 +48,8 @@ def predict_lmdb(net: Net, weights: str, database: str) -> dict[str, np.ndarray]
             "fp16": fp16_emulation.predict(rounded, blob, half=True),
         }
 
-    found = predict_batches(model, database_batches(database, net.transform(), size=BATCH))
-    return {mode: predictions.probabilities for mode, predictions in found.items()}
+    predictions_of = predict_batches(model, database_batches(database, net.transform(), size=BATCH))
+    return {mode: predictions.probabilities for mode, predictions in predictions_of.items()}
 
 
 def predict_images(
@@ -82,8 +82,8 @@ def predict_images(
     for path, group in by_weights.items():
         transform = group[0].transform()
         batches = image_batches(samples, transform, transform.margin if margin is None else margin)
-        found = predict_batches(_shared_net(group, path), batches, lambda keys, *_: step(len(keys)))
-        probabilities.update((task, predictions.probabilities) for task, predictions in found.items())
+        predictions_of = predict_batches(_shared_net(group, path), batches, lambda keys, *_: step(len(keys)))
+        probabilities.update((task, predictions.probabilities) for task, predictions in predictions_of.items())
     return probabilities
 
 
@@ -136,7 +136,7 @@ def to_evaluation_classes(net: Net, probabilities: np.ndarray) -> tuple[Labels, 
         return AGE_TRINGN, probabilities
     if net.labels.decoder != "argmax":
         return AGE_TRINGN, in_decades(probabilities)
-    classes = np.zeros((len(probabilities), len(AGE_TRINGN)))  # other classes: each counts where its centre lies
+    classes = np.zeros((len(probabilities), len(AGE_TRINGN)))  # other classes count for the class of their centre
     for index, centre in enumerate(net.labels.centres()):
         classes[:, AGE_TRINGN.index_of_age(int(centre))] += probabilities[:, index]
     return AGE_TRINGN, classes

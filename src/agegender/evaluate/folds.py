@@ -51,8 +51,8 @@ def evaluate(
         return {"single": rows[:, CENTRE], "oversample": rows.mean(1)}
 
     batches = ten_crop_batches(source, transform, batch)
-    found = predict_batches(model, batches, lambda keys, *_: step(len(keys)))
-    return {name: confusion.count(p.truth, p.predicted, classes).tolist() for name, p in found.items()}
+    predictions = predict_batches(model, batches, lambda keys, *_: step(len(keys)))
+    return {name: confusion.count(p.truth, p.predicted, classes).tolist() for name, p in predictions.items()}
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:

@@ -43,15 +43,15 @@ def images_of(database: str, backend: str, keys: Sequence[bytes]) -> dict[bytes,
     from caffe.data import datum
     from caffe.data.db import open_db
 
-    remaining, found = set(keys), {}
+    remaining, images = set(keys), {}
     with open_db(database, backend) as records:
         for key, value in records:
             if not remaining:
                 break
             if bytes(key) in remaining:
                 remaining.remove(bytes(key))
-                found[bytes(key)] = _image(datum.decode(value)[0])
-    return found
+                images[bytes(key)] = _image(datum.decode(value)[0])
+    return images
 
 
 def draw_mistakes(

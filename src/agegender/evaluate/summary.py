@@ -57,8 +57,8 @@ def table(summaries: Mapping[str, Sequence[dict]]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, seeds in summaries.items():
-        found = tasks(seeds[0])
-        modes = [mode for mode in EVALUATION_MODES if all(mode in seed[task] for seed in seeds for task in found)]
+        names = tasks(seeds[0])
+        modes = [mode for mode in EVALUATION_MODES if all(mode in seed[task] for seed in seeds for task in names)]
         for mode in modes:
             cells = [
                 _cell(seeds, "gender", mode, "accuracy", 100),

@@ -92,7 +92,7 @@ def brows(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
 
 
 def nose(c: Canvas, p: Traits) -> None:
-    """Draw nostrils, their wings, the tip and the shadow of the bridge."""
+    """Draw the nostrils and their edges, the tip and the shadow of the bridge."""
     y, size = nose_y(p), 8.6 * p.nose
     shadow = 0.72 * p.skin
     nostril = smooth([(size * 0.72, y - 6), (size * 1.02, y - 2), (size * 0.75, y + 1.6)], 10)
