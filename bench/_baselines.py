@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caffe2ncs" / "bench"
+PYTHON_VERSION = "{}.{}".format(*sys.version_info[:2])
 
 # name: (Python version, requirements, module to import)
 ENVIRONMENTS = {
@@ -15,7 +16,7 @@ ENVIRONMENTS = {
         ["kendryte-caffe", "protobuf==3.20.3", "lmdb==1.4.1", "numpy<1.25", "scikit-image", "six"],
         "caffe",
     ),
-    "opencv4": ("%d.%d" % sys.version_info[:2], ["opencv-python-headless==4.13.*", "numpy"], "cv2"),
+    "opencv4": (PYTHON_VERSION, ["opencv-python-headless==4.13.*", "numpy"], "cv2"),
     "detectors": (  # some require another OpenCV or TensorFlow: only their nets are used
         "3.11",
         [
@@ -71,7 +72,7 @@ def python(name):
 
 def _interpreter(version):
     """Return the path of a Python `version`, from pyenv or the PATH."""
-    if version == "%d.%d" % sys.version_info[:2]:
+    if version == PYTHON_VERSION:
         return sys.executable
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     paths = sorted(root.glob(version + ".*/bin/python"))

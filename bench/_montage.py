@@ -9,8 +9,8 @@ WIDTH, HEIGHT = 1200, 900
 
 # name: (size of the face chip in pixels, its changes)
 KINDS = {
-    **{"%d px" % side: (side, {}) for side in (24, 32, 48, 64, 100, 200, 400)},
-    **{"rotated by %d degrees" % angle: (100, {"angle": angle}) for angle in (15, 30, 45, 90)},
+    **{f"{side} px": (side, {}) for side in (24, 32, 48, 64, 100, 200, 400)},
+    **{f"rotated by {angle} degrees": (100, {"angle": angle}) for angle in (15, 30, 45, 90)},
     "20 % brightness": (100, {"light": 0.2}),
     "blurred": (100, {"blur": 4.0}),
     "gray": (100, {"gray": True}),

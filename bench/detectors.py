@@ -64,7 +64,7 @@ def summary(results):
     """Return the lines of a Markdown table with one column per detector."""
     truth = np.mean([np.mean(kinds["200 px"]["eyes"], 0) for kinds in results.values() if kinds["200 px"]["eyes"]], 0)
     rows = [
-        ("recall: " + kind, ["%.0f %%" % (100 * kinds[kind]["recall"]) for kinds in results.values()]) for kind in KINDS
+        ("recall: " + kind, [f"{100 * kinds[kind]['recall']:.0f} %" for kinds in results.values()]) for kind in KINDS
     ]
     rows += [
         (
@@ -73,7 +73,7 @@ def summary(results):
         ),
         (
             "boxes in 18 photographs without faces",
-            ["%d" % kinds["without a face"]["boxes"] for kinds in results.values()],
+            [f"{kinds['without a face']['boxes']:d}" for kinds in results.values()],
         ),
         ("overlap of boxes with their mean", [f"{steadiness(kinds):.2f}" for kinds in results.values()]),
         ("error of the eyes, fraction of their distance", [eye_error(kinds, truth) for kinds in results.values()]),
@@ -112,7 +112,7 @@ def eye_error(kinds, truth):
     eyes = np.array(kinds["48 px"]["eyes"] + kinds["100 px"]["eyes"])
     if not len(eyes):
         return "no eyes"
-    return "%.3f" % (np.linalg.norm(eyes - truth, axis=-1).mean() / np.linalg.norm(truth[1] - truth[0]))
+    return f"{np.linalg.norm(eyes - truth, axis=-1).mean() / np.linalg.norm(truth[1] - truth[0]):.3f}"
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ def prepare(folder, name, encoded=False):
         _database(target, count, (channels, side, side), classes, encoded)
     (target / "net.prototxt").write_text(_data(target, batch, encoded and channels == 3) + _body(name))
     (target / "solver.prototxt").write_text(
-        'net: "%s" base_lr: 0.0001 momentum: 0.9 weight_decay: 0.0005 lr_policy: "fixed" max_iter: 1000000\n'
-        "display: 0 snapshot_after_train: false random_seed: 1 solver_mode: CPU\n" % (target / "net.prototxt")
+        f'net: "{target}/net.prototxt" base_lr: 0.0001 momentum: 0.9 weight_decay: 0.0005 lr_policy: "fixed" '
+        "max_iter: 1000000\ndisplay: 0 snapshot_after_train: false random_seed: 1 solver_mode: CPU\n"
     )
     return target / "solver.prototxt"
 
@@ -73,10 +73,11 @@ def _jpeg(image, label):
 
 
 def _data(target, batch, colour):
-    return """layer { name: "data" type: "Data" top: "data" top: "label"
-  transform_param { mean_file: "%s/mean.binaryproto" %s}
-  data_param { source: "%s/db" backend: LMDB batch_size: %d } }
-""" % (target, "force_color: true " if colour else "", target, batch)
+    force_color = "force_color: true " if colour else ""
+    return f"""layer {{ name: "data" type: "Data" top: "data" top: "label"
+  transform_param {{ mean_file: "{target}/mean.binaryproto" {force_color}}}
+  data_param {{ source: "{target}/db" backend: LMDB batch_size: {batch} }} }}
+"""
 
 
 def _body(name):
@@ -106,7 +107,7 @@ def _without_data(path):
 def _layer(layer_type, name, bottom, top=None, **param):
     text = f'layer {{ name: "{name}" type: "{layer_type}" '
     text += "".join(f'bottom: "{b}" ' for b in ([bottom] if isinstance(bottom, str) else bottom))
-    text += 'top: "%s" ' % (top or name)
+    text += f'top: "{top or name}" '
     for key, value in param.items():
         text += f"{key} {{ {value} }} " if isinstance(value, str) else ""
     return text + "}\n"

@@ -324,9 +324,7 @@ def plot(result, path):
         positions = [i + 0.38 * (shift - 0.5) for i in range(len(cases))]
         axes.bar(positions, medians, 0.36, yerr=errors, capsize=3, color=colour, label=precision)
     axes.axhline(1, color="black", linewidth=1)
-    titles = [
-        c["net"].replace(" ", "\n", 1) + "\n%d thread%s" % (c["threads"], "s" * (c["threads"] > 1)) for c in cases
-    ]
+    titles = [c["net"].replace(" ", "\n", 1) + f"\n{c['threads']} thread{'s' * (c['threads'] > 1)}" for c in cases]
     axes.set_xticks(range(len(cases)), titles)
     axes.tick_params(axis="x", labelsize=8)
     axes.set_ylabel("speedup over real Caffe")

@@ -32,7 +32,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         cases = []
         for case in CASES:
-            if args.only in "%s, %d" % case[:2]:
+            if args.only in f"{case[0]}, {case[1]}":
                 cases.append(measure(folder, caffe, args.rounds, *case))
                 _harness.save("training", cases=cases, missing=missing)  # keep these results if a later case fails
 

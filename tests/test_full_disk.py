@@ -47,8 +47,8 @@ def run(folder, max_bytes, *command):
 def images(tmp_path):
     noise = np.random.default_rng(0)
     for i in range(8):
-        cv2.imwrite(str(tmp_path / ("%d.png" % i)), noise.integers(0, 256, (64, 64, 3), np.uint8))
-    (tmp_path / "list.txt").write_text("".join("%d.png 0\n" % i for i in range(8)))
+        cv2.imwrite(str(tmp_path / f"{i}.png"), noise.integers(0, 256, (64, 64, 3), np.uint8))
+    (tmp_path / "list.txt").write_text("".join(f"{i}.png 0\n" for i in range(8)))
     return tmp_path
 
 

@@ -43,7 +43,7 @@ def test_training_killed_twice_ends_in_the_same_weights(tmp_path):
     assert _train(tmp_path / "uninterrupted").wait() == 0
     for snapshot in (25, 100):
         child = _train(tmp_path / "killed")
-        while not (tmp_path / "killed" / ("s_iter_%d.solverstate" % snapshot)).exists():
+        while not (tmp_path / "killed" / f"s_iter_{snapshot}.solverstate").exists():
             assert child.poll() is None, "the process ended before it could be killed"
             time.sleep(0.002)
         child.send_signal(signal.SIGKILL)

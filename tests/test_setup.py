@@ -39,7 +39,7 @@ def test_python_without_venv_names_the_package(copy):
     fake = program(copy / "fake-python", f'case "$2" in *ensurepip*) exit 1;; esac\nexec "{sys.executable}" "$@"\n')
     result = run(copy, "scripts/setup.sh", PYTHON=fake)
     assert result.returncode == 1
-    assert "sudo apt-get install python%d.%d-venv\n" % sys.version_info[:2] in result.stderr
+    assert "sudo apt-get install python{}.{}-venv\n".format(*sys.version_info[:2]) in result.stderr
     assert not (copy / ".venv").exists()
 
 
@@ -115,7 +115,7 @@ def test_cuda_build_is_installed_only_if_needed(copy, machine, gpu, cpu_index, r
         (copy / "cpu-index").touch()
     (copy / "fakes").mkdir()
     program(copy / "fakes" / "uname", f"echo {machine}\n")
-    program(copy / "fakes" / "nvidia-smi", "exit %d\n" % (not gpu))
+    program(copy / "fakes" / "nvidia-smi", f"exit {not gpu:d}\n")
     result = run(copy, "scripts/setup.sh", PATH="{}:{}".format(copy / "fakes", os.environ["PATH"]))
     assert result.returncode == 0, result.stderr
     called = (copy / "called").read_text().split()

@@ -273,7 +273,10 @@ def _dpi(size):
 
 def _grid_positions(graph):
     """Return node -> (rank, row); the rank is one more than the highest rank among the node's inputs."""
-    rank, next_row, positions, inputs = {}, {}, {}, {}
+    rank: dict = {}
+    next_row: dict = {}
+    inputs: dict = {}
+    positions = {}
     for source, target, _ in graph.edges:
         inputs.setdefault(target, []).append(source)
     for key in graph.nodes:  # layers are in execution order

@@ -112,11 +112,11 @@ class Transformer:
 
     def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
         self.inputs = inputs
-        self.transpose = {}
-        self.channel_swap = {}
-        self.raw_scale = {}
-        self.mean = {}
-        self.input_scale = {}
+        self.transpose: dict[str, Sequence[int]] = {}
+        self.channel_swap: dict[str, Sequence[int]] = {}
+        self.raw_scale: dict[str, float] = {}
+        self.mean: dict[str, np.ndarray] = {}
+        self.input_scale: dict[str, float] = {}
 
     def __check_input(self, in_):
         if in_ not in self.inputs:
@@ -217,7 +217,7 @@ class Transformer:
         if mean.ndim == 1:
             mean = mean[:, np.newaxis, np.newaxis]
         elif mean.shape != shape:
-            mean = fit_mean(mean, shape[1:])
+            mean = fit_mean(mean, (shape[1], shape[2]))
         self.mean[in_] = mean.astype(np.float32)
 
     def set_input_scale(self, in_: str, scale: float) -> None:
@@ -266,7 +266,7 @@ def _read(filename):
     if pixels is None:
         raise CaffeError(f"image '{os.fspath(filename)}' is truncated or not an image that OpenCV can read")
     if pixels.dtype.kind == "u":
-        pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)
+        pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)  # type: ignore[type-var]
     pixels = np.atleast_3d(pixels.astype(np.float32))
     return pixels if pixels.shape[2] == 1 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
@@ -331,8 +331,8 @@ def oversample(images: Iterable[np.ndarray], crop_dims: Sequence[int]) -> np.nda
         image = np.asarray(image)
         bottom, right = image.shape[0] - height, image.shape[1] - width
         if bottom < 0 or right < 0:
-            sizes = (height, width) + image.shape[:2]
-            raise CaffeError("crops of %dx%d do not fit an image of %dx%d" % sizes)
+            size = f"{image.shape[0]}x{image.shape[1]}"
+            raise CaffeError(f"crops of {height}x{width} do not fit an image of {size}")
         offsets = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
         five_crops = [image[top : top + height, left : left + width] for top, left in offsets]
         crops += five_crops + [crop[:, ::-1] for crop in five_crops]

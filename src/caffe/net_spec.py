@@ -139,7 +139,7 @@ class _NetBuilder:
     def __init__(self, names):
         self.names = names  # Top or Function -> name
         self.layers = OrderedDict()  # Function -> LayerParameter
-        self.counts = Counter()
+        self.counts: Counter[str] = Counter()
 
     def add(self, fn):
         stack = [(fn, iter(fn.inputs))]  # no recursion: nets are deeper than Python's recursion limit

@@ -130,9 +130,7 @@ def main():
         return 0
     names = [args.only] if args.only else list(TARGETS)
     total_weight = sum(TARGETS[name].weight for name in names)
-    print(
-        "%-12s %8s %9s %9s %8s %9s %9s" % ("target", "cases", "accepted", "refused", "failures", "peak MiB", "seconds")
-    )
+    print("target          cases  accepted   refused failures  peak MiB   seconds")
     counts = {name: -(-args.cases * TARGETS[name].weight // total_weight) for name in names}
     failures = 0
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
@@ -140,9 +138,10 @@ def main():
         for future in concurrent.futures.as_completed(running):
             name, c = running[future], future.result()
             refused = counts[name] - c["accepted"] - c["failures"]
-            row = name, counts[name], c["accepted"], refused, c["failures"] + c["died"], c["peak"], c["seconds"]
-            print("%-12s %8d %9d %9d %8d %9d %9d" % row, flush=True)
-            failures += c["failures"] + c["died"]
+            failed = c["failures"] + c["died"]
+            row = f"{name:<12} {counts[name]:8d} {c['accepted']:9d} {refused:9d} {failed:8d}"
+            print(f"{row} {int(c['peak']):9d} {int(c['seconds']):9d}", flush=True)
+            failures += failed
     return 1 if failures else 0
 
 

@@ -18,7 +18,7 @@ def adience_folds(folder):
     lines = {fold: ["\t".join(adience.COLUMNS)] for fold in range(adience.FOLDS)}
     columns = (facts[name].tolist() for name in ("fold", "user", "image", "face", "age", "gender"))
     for fold, user, image, face, age, gender in zip(*columns):
-        cells = ("%d@N00" % user, "%d.jpg" % image, str(face), ages[age], genders[gender], "1\t2\t3\t4\t0\t0\t50")
+        cells = (f"{user}@N00", f"{image}.jpg", str(face), ages[age], genders[gender], "1\t2\t3\t4\t0\t0\t50")
         lines[fold].append("\t".join(cells))
     for fold, fold_lines in lines.items():
         (folder / f"fold_{fold}_data.txt").write_text("\n".join(fold_lines) + "\n")
@@ -41,7 +41,7 @@ def utkface_names():
     """The 3,434 file names of race 2, sorted."""
     facts = np.load(FOLDER / "utkface_race2.npz")
     columns = (facts[name].tolist() for name in ("age", "gender", "stamp"))
-    return sorted("%d_%d_2_%d.jpg.chip.jpg" % row for row in zip(*columns))
+    return sorted(f"{age}_{gender}_2_{stamp}.jpg.chip.jpg" for age, gender, stamp in zip(*columns))
 
 
 def wiki_csv(path):
@@ -50,6 +50,6 @@ def wiki_csv(path):
     lines = ["genders,ages,img_paths"]
     for gender, name in enumerate(("female", "male")):
         for age, count in enumerate(facts[name]):
-            lines += ["%d,%d,00/%d_%d.jpg" % (gender, age, len(lines) + i, i) for i in range(count)]
+            lines += [f"{gender:d},{age},00/{len(lines) + i}_{i}.jpg" for i in range(count)]
     path.write_text("\n".join(lines) + "\n")
     return path

@@ -18,24 +18,24 @@ def database(path, count, shape=(3, 12, 12), classes=3, seed=0):
 
 def dropout_net(db, batch=5):
     """Prototxt of a small net with dropout, on random crops and mirror images of an LMDB."""
-    return """
+    return f"""
     name: "small"
-    layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
-      transform_param { crop_size: 10 mirror: true mean_value: 100 scale: 0.01 }
-      data_param { source: "%(db)s" backend: LMDB batch_size: %(batch)d } }
-    layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST }
-      transform_param { crop_size: 10 mean_value: 100 scale: 0.01 }
-      data_param { source: "%(db)s" backend: LMDB batch_size: %(batch)d } }
-    layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
-      convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
-    layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-    layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { kernel_size: 2 stride: 2 } }
-    layer { name: "drop" type: "Dropout" bottom: "pool" top: "pool" }
-    layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip"
-      inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
-    layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
-    layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include { phase: TEST } }
-    """ % {"db": db, "batch": batch}
+    layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TRAIN }}
+      transform_param {{ crop_size: 10 mirror: true mean_value: 100 scale: 0.01 }}
+      data_param {{ source: "{db}" backend: LMDB batch_size: {batch} }} }}
+    layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TEST }}
+      transform_param {{ crop_size: 10 mean_value: 100 scale: 0.01 }}
+      data_param {{ source: "{db}" backend: LMDB batch_size: {batch} }} }}
+    layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv"
+      convolution_param {{ num_output: 4 kernel_size: 3 weight_filler {{ type: "xavier" }} }} }}
+    layer {{ name: "relu" type: "ReLU" bottom: "conv" top: "conv" }}
+    layer {{ name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param {{ kernel_size: 2 stride: 2 }} }}
+    layer {{ name: "drop" type: "Dropout" bottom: "pool" top: "pool" }}
+    layer {{ name: "ip" type: "InnerProduct" bottom: "pool" top: "ip"
+      inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}
+    layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }}
+    layer {{ name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include {{ phase: TEST }} }}
+    """
 
 
 def solver_text(folder, type="SGD", snapshot=0, test=False, **fields):

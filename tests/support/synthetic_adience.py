@@ -36,4 +36,4 @@ def _row(fold, user, index):
     number = 10 * user + index
     age = "None" if index == 3 else AGE_ADIENCE.names[number % 8]
     gender = "mf"[number % 2]
-    return adience.Row(fold, "%d@N00" % user, "%d.jpg" % number, number, age, gender, (1, 2, 3, 4), 0, 0, 50)
+    return adience.Row(fold, f"{user}@N00", f"{number}.jpg", number, age, gender, (1, 2, 3, 4), 0, 0, 50)

@@ -1,8 +1,8 @@
 """Predict age and gender of the faces in images.
 
-Images are aligned faces or, with --detect, photographs; files, directories and globs are accepted. The nets, their mean and
-channel order come from the manifests in graph/ (./compile2Movidius.sh writes them). Exit status: 0 success, 2 wrong options,
-3 no such file, 4 not an image, 5 no face (with --detect: in none of the images), 6 no model, 7 no such device.
+Images are aligned faces or, with --detect, photographs; files, directories and globs are accepted. The nets, their mean
+and channel order come from the manifests in graph/ (./compile2Movidius.sh writes them). Exit status: 0 success, 2 wrong
+options, 3 no such file, 4 not an image, 5 no face (with --detect: in none of the images), 6 no model, 7 no such device.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _report(args: argparse.Namespace, paths: list[str], predictor) -> int:
+def _report(args: argparse.Namespace, paths: list[str], predictor: Any) -> int:
     """Print, draw and tabulate every result as it comes; return the number of faces."""
     from agegender.inference import annotate, output_formats, predict
 
@@ -146,8 +146,8 @@ def no_face(paths: list[str]) -> str:
     """Return the error for images without any face."""
     subject = paths[0] if len(paths) == 1 else f"{len(paths)} images"
     return (
-        f"{subject}: no face was found; a lower --threshold finds doubtful faces, --min-face smaller ones (an image that is "
-        "an aligned face needs no --detect)"
+        f"{subject}: no face was found; a lower --threshold finds doubtful faces, --min-face smaller ones (an image "
+        "that is an aligned face needs no --detect)"
     )
 
 

@@ -204,5 +204,5 @@ def _evaluate(args: argparse.Namespace) -> None:
     samples = evaluate.random_sample(folder.samples, args.sample, args.seed)
     files = 1 if args.weights else len({net.weights for net in nets})
     with Progress("Evaluating", files * len(samples), "faces") as bar:
-        found = evaluate.evaluate_images(nets, samples, args.weights, args.margin, step=bar.step)
-    print("\n".join(summary.image_lines(found)))
+        metrics = evaluate.evaluate_images(nets, samples, args.weights, args.margin, step=bar.step)
+    print("\n".join(summary.image_lines(metrics)))

@@ -42,7 +42,7 @@ class FoldNet:
     @property
     def weights(self) -> str:
         """The last caffemodel of its training."""
-        return self.file("caffenet_train_iter_%d.caffemodel" % self.plan.length(self.task))
+        return self.file(f"caffenet_train_iter_{self.plan.length(self.task)}.caffemodel")
 
     @property
     def snapshots(self) -> str:
@@ -70,7 +70,8 @@ class FoldNet:
 
     def write(self) -> tuple[str, str]:
         """Write train_val.prototxt and solver.prototxt for `caffe train`: the given files with this fold's paths."""
-        net, solver = (read(path).param for read, path in zip((read_net, read_solver), self.plan.definition(self.task)))
+        net_path, solver_path = self.plan.definition(self.task)
+        net, solver = read_net(net_path).param, read_solver(solver_path).param
         for layer in net.layer:
             if layer.type == "Data":
                 layer.data_param.source = self.lmdb("train" if _is_of(layer, caffe_pb2.TRAIN) else "val")

@@ -89,7 +89,7 @@ def build(settings: Settings, data: str = "data", jobs: int | None = None) -> Da
     dups = None if settings.compat else duplicates.find(folder.samples, digest_of)
     train, test, copies = _plan(folder.samples if dups is None else dups.kept, settings)
     near = None if settings.compat else near_duplicates.near_duplicates_across(test, train, jobs)
-    if settings.exclude_near_duplicates:
+    if settings.exclude_near_duplicates and near is not None:
         test = [sample for sample in test if sample.path not in near]
     copies_folder = os.path.join(data, "overSampling")
     with atomic_io.atomic_folder(copies_folder) as temporary:

@@ -60,7 +60,7 @@ def digests(samples: list[Sample], jobs: int | None = None) -> dict[str, str]:
 
 def find(samples: list[Sample], digest_of: dict[str, str]) -> Duplicates:
     """Find the duplicates among samples; `digest_of` is the result of `digests`."""
-    groups = {}
+    groups: dict[str, list[Sample]] = {}
     for sample in sorted(samples):
         groups.setdefault(digest_of[sample.path], []).append(sample)
     kept, repeats, contradicting = [], [], []

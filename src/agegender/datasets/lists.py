@@ -67,7 +67,7 @@ def write_lists(
     """Write {age,gender}_{train,test}.txt and manifest.json into `folder`, atomically."""
     texts = {}
     for name, lines in summary.lists.items():
-        texts[name + ".txt"] = "".join("%s %d\n" % line for line in lines).encode()
+        texts[name + ".txt"] = "".join(f"{path} {label}\n" for path, label in lines).encode()
     manifest = {
         "made_by": f"agegender build-dataset {version()}",
         "settings": _settings(settings),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from agegender.datasets.sample import RACES, Sample
@@ -56,7 +56,9 @@ def parse_name(name: str) -> Sample:
 def irregular_stamp(name: str) -> str | None:
     """Message about the time stamp of a parseable name; None if it is regular. Four real names are irregular."""
     base = os.path.basename(name)
-    stamp = _NAME.fullmatch(base)["stamp"]
+    match = _NAME.fullmatch(base)
+    assert match is not None
+    stamp = match["stamp"]
     if _STAMP.fullmatch(stamp):
         return None
     return f"{base}: the time stamp {stamp} is not 17 digits"
@@ -82,7 +84,7 @@ def folder_name(races: tuple[int, ...]) -> str:
     return f"UTKFace_{names}Only" if len(races) == 1 else f"UTKFace_{names}"
 
 
-def read_names(names: Iterable[str], races: tuple[int, ...] | None = None) -> Folder:
+def read_names(names: Iterable[str], races: Sequence[int] | None = None) -> Folder:
     """Parse file names into a Folder; races not in `races` (indices) are left out."""
     folder = Folder([], [], [])
     for name in sorted(names):
@@ -99,7 +101,7 @@ def read_names(names: Iterable[str], races: tuple[int, ...] | None = None) -> Fo
     return folder
 
 
-def read_folder(folder: str | os.PathLike, races: tuple[int, ...] | None = None) -> Folder:
+def read_folder(folder: str | os.PathLike, races: Sequence[int] | None = None) -> Folder:
     """Parse the names of the images directly in `folder`; hidden and other files (.txt) are ignored."""
     if not os.path.isdir(folder):
         raise AgeGenderError(f"{folder}: no such folder of images; ./download.sh downloads one")

@@ -70,7 +70,7 @@ def _plain(output: NetOutput) -> dict[str, Any]:
 
 
 def expected_years(output: NetOutput) -> Any:
-    """Return the expected age of an age output in years: its own, or the expectation over its class centres; or None."""
+    """Return the age in years of an age output (its own, or the expectation over class centres), or None."""
     if output.years is not None or output.task != "age":
         return output.years
     for known in labels.ALL.values():

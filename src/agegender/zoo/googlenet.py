@@ -124,7 +124,7 @@ LFS = "https://media.githubusercontent.com/media/onnx/models/main/validated/visi
 _LICENCE = "Apache-2.0"
 _AGE_SHA256 = "fa2a3228e425056aa2b080b3afd3cf607327c86616e952602ed67b5fc16ab356"
 _GENDER_SHA256 = "af24a4eaa9eaf70913cc9a337a0387c86f11549cbd9bbc16bffeefcdcf88cbf4"
-_LOSSES = tuple(("loss%d/classifier_agexgender" % i, "label", 1.0 if i == 3 else 0.3) for i in (1, 2, 3))
+_LOSSES = tuple((f"loss{i}/classifier_agexgender", "label", 1.0 if i == 3 else 0.3) for i in (1, 2, 3))
 
 NETS = tuple(
     Net(

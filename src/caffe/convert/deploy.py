@@ -222,7 +222,8 @@ def _is_head(layer):
 
 def fold_dropout(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
     """Remove Dropout, which is the identity in phase TEST; its consumers read its bottom."""
-    renamed, out = {}, []
+    renamed: dict[str, str] = {}
+    out = []
     for layer in net.layer:
         layer = _clone(layer)
         for i, bottom in enumerate(layer.bottom):

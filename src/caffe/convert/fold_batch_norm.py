@@ -35,7 +35,7 @@ def fold_norm(
     out = caffe_pb2.NetParameter()
     out.CopyFrom(param)
     weights = {name: list(arrays) for name, arrays in weights.items()}
-    kept = []
+    kept: list[caffe_pb2.LayerParameter] = []
     for layer in map(lambda layer: _as_scale(layer, weights), out.layer):
         producer = _foldable_producer(layer, kept, param.layer) if _is_per_channel(layer) else None
         if producer is None:
@@ -45,7 +45,7 @@ def fold_norm(
     layers = [caffe_pb2.LayerParameter.FromString(layer.SerializeToString()) for layer in kept]
     del out.layer[:]
     out.layer.extend(layers)
-    return out, {layer.name: weights[layer.name] for layer in layers if layer.name in weights}
+    return out, {layer.name: list(weights[layer.name]) for layer in layers if layer.name in weights}
 
 
 def _as_scale(layer, weights):
@@ -88,8 +88,8 @@ def _fold_into(producer, layer, weights):
     offset = np.asarray(weights[layer.name][1], np.float64) if layer.scale_param.bias_term else 0.0
     kernel, *bias = (np.asarray(array, np.float64) for array in weights[producer.name])
     kernel = kernel * factor.reshape(-1, *[1] * (kernel.ndim - 1))
-    bias = (bias[0] if bias else 0.0) * factor + offset
-    weights[producer.name] = [kernel.astype(np.float32), bias.astype(np.float32)]
+    shift = (bias[0] if bias else 0.0) * factor + offset
+    weights[producer.name] = [kernel.astype(np.float32), shift.astype(np.float32)]
     _parameters(producer).bias_term = True
     producer.top[0] = layer.top[0]
 

@@ -36,8 +36,8 @@ def wide_resnet(path: str | os.PathLike, depth: int, width: int, side: int) -> d
     expected = (len(conv_names), len(norm_names), 2)
     if (len(convs), len(norms), len(heads)) != expected:
         raise CaffeError(
-            "%s: %d convolutions, %d normalisations and %d heads; a WRN-%d-%d has %d, %d and %d"
-            % (path, len(convs), len(norms), len(heads), depth, width, *expected)
+            f"{path}: {len(convs)} convolutions, {len(norms)} normalisations and {len(heads)} heads; "
+            f"a WRN-{depth}-{width} has {expected[0]}, {expected[1]} and {expected[2]}"
         )
     out = {name: [convolution(kernel)] for name, kernel in zip(conv_names, convs)}
     for stem, arrays in zip(norm_names, norms):

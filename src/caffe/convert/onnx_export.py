@@ -33,12 +33,13 @@ class Graph:
     opset = OPSET
 
     def __init__(self) -> None:
-        self.nodes = []  # NodeProto; doc_string is the layer's name
-        self.constants = []  # (name, array), in order
+        self.nodes: list[Any] = []  # NodeProto; doc_string is the layer's name
+        self.constants: list[tuple[str, Any]] = []  # (name, array), in order
         self.layer = None  # name of the current layer
-        self._shapes = {}
-        self._names, self._node_names = set(), set()
-        self._arrays = {}
+        self._shapes: dict[str, Any] = {}
+        self._names: set[str] = set()
+        self._node_names: set[str] = set()
+        self._arrays: dict[Any, Any] = {}
 
     def node(self, op_type: str, inputs: Iterable[str], outputs: Iterable[str], **attributes: Any) -> None:
         """Append a node; attributes that are None are omitted."""
@@ -181,7 +182,8 @@ def _versions(layers, inputs):
     """
     last = {top: number for number, layer in enumerate(layers) for top in layer.param.top}
     last.update(dict.fromkeys(inputs))
-    current, names = {}, []
+    current: dict[str, str] = {}
+    names = []
     for number, layer in enumerate(layers):
         bottoms = [current.get(name, name) for name in layer.param.bottom]
         for top in layer.param.top:
@@ -201,7 +203,9 @@ def _without_identities(nodes, blobs, constants, inputs, outputs):
 
     Inputs and outputs of the graph keep their names first, then blobs, then the earlier tensor.
     """
-    root, label, kept = {}, {}, []
+    root: dict[str, str] = {}
+    label: dict[str, str] = {}
+    kept = []
     fixed = {*inputs, *outputs, *constants}
     for node in nodes:
         source, target = node.input[0] if node.input else "", node.output[0]

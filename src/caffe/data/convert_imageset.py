@@ -47,7 +47,7 @@ class RecordFormat:
 
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 1:
-            raise CaffeError("resize to %dx%d: height and width must be positive" % self.size)
+            raise CaffeError(f"resize to {self.size[0]}x{self.size[1]}: height and width must be positive")
         if self.encode_type and not _can_write(self.encode_type):
             raise CaffeError(f"OpenCV cannot write '{self.encode_type}' images; use jpg or png")
 

@@ -12,7 +12,10 @@ from caffe.core.lazy_torch import F, torch
 from caffe.errors import CaffeError
 
 if TYPE_CHECKING:
+    from caffe.layers.base import Layer as _Base
     from caffe.layers.base import Shape, Tensor
+else:
+    _Base = object
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,10 +122,12 @@ def scatter(cols: Tensor, win: Window, out: Sequence[int]) -> Tensor:
     return result[inner]
 
 
-class BaseConvolution:
+class BaseConvolution(_Base):
     """Mixin of Convolution and Deconvolution (LayerSetUp and Reshape of base_conv_layer.cpp)."""
 
     reverse = False  # True for Deconvolution, which has the weights of the convolution it transposes
+    apply: Any
+    emit: Any
 
     def setup(self, bottom: Shape, *others: Shape) -> None:
         p = self.param.convolution_param

@@ -69,7 +69,7 @@ def draw_curves(log: str, path: str) -> str | None:
         right.set(ylabel=name, ylim=(0, 1))
     axes.set_ylim(bottom=0)
     lines = [line for side in (axes, right) if side for line in side.get_lines()]
-    axes.legend(lines, [line.get_label() for line in lines], loc="upper center", ncols=len(lines), framealpha=0.9)
+    axes.legend(lines, [str(line.get_label()) for line in lines], loc="upper center", ncols=len(lines), framealpha=0.9)
     axes.grid(alpha=0.3)
     axes.set_title(os.path.basename(log))
     with atomic_write(path) as temporary:

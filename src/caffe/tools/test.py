@@ -49,7 +49,8 @@ def score(net: Net, iterations: int) -> dict[str, list[float]]:
     """Run `iterations` batches and log Caffe's lines; return {output name: mean of every element}."""
     from caffe.core import glog
 
-    sums, loss, last = {}, 0.0, len(net.layers) - 1
+    sums: dict = {}
+    loss, last = 0.0, len(net.layers) - 1
     for i in range(iterations):
         loss += net.forward_range(0, last, record=False)
         for name in net.outputs:

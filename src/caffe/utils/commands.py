@@ -100,10 +100,11 @@ def run_command(package: str, command: str, program: str, argv: Sequence[str]) -
 
 def command_files(package: str) -> dict[str, str]:
     """Map command names to files: the modules of `package` that define `run`, found without importing them."""
-    folders = importlib.util.find_spec(package).submodule_search_locations
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
     files = {}
-    for module in pkgutil.iter_modules(folders):
-        path = os.path.join(module.module_finder.path, module.name + ".py")
+    for module in pkgutil.iter_modules(spec.submodule_search_locations):
+        path = os.path.join(module.module_finder.path, module.name + ".py")  # type: ignore[union-attr]
         if not module.ispkg and not module.name.startswith("_") and _defines_run(path):
             files[module.name] = path
     return files

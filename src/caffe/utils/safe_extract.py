@@ -152,7 +152,7 @@ def _tar_members(path):
         raw.seek(0)
         opener = next((opener for start, opener in _OPENERS if magic.startswith(start)), None)
         stream = opener(raw) if opener else raw
-        with tarfile.open(fileobj=_Guard(stream, path), mode="r:") as archive:
+        with tarfile.open(fileobj=_Guard(stream, path), mode="r:") as archive:  # type: ignore[call-overload]
             for info in archive:
                 yield info.name, _tar_member_type(info), info.size, lambda info=info: _chunks(archive.extractfile(info))
 

@@ -88,7 +88,9 @@ def run(args: argparse.Namespace) -> int:
     transform = build_transform(args, net)
     batch = load_batch(args, net, transform)
     limits = compare.Limits(args.k, args.max_difference, args.max_average, args.max_wrong, args.max_l2)
-    comparison, layers, scales, sound = None, [], {}, True
+    comparison, sound = None, True
+    layers: list = []
+    scales: dict = {}
     if args.lmdb:
         comparison = evaluate_database(args, net, transform, device)
     if device == "FP16":
@@ -169,7 +171,8 @@ def load_batch(args: argparse.Namespace, net: Net, transform: Transform) -> np.n
         random = np.random.default_rng(0)
         if len(shape) != 4 or shape[1] not in (1, 3):
             return random.standard_normal((1, *shape[1:]), np.float32)
-        return transform.image(random.integers(0, 256, (*transform.size, 3), np.uint8))[None]
+        height, width = transform.size or shape[2:]
+        return transform.image(random.integers(0, 256, (height, width, 3), np.uint8))[None]
     if args.image.endswith(".npy"):
         try:
             array = np.load(args.image, allow_pickle=False).astype(np.float32)

@@ -112,7 +112,8 @@ def measure(args: argparse.Namespace, net: Net, path: str, device: str) -> tuple
     source = path[:-5] + ".blob" if device.startswith("MYRIAD") else path
     shape = net.blobs[net.inputs[0]].shape
     batch = np.random.default_rng(0).uniform(-100, 100, shape).astype(np.float32)
-    times, types = {}, {}
+    times: dict = {}
+    types = {}
     with open_runner(device, source, counters=True) as runner:
         runner.run(batch)
         for _ in range(max(1, args.runs)):

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 def accuracy(comparison: DatasetComparison) -> str:
     """Return the accuracy before and after quantization as text."""
-    if comparison.expected_accuracy is None:
+    if comparison.expected_accuracy is None or comparison.result_accuracy is None:
         return "the labels are not this net's classes"
     before, after = 100 * comparison.expected_accuracy, 100 * comparison.result_accuracy
     return f"accuracy {before:.2f} % in float32, {after:.2f} % in INT8 ({after - before:+.2f} points)"

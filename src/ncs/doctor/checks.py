@@ -51,7 +51,7 @@ def examine(system: System | None = None) -> list[Finding]:
 
 def machine(system: System) -> list[Finding]:
     """Check the processor and the Python version."""
-    what = "%s, Python %d.%d" % (system.machine or "unknown machine", *system.python)
+    what = "{}, Python {}.{}".format(system.machine or "unknown machine", *system.python)
     if not _intel(system):
         return [Finding(NOTE, what, "Intel published no OpenVINO wheel with the MYRIAD plugin for it", INTEL_ONLY)]
     return [Finding(OK, what)]
@@ -259,7 +259,7 @@ def text(findings: list[Finding]) -> str:
     """Format the findings, up to three lines each."""
     rows = []
     for finding in findings:
-        rows.append("%-6s %s" % (finding.level, finding.what))
+        rows.append(f"{finding.level:<6} {finding.what}")
         if finding.why:
             rows.append("       why:  " + finding.why)
         if finding.fix:

@@ -98,7 +98,7 @@ def test_text_has_one_line_per_face(graph, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     for number, line in enumerate(lines):
-        assert re.fullmatch(r"Box %d --> (Male|Female), [0-8]" % number, line), line
+        assert re.fullmatch(rf"Box {number} --> (Male|Female), [0-8]", line), line
     assert run(graph, "--image_path", graph / "group.png", "--net", "GenderNet", "--verbose") == 0
     out = capsys.readouterr().out
     assert re.search(r"^Box 2 --> (Male|Female)$", out, re.M) and "Execution time (detect): " in out

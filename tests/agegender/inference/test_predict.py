@@ -21,7 +21,7 @@ def graph(tmp_path_factory):
     rng = np.random.default_rng(1)
     (folder / "images").mkdir()
     for i in range(7):
-        cv2.imwrite(str(folder / "images" / ("%d.png" % i)), rng.integers(0, 255, (30 + i, 26, 3), np.uint8))
+        cv2.imwrite(str(folder / "images" / f"{i}.png"), rng.integers(0, 255, (30 + i, 26, 3), np.uint8))
     return folder
 
 
@@ -135,7 +135,7 @@ def several(tmp_path_factory):
     (folder / "images").mkdir()
     for i in range(3):
         noise = np.random.default_rng(i).integers(0, 255, (20, 20, 3), np.uint8)
-        cv2.imwrite(str(folder / "images" / ("%d.png" % i)), noise)
+        cv2.imwrite(str(folder / "images" / f"{i}.png"), noise)
     return folder
 
 

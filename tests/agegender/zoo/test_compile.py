@@ -116,7 +116,7 @@ def test_evaluation_runs_every_net_of_a_family(folder, tmp_path, monkeypatch, ca
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(folder))
     rng, correct, error = np.random.default_rng(9), 0, 0.0
     for i, (years, gender) in enumerate([(10, 0), (30, 1), (50, 1), (70, 0)]):
-        path = tmp_path / ("%d_%d_2_2017010500000000%d.jpg" % (years, gender, i))
+        path = tmp_path / f"{years}_{gender:d}_2_2017010500000000{i}.jpg"
         cv2.imwrite(str(path), rng.integers(0, 256, (200, 300, 3), np.uint8))
         blob = documented(cv2.imread(str(path)))
         correct += ["Female", "Male"][expected(folder, "vgg16-gender", blob).argmax()] == ["Male", "Female"][gender]
@@ -148,9 +148,9 @@ def test_compat_by_net():
 
 def test_compat_without_effect_is_reported(folder, capsys):
     for name in ("age", "gender"):
-        manifest = Manifest.read(folder / "graph" / (f"vgg16-{name}.json"))
+        manifest = Manifest.read(folder / "graph" / f"vgg16-{name}.json")
         manifest.name = "levi-" + name
-        manifest.write(folder / "graph" / (f"levi-{name}.json"))
+        manifest.write(folder / "graph" / f"levi-{name}.json")
     argv = ["--model", "levi", "--compat", "--model-dir", folder / "graph", "--image_path", folder / "face.png"]
     assert cli.main(["predict", *map(str, argv), "--device", "CPU"]) == 0
     out, err = capsys.readouterr()

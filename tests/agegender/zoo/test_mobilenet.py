@@ -26,11 +26,11 @@ def stored():
     out = {"conv1/convolution/merged_input": normal(3, 3, 3, 32, scale=0.01), "conv1_bn/batchnorm_1/sub": normal(32)}
     channels = 32
     for block, (width, _) in enumerate(mobilenet.BLOCKS, 1):
-        out["conv_dw_%d/depthwise_kernel" % block] = normal(3, 3, channels, 1, scale=0.4)
-        out["conv_dw_%d_bn/batchnorm_1/mul" % block] = normal(channels, scale=0.1, offset=1)
-        out["conv_dw_%d_bn/batchnorm_1/sub" % block] = normal(channels)
-        out["conv_pw_%d/convolution/merged_input" % block] = normal(1, 1, channels, width, scale=channels**-0.5)
-        out["conv_pw_%d_bn/batchnorm_1/sub" % block] = normal(width)
+        out[f"conv_dw_{block}/depthwise_kernel"] = normal(3, 3, channels, 1, scale=0.4)
+        out[f"conv_dw_{block}_bn/batchnorm_1/mul"] = normal(channels, scale=0.1, offset=1)
+        out[f"conv_dw_{block}_bn/batchnorm_1/sub"] = normal(channels)
+        out[f"conv_pw_{block}/convolution/merged_input"] = normal(1, 1, channels, width, scale=channels**-0.5)
+        out[f"conv_pw_{block}_bn/batchnorm_1/sub"] = normal(width)
         channels = width
     for name, inputs, outputs in (("feats", 1024, 256), ("gender_pred", 256, 1), ("age_pred", 256, 100)):
         out[name + "/kernel"], out[name + "/bias"] = normal(inputs, outputs, scale=0.1), normal(outputs)

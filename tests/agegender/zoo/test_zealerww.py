@@ -69,7 +69,7 @@ def test_vgg_face_is_frozen_below_the_new_layers():
     layers = zoo.nets()["zealerww-vggface"].body().layer
     rates = {layer.name: {spec.lr_mult for spec in layer.param} for layer in layers if layer.param}
     assert {name for name, rate in rates.items() if rate == {0}} == {
-        "conv%d_%d" % (group, i + 1) for group, count in enumerate((2, 2, 3, 3, 3), 1) for i in range(count)
+        f"conv{group}_{i + 1}" for group, count in enumerate((2, 2, 3, 3, 3), 1) for i in range(count)
     }
     assert {name for name, rate in rates.items() if rate != {0}} == {"fc4", "fc5", "fc6"}
     assert shapes("zealerww-vggface")["pool5"] == (512, 7, 7)

@@ -22,7 +22,7 @@ def write_keras(path):
     rng, arrays = np.random.default_rng(5), {}
 
     def layer(layer_type, **tensors):
-        name = "%s_%d" % (layer_type, 1 + sum(n.startswith(layer_type) for n in arrays))
+        name = f"{layer_type}_{1 + sum(n.startswith(layer_type) for n in arrays):d}"
         arrays[name] = {key: value.astype(np.float32) for key, value in tensors.items()}
 
     def conv(k, i, o):
@@ -73,7 +73,7 @@ def keras_outputs(arrays, x):
 
     def next_layer(layer_type):
         counts[layer_type] += 1
-        return arrays["%s_%d" % (layer_type, counts[layer_type])]
+        return arrays[f"{layer_type}_{counts[layer_type]}"]
 
     def conv(x, stride=1):
         kernel = next_layer("conv2d")["kernel"].permute(3, 2, 0, 1)
@@ -92,7 +92,7 @@ def keras_outputs(arrays, x):
     x = norm_relu(x)
     ones = F.avg_pool2d(pad_same(torch.ones_like(x), 8, 1), 8, 1)
     x = (F.avg_pool2d(pad_same(x, 8, 1), 8, 1) / ones).permute(0, 2, 3, 1).reshape(len(x), -1)
-    return [x @ arrays["dense_%d" % i]["kernel"] for i in (1, 2)]
+    return [x @ arrays[f"dense_{i}"]["kernel"] for i in (1, 2)]
 
 
 def test_converted_net_agrees_with_the_definition(tmp_path):

@@ -132,7 +132,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("onnx")
     rng = np.random.default_rng(8)
     for task in ("age", "gender"):
-        write(task, rng).save(folder / (f"{task}_googlenet.onnx"))
+        write(task, rng).save(folder / f"{task}_googlenet.onnx")
     cv2.imwrite(str(folder / "face.png"), rng.integers(0, 256, (240, 230, 3), np.uint8))
     return folder
 
@@ -155,7 +155,7 @@ def test_imported_net_agrees_with_the_original_file(folder, monkeypatch, capsys)
     image = cv2.resize(cv2.imread(str(folder / "face.png")), (224, 224)).astype(np.float32)
     blob = np.ascontiguousarray((image - [104, 117, 123]).transpose(2, 0, 1)[None], np.float32)  # BGR
     for task in ("age", "gender"):
-        path = folder / (f"{task}_googlenet.onnx")
+        path = folder / f"{task}_googlenet.onnx"
         expected, openvino_output = run_original(path, blob)
         np.testing.assert_allclose(openvino_output, expected, atol=1e-4)
         assert cli.main(["zoo", "convert", "googlenet-" + task, str(path)]) == 0
@@ -192,7 +192,7 @@ def test_weights_are_assigned_to_their_layers(folder, tmp_path):
 
 def test_layers_without_names_are_matched_by_order(folder, tmp_path):
     model = onnx.load(folder / "gender_googlenet.onnx")
-    tensors = {output: "t%d" % i for i, node in enumerate(model.graph.node) for output in node.output}
+    tensors = {output: f"t{i}" for i, node in enumerate(model.graph.node) for output in node.output}
     tensors["loss3/loss3_Y"] = "loss3/loss3_Y"
     for node in model.graph.node:
         node.name = ""

@@ -13,7 +13,7 @@ def files(tmp_path):
     start = 0
     paths = []
     for number, rows in enumerate((3, 5)):
-        paths.append(tmp_path / ("f%d.h5" % number))
+        paths.append(tmp_path / f"f{number}.h5")
         with h5py.File(paths[-1], "w") as file:
             values = np.arange(start, start + rows)
             file["data"] = np.stack([values, -values], 1).astype(np.float32)
@@ -27,8 +27,8 @@ def files(tmp_path):
 def net(folder, batch=4, more="", tops=("data", "label")):
     tops = " ".join(f'top: "{top}"' for top in tops)
     return net_of(
-        'layer { name: "h" type: "HDF5Data" %s hdf5_data_param { source: "%s/list.txt" batch_size: %d %s } }'
-        % (tops, folder, batch, more)
+        f'layer {{ name: "h" type: "HDF5Data" {tops} '
+        f'hdf5_data_param {{ source: "{folder}/list.txt" batch_size: {batch} {more} }} }}'
     )
 
 

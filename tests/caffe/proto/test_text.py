@@ -45,7 +45,7 @@ def test_syntax_agrees_with_protobuf():
 
 def test_locations_have_file_and_line():
     _, locations = parse(SYNTAX)
-    assert locations.all("layer") == ["net.prototxt:%d" % line for line in (8, 15, 15)]
+    assert locations.all("layer") == [f"net.prototxt:{line}" for line in (8, 15, 15)]
     assert locations.at("layer[0].include", 1) == "net.prototxt:13"
     assert locations.at("input", 1) == "net.prototxt:4"
     assert locations.at("nothing") == "net.prototxt"
@@ -117,7 +117,7 @@ def test_syntax_errors(prototxt, message):
 
 
 def test_number_of_errors_is_limited():
-    lines = errors("".join("bad%d: 1\n" % i for i in range(500)))
+    lines = errors("".join(f"bad{i}: 1\n" for i in range(500)))
     assert len(lines) == 21 and lines[-1].endswith("further errors are not shown")
 
 

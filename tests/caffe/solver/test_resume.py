@@ -22,7 +22,7 @@ def _run(tmp_path, name, iterations, resume=False, extra=()):
 def _weights(tmp_path, name, iteration):
     from caffe.weights.snapshot import read_weights
 
-    path = tmp_path / name / ("s_iter_%d.caffemodel" % iteration)
+    path = tmp_path / name / f"s_iter_{iteration}.caffemodel"
     return {layer: [np.array(a) for a in arrays] for layer, arrays in read_weights(str(path)).items()}
 
 

@@ -44,7 +44,7 @@ _names = itertools.count()
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A uniquely named package: the commands say-hello and broken (raises when imported), and a helper module."""
-    name = "commands_of_test_%d" % next(_names)
+    name = f"commands_of_test_{next(_names)}"
     folder = tmp_path / name
     folder.mkdir()
     (folder / "__init__.py").write_text("")

@@ -104,7 +104,7 @@ def test_zip_with_wrong_sizes_is_stopped(tmp_path):
 
 
 def test_too_many_members(tmp_path):
-    path = tar(tmp_path / "a.tar.gz", [("%d.txt" % k, b"") for k in range(12)])
+    path = tar(tmp_path / "a.tar.gz", [(f"{k}.txt", b"") for k in range(12)])
     with pytest.raises(CaffeError, match="more than 10 members"):
         unpack(path, tmp_path / "out", max_members=10)
 

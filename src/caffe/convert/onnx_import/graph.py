@@ -48,7 +48,10 @@ class Graph:
         self.opset, self.has_layer_names = opset_of(model), model.producer_name == PRODUCER
         self.consumed = {name for node in self.proto.node for name in node.input} | {v.name for v in self.proto.output}
         self.param = caffe_pb2.NetParameter(name=self.proto.name or "net")
-        self.weights, self.blobs, self.names, self.aliases = {}, {}, set(), {}
+        self.weights: dict[str, list[Any]] = {}
+        self.blobs: dict[str, Any] = {}
+        self.names: set[str] = set()
+        self.aliases: dict[str, Any] = {}
         for item in self.proto.input:
             if item.name not in self.constants:
                 self._input(item.name)
@@ -68,6 +71,7 @@ class Graph:
         shape = self.shapes.get(name)
         known = shape is not None and all(size > 0 for size in shape)
         require(known, "the shape of '%s' is not in the file and cannot be inferred", name)
+        assert shape is not None
         return shape
 
     def add(

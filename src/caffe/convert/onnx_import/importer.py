@@ -19,6 +19,7 @@ def convert(path: str | os.PathLike) -> Graph:
         try:
             operator = OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
             require(operator is not None, "unsupported operator (supported: %s)", ", ".join(sorted(OPERATORS)))
+            assert operator is not None
             operator(graph, node)
         except Unsupported as error:
             errors.append(f"{node.op_type} '{node.name or node.output[0]}': {error}")
