@@ -154,10 +154,16 @@ def no_face(paths: list[str]) -> str:
 def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
     """Open the nets that the options name on the device that they name."""
     from agegender.inference.open_nets import open_nets
-    from agegender.workspace import NET_NAMES
+    from agegender.workspace import NET_NAMES, trained_on_synthetic_faces
     from ncs import runtime
 
     names = args.net or list(NET_NAMES)
+    if not args.model and getattr(args, "detect", True) and trained_on_synthetic_faces():
+        print(
+            f"warning: {', '.join(names)} were trained on synthetic faces and do not know people; for photographs of people "
+            "use --model compact",
+            file=sys.stderr,
+        )
     if args.model:
         from agegender.zoo.compile import ensure_compiled
 
