@@ -112,22 +112,19 @@ class Quickstart:
 
     def train_stage(self, net):
         """Training of one net; one that was cut off goes on from its newest snapshot."""
-        stage = Stage(
+        return Stage(
             f"train_{net.name}",
             f"Train {net.name} ({self.recipe(net)})",
-            None,
+            lambda: self.train(net),
             [net.quick_solver, net.train_test, net.lmdb("train"), net.lmdb("test"), MEAN_FILE],
             [self.weights(net)],
             {"iterations": self.iterations(net), "precision": self.precision, "seed": self.args.seed},
+            snapshots=net.prefix,
+            afresh=self.args.force,
         )
-        stage.run = lambda: self.train(net, stage)
-        return stage
 
-    def train(self, net, stage):
-        """Train, from the start unless the same training was begun."""
-        if self.args.force or not stage.interrupted:
-            for path in glob.glob(net.prefix + "_iter_*"):
-                os.unlink(path)
+    def train(self, net):
+        """Train, from the start or from the newest snapshot that the stage has left."""
         verb(
             "train",
             net.name,

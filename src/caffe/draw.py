@@ -8,6 +8,7 @@ which needs nothing.
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import subprocess
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from caffe.errors import CaffeError
 from caffe.net import filter_and_split
 from caffe.proto import caffe_pb2
+from caffe.safe_text import printable
 from caffe.utils.atomic_io import write_bytes
 
 LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
@@ -148,7 +150,12 @@ def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lr
 
 
 def _quoted(text):
-    return text if text.startswith('"') else '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
+    """`text` as a string of Graphviz; of one that is in quotes, what stands within, where \\n, \\l and \\r break lines."""
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        inner = re.sub(r"\\(?![nlr])", r"\\\\", text[1:-1])
+    else:
+        inner = text.replace("\\", "\\\\")
+    return '"{}"'.format(printable(inner).replace('"', '\\"'))
 
 
 def _quoted_style(style):

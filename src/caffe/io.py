@@ -6,12 +6,11 @@ scripts and notebooks that exist. NumPy and OpenCV only; protobuf is loaded by t
 
 from __future__ import annotations
 
-import os
-
 import cv2
 import numpy as np
 
 from caffe.device import resample
+from caffe.device.image_file import read_image
 from caffe.device.transform import fit_mean
 from caffe.errors import CaffeError, did_you_mean
 
@@ -213,16 +212,7 @@ def load_image(filename, color=True):
 
 def _read(filename):
     """float32 (H, W, 1, 3 or 4) in 0..1, red first."""
-    try:
-        with open(filename, "rb") as stream:
-            data = np.frombuffer(stream.read(), np.uint8)
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    except OSError as error:
-        raise CaffeError(f"image '{os.fspath(filename)}': {error.strerror}") from None
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise CaffeError(f"image '{os.fspath(filename)}' is no picture that OpenCV can read, or cut short")
+    pixels = read_image(filename, cv2.IMREAD_UNCHANGED)
     if pixels.dtype.kind == "u":
         pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)
     pixels = np.atleast_3d(pixels.astype(np.float32))

@@ -113,7 +113,7 @@ def test_sixteen_bits_and_what_is_no_picture(tmp_path):
     cv2.imwrite(str(tmp_path / "deep.png"), np.full((2, 3, 3), 65535 // 5, np.uint16))
     assert io.load_image(tmp_path / "deep.png") == pytest.approx(np.full((2, 3, 3), 0.2), abs=1e-5)
     (tmp_path / "empty.jpg").write_bytes(b"")
-    for path, match in [("none.jpg", "No such file"), ("empty.jpg", "no picture")]:
+    for path, match in [("none.jpg", "No such file"), ("empty.jpg", "not an image")]:
         with pytest.raises(CaffeError, match=match):
             io.load_image(tmp_path / path)
 

@@ -287,11 +287,12 @@ def write_csv(path, predictions, names):
     """One row a picture: its path, and label and probability of each of `names`, which answered."""
     import csv
 
+    from caffe.safe_text import cell
     from caffe.utils.atomic_io import atomic_write
 
     with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["image", *(cell for name in names for cell in (name, name + " probability"))])
+        writer.writerow(["image", *(cell(each) for name in names for each in (name, name + " probability"))])
         for prediction in predictions:
-            cells = [cell for a in prediction.answers.values() for cell in (a.text, f"{a.probability:.6f}")]
-            writer.writerow([prediction.path, *cells])
+            cells = [each for a in prediction.answers.values() for each in (cell(a.text), f"{a.probability:.6f}")]
+            writer.writerow([cell(prediction.path), *cells])

@@ -34,10 +34,14 @@ def add_arguments(parser):
 def run(args):
     from agegender.errors import AgeGenderError
     from agegender.evaluate import confusion
+    from agegender.evaluate.report import MADE_BY
+    from caffe.utils import folders
 
     if not (args.net or args.net_name):
         raise AgeGenderError("which net? one of {}".format(", ".join(NETS)))
     net = NETS[args.net or args.net_name]
+    if args.report:
+        folders.refuse_foreign(args.report, MADE_BY)  # now, not after the judging
     scores = evaluate(net, args)
     names = list(net.labels.names)
     matrix = confusion.count(scores.truth, scores.predicted, len(names))

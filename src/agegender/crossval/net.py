@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gc
-import glob
 import hashlib
 import json
 import os
@@ -70,7 +69,7 @@ class FoldNet:
                 if layer.transform_param.mean_file:
                     layer.transform_param.mean_file = self.plan.mean(self.fold)
         paths = self.file("train_val.prototxt"), self.file("solver.prototxt")
-        solver.net, solver.snapshot_prefix = paths[0], self.file("caffenet_train")
+        solver.net, solver.snapshot_prefix = paths[0], self.prefix
         solver.max_iter = self.plan.length(self.task)
         if len(solver.test_iter):
             batch = next(layer.data_param.batch_size for layer in reversed(net.layer) if layer.type == "Data")
@@ -80,14 +79,16 @@ class FoldNet:
             write_bytes(path, text.format(message))
         return paths
 
-    def train(self, goes_on):
-        """`caffe train` from the newest snapshot, or from the start unless `goes_on`."""
+    @property
+    def prefix(self):
+        """The snapshot_prefix."""
+        return self.file("caffenet_train")
+
+    def train(self):
+        """`caffe train` from the newest snapshot, or from the start where there is none."""
         from caffe.tools import train
 
         _, solver = self.write()
-        if not goes_on:
-            for path in glob.glob(glob.escape(self.file("caffenet_train")) + "_iter_*"):
-                os.unlink(path)
         plan, parser = self.plan, argparse.ArgumentParser()
         train.add_arguments(parser)
         argv = ["--solver", solver, "--resume", "--precision", plan.precision, "--threads", str(plan.threads)]

@@ -82,13 +82,11 @@ class CrossValidation:
         yield Stage(
             _name(mean), "Mean of the gender training pictures", lambda: _average(averaged, mean), [averaged], [mean]
         )
-        training = Stage(
-            _name(net.weights), "Train %s for %d iterations" % (NETS[net.task], plan.length(net.task)), None,
+        yield Stage(
+            _name(net.weights), "Train %s for %d iterations" % (NETS[net.task], plan.length(net.task)), net.train,
             [*plan.definition(net.task), mean, net.lmdb("train"), net.lmdb("val")], [net.weights],
-            {"precision": plan.precision},
+            {"precision": plan.precision}, snapshots=net.prefix,
         )  # fmt: skip
-        training.run = lambda: net.train(training.interrupted)
-        yield training
         result = net.file("result.json")
         yield Stage(
             _name(result), "Judge on fold %d, single crop and ten crops" % fold, net.evaluate,

@@ -25,7 +25,7 @@ def write(root, rows, policy, seed, compat, prefix, folds=range(adience.FOLDS)):
     made = {}
     for fold in folds:
         made[fold] = {task: adience.make_lists(rows, fold, task, policy, seed, compat, prefix) for task in TASKS}
-        with atomic_io.atomic_folder(folder_of(root, fold)) as temporary:
+        with atomic_io.atomic_folder(folder_of(root, fold), "agegender adience") as temporary:
             for task, lists in made[fold].items():
                 for part in PARTS:
                     text = "".join("%s %d\n" % line for line in getattr(lists, part))

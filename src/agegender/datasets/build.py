@@ -11,10 +11,10 @@ import random
 from dataclasses import dataclass
 
 from agegender.datasets import duplicates, near_duplicates, oversample, split, utkface
-from agegender.datasets.lists import class_counts, list_path, write_lists
+from agegender.datasets.lists import MADE_BY, class_counts, list_path, write_lists
 from agegender.errors import AgeGenderError
 from agegender.inference.labels import AGE_TRINGN, MALE_FIRST
-from caffe.utils import atomic_io
+from caffe.utils import atomic_io, folders
 
 AGE, GENDER = "age", "gender"
 LABELS = {AGE: AGE_TRINGN, GENDER: MALE_FIRST}
@@ -61,6 +61,9 @@ def build(settings, data="data", jobs=None):
         raise AgeGenderError(
             "--compat keeps even pictures that occur twice, and --exclude-near-duplicates none that are nearly alike: give one"
         )
+    copies_folder = os.path.join(data, "overSampling")
+    for place in (copies_folder, os.path.join(data, "DEF")):
+        folders.refuse_foreign(place, MADE_BY)
     folder = utkface.read_folder(settings.faces, settings.races)
     _refuse_none(folder, settings)
     digest_of = duplicates.digests(folder.samples, jobs)
@@ -69,8 +72,7 @@ def build(settings, data="data", jobs=None):
     known = None if settings.compat else near_duplicates.near_duplicates_across(test, train, jobs)
     if settings.exclude_near_duplicates:
         test = [sample for sample in test if sample.path not in known]
-    copies_folder = os.path.join(data, "overSampling")
-    with atomic_io.atomic_folder(copies_folder) as temporary:
+    with atomic_io.atomic_folder(copies_folder, MADE_BY) as temporary:
         for where in sorted(copies):
             oversample.make(copies[where], os.path.join(temporary, where), settings.seed, jobs)
     outcome = DatasetSummary(folder, found, known, {}, {}, {})

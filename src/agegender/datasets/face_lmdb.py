@@ -13,6 +13,7 @@ from caffe.core import malloc
 from caffe.data import datum
 from caffe.data.db import create_db
 from caffe.data.parallel_map import cores, ordered_map
+from caffe.device.image_file import ImageError, read_image
 from caffe.utils.progress import Progress
 
 _CHUNK = 8  # pictures a task
@@ -60,8 +61,9 @@ _LONGEST_KEY = 511  # bytes, LMDB's own limit; the number in front tells keys ap
 
 def _record(face, root, size):
     """(path, Datum as bytes), None for a file that is no picture."""
-    picture = cv2.imread(os.path.join(root, face.path), cv2.IMREAD_COLOR)
-    if picture is None:
+    try:
+        picture = read_image(os.path.join(root, face.path))
+    except ImageError:
         return face.path, None
     planes = cv2.split(cv2.resize(picture, (size, size)))
     return face.path, datum.encode(np.stack(planes), face.gender, more=(face.age,))

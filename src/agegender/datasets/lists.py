@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import collections
 import hashlib
+import io
 import json
 import os
+import re
 
 from agegender.datasets.sample import RACES
 from agegender.errors import AgeGenderError
 from agegender.inference.labels import AGE_TRINGN, MALE_FIRST
 from caffe.utils import atomic_io
 from caffe.utils.commands import version
+from caffe.utils.input_file import read_text
 
 
 def list_path(path):
@@ -23,12 +26,11 @@ def list_path(path):
 def read_list(path):
     """[(path, class), ...] of a list file: a line is split at its last space, as convert_imageset does it."""
     lines = []
-    with open(path, encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            name, _, label = line.rstrip("\n").rpartition(" ")
-            if not name or not label.isdigit():
-                raise AgeGenderError("%s:%d: received %r, due are a path and a class" % (path, number, line))
-            lines.append((name, int(label)))
+    for number, line in enumerate(io.StringIO(read_text(path)), 1):
+        name, _, label = line.rstrip("\n").rpartition(" ")
+        if not name or not re.fullmatch("[0-9]{1,9}", label):
+            raise AgeGenderError("%s:%d: received %r, due are a path and a class" % (path, number, line))
+        lines.append((name, int(label)))
     return lines
 
 
@@ -57,6 +59,9 @@ def _counts(counts):
     return "\n".join(rows) + "\n"
 
 
+MADE_BY = "agegender build-dataset"
+
+
 def write_lists(folder, outcome, settings, digest_of, copies_folder):
     """Write {age,gender}_{train,test}.txt and manifest.json of a build's Outcome into `folder`."""
     texts = {}
@@ -76,7 +81,7 @@ def write_lists(folder, outcome, settings, digest_of, copies_folder):
         },
     }
     texts["manifest.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
-    with atomic_io.atomic_folder(folder) as temporary:
+    with atomic_io.atomic_folder(folder, MADE_BY) as temporary:
         for name, text in texts.items():
             atomic_io.write_bytes(os.path.join(temporary, name), text)
 

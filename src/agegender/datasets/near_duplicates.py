@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
+from caffe.device.image_file import read_image
+
 # Correlations of the fine structure from which two pictures are one photograph. Among UTKFace's Asian faces every pair above
 # 0.85 that was looked at is; different photographs of one person come up to 0.84, of two people to 0.83.
 ALIKE = 0.85
@@ -55,9 +57,8 @@ def structures(samples, jobs=None):
 
 
 def _structure(path):
-    grey = cv2.resize(cv2.imread(path, cv2.IMREAD_GRAYSCALE), (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(
-        np.float32
-    )
+    grey = cv2.resize(read_image(path, cv2.IMREAD_GRAYSCALE), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    grey = grey.astype(np.float32)
     return grey - cv2.GaussianBlur(grey, (0, 0), BLUR)
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from agegender.datasets.sample import Sample
-from agegender.errors import AgeGenderError
+from caffe.device.image_file import read_image
 from caffe.utils.progress import Progress
 
 NOISE_VARIANCE = 0.01  # of pixels on 0..1
@@ -87,16 +87,15 @@ def make(copies, folder, seed, jobs=None):
 
 
 def _make_one(copy, folder, seed):
-    picture = cv2.imread(copy.source.path, cv2.IMREAD_COLOR)
-    if picture is None:
-        raise AgeGenderError(f"{copy.source.path}: cannot be read as a picture")
+    picture = read_image(copy.source.path)
     if copy.mirror:
         picture = np.ascontiguousarray(picture[:, ::-1])
     if copy.noise:
         picture = add_noise(picture, _rng(seed, copy.name))
     path = os.path.join(folder, copy.name)
-    if not cv2.imwrite(path, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-        raise AgeGenderError(f"{path}: cannot be written; is the disk full?")
+    encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    with open(path, "wb") as stream:
+        stream.write(encoded)
 
 
 def add_noise(picture, rng):

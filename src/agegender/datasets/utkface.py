@@ -9,6 +9,7 @@ from typing import NamedTuple
 from agegender.datasets.sample import RACES, Sample
 from agegender.errors import AgeGenderError
 from agegender.inference.labels import gender_of
+from caffe.device.image_file import shown
 
 NAME_RULE = "[age]_[gender 0|1]_[race 0..4]_[yyyymmddHHMMSSFFF].jpg or .jpg.chip.jpg"
 OLDEST = 116  # the data set's own range is 0..116
@@ -81,6 +82,7 @@ def read_names(names, wanted=None):
     found = Folder([], [], [])
     for name in sorted(names):
         try:
+            _refuse_unprintable(name)
             sample = parse_name(name)
         except AgeGenderError as fault:
             found.skipped.append(str(fault))
@@ -91,6 +93,12 @@ def read_names(names, wanted=None):
         if odd_stamp(name):
             found.odd.append(odd_stamp(name))
     return found
+
+
+def _refuse_unprintable(name):
+    """A name that is not UTF-8, or holds control characters, can stand in no list of one path a line."""
+    if not os.path.basename(name).isprintable():
+        raise AgeGenderError(f"{shown(name)}: its name is not printable UTF-8: rename it")
 
 
 def read_folder(folder, wanted=None):

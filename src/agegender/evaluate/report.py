@@ -11,10 +11,14 @@ import os
 import numpy as np
 
 from agegender.evaluate import confusion, metrics
+from caffe.safe_text import cell
 from caffe.utils import atomic_io
 from caffe.utils.commands import version
 
 WORST = 20  # mistakes shown
+
+
+MADE_BY = "agegender test"  # a report replaces a report, and no other folder
 
 
 def write(folder, net, scores, text, weights=None, database=None, backend="lmdb"):
@@ -30,7 +34,7 @@ def write(folder, net, scores, text, weights=None, database=None, backend="lmdb"
     matrix = confusion.count(scores.truth, scores.predicted, len(labels))
     told = {"net": net.name, "task": net.task, **summary(matrix, labels)}
     told.update(weights=_origin(weights), database=_spelled(database), made_by=f"agegender {version()}")
-    with atomic_io.atomic_folder(folder) as temporary:
+    with atomic_io.atomic_folder(folder, MADE_BY) as temporary:
 
         def put(name, data):
             atomic_io.write_bytes(os.path.join(temporary, name), data)
@@ -101,7 +105,8 @@ def predictions_csv(scores, names):
 
 def _csv(rows):
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerows([cell(value) if isinstance(value, str) else value for value in row] for row in rows)
     return stream.getvalue()
 
 

@@ -6,6 +6,8 @@ import csv
 import json
 
 from agegender.inference import face_crop
+from caffe import safe_text
+from caffe.safe_text import cell
 from caffe.utils.atomic_io import atomic_write
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # left and right as the picture shows them
@@ -58,14 +60,14 @@ def write_faces(path, photographs, nets):
     columns += [name for net in nets for name in (net, net + " probability")]
     with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(columns)
+        writer.writerow(map(cell, columns))
         for image, told in photographs:
             for index, prediction in enumerate(told):
-                writer.writerow([image, index, *_cells(prediction)])
+                writer.writerow([cell(image), index, *_cells(prediction)])
 
 
 def _cells(prediction):
     face = prediction.face
     points = [f"{value:.2f}" for value in face.landmarks.ravel()]
-    told = [cell for a in prediction.answers.values() for cell in (a.text, f"{a.probability:.6f}")]
+    told = [cell for a in prediction.answers.values() for cell in (safe_text.cell(a.text), f"{a.probability:.6f}")]
     return [*face.box, f"{face.score:.4f}", *points, *told]

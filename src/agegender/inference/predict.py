@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-import cv2
 import numpy as np
 
 from agegender.errors import AgeGenderError
 from agegender.inference import face_crop, labels
+from caffe.device.image_file import ImageError, read_image
 
 WRONG_OPTIONS, NO_FILE, NO_PICTURE, NO_FACE, NO_MODEL, NO_DEVICE = 2, 3, 4, 5, 6, 7  # exit statuses
 LEAST_SIDE = 16  # pixels; of anything smaller no net can tell a face
@@ -46,9 +46,10 @@ def read_image(path):
     """uint8 (H, W, 3), blue first. AgeGenderError with an exit status of its own for each thing that can be wrong."""
     if not os.path.isfile(path):
         raise failure(NO_FILE, f"{path}: there is no such file")
-    picture = cv2.imread(path, cv2.IMREAD_COLOR)
-    if picture is None:
-        raise failure(NO_PICTURE, f"{path}: this is not a picture OpenCV can read (JPEG, PNG, BMP, WebP, TIFF ...)")
+    try:
+        picture = read_image(path)
+    except ImageError as error:
+        raise failure(NO_PICTURE, str(error)) from None
     height, width = picture.shape[:2]
     if min(height, width) < LEAST_SIDE:
         raise failure(

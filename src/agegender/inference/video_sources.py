@@ -11,6 +11,7 @@ import os
 import cv2
 
 from agegender.inference import opencv_compat, predict
+from caffe.device.image_file import check_name
 
 CAMERA_SIZE = 640, 480  # what is asked of a camera; it may give another
 END = 3  # frames that a container may count and not have
@@ -100,6 +101,8 @@ class Camera:
 
 
 def _opened(source):
+    if isinstance(source, str):
+        check_name(source)
     capture = cv2.VideoCapture(source)
     return capture if capture.isOpened() else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import multiprocessing
 import os
@@ -45,7 +46,7 @@ def make(folder, count=900, seed=1, jobs=None):
     """
     faces = plan(count, seed)
     to_draw = [(index, face) for index, face in enumerate(faces) if face.twin_of is None]
-    with atomic_io.atomic_folder(folder) as temporary:
+    with atomic_io.atomic_folder(folder, "agegender synthesize-faces") as temporary:
         work = [(os.path.join(temporary, face.name), face.age, face.gender, (seed, index)) for index, face in to_draw]
         _draw_all(work, min(jobs or os.cpu_count(), 1 + len(work) // 50))
         for face in faces:
@@ -144,9 +145,23 @@ def _draw_all(work, jobs):
                 progress.step()
             return
         context = multiprocessing.get_context("spawn")  # OpenCV's threads do not survive a fork
-        with ProcessPoolExecutor(jobs, context, _one_thread) as pool:
+        with _safe_path(), ProcessPoolExecutor(jobs, context, _one_thread) as pool:
             for _ in pool.map(_draw_file, work, chunksize=8):
                 progress.step()
+
+
+@contextlib.contextmanager
+def _safe_path():
+    """Python's own start of a worker (`python -c`) does not look into the current directory (from Python 3.11 on)."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _one_thread():
@@ -157,5 +172,6 @@ def _draw_file(item):
     from agegender.synthetic_faces import draw
 
     path, age, gender, seed = item
-    if not cv2.imwrite(path, draw(age, gender == 0, seed), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-        raise AgeGenderError(f"{path}: cannot be written; is the disk full?")
+    encoded = cv2.imencode(".jpg", draw(age, gender == 0, seed), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    with open(path, "wb") as stream:
+        stream.write(encoded)

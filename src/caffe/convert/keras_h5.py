@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from agegender.errors import AgeGenderError
+from caffe.data import hdf5_reader
+from caffe.errors import CaffeError
+from caffe.utils import bounded_call
+
+SECONDS = 30  # for reading a file
 
 
 def wide_resnet(path, depth, width, side):
@@ -45,20 +52,37 @@ def _names(depth, width):
 
 def _read(path):
     """Kernels of convolutions, (gamma, beta, mean, variance) of normalisations, kernels of dense layers."""
-    import h5py
-
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            group = file.get("model_weights", file)
-            layers = [[group[name][w][()] for w in _texts(group[name].attrs["weight_names"])]
-                      for name in _texts(group.attrs["layer_names"])]  # fmt: skip
-    except (OSError, KeyError) as error:
+        layers = bounded_call.call("caffe.convert.keras_h5:_layers", [os.path.abspath(path)], SECONDS)
+    except CaffeError as error:
         raise AgeGenderError(f"{path}: not weights that Keras saved as HDF5: {error}") from error
     return (
         [arrays[0] for arrays in layers if len(arrays) == 1 and arrays[0].ndim == 4],
         [arrays for arrays in layers if len(arrays) == 4],
         [arrays[0] for arrays in layers if len(arrays) == 1 and arrays[0].ndim == 2],
     )
+
+
+def _layers(path):
+    """The arrays of each layer, in order. Runs in a process of its own: HDF5 can read damaged attributes for ever."""
+    with hdf5_reader.open_file(path) as file:
+        group = hdf5_reader.child(file, "model_weights", path) or file
+        return [_arrays(group, name, path) for name in _texts(group.attrs["layer_names"])]
+
+
+def _arrays(group, name, path):
+    layer = _found(group, name, path)
+    names = _texts(layer.attrs["weight_names"])
+    return [hdf5_reader.array(_found(layer, weight, path), path) for weight in names]
+
+
+def _found(group, name, path):
+    """The member at the path `name`, each step of which must be a member that lies in this very file."""
+    for part in name.split("/"):
+        group = hdf5_reader.child(group, part, path)
+        if group is None:
+            raise CaffeError(f"{path}: '{name}' is missing")
+    return group
 
 
 def _texts(names):

@@ -21,6 +21,15 @@ def check_shape(shape):
     return shape
 
 
+def _zeros(shape, device):
+    try:
+        return torch.zeros(shape, device=device)
+    except (RuntimeError, MemoryError) as error:
+        raise CaffeError(
+            f"a blob of shape {tuple(shape)} takes {4 * math.prod(shape) / 1e9:.1f} GB, and the memory does not suffice"
+        ) from error
+
+
 class _Storage:
     """One of the two arrays. Allocated when first asked for; keeps its memory while NumPy looks at it."""
 
@@ -40,7 +49,7 @@ class _Storage:
 
     def get(self, shape, device):
         if self.tensor is None:
-            self.tensor = torch.zeros(shape, device=device)
+            self.tensor = _zeros(shape, device)
             if self.fill is not None:
                 fill, self.fill = self.fill, None
                 with torch.no_grad():

@@ -10,6 +10,8 @@ import datetime
 import os
 import sys
 
+from caffe.safe_text import printable
+
 _LEVELS = {"I": 0, "W": 1, "E": 2}
 _listeners = []
 _before = []
@@ -32,7 +34,7 @@ def _write(level, source, text):
     if silent and not _listeners:
         return
     now = datetime.datetime.now()
-    for row in str(text).split("\n"):
+    for row in printable(str(text)).split("\n"):
         line = "%s%s %5d %s] %s" % (level, now.strftime("%m%d %H:%M:%S.%f"), os.getpid(), source, row)
         if not silent:
             for function in _before:

@@ -16,6 +16,7 @@ from caffe.data import datum, listfile
 from caffe.data.db import Writer, backend_name, create_db
 from caffe.data.lmdb import MAX_KEY
 from caffe.data.parallel_map import cores, ordered_map
+from caffe.device.image_file import ImageError, decode_image, read_bytes, shown
 from caffe.errors import CaffeError
 from caffe.utils.progress import Progress
 
@@ -172,13 +173,10 @@ def _records(root: str, entries: list[listfile.Entry], form: Form, workers: int)
 def _record(root: str, entry: listfile.Entry, form: Form) -> _Record:
     """Read, decode, resize and serialize one picture."""
     try:
-        with open(root + entry.path, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
-        return _Record(entry, fault=error.strerror or str(error))
-    picture = datum.decode_picture(data, cv2.IMREAD_GRAYSCALE if form.gray else cv2.IMREAD_COLOR)
-    if picture is None:
-        return _Record(entry, fault="not a picture that OpenCV can read, or cut short")
+        data = read_bytes(root + entry.path)
+        picture = decode_image(data, cv2.IMREAD_GRAYSCALE if form.gray else cv2.IMREAD_COLOR)
+    except ImageError as error:
+        return _Record(entry, fault=str(error).removeprefix(shown(root + entry.path) + ": "))
     if form.size is not None:
         picture = cv2.resize(picture, form.size[::-1], interpolation=cv2.INTER_LINEAR)
     if not form.encoded:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from caffe.data import wire_format
+from caffe.device.image_file import decode_image
 from caffe.device.transform import planar
 from caffe.errors import CaffeError
 
@@ -130,22 +131,10 @@ def _decode_picture(data: memoryview, force_color: bool, force_gray: bool) -> np
     if force_color and force_gray:
         raise CaffeError("force_color and force_gray exclude each other")
     how = cv2.IMREAD_COLOR if force_color else cv2.IMREAD_GRAYSCALE if force_gray else cv2.IMREAD_UNCHANGED
-    picture = decode_picture(data, how)
-    if picture is None:
-        raise CaffeError("an encoded Datum of %d bytes which are no picture that OpenCV can read" % len(data))
+    picture = decode_image(data, how, "an encoded Datum of %d bytes" % len(data))
     if picture.dtype != np.uint8:
         raise CaffeError(f"an encoded Datum with {picture.dtype} pixels; Caffe reads 8 bits a channel only")
     return planar(picture)
-
-
-def decode_picture(data: memoryview | bytes, how: int) -> np.ndarray | None:
-    """The picture in `data` as OpenCV reads it (HWC or HW), None when it cannot."""
-    if not len(data):
-        return None
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), how)
-    except cv2.error:
-        return None
 
 
 def _dims(channels: int, height: int, width: int) -> bytes:

@@ -71,9 +71,14 @@ def create_db(
     if os.path.lexists(path):
         if not overwrite:
             raise CaffeError(f"database '{path}' exists; remove it or give --overwrite")
-        if not _is_database(path):
-            raise CaffeError(f"'{path}' exists and is no database: it will not be overwritten")
+        refuse_no_database(path)
     return importlib.import_module(_BACKENDS[backend_name(backend)]).create(path)
+
+
+def refuse_no_database(path: str) -> None:
+    """Raise CaffeError where `path` is something else than a database's folder."""
+    if os.path.lexists(path) and not _is_database(path):
+        raise CaffeError(f"'{path}' exists and is no database: it will not be overwritten")
 
 
 def backend_name(backend: str | int) -> str:

@@ -15,6 +15,7 @@ from caffe.data import listfile
 from caffe.data.db import DB
 from caffe.data.prefetcher import BatchPrefetcher
 from caffe.data.sampler import shuffled
+from caffe.device.image_file import ImageError, read_image
 from caffe.device.transform import planar
 from caffe.errors import CaffeError
 
@@ -63,10 +64,10 @@ class ImageFeed(BatchPrefetcher):
 
     def _decode(self, key: bytes, value: Any) -> tuple[np.ndarray, list]:
         path = self._root + value.path
-        picture = cv2.imread(path, cv2.IMREAD_COLOR if self._color else cv2.IMREAD_GRAYSCALE)
-        if picture is None:
-            why = "is no picture that OpenCV can read" if os.path.exists(path) else "does not exist"
-            raise CaffeError("%s:%d: '%s' %s" % (self.db.source, value.line, path, why))
+        try:
+            picture = read_image(path, cv2.IMREAD_COLOR if self._color else cv2.IMREAD_GRAYSCALE)
+        except ImageError as error:
+            raise CaffeError("%s:%d: %s" % (self.db.source, value.line, error)) from None
         if self._size is not None and picture.shape[:2] != self._size:
             picture = cv2.resize(picture, self._size[::-1], interpolation=cv2.INTER_LINEAR)
         return planar(picture), [value.label]

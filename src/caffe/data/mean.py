@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tokenize
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,23 @@ import numpy as np
 from caffe.data import wire_format
 from caffe.device.transform import Transform
 from caffe.errors import CaffeError
+from caffe.utils import input_file
 from caffe.utils.atomic_io import write_bytes
 
 _NPY = b"\x93NUMPY"
+# What NumPy's reader raises on a damaged .npy, besides ValueError.
+DAMAGED = (ValueError, LookupError, TypeError, SyntaxError, EOFError, ArithmeticError, MemoryError, tokenize.TokenError)
 
 
 def read_mean(path: str | os.PathLike) -> np.ndarray:
     """The mean in `path`, float32 (C, H, W); the first bytes tell .npy from .binaryproto."""
     try:
-        with open(path, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
-        reason = error.strerror
-        raise CaffeError(f"mean file '{path}': {reason}; compute_image_mean makes one") from None
+        data = input_file.read_bytes(path)
+    except CaffeError as error:
+        raise CaffeError(f"mean file {error}; compute_image_mean makes one") from None
     try:
         array = _from_npy(data) if data.startswith(_NPY) else from_blob_proto(data)
-    except ValueError as error:  # a WireError, too
+    except DAMAGED as error:  # a WireError, too
         raise CaffeError(f"mean file '{path}' is neither a BlobProto nor a .npy: {error}") from None
     while array.ndim > 3 and array.shape[0] == 1:
         array = array[0]

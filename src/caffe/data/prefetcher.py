@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import copy
+import os
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -69,12 +73,10 @@ class BatchPrefetcher:
         self.augment = augment if is_train(phase) else None
         self.waited = 0.0  # seconds that `next` stood still for, the thread's start left out
         self._force = {"force_color": force_color, "force_gray": force_gray}
-        self._ready: queue.Queue = queue.Queue(prefetch)
-        self._free: queue.SimpleQueue = queue.SimpleQueue()
         self._prefetch = prefetch
         self._given: Batch | None = None
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._line: _Line | None = None
+        self._closed = False
         self._failure: BaseException | None = None
 
     @property
@@ -91,14 +93,13 @@ class BatchPrefetcher:
         """The batch at `position`, which then moves on by one."""
         if self._failure is not None:
             raise self._failure
-        begun = self._thread is not None
-        if not begun:
-            self._start()
+        begun = self._line is not None
+        line = self._line or self._start()
         if self._given is not None:
-            self._free.put(self._given)
+            line.free.put(self._given)
             self._given = None
         since = time.perf_counter()
-        batch = self._ready.get()
+        batch = line.ready.get()
         if begun:
             self.waited += time.perf_counter() - since
         if isinstance(batch, BaseException):
@@ -115,29 +116,18 @@ class BatchPrefetcher:
 
     def keep(self) -> None:
         """The batch last taken belongs to the caller: its memory is not used again."""
-        if self._given is not None:
-            self._free.put(None)
+        if self._given is not None and self._line is not None:
+            self._line.free.put(None)
             self._given = None
 
-    def _start(self) -> None:
-        if self._stop.is_set():
+    def _start(self) -> _Line:
+        """Have a thread make batches. It works with a copy of the feed: the feed itself must be free to go."""
+        if self._closed:
             raise CaffeError(f"the feed of '{self.db.source}' was closed")
-        for _ in range(self._prefetch + 1):
-            self._free.put(None)
-        self._thread = threading.Thread(target=self._work, args=(self.position,), daemon=True, name="feed")
-        self._thread.start()
-
-    def _work(self, position: int) -> None:
-        """The thread: fills the queue until it is told to stop; an error goes to the consumer."""
-        try:
-            records = self._records(self.skip + position * self.batch_size)
-            while not self._stop.is_set():
-                old = self._free.get()
-                if not self._stop.is_set():
-                    self._ready.put(self._batch(records, position, old))
-                position += 1
-        except BaseException as error:
-            self._ready.put(error)
+        self._line = line = _Line(copy.copy(self), self.position, self._prefetch + 1)
+        weakref.finalize(self, line.stop).atexit = False
+        _started.add(self)
+        return line
 
     def _records(self, start: int) -> Iterator:
         if self.order is None:
@@ -181,17 +171,76 @@ class BatchPrefetcher:
 
     def close(self) -> None:
         """End the thread; the database stays open for who opened it."""
-        self._stop.set()
-        while self._thread is not None and self._thread.is_alive():
-            self._free.put(None)
-            try:
-                self._ready.get(timeout=0.01)
-            except queue.Empty:
-                continue
-        self._thread = None
+        self._closed = True
+        line, self._line = self._line, None
+        if line is not None:
+            line.stop()
+            line.join()
 
     def __enter__(self) -> BatchPrefetcher:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _forget_line(self) -> None:
+        """In a forked process, where the thread does not exist: the next batch starts one."""
+        self._line = self._given = None
+
+
+_started: weakref.WeakSet = weakref.WeakSet()
+
+
+class _Line:
+    """A thread that makes batches, and the queues to and from it. It keeps no reference to its Feed.
+
+    `stop` takes no lock and waits for nothing, so the garbage collector may call it in any thread, this one included.
+    """
+
+    def __init__(self, maker: BatchPrefetcher, position: int, batches: int) -> None:
+        self.ready: queue.SimpleQueue = queue.SimpleQueue()
+        self.free: queue.SimpleQueue = queue.SimpleQueue()  # as many batches as may be under way, None for a new one
+        self._stopped = False
+        for _ in range(batches):
+            self.free.put(None)
+        self._thread = threading.Thread(target=self._work, args=(maker, position), daemon=True, name="feed")
+        self._thread.start()
+
+    def _work(self, maker: BatchPrefetcher, position: int) -> None:
+        """The thread: fills the queue until it is told to stop; an error goes to the consumer."""
+        try:
+            records = maker._records(maker.skip + position * maker.batch_size)
+            while True:
+                old = self.free.get()
+                if self._stopped:
+                    return
+                self.ready.put(maker._batch(records, position, old))
+                position += 1
+        except BaseException as error:
+            self.ready.put(error)
+
+    def stop(self) -> None:
+        """Have the thread end after the batch under way."""
+        self._stopped = True
+        self.free.put(None)
+
+    def join(self) -> None:
+        """Wait for the thread's end, except in that thread."""
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A thread that still decodes while the interpreter ends could crash it."""
+    for feed in list(_started):
+        feed.close()
+
+
+def _after_fork() -> None:
+    for feed in list(_started):
+        feed._forget_line()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -9,6 +9,7 @@ from typing import Any
 
 from caffe.data.listfile import fault_text
 from caffe.errors import CaffeError
+from caffe.utils import input_file
 
 SQUARE = "square"
 
@@ -42,10 +43,9 @@ def read(source: str, fg_threshold: float, bg_threshold: float, root: str = "") 
     Overlap >= fg_threshold is foreground, < bg_threshold background (class 0), what lies between is left out.
     """
     try:
-        with open(source, encoding="utf-8", errors="surrogateescape") as stream:
-            words = _Words(source, stream.read())
-    except OSError as error:
-        raise CaffeError(f"window file '{source}': {error.strerror}") from None
+        words = _Words(source, input_file.read_text(source, "surrogateescape"))
+    except CaffeError as error:
+        raise CaffeError(f"window file {error}") from None
     file = WindowFile(source, [], [], [])
     faults: list[str] = []
     while words.left:

@@ -64,7 +64,8 @@ def window(param, axes):
     for name, values in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
         if any(v < 1 for v in values):
             raise CaffeError(f"{name} must be positive, received {list(values)}")
-    return Window(kernel, stride, pad, dilation)
+    # A kernel of 1 has no holes, and oneDNN crashes where such a dilated kernel lies wholly in the padding.
+    return Window(kernel, stride, pad, tuple(1 if k == 1 else d for k, d in zip(kernel, dilation)))
 
 
 def _by_axis(param, axes, stem, field, default):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from caffe.core import glog
 from caffe.core.lazy_torch import torch
 from caffe.data.prefetcher import BatchPrefetcher
@@ -85,7 +83,3 @@ class BasePrefetchingDataLayer(Layer):
                     self.name, ", ".join(given), name
                 )
             )
-
-    def __del__(self):
-        if self.feed is not None and not sys.is_finalizing():  # the thread is gone by then
-            self.feed.close()

@@ -28,6 +28,7 @@ class ArgMax(Layer):
 
     def setup(self, bottom):
         p = self.param.argmax_param
+        self.need(bottom and all(bottom), "there is no largest value in a bottom of shape %s", bottom)
         self.need(p.top_k >= 1, "top_k must be 1 or more, received %d", p.top_k)
         self.along = self.axis(p.axis, bottom) if p.HasField("axis") else None
         size = math.prod(bottom[1:]) if self.along is None else bottom[self.along]

@@ -25,7 +25,7 @@ import dataclasses
 
 import numpy as np
 
-from caffe.core import numpy_blob
+from caffe.core import layout, numpy_blob
 from caffe.core.blob import Blob
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError, did_you_mean
@@ -203,13 +203,7 @@ class Layer:
 
     def laid_out(self, tensor):
         """`tensor` in the layout that a pass chose for this layer's bottoms."""
-        if self.memory_format is None or tensor.dim() != 4:
-            return tensor
-        tensor = tensor.contiguous(memory_format=self.memory_format)
-        if tensor.shape[1] > 1:
-            return tensor
-        _, _, height, width = tensor.shape  # of either layout, for which torch would take the other
-        return tensor.as_strided(tensor.shape, (height * width, 1, width, 1))
+        return layout.lay_out(tensor, self.memory_format)
 
     def backward_blobs(self, tops, propagate_down, bottoms):
         """Set the bottoms' diffs and add to the weights' diffs, from the tops' diffs."""
@@ -252,7 +246,7 @@ class Layer:
 
     @staticmethod
     def _like(grad, output):
-        return grad.to(output.dtype).reshape(output.shape)
+        return layout.lay_out(grad.to(output.dtype).reshape(output.shape))
 
     def check_backward(self, propagate_down):
         """Refuse a derivative where Caffe has none."""

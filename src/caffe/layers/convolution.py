@@ -1,5 +1,6 @@
 """Convolution over any number of spatial axes."""
 
+from caffe.core import onednn
 from caffe.core.lazy_torch import F
 from caffe.layers._convolution import BaseConvolution, add_bias, attributes, columns, einsum_columns, pad_ends
 from caffe.layers.base import Example, Layer, register
@@ -50,10 +51,12 @@ class Convolution(BaseConvolution, Layer):
         function = _BY_AXES.get(len(win.kernel))
         if function is None:
             return add_bias(einsum_columns(columns(x, win), self.grouped(weight)), bias)
+        context, x = onednn.products(x, win, x.shape[2:], win.size_down(x.shape[2:]))
         x = pad_ends(x, (0,) * len(over), over)
-        return getattr(F, function)(
-            x, weight, bias, win.stride, win.pad, win.dilation, self.param.convolution_param.group
-        )
+        with context:
+            return getattr(F, function)(
+                x, weight, bias, win.stride, win.pad, win.dilation, self.param.convolution_param.group
+            )
 
     def emit(self, g, inputs, outputs, win, sizes):
         end = [p + o for p, o in zip(win.pad, win.overhang(sizes))]

@@ -22,6 +22,7 @@ class Python(Layer):
     """A class derived from caffe.Layer, named by `module` and `layer`; `param_str` is handed to it
     (python_layer.hpp).
 
+    Such a net is a program: it runs whatever the module does. Make nets of strangers only after reading them.
     The module must be on Python's path (PYTHONPATH). `setup` is called once, `reshape` before every forward,
     `forward` and `backward` as the net runs; all are given Blobs. `net.layers[i]` is the user's object. What
     user code raises arrives as RuntimeError and, where possible, as what it was. `share_in_parallel` is
@@ -62,7 +63,7 @@ class Python(Layer):
             if error.name is None or not (module + ".").startswith(error.name + "."):
                 raise self._wrapped(f"import of module '{module}'", error) from error
             raise CaffeError(f"no Python module '{module}'; its folder must be on PYTHONPATH") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a module that ends the program when it is imported, too
             raise self._wrapped(f"import of module '{module}'", error) from error
         kinds = {k: v for k, v in vars(home).items() if isinstance(v, type) and issubclass(v, Base) and v is not Base}
         found = getattr(home, name, None)
@@ -112,7 +113,7 @@ class Python(Layer):
     def _call(self, method, *blobs):
         try:
             return getattr(self.user, method)(*blobs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._wrapped(method, error) from error
 
     def _wrapped(self, where, error):
@@ -121,6 +122,8 @@ class Python(Layer):
             traceback.format_exception(type(error), error, error.__traceback__.tb_next or error.__traceback__)
         )
         text = f"layer '{self.name}': {p.module}.{p.layer} raised in {where}\n{trace.rstrip()}"
+        if isinstance(error, SystemExit):  # as a base it would end the program all the same
+            return UserError(text)
         try:
             return type(type(error).__name__, (UserError, type(error)), {})(text)
         except TypeError:  # a class that cannot be a base beside RuntimeError, or wants other arguments

@@ -323,6 +323,13 @@ class Net(NetMethods):
             param = self._nodes[index].layer.param
             error.args = (f"{self.where[index]}: layer '{param.name}' ({param.type}): {error}",)
             raise
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            param = self._nodes[index].layer.param
+            raise CaffeError(
+                f"{self.where[index]}: layer '{param.name}' ({param.type}): the memory does not suffice: {error}"
+            ) from error
 
     def _weighted(self, blob, weight):
         if blob.grad.shape != blob.tensor.shape:
@@ -366,6 +373,12 @@ def bf16_in_hardware():
         return torch.cuda.is_bf16_supported()
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _out_of_memory(error):
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("allocate memory", "not enough memory", "out of memory", "bad_alloc")
+    )
 
 
 class _DependentFault(Exception):

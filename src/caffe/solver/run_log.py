@@ -10,16 +10,29 @@ import contextlib
 import os
 
 from caffe.core import glog
+from caffe.errors import CaffeError
 from caffe.solver import train_log
 from caffe.utils.atomic_io import atomic_write
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 @contextlib.contextmanager
 def kept(prefix, append):
-    """Write every log line to `<prefix>.log` as it comes; `append` goes on with a resumed run's file."""
+    """Write every log line to `<prefix>.log` as it comes; `append` goes on with a resumed run's file.
+
+    The log is locked meanwhile: of two trainings with one prefix each would overwrite the other's snapshots, so the
+    second is refused with a CaffeError.
+    """
     path = prefix + ".log"
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with open(path, "a" if append else "w", encoding="utf-8") as stream:
+    with open(path, "a", encoding="utf-8") as stream:
+        _lock(stream, prefix)
+        if not append:
+            stream.truncate(0)
 
         def write(line):
             stream.write(line + "\n")
@@ -30,6 +43,20 @@ def kept(prefix, append):
             yield path
         finally:
             stop()
+
+
+def _lock(stream, prefix):
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CaffeError(
+            f"another training writes the snapshots of '{prefix}' ({stream.name} is locked): wait for it to end, or give "
+            "this solver a snapshot_prefix of its own"
+        ) from None
+    except OSError:
+        pass  # a file system without locks
 
 
 def draw_curves(log, path):

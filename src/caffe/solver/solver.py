@@ -302,7 +302,7 @@ class Solver:
         model, state = self._stem() + ".caffemodel" + ending, self._stem() + ".solverstate" + ending
         glog.info(f"Snapshotting to {kind} file {model}", "solver.cpp:454")
         self.net.save_hdf5(model) if hdf5 else self.net.save(model)
-        told = {"losses": list(self._losses), "loss_scale": [self.loss_scale.scale, self.loss_scale.good]}
+        told = {"losses": list(self._losses), "loss_scale": [float(self.loss_scale.scale), float(self.loss_scale.good)]}
         resume.save(resume.path_of(state), self._nets, told)
         glog.info(f"Snapshotting solver state to {kind} file {state}", "sgd_solver.cpp:273")
         history = [h.cpu().numpy() for h in self.history]

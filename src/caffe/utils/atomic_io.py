@@ -14,13 +14,23 @@ import re
 import shutil
 import tempfile
 
+from caffe.errors import CaffeError
+from caffe.utils import folders
 
-def _sync(path):
+
+def sync(path):
+    """Have the file or folder `path` reach the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _target(path):
+    """What `path` names: of a link, what it leads to, so that it stays a link."""
+    path = os.fspath(path).rstrip("/") or "/"
+    return os.path.realpath(path) if os.path.islink(path) else path
 
 
 def _parent(path):
@@ -56,7 +66,13 @@ def atomic_write(path, suffix=""):
 
     The caller writes the temporary path in any way it likes (another library included, which may ask for a `suffix`).
     """
-    path = os.fspath(path)
+    path = _target(path)
+    if os.path.isdir(path):
+        raise CaffeError(f"{path} is a directory; a file is to be written there: give another name")
+    if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe, which nothing must replace
+        with _copied_to(path, suffix) as temporary:
+            yield temporary
+        return
     folder = _parent(path)
     _sweep(path)
     handle, temporary = tempfile.mkstemp(prefix=_prefix(path), suffix=suffix, dir=folder)
@@ -65,32 +81,48 @@ def atomic_write(path, suffix=""):
         with _full_disk_names(path, temporary):
             yield temporary
             os.chmod(temporary, 0o666 & ~_umask())
-            _sync(temporary)
+            sync(temporary)
             os.replace(temporary, path)
-            _sync(folder)
+            sync(folder)
     finally:
         _remove(temporary)
 
 
 @contextlib.contextmanager
-def atomic_folder(path):
-    """Yield a temporary folder beside `path`; on success it takes the place of `path`, else it is removed."""
-    path = os.fspath(path).rstrip("/")
+def _copied_to(path, suffix):
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = os.path.join(folder, "file" + suffix)
+        open(temporary, "wb").close()
+        yield temporary
+        with open(temporary, "rb") as source, open(path, "wb") as target:
+            shutil.copyfileobj(source, target)
+
+
+@contextlib.contextmanager
+def atomic_folder(path, by=None, refuse=None):
+    """Yield a temporary folder beside `path`; on success it takes the place of `path`, else it is removed.
+
+    Only a folder that an earlier run of the command `by` made is replaced: it holds a record of its files (caffe.utils.folders).
+    For folders of a known form `refuse(path)` looks instead, and raises a CaffeError.
+    """
+    path = _target(path)
     folder = _parent(path)
     _sweep(path)
+    refuse = refuse or (lambda path: folders.refuse_foreign(path, by))
+    refuse(path)
     temporary = tempfile.mkdtemp(prefix=_prefix(path), dir=folder)
     try:
         with _full_disk_names(path, temporary):
             yield temporary
-        os.chmod(temporary, 0o777 & ~_umask())
-        old = None
-        if os.path.exists(path):
-            old = tempfile.mkdtemp(prefix=_prefix(path), dir=folder)
-            os.replace(path, os.path.join(old, "old"))
-        os.replace(temporary, path)
-        _sync(folder)
+            if by is not None:
+                folders.record_files(temporary, by)
+            os.chmod(temporary, 0o777 & ~_umask())
+            folders.sync_tree(temporary)
+        refuse(path)  # it may have been made meanwhile
+        old = folders.exchange(temporary, path)
+        sync(folder)
         if old is not None:
-            shutil.rmtree(old)
+            _remove(old)
     finally:
         _remove(temporary)
 
@@ -110,13 +142,20 @@ def _prefix(path):
 
 
 def _sweep(path):
-    """Remove what killed runs on this machine left of `path`."""
+    """Remove what killed runs on this machine left of `path`; a folder moved aside comes back where `path` is missing."""
     folder, name = os.path.split(os.path.abspath(path))
     left = re.compile(rf"\.{re.escape(name)}\.{re.escape(_host())}-(\d+)\.\w{{8}}(\.\w+)?")
     for found in os.listdir(folder):
         match = left.fullmatch(found)
         if match and not _alive(int(match.group(1))):
-            _remove(os.path.join(folder, found))
+            _recover(os.path.join(folder, found), path)
+
+
+def _recover(left, path):
+    if left.endswith(".old") and os.path.isdir(left) and not os.path.lexists(path):
+        os.rename(left, path)
+    else:
+        _remove(left)
 
 
 def _alive(pid):

@@ -12,6 +12,7 @@ import pkgutil
 import sys
 
 from caffe.errors import CaffeError, did_you_mean
+from caffe.safe_text import SafeStream
 
 
 def main(package, program, argv=None):
@@ -24,6 +25,10 @@ def main(package, program, argv=None):
     A package which defines `normalise(argv) -> argv` is asked first (gflags accept `-flag v`); one which sets
     `WORD_BREAK` shows its verbs with it instead of a hyphen (Caffe says convert_imageset).
     """
+    return _guarded(program, lambda: _main(package, program, argv))
+
+
+def _main(package, program, argv):
     argv = list(sys.argv[1:] if argv is None else argv)
     files = command_files(package)
     home = importlib.import_module(package)
@@ -48,11 +53,45 @@ def main(package, program, argv=None):
 def named(package, argv=None):
     """Run the verb the program was started as: `convert_imageset ...` is `caffe convert_imageset ...`."""
     program = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    return _guarded(program, lambda: _named(package, program, argv))
+
+
+def _named(package, program, argv):
     home = importlib.import_module(package)
     argv = list(sys.argv[1:] if argv is None else argv)
     if hasattr(home, "normalise"):
         argv = home.normalise([program] + argv)[1:]
     return run_command(package, program.replace("-", "_"), program, argv)
+
+
+def _guarded(program, function):
+    """What `function` returns; Ctrl-C outside of a verb and an output that cannot be written are one line, too."""
+    _print_anything()
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(SafeStream, before)
+    try:
+        try:
+            return function()
+        finally:
+            sys.stdout, sys.stderr = before
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(f"{program}: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        _drop_output()
+        return 141
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT):
+            raise
+        _drop_output()
+        print(f"{program}: error: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def _drop_output():
+    """Have what standard output still holds go nowhere: the interpreter would complain about it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run_command(package, verb, program, argv):
@@ -73,8 +112,12 @@ def run_command(package, verb, program, argv):
         print(f"{program}: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of `program | head` has left; closing stdout must not complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
+    except MemoryError:
+        _flush()
+        print(f"{program}: error: the memory does not suffice", file=sys.stderr)
+        return 1
     except OSError as error:  # a folder that may not be written, a full disk: no traceback explains it better
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
@@ -82,6 +125,13 @@ def run_command(package, verb, program, argv):
         place = "" if error.filename is None else f"{error.filename}: "
         print(f"{program}: error: {place}{error.strerror}", file=sys.stderr)
         return 1
+
+
+def _print_anything():
+    """Let file names of any bytes be printed, also where the terminal knows ASCII only."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def command_files(package):

@@ -8,12 +8,13 @@ that of all files below it, so that a run of nothing costs nothing.
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import json
 import os
 from collections.abc import Callable
 
-from caffe.utils.atomic_io import write_bytes
+from caffe.utils.atomic_io import sync, write_bytes
 
 STATE_DIR = os.path.join("data", ".pipeline")
 
@@ -30,6 +31,8 @@ class Stage:
     settings: dict = dataclasses.field(default_factory=dict)
     interrupted: bool = False
     stamps: str = STATE_DIR  # the folder of its stamp
+    snapshots: str = ""  # of a training: its snapshot_prefix
+    afresh: bool = False  # do not go on from the snapshots of the same work either
 
     def input_fingerprint(self):
         """A digest of settings and inputs as they are now."""
@@ -63,11 +66,28 @@ class Stage:
         }
 
     def go(self):
-        """Run the stage between its two stamps; `interrupted` tells `run` that the very same work was cut off."""
-        self.interrupted = self.saved_fingerprints() == {"asked": self.input_fingerprint(), "made": None}
+        """Run the stage between its two stamps; `interrupted` tells `run` that the very same work was cut off.
+
+        The snapshots of other work are gone before the first stamp says that this work has begun: a run that is killed
+        in between must not find them under that stamp.
+        """
+        self.interrupted = (
+            self.saved_fingerprints() == {"asked": self.input_fingerprint(), "made": None} and not self.afresh
+        )
+        if self.snapshots and not self.interrupted:
+            remove_snapshots(self.snapshots)
         write_bytes(self.stamp, json.dumps({"asked": self.input_fingerprint(), "made": None}))
         self.run()
         write_bytes(self.stamp, json.dumps({"asked": self.input_fingerprint(), "made": self.output_fingerprint()}))
+
+
+def remove_snapshots(prefix):
+    """Remove every file `<prefix>_iter_*`, for good."""
+    for path in glob.glob(glob.escape(prefix) + "_iter_*"):
+        os.unlink(path)
+    folder = os.path.dirname(os.path.abspath(prefix))
+    if os.path.isdir(folder):
+        sync(folder)
 
 
 def state(path):

@@ -13,6 +13,7 @@ import os
 import posixpath
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -24,7 +25,11 @@ MOST_MEMBERS = 200_000
 _BLOCK = 1 << 20
 _LONGEST_READ = 1 << 24  # tarfile reads a header of any announced length in one go; no picture's header is so long
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
+# What Python's readers raise on damaged archives; RuntimeError is RecursionError and NotImplementedError, too.
+_BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, struct.error),
+    *(LookupError, ValueError, ArithmeticError, AttributeError, TypeError, RuntimeError, MemoryError),
+)
 
 
 def unpack(path, folder, wanted, most_bytes=MOST_BYTES, most_members=MOST_MEMBERS):
@@ -44,6 +49,12 @@ def unpack(path, folder, wanted, most_bytes=MOST_BYTES, most_members=MOST_MEMBER
                 seen.append(base)
                 if wanted(base):
                     _write(os.path.join(folder, base), budget.counted(chunks()), path, name)
+    except AgeGenderError:
+        raise
+    except RecursionError:
+        raise AgeGenderError(f"{path}: broken or no archive: headers that lead on to headers without end") from None
+    except NotImplementedError as error:  # Windows packs large files by Deflate64
+        raise AgeGenderError(f"{path}: {error}: unpack it by another program, and pack it again") from None
     except _BROKEN as error:
         raise AgeGenderError(f"{path}: broken or no archive: {error}") from None
     except OSError as error:  # bz2 and gzip tell a broken stream so; a full disk comes this way too
@@ -83,6 +94,8 @@ def _check(path, name, kind):
         fault = "has an absolute path"
     elif ".." in parts or "\0" in name:
         fault = "leads out of the folder"
+    elif not name.isprintable():  # bytes that are not UTF-8, too: such a name cannot stand in a list, nor on a terminal
+        fault = "has a name that is not printable UTF-8"
     elif kind not in ("file", "folder"):
         fault = f"is a {kind}"
     if fault:

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from caffe.data.hdf5_reader import array as _array
+from caffe.data.hdf5_reader import check_dataset as _check_dataset
+from caffe.data.hdf5_reader import child as _child
+from caffe.data.hdf5_reader import open_file as _open
 from caffe.errors import CaffeError
 from caffe.utils.atomic_io import atomic_write
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_LAYERS = 100_000
 MAX_DEPTH = 32  # a layer's name is a path: inception_3a/1x1
-_MAX_RATIO = 1100  # gzip, at best, makes 1032 bytes of one
 
 Weights = Mapping[str, Sequence[Any]]
 
@@ -26,19 +29,6 @@ def is_hdf5(path: str) -> bool:
             return stream.read(len(_MAGIC)) == _MAGIC
     except OSError as problem:
         raise CaffeError(f"{path}: cannot be read ({problem.strerror})") from None
-
-
-@contextlib.contextmanager
-def _open(path: str) -> Iterator[Any]:
-    import h5py
-
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as problem:
-        if isinstance(problem, CaffeError):
-            raise
-        raise CaffeError(f"{path}: damaged HDF5 ({problem})") from None
 
 
 @contextlib.contextmanager
@@ -92,37 +82,6 @@ def _numbered(datasets: Mapping[str, Any], path: str, name: str) -> list[np.ndar
         names = ", ".join(list(datasets)[:8])
         raise CaffeError(f"{path}: /data/{name}: blobs are named 0, 1, 2 …; received {names}")
     return [_array(datasets[key], path) for key in sorted(datasets, key=int)]
-
-
-def _child(group: Any, key: str, path: str) -> Any:
-    """Return a member; links that lead elsewhere (other files, too) are refused."""
-    import h5py
-
-    if key not in group:
-        return None
-    if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-        raise CaffeError(f"{path}: '{key}' is a link; snapshots hold their data themselves")
-    return group[key]
-
-
-def _check_dataset(item: Any, label: str) -> None:
-    import h5py
-
-    if not isinstance(item, h5py.Dataset):
-        raise CaffeError(f"{label} is no data set")
-
-
-def _array(dataset: Any, path: str) -> np.ndarray:
-    """Read a data set as float32 or float64, if it is stored here and its size is no lie."""
-    _check_dataset(dataset, f"{path}: a blob")
-    label = f"{path}: {dataset.name}"
-    if dataset.external or dataset.is_virtual:
-        raise CaffeError(f"{label} keeps its data in another file")
-    if dataset.dtype.kind not in "fiu":
-        raise CaffeError(f"{label} holds no numbers")
-    if dataset.shape is None or dataset.nbytes > _MAX_RATIO * dataset.id.get_storage_size():
-        raise CaffeError(f"{label} claims shape {dataset.shape}, more than the file holds")
-    return dataset[()] if dataset.dtype == np.float64 else np.asarray(dataset[()], np.float32)
 
 
 def write_weights(path: str, weights: Weights, diffs: Weights | None = None) -> None:
@@ -202,5 +161,7 @@ def _write_string(file: Any, name: str, value: str) -> None:
     data = value.encode("utf-8") + b"\0"
     kind = h5py.h5t.C_S1.copy()
     kind.set_size(len(data))
-    dataset = h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
+    timeless = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    timeless.set_obj_track_times(False)  # equal runs give equal bytes
+    dataset = h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR), timeless)
     dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(data, dtype="S%d" % len(data)), mtype=kind)

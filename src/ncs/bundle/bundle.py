@@ -33,7 +33,6 @@ RUNTIME_MODULES = (
     "caffe.utils.commands",
 )
 PROGRAMS = {"run_inference.py": "agegender.inference.bundle_main", "doctor.py": "ncs.bundle.doctor_main"}
-MARK = ".made-by-ncs-bundle"  # only a folder with this file is ever replaced
 _README = """Run:  python3 run_inference.py PICTURE [PICTURE ...]     (--help tells the rest)
       python3 doctor.py                                  tells why a stick does not answer, and what mends it
 
@@ -67,16 +66,9 @@ def bundle(manifests, folder, kinds=("blob", "graph", "onnx", "xml", "bin")):
 
 @contextlib.contextmanager
 def _place(folder):
-    """whole_folder, which replaces what is there: so only what an earlier bundle made, or an empty folder, may be there."""
-    folder = os.path.abspath(folder)
-    there = os.listdir(folder) if os.path.isdir(folder) else [folder] if os.path.lexists(folder) else []
-    if there and MARK not in there:
-        raise NcsError(
-            f"{folder} is there and `ncs bundle` did not make it: nothing is replaced; give -o a name that is free"
-        )
-    with atomic_folder(folder) as made:
+    """The new folder, which replaces an earlier bundle and nothing else."""
+    with atomic_folder(folder, "ncs bundle") as made:
         yield made
-        _write(made, MARK, "`ncs bundle` made this folder and replaces it when it is asked to write here again.\n")
 
 
 def _write(folder, name, text):

@@ -113,11 +113,9 @@ def transform_of(args, net):
 
 def batch_of(args, net, transform):
     """float32 of the net's input shape: from the picture, the .npy, or noise (pixels through the Transform)."""
-    import os
-
-    import cv2
     import numpy as np
 
+    from caffe.device.image_file import ImageError, read_image
     from ncs.errors import NcsError
 
     shape = net.blobs[net.inputs[0]].shape
@@ -134,10 +132,11 @@ def batch_of(args, net, transform):
         if array.size != np.prod(shape[1:]):
             raise NcsError(f"{args.image} holds {array.shape}; the net's input is {tuple(shape)}")
         return array.reshape(1, *shape[1:])
-    picture = cv2.imread(args.image, cv2.IMREAD_COLOR) if os.path.isfile(args.image) else None
-    if picture is None:
-        raise NcsError(f"[Error 12] {args.image}: no picture that OpenCV can read")
-    return transform.image(picture)[None]
+    try:
+        image = read_image(args.image)
+    except ImageError as error:
+        raise NcsError(f"[Error 12] {error}") from None
+    return transform.image(image)[None]
 
 
 def emulated(args, net, batch):

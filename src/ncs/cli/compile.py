@@ -138,21 +138,18 @@ def net_options(args):
 
 def settings(path):
     """The keys of a compile_tool configuration file."""
+    from caffe.utils.input_file import read_text
     from ncs.errors import NcsError
 
     if path is None:
         return {}
     found = {}
-    try:
-        with open(path, encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
-                words = line.split("#")[0].split(None, 1)
-                if len(words) == 1:
-                    raise NcsError("%s:%d: `KEY VALUE` is wanted, received '%s'" % (path, number, line.strip()))
-                if words:
-                    found[words[0]] = words[1].strip()
-    except OSError as error:
-        raise NcsError(f"{path}: {error.strerror}") from error
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        words = line.split("#")[0].split(None, 1)
+        if len(words) == 1:
+            raise NcsError("%s:%d: `KEY VALUE` is wanted, received '%s'" % (path, number, line.strip()))
+        if words:
+            found[words[0]] = words[1].strip()
     return found
 
 
@@ -251,15 +248,11 @@ def transform_of(args, options, param):
 
 def label_names(path):
     """The lines of a labels file."""
-    from ncs.errors import NcsError
+    from caffe.utils.input_file import read_text
 
     if path is None:
         return []
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return [line.strip() for line in stream if line.strip()]
-    except OSError as error:
-        raise NcsError(f"{path}: {error.strerror}") from error
+    return [line.strip() for line in read_text(path).split("\n") if line.strip()]
 
 
 def compile_file(args, stem):

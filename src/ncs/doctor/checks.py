@@ -231,7 +231,14 @@ def lock_file(system: System) -> list[Finding]:
     if not system.exists(path) or system.usable(path):
         return []
     why = 'OpenVINO\'s library ends the process with "global mutex initialization failed"'
-    return [Finding(FAULT, f"{path} belongs to another user", why, "sudo chmod 666 " + path)]
+    return [
+        Finding(
+            FAULT,
+            f"{path} belongs to another user",
+            why,
+            f"sudo rm {path} (while no program uses a stick; the runtime makes it anew)",
+        )
+    ]
 
 
 def compiler(system: System) -> list[Finding]:
@@ -241,6 +248,11 @@ def compiler(system: System) -> list[Finding]:
     from ncs.myriad import toolchain
 
     found = toolchain.find()
+    damaged = toolchain.verify(found) if found else []
+    if damaged:
+        names = ", ".join(damaged)
+        return [Finding(FAULT, f"the Myriad compiler in {found.folder} is not as it was fetched: {names}", "",
+                        f"rm -r {found.folder}; ncs toolchain")]  # fmt: skip
     if found:
         return [Finding(OK, f"the Myriad compiler ({found.version}) is in {found.folder}")]
     return [Finding(NOTE, "the Myriad compiler is not in the cache yet", "", "ncs toolchain")]

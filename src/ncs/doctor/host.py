@@ -65,7 +65,7 @@ class System:
         code = "import openvino.inference_engine as e, cv2, numpy; print(e.__version__)"
         try:
             said = subprocess.run(
-                [path, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+                [path, "-I", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
             ).stdout
         except OSError:  # no such program
             said = b""

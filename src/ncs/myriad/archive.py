@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -20,6 +22,14 @@ from ncs.errors import NcsError
 from ncs.myriad.blob import Blob, parse_blob
 
 FORMAT, VERSION, INDEX = "caffe2ncs blobs", 1, "index.json"
+
+
+# What Python's reader of ZIP files raises on damaged ones; RuntimeError for a member that is encrypted.
+DAMAGED = (
+    *(OSError, zipfile.BadZipFile, EOFError, zlib.error, struct.error, RuntimeError, MemoryError),
+    *(LookupError, TypeError, ValueError, ArithmeticError, AttributeError),
+)
+MOST_INDEX, MOST_BLOB = 1 << 24, 1 << 30  # bytes
 
 
 @dataclass(frozen=True)
@@ -101,25 +111,36 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 def _opened(path: str | os.PathLike) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise NcsError(f"{os.fspath(path)}: not a file of blobs: {error}") from error
+
+
+def _bounded(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """A member of at most `most` bytes, however many its header says."""
+    with archive.open(name) as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{name} is larger than {most} bytes")
+    return content
 
 
 def _index(path: str | os.PathLike, archive: zipfile.ZipFile) -> list[Entry]:
     try:
-        facts = json.loads(archive.read(INDEX))
+        facts = json.loads(_bounded(archive, INDEX, MOST_INDEX))
         if facts["format"] != FORMAT or facts["version"] != VERSION:
             raise ValueError("format {!r}, version {!r}".format(facts["format"], facts["version"]))
         return [Entry(**row) for row in facts["blobs"]]
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise NcsError(f"{os.fspath(path)}: a ZIP, but not of blobs: {error}") from error
+    except DAMAGED as error:
+        raise NcsError(f"{os.fspath(path)}: a ZIP, but not of blobs: {str(error) or type(error).__name__}") from error
 
 
 def _content(path: str | os.PathLike, archive: zipfile.ZipFile, entry: Entry) -> bytes:
     try:
-        content = archive.read(entry.file)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise NcsError(f"{os.fspath(path)}: blob '{entry.name}' is missing or damaged: {error}") from error
+        content = _bounded(archive, entry.file, MOST_BLOB)
+    except DAMAGED as error:
+        raise NcsError(
+            f"{os.fspath(path)}: blob '{entry.name}' is missing or damaged: {str(error) or type(error).__name__}"
+        ) from error
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise NcsError(f"{os.fspath(path)}: blob '{entry.name}' is damaged: its SHA-256 is not the index's")
     return content

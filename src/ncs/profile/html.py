@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 
+from caffe.safe_text import printable
 from ncs.profile.profile import total
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 190, 44, 24, 30, 16
@@ -19,8 +20,8 @@ def report(title, note, net, rows):
         "<tr><td>%d</td><td>%s</td><td>%s</td><td>%.3f</td><td>%.2f</td><td>%s</td></tr>\n"
         % (
             number,
-            html.escape(row.name),
-            html.escape(row.type),
+            _escaped(row.name),
+            _escaped(row.type),
             row.mflops,
             row.bandwidth,
             "part of another" if row.milliseconds is None else f"{row.milliseconds:.3f}",
@@ -29,8 +30,8 @@ def report(title, note, net, rows):
     )
     heads = "".join(f"<th>{word}</th>" for word in ("Layer", "Name", "Type", "MFLOPs", "Bandwidth MB/s", "time (ms)"))
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>\n'
-        f'<h1>{html.escape(title)}</h1>\n<p class="note">{html.escape(note)}</p>\n<p>Total inference time: {total(rows):.2f} ms</p>\n{svg(net, rows)}\n'
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_escaped(title)}</title><style>{_STYLE}</style></head><body>\n'
+        f'<h1>{_escaped(title)}</h1>\n<p class="note">{_escaped(note)}</p>\n<p>Total inference time: {total(rows):.2f} ms</p>\n{svg(net, rows)}\n'
         f"<table><thead><tr>{heads}</tr></thead><tbody>\n{body}</tbody></table>\n</body></html>\n"
     )
 
@@ -72,7 +73,7 @@ def _box(name, x, y, heat, row):
         '<text x="%d" y="%d" font-size="12" text-anchor="middle">%s</text>'
         '<text x="%d" y="%d" font-size="10" fill="#444" text-anchor="middle">%s</text></g>'
         % (
-            html.escape(name),
+            _escaped(name),
             x,
             y,
             _WIDTH,
@@ -80,10 +81,10 @@ def _box(name, x, y, heat, row):
             colour,
             x + _WIDTH / 2,
             y + 18,
-            html.escape(shown),
+            _escaped(shown),
             x + _WIDTH / 2,
             y + 34,
-            html.escape(under),
+            _escaped(under),
         )
     )
 
@@ -110,3 +111,8 @@ def layout(net):
         for number, name in enumerate(names):
             places[name] = (left + number * (_WIDTH + _GAP_X), _MARGIN + level * (_HEIGHT + _GAP_Y))
     return places, edges
+
+
+def _escaped(text):
+    """`text` for HTML, control characters as \\xNN."""
+    return html.escape(printable(str(text)))

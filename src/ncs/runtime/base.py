@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterable, Iterator  # noqa: UP035 - a board's 
 import numpy as np
 
 from ncs.errors import NcsError
-from ncs.runtime.manifest import Manifest
+from ncs.runtime.manifest import Manifest, check_digest
 
 _KIND_OF_SUFFIX = {
     ".xml": "xml",
@@ -19,13 +19,22 @@ _KIND_OF_SUFFIX = {
     ".caffemodel": "caffemodel",
     ".prototxt": "prototxt",
 }
+_BESIDE = {"xml": ("bin",), "prototxt": ("caffemodel",), "caffemodel": ("prototxt",)}  # read together
 
 
 class Model:
     """A model by its files: kind (xml, onnx, blob, graph, caffemodel …) -> path, its output's name, its input's shape."""
 
-    def __init__(self, files: dict[str, str], output: str = "", name: str = "", shape: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        files: dict[str, str],
+        output: str = "",
+        name: str = "",
+        shape: tuple[int, ...] = (),
+        hashes: dict[str, str] | None = None,
+    ) -> None:
         self.files = files
+        self.hashes = hashes or {}  # SHA-256 by kind, where a manifest tells it
         self.output = output
         self.name = name
         self.shape = shape  # () where no manifest tells it
@@ -38,7 +47,8 @@ class Model:
         if isinstance(source, (list, tuple)):
             parts = [cls.of(part) for part in source]
             files = {kind: path for part in parts for kind, path in part.files.items()}
-            return cls(files, name=parts[0].name)
+            hashes = {kind: digest for part in parts for kind, digest in part.hashes.items()}
+            return cls(files, name=parts[0].name, hashes=hashes)
         if not isinstance(source, Manifest):
             path = os.fspath(source)
             name, suffix = os.path.splitext(os.path.basename(path))
@@ -47,15 +57,17 @@ class Model:
             source = Manifest.read(path)
         folder = os.path.abspath(source.folder)
         files = {kind: os.path.join(folder, entry.file) for kind, entry in source.artefacts.items()}
-        return cls(files, source.output, source.name, tuple(source.shape))
+        hashes = {kind: entry.sha256 for kind, entry in source.artefacts.items()}
+        return cls(files, source.output, source.name, tuple(source.shape), hashes)
 
     def pick(self, kinds: Iterable[str]) -> str:
-        """Path of the first of `kinds` that there is. Raises NcsError."""
+        """Path of the first of `kinds` that there is, as the manifest knows it. Raises NcsError."""
         kinds = list(kinds)
         for kind in kinds:
             if kind in self.files:
                 if not os.path.isfile(self.files[kind]):
                     raise NcsError(f"{self.files[kind]}: no such file")
+                self._verify(kind)
                 return self.files[kind]
         stick = (
             "; what it has is for a Neural Compute Stick" if set(self.files) <= {"blob", "graph"} and self.files else ""
@@ -65,6 +77,11 @@ class Model:
                 self.name, ", ".join(sorted(self.files)) or "no files", " or ".join(kinds), stick
             )
         )
+
+    def _verify(self, kind: str) -> None:
+        for each in [kind, *_BESIDE.get(kind, ())]:
+            if each in self.hashes:
+                check_digest(self.files[each], self.hashes[each])
 
 
 def _one_file(path: str, suffix: str) -> dict[str, str]:

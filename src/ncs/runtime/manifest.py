@@ -92,6 +92,7 @@ class Manifest:
         path = os.path.join(os.path.abspath(self.folder), self.artefacts[kind].file)
         if not os.path.isfile(path):
             raise NcsError(f"{path}: no such file, though the manifest of '{self.name}' names it; compile again")
+        check_digest(path, self.artefacts[kind].sha256)
         return path
 
     def verify(self) -> list[str]:
@@ -146,6 +147,30 @@ def file_of(path: str | os.PathLike, folder: str | os.PathLike = ".") -> File:
     if digest is None:
         raise NcsError(f"{os.fspath(path)}: no such file")
     return File(os.path.relpath(os.path.abspath(os.fspath(path)), os.path.abspath(os.fspath(folder))), digest)
+
+
+def check_digest(path: str, sha256: str) -> None:
+    """Raise NcsError unless the file has the SHA-256 of its manifest; files that have not changed are read once."""
+    found = _digest(path)
+    if found != sha256:
+        raise NcsError(
+            f"{path} changed since it was compiled: its SHA-256 is {found}, the manifest says {sha256}; compile again"
+        )
+
+
+_digests: dict[str, tuple[tuple[int, ...], str | None]] = {}
+
+
+def _digest(path: str) -> str | None:
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    state = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+    known = _digests.get(path)
+    if known is None or known[0] != state:
+        known = _digests[path] = (state, sha256_or_none(path))
+    return known[1]
 
 
 def sha256_or_none(path: str | os.PathLike) -> str | None:

@@ -18,6 +18,7 @@ from typing import Any, Callable  # noqa: UP035 - a board's Python is 3.7
 
 import numpy as np
 
+from caffe.utils import isolated
 from caffe.utils.cache import runtime_python
 from ncs import errors
 from ncs.errors import DeviceLostError, NcsError, NoDeviceError
@@ -35,7 +36,9 @@ class Remote(base.Runner):
         self.device = device
         self._process = process(runtime_python())
         self._model = self._process.number()
-        facts = self._ask("open", files=files, output=model.output, name=model.name, device=device, **options).result()
+        facts = self._ask(
+            "open", files=files, output=model.output, name=model.name, hashes=model.hashes, device=device, **options
+        ).result()
         self.input_shape, self.in_flight = tuple(facts["input_shape"]), facts["in_flight"]
         self.batch_size = self.input_shape[0]
 
@@ -89,15 +92,12 @@ class Process:
         self._folder = tempfile.TemporaryDirectory(prefix="caffe2ncs-")
         for package in ("caffe", "ncs"):  # by themselves: beside them may lie packages of this Python
             os.symlink(os.path.join(SOURCE, package), os.path.join(self._folder.name, package))
-        environment = dict(os.environ, PYTHONPATH=self._folder.name, PYTHONNOUSERSITE="1")
-        environment.pop("PYTHONHOME", None)
         try:
             self._child = subprocess.Popen(
-                [path, "-m", "ncs.runtime.remote_worker"],
+                isolated.command(path, "ncs.runtime.remote_worker", self._folder.name, first=True),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,
-                env=environment,
             )
         except OSError as error:
             raise NoDeviceError(f"No devices found: NCS_PYTHON={path} cannot be started: {error.strerror}") from error

@@ -14,6 +14,7 @@ import pytest
 
 from agegender.datasets import build, lists
 from agegender.errors import AgeGenderError
+from caffe.errors import CaffeError
 from caffe.utils import commands
 
 COUNTS = [(9, 6), (2, 1), (12, 18), (3, 5), (1, 0), (0, 0), (2, 2), (0, 2), (1, 2)]
@@ -111,13 +112,23 @@ def test_the_manifest_tells_what_was_done(house):
 
 
 @pytest.mark.parametrize("compat", [False, True])
-def test_twice_gives_the_same_bytes_whatever_lay_there_and_however_many_threads(house, compat):
+def test_twice_gives_the_same_bytes_whatever_an_older_run_left_and_however_many_threads(house, compat):
     build.build(build.Settings(compat=compat), jobs=1)
     first = snapshot(house / "data")
-    (house / "data" / "overSampling" / "stale.jpg").write_bytes(b"of an older run")
-    (house / "data" / "DEF" / "stale.txt").write_bytes(b"of an older run")
+    build.build(build.Settings(compat=not compat, seed=7), jobs=2)
+    assert snapshot(house / "data") != first
     build.build(build.Settings(compat=compat), jobs=4)
     assert snapshot(house / "data") == first
+
+
+@pytest.mark.parametrize("name", ["overSampling/mine.jpg", "DEF/mine.txt"])
+def test_a_folder_with_files_of_the_users_is_not_replaced(house, name):
+    build.build(build.Settings(), jobs=2)
+    (house / "data" / name).write_bytes(b"mine")
+    before = snapshot(house / "data")
+    with pytest.raises(CaffeError, match=f"such as {os.path.basename(name)}: it will not be replaced"):
+        build.build(build.Settings(seed=7), jobs=2)
+    assert snapshot(house / "data") == before
 
 
 def test_compat_is_the_originals_algorithm(house):

@@ -118,7 +118,7 @@ def test_every_fault_has_its_exit_status(graph, tmp_path, capsys):
         (predict.NO_FILE, "no such file", ["--image_path", tmp_path / "none.jpg"]),
         (predict.NO_FILE, "holds no picture", ["--image_path", tmp_path / "empty"]),
         (predict.NO_FILE, "nothing matches", ["--image_path", str(tmp_path / "*.gif")]),
-        (predict.NO_PICTURE, "not a picture", ["--image_path", tmp_path / "text.jpg"]),
+        (predict.NO_PICTURE, "not an image", ["--image_path", tmp_path / "text.jpg"]),
         (predict.NO_FACE, "hold no face", ["--image_path", tmp_path / "small.png"]),
         (predict.NO_MODEL, "compile2Movidius.sh", ["--image_path", good, "--model-dir", tmp_path]),
         (predict.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "GPU"]),

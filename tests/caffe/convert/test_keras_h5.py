@@ -147,3 +147,21 @@ def test_files_of_other_nets_are_refused(tmp_path):
     (tmp_path / "no.hdf5").write_bytes(b"nothing")
     with pytest.raises(AgeGenderError, match="not weights that Keras saved"):
         keras_h5.wide_resnet(tmp_path / "no.hdf5", 16, 8, 64)
+
+
+@pytest.mark.parametrize("kind", ["bomb", "external link", "no names", "names of numbers", "text"])
+def test_damaged_files_are_refused(tmp_path, kind):
+    path = tmp_path / "w.hdf5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = 5 if kind == "names of numbers" else [b"a"]
+        group = file.create_group("a")
+        if kind != "no names":
+            group.attrs["weight_names"] = [b"a/w"]
+        if kind == "bomb":
+            group.create_dataset("a/w", shape=(2**16, 2**14), dtype="f4", chunks=(64, 64))
+        elif kind == "external link":
+            group["a/w"] = h5py.ExternalLink("/etc/hosts", "x")
+        elif kind == "text":
+            group["a/w"] = b"text"
+    with pytest.raises(AgeGenderError, match="not weights that Keras saved"):
+        keras_h5.wide_resnet(path, 16, WIDTH, SIDE)

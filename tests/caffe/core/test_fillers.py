@@ -122,3 +122,9 @@ def test_refused(param, shape, message):
 def test_the_generator_decides():
     one, same, other = (filled('type: "xavier"', 5, 7, seed=s) for s in (3, 3, 4))
     assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("param", ["type: 'uniform' min: nan", "type: 'uniform' max: inf", "type: 'gaussian' std: nan"])
+def test_numbers_that_are_not_finite_are_refused(param):
+    with pytest.raises(CaffeError, match="finite"):
+        filled(param, 2, 3)

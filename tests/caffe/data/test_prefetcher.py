@@ -1,5 +1,7 @@
 """Feed: the right records in every batch, exact resumption, clean ends, errors where they belong."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -153,3 +155,84 @@ def test_encoded_records_forced_to_colour(tmp_path):
         assert BatchPrefetcher(opened, 1, Transform()).shape == (1, 1, 6, 5)
         with BatchPrefetcher(opened, 1, Transform(), force_color=True) as feed:
             assert np.array_equal(feed.next().data[0], np.stack([PLANES[0, 0]] * 3))
+
+
+def in_a_process(program, *args, timeout=60):
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, args)], capture_output=True, text=True, timeout=timeout
+    )
+
+
+NETS = """
+import gc, os, sys, threading, weakref
+import caffe
+from caffe.proto import caffe_pb2, text
+param = caffe_pb2.NetParameter()
+text.parse('layer { name: "d" type: "Data" top: "x" top: "y" data_param { source: "%s" batch_size: 2 backend: LMDB } }' % sys.argv[1], param)
+"""
+
+
+def test_the_collector_may_run_in_a_feeds_thread(db, tmp_path):
+    program = (
+        NETS
+        + """
+gc.set_threshold(30)  # so that it does
+nets = []
+for number in range(80):
+    net = caffe.Net.from_param(param, caffe.TEST)
+    net.forward()
+    nets.append(weakref.ref(net))
+    del net
+gc.collect()
+class Cycle: pass
+cycle = Cycle(); cycle.itself = cycle; seen = weakref.ref(cycle); del cycle
+gc.collect()
+import time
+for _ in range(200):
+    if threading.active_count() == 1: break
+    time.sleep(0.05)
+print(sum(net() is not None for net in nets), seen() is None, threading.active_count())
+"""
+    )
+    done = in_a_process(program, tmp_path / "db")
+    assert done.stdout == "0 True 1\n", done.stdout + done.stderr[-2000:]
+
+
+def test_close_in_the_feeds_own_thread_does_not_wait_for_itself(db):
+    feed = BatchPrefetcher(db, 2, Transform())
+    closed = threading.Event()
+
+    class Closing(type(db)):
+        def at(self, index):
+            feed.close()
+            closed.set()
+            return super().at(index)
+
+    db.__class__ = Closing
+    feed._start()
+    assert closed.wait(20)
+
+
+def test_a_forked_process_goes_on_with_the_next_batch(db, tmp_path):
+    program = (
+        NETS
+        + """
+os.environ["OMP_NUM_THREADS"] = "1"
+net = caffe.Net.from_param(param, caffe.TEST)
+first = net.forward()["y"].tolist()
+child = os.fork()
+second = net.forward()["y"].tolist()
+if not child:
+    print(first, second, flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print(first, second, flush=True)
+"""
+    )
+    done = in_a_process(program, tmp_path / "db")
+    assert done.stdout == "[10.0, 11.0] [12.0, 13.0]\n" * 2, done.stderr[-2000:]
+
+
+def test_a_process_ends_while_a_feed_is_at_work(db, tmp_path):
+    done = in_a_process(NETS + "net = caffe.Net.from_param(param, caffe.TEST); net.forward()", tmp_path / "db")
+    assert done.returncode == 0

@@ -192,3 +192,15 @@ def test_no_backward_is_said():
     net = net_of(INPUT + layer("Fails", "own"))
     with pytest.raises(CaffeError, match="has no backward"):
         net.backward()
+
+
+@pytest.mark.parametrize("where", ["import", "setup", "forward"])
+def test_code_that_ends_the_program_is_an_error_of_its_layer(tmp_path, monkeypatch, where):
+    code = "import caffe, sys\nclass Leaves(caffe.Layer):\n"
+    for method in ("setup", "reshape", "forward"):
+        code += f"    def {method}(self, bottom, top): {'sys.exit(0)' if method == where else 'pass'}\n"
+    (tmp_path / f"leaves_{where}.py").write_text(code + ("sys.exit(0)\n" if where == "import" else ""))
+    monkeypatch.syspath_prepend(tmp_path)
+    text = f'layer {{ name: "p" type: "Python" top: "y" python_param {{ module: "leaves_{where}" layer: "Leaves" }} }}'
+    with pytest.raises(CaffeError, match="SystemExit"):
+        net_of(text).forward()

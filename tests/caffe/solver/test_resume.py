@@ -7,6 +7,7 @@ import pytest
 from support.small_solvers import database, dropout_net, solver_text
 
 from caffe.errors import CaffeError
+from caffe.solver import resume
 from caffe.tools import train
 
 
@@ -76,3 +77,12 @@ def test_log_and_curves_stand_beside_the_snapshots(tmp_path):
         "Iteration 4, Testing net (#0)" in log and "Train net output #0: loss = " in log and "Optimization Done." in log
     )
     assert (tmp_path / "whole" / "s_curves.png").stat().st_size > 5000
+
+
+def test_the_loss_scale_of_a_resumed_run_is_written_as_it_was(tmp_path):
+    """[65536.0, 0] came back as [65536.0, 0.0]: equal values, other bytes."""
+    told = {"losses": [1.5], "loss_scale": [65536.0, 0.0]}
+    resume.save(str(tmp_path / "a.npz"), {}, told)
+    again = resume.load(str(tmp_path / "a.npz"), {})
+    resume.save(str(tmp_path / "b.npz"), {}, again)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()

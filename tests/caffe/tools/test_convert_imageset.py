@@ -68,7 +68,7 @@ def test_what_cannot_be_read_is_named_with_its_line_and_told_by_the_status(tmp_p
     status, _ = run(tmp_path)
     log = capfd.readouterr().err
     assert status == 1
-    assert f"Could not open or find file {ROOT}images/broken.jpg (list.txt:17: not a picture" in log
+    assert f"Could not open or find file {ROOT}images/broken.jpg (list.txt:17: this is not an image" in log
     assert f"Could not open or find file {ROOT}images/missing.jpg (list.txt:18: No such file" in log
     assert "2 of 19 pictures were left out" in log
 

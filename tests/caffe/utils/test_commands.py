@@ -129,3 +129,31 @@ def test_help_of_the_three_programs_imports_nothing_heavy(program):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert f"usage: {program} VERB" in done.stdout
+
+
+def test_an_output_that_cannot_be_written_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "caffe", "--help"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["caffe: error: the output cannot be written: No space left on device"]
+
+
+def verb_that(tmp_path, monkeypatch, code):
+    (tmp_path / "verbs").mkdir()
+    (tmp_path / "verbs" / "__init__.py").write_text("")
+    (tmp_path / "verbs" / "go.py").write_text(f"def add_arguments(parser): pass\ndef run(args):\n    {code}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "verbs", raising=False)
+    monkeypatch.delitem(sys.modules, "verbs.go", raising=False)
+    return commands.main("verbs", "program", ["go"])
+
+
+def test_memory_that_does_not_suffice_is_one_line(tmp_path, monkeypatch, capsys):
+    assert verb_that(tmp_path, monkeypatch, "raise MemoryError") == 1
+    assert capsys.readouterr().err == "program go: error: the memory does not suffice\n"
+
+
+def test_names_of_any_bytes_are_printed(tmp_path):
+    code = "from caffe import cli; cli._print_anything(); print('f\\udce9')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert done.stdout == b"f\\udce9\n"

@@ -1,7 +1,9 @@
 """Archives that are hostile, broken, too large or odd; and good ones of every kind."""
 
+import contextlib
 import io
 import os
+import random
 import tarfile
 import zipfile
 
@@ -140,3 +142,52 @@ def test_the_same_name_twice(tmp_path):
     differ = tar(tmp_path / "b.tar.gz", [("x/a.jpg", b"one"), ("y/a.jpg", b"two")])
     with pytest.raises(AgeGenderError, match="its name occurs twice with different bytes"):
         unpack(differ, tmp_path / "other")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XGLTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_headers_that_lead_on_to_headers_are_refused(tmp_path, kind):
+    info = tarfile.TarInfo("h")
+    info.type, info.size = kind, 11
+    header = info.tobuf(tarfile.USTAR_FORMAT) + b"11 a=bcdef\n".ljust(512, b"\0")
+    (tmp_path / "a.tar").write_bytes(header * 3000)
+    with pytest.raises(AgeGenderError, match="broken or no archive"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
+
+
+@pytest.mark.parametrize("at, value", [(8, 9), (8, 99), (4, 80)], ids=["Deflate64", "method 99", "version 8.0"])
+def test_a_zip_that_python_cannot_unpack_is_named(tmp_path, at, value):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr("a.jpg", b"x" * 1000)
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[at] = value
+    data[data.index(b"PK\x01\x02") + at + 2] = value
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(AgeGenderError, match="pack it again|broken or no archive"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", [b"f\xe4ce.jpg", b"new\nline.jpg", b"\x1b[31mred.jpg"])
+def test_a_name_that_cannot_be_printed_condemns_the_archive(tmp_path, name):
+    path = tar(tmp_path / "a.tar", [(name.decode("utf-8", "surrogateescape"), b"x")], "w:")
+    with pytest.raises(AgeGenderError, match="not printable UTF-8"):
+        unpack(path, tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip"])
+def test_damage_anywhere_ends_in_one_error(tmp_path, kind):
+    path = tmp_path / ("a." + kind)
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+            for name, data in GOOD:
+                out.writestr(name, data)
+    else:
+        tar(path, GOOD, "w:gz" if kind == "tar.gz" else "w:")
+    whole, rng = path.read_bytes(), random.Random(5)
+    for number in range(150):
+        damaged = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            damaged[rng.randrange(len(whole))] = rng.randrange(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(AgeGenderError):
+            unpack(path, tmp_path / f"out{number}")

@@ -148,11 +148,13 @@ def test_only_a_bundle_is_ever_replaced(folder, tmp_path, capsys, monkeypatch):
     kept = folder / "graph" / "tiny.onnx"
     for more in ([], ["--model-server"]):
         assert main(["bundle", manifest, "-o", str(folder / "graph"), *more]) == 1
-        assert "`ncs bundle` did not make it: nothing is replaced" in capsys.readouterr().err and kept.exists()
+        assert "`ncs bundle` did not make it: it will not be replaced" in capsys.readouterr().err and kept.exists()
     monkeypatch.chdir(folder)
     assert main(["bundle", manifest, "-o", "."]) == 1 and kept.exists()
     assert main(["bundle", manifest, "-o", str(kept)]) == 1 and kept.is_file()
-    (folder / "board" / "graph" / "old.json").write_text("{}")
+    (folder / "board" / "graph" / "mine.json").write_text("{}")
+    assert main(["bundle", manifest, "-o", "board"]) == 1 and (folder / "board" / "graph" / "mine.json").exists()
+    (folder / "board" / "graph" / "mine.json").unlink()
     (folder / "empty").mkdir()
     for goal in ("board", "empty", "new/place"):
         assert main(["bundle", manifest, "-o", goal]) == 0

@@ -70,6 +70,7 @@ class Patient(checks.System):
 @pytest.fixture(autouse=True)
 def no_compiler(monkeypatch):
     monkeypatch.setattr(toolchain, "find", lambda: toolchain.Toolchain("/cache/x"))
+    monkeypatch.setattr(toolchain, "verify", lambda found: [])
 
 
 def faults(system):
@@ -149,7 +150,7 @@ def test_another_python_that_talks_to_a_stick(tmp_path):
 def test_the_other_python_is_asked(monkeypatch, tmp_path):
     """A program stands in for it, which prints the version of its OpenVINO as 2021.4.2 does."""
     program = tmp_path / "python"
-    program.write_text("#!/bin/sh\ncase $2 in *openvino.inference_engine*) echo 2021.4.2-3976-0943ed67223;; esac\n")
+    program.write_text("#!/bin/sh\ncase $3 in *openvino.inference_engine*) echo 2021.4.2-3976-0943ed67223;; esac\n")
     program.chmod(0o755)
     monkeypatch.setenv("NCS_PYTHON", str(program))
     assert checks.System().elsewhere() == (str(program), "2021.4.2")
@@ -202,3 +203,9 @@ def test_rules_are_installed_on_demand_only(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == checks.RULES and not path.exists()
     assert verb.install(checks.RULES, str(path)) == 0
     assert path.read_text() == checks.RULES
+
+
+def test_a_damaged_compiler(tmp_path, monkeypatch):
+    monkeypatch.setattr(toolchain, "verify", lambda found: ["libtbb.so.2"])
+    found = one(Patient(tmp_path).stick())
+    assert "libtbb.so.2" in found.what and found.mend == "rm -r /cache/x; ncs toolchain"

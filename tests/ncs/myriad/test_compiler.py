@@ -30,8 +30,9 @@ def test_waiting_for_a_stick_gives_the_same_bytes(compiler, tmp_path, monkeypatc
     run = subprocess.run
 
     def patient(command, **options):
-        assert command[1:] == ["-S", "-m", "ncs.myriad.compile_worker"]
-        return run([sys.executable, "-S", "-c", patience], **options)
+        *_, root, module = command
+        assert module == "ncs.myriad.compile_worker"
+        return run([sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({root!r}); {patience}"], **options)
 
     monkeypatch.setattr(subprocess, "run", patient)
     compile_blob(model, str(tmp_path / "patient.blob"))

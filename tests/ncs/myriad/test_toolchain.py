@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import subprocess
 import zipfile
@@ -25,7 +26,8 @@ def wheels(tmp_path, monkeypatch):
                 archive.writestr(f"{wheel.folder}/{name}", "library " + name)
             archive.writestr("../evil.so", "never unpacked")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        pinned.append(dataclasses.replace(wheel, sha256=digest, size=path.stat().st_size))
+        members = {name: hashlib.sha256(b"library " + name.encode()).hexdigest() for name in wheel.members}
+        pinned.append(dataclasses.replace(wheel, sha256=digest, size=path.stat().st_size, members=members))
     monkeypatch.setattr(toolchain, "WHEELS", tuple(pinned))
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path / "cache"))
     return folder
@@ -35,7 +37,7 @@ def test_unpacks_what_is_needed_and_nothing_else(wheels, tmp_path):
     assert toolchain.find() is None
     found = toolchain.fetch(str(wheels))
     names = sorted(name for wheel in toolchain.WHEELS for name in wheel.members)
-    assert sorted(os.listdir(found.folder)) == sorted([*names, "toolchain.json"])
+    assert sorted(os.listdir(found.folder)) == names
     assert not (tmp_path / "cache" / "evil.so").exists()
     assert toolchain.find() == found
     assert toolchain.verify(found) == []
@@ -47,10 +49,32 @@ def test_damage_is_found(wheels):
     path = found.library("libngraph.so")
     with open(path, "r+b") as stream:
         stream.write(b"X")
-    assert toolchain.find() == found  # the cheap check looks at sizes
     assert toolchain.verify(found) == ["libngraph.so"]
-    os.truncate(path, 3)
+    with pytest.raises(NcsError, match="not as it was fetched: libngraph.so; remove the folder"):
+        toolchain.toolchain()
+    os.unlink(path)
     assert toolchain.find() is None
+
+
+def test_a_record_beside_the_libraries_is_not_believed(wheels):
+    found = toolchain.fetch(str(wheels))
+    with open(found.library("libtbb.so.2"), "wb") as stream:
+        stream.write(b"library libtbb.so.X")  # of the same size
+    facts = {"libtbb.so.2": [hashlib.sha256(b"library libtbb.so.X").hexdigest(), 19]}
+    with open(found.library("toolchain.json"), "w") as stream:
+        json.dump(facts, stream)
+    with pytest.raises(NcsError, match=r"libtbb\.so\.2"):
+        toolchain.toolchain()
+
+
+def test_a_cache_that_can_only_be_read_will_do(wheels, monkeypatch):
+    found = toolchain.fetch(str(wheels))
+
+    def refuse(folder):
+        raise AssertionError("the lock was taken")
+
+    monkeypatch.setattr(toolchain, "_locked", refuse)
+    assert toolchain.toolchain(say=pytest.fail) == found
 
 
 def test_a_wheel_that_is_not_the_pinned_one_is_refused_and_leaves_nothing(wheels):
