@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from caffe.device import resample
+from caffe.device.image_file import read_image
 from caffe.device.transform import fit_mean
 from caffe.errors import CaffeError, did_you_mean
 
@@ -255,16 +256,7 @@ def load_image(filename: str | os.PathLike, color: bool = True) -> np.ndarray:
 
 def _read(filename):
     """Return float32 (H, W, 1, 3 or 4) in 0..1, RGB order."""
-    try:
-        with open(filename, "rb") as stream:
-            data = np.frombuffer(stream.read(), np.uint8)
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    except OSError as error:
-        raise CaffeError(f"image '{os.fspath(filename)}': {error.strerror}") from None
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise CaffeError(f"image '{os.fspath(filename)}' is truncated or not an image that OpenCV can read")
+    pixels = read_image(filename, cv2.IMREAD_UNCHANGED)
     if pixels.dtype.kind == "u":
         pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)
     pixels = np.atleast_3d(pixels.astype(np.float32))

@@ -7,6 +7,8 @@ SHA-256 is right. With --from an archive of one's own is unpacked, tar or zip, o
 import os
 import sys
 
+MADE_BY = "agegender download"
+
 
 def add_arguments(parser):
     parser.add_argument("--from", dest="archive", metavar="FILE", help="an archive at hand in place of a download")
@@ -19,9 +21,11 @@ def add_arguments(parser):
 
 def run(args):
     from agegender.datasets import utkface
+    from caffe.utils import folders
 
     races = utkface.parse_races(args.race)
     out = args.out or os.path.join(args.data, utkface.folder_name(races))
+    folders.refuse_foreign(out, MADE_BY)  # before the download, not after it
     archive = own_archive(args) if args.archive else fetched_archive(args, races)
     found = unpacked(archive, out, races)
     for text in found.skipped:
@@ -71,7 +75,7 @@ def unpacked(archive, out, races):
     from caffe.utils import atomic_io
     from caffe.utils.safe_extract import unpack
 
-    with atomic_io.atomic_folder(out) as temporary:
+    with atomic_io.atomic_folder(out, MADE_BY) as temporary:
         names = unpack(archive, temporary, lambda name: bool(utkface.read_names([name], races).samples))
         found = utkface.read_names(sorted({name for name in names if utkface.is_image_name(name)}), races)
         if not found.samples:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from caffe.safe_text import cell
+
 YEARS = ((0, 2), (3, 9), (10, 59), (60, 116))  # of the younger label
 
 
@@ -42,8 +44,8 @@ def _lines(rows, separator):
 def _row(one, other, similarity):
     return (
         f"{similarity:.3f}",
-        os.path.basename(one.path),
-        os.path.basename(other.path),
+        cell(os.path.basename(one.path)),
+        cell(os.path.basename(other.path)),
         " ".join(differences(one, other)),
     )
 

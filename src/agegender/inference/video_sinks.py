@@ -15,6 +15,7 @@ import numpy as np
 
 from agegender.errors import AgeGenderError
 from agegender.inference import annotate
+from caffe.device.image_file import check_name
 from caffe.utils.atomic_io import atomic_write
 
 ESCAPE = 27
@@ -120,6 +121,7 @@ class VideoFile:
     def _open(self):
         suffix = os.path.splitext(self.path)[1].lower()
         temporary = self._stack.enter_context(atomic_write(self.path, suffix))
+        check_name(temporary)
         writer = cv2.VideoWriter(temporary, cv2.VideoWriter_fourcc(*CODECS[suffix]), self.rate, self._size)
         if not writer.isOpened():
             raise AgeGenderError(

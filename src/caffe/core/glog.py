@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from caffe.safe_text import printable
+
 _LEVELS = {"I": 0, "W": 1, "E": 2}
 _listeners: list[Callable[[str], Any]] = []
 _before: list[Callable[[], Any]] = []
@@ -34,7 +36,7 @@ def _write(level, source, text):
     if silent and not _listeners:
         return
     now = datetime.datetime.now()
-    for row in str(text).split("\n"):
+    for row in printable(str(text)).split("\n"):
         line = f"{level}{now:%m%d %H:%M:%S.%f} {os.getpid():5d} {source}] {row}"
         if not silent:
             for before_print in _before:

@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 GROUP = "ncs.bundles"
 # Packages that ship as whole directories, and single modules.
 DIRECTORIES = ("caffe.device", "caffe.utils", "ncs.runtime", "ncs.doctor")
-MODULES = ("caffe", "caffe.errors", "ncs", "ncs.errors")
+MODULES = ("caffe", "caffe.errors", "caffe.safe_text", "ncs", "ncs.errors")
 PROGRAMS = {"doctor.py": "ncs.doctor.bundle_main"}  # file in the bundle -> module
 
 

@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from caffe.safe_text import printable
 from ncs.profile.profile import Row, total
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def report(title: str, note: str, net: Net, rows: Sequence[Row]) -> str:
         "<tr><td>%d</td><td>%s</td><td>%s</td><td>%.3f</td><td>%.2f</td><td>%s</td></tr>\n"
         % (
             number,
-            html.escape(row.name),
-            html.escape(row.type),
+            _escaped(row.name),
+            _escaped(row.type),
             row.mflops,
             row.bandwidth,
             "part of another" if row.milliseconds is None else f"{row.milliseconds:.3f}",
@@ -36,9 +37,9 @@ def report(title: str, note: str, net: Net, rows: Sequence[Row]) -> str:
         f"<th>{column}</th>" for column in ("Layer", "Name", "Type", "MFLOPs", "Bandwidth MB/s", "time (ms)")
     )
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_escaped(title)}</title>'
         f"<style>{_STYLE}</style></head><body>\n"
-        f'<h1>{html.escape(title)}</h1>\n<p class="note">{html.escape(note)}</p>\n'
+        f'<h1>{_escaped(title)}</h1>\n<p class="note">{_escaped(note)}</p>\n'
         f"<p>Total inference time: {total(rows):.2f} ms</p>\n{svg(net, rows)}\n"
         f"<table><thead><tr>{headers}</tr></thead><tbody>\n{body}</tbody></table>\n</body></html>\n"
     )
@@ -81,7 +82,7 @@ def _box(name, x, y, fraction, row):
         '<text x="%d" y="%d" font-size="12" text-anchor="middle">%s</text>'
         '<text x="%d" y="%d" font-size="10" fill="#444" text-anchor="middle">%s</text></g>'
         % (
-            html.escape(name),
+            _escaped(name),
             x,
             y,
             _WIDTH,
@@ -89,10 +90,10 @@ def _box(name, x, y, fraction, row):
             colour,
             x + _WIDTH / 2,
             y + 18,
-            html.escape(label),
+            _escaped(label),
             x + _WIDTH / 2,
             y + 34,
-            html.escape(caption),
+            _escaped(caption),
         )
     )
 
@@ -119,3 +120,8 @@ def layout(net: Net) -> tuple[dict[str, tuple[float, float]], list[tuple[str, st
         for number, name in enumerate(names):
             positions[name] = (left + number * (_WIDTH + _GAP_X), _MARGIN + level * (_HEIGHT + _GAP_Y))
     return positions, edges
+
+
+def _escaped(text):
+    """`text` for HTML; control characters become \\xNN."""
+    return html.escape(printable(str(text)))
