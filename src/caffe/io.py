@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from caffe.device import resample
+from caffe.device.image_file import read_image
 from caffe.device.transform import fit_mean
 from caffe.errors import CaffeError, did_you_mean
 
@@ -253,34 +254,17 @@ def load_image(filename: str | os.PathLike | BinaryIO, color: bool = True) -> np
     return image if image.shape[2] == 1 else (image[..., :3] @ _LUMINANCE)[..., np.newaxis]
 
 
-def _name(file):
-    return str(getattr(file, "name", type(file).__name__)) if hasattr(file, "read") else os.fspath(file)
-
-
-def _bytes(file):
-    if not hasattr(file, "read"):
-        with open(file, "rb") as stream:
-            return stream.read()
-    data = file.read()
+def _decode(stream):
+    """Return the image in a file object that was opened in binary mode."""
+    name, data = str(getattr(stream, "name", type(stream).__name__)), stream.read()
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise CaffeError(
-            f"image '{_name(file)}': expected a file opened in binary mode, received {type(data).__name__}"
-        )
-    return data
+        raise CaffeError(f"image '{name}': expected a file opened in binary mode, received {type(data).__name__}")
+    return decode_image(bytes(data), cv2.IMREAD_UNCHANGED, name)
 
 
 def _read(filename):
     """Return float32 (H, W, 1, 3 or 4) in 0..1, RGB order."""
-    name = _name(filename)
-    try:
-        data = np.frombuffer(_bytes(filename), np.uint8)
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    except OSError as error:
-        raise CaffeError(f"image '{name}': {error.strerror}") from None
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise CaffeError(f"image '{name}' is truncated or not an image that OpenCV can read")
+    pixels = read_image(filename, cv2.IMREAD_UNCHANGED) if not hasattr(filename, "read") else _decode(filename)
     if pixels.dtype.kind == "u":
         pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)  # type: ignore[type-var]
     pixels = np.atleast_3d(pixels.astype(np.float32))

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agegender.datasets.utkface import Folder
 
+MADE_BY = "agegender download"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="archive", metavar="FILE", help="a local archive instead of a download")
@@ -27,9 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from agegender.datasets import utkface
+    from caffe.utils import folders
 
     races = utkface.parse_races(args.race)
     out = args.out or os.path.join(args.data, utkface.folder_name(races))
+    folders.refuse_foreign(out, MADE_BY)  # before the download, not after it
     archive = local_archive(args) if args.archive else downloaded_archive(args, races)
     folder = unpack_faces(archive, out, races)
     for text in folder.skipped:
@@ -78,7 +82,7 @@ def unpack_faces(archive: str, out: str, races: Sequence[int]) -> Folder:
     from caffe.utils import atomic_io
     from caffe.utils.safe_extract import unpack
 
-    with atomic_io.atomic_folder(out) as temporary:
+    with atomic_io.atomic_folder(out, MADE_BY) as temporary:
         names = unpack(archive, temporary, lambda name: bool(utkface.read_names([name], races).samples))
         folder = utkface.read_names(sorted({name for name in names if utkface.is_image_name(name)}), races)
         if not folder.samples:

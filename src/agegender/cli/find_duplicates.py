@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from caffe.safe_text import cell
+
 if TYPE_CHECKING:
     from agegender.datasets.sample import Sample
 
@@ -47,8 +49,8 @@ def _lines(rows: Iterable[Sequence[str]], separator: str) -> str:
 
 
 def _row(sample: Sample, other: Sample, similarity: float) -> tuple[str, str, str, str]:
-    names = os.path.basename(sample.path), os.path.basename(other.path)
-    return f"{similarity:.3f}", *names, " ".join(differences(sample, other))
+    names = (cell(os.path.basename(item.path)) for item in (sample, other))
+    return (f"{similarity:.3f}", *names, " ".join(differences(sample, other)))
 
 
 def differences(sample: Sample, other: Sample) -> list[str]:

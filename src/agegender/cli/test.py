@@ -38,10 +38,13 @@ def run(args: argparse.Namespace) -> None:
     from agegender import workspace, zoo
     from agegender.errors import AgeGenderError
     from agegender.evaluate import confusion, report
+    from caffe.utils import folders
 
     if not (args.net or args.net_name):
         raise AgeGenderError(f"expected a net, one of {', '.join(NET_NAMES)}")
     net = zoo.script_net(args.net or args.net_name)
+    if args.report:
+        folders.refuse_foreign(args.report, report.MADE_BY)  # before the evaluation, not after it
     weights = args.weights or workspace.latest_weights(net)
     source, backend = _source(args, net)
     predictions = _predict(args, net, weights, source, backend)

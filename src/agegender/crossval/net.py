@@ -45,9 +45,14 @@ class FoldNet:
         return self.file(f"caffenet_train_iter_{self.plan.length(self.task)}.caffemodel")
 
     @property
+    def snapshot_prefix(self) -> str:
+        """The snapshot_prefix of its solver."""
+        return self.file("caffenet_train")
+
+    @property
     def snapshots(self) -> str:
         """The glob pattern of its snapshots."""
-        return glob.escape(self.file("caffenet_train")) + "_iter_*"
+        return glob.escape(self.snapshot_prefix) + "_iter_*"
 
     def fingerprint(self) -> str:
         """Return a digest of everything that decides its result: lists, nets and training settings."""
@@ -78,7 +83,7 @@ class FoldNet:
                 if layer.transform_param.mean_file:
                     layer.transform_param.mean_file = self.plan.mean(self.fold)
         paths = self.file("train_val.prototxt"), self.file("solver.prototxt")
-        solver.net, solver.snapshot_prefix = paths[0], self.file("caffenet_train")
+        solver.net, solver.snapshot_prefix = paths[0], self.snapshot_prefix
         solver.max_iter = self.plan.length(self.task)
         if len(solver.test_iter):
             batch = next(layer.data_param.batch_size for layer in reversed(net.layer) if layer.type == "Data")

@@ -42,7 +42,7 @@ def write(
     lists_of = {}
     for fold in folds:
         lists_of[fold] = {task: adience.make_lists(rows, fold, task, policy, seed, compat, prefix) for task in TASKS}
-        with atomic_io.atomic_folder(folder_of(root, fold)) as temporary:
+        with atomic_io.atomic_folder(folder_of(root, fold), "agegender adience") as temporary:
             for task, lists in lists_of[fold].items():
                 for part in PARTS:
                     text = "".join(f"{path} {label}\n" for path, label in getattr(lists, part))

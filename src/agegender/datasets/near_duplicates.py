@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from agegender.datasets.sample import Sample
+from caffe.device.image_file import read_image
 
 # Correlation of the fine structures above which two images are near-duplicates. Among UTKFace's Asian faces every pair
 # above 0.85 that was inspected is one; different photographs reach 0.84 for one person and 0.83 for two people.
@@ -72,9 +73,7 @@ def structures(samples: list[Sample], jobs: int | None = None) -> np.ndarray:
 
 
 def _structure(path):
-    pixels = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
-    assert pixels is not None, path
-    image = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    image = cv2.resize(read_image(path, cv2.IMREAD_GRAYSCALE), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     gray = image.astype(np.float32)
     return gray - cv2.GaussianBlur(gray, (0, 0), BLUR)
 

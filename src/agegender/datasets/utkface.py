@@ -10,6 +10,7 @@ from typing import NamedTuple
 from agegender.datasets.sample import RACES, Sample
 from agegender.errors import AgeGenderError
 from agegender.inference.labels import gender_of
+from caffe.utils.input_file import shown
 
 NAME_RULE = "[age]_[gender 0|1]_[race 0..4]_[yyyymmddHHMMSSFFF].jpg or .jpg.chip.jpg"
 MAX_AGE = 116  # the range documented by the data set is 0..116
@@ -89,6 +90,7 @@ def read_names(names: Iterable[str], races: Sequence[int] | None = None) -> Fold
     folder = Folder([], [], [])
     for name in sorted(names):
         try:
+            _check_printable(name)
             sample = parse_name(name)
         except AgeGenderError as error:
             folder.skipped.append(str(error))
@@ -99,6 +101,12 @@ def read_names(names: Iterable[str], races: Sequence[int] | None = None) -> Fold
         if message := irregular_stamp(name):
             folder.irregular.append(message)
     return folder
+
+
+def _check_printable(name: str) -> None:
+    """Raise AgeGenderError for a name that a list, one path per line, cannot contain."""
+    if not os.path.basename(name).isprintable():
+        raise AgeGenderError(f"{shown(name)}: expected a name of printable UTF-8; rename the file")
 
 
 def read_folder(folder: str | os.PathLike, races: Sequence[int] | None = None) -> Folder:

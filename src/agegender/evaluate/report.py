@@ -15,9 +15,11 @@ import numpy as np
 from agegender.evaluate import confusion, metrics
 from agegender.evaluate.predictions import Predictions
 from agegender.inference.labels import Labels
+from caffe.safe_text import cell
 from caffe.utils import atomic_io
 from caffe.utils.commands import version
 
+MADE_BY = "agegender test"  # recorded in a report; only a report is replaced
 WORST = 20  # mistakes shown
 
 
@@ -53,7 +55,7 @@ def write(
     matrix = confusion.count(predictions.truth, predictions.predicted, len(labels))
     values = {"net": net.name, "task": net.task, **summary(matrix, labels)}
     values.update(weights=_origin(weights), database=_text(database), made_by=f"agegender {version()}")
-    with atomic_io.atomic_folder(folder) as temporary:
+    with atomic_io.atomic_folder(folder, MADE_BY) as temporary:
         files = {
             "report.json": json.dumps(values, indent=1) + "\n",
             "confusion.txt": text,
@@ -126,7 +128,8 @@ def predictions_csv(predictions: Predictions, names: Sequence[str]) -> str:
 
 def _csv(rows: Iterable[Sequence]) -> str:
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerows([cell(value) if isinstance(value, str) else value for value in row] for row in rows)
     return stream.getvalue()
 
 

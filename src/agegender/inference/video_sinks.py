@@ -16,6 +16,7 @@ import numpy as np
 
 from agegender.errors import AgeGenderError
 from agegender.inference import annotate
+from caffe.device.image_file import check_name
 from caffe.utils.atomic_io import atomic_write
 
 ESCAPE = 27
@@ -123,6 +124,7 @@ class VideoFile:
     def _open(self):
         suffix = os.path.splitext(self.path)[1].lower()
         temporary = self._stack.enter_context(atomic_write(self.path, suffix))
+        check_name(temporary)
         writer = cv2.VideoWriter(temporary, cv2.VideoWriter.fourcc(*CODECS[suffix]), self.rate, self._size)
         if not writer.isOpened():
             raise AgeGenderError(

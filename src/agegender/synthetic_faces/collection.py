@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import multiprocessing
 import os
@@ -67,7 +68,7 @@ def make(folder: str, count: int = 900, seed: int = 1, jobs: int | None = None) 
     """
     faces = plan(count, seed)
     originals = [(index, face) for index, face in enumerate(faces) if face.duplicate_of is None]
-    with atomic_io.atomic_folder(folder) as temporary:
+    with atomic_io.atomic_folder(folder, "agegender synthesize-faces") as temporary:
         work = [(os.path.join(temporary, face.name), face.age, face.gender, (seed, index)) for index, face in originals]
         _draw_all(work, min(jobs or os.cpu_count() or 1, 1 + len(work) // 50))
         for face in faces:
@@ -168,9 +169,23 @@ def _draw_all(work, jobs):
                 progress.step()
             return
         context = multiprocessing.get_context("spawn")  # OpenCV's threads do not survive a fork
-        with ProcessPoolExecutor(jobs, context, _use_one_thread) as pool:
+        with _safe_path(), ProcessPoolExecutor(jobs, context, _use_one_thread) as pool:
             for _ in pool.map(_draw_file, work, chunksize=8):
                 progress.step()
+
+
+@contextlib.contextmanager
+def _safe_path():
+    """Keep the current directory off the workers' module path (Python 3.11 and newer)."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _use_one_thread():
@@ -181,5 +196,6 @@ def _draw_file(item):
     from agegender.synthetic_faces import draw
 
     path, age, gender, seed = item
-    if not cv2.imwrite(path, draw(age, gender == 0, seed), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-        raise AgeGenderError(f"{path}: cannot be written; is the disk full?")
+    encoded = cv2.imencode(".jpg", draw(age, gender == 0, seed), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    with open(path, "wb") as stream:
+        stream.write(encoded)

@@ -10,6 +10,7 @@ import numpy as np
 from agegender.datasets import utkface
 from agegender.errors import AgeGenderError
 from agegender.inference.labels import AGE_TRINGN
+from caffe.device.image_file import read_image
 from caffe.utils import atomic_io
 
 SIDE = 120  # width and height of a face in pixels
@@ -35,9 +36,7 @@ def write_sheet(path: str | os.PathLike, folder: str | os.PathLike) -> None:
 def _face(path):
     if path is None:
         return np.full((SIDE, SIDE, 3), 235, np.uint8)
-    face = cv2.imread(path)
-    assert face is not None, path
-    return cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return cv2.resize(read_image(path), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
 def _header(text):

@@ -83,6 +83,8 @@ def tensors(data: bytes) -> Iterator[tuple[str, np.ndarray]]:
         for _ in range(4):
             size, offset = _integer(data, offset)
             count *= size
+        if count < 0:
+            raise AgeGenderError(f"the .dat file is damaged: {tag} has a size of {count} values")
         if offset + 4 * count > len(data):
             raise AgeGenderError(f"the .dat file is truncated: expected {count} values for {tag}")
         yield tag, np.frombuffer(data, "<f4", count, offset)

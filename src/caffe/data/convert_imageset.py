@@ -16,6 +16,7 @@ from caffe.data import datum, listfile
 from caffe.data.db import Writer, backend_name, create_db
 from caffe.data.lmdb import MAX_KEY
 from caffe.data.parallel_map import cores, ordered_map
+from caffe.device.image_file import ImageError, decode_image, read_bytes, shown
 from caffe.errors import CaffeError
 from caffe.utils.progress import Progress
 
@@ -207,13 +208,10 @@ def _records(root: str, entries: list[listfile.Entry], record_format: RecordForm
 def _record(root: str, entry: listfile.Entry, record_format: RecordFormat) -> _Record:
     """Read, decode, resize and serialize one image."""
     try:
-        with open(root + entry.path, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
-        return _Record(entry, error=error.strerror or str(error))
-    image = datum.decode_image(data, cv2.IMREAD_GRAYSCALE if record_format.gray else cv2.IMREAD_COLOR)
-    if image is None:
-        return _Record(entry, error="truncated or not an image that OpenCV can read")
+        data = read_bytes(root + entry.path)
+        image = decode_image(data, cv2.IMREAD_GRAYSCALE if record_format.gray else cv2.IMREAD_COLOR)
+    except ImageError as error:
+        return _Record(entry, error=str(error).removeprefix(shown(root + entry.path) + ": "))
     if record_format.size is not None:
         image = cv2.resize(image, record_format.size[::-1], interpolation=cv2.INTER_LINEAR)
     if not record_format.encoded:

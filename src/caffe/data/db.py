@@ -93,9 +93,14 @@ def create_db(
     if os.path.lexists(path):
         if not overwrite:
             raise CaffeError(f"database '{path}' exists; remove it or use --overwrite")
-        if not _is_database(path):
-            raise CaffeError(f"'{path}' exists and is not a database; it is not overwritten")
+        refuse_no_database(path)
     return importlib.import_module(_BACKENDS[backend_name(backend)]).create(path)
+
+
+def refuse_no_database(path: str) -> None:
+    """Raise CaffeError if `path` exists and is not the folder of a database."""
+    if os.path.lexists(path) and not _is_database(path):
+        raise CaffeError(f"'{path}' exists and is not a database; it is not overwritten")
 
 
 def backend_name(backend: str | int) -> str:

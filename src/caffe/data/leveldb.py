@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from caffe.data import leveldb_format as form
+from caffe.data.db import refuse_no_database
 from caffe.errors import CaffeError
 from caffe.proto.wire_format import WireError, read_varint, varint
 from caffe.utils.atomic_io import atomic_folder
@@ -247,7 +248,7 @@ def _apply_field(version: _Version, tag: int, view: memoryview, at: int) -> int:
 @contextlib.contextmanager
 def create(path: str) -> Iterator[LevelWriter]:
     """Context manager that writes a new LevelDB to `path` atomically."""
-    with atomic_folder(path) as folder, LevelWriter(folder) as writer:
+    with atomic_folder(path, refuse=refuse_no_database) as folder, LevelWriter(folder) as writer:
         yield writer
 
 

@@ -65,7 +65,8 @@ def window(param: Any, axes: int) -> Window:
     for name, values in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
         if any(v < 1 for v in values):
             raise CaffeError(f"{name} must be positive, received {list(values)}")
-    return Window(kernel, stride, pad, dilation)
+    # Dilation has no effect on a kernel of 1, and oneDNN crashes if such a dilated kernel is entirely in the padding.
+    return Window(kernel, stride, pad, tuple(1 if k == 1 else d for k, d in zip(kernel, dilation)))
 
 
 def _by_axis(param, axes, stem, field, default):

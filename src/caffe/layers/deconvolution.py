@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from caffe.core import onednn
 from caffe.core.lazy_torch import F, torch
 from caffe.layers._convolution import BaseConvolution, Window, add_bias, attributes, scatter
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
@@ -49,7 +50,9 @@ class Deconvolution(BaseConvolution, Layer):
         group = self.param.convolution_param.group
         function = _BY_AXES.get(len(win.kernel))
         if function is not None:
-            return getattr(F, function)(x, weight, bias, win.stride, win.pad, 0, group, win.dilation)
+            context, x = onednn.prepare(x, win, win.size_up(x.shape[2:]), x.shape[2:])
+            with context:
+                return getattr(F, function)(x, weight, bias, win.stride, win.pad, 0, group, win.dilation)
         out, sizes = win.size_up(x.shape[2:]), x.shape[2:]
         flat = x.reshape(x.shape[0], group, x.shape[1] // group, -1)
         cols = torch.einsum("ngmo,gmck->ngcok", flat, self.grouped(weight))

@@ -16,6 +16,7 @@ from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2, wire_format
 from caffe.proto.blobs import MAX_PLAIN_BYTES, StoredBlob, read_blob
 from caffe.proto.field_tables import Field, table
+from caffe.utils.input_file import shown
 
 MAX_MESSAGES = 100_000  # layers and blobs; a net of a thousand layers has some 5,000
 _BLOB = caffe_pb2.BlobProto.DESCRIPTOR.full_name
@@ -31,6 +32,9 @@ _FILE_TYPES = {"NetParameter": ".caffemodel", "SolverState": ".solverstate"}
 Path = tuple[Any, ...]
 
 
+MAX_PIPED_BYTES = 1 << 30  # of a pipe or a device, which cannot be mapped
+
+
 def open_view(path: str) -> memoryview:
     """Return the bytes of a file, memory-mapped copy-on-write if possible."""
     try:
@@ -38,9 +42,12 @@ def open_view(path: str) -> memoryview:
             try:
                 return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY))
             except (ValueError, OSError):  # an empty file, a pipe
-                return memoryview(bytearray(stream.read()))
-    except OSError as problem:
-        raise CaffeError(f"{path}: cannot be read ({problem.strerror})") from None
+                data = bytearray(stream.read(MAX_PIPED_BYTES + 1))
+    except (OSError, ValueError) as problem:  # ValueError: a null byte in the name
+        raise CaffeError(f"{shown(path)}: cannot be read ({getattr(problem, 'strerror', None) or problem})") from None
+    if len(data) > MAX_PIPED_BYTES:
+        raise CaffeError(f"{shown(path)}: more than {MAX_PIPED_BYTES} bytes from a pipe or a device")
+    return memoryview(data)
 
 
 def read(view: memoryview, message: Any, filename: str) -> dict[Path, list[StoredBlob]]:

@@ -9,6 +9,7 @@ from typing import Any
 from caffe.errors import CaffeError
 from caffe.proto import binary, caffe_pb2, foreign, text, upgrade
 from caffe.proto.source_locations import SourceLocations
+from caffe.utils.input_file import shown
 
 _INLINE_NETS = ("net_param", "train_net_param", "test_net_param")
 _CONTROL_CHARACTERS = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\v")
@@ -119,8 +120,8 @@ def _head(path: str) -> bytes:
     try:
         with open(path, "rb") as stream:
             return stream.read(1024)
-    except OSError as problem:
-        raise CaffeError(f"{path}: cannot be read ({problem.strerror})") from None
+    except (OSError, ValueError) as problem:  # ValueError: a zero byte in the name
+        raise CaffeError(f"{shown(path)}: cannot be read ({getattr(problem, 'strerror', None) or problem})") from None
 
 
 def _text(path: str) -> str:

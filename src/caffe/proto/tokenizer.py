@@ -11,12 +11,13 @@ _TOKEN = re.compile(
     r"""(?:[ \t\r\n\f\v]+|\#[^\n]*)*
     (?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)
       |(?P<number>\.?[0-9][\w.]*(?:(?<=[eE])[+-][\w.]*)?)
-      |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+      |(?P<string>["'])
       |(?P<mark>[{}<>\[\]:,;\-])
       |(?P<end>\Z)
-      |(?P<bad>["'][^\n]*|.))""",
+      |(?P<bad>.))""",
     re.VERBOSE,
 )
+_STOPS = {quote: re.compile(rf"[\\\n{quote}]") for quote in "\"'"}
 
 
 def tokens(text: str) -> Iterator[tuple[str, str, int]]:
@@ -25,11 +26,33 @@ def tokens(text: str) -> Iterator[tuple[str, str, int]]:
     The kind is name, number, string (with quotes and escapes), mark, or bad (an unexpected character, or an
     unterminated string).
     """
-    for match in _TOKEN.finditer(text):
+    at = 0
+    while match := _TOKEN.match(text, at):
         kind = match.lastgroup or "end"
-        yield kind, match.group(kind), match.start(kind)
+        start, at = match.span(kind)
+        if kind == "string":
+            kind, at = _string(text, start)
+        yield kind, text[start:at], start
         if kind == "end":
             return
+
+
+def _string(text: str, start: int) -> tuple[str, int]:
+    """Return ("string", end) for the quote at `start`, or ("bad", end of the line).
+
+    A regular expression with a repeated group would need 190 bytes of memory per character.
+    """
+    stop, at = _STOPS[text[start]], start + 1
+    while match := stop.search(text, at):
+        if match.group() == "\n":
+            break
+        if match.group() != "\\":
+            return "string", match.end()
+        if text[match.end() : match.end() + 1] in ("", "\n"):
+            break
+        at = match.end() + 1
+    end = text.find("\n", start)
+    return "bad", len(text) if end < 0 else end
 
 
 class Lines:

@@ -13,6 +13,7 @@ import os
 import posixpath
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -25,7 +26,11 @@ MAX_MEMBERS = 200_000
 _BLOCK_BYTES = 1 << 20
 _MAX_READ_BYTES = 1 << 24  # tarfile reads a header of any declared length at once; no valid header is this long
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
-_CORRUPT = (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
+# Exceptions of Python's readers for corrupt archives; RuntimeError includes RecursionError and NotImplementedError.
+_CORRUPT = (
+    *(tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, struct.error),
+    *(LookupError, ValueError, ArithmeticError, AttributeError, TypeError, RuntimeError, MemoryError),
+)
 
 
 def unpack(
@@ -71,6 +76,12 @@ def unpack(
                 names.append(base)
                 if select(base):
                     _write(os.path.join(folder, base), budget.counted(chunks()), path, name)
+    except CaffeError:
+        raise
+    except RecursionError:
+        raise CaffeError(f"{path}: corrupt or not an archive: endless chain of headers") from None
+    except NotImplementedError as error:  # for example Deflate64, which Windows uses for large files
+        raise CaffeError(f"{path}: {error}: extract it with another program and pack it again") from None
     except _CORRUPT as error:
         raise CaffeError(f"{path}: corrupt or not an archive: {error}") from None
     except OSError as error:  # bz2 and gzip raise it for corrupt streams; also raised for a full disk
@@ -110,6 +121,8 @@ def _check(path, name, member_type):
         problem = "has an absolute path"
     elif ".." in parts or "\0" in name:
         problem = "is outside the target folder"
+    elif not name.isprintable():  # includes bytes that are not UTF-8, which surrogateescape decoded
+        problem = "has a name that is not printable UTF-8"
     elif member_type not in ("file", "folder"):
         problem = f"is a {member_type}"
     if problem:

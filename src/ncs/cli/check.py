@@ -159,11 +159,9 @@ def build_transform(args: argparse.Namespace, net: Net) -> Transform:
 
 def load_batch(args: argparse.Namespace, net: Net, transform: Transform) -> np.ndarray:
     """Return one float32 input (1, C, H, W) from the image, the .npy, or seeded noise."""
-    import os
-
-    import cv2
     import numpy as np
 
+    from caffe.device.image_file import ImageError, read_image
     from ncs.errors import NcsError
 
     shape = net.blobs[net.inputs[0]].shape
@@ -181,9 +179,10 @@ def load_batch(args: argparse.Namespace, net: Net, transform: Transform) -> np.n
         if array.size != np.prod(shape[1:]):
             raise NcsError(f"{args.image} has shape {array.shape}; the net's input is {tuple(shape)}")
         return array.reshape(1, *shape[1:])
-    image = cv2.imread(args.image, cv2.IMREAD_COLOR) if os.path.isfile(args.image) else None
-    if image is None:
-        raise NcsError(f"[Error 12] {args.image}: not an image that OpenCV can read")
+    try:
+        image = read_image(args.image)
+    except ImageError as error:
+        raise NcsError(f"[Error 12] {error}") from None
     return transform.image(image)[None]
 
 

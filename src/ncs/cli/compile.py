@@ -154,21 +154,18 @@ def net_options(args: argparse.Namespace) -> Options:
 
 def read_settings(path: str | None) -> dict[str, str]:
     """Read a configuration file of compile_tool: one `KEY VALUE` per line, comments after #."""
+    from caffe.utils.input_file import read_text
     from ncs.errors import NcsError
 
     if path is None:
         return {}
     settings = {}
-    try:
-        with open(path, encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
-                fields = line.split("#")[0].split(None, 1)
-                if len(fields) == 1:
-                    raise NcsError(f"{path}:{number}: expected `KEY VALUE`, received '{line.strip()}'")
-                if fields:
-                    settings[fields[0]] = fields[1].strip()
-    except OSError as error:
-        raise NcsError(f"{path}: {error.strerror}") from error
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        fields = line.split("#")[0].split(None, 1)
+        if len(fields) == 1:
+            raise NcsError(f"{path}:{number}: expected `KEY VALUE`, received '{line.strip()}'")
+        if fields:
+            settings[fields[0]] = fields[1].strip()
     return settings
 
 
@@ -267,15 +264,11 @@ def build_transform(args: argparse.Namespace, options: Options, param: caffe_pb2
 
 def read_labels(path: str | None) -> list[str]:
     """Return the non-empty lines of a labels file."""
-    from ncs.errors import NcsError
+    from caffe.utils.input_file import read_text
 
     if path is None:
         return []
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return [line.strip() for line in stream if line.strip()]
-    except OSError as error:
-        raise NcsError(f"{path}: {error.strerror}") from error
+    return [line.strip() for line in read_text(path).split("\n") if line.strip()]
 
 
 def compile_file(args: argparse.Namespace, stem: str) -> int:

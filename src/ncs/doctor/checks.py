@@ -234,7 +234,8 @@ def lock_file(system: System) -> list[Finding]:
     if not system.exists(path) or system.usable(path):
         return []
     why = 'OpenVINO then aborts with "global mutex initialization failed"'
-    return [Finding(FAULT, f"{path} belongs to another user", why, "sudo chmod 666 " + path)]
+    fix = f"sudo rm {path} (while no program uses a stick; the runtime creates a new file)"
+    return [Finding(FAULT, f"{path} belongs to another user", why, fix)]
 
 
 def compiler(system: System) -> list[Finding]:
@@ -247,6 +248,11 @@ def compiler(system: System) -> list[Finding]:
         return []  # a bundle reads blobs, it compiles none
 
     tools = toolchain.find()
+    damaged = toolchain.verify(tools) if tools else []
+    if damaged:
+        files = ", ".join(damaged)
+        fix = f"rm -r {tools.folder}; ncs toolchain"
+        return [Finding(FAULT, f"the Myriad compiler in {tools.folder} is damaged: {files}", "", fix)]
     if tools:
         return [Finding(OK, f"the Myriad compiler ({tools.version}) is in {tools.folder}")]
     return [Finding(NOTE, "the Myriad compiler is not in the cache", "", "ncs toolchain")]

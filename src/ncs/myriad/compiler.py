@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from xml.sax.saxutils import quoteattr
 
 from caffe.errors import did_you_mean
+from caffe.utils import isolated
 from caffe.utils.atomic_io import atomic_write
 from ncs.errors import NcsError
 from ncs.myriad import known_faults
@@ -178,9 +179,9 @@ def _prepare_task(tools: Toolchain, scratch: str, number: int, job: Job, setting
 def run_child(tools: Toolchain, tasks: Sequence[dict[str, str]]) -> list[dict]:
     """Run the tasks in a child process; return {"status", "output"} per task. Raises NcsError if the process fails."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    environment = dict(os.environ, PYTHONPATH=root, LC_ALL="C")
+    environment = dict(os.environ, LC_ALL="C")
     task = json.dumps({"folder": tools.folder, "plugin": PLUGIN, "jobs": list(tasks)})
-    command = [sys.executable, "-S", "-m", "ncs.myriad.compile_worker"]
+    command = isolated.command(sys.executable, "ncs.myriad.compile_worker", root, "-S")
     result = subprocess.run(command, input=task.encode("utf-8"), capture_output=True, env=environment, check=False)
     lines = result.stdout.decode("utf-8", "replace").splitlines()
     if len(lines) != len(tasks):

@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from caffe.safe_text import printable
 from ncs.profile.profile import Row, total
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ td:nth-child(2),th:nth-child(2),td:nth-child(3){text-align:left}
 def report(title: str, note: str, net: Net, rows: Sequence[Row]) -> str:
     """Return an HTML page; `note` explains how the times were obtained."""
     body = "".join(
-        f"<tr><td>{number}</td><td>{html.escape(row.name)}</td><td>{html.escape(row.type)}</td><td>{row.mflops:.3f}</td>"
+        f"<tr><td>{number}</td><td>{_escaped(row.name)}</td><td>{_escaped(row.type)}</td><td>{row.mflops:.3f}</td>"
         f"<td>{row.bandwidth:.2f}</td>"
         f"<td>{'part of another' if row.milliseconds is None else f'{row.milliseconds:.3f}'}</td></tr>\n"
         for number, row in enumerate(rows)
@@ -30,9 +31,9 @@ def report(title: str, note: str, net: Net, rows: Sequence[Row]) -> str:
         f"<th>{column}</th>" for column in ("Layer", "Name", "Type", "MFLOPs", "Bandwidth MB/s", "time (ms)")
     )
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_escaped(title)}</title>'
         f"<style>{_STYLE}</style></head><body>\n"
-        f'<h1>{html.escape(title)}</h1>\n<p class="note">{html.escape(note)}</p>\n'
+        f'<h1>{_escaped(title)}</h1>\n<p class="note">{_escaped(note)}</p>\n'
         f"<p>Total inference time: {total(rows):.2f} ms</p>\n{svg(net, rows)}\n"
         f"<table><thead><tr>{headers}</tr></thead><tbody>\n{body}</tbody></table>\n</body></html>\n"
     )
@@ -69,11 +70,11 @@ def _box(name, x, y, fraction, row):
     label = name if len(name) < 26 else name[:24] + "…"
     left, top, middle = int(x), int(y), int(x + _WIDTH / 2)
     return (
-        f'<g><title>{html.escape(name)}</title><rect x="{left}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" '
+        f'<g><title>{_escaped(name)}</title><rect x="{left}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" '
         f'fill="{colour}" stroke="#555"/>'
-        f'<text x="{middle}" y="{int(y + 18)}" font-size="12" text-anchor="middle">{html.escape(label)}</text>'
+        f'<text x="{middle}" y="{int(y + 18)}" font-size="12" text-anchor="middle">{_escaped(label)}</text>'
         f'<text x="{middle}" y="{int(y + 34)}" font-size="10" fill="#444" text-anchor="middle">'
-        f"{html.escape(caption)}</text></g>"
+        f"{_escaped(caption)}</text></g>"
     )
 
 
@@ -101,3 +102,8 @@ def layout(net: Net) -> tuple[dict[str, tuple[float, int]], list[tuple[str, str]
         for number, name in enumerate(names):
             positions[name] = (left + number * (_WIDTH + _GAP_X), _MARGIN + level * (_HEIGHT + _GAP_Y))
     return positions, edges
+
+
+def _escaped(text):
+    """`text` for HTML; control characters become \\xNN."""
+    return html.escape(printable(str(text)))

@@ -14,6 +14,7 @@ import pytest
 
 from agegender.datasets import build, lists
 from agegender.errors import AgeGenderError
+from caffe.errors import CaffeError
 from caffe.utils import commands
 
 COUNTS = [(9, 6), (2, 1), (12, 18), (3, 5), (1, 0), (0, 0), (2, 2), (0, 2), (1, 2)]
@@ -111,13 +112,23 @@ def test_manifest_records_settings_and_counts(workdir):
 
 
 @pytest.mark.parametrize("compat", [False, True])
-def test_output_depends_neither_on_old_files_nor_on_threads(workdir, compat):
+def test_output_depends_neither_on_earlier_runs_nor_on_threads(workdir, compat):
     build.build(build.Settings(compat=compat), jobs=1)
     first = contents(workdir / "data")
-    (workdir / "data" / "overSampling" / "stale.jpg").write_bytes(b"of an older run")
-    (workdir / "data" / "DEF" / "stale.txt").write_bytes(b"of an older run")
+    build.build(build.Settings(compat=not compat, seed=7), jobs=2)
+    assert contents(workdir / "data") != first
     build.build(build.Settings(compat=compat), jobs=4)
     assert contents(workdir / "data") == first
+
+
+@pytest.mark.parametrize("name", ["overSampling/mine.jpg", "DEF/mine.txt"])
+def test_folder_with_files_of_the_user_is_not_replaced(workdir, name):
+    build.build(build.Settings(), jobs=2)
+    (workdir / "data" / name).write_bytes(b"mine")
+    before = contents(workdir / "data")
+    with pytest.raises(CaffeError, match=f"`agegender build-dataset`.*{os.path.basename(name)}"):
+        build.build(build.Settings(seed=7), jobs=2)
+    assert contents(workdir / "data") == before
 
 
 def test_compat_follows_the_original_algorithm(workdir):

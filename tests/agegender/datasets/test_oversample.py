@@ -9,7 +9,7 @@ import pytest
 
 from agegender.datasets import oversample
 from agegender.datasets.sample import Sample
-from agegender.errors import AgeGenderError
+from caffe.errors import CaffeError
 
 PUBLISHED = [734, 78, 1066, 423, 126, 95, 76, 67, 82]
 
@@ -129,5 +129,5 @@ def test_copies_of_gray_images_have_three_channels(tmp_path):
 def test_error_names_a_broken_image(tmp_path):
     broken = tmp_path / "10_0_2_00000000000000000.jpg"
     broken.write_bytes(b"not an image")
-    with pytest.raises(AgeGenderError, match="10_0_2_00000000000000000.jpg: cannot be read as an image"):
+    with pytest.raises(CaffeError, match="10_0_2_00000000000000000.jpg: .*not an image"):
         oversample.make(copies_of(Sample(str(broken), 10)), tmp_path / "out", seed=1)

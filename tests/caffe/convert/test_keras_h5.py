@@ -150,3 +150,21 @@ def test_invalid_files(tmp_path):
     (tmp_path / "no.hdf5").write_bytes(b"nothing")
     with pytest.raises(CaffeError, match="not a Keras HDF5 weight file"):
         keras_h5.wide_resnet(tmp_path / "no.hdf5", 16, 8, 64)
+
+
+@pytest.mark.parametrize("damage", ["bomb", "external link", "no names", "names of numbers", "text"])
+def test_damaged_files_raise(tmp_path, damage):
+    path = tmp_path / "w.hdf5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = 5 if damage == "names of numbers" else [b"a"]
+        group = file.create_group("a")
+        if damage != "no names":
+            group.attrs["weight_names"] = [b"a/w"]
+        if damage == "bomb":
+            group.create_dataset("a/w", shape=(2**16, 2**14), dtype="f4", chunks=(64, 64))
+        elif damage == "external link":
+            group["a/w"] = h5py.ExternalLink("/etc/hosts", "x")
+        elif damage == "text":
+            group["a/w"] = b"text"
+    with pytest.raises(CaffeError, match="not a Keras HDF5 weight file"):
+        keras_h5.wide_resnet(path, 16, WIDTH, SIDE)

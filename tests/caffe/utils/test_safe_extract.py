@@ -1,7 +1,9 @@
 """Extraction of valid archives of every kind, and of malicious, corrupt and oversized ones."""
 
+import contextlib
 import io
 import os
+import random
 import tarfile
 import zipfile
 
@@ -140,3 +142,52 @@ def test_duplicate_file_name(tmp_path):
     different = tar(tmp_path / "b.tar.gz", [("x/a.jpg", b"one"), ("y/a.jpg", b"two")])
     with pytest.raises(CaffeError, match="the file name occurs twice with different contents"):
         unpack(different, tmp_path / "other")
+
+
+@pytest.mark.parametrize("header_type", [tarfile.XGLTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_endless_chain_of_headers(tmp_path, header_type):
+    info = tarfile.TarInfo("h")
+    info.type, info.size = header_type, 11
+    header = info.tobuf(tarfile.USTAR_FORMAT) + b"11 a=bcdef\n".ljust(512, b"\0")
+    (tmp_path / "a.tar").write_bytes(header * 3000)
+    with pytest.raises(CaffeError, match="corrupt or not an archive"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
+
+
+@pytest.mark.parametrize("at, value", [(8, 9), (8, 99), (4, 80)], ids=["Deflate64", "method 99", "version 8.0"])
+def test_unsupported_zip(tmp_path, at, value):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr("a.jpg", b"x" * 1000)
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[at] = value
+    data[data.index(b"PK\x01\x02") + at + 2] = value
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(CaffeError, match="pack it again|corrupt or not an archive"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", [b"f\xe4ce.jpg", b"new\nline.jpg", b"\x1b[31mred.jpg"])
+def test_unprintable_file_name(tmp_path, name):
+    path = tar(tmp_path / "a.tar", [(name.decode("utf-8", "surrogateescape"), b"x")], "w:")
+    with pytest.raises(CaffeError, match="not printable UTF-8"):
+        unpack(path, tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("extension", ["tar", "tar.gz", "zip"])
+def test_damage_raises_caffe_error(tmp_path, extension):
+    path = tmp_path / f"a.{extension}"
+    if extension == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+            for name, data in GOOD:
+                out.writestr(name, data)
+    else:
+        tar(path, GOOD, "w:gz" if extension == "tar.gz" else "w:")
+    valid, rng = path.read_bytes(), random.Random(5)
+    for number in range(150):
+        damaged = bytearray(valid)
+        for _ in range(rng.randint(1, 4)):
+            damaged[rng.randrange(len(valid))] = rng.randrange(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(CaffeError):
+            unpack(path, tmp_path / f"out{number}")
