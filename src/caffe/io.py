@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from caffe.device import resample
-from caffe.device.image_file import read_image
+from caffe.device.image_file import decode_image, read_image
 from caffe.device.transform import fit_mean
 from caffe.errors import CaffeError, did_you_mean
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from caffe.utils.atomic_io import atomic_folder
 from caffe.utils.cache import cache_folder
+from caffe.utils.hashing import sha256_or_none
 from ncs.errors import NcsError
-from ncs.runtime.manifest import sha256_or_none
 
 RELEASE = "openvino-2021.4.2"
 

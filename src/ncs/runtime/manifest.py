@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from caffe.device.transform import Transform
 from caffe.errors import CaffeError, did_you_mean
 from caffe.utils.atomic_io import write_bytes
+from caffe.utils.hashing import sha256_or_none
 from ncs.errors import NcsError
 
 SCHEMA = 1
@@ -169,18 +169,6 @@ def _digest(path: str) -> str | None:
     if cached is None or cached[0] != state:
         cached = _digests[path] = (state, sha256_or_none(path))
     return cached[1]
-
-
-def sha256_or_none(path: str | os.PathLike) -> str | None:
-    """SHA-256 of a file in hex, or None when it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as stream:
-            for block in iter(lambda: stream.read(1 << 20), b""):
-                digest.update(block)
-    except OSError:
-        return None
-    return digest.hexdigest()
 
 
 def _plain(files: dict[str, File]) -> dict[str, dict[str, str]]:
