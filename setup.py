@@ -1,4 +1,4 @@
-"""The one part of the build that pyproject.toml cannot say: prototxt/ ships inside the package as agegender/prototxt/."""
+"""Ship prototxt/ inside the package as agegender/prototxt/, which pyproject.toml cannot express."""
 
 import shutil
 from pathlib import Path

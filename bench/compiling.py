@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Seconds and memory from prototxt and caffemodel of AgeNet to a blob: `ncs compile`, and the Model Optimizer of 2021.4.2
-with the compiler of its release (in the same process of ours that drives it, with and without its search for a stick).
+"""Time and memory to compile AgeNet from prototxt and caffemodel to a blob.
+
+Compares `ncs compile` with the Model Optimizer of OpenVINO 2021.4.2 and its compiler, which runs in the same driver
+process as ours, with and without its search for a stick.
 """
 
 import os
@@ -14,62 +16,65 @@ from pathlib import Path
 import _baselines
 import _harness
 
-HOUSE = _harness.HERE.parent
 NCS = [Path(sys.executable).parent / "ncs", "compile"]
-# The compiler as Intel ships it looks for a stick for five seconds first; ours keeps it from that (docs/adr/0005).
-PATIENT = "import ncs.myriad.compile_worker as c; c.hide_devices = lambda path: True; c.main()"
+# The unmodified compiler searches for a stick for five seconds; `ncs compile` prevents that (docs/adr/0005).
+WITH_SEARCH = "import ncs.myriad.compile_worker as c; c.hide_devices = lambda path: True; c.main()"
 COMPILE = f"""
 import subprocess, sys
 from ncs.myriad import compiler
-if sys.argv[3] == "patient":
+if sys.argv[3] == "with search":
     run = subprocess.run
-    subprocess.run = lambda command, **more: run([sys.executable, "-S", "-c", {PATIENT!r}], **more)
+    subprocess.run = lambda command, **options: run([sys.executable, "-S", "-c", {WITH_SEARCH!r}], **options)
 compiler.compile_blob(sys.argv[1], sys.argv[2])
 """
 
 
 def main():
     args = _harness.arguments(__doc__, rounds=3).parse_args()
-    optimizer, why = _baselines.python("model-optimizer")
+    optimizer, reason = _baselines.python("model-optimizer")
     with tempfile.TemporaryDirectory() as folder:
-        # in a process of its own: what this one holds would count as the memory of every process that it starts
+        # in its own process, because the memory of this one counts as memory of its child processes
         subprocess.run(
             [sys.executable, "-c", "import models, sys; models.prepare(sys.argv[1])", folder],
             check=True,
             cwd=_harness.HERE,
         )
         stem = os.path.join(folder, "AgeNet")
-        contestants = {name: steps for name, steps in commands(stem, folder, optimizer).items() if args.only in name}
-        rounds = [{name: lap(steps) for name, steps in contestants.items()} for _ in range(args.rounds + 1)][1:]
+        programs = {name: steps for name, steps in commands(stem, folder, optimizer).items() if args.only in name}
+        rounds = [{name: lap(steps) for name, steps in programs.items()} for _ in range(args.rounds + 1)][1:]
     cases = [
-        {"what": name, **{key: statistics.median(found[name][key] for found in rounds) for key in rounds[0][name]}}
-        for name in contestants
+        {"program": name, **{key: statistics.median(laps[name][key] for laps in rounds) for key in rounds[0][name]}}
+        for name in programs
     ]
-    ratios = {key: {name: _harness.ratio(rounds, name, OURS, key) for name in contestants if name != OURS}
-              for key in ("wall", "cpu", "memory")}  # fmt: skip
-    _harness.save(
-        "compiling", cases=cases, ratios=ratios, missing=[] if optimizer else [_harness.absent("model-optimizer", why)]
-    )
+    ratios = {
+        key: {name: _harness.ratio(rounds, name, NCS_COMPILE, key) for name in programs if name != NCS_COMPILE}
+        for key in ("wall", "cpu", "memory")
+    }
+    missing = [] if optimizer else [_harness.missing_baseline("model-optimizer", reason)]
+    _harness.save("compiling", cases=cases, ratios=ratios, missing=missing)
 
 
-OURS = "ncs compile --no-ir"
+NCS_COMPILE = "ncs compile --no-ir"
 
 
 def commands(stem, folder, optimizer):
-    """Contestant -> [(command, environment)], run one after the other."""
-    files = [stem + ".prototxt", "-w", stem + ".caffemodel", "-o", os.path.join(folder, "ours")]
-    found = {
-        OURS: [([*NCS, *files, "--no-ir"], {})],
+    """Return program -> [(command, environment)], to be run one after another."""
+    files = [stem + ".prototxt", "-w", stem + ".caffemodel", "-o", os.path.join(folder, "ncs")]
+    programs = {
+        NCS_COMPILE: [([*NCS, *files, "--no-ir"], {})],
         "ncs compile (with the IR for CPU, GPU and NPU)": [([*NCS, *files], {})],
     }
     if optimizer:
-        for name, kind, search in (
-            ("Model Optimizer, then its compiler", "cpp", "patient"),
-            ("Model Optimizer, then its compiler kept from searching", "cpp", "quick"),
-            ("Model Optimizer on Python's protobuf, then its compiler", "python", "patient"),
+        for name, protobuf, search in (
+            ("Model Optimizer and its compiler", "cpp", "with search"),
+            ("Model Optimizer and its compiler without the search", "cpp", "without search"),
+            ("Model Optimizer with Python's protobuf and its compiler", "python", "with search"),
         ):
-            convert = [Path(optimizer).parent / "mo", "--input_model", stem + ".caffemodel", "--input_proto", stem + ".prototxt",
-                       "--output_dir", folder, "--model_name", "mo", "--data_type", "FP16"]  # fmt: skip
+            convert = [
+                *(Path(optimizer).parent / "mo", "--input_model", stem + ".caffemodel"),
+                *("--input_proto", stem + ".prototxt", "--output_dir", folder, "--model_name", "mo"),
+                *("--data_type", "FP16"),
+            ]
             build = [
                 sys.executable,
                 "-c",
@@ -78,15 +83,15 @@ def commands(stem, folder, optimizer):
                 os.path.join(folder, "mo.blob"),
                 search,
             ]
-            found[name] = [(convert, {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": kind}), (build, {})]
-    return found
+            programs[name] = [(convert, {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": protobuf}), (build, {})]
+    return programs
 
 
 def lap(steps):
-    """Wall and processor seconds of commands one after the other, and MB of the largest process among them and their children."""
+    """Return the total wall and CPU seconds of the commands, and the memory of the largest process in MB."""
     wall = cpu = memory = 0.0
     for command, environment in steps:
-        began = time.perf_counter()
+        start = time.perf_counter()
         process = subprocess.Popen(
             [str(part) for part in command],
             stdout=subprocess.DEVNULL,
@@ -95,11 +100,11 @@ def lap(steps):
         )
         _, status, usage = os.wait4(process.pid, 0)
         if status:
-            raise SystemExit("%s ended with status %d" % (command[0], status))
-        wall += time.perf_counter() - began
+            raise SystemExit(f"{command[0]} ended with status {status}")
+        wall += time.perf_counter() - start
         cpu += usage.ru_utime + usage.ru_stime
         memory = max(memory, usage.ru_maxrss / 1024)
-    print(f"  {Path(steps[0][0][0]).name}: {wall:.2f} s, processor {cpu:.2f} s, {memory:.0f} MB", file=sys.stderr)
+    print(f"  {Path(steps[0][0][0]).name}: {wall:.2f} s, CPU {cpu:.2f} s, {memory:.0f} MB", file=sys.stderr)
     return {"wall": wall, "cpu": cpu, "memory": memory}
 
 

@@ -1,11 +1,11 @@
-"""Worker: the convolutions of a net and nothing else, forward and backward. floor.py SOLVER PRECISION THREADS
+"""Worker: only the convolutions of a net, forward and backward. convolution_bound.py SOLVER PRECISION THREADS
 
-What oneDNN needs for them is the least that a step can take here: each on its own, in NHWC memory that lies ready.
+The time of oneDNN for them is a lower bound for a training step: each one alone, with its data already in NHWC memory.
 """
 
 import sys
 
-from caffe.core import malloc  # before torch: it says how threads wait
+from caffe.core import malloc  # before torch: it configures how threads wait
 
 import torch  # isort: skip
 from worker import serve
@@ -15,20 +15,20 @@ from caffe.proto import caffe_pb2
 from caffe.proto.read import read_solver
 
 
-def work(node, kind):
-    """A function that runs the convolution of `node` and its backward."""
+def convolution(node, dtype):
+    """Return a function that runs the convolution of `node` and its backward pass."""
     window, group = node.layer.window, node.layer.param.convolution_param.group
     x, weight, y = (
-        torch.randn(shape).to(kind).contiguous(memory_format=torch.channels_last)
+        torch.randn(shape).to(dtype).contiguous(memory_format=torch.channels_last)
         for shape in (node.bottom_blobs[0].shape, node.layer.blobs[0].shape, node.top_blobs[0].shape)
     )
-    bias = torch.zeros(y.shape[1], dtype=kind)
+    bias = torch.zeros(y.shape[1], dtype=dtype)
     geometry = (list(window.stride), list(window.pad), list(window.dilation))
-    asked = [node.bottom_need_backward[0], True, True]
+    output_mask = [node.bottom_need_backward[0], True, True]
 
     def run():
         torch.nn.functional.conv2d(x, weight, bias, *geometry, group)
-        torch.ops.aten.convolution_backward(y, x, weight, [y.shape[1]], *geometry, False, [0, 0], group, asked)
+        torch.ops.aten.convolution_backward(y, x, weight, [y.shape[1]], *geometry, False, [0, 0], group, output_mask)
 
     return run
 
@@ -37,13 +37,13 @@ def main(solver, precision, threads):
     torch.set_num_threads(int(threads))
     malloc.retain_freed_memory()
     net = Net(read_solver(solver).param.net, caffe_pb2.TRAIN)
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    parts = [work(node, kind) for node in net._nodes if node.layer.type == "Convolution"]
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    convolutions = [convolution(node, dtype) for node in net._nodes if node.layer.type == "Convolution"]
 
     def step():
         with torch.no_grad():
-            for part in parts:
-                part()
+            for run in convolutions:
+                run()
 
     serve(step)
 

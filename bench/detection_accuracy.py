@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What finding and cutting out costs in accuracy: test faces as they are, and pasted into pictures and found again.
+"""Effect of detection and cropping on accuracy: test faces as they are, and pasted into images and detected again.
 
-Wants what ./run.sh leaves: data/DEF/{age,gender}_test.txt and graph/.
+Needs the output of ./run.sh: data/DEF/{age,gender}_test.txt and graph/.
 """
 
 import sys
@@ -19,35 +19,39 @@ from ncs.runtime.manifest import Manifest
 DETECTOR = detect.Detector()
 ROOT = Path(__file__).resolve().parent.parent
 NETS = {"AgeNet": "age", "GenderNet": "gender"}
-# name: side of the pasted chip, degrees it is turned, whether it is cut out by its landmarks
+# name: size of the pasted face chip, rotation in degrees, whether it is aligned by its landmarks
 CASES = {
-    "pasted, found and aligned": (200, 0, True),
+    "pasted, detected and aligned": (200, 0, True),
     "the same, 100 pixels": (100, 0, True),
     "the same, 380 pixels": (380, 0, True),
-    "turned by 20 degrees, aligned": (200, 20, True),
-    "turned by 20 degrees, squared box": (200, 20, False),
+    "rotated by 20 degrees, aligned": (200, 20, True),
+    "rotated by 20 degrees, square box": (200, 20, False),
 }
 
 
 def main():
     parser = _harness.arguments(__doc__, rounds=1)
-    parser.add_argument("--count", type=int, default=676, help="faces (default: all 676 of the default split)")
+    parser.add_argument(
+        "--count", type=int, default=676, help="number of faces (default: all 676 of the default split)"
+    )
     args = parser.parse_args()
-    samples = labelled(args.count)
-    heads = {}
+    samples = load_samples(args.count)
+    predictors = {}
     for name in NETS:
         manifest = Manifest.read(str(ROOT / "graph" / (name + ".json")))
-        heads[name] = predict.NetPredictor(manifest, open_runner("CPU", manifest, batch=1))
-    rows = {"the chips themselves": evaluate(heads, samples, lambda chip, transform: chip)}
+        predictors[name] = predict.NetPredictor(manifest, open_runner("CPU", manifest, batch=1))
+    rows = {"the face chips": evaluate(predictors, samples, lambda chip, transform: chip)}
     for name, case in CASES.items():
-        rows[name] = evaluate(heads, samples, lambda chip, transform, case=case: again(chip, transform, *case))
+        rows[name] = evaluate(
+            predictors, samples, lambda chip, transform, case=case: detect_again(chip, transform, *case)
+        )
     for name, row in rows.items():
-        print("| {} | {} |".format(name, " | ".join("%.1f %%" % (100 * share) for share in row)))
-    _harness.save("pasted", faces=len(samples), rows=rows)
+        print("| {} | {} |".format(name, " | ".join(f"{100 * fraction:.1f} %" for fraction in row)))
+    _harness.save("detection_accuracy", faces=len(samples), rows=rows)
 
 
-def labelled(count):
-    """[(picture, {net: class})] of the test lists' common faces."""
+def load_samples(count):
+    """Return [(image, {net: class})] of the faces that are in both test lists."""
     lists = {}
     for net, task in NETS.items():
         lines = (ROOT / "data" / "DEF" / (task + "_test.txt")).read_text().splitlines()
@@ -57,32 +61,35 @@ def labelled(count):
     return [(cv2.imread(str(ROOT / path)), {net: int(lists[net][path]) for net in NETS}) for path in paths[:count]]
 
 
-def evaluate(heads, samples, cut):
-    """Share of right answers of each net (they share their Transform), and of faces not found, which count as wrong."""
-    right, lost = dict.fromkeys(heads, 0), 0
-    transform = next(iter(heads.values())).transform
+def evaluate(predictors, samples, crop):
+    """Return the accuracy of each net and the fraction of undetected faces, which count as wrong.
+
+    Both nets have the same Transform.
+    """
+    correct, missed = dict.fromkeys(predictors, 0), 0
+    transform = next(iter(predictors.values())).transform
     for chip, truth in samples:
-        shown = cut(chip, transform)
-        if shown is None:
-            lost += 1
+        face = crop(chip, transform)
+        if face is None:
+            missed += 1
             continue
-        blob = transform.image(shown)[None]
-        for name, head in heads.items():
-            right[name] += int(head.runner.run(blob)[0].argmax()) == truth[name]
-    return [*(count / len(samples) for count in right.values()), lost / len(samples)]
+        blob = transform.image(face)[None]
+        for name, predictor in predictors.items():
+            correct[name] += int(predictor.runner.run(blob)[0].argmax()) == truth[name]
+    return [*(count / len(samples) for count in correct.values()), missed / len(samples)]
 
 
-def again(chip, transform, side, angle, align):
-    """The face of a chip that was pasted into a picture, or None when it is not found there."""
+def detect_again(chip, transform, side, angle, align):
+    """Paste a face chip into an image and return the detected and cropped face, or None."""
     rng = np.random.default_rng(7)
-    picture = _montage.background(rng)[:600, :700]
-    _montage.paste(picture, chip, np.array([350.0, 300.0]), side, rng, angle=angle)
-    found = DETECTOR.find(picture)
-    if not found:
+    image = _montage.background(rng)[:600, :700]
+    _montage.paste(image, chip, np.array([350.0, 300.0]), side, rng, angle=angle)
+    faces = DETECTOR.find(image)
+    if not faces:
         return None
     if not align:
-        return face_crop.cut(picture, face_crop.squared(found[0].box), transform.margin)
-    return face_crop.aligned(picture, found[0].landmarks, transform.landmarks, transform.margin)
+        return face_crop.cut(image, face_crop.squared(faces[0].box), transform.margin)
+    return face_crop.aligned(image, faces[0].landmarks, transform.landmarks, transform.margin)
 
 
 if __name__ == "__main__":

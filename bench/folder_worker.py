@@ -1,4 +1,4 @@
-"""Worker of folder.py: answers a folder of pictures, or sends as many ready batches through the same nets.
+"""Worker of folder.py: predicts a folder of images, or runs the same nets on as many prepared batches.
 
 folder_worker.py "folder" | "nets alone" FOLDER BATCH
 """
@@ -13,22 +13,22 @@ from agegender.inference import predict
 from ncs.runtime import open_runner
 from ncs.runtime.manifest import Manifest
 
-way, folder, batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+mode, folder, batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 paths = sorted(str(path) for path in (folder / "faces").iterdir())
 manifests = [Manifest.read(str(path)) for path in sorted(folder.glob("*.json"))]
-heads = [predict.NetPredictor(manifest, open_runner("CPU", manifest, batch=batch)) for manifest in manifests]
-ready = np.random.default_rng(0).normal(0, 60, (batch, 3, 227, 227)).astype(np.float32)
+predictors = [predict.NetPredictor(manifest, open_runner("CPU", manifest, batch=batch)) for manifest in manifests]
+prepared = np.random.default_rng(0).normal(0, 60, (batch, 3, 227, 227)).astype(np.float32)
 
 
-def whole():
-    for _ in predict.FacePredictor(heads, batch=batch).predict(paths):
+def predict_folder():
+    for _ in predict.FacePredictor(predictors, batch=batch).predict(paths):
         pass
 
 
-def alone():
+def run_nets():
     for _ in range(len(paths) // batch):
-        for head in heads:
-            head.runner.run(ready)
+        for predictor in predictors:
+            predictor.runner.run(prepared)
 
 
-serve(whole if way == "folder" else alone)
+serve(predict_folder if mode == "folder" else run_nets)

@@ -1,4 +1,4 @@
-"""Worker: answers one batch of AgeNet again and again. answerer.py ENGINE STEM BATCH THREADS (ENGINE: see below)"""
+"""Worker: runs AgeNet on one batch repeatedly. inference_worker.py ENGINE STEM BATCH THREADS (ENGINE: see below)"""
 
 import sys
 
@@ -7,21 +7,21 @@ from worker import serve
 
 
 def runner(stem, batch, threads):
-    """This house: ncs.runtime on the CPU."""
+    """The CPU runner of ncs.runtime."""
     from ncs.runtime import open_runner
 
     return open_runner("CPU", stem + ".json", batch=batch).run
 
 
 def runner_bf16(stem, batch, threads):
-    """The same, in bfloat16."""
+    """The CPU runner in bfloat16."""
     from ncs.runtime import open_runner
 
     return open_runner("CPU", stem + ".json", batch=batch, precision="bf16").run
 
 
 def net(stem, batch, threads):
-    """This house: our own Net."""
+    """The Caffe net of this project."""
     import torch
 
     from ncs.runtime import open_runner
@@ -31,7 +31,7 @@ def net(stem, batch, threads):
 
 
 def openvino(stem, batch, threads):
-    """OpenVINO as its documentation has it, float32, no more than needed."""
+    """OpenVINO's own API, float32."""
     import openvino
 
     core = openvino.Core()
@@ -48,14 +48,14 @@ def onnxruntime(stem, batch, threads):
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    path = _batched(stem, batch)
+    path = _with_batch(stem, batch)
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     source = session.get_inputs()[0].name
     return lambda data: session.run(None, {source: data})
 
 
-def _batched(stem, batch):
-    """The ONNX file with another batch size; the net has no shape inside but its input's."""
+def _with_batch(stem, batch):
+    """Write the ONNX file with another batch size; return its path."""
     import onnx
 
     model = onnx.load(stem + ".onnx")
@@ -66,24 +66,24 @@ def _batched(stem, batch):
     for constant in model.graph.initializer:
         if constant.data_type == onnx.TensorProto.INT64:
             values = onnx.numpy_helper.to_array(constant).copy()
-            if values.size == 2 and values[0] == 1:  # a Reshape's rows
+            if values.size == 2 and values[0] == 1:  # the target shape of a Reshape
                 values[0] = batch
                 constant.CopyFrom(onnx.numpy_helper.from_array(values, constant.name))
-    path = "%s_%d.onnx" % (stem, batch)
+    path = f"{stem}_{batch}.onnx"
     onnx.save(model, path)
     return path
 
 
 def opencv(stem, batch, threads):
-    """OpenCV's dnn with its own importer of Caffe's files."""
+    """OpenCV's dnn module with its Caffe importer."""
     import cv2
 
     cv2.setNumThreads(threads)
-    found = cv2.dnn.readNetFromCaffe(stem + ".prototxt", stem + ".caffemodel")
+    net = cv2.dnn.readNetFromCaffe(stem + ".prototxt", stem + ".caffemodel")
 
     def run(data):
-        found.setInput(data)
-        return found.forward()
+        net.setInput(data)
+        return net.forward()
 
     return run
 
@@ -92,14 +92,14 @@ def caffe(stem, batch, threads):
     """Real Caffe."""
     import caffe
 
-    found = caffe.Net(stem + ".prototxt", stem + ".caffemodel", caffe.TEST)
-    source = found.inputs[0]
-    found.blobs[source].reshape(batch, 3, 227, 227)
-    found.reshape()
+    net = caffe.Net(stem + ".prototxt", stem + ".caffemodel", caffe.TEST)
+    source = net.inputs[0]
+    net.blobs[source].reshape(batch, 3, 227, 227)
+    net.reshape()
 
     def run(data):
-        found.blobs[source].data[...] = data
-        return found.forward()
+        net.blobs[source].data[...] = data
+        return net.forward()
 
     return run
 
@@ -107,5 +107,5 @@ def caffe(stem, batch, threads):
 if __name__ == "__main__":
     engine, stem, batch, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     data = np.random.RandomState(0).normal(0, 60, (batch, 3, 227, 227)).astype(np.float32)
-    answer = globals()[engine](stem, batch, threads)
-    serve(lambda: answer(data))
+    run = globals()[engine](stem, batch, threads)
+    serve(lambda: run(data))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Where a training step of AgeNet spends its time: by layer and by PyTorch's operators, float32 and bf16."""
+"""Time of an AgeNet training step per layer and per PyTorch operator, in float32 and bf16."""
 
 import collections
 import sys
@@ -7,7 +7,7 @@ import tempfile
 import time
 
 import _harness
-from support import small_solvers
+import nets
 
 STEPS = 4
 
@@ -19,20 +19,18 @@ def main():
     cases = []
     with tempfile.TemporaryDirectory() as folder:
         for precision in ("float32", "bf16"):
-            solver = caffe.SGDSolver(str(small_solvers.prepare(folder, "AgeNet")))
+            solver = caffe.SGDSolver(str(nets.prepare(folder, "AgeNet")))
             solver.net.set_precision(precision)
             solver.step(2)
-            case = {"precision": precision, "share": operators(solver), **layers(solver)}
+            case = {"precision": precision, "operators": operators(solver), **layers(solver)}
             cases.append(case)
-            print(
-                "  {}: the layers take {:.1f} % of the step".format(precision, 100 * case["of the step"]),
-                file=sys.stderr,
-            )
-    _harness.save("shares", cases=cases)
+            percent = 100 * case["fraction of the step"]
+            print(f"  {precision}: the layers take {percent:.1f} % of the step", file=sys.stderr)
+    _harness.save("layer_times", cases=cases)
 
 
 def operators(solver):
-    """{operator: share of the processor's time} of the largest ones."""
+    """Return {operator: fraction of the CPU time} of the 12 largest operators."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU]) as record:
@@ -44,37 +42,37 @@ def operators(solver):
 
 
 def layers(solver):
-    """{layer: (forward, backward)} in milliseconds a step, and what share of the step all of them are."""
-    update, spent = _update(solver), collections.defaultdict(lambda: [0.0, 0.0])
+    """Return {layer: (forward, backward)} in milliseconds per step, and their total as a fraction of the step."""
+    update, times = _update_time(solver), collections.defaultdict(lambda: [0.0, 0.0])
     for node in solver.net._nodes:
         runner = node.fast or node.layer
         for index, method in enumerate(("forward_blobs", "backward_blobs")):
-            setattr(runner, method, _timed(getattr(runner, method), spent[node.layer.name], index))
-    began = time.perf_counter()
+            setattr(runner, method, _timed(getattr(runner, method), times[node.layer.name], index))
+    start = time.perf_counter()
     solver.step(STEPS)
-    whole = time.perf_counter() - began
+    total = time.perf_counter() - start
     return {
-        "layers": {name: [1e3 * part / STEPS for part in parts] for name, parts in spent.items()},
+        "layers": {name: [1e3 * seconds / STEPS for seconds in pair] for name, pair in times.items()},
         "update": 1e3 * update,
-        "of the step": sum(map(sum, spent.values())) / whole,
+        "fraction of the step": sum(map(sum, times.values())) / total,
     }
 
 
 def _timed(method, sums, index):
     def run(*args):
-        began = time.perf_counter()
+        start = time.perf_counter()
         method(*args)
-        sums[index] += time.perf_counter() - began
+        sums[index] += time.perf_counter() - start
 
     return run
 
 
-def _update(solver):
-    """Seconds of one update of the weights, its diffs made before."""
+def _update_time(solver):
+    """Return the seconds of one weight update, after its diffs are computed."""
     solver._forward_backward()
-    began = time.perf_counter()
+    start = time.perf_counter()
     solver.apply_update()
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

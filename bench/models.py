@@ -1,14 +1,14 @@
-"""AgeNet and GenderNet with seeded weights, compiled as ./compile2Movidius.sh does, for the figures of inference."""
+"""AgeNet and GenderNet with seeded weights, compiled as ./compile2Movidius.sh does, for the inference benchmarks."""
 
 from pathlib import Path
 
 import numpy as np
 
-HOUSE = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def prepare(folder):
-    """Write <net>.prototxt, .caffemodel, .onnx, .xml, .bin and .json of both nets to `folder`; returns {net: stem}."""
+    """Write <net>.prototxt, .caffemodel, .onnx, .xml, .bin and .json of both nets to `folder`; return {net: stem}."""
     from agegender import workspace, zoo
     from caffe.device.transform import Transform
     from ncs.compiler import compile as compiler
@@ -18,9 +18,9 @@ def prepare(folder):
     jobs = []
     for net in zoo.script_nets():
         name = net.name
-        prototxt, weights = HOUSE / "prototxt" / net.deploy_file, folder / (name + ".caffemodel")
+        prototxt, weights = ROOT / "prototxt" / net.deploy_file, folder / (name + ".caffemodel")
         (folder / (name + ".prototxt")).write_text(prototxt.read_text())
-        _weights(prototxt, weights)
+        _write_weights(prototxt, weights)
         transform = Transform(mean=mean, size=(227, 227))
         model = compiler.Model(name, str(prototxt), str(weights), transform, list(net.labels.names), net.labels.name)
         jobs.append((model, str(folder / name)))
@@ -28,8 +28,8 @@ def prepare(folder):
     return {name: str(folder / name) for name in workspace.NET_NAMES}
 
 
-def _weights(prototxt, path):
-    """Seeded weights under which the answers differ from picture to picture."""
+def _write_weights(prototxt, path):
+    """Write seeded weights with which the outputs differ between images."""
     import caffe
 
     caffe.set_random_seed(1)

@@ -1,6 +1,6 @@
-"""The peer of the tools where there is no C++ binary of Caffe: a short loop of OpenCV and lmdb, one thread.
+"""Baseline for the tools without C++ binaries of Caffe: a simple loop with OpenCV and lmdb, single-threaded.
 
-plain_loop.py convert LIST DB | mean DB FILE
+naive_loop.py convert LIST DB | mean DB FILE
 """
 
 import sys
@@ -18,8 +18,8 @@ def convert(listing, target):
     with lmdb.open(target, map_size=1 << 40) as env:
         batch = []
         for number, (path, label) in enumerate(rows):
-            picture = cv2.resize(cv2.imread(path), (227, 227)).transpose(2, 0, 1)
-            record = caffe_pb2.Datum(channels=3, height=227, width=227, data=picture.tobytes(), label=int(label))
+            image = cv2.resize(cv2.imread(path), (227, 227)).transpose(2, 0, 1)
+            record = caffe_pb2.Datum(channels=3, height=227, width=227, data=image.tobytes(), label=int(label))
             batch.append((b"%08d_%s" % (number, path.encode()), record.SerializeToString()))
             if len(batch) == 1000 or number == len(rows) - 1:
                 with env.begin(write=True) as transaction:
@@ -32,8 +32,8 @@ def mean(source, target):
         total, count = None, 0
         for _, value in transaction.cursor():
             record = caffe_pb2.Datum.FromString(value)
-            picture = np.frombuffer(record.data, np.uint8).reshape(record.channels, record.height, record.width)
-            total = picture.astype(np.float32) if total is None else total + picture
+            image = np.frombuffer(record.data, np.uint8).reshape(record.channels, record.height, record.width)
+            total = image.astype(np.float32) if total is None else total + image
             count += 1
     np.save(target, total / count)
 

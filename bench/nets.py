@@ -1,13 +1,13 @@
-"""The nets that the figures train: definitions, solvers and seeded databases, written to a work folder."""
+"""The nets of the training benchmarks: definitions, solvers and seeded databases, written to a folder."""
 
 import sys
 from pathlib import Path
 
 import numpy as np
 
-HOUSE = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 
-# name: (batch, channels, side, classes, scale or mean file)
+# name: (batch size, channels, height and width, classes)
 NETS = {
     "AgeNet": (50, 3, 227, 9),
     "GenderNet": (50, 3, 227, 2),
@@ -19,42 +19,42 @@ NETS = {
 
 
 def prepare(folder, name, encoded=False):
-    """Write database, mean, net and solver of `name` below `folder`; returns the solver's path.
+    """Write database, mean, net and solver of `name` to a subfolder of `folder`; return the solver's path.
 
-    The files are plain Caffe: what real Caffe and this house read is the same. The solver has no snapshots and no tests.
+    Real Caffe and this project read the same files. The solver writes no snapshots and runs no tests.
     """
     batch, channels, side, classes = NETS[name]
-    home = Path(folder) / (name.replace(" ", "_") + ("_encoded" if encoded else ""))
-    home.mkdir(parents=True, exist_ok=True)
+    target = Path(folder) / (name.replace(" ", "_") + ("_encoded" if encoded else ""))
+    target.mkdir(parents=True, exist_ok=True)
     count = 4 * batch
-    if not (home / "db").exists():
-        _database(home, count, (channels, side, side), classes, encoded)
-    (home / "net.prototxt").write_text(_data(home, batch, encoded and channels == 3) + _body(name))
-    (home / "solver.prototxt").write_text(
-        'net: "%s" base_lr: 0.0001 momentum: 0.9 weight_decay: 0.0005 lr_policy: "fixed" max_iter: 1000000\n'
-        "display: 0 snapshot_after_train: false random_seed: 1 solver_mode: CPU\n" % (home / "net.prototxt")
+    if not (target / "db").exists():
+        _database(target, count, (channels, side, side), classes, encoded)
+    (target / "net.prototxt").write_text(_data(target, batch, encoded and channels == 3) + _body(name))
+    (target / "solver.prototxt").write_text(
+        f'net: "{target}/net.prototxt" base_lr: 0.0001 momentum: 0.9 weight_decay: 0.0005 lr_policy: "fixed" '
+        "max_iter: 1000000\ndisplay: 0 snapshot_after_train: false random_seed: 1 solver_mode: CPU\n"
     )
-    return home / "solver.prototxt"
+    return target / "solver.prototxt"
 
 
-def _database(home, count, shape, classes, encoded):
+def _database(target, count, shape, classes, encoded):
     from caffe.data import datum, mean
     from caffe.data.db import create_db
 
     rng = np.random.default_rng(0)
     total = np.zeros(shape, np.float64)
-    with create_db(str(home / "db"), "lmdb") as writer:
+    with create_db(str(target / "db"), "lmdb") as writer:
         for i in range(count):
-            picture = _smooth(rng, shape)
-            total += picture
+            image = smooth_image(rng, shape)
+            total += image
             label = int(rng.integers(classes))
-            value = _jpeg(picture, label) if encoded else datum.encode(picture, label)
+            value = _jpeg(image, label) if encoded else datum.encode(image, label)
             writer.put(b"%08d" % i, value)
-    mean.write_mean(str(home / "mean.binaryproto"), (total / count).astype(np.float32))
+    mean.write_mean(str(target / "mean.binaryproto"), (total / count).astype(np.float32))
 
 
-def _smooth(rng, shape):
-    """A picture that a JPEG compresses as it does a photograph."""
+def smooth_image(rng, shape):
+    """Return an image (C, H, W) that compresses like a photograph."""
     import cv2
 
     small = rng.integers(0, 256, (8, 8, shape[0]), dtype=np.uint8)
@@ -63,57 +63,61 @@ def _smooth(rng, shape):
     return np.ascontiguousarray(np.clip(noisy, 0, 255).astype(np.uint8).transpose(2, 0, 1))
 
 
-def _jpeg(picture, label):
+def _jpeg(image, label):
     import cv2
 
     from caffe.data import datum
 
-    _, data = cv2.imencode(".jpg", picture.transpose(1, 2, 0), [cv2.IMWRITE_JPEG_QUALITY, 92])
+    _, data = cv2.imencode(".jpg", image.transpose(1, 2, 0), [cv2.IMWRITE_JPEG_QUALITY, 92])
     return datum.encode(None, label, data.tobytes())
 
 
-def _data(home, batch, colour):
-    return """layer { name: "data" type: "Data" top: "data" top: "label"
-  transform_param { mean_file: "%s/mean.binaryproto" %s}
-  data_param { source: "%s/db" backend: LMDB batch_size: %d } }
-""" % (home, "force_color: true " if colour else "", home, batch)
+def _data(target, batch, colour):
+    force_color = "force_color: true " if colour else ""
+    return f"""layer {{ name: "data" type: "Data" top: "data" top: "label"
+  transform_param {{ mean_file: "{target}/mean.binaryproto" {force_color}}}
+  data_param {{ source: "{target}/db" backend: LMDB batch_size: {batch} }} }}
+"""
 
 
 def _body(name):
     if name in ("AgeNet", "GenderNet"):
-        return _without_data(HOUSE / "prototxt" / (name + "_train_test.prototxt"))
+        return _without_data(ROOT / "prototxt" / (name + "_train_test.prototxt"))
     return {"LeNet": lenet, "CIFAR-10 quick": cifar10_quick, "GoogLeNet": googlenet, "small ResNet": small_resnet}[
         name
     ]()
 
 
 def _without_data(path):
-    """The training layers of a train_test prototxt behind its data layers."""
+    """Return the training layers of a train_test prototxt without its data layers."""
     from caffe.proto import caffe_pb2, text
     from caffe.proto.read import read_net
 
     param = read_net(str(path)).param
-    kept = [
-        layer for layer in param.layer
+    layers = [
+        layer
+        for layer in param.layer
         if layer.type != "Data" and not any(rule.phase == caffe_pb2.TEST for rule in layer.include)
-    ]  # fmt: skip
+    ]
     del param.layer[:]
-    param.layer.extend(kept)
+    param.layer.extend(layers)
     return text.format(param)
 
 
-def _layer(kind, name, bottom, top=None, **param):
-    text = f'layer {{ name: "{name}" type: "{kind}" '
+def _layer(layer_type, name, bottom, top=None, **param):
+    text = f'layer {{ name: "{name}" type: "{layer_type}" '
     text += "".join(f'bottom: "{b}" ' for b in ([bottom] if isinstance(bottom, str) else bottom))
-    text += 'top: "%s" ' % (top or name)
+    text += f'top: "{top or name}" '
     for key, value in param.items():
         text += f"{key} {{ {value} }} " if isinstance(value, str) else ""
     return text + "}\n"
 
 
 def _conv(name, bottom, outputs, kernel, stride=1, pad=0):
-    words = 'num_output: %d kernel_size: %d stride: %d pad: %d weight_filler { type: "xavier" }'
-    return _layer("Convolution", name, bottom, convolution_param=words % (outputs, kernel, stride, pad))
+    param = (
+        f'num_output: {outputs} kernel_size: {kernel} stride: {stride} pad: {pad} weight_filler {{ type: "xavier" }}'
+    )
+    return _layer("Convolution", name, bottom, convolution_param=param)
 
 
 def _relu(blob):
@@ -121,13 +125,13 @@ def _relu(blob):
 
 
 def _pool(name, bottom, method, kernel, stride, pad=0):
-    words = "pool: %s kernel_size: %d stride: %d pad: %d" % (method, kernel, stride, pad)
-    return _layer("Pooling", name, bottom, pooling_param=words)
+    param = f"pool: {method} kernel_size: {kernel} stride: {stride} pad: {pad}"
+    return _layer("Pooling", name, bottom, pooling_param=param)
 
 
-def _full(name, bottom, outputs):
-    words = 'num_output: %d weight_filler { type: "xavier" }' % outputs
-    return _layer("InnerProduct", name, bottom, inner_product_param=words)
+def _inner_product(name, bottom, outputs):
+    param = f'num_output: {outputs} weight_filler {{ type: "xavier" }}'
+    return _layer("InnerProduct", name, bottom, inner_product_param=param)
 
 
 def _loss(bottom, name="loss"):
@@ -135,30 +139,49 @@ def _loss(bottom, name="loss"):
 
 
 def lenet():
-    """LeNet as Caffe's MNIST example trains it."""
+    """LeNet of Caffe's MNIST example."""
     return (
-        _conv("conv1", "data", 20, 5) + _pool("pool1", "conv1", "MAX", 2, 2)
-        + _conv("conv2", "pool1", 50, 5) + _pool("pool2", "conv2", "MAX", 2, 2)
-        + _full("ip1", "pool2", 500) + _relu("ip1") + _full("ip2", "ip1", 10) + _loss("ip2")
-    )  # fmt: skip
+        _conv("conv1", "data", 20, 5)
+        + _pool("pool1", "conv1", "MAX", 2, 2)
+        + _conv("conv2", "pool1", 50, 5)
+        + _pool("pool2", "conv2", "MAX", 2, 2)
+        + _inner_product("ip1", "pool2", 500)
+        + _relu("ip1")
+        + _inner_product("ip2", "ip1", 10)
+        + _loss("ip2")
+    )
 
 
 def cifar10_quick():
     """The quick net of Caffe's CIFAR-10 example."""
     return (
-        _conv("conv1", "data", 32, 5, pad=2) + _pool("pool1", "conv1", "MAX", 3, 2) + _relu("pool1")
-        + _conv("conv2", "pool1", 32, 5, pad=2) + _relu("conv2") + _pool("pool2", "conv2", "AVE", 3, 2)
-        + _conv("conv3", "pool2", 64, 5, pad=2) + _relu("conv3") + _pool("pool3", "conv3", "AVE", 3, 2)
-        + _full("ip1", "pool3", 64) + _full("ip2", "ip1", 10) + _loss("ip2")
-    )  # fmt: skip
+        _conv("conv1", "data", 32, 5, pad=2)
+        + _pool("pool1", "conv1", "MAX", 3, 2)
+        + _relu("pool1")
+        + _conv("conv2", "pool1", 32, 5, pad=2)
+        + _relu("conv2")
+        + _pool("pool2", "conv2", "AVE", 3, 2)
+        + _conv("conv3", "pool2", 64, 5, pad=2)
+        + _relu("conv3")
+        + _pool("pool3", "conv3", "AVE", 3, 2)
+        + _inner_product("ip1", "pool3", 64)
+        + _inner_product("ip2", "ip1", 10)
+        + _loss("ip2")
+    )
 
 
 # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection (Szegedy et al. 2014, table 1)
 INCEPTIONS = {
-    "3a": (64, 96, 128, 16, 32, 32), "3b": (128, 128, 192, 32, 96, 64), "4a": (192, 96, 208, 16, 48, 64),
-    "4b": (160, 112, 224, 24, 64, 64), "4c": (128, 128, 256, 24, 64, 64), "4d": (112, 144, 288, 32, 64, 64),
-    "4e": (256, 160, 320, 32, 128, 128), "5a": (256, 160, 320, 32, 128, 128), "5b": (384, 192, 384, 48, 128, 128),
-}  # fmt: skip
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
 
 
 def googlenet():
@@ -177,11 +200,11 @@ def googlenet():
             blob = "pool_" + name
     text += _pool("mean", blob, "AVE", 7, 1)
     text += _layer("Dropout", "drop", "mean", "mean", dropout_param="dropout_ratio: 0.4")
-    return text + _full("classes", "mean", 1000) + _loss("classes")
+    return text + _inner_product("classes", "mean", 1000) + _loss("classes")
 
 
 def _inception(name, bottom, one, reduce3, three, reduce5, five, projection):
-    parts, text = [], ""
+    branches, text = [], ""
     for stem, chain in (
         ("a", [(one, 1, 0)]),
         ("b", [(reduce3, 1, 0), (three, 3, 1)]),
@@ -193,36 +216,36 @@ def _inception(name, bottom, one, reduce3, three, reduce5, five, projection):
             text += _pool(name + "_pool", bottom, "MAX", 3, 1, 1)
             blob = name + "_pool"
         for number, (outputs, kernel, pad) in enumerate(chain):
-            made = "%s_%s%d" % (name, stem, number)
-            text += _conv(made, blob, outputs, kernel, pad=pad) + _relu(made)
-            blob = made
-        parts.append(blob)
-    return text + _layer("Concat", name, parts)
+            top = f"{name}_{stem}{number}"
+            text += _conv(top, blob, outputs, kernel, pad=pad) + _relu(top)
+            blob = top
+        branches.append(blob)
+    return text + _layer("Concat", name, branches)
 
 
 def small_resnet():
     """Residual blocks of two 3x3 convolutions (He et al. 2015) with BatchNorm and Scale, 32 to 256 channels."""
-    text, blob = _normed("stem", "data", 32, 3, 2, 1), "stem"
+    text, blob = _conv_batch_norm("stem", "data", 32, 3, 2, 1), "stem"
     for i, width in enumerate((32, 64, 128, 256)):
         for j in range(2):
-            name, stride = "block%d%d" % (i, j), 2 if i and not j else 1
-            text += _normed(name + "_a", blob, width, 3, stride, 1)
-            text += _normed(name + "_b", name + "_a", width, 3, 1, 1, relu=False)
+            name, stride = f"block{i}{j}", 2 if i and not j else 1
+            text += _conv_batch_norm(name + "_a", blob, width, 3, stride, 1)
+            text += _conv_batch_norm(name + "_b", name + "_a", width, 3, 1, 1, relu=False)
             if stride == 2:
-                text += _normed(name + "_c", blob, width, 1, 2, 0, relu=False)
+                text += _conv_batch_norm(name + "_c", blob, width, 1, 2, 0, relu=False)
                 blob = name + "_c"
             text += _layer("Eltwise", name, [blob, name + "_b"]) + _relu(name)
             blob = name
     text += _layer("Pooling", "mean", blob, pooling_param="pool: AVE global_pooling: true")
-    return text + _full("classes", "mean", 10) + _loss("classes")
+    return text + _inner_product("classes", "mean", 10) + _loss("classes")
 
 
-def _normed(name, bottom, outputs, kernel, stride, pad, relu=True):
+def _conv_batch_norm(name, bottom, outputs, kernel, stride, pad, relu=True):
     text = _conv(name, bottom, outputs, kernel, stride, pad) + _layer("BatchNorm", name + "_norm", name, name)
     text += _layer("Scale", name + "_scale", name, name, scale_param="bias_term: true")
     return text + (_relu(name) if relu else "")
 
 
 if __name__ == "__main__":
-    for each in sys.argv[2:] or NETS:
-        print(prepare(sys.argv[1], each))
+    for name in sys.argv[2:] or NETS:
+        print(prepare(sys.argv[1], name))

@@ -1,4 +1,4 @@
-"""Worker: trains as a solver file says, with whichever `caffe` imports here. trainer.py SOLVER [PRECISION [THREADS]]"""
+"""Worker: trains with the installed `caffe`. training_worker.py SOLVER [PRECISION [THREADS]]"""
 
 import sys
 
@@ -7,7 +7,7 @@ from worker import serve
 import caffe
 
 caffe.set_mode_cpu()
-if len(sys.argv) > 3:  # real Caffe takes its threads from the environment
+if len(sys.argv) > 3:  # real Caffe reads the number of threads from the environment
     import torch
 
     torch.set_num_threads(int(sys.argv[3]))
@@ -17,9 +17,11 @@ if len(sys.argv) > 2:
 
 
 def waited():
-    """Seconds that the step stood still for its batch; real Caffe does not tell."""
-    feeds = [layer.prefetcher for layer in solver.net.layers if hasattr(getattr(layer, "prefetcher", None), "waited")]
-    return {"waited": sum(feed.waited for feed in feeds)} if feeds else {}
+    """Return the seconds that steps waited for their batches; real Caffe does not report them."""
+    prefetchers = [
+        layer.prefetcher for layer in solver.net.layers if hasattr(getattr(layer, "prefetcher", None), "waited")
+    ]
+    return {"waited": sum(prefetcher.waited for prefetcher in prefetchers)} if prefetchers else {}
 
 
 serve(lambda: solver.step(1), waited)

@@ -1,4 +1,4 @@
-"""Trains a few steps and writes losses and weights: trajectory.py SOLVER WEIGHTS STEPS OUT.npz [PRECISION]"""
+"""Worker: trains a few steps and writes losses and weights. trajectory.py SOLVER WEIGHTS STEPS OUT.npz [PRECISION]"""
 
 import sys
 
@@ -15,5 +15,5 @@ losses = []
 for _ in range(int(sys.argv[3])):
     solver.step(1)
     losses.append(float(solver.net.blobs["loss"].data))
-found = {"%s_%d" % (name, i): blob.data for name, blobs in solver.net.params.items() for i, blob in enumerate(blobs)}
-np.savez(sys.argv[4], losses=losses, **found)
+arrays = {f"{name}_{i}": blob.data for name, blobs in solver.net.params.items() for i, blob in enumerate(blobs)}
+np.savez(sys.argv[4], losses=losses, **arrays)

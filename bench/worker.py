@@ -1,4 +1,4 @@
-"""A worker's side of the bench: it answers each line `N` with the seconds that N steps took (any Python from 3.6 on)."""
+"""The worker's side of the benchmarks: for each line `N` it runs N steps and reports their time (Python 3.6+)."""
 
 import json
 import os
@@ -6,23 +6,23 @@ import sys
 import time
 
 
-def serve(step, counters=dict, **facts):
-    """Tell that this worker is ready, with `facts`; then measure `step()` as often as each line on stdin says.
+def serve(step, counters=dict, **info):
+    """Report `info` when ready; then run `step()` as often as each line of standard input requests and report the time.
 
-    `counters()` returns numbers that grow; each answer tells by how much they grew.
+    `counters()` returns increasing numbers; their increase is part of the report.
     """
-    talk = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what else is printed goes to stderr
-    _say(talk, facts)
+    pipe = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # other output goes to stderr
+    _send(pipe, info)
     for line in sys.stdin:
-        before, began, used = counters(), time.perf_counter(), time.process_time()
+        before, start, cpu_start = counters(), time.perf_counter(), time.process_time()
         for _ in range(int(line)):
             step()
-        answer = {"wall": time.perf_counter() - began, "cpu": time.process_time() - used}
-        answer.update({name: value - before[name] for name, value in counters().items()})
-        _say(talk, answer)
+        times = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu_start}
+        times.update({name: value - before[name] for name, value in counters().items()})
+        _send(pipe, times)
 
 
-def _say(talk, answer):
-    talk.write(json.dumps(answer) + "\n")
-    talk.flush()
+def _send(pipe, message):
+    pipe.write(json.dumps(message) + "\n")
+    pipe.flush()

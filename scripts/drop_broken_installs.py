@@ -1,8 +1,10 @@
-"""After an interrupted install, make pip forget the packages of this environment that are not whole.
+"""After an interrupted installation, remove the metadata of incomplete packages of this environment.
 
-pip takes a package for installed once its .dist-info folder is there, even if some of its files never were
-written. Such a folder is removed here, and the next `pip install` writes the package again.
+pip considers a package installed once its .dist-info folder exists, even if some of its files are missing. Without
+that folder the next `pip install` installs the package again.
 """
+
+from __future__ import annotations
 
 import csv
 import importlib.metadata
@@ -11,30 +13,30 @@ import shutil
 import sys
 
 
-def is_whole(distribution):
-    """Tell whether every file of the package's RECORD is there in the size that it says."""
-    record = distribution.read_text("RECORD")  # .files leaves out what is missing, from Python 3.12 on
+def is_complete(distribution: importlib.metadata.Distribution) -> bool:
+    """Whether every file in the package's RECORD exists with the recorded size."""
+    record = distribution.read_text("RECORD")  # .files omits missing files since Python 3.12
     for name, _, size in csv.reader((record or "").splitlines()):
         if name.endswith(".pyc"):
             continue
         try:
-            found = os.stat(distribution.locate_file(name)).st_size
+            actual_size = os.stat(distribution.locate_file(name)).st_size
         except FileNotFoundError:
             return False
-        if size and int(size) != found:
+        if size and int(size) != actual_size:
             return False
     return bool(record)
 
 
-def main():
-    """Go through the environment's own packages; say which are forgotten."""
+def main() -> None:
+    """Remove the .dist-info folders of the environment's incomplete packages, and print their names."""
     for distribution in list(importlib.metadata.distributions()):
-        folder = str(distribution._path)  # files[0].locate() would be public, but fails without RECORD
+        folder = str(distribution._path)  # the public files[0].locate() fails without RECORD
         if not folder.endswith(".dist-info") or not folder.startswith(sys.prefix):
             continue
-        if not is_whole(distribution):
+        if not is_complete(distribution):
             name = os.path.basename(folder)
-            print(f"setup: {name} is not whole and will be installed again", file=sys.stderr)
+            print(f"setup: {name} is incomplete and will be installed again", file=sys.stderr)
             shutil.rmtree(folder)
 
 

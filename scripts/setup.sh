@@ -57,8 +57,8 @@ explain_pip() {
     fail "pip failed on $1; its output is in .venv/pip.log. Run this again to resume."
 }
 
-# torch's default build for x86-64 Linux brings several GB of CUDA; its +cpu build does not. The configured indexes are asked
-# first, then PyTorch's own CPU index (TORCH_INDEX_URL names another, or none when empty), at last the default build is taken.
+# torch's default build for x86-64 Linux includes several GB of CUDA; its +cpu build does not. The configured indexes
+# are tried first, then PyTorch's CPU index (or TORCH_INDEX_URL; none if that is empty), and then the default build.
 TORCH_INDEX_URL=${TORCH_INDEX_URL-https://download.pytorch.org/whl/cpu}
 
 install_torch() {

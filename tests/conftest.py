@@ -1,4 +1,4 @@
-"""Makes tests/ importable, so that `from shared import SHARED` works, and keeps the thread pools small."""
+"""Makes tests/ importable, so that `from support import ...` works, and limits thread pools."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The rules of the house, held by tests: style, types, direction of imports, what no file may contain."""
+"""The conventions of the project: style, types, direction of imports, forbidden constructs and leftovers."""
 
 import ast
 import importlib.util
@@ -19,8 +19,8 @@ TOP_LEVEL = [
     *("compile2Movidius.sh", "run_inference.py"),
 ]
 
-# A board gets these modules: numpy, OpenCV and the device's runtime, under Python 3.7.
-DEVICE_WING = [
+# These modules run on target devices, with numpy, OpenCV and the device's runtime under Python 3.7.
+DEVICE_MODULES = [
     *(
         "caffe.device.transform",
         "caffe.io",
@@ -34,6 +34,7 @@ DEVICE_WING = [
         "ncs.errors",
         "ncs.runtime.manifest",
         "ncs.runtime",
+        "ncs.simulator",
         "ncs.doctor.host",
         "ncs.runtime.telemetry",
     ),
@@ -51,28 +52,28 @@ def tool(name):
     return str(Path(sys.executable).parent / name)
 
 
-def test_ruff_finds_nothing():
+def test_ruff_passes():
     result = run(tool("ruff"), "check", "src", "tests", "scripts", "build_dataset.py", "run_inference.py")
     assert result.returncode == 0, result.stdout
 
 
-def test_the_types_of_formats_and_device_wing_hold():
+def test_mypy_passes():
     result = run(tool("mypy"))
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_imports_point_one_way():
+def test_import_contracts_hold():
     result = run(tool("lint-imports"))
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("name", TOP_LEVEL)
-def test_the_names_of_the_top_folder_are_there(name):
+def test_top_level_file_exists(name):
     assert (ROOT / name).is_file()
 
 
 @pytest.mark.parametrize("path", scripts(), ids=lambda path: path.name)
-def test_a_shell_script_is_sound(path):
+def test_shell_script_is_valid(path):
     assert os.access(path, os.X_OK) or path.name == "env.sh"
     assert run("bash", "-n", str(path)).stderr == ""
     if shutil.which("shellcheck"):
@@ -81,11 +82,11 @@ def test_a_shell_script_is_sound(path):
 
 def layer_files():
     folder = ROOT / "src" / "caffe" / "layers"
-    return sorted(path.stem for path in folder.glob("*.py") if path.stem not in ("__init__", "base"))
+    return sorted(path.stem for path in folder.glob("[!_]*.py") if path.stem != "base")
 
 
 @pytest.mark.parametrize("name", layer_files())
-def test_a_layer_has_a_witness(name):
+def test_layer_has_a_test(name):
     assert (ROOT / "tests" / "caffe" / "layers" / (f"test_{name}.py")).is_file()
 
 
@@ -93,25 +94,24 @@ def python_files():
     return [path for path in files(".py") if path != Path(__file__)]
 
 
-def test_python_files_keep_the_rules():
-    faults = []
+def test_python_files_have_no_forbidden_constructs():
+    errors = []
     for path in python_files():
         for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
-            for fault in forbidden(node):
-                faults.append("%s:%d: %s" % (path.relative_to(ROOT), node.lineno, fault))
-    assert not faults, "\n".join(faults)
+            errors += [f"{path.relative_to(ROOT)}:{node.lineno}: {construct}" for construct in forbidden(node)]
+    assert not errors, "\n".join(errors)
 
 
 def forbidden(node):
-    """Yield what the rules of the house forbid of this node of a syntax tree."""
+    """Yield the names of the forbidden constructs in a node of a syntax tree."""
     if isinstance(node, ast.ExceptHandler) and node.type is None:
         yield "bare except"
     if isinstance(node, ast.Call):
         if isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
             yield node.func.id
-        writes = getattr(node.func, "attr", "") == "save"  # a test writes what must be refused
+        is_save = getattr(node.func, "attr", "") == "save"  # tests write files that must be refused
         for keyword in node.keywords:
-            if writes and keyword.arg == "allow_pickle":
+            if is_save and keyword.arg == "allow_pickle":
                 continue
             if keyword.arg in ("shell", "allow_pickle") and getattr(keyword.value, "value", True) is not False:
                 yield keyword.arg
@@ -124,70 +124,67 @@ def forbidden(node):
 @pytest.mark.parametrize(
     "text", ["except:\n  pass", "eval(x)", "exec(x)", "f(shell=True)", "f(allow_pickle=yes)", "import pickle"]
 )
-def test_the_rules_see_what_they_forbid(text):
+def test_forbidden_constructs_are_detected(text):
     text = "try:\n  f()\n" + text if text.startswith("except") else text
-    assert [fault for node in ast.walk(ast.parse(text)) for fault in forbidden(node)]
+    assert [construct for node in ast.walk(ast.parse(text)) for construct in forbidden(node)]
 
 
-def test_no_file_holds_leftovers_or_paths_of_somebodys_home():
+def test_no_file_contains_leftovers_or_paths_of_home_directories():
     pattern = re.compile(rb"\b(TODO|FIXME|XXX)\b|(?<![\w.])/(home|root|Users)/\w")
-    faults = []
+    errors = []
     for path in files(".py", ".sh", ".md", ".toml", ".txt", ".prototxt", ".proto", ".json", ".cfg"):
         if path == Path(__file__):
             continue
         for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
             if pattern.search(line):
-                faults.append("%s:%d: %s" % (path.relative_to(ROOT), number, line[:100].decode(errors="replace")))
-    assert not faults, "\n".join(faults)
+                errors.append(f"{path.relative_to(ROOT)}:{number}: {line[:100].decode(errors='replace')}")
+    assert not errors, "\n".join(errors)
 
 
-def device_wing_files():
-    found = []
-    for name in DEVICE_WING:
+def device_files():
+    paths = []
+    for name in DEVICE_MODULES:
         path = ROOT / "src" / Path(*name.split("."))
-        found += sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
-    return found
+        paths += sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    return paths
 
 
-@pytest.mark.parametrize("path", device_wing_files(), ids=lambda path: path.stem)
-def test_the_device_wing_is_python_3_7(path):
+@pytest.mark.parametrize("path", device_files(), ids=lambda path: path.stem)
+def test_device_module_is_valid_python_3_7(path):
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=(3, 7))
-    later = {"removeprefix", "removesuffix", "bit_count"}
+    newer = {"removeprefix", "removesuffix", "bit_count"}
     for node in ast.walk(tree):
-        assert not (isinstance(node, ast.Attribute) and node.attr in later), "line %d: %s" % (
-            node.lineno,
-            node.attr,
-        )
+        assert not (isinstance(node, ast.Attribute) and node.attr in newer), f"line {node.lineno}: {node.attr}"
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "dataclass":
             assert not {"slots", "kw_only"} & {keyword.arg for keyword in node.keywords}
-        assert not isinstance(node, (ast.NamedExpr, getattr(ast, "Match", ast.NamedExpr))), "line %d" % node.lineno
+        assert not isinstance(node, (ast.NamedExpr, getattr(ast, "Match", ast.NamedExpr))), f"line {node.lineno}"
     imported = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
     needs_future = any(isinstance(node, ast.FunctionDef) and node.returns for node in ast.walk(tree))
     assert not needs_future or "__future__" in imported, "annotations need the __future__ import"
 
 
 def imported_by(*modules):
-    """Names of HOST_ONLY that a fresh Python holds after importing `modules`."""
+    """Names of HOST_ONLY that a new Python process has loaded after importing `modules`."""
     code = f"import sys, importlib\nfor name in {list(modules)!r}: importlib.import_module(name)\n"
     result = run(sys.executable, "-c", code + f"print(*set({HOST_ONLY!r}) & set(sys.modules))")
     assert result.returncode == 0, result.stderr
     return result.stdout.split()
 
 
-def test_the_device_wing_imports_no_training_machinery():
+def test_device_modules_import_no_host_packages():
     modules = []
-    for path in device_wing_files():
+    for path in device_files():
         relative = path.relative_to(ROOT / "src").with_suffix("")
         modules.append(".".join(part for part in relative.parts if part != "__init__"))
     assert imported_by(*modules) == []
 
 
-def test_importing_the_packages_is_light():
+def test_importing_the_packages_loads_no_host_packages():
     assert imported_by("caffe", "ncs", "agegender") == []
 
 
 @pytest.mark.parametrize("package", ["caffe.tools", "ncs.cli", "agegender.cli"])
-def test_a_verb_says_what_it_is_for(package):
+def test_command_has_a_summary(package):
     folder = Path(importlib.util.find_spec(package).origin).parent
     for path in folder.glob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))

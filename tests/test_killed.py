@@ -1,9 +1,10 @@
-"""Whatever is killed, and whenever: run again, it ends in the same files as if nothing had happened.
+"""Training and compilation that are killed and run again end in the same files as without interruption.
 
-Building the lists, LMDBs and means are killed in their own tests; here training and compiling are.
+Other tests do the same for the data set's lists, LMDBs and means.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from caffe.weights.snapshot import read_weights
 def _prepare(folder, db):
     folder.mkdir()
     (folder / "net.prototxt").write_text(dropout_net(db))
-    # the prefix is relative, so that both runs write the same name into their files
+    # a relative prefix, so that both runs write the same name into their files
     text = solver_text(folder, snapshot=25, max_iter=200, display=0).replace(
         f'snapshot_prefix: "{folder}/s"', 'snapshot_prefix: "s"'
     )
@@ -37,27 +38,25 @@ def _train(folder):
 
 def test_training_killed_twice_ends_in_the_same_weights(tmp_path):
     database(tmp_path / "db", 23)
-    for name in ("whole", "killed"):
+    for name in ("uninterrupted", "killed"):
         _prepare(tmp_path / name, tmp_path / "db")
-    assert _train(tmp_path / "whole").wait() == 0
+    assert _train(tmp_path / "uninterrupted").wait() == 0
     for snapshot in (25, 100):
         child = _train(tmp_path / "killed")
-        while not (tmp_path / "killed" / ("s_iter_%d.solverstate" % snapshot)).exists():
-            assert child.poll() is None, "it ended before it could be killed"
+        while not (tmp_path / "killed" / f"s_iter_{snapshot}.solverstate").exists():
+            assert child.poll() is None, "the process ended before it could be killed"
             time.sleep(0.002)
         child.send_signal(signal.SIGKILL)
         child.wait()
     assert _train(tmp_path / "killed").wait() == 0
-    whole, killed = (read_weights(str(tmp_path / name / "s_iter_200.caffemodel")) for name in ("whole", "killed"))
-    for layer, arrays in whole.items():
-        for mine, theirs in zip(arrays, killed[layer]):
-            assert np.array_equal(mine, theirs), layer
-    states = [(tmp_path / name / "s_iter_200.solverstate").read_bytes() for name in ("whole", "killed")]
+    folders = expected, resumed = tmp_path / "uninterrupted", tmp_path / "killed"
+    expected_weights, weights = (read_weights(str(folder / "s_iter_200.caffemodel")) for folder in folders)
+    for layer, arrays in expected_weights.items():
+        for array, other in zip(arrays, weights[layer]):
+            assert np.array_equal(array, other), layer
+    states = [(folder / "s_iter_200.solverstate").read_bytes() for folder in folders]
     assert states[0] == states[1]
-    left = {path.name for path in (tmp_path / "killed").iterdir()} - {
-        path.name for path in (tmp_path / "whole").iterdir()
-    }
-    assert not left
+    assert {path.name for path in resumed.iterdir()} <= {path.name for path in expected.iterdir()}
 
 
 COMPILE = """
@@ -78,16 +77,14 @@ layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 """
 
 
-@pytest.mark.parametrize("ending", [".onnx", ".xml", ".blob"])
-def test_compiling_killed_ends_in_the_same_files(tmp_path, ending, compiled):
-    import shutil
-
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".blob"])
+def test_compilation_killed_ends_in_the_same_files(tmp_path, suffix, compiled):
     source, expected = compiled
     for name in ("net.prototxt", "net.caffemodel"):
         shutil.copy(source / name, tmp_path / name)
     child = subprocess.Popen([sys.executable, "-c", COMPILE], cwd=tmp_path, stderr=subprocess.DEVNULL)
-    while not (tmp_path / "out" / ("tiny" + ending)).exists():
-        assert child.poll() is None, "it ended before it could be killed"
+    while not (tmp_path / "out" / ("tiny" + suffix)).exists():
+        assert child.poll() is None, "the process ended before it could be killed"
         time.sleep(0.002)
     child.send_signal(signal.SIGKILL)
     child.wait()
@@ -97,7 +94,7 @@ def test_compiling_killed_ends_in_the_same_files(tmp_path, ending, compiled):
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
-    """(folder of the sources, {file: bytes} of an undisturbed compilation); the same again gives the same bytes."""
+    """(folder of the source files, {file name: bytes} of an uninterrupted compilation)."""
     import caffe
 
     folder = tmp_path_factory.mktemp("compiled")

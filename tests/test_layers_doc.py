@@ -1,4 +1,4 @@
-"""docs/layers.md is what the layers say today."""
+"""docs/reference/layers.md is up to date with the docstrings of the layers."""
 
 import importlib.util
 import re
@@ -6,20 +6,20 @@ import re
 from support.checkout import ROOT
 
 
-def program():
+def load_script():
     spec = importlib.util.spec_from_file_location("layers_doc", ROOT / "scripts" / "layers_doc.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_the_page_is_not_stale():
-    made = program()
-    assert made.PAGE.read_text(encoding="utf-8") == made.page(), "run python scripts/layers_doc.py"
+def test_page_is_up_to_date():
+    script = load_script()
+    assert script.PAGE.read_text(encoding="utf-8") == script.page(), "run python scripts/layers_doc.py"
 
 
-def test_the_page_has_every_file_of_the_folder():
-    page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+def test_page_has_every_layer():
+    page = (ROOT / "docs" / "reference" / "layers.md").read_text(encoding="utf-8")
     sections = {name.lower() for name in re.findall(r"^## (\w+)$", page, re.M)}
     files = {path.stem.replace("_", "") for path in (ROOT / "src" / "caffe" / "layers").glob("[!_]*.py")}
     assert sections == files - {"base"}

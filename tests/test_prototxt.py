@@ -1,4 +1,4 @@
-"""The nets and solvers of prototxt/ are the published ones: against what real Caffe made of those."""
+"""The nets and solvers in prototxt/ equal the published ones, as upgraded by real Caffe."""
 
 import math
 
@@ -14,21 +14,21 @@ LEVI = "levi_{}_net_definitions_{}.out.prototxt"
 
 
 def net(path):
-    """The NetParameter of a file."""
+    """Read a NetParameter."""
     message = caffe_pb2.NetParameter()
     text.parse(path.read_text(encoding="utf-8"), message, str(path))
     return message
 
 
 def solver(path):
-    """The SolverParameter of a file."""
+    """Read a SolverParameter."""
     message = caffe_pb2.SolverParameter()
     text.parse(path.read_text(encoding="utf-8"), message, str(path))
     return message
 
 
 def without_paths(message):
-    """The net with its paths and the name of its Input layer forgotten, since these may differ."""
+    """Text of the net without paths and the name of its Input layer, which may differ."""
     for layer in message.layer:
         layer.data_param.ClearField("source")
         layer.transform_param.ClearField("mean_file")
@@ -42,7 +42,7 @@ def without_paths(message):
 
 @needs_shared
 @pytest.mark.parametrize(
-    "ours, theirs",
+    "name, published",
     [
         ("AgeNet_train_test", "tringn_AgeNet_train_test.out.prototxt"),
         ("GenderNet_train_test", "tringn_GenderNet_train_test.out.prototxt"),
@@ -54,13 +54,13 @@ def without_paths(message):
         ("levi/GenderNet_deploy", LEVI.format("gender", "deploy")),
     ],
 )
-def test_a_net_is_the_published_one(ours, theirs):
-    assert without_paths(net(FOLDER / (ours + ".prototxt"))) == without_paths(net(UPGRADED / theirs))
+def test_net_equals_the_published_one(name, published):
+    assert without_paths(net(FOLDER / (name + ".prototxt"))) == without_paths(net(UPGRADED / published))
 
 
 @needs_shared
 @pytest.mark.parametrize(
-    "ours, theirs",
+    "name, published",
     [
         ("AgeNet", "tringn/prototxt/AgeNet_solver.prototxt"),
         ("GenderNet", "tringn/prototxt/GenderNet_solver.prototxt"),
@@ -68,21 +68,21 @@ def test_a_net_is_the_published_one(ours, theirs):
         ("levi/GenderNet", "levi/gender_solver_fold_0.prototxt"),
     ],
 )
-def test_a_solver_has_the_published_schedule(ours, theirs):
-    mine = solver(FOLDER / (ours + "_solver.prototxt"))
-    published = solver(SHARED / "data" / theirs)
-    assert mine.snapshot_prefix.split("/")[-1] == published.snapshot_prefix.split("/")[-1]
-    for field, value in mine.ListFields():
+def test_solver_has_the_published_schedule(name, published):
+    received = solver(FOLDER / (name + "_solver.prototxt"))
+    expected = solver(SHARED / "data" / published)
+    assert received.snapshot_prefix.split("/")[-1] == expected.snapshot_prefix.split("/")[-1]
+    for field, value in received.ListFields():
         if field.name not in ("net", "snapshot_prefix", "test_iter", "solver_mode"):
-            assert value == getattr(published, field.name), field.name
-    assert len(mine.ListFields()) == len(published.ListFields())
+            assert value == getattr(expected, field.name), field.name
+    assert len(received.ListFields()) == len(expected.ListFields())
 
 
 @pytest.mark.parametrize(
     "name, parameters",
     [("AgeNet", 11415561), ("GenderNet", 11411970), ("levi/AgeNet", 11415048), ("levi/GenderNet", 11411970)],
 )
-def test_a_net_has_as_many_parameters_as_the_published_one(name, parameters):
+def test_net_has_the_published_number_of_parameters(name, parameters):
     side, channels, count = 227, 3, 0
     for layer in net(FOLDER / (name + "_deploy.prototxt")).layer:
         if layer.type == "Convolution":
@@ -103,7 +103,7 @@ SOLVERS = sorted(FOLDER.rglob("*_solver.prototxt"))
 
 
 @pytest.mark.parametrize("path", SOLVERS, ids=lambda path: str(path.relative_to(FOLDER)))
-def test_a_solver_names_a_net_that_is_there(path):
+def test_solver_names_an_existing_net(path):
     message = solver(path)
     assert (ROOT / message.net).is_file()
     assert message.snapshot_prefix.startswith("models/")
@@ -111,12 +111,12 @@ def test_a_solver_names_a_net_that_is_there(path):
 
 
 @pytest.mark.parametrize(
-    "name, pictures",
+    "name, images",
     [("AgeNet", 687), ("GenderNet", 687), ("levi/AgeNet", 1284), ("levi/GenderNet", 1339)],
 )
-def test_a_test_covers_the_whole_set(name, pictures):
+def test_test_iterations_cover_the_whole_data_set(name, images):
     message = solver(FOLDER / (name + "_solver.prototxt"))
     data = net(ROOT / message.net).layer[1]
     batch = data.data_param.batch_size
     assert data.include[0].phase == caffe_pb2.TEST
-    assert 0 <= message.test_iter[0] * batch - pictures < batch
+    assert 0 <= message.test_iter[0] * batch - images < batch

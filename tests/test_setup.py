@@ -1,4 +1,4 @@
-"""The set-up, in a copy of the checkout: what it says when something is missing; nothing is done twice."""
+"""The set-up scripts, in a copy of the checkout: messages about missing parts, choice of packages, repeated runs."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from support.checkout import ROOT
 
 @pytest.fixture
 def copy(tmp_path):
-    """A checkout with the scripts and no environment."""
+    """A checkout with the scripts but without an environment."""
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "setup.py", "constraints.txt", "create_mean.sh"):
         shutil.copy(ROOT / name, tmp_path / name)
@@ -29,34 +29,34 @@ def program(path, text):
     return str(path)
 
 
-def test_a_stage_without_environment_names_the_set_up(copy):
+def test_stage_without_environment_names_the_set_up(copy):
     result = run(copy, "./create_mean.sh")
     assert result.returncode == 1
     assert "create_mean.sh: " in result.stderr and "./run.sh" in result.stderr and "scripts/setup.sh" in result.stderr
 
 
-def test_a_python_without_venv_names_the_package(copy):
+def test_python_without_venv_names_the_package(copy):
     fake = program(copy / "fake-python", f'case "$2" in *ensurepip*) exit 1;; esac\nexec "{sys.executable}" "$@"\n')
     result = run(copy, "scripts/setup.sh", PYTHON=fake)
     assert result.returncode == 1
-    assert "sudo apt-get install python%d.%d-venv\n" % sys.version_info[:2] in result.stderr
+    assert "sudo apt-get install python{}.{}-venv\n".format(*sys.version_info[:2]) in result.stderr
     assert not (copy / ".venv").exists()
 
 
-def test_an_old_python_is_refused(copy):
+def test_old_python_is_refused(copy):
     fake = program(copy / "fake-python", "exit 1\n")
     result = run(copy, "scripts/setup.sh", PYTHON=fake)
     assert result.returncode == 1
     assert "3.10 or newer" in result.stderr
 
 
-def test_an_unknown_argument_is_refused(copy):
+def test_unknown_argument_is_refused(copy):
     result = run(copy, "scripts/setup.sh", "--with-test")
     assert result.returncode == 1
     assert "--with-tests" in result.stderr
 
 
-def test_what_pip_says_is_shown_and_no_stamp_is_left(copy):
+def test_output_of_pip_is_shown_and_no_stamp_is_left(copy):
     result = run(
         copy,
         "scripts/setup.sh",
@@ -71,7 +71,7 @@ def test_what_pip_says_is_shown_and_no_stamp_is_left(copy):
     assert not (copy / ".venv" / "complete").exists()
 
 
-def test_a_complete_environment_is_left_alone(copy):
+def test_complete_environment_is_not_changed(copy):
     folder = copy / ".venv" / "bin"
     folder.mkdir(parents=True)
     called = copy / "called"
@@ -98,7 +98,7 @@ echo "ERROR: Cannot install torch==9.9.9+cpu because these package versions have
 
 
 @pytest.mark.parametrize(
-    "machine, gpu, cpu_index, tried",
+    "machine, gpu, cpu_index, requirements",
     [
         ("Linux x86_64", False, True, ["torch==9.9.9+cpu"]),
         ("Linux x86_64", False, False, ["torch==9.9.9+cpu", "torch==9.9.9+cpu", "torch==9.9.9"]),
@@ -106,7 +106,7 @@ echo "ERROR: Cannot install torch==9.9.9+cpu because these package versions have
         ("Linux aarch64", False, True, ["torch==9.9.9"]),
     ],
 )
-def test_cuda_comes_only_where_it_must(copy, machine, gpu, cpu_index, tried):
+def test_cuda_build_is_installed_only_if_needed(copy, machine, gpu, cpu_index, requirements):
     folder = copy / ".venv" / "bin"
     folder.mkdir(parents=True)
     program(folder / "python", FAKE_ENVIRONMENT % (copy / "called"))
@@ -115,32 +115,32 @@ def test_cuda_comes_only_where_it_must(copy, machine, gpu, cpu_index, tried):
         (copy / "cpu-index").touch()
     (copy / "fakes").mkdir()
     program(copy / "fakes" / "uname", f"echo {machine}\n")
-    program(copy / "fakes" / "nvidia-smi", "exit %d\n" % (not gpu))
+    program(copy / "fakes" / "nvidia-smi", f"exit {not gpu:d}\n")
     result = run(copy, "scripts/setup.sh", PATH="{}:{}".format(copy / "fakes", os.environ["PATH"]))
     assert result.returncode == 0, result.stderr
     called = (copy / "called").read_text().split()
-    assert [word for word in called if word.startswith("torch")] == tried
-    assert ("download.pytorch.org/whl/cpu" in result.stderr) == (len(tried) == 3)
+    assert [word for word in called if word.startswith("torch")] == requirements
+    assert ("download.pytorch.org/whl/cpu" in result.stderr) == (len(requirements) == 3)
     assert ". .venv/bin/activate" in result.stderr
     assert run(copy, "scripts/setup.sh").stderr == ""
 
 
-def test_packages_that_are_not_whole_are_forgotten(tmp_path):
+def test_incomplete_packages_are_removed(tmp_path):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "v"], check=True)
     python = tmp_path / "v" / "bin" / "python"
-    home = subprocess.run(
+    site_packages = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         capture_output=True,
         text=True,
         check=True,
     ).stdout.strip()
-    for name, size in (("whole", 5), ("short", 6), ("lost", None), ("norecord", None)):
-        folder = os.path.join(home, f"{name}-1.dist-info")
+    for name, size in (("complete", 5), ("short", 6), ("lost", None), ("norecord", None)):
+        folder = os.path.join(site_packages, f"{name}-1.dist-info")
         os.mkdir(folder)
         with open(os.path.join(folder, "METADATA"), "w") as stream:
             stream.write(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
         if size:
-            with open(os.path.join(home, name + ".py"), "w") as stream:
+            with open(os.path.join(site_packages, name + ".py"), "w") as stream:
                 stream.write("12345")
         if name != "norecord":
             with open(os.path.join(folder, "RECORD"), "w") as stream:
@@ -148,11 +148,11 @@ def test_packages_that_are_not_whole_are_forgotten(tmp_path):
     result = subprocess.run(
         [python, ROOT / "scripts" / "drop_broken_installs.py"], capture_output=True, text=True, check=True
     )
-    assert sorted(name for name in os.listdir(home) if name.endswith(".dist-info")) == ["whole-1.dist-info"]
+    assert sorted(name for name in os.listdir(site_packages) if name.endswith(".dist-info")) == ["complete-1.dist-info"]
     assert result.stderr.count("will be installed again") == 3
 
 
-def test_the_pins_cover_what_the_project_asks_for():
+def test_constraints_pin_every_dependency():
     text = (ROOT / "constraints.txt").read_text().lower().replace("_", "-")
     project = (ROOT / "pyproject.toml").read_text()
     block = project.split("dependencies = [")[1].split("]")[0] + project.split("test = [")[1].split("]")[0]

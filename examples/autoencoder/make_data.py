@@ -1,4 +1,4 @@
-"""Draw digits into HDF5 files (data: N x 1 x 28 x 28, 0 to 1) with their lists, data/autoencoder/train.txt and test.txt."""
+"""Write digits to HDF5 files (data: N x 1 x 28 x 28, 0 to 1) with lists, data/autoencoder/train.txt and test.txt."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from drawing import digits, sizes
 
 
-def main():
-    """Write files and lists."""
+def main() -> None:
+    """Write the files and lists."""
     folder = Path("data/autoencoder")
     folder.mkdir(parents=True, exist_ok=True)
     for seed, (part, count) in enumerate(sizes(__doc__).items()):
-        pictures, _ = digits(count, seed)
+        images, _ = digits(count, seed)
         with atomic_write(folder / (part + ".h5")) as temporary, h5py.File(temporary, "w") as file:
-            file["data"] = pictures[:, None].astype(np.float32) / 255
-        write_bytes(folder / (part + ".txt"), "%s/%s.h5\n" % (folder, part))
+            file["data"] = images[:, None].astype(np.float32) / 255
+        write_bytes(folder / (part + ".txt"), f"{folder}/{part}.h5\n")
 
 
 if __name__ == "__main__":

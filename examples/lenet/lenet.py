@@ -1,4 +1,4 @@
-"""LeNet (LeCun et al. 1998) with NetSpec: `python examples/lenet/lenet.py` writes train.prototxt and test.prototxt here."""
+"""LeNet (LeCun et al. 1998) with NetSpec: `python examples/lenet/lenet.py` writes train.prototxt and test.prototxt."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 import caffe
 from caffe import layers as L
 from caffe import params as P
-from caffe.proto import text
+from caffe.proto import caffe_pb2, text
 from caffe.utils.atomic_io import write_bytes
 
 
-def lenet(source, batch_size, test=False):
-    """NetParameter of LeNet over an LMDB; with `test` it counts what it gets right."""
+def lenet(source: str, batch_size: int, test: bool = False) -> caffe_pb2.NetParameter:
+    """LeNet on an LMDB; `test` adds its accuracy."""
     n = caffe.NetSpec()
     n.data, n.label = L.Data(
         batch_size=batch_size, backend=P.Data.LMDB, source=source, transform_param=dict(scale=1 / 256), ntop=2
@@ -30,8 +30,8 @@ def lenet(source, batch_size, test=False):
     return n.to_proto()
 
 
-def main(folder=None):
-    """Write both nets into `folder` (this one)."""
+def main(folder: str | Path | None = None) -> None:
+    """Write both nets into `folder`, by default this one."""
     folder = Path(folder or Path(__file__).parent)
     write_bytes(folder / "train.prototxt", text.format(lenet("data/lenet/train_lmdb", 64)))
     write_bytes(folder / "test.prototxt", text.format(lenet("data/lenet/test_lmdb", 100, test=True)))

@@ -1,8 +1,9 @@
-"""Draw pairs of digits into two LMDBs of 2 x 28 x 28 Datums (label 1: the same digit), data/siamese/*_lmdb."""
+"""Write pairs of digits to two LMDBs of 2 x 28 x 28 Datums (label 1: the same digit), data/siamese/*_lmdb."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from drawing import digits, sizes
 
 
-def pairs(count, seed):
-    """Yield (2 x 28 x 28 uint8, 1 or 0): half of the pairs show one digit twice."""
-    pictures, labels = digits(2 * count, seed)
+def pairs(count: int, seed: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield (uint8 array of shape (2, 28, 28), label); half of the pairs show the same digit and have label 1."""
+    images, labels = digits(2 * count, seed)
     rng = np.random.default_rng(seed)
     for i in range(count):
-        alike = np.flatnonzero((labels == labels[i]) == (i % 2 == 0))
-        other = rng.choice(alike)
-        yield np.stack([pictures[i], pictures[other]]), int(labels[i] == labels[other])
+        candidates = np.flatnonzero((labels == labels[i]) == (i % 2 == 0))
+        other = rng.choice(candidates)
+        yield np.stack([images[i], images[other]]), int(labels[i] == labels[other])
 
 
-def main():
+def main() -> None:
     """Write both databases."""
     for seed, (part, count) in enumerate(sizes(__doc__).items()):
         with create_db(Path("data/siamese") / (part + "_lmdb"), overwrite=True) as writer:

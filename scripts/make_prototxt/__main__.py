@@ -1,4 +1,4 @@
-"""Write the nets of prototxt/ that repeat themselves: `python scripts/make_prototxt` from the top of the checkout."""
+"""Generate the prototxt files of large nets: `python scripts/make_prototxt` in the top folder of the checkout."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ NETS = ("alexnet", "googlenet", "vgg16", "resnet50", "squeezenet")
 HEAD = "# Written by `python scripts/make_prototxt`; change %s.py.\n"
 
 
-def files(name):
-    """File name -> text of the folder of one net."""
-    made = importlib.import_module(name)
-    messages = {"train_val": made.net(True), "deploy": made.net(False), "solver": made.training()}
+def files(name: str) -> dict[str, str]:
+    """{file name: text} of the folder of one net."""
+    module = importlib.import_module(name)
+    messages = {"train_val": module.net(True), "deploy": module.net(False), "solver": module.training()}
     return {key + ".prototxt": HEAD % ("scripts/make_prototxt/" + name) + text.format(m) for key, m in messages.items()}
 
 
-def main():
-    """Write every file."""
+def main() -> None:
+    """Write all files."""
     for name in NETS:
         folder = Path(__file__).resolve().parents[2] / "prototxt" / name
         folder.mkdir(exist_ok=True)

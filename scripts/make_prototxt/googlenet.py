@@ -1,4 +1,4 @@
-"""GoogLeNet (Szegedy et al. 2014): nine Inception blocks, and two heads that only training has."""
+"""GoogLeNet (Szegedy et al. 2014): nine inception modules, and two auxiliary heads for training."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from parts import CLASSES, Spec, constant, rates, solver
 
 from caffe import layers as L
 from caffe import params as P
+from caffe.proto import caffe_pb2
 
 # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection
 BLOCKS = {
@@ -23,33 +24,33 @@ HEADS = {"4a": "loss1", "4d": "loss2"}
 
 
 def conv(n, folder, name, bottom, num_output, kernel_size, **fields):
-    """A convolution and its ReLU, named as in the published net: folder/name, folder/relu_name."""
-    return n.conv("%s/%s" % (folder, name), bottom, num_output, kernel_size, "%s/relu_%s" % (folder, name), **fields)
+    """Convolution and ReLU, named as in the published net: folder/name, folder/relu_name."""
+    return n.conv(f"{folder}/{name}", bottom, num_output, kernel_size, f"{folder}/relu_{name}", **fields)
 
 
 def inception(n, block, bottom):
-    """One Inception block; returns its Concat."""
+    """An inception module; returns its Concat."""
     one, reduce3, three, reduce5, five, project = BLOCKS[block]
     folder = "inception_" + block
-    parts = [
+    branches = [
         conv(n, folder, "1x1", bottom, one, 1),
         conv(n, folder, "3x3", conv(n, folder, "3x3_reduce", bottom, reduce3, 1), three, 3, pad=1),
         conv(n, folder, "5x5", conv(n, folder, "5x5_reduce", bottom, reduce5, 1), five, 5, pad=2),
         conv(n, folder, "pool_proj", n.pool(folder + "/pool", bottom, 3, 1, pad=1), project, 1),
     ]
-    return n.join(folder + "/output", *parts)
+    return n.join(folder + "/output", *branches)
 
 
 def head(n, name, bottom):
-    """An auxiliary classifier of the training, of weight 0.3."""
+    """An auxiliary classifier for training, with a loss weight of 0.3."""
     x = conv(n, name, "conv", n.pool(name + "/ave_pool", bottom, 5, 3, "AVE"), 128, 1)
     x = n.drop(name + "/drop_fc", n.inner(name + "/fc", x, 1024, name + "/relu_fc"), 0.7)
     x = n.inner(name + "/classifier", x, CLASSES, training=dict(bias_filler=constant(0)))
     n.end(x, name + "/loss", 0.3, name + "/top-1", name + "/top-5")
 
 
-def net(train):
-    """NetParameter of the train_val net, or of the deploy net."""
+def net(train: bool) -> caffe_pb2.NetParameter:
+    """The train_val net or the deploy net."""
     n = Spec(train, 224, param=rates(), weight_filler=dict(type="xavier"), bias_filler=constant(0.2))
     lrn = dict(local_size=5, alpha=1e-4, beta=0.75)
     x = n.pool("pool1/3x3_s2", conv(n, "conv1", "7x7_s2", n.data, 64, 7, pad=3, stride=2), 3, 2)
@@ -62,7 +63,7 @@ def net(train):
         if train and block in HEADS:
             head(n, HEADS[block], x)
         if block in ("3b", "4e"):
-            x = n.pool("pool%s/3x3_s2" % block[0], x, 3, 2)
+            x = n.pool(f"pool{block[0]}/3x3_s2", x, 3, 2)
     n["pool5/7x7_s1"] = L.Pooling(x, pool=P.Pooling.AVE, kernel_size=7, stride=1)
     x = n.drop("pool5/drop_7x7_s1", n["pool5/7x7_s1"], 0.4)
     x = n.inner("loss3/classifier", x, CLASSES, training=dict(bias_filler=constant(0)))
@@ -70,9 +71,16 @@ def net(train):
     return n.proto("GoogLeNet", 32, 224)
 
 
-def training():
-    """The solver: the rate falls as a polynomial of power 1/2."""
+def training() -> caffe_pb2.SolverParameter:
+    """The solver, with a polynomial learning rate of power 1/2."""
     return solver(
-        "googlenet", base_lr=0.01, lr_policy="poly", power=0.5, max_iter=2400000, weight_decay=2e-4,
-        test_interval=4000, test_initialization=False, snapshot=40000,
-    )  # fmt: skip
+        "googlenet",
+        base_lr=0.01,
+        lr_policy="poly",
+        power=0.5,
+        max_iter=2400000,
+        weight_decay=2e-4,
+        test_interval=4000,
+        test_initialization=False,
+        snapshot=40000,
+    )

@@ -1,4 +1,4 @@
-"""`python -m agegender VERB` is `agegender VERB`."""
+"""`python -m agegender COMMAND` is `agegender COMMAND`."""
 
 import sys
 

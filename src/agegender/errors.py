@@ -1,7 +1,7 @@
-"""The one exception of this package for what a user can put right."""
+"""AgeGenderError, raised for every error that a user can fix."""
 
 from caffe.errors import CaffeError
 
 
 class AgeGenderError(CaffeError):
-    """A fault in the faces, lists or models the application was given."""
+    """An error in the faces, lists, models or options of the user."""

@@ -187,9 +187,9 @@ class Quickstart:
         run_command("predict", "--image_path", *sample, "--mean_file", MEAN_NPY)
         if self.args.archive is None:
             print(
-                "\nThese nets were trained on synthetic faces; they do not know real ones. For photographs of people use"
+                "\nThese nets were trained on synthetic faces; they do not know real ones. For photographs of people "
+                "use\na net trained on people: agegender predict --model compact --detect --image_path PHOTO"
             )
-            print("a net trained on people: agegender predict --model compact --detect --image_path PHOTO")
 
     def artefacts(self) -> Iterator[str]:
         """Yield the files that the pipeline made."""

@@ -1,7 +1,7 @@
 """The layout of a working directory: where the commands keep data sets, snapshots and compiled nets.
 
-All paths are relative to the current directory. Prototxt files ship with the package; `prototxt_file` copies one into the
-working directory at its first use, where the user may edit it.
+All paths are relative to the current directory. Prototxt files ship with the package; `prototxt_file` copies one into
+the working directory at its first use, where the user may edit it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def _input_name(net):
     return name
 
 
-def preprocess_all(net: Net, transformer: io.Transformer, images: Sequence[np.ndarray]) -> np.ndarray:
+def preprocess_all(net: Net, transformer: io.Transformer, images: Iterable[np.ndarray]) -> np.ndarray:
     """Preprocess images (H, W, K) to a float32 batch (N, K, H', W') for the first input of `net`."""
     name = net.inputs[0]
     return np.stack([transformer.preprocess(name, image) for image in images]).astype(np.float32, copy=False)
@@ -77,8 +78,8 @@ class Classifier(Net):
     ) -> None:
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = make_transformer(self, mean, input_scale, raw_scale, channel_swap)
-        self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
-        self.image_dims = self.crop_dims if image_dims is None or not len(image_dims) else image_dims
+        self.crop_dims: Any = np.array(self.blobs[self.inputs[0]].shape[2:])
+        self.image_dims: Any = self.crop_dims if image_dims is None or not len(image_dims) else image_dims
 
     def predict(self, inputs: Sequence[np.ndarray], oversample: bool = True) -> np.ndarray:
         """Predict class probabilities of images.

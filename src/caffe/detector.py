@@ -83,19 +83,19 @@ class Detector(Net):
 
     def crop(self, im: np.ndarray, window: Sequence[int]) -> np.ndarray:
         """Crop the window (ymin, xmin, ymax, xmax) out of an image (H, W, K), with context if context_pad is set."""
-        window = np.asarray(window).astype(int)
+        box = np.asarray(window).astype(int)
         if not self.context_pad:
-            crop = im[window[0] : window[2], window[1] : window[3]]
+            crop = im[box[0] : box[2], box[1] : box[3]]
             if not crop.size:
-                raise _outside(window, im)
+                raise _outside(box, im)
             return crop
-        return self._crop_with_context(im, window)
+        return self._crop_with_context(im, box)
 
     def _crop_with_context(self, im, window):
         size = self.blobs[self.inputs[0]].width  # the input is a square
         half = (window[2:] - window[:2] + 1) / 2.0
         centre = window[:2] + half
-        half = half * size / (size - self.context_pad * 2.0)
+        half = half * size / (size - (self.context_pad or 0) * 2.0)
         box = np.round(np.concatenate([centre - half, centre + half]))
         scale = size / (box[2:] - box[:2] + 1)
         pad = np.round(np.maximum(0, -box[:2]) * scale).astype(int)
@@ -123,8 +123,8 @@ class Detector(Net):
             return
         if self.crop_dims[0] != self.crop_dims[1] or 2 * context_pad >= self.crop_dims[0]:
             raise CaffeError(
-                "context_pad %d needs a square input larger than twice the pad; this net's input is %dx%d"
-                % (context_pad, *self.crop_dims[:2])
+                f"context_pad {context_pad} needs a square input larger than twice the pad; this net's input is "
+                f"{self.crop_dims[0]}x{self.crop_dims[1]}"
             )
         mean = self.transformer.mean.get(name)
         if mean is not None:

@@ -7,6 +7,7 @@ text and need neither program.
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import subprocess
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from caffe.errors import CaffeError
 from caffe.net import filter_and_split
 from caffe.proto import caffe_pb2
+from caffe.safe_text import printable
 from caffe.utils.atomic_io import write_bytes
 
 LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
@@ -47,7 +49,7 @@ def get_pooling_types_dict() -> dict[int, str]:
 def get_edge_label(layer: caffe_pb2.LayerParameter) -> str:
     """Return the label of an edge out of `layer`: its outputs or batch size; an empty quoted string for other types."""
     if layer.type == "Data":
-        return "Batch %d" % layer.data_param.batch_size
+        return f"Batch {layer.data_param.batch_size}"
     if layer.type in ("Convolution", "Deconvolution"):
         return str(layer.convolution_param.num_output)
     if layer.type == "InnerProduct":
@@ -155,7 +157,12 @@ def get_pydot_graph(
 
 
 def _quoted(text):
-    return text if text.startswith('"') else '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
+    """Return `text` as a quoted Graphviz string; in already quoted text, \\n, \\l and \\r remain line breaks."""
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        inner = re.sub(r"\\(?![nlr])", r"\\\\", text[1:-1])
+    else:
+        inner = text.replace("\\", "\\\\")
+    return '"{}"'.format(printable(inner).replace('"', '\\"'))
 
 
 def _quoted_style(style):
@@ -273,7 +280,10 @@ def _dpi(size):
 
 def _grid_positions(graph):
     """Return node -> (rank, row); the rank is one more than the highest rank among the node's inputs."""
-    rank, next_row, positions, inputs = {}, {}, {}, {}
+    rank: dict = {}
+    next_row: dict = {}
+    inputs: dict = {}
+    positions = {}
     for source, target, _ in graph.edges:
         inputs.setdefault(target, []).append(source)
     for key in graph.nodes:  # layers are in execution order

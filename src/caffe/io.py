@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from caffe.device import resample
+from caffe.device.image_file import decode_image, read_image
 from caffe.device.transform import fit_mean
 from caffe.errors import CaffeError, did_you_mean
 
@@ -112,11 +113,11 @@ class Transformer:
 
     def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
         self.inputs = inputs
-        self.transpose = {}
-        self.channel_swap = {}
-        self.raw_scale = {}
-        self.mean = {}
-        self.input_scale = {}
+        self.transpose: dict[str, Sequence[int]] = {}
+        self.channel_swap: dict[str, Sequence[int]] = {}
+        self.raw_scale: dict[str, float] = {}
+        self.mean: dict[str, np.ndarray] = {}
+        self.input_scale: dict[str, float] = {}
 
     def __check_input(self, in_):
         if in_ not in self.inputs:
@@ -179,8 +180,8 @@ class Transformer:
         self.__check_input(in_)
         if len(order) != len(self.inputs[in_]) - 1:
             raise CaffeError(
-                "Transpose order needs to have the same number of dimensions as the input, %d; received %s"
-                % (len(self.inputs[in_]) - 1, (order,))
+                "Transpose order needs to have the same number of dimensions as the input, "
+                f"{len(self.inputs[in_]) - 1}; received {order}"
             )
         self.transpose[in_] = order
 
@@ -190,7 +191,7 @@ class Transformer:
         if len(order) != self.inputs[in_][1]:
             raise CaffeError(
                 "Channel swap needs to have the same number of dimensions as the input channels, "
-                "%d; received %s" % (self.inputs[in_][1], (order,))
+                f"{self.inputs[in_][1]}; received {order}"
             )
         self.channel_swap[in_] = order
 
@@ -213,11 +214,11 @@ class Transformer:
         if mean.ndim not in (1, 3):
             raise CaffeError(f"Mean shape invalid: {mean.shape}, not (C, H, W), (H, W) or (C,)")
         if mean.shape[0] != shape[0]:
-            raise CaffeError("Mean channels incompatible with input: %d, the input has %d" % (mean.shape[0], shape[0]))
+            raise CaffeError(f"Mean channels incompatible with input: {mean.shape[0]}, the input has {shape[0]}")
         if mean.ndim == 1:
             mean = mean[:, np.newaxis, np.newaxis]
         elif mean.shape != shape:
-            mean = fit_mean(mean, shape[1:])
+            mean = fit_mean(mean, (shape[1], shape[2]))
         self.mean[in_] = mean.astype(np.float32)
 
     def set_input_scale(self, in_: str, scale: float) -> None:
@@ -253,36 +254,19 @@ def load_image(filename: str | os.PathLike | BinaryIO, color: bool = True) -> np
     return image if image.shape[2] == 1 else (image[..., :3] @ _LUMINANCE)[..., np.newaxis]
 
 
-def _name(file):
-    return str(getattr(file, "name", type(file).__name__)) if hasattr(file, "read") else os.fspath(file)
-
-
-def _bytes(file):
-    if not hasattr(file, "read"):
-        with open(file, "rb") as stream:
-            return stream.read()
-    data = file.read()
+def _decode(stream):
+    """Return the image in a file object that was opened in binary mode."""
+    name, data = str(getattr(stream, "name", type(stream).__name__)), stream.read()
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise CaffeError(
-            f"image '{_name(file)}': expected a file opened in binary mode, received {type(data).__name__}"
-        )
-    return data
+        raise CaffeError(f"image '{name}': expected a file opened in binary mode, received {type(data).__name__}")
+    return decode_image(bytes(data), cv2.IMREAD_UNCHANGED, name)
 
 
 def _read(filename):
     """Return float32 (H, W, 1, 3 or 4) in 0..1, RGB order."""
-    name = _name(filename)
-    try:
-        data = np.frombuffer(_bytes(filename), np.uint8)
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    except OSError as error:
-        raise CaffeError(f"image '{name}': {error.strerror}") from None
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise CaffeError(f"image '{name}' is truncated or not an image that OpenCV can read")
+    pixels = read_image(filename, cv2.IMREAD_UNCHANGED) if not hasattr(filename, "read") else _decode(filename)
     if pixels.dtype.kind == "u":
-        pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)
+        pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)  # type: ignore[type-var]
     pixels = np.atleast_3d(pixels.astype(np.float32))
     return pixels if pixels.shape[2] == 1 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
@@ -347,8 +331,8 @@ def oversample(images: Iterable[np.ndarray], crop_dims: Sequence[int]) -> np.nda
         image = np.asarray(image)
         bottom, right = image.shape[0] - height, image.shape[1] - width
         if bottom < 0 or right < 0:
-            sizes = (height, width) + image.shape[:2]
-            raise CaffeError("crops of %dx%d do not fit an image of %dx%d" % sizes)
+            size = f"{image.shape[0]}x{image.shape[1]}"
+            raise CaffeError(f"crops of {height}x{width} do not fit an image of {size}")
         offsets = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
         five_crops = [image[top : top + height, left : left + width] for top, left in offsets]
         crops += five_crops + [crop[:, ::-1] for crop in five_crops]

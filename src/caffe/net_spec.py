@@ -98,7 +98,7 @@ class Function:
         self.type_name = type_name
         for index, bottom in enumerate(inputs):
             if not isinstance(bottom, Top):
-                raise TypeError("%s input %d is not a Top (type is %s)" % (type_name, index, type(bottom)))
+                raise TypeError(f"{type_name} input {index} is not a Top (type is {type(bottom)})")
         self.inputs = inputs
         self.params = dict(params)
         self.ntop = self.params.pop("ntop", 1)
@@ -139,7 +139,7 @@ class _NetBuilder:
     def __init__(self, names):
         self.names = names  # Top or Function -> name
         self.layers = OrderedDict()  # Function -> LayerParameter
-        self.counts = Counter()
+        self.counts: Counter[str] = Counter()
 
     def add(self, fn):
         stack = [(fn, iter(fn.inputs))]  # no recursion: nets are deeper than Python's recursion limit
@@ -162,7 +162,7 @@ class _NetBuilder:
     def _name(self, key, fn):
         if key not in self.names:
             self.counts[fn.type_name] += 1
-            self.names[key] = "%s%d" % (fn.type_name, self.counts[fn.type_name])
+            self.names[key] = f"{fn.type_name}{self.counts[fn.type_name]}"
         return self.names[key]
 
     def net(self):

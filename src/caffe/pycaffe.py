@@ -28,9 +28,10 @@ class Layer:
     type = "Python"
     param_str = ""
     phase = TEST
-    layer_param = None
+    layer_param: Any = None
+    blobs: Any
 
-    def __init__(self, layer_param=None):
+    def __init__(self, layer_param: Any = None) -> None:
         self.layer_param = layer_param
 
     def __new__(cls, layer_param=None, *args, **kwargs):
@@ -62,7 +63,8 @@ class Timer:
     """A stopwatch in milliseconds."""
 
     def __init__(self) -> None:
-        self._start = self._elapsed = None
+        self._start: float | None = None
+        self._elapsed: float | None = None
 
     def start(self) -> None:
         """Start from zero."""

@@ -21,8 +21,8 @@ class Model:
     Parameters
     ----------
     model : str or sequence of str
-        A prototxt (with `weights`), a zoo name (`agegender zoo list`), a manifest (.json) or several, or an ONNX, IR (.xml)
-        or Myriad blob file.
+        A prototxt (with `weights`), a zoo name (`agegender zoo list`), a manifest (.json) or several, or an ONNX, IR
+        (.xml) or Myriad blob file.
     weights : str, optional
         The caffemodel of a prototxt, or other weights for a zoo net.
     mean : str or sequence of float, optional
@@ -133,16 +133,15 @@ class Model:
         from agegender.evaluate import report as reports
 
         net = self._net_for(data, task)
-        model = {"prob": net.probabilities}
         batches = predictions.database_batches(data, net.transform, backend)
-        found = predictions.predict_batches(lambda blob: {"prob": model["prob"](blob)}, batches)
-        if not found:
+        scores = predictions.predict_batches(lambda blob: {"prob": net.probabilities(blob)}, batches).get("prob")
+        if scores is None:
             raise CaffeError(f"{data}: expected at least one record")
-        matrix = confusion.count(found["prob"].truth, found["prob"].predicted, len(net.labels))
+        matrix = confusion.count(scores.truth, scores.predicted, len(net.labels))
         summary = reports.summary(matrix, net.labels)
         if report:
             text = confusion.format_matrix(matrix, list(net.labels.names))
-            reports.write(report, net, found["prob"], text, database=data, backend=backend)
+            reports.write(report, net, scores, text, database=data, backend=backend)
         low, high = summary["accuracy_95"]
         return Metrics(
             summary["accuracy"], (low, high), matrix, net.labels.names, summary.get("one_off_accuracy"), summary
@@ -180,8 +179,8 @@ class Model:
         """
         if bool(recipe) == bool(solver):
             raise CaffeError("train: expected either recipe= and faces=, or solver=")
-        if solver:
-            return self._train_solver(os.fspath(solver), iterations)
+        if not recipe:
+            return self._train_solver(os.fspath(str(solver)), iterations)
         if not faces:
             raise CaffeError(f"train: recipe '{recipe}' needs faces=, a directory of faces named as UTKFace's")
         from agegender import recipes
@@ -291,7 +290,7 @@ class Model:
             ]
         return self._nets
 
-    def _predictor(self, detect: bool, crop: str, batch: int):
+    def _predictor(self, detect: bool, crop: str, batch: int) -> Any:
         from agegender.inference.predict import FacePredictor
 
         nets = self._open()
@@ -302,7 +301,7 @@ class Model:
 
         return FacePredictor(nets, Detector().find, crop, min(batch, 4))
 
-    def _net_for(self, data: str, task: str | None):
+    def _net_for(self, data: str, task: str | None) -> Any:
         nets = self._open()
         if task is None and len(nets) > 1:
             task = next((name for name in ("gender", "age") if name in os.path.basename(os.path.normpath(data))), None)

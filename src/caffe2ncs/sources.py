@@ -48,7 +48,7 @@ class CompiledSource(Source):
             if None in manifests:
                 names = ", ".join(model.name for (model, _), manifest in zip(jobs, manifests) if manifest is None)
                 raise NcsError(f"{names}: expected one image input and one row of outputs; use caffe.Net for this net")
-            self._manifests = manifests
+            self._manifests = [manifest for manifest in manifests if manifest is not None]
         return self._manifests
 
     def export(self, format: str, folder: str, options: Any) -> list[str]:
@@ -187,8 +187,8 @@ def _transform(mean: Any, scale: float, order: str) -> Any:
 
     if isinstance(mean, (str, os.PathLike)):
         mean = read_mean(os.fspath(mean))
-    fit = {"mean_fit": "resize"} if getattr(mean, "ndim", 0) == 3 else {}
-    return Transform(order=order, mean=mean, scale=scale, **fit)
+    transform = Transform(order=order, mean=mean, scale=scale)
+    return transform.replace(mean_fit="resize") if getattr(mean, "ndim", 0) == 3 else transform
 
 
 def _sized(prototxt: str, transform: Any) -> Any:

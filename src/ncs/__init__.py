@@ -1,0 +1,1 @@
+"""Neural Compute Sticks and OpenVINO: compiler, runtime, precision checks, profiler and bundles."""

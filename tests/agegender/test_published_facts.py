@@ -1,7 +1,7 @@
-"""The facts that re-creations of the seeds must reproduce, fourteen checks.
+"""Published facts of the original projects and data sets, fourteen groups of checks.
 
-What needs files that are not part of the project is held on records of their facts (tests/agegender/facts) or on files of
-their form, and on the files themselves where they are beside the checkout.
+Files that are not part of the project are replaced by recorded facts (tests/agegender/facts) or by files of the same
+form; the checks also run on the files themselves where they are next to the checkout.
 """
 
 import collections
@@ -36,13 +36,13 @@ AGE_MATRIX = np.array([
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
-    """Rows of the fold files as the parser reads them from files of the recorded facts."""
+    """Rows of fold files that were written from the recorded facts."""
     return adience.read_folds(recorded_facts.adience_folds(tmp_path_factory.mktemp("folds")))
 
 
 @pytest.fixture(scope="module")
 def published(rows, tmp_path_factory):
-    """Folder with the published lists of test fold 0."""
+    """Directory of the published lists of test fold 0."""
     return recorded_facts.published_lists(rows, tmp_path_factory.mktemp("test_fold_is_0"))
 
 
@@ -52,28 +52,28 @@ def published(rows, tmp_path_factory):
 def test_1_fold_files(rows):
     assert adience.report(rows) == adience.Report(19487, 117, 0, 168, 2284, [], [])
     assert [sum(row.fold == k for row in rows) for k in range(5)] == [4496, 3745, 3953, 3459, 3834]
-    once = adience.unique(rows)
-    assert [sum(row.fold == k for row in once) for k in range(5)] == [4484, 3730, 3894, 3446, 3816]
+    unique = adience.unique(rows)
+    assert [sum(row.fold == k for row in unique) for k in range(5)] == [4484, 3730, 3894, 3446, 3816]
     ages = collections.Counter(row.age for row in rows)
     assert [ages[name] for name in AGE_ADIENCE.names] == [2519, 2163, 2132, 1655, 4950, 2300, 830, 875]
     others = {"None": 753, "35": 294, "13": 169, "22": 149, "34": 105, "23": 96, "45": 88, "55": 77, "(27, 32)": 77,
-              "(25, 23)": 72, "36": 57, "(38, 42)": 50, "57": 24, "3": 18, "29": 12, "(38, 48)": 6, "58": 5, "2": 3, "32": 3,
-              "56": 2, "(8, 23)": 1, "42": 1, "46": 1}  # fmt: skip
+              "(25, 23)": 72, "36": 57, "(38, 42)": 50, "57": 24, "3": 18, "29": 12, "(38, 48)": 6, "58": 5, "2": 3,
+              "32": 3, "56": 2, "(8, 23)": 1, "42": 1, "46": 1}  # fmt: skip
     assert {age: count for age, count in ages.items() if age not in AGE_ADIENCE.names} == others
     assert collections.Counter(row.gender for row in rows) == {"f": 9411, "m": 8192, "u": 1100, "": 784}
-    assert collections.Counter(row.gender for row in once) == {"f": 9368, "m": 8124, "u": 1099, "": 779}
+    assert collections.Counter(row.gender for row in unique) == {"f": 9368, "m": 8124, "u": 1099, "": 779}
     assert [len({row.user for row in rows if row.fold == k}) for k in range(5)] == [34, 34, 34, 33, 33]
 
 
 @needs_shared
-def test_1_the_records_are_the_files(rows):
+def test_1_recorded_facts_equal_the_files(rows):
     real = adience.read_folds(SHARED / "data" / "adience" / "folds")
     assert [(row.fold, row.face, row.age, row.gender) for row in rows] == [
         (r.fold, r.face, r.age, r.gender) for r in real
     ]
-    for what in ("user", "key"):
-        ours, theirs = ([getattr(row, what) for row in each] for each in (rows, real))
-        assert len(set(zip(ours, theirs))) == len(set(ours)) == len(set(theirs))  # a renaming, nothing else
+    for field in ("user", "key"):
+        recorded, original = ([getattr(row, field) for row in source] for source in (rows, real))
+        assert len(set(zip(recorded, original))) == len(set(recorded)) == len(set(original))  # a one-to-one renaming
 
 
 # -- 2 lists
@@ -86,73 +86,74 @@ PUBLISHED_SIZES = {  # age and gender: test, and train + val + 1
 
 
 @pytest.mark.parametrize("fold", range(5))
-def test_2_the_published_sizes_follow_from_the_fold_files(rows, fold):
+def test_2_published_sizes_follow_from_the_fold_files(rows, fold):
     for task, (test, rest) in zip(("age", "gender"), PUBLISHED_SIZES[fold]):
-        ours = adience.make_lists(rows, fold, task, compat=True)
+        lists = adience.make_lists(rows, fold, task, compat=True)
         pool = sum(row.fold != fold and adience.CLASS[task](row) is not None for row in rows)
-        assert len(ours.test) == test and rest + 1 == pool
-        assert len(ours.train) + len(ours.val) in (pool, pool - 1)  # the lost row may have had no label
+        assert len(lists.test) == test and rest + 1 == pool
+        assert len(lists.train) + len(lists.val) in (pool, pool - 1)  # the lost row may have had no label
 
 
 def test_2_majority_baselines(rows):
-    for task, shares in (("age", (36.6, 20.5, 25.2, 30.2, 28.7)), ("gender", (51.1, 55.7, 55.8, 54.6, 53.2))):
-        for fold, share in enumerate(shares):
+    for task, percents in (("age", (36.6, 20.5, 25.2, 30.2, 28.7)), ("gender", (51.1, 55.7, 55.8, 54.6, 53.2))):
+        for fold, percent in enumerate(percents):
             counts = class_counts(adience.make_lists(rows, fold, task, compat=True).test, 8)
-            assert round(100 * max(counts) / sum(counts), 1) == share
+            assert round(100 * max(counts) / sum(counts), 1) == percent
 
 
 @pytest.mark.parametrize("task", ["age", "gender"])
 def test_2_published_lists_are_reproduced_label_for_label(rows, published, task):
-    lists, ours = adience_lists.read(published, task), adience.make_lists(rows, 0, task, compat=True)
-    assert collections.Counter(lists.test) == collections.Counter(ours.test)
+    lists, expected = adience_lists.read(published, task), adience.make_lists(rows, 0, task, compat=True)
+    assert collections.Counter(lists.test) == collections.Counter(expected.test)
     for lines in lists:
         assert lines and adience.disagreements(lines, rows, task) == []
     assert len({path for path, _ in lists.train} & {path for path, _ in lists.val}) == {"age": 19, "gender": 21}[task]
     assert set(lists.train_subset) <= set(lists.train)
     if task == "age":
-        assert class_counts(ours.test, 8) == [960, 495, 213, 155, 1580, 555, 219, 139]
+        assert class_counts(expected.test, 8) == [960, 495, 213, 155, 1580, 555, 219, 139]
 
 
-def test_2_merging_as_it_was_meant_brings_72_rows(rows):
+def test_2_the_intended_merge_adds_72_rows(rows):
     strict, meant = ([adience.age_class(row, policy) for row in rows] for policy in ("published", "meant"))
     changed = [row for row, old, new in zip(rows, strict, meant) if old != new]
     assert len(changed) == 72 and {(row.fold, row.age, row.gender) for row in changed} == {(0, "(25, 23)", "f")}
     assert len({row.user for row in changed}) == 1
 
 
-def test_2_the_check_tells_faults_and_leaks(rows, published):
-    told, faults = adience_lists.check(published, rows, 0)
+def test_2_the_check_reports_errors_and_leaks(rows, published):
+    messages, errors = adience_lists.check(published, rows, 0)
     assert (
-        faults == 0
-        and "age: 13107 lines for training and validation, the other folds have 13108 labelled faces" in told
+        errors == 0
+        and "age: 13107 lines for training and validation, the other folds have 13108 labelled faces" in messages
     )
-    told, faults = adience_lists.check(published, rows, 1)  # held against another fold
-    assert faults == 0 and "age: 4316 lines for testing, fold 1 has 3101 labelled faces" in told
-    _, faults = adience_lists.check(published, rows, 0, "paper")
-    assert faults == 0  # the paper's merges add rows and change none
+    messages, errors = adience_lists.check(published, rows, 1)  # another fold than the lists'
+    assert errors == 0 and "age: 4316 lines for testing, fold 1 has 3101 labelled faces" in messages
+    _, errors = adience_lists.check(published, rows, 0, "paper")
+    assert errors == 0  # the paper's merges add rows and do not change any
     (published / "age_val.txt").rename(published / "kept.txt")
     lines = (published / "kept.txt").read_text().splitlines()
     leak = (published / "age_test.txt").read_text().splitlines()[0]
     (published / "age_val.txt").write_text("\n".join([leak, lines[0][:-1] + "9", *lines[1:]]) + "\n")
-    told, faults = adience_lists.check(published, rows, 0)
+    messages, errors = adience_lists.check(published, rows, 0)
     (published / "kept.txt").replace(published / "age_val.txt")
-    assert faults == 2 and "age_val: 1285 lines, 1 wrong" in told and "age: 1 users in both test and training" in told
+    assert errors == 2 and "age_val: 1285 lines, 1 wrong" in messages
+    assert "age: 1 users in both test and training" in messages
 
 
 @needs_shared
 @pytest.mark.parametrize("task", ["age", "gender"])
-def test_2_the_records_are_the_published_lists(rows, published, task):
+def test_2_recorded_lists_equal_the_published_ones(rows, published, task):
     real = adience.read_folds(SHARED / "data" / "adience" / "folds")
-    name = {row.path(): each.path() for row, each in zip(rows, real)}
-    told = adience_lists.read(SHARED / "data" / "adience" / "published_test_fold_0", task)
-    for ours, theirs in zip(adience_lists.read(published, task), told):
-        assert collections.Counter((name[path], label) for path, label in ours) == collections.Counter(theirs)
+    name = {row.path(): original.path() for row, original in zip(rows, real)}
+    originals = adience_lists.read(SHARED / "data" / "adience" / "published_test_fold_0", task)
+    for recorded, original in zip(adience_lists.read(published, task), originals):
+        assert collections.Counter((name[path], label) for path, label in recorded) == collections.Counter(original)
 
 
 # -- 3 the released mean
 
 
-def test_3_a_mean_of_that_size_is_written_as_caffe_does(tmp_path):
+def test_3_a_mean_is_written_in_caffes_format(tmp_path):
     from caffe.data.mean import read_mean, write_mean
     from caffe.proto import caffe_pb2
 
@@ -189,7 +190,7 @@ def test_3_the_released_mean(tmp_path):
 
 
 def parameters(folder):
-    """{parameters: how many deploy files have them} of published prototxt files, which all must be read."""
+    """{parameters: number of deploy files} of published prototxt files, all of which must parse."""
     from caffe.net.net import Net
     from caffe.proto import caffe_pb2
     from caffe.proto.read import read_net, read_solver
@@ -212,18 +213,18 @@ def parameters(folder):
     return counts
 
 
-def test_4_files_of_the_syntax_of_2014(tmp_path):
-    for name, made, count, wanted in (
+def test_4_files_in_v1_syntax(tmp_path):
+    for name, files, count, expected in (
         ("levi", levi_v1_prototxt.files(), 22, {11415048: 1, 11411970: 1}),
         ("tringn", levi_v1_prototxt.nine_classes(), 6, {11415561: 1, 11411970: 1}),
     ):
         (tmp_path / name).mkdir()
-        for file, text in made.items():
+        for file, text in files.items():
             (tmp_path / name / file).write_text(text)
-        assert len(made) == count and parameters(tmp_path / name) == wanted
+        assert len(files) == count and parameters(tmp_path / name) == expected
 
 
-def test_4_our_own_files_are_the_same_nets(tmp_path):
+def test_4_files_of_this_project_are_the_same_nets(tmp_path):
     """The V1 text upgraded equals prototxt/levi, layer for layer, apart from paths."""
     from support.checkout import ROOT
 
@@ -231,15 +232,15 @@ def test_4_our_own_files_are_the_same_nets(tmp_path):
     from caffe.proto.read import read_net, read_net_text
 
     old = levi_v1_prototxt.files()["age_train_val_test_fold_is_0.prototxt"]
-    upgraded, ours = (
+    upgraded, current = (
         read_net_text(old, "v1").param,
         read_net(ROOT / "prototxt" / "levi" / "AgeNet_train_val.prototxt").param,
     )
-    for param in (upgraded, ours):
+    for param in (upgraded, current):
         for layer in param.layer:
             layer.data_param.ClearField("source")
             layer.transform_param.ClearField("mean_file")
-    assert [text.format(layer) for layer in upgraded.layer] == [text.format(layer) for layer in ours.layer]
+    assert [text.format(layer) for layer in upgraded.layer] == [text.format(layer) for layer in current.layer]
 
 
 @needs_shared
@@ -252,24 +253,24 @@ def test_4_published_files():
 
 
 def test_5_ten_crops():
-    picture = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
-    views = Transform(size=256, crop=227).oversample(picture)
+    image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    views = Transform(size=256, crop=227).oversample(image)
     assert len(views) == 10
     for index, (y, x) in enumerate([(0, 0), (0, 29), (29, 0), (29, 29), (14, 14)]):
-        window = picture[y : y + 227, x : x + 227].transpose(2, 0, 1)
+        window = image[y : y + 227, x : x + 227].transpose(2, 0, 1)
         assert (views[index] == window).all() and (views[index + 5] == window[:, :, ::-1]).all()
 
 
 def test_6_printed_matrices_byte_for_byte():
     names = AGE_TRINGN.names
-    wanted = "Accuracy: 66.5%, 457/687 corrects\n\nConfusion matrix:\nActual\\Predict\t" + "\t".join(names) + "\t\n"
-    wanted += "\t\t-----------------------------------------------\n"
+    expected = "Accuracy: 66.5%, 457/687 corrects\n\nConfusion matrix:\nActual\\Predict\t" + "\t".join(names) + "\t\n"
+    expected += "\t\t-----------------------------------------------\n"
     for name, row in zip(names, AGE_MATRIX):
-        wanted += name + "\t\t" + "\t".join(map(str, row)) + "\n"
-    assert confusion.format_matrix(AGE_MATRIX, list(names)) == wanted
-    wanted = "Accuracy: 85.2%, 585/687 corrects\n\nConfusion matrix:\nActual\\Predict\tMale\tFemale\t\n"
-    wanted += "\t\t-----------------------------------------------\nMale\t\t267\t53\nFemale\t\t49\t318\n"
-    assert confusion.format_matrix(np.array([[267, 53], [49, 318]]), list(MALE_FIRST.names)) == wanted
+        expected += name + "\t\t" + "\t".join(map(str, row)) + "\n"
+    assert confusion.format_matrix(AGE_MATRIX, list(names)) == expected
+    expected = "Accuracy: 85.2%, 585/687 corrects\n\nConfusion matrix:\nActual\\Predict\tMale\tFemale\t\n"
+    expected += "\t\t-----------------------------------------------\nMale\t\t267\t53\nFemale\t\t49\t318\n"
+    assert confusion.format_matrix(np.array([[267, 53], [49, 318]]), list(MALE_FIRST.names)) == expected
     assert round(100 * metrics.one_off_accuracy(AGE_MATRIX), 1) == 90.1
     recalls = [row["recall"] for row in metrics.per_class(AGE_MATRIX)]
     assert [round(value, 3) for value in recalls] == [.932, .105, .796, .343, .286, .176, .188, .200, .421]  # fmt: skip
@@ -289,7 +290,7 @@ def test_6_printed_counts_byte_for_byte():
 
 
 def after_oversampling(counts, planner, *more):
-    samples = [Sample("%d_%d.jpg" % (k, i), 10 * k) for k, count in enumerate(counts) for i in range(count)]
+    samples = [Sample(f"{k}_{i}.jpg", 10 * k) for k, count in enumerate(counts) for i in range(count)]
     copies = planner(samples, lambda sample: sample.age_class, 9, *more)
     classes = collections.Counter(copy.source.age_class for copy in copies)
     return [count + classes[k] for k, count in enumerate(counts)]
@@ -312,7 +313,7 @@ def test_7_one_image_and_none_do_not_crash():
 
 
 @pytest.mark.parametrize(
-    ("name", "taken"),
+    ("name", "accepted"),
     [
         ("39_1_20170116174525125.jpg", False),
         ("61_1_20170109142408075.jpg", False),
@@ -324,27 +325,27 @@ def test_7_one_image_and_none_do_not_crash():
         ("55_0_0_20170116232725357jpg", False),
     ],
 )
-def test_8_irregular_names_are_told(name, taken):
-    found = utkface.read_names([name])
-    assert (len(found.samples), len(found.irregular), len(found.skipped)) == ((1, 1, 0) if taken else (0, 0, 1))
+def test_8_irregular_names_are_reported(name, accepted):
+    folder = utkface.read_names([name])
+    assert (len(folder.samples), len(folder.irregular), len(folder.skipped)) == ((1, 1, 0) if accepted else (0, 0, 1))
 
 
 def test_8_race_2_and_the_split_of_its_sorted_names():
-    found = utkface.read_names(
+    folder = utkface.read_names(
         [*recorded_facts.utkface_names(), "20_0_1_20170116220224657.jpg.chip.jpg"], utkface.parse_races("asian")
     )
-    assert len(found.samples) == 3434 and len(found.irregular) == 1 and not found.skipped
-    ages = collections.Counter(sample.age_class for sample in found.samples)
+    assert len(folder.samples) == 3434 and len(folder.irregular) == 1 and not folder.skipped
+    ages = collections.Counter(sample.age_class for sample in folder.samples)
     assert [ages[index] for index in range(9)] == [929, 96, 1329, 527, 157, 115, 95, 84, 102]
-    train, test, _ = split.as_original(found.samples)
-    ages, held = (collections.Counter(sample.age_class for sample in part) for part in (train, test))
+    train, test, _ = split.as_original(folder.samples)
+    ages, held_out = (collections.Counter(sample.age_class for sample in part) for part in (train, test))
     assert [ages[index] for index in range(9)] == [745, 74, 1065, 420, 124, 86, 74, 71, 88]
-    assert [held[index] for index in range(9)] == [184, 22, 264, 107, 33, 29, 21, 13, 14]
+    assert [held_out[index] for index in range(9)] == [184, 22, 264, 107, 33, 29, 21, 13, 14]
     assert collections.Counter(int(sample.gender) for sample in train) == {0: 1273, 1: 1474}
 
 
 @needs_shared
-def test_8_the_records_are_the_real_names():
+def test_8_recorded_names_equal_the_archive():
     import tarfile
 
     with tarfile.open(SHARED / "data" / "UTKFace_AsianOnly.tar.gz") as archive:
@@ -356,10 +357,10 @@ def test_8_the_records_are_the_real_names():
 
 
 def wiki_statistics(path):
-    told = imdb_wiki.statistics(imdb_wiki.read_csv(path))
-    assert (told["count"], told["male"], told["female"]) == (38138, 28601, 9537)
-    assert told["decades"] == [41, 2079, 13401, 8119, 5427, 4138, 2708, 1447, 616, 162]
-    assert round(told["mean age"], 2) == 38.13
+    statistics = imdb_wiki.statistics(imdb_wiki.read_csv(path))
+    assert (statistics["count"], statistics["male"], statistics["female"]) == (38138, 28601, 9537)
+    assert statistics["decades"] == [41, 2079, 13401, 8119, 5427, 4138, 2708, 1447, 616, 162]
+    assert round(statistics["mean age"], 2) == 38.13
 
 
 def test_9_wiki_metadata(tmp_path):
@@ -369,17 +370,17 @@ def test_9_wiki_metadata(tmp_path):
 @needs_shared
 def test_9_the_real_wiki_metadata(tmp_path):
     wiki_statistics(SHARED / "data" / "wiki.csv")
-    ours, theirs = (
+    recorded, original = (
         imdb_wiki.read_csv(path) for path in (recorded_facts.wiki_csv(tmp_path / "w.csv"), SHARED / "data" / "wiki.csv")
     )
-    assert collections.Counter(face[1:] for face in ours) == collections.Counter(face[1:] for face in theirs)
+    assert collections.Counter(face[1:] for face in recorded) == collections.Counter(face[1:] for face in original)
 
 
 def test_9_unsigned_years_do_not_wrap():
     assert imdb_wiki.age(np.uint16(1950), np.int64(724000)) == 1950 - 1982  # born in April
 
 
-def test_9_a_row_with_several_faults_is_dropped_by_the_first_filter():
+def test_9_a_row_with_several_errors_is_dropped_by_the_first_filter():
     born, years_120 = 723000, np.uint16(2100)
     rows = [  # face score, second score, year, gender
         (-np.inf, 2.0, years_120, np.nan), (2.0, 1.5, years_120, np.nan), (2.0, np.nan, years_120, np.nan),
@@ -413,13 +414,13 @@ def test_11_zealerwws_rules(rows):
     assert np.bincount([int(gender) for gender in genders if gender is not None]).tolist() == [8191, 9339]
     assert sum(age is not None and gender is not None for age, gender in zip(ages, genders)) == 17490
     assert sum(row.gender == "" or row.age in ("(25, 23)", "(8, 23)") for row in rows) == 857
-    once = adience.unique(rows)
-    assert sum(adience.age_class(row, "zealerww") is not None for row in once) == 18478
-    assert sum(adience.gender_class(row, "zealerww") is not None for row in once) == 17419
+    unique = adience.unique(rows)
+    assert sum(adience.age_class(row, "zealerww") is not None for row in unique) == 18478
+    assert sum(adience.gender_class(row, "zealerww") is not None for row in unique) == 17419
 
 
 def test_12_the_papers_matrix():
-    sizes = np.array([2488, 2140, 2124, 1642, 4932, 2293, 830, 872])  # faces a class in the folds, each once
+    sizes = np.array([2488, 2140, 2124, 1642, 4932, 2293, 830, 872])  # unique faces per class
     matrix = PREDICTED_BY_TRUE.T * sizes[:, None]
     assert round(100 * metrics.accuracy(matrix), 1) == 50.0
     assert round(100 * metrics.one_off_accuracy(matrix), 1) == 84.7
@@ -440,34 +441,34 @@ def test_12_table_1(rows):
 def test_13_onnx_post_processing():
     p = np.zeros(101)
     p[[31, 32]] = 0.6, 0.4
-    told = labels.AGE_YEARS.decode(p).text
-    assert face_crop.line(0, labels.FEMALE_FIRST.decode([0.8, 0.2]).text, told) == "Box 0 --> Female, 31.4"
+    age = labels.AGE_YEARS.decode(p).text
+    assert face_crop.line(0, labels.FEMALE_FIRST.decode([0.8, 0.2]).text, age) == "Box 0 --> Female, 31.4"
     assert face_crop.line(3, labels.MALE_FIRST.decode([0.8, 0.2]).text, "(8-12)") == "Box 3 --> Male, (8-12)"
-    assert face_crop.squared((10, 20, 31, 60)) == (1, 20, 40, 60)  # 21 x 40: 9 a side, a pixel short
+    assert face_crop.squared((10, 20, 31, 60)) == (1, 20, 40, 60)  # 21 x 40: 9 per side, one pixel short
     assert face_crop.squared((10, 20, 50, 40)) == (10, 10, 50, 50)
     assert face_crop.clamped((-5, 10, 40, 120), (100, 30, 3)) == (0, 10, 30, 100)
-    picture = np.arange(60, dtype=np.uint8).reshape(6, 10)
-    assert face_crop.cut(picture, (-2, -1, 3, 2)).tolist() == [[0, 0, 0, 1, 2], [0, 0, 0, 1, 2], [10, 10, 10, 11, 12]]
-    assert face_crop.cut(picture, (0, 0, 10, 6), 0.5).shape == (12, 20)
+    image = np.arange(60, dtype=np.uint8).reshape(6, 10)
+    assert face_crop.cut(image, (-2, -1, 3, 2)).tolist() == [[0, 0, 0, 1, 2], [0, 0, 0, 1, 2], [10, 10, 10, 11, 12]]
+    assert face_crop.cut(image, (0, 0, 10, 6), 0.5).shape == (12, 20)
     with pytest.raises(labels.AgeGenderError, match="outside"):
-        face_crop.cut(picture, (10, 0, 12, 3))
+        face_crop.cut(image, (10, 0, 12, 3))
 
 
 @pytest.mark.parametrize("name", ["googlenet-age", "vgg16-gender"])
 @pytest.mark.parametrize("scripted", [False, True])
-def test_13_what_the_zoos_nets_are_fed(name, scripted):
+def test_13_input_of_the_zoos_nets(name, scripted):
     """A squared box at the border, clamped; channels and means as documented, or as the scripts had them."""
     from agegender import zoo
 
     net = zoo.nets()[name]
     transform = net.compat(net.transform()) if scripted else net.transform().replace(margin=0.0)
-    picture = np.random.default_rng(1).integers(0, 256, (90, 120, 3), np.uint8)
-    left, top, right, bottom = face_crop.clamped(face_crop.squared((95, 10, 118, 60)), picture.shape)
+    image = np.random.default_rng(1).integers(0, 256, (90, 120, 3), np.uint8)
+    left, top, right, bottom = face_crop.clamped(face_crop.squared((95, 10, 118, 60)), image.shape)
     assert (left, top, right, bottom) == (82, 10, 120, 60)
-    cut = cv2.resize(picture[top:bottom, left:right], (224, 224)).astype(np.float32)
+    cut = cv2.resize(image[top:bottom, left:right], (224, 224)).astype(np.float32)
     planes = cut[:, :, ::-1] if scripted else cut
     mean = (104, 117, 123) if name.startswith("googlenet") else (0, 0, 0)
-    np.testing.assert_array_equal(transform.image(picture[top:bottom, left:right]), (planes - mean).transpose(2, 0, 1))
+    np.testing.assert_array_equal(transform.image(image[top:bottom, left:right]), (planes - mean).transpose(2, 0, 1))
 
 
 def test_14_gender_by_source():
@@ -476,7 +477,7 @@ def test_14_gender_by_source():
     assert {gender_of(source, 0).name for source in ("imdb-wiki", "yu4u-imdb", "onnx-vgg16")} == {"FEMALE"}
 
 
-def test_14_every_net_of_the_zoo_says_which_is_which():
+def test_14_gender_order_of_every_zoo_net():
     from agegender import zoo
 
     first = {name: net.labels.names[0] for name, net in zoo.nets().items() if net.task == "gender"}

@@ -24,7 +24,7 @@ def net_file(tmp_path):
 def image_files(tmp_path):
     rng, paths = np.random.default_rng(0), []
     for i in range(2):
-        paths.append(str(tmp_path / ("%d.png" % i)))
+        paths.append(str(tmp_path / f"{i}.png"))
         cv2.imwrite(paths[-1], rng.integers(0, 256, (20, 30, 3), np.uint8))
     return paths
 

@@ -16,7 +16,7 @@ from caffe.proto import caffe_pb2, text
 
 layers.load()
 EXAMPLES = [
-    pytest.param(name, example, id="%s-%d" % (name, number))
+    pytest.param(name, example, id=f"{name}-{number}")
     for name, layer in sorted(base.registry.items())
     for number, example in enumerate(layer.examples)
 ]
@@ -26,10 +26,10 @@ def _layer(name, example):
     """A net with one layer that computes the gradient of every bottom."""
     param = caffe_pb2.NetParameter(force_backward=True)
     for i, shape in enumerate(example.bottoms):
-        input_layer = param.layer.add(name="x%d" % i, type="Input", top=["x%d" % i])
+        input_layer = param.layer.add(name=f"x{i}", type="Input", top=[f"x{i}"])
         input_layer.input_param.shape.add(dim=shape)
-    layer = param.layer.add(name="l", type=name, bottom=["x%d" % i for i in range(len(example.bottoms))])
-    layer.top.extend("y%d" % i for i in range(example.tops))
+    layer = param.layer.add(name="l", type=name, bottom=[f"x{i}" for i in range(len(example.bottoms))])
+    layer.top.extend(f"y{i}" for i in range(example.tops))
     text.parse(example.text, layer)
     caffe.set_random_seed(3)
     return caffe.Net.from_param(param, example.phase)
@@ -41,7 +41,7 @@ def _run(net, example):
     for i, shape in enumerate(example.bottoms):
         kind = ([*example.values, *["normal"] * 9])[i]
         values = rng.integers(0, kind, shape) if isinstance(kind, int) else rng.uniform(0.1, 0.9, shape)
-        net.blobs["x%d" % i].data[...] = np.round(values) if kind == "binary" else values
+        net.blobs[f"x{i}"].data[...] = np.round(values) if kind == "binary" else values
     net.forward()
     layer = net.layer_dict["l"]
     results = {name: net.blobs[name].data.copy() for name in net.top_names["l"]}

@@ -1,4 +1,4 @@
-"""The examples as their READMEs run them, shorter: data drawn into files, `caffe train`, and something learned."""
+"""The examples run as in their READMEs, with fewer images: make_data.py, `caffe train`, and a check of the result."""
 
 import re
 import runpy
@@ -23,48 +23,48 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def trained(folder, name, iterations, pictures=1000):
-    """Make the data, train as the README says, and return the run log."""
-    make = [sys.executable, f"examples/{name}/make_data.py", "--train=%d" % pictures, "--test=200"]
-    subprocess.run(make, check=True, cwd=folder)
+def train(folder, name, iterations, images=1000):
+    """Make the data, train as in the README, and return the run log."""
+    command = [sys.executable, f"examples/{name}/make_data.py", f"--train={images}", "--test=200"]
+    subprocess.run(command, check=True, cwd=folder)
     solver = folder / "solver.prototxt"
     text = (folder / "examples" / name / "solver.prototxt").read_text()
     solver.write_text(re.sub(r"test_iter: 10\b", "test_iter: 2", text))
     caffe.set_random_seed(1)
-    assert tools.main(["train", "--solver", str(solver), "--iterations=%d" % iterations, "--threads=1"]) == 0
+    assert tools.main(["train", "--solver", str(solver), f"--iterations={iterations}", "--threads=1"]) == 0
     return next((folder / "models").rglob("*.log")).read_text()
 
 
-def outputs(log, which, name):
-    """Every value of an output in a log, in order."""
-    return [float(v) for v in re.findall(rf"{which} net output #\d+: {name} = ([-+.e\d]+)", log)]
+def outputs(log, phase, name):
+    """All values of an output in a log, in order."""
+    return [float(v) for v in re.findall(rf"{phase} net output #\d+: {name} = ([-+.e\d]+)", log)]
 
 
-def test_lenet_reads_digits(folder):
-    log = trained(folder, "lenet", 100)
+def test_lenet_classifies_digits(folder):
+    log = train(folder, "lenet", 100)
     assert "Test net output #0: accuracy" not in log.split("Iteration 0, lr")[1], "tested at 0 and 500 only"
     assert outputs(log, "Train", "loss")[0] > 2
     net = caffe.Net("examples/lenet/test.prototxt", caffe.TEST, weights="models/lenet/lenet_iter_100.caffemodel")
-    right = [float(net.forward()["accuracy"]) for _ in range(2)]
-    assert sum(right) / 2 > 0.85
+    accuracies = [float(net.forward()["accuracy"]) for _ in range(2)]
+    assert sum(accuracies) / 2 > 0.85
 
 
-def test_lenets_files_are_what_its_program_writes(tmp_path):
+def test_lenet_files_are_those_that_lenet_py_writes(tmp_path):
     runpy.run_path(str(ROOT / "examples" / "lenet" / "lenet.py"))["main"](tmp_path)
     for name in ("train.prototxt", "test.prototxt"):
         assert (tmp_path / name).read_text() == (ROOT / "examples" / "lenet" / name).read_text()
 
 
-def test_cifar10_quick_tells_shapes_and_colours(folder):
-    trained(folder, "cifar10", 50)
+def test_cifar10_quick_classifies_shapes_and_colors(folder):
+    train(folder, "cifar10", 50)
     assert (folder / "models/cifar10/quick_iter_50.solverstate.h5").is_file()
     net = caffe.Net("examples/cifar10/train_test.prototxt", caffe.TEST)
     net.copy_from("models/cifar10/quick_iter_50.caffemodel.h5")
-    assert sum(float(net.forward()["accuracy"]) for _ in range(2)) / 2 > 0.3, "chance is 0.1"
+    assert sum(float(net.forward()["accuracy"]) for _ in range(2)) / 2 > 0.3, "chance level is 0.1"
 
 
-def test_siamese_twins_share_weights_and_tell_pairs_apart(folder):
-    log = trained(folder, "siamese", 80)
+def test_siamese_branches_share_weights_and_the_loss_falls(folder):
+    log = train(folder, "siamese", 80)
     before = outputs(log, "Test", "loss")[0]
     net = caffe.Net("examples/siamese/train_test.prototxt", caffe.TEST)
     net.copy_from("models/siamese/siamese_iter_80.caffemodel")
@@ -72,13 +72,13 @@ def test_siamese_twins_share_weights_and_tell_pairs_apart(folder):
     assert after < 0.8 * before
     weights = read_weights("models/siamese/siamese_iter_80.caffemodel")
     for layer in ("conv1", "conv2", "ip1", "ip2", "feat"):
-        for mine, twin in zip(weights[layer], weights[layer + "_p"]):
-            assert (mine == twin).all()
-        assert weights[layer][0].any()  # the last biases cancel out in the difference of the twins
+        for one, other in zip(weights[layer], weights[layer + "_p"]):
+            assert (one == other).all()
+        assert weights[layer][0].any()  # the last biases cancel out in the difference of the branches
 
 
-def test_autoencoder_draws_what_it_saw(folder):
-    log = trained(folder, "autoencoder", 100)
+def test_autoencoder_reconstructs_its_input(folder):
+    log = train(folder, "autoencoder", 100)
     assert "Testing net (#1)" in log and "Test loss: " in log
     net = caffe.Net("examples/autoencoder/train_test.prototxt", caffe.TEST, stages=["test-on-test"])
     net.copy_from("models/autoencoder/autoencoder_iter_100.caffemodel")
@@ -87,6 +87,6 @@ def test_autoencoder_draws_what_it_saw(folder):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_example_has_its_page(name):
+def test_example_has_a_readme(name):
     lines = (ROOT / "examples" / name / "README.md").read_text().splitlines()
     assert lines[0].startswith("# ") and any(f"caffe train --solver examples/{name}/" in line for line in lines)

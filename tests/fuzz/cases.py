@@ -1,4 +1,4 @@
-"""One case: a damaged file given to its readers, who may read it or raise a CaffeError, and nothing else."""
+"""One case: a damaged file, which its readers must accept or refuse with a CaffeError."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from caffe.errors import CaffeError
 
 @functools.cache
 def seeds(name):
-    """The sound files of a target."""
+    """The valid files of a target."""
     return TARGETS[name].seeds()
 
 
@@ -25,16 +25,16 @@ def damaged(name, number):
 
 
 def run(name, number, folder=None):
-    """Give the case to every reader; returns how many read it. What is no CaffeError is let through."""
+    """Run every reader on the case and return how many accept it; exceptions other than CaffeError propagate."""
     data, accepted = damaged(name, number), 0
     for reader in TARGETS[name].readers:
-        with tempfile.TemporaryDirectory(dir=folder) as own:
-            path = Path(own) / "file"
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            path = Path(temporary) / "file"
             path.write_bytes(data)
             try:
                 reader(path)
                 accepted += 1
-            except CaffeError as problem:
-                if not str(problem):
-                    raise AssertionError("an error without words") from problem
+            except CaffeError as error:
+                if not str(error):
+                    raise AssertionError("an error without a message") from error
     return accepted

@@ -1,4 +1,4 @@
-"""Damage to files: the same number gives the same damage, so that a case can be told by its number."""
+"""Reproducible damage to files: a case is identified by its number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VARINTS += [b"\xff" * 4, b"\x00" * 8, b"\xff" * 8, b"\x00\x00\xc0\x7f", b"\x80\x
 
 
 def mutate(data, others, number, text):
-    """`data` (bytes) with one to six damages drawn from `number`; pieces of `others` may be spliced in."""
+    """Apply one to six random mutations, seeded by `number`, to `data`; they may splice in pieces of `others`."""
     rng = random.Random(number)
     for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
         data = rng.choice(TEXT if text else BINARY)(data, others, rng)
@@ -28,8 +28,8 @@ def _span(data, rng, longest=64):
 def _flip(data, others, rng):
     if not data:
         return b"\x0a"
-    at = rng.randrange(len(data))
-    return data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]
+    offset = rng.randrange(len(data))
+    return data[:offset] + bytes([rng.randrange(256)]) + data[offset + 1 :]
 
 
 def _cut(data, others, rng):
@@ -49,8 +49,8 @@ def _truncate(data, others, rng):
 def _splice(data, others, rng):
     other = rng.choice(others)
     start, end = _span(other, rng, 300)
-    at = rng.randrange(len(data) + 1)
-    return data[:at] + other[start:end] + data[at:]
+    offset = rng.randrange(len(data) + 1)
+    return data[:offset] + other[start:end] + data[offset:]
 
 
 def _swap(data, others, rng):
@@ -59,20 +59,20 @@ def _swap(data, others, rng):
 
 
 def _overwrite(data, others, rng):
-    piece, at = rng.choice(VARINTS), rng.randrange(len(data) + 1)
-    return data[:at] + piece + data[at + len(piece) * rng.randrange(2) :]
+    piece, offset = rng.choice(VARINTS), rng.randrange(len(data) + 1)
+    return data[:offset] + piece + data[offset + len(piece) * rng.randrange(2) :]
 
 
 def _word(data, others, rng):
-    at = rng.randrange(len(data) + 1)
-    return data[:at] + rng.choice(WORDS) + data[at:]
+    offset = rng.randrange(len(data) + 1)
+    return data[:offset] + rng.choice(WORDS) + data[offset:]
 
 
 def _number(data, others, rng):
-    found = list(re.finditer(rb"\d+", data))
-    if not found:
+    matches = list(re.finditer(rb"\d+", data))
+    if not matches:
         return data
-    match = rng.choice(found)
+    match = rng.choice(matches)
     return data[: match.start()] + rng.choice(NUMBERS) + data[match.end() :]
 
 

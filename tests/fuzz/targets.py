@@ -1,4 +1,4 @@
-"""What is fuzzed: for each kind of file some sound ones, and the readers that it is given to."""
+"""Fuzzing targets: for each file format some valid files and its readers."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ GOLDEN = TESTS / "golden"
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """`seeds()` gives sound files as bytes; `readers` take the path of a damaged one."""
+    """`seeds()` returns valid files as bytes; `readers` receive the path of a damaged one."""
 
     seeds: object
     readers: tuple
     text: bool = False
-    share: int = 1  # its part of all the cases
+    weight: int = 1  # number of cases relative to other targets
 
 
 def _files(*patterns):
@@ -42,7 +42,8 @@ layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim:
 layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 4 kernel_size: 3
   pad: 1 stride: 2 group: 1 weight_filler { type: "xavier" } bias_filler { type: "constant" value: 0.5 } } }
 layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" relu_param { negative_slope: 0.1 } }
-layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 } }
+layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool"
+  pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 } }
 layer { name: "slice" type: "Slice" bottom: "pool" top: "a" top: "b" slice_param { axis: 1 slice_point: 2 } }
 layer { name: "join" type: "Concat" bottom: "b" bottom: "a" top: "join" concat_param { axis: 1 } }
 layer { name: "norm" type: "LRN" bottom: "join" top: "norm" lrn_param { local_size: 3 alpha: 1e-4 beta: 0.75 } }
@@ -53,12 +54,12 @@ layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
 
 
 def _nets():
-    """A net of each generation."""
+    """A net of each prototxt version."""
     return [*_files("tools/upgrade/v*.prototxt")(), SMALL_NET]
 
 
 def build_net(path):
-    """Read a net, and make it: layers, shapes and weights."""
+    """Read a net and build it, with layers, shapes and weights."""
     import caffe
 
     net = read.read_net(str(path))
@@ -66,12 +67,11 @@ def build_net(path):
 
 
 def _solvers():
-    fields = dict(net="net.prototxt", base_lr=0.01, lr_policy="multistep", stepvalue=[10, 20], gamma=0.1, max_iter=30,
-                  test_iter=[3], test_interval=5, momentum=0.9, snapshot_prefix="x", type="Adam")  # fmt: skip
-    old = (
-        b'net: "a"\nbase_lr: 0.1\nlr_policy: "step"\ngamma: 0.5\nstepsize: 3\nsolver_type: NESTEROV\nsolver_mode: GPU\n'
-    )
-    return [text.format(caffe_pb2.SolverParameter(**fields)).encode(), old]
+    fields = dict(net="net.prototxt", base_lr=0.01, lr_policy="multistep", stepvalue=[10, 20], gamma=0.1, max_iter=30)
+    fields.update(test_iter=[3], test_interval=5, momentum=0.9, snapshot_prefix="x", type="Adam")
+    legacy = b'net: "a"\nbase_lr: 0.1\nlr_policy: "step"\ngamma: 0.5\nstepsize: 3\n'
+    legacy += b"solver_type: NESTEROV\nsolver_mode: GPU\n"
+    return [text.format(caffe_pb2.SolverParameter(**fields)).encode(), legacy]
 
 
 def _through_file(write, suffix=""):
@@ -101,10 +101,10 @@ def _datums():
     import cv2
 
     array = np.arange(3 * 5 * 4, dtype=np.uint8).reshape(3, 5, 4)
-    picture = cv2.imencode(".png", np.repeat(array, 4, 2).transpose(1, 2, 0).copy())[1].tobytes()
+    png = cv2.imencode(".png", np.repeat(array, 4, 2).transpose(1, 2, 0).copy())[1].tobytes()
     jpeg = cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
     floats = datum.encode(array.astype(np.float32) / 7, 5)
-    return [datum.encode(array, 3), floats, datum.encode(None, 2, picture), datum.encode(None, 1, jpeg)]
+    return [datum.encode(array, 3), floats, datum.encode(None, 2, png), datum.encode(None, 1, jpeg)]
 
 
 def _decode(path):
@@ -159,10 +159,10 @@ def _blobs():
     import sys
 
     sys.path.insert(0, str(TESTS / "ncs"))
-    spec = importlib.util.spec_from_file_location("hand_made_blobs", TESTS / "ncs" / "myriad" / "test_blob.py")
+    spec = importlib.util.spec_from_file_location("synthetic_blobs", TESTS / "ncs" / "myriad" / "test_blob.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return [module.by_hand()]
+    return [module.synthetic_blob()]
 
 
 def _blob(path):
@@ -172,23 +172,23 @@ def _blob(path):
 
 
 def _leveldb(path):
-    """The damaged file as the tables, the log and the manifest of a sound database."""
+    """Read a valid database with the damaged file as its tables, its log, and its manifest."""
     from caffe.errors import CaffeError
 
-    sound, refused = GOLDEN / "leveldb" / "db", None
+    valid, last_error = GOLDEN / "leveldb" / "db", None
     for pattern in ("*.ldb", "*.log", "MANIFEST-*"):
         folder = path.with_suffix(".{}".format(pattern.strip("*.-")))
-        shutil.copytree(sound, folder)
+        shutil.copytree(valid, folder)
         for file in folder.glob(pattern):
             file.write_bytes(path.read_bytes())
         try:
             with open_db(str(folder), "leveldb") as db:
                 for _, value in zip(range(50), (value for _, value in db)):
                     assert isinstance(value, bytes)
-        except CaffeError as problem:
-            refused = problem
-    if refused:
-        raise refused
+        except CaffeError as error:
+            last_error = error
+    if last_error:
+        raise last_error
 
 
 def _onnx():
@@ -219,7 +219,7 @@ def _wiki_mat():
         )
         savemat(path, {"wiki": table}, do_compression=compressed)
 
-    return [_through_file(lambda path, way=way: write(path, way), ".mat") for way in (False, True)]
+    return [_through_file(lambda path, flag=flag: write(path, flag), ".mat") for flag in (False, True)]
 
 
 def _read_wiki(path):

@@ -1,4 +1,4 @@
-"""The full-size nets of the table in docs/stick.md: blobs, and equal outputs of OpenVINO 2021.4.2 and newer."""
+"""The full-size nets of the table in docs/guides/stick.md: blobs, and equal outputs of OpenVINO 2021.4.2 and newer."""
 
 import re
 import shutil
@@ -57,8 +57,8 @@ def test_blobs_for_both_chips_and_five_numbers_of_shaves(compiler, exported, fol
         assert len(blob.stages) == stages and abs(blob.file_size / size - 1) < 0.025
         assert blob.shaves <= PLATFORMS[platform].shaves and shaves in (None, blob.shaves)
         assert ("HW" in blob.unit_counts()) == (platform == "MA2480")
-        assert blob.inputs[0].dims == exported(name).picture.shape
-        assert np.prod(blob.outputs[0].dims) == exported(name).answer.size
+        assert blob.inputs[0].dims == exported(name).input.shape
+        assert np.prod(blob.outputs[0].dims) == exported(name).output.size
 
 
 def test_openvino_2021_and_the_current_version_agree(exported, folder):
@@ -67,7 +67,7 @@ def test_openvino_2021_and_the_current_version_agree(exported, folder):
         "openvino-2021.4.2-python3.8", ["3.8", "3.9"], ["openvino==2021.4.2", "numpy", "opencv-python-headless"]
     )
     for name in TABLE:
-        np.save(exported(name).onnx + ".npy", exported(name).picture)
+        np.save(exported(name).onnx + ".npy", exported(name).input)
     older_python.run(
         python,
         """if 1:
@@ -82,11 +82,11 @@ def test_openvino_2021_and_the_current_version_agree(exported, folder):
     for name in TABLE:
         net = exported(name)
         with open_runner("CPU", net.onnx) as runner:
-            new = runner.run(net.picture)
+            new = runner.run(net.input)
         old = np.load(net.onnx + ".old.npy")
-        for first, second in ((old, new), (old, net.answer), (new, net.answer)):
+        for first, second in ((old, new), (old, net.output), (new, net.output)):
             difference = np.abs(first - second).max()
-            assert difference < 1e-4 and difference < 0.01 * net.answer.max(), name
+            assert difference < 1e-4 and difference < 0.01 * net.output.max(), name
 
 
 def test_the_documented_table_matches():

@@ -1,4 +1,4 @@
-"""The nets that people bring to a stick, from prototxt with seeded weights, exported once for all tests of them."""
+"""Nets that people run on a stick, from prototxt files with random weights, exported to ONNX."""
 
 import dataclasses
 
@@ -22,40 +22,42 @@ PROTOTXT = {
 
 @dataclasses.dataclass
 class Exported:
-    """`onnx` is a path; `picture` (1, C, H, W) and what our Net answers, `answer` (1, K)."""
+    """Path of the ONNX file, an input of shape (1, C, H, W), and the output of caffe.Net for it, (1, K)."""
 
     onnx: str
-    picture: np.ndarray
-    answer: np.ndarray
+    input: np.ndarray
+    output: np.ndarray
 
 
 def export(name, folder):
-    """Write the ONNX file of a net into `folder`. Its answers are spread over several classes, so that they tell something."""
+    """Write the ONNX file of a net into `folder`; the weights spread its output over several classes."""
     net = Net(str(ROOT / "prototxt" / PROTOTXT[name]), caffe_pb2.TEST)
     random = np.random.RandomState(1)
-    drawn = random.standard_normal(1 << 20).astype(np.float32)
+    normal = random.standard_normal(1 << 20).astype(np.float32)
     for layer, blobs in net.params.items():
-        _fill(net.layer_dict[layer].type, blobs, drawn)
-    picture = random.uniform(-120, 130, net.blobs[net.inputs[0]].shape).astype(np.float32)
-    net.blobs[net.inputs[0]].data[...] = picture
+        _fill(net.layer_dict[layer].type, blobs, normal)
+    data = random.uniform(-120, 130, net.blobs[net.inputs[0]].shape).astype(np.float32)
+    net.blobs[net.inputs[0]].data[...] = data
     net.forward()
-    last = list(net.params.values())[-1]
     logits = net.blobs[net._nodes[-1].bottoms[0]].data
-    for blob in last:
+    for blob in list(net.params.values())[-1]:
         blob.data[...] *= 3 / np.abs(logits).max()
     net.forward()
     path = str(folder / (name.split()[0] + ".onnx"))
     export_net(net, path)
-    return Exported(path, picture, np.array(net.blobs[net.outputs[0]].data).reshape(1, -1))
+    return Exported(path, data, np.array(net.blobs[net.outputs[0]].data).reshape(1, -1))
 
 
-def _fill(kind, blobs, drawn):
-    """He's spread for weights, small biases; statistics of a BatchNorm as after a training. The numbers repeat after 2^20."""
-    if kind == "BatchNorm":
+def _fill(layer_type, blobs, normal):
+    """Fill weights with He's standard deviation, biases with small values, BatchNorm with statistics as after training.
+
+    The values repeat after len(normal), to save time.
+    """
+    if layer_type == "BatchNorm":
         for blob, (scale, offset) in zip(blobs, ((0.1, 0), (0.1, 1), (0, 1))):
-            blob.data[...] = np.resize(drawn, blob.shape) * scale + offset
+            blob.data[...] = np.resize(normal, blob.shape) * scale + offset
         return
-    spread = 0.05 if kind == "Scale" else np.sqrt(2 / np.prod(blobs[0].shape[1:]))
-    blobs[0].data[...] = np.resize(drawn, blobs[0].shape) * spread + (kind == "Scale")
+    std = 0.05 if layer_type == "Scale" else np.sqrt(2 / np.prod(blobs[0].shape[1:]))
+    blobs[0].data[...] = np.resize(normal, blobs[0].shape) * std + (layer_type == "Scale")
     for blob in blobs[1:]:
-        blob.data[...] = np.resize(drawn[7:], blob.shape) * 0.05
+        blob.data[...] = np.resize(normal[7:], blob.shape) * 0.05

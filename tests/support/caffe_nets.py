@@ -1,4 +1,4 @@
-"""Small Caffe nets as files with seeded weights, for the tests of the verbs."""
+"""Small Caffe nets with random weights as files, for the tests of the commands."""
 
 import numpy as np
 
@@ -8,22 +8,24 @@ from caffe.proto import caffe_pb2
 TINY = """
 name: "tiny"
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }
-layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1" convolution_param { num_output: 4 kernel_size: 3 } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 4 kernel_size: 3 } }
 layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
-layer { name: "conv2" type: "Convolution" bottom: "conv1" top: "conv2" convolution_param { num_output: 6 kernel_size: 3 } }
+layer { name: "conv2" type: "Convolution" bottom: "conv1" top: "conv2"
+  convolution_param { num_output: 6 kernel_size: 3 } }
 layer { name: "relu2" type: "ReLU" bottom: "conv2" top: "conv2" }
 layer { name: "fc" type: "InnerProduct" bottom: "conv2" top: "fc" inner_product_param { num_output: 5 } }
 layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 """
 
 
-def tiny(folder, text=TINY, seed=1, scale=0.1, **times):
-    """Write net.prototxt and net.caffemodel; `times` multiplies the weights of layers by name. Returns both paths."""
+def tiny(folder, text=TINY, seed=1, scale=0.1, **factors):
+    """Write net.prototxt and net.caffemodel and return both paths; `factors` scale the weights of layers by name."""
     prototxt, weights = str(folder / "net.prototxt"), str(folder / "net.caffemodel")
     with open(prototxt, "w") as stream:
         stream.write(text)
     net = seeded(prototxt, seed, scale)
-    for name, factor in times.items():
+    for name, factor in factors.items():
         for blob in net.params[name]:
             blob.data[...] *= factor
     net.save(weights)
@@ -31,11 +33,11 @@ def tiny(folder, text=TINY, seed=1, scale=0.1, **times):
 
 
 def seeded(prototxt, seed=1, scale=0.1):
-    """A Net in phase TEST whose weights are normal numbers, He-scaled where `scale` is None."""
+    """A Net in phase TEST with normal weights of standard deviation `scale`; He's if it is None."""
     net = Net(prototxt, caffe_pb2.TEST)
     random = np.random.RandomState(seed)
     for blobs in net.params.values():
         for blob in blobs:
-            spread = scale or np.sqrt(2 / max(1, np.prod(blob.shape[1:])))
-            blob.data[...] = random.standard_normal(blob.shape).astype(np.float32) * spread
+            std = scale or np.sqrt(2 / max(1, np.prod(blob.shape[1:])))
+            blob.data[...] = random.standard_normal(blob.shape).astype(np.float32) * std
     return net

@@ -1,4 +1,4 @@
-"""A small AgeNet and GenderNet, compiled, for tests of whatever asks nets."""
+"""Small compiled nets, for tests of prediction."""
 
 import caffe
 from caffe.device.transform import Transform
@@ -16,13 +16,13 @@ layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 """
 
 
-def compiled(folder, transform, ages="012345678"):
-    """Write AgeNet and GenderNet, ONNX and IR, with their prototxt and caffemodel, into `folder`."""
-    return compiled_nets(folder, transform, {"AgeNet": list(ages), "GenderNet": ["Male", "Female"]})
+def compile_age_and_gender(folder, transform, ages="012345678"):
+    """Write a small AgeNet and GenderNet as ONNX and IR, with prototxt and caffemodel, into `folder`."""
+    return compile_nets(folder, transform, {"AgeNet": list(ages), "GenderNet": ["Male", "Female"]})
 
 
-def compiled_nets(folder, transform, nets, seed=5):
-    """The same of `nets`, {name: its classes}; one further on has the next seed."""
+def compile_nets(folder, transform, nets, seed=5):
+    """Write small nets, {name: class names}, as ONNX and IR; each has the seed after that of the previous one."""
     jobs = []
     for number, (name, labels) in enumerate(nets.items()):
         prototxt, weights = folder / (name + ".prototxt"), folder / (name + ".caffemodel")
@@ -34,6 +34,6 @@ def compiled_nets(folder, transform, nets, seed=5):
     return folder
 
 
-def transform(mean=None, **more):
-    """20 x 20 pixels, blue first."""
-    return Transform(size=(20, 20), mean=mean, **more)
+def transform(mean=None, **fields):
+    """A Transform to 20 x 20 pixels in BGR."""
+    return Transform(size=(20, 20), mean=mean, **fields)

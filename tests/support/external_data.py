@@ -1,4 +1,4 @@
-"""Where real faces and published prototxt files are: beside the checkout or where CAFFE2NCS_SHARED says."""
+"""Location of real faces and published prototxt files: CAFFE2NCS_SHARED, or `shared` next to the checkout."""
 
 import os
 from pathlib import Path
@@ -9,5 +9,5 @@ _CANDIDATE = Path(os.environ.get("CAFFE2NCS_SHARED") or Path(__file__).resolve()
 SHARED = _CANDIDATE if (_CANDIDATE / "data" / "levi").is_dir() else None
 needs_shared = pytest.mark.skipif(
     SHARED is None,
-    reason="real pictures and published prototxt files are not beside the checkout (CAFFE2NCS_SHARED)",
+    reason="real faces and published prototxt files are not available (CAFFE2NCS_SHARED)",
 )

@@ -1,4 +1,4 @@
-"""Simulated sticks behind the NCSDK's own interface (mvncapi v2), with faults planted in them."""
+"""Simulated sticks behind the NCSDK's API (mvncapi v2 and v1), with injected failures."""
 
 import collections
 import functools
@@ -10,19 +10,19 @@ import numpy as np
 
 
 class UsbError(Exception):
-    """What mvncapi raises: a bare exception with a status."""
+    """The exception of mvncapi, with a status as its text."""
 
 
 class Bus:
-    """Sticks that answer with `answer(picture HWC) -> K numbers`, and can be pulled out and put back."""
+    """Sticks that compute `model(image)`, (H, W, C) -> (K,), and can be unplugged and plugged in again."""
 
-    def __init__(self, count, answer, delay=0.0):
-        self.answer, self.delay = answer, delay
+    def __init__(self, count, model, delay=0.0):
+        self.model, self.delay = model, delay
         self.plugged = [True] * count
-        self.generation = [0] * count  # a stick that was pulled out has forgotten everything
+        self.generation = [0] * count  # incremented by unplugging, which invalidates open devices
         self.runs = [0] * count
-        self.most_queued = [0] * count
-        self.plan = {}  # (stick, after so many runs) -> "pull out"
+        self.max_queued = [0] * count
+        self.plan = {}  # (stick, number of runs) -> "pull out"
         self.lock = threading.Lock()
 
     def pull_out(self, number):
@@ -38,21 +38,21 @@ class Bus:
         if not self.plugged[number] or self.generation[number] != generation:
             raise UsbError("Status.ERROR: -2")
 
-    def infer(self, number, generation, picture):
-        """One inference; the plan may pull the stick out in the midst of it."""
+    def infer(self, number, generation, image):
+        """Run one inference; the plan may unplug the stick during it."""
         time.sleep(self.delay)
         self.check(number, generation)
         self.runs[number] += 1
         if self.plan.pop((number, self.runs[number]), None):
             self.pull_out(number)
         self.check(number, generation)
-        return self.answer(picture)
+        return self.model(image)
 
     def enumerate_devices(self):
-        return [number for number, there in enumerate(self.plugged) if there]
+        return [number for number, plugged in enumerate(self.plugged) if plugged]
 
     def api(self):
-        """A module as `from mvnc import mvncapi` gives it."""
+        """A substitute for the module `mvnc.mvncapi`."""
         return types.SimpleNamespace(
             enumerate_devices=self.enumerate_devices,
             Device=functools.partial(Device, self),
@@ -83,8 +83,8 @@ class Fifo:
 
     def read_elem(self):
         self.device.check()
-        picture, user = self.queue.popleft()
-        return self.device.bus.infer(self.device.number, self.device.generation, picture), user
+        image, user = self.queue.popleft()
+        return self.device.bus.infer(self.device.number, self.device.generation, image), user
 
     def destroy(self):
         self.device.check()
@@ -100,13 +100,13 @@ class Graph:
         self.device = device
         return Fifo(device), Fifo(device)
 
-    def queue_inference_with_fifo_elem(self, fifo_in, fifo_out, picture, user):
+    def queue_inference_with_fifo_elem(self, fifo_in, fifo_out, image, user):
         self.device.check()
         if len(fifo_out.queue) >= 2:
             raise UsbError("Status.BUSY: -1")
-        assert picture.dtype == np.float32 and picture.shape[2] == 3
-        fifo_out.queue.append((picture, user))
-        queued = self.device.bus.most_queued
+        assert image.dtype == np.float32 and image.shape[2] == 3
+        fifo_out.queue.append((image, user))
+        queued = self.device.bus.max_queued
         queued[self.device.number] = max(queued[self.device.number], len(fifo_out.queue))
 
     def get_option(self, option):
@@ -120,10 +120,10 @@ class Graph:
 
 
 class BusV1:
-    """The same stick behind mvncapi v1: half precision, LoadTensor and GetResult."""
+    """A stick behind mvncapi v1: FP16, LoadTensor and GetResult."""
 
-    def __init__(self, answer):
-        self.answer, self.queue, self.open = answer, collections.deque(), False
+    def __init__(self, model):
+        self.model, self.queue, self.open = model, collections.deque(), False
 
     def api(self):
         bus = self
@@ -135,7 +135,7 @@ class BusV1:
 
             def GetResult(self):
                 tensor, user = bus.queue.popleft()
-                return bus.answer(tensor).astype(np.float16), user
+                return bus.model(tensor).astype(np.float16), user
 
             def GetGraphOption(self, option):
                 return np.zeros(3, np.float32)

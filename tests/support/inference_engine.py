@@ -1,7 +1,7 @@
-"""A simulated OpenVINO 2021.4: IECore with sticks that answer, are pulled out and come back; faults planted in it.
+"""A simulated OpenVINO 2021.4: IECore with sticks that can be unplugged and plugged in again, and injected failures.
 
-What it does was read off the real one's CPU plugin (test_inference_engine.py runs the same runner on that) and, for what
-only a stick does, off its documentation: names of devices, statuses, the thermal metric.
+It behaves like the real CPU plugin (test_inference_engine.py runs the same runner on that) and, where only a stick
+applies, like the documentation: device names, statuses, the thermal metric.
 """
 
 import threading
@@ -12,13 +12,13 @@ import numpy as np
 
 
 class Core:
-    """Sticks by name; `answer(picture CHW) -> K numbers`. `most` counts what was under way at once on each."""
+    """Sticks by name, which compute `model(image)`, (C, H, W) -> (K,); `max_pending` requests ran at once on each."""
 
-    def __init__(self, names, answer, shape=(1, 3, 4, 4), delay=0.0):
-        self.names, self.answer, self.shape, self.delay = list(names), answer, shape, delay
+    def __init__(self, names, model, shape=(1, 3, 4, 4), delay=0.0):
+        self.names, self.model, self.shape, self.delay = list(names), model, shape, delay
         self.plugged = dict.fromkeys(names, True)
-        self.generation, self.runs, self.most = (dict.fromkeys(names, 0) for _ in range(3))
-        self.plan = {}  # (name, after so many runs) -> "pull out" or the status that request ends with
+        self.generation, self.runs, self.max_pending = (dict.fromkeys(names, 0) for _ in range(3))
+        self.plan = {}  # (name, number of runs) -> "pull out" or the status of that request
         self.loaded = []  # (path, device, configuration, requests)
         self.lock = threading.Lock()
 
@@ -36,16 +36,16 @@ class Core:
 
     @property
     def available_devices(self):
-        there = self.get_metric("MYRIAD", "AVAILABLE_DEVICES")
-        return ["CPU", *(["MYRIAD." + name for name in there] if len(there) > 1 else ["MYRIAD"] * len(there))]
+        sticks = self.get_metric("MYRIAD", "AVAILABLE_DEVICES")
+        return ["CPU", *(["MYRIAD." + name for name in sticks] if len(sticks) > 1 else ["MYRIAD"] * len(sticks))]
 
     def import_network(self, path, device, config, requests):
         with open(path, "rb") as stream:
             if stream.read(4) != b"\x7felf":
                 raise RuntimeError("Blob is empty")
-        there = self.get_metric("MYRIAD", "AVAILABLE_DEVICES")
-        name = device.partition(".")[2] or (there[0] if there else "")
-        if name not in there:
+        sticks = self.get_metric("MYRIAD", "AVAILABLE_DEVICES")
+        name = device.partition(".")[2] or (sticks[0] if sticks else "")
+        if name not in sticks:
             raise RuntimeError("Can not init Myriad device: NC_ERROR")
         self.loaded.append((path, device, config, requests))
         return Network(self, name, requests)
@@ -54,7 +54,7 @@ class Core:
 class Network:
     def __init__(self, core, name, requests):
         self.core, self.name, self.generation = core, name, core.generation[name]
-        self.under_way = 0
+        self.pending = 0
         self.input_info = {"data": types.SimpleNamespace(tensor_desc=types.SimpleNamespace(dims=list(core.shape)))}
         self.outputs = {"prob": None}
         self.requests = [Request(self) for _ in range(requests)]
@@ -78,22 +78,22 @@ class Request:
         assert self.batch is None, "Request is busy"
         self.batch = np.array(inputs["data"])
         core, name = self.network.core, self.network.name
-        self.network.under_way += 1
-        core.most[name] = max(core.most[name], self.network.under_way)
+        self.network.pending += 1
+        core.max_pending[name] = max(core.max_pending[name], self.network.pending)
 
     def wait(self, timeout):
         core, name = self.network.core, self.network.name
         time.sleep(core.delay)
         batch, self.batch = self.batch, None
-        self.network.under_way -= 1
+        self.network.pending -= 1
         core.runs[name] += 1
-        fault = core.plan.pop((name, core.runs[name]), 0)
-        if fault == "pull out":
+        failure = core.plan.pop((name, core.runs[name]), 0)
+        if failure == "pull out":
             core.pull_out(name)
-        elif fault:
-            return fault
+        elif failure:
+            return failure
         self.network.check()
-        self.output_blobs = {"prob": types.SimpleNamespace(buffer=np.stack([core.answer(p) for p in batch]))}
+        self.output_blobs = {"prob": types.SimpleNamespace(buffer=np.stack([core.model(image) for image in batch]))}
         return 0
 
     def get_perf_counts(self):

@@ -34,25 +34,24 @@ def run_layer(type_, text, *bottoms, tops=1, phase=caffe.TEST, diffs=(), weights
     bottoms = [np.asarray(b, np.float32) for b in bottoms]
     net = net_of(_text(type_, text, [b.shape for b in bottoms], tops), phase)
     for i, array in enumerate(bottoms):
-        net.blobs["b%d" % i].data[...] = array
+        net.blobs[f"b{i}"].data[...] = array
     for blob, array in zip(net.layer_dict["layer"].blobs, weights):
         blob.data[...] = array
     net.forward()
-    names = ["t%d" % i for i in range(tops)]
+    names = [f"t{i}" for i in range(tops)]
     if backward:
         for name, diff in zip(names, diffs):
             net.blobs[name].diff[...] = diff
         net.backward()
     tops = [net.blobs[name].data.copy() for name in names]
-    return Run(net, tops, [net.blobs["b%d" % i].diff.copy() for i in range(len(bottoms))])
+    return Run(net, tops, [net.blobs[f"b{i}"].diff.copy() for i in range(len(bottoms))])
 
 
 def _text(type_, text, shapes, tops):
-    inputs = "".join(
-        'layer { name: "b%d" type: "Input" top: "b%d" input_param { shape { %s } } }\n'
-        % (i, i, " ".join("dim: %d" % d for d in shape))
-        for i, shape in enumerate(shapes)
-    )
-    names = ['bottom: "b%d" ' % i for i in range(len(shapes))] + ['top: "t%d" ' % i for i in range(tops)]
+    inputs = ""
+    for i, shape in enumerate(shapes):
+        dims = " ".join(f"dim: {d}" for d in shape)
+        inputs += f'layer {{ name: "b{i}" type: "Input" top: "b{i}" input_param {{ shape {{ {dims} }} }} }}\n'
+    names = [f'bottom: "b{i}" ' for i in range(len(shapes))] + [f'top: "t{i}" ' for i in range(tops)]
     layer = 'layer {{ name: "layer" type: "{}" {} {} }}'.format(type_, "".join(names), text)
     return "force_backward: true\n" + inputs + layer

@@ -1,4 +1,4 @@
-"""Levi and Hassner's files in the prototxt syntax of 2014 (`layers`, upper-case types, blobs_lr), written from their facts."""
+"""Levi and Hassner's nets in the prototxt syntax of 2014 (`layers`, upper-case types, blobs_lr), for tests."""
 
 TRAIN_VAL = """name: "CaffeNet"
 layers {
@@ -28,7 +28,8 @@ CONVOLUTION = """layers {
     weight_filler { type: "gaussian" std: 0.01 } bias_filler { type: "constant" value: %(bias)d } }
 }
 layers { name: "relu%(i)d" type: RELU bottom: "conv%(i)d" top: "conv%(i)d" }
-layers { name: "%(pool)s" type: POOLING bottom: "conv%(i)d" top: "%(pool)s" pooling_param { pool: MAX kernel_size: 3 stride: 2 } }
+layers { name: "%(pool)s" type: POOLING bottom: "conv%(i)d" top: "%(pool)s"
+  pooling_param { pool: MAX kernel_size: 3 stride: 2 } }
 """
 NORM = """layers { name: "norm%(i)d" type: LRN bottom: "pool%(i)d" top: "norm%(i)d"
   lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 } }
@@ -40,10 +41,11 @@ FULL = """layers {
     weight_filler { type: "gaussian" std: %(std)s } bias_filler { type: "constant" value: %(bias)d } }
 }
 """
-DROPPED = """layers { name: "relu%(i)d" type: RELU bottom: "fc%(i)d" top: "fc%(i)d" }
+RELU_AND_DROPOUT = """layers { name: "relu%(i)d" type: RELU bottom: "fc%(i)d" top: "fc%(i)d" }
 layers { name: "drop%(i)d" type: DROPOUT bottom: "fc%(i)d" top: "fc%(i)d" dropout_param { dropout_ratio: 0.5 } }
 """
-LOSSES = """layers { name: "accuracy" type: ACCURACY bottom: "fc8" bottom: "label" top: "accuracy" include: { phase: TEST } }
+LOSSES = """layers { name: "accuracy" type: ACCURACY bottom: "fc8" bottom: "label" top: "accuracy"
+  include: { phase: TEST } }
 layers { name: "loss" type: SOFTMAX_LOSS bottom: "fc8" bottom: "label" top: "loss" }
 """
 PROB = """layers { name: "prob" type: SOFTMAX bottom: "fc8" top: "prob" }
@@ -76,29 +78,29 @@ def body(classes):
         text += CONVOLUTION % dict(i=i, outputs=outputs, kernel=kernel, more=more, bias=bias, bottom=bottom, pool=pool)
         text += NORM % dict(i=i) if i < 3 else ""
     for i, bottom in ((6, "pool5"), (7, "fc6")):
-        text += FULL % dict(i=i, bottom=bottom, rate=1, twice=2, outputs=512, std="0.005", bias=1) + DROPPED % dict(i=i)
+        text += FULL % dict(i=i, bottom=bottom, rate=1, twice=2, outputs=512, std="0.005", bias=1)
+        text += RELU_AND_DROPOUT % dict(i=i)
     return text + FULL % dict(i=8, bottom="fc7", rate=10, twice=20, outputs=classes, std="0.01", bias=0)
 
 
 def files():
     """{name: text} of the 22 published files: 10 train_val, 10 solvers, 2 deploys."""
-    found = {}
+    texts = {}
     for task, classes, batch in (("age", 8, 1), ("gender", 2, 10)):
         for fold in range(5):
-            found["%s_train_val_test_fold_is_%d.prototxt" % (task, fold)] = (
-                TRAIN_VAL % dict(fold=fold, task=task) + body(classes) + LOSSES
-            )
-            found["%s_solver_test_fold_is_%d.prototxt" % (task, fold)] = SOLVER
-        found[f"deploy_{task}.prototxt"] = DEPLOY % dict(batch=batch) + body(classes) + PROB
-    return found
+            train_val = TRAIN_VAL % dict(fold=fold, task=task) + body(classes) + LOSSES
+            texts[f"{task}_train_val_test_fold_is_{fold}.prototxt"] = train_val
+            texts[f"{task}_solver_test_fold_is_{fold}.prototxt"] = SOLVER
+        texts[f"deploy_{task}.prototxt"] = DEPLOY % dict(batch=batch) + body(classes) + PROB
+    return texts
 
 
 def nine_classes():
-    """{name: text} of AgeGenderPrediction's six files, which say the input's shape in one message."""
-    found = {}
+    """{name: text} of AgeGenderPrediction's six files, which use `input_shape`."""
+    texts = {}
     shape = 'name: "CaffeNet"\ninput: "data"\ninput_shape { dim: 1 dim: 3 dim: 227 dim: 227 }\n'
     for net, task, classes in (("AgeNet", "age", 9), ("GenderNet", "gender", 2)):
-        found[net + "_train_test.prototxt"] = TRAIN_VAL % dict(fold=0, task=task) + body(classes) + LOSSES
-        found[net + "_solver.prototxt"] = SOLVER
-        found[net + "_deploy.prototxt"] = shape + body(classes) + PROB
-    return found
+        texts[net + "_train_test.prototxt"] = TRAIN_VAL % dict(fold=0, task=task) + body(classes) + LOSSES
+        texts[net + "_solver.prototxt"] = SOLVER
+        texts[net + "_deploy.prototxt"] = shape + body(classes) + PROB
+    return texts

@@ -1,7 +1,7 @@
-"""A device that is not the CPU, for machines without one: its tensors hold numbers, and refuse those of the CPU.
+"""A simulated device that is not the CPU, for machines without a GPU; it refuses to mix its tensors with the CPU's.
 
-PyTorch's device type "lazy" stands for CUDA: nothing else here uses it. Each operation looks where its tensors live, as
-CUDA's would, and is then done on the CPU.
+It uses PyTorch's device type "lazy", which nothing else here uses. Each operation checks the devices of its tensors,
+as CUDA's would, and then runs on the CPU.
 """
 
 import contextlib
@@ -14,26 +14,30 @@ from torch.utils._pytree import tree_leaves, tree_map
 from caffe.core import config, lazy_torch
 
 DEVICE = torch.device("lazy", 0)
-_MOVES = (torch.ops.aten._to_copy, torch.ops.aten.copy_)  # these alone may read one device and write another
+_MOVES = (torch.ops.aten._to_copy, torch.ops.aten.copy_)  # only these may read one device and write another
 
 
-class There(torch.Tensor):
-    """A tensor on DEVICE; `here` holds its numbers."""
+class DeviceTensor(torch.Tensor):
+    """A tensor on DEVICE; `cpu_tensor` holds its values."""
 
     @staticmethod
-    def __new__(cls, here):
-        made = torch.Tensor._make_wrapper_subclass(
-            cls, here.size(), strides=here.stride(), storage_offset=here.storage_offset(),
-            dtype=here.dtype, device=DEVICE,
-        )  # fmt: skip
-        made.here = here
-        return made
+    def __new__(cls, cpu_tensor):
+        tensor = torch.Tensor._make_wrapper_subclass(
+            cls,
+            cpu_tensor.size(),
+            strides=cpu_tensor.stride(),
+            storage_offset=cpu_tensor.storage_offset(),
+            dtype=cpu_tensor.dtype,
+            device=DEVICE,
+        )
+        tensor.cpu_tensor = cpu_tensor
+        return tensor
 
     def untyped_storage(self):
-        return self.here.untyped_storage()
+        return self.cpu_tensor.untyped_storage()
 
     def data_ptr(self):
-        return self.here.data_ptr()
+        return self.cpu_tensor.data_ptr()
 
     @classmethod
     def __torch_dispatch__(cls, operation, types, args=(), kwargs=None):
@@ -41,7 +45,7 @@ class There(torch.Tensor):
 
 
 class Generator(torch.Generator):
-    """A source of random numbers on DEVICE; an operation sees no more of it than its seed."""
+    """A random generator on DEVICE; operations identify it by its seed."""
 
     seeds: set = set()
 
@@ -60,7 +64,7 @@ class _Mode(TorchDispatchMode):
 
 @contextlib.contextmanager
 def other_device():
-    """Nets made meanwhile live on DEVICE."""
+    """Context in which nets are created on DEVICE."""
     generators = [mock.patch.object(module, "Generator", Generator) for module in (torch, lazy_torch.torch)]
     with mock.patch.object(config, "device", lambda: DEVICE), generators[0], generators[1], _Mode():
         yield
@@ -68,32 +72,34 @@ def other_device():
 
 def _run(operation, args, kwargs):
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-    there = [isinstance(tensor, There) for tensor in tensors]
+    on_device = any(isinstance(tensor, DeviceTensor) for tensor in tensors)
     if operation.overloadpacket not in _MOVES:
-        _refuse_mixtures(operation, tensors, kwargs.get("generator"))
-    goal, kwargs = any(there), dict(kwargs)
+        _refuse_mixed_devices(operation, tensors, kwargs.get("generator"))
+    result_on_device, kwargs = on_device, dict(kwargs)
     if operation.overloadpacket is torch.ops.aten.copy_:
-        goal = isinstance(args[0], There)
+        result_on_device = isinstance(args[0], DeviceTensor)
     if kwargs.get("device") is not None:
-        goal, kwargs["device"] = torch.device(kwargs["device"]).type == DEVICE.type, torch.device("cpu")
-    result = operation(*tree_map(_here, args), **tree_map(_here, kwargs))
-    if not goal:
+        result_on_device = torch.device(kwargs["device"]).type == DEVICE.type
+        kwargs["device"] = torch.device("cpu")
+    result = operation(*tree_map(_to_cpu, args), **tree_map(_to_cpu, kwargs))
+    if not result_on_device:
         return result
-    known = {id(tensor.here): tensor for tensor in tensors if isinstance(tensor, There)}  # changed in place
-    return tree_map(lambda leaf: known[id(leaf)] if id(leaf) in known else _there(leaf), result)
+    wrappers = {id(tensor.cpu_tensor): tensor for tensor in tensors if isinstance(tensor, DeviceTensor)}
+    # an operation in place returns its argument, which has its wrapper already
+    return tree_map(lambda leaf: wrappers[id(leaf)] if id(leaf) in wrappers else _to_device(leaf), result)
 
 
-def _refuse_mixtures(operation, tensors, generator):
-    there = [isinstance(tensor, There) for tensor in tensors]
-    if any(there) and any(not t and tensor.dim() for t, tensor in zip(there, tensors)):
+def _refuse_mixed_devices(operation, tensors, generator):
+    on_device = [isinstance(tensor, DeviceTensor) for tensor in tensors]
+    if any(on_device) and any(not flag and tensor.dim() for flag, tensor in zip(on_device, tensors)):
         raise RuntimeError(f"{operation}: tensors of two devices")
-    if any(there) and generator is not None and generator.initial_seed() not in Generator.seeds:
+    if any(on_device) and generator is not None and generator.initial_seed() not in Generator.seeds:
         raise RuntimeError(f"{operation}: the generator is the CPU's")
 
 
-def _here(leaf):
-    return leaf.here if isinstance(leaf, There) else leaf
+def _to_cpu(leaf):
+    return leaf.cpu_tensor if isinstance(leaf, DeviceTensor) else leaf
 
 
-def _there(leaf):
-    return There(leaf) if isinstance(leaf, torch.Tensor) else leaf
+def _to_device(leaf):
+    return DeviceTensor(leaf) if isinstance(leaf, torch.Tensor) else leaf

@@ -1,18 +1,18 @@
-"""Small ONNX nets with seeded weights, and one the size of AgeNet, for the tests of compilers and runners."""
+"""Small ONNX nets with random weights, and one the size of AgeNet, for the tests of compilers and runners."""
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save
 
 
 class Builder:
-    """Collects nodes; every method returns the name of the tensor it makes."""
+    """Collects nodes; every method returns the name of its output tensor."""
 
     def __init__(self, seed=1):
         self.random = np.random.RandomState(seed)
         self.nodes, self.constants = [], []
 
-    def node(self, kind, inputs, output, **attributes):
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+    def node(self, op_type, inputs, output, **attributes):
+        self.nodes.append(helper.make_node(op_type, inputs, [output], name=output, **attributes))
         return output
 
     def constant(self, name, *shape, scale=0.05):
@@ -30,8 +30,8 @@ class Builder:
     def relu(self, source):
         return self.node("Relu", [source], source + "_relu")
 
-    def pool(self, source, name, odd=1):
-        pads = [0, 0, odd, odd]
+    def pool(self, source, name, end_pad=1):
+        pads = [0, 0, end_pad, end_pad]
         return self.node("MaxPool", [source], name, kernel_shape=[3, 3], strides=[2, 2], pads=pads)
 
     def norm(self, source, name):
@@ -54,7 +54,7 @@ class Builder:
 
 
 def tiny(path, seed=1, batch=1):
-    """8x8 pictures to 5 probabilities: convolution, ReLU, fully connected, softmax."""
+    """Images of 8x8 pixels to 5 probabilities: convolution, ReLU, fully connected, softmax."""
     b = Builder(seed)
     flat = b.node("Flatten", [b.relu(b.conv("data", "conv", 4, 3, 3))], "flat", axis=1)
     b.node("Softmax", [b.linear(flat, "ip", 5, 4 * 6 * 6)], "prob", axis=1)
@@ -62,7 +62,7 @@ def tiny(path, seed=1, batch=1):
 
 
 def agenet(path):
-    """The layers and sizes of AgeNet: 3x227x227 to 9."""
+    """A net with the layers and sizes of AgeNet, 3x227x227 to 9."""
     b = Builder()
     x = b.norm(b.pool(b.relu(b.conv("data", "conv1", 96, 3, 7, 4)), "pool1"), "norm1")
     x = b.norm(b.pool(b.relu(b.conv(x, "conv2", 256, 96, 5, 1, 2)), "pool2"), "norm2")
@@ -74,10 +74,10 @@ def agenet(path):
     return b.save(path, "prob", [1, 9], [1, 3, 227, 227])
 
 
-def chain(path, kinds, shape=(1, 3, 8, 8)):
-    """Operations of the given ONNX types one after the other; the tensors are t0, t1 …"""
+def chain(path, op_types, shape=(1, 3, 8, 8)):
+    """A chain of operators of the given types; the tensors are t0, t1 …"""
     b = Builder()
     source = "data"
-    for number, kind in enumerate(kinds):
-        source = b.node(kind, [source], "t%d" % number)
+    for number, op_type in enumerate(op_types):
+        source = b.node(op_type, [source], f"t{number}")
     return b.save(path, source, list(shape), list(shape))

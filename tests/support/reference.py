@@ -11,16 +11,16 @@ from caffe.layers import base
 
 def input_layer(name, shape):
     """Return the prototxt of an Input layer."""
-    dims = " ".join("dim: %d" % d for d in shape)
+    dims = " ".join(f"dim: {d}" for d in shape)
     return f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n'
 
 
 def one_layer_net(type_, text, shapes, tops=1, phase=caffe.TEST, force=True):
     """Build a Net of Input layers x0, x1 ... and layer `l` with tops y0, y1 ..."""
     parts = ["force_backward: true\n" if force else ""]
-    parts += [input_layer("x%d" % i, shape) for i, shape in enumerate(shapes)]
-    bottoms = " ".join('bottom: "x%d"' % i for i in range(len(shapes)))
-    names = " ".join('top: "y%d"' % i for i in range(tops))
+    parts += [input_layer(f"x{i}", shape) for i, shape in enumerate(shapes)]
+    bottoms = " ".join(f'bottom: "x{i}"' for i in range(len(shapes)))
+    names = " ".join(f'top: "y{i}"' for i in range(tops))
     parts.append(f'layer {{ name: "l" type: "{type_}" {bottoms} {names} {text} }}')
     return net_of("".join(parts), phase)
 
@@ -31,7 +31,7 @@ def run(net, bottoms, weights=(), dtops=None):
     Returns a namespace with tops, diffs, weight_diffs and the weights after the run.
     """
     for i, array in enumerate(bottoms):
-        net.blobs["x%d" % i].data[...] = array
+        net.blobs[f"x{i}"].data[...] = array
     blobs = net.layer_dict["l"].blobs
     for blob, array in zip(blobs, weights):
         blob.data[...] = array
@@ -43,7 +43,7 @@ def run(net, bottoms, weights=(), dtops=None):
             net.blobs[name].diff[...] = diff
         net.clear_param_diffs()
         net.backward()
-        result.diffs = [net.blobs["x%d" % i].diff.copy() for i in range(len(bottoms))]
+        result.diffs = [net.blobs[f"x{i}"].diff.copy() for i in range(len(bottoms))]
         result.weight_diffs = [blob.diff.copy() for blob in blobs]
     result.weights = [blob.data.copy() for blob in blobs]
     return result
@@ -85,7 +85,7 @@ def check_layer(type_, text, bottoms, reference, weights=(), tops=1, phase=caffe
     assert [b.data.shape for b in net.layer_dict["l"].blobs] == [a.shape for a in arrays[len(bottoms) :]]
     result = run(net, arrays[: len(bottoms)], arrays[len(bottoms) :], dtops)
     for i, (received, top) in enumerate(zip(result.tops, expected)):
-        assert_close(received, top, "top %d" % i)
+        assert_close(received, top, f"top {i}")
     for i, received in enumerate(result.diffs + result.weight_diffs):
         if i not in fixed:
 

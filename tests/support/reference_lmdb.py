@@ -1,4 +1,4 @@
-"""Databases as py-lmdb itself reads them: the witness of ours."""
+"""Read LMDBs with py-lmdb, the reference for our own reader and writer."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ import lmdb
 
 
 def rows(path):
-    """[(key, value)] of an LMDB, from a copy: a process opens a file only once, and an earlier test's net may hold this one."""
+    """[(key, value)] of an LMDB, read from a copy: a process can open a file only once, and a net may have it open."""
     with tempfile.TemporaryDirectory() as copy:
         shutil.copy(os.path.join(path, "data.mdb"), copy)
         with lmdb.open(copy, readonly=True, lock=False) as environment, environment.begin() as transaction:

@@ -1,8 +1,12 @@
-"""The command `agegender`: one file a verb."""
+"""The `agegender` command: one file per subcommand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 from caffe.utils import commands
 
 
-def main(argv=None):
-    """`agegender VERB [options]`."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `agegender COMMAND [options]` and return its exit status."""
     return commands.main(__name__, "agegender", argv)

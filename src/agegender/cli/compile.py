@@ -1,14 +1,15 @@
 """Compile AgeNet and GenderNet for a Neural Compute Stick, and for OpenVINO's CPU, GPU and NPU.
 
-The latest snapshot of each becomes graph/NAME.onnx, an FP16 IR (.xml, .bin), a Myriad blob, and the manifest NAME.json that
-run_inference.py reads. Neither a stick nor a system package is needed; pip fetches Intel's compiler once, and its hash is
-verified.
+The latest snapshot of each becomes graph/NAME.onnx, an FP16 IR (.xml, .bin), a Myriad blob, and the manifest NAME.json
+that run_inference.py reads. Neither a stick nor a system package is needed; pip fetches Intel's compiler once, and its
+hash is verified.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from agegender.workspace import MEAN_FILE, NET_NAMES
 
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"Next: ./run_inference.py {option}--image_path P{mean}", file=sys.stderr)
 
 
-def _options(args: argparse.Namespace):
+def _options(args: argparse.Namespace) -> Any:
     from ncs.compiler.compile import Options
 
     bytes_in = args.inputs == "U8"
@@ -84,7 +85,7 @@ def _options(args: argparse.Namespace):
     )
 
 
-def _show(model, stem: str, options) -> None:
+def _show(model: Any, stem: str, options: Any) -> None:
     """Print the files of a net and what its blob holds."""
     suffixes = "onnx,xml,bin,blob,json" if options.blob else "onnx,xml,bin,json"
     print(f"{model.name}: {model.weights} -> {stem}.{{{suffixes}}}")

@@ -1,7 +1,7 @@
-"""Show age and gender of everybody in front of a camera, in a video or in images: boxes and labels, in a window or as files.
+"""Annotate a camera, a video or images with the age and gender of every face, in a window or as files.
 
-Press Esc to stop. Without a display --out writes the drawn images into a directory, or a video. The net sees each face as it
-was before anything was drawn. Exit status as run_inference.py's; 7 also if there is no such camera.
+Press Esc to stop. Without a display --out writes the drawn images into a directory, or a video. The net sees each face
+as it was before anything was drawn. Exit status as run_inference.py's; 7 also if there is no such camera.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def show(source: Any, sink: Any, draw: Callable, max_frames: int, out: str) -> N
     try:
         with Progress("Drawing", total, "frames") if out and total else contextlib.nullcontext() as progress:
             for name, image, path in source:
-                drawn, found = draw(image)
+                drawn, detected = draw(image)
                 rate.tick()
                 if not source.still:
                     annotate.draw_rate(drawn, rate.value)
-                count, faces = count + 1, faces + found
+                count, faces = count + 1, faces + detected
                 if progress:
                     progress.step()
                 if not sink.show(name, drawn, path) or count == max_frames:

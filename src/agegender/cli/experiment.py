@@ -1,7 +1,7 @@
 """Train a list of recipes on the same split and print one table; finished runs are not repeated.
 
-Without names the list is zealerww's experiments. Each run is in models/RECIPE/seedN, as `agegender train --recipe` makes it; an
-interrupted list resumes with the same command.
+Without names the list is zealerww's experiments. Each run is in models/RECIPE/seedN, as `agegender train --recipe`
+makes it; an interrupted list resumes with the same command.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def run(args: argparse.Namespace) -> None:
     from caffe.utils.atomic_io import write_bytes
 
     chosen = [parse_recipe(text) for text in args.recipes or default_recipes()]  # before the first one is trained
-    seeds, summaries, runs = args.seed or [230], {}, {}
+    seeds = args.seed or [230]
+    summaries: dict[str, list[dict]] = {}
+    runs: dict[int, list] = {}
     for recipe, iterations in chosen:
         for seed in seeds:
             print(f"== {recipe.name}, seed {seed}", flush=True)

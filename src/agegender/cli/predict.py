@@ -1,8 +1,8 @@
 """Predict age and gender of the faces in images.
 
-Images are aligned faces or, with --detect, photographs; files, directories and globs are accepted. The nets, their mean and
-channel order come from the manifests in graph/ (./compile2Movidius.sh writes them). Exit status: 0 success, 2 wrong options,
-3 no such file, 4 not an image, 5 no face (with --detect: in none of the images), 6 no model, 7 no such device.
+Images are aligned faces or, with --detect, photographs; files, directories and globs are accepted. The nets, their mean
+and channel order come from the manifests in graph/ (./compile2Movidius.sh writes them). Exit status: 0 success, 2 wrong
+options, 3 no such file, 4 not an image, 5 no face (with --detect: in none of the images), 6 no model, 7 no such device.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def add_net_arguments(parser: argparse.ArgumentParser) -> None:
         "--device",
         metavar="D",
         default="",
-        help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME or CAFFE (default: a stick if one is plugged in, else CPU)",
+        help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME, CAFFE or SIMULATOR (default: a stick if plugged in, else CPU)",
     )
     parser.add_argument(
         "--compat",
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _report(args: argparse.Namespace, paths: list[str], predictor) -> int:
+def _report(args: argparse.Namespace, paths: list[str], predictor: Any) -> int:
     """Print, draw and tabulate every result as it comes; return the number of faces."""
     from agegender.inference import annotate, output_formats, predict
 
@@ -146,8 +146,8 @@ def no_face(paths: list[str]) -> str:
     """Return the error for images without any face."""
     subject = paths[0] if len(paths) == 1 else f"{len(paths)} images"
     return (
-        f"{subject}: no face was found; a lower --threshold finds doubtful faces, --min-face smaller ones (an image that is "
-        "an aligned face needs no --detect)"
+        f"{subject}: no face was found; a lower --threshold finds doubtful faces, --min-face smaller ones (an image "
+        "that is an aligned face needs no --detect)"
     )
 
 
@@ -160,8 +160,8 @@ def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
     names = args.net or list(NET_NAMES)
     if not args.model and getattr(args, "detect", True) and trained_on_synthetic_faces():
         print(
-            f"warning: {', '.join(names)} were trained on synthetic faces and do not know people; for photographs of people "
-            "use --model compact",
+            f"warning: {', '.join(names)} were trained on synthetic faces and do not know people; for photographs of "
+            "people use --model compact",
             file=sys.stderr,
         )
     if args.model:
@@ -169,6 +169,8 @@ def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
 
         names = ensure_compiled(args.model, args.model_dir, lambda text: print(text, file=sys.stderr))
     device, reason = (args.device.upper(), "") if args.device else runtime.default_device()
+    if device == "SIMULATOR":
+        reason = "simulated: the blob is executed on this machine, not on a stick"
     print("Running on {}{}".format(device, f" ({reason})" if reason else ""), file=sys.stderr)
     return open_nets(
         names,

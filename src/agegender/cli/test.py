@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agegender.workspace import MEAN_FILE, NET_NAMES
 
@@ -38,10 +38,13 @@ def run(args: argparse.Namespace) -> None:
     from agegender import workspace, zoo
     from agegender.errors import AgeGenderError
     from agegender.evaluate import confusion, report
+    from caffe.utils import folders
 
     if not (args.net or args.net_name):
         raise AgeGenderError(f"expected a net, one of {', '.join(NET_NAMES)}")
     net = zoo.script_net(args.net or args.net_name)
+    if args.report:
+        folders.refuse_foreign(args.report, report.MADE_BY)  # before the evaluation, not after it
     weights = args.weights or workspace.latest_weights(net)
     source, backend = _source(args, net)
     predictions = _predict(args, net, weights, source, backend)
@@ -50,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     if args.errors:
         for key, truth, predicted in zip(predictions.keys, predictions.truth, predictions.predicted):
             if truth != predicted:
-                print("Error: i=%r, expected %i but predicted %i" % (key, truth, predicted))
+                print(f"Error: i={key!r}, expected {truth:d} but predicted {predicted:d}")
     text = confusion.format_matrix(matrix, names)
     print(text, end="", flush=True)
     if args.report:
@@ -58,8 +61,8 @@ def run(args: argparse.Namespace) -> None:
     if len(set(predictions.predicted.tolist())) == 1 and len(set(predictions.truth.tolist())) > 1:
         only = names[predictions.predicted[0]]
         print(
-            f"warning: the net predicts {only} for every image; it has not learned anything. Train longer, lower base_lr, "
-            "or check the mean and the labels",
+            f"warning: the net predicts {only} for every image; it has not learned anything. Train longer, lower "
+            "base_lr, or check the mean and the labels",
             file=sys.stderr,
         )
     else:
@@ -92,7 +95,7 @@ def _predict(args: argparse.Namespace, net: Net, weights: str, source: str, back
     correct = total = 0
     with Progress("Evaluating", predictions.length(source, backend), "images") as bar:
 
-        def show(keys, truth, outputs) -> None:
+        def show(keys: list, truth: Any, outputs: dict) -> None:
             nonlocal correct, total
             correct += int((outputs["prob"].argmax(1) == truth).sum())
             total += len(keys)

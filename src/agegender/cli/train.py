@@ -1,8 +1,8 @@
 """Train AgeNet or GenderNet with its solver file (every flag of `caffe train` works), or any net by a recipe.
 
-agegender train AgeNet [--quick] [flags of caffe train]: on the LMDBs of data/lmdb.
-agegender train --recipe NAME [--minutes M]: from a directory of faces to an evaluated net in models/NAME/seedN: split, LMDBs,
-prototxt, training, report. An interrupted run resumes with the same command. --list shows the recipes.
+agegender train AgeNet [--quick] [flags of caffe train]: on the LMDBs of data/lmdb. agegender train --recipe NAME
+[--minutes M]: from a directory of faces to an evaluated net in models/NAME/seedN: split, LMDBs, prototxt, training,
+report. An interrupted run resumes with the same command. --list shows the recipes.
 """
 
 from __future__ import annotations
@@ -77,10 +77,14 @@ def run(args: argparse.Namespace) -> int | None:
     from agegender.errors import AgeGenderError
 
     if args.list:
-        return _list()
+        _list()
+        return None
     if bool(args.net) == bool(args.recipe):
         raise AgeGenderError(f"expected a net ({', '.join(NET_NAMES)}) or --recipe NAME; --list shows the recipes")
-    return _train_recipe(args) if args.recipe else _train_net(args)
+    if args.net:
+        return _train_net(args)
+    _train_recipe(args)
+    return None
 
 
 def _train_net(args: argparse.Namespace) -> int:

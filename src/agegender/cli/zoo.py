@@ -74,11 +74,11 @@ def _list(args: argparse.Namespace) -> None:
 def _weights_state(net: Net) -> str:
     from agegender.zoo import download
 
-    if download.here(net):
+    if download.find_caffemodel(net):
         return "here"
     if not net.origin.fetchable:
         return "-"
-    return "download" if download.is_whole(net) else "train"
+    return "download" if download.is_complete(net) else "train"
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -151,7 +151,7 @@ def _download_weights(net: Net, package_dir: str | None, say: Callable[[str], ob
 
     path = download.fetch(net, package_dir, say)
     print(path)
-    if download.is_whole(net):
+    if download.is_complete(net):
         print(download.convert(net, path, download.caffemodel(net)))
 
 
@@ -204,5 +204,5 @@ def _evaluate(args: argparse.Namespace) -> None:
     samples = evaluate.random_sample(folder.samples, args.sample, args.seed)
     files = 1 if args.weights else len({net.weights for net in nets})
     with Progress("Evaluating", files * len(samples), "faces") as bar:
-        found = evaluate.evaluate_images(nets, samples, args.weights, args.margin, step=bar.step)
-    print("\n".join(summary.image_lines(found)))
+        metrics = evaluate.evaluate_images(nets, samples, args.weights, args.margin, step=bar.step)
+    print("\n".join(summary.image_lines(metrics)))

@@ -42,12 +42,17 @@ class FoldNet:
     @property
     def weights(self) -> str:
         """The last caffemodel of its training."""
-        return self.file("caffenet_train_iter_%d.caffemodel" % self.plan.length(self.task))
+        return self.file(f"caffenet_train_iter_{self.plan.length(self.task)}.caffemodel")
+
+    @property
+    def snapshot_prefix(self) -> str:
+        """The snapshot_prefix of its solver."""
+        return self.file("caffenet_train")
 
     @property
     def snapshots(self) -> str:
         """The glob pattern of its snapshots."""
-        return glob.escape(self.file("caffenet_train")) + "_iter_*"
+        return glob.escape(self.snapshot_prefix) + "_iter_*"
 
     def fingerprint(self) -> str:
         """Return a digest of everything that decides its result: lists, nets and training settings."""
@@ -70,14 +75,15 @@ class FoldNet:
 
     def write(self) -> tuple[str, str]:
         """Write train_val.prototxt and solver.prototxt for `caffe train`: the given files with this fold's paths."""
-        net, solver = (read(path).param for read, path in zip((read_net, read_solver), self.plan.definition(self.task)))
+        net_path, solver_path = self.plan.definition(self.task)
+        net, solver = read_net(net_path).param, read_solver(solver_path).param
         for layer in net.layer:
             if layer.type == "Data":
                 layer.data_param.source = self.lmdb("train" if _is_of(layer, caffe_pb2.TRAIN) else "val")
                 if layer.transform_param.mean_file:
                     layer.transform_param.mean_file = self.plan.mean(self.fold)
         paths = self.file("train_val.prototxt"), self.file("solver.prototxt")
-        solver.net, solver.snapshot_prefix = paths[0], self.file("caffenet_train")
+        solver.net, solver.snapshot_prefix = paths[0], self.snapshot_prefix
         solver.max_iter = self.plan.length(self.task)
         if len(solver.test_iter):
             batch = next(layer.data_param.batch_size for layer in reversed(net.layer) if layer.type == "Data")

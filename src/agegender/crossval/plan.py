@@ -64,15 +64,15 @@ class Plan:
 
     def lmdb(self, fold: int, task: str, part: str) -> str:
         """Return the path of an LMDB of 256x256 images, named as the published scripts name it."""
-        return os.path.join(self.data, "lmdb", "Test_fold_is_%d" % fold, f"{task}_{part}_lmdb")
+        return os.path.join(self.data, "lmdb", f"Test_fold_is_{fold}", f"{task}_{part}_lmdb")
 
     def mean(self, fold: int) -> str:
         """Return the path of the mean of a fold's gender training images, which both nets use."""
-        return os.path.join(self.data, "mean_image", "Test_folder_is_%d" % fold, "mean.binaryproto")
+        return os.path.join(self.data, "mean_image", f"Test_folder_is_{fold}", "mean.binaryproto")
 
     def model(self, fold: int, task: str, name: str = "") -> str:
         """Return the path of a file of one net's training on one fold."""
-        return os.path.join(self.models, "test_fold_is_%d" % fold, NETS[task], name)
+        return os.path.join(self.models, f"test_fold_is_{fold}", NETS[task], name)
 
     def definition(self, task: str) -> tuple[str, str]:
         """Return the paths of train_val and solver prototxt.
@@ -83,14 +83,18 @@ class Plan:
             If one does not exist.
         """
         stem = os.path.join(self.definitions, NETS[task])
-        paths = stem + "_train_val.prototxt", stem + "_solver.prototxt"
+        net, solver = stem + "_train_val.prototxt", stem + "_solver.prototxt"
         if self.definitions == DEFINITIONS:
-            return tuple(workspace.prototxt_file("levi/" + os.path.basename(path)) for path in paths)
-        for path in paths:
+            return _packaged(net), _packaged(solver)
+        for path in (net, solver):
             if not os.path.isfile(path):
                 raise AgeGenderError(f"{path}: no such file; --prototxt DIR holds it")
-        return paths
+        return net, solver
 
     def length(self, task: str) -> int:
         """Return the number of training iterations."""
         return self.iterations or read_solver(self.definition(task)[1]).param.max_iter
+
+
+def _packaged(path: str) -> str:
+    return workspace.prototxt_file("levi/" + os.path.basename(path))

@@ -137,7 +137,7 @@ def _pack(plan: Plan, source: str, target: str) -> None:
         os.path.join(plan.images, ""),
         source,
         target,
-        convert_imageset.Form(size=(SIZE, SIZE)),
+        convert_imageset.RecordFormat(size=(SIZE, SIZE)),
         shuffle=True,
         seed=plan.seed,
         overwrite=True,

@@ -42,10 +42,10 @@ def write(
     lists_of = {}
     for fold in folds:
         lists_of[fold] = {task: adience.make_lists(rows, fold, task, policy, seed, compat, prefix) for task in TASKS}
-        with atomic_io.atomic_folder(folder_of(root, fold)) as temporary:
+        with atomic_io.atomic_folder(folder_of(root, fold), "agegender adience") as temporary:
             for task, lists in lists_of[fold].items():
                 for part in PARTS:
-                    text = "".join("%s %d\n" % line for line in getattr(lists, part))
+                    text = "".join(f"{path} {label}\n" for path, label in getattr(lists, part))
                     atomic_io.write_bytes(os.path.join(temporary, f"{task}_{part}.txt"), text)
     return lists_of
 
@@ -85,7 +85,7 @@ def read(folder: str | os.PathLike, task: str) -> adience.Lists:
     lists = {part: read_list(path) if os.path.isfile(path) else None for part, path in paths.items()}
     if all(lines is None for lines in lists.values()):
         raise AgeGenderError(f"{folder}: contains none of {', '.join(map(os.path.basename, paths.values()))}")
-    return adience.Lists(**lists)
+    return adience.Lists(**lists)  # type: ignore[arg-type]
 
 
 def check(

@@ -11,10 +11,10 @@ import random
 from dataclasses import dataclass
 
 from agegender.datasets import duplicates, near_duplicates, oversample, split, utkface
-from agegender.datasets.lists import class_counts, list_path, write_lists
+from agegender.datasets.lists import MADE_BY, class_counts, list_path, write_lists
 from agegender.errors import AgeGenderError
 from agegender.inference.labels import AGE_TRINGN, MALE_FIRST
-from caffe.utils import atomic_io
+from caffe.utils import atomic_io, folders
 
 AGE, GENDER = "age", "gender"
 LABELS = {AGE: AGE_TRINGN, GENDER: MALE_FIRST}
@@ -78,21 +78,25 @@ def build(settings: Settings, data: str = "data", jobs: int | None = None) -> Da
     ------
     AgeGenderError
         If the settings contradict each other or the folder has fewer than two usable images.
+    CaffeError
+        If overSampling or DEF contains files that an earlier build did not write.
     """
     if settings.exclude_near_duplicates and settings.compat:
         raise AgeGenderError(
             "--compat keeps exact duplicates and --exclude-near-duplicates drops near-duplicates: use one of them"
         )
+    copies_folder = os.path.join(data, "overSampling")
+    for path in (copies_folder, os.path.join(data, "DEF")):
+        folders.refuse_foreign(path, MADE_BY)
     folder = utkface.read_folder(settings.faces, settings.races)
     _check_not_empty(folder, settings)
     digest_of = duplicates.digests(folder.samples, jobs)
     dups = None if settings.compat else duplicates.find(folder.samples, digest_of)
     train, test, copies = _plan(folder.samples if dups is None else dups.kept, settings)
     near = None if settings.compat else near_duplicates.near_duplicates_across(test, train, jobs)
-    if settings.exclude_near_duplicates:
+    if settings.exclude_near_duplicates and near is not None:
         test = [sample for sample in test if sample.path not in near]
-    copies_folder = os.path.join(data, "overSampling")
-    with atomic_io.atomic_folder(copies_folder) as temporary:
+    with atomic_io.atomic_folder(copies_folder, MADE_BY) as temporary:
         for subfolder in sorted(copies):
             oversample.make(copies[subfolder], os.path.join(temporary, subfolder), settings.seed, jobs)
     summary = DatasetSummary(folder, dups, near, {}, {}, {})

@@ -7,11 +7,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-import cv2
-import numpy as np
-
 from agegender.datasets.sample import Sample
 from agegender.errors import AgeGenderError
+from caffe.device.image_file import ImageError, decode_image, read_bytes
 
 
 class Duplicates(NamedTuple):
@@ -60,7 +58,7 @@ def digests(samples: list[Sample], jobs: int | None = None) -> dict[str, str]:
 
 def find(samples: list[Sample], digest_of: dict[str, str]) -> Duplicates:
     """Find the duplicates among samples; `digest_of` is the result of `digests`."""
-    groups = {}
+    groups: dict[str, list[Sample]] = {}
     for sample in sorted(samples):
         groups.setdefault(digest_of[sample.path], []).append(sample)
     kept, repeats, contradicting = [], [], []
@@ -81,8 +79,9 @@ def _differ(group):
 
 
 def _digest(path):
-    with open(path, "rb") as stream:
-        data = stream.read()
-    if not data or cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is None:
+    try:
+        data = read_bytes(path)
+        decode_image(data)
+    except ImageError:
         return path, None
     return path, hashlib.sha256(data).hexdigest()

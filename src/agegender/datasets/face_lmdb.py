@@ -14,6 +14,7 @@ from caffe.core import malloc
 from caffe.data import datum
 from caffe.data.db import create_db
 from caffe.data.parallel_map import cores, ordered_map
+from caffe.device.image_file import ImageError, read_image
 from caffe.utils.progress import Progress
 
 _CHUNK = 8  # images per task
@@ -80,8 +81,9 @@ def write(faces: Sequence, root: str, target: str, size: int = 64, seed: int = 1
 
 def _record(face, root, size):
     """(path, Datum as bytes); the Datum is None if the file is not an image."""
-    image = cv2.imread(os.path.join(root, face.path), cv2.IMREAD_COLOR)
-    if image is None:
+    try:
+        image = read_image(os.path.join(root, face.path))
+    except ImageError:
         return face.path, None
     planes = cv2.split(cv2.resize(image, (size, size)))
     return face.path, datum.encode(np.stack(planes), face.gender, more=(face.age,))

@@ -6,7 +6,7 @@ import csv
 import datetime
 import os
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def read_mat(path: str | os.PathLike, db: str | None = None) -> dict[str, np.nda
     sizes = {field: len(values) for field, values in columns.items()}
     if len(set(sizes.values())) != 1:
         raise AgeGenderError(f"{path}: fields differ in length: {sizes}")
-    return columns
+    return columns  # type: ignore[return-value]
 
 
 def age(taken: int, birth_number: int) -> int:
@@ -135,7 +135,7 @@ def _checked(face):
     return face
 
 
-def statistics(faces: list[Face]) -> dict[str, int | float | list[int]]:
+def statistics(faces: list[Face]) -> dict[str, Any]:
     """Count, male, female, mean age and number per decade, as in yu4u's notebook."""
     ages = np.array([face.age for face in faces])
     male = sum(gender_of("imdb-wiki", face.gender).name == "MALE" for face in faces)
@@ -164,7 +164,7 @@ def split_as_original(faces: list[Face], fraction: float = 0.1) -> tuple[list[Fa
 def split(faces: list[Face], fraction: float = 0.1, seed: int = 1) -> tuple[list[Face], list[Face]]:
     """(train, validation) with no person in both, and at least `fraction` of the faces in validation."""
     rng = np.random.default_rng(seed)
-    groups = {}
+    groups: dict[str, list[Face]] = {}
     for face in faces:
         groups.setdefault(subject(face), []).append(face)
     subjects = sorted(groups)
@@ -174,7 +174,7 @@ def split(faces: list[Face], fraction: float = 0.1, seed: int = 1) -> tuple[list
             break
         held_out.add(subjects[index])
         count += len(groups[subjects[index]])
-    parts = ([], [])
+    parts: tuple[list[Face], list[Face]] = ([], [])
     for face in faces:
         parts[subject(face) in held_out].append(face)
     return parts

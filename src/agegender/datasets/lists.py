@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import collections
 import hashlib
+import io
 import json
 import os
+import re
 from typing import TYPE_CHECKING
 
 from agegender.datasets.sample import RACES
@@ -13,9 +15,12 @@ from agegender.errors import AgeGenderError
 from agegender.inference.labels import AGE_TRINGN, MALE_FIRST
 from caffe.utils import atomic_io
 from caffe.utils.commands import version
+from caffe.utils.input_file import read_text
 
 if TYPE_CHECKING:
     from agegender.datasets.build import DatasetSummary, Settings
+
+MADE_BY = "agegender build-dataset"  # recorded in the output folders; only these are replaced
 
 
 def list_path(path: str | os.PathLike) -> str:
@@ -27,12 +32,11 @@ def list_path(path: str | os.PathLike) -> str:
 def read_list(path: str | os.PathLike) -> list[tuple[str, int]]:
     """Read [(path, class), ...] from a list file; lines are split at the last space, as in convert_imageset."""
     lines = []
-    with open(path, encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            name, _, label = line.rstrip("\n").rpartition(" ")
-            if not name or not label.isdigit():
-                raise AgeGenderError(f"{path}:{number}: expected a path and a class, received {line!r}")
-            lines.append((name, int(label)))
+    for number, line in enumerate(io.StringIO(read_text(path)), 1):
+        name, _, label = line.rstrip("\n").rpartition(" ")
+        if not name or not re.fullmatch("[0-9]{1,9}", label):
+            raise AgeGenderError(f"{path}:{number}: expected a path and a class, received {line!r}")
+        lines.append((name, int(label)))
     return lines
 
 
@@ -67,7 +71,7 @@ def write_lists(
     """Write {age,gender}_{train,test}.txt and manifest.json into `folder`, atomically."""
     texts = {}
     for name, lines in summary.lists.items():
-        texts[name + ".txt"] = "".join("%s %d\n" % line for line in lines).encode()
+        texts[name + ".txt"] = "".join(f"{path} {label}\n" for path, label in lines).encode()
     manifest = {
         "made_by": f"agegender build-dataset {version()}",
         "settings": _settings(settings),
@@ -82,7 +86,7 @@ def write_lists(
         },
     }
     texts["manifest.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
-    with atomic_io.atomic_folder(folder) as temporary:
+    with atomic_io.atomic_folder(folder, MADE_BY) as temporary:
         for name, text in texts.items():
             atomic_io.write_bytes(os.path.join(temporary, name), text)
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from agegender.datasets.sample import Sample
+from caffe.device.image_file import read_image
 
 # Correlation of the fine structures above which two images are near-duplicates. Among UTKFace's Asian faces every pair
 # above 0.85 that was inspected is one; different photographs reach 0.84 for one person and 0.83 for two people.
@@ -40,9 +41,9 @@ def near_duplicates_across(samples: list[Sample], others: list[Sample], jobs: in
     dict
         {path of a sample: path of its most similar near-duplicate}, for the samples that have one.
     """
-    best = {}
+    best: dict[int, tuple[float, int]] = {}
     for row, column, similarity in _similar_rows(structures(samples, jobs), structures(others, jobs)):
-        if similarity >= best.get(row, (0.0, None))[0]:
+        if similarity >= best.get(row, (0.0, -1))[0]:
             best[row] = similarity, column
     return {samples[row].path: others[column].path for row, (_, column) in sorted(best.items())}
 
@@ -55,7 +56,7 @@ def near_duplicate_pairs(samples: list[Sample], jobs: int | None = None) -> list
     list of (Sample, Sample, float)
         Each pair once with its similarity, most similar first.
     """
-    pairs = {}
+    pairs: dict[tuple[int, int], float] = {}
     all_structures = structures(samples, jobs)
     for row, column, similarity in _similar_rows(all_structures, all_structures):
         if row < column:
@@ -72,7 +73,7 @@ def structures(samples: list[Sample], jobs: int | None = None) -> np.ndarray:
 
 
 def _structure(path):
-    image = cv2.resize(cv2.imread(path, cv2.IMREAD_GRAYSCALE), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    image = cv2.resize(read_image(path, cv2.IMREAD_GRAYSCALE), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     gray = image.astype(np.float32)
     return gray - cv2.GaussianBlur(gray, (0, 0), BLUR)
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from agegender.datasets.sample import Sample
-from agegender.errors import AgeGenderError
+from caffe.device.image_file import read_image
 from caffe.utils.progress import Progress
 
 NOISE_VARIANCE = 0.01  # for pixels on 0..1
@@ -101,16 +101,14 @@ def make(copies: list[Copy], folder: str, seed: int, jobs: int | None = None) ->
 
 
 def _write_copy(copy, folder, seed):
-    image = cv2.imread(copy.source.path, cv2.IMREAD_COLOR)
-    if image is None:
-        raise AgeGenderError(f"{copy.source.path}: cannot be read as an image")
+    image = read_image(copy.source.path)
     if copy.mirror:
         image = np.ascontiguousarray(image[:, ::-1])
     if copy.noise:
         image = add_noise(image, _rng(seed, copy.name))
-    path = os.path.join(folder, copy.name)
-    if not cv2.imwrite(path, image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-        raise AgeGenderError(f"{path}: cannot be written; is the disk full?")
+    encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    with open(os.path.join(folder, copy.name), "wb") as stream:
+        stream.write(encoded)
 
 
 def add_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

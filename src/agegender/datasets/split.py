@@ -17,7 +17,7 @@ def stratified(samples: list[Sample], fraction: float = 0.8, seed: int = SEED) -
     small strata are not lost to rounding.
     """
     rng = random.Random(seed)
-    strata = {}
+    strata: dict[tuple, list[Sample]] = {}
     for sample in sorted(samples):
         strata.setdefault((sample.age_class, sample.gender), []).append(sample)
     quotas = [fraction * len(strata[key]) for key in sorted(strata)]

@@ -1,75 +1,104 @@
-"""The databases of a run: faces split by a seed, stored at the net's size, with all their labels in one record."""
+"""The LMDBs of a run: faces split by a seed, stored at the net's size, with all of their labels in one record."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from agegender.datasets import duplicates, near_duplicates, split, utkface
 from agegender.errors import AgeGenderError
 from caffe.utils import atomic_io
 from caffe.utils.progress import Progress
 
+if TYPE_CHECKING:
+    from agegender.datasets.sample import Sample
+    from agegender.inference.labels import Labels
+    from caffe.device.transform import Transform
+
 LABELS = ("age_class", "gender", "age")  # of a record, in this order: the Datum's label, then its float_data
 TRAIN, TEST = "train_lmdb", "test_lmdb"
-OLDEST = 100
+MAX_AGE = 100
+MIN_FACES = 20
 
 
-def parts(faces, races, seed, validation=False):
-    """(train, test, Duplicates, near-twins) of the faces in a folder: four fifths to train, each class and gender shared alike.
+def parts(
+    faces: str | os.PathLike, races: Sequence[int], seed: int, validation: bool = False
+) -> tuple[list[Sample], list[Sample], duplicates.Duplicates, dict[str, str]]:
+    """Split the faces of a directory: four fifths for training, stratified by age class and gender.
 
-    Pictures that occur twice are out, so none is on both sides; faces of the test side whose near-twin is learned from are
-    out, too: {path: path of the twin}. With `validation` the training side is split again and its fifth takes the test
-    side's place, which nobody then looks at: that is where recipes are chosen.
+    Duplicates are excluded, and so are test faces that have a near-duplicate in the training part.
+
+    Parameters
+    ----------
+    faces : path
+        Directory of faces named as UTKFace's.
+    races : sequence of int
+        UTKFace's group numbers.
+    seed : int
+    validation : bool
+        Split the training part again and return its fifth instead of the test part, for choosing between recipes.
+
+    Returns
+    -------
+    train, test : list of Sample
+    duplicates : Duplicates
+    near_duplicates : dict
+        {path of an excluded test face: path of the training face}.
     """
     folder = utkface.read_folder(faces, races)
-    if len(folder.samples) < 20:
-        raise AgeGenderError("%s: %d faces of the wanted race; at least 20 are needed" % (faces, len(folder.samples)))
+    if len(folder.samples) < MIN_FACES:
+        raise AgeGenderError(
+            f"{faces}: expected at least {MIN_FACES} faces of the selected race, received {len(folder.samples)}"
+        )
     found = duplicates.find(folder.samples, duplicates.digests(folder.samples))
     train, test = split.stratified(found.kept, seed=seed)
     if validation:
         train, test = split.stratified(train, seed=seed)
-    known = near_duplicates.near_duplicates_across(test, train)
-    return train, [sample for sample in test if sample.path not in known], found, known
+    excluded = near_duplicates.near_duplicates_across(test, train)
+    return train, [sample for sample in test if sample.path not in excluded], found, excluded
 
 
-def label_names(sample, gender_labels):
-    """A record's labels of one Sample; `gender_labels` is the order in which the net tells genders."""
+def label_names(sample: Sample, gender_labels: Labels) -> tuple[int, int, int]:
+    """Return the labels of a record (see LABELS); `gender_labels` is the order of the net's genders."""
+    assert sample.age is not None and sample.age_class is not None and sample.gender is not None, sample.path
     gender = gender_labels.names.index(sample.gender.name.capitalize())
-    return sample.age_class, gender, min(sample.age, OLDEST)
+    return sample.age_class, gender, min(sample.age, MAX_AGE)
 
 
-def write(folder, train, test, transform, gender_labels):
-    """Make `folder`/train_lmdb and test_lmdb, and faces.json with the names on either side."""
-    for name, samples in ((TRAIN, train), (TEST, test)):
+def write(
+    folder: str, train: Sequence[Sample], test: Sequence[Sample], transform: Transform, gender_labels: Labels
+) -> None:
+    """Write train_lmdb, test_lmdb and faces.json, which lists the file names of both, into `folder`."""
+    samples_of = {TRAIN: train, TEST: test}
+    for name, samples in samples_of.items():
         pack(os.path.join(folder, name), samples, transform, gender_labels)
-    names = {
-        name: [os.path.basename(sample.path) for sample in samples] for name, samples in ((TRAIN, train), (TEST, test))
-    }
+    names = {name: [os.path.basename(sample.path) for sample in samples] for name, samples in samples_of.items()}
     atomic_io.write_bytes(os.path.join(folder, "faces.json"), json.dumps(names, indent=1) + "\n")
 
 
-def pack(path, samples, transform, gender_labels):
-    """One LMDB of Datums, resized as `transform` does, uncropped."""
+def pack(path: str, samples: Sequence[Sample], transform: Transform, gender_labels: Labels) -> None:
+    """Write an LMDB of Datums, resized by `transform` but not cropped."""
     from agegender.inference.predict import read_image, with_margin
     from caffe.data import datum
     from caffe.data.db import create_db
 
-    whole = transform.replace(crop=None, mean=None)
+    resize = transform.replace(crop=None, mean=None)
     with (
         create_db(path, overwrite=True) as database,
         Progress("Packing " + os.path.basename(path), len(samples), "faces") as bar,
     ):
         for number, sample in enumerate(samples):
-            planes = whole.resized(with_margin(read_image(sample.path), transform.margin))
+            planes = resize.resized(with_margin(read_image(sample.path), transform.margin))
             label, *more = label_names(sample, gender_labels)
             key = b"%08d_%s" % (number, os.path.basename(sample.path).encode())
             database.put(key, datum.encode(planes, label, more=more))
             bar.step()
 
 
-def count(path):
-    """How many faces a database holds."""
+def count(path: str) -> int:
+    """Return the number of records of an LMDB."""
     from caffe.data.db import open_db
 
     with open_db(path) as database:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from agegender.datasets.sample import RACES, Sample
 from agegender.errors import AgeGenderError
 from agegender.inference.labels import gender_of
+from caffe.utils.input_file import shown
 
 NAME_RULE = "[age]_[gender 0|1]_[race 0..4]_[yyyymmddHHMMSSFFF].jpg or .jpg.chip.jpg"
 MAX_AGE = 116  # the range documented by the data set is 0..116
@@ -56,7 +57,9 @@ def parse_name(name: str) -> Sample:
 def irregular_stamp(name: str) -> str | None:
     """Message about the time stamp of a parseable name; None if it is regular. Four real names are irregular."""
     base = os.path.basename(name)
-    stamp = _NAME.fullmatch(base)["stamp"]
+    match = _NAME.fullmatch(base)
+    assert match is not None
+    stamp = match["stamp"]
     if _STAMP.fullmatch(stamp):
         return None
     return f"{base}: the time stamp {stamp} is not 17 digits"
@@ -82,11 +85,12 @@ def folder_name(races: tuple[int, ...]) -> str:
     return f"UTKFace_{names}Only" if len(races) == 1 else f"UTKFace_{names}"
 
 
-def read_names(names: Iterable[str], races: tuple[int, ...] | None = None) -> Folder:
+def read_names(names: Iterable[str], races: Sequence[int] | None = None) -> Folder:
     """Parse file names into a Folder; races not in `races` (indices) are left out."""
     folder = Folder([], [], [])
     for name in sorted(names):
         try:
+            _check_printable(name)
             sample = parse_name(name)
         except AgeGenderError as error:
             folder.skipped.append(str(error))
@@ -99,7 +103,13 @@ def read_names(names: Iterable[str], races: tuple[int, ...] | None = None) -> Fo
     return folder
 
 
-def read_folder(folder: str | os.PathLike, races: tuple[int, ...] | None = None) -> Folder:
+def _check_printable(name: str) -> None:
+    """Raise AgeGenderError for a name that a list, one path per line, cannot contain."""
+    if not os.path.basename(name).isprintable():
+        raise AgeGenderError(f"{shown(name)}: expected a name of printable UTF-8; rename the file")
+
+
+def read_folder(folder: str | os.PathLike, races: Sequence[int] | None = None) -> Folder:
     """Parse the names of the images directly in `folder`; hidden and other files (.txt) are ignored."""
     if not os.path.isdir(folder):
         raise AgeGenderError(f"{folder}: no such folder of images; ./download.sh downloads one")

@@ -1,6 +1,7 @@
 """Confusion matrices: C[i, j] counts the faces of true class i that were predicted as class j.
 
-Rows are true classes, columns predictions (transposed in Levi and Hassner's paper). The text form is AgeGenderPrediction's.
+Rows are true classes, columns predictions (transposed in Levi and Hassner's paper). The text form is
+AgeGenderPrediction's.
 """
 
 from __future__ import annotations
@@ -51,18 +52,14 @@ def format_matrix(matrix: np.ndarray, names: Sequence[str]) -> str:
     """
     correct, total = corrects(matrix)
     seen = [index for index in range(len(names)) if np.sum(matrix[index]) + np.sum(matrix[:, index])]
-    text = "Accuracy: %.1f%%, %i/%i corrects\n\nConfusion matrix:\n" % (
-        100.0 * correct / max(total, 1),
-        correct,
-        total,
-    )
+    text = f"Accuracy: {100.0 * correct / max(total, 1):.1f}%, {correct:d}/{total:d} corrects\n\nConfusion matrix:\n"
     text += "Actual\\Predict\t" + "".join(names[index] + "\t" for index in seen) + "\n"
     text += "\t\t" + "-" * _RULE + "\n"
     for row in seen:
-        text += names[row] + "\t" + "".join("\t%i" % matrix[row][column] for column in seen) + "\n"
+        text += names[row] + "\t" + "".join(f"\t{matrix[row][column]:d}" for column in seen) + "\n"
     return text
 
 
 def format_error(key: bytes, truth: int, predicted: int) -> str:
     """Return that tool's line for one mistake; `key` is the database's key."""
-    return "\rError: i=%s, expected %i but predicted %i\n" % (key, truth, predicted)
+    return f"\rError: i={key!r}, expected {truth:d} but predicted {predicted:d}\n"

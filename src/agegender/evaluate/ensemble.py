@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def summary(runs: Sequence[Run]) -> dict:
     for run in runs[1:]:
         if _truth(run)[0] != keys:
             raise AgeGenderError(f"{runs[0].folder} and {run.folder} were evaluated on different faces")
-    out = {"faces": len(keys)}
+    out: dict[str, Any] = {"faces": len(keys)}
     for task in runs[0].recipe.targets:
         nets = [_net(run, task) for run in runs]
         if len({frozenset(net.labels.names) for net in nets}) > 1:
@@ -45,7 +45,7 @@ def summary(runs: Sequence[Run]) -> dict:
         order = nets[0].labels.names
         members = [_probabilities(run, net, net.labels.indices_of(order)) for run, net in zip(runs, nets)]
         modes = [mode for mode in members[0] if all(mode in member for member in members)]
-        mean = {mode: sum(member[mode] for member in members) / len(members) for mode in modes}
+        mean = {mode: np.mean([member[mode] for member in members], axis=0) for mode in modes}
         out[task] = {mode: evaluate.compute_metrics(nets[0], values, truth) for mode, values in mean.items()}
     return out
 

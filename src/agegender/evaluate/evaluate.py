@@ -6,7 +6,7 @@ import json
 import os
 import types
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from agegender.zoo.model import Net
 
 TRUTH = {"age": "age_class", "gender": "sex"}  # task -> name of its true classes
-# plain: the image alone. flip: the mean over the image and its mirror image. fp16: plain, with the arithmetic of a stick
-# emulated. int8: plain, quantized, on the CPU.
+# plain: the image alone. flip: the mean over the image and its mirror image. fp16: plain, with the arithmetic of a
+# stick emulated. int8: plain, quantized, on the CPU.
 EVALUATION_MODES = ("plain", "flip", "fp16", "int8")
 BATCH = 50
 PROBABILITIES = "probabilities.npz"  # of a report: every probability behind it
 
 
 def predict_lmdb(net: Net, weights: str, database: str) -> dict[str, np.ndarray]:
-    """Return {mode: (N, classes) probabilities} of a zoo net on an LMDB of `agegender.datasets.split_lmdbs`, without int8."""
+    """Return {mode: (N, classes) probabilities} of a zoo net on an LMDB of `split_lmdbs`, in every mode but int8."""
     from agegender.zoo import assemble
     from caffe.weights.snapshot import read_weights
     from ncs.precision import fp16_emulation
@@ -48,8 +48,8 @@ def predict_lmdb(net: Net, weights: str, database: str) -> dict[str, np.ndarray]
             "fp16": fp16_emulation.predict(rounded, blob, half=True),
         }
 
-    found = predict_batches(model, database_batches(database, net.transform(), size=BATCH))
-    return {mode: predictions.probabilities for mode, predictions in found.items()}
+    predictions_of = predict_batches(model, database_batches(database, net.transform(), size=BATCH))
+    return {mode: predictions.probabilities for mode, predictions in predictions_of.items()}
 
 
 def predict_images(
@@ -78,12 +78,12 @@ def predict_images(
     by_weights: dict[str, list[Net]] = {}
     for net in nets:
         by_weights.setdefault(weights or download.weights_of(net), []).append(net)
-    probabilities = {}
+    probabilities: dict[str, np.ndarray] = {}
     for path, group in by_weights.items():
         transform = group[0].transform()
         batches = image_batches(samples, transform, transform.margin if margin is None else margin)
-        found = predict_batches(_shared_net(group, path), batches, lambda keys, *_: step(len(keys)))
-        probabilities.update((task, predictions.probabilities) for task, predictions in found.items())
+        predictions_of = predict_batches(_shared_net(group, path), batches, lambda keys, *_: step(len(keys)))
+        probabilities.update((task, predictions.probabilities) for task, predictions in predictions_of.items())
     return probabilities
 
 
@@ -123,7 +123,7 @@ def sample_truth(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
     ages = np.array([sample.age for sample in samples])
     return {
         "age_class": np.array([AGE_TRINGN.index_of_age(int(age)) for age in ages]),
-        "sex": np.array([int(sample.gender) for sample in samples]),
+        "sex": np.array([sample.gender for sample in samples], int),
         "age": ages,
     }
 
@@ -136,7 +136,7 @@ def to_evaluation_classes(net: Net, probabilities: np.ndarray) -> tuple[Labels, 
         return AGE_TRINGN, probabilities
     if net.labels.decoder != "argmax":
         return AGE_TRINGN, in_decades(probabilities)
-    classes = np.zeros((len(probabilities), len(AGE_TRINGN)))  # other classes: each counts where its centre lies
+    classes = np.zeros((len(probabilities), len(AGE_TRINGN)))  # other classes count for the class of their centre
     for index, centre in enumerate(net.labels.centres()):
         classes[:, AGE_TRINGN.index_of_age(int(centre))] += probabilities[:, index]
     return AGE_TRINGN, classes
@@ -217,7 +217,8 @@ def evaluate(recipe: Recipe, weights: str, database: str, folder: str, calibrati
         "faces" and, per task, {mode: metrics}.
     """
     keys, truth = lmdb_truth(database, recipe.gender_labels())
-    summary, stored = {"faces": len(keys)}, {}
+    summary: dict[str, Any] = {"faces": len(keys)}
+    stored: dict[str, np.ndarray] = {}
     for net in recipe.nets():
         by_mode = predict_lmdb(net, weights, database)
         if calibration:
@@ -226,12 +227,12 @@ def evaluate(recipe: Recipe, weights: str, database: str, folder: str, calibrati
         summary[net.task] = {mode: compute_metrics(net, values, truth) for mode, values in by_mode.items()}
         _write_report(os.path.join(folder, net.task), recipe, net, keys, truth, by_mode["plain"], weights, database)
     with atomic_io.atomic_write(os.path.join(folder, PROBABILITIES)) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, **stored)
+        np.savez_compressed(stream, **stored)  # type: ignore[arg-type]
     atomic_io.write_bytes(os.path.join(folder, "summary.json"), json.dumps(summary, indent=1) + "\n")
     return summary
 
 
-def _write_report(folder, recipe, net, keys, truth, probabilities, weights, database) -> None:
+def _write_report(folder, recipe, net, keys, truth, probabilities, weights, database):
     labels, classes = to_evaluation_classes(net, probabilities)
     predictions = Predictions(keys, truth[TRUTH[net.task]], classes.astype(np.float32))
     title = types.SimpleNamespace(name=f"{recipe.net} ({net.task})", task=net.task, labels=labels)
@@ -274,7 +275,7 @@ def evaluate_images(
 
 
 def random_sample(samples: Sequence[Sample], count: int | None, seed: int) -> list[Sample]:
-    """Return `count` samples drawn without replacement, in their order; all of them if there are fewer or it is None."""
+    """Return `count` samples drawn without replacement, in order; all if there are fewer or `count` is None."""
     if count is None or count >= len(samples):
         return list(samples)
     chosen = np.random.default_rng(seed).choice(len(samples), count, replace=False)

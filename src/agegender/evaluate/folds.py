@@ -1,4 +1,4 @@
-"""Results of a five-fold cross-validation: single crop and ten crops, exact and 1-off, beside the paper's figures."""
+"""Results of a five-fold cross-validation: single crop and ten crops, exact and 1-off, next to the paper's figures."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def evaluate(
         return {"single": rows[:, CENTRE], "oversample": rows.mean(1)}
 
     batches = ten_crop_batches(source, transform, batch)
-    found = predict_batches(model, batches, lambda keys, *_: step(len(keys)))
-    return {name: confusion.count(p.truth, p.predicted, classes).tolist() for name, p in found.items()}
+    predictions = predict_batches(model, batches, lambda keys, *_: step(len(keys)))
+    return {name: confusion.count(p.truth, p.predicted, classes).tolist() for name, p in predictions.items()}
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
@@ -80,7 +80,8 @@ def table(task: str, results: dict[int, dict]) -> list[str]:
         cells = "".join(f"{value:16.1f}" for value in rows[-1])
         lines.append(f"{f'test fold {fold}':<22} {np.sum(matrices['single']):>6} {cells} {baseline:14.1f}")
     lines.append(_spread_line(f"mean of {len(rows)} folds", [mean_and_deviation(values) for values in zip(*rows)]))
-    lines.append(_spread_line("Levi & Hassner 2015", [PAPER[task, crops][index] for crops, index in columns]))
+    paper = [spread for crops, index in columns if (spread := PAPER[task, crops][index]) is not None]
+    lines.append(_spread_line("Levi & Hassner 2015", paper))
     return lines
 
 
@@ -95,4 +96,4 @@ def _title(crops: str, index: int) -> str:
 
 def summed(results: dict[int, dict], crops: str) -> np.ndarray:
     """Return the sum of the confusion matrices of all folds."""
-    return sum(np.asarray(matrices[crops]) for matrices in results.values())
+    return np.sum([matrices[crops] for matrices in results.values()], axis=0)

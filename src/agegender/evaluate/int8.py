@@ -27,6 +27,7 @@ def predict(net: Net, weights: str, calibration: str, database: str) -> np.ndarr
 
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         (manifest,) = compile_models([compile.job(net, scratch, weights)], Options(blob=False))
+        assert manifest is not None  # zoo nets have one image input
         model, _, _ = quantize.quantize_model(manifest, quantize.Options(calibration))
         path = os.path.join(scratch, "int8.xml")
         ir.save(model, path)

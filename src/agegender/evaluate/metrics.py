@@ -14,7 +14,7 @@ def accuracy(matrix: np.ndarray) -> float:
 
 
 def one_off_accuracy(matrix: np.ndarray) -> float:
-    """Return the fraction of predictions at most one class from the truth (Adience's 1-off; classes in order of age)."""
+    """Return the fraction of predictions at most one class from the truth (Adience's 1-off; classes by age)."""
     index = np.arange(len(matrix))
     near = np.abs(index[:, None] - index[None, :]) <= 1
     return float(np.sum(np.asarray(matrix)[near]) / np.sum(matrix))

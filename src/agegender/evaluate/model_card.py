@@ -21,8 +21,8 @@ MODES = {
 USE = """## Intended use
 
 Research, teaching and demonstrations: the ages of groups of faces by decade, and the two genders that the labels know.
-The net predicts how a face looks to the people who labelled the images, not who a person is. Do not use it for decisions about
-a person: not for admission, age checks, targeted advertising or surveillance.
+The net predicts how a face looks to the people who labelled the images, not who a person is. Do not use it for
+decisions about a person: not for admission, age checks, targeted advertising or surveillance.
 
 ## Limits
 
@@ -53,12 +53,12 @@ def text(run: Run, summary: dict, parts: dict[str, list], iterations: int) -> st
     groups = ", ".join(RACES[race] for race in run.races)
     lines = [
         f"# {recipe.title}, seed {run.seed}\n",
-        f"`agegender train --recipe {recipe.name} --seed {run.seed}{option}` ({iterations} iterations of {recipe.batch} "
-        f"images, {run.precision})\n",
+        f"`agegender train --recipe {recipe.name} --seed {run.seed}{option}` ({iterations} iterations of "
+        f"{recipe.batch} images, {run.precision})\n",
         f"* **Outputs**: {'; '.join(map(_output, nets))}.",
         f"* **Input**: {height} x {width} pixels, {nets[0].transform().order}, aligned faces.",
-        f"* **Faces**: {trained} for training, {held_out} held out; named as UTKFace names them, group: {groups}. No face "
-        "occurs twice, and no held-out face has a near-duplicate in the training part.",
+        f"* **Faces**: {trained} for training, {held_out} held out; named as UTKFace names them, group: {groups}. No "
+        "face occurs twice, and no held-out face has a near-duplicate in the training part.",
     ]
     if recipe.features:
         origin = nets[0].origin
@@ -75,12 +75,12 @@ def _output(net: Net) -> str:
 
 
 def _accuracy(summary: dict) -> str:
-    found = tasks(summary)
-    majority = " | ".join(f"{_majority(summary, task):.1f} %" for task in found)
-    rows = ["## Accuracy\n", f"| | {' | '.join(found)} |", "| --- |" + " --- |" * len(found)]
+    names = tasks(summary)
+    majority = " | ".join(f"{_majority(summary, task):.1f} %" for task in names)
+    rows = ["## Accuracy\n", f"| | {' | '.join(names)} |", "| --- |" + " --- |" * len(names)]
     rows.append(f"| always the most frequent class | {majority} |")
-    for mode in (mode for mode in EVALUATION_MODES if mode in summary[found[0]]):
-        rows.append(f"| {MODES[mode]} | {' | '.join(format_metrics(summary[task][mode]) for task in found)} |")
+    for mode in (mode for mode in EVALUATION_MODES if mode in summary[names[0]]):
+        rows.append(f"| {MODES[mode]} | {' | '.join(format_metrics(summary[task][mode]) for task in names)} |")
     return "\n".join(rows)
 
 
@@ -90,23 +90,23 @@ def _majority(summary: dict, task: str) -> float:
 
 
 def _groups(summary: dict) -> str:
-    found = tasks(summary)
+    names = tasks(summary)
     rows = [
         "## Accuracy by group, the image alone\n",
-        f"| | faces | {' | '.join(found)} |",
-        "| --- | --- |" + " --- |" * len(found),
+        f"| | faces | {' | '.join(names)} |",
+        "| --- | --- |" + " --- |" * len(names),
     ]
-    gaps = dict.fromkeys(found, 0.0)
+    gaps = dict.fromkeys(names, 0.0)
     for kind in ("by_decade", "by_sex"):
-        groups = [summary[task]["plain"][kind] for task in found]
+        groups = [summary[task]["plain"][kind] for task in names]
         for name, group in groups[0].items():
             cells = " | ".join(f"{100 * by_name[name]['accuracy']:.0f} %" for by_name in groups)
             rows.append(f"| {name} | {group['faces']} | {cells} |")
-        for task, by_name in zip(found, groups):
+        for task, by_name in zip(names, groups):
             accuracies = [row["accuracy"] for row in by_name.values()]
             gaps[task] = max(gaps[task], max(accuracies) - min(accuracies))
     rows.append("")
     rows.append(
-        "Largest gap between groups: " + ", ".join(f"{task} {100 * gaps[task]:.0f} points" for task in found) + "."
+        "Largest gap between groups: " + ", ".join(f"{task} {100 * gaps[task]:.0f} points" for task in names) + "."
     )
     return "\n".join(rows)

@@ -28,7 +28,7 @@ def draw_matrix(path: str, matrix: np.ndarray, names: Sequence[str], title: str)
     figure.colorbar(shade, ax=axes, shrink=0.8, label="fraction of the true class")
     for (row, column), value in np.ndenumerate(matrix):
         colour = "white" if fractions[row, column] > 0.55 else "black"
-        axes.text(column, row, "%i" % value, ha="center", va="center", color=colour, fontsize=9)
+        axes.text(column, row, f"{value}", ha="center", va="center", color=colour, fontsize=9)
     axes.set_xticks(range(len(names)), names, rotation=45 if len(names) > 4 else 0)
     axes.set_yticks(range(len(names)), names)
     correct, total = np.trace(matrix), matrix.sum()
@@ -43,15 +43,15 @@ def images_of(database: str, backend: str, keys: Sequence[bytes]) -> dict[bytes,
     from caffe.data import datum
     from caffe.data.db import open_db
 
-    remaining, found = set(keys), {}
+    remaining, images = set(keys), {}
     with open_db(database, backend) as records:
         for key, value in records:
             if not remaining:
                 break
             if bytes(key) in remaining:
                 remaining.remove(bytes(key))
-                found[bytes(key)] = _image(datum.decode(value)[0])
-    return found
+                images[bytes(key)] = _image(datum.decode(value)[0])
+    return images
 
 
 def draw_mistakes(

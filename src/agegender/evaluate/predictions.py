@@ -1,8 +1,8 @@
 """Predictions of a net for labelled images: the one loop behind every evaluation.
 
 An evaluation is a model, a callable from a batch (N, C, H, W) to {name: (N, classes) probabilities}, and an iterable of
-batches (blob, keys, labels). Batches come from a database, from image files, or, for ten-crop testing, from both corners
-and centre of each record.
+batches (blob, keys, labels). Batches come from a database, from image files, or, for ten-crop testing, from both
+corners and centre of each record.
 """
 
 from __future__ import annotations

@@ -15,9 +15,11 @@ import numpy as np
 from agegender.evaluate import confusion, metrics
 from agegender.evaluate.predictions import Predictions
 from agegender.inference.labels import Labels
+from caffe.safe_text import cell
 from caffe.utils import atomic_io
 from caffe.utils.commands import version
 
+MADE_BY = "agegender test"  # recorded in a report; only a report is replaced
 WORST = 20  # mistakes shown
 
 
@@ -51,14 +53,14 @@ def write(
 
     labels = net.labels
     matrix = confusion.count(predictions.truth, predictions.predicted, len(labels))
-    found = {"net": net.name, "task": net.task, **summary(matrix, labels)}
-    found.update(weights=_origin(weights), database=_text(database), made_by=f"agegender {version()}")
-    with atomic_io.atomic_folder(folder) as temporary:
+    values = {"net": net.name, "task": net.task, **summary(matrix, labels)}
+    values.update(weights=_origin(weights), database=_text(database), made_by=f"agegender {version()}")
+    with atomic_io.atomic_folder(folder, MADE_BY) as temporary:
         files = {
-            "report.json": json.dumps(found, indent=1) + "\n",
+            "report.json": json.dumps(values, indent=1) + "\n",
             "confusion.txt": text,
             "confusion.csv": matrix_csv(matrix, labels.names),
-            "per_class.csv": per_class_csv(found["per_class"]),
+            "per_class.csv": per_class_csv(values["per_class"]),
             "predictions.csv": predictions_csv(predictions, labels.names),
         }
         for name, content in files.items():
@@ -69,7 +71,7 @@ def write(
             images = plots.images_of(database, backend, [predictions.keys[index] for index in mistakes])
             path = os.path.join(temporary, "mistakes.png")
             plots.draw_mistakes(path, images, mistakes, predictions, labels.names)
-    return found
+    return values
 
 
 def summary(matrix: np.ndarray, labels: Labels) -> dict:
@@ -77,7 +79,7 @@ def summary(matrix: np.ndarray, labels: Labels) -> dict:
     correct, total = confusion.corrects(matrix)
     majority, baseline = metrics.majority_baseline(matrix)
     rows = metrics.per_class(matrix)
-    found = {
+    values = {
         "labels": list(labels.names),
         "matrix_rows_true_columns_predicted": np.asarray(matrix).tolist(),
         "corrects": correct,
@@ -91,9 +93,9 @@ def summary(matrix: np.ndarray, labels: Labels) -> dict:
         "per_class": [{"class": name, **row} for name, row in zip(labels.names, rows)],
     }
     if labels.bounds:
-        found["one_off_accuracy"] = metrics.one_off_accuracy(matrix)
-        found["mean_absolute_error_of_class_centre_years"] = metrics.mean_absolute_error(matrix, labels.centres())
-    return found
+        values["one_off_accuracy"] = metrics.one_off_accuracy(matrix)
+        values["mean_absolute_error_of_class_centre_years"] = metrics.mean_absolute_error(matrix, labels.centres())
+    return values
 
 
 def worst_mistakes(predictions: Predictions, most: int = WORST) -> list[int]:
@@ -126,7 +128,8 @@ def predictions_csv(predictions: Predictions, names: Sequence[str]) -> str:
 
 def _csv(rows: Iterable[Sequence]) -> str:
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerows([cell(value) if isinstance(value, str) else value for value in row] for row in rows)
     return stream.getvalue()
 
 

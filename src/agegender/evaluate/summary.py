@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -50,15 +50,15 @@ def format_metrics(metrics: dict) -> str:
     return text
 
 
-def table(summaries: dict[str, Sequence[dict]]) -> str:
+def table(summaries: Mapping[str, Sequence[dict]]) -> str:
     """Return a Markdown table of {name: [summary per seed]}, one row per mode: means and standard deviations."""
     rows = [
         "| recipe | seeds | mode | gender | age | 1-off | MAE (years) |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, seeds in summaries.items():
-        found = tasks(seeds[0])
-        modes = [mode for mode in EVALUATION_MODES if all(mode in seed[task] for seed in seeds for task in found)]
+        names = tasks(seeds[0])
+        modes = [mode for mode in EVALUATION_MODES if all(mode in seed[task] for seed in seeds for task in names)]
         for mode in modes:
             cells = [
                 _cell(seeds, "gender", mode, "accuracy", 100),

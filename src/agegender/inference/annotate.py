@@ -21,7 +21,7 @@ MIN_WIDTH = 240  # pixels of a drawn aligned face
 
 
 def draw_result(result: ImageResult, detected: bool) -> np.ndarray:
-    """Return a copy of the image with its predictions: boxes if the faces were detected, else a strip below the face."""
+    """Return a copy of the image with its predictions: boxes of detected faces, or a strip below an aligned face."""
     if not detected:
         return draw_aligned(result.image, result.predictions[0])
     labels = [", ".join(filter(None, output_formats.texts(prediction))) for prediction in result.predictions]

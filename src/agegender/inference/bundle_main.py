@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Predict age and gender on the target device: `python3 run_inference.py IMAGE ...` (a copy of this file is in each bundle).
+"""Predict age and gender on the target device: `python3 run_inference.py IMAGE ...`.
 
-Needs numpy, OpenCV and the device's OpenVINO (2021.4, 2022.1 or newer) or mvnc. Valid Python 3.7.
+Every bundle holds a copy of this file. Needs numpy, OpenCV and the device's OpenVINO (2021.4, 2022.1 or newer) or mvnc.
+Valid Python 3.7.
 """
 
 from __future__ import annotations
@@ -97,7 +98,10 @@ def open_net(manifest: Any, device: str) -> Any:
         from ncs.runtime.myriad import Myriad
 
         return Myriad(manifest, device)
-    return runtime.open_runner(device, manifest)
+    runner = runtime.open_runner(device, manifest)
+    if "simulated" in runner.device:
+        print(f"{manifest.name}: simulated, the blob runs on this machine and no stick does", file=sys.stderr)
+    return runner
 
 
 _open_runners: list[Any] = []

@@ -165,7 +165,7 @@ def _tiles(length):
 def _suppress_overlaps(rows):
     """Keep one row per face: reliable detections first, then the highest score."""
     order = np.lexsort((-rows[:, 14], -rows[:, 15]))
-    kept = []
+    kept: list[np.ndarray] = []
     for row in rows[order]:
         if not any(_same_face(row, other) for other in kept):
             kept.append(row)

@@ -1,7 +1,8 @@
 """Notice images that are not framed as a net's training images were.
 
-A net that was trained on aligned faces predicts anything for a photograph, a tight crop or a picture without a face. The
-face detector finds the landmarks; the manifest's Transform knows where they belong. Device side: Python 3.7, OpenCV.
+A net that was trained on aligned faces predicts anything for a photograph, a tight crop or an image without a face.
+The face detector finds the landmarks; the manifest's Transform knows where they belong. Device side: Python 3.7,
+OpenCV.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class FramingCheck:
         if distance <= MAX_DISTANCE:
             return ""
         return (
-            f"the face is not where the net was trained to expect it (its landmarks are off by {100 * distance:.0f} % of "
-            f"the side, expected at most {100 * MAX_DISTANCE:.0f} %); use --detect to align it"
+            f"the face is not where the net was trained to expect it (its landmarks are off by {100 * distance:.0f} % "
+            f"of the side, expected at most {100 * MAX_DISTANCE:.0f} %); use --detect to align it"
         )
 
 

@@ -129,7 +129,7 @@ def in_decades(probabilities: Sequence[float] | np.ndarray) -> np.ndarray:
 
 # The eight classes of Adience as its fold files spell them; ages between the classes belong to none.
 _ADIENCE = ((0, 2), (4, 6), (8, 12), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100))
-AGE_ADIENCE = Labels("age-8", tuple("(%d, %d)" % pair for pair in _ADIENCE), _ADIENCE)
+AGE_ADIENCE = Labels("age-8", tuple(f"({low}, {high})" for low, high in _ADIENCE), _ADIENCE)
 
 # One class per year, as in DEX.
 AGE_YEARS = Labels(

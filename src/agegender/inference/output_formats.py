@@ -9,10 +9,10 @@ from typing import Any
 
 from agegender.inference import face_crop, labels
 from agegender.inference.predict import ImageResult, NetOutput, Prediction
+from caffe.safe_text import cell
 from caffe.utils.atomic_io import atomic_write
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # left and right as the image shows them
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def texts(prediction: Prediction) -> tuple[str, str]:
@@ -70,7 +70,7 @@ def _plain(output: NetOutput) -> dict[str, Any]:
 
 
 def expected_years(output: NetOutput) -> Any:
-    """Return the expected age of an age output in years: its own, or the expectation over its class centres; or None."""
+    """Return the age in years of an age output (its own, or the expectation over class centres), or None."""
     if output.years is not None or output.task != "age":
         return output.years
     for known in labels.ALL.values():
@@ -81,17 +81,17 @@ def expected_years(output: NetOutput) -> Any:
 
 def write_images(path: str, rows: Iterable[tuple[str, Sequence[Prediction]]], names: Sequence[str]) -> None:
     """Write a CSV row per image: its path, and label and probability of each output in `names`."""
-    header = ["image", *(cell for name in names for cell in (name, name + " probability"))]
-    write_csv(path, header, ([image, *_output_cells(predictions[0])] for image, predictions in rows))
+    header = ["image", *_name_cells(names)]
+    write_csv(path, header, ([cell(image), *_output_cells(predictions[0])] for image, predictions in rows))
 
 
 def write_faces(path: str, rows: Iterable[tuple[str, Sequence[Prediction]]], names: Sequence[str]) -> None:
     """Write a CSV row per face: image, number, box, score, landmarks, and label and probability of each output."""
     points = [name + axis for name in LANDMARKS for axis in ("_x", "_y")]
     header = ["image", "face", "left", "top", "right", "bottom", "score", *points]
-    header += [cell for name in names for cell in (name, name + " probability")]
+    header += _name_cells(names)
     faces = (
-        [image, index, *_face_cells(prediction), *_output_cells(prediction)]
+        [cell(image), index, *_face_cells(prediction), *_output_cells(prediction)]
         for image, predictions in rows
         for index, prediction in enumerate(predictions)
     )
@@ -99,16 +99,15 @@ def write_faces(path: str, rows: Iterable[tuple[str, Sequence[Prediction]]], nam
 
 
 def write_csv(path: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file atomically; text that a spreadsheet would run as a formula is quoted with an apostrophe."""
+    """Write a CSV file atomically. Names must have passed `caffe.safe_text.cell`."""
     with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(header)
-        for row in rows:
-            writer.writerow([_safe_cell(cell) for cell in row])
+        writer.writerows(rows)
 
 
-def _safe_cell(cell: Any) -> Any:
-    return "'" + cell if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+def _name_cells(names: Sequence[str]) -> list[str]:
+    return [cell(text) for name in names for text in (name, name + " probability")]
 
 
 def _face_cells(prediction: Prediction) -> list[Any]:
@@ -117,4 +116,4 @@ def _face_cells(prediction: Prediction) -> list[Any]:
 
 
 def _output_cells(prediction: Prediction) -> list[str]:
-    return [cell for output in prediction.answers.values() for cell in (output.text, f"{output.probability:.6f}")]
+    return [text for output in prediction.answers.values() for text in (cell(output.text), f"{output.probability:.6f}")]

@@ -13,11 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 
 from agegender.errors import AgeGenderError
 from agegender.inference import face_crop, labels
+from caffe.device import image_file
 
 WRONG_OPTIONS, NO_FILE, NO_IMAGE, NO_FACE, NO_MODEL, NO_DEVICE = 2, 3, 4, 5, 6, 7  # exit statuses
 MIN_SIDE = 16  # pixels; a smaller image cannot show a face
@@ -93,9 +93,10 @@ def read_image(path: str) -> np.ndarray:
     """
     if not os.path.isfile(path):
         raise failure(NO_FILE, f"{path}: no such file")
-    image = cv2.imread(path, cv2.IMREAD_COLOR)
-    if image is None:
-        raise failure(NO_IMAGE, f"{path}: not an image that OpenCV can read (JPEG, PNG, BMP, WebP, TIFF ...)")
+    try:
+        image = image_file.read_image(path)
+    except image_file.ImageError as error:
+        raise failure(NO_IMAGE, str(error)) from None
     height, width = image.shape[:2]
     if min(height, width) < MIN_SIDE:
         raise failure(

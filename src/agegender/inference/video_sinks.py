@@ -9,12 +9,14 @@ import contextlib
 import os
 import sys
 import time
+from typing import Any
 
 import cv2
 import numpy as np
 
 from agegender.errors import AgeGenderError
 from agegender.inference import annotate
+from caffe.device.image_file import check_name
 from caffe.utils.atomic_io import atomic_write
 
 ESCAPE = 27
@@ -107,7 +109,9 @@ class VideoFile:
 
     def __init__(self, path: str, rate: float, size: tuple | None = None):
         self.path, self.rate = path, rate
-        self._writer, self._size, self._stack = None, size, contextlib.ExitStack()
+        self._writer: Any = None
+        self._size: Any = size
+        self._stack = contextlib.ExitStack()
 
     def show(self, name: str, image: np.ndarray, source: str = "") -> bool:
         """Append an image."""
@@ -120,7 +124,8 @@ class VideoFile:
     def _open(self):
         suffix = os.path.splitext(self.path)[1].lower()
         temporary = self._stack.enter_context(atomic_write(self.path, suffix))
-        writer = cv2.VideoWriter(temporary, cv2.VideoWriter_fourcc(*CODECS[suffix]), self.rate, self._size)
+        check_name(temporary)
+        writer = cv2.VideoWriter(temporary, cv2.VideoWriter.fourcc(*CODECS[suffix]), self.rate, self._size)
         if not writer.isOpened():
             raise AgeGenderError(
                 f"--out {self.path}: this build of OpenCV cannot write {CODECS[suffix]} videos; use a folder instead"

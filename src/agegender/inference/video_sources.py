@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import cv2
 
 from agegender.inference import opencv_compat, predict
+from caffe.device.image_file import check_name
 
 CAMERA_SIZE = 640, 480  # requested from a camera, which may deliver another size
 MISSING_FRAMES = 3  # frames that a container may count but not contain
@@ -115,6 +116,8 @@ class Camera:
 
 
 def _open(source):
+    if isinstance(source, str):
+        check_name(source)
     capture = cv2.VideoCapture(source)
     return capture if capture.isOpened() else None
 

@@ -1,4 +1,4 @@
-"""AgeNet and GenderNet of Levi and Hassner, unchanged, with pictures changed on the fly instead of stored copies."""
+"""AgeNet and GenderNet of Levi and Hassner, with online augmentation instead of stored copies."""
 
 from agegender.recipes.compact import AUGMENT
 from agegender.recipes.recipe import Recipe, Target
@@ -15,7 +15,7 @@ _SOLVER = {
 RECIPES = tuple(
     Recipe(name=name, title=title, net=net, batch=50, minutes=60, targets=targets, augment=AUGMENT, solver=_SOLVER)
     for name, title, net, targets in (
-        ("agenet", "AgeNet, augmented on the fly", "AgeNet", {"age": Target(smoothing=0.1, deviation=0.5)}),
-        ("gendernet", "GenderNet, augmented on the fly", "GenderNet", {"gender": Target(smoothing=0.05)}),
+        ("agenet", "AgeNet with online augmentation", "AgeNet", {"age": Target(smoothing=0.1, deviation=0.5)}),
+        ("gendernet", "GenderNet with online augmentation", "GenderNet", {"gender": Target(smoothing=0.05)}),
     )
 )

@@ -1,10 +1,17 @@
-"""The MobileNet of larger collections, fine-tuned."""
+"""The MobileNet pretrained on larger data sets, fine-tuned."""
 
 import dataclasses
 
 from agegender.recipes.face_resnet import FULL
 
 RECIPES = (
-    dataclasses.replace(FULL, name="mobilenet", title="MobileNet of larger collections, both answers, fine-tuned",
-                        net="mobilenet", minutes=30, solver=FULL.solver | {"base_lr": 0.003}, body=0.02),
-)  # fmt: skip
+    dataclasses.replace(
+        FULL,
+        name="mobilenet",
+        title="MobileNet pretrained on larger data sets, fine-tuned for age and gender",
+        net="mobilenet",
+        minutes=30,
+        solver=FULL.solver | {"base_lr": 0.003},
+        body=0.02,
+    ),
+)

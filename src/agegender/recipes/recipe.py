@@ -1,28 +1,40 @@
-"""What a recipe says: which net, what it learns of each answer, how its pictures are changed, and its solver."""
+"""A training recipe: the net, its targets, the augmentation and the solver."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from agegender.errors import AgeGenderError
 
+if TYPE_CHECKING:
+    from agegender import zoo
+    from agegender.inference.labels import Labels
+
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """How one answer is learned: the share of its loss, and what the true class is taken for.
+    """How one task is trained.
 
-    `smoothing` gives this share of a label to all classes alike (Szegedy et al. 2016); `deviation` makes it a normal
-    distribution over neighbouring classes, in classes (label distribution learning, Geng 2016; Gao et al. 2017).
+    Parameters
+    ----------
+    weight : float
+        Weight of the task's loss.
+    smoothing : float
+        Label smoothing: this fraction of a label is spread evenly over all classes (Szegedy et al. 2016).
+    deviation : float
+        Label distribution: a normal distribution over neighbouring classes with this standard deviation, in classes
+        (Geng 2016; Gao et al. 2017). 0 keeps the label itself.
     """
 
     weight: float = 1.0
     smoothing: float = 0.0
     deviation: float = 0.0
 
-    def matrix(self, classes):
-        """float32 (classes, classes): the distribution in whose place each label stands; None where it is the label itself."""
+    def matrix(self, classes: int) -> np.ndarray | None:
+        """Return the target distribution of each label, float32 (classes, classes); None for one-hot targets."""
         if not self.smoothing and not self.deviation:
             return None
         index = np.arange(classes)
@@ -37,12 +49,36 @@ class Target:
 class Recipe:
     """One way to train one net of the zoo.
 
-    `net` is the stem of the zoo nets that share its weights, `targets` says how each task's answer is learned, `augment` and
-    `solver` are fields of AugmentParameter and SolverParameter; what counts iterations follows from the minutes: max_iter,
-    `rampup` and `steps` as shares of it. `minutes` is what it takes on two cores. `features`: start from the weights that the
-    net's zoo entry names as features. `body` multiplies the rates of all that lies below the answers: less than 1 for features
-    that are to stay near what they are. `side` trains for pictures of another side than the zoo's net. `teacher` is a recipe
-    whose net, trained on the same faces first, looks at the same pictures; its answers make up the share `distillation_weight` of the loss.
+    Parameters
+    ----------
+    name, title : str
+    net : str
+        Stem of the zoo nets that share the weights.
+    batch : int
+        Images per iteration.
+    minutes : float
+        Length of the training on two cores; the number of iterations follows from it.
+    targets : dict of str to Target
+        By task.
+    augment, solver : dict
+        Fields of AugmentParameter and SolverParameter.
+    balance : float
+        The data layer's `balance`.
+    rampup : float
+        Learning rate warm-up, as a fraction of the iterations.
+    steps : tuple of float
+        Steps of lr_policy multistep, as fractions of the iterations.
+    features : bool
+        Initialize from the features that the zoo net names.
+    body : float
+        Factor of the learning rates of all layers but the last ones; less than 1 keeps features near their initial
+        values.
+    side : int
+        Image side in pixels, if it differs from the zoo net's.
+    teacher : str
+        Recipe for knowledge distillation: its net is trained on the same faces first.
+    distillation_weight : float
+        Fraction of the loss that compares with the teacher.
     """
 
     name: str
@@ -50,38 +86,36 @@ class Recipe:
     net: str
     batch: int
     minutes: float
-    targets: dict
-    augment: dict
-    solver: dict
+    targets: dict[str, Target]
+    augment: dict[str, Any]
+    solver: dict[str, Any]
     balance: float = 0.0
-    rampup: float = 0.05  # share of the iterations in which the rate climbs
-    steps: tuple = ()  # where lr_policy multistep steps
+    rampup: float = 0.05
+    steps: tuple[float, ...] = ()
     features: bool = False
     body: float = 1.0
     side: int = 0
     teacher: str = ""
     distillation_weight: float = 0.5
 
-    def nets(self):
-        """The zoo's nets, one a task, in the order of `targets`."""
+    def nets(self) -> list[zoo.Net]:
+        """Return the zoo nets, one per task, in the order of `targets`."""
         from agegender import zoo
 
-        found = {net.task: net for net in zoo.resolve(self.net)}
-        missing = set(self.targets) - set(found)
+        by_task = {net.task: net for net in zoo.resolve(self.net)}
+        missing = set(self.targets) - set(by_task)
         if missing:
-            raise AgeGenderError(
-                "recipe '{}': '{}' does not answer {}".format(self.name, self.net, ", ".join(sorted(missing)))
-            )
-        nets = [found[task] for task in self.targets]
+            raise AgeGenderError(f"recipe '{self.name}': '{self.net}' does not predict {', '.join(sorted(missing))}")
+        nets = [by_task[task] for task in self.targets]
         return [net.at(self.side) for net in nets] if self.side else nets
 
-    def gender_labels(self):
-        """The order in which the net's weights number genders."""
+    def gender_labels(self) -> Labels:
+        """Return the gender labels in the order of the net's outputs."""
         from agegender import zoo
         from agegender.inference.labels import MALE_FIRST
 
         return next((net.labels for net in zoo.resolve(self.net) if net.task == "gender"), MALE_FIRST)
 
-    def facts(self):
-        """What a run stands on, as JSON values: all but words."""
+    def facts(self) -> dict[str, Any]:
+        """Return everything that decides the result of a training, as JSON values."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name != "title"}

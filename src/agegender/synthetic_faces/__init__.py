@@ -1,20 +1,31 @@
-"""Faces drawn by a seeded program, so that every stage can be run and shown without any download.
+"""Synthetic faces drawn from a seed, so that every stage can be run and demonstrated without downloads.
 
-Age and sex are told as people tell them: by hair, grey, wrinkles, proportions, jaw, brows, lips, beard.
-`draw` makes one chip, `collection` a folder named and skewed as UTKFace's Asian part is.
+Age and sex show as in people: in hair, gray hair, wrinkles, proportions, jaw, brows, lips and beard.
+`draw` draws one face; `collection` writes a folder with the names and the class imbalance of UTKFace's Asian part.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from agegender.synthetic_faces import features, hair, head, traits
 
 
-def draw(age, male, seed):
-    """A chip of 200x200x3 (uint8, BGR) of somebody of `age` years; equal arguments give equal pixels.
+def draw(age: int, male: bool, seed: int | Sequence[int]) -> np.ndarray:
+    """Draw an aligned face; equal arguments give equal pixels.
 
-    `seed` is an integer or a sequence of integers.
+    Parameters
+    ----------
+    age : int
+        Years.
+    male : bool
+    seed : int or sequence of int
+
+    Returns
+    -------
+    uint8 array of shape (200, 200, 3), BGR
     """
     rng = np.random.default_rng(seed)
     person = traits.sample(age, male, rng)
@@ -32,4 +43,4 @@ def draw(age, male, seed):
     hair.over(canvas, person, rng)
     if person.glasses:
         features.glasses(canvas, person, rng)
-    return features.film(canvas.shrunk(), rng)
+    return features.camera_effects(canvas.downscaled(), rng)

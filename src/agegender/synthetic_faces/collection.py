@@ -1,7 +1,8 @@
-"""A folder of drawn faces, named as UTKFace names its own and as unbalanced as its Asian part is."""
+"""A folder of synthetic faces with the names and the class imbalance of UTKFace's Asian part."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import multiprocessing
 import os
@@ -15,125 +16,149 @@ from agegender.inference.labels import AGE_TRINGN
 from caffe.utils import atomic_io
 from caffe.utils.progress import Progress
 
-# The real set: 3,434 files, their age classes and genders; 46 pictures occur twice, and of these pairs 8
-# contradict themselves in age class or gender and another 4 in the age in years only.
+# The real data set has 3,434 files with these age classes and genders. 46 images occur twice; of these pairs 8
+# differ in age class or gender, and 4 more in the age in years only.
 AGES = (929, 96, 1329, 527, 157, 115, 95, 84, 102)
 GENDERS = (1575, 1859)
-TWINS, TWINS_OF_TWO_CLASSES, TWINS_OF_TWO_AGES = 46, 8, 4
-OLDEST = 100
+DUPLICATES, DUPLICATES_DIFFERING_IN_CLASS, DUPLICATES_DIFFERING_IN_AGE = 46, 8, 4
+MAX_AGE = 100
 JPEG_QUALITY = 92
-FEWEST = 20
+MIN_COUNT = 20
 
 
 class Face:
-    """One file to be: age, gender (0 male, 1 female), name, number of the face whose bytes it shares."""
+    """One file to write.
 
-    def __init__(self, age, gender):
+    Attributes
+    ----------
+    age : int
+    gender : int
+        0 male, 1 female.
+    name : str
+        File name.
+    duplicate_of : int or None
+        Index of the face whose bytes the file repeats.
+    """
+
+    def __init__(self, age: int, gender: int):
         self.age, self.gender = age, gender
-        self.name, self.twin_of = None, None
+        self.name = ""
+        self.duplicate_of: int | None = None
 
     @property
-    def labels(self):
+    def labels(self) -> tuple[int, int]:
         """(age class, gender)."""
-        return AGE_TRINGN.index_of_age(self.age), self.gender
+        age_class = AGE_TRINGN.index_of_age(self.age)
+        assert age_class is not None
+        return age_class, self.gender
 
 
-def make(folder, count=900, seed=1, jobs=None):
-    """Draw `count` faces into `folder`, which appears whole or not at all; returns the Faces.
+def make(folder: str, count: int = 900, seed: int = 1, jobs: int | None = None) -> list[Face]:
+    """Draw faces into a folder, which appears atomically.
 
-    The bytes depend on `count` and `seed`, not on `jobs` (processes; default: all cores).
+    Parameters
+    ----------
+    folder : str
+    count : int
+        Number of files, at least MIN_COUNT.
+    seed : int
+        The bytes depend on `count` and `seed` only.
+    jobs : int, optional
+        Number of processes; all cores by default.
     """
     faces = plan(count, seed)
-    to_draw = [(index, face) for index, face in enumerate(faces) if face.twin_of is None]
-    with atomic_io.atomic_folder(folder) as temporary:
-        work = [(os.path.join(temporary, face.name), face.age, face.gender, (seed, index)) for index, face in to_draw]
-        _draw_all(work, min(jobs or os.cpu_count(), 1 + len(work) // 50))
+    originals = [(index, face) for index, face in enumerate(faces) if face.duplicate_of is None]
+    with atomic_io.atomic_folder(folder, "agegender synthesize-faces") as temporary:
+        work = [(os.path.join(temporary, face.name), face.age, face.gender, (seed, index)) for index, face in originals]
+        _draw_all(work, min(jobs or os.cpu_count() or 1, 1 + len(work) // 50))
         for face in faces:
-            if face.twin_of is not None:
-                with open(os.path.join(temporary, faces[face.twin_of].name), "rb") as stream:
+            if face.duplicate_of is not None:
+                with open(os.path.join(temporary, faces[face.duplicate_of].name), "rb") as stream:
                     atomic_io.write_bytes(os.path.join(temporary, face.name), stream.read())
     return faces
 
 
-def plan(count, seed):
-    """The Faces of a set: exact shares of every age class and gender, a few twins among them."""
-    if count < FEWEST:
-        raise AgeGenderError("%d faces were asked for; at least %d are needed for nine age classes" % (count, FEWEST))
+def plan(count: int, seed: int) -> list[Face]:
+    """Plan the faces of a collection: exact fractions of every age class and gender, and a few duplicates."""
+    if count < MIN_COUNT:
+        raise AgeGenderError(f"expected at least {MIN_COUNT} faces for nine age classes, received {count}")
     rng = np.random.default_rng((seed, 2**31))
     faces = []
-    for index, share in enumerate(_shares(AGES, count)):
-        genders = _shares(GENDERS, share)
+    for index, class_count in enumerate(_largest_remainder(AGES, count)):
+        genders = _largest_remainder(GENDERS, class_count)
         faces += [Face(_age(index, rng), gender) for gender in (0, 1) for _ in range(genders[gender])]
     rng.shuffle(faces)
-    _plant_twins(faces, rng)
-    _name(faces, rng)
+    _plant_duplicates(faces, rng)
+    _set_names(faces, rng)
     return faces
 
 
-def _shares(weights, total):
-    """Whole numbers in the ratio of `weights`, by largest remainder, at least one each where total allows."""
+def _largest_remainder(weights, total):
+    """Integers in proportion to `weights` that add up to `total`, at least one each if total allows."""
     quotas = [weight * total / sum(weights) for weight in weights]
-    shares = [max(int(quota), min(1, total // len(weights))) for quota in quotas]
+    counts = [max(int(quota), min(1, total // len(weights))) for quota in quotas]
     order = sorted(range(len(weights)), key=lambda i: int(quotas[i]) - quotas[i])
-    for k in range(max(0, total - sum(shares))):
-        shares[order[k % len(order)]] += 1
-    while sum(shares) > total:
-        shares[shares.index(max(shares))] -= 1
-    return shares
+    for k in range(max(0, total - sum(counts))):
+        counts[order[k % len(order)]] += 1
+    while sum(counts) > total:
+        counts[counts.index(max(counts))] -= 1
+    return counts
 
 
 def _age(index, rng):
     low, high = AGE_TRINGN.bounds[index]
-    if index == 0:  # the set is rich in children of one and two years
+    if index == 0:  # the real data set has many children of one and two years
         return int(min(rng.geometric(0.28), 9))
     if index == 8:
-        return int(min(low + rng.geometric(0.17) - 1, OLDEST))
+        return int(min(low + rng.geometric(0.17) - 1, MAX_AGE))
     return int(rng.integers(low, high + 1))
 
 
-def _plant_twins(faces, rng):
-    """Make a few faces byte-identical to another one; some contradict it, in the real set's ratio."""
-    pairs = _ratio(TWINS, len(faces))
-    two_classes, two_ages = _ratio(TWINS_OF_TWO_CLASSES, len(faces)), _ratio(TWINS_OF_TWO_AGES, len(faces))
+def _plant_duplicates(faces, rng):
+    """Make a few faces byte-identical to another one, some with contradicting labels, as in the real data set."""
+    pairs = _scaled(DUPLICATES, len(faces))
+    class_pairs = _scaled(DUPLICATES_DIFFERING_IN_CLASS, len(faces))
+    age_pairs = _scaled(DUPLICATES_DIFFERING_IN_AGE, len(faces))
     free = list(rng.permutation(len(faces)))
     for k in range(pairs):
-        donor = free.pop()
-        if k < two_classes:
-            other = _take(free, lambda i, donor=donor: faces[i].labels != faces[donor].labels)
-        elif k < two_classes + two_ages:
-            other = _take(
-                free, lambda i, donor=donor: _same_class(faces, i, donor) and faces[i].age != faces[donor].age
+        source = free.pop()
+        if k < class_pairs:
+            copy = _take(free, lambda i, source=source: not _same_labels(faces, i, source))
+        elif k < class_pairs + age_pairs:
+            copy = _take(
+                free, lambda i, source=source: _same_labels(faces, i, source) and faces[i].age != faces[source].age
             )
         else:
-            other = _take(free, lambda i, donor=donor: _same_class(faces, i, donor))
-            if other is not None:
-                faces[other].age = faces[donor].age
-        if other is not None:
-            faces[other].twin_of = int(donor)
+            copy = _take(free, lambda i, source=source: _same_labels(faces, i, source))
+            if copy is not None:
+                faces[copy].age = faces[source].age
+        if copy is not None:
+            faces[copy].duplicate_of = int(source)
 
 
-def _ratio(number, count):
+def _scaled(number, count):
     return max(1, round(number * count / sum(AGES)))
 
 
-def _same_class(faces, i, donor):
-    return faces[i].labels == faces[donor].labels
+def _same_labels(faces, i, source):
+    return faces[i].labels == faces[source].labels
 
 
-def _take(free, wanted):
+def _take(free, predicate):
+    """Remove and return the first index that satisfies the predicate, or None."""
     for position, index in enumerate(free):
-        if wanted(index):
+        if predicate(index):
             return free.pop(position)
     return None
 
 
-def _name(faces, rng):
-    """Names with time stamps that rise from one face to the next."""
+def _set_names(faces, rng):
+    """Set file names with increasing time stamps."""
     moment = datetime.datetime(2017, 1, 1)
     for face in faces:
         moment += datetime.timedelta(milliseconds=int(rng.integers(10_000, 2_000_000)))
-        stamp = moment.strftime("%Y%m%d%H%M%S") + "%03d" % (moment.microsecond // 1000)
-        face.name = "%d_%d_2_%s.jpg.chip.jpg" % (face.age, face.gender, stamp)
+        stamp = f"{moment:%Y%m%d%H%M%S}{moment.microsecond // 1000:03d}"
+        face.name = f"{face.age}_{face.gender}_2_{stamp}.jpg.chip.jpg"
 
 
 def _draw_all(work, jobs):
@@ -144,12 +169,26 @@ def _draw_all(work, jobs):
                 progress.step()
             return
         context = multiprocessing.get_context("spawn")  # OpenCV's threads do not survive a fork
-        with ProcessPoolExecutor(jobs, context, _one_thread) as pool:
+        with _safe_path(), ProcessPoolExecutor(jobs, context, _use_one_thread) as pool:
             for _ in pool.map(_draw_file, work, chunksize=8):
                 progress.step()
 
 
-def _one_thread():
+@contextlib.contextmanager
+def _safe_path():
+    """Keep the current directory off the workers' module path (Python 3.11 and newer)."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
+
+
+def _use_one_thread():
     cv2.setNumThreads(1)
 
 
@@ -157,5 +196,6 @@ def _draw_file(item):
     from agegender.synthetic_faces import draw
 
     path, age, gender, seed = item
-    if not cv2.imwrite(path, draw(age, gender == 0, seed), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-        raise AgeGenderError(f"{path}: cannot be written; is the disk full?")
+    encoded = cv2.imencode(".jpg", draw(age, gender == 0, seed), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    with open(path, "wb") as stream:
+        stream.write(encoded)

@@ -1,4 +1,4 @@
-"""A contact sheet of a folder of faces: a column an age class, men above women."""
+"""Contact sheet of a folder of faces: one column per age class, men above women."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ import numpy as np
 from agegender.datasets import utkface
 from agegender.errors import AgeGenderError
 from agegender.inference.labels import AGE_TRINGN
+from caffe.device.image_file import read_image
 from caffe.utils import atomic_io
 
-SIDE = 120  # pixels of a face
-EACH = 2  # faces of each gender and class
+SIDE = 120  # width and height of a face in pixels
+PER_CELL = 2  # faces per gender and class
 
 
-def write_sheet(path, folder):
-    """Write a PNG or JPEG of the first faces of every class and gender in `folder`, grey where none is."""
+def write_sheet(path: str | os.PathLike, folder: str | os.PathLike) -> None:
+    """Write a PNG or JPEG with the first faces of every class and gender; missing faces are gray."""
     samples = utkface.read_folder(folder).samples
     columns = []
     for index, name in enumerate(AGE_TRINGN.names):
         cells = [_header(name)]
         for gender in (0, 1):
-            found = [s.path for s in samples if s.age_class == index and s.gender == gender][:EACH]
-            cells += [_face(found[k] if k < len(found) else None) for k in range(EACH)]
+            paths = [s.path for s in samples if s.age_class == index and s.gender == gender][:PER_CELL]
+            cells += [_face(paths[k] if k < len(paths) else None) for k in range(PER_CELL)]
         columns.append(np.vstack(cells))
-    ending = os.path.splitext(path)[1].lower()
-    if ending not in (".png", ".jpg"):
-        raise AgeGenderError(f"{path}: a contact sheet is a .png or a .jpg")
-    atomic_io.write_bytes(path, cv2.imencode(ending, np.hstack(columns))[1].tobytes())
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in (".png", ".jpg"):
+        raise AgeGenderError(f"{path}: expected a contact sheet of type .png or .jpg")
+    atomic_io.write_bytes(path, cv2.imencode(suffix, np.hstack(columns))[1].tobytes())
 
 
 def _face(path):
     if path is None:
         return np.full((SIDE, SIDE, 3), 235, np.uint8)
-    return cv2.resize(cv2.imread(path), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return cv2.resize(read_image(path), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
 def _header(text):

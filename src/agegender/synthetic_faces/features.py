@@ -1,36 +1,35 @@
-"""Eyes, brows, nose, mouth, wrinkles, beard and glasses."""
+"""Draw eyes, brows, nose, mouth, wrinkles, beard and glasses on a canvas `c` for a person `p`."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from agegender.synthetic_faces.canvas import COARSE, OVER, SIZE, ellipse, mirrored, smooth
+from agegender.synthetic_faces.canvas import COARSE, OVER, SIZE, Canvas, ellipse, mirrored, smooth
 from agegender.synthetic_faces.head import mouth_y, nose_y
-from agegender.synthetic_faces.traits import GREY
+from agegender.synthetic_faces.traits import GREY, Traits
 
 
-def eyes(c, p, rng):
-    """Both eyes: whites and irises inside the lids, then the lids, lashes and bags."""
+def eyes(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
+    """Draw both eyes: whites and irises inside the lids, then lids, lashes and bags."""
     x, half = 0.43 * p.width, 10.9 * p.eye_size**0.75
-    high = (5.0 - 1.1 * p.old) * p.eye_size**1.5 * (1 - 0.12 * max(p.smile, 0)) * rng.uniform(0.85, 1.1)
+    height = (5.0 - 1.1 * p.old) * p.eye_size**1.5 * (1 - 0.12 * max(p.smile, 0)) * rng.uniform(0.85, 1.1)
     slant = rng.normal(1.0, 0.9) - 1.4 * p.old
-    look = rng.normal(0, 0.9)
+    gaze = rng.normal(0, 0.9)
     layer = c.pixels.copy()
     opening = np.zeros(c.pixels.shape[:2], np.uint8)
     for side in (1, -1):
-        upper, lower = _lids(half, high, slant)
-        place = np.array((x, p.eye_y))
-        shape = np.concatenate([upper, lower[::-1]]) + place
+        upper, lower = _lids(half, height, slant)
+        shape = np.concatenate([upper, lower[::-1]]) + np.array((x, p.eye_y))
         shape = shape if side == 1 else mirrored(shape)
         shape = c.front(shape)
         c.fill(shape, (255,), opening)
         c.fill(shape, (226, 230, 234), layer)
-        _iris(c, p, layer, side * x + look, high, half)
+        _iris(c, p, layer, side * x + gaze, height, half)
     c.paste(layer, opening)
     dark = 0.35 * p.skin * (1 - 0.5 * p.lashes)
     for side in (1, -1):
-        upper, lower = (curve + (x, p.eye_y) for curve in _lids(half, high, slant))
+        upper, lower = (curve + (x, p.eye_y) for curve in _lids(half, height, slant))
         curves = [upper, lower, upper * (1, 1) + (0, -2.8 - 1.2 * p.old)]
         curves = curves if side == 1 else [mirrored(curve) for curve in curves]
         c.lines([c.front(curves[0])], dark, 1.1 + 1.5 * p.lashes)
@@ -40,42 +39,42 @@ def eyes(c, p, rng):
             _lashes(c, upper if side == 1 else mirrored(upper), side, dark, p.lashes)
 
 
-def _lids(half, high, slant):
+def _lids(half, height, slant):
     t = np.linspace(-1, 1, 17)
     tilt = -slant * t
-    upper = np.stack([half * t, -high * (1 - t**2) ** 0.75 + tilt], 1)
-    lower = np.stack([half * t, 0.8 * high * (1 - t**2) ** 0.9 + tilt], 1)
+    upper = np.stack([half * t, -height * (1 - t**2) ** 0.75 + tilt], 1)
+    lower = np.stack([half * t, 0.8 * height * (1 - t**2) ** 0.9 + tilt], 1)
     return upper, lower
 
 
-def _iris(c, p, layer, x, high, half):
-    radius = max(0.47 * half, 0.98 * high)
-    for size, colour in (
+def _iris(c, p, layer, x, height, half):
+    radius = max(0.47 * half, 0.98 * height)
+    for size, color in (
         (radius, np.multiply(p.iris, 0.55)),
         (0.86 * radius, p.iris),
         (0.45 * radius, (12, 12, 12)),
     ):
-        c.fill(c.front(ellipse(x, p.eye_y - 0.4, size, size, count=22)), colour, layer)
-    spot = ellipse(x + 0.35 * radius, p.eye_y - 0.4 * radius - 0.4, 0.2 * radius, 0.2 * radius, count=10)
-    c.fill(c.front(spot), (250, 250, 250), layer)
+        c.fill(c.front(ellipse(x, p.eye_y - 0.4, size, size, count=22)), color, layer)
+    highlight = ellipse(x + 0.35 * radius, p.eye_y - 0.4 * radius - 0.4, 0.2 * radius, 0.2 * radius, count=10)
+    c.fill(c.front(highlight), (250, 250, 250), layer)
 
 
-def _lashes(c, upper, side, colour, length):
+def _lashes(c, upper, side, color, length):
     curves = []
     for index in (9, 11, 13, 15):
         start = upper[index]
-        out = np.array((side * 0.9, -1.0)) * (2.0 + 2.0 * length)
-        curves.append(c.front([start, start + out * (0.6 + 0.03 * index)]))
-    c.lines(curves, colour, 0.8)
+        direction = np.array((side * 0.9, -1.0)) * (2.0 + 2.0 * length)
+        curves.append(c.front([start, start + direction * (0.6 + 0.03 * index)]))
+    c.lines(curves, color, 0.8)
 
 
-def brows(c, p, rng):
-    """Both brows, bushy or thin, turning grey."""
+def brows(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
+    """Draw both brows, bushy or thin, gray with age."""
     x, y = 0.43 * p.width, p.eye_y - 11.5 - 1.2 * p.eye_size + 1.5 * p.male
     grey = 0.7 * p.grey
-    colour = (p.hair * 0.9 + 14) * (1 - grey) + GREY * 0.85 * grey
+    color = (p.hair * 0.9 + 14) * (1 - grey) + GREY * 0.85 * grey
     if p.child > 0.6 or p.brow < 0.6:
-        colour = colour * 0.55 + p.skin * 0.4
+        color = color * 0.55 + p.skin * 0.4
     arch, thick = 3.4 - 2.2 * p.male + rng.normal(0, 0.7), 3.1 * p.brow
     t = np.linspace(-1, 1, 13)
     ridge = np.stack([11.5 * t, -arch * (1 - (t - 0.25) ** 2) + 1.6 * t**2], 1)
@@ -83,21 +82,21 @@ def brows(c, p, rng):
     shape = np.concatenate([ridge - np.stack([0 * t, body / 2], 1), (ridge + np.stack([0 * t, body / 2], 1))[::-1]])
     for side in (1, -1):
         placed = shape * (side, 1) + (side * x, y)
-        c.fill(c.front(placed), colour)
+        c.fill(c.front(placed), color)
         hairs = []
         for _ in range(9):
-            at = rng.integers(0, 11)
-            start = ridge[at] * (side, 1) + (side * x, y + rng.uniform(-0.5, 0.5) * body[at])
+            index = rng.integers(0, 11)
+            start = ridge[index] * (side, 1) + (side * x, y + rng.uniform(-0.5, 0.5) * body[index])
             hairs.append(c.front([start, start + (side * 3.2, -1.2 - 0.5 * p.brow)]))
-        c.lines(hairs, colour * 0.8, 0.5)
+        c.lines(hairs, color * 0.8, 0.5)
 
 
-def nose(c, p):
-    """Wings, nostrils and the shadow of the bridge."""
+def nose(c: Canvas, p: Traits) -> None:
+    """Draw the nostrils and their edges, the tip and the shadow of the bridge."""
     y, size = nose_y(p), 8.6 * p.nose
     shadow = 0.72 * p.skin
-    wing = smooth([(size * 0.72, y - 6), (size * 1.02, y - 2), (size * 0.75, y + 1.6)], 10)
-    c.lines([c.front(curve) for curve in (wing, mirrored(wing))], shadow, 1.1)
+    nostril = smooth([(size * 0.72, y - 6), (size * 1.02, y - 2), (size * 0.75, y + 1.6)], 10)
+    c.lines([c.front(curve) for curve in (nostril, mirrored(nostril))], shadow, 1.1)
     tip = smooth([(-size * 0.55, y + 1.8), (0, y + 3.2), (size * 0.55, y + 1.8)], 10)
     c.lines([c.front(tip)], 0.78 * p.skin, 1.0)
     for side in (1, -1):
@@ -106,13 +105,13 @@ def nose(c, p):
     c.lines([c.front(bridge if c.turn < 0 else mirrored(bridge))], 0.9 * p.skin, 1.2)
 
 
-def mouth(c, p, rng):
-    """Two lips and the line between them, sometimes with teeth."""
+def mouth(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
+    """Draw both lips and the line between them, sometimes with teeth."""
     y, half = mouth_y(p), (15.5 - 3.4 * p.child + 1.2 * p.smile + 0.8 * p.male) * rng.normal(1, 0.05)
     lift, full = 3.2 * p.smile, 3.9 * p.lips
     red = np.array((82, 72, 176)) * 0.45 + p.skin * 0.5
-    colour = p.skin * (0.86, 0.78, 0.92) * (1 - p.lip_red) + np.minimum(red, 235) * p.lip_red
-    corner = np.array((half, y - lift))
+    color = p.skin * (0.86, 0.78, 0.92) * (1 - p.lip_red) + np.minimum(red, 235) * p.lip_red
+    corner = (float(half), float(y - lift))
     line = smooth(
         [
             mirrored([corner])[0],
@@ -152,21 +151,21 @@ def mouth(c, p, rng):
             corner,
         ]
     )
-    c.fill(c.front(np.concatenate([line, upper])), colour * 0.92)
-    c.fill(c.front(np.concatenate([lower, inner])), colour)
+    c.fill(c.front(np.concatenate([line, upper])), color * 0.92)
+    c.fill(c.front(np.concatenate([lower, inner])), color)
     if gap > 1:
         c.fill(c.front(np.concatenate([line, inner])), (226, 232, 238) if p.age > 1 else (70, 60, 140))
-    c.lines([c.front(line)], 0.5 * colour, 1.0)
+    c.lines([c.front(line)], 0.5 * color, 1.0)
     shine = smooth([(-3.5, y + full * 0.75 + gap), (0, y + full * 0.85 + gap), (3.5, y + full * 0.75 + gap)], 8)
-    c.lines([c.front(shine)], np.minimum(colour * 1.12 + 6, 255), 0.9)
+    c.lines([c.front(shine)], np.minimum(color * 1.12 + 6, 255), 0.9)
 
 
-def wrinkles(c, p, rng):
-    """Lines of the forehead, the eyes, the cheeks and the mouth, deeper with age."""
+def wrinkles(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
+    """Draw lines on the forehead and around eyes, cheeks and mouth, deeper with age."""
     w = p.wrinkles
     if w < 0.08:
         return
-    colour = p.skin * (1 - 0.3 * min(w, 1))
+    color = p.skin * (1 - 0.3 * min(w, 1))
     faint = p.skin * (1 - 0.2 * min(w, 1))
     curves = []
     top, bottom = -0.83 * p.top, p.eye_y - 21
@@ -193,13 +192,13 @@ def wrinkles(c, p, rng):
         chin = smooth([(16, mouth_y(p) + 3), (17, mouth_y(p) + 8), (15.5, mouth_y(p) + 8 + 6 * w)], 8)
         sided = [c.front(curve * (side, 1)) for curve in [*feet, bag]]
         c.lines(sided, faint, 0.6 + 0.5 * w)
-        c.lines([c.front(fold * (side, 1))], colour, 0.8 + 0.9 * w)
+        c.lines([c.front(fold * (side, 1))], color, 0.8 + 0.9 * w)
         if w > 0.5:
-            c.lines([c.front(chin * (side, 1))], colour, 0.7 + 0.5 * w)
+            c.lines([c.front(chin * (side, 1))], color, 0.7 + 0.5 * w)
 
 
-def beard(c, p, rng):
-    """Stubble as a shadow with dots; beard and moustache as hair."""
+def beard(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
+    """Draw stubble as a grainy shadow, beard and moustache as hair."""
     if p.stubble + p.beard + p.moustache < 0.08:
         return
     x, y = c.coarse_grid()
@@ -212,14 +211,14 @@ def beard(c, p, rng):
     lip = np.exp(-((x / 17) ** 4) - ((y - (lips + nose) / 2 - 0.5) / 4.6) ** 4)
     chin = _step(y, lips + 5, lips + 10) * (rho < 1.02)
     whiskers = np.clip(np.maximum(area, chin) - mouth, 0, 1)
-    grain = np.frombuffer(rng.bytes((SIZE * OVER) ** 2), np.uint8).reshape(SIZE * OVER, SIZE * OVER)
-    grain = cv2.GaussianBlur(grain, (3, 3), 0).astype(np.float32) / 255
-    colour = p.hair * (1 - 0.9 * p.grey) + GREY * 0.85 * 0.9 * p.grey
+    noise = np.frombuffer(rng.bytes((SIZE * OVER) ** 2), np.uint8).reshape(SIZE * OVER, SIZE * OVER)
+    grain = cv2.GaussianBlur(noise, (3, 3), 0).astype(np.float32) / 255
+    color = p.hair * (1 - 0.9 * p.grey) + GREY * 0.85 * 0.9 * p.grey
     shadow = 0.36 * p.stubble * np.maximum(whiskers, lip * 0.8)
-    c.blend(colour * 0.7 + p.skin * 0.2, c.enlarge(shadow.astype(np.float32)) * (0.55 + 0.9 * grain))
+    c.blend(color * 0.7 + p.skin * 0.2, c.enlarge(shadow.astype(np.float32)) * (0.55 + 0.9 * grain))
     hairy = np.maximum(p.beard * whiskers, p.moustache * lip * 1.1)
     if hairy.max() > 0.1:
-        c.blend(colour, np.clip(c.enlarge(hairy.astype(np.float32)) * (0.45 + 1.1 * grain), 0, 0.97))
+        c.blend(color, np.clip(c.enlarge(hairy.astype(np.float32)) * (0.45 + 1.1 * grain), 0, 0.97))
 
 
 def _step(value, low, high):
@@ -227,10 +226,10 @@ def _step(value, low, high):
     return t * t * (3 - 2 * t)
 
 
-def glasses(c, p, rng):
-    """Spectacles, round or square."""
+def glasses(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
+    """Draw round or square glasses."""
     x, y = 0.43 * p.width, p.eye_y + 1
-    colour = ((30, 28, 28), (40, 50, 90), (120, 120, 125))[rng.integers(0, 3)]
+    color = ((30, 28, 28), (40, 50, 90), (120, 120, 125))[rng.integers(0, 3)]
     power, width = rng.choice((2.0, 3.6)), rng.uniform(0.9, 1.9)
     angle = np.linspace(0, 2 * np.pi, 33)
     cos, sin = np.cos(angle), np.sin(angle)
@@ -239,18 +238,18 @@ def glasses(c, p, rng):
         1,
     )
     curves = [rim + (x, y), rim + (-x, y), smooth([(-x + 15, y - 2), (0, y - 5), (x - 15, y - 2)], 8)]
-    curves += [[(side * (x + 15), y - 3), (side * (p.width - 1), y - 4)] for side in (1, -1)]
-    c.lines([c.front(curve) for curve in curves], colour, width)
+    curves += [np.array([(side * (x + 15), y - 3), (side * (p.width - 1), y - 4)]) for side in (1, -1)]
+    c.lines([c.front(curve) for curve in curves], color, width)
 
 
-def film(picture, rng):
-    """What a camera adds: exposure, colour cast, a little blur, noise."""
-    picture = picture.astype(np.float32)
-    picture *= rng.normal(1, 0.07) * rng.normal(1, 0.02, 3).astype(np.float32)
+def camera_effects(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add the effects of a camera to a uint8 BGR image: exposure, color cast, shading, a little blur, noise."""
+    image = image.astype(np.float32)
+    image *= rng.normal(1, 0.07) * rng.normal(1, 0.02, 3).astype(np.float32)
     u = np.linspace(-1, 1, COARSE // 4, dtype=np.float32)
-    fall = 1 + rng.normal(0, 0.07) * u[None, :] + rng.normal(0, 0.05) * u[:, None]
-    picture *= cv2.resize(fall, (SIZE, SIZE))[..., None]
+    shading = 1 + rng.normal(0, 0.07) * u[None, :] + rng.normal(0, 0.05) * u[:, None]
+    image *= cv2.resize(shading, (SIZE, SIZE))[..., None]
     if rng.random() < 0.5:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.9))
-    picture += rng.standard_normal((SIZE, SIZE, 1), dtype=np.float32) * np.float32(rng.uniform(1, 5))
-    return np.clip(picture, 0, 255).astype(np.uint8)
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.9))
+    image += rng.standard_normal((SIZE, SIZE, 1), dtype=np.float32) * np.float32(rng.uniform(1, 5))
+    return np.clip(image, 0, 255).astype(np.uint8)

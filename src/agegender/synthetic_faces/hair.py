@@ -1,19 +1,19 @@
-"""Hair behind the head and over the brow, strand by strand, with grey ones among them."""
+"""Draw hair behind the head and over the forehead, strand by strand, on a canvas `c` for a person `p`."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from agegender.synthetic_faces.canvas import ellipse, smooth
-from agegender.synthetic_faces.traits import GREY
+from agegender.synthetic_faces.canvas import Canvas, ellipse, smooth
+from agegender.synthetic_faces.traits import GREY, Traits
 
 
-def behind(c, p, rng):
-    """What shows behind the face: a cap, or long hair down to the shoulders."""
+def behind(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
+    """Draw the hair behind the face: short hair on the head, or long hair down to the shoulders."""
     wide, high = p.width + 0.6 * p.volume, p.top + p.volume
     if not p.long:
         if not p.bald and p.volume > 3:
-            c.fill(ellipse(0, -6, wide - 1, high - 8, 180, 360), _colour(p) * 0.7)
+            c.fill(ellipse(0, -6, wide - 1, high - 8, 180, 360), _color(p) * 0.7)
         return
     low = p.long
     flare = rng.uniform(2, 16)
@@ -27,7 +27,7 @@ def behind(c, p, rng):
         ]
     )
     shape = np.concatenate([right, (right * (-1, 1))[::-1]])
-    c.fill(shape, _colour(p) * 0.72)
+    c.fill(shape, _color(p) * 0.72)
     wave = rng.uniform(0, 4)
     count = 44
     across = rng.uniform(0.55, 1, (count, 1)) * np.where(np.arange(count) % 2, 1, -1)[:, None]
@@ -38,13 +38,13 @@ def behind(c, p, rng):
     _strands(c, p, np.stack([x, y], 2), rng, 0.75)
 
 
-def over(c, p, rng):
-    """Hair above the brow and at the temples; a bow for some girls."""
+def over(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
+    """Draw the hair above the forehead and at the temples; a bow for some girls."""
     outer, inner = _edges(p, rng)
     if p.bald:
         _sides(c, p, rng)
     else:
-        c.fill(np.concatenate([outer, inner[::-1]]), _colour(p))
+        c.fill(np.concatenate([outer, inner[::-1]]), _color(p))
         _strands(c, p, _combed(p, outer, inner, rng), rng, 1.0)
     if p.long:
         _locks(c, p, rng)
@@ -52,12 +52,12 @@ def over(c, p, rng):
         _bow(c, p, rng)
 
 
-def _colour(p):
+def _color(p):
     return p.hair * (1 - p.grey) + GREY * 0.9 * p.grey
 
 
 def _edges(p, rng):
-    """Outer and inner edge of the front hair, both from left to right, as many points each."""
+    """Outer and inner edge of the front hair, both from left to right with 40 points."""
     wide, high = p.width + 0.45 * p.volume, p.top + p.volume
     side_y = p.eye_y + (10 if p.male and not p.long else 2) - 14 * p.child - 10 * p.recede
     outer = smooth(
@@ -119,18 +119,18 @@ def _edges(p, rng):
 
 
 def _combed(p, outer, inner, rng):
-    """Curves (90 x 8 x 2) from the crown to the hair line, bulging outwards."""
-    at = rng.integers(0, 40, 90)
-    root = np.clip(20 + (at - 20) * rng.uniform(0.55, 0.95, 90), 0, 39).astype(int)
-    start, stop = outer[root], inner[at]
+    """Strands (90, 8, 2) from the crown to the hairline, curved outwards."""
+    tip = rng.integers(0, 40, 90)
+    root = np.clip(20 + (tip - 20) * rng.uniform(0.55, 0.95, 90), 0, 39).astype(int)
+    start, stop = outer[root], inner[tip]
     near = start + (stop - start) * rng.uniform(0, 0.3, (90, 1))
     far = start + (stop - start) * rng.uniform(0.7, 1, (90, 1))
-    middle = (near + far) / 2 + (outer[at] - inner[at]) * 0.25
+    middle = (near + far) / 2 + (outer[tip] - inner[tip]) * 0.25
     return smooth(np.stack([near, middle, far], 1), 8)
 
 
 def _strands(c, p, curves, rng, light):
-    """Draw curves (k x n x 2) in shades around the hair's colour, a share of them grey."""
+    """Draw strands (K, N, 2) in shades of the hair color, a fraction of them gray."""
     grey = rng.random(len(curves)) < p.grey
     shade = rng.integers(0, 4, len(curves))
     width = 0.7
@@ -143,7 +143,7 @@ def _strands(c, p, curves, rng, light):
 
 
 def _sides(c, p, rng):
-    """What is left of it round a bald head."""
+    """Draw the remaining hair at the sides of a bald head."""
     w = p.width + 0.35 * p.volume
     side = smooth(
         [
@@ -157,13 +157,13 @@ def _sides(c, p, rng):
         ]
     )
     for flip in (1, -1):
-        c.fill(side * (flip, 1), _colour(p))
-        at = rng.integers(1, 10, 10)
-        _strands(c, p, np.stack([side[at], side[-1 - at]], 1) * (flip, 1), rng, 1.0)
+        c.fill(side * (flip, 1), _color(p))
+        index = rng.integers(1, 10, 10)
+        _strands(c, p, np.stack([side[index], side[-1 - index]], 1) * (flip, 1), rng, 1.0)
 
 
 def _locks(c, p, rng):
-    """Long hair falling past the face in front of the ears."""
+    """Draw long hair that falls past the face in front of the ears."""
     w, low = p.width, p.long
     for flip in (1, -1):
         inside = w - rng.uniform(1, 7)
@@ -180,7 +180,7 @@ def _locks(c, p, rng):
             ],
             30,
         )
-        c.fill(lock * (flip, 1), _colour(p) * 0.92)
+        c.fill(lock * (flip, 1), _color(p) * 0.92)
         a, b = lock[1:14], lock[-2:-15:-1]
         curves = (a + (b - a) * rng.uniform(0.1, 0.9, (14, 1, 1))) * (flip, 1)
         _strands(c, p, curves, rng, 0.95)
@@ -188,7 +188,7 @@ def _locks(c, p, rng):
 
 def _bow(c, p, rng):
     x, y = rng.choice((-1, 1)) * 0.45 * p.width, -0.9 * p.top
-    colour = ((150, 90, 230), (90, 80, 220), (220, 140, 90), (120, 200, 240))[rng.integers(0, 4)]
+    color = ((150, 90, 230), (90, 80, 220), (220, 140, 90), (120, 200, 240))[rng.integers(0, 4)]
     for side in (1, -1):
-        c.fill([(x, y), (x + side * 13, y - 8), (x + side * 13, y + 8)], colour)
-    c.fill(ellipse(x, y, 3.6, 3.6, count=12), np.multiply(colour, 0.8))
+        c.fill([(x, y), (x + side * 13, y - 8), (x + side * 13, y + 8)], color)
+    c.fill(ellipse(x, y, 3.6, 3.6, count=12), np.multiply(color, 0.8))

@@ -1,37 +1,38 @@
-"""Background, neck and the skin of the face with its light and shade."""
+"""Draw the background, the neck and the skin of the face with light and shade, on a canvas `c` for a person `p`."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from agegender.synthetic_faces.canvas import OVER, SIZE, Canvas, ellipse, mirrored, smooth
+from agegender.synthetic_faces.canvas import OVER, SIZE, Canvas, ellipse, smooth
+from agegender.synthetic_faces.traits import Traits
 
 
-def canvas_for(p, rng):
-    """A Canvas with a background and a place for the head of Traits `p`, a little off the middle."""
+def canvas_for(p: Traits, rng: np.random.Generator) -> Canvas:
+    """A Canvas with a background and a random pose of the head near the middle."""
     angle = np.clip(rng.normal(0, 4.5), -12, 12)
     scale = (1.08 + 0.1 * p.child) * rng.normal(1, 0.035)
-    centre = (SIZE / 2 + rng.normal(0, 3), SIZE / 2 + 3 - 2 * p.child + rng.normal(0, 3))
+    center = (SIZE / 2 + rng.normal(0, 3), SIZE / 2 + 3 - 2 * p.child + rng.normal(0, 3))
     radians = np.radians(angle)
     cos, sin = scale * np.cos(radians), scale * np.sin(radians)
-    matrix = np.array([[cos, -sin, centre[0]], [sin, cos, centre[1]]])
+    matrix = np.array([[cos, -sin, center[0]], [sin, cos, center[1]]])
     return Canvas(_background(rng), matrix, float(np.clip(rng.normal(0, 3.5), -9, 9)), p.width)
 
 
 def _background(rng):
     small = _muted(rng, 16) + rng.normal(0, 14, (5, 5, 1)) + rng.normal(0, 6, (5, 5, 3))
-    picture = cv2.resize(small.astype(np.float32), (50, 50), interpolation=cv2.INTER_CUBIC)
-    picture = cv2.resize(np.clip(picture, 0, 255), (SIZE * OVER, SIZE * OVER), interpolation=cv2.INTER_LINEAR)
-    return picture.astype(np.uint8)
+    image = cv2.resize(small.astype(np.float32), (50, 50), interpolation=cv2.INTER_CUBIC)
+    image = cv2.resize(np.clip(image, 0, 255), (SIZE * OVER, SIZE * OVER), interpolation=cv2.INTER_LINEAR)
+    return image.astype(np.uint8)
 
 
 def _muted(rng, tint):
     return rng.uniform(45, 215) + rng.normal(0, tint, 3)
 
 
-def outline(p, grow=0.0, count=72):
-    """The rim of the face: a superellipse above the cheeks and another one below."""
+def outline(p: Traits, grow: float = 0.0, count: int = 72) -> np.ndarray:
+    """Outline of the face, (count, 2): one superellipse above the cheeks and another one below."""
     angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
     cos, sin = np.cos(angle), np.sin(angle)
     power = np.where(sin > 0, p.jaw, 2.25)
@@ -41,8 +42,8 @@ def outline(p, grow=0.0, count=72):
     return np.stack([x, y], 1)
 
 
-def body(c, p, rng):
-    """Neck, shoulders and a garment."""
+def body(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
+    """Draw neck, shoulders and clothes."""
     half = (0.5 + 0.12 * p.male - 0.1 * p.child) * p.width
     shade = p.skin * 0.8
     c.fill([(-half, 10), (half, 10), (half * 1.1, 150), (-half * 1.1, 150)], shade)
@@ -65,19 +66,19 @@ def body(c, p, rng):
     c.lines([neck], garment * 0.75, 1.6)
 
 
-def ears(c, p):
-    """Both ears, larger with age."""
+def ears(c: Canvas, p: Traits) -> None:
+    """Draw both ears, larger with age."""
     size = 1 + 0.18 * p.old + 0.05 * p.child
     for side in (1, -1):
-        at = side * (p.width - 0.5)
-        c.fill(ellipse(at, p.eye_y + 12, 7.5 * size, 14 * size), p.skin * 0.93)
-        c.lines([ellipse(at + side * 1.5, p.eye_y + 12, 4 * size, 9 * size, -70, 110)], p.skin * 0.76, 1.0)
+        x = side * (p.width - 0.5)
+        c.fill(ellipse(x, p.eye_y + 12, 7.5 * size, 14 * size), p.skin * 0.93)
+        c.lines([ellipse(x + side * 1.5, p.eye_y + 12, 4 * size, 9 * size, -70, 110)], p.skin * 0.76, 1.0)
         if p.earrings:
-            c.fill(ellipse(at + side * 2, p.eye_y + 12 + 15 * size, 2.4, 2.4, count=12), (120, 205, 235))
+            c.fill(ellipse(x + side * 2, p.eye_y + 12 + 15 * size, 2.4, 2.4, count=12), (120, 205, 235))
 
 
-def face(c, p, rng):
-    """The skin, lit from one side, with sockets, blush and, later in life, hollows."""
+def face(c: Canvas, p: Traits, rng: np.random.Generator) -> None:
+    """Draw the skin, lit from one side, with eye sockets, blush and, with age, hollow cheeks and spots."""
     rim = c.mask(outline(p))
     tone = p.skin.astype(np.float32) * _shade(c, p, rng)[..., None]
     blush = (0.1 + 0.16 * p.child + 0.1 * p.makeup) * _cheeks(c, p)
@@ -127,16 +128,11 @@ def _spots(c, p, rng):
         c.fill(c.front(ellipse(x, y, rng.uniform(1, 2.6), rng.uniform(1, 2.2), count=10)), p.skin * 0.86)
 
 
-def nose_y(p):
-    """Height of the nose's base."""
+def nose_y(p: Traits) -> float:
+    """y of the base of the nose."""
     return p.eye_y + (0.45 - 0.05 * p.child + 0.02 * p.old) * (p.chin - p.eye_y)
 
 
-def mouth_y(p):
-    """Height of the line between the lips."""
+def mouth_y(p: Traits) -> float:
+    """y of the line between the lips."""
     return p.eye_y + (0.69 - 0.02 * p.child + 0.01 * p.old) * (p.chin - p.eye_y)
-
-
-def both_sides(points):
-    """The points and their mirror image."""
-    return points, mirrored(points)

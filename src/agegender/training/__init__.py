@@ -1,1 +1,1 @@
-"""From a recipe (agegender.recipes) and a folder of faces to a judged net: databases, prototxt, training, report."""
+"""Train a recipe (agegender.recipes) on a directory of faces: LMDBs, prototxt, training, evaluation, report."""

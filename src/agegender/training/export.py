@@ -1,15 +1,20 @@
-"""The end of a training: its last snapshot becomes the caffemodel of the zoo's deploy nets, normalisations folded in."""
+"""Turn the last snapshot of a training into a caffemodel for the zoo's deploy nets, batch normalization folded."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from agegender.zoo import assemble
 from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.weights.snapshot import read_weights, write_caffemodel
 
+if TYPE_CHECKING:
+    from agegender.recipes.recipe import Recipe
 
-def write(recipe, snapshot, target):
-    """Write the caffemodel `target` for all answers of the recipe's net from a snapshot of its training."""
+
+def write(recipe: Recipe, snapshot: str, target: str) -> None:
+    """Write the caffemodel `target` for all tasks of the recipe's net from a training snapshot."""
     nets = recipe.nets()
     param = assemble.unfolded_param(nets, [net.task for net in nets])
     stored = read_weights(snapshot)

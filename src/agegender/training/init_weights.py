@@ -1,19 +1,31 @@
-"""What a training starts from, written into the run's folder: the weights that are given, and the targets' matrices."""
+"""Write the initial weights of a training and the matrices of its targets into the run's directory."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from agegender.training import distillation, prototxt
 from agegender.zoo import download
 from caffe.proto import caffe_pb2
 from caffe.weights.snapshot import write_blob, write_caffemodel
 
+if TYPE_CHECKING:
+    from agegender.recipes.recipe import Recipe
 
-def write(folder, recipe, teacher_weights="", say=print):
-    """Write <task>_targets.binaryproto, and start.caffemodel where there is anything to start from: fetched, after saying so.
 
-    `teacher_weights` is the caffemodel of the recipe's teacher.
+def write(folder: str, recipe: Recipe, teacher_weights: str = "", say: Callable[[str], object] = print) -> None:
+    """Write <task>_targets.binaryproto and, if the recipe initializes any layer, start.caffemodel.
+
+    Parameters
+    ----------
+    folder : str
+    recipe : Recipe
+    teacher_weights : str
+        The caffemodel of the recipe's teacher.
+    say : callable
+        Receives a line of text before features are downloaded.
     """
     nets = recipe.nets()
     for net in nets:
@@ -24,13 +36,13 @@ def write(folder, recipe, teacher_weights="", say=print):
         return
     param, weights = prototxt.train_test(recipe), {}
     if recipe.features:
+        assert nets[0].features is not None, f"{nets[0].name} has no features to start from"
         weights.update(nets[0].features(download.fetch(nets[0], say=say), nets[0]))
     if recipe.teacher:
         weights.update(distillation.weights(recipe, teacher_weights))
-    if any(map(prototxt.in_years, nets)):
+    if any(map(prototxt.predicts_years, nets)):
         weights[prototxt.DECADES] = [prototxt.decade_sums()]
-    kept = caffe_pb2.NetParameter(name=recipe.name)
-    kept.layer.extend(layer for layer in param.layer if layer.name in weights)
-    write_caffemodel(
-        os.path.join(folder, prototxt.START), kept, {layer.name: weights[layer.name] for layer in kept.layer}
-    )
+    start = caffe_pb2.NetParameter(name=recipe.name)
+    start.layer.extend(layer for layer in param.layer if layer.name in weights)
+    arrays = {layer.name: weights[layer.name] for layer in start.layer}
+    write_caffemodel(os.path.join(folder, prototxt.START), start, arrays)

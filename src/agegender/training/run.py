@@ -186,6 +186,7 @@ class Run:
 
     def _train_teacher(self) -> None:
         """Train the teacher unless a finished run of it used the same faces."""
+        assert self.teacher is not None
         faces = os.path.join(self.teacher.folder, "faces.json")
         if os.path.isfile(self.teacher_weights) and filecmp.cmp(faces, "faces.json", shallow=False):
             print(f"  already trained: {self.teacher_weights}")

@@ -1,4 +1,4 @@
-"""The zoo: every net this toolkit re-creates, one file a family; the files of this folder are the registry."""
+"""The model zoo: one file per family of nets; the NETS of every file in this folder form the registry."""
 
 from __future__ import annotations
 
@@ -16,55 +16,62 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def nets():
-    """Name -> Net of every family file in this folder, sorted by name."""
-    found = {}
+def nets() -> dict[str, Net]:
+    """All nets of the zoo by name, sorted."""
+    registry = {}
     for module in pkgutil.iter_modules(__path__):
         for net in getattr(importlib.import_module(f"{__name__}.{module.name}"), "NETS", ()):
-            if net.name in found:
-                raise ValueError(f"two nets of the zoo are called {net.name}")
-            found[net.name] = net
-    return dict(sorted(found.items()))
+            if net.name in registry:
+                raise ValueError(f"two nets of the zoo are named {net.name}")
+            registry[net.name] = net
+    return dict(sorted(registry.items()))
 
 
-def families():
-    """Family -> its nets."""
-    by_family = {}
+def families() -> dict[str, list[Net]]:
+    """The nets of every family."""
+    by_family: dict[str, list[Net]] = {}
     for net in nets().values():
         by_family.setdefault(net.family, []).append(net)
     return by_family
 
 
-def names():
-    """All that `named` takes, sorted."""
-    return sorted(_meant())
+def names() -> list[str]:
+    """All names that `resolve` accepts, sorted."""
+    return sorted(_nets_by_name())
 
 
-def resolve(name):
-    """The nets that `name` means: one net, all that share its weights file (`wideresnet` answers age and gender), or a
-    family that has one net a task (`googlenet`).
+def resolve(name: str) -> list[Net]:
+    """The nets that a name stands for.
+
+    Parameters
+    ----------
+    name : str
+        A net; the stem of a weights file, for all nets that share it (`wideresnet` predicts age and gender); or a
+        family that has one net per task (`googlenet`).
+
+    Raises
+    ------
+    AgeGenderError
+        If the name is unknown.
     """
-    meant = _meant()
-    if name not in meant:
-        raise AgeGenderError(
-            "the zoo has no net '{}'{} (known: {})".format(
-                name, did_you_mean(name, list(meant)), ", ".join(sorted(meant))
-            )
-        )
-    return meant[name]
+    by_name = _nets_by_name()
+    if name not in by_name:
+        hint = did_you_mean(name, list(by_name))
+        raise AgeGenderError(f"the zoo has no net '{name}'{hint} (known: {', '.join(sorted(by_name))})")
+    return by_name[name]
 
 
 @functools.cache
-def _meant():
-    """{name: [nets]}; a net's own name comes before the stem of weights, that before a family."""
-    meant = {}
+def _nets_by_name():
+    """{name: [nets]}; net names take precedence over stems of weights, and those over families."""
+    by_name = {}
     for family, members in families().items():
         if len({net.task for net in members}) == len(members):
-            meant[family] = members
+            by_name[family] = members
     for net in nets().values():
-        meant[net.weights] = [other for other in nets().values() if other.weights == net.weights]
-    meant.update((name, [net]) for name, net in nets().items())
-    return meant
+        by_name[net.weights] = [other for other in nets().values() if other.weights == net.weights]
+    by_name.update((name, [net]) for name, net in nets().items())
+    return by_name
 
 
 def script_net(name: str) -> Net:

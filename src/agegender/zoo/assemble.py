@@ -1,25 +1,35 @@
-"""From a zoo net's body to its deploy net, its training net and its prototxt files."""
+"""Assemble the deploy net, the training net and the prototxt files of a zoo net from its body."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from caffe.proto import caffe_pb2, text
 
+if TYPE_CHECKING:
+    from agegender.zoo import model as zoo
+    from caffe.net.net import Net
+    from caffe.net_spec import NetSpec
+
+Weights = dict[str, list[np.ndarray]]  # {layer: [array]}
 RATES = [{"lr_mult": 1, "decay_mult": 1}, {"lr_mult": 2, "decay_mult": 0}]
 
 
-def constant(value=0):
+def constant(value: float = 0) -> dict:
     """A constant filler."""
     return {"type": "constant", "value": value}
 
 
-def gaussian(std):
+def gaussian(std: float) -> dict:
     """A Gaussian filler of mean 0."""
     return {"type": "gaussian", "std": std}
 
 
-def input_net(spec, shape):
+def input_net(spec: NetSpec, shape: tuple[int, ...]) -> caffe_pb2.NetParameter:
     """NetParameter of a NetSpec whose `data` is an Input of `shape`, declared first."""
     param = spec.to_proto()
     data = next(layer for layer in param.layer if layer.name == "data")
@@ -27,15 +37,15 @@ def input_net(spec, shape):
     return param
 
 
-def deploy_param(net):
-    """The NetParameter that answers one picture: body up to the logits, Softmax, without what only training needs."""
+def deploy_param(net: zoo.Net) -> caffe_pb2.NetParameter:
+    """NetParameter for inference on one image: the body up to the logits and a Softmax, without training layers."""
     param = answers_param([net], [net.blobs[1]])
     param.name = net.name
     return _renamed(param, "data", net.blobs[0])
 
 
-def answers_param(nets, tops):
-    """The deploy NetParameter of nets that share a body, with one Softmax an answer, named by `tops`."""
+def answers_param(nets: Sequence[zoo.Net], tops: Sequence[str]) -> caffe_pb2.NetParameter:
+    """Deploy NetParameter of nets that share a body, with one Softmax per net, named by `tops`."""
     param = unfolded_param(nets, tops)
     if nets[0].folded:
         from caffe.convert.fold_batch_norm import fold_norm
@@ -44,30 +54,30 @@ def answers_param(nets, tops):
     return param
 
 
-def unfolded_param(nets, tops):
-    """`answers_param` before normalisations are folded: with the layers that a snapshot of the training has."""
+def unfolded_param(nets: Sequence[zoo.Net], tops: Sequence[str]) -> caffe_pb2.NetParameter:
+    """`answers_param` before batch normalization is folded, with the layers of a training snapshot."""
     from caffe.convert.deploy import fold_dropout, strip_training_fields
 
     param = nets[0].body()
     for net, top in zip(nets, tops):
         param.layer.add(type="Softmax", name=top, bottom=[net.logits], top=[top])
-    return strip_training_fields(fold_dropout(_towards(param, tops)))
+    return strip_training_fields(fold_dropout(_needed_for(param, tops)))
 
 
-def zeros(param):
-    """{layer: [arrays]} of a deploy NetParameter, all zero (there are no fillers)."""
+def zeros(param: caffe_pb2.NetParameter) -> Weights:
+    """Weights of a deploy NetParameter, all zero because it has no fillers."""
     from caffe.net.net import Net
 
     return {name: [blob.data for blob in blobs] for name, blobs in Net.from_param(param, caffe_pb2.TEST).params.items()}
 
 
-def _towards(param, tops):
-    """The layers on which the blobs `tops` depend, in order."""
-    wanted, kept = set(tops), []
+def _needed_for(param, tops):
+    """NetParameter with only the layers on which the blobs `tops` depend, in order."""
+    needed, kept = set(tops), []
     for layer in reversed(param.layer):
-        if wanted & set(layer.top):
+        if needed & set(layer.top):
             kept.append(layer)
-            wanted.update(layer.bottom)
+            needed.update(layer.bottom)
     out = caffe_pb2.NetParameter(name=param.name)
     out.layer.extend(reversed(kept))
     return out
@@ -82,76 +92,76 @@ def _renamed(param, old, new):
     return param
 
 
-def train_param(net, data_layers):
-    """The training NetParameter: `data_layers` (giving `data` and the labels) before the body, a loss a head after it."""
+def train_param(net: zoo.Net, data_layers: Sequence[caffe_pb2.LayerParameter]) -> caffe_pb2.NetParameter:
+    """Training NetParameter: `data_layers`, which produce `data` and the labels, the body, and its losses."""
     body = net.body()
     out = caffe_pb2.NetParameter(name=net.weights)
     out.layer.extend(data_layers)
     out.layer.extend(layer for layer in body.layer if layer.name != "data")
     for logits, label, weight in net.losses:
-        out.layer.add(
-            type="SoftmaxWithLoss", name="loss_" + logits, bottom=[logits, label], top=["loss_" + logits],
-            loss_weight=[weight],
-        )  # fmt: skip
+        loss = "loss_" + logits
+        out.layer.add(type="SoftmaxWithLoss", name=loss, bottom=[logits, label], top=[loss], loss_weight=[weight])
     return out
 
 
-def label_names(net):
-    """The label blobs that the training of `net` reads, in order of first use."""
+def label_names(net: zoo.Net) -> list[str]:
+    """Names of the label blobs of the training net, in order of first use."""
     return list(dict.fromkeys(label for _, label, _ in net.losses))
 
 
-def deploy_net(net, weights=None):
-    """The runnable deploy Net, with the arrays of `weights` ({layer: [array]}) or the zeros of no filler."""
+def deploy_net(net: zoo.Net, weights: Weights | None = None) -> Net:
+    """The runnable deploy net, with the given weights or zeros."""
     from caffe.net.net import Net
 
-    built = Net.from_param(deploy_param(net), caffe_pb2.TEST)
+    caffe_net = Net.from_param(deploy_param(net), caffe_pb2.TEST)
     if weights is not None:
-        fill(built, net, weights)
-    return built
+        fill(caffe_net, net, weights)
+    return caffe_net
 
 
-def fill(built, net, weights):
-    """Copy {layer: [array]} into a Net; what is missing or misshapen is told at once."""
-    match(built, net, weights)
-    for name, blobs in built.params.items():
+def fill(caffe_net: Net, net: zoo.Net, weights: Weights) -> None:
+    """Copy weights into a Net; raises AgeGenderError with all mismatches."""
+    match(caffe_net, net, weights)
+    for name, blobs in caffe_net.params.items():
         for blob, array in zip(blobs, weights[name]):
             blob.data[...] = array.reshape(tuple(blob.shape))
 
 
-def check(net, weights):
-    """Raise AgeGenderError unless {layer: [array]} has every array of the net's deploy form."""
+def check(net: zoo.Net, weights: Weights) -> None:
+    """Raise AgeGenderError unless the weights fit the deploy net."""
     match(deploy_net(net), net, weights)
 
 
-def match(built, net, weights):
-    """Raise AgeGenderError unless {layer: [array]} has every array of the Net `built`, which is a form of `net`."""
+def match(caffe_net: Net, net: zoo.Net, weights: Weights) -> None:
+    """Raise AgeGenderError unless the weights have every blob of `caffe_net`, which was built from `net`."""
     from agegender.errors import AgeGenderError
     from caffe.weights.snapshot import shape_equals
 
-    faults = []
-    for name, blobs in built.params.items():
-        wanted = [tuple(blob.shape) for blob in blobs]
-        given = [array.shape for array in weights.get(name, ())]
-        if len(wanted) != len(given) or not all(map(shape_equals, given, wanted)):
-            faults.append("layer '{}': blobs of {} wanted, {} given".format(name, wanted, given or "none"))
-    if faults:
-        raise AgeGenderError("these weights do not fit '{}':\n  {}".format(net.name, "\n  ".join(faults)))
+    errors = []
+    for name, blobs in caffe_net.params.items():
+        expected = [tuple(blob.shape) for blob in blobs]
+        received = [array.shape for array in weights.get(name, ())]
+        if len(expected) != len(received) or not all(map(shape_equals, received, expected)):
+            errors.append(f"layer '{name}': expected blobs of {expected}, received {received or 'none'}")
+    if errors:
+        raise AgeGenderError("these weights do not fit '{}':\n  {}".format(net.name, "\n  ".join(errors)))
 
 
-def count_parameters(built):
-    """Values in a Net's weights, without the moving-average factor of Caffe's BatchNorm."""
-    norms = {layer.name for layer in built.param.layer if layer.type == "BatchNorm"}
+def count_parameters(caffe_net: Net) -> int:
+    """Number of values in a Net's weights, without the moving-average factor of Caffe's BatchNorm."""
+    norms = {layer.name for layer in caffe_net.param.layer if layer.type == "BatchNorm"}
     total = 0
-    for name, blobs in built.params.items():
+    for name, blobs in caffe_net.params.items():
         total += sum(blob.count for blob in (list(blobs)[:2] if name in norms else blobs))
     return total
 
 
-def deploy_text(net):
-    """The deploy prototxt, with a comment that says what it answers."""
-    about = "%s. %d x %d x %d, %s, in; %d probabilities out." % (
-        net.title, *net.shape, net.transform().order, len(net.labels),
-    )  # fmt: skip
+def deploy_text(net: zoo.Net) -> str:
+    """The deploy prototxt, with a comment on its input and output."""
+    channels, height, width = net.shape
+    about = (
+        f"{net.title}. {channels} x {height} x {width}, {net.transform().order}, in; "
+        f"{len(net.labels)} probabilities out."
+    )
     lines = ["# " + line for line in textwrap.wrap(about, 118)]
     return "\n".join([*lines, text.format(deploy_param(net))])

@@ -1,61 +1,65 @@
-"""The toolkit's own nets: residual nets of 0.7 and 1.6 million parameters that tell age and gender from one trunk.
+"""This package's own nets: residual nets of 0.7 and 1.6 million parameters with a shared trunk for age and gender.
 
-Sixteen and seven times smaller than AgeNet. Made of what a Neural Compute Stick does in hardware: 3x3 and 1x1 convolutions,
-ReLU and sums; batch normalisation is folded into the convolutions of the deploy net.
+They are sixteen and seven times smaller than AgeNet, and use only what a Neural Compute Stick runs in hardware: 3x3 and
+1x1 convolutions, ReLU and sums. Batch normalization is folded into the convolutions of the deploy net.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 from agegender.inference import face_crop, labels
 from agegender.zoo.assemble import constant, gaussian, input_net
 from agegender.zoo.model import Net, Origin
-from caffe.net_spec import NetSpec, layers, params
+from caffe.net_spec import NetSpec, Top, layers, params
+from caffe.proto.caffe_pb2 import NetParameter
 
 SIDE = 112
-MEAN, SCALE = (104.298, 117.001, 122.782), 1 / 64  # of faces in general, blue first
+MEAN, SCALE = (104.298, 117.001, 122.782), 1 / 64  # BGR mean of face images
 WIDTHS, WIDE = (16, 32, 64, 128), (24, 48, 96, 192)
 BLOCKS = (1, 2, 2, 2)
-LEARNED = [{"lr_mult": 1, "decay_mult": 1}]
+_WEIGHTS = [{"lr_mult": 1, "decay_mult": 1}]
 HEAD = [{"lr_mult": 1, "decay_mult": 1}, {"lr_mult": 1, "decay_mult": 0}]
 _STATISTICS = [{"lr_mult": 0, "decay_mult": 0}] * 3
 _SCALE = [{"lr_mult": 1, "decay_mult": 0}] * 2
 
 
-def body(widths=WIDTHS, blocks=BLOCKS, side=SIDE):
-    """The NetParameter up to `gender_logits` and `age_logits` (a class a year)."""
+def body(widths: Sequence[int] = WIDTHS, blocks: Sequence[int] = BLOCKS, side: int = SIDE) -> NetParameter:
+    """The NetParameter up to `gender_logits` and `age_logits` (one class per year)."""
     n = NetSpec()
     n.data = layers.Input(shape=[{"dim": [1, 3, side, side]}])
     top = _relu(n, "stem", _conv(n, "stem", n.data, widths[0], 3, stride=2, pad=1))
-    have = widths[0]
+    channels = widths[0]
     for stage, (width, count) in enumerate(zip(widths, blocks), 1):
         for block in range(1, count + 1):
             stride = 2 if stage > 1 and block == 1 else 1
-            top = _block(n, "s%db%d" % (stage, block), top, have, width, stride)
-            have = width
+            top = _block(n, f"s{stage}b{block}", top, channels, width, stride)
+            channels = width
     n.pool = layers.Pooling(top, pool=params.Pooling.AVE, global_pooling=True)
     n.drop = layers.Dropout(n.pool, dropout_ratio=0.2, in_place=True)
     return input_net(heads(n, n.drop), (1, 3, side, side))
 
 
-def heads(n, features):
-    """Both answers, from (N, C, 1, 1) `features`."""
-    n.gender_logits = layers.InnerProduct(
-        features, num_output=2, param=HEAD, weight_filler=gaussian(0.01), bias_filler=constant(0)
-    )
-    n.age_logits = layers.InnerProduct(
-        features, num_output=101, param=HEAD, weight_filler=gaussian(0.01), bias_filler=constant(0)
-    )
+def heads(n: NetSpec, features: Top) -> NetSpec:
+    """Add `gender_logits` (2) and `age_logits` (101) on `features` of shape (N, C, 1, 1)."""
+    fillers = {"weight_filler": gaussian(0.01), "bias_filler": constant(0)}
+    n.gender_logits = layers.InnerProduct(features, num_output=2, param=HEAD, **fillers)
+    n.age_logits = layers.InnerProduct(features, num_output=101, param=HEAD, **fillers)
     return n
 
 
 def _conv(n, stem, bottom, outputs, kernel, **geometry):
     """Convolution, BatchNorm and Scale."""
     n[stem] = layers.Convolution(
-        bottom, num_output=outputs, kernel_size=kernel, bias_term=False, weight_filler={"type": "msra"}, param=LEARNED,
+        bottom,
+        num_output=outputs,
+        kernel_size=kernel,
+        bias_term=False,
+        weight_filler={"type": "msra"},
+        param=_WEIGHTS,
         **geometry,
-    )  # fmt: skip
+    )
     n["bn_" + stem] = layers.BatchNorm(n[stem], param=_STATISTICS, moving_average_fraction=0.98)
     n["scale_" + stem] = layers.Scale(n["bn_" + stem], bias_term=True, in_place=True, param=_SCALE)
     return n["scale_" + stem]
@@ -66,10 +70,10 @@ def _relu(n, stem, bottom):
     return n["relu_" + stem]
 
 
-def _block(n, stem, bottom, have, outputs, stride):
-    """Two 3x3 convolutions beside what comes in, or beside a 1x1 convolution of it where the shape changes."""
+def _block(n, stem, bottom, channels, outputs, stride):
+    """Residual block of two 3x3 convolutions; the shortcut is a 1x1 convolution where the shape changes."""
     shortcut = bottom
-    if stride > 1 or have != outputs:
+    if stride > 1 or channels != outputs:
         shortcut = _conv(n, stem + "_0", bottom, outputs, 1, stride=stride)
     first = _relu(n, stem + "_1", _conv(n, stem + "_1", bottom, outputs, 3, stride=stride, pad=1))
     second = _conv(n, stem + "_2", first, outputs, 3, pad=1)
@@ -78,7 +82,7 @@ def _block(n, stem, bottom, have, outputs, stride):
 
 
 def _transform():
-    """The whole aligned chip, blue first, averaged down."""
+    """The whole aligned face in BGR, downscaled by averaging."""
     from caffe.device.transform import Transform
 
     return Transform(
@@ -91,12 +95,27 @@ LOSSES = (("gender_logits", "gender", 1.0), ("age_logits", "age", 1.0))
 SIZES = (
     ("compact", "Compact residual net", WIDTHS, {"age": 707365, "gender": 694594},
      "in the package; trained by agegender train --recipe compact-distilled"),
-    ("compact-wide", "Compact residual net, half as wide again", WIDE, {"age": 1580549, "gender": 1561442},
+    ("compact-wide", "Compact residual net, 1.5 times as wide", WIDE, {"age": 1580549, "gender": 1561442},
      "trained by agegender train --recipe compact-wide"),
 )  # fmt: skip
 NETS = tuple(
-    Net(f"{stem}-{task}", "compact", task, f"{title}, {task}", "this toolkit", kinds, counts[task], (3, SIDE, SIDE),
-        _transform, functools.partial(body, widths), task + "_logits", LOSSES, stem, Origin(note=note), folded=True)
+    Net(
+        name=f"{stem}-{task}",
+        family="compact",
+        task=task,
+        title=f"{title}, {task}",
+        source="caffe2ncs",
+        labels=net_labels,
+        parameters=counts[task],
+        shape=(3, SIDE, SIDE),
+        transform=_transform,
+        body=functools.partial(body, widths),
+        logits=task + "_logits",
+        losses=LOSSES,
+        weights=stem,
+        origin=Origin(note=note),
+        folded=True,
+    )
     for stem, title, widths, counts, note in SIZES
-    for task, kinds in (("age", labels.AGE_DECADES), ("gender", labels.MALE_FIRST))
-)  # fmt: skip
+    for task, net_labels in (("age", labels.AGE_DECADES), ("gender", labels.MALE_FIRST))
+)

@@ -84,7 +84,8 @@ def compile_nets(nets: Sequence[Net], folder: str, options: Options, **changes: 
     """Compile zoo nets into `folder`; `changes` are the optional parameters of `job`."""
     from ncs.compiler.compile import compile_models
 
-    return compile_models([job(net, folder, **changes) for net in nets], options)
+    manifests = compile_models([job(net, folder, **changes) for net in nets], options)
+    return [manifest for manifest in manifests if manifest is not None]
 
 
 def ensure_compiled(names: Sequence[str], folder: str, say: Any = print) -> list[str]:

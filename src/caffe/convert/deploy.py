@@ -1,11 +1,13 @@
-"""From a train_val NetParameter to the deploy NetParameter that answers pictures: a list of small passes.
+"""Convert a train_val NetParameter to a deploy NetParameter with a sequence of passes.
 
-What Caffe's users did by hand: the data layers become an Input, the losses what they hide (SoftmaxWithLoss a Softmax named
-`prob`), everything that needs a label goes, Dropout goes. Weights keep their layer names, so a snapshot of the training fits.
+They do what Caffe's users do by hand: data layers become an Input, losses become the layer they contain
+(SoftmaxWithLoss a Softmax named `prob`), layers that need labels and Dropout are removed. Layers with weights keep
+their names, so snapshots of the training net can be loaded.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import reduce
 
 from caffe.convert import data_shapes
@@ -14,21 +16,34 @@ from caffe.errors import CaffeError
 from caffe.layers import base, load
 from caffe.net import filter_and_split
 from caffe.proto import caffe_pb2
-from ncs.errors import NcsError
 
 
-def deploy(param, input_shape=None):
-    """Return the deploy net of `param` (NetParameter, V2).
+def deploy(param: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | None = None) -> caffe_pb2.NetParameter:
+    """Convert a training net to the deploy net.
 
-    `input_shape` is (N, C, H, W) of the pictures, None for what the net says itself: an Input's own shape, or one picture of
-    the size that the TEST data layer crops to, or that its database holds.
+    Parameters
+    ----------
+    param : NetParameter
+        Training net in V2 format.
+    input_shape : (N, C, H, W), optional
+        Shape of the input. Dimensions that are None, and all by default, come from the net: the shape of an Input
+        layer, or one image of the crop size or database of the TEST data layer.
+
+    Returns
+    -------
+    NetParameter
+
+    Raises
+    ------
+    CaffeError
+        If the net has no input, or its shape is unknown.
     """
     _check_types(param)
     return reduce(lambda net, step: step(net), passes(input_shape), param)
 
 
-def _check_types(param):
-    """Raise one NcsError that names every layer of an unknown type."""
+def _check_types(param: caffe_pb2.NetParameter) -> None:
+    """Raise one CaffeError that names every layer of an unknown type."""
     load()
     states = [filter_and_split.net_state(phase) for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN)]
     used = [layer for layer in param.layer if any(filter_and_split.included(layer, state) for state in states)]
@@ -38,11 +53,13 @@ def _check_types(param):
         for layer in unknown
     ]
     if errors:
-        raise NcsError("\n".join(errors))
+        raise CaffeError("\n".join(errors))
 
 
-def passes(input_shape=None):
-    """The passes in order; each takes and gives a NetParameter."""
+def passes(
+    input_shape: Sequence[int | None] | None = None,
+) -> list[Callable[[caffe_pb2.NetParameter], caffe_pb2.NetParameter]]:
+    """Return the passes in order; each maps a NetParameter to a NetParameter."""
     return [
         keep_test_phase,
         lambda net: replace_data_with_input(net, input_shape),
@@ -68,8 +85,8 @@ def _type(layer):
     return base.registry[layer.type]  # `_check_types` has found the unknown ones
 
 
-def keep_test_phase(net):
-    """The layers that the TEST phase includes, and the training's losses where TEST has none."""
+def keep_test_phase(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Keep the layers of phase TEST, plus the losses of phase TRAIN if TEST has none."""
     kept, losses = (
         [
             layer
@@ -87,9 +104,11 @@ def keep_test_phase(net):
     return _copy(net, data + kept)
 
 
-def replace_data_with_input(net, input_shape=None):
-    """Every data layer becomes an Input with its first top; the label tops are gone."""
-    layers, found = [], False
+def replace_data_with_input(
+    net: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | None = None
+) -> caffe_pb2.NetParameter:
+    """Replace every data layer by an Input with its first top, without the labels."""
+    layers, has_input = [], False
     for layer in (*_missing_input(net), *net.layer):
         if layer.type != "Input" and _is_data(layer):
             own = data_shapes.item_shape(layer)
@@ -101,17 +120,17 @@ def replace_data_with_input(net, input_shape=None):
             layer = _input(layer.top[0], _shape(layer, input_shape))
         elif layer.type == "Input" and input_shape:
             layer = _resized(layer, input_shape)
-        found = found or layer.type == "Input"
+        has_input = has_input or layer.type == "Input"
         layers.append(layer)
-    if not found:
-        raise NcsError(
-            f"net '{net.name}' has no data layer and no Input, in TEST or in TRAIN; add an Input with its shape"
+    if not has_input:
+        raise CaffeError(
+            f"net '{net.name}' has no data layer and no Input in TEST or in TRAIN; add an Input with its shape"
         )
     return _copy(net, layers)
 
 
 def _missing_input(net):
-    """An Input without a shape for the blob that the first layer reads and none makes: an `input` without its shape."""
+    """Return an Input without a shape for the blob that the first layer reads: an `input` without its shape."""
     if any(_is_data(layer) or layer.type == "Input" for layer in net.layer) or not net.layer:
         return []
     return [_input(name, ()) for name in net.layer[0].bottom[:1]]
@@ -125,28 +144,28 @@ def _has_shape(layer):
     return any(len(shape.dim) for shape in layer.input_param.shape)
 
 
-def _shape(layer, wanted):
-    """(N, C, H, W) of a data layer's pictures: `wanted`, and what it leaves open as the layer has it."""
-    wanted = wanted or (None,) * 4
-    if None not in wanted[1:]:
-        return (wanted[0] or 1, *wanted[1:])
+def _shape(layer, input_shape):
+    """Return (N, C, H, W) of a data layer: `input_shape`, with open dimensions taken from the layer."""
+    input_shape = input_shape or (None,) * 4
+    if None not in input_shape[1:]:
+        return (input_shape[0] or 1, *input_shape[1:])
     try:
-        own = (1, *picture_shape(layer))
+        layer_shape = (1, *image_shape(layer))
     except CaffeError as error:
-        if None in wanted[2:]:
+        if None in input_shape[2:]:
             advice = "" if "-is W H" in str(error) else "; or give the input shape (-is W H)"
-            raise NcsError(f"{error}{advice}") from None
-        own = (1, 3, 0, 0)  # a database that is not here: pictures have colours
-    return tuple(one or other for one, other in zip(wanted, own))
+            raise CaffeError(f"{error}{advice}") from None
+        layer_shape = (1, 3, 0, 0)  # the database is missing: assume colour images
+    return tuple(requested or default for requested, default in zip(input_shape, layer_shape))
 
 
-def _resized(layer, wanted):
-    """An Input whose tops of four axes have the shape `wanted`; of others, the batch alone is changed."""
+def _resized(layer, input_shape):
+    """Return an Input whose four-axis tops have the shape `input_shape`; other tops only change their batch size."""
     layer = _clone(layer)
     for shape in layer.input_param.shape:
-        own = list(shape.dim)
-        news = wanted if len(own) == 4 else wanted[:1]
-        shape.dim[:] = [one or other for one, other in zip(news, own)] + own[len(news) :]
+        dims = list(shape.dim)
+        requested = input_shape if len(dims) == 4 else input_shape[:1]
+        shape.dim[:] = [new or old for new, old in zip(requested, dims)] + dims[len(requested) :]
     return layer
 
 
@@ -156,8 +175,8 @@ def _input(top, shape):
     return layer
 
 
-def picture_shape(layer):
-    """(channels, height, width) of what a data layer gives: its crop, or the size of what its database holds."""
+def image_shape(layer: caffe_pb2.LayerParameter) -> tuple[int, int, int]:
+    """Return (channels, height, width) of a data layer's output: its crop size, or the image size in its database."""
     transform, images, memory = layer.transform_param, layer.image_data_param, layer.memory_data_param
     if layer.type == "MemoryData":
         return memory.channels, memory.height, memory.width
@@ -175,8 +194,9 @@ def _database_shape(layer):
     from caffe.data.db import open_db
 
     if layer.type != "Data":
-        raise NcsError(
-            f"layer '{layer.name}' ({layer.type}): the size of its images is not in the net; give the input shape (-is W H)"
+        raise CaffeError(
+            f"layer '{layer.name}' ({layer.type}): the net does not define its image size; "
+            "give the input shape (-is W H)"
         )
     with open_db(layer.data_param.source, layer.data_param.backend) as database:
         _, value = next(database.at(0))
@@ -184,13 +204,15 @@ def _database_shape(layer):
     return array.shape
 
 
-def replace_losses(net):
-    """A loss becomes the layer that it hides, named `prob`; of several the ones with the greatest weight (others are
-    auxiliary heads of the training)."""
+def replace_losses(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Replace a loss by the layer it contains, named `prob`.
+
+    Of several losses, those with the largest weight are kept; the others belong to auxiliary heads.
+    """
     losses = [layer for layer in net.layer if _type(layer).is_loss]
     heads = [layer for layer in losses if _type(layer).deploys_as]
-    most = max([_weight(layer) for layer in heads], default=0)
-    heads = [layer for layer in heads if _weight(layer) == most]
+    largest = max([_weight(layer) for layer in heads], default=0)
+    heads = [layer for layer in heads if _weight(layer) == largest]
     existing = {top for layer in net.layer for top in layer.top}
     out = []
     for layer in net.layer:
@@ -214,8 +236,8 @@ def _head(loss, name):
     return head
 
 
-def drop_label_of_softmax(net):
-    """A Softmax with a label as second bottom, left over from a SoftmaxWithLoss, keeps its first bottom."""
+def drop_label_of_softmax(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Keep only the first bottom of a Softmax that has a label, left over from a SoftmaxWithLoss."""
     layers, tops = [], {top for layer in net.layer for top in layer.top}
     for layer in net.layer:
         if layer.type == "Softmax" and len(layer.bottom) == 2:
@@ -230,38 +252,39 @@ def drop_label_of_softmax(net):
     return _copy(net, layers)
 
 
-def remove_label_consumers(net):
-    """Layers that read a blob which is no longer made (labels) go, and so do those without a meaning at inference."""
-    made, out = set(), []
+def remove_label_consumers(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Remove layers that read a missing blob (labels), and layers without a meaning at inference."""
+    available, out = set(), []
     for layer in net.layer:
-        kind = _type(layer)
-        if layer.type != "Input" and (kind.no_onnx or not all(bottom in made for bottom in layer.bottom)):
+        layer_class = _type(layer)
+        if layer.type != "Input" and (layer_class.no_onnx or not all(bottom in available for bottom in layer.bottom)):
             continue
-        made.update(layer.top)
+        available.update(layer.top)
         out.append(layer)
-    return _only_paths_from_input(_copy(net, out))
+    return _only_paths_to_heads(_copy(net, out))
 
 
-def _only_paths_from_input(net):
-    """Heads cut off by replace_losses leave layers whose result nobody reads and no head is: they go as well."""
-    heads = {layer.top[0] for layer in net.layer if _is_answer(layer)}
+def _only_paths_to_heads(net):
+    """Remove layers that lead to no head, which replace_losses leaves behind auxiliary losses."""
+    heads = {layer.top[0] for layer in net.layer if _is_head(layer)}
     if not heads:
         return net
-    wanted, kept = set(heads), []
+    needed, kept = set(heads), []
     for layer in reversed(net.layer):
-        if any(top in wanted for top in layer.top):
+        if any(top in needed for top in layer.top):
             kept.append(layer)
-            wanted.update(layer.bottom)
+            needed.update(layer.bottom)
     return _copy(net, reversed(kept))
 
 
-def _is_answer(layer):
+def _is_head(layer):
     return layer.name == "prob" or layer.name.endswith("_prob")
 
 
-def fold_dropout(net):
-    """Dropout copies its bottom in TEST: its readers read the bottom."""
-    renamed, out = {}, []
+def fold_dropout(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Remove Dropout, which is the identity in phase TEST; its consumers read its bottom."""
+    renamed: dict[str, str] = {}
+    out = []
     for layer in net.layer:
         layer = _clone(layer)
         for i, bottom in enumerate(layer.bottom):
@@ -281,8 +304,8 @@ def _clone(layer):
     return clone
 
 
-def strip_training_fields(net):
-    """Rules, rates, fillers and stored weights say nothing at inference."""
+def strip_training_fields(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Remove fields that have no meaning at inference: phase rules, learning rates, fillers and weights."""
     net = _copy(net)
     for layer in net.layer:
         for field in ("include", "exclude", "param", "blobs", "phase", "propagate_down", "loss_weight"):

@@ -1,14 +1,20 @@
-"""How much a layer computes and moves: floating-point operations (two a multiply-add) and numbers read and written."""
+"""Work of a layer: floating-point operations (two per multiply-add) and numbers read and written."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from caffe.layers.base import Layer
+    from caffe.net.net import Net
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """One layer's work for a whole batch: `operations`, and the counts of numbers in its bottoms, tops and weights."""
+    """Work of one layer per batch: `operations`, and the number of values in its bottoms, tops and weights."""
 
     name: str
     type: str
@@ -18,13 +24,13 @@ class Work:
     weights: int
 
     @property
-    def numbers(self):
-        """Numbers read and written, each once."""
+    def numbers(self) -> int:
+        """Number of values read and written, each counted once."""
         return self.bottoms + self.tops + self.weights
 
 
-def work(net):
-    """[Work] of every layer of `net`, Inputs and Splits left out."""
+def work(net: Net) -> list[Work]:
+    """Return the work of every layer of `net` except Input and Split."""
     rows = []
     for node in net._nodes:
         if node.layer.type in ("Input", "Split"):
@@ -36,8 +42,11 @@ def work(net):
     return rows
 
 
-def operations(layer, bottoms, tops, weights):
-    """As mvNCProfile counts them: conv1/7x7_s2 of GoogLeNet has 236.028 MFLOPs, a pooling one operation a number read."""
+def operations(layer: Layer, bottoms: Sequence, tops: Sequence, weights: Sequence) -> int:
+    """Count operations from the shapes of a layer's blobs, in the way of mvNCProfile.
+
+    For example, conv1/7x7_s2 of GoogLeNet has 236.028 MFLOPs, and a pooling layer one operation per value read.
+    """
     out = sum(map(math.prod, tops))
     if layer.type in ("Convolution", "InnerProduct") and weights:
         return 2 * out * math.prod(weights[0]) // weights[0][_outputs_axis(layer)]

@@ -1,40 +1,55 @@
-"""Batch normalisation and scales taken into the weights before them: at inference they are factors and offsets only.
+"""Fold BatchNorm and Scale layers into the weights of the preceding layer.
 
-A deploy net then has convolutions with biases where the training had Convolution, BatchNorm and Scale. What cannot go into
-weights (a normalisation behind a sum, say) becomes one Scale layer.
+At inference they only multiply and add per channel, so Convolution, BatchNorm and Scale become one convolution with
+bias. A normalisation that cannot be folded (for example after a sum) becomes one Scale layer.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from caffe.proto import caffe_pb2
 
 
-def fold_norm(param, weights):
-    """(NetParameter, {layer: [arrays]}) -> the same without BatchNorm and with as few Scale layers as can be.
+def fold_norm(
+    param: caffe_pb2.NetParameter, weights: Mapping[str, Sequence[np.ndarray]]
+) -> tuple[caffe_pb2.NetParameter, dict[str, list[np.ndarray]]]:
+    """Fold BatchNorm and Scale layers of a deploy net; the outputs are the same up to rounding.
 
-    `param` is a deploy net (V2) whose BatchNorm uses its accumulated statistics, `weights` has the arrays of its layers in
-    Caffe's order. The answers are the same up to rounding.
+    Parameters
+    ----------
+    param : NetParameter
+        Deploy net (V2) whose BatchNorm layers use their accumulated statistics.
+    weights : mapping
+        Layer name -> arrays in Caffe's order.
+
+    Returns
+    -------
+    param : NetParameter
+        The net without BatchNorm and with as few Scale layers as possible.
+    weights : dict
+        Its weights.
     """
     out = caffe_pb2.NetParameter()
     out.CopyFrom(param)
     weights = {name: list(arrays) for name, arrays in weights.items()}
-    kept = []
+    kept: list[caffe_pb2.LayerParameter] = []
     for layer in map(lambda layer: _as_scale(layer, weights), out.layer):
-        maker = _maker(layer, kept, param.layer) if _by_channel(layer) else None
-        if maker is None:
+        producer = _foldable_producer(layer, kept, param.layer) if _is_per_channel(layer) else None
+        if producer is None:
             kept.append(layer)
         else:
-            _take_in(maker, layer, weights)
+            _fold_into(producer, layer, weights)
     layers = [caffe_pb2.LayerParameter.FromString(layer.SerializeToString()) for layer in kept]
     del out.layer[:]
     out.layer.extend(layers)
-    return out, {layer.name: weights[layer.name] for layer in layers if layer.name in weights}
+    return out, {layer.name: list(weights[layer.name]) for layer in layers if layer.name in weights}
 
 
 def _as_scale(layer, weights):
-    """A BatchNorm as the Scale that it is at inference; other layers as they are."""
+    """Return a BatchNorm as the equivalent Scale; other layers unchanged."""
     if layer.type != "BatchNorm":
         return layer
     mean, variance, weight = (np.asarray(array, np.float64) for array in weights[layer.name])
@@ -46,42 +61,41 @@ def _as_scale(layer, weights):
     return scale
 
 
-def _by_channel(layer):
-    """Whether a layer is one learned factor (and offset) a channel."""
+def _is_per_channel(layer):
+    """Return whether a layer applies one learned factor (and offset) per channel."""
     p = layer.scale_param
     return layer.type == "Scale" and len(layer.bottom) == 1 and p.axis == 1 and p.num_axes == 1
 
 
-def _maker(layer, kept, layers):
-    """The layer of `kept` into which `layer` can go: it makes what `layer` alone reads, and is linear in its weights."""
+def _foldable_producer(layer, kept, layers):
+    """Return the layer of `kept` to fold `layer` into: it produces a blob that only `layer` reads, and is linear."""
     blob = layer.bottom[0]
-    readers = [other.name for other in layers if blob in other.bottom and other.name != layer.name]
+    consumers = [other.name for other in layers if blob in other.bottom and other.name != layer.name]
     in_place = layer.top[0] == blob
-    maker = next((before for before in reversed(kept) if blob in before.top), None)
-    if maker is None or len(maker.top) > 1 or (readers and not in_place):
+    producer = next((previous for previous in reversed(kept) if blob in previous.top), None)
+    if producer is None or len(producer.top) > 1 or (consumers and not in_place):
         return None
-    if in_place and any(blob in before.bottom for before in kept if before is not maker):
+    if in_place and any(blob in previous.bottom for previous in kept if previous is not producer):
         return None
-    dense = (
-        maker.type == "InnerProduct" and maker.inner_product_param.axis == 1 and not maker.inner_product_param.transpose
-    )
-    return maker if maker.type == "Convolution" or dense or _by_channel(maker) else None
+    dense = producer.inner_product_param
+    is_dense = producer.type == "InnerProduct" and dense.axis == 1 and not dense.transpose
+    return producer if producer.type == "Convolution" or is_dense or _is_per_channel(producer) else None
 
 
-def _take_in(maker, layer, weights):
-    """Multiply `maker`'s weights by the layer's factors; its bias becomes bias * factor + offset."""
+def _fold_into(producer, layer, weights):
+    """Multiply the producer's weights by the layer's factors; its bias becomes bias * factor + offset."""
     factor = np.asarray(weights[layer.name][0], np.float64)
     offset = np.asarray(weights[layer.name][1], np.float64) if layer.scale_param.bias_term else 0.0
-    kernel, *bias = (np.asarray(array, np.float64) for array in weights[maker.name])
+    kernel, *bias = (np.asarray(array, np.float64) for array in weights[producer.name])
     kernel = kernel * factor.reshape(-1, *[1] * (kernel.ndim - 1))
-    bias = (bias[0] if bias else 0.0) * factor + offset
-    weights[maker.name] = [kernel.astype(np.float32), bias.astype(np.float32)]
-    _parameters(maker).bias_term = True
-    maker.top[0] = layer.top[0]
+    shift = (bias[0] if bias else 0.0) * factor + offset
+    weights[producer.name] = [kernel.astype(np.float32), shift.astype(np.float32)]
+    _parameters(producer).bias_term = True
+    producer.top[0] = layer.top[0]
 
 
 def _parameters(layer):
-    """The message of a layer that says whether it has a bias."""
+    """Return the parameter message with the field bias_term."""
     return {"Convolution": layer.convolution_param, "InnerProduct": layer.inner_product_param}.get(
         layer.type, layer.scale_param
     )

@@ -1,51 +1,58 @@
-"""A net as ONNX, which the Myriad compiler and today's OpenVINO both read: every layer writes itself."""
+"""Export a net to ONNX, which the Myriad compiler and current OpenVINO read; every layer writes its own nodes."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
 import itertools
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from caffe.convert.workarounds import around_faults
 from caffe.errors import CaffeError
 from caffe.utils.atomic_io import atomic_write
-from ncs.errors import NcsError
 
-OPSET, IR_VERSION = 11, 6  # the newest pair that OpenVINO 2021.4's reader was seen to take
-LIMIT = 2**31 - 1  # bytes in one protobuf message
+if TYPE_CHECKING:
+    from caffe.net.net import Net
+
+OPSET, IR_VERSION = 11, 6  # the newest versions that OpenVINO 2021.4 reads
+LIMIT = 2**31 - 1  # maximum size of a protobuf message in bytes
 
 
 class Graph:
-    """What a layer's `to_onnx(g, bottoms, tops)` writes into.
+    """The graph a layer's `to_onnx(g, bottoms, tops)` writes to.
 
-    The layer emits nodes that read the tensors named `bottoms` and write those named `tops`; whatever it
-    needs between them it names with `temp`, its numbers with `constant`. Tensors carry the names of the
-    net's blobs; one that is written several times (in place) is `blob@layer` until it is final.
+    The layer adds nodes that read the tensors `bottoms` and write the tensors `tops`. It names intermediate tensors
+    with `temp` and constants with `constant`. Tensors have the names of the net's blobs; a blob that is written several
+    times (in place) is called `blob@layer` except for its final value.
     """
 
     opset = OPSET
 
-    def __init__(self):
-        self.nodes = []  # NodeProto; doc_string is the layer's name
-        self.constants = []  # (name, array), in order
-        self.layer = None  # name of the layer that writes now
-        self._shapes = {}
-        self._names, self._node_names = set(), set()
-        self._arrays = {}
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []  # NodeProto; doc_string is the layer's name
+        self.constants: list[tuple[str, Any]] = []  # (name, array), in order
+        self.layer = None  # name of the current layer
+        self._shapes: dict[str, Any] = {}
+        self._names: set[str] = set()
+        self._node_names: set[str] = set()
+        self._arrays: dict[Any, Any] = {}
 
-    def node(self, op_type, inputs, outputs, **attributes):
-        """Append an operation; attributes that are None are left out."""
+    def node(self, op_type: str, inputs: Iterable[str], outputs: Iterable[str], **attributes: Any) -> None:
+        """Append a node; attributes that are None are omitted."""
         from onnx import helper
 
-        given = {key: value for key, value in attributes.items() if value is not None}
+        attributes = {key: value for key, value in attributes.items() if value is not None}
         name = _fresh(self._node_names, self.layer or op_type, ":" + op_type)
         self.nodes.append(
-            helper.make_node(op_type, list(inputs), list(outputs), name=name, doc_string=self.layer, **given)
+            helper.make_node(op_type, list(inputs), list(outputs), name=name, doc_string=self.layer, **attributes)
         )
 
-    def constant(self, array, hint="constant"):
-        """Name of a tensor that holds `array` (int64 for a list of ints); the same memory twice is one."""
+    def constant(self, array: Any, hint: str = "constant") -> str:
+        """Return the name of a constant tensor (int64 for a list of ints); arrays that share memory share a tensor."""
         array = np.asarray(array)
         if array.dtype == np.float64:
             array = array.astype(np.float32)
@@ -53,66 +60,76 @@ class Graph:
         key = (array.__array_interface__["data"][0], array.shape, array.dtype.str)
         if key not in self._arrays or not array.size:
             name = self.temp(hint)
-            self.constants.append((name, array))  # holding the array keeps its address from being used again
+            self.constants.append((name, array))  # keeps the array alive, so its address is not reused
             self._arrays[key] = name
             self._shapes[name] = array.shape
         return self._arrays[key]
 
-    def temp(self, hint="temp"):
-        """A fresh name for a tensor between two nodes of the layer."""
+    def temp(self, hint: str = "temp") -> str:
+        """Return a new name for an intermediate tensor of the layer."""
         return _fresh(self._names, f"{self.layer}@{hint}")
 
-    def shape(self, name):
-        """Shape of a bottom, a top or a constant, as a tuple of ints."""
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a bottom, a top or a constant."""
         return self._shapes[name]
 
-    def declare(self, name, shape):
-        """Make a tensor's shape known."""
+    def declare(self, name: str, shape: Iterable[int]) -> None:
+        """Declare a tensor's shape."""
         self._shapes[name] = tuple(int(size) for size in shape)
         self._names.add(name)
 
 
-def _fresh(taken, name, suffix=""):
-    """`name`, or with `suffix`, or with a number after it: the first not in `taken`, which grows by it."""
-    numbered = ("%s%s%d" % (name, suffix, number) for number in itertools.count(2))
-    choices = itertools.chain([name, name + suffix], numbered)
-    chosen = next(choice for choice in choices if choice not in taken)
-    taken.add(chosen)
-    return chosen
+def _fresh(used, name, suffix=""):
+    """Return the first of `name`, name + suffix, name + suffix + number that is not in `used`, and add it to `used`."""
+    numbered = (f"{name}{suffix}{number}" for number in itertools.count(2))
+    candidates = itertools.chain([name, name + suffix], numbered)
+    unused = next(candidate for candidate in candidates if candidate not in used)
+    used.add(unused)
+    return unused
 
 
 @dataclasses.dataclass
 class Export:
-    """A finished graph: nodes, (name, array) constants, and (name, shape) of inputs and outputs."""
+    """A complete graph: nodes, (name, array) constants, and (name, shape) of inputs and outputs."""
 
     name: str
     nodes: list
     constants: list
     inputs: list
     outputs: list
-    types: dict = dataclasses.field(default_factory=dict)  # ONNX element type of an input, FLOAT where not named
+    types: dict = dataclasses.field(default_factory=dict)  # ONNX element types of inputs; default FLOAT
 
 
-def export_net(net, path, change=None):
-    """Write `net` (a caffe.Net in phase TEST) to `path`, whole or not at all: same net, same bytes.
+def export_net(net: Net, path: str | os.PathLike, change: Callable[[Export], Export] | None = None) -> None:
+    """Write a net to an ONNX file atomically; the output is deterministic.
 
-    `change` takes and gives an Export before it is written. Every layer that has no ONNX form is named at once.
-    Raises NcsError.
+    Parameters
+    ----------
+    net : caffe.Net
+        Net in phase TEST.
+    path : str or path
+    change : callable, optional
+        Modifies the Export before it is written.
+
+    Raises
+    ------
+    CaffeError
+        If layers have no ONNX form (all are listed), or the model is larger than 2 GB.
     """
     export = build(net) if change is None else change(build(net))
     with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         write(export, stream)
 
 
-def model_bytes(net):
-    """The same as bytes, for tests and for runtimes that take a model in memory."""
+def model_bytes(net: Net) -> bytes:
+    """Return the ONNX model as bytes, for runtimes that read models from memory."""
     stream = io.BytesIO()
     write(build(net), stream)
     return stream.getvalue()
 
 
-def layer_names(path, by):
-    """Name of an ONNX "node", or of the "tensor" it makes -> its Caffe layer, of a file which `export_net` wrote."""
+def layer_names(path: str, by: str) -> dict[str, str]:
+    """Map the names of ONNX nodes (`by` = "node") or their outputs ("tensor") to Caffe layers, for an exported file."""
     import onnx
 
     nodes = onnx.load(path, load_external_data=False).graph.node
@@ -124,8 +141,8 @@ def layer_names(path, by):
     }
 
 
-def build(net):
-    """Ask every layer of `net` for its nodes; returns an Export."""
+def build(net: Net) -> Export:
+    """Collect the nodes of every layer of `net`."""
     g = Graph()
     blobs = net.blobs
     inputs = list(net.inputs)
@@ -135,35 +152,38 @@ def build(net):
         g.declare(name, blobs[name].shape)
     for name, shape in _version_shapes(names, layers, blobs):
         g.declare(name, shape)
-    faults = []
+    errors = []
     for layer, (bottoms, tops) in zip(layers, names):
         g.layer = layer.name
         try:
             layer.to_onnx(g, bottoms, tops)
         except CaffeError as error:
-            faults.append(f"layer '{layer.name}' ({layer.type}): {error}")
-    if faults:
-        raise NcsError("{} cannot be exported:\n  {}".format(net.name or "the net", "\n  ".join(faults)))
+            errors.append(f"layer '{layer.name}' ({layer.type}): {error}")
+    if errors:
+        raise CaffeError("{} cannot be exported:\n  {}".format(net.name or "the net", "\n  ".join(errors)))
     outputs = [final.get(name, name) for name in net.outputs]
     names = [name for name, _ in g.constants]
     nodes = _without_identities(g.nodes, set(blobs), names, inputs, outputs)
+    around_faults(nodes, g.constants)
     used = {name for node in nodes for name in node.input}
     constants = [pair for pair in g.constants if pair[0] in used]
-    return Export(net.name or "net", nodes, constants, _shaped(g, inputs), _shaped(g, outputs))
+    return Export(net.name or "net", nodes, constants, _with_shapes(g, inputs), _with_shapes(g, outputs))
 
 
-def _shaped(g, names):
+def _with_shapes(g, names):
     return [(name, g.shape(name)) for name in names]
 
 
 def _versions(layers, inputs):
-    """Tensor names of each layer's bottoms and tops, and what each blob is called in the end.
+    """Return the tensor names of each layer's bottoms and tops, and the final tensor name of each blob.
 
-    The last writer's is the blob's name, others `blob@layer`; a blob that is an input keeps its name for that.
+    The last write of a blob has the blob's name, earlier ones are called `blob@layer`. The name of an input blob stays
+    with the input.
     """
     last = {top: number for number, layer in enumerate(layers) for top in layer.param.top}
     last.update(dict.fromkeys(inputs))
-    current, names = {}, []
+    current: dict[str, str] = {}
+    names = []
     for number, layer in enumerate(layers):
         bottoms = [current.get(name, name) for name in layer.param.bottom]
         for top in layer.param.top:
@@ -179,11 +199,13 @@ def _version_shapes(names, layers, blobs):
 
 
 def _without_identities(nodes, blobs, constants, inputs, outputs):
-    """Take out Identity nodes by giving both their tensors one name, unless both names are needed outside.
+    """Remove Identity nodes by merging the names of their tensors, unless both names are needed outside the graph.
 
-    A graph's input or output keeps its name, then a blob, then what comes first.
+    Inputs and outputs of the graph keep their names first, then blobs, then the earlier tensor.
     """
-    root, label, kept = {}, {}, []
+    root: dict[str, str] = {}
+    label: dict[str, str] = {}
+    kept = []
     fixed = {*inputs, *outputs, *constants}
     for node in nodes:
         source, target = node.input[0] if node.input else "", node.output[0]
@@ -201,14 +223,14 @@ def _without_identities(nodes, blobs, constants, inputs, outputs):
     return kept
 
 
-def write(export, stream):
-    """Write an Export as a ModelProto, one constant at a time: no second copy of the weights is held."""
+def write(export: Export, stream: BinaryIO) -> None:
+    """Write an Export as a ModelProto, constant by constant, without copying the weights."""
     from onnx import helper
 
-    def build_only(pairs):
+    def value_infos(pairs: Sequence) -> list:
         return [helper.make_tensor_value_info(name, export.types.get(name, 1), list(shape)) for name, shape in pairs]
 
-    graph = helper.make_graph(export.nodes, export.name, build_only(export.inputs), build_only(export.outputs))
+    graph = helper.make_graph(export.nodes, export.name, value_infos(export.inputs), value_infos(export.outputs))
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="caffe2ncs"
     )
@@ -219,7 +241,7 @@ def write(export, stream):
     lengths = [len(field) + array.nbytes for field, (_, array) in zip(fields, export.constants)]
     size = len(nodes) + sum(len(_key(5, 2) + _varint(length)) + length for length in lengths)
     if size > LIMIT - 1024:
-        raise NcsError(f"{export.name} has {size / 2**30:.1f} GB of weights; ONNX takes less than 2 GB in one file")
+        raise CaffeError(f"{export.name} has {size / 2**30:.1f} GB of weights; an ONNX file must be smaller than 2 GB")
     stream.write(model.SerializeToString(deterministic=True) + _key(7, 2) + _varint(size) + nodes)
     for field, length, (_, array) in zip(fields, lengths, export.constants):
         stream.write(_key(5, 2) + _varint(length) + field)
@@ -227,11 +249,11 @@ def write(export, stream):
 
 
 def _tensor_head(name, array):
-    """A TensorProto without its raw_data, which follows as field 9."""
+    """Serialize a TensorProto without its raw_data, which follows as field 9."""
     from onnx import TensorProto, helper
 
-    kind = helper.np_dtype_to_tensor_dtype(array.dtype)
-    return TensorProto(name=name, data_type=kind, dims=array.shape).SerializeToString(deterministic=True)
+    data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+    return TensorProto(name=name, data_type=data_type, dims=array.shape).SerializeToString(deterministic=True)
 
 
 def _key(number, wire_type):

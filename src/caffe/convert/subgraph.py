@@ -1,39 +1,50 @@
-"""Part of a net: from a start layer to an end layer, as mvNCCompile's -in and -on name them."""
+"""Extract a part of a net from a start layer to an end layer (mvNCCompile's -in and -on)."""
 
 from __future__ import annotations
 
-from caffe.errors import did_you_mean
+from caffe.errors import CaffeError, did_you_mean
 from caffe.proto import caffe_pb2
-from ncs.errors import NcsError
 
 
-def cut(param, start=None, end=None):
-    """The layers of a deploy net (NetParameter, V2) from the one named `start` to the one named `end`, both included.
+def cut(param: caffe_pb2.NetParameter, start: str | None = None, end: str | None = None) -> caffe_pb2.NetParameter:
+    """Extract the layers of a deploy net from `start` to `end`, inclusive.
 
-    What `start` read becomes an Input of the same name and shape. Layers that do not lead to `end` go.
-    Raises NcsError for a name that no layer has, and where the part needs a blob made before `start`.
+    The bottoms of `start` become Inputs of the same name and shape. Layers that do not lead to `end` are removed.
+
+    Parameters
+    ----------
+    param : NetParameter
+        Deploy net in V2 format.
+    start, end : str, optional
+        Layer names; by default the first and last layer.
+
+    Returns
+    -------
+    NetParameter
+
+    Raises
+    ------
+    CaffeError
+        If a layer does not exist, or a later layer needs a blob produced before `start`.
     """
-    if start is not None and end is not None and _place(param, end) < _place(param, start):
-        raise NcsError(f"the last layer, '{end}', comes before the first, '{start}'")
+    if start is not None and end is not None and _index(param, end) < _index(param, start):
+        raise CaffeError(f"the last layer, '{end}', comes before the first, '{start}'")
     if start is not None:
         param = _from(param, start)
     return param if end is None else _until(param, end)
 
 
-def _place(param, name):
+def _index(param, name):
     names = [layer.name for layer in param.layer]
     if name not in names:
-        raise NcsError(
-            "net '{}' has no layer '{}'{}; its layers are {}".format(
-                param.name, name, did_you_mean(name, names), ", ".join(names)
-            )
-        )
+        hint = did_you_mean(name, names)
+        raise CaffeError(f"net '{param.name}' has no layer '{name}'{hint}; its layers are {', '.join(names)}")
     return names.index(name)
 
 
 def _from(param, start):
-    place = _place(param, start)
-    first = param.layer[place]
+    index = _index(param, start)
+    first = param.layer[index]
     if first.type == "Input":
         return param
     out = caffe_pb2.NetParameter(name=param.name)
@@ -41,14 +52,15 @@ def _from(param, start):
     for bottom in first.bottom:
         layer = out.layer.add(name=bottom + "_input", type="Input", top=[bottom])
         layer.input_param.shape.add().dim.extend(shapes[bottom])
-    made = set(first.bottom)
-    for layer in param.layer[place:]:
-        missing = [bottom for bottom in layer.bottom if bottom not in made]
+    available = set(first.bottom)
+    for layer in param.layer[index:]:
+        missing = [bottom for bottom in layer.bottom if bottom not in available]
         if missing and layer.type != "Input":
-            raise NcsError(
-                f"layer '{layer.name}' needs blob '{missing[0]}', which is made before '{start}': start at a layer that all roads go through"
+            raise CaffeError(
+                f"layer '{layer.name}' needs blob '{missing[0]}', which is produced before '{start}': start at a layer "
+                "that every path goes through"
             )
-        made.update(layer.top)
+        available.update(layer.top)
         out.layer.add().CopyFrom(layer)
     return out
 
@@ -61,12 +73,12 @@ def _shapes(param):
 
 
 def _until(param, end):
-    place = _place(param, end)
-    wanted, kept = set(param.layer[place].top), []
-    for layer in reversed(param.layer[: place + 1]):
-        if any(top in wanted for top in layer.top):
+    index = _index(param, end)
+    needed, kept = set(param.layer[index].top), []
+    for layer in reversed(param.layer[: index + 1]):
+        if any(top in needed for top in layer.top):
             kept.append(layer)
-            wanted.update(layer.bottom)
+            needed.update(layer.bottom)
     out = caffe_pb2.NetParameter(name=param.name)
     out.layer.extend(reversed(kept))
     return out

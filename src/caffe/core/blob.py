@@ -25,6 +25,15 @@ def check_shape(shape: Iterable[int]) -> tuple[int, ...]:
     return shape
 
 
+def _zeros(shape, device):
+    try:
+        return torch.zeros(shape, device=device)
+    except (RuntimeError, MemoryError) as error:
+        raise CaffeError(
+            f"not enough memory for a blob of shape {tuple(shape)} ({4 * math.prod(shape) / 1e9:.1f} GB)"
+        ) from error
+
+
 class _Storage:
     """One of a blob's two arrays. Allocated on first access; keeps its memory while a NumPy view is alive."""
 
@@ -44,7 +53,7 @@ class _Storage:
 
     def get(self, shape, device):
         if self.tensor is None:
-            self.tensor = torch.zeros(shape, device=device)
+            self.tensor = _zeros(shape, device)
             if self.initializer is not None:
                 initializer, self.initializer = self.initializer, None
                 with torch.no_grad():

@@ -72,6 +72,9 @@ def _check_numbers(param, fill, shape):
     """Apply the CHECKs of filler.hpp and math_functions.cpp."""
     if fill is not gaussian and param.sparse != -1:
         raise CaffeError(f"'sparse' is for the gaussian filler, received it for '{param.type}'")
+    numbers = (param.value, param.min, param.max, param.mean, param.std)
+    if fill is not constant and not all(map(math.isfinite, numbers)):
+        raise CaffeError(f"the {param.type} filler needs finite numbers, received {', '.join(map(str, numbers))}")
     if fill is uniform and param.min > param.max:
         raise CaffeError(f"the uniform filler needs min <= max, received {param.min:g} and {param.max:g}")
     if fill is gaussian and param.std <= 0:

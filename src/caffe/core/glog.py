@@ -1,7 +1,7 @@
 """Logging in glog's format, so that existing parsers of Caffe logs work.
 
-`I1122 06:20:12.123456  4242 solver.cpp:239] Iteration 100, loss = 1.9` on standard error, as Caffe's programs do. glog's
-environment variables have their effect (the flags of the same names set them): GLOG_minloglevel (0 info, 1 warning,
+`I1122 06:20:12.123456  4242 solver.cpp:239] Iteration 100, loss = 1.9` on standard error, as Caffe's programs do.
+glog's environment variables have their effect (the flags of the same names set them): GLOG_minloglevel (0 info, 1 warning,
 2 error) is the lowest level that is logged, GLOG_log_dir a folder for log files, GLOG_logtostderr turns the files off;
 GLOG_alsologtostderr=0 leaves standard error to the levels from GLOG_stderrthreshold on; GLOG_log_prefix=0 prints the
 text alone; GLOG_colorlogtostderr colours warnings and errors on a terminal.
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from caffe.core.glog_files import LogFiles
+from caffe.safe_text import printable
 
 _LEVELS = {"I": 0, "W": 1, "E": 2}
 _COLOURS = {1: 3, 2: 1}  # yellow, red
@@ -54,7 +55,7 @@ def _write(level, source, text):
     if silent and not _listeners:
         return
     now = datetime.datetime.now()
-    for row in str(text).split("\n"):
+    for row in printable(str(text)).split("\n"):
         line = f"{level}{now:%m%d %H:%M:%S.%f} {os.getpid():5d} {source}] {row}"
         if not silent:
             _print(severity, line if setting("log_prefix", 1) else row)

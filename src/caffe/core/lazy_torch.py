@@ -4,6 +4,7 @@ Importing torch takes a second and 200 MB, and nets can be built, given weights 
 """
 
 import importlib
+from typing import Any
 
 from caffe.core.openmp import limit_openmp_spin
 
@@ -32,5 +33,6 @@ class Function:
     def apply(cls, *inputs):
         """Apply the function; the subclass defines static `forward` and `backward` as torch.autograd.Function does."""
         members = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
-        cls.apply = type(cls.__name__, (torch.autograd.Function,), members).apply
+        function: Any = type(cls.__name__, (torch.autograd.Function,), members)
+        cls.apply = function.apply  # type: ignore[method-assign]
         return cls.apply(*inputs)

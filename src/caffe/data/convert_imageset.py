@@ -16,6 +16,7 @@ from caffe.data import datum, listfile
 from caffe.data.db import Writer, backend_name, create_db
 from caffe.data.lmdb import MAX_KEY
 from caffe.data.parallel_map import cores, ordered_map
+from caffe.device.image_file import ImageError, decode_image, read_bytes, shown
 from caffe.errors import CaffeError
 from caffe.utils.progress import Progress
 
@@ -24,7 +25,7 @@ _CHUNK_IMAGES = 8  # images per task, if all are resized to the same size
 
 
 @dataclass(frozen=True)
-class Form:
+class RecordFormat:
     """Format of the records.
 
     Parameters
@@ -47,7 +48,7 @@ class Form:
 
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 1:
-            raise CaffeError("resize to %dx%d: height and width must be positive" % self.size)
+            raise CaffeError(f"resize to {self.size[0]}x{self.size[1]}: height and width must be positive")
         if self.encode_type and not _can_write(self.encode_type):
             raise CaffeError(f"OpenCV cannot write '{self.encode_type}' images; use jpg or png")
 
@@ -72,7 +73,7 @@ def convert(
     root: str,
     list_path: str | os.PathLike,
     db_path: str | os.PathLike,
-    form: Form,
+    record_format: RecordFormat,
     *,
     shuffle: bool = False,
     seed: int = SEED,
@@ -94,7 +95,7 @@ def convert(
         File with one `path label` per line.
     db_path : str or path
         Folder of the new database.
-    form : Form
+    record_format : RecordFormat
         Format of the records.
     shuffle, seed : bool, int
         Shuffle the list with this seed.
@@ -122,9 +123,9 @@ def convert(
     if shuffle:
         glog.info("Shuffling data", "convert_imageset.cpp:83")
         random.Random(seed).shuffle(entries)
-    glog.info("A total of %d images." % len(entries), "convert_imageset.cpp:86")
+    glog.info(f"A total of {len(entries)} images.", "convert_imageset.cpp:86")
     with create_db(db_path, backend, overwrite) as writer:
-        records = _records(root, entries, form, workers or cores())
+        records = _records(root, entries, record_format, workers or cores())
         summary = _write(records, writer, root, list_path, check_size, len(entries))
     if summary.written % 1000:
         glog.info(f"Processed {summary.written} files.", "convert_imageset.cpp:150")
@@ -187,13 +188,13 @@ def _size_error(list_path: str | os.PathLike, first: _Record, record: _Record) -
     )
 
 
-def _records(root: str, entries: list[listfile.Entry], form: Form, workers: int) -> Iterator[_Record]:
+def _records(root: str, entries: list[listfile.Entry], record_format: RecordFormat, workers: int) -> Iterator[_Record]:
     """Yield records in the order of the list; images that keep their size are single tasks, to bound the memory."""
     remaining = iter(entries)
-    chunks = iter(lambda: list(islice(remaining, _CHUNK_IMAGES if form.size else 1)), [])
+    chunks = iter(lambda: list(islice(remaining, _CHUNK_IMAGES if record_format.size else 1)), [])
 
     def convert_chunk(chunk: list[listfile.Entry]) -> list[_Record]:
-        return [_record(root, entry, form) for entry in chunk]
+        return [_record(root, entry, record_format) for entry in chunk]
 
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the parallelism is over images
@@ -204,23 +205,20 @@ def _records(root: str, entries: list[listfile.Entry], form: Form, workers: int)
         cv2.setNumThreads(threads)
 
 
-def _record(root: str, entry: listfile.Entry, form: Form) -> _Record:
+def _record(root: str, entry: listfile.Entry, record_format: RecordFormat) -> _Record:
     """Read, decode, resize and serialize one image."""
     try:
-        with open(root + entry.path, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
-        return _Record(entry, error=error.strerror or str(error))
-    image = datum.decode_image(data, cv2.IMREAD_GRAYSCALE if form.gray else cv2.IMREAD_COLOR)
-    if image is None:
-        return _Record(entry, error="truncated or not an image that OpenCV can read")
-    if form.size is not None:
-        image = cv2.resize(image, form.size[::-1], interpolation=cv2.INTER_LINEAR)
-    if not form.encoded:
+        data = read_bytes(root + entry.path)
+        image = decode_image(data, cv2.IMREAD_GRAYSCALE if record_format.gray else cv2.IMREAD_COLOR)
+    except ImageError as error:
+        return _Record(entry, error=str(error).removeprefix(shown(root + entry.path) + ": "))
+    if record_format.size is not None:
+        image = cv2.resize(image, record_format.size[::-1], interpolation=cv2.INTER_LINEAR)
+    if not record_format.encoded:
         return _Record(entry, _raw(image, entry.label), image.size)
     extension = _extension(entry.path)
-    encode_type = form.encode_type.lower() or extension
-    if form.size is None and (encode_type == extension or (encode_type, extension) == ("jpg", "jpeg")):
+    encode_type = record_format.encode_type.lower() or extension
+    if record_format.size is None and (encode_type == extension or (encode_type, extension) == ("jpg", "jpeg")):
         return _Record(entry, datum.encode(None, entry.label, data), image.size)
     if not _can_write(encode_type):
         return _Record(entry, error=f"OpenCV cannot write '{encode_type}' images; use --encode_type")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from caffe.device.image_file import decode_image
 from caffe.device.transform import planar
 from caffe.errors import CaffeError
 from caffe.proto import wire_format
@@ -145,22 +146,10 @@ def _decode_encoded(data: memoryview, force_color: bool, force_gray: bool) -> np
     if force_color and force_gray:
         raise CaffeError("force_color and force_gray exclude each other")
     flags = cv2.IMREAD_COLOR if force_color else cv2.IMREAD_GRAYSCALE if force_gray else cv2.IMREAD_UNCHANGED
-    image = decode_image(data, flags)
-    if image is None:
-        raise CaffeError(f"an encoded Datum whose {len(data)} bytes are not an image that OpenCV can read")
+    image = decode_image(data, flags, f"an encoded Datum of {len(data)} bytes")
     if image.dtype != np.uint8:
         raise CaffeError(f"an encoded Datum with {image.dtype} pixels; Caffe only reads 8 bits per channel")
     return planar(image)
-
-
-def decode_image(data: memoryview | bytes, flags: int) -> np.ndarray | None:
-    """Decode an image with OpenCV to (H, W, C) or (H, W); return None if that fails."""
-    if not len(data):
-        return None
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        return None
 
 
 def _dims(channels: int, height: int, width: int) -> bytes:

@@ -30,7 +30,9 @@ class DB(Protocol):
         """Yield records endlessly from `index` (modulo the length), restarting after the last."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the database."""
+        ...
 
     def __enter__(self) -> DB: ...
 
@@ -40,7 +42,9 @@ class DB(Protocol):
 class Writer(Protocol):
     """A database being written; keys must be in ascending order."""
 
-    def put(self, key: bytes, value: bytes | bytearray | memoryview) -> None: ...
+    def put(self, key: bytes, value: bytes | bytearray | memoryview) -> None:
+        """Add a record."""
+        ...
 
 
 def open_db(source: str | os.PathLike, backend: str | int = "lmdb") -> DB:
@@ -89,9 +93,14 @@ def create_db(
     if os.path.lexists(path):
         if not overwrite:
             raise CaffeError(f"database '{path}' exists; remove it or use --overwrite")
-        if not _is_database(path):
-            raise CaffeError(f"'{path}' exists and is not a database; it is not overwritten")
+        refuse_no_database(path)
     return importlib.import_module(_BACKENDS[backend_name(backend)]).create(path)
+
+
+def refuse_no_database(path: str) -> None:
+    """Raise CaffeError if `path` exists and is not the folder of a database."""
+    if os.path.lexists(path) and not _is_database(path):
+        raise CaffeError(f"'{path}' exists and is not a database; it is not overwritten")
 
 
 def backend_name(backend: str | int) -> str:

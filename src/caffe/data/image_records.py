@@ -13,6 +13,7 @@ from caffe.data import listfile
 from caffe.data.db import DB
 from caffe.data.prefetcher import BatchPrefetcher
 from caffe.data.sampler import shuffled
+from caffe.device.image_file import ImageError, read_image
 from caffe.device.transform import planar
 from caffe.errors import CaffeError
 
@@ -44,7 +45,7 @@ class ImageList:
             epoch, start = epoch + 1, 0
 
 
-class ImageFeed(BatchPrefetcher):
+class ImagePrefetcher(BatchPrefetcher):
     """BatchPrefetcher of an ImageList; `root` is a prefix of every path, `size` is (height, width) or None."""
 
     def __init__(
@@ -61,10 +62,10 @@ class ImageFeed(BatchPrefetcher):
 
     def _decode(self, key: bytes, value: Any) -> tuple[np.ndarray, list]:
         path = self._root + value.path
-        image = cv2.imread(path, cv2.IMREAD_COLOR if self._color else cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            problem = "is not an image that OpenCV can read" if os.path.exists(path) else "does not exist"
-            raise CaffeError(f"{self.db.source}:{value.line}: '{path}' {problem}")
+        try:
+            image = read_image(path, cv2.IMREAD_COLOR if self._color else cv2.IMREAD_GRAYSCALE)
+        except ImageError as error:
+            raise CaffeError(f"{self.db.source}:{value.line}: {error}") from None
         if self._size is not None and image.shape[:2] != self._size:
             image = cv2.resize(image, self._size[::-1], interpolation=cv2.INTER_LINEAR)
         return planar(image), [value.label]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from caffe.data import leveldb_format as form
+from caffe.data.db import refuse_no_database
 from caffe.errors import CaffeError
 from caffe.proto.wire_format import WireError, read_varint, varint
 from caffe.utils.atomic_io import atomic_folder
@@ -140,7 +141,7 @@ class LevelReader:
         version = _version(self._whole(current))
         entries: list[tuple[bytes, int, int, _Location]] = []
         for _, number in sorted(version.tables):
-            table = next((n for n in ("%06d.ldb" % number, "%06d.sst" % number) if n in names), None)
+            table = next((n for n in (f"{number:06}.ldb", f"{number:06}.sst") if n in names), None)
             if table is None:
                 raise WireError(f"table {number:06d}.ldb is missing")
             entries += self._table_entries(table)
@@ -158,7 +159,7 @@ class LevelReader:
             offset, length, _ = form.read_handle(memoryview(index)[start:end], 0)
             for key, value, after in form.block_entries(self._block(name, offset, length)):
                 if len(key) < 8:
-                    raise WireError("a key of %d bytes in %s" % (len(key), name))
+                    raise WireError(f"a key of {len(key)} bytes in {name}")
                 tag = int.from_bytes(key[-8:], "little")
                 yield key[:-8], tag >> 8, tag & 0xFF, _Location(name, offset, length, value, after)
 
@@ -247,7 +248,7 @@ def _apply_field(version: _Version, tag: int, view: memoryview, at: int) -> int:
 @contextlib.contextmanager
 def create(path: str) -> Iterator[LevelWriter]:
     """Context manager that writes a new LevelDB to `path` atomically."""
-    with atomic_folder(path) as folder, LevelWriter(folder) as writer:
+    with atomic_folder(path, refuse=refuse_no_database) as folder, LevelWriter(folder) as writer:
         yield writer
 
 
@@ -283,7 +284,7 @@ class LevelWriter:
 
     def _begin_table(self, first: bytes) -> io.BufferedWriter:
         self._first = first
-        path = os.path.join(self._folder, "%06d.ldb" % self._number)
+        path = os.path.join(self._folder, f"{self._number:06}.ldb")
         self._stream = open(path, "wb")  # noqa: SIM115 - closed at the table's end
         return self._stream
 
@@ -329,8 +330,8 @@ class LevelWriter:
     def __enter__(self) -> LevelWriter:
         return self
 
-    def __exit__(self, kind: object, *error: object) -> None:
-        if kind is None:
+    def __exit__(self, exc_type: object, *exc_info: object) -> None:
+        if exc_type is None:
             self._end_table()
             self._write_manifest()
         self._close()

@@ -142,9 +142,9 @@ def log_records(data: bytes) -> Iterator[bytes]:
     parts: list[bytes] = []
     at = 0
     while at + _HEADER.size <= len(data):
-        left = LOG_BLOCK - at % LOG_BLOCK
-        if left < _HEADER.size:
-            at += left
+        remaining = LOG_BLOCK - at % LOG_BLOCK
+        if remaining < _HEADER.size:
+            at += remaining
             continue
         crc, length, record_type = _HEADER.unpack_from(data, at)
         body = data[at + 6 : at + _HEADER.size + length]
@@ -167,11 +167,11 @@ def log_bytes(record: bytes) -> bytes:
     out = bytearray()
     at, first = 0, True
     while first or at < len(record):
-        left = LOG_BLOCK - len(out) % LOG_BLOCK
-        if left < _HEADER.size:
-            out += bytes(left)
+        remaining = LOG_BLOCK - len(out) % LOG_BLOCK
+        if remaining < _HEADER.size:
+            out += bytes(remaining)
             continue
-        piece = record[at : at + left - _HEADER.size]
+        piece = record[at : at + remaining - _HEADER.size]
         at += len(piece)
         record_type = (_FULL if first else _LAST) if at == len(record) else _FIRST if first else _MIDDLE
         out += _HEADER.pack(masked(crc32c(bytes([record_type]) + piece)), len(piece), record_type) + piece
@@ -210,7 +210,7 @@ def block_bytes(entries: Sequence[tuple[bytes, Buffer]]) -> bytes:
         out += b"\0" + varint(len(key)) + varint(len(value)) + key
         out += value
     restarts = restarts or [0]
-    return bytes(out) + struct.pack("<%dI" % (len(restarts) + 1), *restarts, len(restarts))
+    return bytes(out) + struct.pack(f"<{len(restarts) + 1}I", *restarts, len(restarts))
 
 
 def handle_bytes(offset: int, size: int) -> bytes:

@@ -7,6 +7,7 @@ import re
 from typing import NamedTuple
 
 from caffe.errors import CaffeError
+from caffe.utils import input_file
 
 _LABEL = re.compile(r"[+-]?[0-9]+\Z")
 _MAX_ERRORS = 20
@@ -26,10 +27,9 @@ def read(path: str | os.PathLike) -> list[Entry]:
     Paths may contain spaces and every byte that is valid in a file name. Lines may end in CR LF.
     """
     try:
-        with open(path, "rb") as stream:
-            lines = os.fsdecode(stream.read()).split("\n")
-    except OSError as error:
-        raise CaffeError(f"list file '{path}': {error.strerror}") from None
+        lines = os.fsdecode(input_file.read_bytes(path, input_file.MAX_TEXT_BYTES)).split("\n")
+    except CaffeError as error:
+        raise CaffeError(f"list file {error}") from None
     if lines[-1] == "":
         lines.pop()
     entries, errors = [], []

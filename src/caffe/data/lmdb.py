@@ -9,7 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import lmdb
 
-from caffe.data.db import open_db
+from caffe.data import lmdb_check
+from caffe.data.db import open_db, refuse_no_database
 from caffe.errors import CaffeError
 from caffe.utils.atomic_io import atomic_folder
 
@@ -116,6 +117,11 @@ def _environment(source: str, size: int) -> lmdb.Environment:
     if size < expected:  # reading past the end of the file would raise SIGBUS
         environment.close()
         raise CaffeError(f"'{source}/data.mdb' is truncated: expected {expected} bytes, received {size}")
+    try:
+        lmdb_check.check(os.path.join(source, "data.mdb"))
+    except CaffeError:
+        environment.close()
+        raise
     return environment
 
 
@@ -123,7 +129,7 @@ def _environment(source: str, size: int) -> lmdb.Environment:
 def create(path: str) -> Iterator[LmdbWriter]:
     """Context manager that writes a new LMDB to `path` atomically."""
     try:
-        with atomic_folder(path) as folder, LmdbWriter(folder) as writer:
+        with atomic_folder(path, refuse=refuse_no_database) as folder, LmdbWriter(folder) as writer:
             yield writer
     except lmdb.Error as error:  # LMDB reports a full disk as an input/output error
         raise CaffeError(f"'{path}' cannot be written as an LMDB: {error}; is the disk full?") from error
@@ -177,11 +183,11 @@ class LmdbWriter:
     def __enter__(self) -> LmdbWriter:
         return self
 
-    def __exit__(self, kind: object, *error: object) -> None:
-        if kind is None:
+    def __exit__(self, exc_type: object, *exc_info: object) -> None:
+        if exc_type is None:
             self._commit()
         self._background.shutdown()
         os.close(self._file)
-        if kind is None:
+        if exc_type is None:
             self._environment.sync(True)
         self._environment.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tokenize
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,12 @@ import numpy as np
 from caffe.device.transform import Transform
 from caffe.errors import CaffeError
 from caffe.proto import wire_format
+from caffe.utils import input_file
 from caffe.utils.atomic_io import write_bytes
 
 _NPY_MAGIC = b"\x93NUMPY"
+# Exceptions of NumPy's reader for a damaged .npy file.
+DAMAGED = (ValueError, LookupError, TypeError, SyntaxError, EOFError, ArithmeticError, MemoryError, tokenize.TokenError)
 
 
 def read_mean(path: str | os.PathLike) -> np.ndarray:
@@ -29,14 +33,12 @@ def read_mean(path: str | os.PathLike) -> np.ndarray:
         If the file cannot be read or is not a mean.
     """
     try:
-        with open(path, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
-        reason = error.strerror
-        raise CaffeError(f"mean file '{path}': {reason}; create one with compute_image_mean") from None
+        data = input_file.read_bytes(path)
+    except CaffeError as error:
+        raise CaffeError(f"mean file {error}; create one with compute_image_mean") from None
     try:
         array = _from_npy(data) if data.startswith(_NPY_MAGIC) else from_blob_proto(data)
-    except ValueError as error:  # includes WireError
+    except DAMAGED as error:  # includes WireError
         raise CaffeError(f"mean file '{path}' is neither a BlobProto nor an .npy file: {error}") from None
     while array.ndim > 3 and array.shape[0] == 1:
         array = array[0]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import copy
 import itertools
+import os
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -84,8 +88,8 @@ class BatchPrefetcher:
     ) -> None:
         if batch_size < 1 or prefetch < 1 or position < 0 or skip < 0:
             raise CaffeError(
-                "batch_size and prefetch must be at least 1, position and skip 0; received %d, %d, %d, %d"
-                % (batch_size, prefetch, position, skip)
+                "batch_size and prefetch must be at least 1, position and skip 0; "
+                f"received {batch_size}, {prefetch}, {position}, {skip}"
             )
         self.db, self.batch_size, self.transform, self.phase = db, batch_size, transform, phase
         self.seed, self.position, self.skip = seed, position, skip
@@ -94,12 +98,10 @@ class BatchPrefetcher:
         self.waited = 0.0  # seconds that `next` has waited, except for the first batch
         self._share = share
         self._force = {"force_color": force_color, "force_gray": force_gray}
-        self._ready: queue.Queue = queue.Queue(prefetch)
-        self._free: queue.SimpleQueue = queue.SimpleQueue()
         self._prefetch = prefetch
         self._current: Batch | None = None
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._worker: _Worker | None = None
+        self._closed = False
         self._failure: BaseException | None = None
 
     @property
@@ -116,14 +118,13 @@ class BatchPrefetcher:
         """Return the batch at `position` and advance `position`."""
         if self._failure is not None:
             raise self._failure
-        started = self._thread is not None
-        if not started:
-            self._start()
+        started = self._worker is not None
+        worker = self._worker or self._start()
         if self._current is not None:
-            self._free.put(self._current)
+            worker.free.put(self._current)
             self._current = None
         start = time.perf_counter()
-        batch = self._ready.get()
+        batch = worker.ready.get()
         if started:
             self.waited += time.perf_counter() - start
         if isinstance(batch, BaseException):
@@ -140,31 +141,18 @@ class BatchPrefetcher:
 
     def keep(self) -> None:
         """Transfer ownership of the last batch to the caller: its memory is not reused."""
-        if self._current is not None:
-            self._free.put(None)
+        if self._current is not None and self._worker is not None:
+            self._worker.free.put(None)
             self._current = None
 
-    def _start(self) -> None:
-        if self._stop.is_set():
+    def _start(self) -> _Worker:
+        """Start the worker. It gets a copy of the prefetcher, so that the prefetcher itself can be collected."""
+        if self._closed:
             raise CaffeError(f"the prefetcher of '{self.db.source}' is closed")
-        for _ in range(self._prefetch + 1):
-            self._free.put(None)
-        self._thread = threading.Thread(target=self._work, args=(self.position,), daemon=True, name="prefetch")
-        self._thread.start()
-
-    def _work(self, position: int) -> None:
-        """Fill the queue until `close` (in the thread); pass an error on to the consumer."""
-        try:
-            rank, solvers = self._share
-            records = self._records(self.skip + rank + position * self.batch_size * solvers)
-            records = itertools.islice(records, 0, None, solvers)
-            while not self._stop.is_set():
-                reusable = self._free.get()
-                if not self._stop.is_set():
-                    self._ready.put(self._batch(records, position, reusable))
-                position += 1
-        except BaseException as error:
-            self._ready.put(error)
+        self._worker = worker = _Worker(copy.copy(self), self.position, self._prefetch + 1)
+        weakref.finalize(self, worker.stop).atexit = False
+        _started.add(self)
+        return worker
 
     def _records(self, start: int) -> Iterator:
         if self.order is None:
@@ -211,17 +199,78 @@ class BatchPrefetcher:
 
     def close(self) -> None:
         """Stop the thread; the caller closes the database."""
-        self._stop.set()
-        while self._thread is not None and self._thread.is_alive():
-            self._free.put(None)
-            try:
-                self._ready.get(timeout=0.01)
-            except queue.Empty:
-                continue
-        self._thread = None
+        self._closed = True
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+            worker.join()
 
     def __enter__(self) -> BatchPrefetcher:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _forget_worker(self) -> None:
+        """Called in a forked process, which has no worker thread: the next batch starts one."""
+        self._worker = self._current = None
+
+
+_started: weakref.WeakSet[BatchPrefetcher] = weakref.WeakSet()
+
+
+class _Worker:
+    """A thread that makes batches, and its queues. It keeps no reference to its BatchPrefetcher.
+
+    `stop` takes no lock and never waits, so that the garbage collector may call it in any thread, also in this one.
+    """
+
+    def __init__(self, prefetcher: BatchPrefetcher, position: int, batches: int) -> None:
+        self.ready: queue.SimpleQueue = queue.SimpleQueue()
+        self.free: queue.SimpleQueue = queue.SimpleQueue()  # batches to reuse; None stands for a new one
+        self._stopped = False
+        for _ in range(batches):
+            self.free.put(None)
+        self._thread = threading.Thread(target=self._work, args=(prefetcher, position), daemon=True, name="prefetch")
+        self._thread.start()
+
+    def _work(self, prefetcher: BatchPrefetcher, position: int) -> None:
+        """Fill the queue until `stop` (in the thread); pass an error on to the consumer."""
+        try:
+            rank, solvers = prefetcher._share
+            records = prefetcher._records(prefetcher.skip + rank + position * prefetcher.batch_size * solvers)
+            records = itertools.islice(records, 0, None, solvers)
+            while True:
+                reusable = self.free.get()
+                if self._stopped:
+                    return
+                self.ready.put(prefetcher._batch(records, position, reusable))
+                position += 1
+        except BaseException as error:
+            self.ready.put(error)
+
+    def stop(self) -> None:
+        """Make the thread end after its present batch."""
+        self._stopped = True
+        self.free.put(None)
+
+    def join(self) -> None:
+        """Wait until the thread has ended, unless called in that thread."""
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Stop all workers: a thread that decodes while the interpreter shuts down can crash it."""
+    for prefetcher in list(_started):
+        prefetcher.close()
+
+
+def _after_fork() -> None:
+    for prefetcher in list(_started):
+        prefetcher._forget_worker()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

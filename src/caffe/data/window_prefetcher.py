@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -12,6 +11,7 @@ import numpy as np
 from caffe.data.db import DB
 from caffe.data.prefetcher import Batch, BatchPrefetcher
 from caffe.data.windows import Window, WindowFile, warp_of
+from caffe.device.image_file import ImageError, decode_image, read_bytes, shown
 from caffe.device.transform import Transform
 from caffe.errors import CaffeError
 
@@ -27,7 +27,7 @@ class _NoDatabase:
         return iter(())
 
 
-class WindowFeed(BatchPrefetcher):
+class WindowPrefetcher(BatchPrefetcher):
     """BatchPrefetcher of windows, background first, then foreground; drawn at random from (seed, position)."""
 
     def __init__(
@@ -53,10 +53,11 @@ class WindowFeed(BatchPrefetcher):
         self._crop, self._mean, self._scale, self._mirror = crop, mean, np.float32(scale), mirror
         self._context_pad, self._square = context_pad, square
         self._foreground = int(np.float32(batch_size) * np.float32(fg_fraction))
-        self._files = [_bytes(image[0]) for image in file.images] if cache else None
+        self._files = [_bytes(image[0], file.source) for image in file.images] if cache else None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
+        """Shape (N, C, H, W) of the batches."""
         return (self.batch_size, self.file.images[0][1], self._crop, self._crop)
 
     def _batch(self, records: Any, position: int, reusable: Batch | None) -> Batch:
@@ -108,15 +109,15 @@ class WindowFeed(BatchPrefetcher):
 
     def _image(self, number: int) -> np.ndarray:
         path = self.file.images[number][0]
-        data = self._files[number] if self._files is not None else _bytes(path)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-        if image is None:
-            raise CaffeError(f"{self.file.source}: '{path}' is not an image that OpenCV can read")
-        return image
+        data = self._files[number] if self._files is not None else _bytes(path, self.file.source)
+        try:
+            return decode_image(data, name=shown(path))
+        except ImageError as error:
+            raise CaffeError(f"{self.file.source}: {error}") from None
 
 
-def _bytes(path: str) -> np.ndarray:
+def _bytes(path: str, source: str) -> bytes:
     try:
-        return np.fromfile(os.fspath(path), np.uint8)
-    except OSError as error:
-        raise CaffeError(f"image '{path}': {error.strerror}") from None
+        return read_bytes(path)
+    except ImageError as error:
+        raise CaffeError(f"{source}: {error}") from None

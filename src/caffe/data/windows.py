@@ -9,6 +9,7 @@ from typing import Any
 
 from caffe.data.listfile import error_text
 from caffe.errors import CaffeError
+from caffe.utils import input_file
 
 SQUARE = "square"
 
@@ -41,10 +42,9 @@ def read(source: str, fg_threshold: float, bg_threshold: float, root: str = "") 
     overlap < bg_threshold background (class 0); the rest is ignored.
     """
     try:
-        with open(source, encoding="utf-8", errors="surrogateescape") as stream:
-            tokens = _Tokens(source, stream.read())
-    except OSError as error:
-        raise CaffeError(f"window file '{source}': {error.strerror}") from None
+        tokens = _Tokens(source, input_file.read_text(source, "surrogateescape"))
+    except CaffeError as error:
+        raise CaffeError(f"window file {error}") from None
     file = WindowFile(source, [], [], [])
     errors: list[str] = []
     while tokens.remaining:

@@ -114,7 +114,7 @@ class Transform:
         fields = self._fields()
         if self.mean is not None:
             per_channel = self.mean.ndim == 1
-            fields["mean"] = self.mean.tolist() if per_channel else "array of %dx%dx%d" % self.mean.shape
+            fields["mean"] = self.mean.tolist() if per_channel else "array of {}x{}x{}".format(*self.mean.shape)
         return "Transform({})".format(", ".join(f"{name}={value!r}" for name, value in fields.items()))
 
     @property
@@ -336,9 +336,8 @@ class Transform:
         if self.mean_fit == "resize":
             return self._fit(mean, (shape[1], shape[2]))
         raise CaffeError(
-            "the mean is %dx%d, the image %dx%d: they must have the same size "
-            '(mean_fit="resize" resizes the mean, as later versions of pycaffe do)'
-            % (mean.shape[1:] + tuple(shape[1:]))
+            f"the mean is {mean.shape[1]}x{mean.shape[2]}, the image {shape[1]}x{shape[2]}: they must have the same "
+            'size (mean_fit="resize" resizes the mean, as later versions of pycaffe do)'
         )
 
     def _fit(self, mean: np.ndarray, size: tuple[int, int]) -> np.ndarray:

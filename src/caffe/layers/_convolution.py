@@ -12,7 +12,10 @@ from caffe.core.lazy_torch import F, torch
 from caffe.errors import CaffeError
 
 if TYPE_CHECKING:
+    from caffe.layers.base import Layer as _Base
     from caffe.layers.base import Shape, Tensor
+else:
+    _Base = object
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +65,8 @@ def window(param: Any, axes: int) -> Window:
     for name, values in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
         if any(v < 1 for v in values):
             raise CaffeError(f"{name} must be positive, received {list(values)}")
-    return Window(kernel, stride, pad, dilation)
+    # Dilation has no effect on a kernel of 1, and oneDNN crashes if such a dilated kernel is entirely in the padding.
+    return Window(kernel, stride, pad, tuple(1 if k == 1 else d for k, d in zip(kernel, dilation)))
 
 
 def _by_axis(param, axes, stem, field, default):
@@ -119,10 +123,12 @@ def scatter(cols: Tensor, win: Window, out: Sequence[int]) -> Tensor:
     return result[inner]
 
 
-class BaseConvolution:
+class BaseConvolution(_Base):
     """Mixin of Convolution and Deconvolution (LayerSetUp and Reshape of base_conv_layer.cpp)."""
 
     reverse = False  # True for Deconvolution, which has the weights of the convolution it transposes
+    apply: Any
+    emit: Any
 
     def setup(self, bottom: Shape, *others: Shape) -> None:
         p = self.param.convolution_param
@@ -188,6 +194,10 @@ class BaseConvolution:
         group = self.param.convolution_param.group
         return weight.reshape(group, weight.shape[0] // group, weight.shape[1], -1)
 
+    def exported(self, weight: Any, win: Window) -> tuple[Any, Window]:
+        """Return weights and window in a form that every ONNX reader computes alike."""
+        return weight, win
+
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         win = self.window if self.window.kernel else Window((1,), (1,), (0,), (1,))
         self.need(
@@ -197,7 +207,8 @@ class BaseConvolution:
             len(win.kernel),
         )
         weight = self.blobs[0].data
-        weights = [g.constant(weight if self.window.kernel else weight[..., None], "weight")]
+        weight, win = self.exported(weight if self.window.kernel else weight[..., None], win)
+        weights = [g.constant(weight, "weight")]
         weights += [g.constant(blob.data, "bias") for blob in self.blobs[1:]]
         for bottom, top in zip(bottoms, tops):
             shape = g.shape(bottom)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from caffe.core import glog
@@ -80,7 +79,3 @@ class BasePrefetchingDataLayer(Layer):
         fields = ", ".join(f for f in _LEGACY_FIELDS if getattr(self.param, name).HasField(f))
         if fields:
             glog.warning(f"layer '{self.name}': {fields} of {name} has no effect; set it in transform_param")
-
-    def __del__(self):
-        if self.prefetcher is not None and not sys.is_finalizing():  # at interpreter exit the thread is already gone
-            self.prefetcher.close()

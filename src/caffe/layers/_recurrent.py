@@ -145,7 +145,7 @@ class Recurrent(Layer):
         """Emit the layer unrolled in time; without expose_hidden the initial states are 0, as a graph has no memory."""
         steps, streams = g.shape(bottoms[0])[:2]
         size = self.param.recurrent_param.num_output
-        weights = [g.constant(blob.data, "blob%d" % i) for i, blob in enumerate(self.blobs)]
+        weights = [g.constant(blob.data, f"blob{i}") for i, blob in enumerate(self.blobs)]
         rows = _reshaped(g, bottoms[0], [steps * streams, self.inputs])
         inputs = _split(g, product_to_onnx(g, rows, weights[0], weights[1]), steps, streams)
         if self.static:

@@ -29,6 +29,9 @@ class ArgMax(Layer):
 
     def setup(self, bottom: Shape) -> None:
         p = self.param.argmax_param
+        self.need(
+            bottom and all(bottom), "the bottom must have at least one axis and one value, received shape %s", bottom
+        )
         self.need(p.top_k >= 1, "top_k must be 1 or more, received %d", p.top_k)
         self.along = self.axis(p.axis, bottom) if p.HasField("axis") else None
         size = math.prod(bottom[1:]) if self.along is None else bottom[self.along]

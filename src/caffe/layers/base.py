@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from caffe.core import numpy_blob
+from caffe.core import layout, numpy_blob
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
@@ -225,13 +225,7 @@ class Layer:
 
     def to_memory_format(self, tensor: Tensor) -> Tensor:
         """Return `tensor` in the memory layout that an optimization pass chose for this layer's bottoms."""
-        if self.memory_format is None or tensor.dim() != 4:
-            return tensor
-        tensor = tensor.contiguous(memory_format=self.memory_format)
-        if tensor.shape[1] > 1:
-            return tensor
-        _, _, height, width = tensor.shape  # one channel fits both layouts; these strides select channels last
-        return tensor.as_strided(tensor.shape, (height * width, 1, width, 1))
+        return layout.lay_out(tensor, self.memory_format)
 
     def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         """From the tops' diffs, set the bottoms' diffs and add to the weights' diffs."""
@@ -274,7 +268,7 @@ class Layer:
 
     @staticmethod
     def _like(grad, output):
-        return grad.to(output.dtype).reshape(output.shape)
+        return layout.lay_out(grad.to(output.dtype).reshape(output.shape))
 
     def check_backward(self, propagate_down: Sequence[bool]) -> None:
         """Raise CaffeError if a gradient is requested that Caffe does not support."""

@@ -28,6 +28,7 @@ class BatchNorm(Layer):
 
     def setup(self, bottom: Shape) -> None:
         p, specs = self.param.batch_norm_param, self.param.param
+        self.need(bottom, "the bottom must have at least one axis, received %s", bottom)
         self.use_global = p.use_global_stats if p.HasField("use_global_stats") else self.phase == TEST
         self.eps = p.eps
         self.channels = bottom[1] if len(bottom) > 1 else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from caffe.core import onednn
 from caffe.core.lazy_torch import F
 from caffe.layers._convolution import BaseConvolution, Window, add_bias, attributes, columns, einsum_columns, pad_ends
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
@@ -53,10 +54,12 @@ class Convolution(BaseConvolution, Layer):
         function = _BY_AXES.get(len(win.kernel))
         if function is None:
             return add_bias(einsum_columns(columns(x, win), self.grouped(weight)), bias)
+        context, x = onednn.prepare(x, win, x.shape[2:], win.size_down(x.shape[2:]))
         x = pad_ends(x, (0,) * len(over), over)
-        return getattr(F, function)(
-            x, weight, bias, win.stride, win.pad, win.dilation, self.param.convolution_param.group
-        )
+        with context:
+            return getattr(F, function)(
+                x, weight, bias, win.stride, win.pad, win.dilation, self.param.convolution_param.group
+            )
 
     def emit(self, g: Any, inputs: list[str], outputs: list[str], win: Window, sizes: Shape) -> None:
         end = [p + o for p, o in zip(win.pad, win.overhang(sizes))]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from caffe.core import onednn
 from caffe.core.lazy_torch import F, torch
 from caffe.layers._convolution import BaseConvolution, Window, add_bias, attributes, scatter
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
@@ -47,12 +50,22 @@ class Deconvolution(BaseConvolution, Layer):
         group = self.param.convolution_param.group
         function = _BY_AXES.get(len(win.kernel))
         if function is not None:
-            return getattr(F, function)(x, weight, bias, win.stride, win.pad, 0, group, win.dilation)
+            context, x = onednn.prepare(x, win, win.size_up(x.shape[2:]), x.shape[2:])
+            with context:
+                return getattr(F, function)(x, weight, bias, win.stride, win.pad, 0, group, win.dilation)
         out, sizes = win.size_up(x.shape[2:]), x.shape[2:]
         flat = x.reshape(x.shape[0], group, x.shape[1] // group, -1)
         cols = torch.einsum("ngmo,gmck->ngcok", flat, self.grouped(weight))
         cols = cols.reshape(x.shape[0], -1, *sizes, *win.kernel)
         return add_bias(scatter(cols, win, out), bias)
+
+    def exported(self, weight: np.ndarray, win: Window) -> tuple[np.ndarray, Window]:
+        """Return a dilated kernel with its holes as zeros: OpenVINO 2021.4's Myriad compiler ignores the dilation."""
+        if all(d == 1 for d in win.dilation):
+            return weight, win
+        spread = np.zeros((*weight.shape[:2], *win.extent), weight.dtype)
+        spread[(slice(None), slice(None), *(slice(None, None, d) for d in win.dilation))] = weight
+        return spread, Window(win.extent, win.stride, win.pad, (1,) * len(win.extent))
 
     def emit(self, g: Any, inputs: list[str], outputs: list[str], win: Window, sizes: Shape) -> None:
         g.node("ConvTranspose", inputs, outputs, **attributes(win, win.pad, self.param.convolution_param.group))

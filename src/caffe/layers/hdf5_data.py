@@ -10,8 +10,10 @@ import numpy as np
 from caffe.core import config, glog
 from caffe.core.blob import check_shape
 from caffe.core.lazy_torch import torch
+from caffe.data import hdf5_reader
 from caffe.errors import CaffeError, did_you_mean
 from caffe.layers.base import Layer, Shape, Tensor, register
+from caffe.utils import input_file
 
 
 @register
@@ -45,9 +47,8 @@ class HDF5Data(Layer):
     def _read_list(self, source):
         self.need(source, "hdf5_data_param needs a source: a list of HDF5 files")
         try:
-            with open(source, encoding="utf-8") as stream:
-                files = stream.read().split()
-        except (OSError, UnicodeDecodeError) as error:
+            files = input_file.read_text(source).split()
+        except CaffeError as error:
             raise CaffeError(f"source '{source}' cannot be read: {error}") from None
         self.need(files, "source '%s' is empty; expected one HDF5 file per line", source)
         missing = [name for name in files if not os.path.isfile(name)]
@@ -73,13 +74,8 @@ class HDF5Data(Layer):
         self._rows = self._order(len(self._arrays[0]), self._round, self._file)
 
     def _read(self, path):
-        import h5py
-
-        try:
-            with h5py.File(path, "r", locking=False) as file:
-                arrays = [self._data_set(file, path, name) for name in self.param.top]
-        except OSError as error:
-            raise CaffeError(f"'{path}' cannot be read as HDF5: {error}") from None
+        with hdf5_reader.open_file(path) as file:
+            arrays = [self._data_set(file, path, name) for name in self.param.top]
         rows = [len(array) for array in arrays]
         if len(set(rows)) > 1:
             received = ", ".join(f"{name} {count}" for name, count in zip(self.param.top, rows))
@@ -92,18 +88,19 @@ class HDF5Data(Layer):
     def _data_set(file, path, name):
         import h5py
 
-        if not isinstance(file.get(name), h5py.Dataset):
-            known = sorted(key for key in file if isinstance(file[key], h5py.Dataset))
+        data = hdf5_reader.child(file, name, path)
+        if not isinstance(data, h5py.Dataset):
+            members = [key for key in file if isinstance(file.get(key, getlink=True), h5py.HardLink)]
+            known = sorted(key for key in members if isinstance(file[key], h5py.Dataset))
             hint, names = did_you_mean(name, known), ", ".join(known) or "none"
             raise CaffeError(f"'{path}' has no data set '{name}'{hint} (it has: {names})")
-        data = file[name]
-        if data.ndim < 1 or data.dtype.kind not in "fiu":
+        if data.shape is None or data.ndim < 1 or data.dtype.kind not in "fiu":
             raise CaffeError(
                 f"'{path}': data set '{name}' must be numeric with at least one axis, "
                 f"received {data.dtype} of shape {data.shape}"
             )
         check_shape(data.shape)
-        return data[...].astype(np.float32)
+        return np.asarray(hdf5_reader.array(data, path), np.float32)
 
     def _next_file(self):
         self._row, self._file = 0, self._file + 1

@@ -14,8 +14,10 @@ from caffe.layers.base import Layer, Shape, register
 class HDF5Output(Layer):
     """Writes its two bottoms as data sets `data` and `label` of the file `file_name` (hdf5_output_layer.cpp).
 
-    An existing file is replaced when the net is built. Each forward appends its rows and closes the file, so it is
-    complete after every forward. (Caffe fails in the second forward.) As in Caffe, arrays have at least four axes.
+    The first forward replaces a file of the same layer type; any other existing file is an error when the net is
+    built. Each forward appends its rows and closes the file, so it is complete after every forward. (Caffe fails in the
+    second forward.) As in Caffe, arrays have at least four axes. A net with this layer writes files, so read an
+    untrusted prototxt before you run it.
     """
 
     num_bottom = 2
@@ -26,8 +28,18 @@ class HDF5Output(Layer):
         self.path = self.param.hdf5_output_param.file_name
         self.need(self.path, "hdf5_output_param needs a file_name")
         self._check(data, label)
-        with self._open("w"):
-            pass
+        self._refuse_foreign()
+        self._started = False
+
+    def _refuse_foreign(self):
+        """Raise CaffeError for an existing file of another form."""
+        folder = os.path.dirname(os.path.abspath(self.path))
+        self.need(os.path.isdir(folder), "'%s' cannot be written: folder '%s' does not exist", self.path, folder)
+        self.need(
+            not os.path.lexists(self.path) or _is_output(self.path),
+            "'%s' exists and was not written by an HDF5Output layer; it is not replaced: choose another file_name",
+            self.path,
+        )
 
     def _open(self, mode):
         import h5py
@@ -35,9 +47,7 @@ class HDF5Output(Layer):
         try:
             return h5py.File(self.path, mode)
         except OSError as error:
-            folder = os.path.dirname(os.path.abspath(self.path))
-            hint = "" if os.path.isdir(folder) else f" (folder '{folder}' does not exist)"
-            raise CaffeError(f"'{self.path}' cannot be written: {error}{hint}") from None
+            raise CaffeError(f"'{self.path}' cannot be written: {error}") from None
 
     def _check(self, data, label):
         self.need(
@@ -52,7 +62,10 @@ class HDF5Output(Layer):
 
     def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self._check(*(blob.shape for blob in bottoms))
-        with self._open("a") as file:
+        if not self._started:
+            self._refuse_foreign()  # another program may have created it since
+        with self._open("a" if self._started else "w") as file:
+            self._started = True
             for name, blob in zip(("data", "label"), bottoms):
                 self._append(file, name, blob.tensor.detach().cpu().float().numpy())
 
@@ -70,3 +83,16 @@ class HDF5Output(Layer):
 
     def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         """Do nothing: the bottoms have no gradient."""
+
+
+def _is_output(path):
+    """Return whether `path` is an HDF5 file without members other than `data` and `label`."""
+    import h5py
+
+    if not os.path.isfile(path) or not h5py.is_hdf5(path):
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            return {*file} <= {"data", "label"}
+    except (OSError, RuntimeError):
+        return False

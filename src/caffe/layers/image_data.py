@@ -5,7 +5,7 @@ from __future__ import annotations
 from caffe.core import glog
 from caffe.data import listfile
 from caffe.data.augment import augment_of
-from caffe.data.image_records import ImageFeed, ImageList
+from caffe.data.image_records import ImageList, ImagePrefetcher
 from caffe.data.mean import transform_of
 from caffe.data.prefetcher import BatchPrefetcher
 from caffe.layers._prefetching_data import BasePrefetchingDataLayer
@@ -54,7 +54,7 @@ class ImageData(BasePrefetchingDataLayer):
     def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         p = self.param.image_data_param
         self.images.seed = seed if p.shuffle else None
-        return ImageFeed(
+        return ImagePrefetcher(
             self.images,
             p.batch_size,
             self.transform,

@@ -69,7 +69,7 @@ class InnerProduct(Layer):
             g.node("Reshape", [bottoms[0], g.constant([rows, self.inputs], "shape")], [flat])
         plain = len(self.top_shapes(shape)[0]) == 2
         out = tops[0] if plain else g.temp("rows")
-        weights = [g.constant(blob.data, "blob%d" % i) for i, blob in enumerate(self.blobs)]
+        weights = [g.constant(blob.data, f"blob{i}") for i, blob in enumerate(self.blobs)]
         g.node("Gemm", [flat, *weights], [out], transB=0 if p.transpose else 1)
         if not plain:
             g.node("Reshape", [out, g.constant(list(self.top_shapes(shape)[0]), "shape")], tops)

@@ -44,6 +44,8 @@ class LRN(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         p = self.param.lrn_param
+        if not x.numel():
+            return x.clone()
         if self.within:
             mean = F.avg_pool2d(x * x, p.local_size, 1, p.local_size // 2)
             return x * (1 + p.alpha * mean).pow(-p.beta)

@@ -23,6 +23,7 @@ class UserError(CaffeError):
 class Python(Layer):
     """A layer class of the user, derived from caffe.Layer, given by `module` and `layer` (python_layer.hpp).
 
+    A net with this layer runs arbitrary code, so read an untrusted net and its modules before you build it.
     The module must be on PYTHONPATH; the layer receives `param_str` as an attribute. `setup` is called once, `reshape`
     before every forward, `forward` and `backward` when the net runs; all receive Blobs. `net.layers[i]` is the user's
     object. Exceptions in user code are raised as RuntimeError and, if possible, also as their own type.
@@ -64,7 +65,7 @@ class Python(Layer):
             if error.name is None or not (module + ".").startswith(error.name + "."):
                 raise self._wrapped(f"import of module '{module}'", error) from error
             raise CaffeError(f"no Python module '{module}'; add its folder to PYTHONPATH") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # SystemExit: a script that exits when it is imported
             raise self._wrapped(f"import of module '{module}'", error) from error
         layer_class = getattr(namespace, name, None)
         if not _is_layer_class(layer_class, Base):
@@ -111,7 +112,7 @@ class Python(Layer):
     def _call(self, method, *blobs):
         try:
             return getattr(self.user, method)(*blobs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._wrapped(method, error) from error
 
     def _wrapped(self, where, error):
@@ -120,6 +121,8 @@ class Python(Layer):
             traceback.format_exception(type(error), error, error.__traceback__.tb_next or error.__traceback__)
         )
         text = f"layer '{self.name}': {p.module}.{p.layer} raised in {where}\n{trace.rstrip()}"
+        if isinstance(error, SystemExit):  # a subclass of SystemExit would still end the program
+            return UserError(text)
         try:
             return type(type(error).__name__, (UserError, type(error)), {})(text)
         except TypeError:  # the class cannot be combined with RuntimeError, or takes other arguments

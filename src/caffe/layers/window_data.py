@@ -8,7 +8,7 @@ from caffe.core import glog
 from caffe.data import windows
 from caffe.data.mean import read_mean
 from caffe.data.prefetcher import BatchPrefetcher
-from caffe.data.window_prefetcher import WindowFeed
+from caffe.data.window_prefetcher import WindowPrefetcher
 from caffe.layers._prefetching_data import BasePrefetchingDataLayer
 from caffe.layers.base import register
 
@@ -75,7 +75,7 @@ class WindowData(BasePrefetchingDataLayer):
 
     def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         p, t = self.param.window_data_param, self.param.transform_param
-        return WindowFeed(
+        return WindowPrefetcher(
             self.file,
             p.batch_size,
             crop=self.crop,

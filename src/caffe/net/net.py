@@ -395,6 +395,13 @@ class Net(NetMethods):
             param = self._nodes[index].layer.param
             error.args = (f"{self.where[index]}: layer '{param.name}' ({param.type}): {error}",)
             raise
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            param = self._nodes[index].layer.param
+            raise CaffeError(
+                f"{self.where[index]}: layer '{param.name}' ({param.type}): not enough memory: {error}"
+            ) from error
 
     def _weighted_loss(self, blob, weight):
         if blob.grad.shape != blob.tensor.shape:
@@ -438,6 +445,12 @@ def bf16_in_hardware() -> bool:
         return torch.cuda.is_bf16_supported()
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _out_of_memory(error):
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("allocate memory", "not enough memory", "out of memory", "bad_alloc")
+    )
 
 
 class _DependentError(Exception):

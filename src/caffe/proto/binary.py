@@ -1,7 +1,7 @@
-"""Reads binary messages that carry blobs: the numbers become views of the file, protobuf gets the rest.
+"""Read binary messages with blobs: weights become views of the file, protobuf parses the rest.
 
-A .caffemodel is almost all numbers. To hand them to protobuf would copy each, and to ask them back would make
-Python floats; so the wire format is walked here, guided by the schema, down to each BlobProto.
+A .caffemodel consists almost entirely of weights. Protobuf would copy them and return Python floats, so this module
+walks the wire format, guided by the schema, down to each BlobProto.
 """
 
 from __future__ import annotations
@@ -16,38 +16,62 @@ from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2, wire_format
 from caffe.proto.blobs import MAX_PLAIN_BYTES, StoredBlob, read_blob
 from caffe.proto.field_tables import Field, table
+from caffe.utils.input_file import shown
 
 MAX_MESSAGES = 100_000  # layers and blobs; a net of a thousand layers has some 5,000
 _BLOB = caffe_pb2.BlobProto.DESCRIPTOR.full_name
-_WIRE = {
+_WIRE_TYPES = {
     "float": wire_format.FIXED32,
     "double": wire_format.FIXED64,
     "string": wire_format.BYTES,
     "bytes": wire_format.BYTES,
 }
 
-_KINDS = {"NetParameter": ".caffemodel", "SolverState": ".solverstate"}
+_FILE_TYPES = {"NetParameter": ".caffemodel", "SolverState": ".solverstate"}
 
 Path = tuple[Any, ...]
 
 
+MAX_PIPED_BYTES = 1 << 30  # of a pipe or a device, which cannot be mapped
+
+
 def open_view(path: str) -> memoryview:
-    """Return the bytes of a file, mapped where possible: read when used, private to us when written."""
+    """Return the bytes of a file, memory-mapped copy-on-write if possible."""
     try:
         with open(path, "rb") as stream:
             try:
                 return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY))
             except (ValueError, OSError):  # an empty file, a pipe
-                return memoryview(bytearray(stream.read()))
-    except OSError as problem:
-        raise CaffeError(f"{path}: cannot be read ({problem.strerror})") from None
+                data = bytearray(stream.read(MAX_PIPED_BYTES + 1))
+    except (OSError, ValueError) as problem:  # ValueError: a null byte in the name
+        raise CaffeError(f"{shown(path)}: cannot be read ({getattr(problem, 'strerror', None) or problem})") from None
+    if len(data) > MAX_PIPED_BYTES:
+        raise CaffeError(f"{shown(path)}: more than {MAX_PIPED_BYTES} bytes from a pipe or a device")
+    return memoryview(data)
 
 
 def read(view: memoryview, message: Any, filename: str) -> dict[Path, list[StoredBlob]]:
-    """Fill `message` with all but its blobs, and return these by the path of the message that holds them.
+    """Parse a message without its blobs, and return the blobs as views.
 
-    A path is made of field names and indices: ("layer", 3) for NetParameter.layer[3].blobs, () for the root.
-    Raises CaffeError, with the file and the offset or the layer, for bytes that are no such message.
+    Parameters
+    ----------
+    view : memoryview
+        Serialized message.
+    message : protobuf message
+        Filled with everything except blobs.
+    filename : str
+        File name for error messages.
+
+    Returns
+    -------
+    dict
+        Path of the message that contains the blobs -> blobs. A path consists of field names and indices:
+        ("layer", 3) for NetParameter.layer[3].blobs, () for the root.
+
+    Raises
+    ------
+    CaffeError
+        With the file and the offset or the layer, if the bytes are not such a message.
     """
     if not len(view):
         raise CaffeError(f"{filename}: the file is empty")
@@ -55,7 +79,7 @@ def read(view: memoryview, message: Any, filename: str) -> dict[Path, list[Store
 
 
 def parse_whole(view: memoryview, message: Any, filename: str) -> None:
-    """Fill `message` with all of it, blobs too, by protobuf: slower, and copied; for tools that rewrite."""
+    """Parse the whole message, including blobs, with protobuf; slower than `read`, for tools that rewrite files."""
     try:
         message.ParseFromString(bytes(view))
     except (DecodeError, UnicodeDecodeError, RecursionError) as problem:
@@ -71,25 +95,25 @@ class _Reader:
 
     def read(self, view: memoryview, message: Any) -> dict[Path, list[StoredBlob]]:
         self._message(view, 0, message, ())
-        for field, value in _not_text(message):
-            raise CaffeError(f"{self._filename}: its {field} is not UTF-8: {value!r}")
+        for field, value in _invalid_strings(message):
+            raise CaffeError(f"{self._filename}: {field} is not UTF-8: {value!r}")
         return self._blobs
 
-    def _error(self, offset: int, what: str) -> CaffeError:
-        return CaffeError("%s: byte %d: %s" % (self._filename, offset, what))
+    def _error(self, offset: int, text: str) -> CaffeError:
+        return CaffeError(f"{self._filename}: byte {offset}: {text}")
 
     def _message(self, view: memoryview, offset: int, message: Any, path: Path) -> None:
-        """Read one message that may hold blobs; `offset` is where in the file its bytes begin."""
+        """Read one message that may contain blobs; `offset` is the position of its first byte in the file."""
         known = table(message.DESCRIPTOR)
         plain, blobs, begin, at = [], [], 0, 0
         while at < len(view):
             try:
-                number, kind, value, end = wire_format.field(view, at)
+                number, wire_type, value, end = wire_format.field(view, at)
             except wire_format.WireError as problem:
                 raise self._error(offset + at, f"{known.name} is damaged: {problem}") from None
             field = known.by_number.get(number)
-            self._check_kind(field, kind, offset + at, known.name)
-            if field and not isinstance(value, int) and field.kind == "message" and _carries(field):
+            self._check_wire_type(field, wire_type, offset + at, known.name)
+            if field and not isinstance(value, int) and field.kind == "message" and _can_contain_blobs(field):
                 plain.append(view[begin:at])
                 begin, inside = end, offset + end - len(value)
                 self._count(inside)
@@ -116,7 +140,7 @@ class _Reader:
     def _merge(self, message: Any, data: bytes, offset: int, name: str) -> None:
         self._plain_bytes += len(data)
         if self._plain_bytes > MAX_PLAIN_BYTES:
-            raise self._error(offset, "more than %d bytes beside the weights" % MAX_PLAIN_BYTES)
+            raise self._error(offset, f"more than {MAX_PLAIN_BYTES} bytes apart from the weights")
         try:
             message.MergeFromString(data)
         except (DecodeError, UnicodeDecodeError, RecursionError) as problem:
@@ -124,28 +148,27 @@ class _Reader:
 
     def _read_blobs(self, blobs: list[tuple[memoryview, int]], message: Any, path: Path) -> None:
         label = _label(message)
-        found = self._blobs.setdefault(path, [])
+        stored = self._blobs.setdefault(path, [])
         for view, offset in blobs:
-            where = "%s: byte %d: %sblob %d" % (self._filename, offset, label, len(found))
-            found.append(read_blob(view, where))
+            stored.append(read_blob(view, f"{self._filename}: byte {offset}: {label}blob {len(stored)}"))
 
     def _count(self, offset: int) -> None:
         self._messages += 1
         if self._messages > MAX_MESSAGES:
-            raise self._error(offset, "more than %d layers and blobs" % MAX_MESSAGES)
+            raise self._error(offset, f"more than {MAX_MESSAGES} layers and blobs")
 
-    def _check_kind(self, field: Field | None, kind: int, offset: int, name: str) -> None:
-        """Refuse a known field in a form it cannot have: the file is of another kind (a mean, a state)."""
+    def _check_wire_type(self, field: Field | None, wire_type: int, offset: int, name: str) -> None:
+        """Reject a known field with the wrong wire type: the file is of another type (for example a mean)."""
         if field is None:
             return
-        expected = wire_format.BYTES if field.kind == "message" else _WIRE.get(field.kind, wire_format.VARINT)
-        if kind != expected and not (field.repeated and kind == wire_format.BYTES):
-            wanted = _KINDS.get(name, "sound file")
-            raise self._error(offset, f"this is no {wanted} ({name}.{field.name} looks otherwise)")
+        expected = wire_format.BYTES if field.kind == "message" else _WIRE_TYPES.get(field.kind, wire_format.VARINT)
+        if wire_type != expected and not (field.repeated and wire_type == wire_format.BYTES):
+            file_type = _FILE_TYPES.get(name, "valid file")
+            raise self._error(offset, f"this is not a {file_type} ({name}.{field.name} has another type)")
 
 
-def _not_text(message: Any) -> Iterator[tuple[str, bytes]]:
-    """Yield (field, value) of strings that are not UTF-8: protobuf gives these out as bytes."""
+def _invalid_strings(message: Any) -> Iterator[tuple[str, bytes]]:
+    """Yield (field, value) of strings that are not UTF-8, which protobuf returns as bytes."""
     known = table(message.DESCRIPTOR).by_number
     for descriptor, value in message.ListFields():
         field = known[descriptor.number]
@@ -153,7 +176,7 @@ def _not_text(message: Any) -> Iterator[tuple[str, bytes]]:
             continue
         for item in value if field.repeated else (value,):
             if field.kind == "message":
-                yield from _not_text(item)
+                yield from _invalid_strings(item)
             elif isinstance(item, bytes):
                 yield f"{message.DESCRIPTOR.name}.{field.name}", item
 
@@ -162,14 +185,14 @@ def _label(message: Any) -> str:
     return f"layer '{message.name}', " if hasattr(message, "name") else ""
 
 
-_carriers: dict[str, bool] = {}
+_can_contain: dict[str, bool] = {}
 
 
-def _carries(field: Field) -> bool:
-    """Whether messages of the field's type are blobs or can hold some."""
+def _can_contain_blobs(field: Field) -> bool:
+    """Return whether messages of the field's type are blobs or can contain blobs."""
     name = field.message.full_name
-    if name not in _carriers:
-        _carriers[name] = name == _BLOB or any(
-            inner.kind == "message" and _carries(inner) for inner in table(field.message).by_number.values()
+    if name not in _can_contain:
+        _can_contain[name] = name == _BLOB or any(
+            inner.kind == "message" and _can_contain_blobs(inner) for inner in table(field.message).by_number.values()
         )
-    return _carriers[name]
+    return _can_contain[name]

@@ -1,4 +1,4 @@
-"""One BlobProto at rest: its numbers as views of the file, its shape in either of two forms; and back."""
+"""Read a BlobProto with legacy or current shape to views of the file, and write it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from caffe.proto import caffe_pb2, wire_format
 
 MAX_AXES = 32  # kMaxBlobAxes in Caffe's blob.hpp
 MAX_PLAIN_BYTES = 64 << 20
-_MAX_PARTS = 10_000  # pieces a list of numbers may come in; one is the rule
+_MAX_PIECES = 10_000  # pieces of a list of values; usually one
 _LEGACY = {1: 0, 2: 1, 3: 2, 4: 3}  # num, channels, height, width
 _SHAPE = 7
 _LISTS = {5: "<f4", 6: "<f4", 8: "<f8", 9: "<f8"}  # data, diff, double_data, double_diff
-# NVCaffe 0.16 and later store blobs as bytes with a type beside them.
+# NVCaffe 0.16 and later store blobs as bytes with a separate type.
 _RAW_TYPES, _RAW = {10: 12, 11: 13}, {12, 13}
 _RAW_DTYPES = {0: "<f8", 1: "<f4", 2: "<f2", 3: "<i4", 4: "<u4"}
 
 
 class StoredBlob(NamedTuple):
-    """Shape as Caffe has it, values, and gradients where they were saved.
+    """Shape, values and, if stored, gradients of a blob.
 
-    The arrays are views of the file: not aligned in memory, so copy them to where they are used.
+    The arrays are views of the file and may be unaligned; copy them before use.
     """
 
     shape: tuple[int, ...]
@@ -34,9 +34,9 @@ class StoredBlob(NamedTuple):
 
 
 def read_blob(view: memoryview, where: str) -> StoredBlob:
-    """Read a BlobProto; `where` begins the text of each CaffeError.
+    """Read a BlobProto; `where` is the prefix of error messages.
 
-    The legacy dimensions win over `shape` where both are given, as in Blob::FromProto.
+    The legacy dimensions have precedence over `shape`, as in Blob::FromProto.
     """
     try:
         legacy, shape, lists = _fields(view)
@@ -54,26 +54,26 @@ def read_blob(view: memoryview, where: str) -> StoredBlob:
 
 
 def _fields(view: memoryview) -> tuple[tuple[int, ...], tuple[int, ...], dict[int, list[np.ndarray]]]:
-    """Return legacy dimensions (or ()), shape, and the pieces of each list of numbers by field number."""
+    """Return the legacy dimensions (or ()), the shape, and the pieces of each list of values by field number."""
     legacy: dict[int, int] = {}
     shape: list[int] = []
     lists: dict[int, list[np.ndarray]] = {}
     raw_types: dict[int, int] = {}
     at = 0
     while at < len(view):
-        number, kind, value, end = wire_format.field(view, at)
+        number, wire_type, value, end = wire_format.field(view, at)
         if isinstance(value, int):
             if number in _LEGACY:
                 legacy[_LEGACY[number]] = wire_format.signed(value)
             elif number in _RAW_TYPES:
                 raw_types[_RAW_TYPES[number]] = value
-        elif number == _SHAPE and kind == wire_format.BYTES:
+        elif number == _SHAPE and wire_type == wire_format.BYTES:
             shape.extend(_dims(value))
         elif number in _LISTS:
-            piece, end = _piece(view, at, end, kind, value, _LISTS[number])
+            piece, end = _piece(view, at, end, wire_type, value, _LISTS[number])
             _add(lists, number, piece)
-        elif number in _RAW and kind == wire_format.BYTES:
-            _add(lists, number, _whole(value, _RAW_DTYPES.get(raw_types.get(number, 1))))
+        elif number in _RAW and wire_type == wire_format.BYTES:
+            _add(lists, number, _packed(value, _RAW_DTYPES.get(raw_types.get(number, 1))))
         at = end
     dims = tuple(legacy.get(axis, 0) for axis in range(4)) if legacy else ()
     return dims, tuple(shape), lists
@@ -82,45 +82,47 @@ def _fields(view: memoryview) -> tuple[tuple[int, ...], tuple[int, ...], dict[in
 def _add(lists: dict[int, list[np.ndarray]], number: int, piece: np.ndarray) -> None:
     pieces = lists.setdefault(number, [])
     pieces.append(piece)
-    if len(pieces) > _MAX_PARTS:
-        raise ValueError("its numbers come in more than %d pieces" % _MAX_PARTS)
+    if len(pieces) > _MAX_PIECES:
+        raise ValueError(f"its values are in more than {_MAX_PIECES} pieces")
 
 
 def _dims(view: memoryview) -> list[int]:
     if len(view) > 11 * MAX_AXES:
-        raise ValueError("a shape of more than %d axes" % MAX_AXES)
+        raise ValueError(f"a shape of more than {MAX_AXES} axes")
     return list(caffe_pb2.BlobShape.FromString(bytes(view)).dim)
 
 
-def _piece(view: memoryview, at: int, end: int, kind: int, value: memoryview, dtype: str) -> tuple[np.ndarray, int]:
-    """Return a packed list, or the run of single values (old files) that begins here, and where it ends."""
-    if kind == wire_format.BYTES:
-        return _whole(value, dtype), end
+def _piece(
+    view: memoryview, at: int, end: int, wire_type: int, value: memoryview, dtype: str
+) -> tuple[np.ndarray, int]:
+    """Return a packed list, or the run of tagged values (old files) that starts here, and the position after it."""
+    if wire_type == wire_format.BYTES:
+        return _packed(value, dtype), end
     if len(value) != np.dtype(dtype).itemsize:
-        raise ValueError("numbers of the wrong size")
+        raise ValueError("values of the wrong size")
     return _run(view, at, end, dtype)
 
 
-def _whole(value: memoryview, dtype: str | None) -> np.ndarray:
+def _packed(value: memoryview, dtype: str | None) -> np.ndarray:
     if dtype is None:
-        raise ValueError("numbers of an unknown type")
+        raise ValueError("values of an unknown type")
     if len(value) % np.dtype(dtype).itemsize:
-        raise ValueError("a list of numbers ends inside a number")
+        raise ValueError("a list of values ends inside a value")
     return np.frombuffer(value, dtype)
 
 
 def _run(view: memoryview, at: int, end: int, dtype: str) -> tuple[np.ndarray, int]:
-    """Values each with its own tag, as a strided view: looked for in blocks that grow with the run."""
+    """Return a run of individually tagged values as a strided view; its end is searched in blocks that grow."""
     tag = bytes(view[at : end - np.dtype(dtype).itemsize])
-    record = np.dtype([("tag", "S%d" % len(tag)), ("value", dtype)])
+    record = np.dtype([("tag", f"S{len(tag)}"), ("value", dtype)])
     count, block = 1, 16
     limit = (len(view) - at) // record.itemsize
     while count < limit:
         size = min(block, limit - count)
         tags = np.frombuffer(view, record, size, at + count * record.itemsize)["tag"]
-        same = tags == tag
-        if not same.all():
-            count += int(np.argmin(same))
+        matches = tags == tag
+        if not matches.all():
+            count += int(np.argmin(matches))
             break
         count, block = count + size, block * 2
     values = np.frombuffer(view, record, count, at)["value"]
@@ -128,7 +130,7 @@ def _run(view: memoryview, at: int, end: int, dtype: str) -> tuple[np.ndarray, i
 
 
 def _join(lists: dict[int, list[np.ndarray]], numbers: tuple[int, ...]) -> np.ndarray | None:
-    """Return the first of the lists that has values: double before float before raw, as Caffe looks."""
+    """Return the first list that has values; double, float, then raw, as in Caffe."""
     for number in numbers:
         pieces = [piece for piece in lists.get(number, []) if piece.size]
         if pieces:
@@ -136,15 +138,14 @@ def _join(lists: dict[int, list[np.ndarray]], numbers: tuple[int, ...]) -> np.nd
     return None
 
 
-def _check(dims: tuple[int, ...], values: np.ndarray | None, what: str) -> None:
+def _check(dims: tuple[int, ...], values: np.ndarray | None, noun: str) -> None:
     if len(dims) > MAX_AXES:
-        raise ValueError("a shape of %d axes; Caffe has at most %d" % (len(dims), MAX_AXES))
+        raise ValueError(f"a shape of {len(dims)} axes; Caffe allows at most {MAX_AXES}")
     if any(dim < 0 for dim in dims):
         raise ValueError(f"shape {_text(dims)} has a negative extent")
     size = 0 if values is None else values.size
     if math.prod(dims) != size:
-        wanted = "shape %s wants %d %s" % (_text(dims), math.prod(dims), what)
-        raise ValueError("%s, the file holds %d" % (wanted, size))
+        raise ValueError(f"shape {_text(dims)} needs {math.prod(dims)} {noun}, the file has {size}")
 
 
 def _text(dims: tuple[int, ...]) -> str:
@@ -152,10 +153,10 @@ def _text(dims: tuple[int, ...]) -> str:
 
 
 def encode(array: np.ndarray, diff: np.ndarray | None = None, legacy_shape: bool = False) -> list[Any]:
-    """Return a BlobProto as pieces (bytes and arrays) in the order and form that Caffe writes.
+    """Serialize a BlobProto as Caffe does, to a list of pieces (bytes and arrays).
 
-    float64 arrays go to double_data, all others to data as float32; `legacy_shape` writes num, channels,
-    height, width (ones in front of fewer axes), as compute_image_mean does.
+    float64 arrays are stored in double_data, others as float32 in data. `legacy_shape` writes num, channels, height and
+    width (padded with leading ones), as compute_image_mean does.
     """
     double = array.dtype == np.float64
     values = [(8 if double else 5, array)] + ([(9 if double else 6, diff)] if diff is not None else [])
@@ -180,20 +181,20 @@ def _encode_shape(shape: tuple[int, ...]) -> bytes:
 
 def _encode_legacy(shape: tuple[int, ...]) -> bytes:
     if len(shape) > 4:
-        raise CaffeError("a blob of %d axes has no legacy shape (num, channels, height, width)" % len(shape))
+        raise CaffeError(f"a blob of {len(shape)} axes has no legacy shape (num, channels, height, width)")
     dims = (1,) * (4 - len(shape)) + tuple(shape)
     return b"".join(_key(number, wire_format.VARINT) + wire_format.varint(dim) for number, dim in zip(_LEGACY, dims))
 
 
-def _key(number: int, kind: int) -> bytes:
-    return wire_format.varint(number << 3 | kind)
+def _key(number: int, wire_type: int) -> bytes:
+    return wire_format.varint(number << 3 | wire_type)
 
 
 def length(pieces: list[Any]) -> int:
-    """Return how many bytes the pieces are."""
+    """Return the total size of the pieces in bytes."""
     return sum(piece.nbytes if isinstance(piece, np.ndarray) else len(piece) for piece in pieces)
 
 
 def field(number: int, pieces: list[Any]) -> list[Any]:
-    """Return the pieces of a submessage as a field of another message."""
+    """Return the pieces of a submessage as a field of its parent."""
     return [_key(number, wire_format.BYTES) + wire_format.varint(length(pieces)), *pieces]

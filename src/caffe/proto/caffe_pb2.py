@@ -1,7 +1,7 @@
-"""Caffe's message classes, made from caffe.proto at import, under the name that ten years of scripts import.
+"""Caffe's message classes, created from caffe.proto at import, with the module name that existing scripts import.
 
-They live in a descriptor pool of their own, so another caffe_pb2 in the same process (another Caffe, an old
-OpenVINO) does no harm, and they ask for no protobuf version: 3.20 to 7 give the same classes.
+They are in a separate descriptor pool, so another caffe_pb2 in the same process (another Caffe, an old OpenVINO) does
+not conflict. They work with every protobuf version from 3.20 to 7.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ def _read_file():
     return pool.FindFileByName(file.name), pool
 
 
-def _class_maker(pool):
-    """Return the function from descriptor to class: its name changed with protobuf 4.22."""
+def _class_factory(pool):
+    """Return the function that maps descriptors to classes; protobuf 4.22 renamed it."""
     if hasattr(message_factory, "GetMessageClass"):
         return message_factory.GetMessageClass
     return message_factory.MessageFactory(pool).GetPrototype
 
 
 def _define():
-    """Put into this module what a generated one would hold: classes, enums, values of top-level enums."""
+    """Define the names of a generated module: classes, enums and values of top-level enums."""
     file, pool = _read_file()
-    make = _class_maker(pool)
+    create_class = _class_factory(pool)
     names = {"DESCRIPTOR": file}
     for name, enum in file.enum_types_by_name.items():
         names[name] = enum_type_wrapper.EnumTypeWrapper(enum)
         names.update((value.name, value.number) for value in enum.values)
     for name, message in file.message_types_by_name.items():
-        names[name] = make(message)
+        names[name] = create_class(message)
         names[name].__module__ = __name__
     globals().update(names)
 

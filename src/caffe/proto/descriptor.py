@@ -1,4 +1,4 @@
-"""Reads caffe.proto, in the part of proto2 it keeps to, into a FileDescriptorProto; nothing is generated."""
+"""Parse caffe.proto (a subset of proto2) to a FileDescriptorProto, without generated code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MESSAGE, _ENUM = 11, 14
 
 
 def read(text: str, filename: str = "caffe.proto") -> descriptor_pb2.FileDescriptorProto:
-    """Return the descriptor of a .proto text; ValueError names the line of what it does not know."""
+    """Parse a .proto text to its descriptor; raise ValueError with the line of an unsupported construct."""
     file = descriptor_pb2.FileDescriptorProto(name=filename)
     reader = _Reader(text, filename)
     while reader.next:
@@ -26,7 +26,7 @@ def read(text: str, filename: str = "caffe.proto") -> descriptor_pb2.FileDescrip
 
 
 class _Reader:
-    """A token at a time; every method reads one construct and leaves `next` behind it."""
+    """Recursive-descent parser; every method reads one construct and sets `next` to the token after it."""
 
     def __init__(self, text: str, filename: str):
         self._text, self._filename, self._end = text, filename, 0
@@ -36,7 +36,7 @@ class _Reader:
     def take(self, *expected: str) -> str:
         token = self.next
         if expected and token not in expected:
-            raise self._error("expected {}, received {!r}".format(" or ".join(expected), token))
+            raise self._error(f"expected {' or '.join(expected)}, received {token!r}")
         self.next = self._scan()
         return token
 
@@ -50,17 +50,18 @@ class _Reader:
                 return match.group(1)
         return ""
 
-    def _error(self, what: str) -> ValueError:
-        return ValueError("%s:%d: %s" % (self._filename, self._text.count("\n", 0, self._end) + 1, what))
+    def _error(self, text: str) -> ValueError:
+        line = self._text.count("\n", 0, self._end) + 1
+        return ValueError(f"{self._filename}:{line}: {text}")
 
     def declaration(self, file: descriptor_pb2.FileDescriptorProto) -> None:
-        kind = self.take("syntax", "package", "message", "enum")
-        if kind == "message":
+        keyword = self.take("syntax", "package", "message", "enum")
+        if keyword == "message":
             self.message(file.message_type.add())
-        elif kind == "enum":
+        elif keyword == "enum":
             self.enum(file.enum_type.add())
         else:
-            if kind == "syntax":
+            if keyword == "syntax":
                 self.take("=")
                 file.syntax = self.take('"proto2"').strip('"')
             else:
@@ -71,13 +72,13 @@ class _Reader:
         message.name = self.take()
         self.take("{")
         while self.next != "}":
-            kind = self.take("enum", "message", *_LABELS)
-            if kind == "enum":
+            keyword = self.take("enum", "message", *_LABELS)
+            if keyword == "enum":
                 self.enum(message.enum_type.add())
-            elif kind == "message":
+            elif keyword == "message":
                 self.message(message.nested_type.add())
             else:
-                self.field(message.field.add(), _LABELS[kind])
+                self.field(message.field.add(), _LABELS[keyword])
         self.take("}")
 
     def enum(self, enum: descriptor_pb2.EnumDescriptorProto) -> None:
@@ -91,11 +92,11 @@ class _Reader:
         self.take("}")
 
     def field(self, field: descriptor_pb2.FieldDescriptorProto, label: int) -> None:
-        kind = self.take()
-        if kind in _SCALARS:
-            field.type = _SCALARS[kind]
+        type_name = self.take()
+        if type_name in _SCALARS:
+            field.type = _SCALARS[type_name]
         else:
-            field.type_name = kind
+            field.type_name = type_name
         field.label = label
         field.name = self.take()
         self.take("=")
@@ -116,36 +117,36 @@ class _Reader:
 
 
 def _resolve_types(file: descriptor_pb2.FileDescriptorProto) -> None:
-    """Write every type name in full (.caffe.PoolingParameter.PoolMethod): the nearest scope that knows it."""
-    kinds: dict[str, int] = {}
+    """Replace type names by full names (.caffe.PoolingParameter.PoolMethod), searched from the innermost scope."""
+    types: dict[str, int] = {}
     root = "." + file.package
     for enum in file.enum_type:
-        kinds[f"{root}.{enum.name}"] = _ENUM
+        types[f"{root}.{enum.name}"] = _ENUM
     for message in file.message_type:
-        _list_types(message, root, kinds)
+        _list_types(message, root, types)
     for message in file.message_type:
-        _resolve_fields(message, root, kinds)
+        _resolve_fields(message, root, types)
 
 
-def _list_types(message: descriptor_pb2.DescriptorProto, scope: str, kinds: dict[str, int]) -> None:
+def _list_types(message: descriptor_pb2.DescriptorProto, scope: str, types: dict[str, int]) -> None:
     scope = f"{scope}.{message.name}"
-    kinds[scope] = _MESSAGE
+    types[scope] = _MESSAGE
     for enum in message.enum_type:
-        kinds[f"{scope}.{enum.name}"] = _ENUM
+        types[f"{scope}.{enum.name}"] = _ENUM
     for nested in message.nested_type:
-        _list_types(nested, scope, kinds)
+        _list_types(nested, scope, types)
 
 
-def _resolve_fields(message: descriptor_pb2.DescriptorProto, scope: str, kinds: dict[str, int]) -> None:
+def _resolve_fields(message: descriptor_pb2.DescriptorProto, scope: str, types: dict[str, int]) -> None:
     scope = f"{scope}.{message.name}"
     for field in message.field:
         if field.type_name:
             outer, name = scope, f"{scope}.{field.type_name}"
-            while name not in kinds:
+            while name not in types:
                 if not outer:
                     raise ValueError(f"{scope}.{field.name}: unknown type {field.type_name}")
                 outer = outer.rpartition(".")[0]
                 name = f"{outer}.{field.type_name}"
-            field.type_name, field.type = name, kinds[name]
+            field.type_name, field.type = name, types[name]
     for nested in message.nested_type:
-        _resolve_fields(nested, scope, kinds)
+        _resolve_fields(nested, scope, types)

@@ -1,4 +1,4 @@
-"""Tables of a message's fields: looked up by name or number without asking protobuf for each one anew."""
+"""Cached tables of a message's fields by name and number, faster than protobuf's descriptors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KINDS = {
 
 
 class Field:
-    """One field of a message type: name, number, kind ("float", "message" …), and what it refers to."""
+    """One field of a message type: name, number, kind ("float", "message" …), and its message or enum type."""
 
     __slots__ = ("enum", "kind", "message", "name", "names", "number", "repeated", "required")
 
@@ -34,7 +34,7 @@ def _cardinality(descriptor: Any) -> tuple[bool, bool]:
 
 
 class Table:
-    """The fields of one message type, by name and by number, and the names of the required ones."""
+    """The fields of a message type by name and by number, and the names of the required fields."""
 
     __slots__ = ("by_name", "by_number", "name", "required")
 
@@ -50,8 +50,8 @@ _tables: dict[str, Table] = {}
 
 
 def table(descriptor: Any) -> Table:
-    """Return the Table of a message descriptor; made once for each type."""
-    found = _tables.get(descriptor.full_name)
-    if found is None:
-        found = _tables[descriptor.full_name] = Table(descriptor)
-    return found
+    """Return the cached Table of a message descriptor."""
+    cached = _tables.get(descriptor.full_name)
+    if cached is None:
+        cached = _tables[descriptor.full_name] = Table(descriptor)
+    return cached

@@ -1,8 +1,8 @@
-"""Fields that well-known forks of Caffe added: skipped with one warning that names them, not refused.
+"""Fields that well-known forks of Caffe added; the parser skips them with one warning.
 
-Names only, from the public schemas of NVCaffe (0.15 to 0.17), SSD (weiliu89/caffe) and Intel Caffe. A field
-of the same name in caffe.proto wins. Fields that change what a net computes are told apart: without them it
-is another net.
+The names come from the public schemas of NVCaffe (0.15 to 0.17), SSD (weiliu89/caffe) and Intel Caffe. Fields of the
+same name in caffe.proto have precedence. Fields that change the net's outputs are listed separately, because the net
+is not the same without them.
 """
 
 from __future__ import annotations
@@ -61,40 +61,40 @@ FORKS: dict[str, dict[str, str]] = {
     },
 }
 
-# Fields that forks compute with: skipping them leaves another net, so the warning says what to write instead.
-MEANING: dict[str, dict[str, str]] = {
+# Fields that change the net's outputs, with advice for the warning.
+ADVICE: dict[str, dict[str, str]] = {
     "BatchNormParameter": {
-        "scale_bias": "put a Scale layer with bias_term: true behind",
-        "scale_filler": "put a Scale layer behind",
-        "bias_filler": "put a Scale layer with bias_term: true behind",
+        "scale_bias": "add a Scale layer with bias_term: true after it",
+        "scale_filler": "add a Scale layer after it",
+        "bias_filler": "add a Scale layer with bias_term: true after it",
     },
-    "PoolingParameter": {"ceil_mode": "write round_mode: FLOOR where it is false"},
+    "PoolingParameter": {"ceil_mode": "use round_mode: FLOOR if it is false"},
     "DropoutParameter": {
-        "scale_train": "Caffe scales in training",
-        "sample_weights_test": "Caffe does not drop in testing",
+        "scale_train": "Caffe scales in phase TRAIN",
+        "sample_weights_test": "Caffe has no dropout in phase TEST",
     },
-    "ConvolutionParameter": {"relu": "put a ReLU layer behind", "negative_slope": "put a ReLU layer behind"},
+    "ConvolutionParameter": {"relu": "add a ReLU layer after it", "negative_slope": "add a ReLU layer after it"},
 }
 
 ENGINES = {"MKL2017", "MKLDNN", "SPATIAL", "LIBDNN", "NNPACK", "INTEL_SPATIAL"}
 
 
 def _by_field() -> dict[tuple[str, str], str]:
-    found: dict[tuple[str, str], str] = {}
+    forks: dict[tuple[str, str], str] = {}
     for fork, messages in FORKS.items():
         for message, names in messages.items():
             for name in names.split():
-                found.setdefault((message, name), fork)
-    return found
+                forks.setdefault((message, name), fork)
+    return forks
 
 
 _FORK_OF = _by_field()
 
 
 def origin(message: str, field: str) -> str | None:
-    """Return the fork that added `field` to `message`, with advice where it matters, or None."""
-    advice = MEANING.get(message, {}).get(field)
+    """Return the fork that added `field` to `message`, with advice if it changes the outputs, or None."""
+    advice = ADVICE.get(message, {}).get(field)
     if advice:
-        return f"a fork, and it changes what the net computes: {advice}"
-    # V1 layers of forks took the same additions.
+        return f"a fork, which changes the net's outputs: {advice}"
+    # forks added the same fields to V1 layers
     return _FORK_OF.get(("LayerParameter" if message == "V1LayerParameter" else message, field))

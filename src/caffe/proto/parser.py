@@ -1,4 +1,4 @@
-"""Recursive descent over prototxt, guided by the schema; notes every fault and goes on behind it."""
+"""Recursive-descent parser of prototxt, guided by the schema; it records every error and continues after it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from caffe.core import glog
 from caffe.errors import CaffeError, did_you_mean
 from caffe.proto import fork_fields, scalars
 from caffe.proto.field_tables import Field, Table, table
-from caffe.proto.source_locations import Places
-from caffe.proto.tokenizer import Scanner, TooManyFaults
+from caffe.proto.source_locations import SourceLocations
+from caffe.proto.tokenizer import Scanner, TooManyErrors
 
-MAX_MESSAGES = 200_000  # braces opened; a net of a thousand layers has some 10,000
+MAX_MESSAGES = 200_000  # a net of a thousand layers has some 10,000
 _CLOSING = {"{": "}", "<": ">"}
 
 
-class _Bad(Exception):
-    """A value that cannot be taken; the parser notes it and goes on behind it."""
+class _InvalidValue(Exception):
+    """A token that is not a value; the parser records the error and continues after it."""
 
 
 class Parser(Scanner):
-    """Recursive descent; as deep as the schema nests, so a file cannot make it deeper."""
+    """Recursive-descent parser; the recursion is as deep as the schema nests, independent of the file."""
 
     def __init__(self, text: str, filename: str):
         super().__init__(text, filename)
@@ -31,37 +31,37 @@ class Parser(Scanner):
         self._messages = 0
         self._lost = False  # a closing brace is missing: leave all messages up to the root
 
-    def parse(self, message: Any) -> Places:
-        """Read the whole text into `message`; CaffeError lists what is wrong."""
+    def parse(self, message: Any) -> SourceLocations:
+        """Parse the whole text into `message`; raise a CaffeError that lists all errors."""
         self._root = table(message.DESCRIPTOR)
-        with contextlib.suppress(TooManyFaults):
+        with contextlib.suppress(TooManyErrors):
             self._body(message, self._root, "", "")
-        if self.faults:
-            raise CaffeError("\n".join(self.faults))
+        if self.errors:
+            raise CaffeError("\n".join(self.errors))
         self._warn()
-        places = Places(self.filename)
+        locations = SourceLocations(self.filename)
         for path, positions in self._positions.items():
-            places.lines[path] = [self.line(position) for position in positions]
-        return places
+            locations.lines[path] = [self.line(position) for position in positions]
+        return locations
 
     def _warn(self) -> None:
         if not self._skipped:
             return
         parts = []
         for name, positions in self._skipped.items():
-            times = "" if len(positions) == 1 else " (%d times)" % len(positions)
-            parts.append("line %d: %s%s" % (self.line(positions[0]), name, times))
-        text = "%s: skipped, since BVLC Caffe has no such fields:\n  %s"
-        glog.warning(text % (self.filename, "\n  ".join(parts)), "text_format.cc:274")
+            times = "" if len(positions) == 1 else f" ({len(positions)} times)"
+            parts.append(f"line {self.line(positions[0])}: {name}{times}")
+        text = "{}: skipped fields that BVLC Caffe does not have:\n  {}"
+        glog.warning(text.format(self.filename, "\n  ".join(parts)), "text_format.cc:274")
 
     # Messages
 
     def _body(self, message: Any, known: Table, path: str, close: str) -> None:
-        """Read fields up to `close` ("" for the end of the file), which is left as the current token."""
+        """Read fields until `close` ("" for the end of the file) is the current token."""
         seen: set[str] = set()
         while not (self.kind == "end" or (close and self.word == close and self.kind == "mark")):
             if self.kind != "name":
-                self._stray(known)
+                self._skip_to_field(known)
                 continue
             self._field(message, known, path, seen)
             if self._lost:
@@ -71,10 +71,10 @@ class Parser(Scanner):
             if not self.take(",") and not self._lost:
                 self.take(";")
 
-    def _stray(self, known: Table) -> None:
-        """Note a token that cannot begin a field and go on at the next that can."""
+    def _skip_to_field(self, known: Table) -> None:
+        """Record a token that cannot start a field, and skip to the next one that can."""
         if self.word in ("}", ">") and self.kind == "mark":
-            self.fault(self.at, f"'{self.word}' closes nothing that is open here")
+            self.error(self.at, f"'{self.word}' closes nothing that is open here")
             self.advance()
             return
         self.expected("the name of a field", known.name)
@@ -92,7 +92,7 @@ class Parser(Scanner):
             self._positions.setdefault(name, []).append(position)
         if not field.repeated:
             if name in seen:
-                self.fault(position, f"{known.name}.{name} is given twice; it takes one value")
+                self.error(position, f"{known.name}.{name} is set twice; it takes one value")
             seen.add(name)
         if field.kind == "message":
             self._submessages(message, field, known, path, position)
@@ -119,14 +119,14 @@ class Parser(Scanner):
         self.advance()
         self._messages += 1
         if self._messages > MAX_MESSAGES:
-            self.fault(position, "more than %d messages in one file" % MAX_MESSAGES)
-            raise TooManyFaults
+            self.error(position, f"more than {MAX_MESSAGES} messages in one file")
+            raise TooManyErrors
         inner = table(field.message)
         path = path + field.name
         self._positions.setdefault(path, []).append(position)
         if field.repeated:
             values = getattr(message, field.name)
-            path = "%s[%d]" % (path, len(values))
+            path = f"{path}[{len(values)}]"
             value = values.add()
         else:
             value = getattr(message, field.name)
@@ -135,12 +135,12 @@ class Parser(Scanner):
         if self._lost:
             return
         if self.kind == "end":
-            self.fault(position, f"{field.name} is not closed: '{close}' is missing")
+            self.error(position, f"{field.name} is not closed: '{close}' is missing")
             return
         self.advance()
         for name in inner.required:
             if not value.HasField(name):
-                self.fault(position, f"{inner.name}: the required field '{name}' is missing")
+                self.error(position, f"{inner.name}: the required field '{name}' is missing")
 
     # Values
 
@@ -150,9 +150,8 @@ class Parser(Scanner):
             self.skip_value()
             return
         if self.kind == "mark" and self.word in ("{", "<") + (() if field.repeated else ("[",)):
-            self.fault(
-                self.at, f"{known.name}.{field.name} takes one value, received {self.word}{self._without_brackets()}"
-            )
+            received = self.word + self._without_brackets()
+            self.error(self.at, f"{known.name}.{field.name} takes one value, received {received}")
             self.skip_value()
         elif self.take("["):
             self._list(message, field, known)
@@ -173,12 +172,12 @@ class Parser(Scanner):
         position = self.at
         try:
             value = self._scalar(field)
-        except _Bad as problem:
-            self.fault(position, f"{known.name}.{field.name}: {problem}")
+        except _InvalidValue as problem:
+            self.error(position, f"{known.name}.{field.name}: {problem}")
             return
         except ValueError as problem:
             if not self._engine(known, field, position, str(problem)):
-                self.fault(position, f"{known.name}.{field.name}: {problem}{_hint(known, field)}")
+                self.error(position, f"{known.name}.{field.name}: {problem}{_hint(known, field)}")
             return
         if field.repeated:
             getattr(message, field.name).append(value)
@@ -197,19 +196,19 @@ class Parser(Scanner):
             received = self.received()
             if self.kind == "bad":
                 self.advance()
-            raise _Bad(f"expected a value, received {received}")
+            raise _InvalidValue(f"expected a value, received {received}")
         word = sign + self.word
         self.advance()
         return scalars.convert(field, word)
 
     def _engine(self, known: Table, field: Field, position: int, problem: str) -> bool:
-        """Whether the value is an engine of a fork; it only chooses an implementation, so it is skipped."""
+        """Return whether the value is an engine of a fork; it only selects an implementation, so it is skipped."""
         if field.name != "engine" or not any(f"value {name}" in problem for name in fork_fields.ENGINES):
             return False
         self._skipped.setdefault(f"{known.name}.engine of a fork", []).append(position)
         return True
 
-    # What is not known
+    # Unknown fields
 
     def _unknown(self, name: str, position: int, known: Table, path: str) -> None:
         fork = fork_fields.origin(known.name, name)
@@ -219,30 +218,30 @@ class Parser(Scanner):
             return
         outer = self._root.by_name.get(name) if self._root and path else None
         if outer and outer.repeated and outer.kind == "message":
-            self.fault(position, f"'{name}' inside {known.name}: is a '}}' missing before it?")
+            self.error(position, f"'{name}' inside {known.name}: is a '}}' missing before it?")
             self._lost = True
             self.rewind(name, position)
             return
-        self.fault(position, f"{known.name} has no field '{name}'{_advice(name, known)}")
+        self.error(position, f"{known.name} has no field '{name}'{_advice(name, known)}")
         self.skip_value()
 
 
 def _advice(name: str, known: Table) -> str:
-    """Return what was probably meant: a similar field, or the part of the message where the field lives."""
+    """Suggest a similar field, or the submessages that have a field of this name."""
     similar = did_you_mean(name, known.by_name)
     if similar:
         return similar
-    homes = [
+    parents = [
         field.name
         for field in known.by_name.values()
         if field.kind == "message" and name in table(field.message).by_name
     ]
-    return "; it belongs inside {}".format(" or ".join(homes[:4])) if homes else ""
+    return f"; it belongs inside {' or '.join(parents[:4])}" if parents else ""
 
 
 def _hint(known: Table, field: Field) -> str:
     if field.name == "type" and known.name == "LayerParameter":
-        return ' (as in layer { type: "Convolution" }; names without quotes belong to the older `layers`)'
+        return ' (as in layer { type: "Convolution" }; the older `layers` has names without quotes)'
     if field.name == "type" and known.name == "V1LayerParameter":
-        return ' (in `layers`; the newer form is layer { type: "Convolution" })'
+        return ' (in `layers`; the current form is layer { type: "Convolution" })'
     return ""

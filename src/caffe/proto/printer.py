@@ -1,4 +1,4 @@
-"""Writes messages as prototxt, byte for byte as Caffe's own tools print them (protobuf's C++ TextFormat)."""
+"""Format messages as prototxt, byte-identical to Caffe's tools (protobuf's C++ TextFormat)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _ESCAPES = {10: "\\n", 13: "\\r", 9: "\\t", 34: '\\"', 39: "\\'", 92: "\\\\"}
 
 
 def format(message: Any) -> str:
-    """Return the text of a message: fields by number, two spaces a level, one line a value.
+    """Return the text of a message: fields in order of number, two spaces per level, one line per value.
 
-    Fields that caffe.proto does not know are left out: by number alone no text can be read back.
+    Fields that caffe.proto does not define are omitted, because text without field names cannot be parsed.
     """
     lines: list[str] = []
     _print(message, "", lines)
@@ -49,24 +49,24 @@ def _scalar(field: Field, value: Any) -> str:
 
 
 def float_text(value: float) -> str:
-    """Return a 32-bit float in six digits where that gives it back, else in nine, as C++ prints it."""
+    """Format a 32-bit float with six digits if that is exact, else with nine, as C++ does."""
     return _shortest(value, 6, 9, lambda text: struct.unpack("f", _pack_float(float(text)))[0])
 
 
 def _pack_float(value: float) -> bytes:
     try:
         return struct.pack("f", value)
-    except OverflowError:  # FLT_MAX in six digits is beyond it
+    except OverflowError:  # FLT_MAX rounded to six digits overflows
         return struct.pack("f", math.copysign(math.inf, value))
 
 
-def _shortest(value: float, few: int, many: int, read_back: Any) -> str:
+def _shortest(value: float, few_digits: int, many_digits: int, parse: Any) -> str:
     if math.isnan(value):
         return "nan"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    text = "%.*g" % (few, value)
-    return text if read_back(text) == value else "%.*g" % (many, value)
+    text = f"{value:.{few_digits}g}"
+    return text if parse(text) == value else f"{value:.{many_digits}g}"
 
 
 def _escape(data: bytes) -> str:

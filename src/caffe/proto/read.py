@@ -1,4 +1,4 @@
-"""Reads nets and solvers from files, of any generation, text or binary, and upgrades them to V2."""
+"""Read nets and solvers of any version from text or binary files, and upgrade them to V2."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 
 from caffe.errors import CaffeError
 from caffe.proto import binary, caffe_pb2, foreign, text, upgrade
-from caffe.proto.source_locations import Places
+from caffe.proto.source_locations import SourceLocations
+from caffe.utils.input_file import shown
 
 _INLINE_NETS = ("net_param", "train_net_param", "test_net_param")
-_CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\v")
+_CONTROL_CHARACTERS = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\v")
 
 
 @dataclasses.dataclass
 class NetFile:
-    """A NetParameter (V2) and the place ("file:line") of each of its layers, for messages."""
+    """A NetParameter (V2) and the location ("file:line") of each of its layers, for error messages."""
 
     param: Any
     where: list[str]
@@ -24,14 +25,25 @@ class NetFile:
 
 @dataclasses.dataclass
 class SolverFile:
-    """A SolverParameter and where its fields stand: `where.at("base_lr")` is "file:line"."""
+    """A SolverParameter and the locations of its fields: `where.at("base_lr")` is "file:line"."""
 
     param: Any
-    where: Places
+    where: SourceLocations
 
 
 def read_net(path: str | os.PathLike[str]) -> NetFile:
-    """Read a net from a prototxt, or the net that a binary file (.caffemodel) holds, without its weights."""
+    """Read a net from a prototxt or a binary file (.caffemodel), without weights.
+
+    Returns
+    -------
+    NetFile
+        The net, upgraded to V2, and the locations of its layers.
+
+    Raises
+    ------
+    CaffeError
+        If the file cannot be read or parsed; all errors are listed with file:line:column.
+    """
     path = os.fspath(path)
     data = _head(path)
     foreign.check(data, path, "a prototxt or a caffemodel")
@@ -41,33 +53,32 @@ def read_net(path: str | os.PathLike[str]) -> NetFile:
 
 
 def read_net_text(prototxt: str, filename: str = "<net>") -> NetFile:
-    """Read a net from prototxt; CaffeError lists every fault with file:line:column."""
+    """Parse a net from prototxt; raise a CaffeError that lists all errors with file:line:column."""
     param = caffe_pb2.NetParameter()
-    places = text.parse(prototxt, param, filename)
+    locations = text.parse(prototxt, param, filename)
     if param.layer and param.layers:
         raise CaffeError(
-            "{}: the net has both `layer` and `layers` (older, first at {}); write all of them as `layer`".format(
-                places.at("layer"), places.at("layers")
-            )
+            f"{locations.at('layer')}: the net has both `layer` and `layers` (older, first at "
+            f"{locations.at('layers')}); write all of them as `layer`"
         )
-    where = places.all("layers") or places.all("layer")
+    where = locations.all("layers") or locations.all("layer")
     where = upgrade.upgrade_net(param, where, filename)
-    if where and where[0] == filename:  # the Input layer that the upgrade made
-        where[0] = places.at("input")
+    if where and where[0] == filename:  # the Input layer that the upgrade added
+        where[0] = locations.at("input")
     return NetFile(param, where)
 
 
 def read_net_binary(path: str | os.PathLike[str], blobs: bool = True) -> NetFile:
-    """Read a binary NetParameter, upgraded to V2; with `blobs` its weights stay in it, as messages.
+    """Read a binary NetParameter and upgrade it to V2; with `blobs` it includes the weights as messages.
 
-    To get at weights alone `caffe.weights.snapshot.read_weights` is far quicker: it copies nothing.
+    To read only the weights, `caffe.weights.snapshot.read_weights` is much faster because it does not copy.
     """
     path = os.fspath(path)
     param = caffe_pb2.NetParameter()
     view = binary.open_view(path)
     foreign.check(bytes(view[:1024]), path, "a binary net (.caffemodel)")
     if len(view) and not is_binary(bytes(view[:1024])):
-        raise CaffeError(f"{path}: this is text; a binary net (.caffemodel) is wanted")
+        raise CaffeError(f"{path}: expected a binary net (.caffemodel), received text")
     binary.read(view, param, path)
     if blobs:
         binary.parse_whole(view, param, path)
@@ -75,7 +86,7 @@ def read_net_binary(path: str | os.PathLike[str], blobs: bool = True) -> NetFile
 
 
 def read_solver(path: str | os.PathLike[str], prefix: bool = True) -> SolverFile:
-    """Read a solver prototxt and upgrade it; `prefix` sets snapshot_prefix as `caffe train` does."""
+    """Read a solver prototxt and upgrade it; `prefix` sets a missing snapshot_prefix as `caffe train` does."""
     path = os.fspath(path)
     file = read_solver_text(_text(path), path)
     if prefix:
@@ -84,14 +95,14 @@ def read_solver(path: str | os.PathLike[str], prefix: bool = True) -> SolverFile
 
 
 def read_solver_text(prototxt: str, filename: str = "<solver>") -> SolverFile:
-    """Read a solver from prototxt: upgraded, but without a snapshot_prefix of our making."""
+    """Parse a solver from prototxt and upgrade it, without setting a missing snapshot_prefix."""
     param = caffe_pb2.SolverParameter()
-    places = text.parse(prototxt, param, filename)
+    locations = text.parse(prototxt, param, filename)
     upgrade.upgrade_solver(param, filename)
     for name in _INLINE_NETS:
         for net in _inline(param, name):
-            upgrade.upgrade_net(net, None, f"{places.at(name)}: {name}")
-    return SolverFile(param, places)
+            upgrade.upgrade_net(net, None, f"{locations.at(name)}: {name}")
+    return SolverFile(param, locations)
 
 
 def _inline(solver: Any, name: str) -> list[Any]:
@@ -101,25 +112,25 @@ def _inline(solver: Any, name: str) -> list[Any]:
 
 
 def is_binary(head: bytes) -> bool:
-    """Whether the first bytes of a file are those of a binary message: control characters no text has."""
-    return any(byte in _CONTROLS for byte in head)
+    """Return whether the first bytes of a file contain control characters, which text does not have."""
+    return any(byte in _CONTROL_CHARACTERS for byte in head)
 
 
 def _head(path: str) -> bytes:
     try:
         with open(path, "rb") as stream:
             return stream.read(1024)
-    except OSError as problem:
-        raise CaffeError(f"{path}: cannot be read ({problem.strerror})") from None
+    except (OSError, ValueError) as problem:  # ValueError: a zero byte in the name
+        raise CaffeError(f"{shown(path)}: cannot be read ({getattr(problem, 'strerror', None) or problem})") from None
 
 
 def _text(path: str) -> str:
-    """Return the text of a prototxt; bytes that are not UTF-8 (old comments have them) stay as surrogates."""
+    """Return the text of a prototxt; bytes that are not UTF-8 (in old comments) become surrogates."""
     data = _head(path)
     foreign.check(data, path, "a prototxt")
     if is_binary(data):
-        raise CaffeError(f"{path}: this is a binary file; a prototxt is text")
+        raise CaffeError(f"{path}: expected a prototxt (text), received a binary file")
     if os.path.getsize(path) > text.MAX_CHARACTERS:
-        raise CaffeError("%s: more than %d bytes; no prototxt is so long" % (path, text.MAX_CHARACTERS))
+        raise CaffeError(f"{path}: larger than {text.MAX_CHARACTERS} bytes, the limit for a prototxt")
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         return stream.read()

@@ -1,4 +1,4 @@
-"""From the words of a prototxt to values: numbers in range, switches, enums by name or number, strings."""
+"""Convert tokens of a prototxt to values: numbers with range checks, booleans, enums by name or number, strings."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _FLOAT = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?\Z"
 _FLOAT_WORDS = {"inf", "infinity", "nan"}
 _INTEGER = re.compile(r"(-?)(?:0[xX]([0-9A-Fa-f]+)|0([0-7]+)|(0|[1-9][0-9]*))\Z")
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|[xX]([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
-_LETTERS = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_LETTER_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
 def convert(field: Field, word: str) -> object:
-    """Return the value of a word (a name or a number, perhaps with a minus) for `field`.
+    """Convert a token (a name or a number, perhaps with a minus) to the value of `field`.
 
-    Raises ValueError that says what was expected, without the place.
+    Raises ValueError with the expected value, without the location.
     """
     if field.kind in _RANGES:
         return _integer(field.kind, word)
@@ -45,10 +45,10 @@ def _integer(kind: str, word: str) -> int:
         raise ValueError(f"expected an integer, received {word}")
     sign, hexadecimal, octal, decimal = match.groups()
     digits, base = (hexadecimal, 16) if hexadecimal else (octal, 8) if octal else (decimal, 10)
-    # Python refuses to read very long decimals; nothing beyond 22 octal digits fits 64 bits anyway.
+    # Python limits the length of decimals; more than 22 octal digits exceed 64 bits anyway.
     value = int(sign + digits, base) if len(digits.lstrip("0")) <= 22 else high + 1
     if not low <= value <= high:
-        raise ValueError("expected an integer from %d to %d, received %s" % (low, high, word[:40]))
+        raise ValueError(f"expected an integer from {low} to {high}, received {word[:40]}")
     return value
 
 
@@ -79,13 +79,13 @@ def _enum(field: Field, word: str) -> int:
 
 
 def string(field: Field, literals: list[str]) -> object:
-    """Return the value of adjacent quoted strings: str, or bytes where the field is bytes."""
+    """Return the value of adjacent quoted strings: str, or bytes for a bytes field."""
     if field.kind not in ("string", "bytes"):
         words = list(field.enum) or ["true", "false"]
-        expected = "one of {}".format(", ".join(words)) if field.kind in ("bool", "enum") else "a number"
+        expected = f"one of {', '.join(words)}" if field.kind in ("bool", "enum") else "a number"
         raise ValueError(f"expected {expected} without quotes, received {literals[0]}")
     text = "".join(literal[1:-1] if "\\" not in literal else _unescape(literal[1:-1]) for literal in literals)
-    # Escapes give bytes, as in C, and bytes of the file that were not UTF-8 came as surrogates: join both.
+    # Escapes are bytes, as in C, and bytes of the file that are not UTF-8 are surrogates; this joins both.
     data = text.encode("utf-8", "surrogateescape")
     if field.kind == "bytes":
         return data
@@ -104,15 +104,15 @@ def _replace(match: re.Match[str]) -> str:
     if letter is not None:
         if letter in "\\'\"?":
             return letter
-        if letter in _LETTERS:
-            return _LETTERS[letter]
+        if letter in _LETTER_ESCAPES:
+            return _LETTER_ESCAPES[letter]
         raise ValueError(f"unknown escape \\{letter} in a string")
     if short or long:
         code = int(short or long, 16)
         if code > 0x10FFFF or 0xD800 <= code < 0xE000:
-            raise ValueError(f"\\{match.group(0)[1:]} is no character")
+            raise ValueError(f"\\{match.group(0)[1:]} is not a character")
         return chr(code)
     byte = int(octal, 8) if octal else int(hexadecimal, 16)
     if byte > 255:
-        raise ValueError(f"\\{octal} is more than a byte")
+        raise ValueError(f"\\{octal} does not fit into a byte")
     return chr(byte) if byte < 128 else chr(0xDC00 + byte)

@@ -1,4 +1,4 @@
-"""Prototxt: reading it into messages (`parse`) and writing messages as Caffe prints them (`format`)."""
+"""Prototxt: parse it to messages (`parse`) and format messages as Caffe does (`format`)."""
 
 from __future__ import annotations
 
@@ -7,23 +7,40 @@ from typing import Any
 from caffe.errors import CaffeError
 from caffe.proto.parser import Parser
 from caffe.proto.printer import format
-from caffe.proto.source_locations import Places
+from caffe.proto.source_locations import SourceLocations
 
-__all__ = ["MAX_CHARACTERS", "Places", "format", "parse"]
+__all__ = ["MAX_CHARACTERS", "SourceLocations", "format", "parse"]
 
-MAX_CHARACTERS = 16 << 20  # a ResNet-152 is a fifth of a million
+MAX_CHARACTERS = 16 << 20  # ResNet-152 has about 200,000
 
 
-def parse(text: str, message: Any, filename: str = "<text>") -> Places:
-    """Read prototxt into an empty message and return where its parts began.
+def parse(text: str, message: Any, filename: str = "<text>") -> SourceLocations:
+    """Parse prototxt into an empty message.
 
-    Takes all that protobuf's text form has and Caffe files use: comments, optional colons before braces, < >,
-    [lists], adjacent strings, escapes, enums by name or number. Fields of known forks are skipped with one
-    warning. Raises CaffeError that lists every fault with file:line:column.
+    Supports all parts of protobuf's text format that Caffe files use: comments, optional colons before braces, < >,
+    [lists], adjacent strings, escapes, enums by name or number. Fields of known forks are skipped with one warning.
+
+    Parameters
+    ----------
+    text : str
+    message : protobuf message
+        An empty message to fill.
+    filename : str
+        File name for error messages.
+
+    Returns
+    -------
+    SourceLocations
+        Locations of the fields in the text.
+
+    Raises
+    ------
+    CaffeError
+        Lists all errors with file:line:column.
     """
     if len(text) > MAX_CHARACTERS:
         raise CaffeError(
-            "%s: %d characters of prototxt; at most %d are read (weights belong in a .caffemodel)"
-            % (filename, len(text), MAX_CHARACTERS)
+            f"{filename}: {len(text)} characters of prototxt; the limit is {MAX_CHARACTERS} (weights belong in a "
+            ".caffemodel)"
         )
     return Parser(text, filename).parse(message)

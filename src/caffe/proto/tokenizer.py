@@ -1,4 +1,4 @@
-"""Cuts prototxt into tokens: names, numbers, strings and marks, each with its place."""
+"""Split prototxt into tokens with positions: names, numbers, strings and marks."""
 
 from __future__ import annotations
 
@@ -6,53 +6,78 @@ import bisect
 import re
 from collections.abc import Iterator
 
-# Loose on purpose: `1.2.3` is one number token, so that the message can say what was written.
+# Deliberately loose: `1.2.3` is one number token, so that the error message can show it.
 _TOKEN = re.compile(
     r"""(?:[ \t\r\n\f\v]+|\#[^\n]*)*
     (?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)
       |(?P<number>\.?[0-9][\w.]*(?:(?<=[eE])[+-][\w.]*)?)
-      |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+      |(?P<string>["'])
       |(?P<mark>[{}<>\[\]:,;\-])
       |(?P<end>\Z)
-      |(?P<bad>["'][^\n]*|.))""",
+      |(?P<bad>.))""",
     re.VERBOSE,
 )
+_STOPS = {quote: re.compile(rf"[\\\n{quote}]") for quote in "\"'"}
 
 
 def tokens(text: str) -> Iterator[tuple[str, str, int]]:
     """Yield (kind, text, position) for each token, then ("end", "", position) once.
 
-    kind: name, number, string (quotes and escapes still in it), mark, or bad (a character that
-    begins nothing, or a string without its end).
+    The kind is name, number, string (with quotes and escapes), mark, or bad (an unexpected character, or an
+    unterminated string).
     """
-    for match in _TOKEN.finditer(text):
+    at = 0
+    while match := _TOKEN.match(text, at):
         kind = match.lastgroup or "end"
-        yield kind, match.group(kind), match.start(kind)
+        start, at = match.span(kind)
+        if kind == "string":
+            kind, at = _string(text, start)
+        yield kind, text[start:at], start
         if kind == "end":
             return
 
 
+def _string(text: str, start: int) -> tuple[str, int]:
+    """Return ("string", end) for the quote at `start`, or ("bad", end of the line).
+
+    A regular expression with a repeated group would need 190 bytes of memory per character.
+    """
+    stop, at = _STOPS[text[start]], start + 1
+    while match := stop.search(text, at):
+        if match.group() == "\n":
+            break
+        if match.group() != "\\":
+            return "string", match.end()
+        if text[match.end() : match.end() + 1] in ("", "\n"):
+            break
+        at = match.end() + 1
+    end = text.find("\n", start)
+    return "bad", len(text) if end < 0 else end
+
+
 class Lines:
-    """From positions in a text to lines and columns, both counted from 1."""
+    """Converts positions in a text to lines and columns, both counted from 1."""
 
     def __init__(self, text: str):
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def line(self, position: int) -> int:
+        """Return the line of a position."""
         return bisect.bisect_right(self._starts, position)
 
     def column(self, position: int) -> int:
+        """Return the column of a position."""
         return position - self._starts[self.line(position) - 1] + 1
 
 
 class Scanner:
-    """The current token (`kind`, `word`, `at`), steps over tokens and whole values, and a list of faults."""
+    """The current token (`kind`, `word`, `at`), methods that skip tokens and values, and a list of errors."""
 
-    max_faults = 20
+    max_errors = 20
 
     def __init__(self, text: str, filename: str):
         self.filename = filename
-        self.faults: list[str] = []
+        self.errors: list[str] = []
         self._text = text
         self._tokens = tokens(text)
         self._lines: Lines | None = None
@@ -67,50 +92,52 @@ class Scanner:
             self._lines = Lines(self._text)
         return self._lines
 
-    def expected(self, what: str, where: str) -> None:
-        """Note that the current token is not what `where` needs."""
+    def expected(self, expected: str, context: str) -> None:
+        """Record that the current token is not the expected one."""
         hint = "; a prototxt has no arithmetic: write the result as one number" if self.word in ("*", "/") else ""
-        self.fault(self.at, f"{where}: expected {what}, received {self.received()}{hint}")
+        self.error(self.at, f"{context}: expected {expected}, received {self.received()}{hint}")
 
-    def fault(self, position: int, what: str) -> None:
-        """Note a fault as file:line:column; raises TooManyFaults at the bound."""
+    def error(self, position: int, text: str) -> None:
+        """Record an error with file:line:column; raise TooManyErrors at the limit."""
         lines = self._index()
-        where = (self.filename, lines.line(position), lines.column(position))
-        self.faults.append("%s:%d:%d: " % where + what)
-        if len(self.faults) >= self.max_faults:
-            self.faults.append(f"{self.filename}: further faults are not shown")
-            raise TooManyFaults
+        self.errors.append(f"{self.filename}:{lines.line(position)}:{lines.column(position)}: {text}")
+        if len(self.errors) >= self.max_errors:
+            self.errors.append(f"{self.filename}: further errors are not shown")
+            raise TooManyErrors
 
     def advance(self) -> None:
+        """Make the next token the current one."""
         self.kind, self.word, self.at = next(self._tokens, ("end", "", len(self._text)))
 
     def take(self, mark: str) -> bool:
+        """Skip the current token if it is `mark`; return whether it was."""
         if self.word == mark and self.kind == "mark":
             self.advance()
             return True
         return False
 
     def received(self) -> str:
+        """Describe the current token for error messages."""
         if self.kind == "end":
             return "the end of the file"
         if self.kind == "bad" and self.word[0] in "\"'":
-            return "a string that is not closed on its line"
+            return "an unterminated string"
         return ascii(self.word) if self.kind == "bad" else self.word
 
     def rewind(self, name: str, position: int) -> None:
-        """Make `name` the current token again, so that the root reads it."""
-        following = (self.kind, self.word, self.at)
-        rest = self._tokens
+        """Make `name` the current token again, so that the root message reads it."""
+        current = (self.kind, self.word, self.at)
+        remaining = self._tokens
 
-        def again():
-            yield following
-            yield from rest
+        def with_current():
+            yield current
+            yield from remaining
 
-        self._tokens = again()
+        self._tokens = with_current()
         self.kind, self.word, self.at = "name", name, position
 
     def skip_value(self) -> None:
-        """Go behind a value that is not taken: a scalar, a list, or a message with all that is in it."""
+        """Skip a value: a scalar, a list or a whole message."""
         self.take(":")
         if self.kind == "mark" and self.word in "{<[":
             self._skip_nested()
@@ -118,6 +145,7 @@ class Scanner:
             self.skip_scalar()
 
     def skip_scalar(self) -> None:
+        """Skip a scalar value, which may be several adjacent strings."""
         if self.kind == "string":
             while self.kind == "string":
                 self.advance()
@@ -134,8 +162,8 @@ class Scanner:
             self.advance()
             if depth == 0:
                 return
-        self.fault(position, "this is not closed before the end of the file")
+        self.error(position, "not closed before the end of the file")
 
 
-class TooManyFaults(Exception):
-    """The bound on faults is reached; what was noted so far is the answer."""
+class TooManyErrors(Exception):
+    """The maximum number of errors is reached; parsing stops."""

@@ -1,4 +1,4 @@
-"""Old nets and solvers made new, as upgrade_proto.cpp does: one step a function, in the order of STEPS."""
+"""Upgrade old nets and solvers as upgrade_proto.cpp does: one function per step, in the order of STEPS."""
 
 from __future__ import annotations
 
@@ -33,23 +33,38 @@ _TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 
 
 def upgrade_net(net: Any, where: list[str] | None = None, filename: str = "<net>") -> list[str]:
-    """Bring a NetParameter of any generation to V2, in place, and log which steps were needed.
+    """Upgrade a NetParameter of any version to V2 in place, and log the steps.
 
-    `where` holds the place ("file:line") of each of its layers; what comes back holds those of the layers it
-    has afterwards (an Input layer stands where the first `input` was, or at the file). Raises CaffeError for
-    what cannot be upgraded, all faults at once.
+    Parameters
+    ----------
+    net : NetParameter
+    where : list of str, optional
+        Location ("file:line") of each layer, for error messages.
+    filename : str
+        File name for log lines and error messages.
+
+    Returns
+    -------
+    list of str
+        Locations of the layers of the upgraded net; an added Input layer has the location of the first `input`, or
+        the file name.
+
+    Raises
+    ------
+    CaffeError
+        Lists everything that cannot be upgraded.
     """
     count = len(net.layers) or len(net.layer)
-    where = list(where or ["%s: layer %d" % (filename, index + 1) for index in range(count)])
-    for needed, upgrade, what, line in STEPS:
+    where = list(where or [f"{filename}: layer {index + 1}" for index in range(count)])
+    for needed, upgrade, deprecated, line in STEPS:
         if needed(net):
             upgrade(net, where, filename)
-            glog.info(f"Upgraded {filename}: it had deprecated {what}", "upgrade_proto.cpp:%d" % line)
+            glog.info(f"Upgraded {filename}: it had deprecated {deprecated}", f"upgrade_proto.cpp:{line}")
     return where
 
 
 def data_needed(net: Any) -> bool:
-    """Whether a V1 data layer keeps scale, mean_file, crop_size or mirror among its own settings."""
+    """Return whether a V1 data layer has scale, mean_file, crop_size or mirror in its own parameters."""
     params = [getattr(layer, name) for layer, name in _data_layers(net)]
     return any(param.HasField(name) for param in params for name in _TRANSFORM_FIELDS)
 
@@ -58,7 +73,7 @@ def upgrade_data(net: Any, where: list[str], filename: str) -> None:
     """Move scale, mean_file, crop_size and mirror of V1 data layers to transform_param."""
     for layer, name in _data_layers(net):
         param = getattr(layer, name)
-        param.SetInParent()  # as Caffe leaves it, were it empty
+        param.SetInParent()  # Caffe leaves an empty message too
         layer.transform_param.SetInParent()
         for field in _TRANSFORM_FIELDS:
             if param.HasField(field):
@@ -72,12 +87,12 @@ def _data_layers(net: Any) -> list[tuple[Any, str]]:
 
 
 def v1_needed(net: Any) -> bool:
-    """Whether the net has layers of generation V1: `layers { type: CONVOLUTION … }`."""
+    """Return whether the net has V1 layers: `layers { type: CONVOLUTION … }`."""
     return len(net.layers) > 0
 
 
 def upgrade_v1(net: Any, where: list[str], filename: str) -> None:
-    """Make V2 layers of V1 layers: types as strings, blobs_lr and weight_decay and names in `param`."""
+    """Convert V1 to V2 layers: types become strings, and blobs_lr, weight_decay and names move to `param`."""
     if net.layer:
         raise CaffeError(f"{filename}: the net has both `layer` and `layers` (older); write all of them as `layer`")
     for old in net.layers:
@@ -112,29 +127,28 @@ def _upgrade_layer(old: Any, new: Any) -> None:
 
 
 def input_needed(net: Any) -> bool:
-    """Whether the net names its inputs outside of its layers."""
+    """Return whether the net defines its inputs outside of its layers."""
     return len(net.input) > 0
 
 
 def upgrade_input(net: Any, where: list[str], filename: str) -> None:
-    """Put an Input layer first, in place of input with input_shape or input_dim."""
+    """Replace input with input_shape or input_dim by an Input layer at the start."""
     inputs, shapes, dims = list(net.input), list(net.input_shape), list(net.input_dim)
-    counts = (filename, len(inputs), len(shapes) or len(dims))
     if shapes and len(shapes) != len(inputs):
-        raise CaffeError("%s: %d input but %d input_shape; one for each" % counts)
+        raise CaffeError(f"{filename}: {len(inputs)} input but {len(shapes)} input_shape; expected one per input")
     if not shapes and dims and len(dims) != 4 * len(inputs):
-        raise CaffeError("%s: %d input but %d input_dim; four for each" % counts)
+        raise CaffeError(f"{filename}: {len(inputs)} input but {len(dims)} input_dim; expected four per input")
     if shapes or dims:
         layer = caffe_pb2.LayerParameter(name="input", type="Input", top=inputs)
         for index in range(len(inputs)):
             layer.input_param.shape.add().dim.extend(shapes[index].dim if shapes else dims[4 * index : 4 * index + 4])
-        _put_first(net, layer)
+        _insert_first(net, layer)
         where.insert(0, filename)
     for field in ("input", "input_shape", "input_dim"):
         net.ClearField(field)
 
 
-def _put_first(net: Any, layer: Any) -> None:
+def _insert_first(net: Any, layer: Any) -> None:
     old = caffe_pb2.NetParameter()
     old.layer.MergeFrom(net.layer)
     del net.layer[:]
@@ -143,12 +157,12 @@ def _put_first(net: Any, layer: Any) -> None:
 
 
 def batch_norm_needed(net: Any) -> bool:
-    """Whether a BatchNorm layer gives settings for its three blobs, as it once had to."""
+    """Return whether a BatchNorm layer has `param` for its three blobs, which early versions required."""
     return any(layer.type == "BatchNorm" and len(layer.param) == 3 for layer in net.layer)
 
 
 def upgrade_batch_norm(net: Any, where: list[str], filename: str) -> None:
-    """Fix the blobs of such BatchNorm layers: they hold statistics, which no gradient may touch."""
+    """Set lr_mult and decay_mult of such blobs to 0: they are statistics, which must not be trained."""
     for layer in net.layer:
         if layer.type == "BatchNorm" and len(layer.param) == 3:
             for param in layer.param:
@@ -166,11 +180,11 @@ STEPS = (
 
 
 def upgrade_solver(solver: Any, filename: str = "<solver>") -> None:
-    """Replace the old solver_type by type, in place; both at once are a CaffeError."""
+    """Replace the old solver_type by type in place; raise CaffeError if both are set."""
     if not solver.HasField("solver_type"):
         return
     if solver.HasField("type"):
-        raise CaffeError(f"{filename}: both type ('{solver.type}') and the older solver_type are given; keep type")
+        raise CaffeError(f"{filename}: both type ('{solver.type}') and the older solver_type are set; keep type")
     name = caffe_pb2.SolverParameter.SolverType.Name(solver.solver_type)
     solver.type = SOLVER_TYPES[name]
     solver.ClearField("solver_type")
@@ -178,7 +192,7 @@ def upgrade_solver(solver: Any, filename: str = "<solver>") -> None:
 
 
 def set_snapshot_prefix(solver: Any, filename: str) -> None:
-    """Name snapshots after the solver file where it names none, or only a folder."""
+    """Set snapshot_prefix to the name of the solver file if it is missing or only a folder."""
     if not solver.HasField("snapshot_prefix"):
         solver.snapshot_prefix = os.path.splitext(filename)[0]
         text = "snapshot_prefix was not specified and is set to %s"

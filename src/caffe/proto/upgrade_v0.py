@@ -1,4 +1,4 @@
-"""V0 nets, as written until 2013: one message with all settings, types as small words, padding as a layer."""
+"""Upgrade V0 nets (until 2013): one message with all parameters, lower-case layer types, padding as a layer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TYPES = {
 }  # fmt: skip
 
 _ANY = ""
-# V0 field -> V0 layer type -> where it lives since V1. Other layer types do not know the field.
+# V0 field -> V0 layer type -> path in V1. Other layer types do not have the field.
 MOVES = {
     "num_output": {"conv": "convolution_param.num_output", "innerproduct": "inner_product_param.num_output"},
     "biasterm": {"conv": "convolution_param.bias_term", "innerproduct": "inner_product_param.bias_term"},
@@ -73,54 +73,54 @@ MOVES = {
 
 
 def needed(net: Any) -> bool:
-    """Whether any layer is of generation V0: `layers { layer { … } }`."""
+    """Return whether the net has V0 layers: `layers { layer { … } }`."""
     return any(layer.HasField("layer") for layer in net.layers)
 
 
 def upgrade(net: Any, where: list[str], filename: str) -> None:
-    """Make the layers of `net` V1 layers, in place; `where` (a place for each) loses the padding layers."""
+    """Upgrade the layers of `net` to V1 in place; padding layers are removed, also from `where` (their locations)."""
     old = list(zip(net.layers, where))
-    mixed = [place for layer, place in old if not layer.HasField("layer")]
-    faults = [f"{place}: a V1 layer among V0 layers" for place in mixed]
-    pads = _paddings(net, where, faults)
+    mixed = [location for layer, location in old if not layer.HasField("layer")]
+    errors = [f"{location}: a V1 layer among V0 layers" for location in mixed]
+    paddings = _paddings(net, where, errors)
     new = caffe_pb2.NetParameter()
-    for index, (layer, place) in enumerate(old):
+    for index, (layer, location) in enumerate(old):
         if layer.layer.type not in ("padding", *TYPES):
-            known = did_you_mean(layer.layer.type, TYPES)
-            faults.append(f"{place}: unknown V0 layer type '{layer.layer.type}'{known}")
+            hint = did_you_mean(layer.layer.type, TYPES)
+            errors.append(f"{location}: unknown V0 layer type '{layer.layer.type}'{hint}")
         elif layer.layer.type != "padding":
-            _upgrade_layer(layer, new.layers.add(), pads.get(index), place)
-    if faults:
-        raise CaffeError("\n".join(faults))
-    where[:] = [place for layer, place in old if layer.layer.type != "padding"]
+            _upgrade_layer(layer, new.layers.add(), paddings.get(index), location)
+    if errors:
+        raise CaffeError("\n".join(errors))
+    where[:] = [location for layer, location in old if layer.layer.type != "padding"]
     del net.layers[:]
     net.layers.MergeFrom(new.layers)
 
 
-def _paddings(net: Any, where: list[str], faults: list[str]) -> dict[int, Any]:
-    """Return, for the index of each layer fed by a padding layer, that padding layer."""
-    source: dict[str, int | None] = dict.fromkeys(net.input)  # blob -> index of its last maker
-    found: dict[int, Any] = {}
+def _paddings(net: Any, where: list[str], errors: list[str]) -> dict[int, Any]:
+    """Map the index of each layer fed by a padding layer to that padding layer."""
+    producers: dict[str, int | None] = dict.fromkeys(net.input)  # blob -> index of the last layer that writes it
+    paddings: dict[int, Any] = {}
     for index, layer in enumerate(net.layers):
         for bottom in layer.bottom:
-            if bottom not in source:
-                faults.append(f"{where[index]}: no layer before makes the blob '{bottom}'")
+            if bottom not in producers:
+                errors.append(f"{where[index]}: no earlier layer produces the blob '{bottom}'")
                 continue
-            made = source[bottom]
-            if made is None or net.layers[made].layer.type != "padding":
+            producer = producers[bottom]
+            if producer is None or net.layers[producer].layer.type != "padding":
                 continue
-            maker = net.layers[made]
+            padding = net.layers[producer]
             if layer.layer.type not in ("conv", "pool") or len(layer.bottom) != 1:
-                faults.append(f"{where[index]}: a padding layer may only feed one conv or pool layer")
-            elif len(maker.bottom) != 1 or len(maker.top) != 1:
-                faults.append(f"{where[made]}: a padding layer takes one blob and makes one")
+                errors.append(f"{where[index]}: a padding layer may only feed one conv or pool layer")
+            elif len(padding.bottom) != 1 or len(padding.top) != 1:
+                errors.append(f"{where[producer]}: a padding layer must have one bottom and one top")
             else:
-                found[index] = maker
-        source.update(dict.fromkeys(layer.top, index))
-    return found
+                paddings[index] = padding
+        producers.update(dict.fromkeys(layer.top, index))
+    return paddings
 
 
-def _upgrade_layer(old: Any, new: Any, padding: Any, place: str) -> None:
+def _upgrade_layer(old: Any, new: Any, padding: Any, location: str) -> None:
     v0 = old.layer
     new.bottom.extend(padding.bottom if padding else old.bottom)
     new.top.extend(old.top)
@@ -130,21 +130,21 @@ def _upgrade_layer(old: Any, new: Any, padding: Any, place: str) -> None:
     new.blobs.MergeFrom(v0.blobs)
     new.blobs_lr.extend(v0.blobs_lr)
     new.weight_decay.extend(v0.weight_decay)
-    for name, homes in MOVES.items():
+    for name, paths in MOVES.items():
         if not v0.HasField(name):
             continue
-        home = homes.get(v0.type) or homes.get(_ANY)
-        if home:
-            _set(new, home, getattr(v0, name))
+        path = paths.get(v0.type) or paths.get(_ANY)
+        if path:
+            _set(new, path, getattr(v0, name))
         else:
-            text = "%s: %s means nothing to a V0 layer of type '%s': left out"
-            glog.error(text % (place, name, v0.type), "upgrade_proto.cpp:206")
+            text = f"{location}: ignored {name}, which a V0 layer of type '{v0.type}' does not have"
+            glog.error(text, "upgrade_proto.cpp:206")
     if padding:
         _set(new, MOVES["pad"][v0.type], padding.layer.pad)
 
 
 def _set(message: Any, path: str, value: Any) -> None:
-    """Set or, where it is a list, fill the field at a dotted path."""
+    """Set the field at a dotted path; a repeated field gets one element."""
     *outer, name = path.split(".")
     for part in outer:
         message = getattr(message, part)

@@ -11,16 +11,29 @@ import os
 from collections.abc import Iterator
 
 from caffe.core import glog
+from caffe.errors import CaffeError
 from caffe.solver import train_log
 from caffe.utils.atomic_io import atomic_write
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 @contextlib.contextmanager
 def kept(prefix: str, append: bool) -> Iterator[str]:
-    """Write every log line to `<prefix>.log` within the context; `append` continues the file of a resumed run."""
+    """Write every log line to `<prefix>.log` within the context; `append` continues the file of a resumed run.
+
+    The log is locked within the context: two trainings with the same prefix would overwrite each other's snapshots, so
+    the second one raises a CaffeError.
+    """
     path = prefix + ".log"
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with open(path, "a" if append else "w", encoding="utf-8") as stream:
+    with open(path, "a", encoding="utf-8") as stream:
+        _lock(stream, prefix)
+        if not append:
+            stream.truncate(0)
 
         def write(line):
             stream.write(line + "\n")
@@ -31,6 +44,20 @@ def kept(prefix: str, append: bool) -> Iterator[str]:
             yield path
         finally:
             stop()
+
+
+def _lock(stream, prefix):
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CaffeError(
+            f"another training writes the snapshots of '{prefix}' ({stream.name} is locked): wait until it has "
+            "finished or set another snapshot_prefix"
+        ) from None
+    except OSError:
+        pass  # a file system without locks
 
 
 def draw_curves(log: str, path: str) -> str | None:
@@ -69,7 +96,7 @@ def draw_curves(log: str, path: str) -> str | None:
         right.set(ylabel=name, ylim=(0, 1))
     axes.set_ylim(bottom=0)
     lines = [line for side in (axes, right) if side for line in side.get_lines()]
-    axes.legend(lines, [line.get_label() for line in lines], loc="upper center", ncols=len(lines), framealpha=0.9)
+    axes.legend(lines, [str(line.get_label()) for line in lines], loc="upper center", ncols=len(lines), framealpha=0.9)
     axes.grid(alpha=0.3)
     axes.set_title(os.path.basename(log))
     with atomic_write(path) as temporary:

@@ -328,8 +328,8 @@ class Solver:
         glog.info(f"Snapshotting to {file_format} file {model}", "solver.cpp:454")
         self.net.save_hdf5(model) if hdf5 else self.net.save(model)
         scale = self.loss_scale
-        solver_state = {"losses": list(self._losses), "loss_scale": [scale.scale, scale.good_iterations]}
-        resume.save(resume.path_of(state), self._nets, solver_state)
+        loss_scale = [float(scale.scale), float(scale.good_iterations)]
+        resume.save(resume.path_of(state), self._nets, {"losses": list(self._losses), "loss_scale": loss_scale})
         glog.info(f"Snapshotting solver state to {file_format} file {state}", "sgd_solver.cpp:273")
         history = [h.cpu().numpy() for h in self.history]
         snapshot.write_solverstate(state, snapshot.SolverState(self.iter, model, self.current_step, history))

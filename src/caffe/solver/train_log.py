@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from caffe.errors import CaffeError
 
-_NUMBER = r"([-+]?(?:[\d.]+(?:[eE][-+]?\d+)?|nan|inf))"
-_ITERATION = re.compile(r"Iteration (\d+)")
+_NUMBER = r"([-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf))(?![\w.])"
+_ITERATION = re.compile(r"Iteration (\d{1,15})(?!\d)")
 _TRAIN = re.compile(r"Train net output #(\d+): (\S+) = " + _NUMBER)
 _TEST = re.compile(r"Test net output #(\d+): (\S+) = " + _NUMBER)
 _RATE = re.compile(r"lr = " + _NUMBER)
@@ -64,7 +64,7 @@ class _Clock:
         match = _STAMP.match(line)
         if match is None:
             return None
-        month, day, hour, minute, second = (int(word) for word in match.groups()[1:6])
+        month, day, hour, minute, second = (int(word[:9]) for word in match.groups()[1:6])
         micro = int((match.group(7) or "0").ljust(6, "0")[:6])
         if match.group(1):
             self.year = int(match.group(1))

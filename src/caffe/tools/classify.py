@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     print("GPU mode" if args.gpu else "CPU mode")
     classifier = caffe.Classifier(args.model_def, args.pretrained_model, **options)
     inputs = _inputs(os.path.expanduser(args.input_file), args.ext)
-    print("Classifying %d inputs." % len(inputs))
+    print(f"Classifying {len(inputs)} inputs.")
     start = time.perf_counter()
     predictions = classifier.predict(inputs, not args.center_only)
     print("Done in %.2f s." % (time.perf_counter() - start))

@@ -34,6 +34,6 @@ def run(args: argparse.Namespace) -> None:
     for path in filter(None, (args.output, args.npy)):
         glog.info(f"Write to {path}", "compute_image_mean.cpp:108")
         write_mean(path, mean)
-    glog.info("Number of channels: %d" % len(mean), "compute_image_mean.cpp:114")
+    glog.info(f"Number of channels: {len(mean)}", "compute_image_mean.cpp:114")
     for channel, value in enumerate(channel_means(mean)):
-        glog.info("mean_value channel [%d]: %.6g" % (channel, value), "compute_image_mean.cpp:119")
+        glog.info(f"mean_value channel [{channel}]: {value:.6g}", "compute_image_mean.cpp:119")

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.encode_type and not args.encoded:
         glog.info("encode_type specified, assuming encoded=true.", "convert_imageset.cpp:90")
-    record_format = convert_imageset.Form(
+    record_format = convert_imageset.RecordFormat(
         args.gray, _size(args), args.encoded or bool(args.encode_type), args.encode_type
     )
     summary = convert_imageset.convert(

@@ -41,12 +41,12 @@ def _device_ids(text, count):
 
 
 def _gpu_lines(number, properties):
-    yield "Device id:                     %d" % number
-    yield "Major revision number:         %d" % properties.major
-    yield "Minor revision number:         %d" % properties.minor
+    yield f"Device id:                     {number}"
+    yield f"Major revision number:         {properties.major}"
+    yield f"Minor revision number:         {properties.minor}"
     yield f"Name:                          {properties.name}"
-    yield "Total global memory:           %d" % properties.total_memory
-    yield "Number of multiprocessors:     %d" % properties.multi_processor_count
+    yield f"Total global memory:           {properties.total_memory}"
+    yield f"Number of multiprocessors:     {properties.multi_processor_count}"
 
 
 def _cpu_lines():
@@ -56,7 +56,7 @@ def _cpu_lines():
 
     yield f"CPU:                           {_cpu_name()}"
     yield f"CPU instructions:              {torch.backends.cpu.get_cpu_capability()}"
-    yield "CPU cores, threads of PyTorch: %s, %d" % (os.cpu_count(), torch.get_num_threads())
+    yield f"CPU cores, threads of PyTorch: {os.cpu_count()}, {torch.get_num_threads()}"
 
 
 def _cpu_name():

@@ -20,7 +20,9 @@ _TRUE, _FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
 class Switch(argparse.Action):
     """argparse action of a boolean flag with two spellings, --name and --noname; added by `boolean`."""
 
-    def __init__(self, option_strings, dest, default=False, help=None):
+    def __init__(
+        self, option_strings: Sequence[str], dest: str, default: bool = False, help: str | None = None
+    ) -> None:
         super().__init__(option_strings, dest, nargs=0, default=default, help=help)
 
     def __call__(self, parser, namespace, values, option_string=None):

@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> None:
 
 def summary(net: caffe_pb2.NetParameter) -> list[list[str]]:
     """Return one row of seven cells per layer, with coloured blob names."""
-    unread, colors = set(), {}
+    unread: set[str] = set()
+    colors: dict[str, str] = {}
     for layer in net.layer:
         unread |= set(layer.top)
         unread -= set(layer.bottom)
@@ -114,7 +115,8 @@ def _arguments(layer):
     if layer.type not in ("Convolution", "Deconvolution"):
         return ""
     p = layer.convolution_param
-    return "%s %d%s" % (_window(p), p.num_output, "/%d" % p.group if p.group != 1 else "")
+    group = f"/{p.group}" if p.group != 1 else ""
+    return f"{_window(p)} {p.num_output}{group}"
 
 
 def _window(p):

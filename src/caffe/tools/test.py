@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
     )
     for path in split(args.weights):
         net.copy_from(path)
-    glog.info("Running for %d iterations." % args.iterations, "caffe.cpp:281")
+    glog.info(f"Running for {args.iterations} iterations.", "caffe.cpp:281")
     score(net, args.iterations)
 
 
@@ -51,15 +51,16 @@ def score(net: Net, iterations: int) -> dict[str, list[float]]:
     """Run `iterations` batches and log Caffe's lines; return {output name: mean of every element}."""
     from caffe.core import glog
 
-    sums, loss, last = {}, 0.0, len(net.layers) - 1
+    sums: dict = {}
+    loss, last = 0.0, len(net.layers) - 1
     for i in range(iterations):
         loss += net.forward_range(0, last, record=False)
         for name in net.outputs:
             values = net.blobs[name].data.ravel().astype("float64")
             sums[name] = sums.get(name, 0) + values
             for value in values:
-                glog.info("Batch %d, %s = %.6g" % (i, name, value), "caffe.cpp:304")
-    glog.info("Loss: %.6g" % (loss / iterations), "caffe.cpp:309")
+                glog.info(f"Batch {i}, {name} = {value:.6g}", "caffe.cpp:304")
+    glog.info(f"Loss: {loss / iterations:.6g}", "caffe.cpp:309")
     weights = net.blob_loss_weights
     for name, total in sums.items():
         for value in total / iterations:

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     if args.iterations < 1:
         raise CaffeError(f"--iterations must be positive, received {args.iterations}")
     if args.gpu:
-        glog.info("Use GPU with device ID %d" % config.use_gpu(args.gpu), "caffe.cpp:341")
+        glog.info(f"Use GPU with device ID {config.use_gpu(args.gpu)}", "caffe.cpp:341")
     else:
         glog.info("Use CPU.", "caffe.cpp:345")
     stages = [stage for stage in args.stage.split(",") if stage]
@@ -57,7 +57,7 @@ def benchmark(net: Net, iterations: int) -> None:
     glog.info("Performing Backward", "caffe.cpp:358")
     net.backward_range(last, 0)
     glog.info("*** Benchmark begins ***", "caffe.cpp:366")
-    glog.info("Testing for %d iterations." % iterations, "caffe.cpp:367")
+    glog.info(f"Testing for {iterations} iterations.", "caffe.cpp:367")
     clock = _Clock(net)
     forward, backward = [0.0] * (last + 1), [0.0] * (last + 1)
     forward_total = backward_total = 0.0
@@ -69,7 +69,7 @@ def benchmark(net: Net, iterations: int) -> None:
         clock.add(backward, range(last, -1, -1), net.backward_range)
         end = clock.now()
         forward_total, backward_total = forward_total + middle - start, backward_total + end - middle
-        glog.info("Iteration: %d forward-backward time: %.6g ms." % (number, end - start), "caffe.cpp:395")
+        glog.info(f"Iteration: {number} forward-backward time: {end - start:.6g} ms.", "caffe.cpp:395")
     total = clock.now() - benchmark_start
     _report(net, iterations, (forward, backward), (forward_total, backward_total, total))
 
@@ -104,11 +104,11 @@ def _report(net, iterations, layers, totals):
 
     glog.info("Average time per layer: ", "caffe.cpp:398")
     for name, forward, backward in zip(net._layer_names, *layers):
-        glog.info("%10s\tforward: %.6g ms." % (name, forward / iterations), "caffe.cpp:401")
-        glog.info("%10s\tbackward: %.6g ms." % (name, backward / iterations), "caffe.cpp:404")
+        glog.info(f"{name:>10}\tforward: {forward / iterations:.6g} ms.", "caffe.cpp:401")
+        glog.info(f"{name:>10}\tbackward: {backward / iterations:.6g} ms.", "caffe.cpp:404")
     forward, backward, total = totals
-    glog.info("Average Forward pass: %.6g ms." % (forward / iterations), "caffe.cpp:409")
-    glog.info("Average Backward pass: %.6g ms." % (backward / iterations), "caffe.cpp:411")
-    glog.info("Average Forward-Backward: %.6g ms." % (total / iterations), "caffe.cpp:413")
+    glog.info(f"Average Forward pass: {forward / iterations:.6g} ms.", "caffe.cpp:409")
+    glog.info(f"Average Backward pass: {backward / iterations:.6g} ms.", "caffe.cpp:411")
+    glog.info(f"Average Forward-Backward: {total / iterations:.6g} ms.", "caffe.cpp:413")
     glog.info(f"Total Time: {total:.6g} ms.", "caffe.cpp:415")
     glog.info("*** Benchmark ends ***", "caffe.cpp:416")

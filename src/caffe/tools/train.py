@@ -177,10 +177,10 @@ class _Progress:
     def _step(self):
         self.bar.step(1, note=f"loss {self.trainer.smoothed_loss:.4g}")
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, exc_type, exc, traceback):
         if self.bar.live:
             self.stop()
-            self.bar.__exit__(kind, error, trace)
+            self.bar.__exit__(exc_type, exc, traceback)
 
 
 class _SignalHandlers:

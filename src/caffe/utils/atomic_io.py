@@ -13,15 +13,25 @@ import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+from caffe.errors import CaffeError
+from caffe.utils import folders
 
 
-def _sync(path):
+def sync(path):
+    """Flush the file or folder `path` to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _target(path):
+    """Return `path`, or the target of a link, so that the link is kept."""
+    path = os.fspath(path).rstrip("/") or "/"
+    return os.path.realpath(path) if os.path.islink(path) else path
 
 
 def _parent(path):
@@ -62,7 +72,13 @@ def atomic_write(path: str | os.PathLike, suffix: str = "") -> Iterator[str]:
     suffix : str
         File extension of the temporary path, for libraries that derive the format from it.
     """
-    path = os.fspath(path)
+    path = _target(path)
+    if os.path.isdir(path):
+        raise CaffeError(f"{path} is a directory; expected the name of a file: choose another name")
+    if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe, which must not be replaced
+        with _copied_to(path, suffix) as temporary:
+            yield temporary
+        return
     folder = _parent(path)
     _sweep(path)
     handle, temporary = tempfile.mkstemp(prefix=_prefix(path), suffix=suffix, dir=folder)
@@ -71,32 +87,58 @@ def atomic_write(path: str | os.PathLike, suffix: str = "") -> Iterator[str]:
         with _report_target_on_full_disk(path, temporary):
             yield temporary
             os.chmod(temporary, 0o666 & ~_umask())
-            _sync(temporary)
+            sync(temporary)
             os.replace(temporary, path)
-            _sync(folder)
+            sync(folder)
     finally:
         _remove(temporary)
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | os.PathLike) -> Iterator[str]:
-    """Yield a temporary folder to fill; on success rename it to `path` (replacing a folder), else remove it."""
-    path = os.fspath(path).rstrip("/")
+def _copied_to(path, suffix):
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = os.path.join(folder, "file" + suffix)
+        open(temporary, "wb").close()
+        yield temporary
+        with open(temporary, "rb") as source, open(path, "wb") as target:
+            shutil.copyfileobj(source, target)
+
+
+@contextlib.contextmanager
+def atomic_folder(
+    path: str | os.PathLike, by: str | None = None, refuse: Callable[[str], object] | None = None
+) -> Iterator[str]:
+    """Yield a temporary folder to fill; on success it replaces `path`, else it is removed.
+
+    Parameters
+    ----------
+    path : str or path
+        Target folder. Missing parent folders are created.
+    by : str, optional
+        Command that creates the folder. Only a folder that the same command created is replaced; it contains a list of
+        its files (caffe.utils.folders).
+    refuse : callable, optional
+        Called with the path; raises CaffeError if the existing folder must not be replaced. It replaces the check of
+        `by`, for folders whose form is known.
+    """
+    path = _target(path)
     folder = _parent(path)
     _sweep(path)
+    refuse = refuse or (lambda path: folders.refuse_foreign(path, by))
+    refuse(path)
     temporary = tempfile.mkdtemp(prefix=_prefix(path), dir=folder)
     try:
         with _report_target_on_full_disk(path, temporary):
             yield temporary
-        os.chmod(temporary, 0o777 & ~_umask())
-        replaced = None
-        if os.path.exists(path):
-            replaced = tempfile.mkdtemp(prefix=_prefix(path), dir=folder)
-            os.replace(path, os.path.join(replaced, "old"))
-        os.replace(temporary, path)
-        _sync(folder)
-        if replaced is not None:
-            shutil.rmtree(replaced)
+            if by is not None:
+                folders.record_files(temporary, by)
+            os.chmod(temporary, 0o777 & ~_umask())
+            folders.sync_tree(temporary)
+        refuse(path)  # another program may have created it since
+        old = folders.exchange(temporary, path)
+        sync(folder)
+        if old is not None:
+            _remove(old)
     finally:
         _remove(temporary)
 
@@ -112,17 +154,24 @@ def _host():
 
 
 def _prefix(path):
-    return ".%s.%s-%d." % (os.path.basename(path), _host(), os.getpid())
+    return f".{os.path.basename(path)}.{_host()}-{os.getpid()}."
 
 
 def _sweep(path):
-    """Remove temporary files of `path` left by killed processes on this machine."""
+    """Remove what killed processes on this machine left of `path`; restore a folder that was moved aside."""
     folder, name = os.path.split(os.path.abspath(path))
     pattern = re.compile(rf"\.{re.escape(name)}\.{re.escape(_host())}-(\d+)\.\w{{8}}(\.\w+)?")
     for entry in os.listdir(folder):
         match = pattern.fullmatch(entry)
         if match and not _alive(int(match.group(1))):
-            _remove(os.path.join(folder, entry))
+            _recover(os.path.join(folder, entry), path)
+
+
+def _recover(left, path):
+    if left.endswith(".old") and os.path.isdir(left) and not os.path.lexists(path):
+        os.rename(left, path)
+    else:
+        _remove(left)
 
 
 def _alive(pid):

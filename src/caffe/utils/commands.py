@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from caffe.errors import CaffeError, did_you_mean
+from caffe.safe_text import SafeStream
 
 
 def main(package: str, program: str, argv: Sequence[str] | None = None) -> int:
@@ -39,6 +40,10 @@ def main(package: str, program: str, argv: Sequence[str] | None = None) -> int:
         line to standard error and gives the error's `exit_status` (1 for files); Ctrl-C gives 130, wrong usage 2. A
         bug keeps its traceback.
     """
+    return _guarded(program, lambda: _main(package, program, argv))
+
+
+def _main(package, program, argv):
     argv = list(sys.argv[1:] if argv is None else argv)
     files = command_files(package)
     module = importlib.import_module(package)
@@ -65,6 +70,10 @@ def main(package: str, program: str, argv: Sequence[str] | None = None) -> int:
 def named(package: str, argv: Sequence[str] | None = None) -> int:
     """Run the command whose name the program has: `convert_imageset ...` runs `caffe convert_imageset ...`."""
     program = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    return _guarded(program, lambda: _named(package, program, argv))
+
+
+def _named(package, program, argv):
     module = importlib.import_module(package)
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -77,6 +86,36 @@ def named(package: str, argv: Sequence[str] | None = None) -> int:
 
 def _normalised(module, argv):
     return module.normalise(argv) if hasattr(module, "normalise") else argv
+
+
+def _guarded(program, function):
+    """Return `function()`; report Ctrl-C and output errors outside of a command in one line."""
+    _make_output_lossless()
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(SafeStream, streams)
+    try:
+        try:
+            return function()
+        finally:
+            sys.stdout, sys.stderr = streams
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(f"{program}: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        _discard_output()
+        return 141
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT):
+            raise
+        _discard_output()
+        print(f"{program}: error: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def _discard_output():
+    """Redirect standard output to null: the interpreter flushes it at exit, which must not raise again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run_command(package: str, command: str, program: str, argv: Sequence[str]) -> int:
@@ -96,9 +135,13 @@ def run_command(package: str, command: str, program: str, argv: Sequence[str]) -
         _flush()
         print(f"{program}: stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `program | head`: closing stdout at exit must not raise again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `program | head`
+        _discard_output()
         return 141
+    except MemoryError:
+        _flush()
+        print(f"{program}: error: not enough memory", file=sys.stderr)
+        return 1
     except OSError as error:  # a read-only folder, a full disk: the user's to fix, so no traceback
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
@@ -108,12 +151,20 @@ def run_command(package: str, command: str, program: str, argv: Sequence[str]) -
         return 1
 
 
+def _make_output_lossless():
+    """Escape characters that the terminal's encoding cannot represent, such as undecodable bytes of file names."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def command_files(package: str) -> dict[str, str]:
     """Map command names to files: the modules of `package` that define `run`, found without importing them."""
-    folders = importlib.util.find_spec(package).submodule_search_locations
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
     files = {}
-    for module in pkgutil.iter_modules(folders):
-        path = os.path.join(module.module_finder.path, module.name + ".py")
+    for module in pkgutil.iter_modules(spec.submodule_search_locations):
+        path = os.path.join(module.module_finder.path, module.name + ".py")  # type: ignore[union-attr]
         if not module.ispkg and not module.name.startswith("_") and _defines_run(path):
             files[module.name] = path
     return files

@@ -32,10 +32,14 @@ class _AddressFailed(Exception):
 class Source(Protocol):
     """A file to download: its name, addresses, size in bytes and SHA-256."""
 
-    file: str
-    urls: Sequence[str]
-    size: int
-    sha256: str
+    @property
+    def file(self) -> str: ...
+    @property
+    def urls(self) -> Sequence[str]: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
 
 
 _ADVICE = "download it manually and pass it with --from FILE, or pass another address with --url"

@@ -16,7 +16,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 
-from caffe.utils.atomic_io import write_bytes
+from caffe.utils.atomic_io import sync, write_bytes
 from caffe.utils.progress import clock_text
 
 STATE_DIR = os.path.join("data", ".pipeline")
@@ -80,8 +80,11 @@ class Stage:
 
     def _delete_partial(self) -> None:
         for pattern in self.partial:
-            for path in glob.glob(pattern):
+            paths = glob.glob(pattern)
+            for path in paths:
                 os.unlink(path)
+            for folder in {os.path.dirname(os.path.abspath(path)) for path in paths}:
+                sync(folder)  # a power failure must not bring them back
 
     def _state(self, outputs: str | None) -> dict:
         return {"inputs": self.input_fingerprint(), "outputs": outputs}

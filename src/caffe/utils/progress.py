@@ -11,7 +11,7 @@ def clock_text(seconds: float) -> str:
     """Format a duration as 1:02:03 or 2:03."""
     minutes, seconds = divmod(int(seconds + 0.5), 60)
     hours, minutes = divmod(minutes, 60)
-    return "%d:%02d:%02d" % (hours, minutes, seconds) if hours else "%d:%02d" % (minutes, seconds)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 class Progress:
@@ -56,8 +56,8 @@ class Progress:
     def __enter__(self):
         return self
 
-    def __exit__(self, kind, error, trace):
-        if kind is None:
+    def __exit__(self, exc_type, exc, traceback):
+        if exc_type is None:
             self._show()
         if self.live:
             self.stream.write("\n")

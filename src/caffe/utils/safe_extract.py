@@ -13,6 +13,7 @@ import os
 import posixpath
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -25,7 +26,11 @@ MAX_MEMBERS = 200_000
 _BLOCK_BYTES = 1 << 20
 _MAX_READ_BYTES = 1 << 24  # tarfile reads a header of any declared length at once; no valid header is this long
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
-_CORRUPT = (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
+# Exceptions of Python's readers for corrupt archives; RuntimeError includes RecursionError and NotImplementedError.
+_CORRUPT = (
+    *(tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, struct.error),
+    *(LookupError, ValueError, ArithmeticError, AttributeError, TypeError, RuntimeError, MemoryError),
+)
 
 
 def unpack(
@@ -63,14 +68,20 @@ def unpack(
     budget = _Budget(path, max_bytes, max_members)
     names = []
     try:
-        for name, kind, size, chunks in _members(path):
-            _check(path, name, kind)
+        for name, member_type, size, chunks in _members(path):
+            _check(path, name, member_type)
             budget.member(size)
             base = posixpath.basename(name)
-            if kind == "file" and base:
+            if member_type == "file" and base:
                 names.append(base)
                 if select(base):
                     _write(os.path.join(folder, base), budget.counted(chunks()), path, name)
+    except CaffeError:
+        raise
+    except RecursionError:
+        raise CaffeError(f"{path}: corrupt or not an archive: endless chain of headers") from None
+    except NotImplementedError as error:  # for example Deflate64, which Windows uses for large files
+        raise CaffeError(f"{path}: {error}: extract it with another program and pack it again") from None
     except _CORRUPT as error:
         raise CaffeError(f"{path}: corrupt or not an archive: {error}") from None
     except OSError as error:  # bz2 and gzip raise it for corrupt streams; also raised for a full disk
@@ -103,15 +114,17 @@ class _Budget:
         raise CaffeError(f"{self.path}: more than {self.max_bytes} bytes uncompressed; the archive is not extracted")
 
 
-def _check(path, name, kind):
+def _check(path, name, member_type):
     parts = name.replace("\\", "/").split("/")
     problem = None
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
         problem = "has an absolute path"
     elif ".." in parts or "\0" in name:
         problem = "is outside the target folder"
-    elif kind not in ("file", "folder"):
-        problem = f"is a {kind}"
+    elif not name.isprintable():  # includes bytes that are not UTF-8, which surrogateescape decoded
+        problem = "has a name that is not printable UTF-8"
+    elif member_type not in ("file", "folder"):
+        problem = f"is a {member_type}"
     if problem:
         raise CaffeError(f"{path}: member {name!r} {problem}; the archive is not extracted")
 
@@ -128,7 +141,7 @@ def _write(target, chunks, path, name):
 
 
 def _members(path):
-    """Return an iterator of (name, kind, declared size, function that yields chunks of bytes)."""
+    """Return an iterator of (name, type, declared size, function that yields chunks of bytes)."""
     if not os.path.isfile(path):
         raise CaffeError(f"{path}: no such file")
     return _zip_members(path) if zipfile.is_zipfile(path) else _tar_members(path)
@@ -138,12 +151,12 @@ def _zip_members(path):
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             mode = info.external_attr >> 16
-            kind = "folder" if info.is_dir() else "file"
+            member_type = "folder" if info.is_dir() else "file"
             if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                kind = "link" if stat.S_ISLNK(mode) else "device"
+                member_type = "link" if stat.S_ISLNK(mode) else "device"
             if info.flag_bits & 1:
                 raise CaffeError(f"{path}: member {info.filename!r} is encrypted")
-            yield info.filename, kind, info.file_size, lambda info=info: _chunks(archive.open(info))
+            yield info.filename, member_type, info.file_size, lambda info=info: _chunks(archive.open(info))
 
 
 def _tar_members(path):
@@ -152,12 +165,12 @@ def _tar_members(path):
         raw.seek(0)
         opener = next((opener for start, opener in _OPENERS if magic.startswith(start)), None)
         stream = opener(raw) if opener else raw
-        with tarfile.open(fileobj=_Guard(stream, path), mode="r:") as archive:
+        with tarfile.open(fileobj=_Guard(stream, path), mode="r:") as archive:  # type: ignore[call-overload]
             for info in archive:
-                yield info.name, _tar_kind(info), info.size, lambda info=info: _chunks(archive.extractfile(info))
+                yield info.name, _tar_member_type(info), info.size, lambda info=info: _chunks(archive.extractfile(info))
 
 
-def _tar_kind(info):
+def _tar_member_type(info):
     if info.isdir():
         return "folder"
     if info.issym() or info.islnk():

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from caffe.data import hdf5_reader
 from caffe.errors import CaffeError
 from caffe.utils.atomic_io import atomic_write
 
@@ -15,7 +16,6 @@ _MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_LAYERS = 100_000
 MAX_BLOBS = 1000  # of one layer
 MAX_DEPTH = 32  # a layer's name is a path: inception_3a/1x1
-_MAX_RATIO = 1100  # gzip compresses by at most 1032 : 1
 
 Weights = Mapping[str, Sequence[Any]]
 
@@ -27,19 +27,6 @@ def is_hdf5(path: str) -> bool:
             return stream.read(len(_MAGIC)) == _MAGIC
     except OSError as error:
         raise CaffeError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-@contextlib.contextmanager
-def _open(path: str) -> Iterator[Any]:
-    import h5py
-
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as error:
-        if isinstance(error, CaffeError):
-            raise
-        raise CaffeError(f"{path}: damaged HDF5 ({error})") from None
 
 
 @contextlib.contextmanager
@@ -59,8 +46,8 @@ def read_weights(path: str) -> dict[str, list[np.ndarray]]:
     """Return the blobs of each layer in /data, by layer name."""
     import h5py
 
-    with _open(path) as file:
-        group = _child(file, "data", path)
+    with hdf5_reader.open_file(path) as file:
+        group = hdf5_reader.child(file, "data", path)
         if not isinstance(group, h5py.Group):
             raise CaffeError(f"{path}: has no group /data; is it a .caffemodel.h5?")
         weights: dict[str, list[np.ndarray]] = {}
@@ -76,7 +63,7 @@ def _collect(group: Any, name: str, path: str, weights: dict[str, list[np.ndarra
         raise CaffeError(f"{path}: /data nests too deep or holds too many layers")
     datasets = {}
     for key in group:
-        child = _child(group, key, path)
+        child = hdf5_reader.child(group, key, path)
         if child is None:
             raise CaffeError(f"{path}: damaged HDF5 ('{key}' is a broken link)")
         if isinstance(child, h5py.Group):
@@ -92,41 +79,10 @@ def _numbered(datasets: Mapping[str, Any], path: str, name: str) -> list[np.ndar
     if not all(key.isdecimal() for key in datasets):
         names = ", ".join(list(datasets)[:8])
         raise CaffeError(f"{path}: /data/{name}: expected blobs named 0, 1, 2 …; received {names}")
-    arrays = {int(key): _array(datasets[key], path) for key in datasets}
+    arrays = {int(key): hdf5_reader.array(datasets[key], path) for key in datasets}
     if max(arrays) >= MAX_BLOBS:
         raise CaffeError(f"{path}: /data/{name}: blob number {max(arrays)}; the limit is {MAX_BLOBS}")
     return [arrays.get(number) for number in range(max(arrays) + 1)]
-
-
-def _child(group: Any, key: str, path: str) -> Any:
-    """Return a member of `group`, or None; raises CaffeError for links, which could point to other files."""
-    import h5py
-
-    if key not in group:
-        return None
-    if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-        raise CaffeError(f"{path}: '{key}' is a link; a snapshot must contain its data itself")
-    return group[key]
-
-
-def _check_dataset(dataset: Any, label: str) -> None:
-    import h5py
-
-    if not isinstance(dataset, h5py.Dataset):
-        raise CaffeError(f"{label} is not a data set")
-
-
-def _array(dataset: Any, path: str) -> np.ndarray:
-    """Read a data set as float32 or float64; raises CaffeError if it is stored elsewhere or its size is implausible."""
-    _check_dataset(dataset, f"{path}: a blob")
-    label = f"{path}: {dataset.name}"
-    if dataset.external or dataset.is_virtual:
-        raise CaffeError(f"{label} keeps its data in another file")
-    if dataset.dtype.kind not in "fiu":
-        raise CaffeError(f"{label} is not numeric")
-    if dataset.shape is None or dataset.nbytes > _MAX_RATIO * dataset.id.get_storage_size():
-        raise CaffeError(f"{label} claims shape {dataset.shape}, more than the file holds")
-    return dataset[()] if dataset.dtype == np.float64 else np.asarray(dataset[()], np.float32)
 
 
 def write_weights(path: str, weights: Weights, diffs: Weights | None = None) -> None:
@@ -152,14 +108,14 @@ def read_state(path: str) -> tuple[int, str, int, list[np.ndarray]]:
     """Return iter, learned_net, current_step and the histories of a .solverstate.h5."""
     import h5py
 
-    with _open(path) as file:
+    with hdf5_reader.open_file(path) as file:
         if "iter" not in file or "history" not in file:
             raise CaffeError(f"{path}: has no iter or no history; is it a .solverstate.h5?")
-        history = _child(file, "history", path)
+        history = hdf5_reader.child(file, "history", path)
         if not isinstance(history, h5py.Group):
             raise CaffeError(f"{path}: history is not a group")
-        datasets = {key: _child(history, key, path) for key in history}
-        learned = _child(file, "learned_net", path)
+        datasets = {key: hdf5_reader.child(history, key, path) for key in history}
+        learned = hdf5_reader.child(file, "learned_net", path)
         return (
             _integer(file, "iter", path),
             _string(learned, path) if learned is not None else "",
@@ -169,17 +125,17 @@ def read_state(path: str) -> tuple[int, str, int, list[np.ndarray]]:
 
 
 def _integer(file: Any, name: str, path: str) -> int:
-    dataset = _child(file, name, path)
+    dataset = hdf5_reader.child(file, name, path)
     if dataset is None:
         return 0
-    _check_dataset(dataset, f"{path}: {name}")
+    hdf5_reader.check_dataset(dataset, f"{path}: {name}")
     if dataset.size != 1 or dataset.dtype.kind not in "iu":
         raise CaffeError(f"{path}: {name} is not an integer")
     return int(np.asarray(dataset[()]).reshape(-1)[0])
 
 
 def _string(dataset: Any, path: str) -> str:
-    _check_dataset(dataset, f"{path}: learned_net")
+    hdf5_reader.check_dataset(dataset, f"{path}: learned_net")
     if dataset.size != 1 or dataset.nbytes > 65536:
         raise CaffeError(f"{path}: learned_net is not a string")
     value = dataset[()]
@@ -206,5 +162,7 @@ def _write_string(file: Any, name: str, value: str) -> None:
     data = value.encode("utf-8") + b"\0"
     string_type = h5py.h5t.C_S1.copy()
     string_type.set_size(len(data))
-    dataset = h5py.h5d.create(file.id, name.encode(), string_type, h5py.h5s.create(h5py.h5s.SCALAR))
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_obj_track_times(False)  # equal runs write equal bytes
+    dataset = h5py.h5d.create(file.id, name.encode(), string_type, h5py.h5s.create(h5py.h5s.SCALAR), properties)
     dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(data, dtype=f"S{len(data)}"), mtype=string_type)

@@ -1,0 +1,1 @@
+"""Self-contained folders for target devices and OpenVINO Model Server."""

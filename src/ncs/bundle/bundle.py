@@ -29,7 +29,7 @@ def bundle(
     paths : sequence of str
         Manifests of the nets to include.
     folder : str
-        Output folder; only an empty folder or an earlier bundle is replaced.
+        Output folder; only an empty folder or an unchanged earlier bundle is replaced.
     kinds : sequence of str
         Kinds of model files to include.
 
@@ -41,7 +41,9 @@ def bundle(
     Raises
     ------
     NcsError
-        A model file does not match its manifest's hash, or the folder exists and is not a bundle.
+        A model file does not match its manifest's hash.
+    CaffeError
+        The folder exists and is not an unchanged bundle.
     """
     manifests, contents = read_manifests(paths), device_side.contents()
     with output_folder(folder) as temporary:

@@ -1,8 +1,9 @@
 """The device side: the directories that ship to target devices.
 
-They need numpy, OpenCV and the device's runtime only, and are valid Python 3.7. This is the one list of them: bundles, the
-tests, the import contracts of pyproject.toml and the documentation follow it. Applications add their own directories, and the
-programs that a bundle starts with, by an entry point of the group `ncs.bundles`: an object with DIRECTORIES, PROGRAMS and README.
+They need numpy, OpenCV and the device's runtime only, and are valid Python 3.7. This is the one list of them: bundles,
+the tests, the import contracts of pyproject.toml and the documentation follow it. Applications add their own
+directories, and the programs that a bundle starts with, by an entry point of the group `ncs.bundles`: an object with
+DIRECTORIES, PROGRAMS and README.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from importlib.metadata import entry_points
 
 GROUP = "ncs.bundles"
 # Packages that ship as whole directories, and single modules.
-DIRECTORIES = ("caffe.device", "caffe.utils", "ncs.runtime", "ncs.doctor")
-MODULES = ("caffe", "caffe.errors", "ncs", "ncs.errors")
+DIRECTORIES = ("caffe.device", "caffe.utils", "ncs.runtime", "ncs.simulator", "ncs.doctor")
+MODULES = (
+    *("caffe", "caffe.errors", "caffe.safe_text"),
+    *("ncs", "ncs.errors", "ncs.myriad", "ncs.myriad.blob", "ncs.myriad.stage_kinds"),
+)
 PROGRAMS = {"doctor.py": "ncs.doctor.bundle_main"}  # file in the bundle -> module
 
 
@@ -32,9 +36,9 @@ class Contents:
     def files(self) -> Iterator[tuple[str, str]]:
         """Yield (path in the bundle, source file) of every file."""
         for name, module in self.programs.items():
-            yield name, _spec(module).origin
+            yield name, _source(module)
         for module in self.modules:
-            yield os.path.join("lib", _relative(module)), _spec(module).origin
+            yield os.path.join("lib", _relative(module)), _source(module)
         for package in self.directories:
             yield from _package_files(package)
 
@@ -51,22 +55,22 @@ def contents() -> Contents:
     return Contents(tuple(directories), tuple(modules), programs, tuple(readme))
 
 
-def _spec(module: str) -> importlib.machinery.ModuleSpec:
+def _source(module: str) -> str:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"no module named '{module}'")
-    return spec
+    return spec.origin
 
 
 def _relative(module: str) -> str:
     path = os.path.join(*module.split("."))
-    is_package = os.path.basename(_spec(module).origin or "") == "__init__.py"
+    is_package = os.path.basename(_source(module)) == "__init__.py"
     return os.path.join(path, "__init__.py") if is_package else path + ".py"
 
 
 def _package_files(package: str) -> Iterator[tuple[str, str]]:
     """Yield every file below a package, its data included."""
-    root = os.path.dirname(_spec(package).origin or "")
+    root = os.path.dirname(_source(package))
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(names):

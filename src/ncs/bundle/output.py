@@ -11,19 +11,14 @@ from caffe.utils.atomic_io import atomic_folder
 from ncs.errors import NcsError
 from ncs.runtime.manifest import Manifest
 
-MARK = ".made-by-ncs-bundle"  # only folders with this file are replaced
+MADE_BY = "ncs bundle"  # recorded in a bundle; only a bundle is replaced
 
 
 @contextlib.contextmanager
 def output_folder(folder: str) -> Iterator[str]:
-    """Write `folder` atomically; replaces only an empty folder or an earlier bundle."""
-    folder = os.path.abspath(folder)
-    names = os.listdir(folder) if os.path.isdir(folder) else [folder] if os.path.lexists(folder) else []
-    if names and MARK not in names:
-        raise NcsError(f"{folder} exists and was not created by `ncs bundle`: nothing is replaced; choose another -o")
-    with atomic_folder(folder) as temporary:
+    """Write `folder` atomically; replaces only an empty folder or an unchanged earlier bundle."""
+    with atomic_folder(folder, MADE_BY) as temporary:
         yield temporary
-        write(temporary, MARK, "`ncs bundle` created this folder and replaces it when it is run again.\n")
 
 
 def write(folder: str, name: str, text: str) -> None:

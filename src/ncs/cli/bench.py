@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.add_argument("-m", "--model", required=True, help="manifest (.json), .xml, .onnx, .blob or .graph")
     parser.add_argument("-d", "--device", default="", help="CPU, MYRIAD … (default: a stick if there is one, else CPU)")
     parser.add_argument(
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    """Run the command."""
     import json
 
     from caffe.utils.atomic_io import write_bytes

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     from ncs.cli import _net
 
     parser.add_argument("network", nargs="?", help="network.prototxt, .onnx, or .xml (IR)")
@@ -82,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit status."""
     from ncs.cli import _net
     from ncs.errors import NcsError
 
@@ -152,21 +154,18 @@ def net_options(args: argparse.Namespace) -> Options:
 
 def read_settings(path: str | None) -> dict[str, str]:
     """Read a configuration file of compile_tool: one `KEY VALUE` per line, comments after #."""
+    from caffe.utils.input_file import read_text
     from ncs.errors import NcsError
 
     if path is None:
         return {}
     settings = {}
-    try:
-        with open(path, encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
-                fields = line.split("#")[0].split(None, 1)
-                if len(fields) == 1:
-                    raise NcsError(f"{path}:{number}: expected `KEY VALUE`, received '{line.strip()}'")
-                if fields:
-                    settings[fields[0]] = fields[1].strip()
-    except OSError as error:
-        raise NcsError(f"{path}: {error.strerror}") from error
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        fields = line.split("#")[0].split(None, 1)
+        if len(fields) == 1:
+            raise NcsError(f"{path}:{number}: expected `KEY VALUE`, received '{line.strip()}'")
+        if fields:
+            settings[fields[0]] = fields[1].strip()
     return settings
 
 
@@ -265,15 +264,11 @@ def build_transform(args: argparse.Namespace, options: Options, param: caffe_pb2
 
 def read_labels(path: str | None) -> list[str]:
     """Return the non-empty lines of a labels file."""
-    from ncs.errors import NcsError
+    from caffe.utils.input_file import read_text
 
     if path is None:
         return []
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return [line.strip() for line in stream if line.strip()]
-    except OSError as error:
-        raise NcsError(f"{path}: {error.strerror}") from error
+    return [line.strip() for line in read_text(path).split("\n") if line.strip()]
 
 
 def compile_file(args: argparse.Namespace, stem: str) -> int:
@@ -282,7 +277,7 @@ def compile_file(args: argparse.Namespace, stem: str) -> int:
 
     from ncs.compiler import model_input
     from ncs.errors import NcsError
-    from ncs.myriad import compiler
+    from ncs.myriad import compiler, known_faults
 
     conflicts = {
         "-w": args.weights,
@@ -303,6 +298,9 @@ def compile_file(args: argparse.Namespace, stem: str) -> int:
         print("warning: " + compiler.NCS1_WARNING)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         model = model_input.readable(args.network, scratch, options.input_shape, print)
+        if model.endswith(".onnx"):
+            for text in known_faults.warnings(list(known_faults.nodes(model))):
+                print("warning: " + text)
         jobs = options.jobs(model, stem)
         try:
             compiler.compile_blobs(jobs)

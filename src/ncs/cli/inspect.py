@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.add_argument(
         "blob", nargs="+", help="files from `ncs compile` (--archive too), compile_tool or blobconverter"
     )
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    """Run the command."""
     import json
 
     from ncs.myriad.report import stage_table, summary

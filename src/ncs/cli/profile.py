@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     from ncs.cli import _net
 
     parser.add_argument("network", help="network.prototxt (train_val or deploy)")
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit status."""
     import dataclasses
     import json
     import os
@@ -73,9 +75,9 @@ def select_device(name: str) -> str:
 
     device = check.select_device(name)
     family = device.split(".")[0]
-    if family not in ("FP16", "ESTIMATE", "CPU", "GPU", "NPU", "MYRIAD"):
+    if family not in ("FP16", "SIMULATOR", "ESTIMATE", "CPU", "GPU", "NPU", "MYRIAD"):
         raise NcsError(f"-d {name}: only CPU, GPU, NPU and MYRIAD report layer times; use ESTIMATE without a stick")
-    return "ESTIMATE" if family == "FP16" else device
+    return "ESTIMATE" if family in ("FP16", "SIMULATOR") else device
 
 
 def run_estimate(args: argparse.Namespace, net: Net, path: str) -> tuple[list[Row], str]:
@@ -110,7 +112,8 @@ def measure(args: argparse.Namespace, net: Net, path: str, device: str) -> tuple
     source = path[:-5] + ".blob" if device.startswith("MYRIAD") else path
     shape = net.blobs[net.inputs[0]].shape
     batch = np.random.default_rng(0).uniform(-100, 100, shape).astype(np.float32)
-    times, types = {}, {}
+    times: dict = {}
+    types = {}
     with open_runner(device, source, counters=True) as runner:
         runner.run(batch)
         for _ in range(max(1, args.runs)):

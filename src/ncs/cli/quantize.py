@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     from ncs.cli import _net
 
     parser.add_argument("manifest", help="graph/NAME.json, from `ncs compile` or ./compile2Movidius.sh")
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit status."""
     import os
 
     from ncs.precision import quantize
@@ -73,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 def accuracy(comparison: DatasetComparison) -> str:
     """Return the accuracy before and after quantization as text."""
-    if comparison.expected_accuracy is None:
+    if comparison.expected_accuracy is None or comparison.result_accuracy is None:
         return "the labels are not this net's classes"
     before, after = 100 * comparison.expected_accuracy, 100 * comparison.result_accuracy
     return f"accuracy {before:.2f} % in float32, {after:.2f} % in INT8 ({after - before:+.2f} points)"

@@ -1,0 +1,1 @@
+"""Compiles Caffe nets to ONNX, IR, Myriad blobs and NCSDK graphs."""

@@ -48,7 +48,7 @@ class Options:
         """Return [(shaves, path)] of the blobs for a net with the output stem `stem`."""
         if not self.shave_counts:
             return [(self.shaves, stem + ".blob")]
-        return [(count, "%s_%dshave.blob" % (stem, count)) for count in self.shave_counts]
+        return [(count, f"{stem}_{count}shave.blob") for count in self.shave_counts]
 
     def jobs(self, model: str, stem: str) -> list[Job]:
         """Return the ncs.myriad.compiler.Jobs that compile the model file `model`."""

@@ -56,7 +56,8 @@ def copy_ir(xml_path: str, stem: str) -> None:
 
 def _normalize_names(model):
     """Number unnamed nodes by type; OpenVINO's numbers depend on everything converted before in the process."""
-    counts, default_name = {}, re.compile(r"[A-Z][A-Za-z]*_\d+")
+    counts: dict[str, int] = {}
+    default_name = re.compile(r"[A-Z][A-Za-z]*_\d+")
     for node in model.get_ordered_ops():
         name = node.get_friendly_name()
         tensors = {tensor for output in node.outputs() for tensor in output.get_names()}

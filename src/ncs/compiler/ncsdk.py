@@ -57,7 +57,7 @@ def to_ncsdk_form(param: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
     Also removes the Split layers that a Net inserts.
     """
     out = caffe_pb2.NetParameter(name=param.name)
-    renamed = {}
+    renamed: dict[str, str] = {}
     for layer in param.layer:
         if layer.type == "Input":
             for number, top in enumerate(layer.top):

@@ -1,0 +1,1 @@
+"""Diagnosis of Neural Compute Sticks on this machine."""

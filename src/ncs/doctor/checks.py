@@ -51,7 +51,7 @@ def examine(system: System | None = None) -> list[Finding]:
 
 def machine(system: System) -> list[Finding]:
     """Check the processor and the Python version."""
-    what = "%s, Python %d.%d" % (system.machine or "unknown machine", *system.python)
+    what = "{}, Python {}.{}".format(system.machine or "unknown machine", *system.python)
     if not _intel(system):
         return [Finding(NOTE, what, "Intel published no OpenVINO wheel with the MYRIAD plugin for it", INTEL_ONLY)]
     return [Finding(OK, what)]
@@ -64,9 +64,9 @@ def _intel(system: System) -> bool:
 def bus(system: System) -> list[Finding]:
     """Check for sticks on the USB bus."""
     sticks = system.sticks()
-    found = [Finding(OK, f"{s.kind} at USB {s.port} ({usb.VENDOR}:{s.product})") for s in sticks]
+    findings = [Finding(OK, f"{s.kind} at USB {s.port} ({usb.VENDOR}:{s.product})") for s in sticks]
     if any(s.product == "2150" for s in sticks):
-        found.append(
+        findings.append(
             Finding(
                 NOTE,
                 "a Neural Compute Stick 1 needs the NCSDK, or OpenVINO up to 2020.3",
@@ -74,8 +74,8 @@ def bus(system: System) -> list[Finding]:
                 "compile with the NCSDK's mvNCCompile, run with --device MVNC",
             )
         )
-    if found:
-        return found
+    if findings:
+        return findings
     fix = "plug it in (`lsusb -d 03e7:` must list it), try another port or a powered hub"
     if "microsoft" in system.read("/proc/version").lower():
         fix = "attach it from Windows: usbipd attach --wsl --auto-attach (the stick reconnects when it boots)"
@@ -86,14 +86,16 @@ def bus(system: System) -> list[Finding]:
 
 def speed(system: System) -> list[Finding]:
     """Check for USB 2 or 3; only a booted stick reports the port's speed, before that it is always 480 Mbit/s."""
-    found = []
+    findings = []
     for stick in system.sticks():
         if stick.product == "f63b" and stick.speed < 5000:
             what = f"the stick at USB {stick.port} runs at {stick.speed:g} Mbit/s: USB 2"
-            found.append(Finding(NOTE, what, "transfers to the stick are slower", "use a USB 3 port (blue) and cable"))
+            findings.append(
+                Finding(NOTE, what, "transfers to the stick are slower", "use a USB 3 port (blue) and cable")
+            )
         elif stick.product == "f63b":
-            found.append(Finding(OK, f"the stick at USB {stick.port} runs at {stick.speed:g} Mbit/s"))
-    return found
+            findings.append(Finding(OK, f"the stick at USB {stick.port} runs at {stick.speed:g} Mbit/s"))
+    return findings
 
 
 def permissions(system: System) -> list[Finding]:
@@ -105,17 +107,17 @@ def permissions(system: System) -> list[Finding]:
         for name in system.names(folder)
         if name.endswith(".rules") and usb.VENDOR in system.read(folder + "/" + name)
     ]
-    found = []
+    findings = []
     if rules:
-        found.append(Finding(OK, "udev rules for the stick: " + ", ".join(rules)))
+        findings.append(Finding(OK, "udev rules for the stick: " + ", ".join(rules)))
     elif not system.sticks() or all(system.usable(stick.node) for stick in system.sticks()):
-        found.append(Finding(NOTE, "no udev rules for the stick", "without them only root can use it", INSTALL))
+        findings.append(Finding(NOTE, "no udev rules for the stick", "without them only root can use it", INSTALL))
     for stick in system.sticks():
         if not system.usable(stick.node):
             fix = INSTALL
             if rules and not system.groups() & {"plugdev", "users"}:
                 fix = 'sudo usermod -aG plugdev,users "$USER", then log in again'
-            found.append(
+            findings.append(
                 Finding(
                     FAULT,
                     f"this user has no read and write access to {stick.node}",
@@ -123,7 +125,7 @@ def permissions(system: System) -> list[Finding]:
                     fix,
                 )
             )
-    return found
+    return findings
 
 
 def container(system: System) -> list[Finding]:
@@ -166,20 +168,22 @@ def libusb(system: System) -> list[Finding]:
 
 def runtimes(system: System) -> list[Finding]:
     """Check which runtimes can be imported."""
-    found = []
+    findings = []
     if system.importable("openvino.inference_engine"):
-        found.append(Finding(OK, "OpenVINO {}: runs Neural Compute Stick 2".format(system.version("openvino"))))
+        findings.append(Finding(OK, "OpenVINO {}: runs Neural Compute Stick 2".format(system.version("openvino"))))
     elif system.importable("openvino"):
-        found.append(Finding(OK, "OpenVINO {}: CPU, GPU and NPU, no sticks".format(system.version("openvino"))))
+        findings.append(Finding(OK, "OpenVINO {}: CPU, GPU and NPU, no sticks".format(system.version("openvino"))))
     if system.importable("mvnc"):
-        found.append(Finding(OK, "mvnc (NCSDK): runs Neural Compute Stick 1"))
+        findings.append(Finding(OK, "mvnc (NCSDK): runs Neural Compute Stick 1"))
     if system.importable("onnxruntime"):
-        found.append(Finding(OK, "ONNX Runtime {}: runs ONNX on the CPU".format(system.version("onnxruntime"))))
+        findings.append(Finding(OK, "ONNX Runtime {}: runs ONNX on the CPU".format(system.version("onnxruntime"))))
     for name, package in (("numpy", "numpy"), ("cv2", "opencv-python-headless")):
         if not system.importable(name):
-            found.append(Finding(FAULT, f"{name} cannot be imported", "all runners need it", "pip install " + package))
+            findings.append(
+                Finding(FAULT, f"{name} cannot be imported", "all runners need it", "pip install " + package)
+            )
     supports_sticks = system.importable("openvino.inference_engine") or system.importable("mvnc")
-    return found if supports_sticks else found + [another_python(system)]
+    return findings if supports_sticks else findings + [another_python(system)]
 
 
 def another_python(system: System) -> Finding:
@@ -230,16 +234,25 @@ def lock_file(system: System) -> list[Finding]:
     if not system.exists(path) or system.usable(path):
         return []
     why = 'OpenVINO then aborts with "global mutex initialization failed"'
-    return [Finding(FAULT, f"{path} belongs to another user", why, "sudo chmod 666 " + path)]
+    fix = f"sudo rm {path} (while no program uses a stick; the runtime creates a new file)"
+    return [Finding(FAULT, f"{path} belongs to another user", why, fix)]
 
 
 def compiler(system: System) -> list[Finding]:
     """Check for the Myriad compiler in the cache."""
-    if not _intel(system) or not system.importable("ncs.myriad"):  # a bundle has no compiler
+    if not _intel(system) or not system.importable("ncs.myriad"):
         return []
-    from ncs.myriad import toolchain
+    try:
+        from ncs.myriad import toolchain
+    except ImportError:
+        return []  # a bundle reads blobs, it compiles none
 
     tools = toolchain.find()
+    damaged = toolchain.verify(tools) if tools else []
+    if damaged:
+        files = ", ".join(damaged)
+        fix = f"rm -r {tools.folder}; ncs toolchain"
+        return [Finding(FAULT, f"the Myriad compiler in {tools.folder} is damaged: {files}", "", fix)]
     if tools:
         return [Finding(OK, f"the Myriad compiler ({tools.version}) is in {tools.folder}")]
     return [Finding(NOTE, "the Myriad compiler is not in the cache", "", "ncs toolchain")]
@@ -252,7 +265,7 @@ def text(findings: list[Finding]) -> str:
     """Format the findings, up to three lines each."""
     rows = []
     for finding in findings:
-        rows.append("%-6s %s" % (finding.level, finding.what))
+        rows.append(f"{finding.level:<6} {finding.what}")
         if finding.why:
             rows.append("       why:  " + finding.why)
         if finding.fix:

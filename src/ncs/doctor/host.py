@@ -73,7 +73,7 @@ class System:
         code = "import openvino.inference_engine as e, cv2, numpy; print(e.__version__)"
         try:
             output = subprocess.run(
-                [path, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+                [path, "-I", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
             ).stdout
         except OSError:  # no such program
             output = b""

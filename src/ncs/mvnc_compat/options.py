@@ -27,38 +27,56 @@ class Status(enum.Enum):
 
 
 class LogLevel(enum.Enum):
+    """Log levels."""
+
     DEBUG, INFO, WARN, ERROR, FATAL = range(5)
 
 
 class GlobalOption(enum.Enum):
+    """Options of the API."""
+
     RW_LOG_LEVEL, RO_API_VERSION = range(2)
 
 
 class GraphState(enum.Enum):
+    """States of a graph."""
+
     CREATED, ALLOCATED, WAITING_FOR_BUFFERS, RUNNING = range(4)
 
 
 class DeviceState(enum.Enum):
+    """States of a device."""
+
     CREATED, OPENED, CLOSED = range(3)
 
 
 class FifoState(enum.Enum):
+    """States of a fifo."""
+
     EMPTY, CREATED, ALLOCATED = 0, 1, 2
 
 
 class FifoType(enum.Enum):
+    """Access of the host to a fifo."""
+
     HOST_RO, HOST_WO = range(2)
 
 
 class FifoDataType(enum.Enum):
+    """Element types of a fifo."""
+
     FP16, FP32 = range(2)
 
 
 class DeviceHwVersion(enum.Enum):
+    """Chips."""
+
     MA2450, MA2480 = range(2)
 
 
 class GraphOption(enum.Enum):
+    """Options of a graph."""
+
     RO_GRAPH_STATE = 1000
     RO_TIME_TAKEN = 1001
     RO_INPUT_COUNT = 1002
@@ -74,6 +92,8 @@ class GraphOption(enum.Enum):
 
 
 class DeviceOption(enum.Enum):
+    """Options of a device."""
+
     RO_THERMAL_STATS = 2000
     RO_THERMAL_THROTTLING_LEVEL = 2001
     RO_DEVICE_STATE = 2002
@@ -93,6 +113,8 @@ class DeviceOption(enum.Enum):
 
 
 class FifoOption(enum.Enum):
+    """Options of a fifo."""
+
     RW_TYPE = 0
     RW_CONSUMER_COUNT = 1
     RW_DATA_TYPE = 2

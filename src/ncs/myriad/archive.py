@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -20,6 +22,14 @@ from ncs.errors import NcsError
 from ncs.myriad.blob import Blob, parse_blob
 
 FORMAT, VERSION, INDEX = "caffe2ncs blobs", 1, "index.json"
+
+
+# What zipfile raises on damaged files; RuntimeError for an encrypted member.
+DAMAGED = (
+    *(OSError, zipfile.BadZipFile, EOFError, zlib.error, struct.error, RuntimeError, MemoryError),
+    *(LookupError, TypeError, ValueError, ArithmeticError, AttributeError),
+)
+MAX_INDEX, MAX_BLOB = 1 << 24, 1 << 30  # bytes
 
 
 @dataclass(frozen=True)
@@ -97,25 +107,36 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 def _open_zip(path: str | os.PathLike) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise NcsError(f"{os.fspath(path)}: not an archive of blobs: {error}") from error
+
+
+def _read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """Read a member of at most `limit` bytes, whatever size its header states."""
+    with archive.open(name) as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"{name} is larger than {limit} bytes")
+    return content
 
 
 def _index(path: str | os.PathLike, archive: zipfile.ZipFile) -> list[Entry]:
     try:
-        index = json.loads(archive.read(INDEX))
+        index = json.loads(_read_member(archive, INDEX, MAX_INDEX))
         if index["format"] != FORMAT or index["version"] != VERSION:
             raise ValueError("format {!r}, version {!r}".format(index["format"], index["version"]))
         return [Entry(**row) for row in index["blobs"]]
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise NcsError(f"{os.fspath(path)}: a ZIP, but not an archive of blobs: {error}") from error
+    except DAMAGED as error:
+        reason = str(error) or type(error).__name__
+        raise NcsError(f"{os.fspath(path)}: a ZIP, but not an archive of blobs: {reason}") from error
 
 
 def _content(path: str | os.PathLike, archive: zipfile.ZipFile, entry: Entry) -> bytes:
     try:
-        content = archive.read(entry.file)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise NcsError(f"{os.fspath(path)}: blob '{entry.name}' is missing or damaged: {error}") from error
+        content = _read_member(archive, entry.file, MAX_BLOB)
+    except DAMAGED as error:
+        reason = str(error) or type(error).__name__
+        raise NcsError(f"{os.fspath(path)}: blob '{entry.name}' is missing or damaged: {reason}") from error
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise NcsError(f"{os.fspath(path)}: blob '{entry.name}' is damaged: its SHA-256 does not match the index")
     return content

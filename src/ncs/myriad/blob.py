@@ -144,7 +144,7 @@ def parse_blob(content: bytes) -> Blob:
     flags = ((HW, "has_hw"), (SHAVE, "has_shave"), (DMA, "has_dma"))
     units = tuple(unit for unit, key in flags if header[key])
     return Blob(
-        "%d.%d" % (header["major"], header["minor"]),
+        f"{header['major']}.{header['minor']}",
         len(content),
         inputs,
         outputs,
@@ -179,8 +179,8 @@ def _read_header(reader: _Reader) -> dict[str, int]:
         raise NcsError("magic number {:#x} doesn't match graph_transformer ({:#x})".format(header["magic"], MAGIC))
     if header["major"] != 6:
         raise NcsError(
-            "The version of imported blob doesn't match graph_transformer: %d.%d, must be 6.x"
-            % (header["major"], header["minor"])
+            "The version of imported blob doesn't match graph_transformer: "
+            f"{header['major']}.{header['minor']}, must be 6.x"
         )
     if header["file_size"] != len(reader.content):
         raise NcsError(

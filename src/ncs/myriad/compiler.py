@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from xml.sax.saxutils import quoteattr
 
 from caffe.errors import did_you_mean
+from caffe.utils import isolated
 from caffe.utils.atomic_io import atomic_write
 from ncs.errors import NcsError
+from ncs.myriad import known_faults
 from ncs.myriad.io_precision import PRECISIONS
 from ncs.myriad.toolchain import Toolchain, toolchain
 
@@ -124,7 +126,7 @@ def plugin_settings(job: Job) -> dict[str, str]:
     weights = os.path.splitext(job.model)[0] + ".bin"
     if job.model.endswith(".xml") and not os.path.isfile(weights):
         raise NcsError(f"{job.model}: the weights of this IR, {os.path.basename(weights)}, are missing")
-    return chip_settings(job)
+    return known_faults.settings(job.model, chip_settings(job))
 
 
 def chip_settings(job: Job) -> dict[str, str]:
@@ -177,9 +179,9 @@ def _prepare_task(tools: Toolchain, scratch: str, number: int, job: Job, setting
 def run_child(tools: Toolchain, tasks: Sequence[dict[str, str]]) -> list[dict]:
     """Run the tasks in a child process; return {"status", "output"} per task. Raises NcsError if the process fails."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    environment = dict(os.environ, PYTHONPATH=root, LC_ALL="C")
+    environment = dict(os.environ, LC_ALL="C")
     task = json.dumps({"folder": tools.folder, "plugin": PLUGIN, "jobs": list(tasks)})
-    command = [sys.executable, "-S", "-m", "ncs.myriad.compile_worker"]
+    command = isolated.command(sys.executable, "ncs.myriad.compile_worker", root, "-S")
     result = subprocess.run(command, input=task.encode("utf-8"), capture_output=True, env=environment, check=False)
     lines = result.stdout.decode("utf-8", "replace").splitlines()
     if len(lines) != len(tasks):

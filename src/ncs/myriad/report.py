@@ -25,7 +25,7 @@ def stage_table(blob: Blob) -> str:
     """Format one line per stage: number, unit, kind, cores and tensors."""
     rows = ["   #  unit   kind               shaves  tensors"]
     for number, stage in enumerate(blob.stages):
-        rows.append("%4d  %-5s  %-18s %5s  %s" % (number, stage.unit, stage.kind, stage.shaves or "-", _tensors(stage)))
+        rows.append(f"{number:4d}  {stage.unit:<5}  {stage.kind:<18} {stage.shaves or '-':>5}  {_tensors(stage)}")
     return "\n".join(rows)
 
 

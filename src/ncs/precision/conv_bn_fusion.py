@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def versioned_blobs(net: Net) -> list[tuple[Any, list, list]]:
     """Return (layer, bottoms, tops) of every node; blobs are (name, version), in-place layers add a version."""
-    current, rows = {}, []
+    current: dict[str, int] = {}
+    rows = []
     for node in net._nodes:
         bottoms = [(name, current.get(name, 0)) for name in node.bottoms]
         for name in node.tops:
@@ -36,7 +37,8 @@ class FusedConvolution:
 
 def find_fusions(net: Net) -> list[FusedConvolution]:
     """Return the fused convolutions of `net` (phase TEST)."""
-    rows, readers = versioned_blobs(net), {}
+    rows = versioned_blobs(net)
+    readers: dict[tuple[str, int], list[int]] = {}
     for number, (_, bottoms, _) in enumerate(rows):
         for key in bottoms:
             readers.setdefault(key, []).append(number)

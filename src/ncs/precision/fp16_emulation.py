@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -137,9 +137,9 @@ def predict(net: Net, batch: np.ndarray, half: bool = False) -> np.ndarray:
     numpy.ndarray
         Output (N, K), float32.
     """
-    batch = rounded(torch.as_tensor(batch)) if half else batch
+    data: Any = rounded(torch.as_tensor(batch)) if half else batch
     unformed = _unformed_nodes(net) if half else ()
-    collections.deque(_run(net, batch, rounded if half else torch.Tensor.detach, unformed), maxlen=0)
+    collections.deque(_run(net, data, rounded if half else torch.Tensor.detach, unformed), maxlen=0)
     return np.array(net.blobs[net.outputs[0]].data).reshape(len(batch), -1)
 
 
@@ -199,7 +199,8 @@ def _statistics(node, exact, approximate, alone, weight_counts, formed):
         int((np.isfinite(exact) & ~np.isfinite(half)).sum()),
         int(((half == 0) & (exact != 0)).sum()),
         int(((magnitude > 0) & (magnitude < SMALLEST_NORMAL)).sum()),
-        *weight_counts,
+        weight_counts[0],
+        weight_counts[1],
         error,
         l2,
         relative_errors(exact, alone)[0],

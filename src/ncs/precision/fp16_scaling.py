@@ -79,7 +79,7 @@ def plan(net: Net, largest: Mapping[str, float]) -> tuple[dict[str, tuple[float,
     final = {top: key for _, _, tops in nodes for key in tops for top in [key[0]]}
     unscaled.update(final[name] for name in [*net.outputs, *net.inputs])
     roots = {groups.find(key) for key in unscaled}
-    group_largest = {}
+    group_largest: dict = {}
     for layer, _, tops in nodes:
         for key in tops:
             root = groups.find(key)
@@ -136,4 +136,4 @@ def describe(scales: Mapping[str, tuple[float, float]], net: Net) -> list[str]:
 
 
 def _text(factor):
-    return "2^%d" % round(math.log2(factor)) if factor != 1 else "1"
+    return f"2^{round(math.log2(factor))}" if factor != 1 else "1"

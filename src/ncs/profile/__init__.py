@@ -1,0 +1,1 @@
+"""Latency benchmarks and profiles per layer."""

@@ -112,8 +112,8 @@ def summary(result: Result) -> str:
     """Format the final lines that OpenVINO's benchmark_app prints."""
     return "\n".join(
         [
-            "Count:               %d iterations" % len(result.latencies),
-            "Duration:            %.2f ms" % (result.duration * 1e3),
+            f"Count:               {len(result.latencies)} iterations",
+            f"Duration:            {result.duration * 1e3:.2f} ms",
             "Latency:",
             f"   Median:           {result.percentile(50):.2f} ms",
             f"   Average:          {np.mean(result.latencies):.2f} ms",

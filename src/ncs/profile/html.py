@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from caffe.safe_text import printable
 from ncs.profile.profile import Row, total
 
 if TYPE_CHECKING:
@@ -21,24 +22,18 @@ td:nth-child(2),th:nth-child(2),td:nth-child(3){text-align:left}
 def report(title: str, note: str, net: Net, rows: Sequence[Row]) -> str:
     """Return an HTML page; `note` explains how the times were obtained."""
     body = "".join(
-        "<tr><td>%d</td><td>%s</td><td>%s</td><td>%.3f</td><td>%.2f</td><td>%s</td></tr>\n"
-        % (
-            number,
-            html.escape(row.name),
-            html.escape(row.type),
-            row.mflops,
-            row.bandwidth,
-            "part of another" if row.milliseconds is None else f"{row.milliseconds:.3f}",
-        )
+        f"<tr><td>{number}</td><td>{_escaped(row.name)}</td><td>{_escaped(row.type)}</td><td>{row.mflops:.3f}</td>"
+        f"<td>{row.bandwidth:.2f}</td>"
+        f"<td>{'part of another' if row.milliseconds is None else f'{row.milliseconds:.3f}'}</td></tr>\n"
         for number, row in enumerate(rows)
     )
     headers = "".join(
         f"<th>{column}</th>" for column in ("Layer", "Name", "Type", "MFLOPs", "Bandwidth MB/s", "time (ms)")
     )
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_escaped(title)}</title>'
         f"<style>{_STYLE}</style></head><body>\n"
-        f'<h1>{html.escape(title)}</h1>\n<p class="note">{html.escape(note)}</p>\n'
+        f'<h1>{_escaped(title)}</h1>\n<p class="note">{_escaped(note)}</p>\n'
         f"<p>Total inference time: {total(rows):.2f} ms</p>\n{svg(net, rows)}\n"
         f"<table><thead><tr>{headers}</tr></thead><tbody>\n{body}</tbody></table>\n</body></html>\n"
     )
@@ -53,53 +48,41 @@ def svg(net: Net, rows: Sequence[Row]) -> str:
     width = max(x for x, _ in positions.values()) + _WIDTH + _MARGIN
     height = max(y for _, y in positions.values()) + _HEIGHT + _MARGIN
     parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif">'
-        % (width, height, width, height)
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{int(width)}" height="{int(height)}" '
+        f'viewBox="0 0 {int(width)} {int(height)}" font-family="sans-serif">'
     ]
     for source, target in edges:
         (x1, y1), (x2, y2) = positions[source], positions[target]
-        middle = (y1 + _HEIGHT + y2) / 2
-        parts.append(
-            '<path d="M%d %d C%d %d %d %d %d %d" fill="none" stroke="#888"/>'
-            % (x1 + _WIDTH / 2, y1 + _HEIGHT, x1 + _WIDTH / 2, middle, x2 + _WIDTH / 2, middle, x2 + _WIDTH / 2, y2)
-        )
+        start, end = int(x1 + _WIDTH / 2), int(x2 + _WIDTH / 2)
+        top, middle, bottom = int(y1 + _HEIGHT), int((y1 + _HEIGHT + y2) / 2), int(y2)
+        curve = f"M{start} {top} C{start} {middle} {end} {middle} {end} {bottom}"
+        parts.append(f'<path d="{curve}" fill="none" stroke="#888"/>')
     for name, (x, y) in positions.items():
         parts.append(_box(name, x, y, times.get(name, 0.0) / longest, labels.get(name)))
     return "\n".join([*parts, "</svg>"])
 
 
 def _box(name, x, y, fraction, row):
-    colour = "rgb(255,%d,%d)" % (250 - 130 * fraction, 245 - 185 * fraction)
-    caption = (
-        ""
-        if row is None
-        else "{}  {}".format(row.type, "" if row.milliseconds is None else f"{row.milliseconds:.3f} ms")
-    )
+    colour = f"rgb(255,{int(250 - 130 * fraction)},{int(245 - 185 * fraction)})"
+    caption = ""
+    if row is not None:
+        caption = f"{row.type}  " + ("" if row.milliseconds is None else f"{row.milliseconds:.3f} ms")
     label = name if len(name) < 26 else name[:24] + "…"
+    left, top, middle = int(x), int(y), int(x + _WIDTH / 2)
     return (
-        '<g><title>%s</title><rect x="%d" y="%d" width="%d" height="%d" rx="6" fill="%s" stroke="#555"/>'
-        '<text x="%d" y="%d" font-size="12" text-anchor="middle">%s</text>'
-        '<text x="%d" y="%d" font-size="10" fill="#444" text-anchor="middle">%s</text></g>'
-        % (
-            html.escape(name),
-            x,
-            y,
-            _WIDTH,
-            _HEIGHT,
-            colour,
-            x + _WIDTH / 2,
-            y + 18,
-            html.escape(label),
-            x + _WIDTH / 2,
-            y + 34,
-            html.escape(caption),
-        )
+        f'<g><title>{_escaped(name)}</title><rect x="{left}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" '
+        f'fill="{colour}" stroke="#555"/>'
+        f'<text x="{middle}" y="{int(y + 18)}" font-size="12" text-anchor="middle">{_escaped(label)}</text>'
+        f'<text x="{middle}" y="{int(y + 34)}" font-size="10" fill="#444" text-anchor="middle">'
+        f"{_escaped(caption)}</text></g>"
     )
 
 
-def layout(net: Net) -> tuple[dict[str, tuple[float, float]], list[tuple[str, str]]]:
+def layout(net: Net) -> tuple[dict[str, tuple[float, int]], list[tuple[str, str]]]:
     """Return ({layer: (x, y)}, [(source, target)]); depth is the longest path from an input."""
-    producer, depth, edges = {}, {}, []
+    producer: dict[str, str] = {}
+    depth: dict[str, int] = {}
+    edges = []
     for node in net._nodes:
         sources = {producer[name] for name in node.bottoms if name in producer}
         name = node.layer.name
@@ -109,7 +92,7 @@ def layout(net: Net) -> tuple[dict[str, tuple[float, float]], list[tuple[str, st
         depth[name] = 1 + max((depth[source] for source in sources), default=-1)
         edges += [(source, name) for source in sorted(sources)]
         producer.update({top: name for top in node.tops})
-    rows = {}
+    rows: dict[int, list[str]] = {}
     for name, level in depth.items():
         rows.setdefault(level, []).append(name)
     widest = max(map(len, rows.values()))
@@ -119,3 +102,8 @@ def layout(net: Net) -> tuple[dict[str, tuple[float, float]], list[tuple[str, st
         for number, name in enumerate(names):
             positions[name] = (left + number * (_WIDTH + _GAP_X), _MARGIN + level * (_HEIGHT + _GAP_Y))
     return positions, edges
+
+
+def _escaped(text):
+    """`text` for HTML; control characters become \\xNN."""
+    return html.escape(printable(str(text)))

@@ -64,7 +64,8 @@ def measured(
     `counters` are (node, type, milliseconds), `node_layers` maps nodes to Caffe layers. The time of nodes that belong
     to no layer is in a row "(other)".
     """
-    times, other = {}, 0.0
+    times: dict[str, float] = {}
+    other = 0.0
     for name, _, milliseconds in counters:
         layer = layer_of(name, node_layers)
         if layer is None:
@@ -104,10 +105,11 @@ def estimate(
     layers = {layer.name: layer for layer in work(net)}
     owners = _stage_layers(blob, stages, node_layers)
     weights = [_weight(stage) for stage in blob.stages]
-    totals = {}
+    totals: dict[str | None, float] = {}
     for owner, weight in zip(owners, weights):
         totals[owner] = totals.get(owner, 0.0) + weight
-    times, moved = {}, {}
+    times: dict[str | None, float] = {}
+    moved: dict[str | None, float] = {}
     for owner, weight, stage in zip(owners, weights, blob.stages):
         size = _bytes_moved(stage)
         operations = layers[owner].operations * weight / totals[owner] if owner in layers and totals[owner] else 0.0
@@ -126,7 +128,7 @@ def estimate(
 
 def _stage_layers(blob, stages, node_layers):
     """Return the Caffe layer of each stage of the blob, or None."""
-    names = {}
+    names: dict[int, str | None] = {}
     for stage in stages:
         if stage.index >= 0:
             names.setdefault(stage.index, layer_of(stage.layer or stage.name, node_layers) if stage.layer else None)
@@ -160,14 +162,14 @@ def table(rows: Sequence[Row]) -> str:
     """Format the table that mvNCProfile prints."""
     lines = [
         "Detailed Per Layer Profile",
-        "%-10s %-30s %12s %18s %15s" % ("Layer", "Name", "MFLOPs", "Bandwidth MB/s", "time(ms)"),
+        "Layer      Name                                 MFLOPs     Bandwidth MB/s        time(ms)",
         "=" * 88,
     ]
     for number, row in enumerate(rows):
         time = "-" if row.milliseconds is None else f"{row.milliseconds:.3f}"
-        lines.append("%-10d %-30s %12.3f %18.2f %15s" % (number, row.name, row.mflops, row.bandwidth, time))
+        lines.append(f"{number:<10d} {row.name:<30} {row.mflops:12.3f} {row.bandwidth:18.2f} {time:>15}")
     rule = "-" * 88
-    return "\n".join([*lines, rule, "%11s%-50s %25.2f" % ("", "Total inference time", total(rows)), rule])
+    return "\n".join([*lines, rule, " " * 11 + f"{'Total inference time':<50} {total(rows):25.2f}", rule])
 
 
 def total(rows: Iterable[Row]) -> float:

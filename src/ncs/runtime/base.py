@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterable, Iterator  # noqa: UP035 - the device
 import numpy as np
 
 from ncs.errors import NcsError
-from ncs.runtime.manifest import Manifest
+from ncs.runtime.manifest import Manifest, check_digest
 
 _KIND_OF_SUFFIX = {
     ".xml": "xml",
@@ -19,13 +19,26 @@ _KIND_OF_SUFFIX = {
     ".caffemodel": "caffemodel",
     ".prototxt": "prototxt",
 }
+_COMPANIONS = {
+    "xml": ("bin",),
+    "prototxt": ("caffemodel",),
+    "caffemodel": ("prototxt",),
+}  # kinds that are read together
 
 
 class Model:
     """The files of a model, kind (xml, onnx, blob, graph …) -> path, with its output name and input shape."""
 
-    def __init__(self, files: dict[str, str], output: str = "", name: str = "", shape: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        files: dict[str, str],
+        output: str = "",
+        name: str = "",
+        shape: tuple[int, ...] = (),
+        hashes: dict[str, str] | None = None,
+    ) -> None:
         self.files = files
+        self.hashes = hashes or {}  # SHA-256 by kind; empty without a manifest
         self.output = output
         self.name = name
         self.shape = shape  # () without a manifest
@@ -38,7 +51,8 @@ class Model:
         if isinstance(source, (list, tuple)):
             models = [cls.of(path) for path in source]
             files = {kind: path for model in models for kind, path in model.files.items()}
-            return cls(files, name=models[0].name)
+            hashes = {kind: digest for model in models for kind, digest in model.hashes.items()}
+            return cls(files, name=models[0].name, hashes=hashes)
         if not isinstance(source, Manifest):
             path = os.fspath(source)
             name, suffix = os.path.splitext(os.path.basename(path))
@@ -47,21 +61,31 @@ class Model:
             source = Manifest.read(path)
         folder = os.path.abspath(source.folder)
         files = {kind: os.path.join(folder, entry.file) for kind, entry in source.artefacts.items()}
-        return cls(files, source.output, source.name, tuple(source.shape))
+        hashes = {kind: entry.sha256 for kind, entry in source.artefacts.items()}
+        return cls(files, source.output, source.name, tuple(source.shape), hashes)
 
     def pick(self, kinds: Iterable[str]) -> str:
-        """Return the path of the first available kind of `kinds`. Raises NcsError if there is none."""
+        """Return the path of the first available kind of `kinds`.
+
+        Raises NcsError if there is none, or if the file does not have the SHA-256 of its manifest.
+        """
         kinds = list(kinds)
         for kind in kinds:
             if kind in self.files:
                 if not os.path.isfile(self.files[kind]):
                     raise NcsError(f"{self.files[kind]}: no such file")
+                self._verify(kind)
                 return self.files[kind]
         available = ", ".join(sorted(self.files)) or "no files"
         hint = (
             "; its files are for a Neural Compute Stick" if self.files and set(self.files) <= {"blob", "graph"} else ""
         )
         raise NcsError(f"'{self.name}' has {available}; this device needs {' or '.join(kinds)}{hint}")
+
+    def _verify(self, kind: str) -> None:
+        for name in (kind, *_COMPANIONS.get(kind, ())):
+            if name in self.hashes:
+                check_digest(self.files[name], self.hashes[name])
 
 
 def _one_file(path: str, suffix: str) -> dict[str, str]:

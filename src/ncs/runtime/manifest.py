@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from caffe.device.transform import Transform
 from caffe.errors import CaffeError, did_you_mean
 from caffe.utils.atomic_io import write_bytes
+from caffe.utils.hashing import sha256_or_none
 from ncs.errors import NcsError
 
 SCHEMA = 1
@@ -82,7 +82,7 @@ class Manifest:
         self.artefacts[kind] = file_of(path, self.folder)
 
     def path(self, kind: str) -> str:
-        """Return the absolute path of an artefact. Raises NcsError if it is missing."""
+        """Return the absolute path of an artefact. Raises NcsError if it is missing or has changed."""
         if kind not in self.artefacts:
             raise NcsError(
                 "'{}' has no {} file; it has {}".format(self.name, kind, ", ".join(sorted(self.artefacts)) or "none")
@@ -90,6 +90,7 @@ class Manifest:
         path = os.path.join(os.path.abspath(self.folder), self.artefacts[kind].file)
         if not os.path.isfile(path):
             raise NcsError(f"{path}: no such file, but the manifest of '{self.name}' lists it; compile again")
+        check_digest(path, self.artefacts[kind].sha256)
         return path
 
     def verify(self) -> list[str]:
@@ -146,16 +147,28 @@ def file_of(path: str | os.PathLike, folder: str | os.PathLike = ".") -> File:
     return File(os.path.relpath(os.path.abspath(os.fspath(path)), os.path.abspath(os.fspath(folder))), digest)
 
 
-def sha256_or_none(path: str | os.PathLike) -> str | None:
-    """SHA-256 of a file in hex, or None when it cannot be read."""
-    digest = hashlib.sha256()
+def check_digest(path: str, sha256: str) -> None:
+    """Raise NcsError if the file does not have its manifest's SHA-256. Unchanged files are hashed once per process."""
+    digest = _digest(path)
+    if digest != sha256:
+        raise NcsError(
+            f"{path} has changed since it was compiled: expected SHA-256 {sha256}, received {digest}; compile again"
+        )
+
+
+_digests: dict[str, tuple[tuple[int, ...], str | None]] = {}  # path -> (state of the file, digest)
+
+
+def _digest(path: str) -> str | None:
     try:
-        with open(path, "rb") as stream:
-            for block in iter(lambda: stream.read(1 << 20), b""):
-                digest.update(block)
+        status = os.stat(path)
     except OSError:
         return None
-    return digest.hexdigest()
+    state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    cached = _digests.get(path)
+    if cached is None or cached[0] != state:
+        cached = _digests[path] = (state, sha256_or_none(path))
+    return cached[1]
 
 
 def _plain(files: dict[str, File]) -> dict[str, dict[str, str]]:

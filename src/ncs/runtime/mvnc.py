@@ -61,6 +61,7 @@ class Mvnc(base.Runner):
         return self._stick.times()
 
     def close(self) -> None:
+        """Release the device."""
         if self._stick is not None:
             self._stick.close()
         self._stick = None
@@ -154,7 +155,7 @@ def sticks() -> list[str]:
     """Return MVNC.<number> for every plugged-in stick."""
     api = _mvnc()
     handles = api.enumerate_devices() if hasattr(api, "enumerate_devices") else api.EnumerateDevices()
-    return ["MVNC.%d" % number for number in range(len(handles))]
+    return [f"MVNC.{number}" for number in range(len(handles))]
 
 
 def _mvnc() -> Any:
@@ -176,7 +177,7 @@ def _call(function: Callable[[], Any]) -> Any:
     try:
         return function()
     except Exception as error:
-        raise DeviceLostError("the stick: %s" % (error or type(error).__name__)) from error
+        raise DeviceLostError(f"the stick: {error or type(error).__name__}") from error
 
 
 def _call_quietly(function: Callable[[], Any]) -> None:

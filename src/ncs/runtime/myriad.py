@@ -77,6 +77,7 @@ class Myriad(base.Runner):
             return None
 
     def close(self) -> None:
+        """Release the device."""
         self._requests, self._network = [], None
 
 

@@ -24,14 +24,15 @@ class OnnxRuntime(base.Runner):
         options.intra_op_num_threads = threads
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            inputs = [port.name for port in self._session.get_inputs()]
+            outputs = [port.name for port in self._session.get_outputs()]
         except Exception as error:  # its exceptions have no other common base class
             raise NcsError(f"{path}: ONNX Runtime cannot load it: {error}") from error
         self.device = device
         self.input_shape = tuple(self._session.get_inputs()[0].shape)
-        self._input = base.only_input(path, [port.name for port in self._session.get_inputs()])
-        names = [output.name for output in self._session.get_outputs()]
-        self._output = model.output if model.output in names else names[0]
-        self.output_shape = base.fixed_shape(self._session.get_outputs()[names.index(self._output)].shape)
+        self._input = base.only_input(path, inputs)
+        self._output = model.output if model.output in outputs else outputs[0]
+        self.output_shape = base.fixed_shape(self._session.get_outputs()[outputs.index(self._output)].shape)
         self.batch_size = self.input_shape[0]
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
@@ -40,4 +41,5 @@ class OnnxRuntime(base.Runner):
         return lambda: result
 
     def close(self) -> None:
+        """Release the device."""
         self._session = None

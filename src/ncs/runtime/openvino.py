@@ -70,7 +70,7 @@ class OpenVINO(base.Runner):
             if batch:
                 network.reshape([batch, *list(network.input(0).shape)[1:]])
             self._compiled = core.compile_model(network, device, settings)
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:  # UnicodeDecodeError: a name in the model is not UTF-8
             reason = last_line(error)
             raise NcsError(f"{path}: OpenVINO cannot load it on {device}: {reason}") from error
         self.device = device
@@ -103,6 +103,7 @@ class OpenVINO(base.Runner):
         return [(row.node_name, row.node_type, row.real_time.total_seconds() * 1e3) for row in info]
 
     def close(self) -> None:
+        """Release the device."""
         self._requests, self._compiled = [], None
 
 

@@ -19,6 +19,7 @@ from typing import Any, Callable  # noqa: UP035 - the device side supports Pytho
 
 import numpy as np
 
+from caffe.utils import isolated
 from caffe.utils.cache import runtime_python
 from ncs import errors
 from ncs.errors import DeviceLostError, NcsError, NoDeviceError
@@ -37,7 +38,7 @@ class Remote(base.Runner):
         self._process = process(runtime_python())
         self._model = self._process.number()
         info = self._request(
-            "open", files=files, output=model.output, name=model.name, device=device, **options
+            "open", files=files, output=model.output, name=model.name, hashes=model.hashes, device=device, **options
         ).result()
         self.input_shape, self.in_flight = tuple(info["input_shape"]), info["in_flight"]
         self.output_shape = tuple(info["output_shape"])
@@ -56,6 +57,7 @@ class Remote(base.Runner):
         return self._request("temperature").result()
 
     def close(self) -> None:
+        """Release the device."""
         if not self._process.ended:
             self._request("close").result()
 
@@ -93,15 +95,12 @@ class Process:
         self._folder = tempfile.TemporaryDirectory(prefix="caffe2ncs-")
         for package in ("caffe", "ncs"):  # only these: the folder may contain packages of this Python
             os.symlink(os.path.join(SOURCE, package), os.path.join(self._folder.name, package))
-        environment = dict(os.environ, PYTHONPATH=self._folder.name, PYTHONNOUSERSITE="1")
-        environment.pop("PYTHONHOME", None)
         try:
             self._child = subprocess.Popen(
-                [path, "-m", "ncs.runtime.remote_worker"],
+                isolated.command(path, "ncs.runtime.remote_worker", self._folder.name, first=True),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env=environment,
             )
         except OSError as error:
             raise NoDeviceError(f"No devices found: NCS_PYTHON={path} cannot be started: {error.strerror}") from error

@@ -42,9 +42,16 @@ class Worker:
         return myriad.sticks()
 
     def _open(
-        self, model: int, files: dict[str, str], output: str, name: str, device: str, **options: Any
+        self,
+        model: int,
+        files: dict[str, str],
+        output: str,
+        name: str,
+        hashes: dict[str, str],
+        device: str,
+        **options: Any,
     ) -> dict[str, Any]:
-        runner = myriad.Myriad(base.Model(files, output, name), device, **options)
+        runner = myriad.Myriad(base.Model(files, output, name, hashes=hashes), device, **options)
         pending: queue.Queue[Any] = queue.Queue()
         self._models[model] = runner, pending
         threading.Thread(target=self._serve, args=(pending,), daemon=True).start()

@@ -35,7 +35,7 @@ class Scheduler(base.Runner):
         runners = [runner for runner in self._runners if runner is not None]
         if not runners:
             raise NoDeviceError(f"No devices found: none of {len(self._openers)} sticks responds")
-        self.device = "%d devices: %s" % (len(runners), ", ".join(runner.device for runner in runners))
+        self.device = f"{len(runners)} devices: {', '.join(runner.device for runner in runners)}"
         self.in_flight = sum(runner.in_flight for runner in runners)
         self.batch_size = runners[0].batch_size
         self.input_shape = runners[0].input_shape

@@ -41,7 +41,7 @@ def sticks(root: str = SYSFS) -> list[Stick]:
         product = _read(folder, "idProduct")
         if _read(folder, "idVendor") == VENDOR and product in PRODUCTS:
             bus, number = _number(_read(folder, "busnum")), _number(_read(folder, "devnum"))
-            node = "/dev/bus/usb/%03d/%03d" % (bus, number)
+            node = f"/dev/bus/usb/{bus:03d}/{number:03d}"
             found.append(Stick(port, product, _number(_read(folder, "speed")), node))
     return found
 

@@ -1,4 +1,4 @@
-"""compile2Movidius.sh's verb: what the blob takes and gives is chosen, and answers stay the same."""
+"""`agegender compile`, which compile2Movidius.sh runs: input and output precision do not change predictions."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from ncs.runtime.manifest import Manifest
 
 @pytest.fixture
 def weights(tmp_path):
-    """Seeded weights of the compact net, for its gender."""
+    """Seeded weights of the compact gender net."""
     net, rng = assemble.deploy_net(zoo.nets()["compact-gender"]), np.random.default_rng(8)
     for blobs in net.params.values():
         for blob in blobs:
@@ -22,16 +22,16 @@ def weights(tmp_path):
     return str(tmp_path / "compact.caffemodel")
 
 
-def test_bytes_in_and_half_precision_out(weights, tmp_path):
+def test_u8_input_and_fp16_output(weights, tmp_path):
     command = ["compile", "--model", "compact-gender", "-w", weights, "-s", "4", "-o"]
     assert main([*command, str(tmp_path / "plain")]) == 0
     assert main([*command, str(tmp_path / "bytes"), "-ip", "U8", "-op", "FP16"]) == 0
-    picture, answers = np.random.default_rng(9).integers(0, 256, (200, 200, 3), np.uint8), []
+    image, outputs = np.random.default_rng(9).integers(0, 256, (200, 200, 3), np.uint8), []
     for kind in ("plain", "bytes"):
         manifest = Manifest.read(tmp_path / kind / "compact-gender.json")
         with open_runner("CPU", manifest) as runner:
-            answers.append(runner.run(manifest.transform.image(picture)[None])[0])
-    assert abs(answers[0] - answers[1]).max() < 0.01 and answers[0].std() > 0
-    plain, whole = (read_blob(str(tmp_path / kind / "compact-gender.blob")) for kind in ("plain", "bytes"))
+            outputs.append(runner.run(manifest.transform.image(image)[None])[0])
+    assert abs(outputs[0] - outputs[1]).max() < 0.01 and outputs[0].std() > 0
+    plain, u8 = (read_blob(str(tmp_path / kind / "compact-gender.blob")) for kind in ("plain", "bytes"))
     assert (plain.inputs[0].dtype, plain.outputs[0].dtype) == ("FP32", "FP32")
-    assert (whole.inputs[0].dtype, whole.outputs[0].dtype) == ("U8", "FP16")
+    assert (u8.inputs[0].dtype, u8.outputs[0].dtype) == ("U8", "FP16")

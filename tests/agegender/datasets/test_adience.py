@@ -59,7 +59,7 @@ def test_gender_class_under_policies():
 
 
 def test_lists_have_no_repeats_and_no_user_in_two_parts():
-    rows = [row("u%d" % (i % 25), i, fold=i % 25 % 5) for i in range(500)]
+    rows = [row(f"u{i % 25}", i, fold=i % 25 % 5) for i in range(500)]
     rows += rows[:20]
     lists = adience.make_lists(rows, 2, "age")
     train, val, test = ({path for path, _ in part} for part in lists[:3])
@@ -70,7 +70,7 @@ def test_lists_have_no_repeats_and_no_user_in_two_parts():
 
 
 def test_compat_loses_a_row_like_the_published_script():
-    rows = [row("u%d" % i, i, fold=i % 5) for i in range(100)]
+    rows = [row(f"u{i}", i, fold=i % 5) for i in range(100)]
     lists = adience.make_lists(rows, 0, "gender", compat=True)
     assert [len(part) for part in lists] == [71, 8, 20, 7]
 

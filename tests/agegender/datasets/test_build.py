@@ -14,6 +14,7 @@ import pytest
 
 from agegender.datasets import build, lists
 from agegender.errors import AgeGenderError
+from caffe.errors import CaffeError
 from caffe.utils import commands
 
 COUNTS = [(9, 6), (2, 1), (12, 18), (3, 5), (1, 0), (0, 0), (2, 2), (0, 2), (1, 2)]
@@ -36,7 +37,7 @@ def workdir(tmp_path, monkeypatch):
         for gender, count in enumerate(gender_counts):
             for _ in range(count):
                 stamp += 1
-                name = "%d_%d_2_%d.jpg.chip.jpg" % (10 * age + 4, gender, stamp)
+                name = f"{10 * age + 4}_{gender:d}_2_{stamp}.jpg.chip.jpg"
                 cv2.imwrite(str(folder / name), rng.integers(0, 255, (16, 16, 3), dtype=np.uint8))
     first = sorted(folder.iterdir())[0]
     duplicate, other_race = f"{first.name.rsplit('_', 1)[0]}_{stamp + 1}", f"5_0_1_{stamp}"
@@ -74,8 +75,8 @@ def test_command_prints_the_block_and_the_next_step(workdir, capsys):
     genders = [sum(label == index for _, label in read("gender_train")) for index in range(2)]
     counts = tuple("\t".join(map(str, row)) for row in (ages, genders))
     assert captured.out.endswith("\nAFTER OVERSAMPLING:\n" + BLOCK % counts)
-    assert "left out, its name says too little: 39_1_20170116174525125.jpg.chip.jpg" in captured.err
-    assert "1 groups of byte-identical pictures: 0 contradict" in captured.err
+    assert "left out, incomplete name: 39_1_20170116174525125.jpg.chip.jpg" in captured.err
+    assert "1 groups of byte-identical images: 0 contradict" in captured.err
     assert captured.err.endswith("Next: ./create_lmdb.sh\n")
 
 
@@ -111,13 +112,23 @@ def test_manifest_records_settings_and_counts(workdir):
 
 
 @pytest.mark.parametrize("compat", [False, True])
-def test_output_depends_neither_on_old_files_nor_on_threads(workdir, compat):
+def test_output_depends_neither_on_earlier_runs_nor_on_threads(workdir, compat):
     build.build(build.Settings(compat=compat), jobs=1)
     first = contents(workdir / "data")
-    (workdir / "data" / "overSampling" / "stale.jpg").write_bytes(b"of an older run")
-    (workdir / "data" / "DEF" / "stale.txt").write_bytes(b"of an older run")
+    build.build(build.Settings(compat=not compat, seed=7), jobs=2)
+    assert contents(workdir / "data") != first
     build.build(build.Settings(compat=compat), jobs=4)
     assert contents(workdir / "data") == first
+
+
+@pytest.mark.parametrize("name", ["overSampling/mine.jpg", "DEF/mine.txt"])
+def test_folder_with_files_of_the_user_is_not_replaced(workdir, name):
+    build.build(build.Settings(), jobs=2)
+    (workdir / "data" / name).write_bytes(b"mine")
+    before = contents(workdir / "data")
+    with pytest.raises(CaffeError, match=f"`agegender build-dataset`.*{os.path.basename(name)}"):
+        build.build(build.Settings(seed=7), jobs=2)
+    assert contents(workdir / "data") == before
 
 
 def test_compat_follows_the_original_algorithm(workdir):
@@ -160,7 +171,7 @@ def test_a_failed_run_keeps_the_previous_lists(workdir):
 @pytest.mark.parametrize("fraction", ["0", "1", "-3"])
 def test_a_fraction_outside_0_1_is_refused(workdir, fraction, capsys):
     assert commands.main("agegender.cli", "agegender", ["build_dataset", "--train", fraction]) == 1
-    assert "a share between 0 and 1 is due" in capsys.readouterr().err
+    assert "expected a fraction between 0 and 1" in capsys.readouterr().err
 
 
 def test_rerun_after_kill_gives_the_same_files(workdir):

@@ -26,15 +26,15 @@ def stamps(samples):
 
 def test_one_of_a_group_is_kept_and_contradictions_are_dropped(tmp_path):
     stamp = 20170116000000000
-    put(tmp_path, "20_0_2_%d" % (stamp + 1), 10)  # the same man twice
-    put(tmp_path, "20_0_2_%d" % (stamp + 2), 10)
-    put(tmp_path, "21_1_2_%d" % (stamp + 3), 50)  # one year apart, one class: kept once
-    put(tmp_path, "22_1_2_%d" % (stamp + 4), 50)
-    put(tmp_path, "29_1_2_%d" % (stamp + 5), 90)  # one year apart, two classes: dropped
-    put(tmp_path, "30_1_2_%d" % (stamp + 6), 90)
-    put(tmp_path, "40_0_2_%d" % (stamp + 7), 130)  # man and woman: dropped
-    put(tmp_path, "40_1_2_%d" % (stamp + 8), 130)
-    put(tmp_path, "50_1_2_%d" % (stamp + 9), 200)
+    put(tmp_path, f"20_0_2_{stamp + 1}", 10)  # the same man twice
+    put(tmp_path, f"20_0_2_{stamp + 2}", 10)
+    put(tmp_path, f"21_1_2_{stamp + 3}", 50)  # one year apart, one class: kept once
+    put(tmp_path, f"22_1_2_{stamp + 4}", 50)
+    put(tmp_path, f"29_1_2_{stamp + 5}", 90)  # one year apart, two classes: dropped
+    put(tmp_path, f"30_1_2_{stamp + 6}", 90)
+    put(tmp_path, f"40_0_2_{stamp + 7}", 130)  # man and woman: dropped
+    put(tmp_path, f"40_1_2_{stamp + 8}", 130)
+    put(tmp_path, f"50_1_2_{stamp + 9}", 200)
     result = find(tmp_path)
     assert stamps(result.kept) == [stamp + 1, stamp + 3, stamp + 9]
     assert stamps(result.repeats) == [stamp + 2, stamp + 4]

@@ -94,7 +94,7 @@ def test_damaged_metadata_is_refused(tmp_path):
 
 
 def test_split_keeps_people_together():
-    faces = [imdb_wiki.Face("0%d/nm%07d_rm%d_1950-1-1_1990.jpg" % (i % 3, i % 40, i), 40, 1) for i in range(400)]
+    faces = [imdb_wiki.Face(f"0{i % 3}/nm{i % 40:07d}_rm{i}_1950-1-1_1990.jpg", 40, 1) for i in range(400)]
     train, val = imdb_wiki.split(faces)
     assert len(train) + len(val) == 400 and 40 <= len(val) < 60
     assert not {imdb_wiki.subject(f) for f in train} & {imdb_wiki.subject(f) for f in val}
@@ -108,11 +108,11 @@ def archive(folder, people=12):
     (crop / "00").mkdir(parents=True)
     rows = [(k, 2000 + i) for k in range(people) for i in range(3)]
     paths = np.empty((1, len(rows)), object)
-    paths[0] = ["00/%d_%d-01-01_%d.png" % (k, 1980 - k, taken) for k, taken in rows]
+    paths[0] = [f"00/{k}_{1980 - k}-01-01_{taken}.png" for k, taken in rows]
     for (k, taken), path in zip(rows, paths[0]):
         cv2.imwrite(str(crop / path), np.full((20, 30, 3), (k, taken - 2000, 7), np.uint8))
     table = {
-        "dob": np.array([[matlab_day("%d-01-01" % (1980 - k)) for k, _ in rows]], np.int32),
+        "dob": np.array([[matlab_day(f"{1980 - k}-01-01") for k, _ in rows]], np.int32),
         "photo_taken": np.array([[taken for _, taken in rows]], np.uint16),
         "full_path": paths,
         "gender": np.array([[k % 2 for k, _ in rows]], float),
@@ -176,7 +176,7 @@ def test_compat_and_csv(tmp_path, capsys):
     argv += ["--validation_split", "0.3"]
     assert cli.main(argv) == 1 and "left out" in capsys.readouterr().err
     assert cli.main([*argv, "--allow_broken"]) == 0
-    assert sum(len(records(tmp_path / (f"wiki_{part}_lmdb"))[0]) for part in ("train", "val")) == 2
+    assert sum(len(records(tmp_path / f"wiki_{part}_lmdb")[0]) for part in ("train", "val")) == 2
 
 
 def test_invalid_input_is_reported(tmp_path, capsys):
@@ -184,7 +184,7 @@ def test_invalid_input_is_reported(tmp_path, capsys):
     for argv, message in (
         (["--meta", "none.csv"], "no such metadata"),
         ([], "imdb,wiki}_crop.tar"),
-        (["--img_size", "0", "-o", "x.mat"], "positive number of pixels is due; --output x.mat"),
+        (["--img_size", "0", "-o", "x.mat"], "expected a positive number of pixels, received 0; --output x.mat"),
         (
             ["--meta", str(tmp_path / "m.csv")],
             "m.csv:4: expected an age of 0..100, a gender of 0 or 1 and a path, received age 31, gender 2",

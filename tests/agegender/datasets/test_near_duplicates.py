@@ -28,7 +28,7 @@ CHANGES = {
 
 def put(folder, number, image, age=30, gender=0):
     """Write an image under a UTKFace name and return its Sample."""
-    path = os.path.join(folder, "%d_%d_2_201701010000000%02d.jpg" % (age, gender, number))
+    path = os.path.join(folder, f"{age}_{gender:d}_2_201701010000000{number:02d}.jpg")
     cv2.imwrite(path, image)
     return utkface.parse_name(path)
 
@@ -97,7 +97,7 @@ def test_build_reports_or_excludes_near_duplicates(tmp_path, monkeypatch, capsys
     assert all_names - remaining == set(near) and len(all_names) == 16
     argv = ["build-dataset", "--faces", "faces", "--exclude-near-duplicates"]
     assert commands.main("agegender.cli", "agegender", argv) == 0
-    assert f"{len(near)} test pictures show the very photograph of a training picture" in capsys.readouterr().err
+    assert f"{len(near)} test images are near-duplicates of training images" in capsys.readouterr().err
     assert commands.main("agegender.cli", "agegender", [*argv, "--compat"]) == 1
     assert "use one of them" in capsys.readouterr().err
 
@@ -120,7 +120,7 @@ def test_find_duplicates_compares_the_labels(tmp_path, monkeypatch, capsys):
     argv = ["find-duplicates", "--faces", str(tmp_path), "--csv", "pairs.csv"]
     assert commands.main("agegender.cli", "agegender", argv) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "5 pictures, 2 pairs of one photograph"
+    assert lines[0] == "5 images, 2 pairs of one photograph"
     counts = {"0 to 2": "1", "3 to 9": "0", "10 to 59": "1", "60 to 116": "0", "0 to 116": "2"}
     assert [tuple(line.split("\t")[:2]) for line in lines[2:]] == list(counts.items())
     assert lines[-1].split("\t")[2:] == ["1 (50 %; 95 %: 9 to 91)"] * 2

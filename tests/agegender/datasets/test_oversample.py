@@ -9,14 +9,14 @@ import pytest
 
 from agegender.datasets import oversample
 from agegender.datasets.sample import Sample
-from agegender.errors import AgeGenderError
+from caffe.errors import CaffeError
 
 PUBLISHED = [734, 78, 1066, 423, 126, 95, 76, 67, 82]
 
 
 def faces(counts):
     decades = [10 * index for index, count in enumerate(counts) for _ in range(count)]
-    return [Sample("%d_0_2_%017d.jpg" % (age, decades[:i].count(age)), age) for i, age in enumerate(decades)]
+    return [Sample(f"{age}_0_2_{decades[:i].count(age):017d}.jpg", age) for i, age in enumerate(decades)]
 
 
 def sizes(samples, copies, classes=9):
@@ -97,7 +97,7 @@ def sample(tmp_path):
 
 
 def copies_of(sample):
-    return plan([Sample("0_0_2_%d.jpg" % i, 0) for i in range(9)] + [sample])
+    return plan([Sample(f"0_0_2_{i}.jpg", 0) for i in range(9)] + [sample])
 
 
 def test_copies_are_mirrored_and_noisy_as_planned(sample, tmp_path):
@@ -129,5 +129,5 @@ def test_copies_of_gray_images_have_three_channels(tmp_path):
 def test_error_names_a_broken_image(tmp_path):
     broken = tmp_path / "10_0_2_00000000000000000.jpg"
     broken.write_bytes(b"not an image")
-    with pytest.raises(AgeGenderError, match="10_0_2_00000000000000000.jpg: cannot be read as an image"):
+    with pytest.raises(CaffeError, match="10_0_2_00000000000000000.jpg: .*not an image"):
         oversample.make(copies_of(Sample(str(broken), 10)), tmp_path / "out", seed=1)

@@ -13,7 +13,7 @@ from agegender.inference.labels import Gender
 def faces(counts):
     """counts[age class][gender] samples with distinct names."""
     return [
-        Sample("%03d_%d_2_%d.jpg" % (10 * age + 3, gender, i), 10 * age + 3, Gender(gender), 2)
+        Sample(f"{10 * age + 3:03d}_{gender:d}_2_{i}.jpg", 10 * age + 3, Gender(gender), 2)
         for age, gender_counts in enumerate(counts)
         for gender, count in enumerate(gender_counts)
         for i in range(count)

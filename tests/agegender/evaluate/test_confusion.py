@@ -1,4 +1,4 @@
-"""The printed block against the published matrices, byte for byte; counting against a plain loop."""
+"""The printed block matches the published matrices byte for byte; counting matches a plain loop."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,8 @@ GENDER_TEXT = (
 )
 
 
-def as_answers(matrix):
+def as_predictions(matrix):
+    """(true, predicted) classes that give this confusion matrix."""
     truth, predicted = [], []
     for (row, column), number in np.ndenumerate(matrix):
         truth += [row] * number
@@ -52,37 +53,37 @@ def as_answers(matrix):
 
 
 @pytest.mark.parametrize("matrix, labels, text", [(AGE, AGE_TRINGN, AGE_TEXT), (GENDER, MALE_FIRST, GENDER_TEXT)])
-def test_the_published_blocks_come_out_byte_for_byte(matrix, labels, text):
-    counted = confusion.count(*as_answers(matrix), len(labels))
+def test_published_blocks_are_reproduced_byte_for_byte(matrix, labels, text):
+    counted = confusion.count(*as_predictions(matrix), len(labels))
     assert confusion.format_matrix(counted, labels.names).encode() == text
 
 
-def test_counting_is_a_plain_loop():
+def test_count_equals_a_plain_loop():
     rng = np.random.default_rng(1)
     truth, predicted = rng.integers(0, 5, 200), rng.integers(0, 5, 200)
-    wanted = np.zeros((5, 5), int)
+    expected = np.zeros((5, 5), int)
     for t, p in zip(truth, predicted):
-        wanted[t, p] += 1
+        expected[t, p] += 1
     counted = confusion.count(truth, predicted, 5)
-    assert counted.dtype == np.int64 and np.array_equal(counted, wanted)
+    assert counted.dtype == np.int64 and np.array_equal(counted, expected)
 
 
-def test_a_class_that_does_not_occur_has_no_row_and_no_column():
+def test_an_absent_class_has_no_row_and_no_column():
     matrix = confusion.count([0, 2, 2], [0, 2, 3], 9)
     lines = confusion.format_matrix(matrix, AGE_TRINGN.names).split("\n")
     assert lines[3] == "Actual\\Predict\t0-9\t20-29\t30-39\t"
     assert lines[5:] == ["0-9\t\t1\t0\t0", "20-29\t\t0\t1\t1", "30-39\t\t0\t0\t0", ""]
 
 
-def test_nothing_judged_is_no_division_by_zero():
+def test_no_predictions_cause_no_division_by_zero():
     assert confusion.format_matrix(confusion.count([], [], 2), MALE_FIRST.names).startswith("Accuracy: 0.0%, 0/0")
 
 
-def test_a_label_the_net_does_not_know_is_told():
+def test_a_label_outside_the_net_classes_is_an_error():
     with pytest.raises(AgeGenderError, match="true class 8: expected 0 to 1, as the net has 2 classes"):
         confusion.count([0, 8], [0, 1], 2)
 
 
-def test_an_error_line_is_as_the_tool_prints_it():
+def test_error_lines_have_the_tools_format():
     line = confusion.format_error(b"00000003_a.jpg", 2, 3)
     assert line == "\rError: i=b'00000003_a.jpg', expected 2 but predicted 3\n"

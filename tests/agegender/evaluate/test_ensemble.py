@@ -1,4 +1,4 @@
-"""Nets that answer as one: the mean of what each says by itself."""
+"""Ensembles: the mean of the probabilities of several nets."""
 
 import dataclasses
 import os
@@ -28,11 +28,11 @@ SMALL = [dataclasses.replace(recipes.resolve(name), batch=4) for name in ("compa
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
-    """A folder of 40 drawn faces."""
+    """A directory of 40 synthetic faces."""
     folder = tmp_path_factory.mktemp("faces")
     for i in range(40):
         cv2.imwrite(
-            str(folder / ("%d_%d_2_201701010000000%02d.jpg" % (11 * i % 90, i % 2, i))),
+            str(folder / f"{11 * i % 90}_{i % 2}_2_201701010000000{i:02d}.jpg"),
             draw(11 * i % 90, i % 2 == 0, i),
         )
     return folder
@@ -40,70 +40,70 @@ def faces(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(faces, tmp_path_factory):
-    """Two finished runs of one split."""
-    made = [
+    """Two finished runs with the same split."""
+    results = [
         Run(recipe, faces, (2,), 3, iterations=3, folder=tmp_path_factory.mktemp("run") / "run") for recipe in SMALL
     ]
-    for run in made:
+    for run in results:
         run.run()
-    return made
+    return results
 
 
-def told(run, task, folder):
-    """(labels (N, 3), probabilities) of a run's net, asked through pycaffe a picture at a time."""
+def predict(run, task, folder):
+    """(labels (N, 3), probabilities) of a run's net, through pycaffe one image at a time."""
     net = next(net for net in zoo.resolve(run.recipe.net) if net.task == task)
     (folder / "deploy.prototxt").write_text(text.format(assemble.deploy_param(net)))
     built = caffe.Net(str(folder / "deploy.prototxt"), os.path.join(run.folder, run.weights), caffe.TEST)
-    labels, answers = [], []
+    labels, probabilities = [], []
     with open_db(os.path.join(run.folder, "test_lmdb")) as database:
         for _, value in database:
-            planes, found = datum.decode_labels(value, 3)
+            planes, record_labels = datum.decode_labels(value, 3)
             mean = np.array([104.298, 117.001, 122.782]).reshape(3, 1, 1)
             built.blobs["data"].data[...] = (planes[:, 2:114, 2:114] - mean) / 64
-            answers.append(built.forward()["prob"][0].copy())
-            labels.append(found)
-    return np.array(labels), np.array(answers)
+            probabilities.append(built.forward()["prob"][0].copy())
+            labels.append(record_labels)
+    return np.array(labels), np.array(probabilities)
 
 
-def test_the_mean_of_two_nets_is_judged(runs, tmp_path):
-    found = ensemble.summary(runs)
-    labels, first = told(runs[0], "gender", tmp_path)
-    _, second = told(runs[1], "gender", tmp_path)
-    assert found["faces"] == len(labels) == 8
-    assert found["gender"]["plain"]["accuracy"] == np.mean((first + second).argmax(1) == labels[:, 1])
-    labels, first = told(runs[0], "age", tmp_path)
-    _, second = told(runs[1], "age", tmp_path)
+def test_the_mean_of_two_nets_is_evaluated(runs, tmp_path):
+    summary = ensemble.summary(runs)
+    labels, first = predict(runs[0], "gender", tmp_path)
+    _, second = predict(runs[1], "gender", tmp_path)
+    assert summary["faces"] == len(labels) == 8
+    assert summary["gender"]["plain"]["accuracy"] == np.mean((first + second).argmax(1) == labels[:, 1])
+    labels, first = predict(runs[0], "age", tmp_path)
+    _, second = predict(runs[1], "age", tmp_path)
     years = (first + second) / 2 @ np.arange(101)
-    assert found["age"]["plain"]["error_years"] == pytest.approx(np.abs(years - labels[:, 2]).mean(), abs=1e-4)
-    assert set(found["age"]) == {"plain", "flip", "fp16"}
+    assert summary["age"]["plain"]["error_years"] == pytest.approx(np.abs(years - labels[:, 2]).mean(), abs=1e-4)
+    assert set(summary["age"]) == {"plain", "flip", "fp16"}
 
 
-def test_one_net_alone_is_itself(runs):
+def test_an_ensemble_of_one_net_is_that_net(runs):
     summary = runs[0].run()
     alone = ensemble.summary(runs[:1])
     assert {view: alone["age"][view] for view in alone["age"]} == {view: summary["age"][view] for view in alone["age"]}
 
 
-def test_a_report_keeps_every_probability(runs, tmp_path):
-    _, wanted = told(runs[1], "age", tmp_path)
-    found = evaluate.read_probabilities(os.path.join(runs[1].folder, "report"), "age")
-    assert list(found) == ["plain", "flip", "fp16"]
-    np.testing.assert_allclose(found["plain"], wanted, atol=1e-5)
+def test_a_report_stores_every_probability(runs, tmp_path):
+    _, expected = predict(runs[1], "age", tmp_path)
+    stored = evaluate.read_probabilities(os.path.join(runs[1].folder, "report"), "age")
+    assert list(stored) == ["plain", "flip", "fp16"]
+    np.testing.assert_allclose(stored["plain"], expected, atol=1e-5)
 
 
-def test_nets_that_cannot_be_compared_are_refused(runs, faces, tmp_path):
+def test_incompatible_runs_are_rejected(runs, faces, tmp_path):
     other = Run(SMALL[0], faces, (2,), 4, iterations=1, folder=tmp_path / "run")
     other.run()
     with pytest.raises(AgeGenderError, match="were evaluated on different faces"):
         ensemble.summary([runs[0], other])
-    half = Run(
+    age_only = Run(
         dataclasses.replace(SMALL[1], targets={"age": Target()}), faces, (2,), 3, iterations=1, folder=runs[1].folder
     )
     with pytest.raises(AgeGenderError, match="does not predict gender"):
-        ensemble.summary([runs[0], half])
+        ensemble.summary([runs[0], age_only])
 
 
-def test_an_experiment_has_a_row_for_it(faces, tmp_path, monkeypatch, capsys):
+def test_an_experiment_has_a_row_for_the_ensemble(faces, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command = ["experiment", "compact:2", "compact-wide", "--faces", str(faces), "--iterations", "1", "--ensemble"]
     assert main(command) == 0
@@ -114,6 +114,6 @@ def test_an_experiment_has_a_row_for_it(faces, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("text", ["compact:", "compact:0", "compact:-1", "compact:x", "compact:1.5"])
-def test_iterations_of_one_recipe_are_a_number(text, capsys):
+def test_iterations_of_a_recipe_must_be_a_positive_integer(text, capsys):
     assert main(["experiment", text]) == 1
     assert "expected RECIPE or RECIPE:N" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Figures of the published matrices, of the paper's, and of plain definitions."""
+"""Metrics of the published matrices, of the paper's matrix, and from their definitions."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ PAPER = np.array(
 SIZES = np.array([2519, 2163, 2132, 1655, 4950, 2300, 830, 875])
 
 
-def test_the_papers_matrix_gives_its_figures():
+def test_the_papers_matrix_gives_its_accuracy():
     matrix = (PAPER * SIZES).T
     assert round(100 * metrics.accuracy(matrix), 1) == 50.0
     assert round(100 * metrics.one_off_accuracy(matrix), 1) == 84.7
@@ -46,14 +46,14 @@ def test_the_published_gender_matrix():
     assert metrics.macro(rows, "recall") == pytest.approx((267 / 320 + 318 / 367) / 2)
 
 
-def test_undefined_figures_are_none_and_stay_out_of_the_mean():
+def test_undefined_metrics_are_none_and_excluded_from_the_mean():
     rows = metrics.per_class(np.array([[3, 1, 0], [0, 0, 0], [2, 0, 0]]))
     assert rows[1] == {"support": 0, "predicted": 1, "precision": 0.0, "recall": None, "f1": 0.0}
     assert rows[2]["precision"] is None and rows[2]["recall"] == 0.0
     assert metrics.macro(rows, "recall") == 0.375
 
 
-def test_mean_absolute_error_is_a_plain_sum():
+def test_mean_absolute_error_equals_a_plain_sum():
     matrix, centres = np.array([[2, 1], [3, 4]]), [4.5, 14.5]
     assert metrics.mean_absolute_error(matrix, centres) == pytest.approx((1 * 10 + 3 * 10) / 10)
 
@@ -66,8 +66,8 @@ def test_wilson_interval_known_values():
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_interval_solves_its_own_equation(pair):
-    """Its ends are where |share - p| = z * sqrt(p(1-p)/n)."""
+def test_wilson_interval_solves_its_equation(pair):
+    """Its bounds are where |fraction - p| = z * sqrt(p(1-p)/n)."""
     right, total = pair
     for p in metrics.wilson_interval(right, total):
         assert abs((right / total - p) ** 2 - 1.959964**2 * p * (1 - p) / total) < 1e-6

@@ -27,7 +27,7 @@ def graph(tmp_path_factory):
     """A folder with small nets, a photograph of three faces and one without faces."""
     folder = tmp_path_factory.mktemp("graph")
     mean = np.random.default_rng(0).uniform(90, 130, (3, 20, 20)).astype(np.float32)
-    compiled_nets.compiled(folder, compiled_nets.transform(mean, margin=MARGIN, landmarks=TEMPLATE))
+    compiled_nets.compile_age_and_gender(folder, compiled_nets.transform(mean, margin=MARGIN, landmarks=TEMPLATE))
     image, _ = composite_photographs.photograph(640, 480, PLACEMENTS)
     cv2.imwrite(str(folder / "group.png"), image)
     cv2.imwrite(str(folder / "no_face.png"), composite_photographs.background(320, 240, 4))
@@ -98,7 +98,7 @@ def test_text_has_one_line_per_face(graph, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     for number, line in enumerate(lines):
-        assert re.fullmatch(r"Box %d --> (Male|Female), [0-8]" % number, line), line
+        assert re.fullmatch(rf"Box {number} --> (Male|Female), [0-8]", line), line
     assert run(graph, "--image_path", graph / "group.png", "--net", "GenderNet", "--verbose") == 0
     out = capsys.readouterr().out
     assert re.search(r"^Box 2 --> (Male|Female)$", out, re.M) and "Execution time (detect): " in out

@@ -17,11 +17,11 @@ def graph(tmp_path_factory):
     """A folder with a small AgeNet and GenderNet as ONNX and IR, and seven images."""
     folder = tmp_path_factory.mktemp("graph")
     mean = np.random.default_rng(0).uniform(90, 130, (3, 20, 20)).astype(np.float32)
-    compiled_nets.compiled(folder, compiled_nets.transform(mean))
+    compiled_nets.compile_age_and_gender(folder, compiled_nets.transform(mean))
     rng = np.random.default_rng(1)
     (folder / "images").mkdir()
     for i in range(7):
-        cv2.imwrite(str(folder / "images" / ("%d.png" % i)), rng.integers(0, 255, (30 + i, 26, 3), np.uint8))
+        cv2.imwrite(str(folder / "images" / f"{i}.png"), rng.integers(0, 255, (30 + i, 26, 3), np.uint8))
     return folder
 
 
@@ -131,11 +131,11 @@ def several(tmp_path_factory):
         "OtherAge": list("0123"),
     }
     mean = np.random.default_rng(0).uniform(90, 130, (3, 20, 20)).astype(np.float32)
-    compiled_nets.compiled_nets(folder, compiled_nets.transform(mean, scale=1 / 64), nets)
+    compiled_nets.compile_nets(folder, compiled_nets.transform(mean, scale=1 / 64), nets)
     (folder / "images").mkdir()
     for i in range(3):
         noise = np.random.default_rng(i).integers(0, 255, (20, 20, 3), np.uint8)
-        cv2.imwrite(str(folder / "images" / ("%d.png" % i)), noise)
+        cv2.imwrite(str(folder / "images" / f"{i}.png"), noise)
     return folder
 
 

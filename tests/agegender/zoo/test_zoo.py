@@ -1,4 +1,4 @@
-"""Every net of the zoo builds, trains, saves, deploys, exports, runs and answers; counts are the papers' own."""
+"""Every net of the zoo builds, trains, saves, deploys, exports and runs; parameter counts are those of the papers."""
 
 import ctypes
 import gc
@@ -20,7 +20,7 @@ from caffe.proto.read import read_net
 
 torch.set_num_threads(1)
 
-COUNTS = {  # by hand from the layers' tables, or published
+COUNTS = {  # published, or computed by hand from the tables of layers
     "levi-age": 11415048,
     "levi-gender": 11411970,
     "AgeNet": 11415561,
@@ -39,68 +39,68 @@ COUNTS = {  # by hand from the layers' tables, or published
 
 
 @pytest.mark.parametrize("name", sorted(zoo.nets()))
-def test_the_deploy_net_has_the_parameters_it_is_said_to_have(name):
+def test_deploy_net_has_the_stated_parameters_and_shapes(name):
     net = zoo.nets()[name]
-    built = assemble.deploy_net(net)
-    assert assemble.count_parameters(built) == net.parameters
+    deploy = assemble.deploy_net(net)
+    assert assemble.count_parameters(deploy) == net.parameters
     assert net.parameters == COUNTS.get(name, net.parameters)
-    assert built.inputs == [net.blobs[0]] and built.outputs == [net.blobs[1]]
-    assert tuple(built.blobs[net.blobs[0]].shape) == (1, *net.shape) == (1, *net.transform().shape)
-    assert tuple(built.blobs[net.blobs[1]].shape) == (1, len(net.labels))
+    assert deploy.inputs == [net.blobs[0]] and deploy.outputs == [net.blobs[1]]
+    assert tuple(deploy.blobs[net.blobs[0]].shape) == (1, *net.shape) == (1, *net.transform().shape)
+    assert tuple(deploy.blobs[net.blobs[1]].shape) == (1, len(net.labels))
 
 
-def test_both_heads_of_the_wide_residual_net_have_the_published_count():
+def test_wide_residual_net_with_both_heads_has_the_published_count():
     from caffe.net.net import Net
 
-    built = Net.from_param(wideresnet.body(), caffe_pb2.TEST)
-    assert assemble.count_parameters(built) == 24463856
+    full = Net.from_param(wideresnet.body(), caffe_pb2.TEST)
+    assert assemble.count_parameters(full) == 24463856
     small = Net.from_param(wideresnet.body(side=32), caffe_pb2.TEST)
     assert assemble.count_parameters(small) == 14338544
 
 
 @pytest.mark.parametrize("name", sorted(zoo.nets()))
-def test_the_deploy_file_is_the_definition(name):
+def test_deploy_file_equals_the_definition(name):
     net = zoo.nets()[name]
     stored = read_net("prototxt/" + net.deploy_file).param
-    if net.family in ("levi", "tringn"):  # written by hand, Dropout and all
+    if net.family in ("levi", "tringn"):  # handwritten, with Dropout
         from caffe.convert.deploy import fold_dropout, strip_training_fields
 
         stored = strip_training_fields(fold_dropout(stored))
-        stored.layer[0].input_param.shape[0].dim[0] = 1  # the published GenderNet takes ten
-    wanted = assemble.deploy_param(net)
-    assert [text.format(layer) for layer in stored.layer] == [text.format(layer) for layer in wanted.layer]
+        stored.layer[0].input_param.shape[0].dim[0] = 1  # the published GenderNet has a batch of ten
+    expected = assemble.deploy_param(net)
+    assert [text.format(layer) for layer in stored.layer] == [text.format(layer) for layer in expected.layer]
 
 
 @pytest.mark.parametrize(("name", "task"), [("levi-age", "AgeNet"), ("levi-gender", "GenderNet")])
-def test_levis_body_is_that_of_the_training_file(name, task):
+def test_levi_body_equals_the_training_file(name, task):
     stored = read_net(f"prototxt/levi/{task}_train_val.prototxt").param
-    wanted = [layer for layer in zoo.nets()[name].body().layer if layer.type != "Input"]
+    expected = [layer for layer in zoo.nets()[name].body().layer if layer.type != "Input"]
     kept = [layer for layer in stored.layer if layer.type not in ("Data", "SoftmaxWithLoss", "Accuracy")]
-    assert [text.format(layer) for layer in kept] == [text.format(layer) for layer in wanted]
+    assert [text.format(layer) for layer in kept] == [text.format(layer) for layer in expected]
 
 
-def dummy(top, shape, kind):
+def dummy_data(top, shape, **filler):
     layer = caffe_pb2.LayerParameter(name=top, type="DummyData", top=[top])
     layer.dummy_data_param.shape.add().dim.extend(shape)
-    layer.dummy_data_param.data_filler.add(**kind)
+    layer.dummy_data_param.data_filler.add(**filler)
     return layer
 
 
 BATCH = 2
-SOLVER = """net: "%(folder)s/train.prototxt" type: "SGD" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9 max_iter: %(iterations)d
+SOLVER = """net: "%(folder)s/train.prototxt"
+type: "SGD" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9 max_iter: %(iterations)d
 random_seed: 3 display: 0 snapshot_prefix: "%(folder)s/net" """
-HUGE = 50e6  # parameters; beyond, one iteration of one picture, and no blob: its compiler takes gigabytes
+HUGE = 50e6  # parameters; larger nets train one iteration on one image, without a blob, whose compiler needs gigabytes
 
 
-def trained(net, folder):
-    """Path of the caffemodel that a few iterations on noise end with; what is frozen stays, what learns has moved."""
+def train(net, folder):
+    """Train a few iterations on noise and return the caffemodel; asserts that exactly the trainable weights change."""
     import caffe
 
     huge = net.parameters > HUGE
-    data = [dummy("data", (1 if huge else BATCH, *net.shape), {"type": "uniform", "min": 0, "max": 1})]
-    data += [
-        dummy(label, (1 if huge else BATCH,), {"type": "constant", "value": 1}) for label in assemble.label_names(net)
-    ]
+    batch = 1 if huge else BATCH
+    data = [dummy_data("data", (batch, *net.shape), type="uniform", min=0, max=1)]
+    data += [dummy_data(label, (batch,), type="constant", value=1) for label in assemble.label_names(net)]
     (folder / "train.prototxt").write_text(text.format(assemble.train_param(net, data)))
     (folder / "solver.prototxt").write_text(SOLVER % {"folder": folder, "iterations": 1 if huge else 2})
     solver = caffe.get_solver(str(folder / "solver.prototxt"))
@@ -110,14 +110,14 @@ def trained(net, folder):
         if layer.param.name not in before:
             continue
         frozen = bool(layer.param.param) and not any(spec.lr_mult for spec in layer.param.param)
-        moved = any((old != new).any() for old, new in zip(before[layer.param.name], samples(layer.blobs)))
-        assert moved != frozen or layer.param.type == "BatchNorm", layer.param.name
+        changed = any((old != new).any() for old, new in zip(before[layer.param.name], samples(layer.blobs)))
+        assert changed != frozen or layer.param.type == "BatchNorm", layer.param.name
     solver.net.save(str(folder / "trained.caffemodel"))
     return str(folder / "trained.caffemodel")
 
 
-def preprocessing_of(net, path):
-    """The caffemodel for a deploy net that has its normalisations in its weights; `path` where it has not."""
+def fold(net, path):
+    """Fold batch normalization if the deploy net expects that; returns the path of the caffemodel."""
     from caffe.convert.fold_batch_norm import fold_norm
     from caffe.weights.snapshot import read_weights, write_caffemodel
 
@@ -129,27 +129,17 @@ def preprocessing_of(net, path):
 
 
 def samples(blobs):
-    """A few hundred values of each blob."""
+    """About 500 values of each blob."""
     return [np.array(blob.data).ravel()[:: max(1, blob.count // 500)] for blob in blobs]
 
 
-def ask(net, folder, device, capsys):
+def predict(net, folder, device, capsys):
     """Probabilities by `run_inference.py --model`."""
-    argv = [
-        "--model",
-        net.name,
-        "--model-dir",
-        folder,
-        "--image_path",
-        folder / "face.png",
-        "--device",
-        device,
-        "--json",
-    ]
-    assert cli.main(["predict", *map(str, argv)]) == 0
-    told = json.loads(capsys.readouterr().out)["answers"][net.name]
-    assert told["label"] == net.labels.decode(told["probabilities"]).text
-    return np.array(told["probabilities"])
+    argv = ["--model", net.name, "--model-dir", folder, "--image_path", folder / "face.png", "--device", device]
+    assert cli.main(["predict", *map(str, argv), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)["answers"][net.name]
+    assert answer["label"] == net.labels.decode(answer["probabilities"]).text
+    return np.array(answer["probabilities"])
 
 
 def run(path, prototxt, blob):
@@ -163,7 +153,7 @@ def run(path, prototxt, blob):
 
 
 def blobs_can_be_compiled():
-    """Whether the Myriad compiler is here or can be fetched."""
+    """Whether the Myriad compiler is available or can be downloaded."""
     from caffe.errors import CaffeError
     from ncs.myriad import toolchain
 
@@ -174,59 +164,57 @@ def blobs_can_be_compiled():
 
 
 @pytest.fixture
-def tidy(tmp_path):
-    """Leaves no gigabytes behind, in memory or on the disk."""
+def cleanup(tmp_path):
+    """Release gigabytes of memory and disk space after the test."""
     yield
     shutil.rmtree(tmp_path)
-    give_back()
+    trim_memory()
 
 
-def give_back():
-    """Return what is free to the system: training told malloc to keep it (caffe.core.malloc)."""
+def trim_memory():
+    """Return free memory to the system; training makes malloc keep it (caffe.core.malloc)."""
     gc.collect()
     if hasattr(ctypes.CDLL(None), "malloc_trim"):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.mark.parametrize("name", sorted(zoo.nets()))
-def test_the_whole_road_of_a_net(name, tmp_path, tidy, capsys):
-    """Trains, saves, deploys, compiles, answers through every runner, and comes back from its ONNX file."""
+def test_train_deploy_compile_predict_and_reimport(name, tmp_path, cleanup, capsys):
+    """Train, save, deploy and compile a net, predict with every runner, and import its ONNX file again."""
     from ncs.compiler.compile import Options
     from ncs.myriad.blob import read_blob
 
     net = zoo.nets()[name]
-    weights, blob = preprocessing_of(net, trained(net, tmp_path)), net.parameters < HUGE and blobs_can_be_compiled()
-    give_back()
+    weights, blob = fold(net, train(net, tmp_path)), net.parameters < HUGE and blobs_can_be_compiled()
+    trim_memory()
     compile.compile_nets([net], str(tmp_path), Options(ir=False, blob=blob), weights=weights)
-    picture = np.random.default_rng(1).integers(0, 256, (230, 210, 3), np.uint8)
-    cv2.imwrite(str(tmp_path / "face.png"), picture)
-    ours, theirs = (ask(net, tmp_path, device, capsys) for device in ("CAFFE", "ONNXRUNTIME"))
-    spread = theirs.max() - theirs.min()
-    assert spread > 1e-5 and theirs.sum() == pytest.approx(1, abs=1e-5)
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-3 * spread)
-    files = importer.write(tmp_path / (name + ".onnx"), str(tmp_path / "back.caffemodel"))
-    fed = net.transform().image(with_margin(picture, net.transform().margin))
-    np.testing.assert_allclose(run(files[1], files[0], fed), theirs, rtol=0, atol=1e-3 * spread)
+    image = np.random.default_rng(1).integers(0, 256, (230, 210, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "face.png"), image)
+    received, expected = (predict(net, tmp_path, device, capsys) for device in ("CAFFE", "ONNXRUNTIME"))
+    spread = expected.max() - expected.min()
+    assert spread > 1e-5 and expected.sum() == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(received, expected, rtol=0, atol=1e-3 * spread)
+    prototxt, caffemodel = importer.write(tmp_path / (name + ".onnx"), str(tmp_path / "imported.caffemodel"))
+    data = net.transform().image(with_margin(image, net.transform().margin))
+    np.testing.assert_allclose(run(caffemodel, prototxt, data), expected, rtol=0, atol=1e-3 * spread)
     if blob:
-        made = read_blob(tmp_path / (name + ".blob"))
-        assert [(t.name, t.dims) for t in made.inputs] == [(net.blobs[0], (1, *net.shape))]
-        assert [(t.name, t.dims) for t in made.outputs] == [(net.blobs[1], (1, len(net.labels)))]
+        compiled = read_blob(tmp_path / (name + ".blob"))
+        assert [(t.name, t.dims) for t in compiled.inputs] == [(net.blobs[0], (1, *net.shape))]
+        assert [(t.name, t.dims) for t in compiled.outputs] == [(net.blobs[1], (1, len(net.labels)))]
     elif net.parameters < HUGE:
-        pytest.skip("all but the blob was held: the Myriad compiler cannot be had here")
+        pytest.skip("everything but the blob was tested: the Myriad compiler is not available")
 
 
-def test_names_find_nets_and_what_shares_weights():
+def test_resolve_finds_nets_and_those_that_share_weights():
     assert [net.task for net in zoo.resolve("wideresnet")] == ["age", "gender"]
     assert [net.name for net in zoo.resolve("levi-age")] == ["levi-age"]
     with pytest.raises(AgeGenderError, match="googlenet-age"):
         zoo.resolve("googlenet-agee")
 
 
-def test_auxiliary_heads_are_for_training_only():
+def test_auxiliary_heads_are_in_the_training_net_only():
     net = zoo.nets()["googlenet-age"]
     names = {layer.name for layer in net.body().layer}
     assert {"loss1/fc", "loss2/fc", "pool5/drop_7x7_s1"} <= names
-    assert not {
-        name for name in (layer.name for layer in assemble.deploy_param(net).layer) if name[:5] in ("loss1", "loss2")
-    }
+    assert not [layer for layer in assemble.deploy_param(net).layer if layer.name.startswith(("loss1", "loss2"))]
     assert [weight for _, _, weight in net.losses] == [0.3, 0.3, 1.0]

@@ -1,4 +1,4 @@
-"""Deploy nets made from train_val nets, against deploy files that people wrote by hand."""
+"""Deploy nets converted from train_val nets, compared with handwritten deploy files."""
 
 import pytest
 from support.checkout import ROOT
@@ -10,24 +10,24 @@ from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net, read_net_text
 
 
-def _shape_of_net(param):
-    """What decides an answer: type, bottoms, tops and parameters of the layers, in order, without Dropout and names of files."""
+def _structure(param):
+    """Everything that affects the output: types, bottoms, tops and parameters of the layers, without Dropout."""
     rows = []
     for layer in param.layer:
         if layer.type in ("Dropout", "Input"):
             continue
-        settings = caffe_pb2.LayerParameter()
-        settings.CopyFrom(layer)
+        copy = caffe_pb2.LayerParameter()
+        copy.CopyFrom(layer)
         for field in ("param", "include", "exclude", "phase", "blobs"):
-            settings.ClearField(field)
-        for inner in (settings.convolution_param, settings.inner_product_param):
-            inner.ClearField("weight_filler")
-            inner.ClearField("bias_filler")
-        rows.append((layer.name, layer.type, list(layer.bottom), list(layer.top), _sizes(settings)))
+            copy.ClearField(field)
+        for message in (copy.convolution_param, copy.inner_product_param):
+            message.ClearField("weight_filler")
+            message.ClearField("bias_filler")
+        rows.append((layer.name, layer.type, list(layer.bottom), list(layer.top), _parameters(copy)))
     return rows
 
 
-def _sizes(layer):
+def _parameters(layer):
     return {
         field.name: value.SerializeToString(deterministic=True)
         for field, value in layer.ListFields()
@@ -36,19 +36,19 @@ def _sizes(layer):
 
 
 @pytest.mark.parametrize("name", ["AgeNet", "GenderNet"])
-def test_ours_equals_the_deploy_file_in_prototxt(name):
-    made = deploy(read_net(str(ROOT / "prototxt" / (name + "_train_test.prototxt"))).param)
-    written = read_net(str(ROOT / "prototxt" / (name + "_deploy.prototxt"))).param
-    assert _shape_of_net(made) == _shape_of_net(written)
-    assert list(made.layer[0].input_param.shape[0].dim) == [1, 3, 227, 227]
+def test_result_equals_the_deploy_file_in_prototxt(name):
+    result = deploy(read_net(str(ROOT / "prototxt" / (name + "_train_test.prototxt"))).param)
+    expected = read_net(str(ROOT / "prototxt" / (name + "_deploy.prototxt"))).param
+    assert _structure(result) == _structure(expected)
+    assert list(result.layer[0].input_param.shape[0].dim) == [1, 3, 227, 227]
 
 
 @needs_shared
 @pytest.mark.parametrize("task", ["age", "gender"])
-def test_levi_train_val_gives_his_deploy(task):
-    made = deploy(read_net(str(SHARED / "data" / "levi" / (task + "_train_val_fold_0.prototxt"))).param)
+def test_result_equals_the_published_deploy_file_of_levi(task):
+    result = deploy(read_net(str(SHARED / "data" / "levi" / (task + "_train_val_fold_0.prototxt"))).param)
     published = read_net(str(SHARED / "data" / "levi" / (task + "_deploy.prototxt"))).param
-    assert _shape_of_net(made) == _shape_of_net(published)
+    assert _structure(result) == _structure(published)
 
 
 NET = """
@@ -64,7 +64,7 @@ layer { name: "accuracy" type: "Accuracy" bottom: "dropped" bottom: "label" top:
 """
 
 
-def test_auxiliary_heads_labels_and_dropout_go():
+def test_auxiliary_heads_labels_and_dropout_are_removed():
     net = deploy(read_net_text(NET, "net").param)
     assert [(layer.name, layer.type, list(layer.bottom)) for layer in net.layer] == [
         ("data", "Input", []),
@@ -75,12 +75,12 @@ def test_auxiliary_heads_labels_and_dropout_go():
     assert list(net.layer[0].top) == ["data"]
 
 
-def test_equal_heads_are_all_kept():
+def test_heads_with_equal_weights_are_kept():
     net = deploy(read_net_text(NET.replace("loss_weight: 0.3", ""), "net").param)
     assert [layer.name for layer in net.layer if layer.type == "Softmax"] == ["aux_prob", "dropped_prob"]
 
 
-def test_a_loss_only_in_training_still_gives_the_answer():
+def test_loss_that_exists_only_in_train_gives_the_output():
     text = NET.replace('top: "loss" }', 'top: "loss" include { phase: TRAIN } }').replace(
         "loss_weight: 0.3", "include { phase: TRAIN }"
     )
@@ -88,12 +88,12 @@ def test_a_loss_only_in_training_still_gives_the_answer():
     assert {layer.name for layer in net.layer if layer.type == "Softmax"} == {"aux_prob", "dropped_prob"}
 
 
-def test_the_input_shape_may_be_given():
+def test_input_shape_argument():
     net = deploy(read_net_text(NET, "net").param, (2, 3, 40, 48))
     assert list(net.layer[0].input_param.shape[0].dim) == [2, 3, 40, 48]
 
 
-def test_a_net_without_data_says_so():
+def test_net_without_data_layer():
     text = 'name: "odd" layer { name: "p" type: "Parameter" top: "p" parameter_param { shape { dim: 2 } } }'
     with pytest.raises(CaffeError, match="odd.*no data layer"):
         deploy(read_net_text(text, "net").param)

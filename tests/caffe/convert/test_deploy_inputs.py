@@ -6,8 +6,8 @@ import pytest
 
 from caffe.convert.deploy import deploy
 from caffe.core import unknown_types
+from caffe.errors import CaffeError
 from caffe.proto.read import read_net_text
-from ncs.errors import NcsError
 
 IP = 'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 4 } }\n'
 
@@ -28,7 +28,7 @@ def test_a_softmax_with_a_label_stays(top, name, capsys):
 
 
 def test_every_unknown_type_is_named():
-    with pytest.raises(NcsError) as error:
+    with pytest.raises(CaffeError) as error:
         deployed(
             'input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4\n'
             'layer { name: "dw" type: "DepthwiseConvolution" bottom: "data" top: "a" }\n'
@@ -75,12 +75,12 @@ def test_hdf5_data(tmp_path):
     text = 'layer {{ name: "data" type: "HDF5Data" top: "data" hdf5_data_param {{ source: "{}/{}" }} }}\n'
     layers = deployed(text.format(tmp_path, "list") + IP)
     assert list(layers[0].input_param.shape[0].dim) == [1, 2, 3, 4]
-    with pytest.raises(NcsError, match="-is W H"):
+    with pytest.raises(CaffeError, match="-is W H"):
         deployed(text.format(tmp_path, "none") + IP)
 
 
 def test_data_of_test_that_need_a_stage():
-    """As in examples/mnist/mnist_autoencoder.prototxt: TEST's data layers are for stages, so TRAIN's gives the shape."""
+    """As in Caffe's mnist_autoencoder.prototxt: TEST's data layers are for stages, so TRAIN's gives the shape."""
     data = (
         'layer {{ name: "data" type: "DummyData" top: "data" include {{ {} }} '
         "dummy_data_param {{ shape {{ dim: 2 dim: {} }} }} }}\n"
@@ -105,7 +105,7 @@ def test_data_of_test_that_need_a_stage():
     ],
 )
 def test_a_net_without_an_input_shape(layer):
-    with pytest.raises(NcsError, match="-is W H") as error:
+    with pytest.raises(CaffeError, match="-is W H") as error:
         deployed(layer + "\n" + IP)
     assert "\n" not in str(error.value)
     layers = deployed(layer + "\n" + IP, (1, None, 6, 5))

@@ -1,4 +1,4 @@
-"""Folding: the net without BatchNorm gives the same answers, whatever stands around it."""
+"""Folding BatchNorm keeps the outputs of a net for all combinations of neighbouring layers."""
 
 import numpy as np
 import pytest
@@ -10,15 +10,18 @@ from caffe.net.net import Net
 from caffe.proto.read import read_net_text
 
 INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 6 dim: 5 } } } '
-CONV = 'layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 4 kernel_size: 3 %s } } '
+CONV = (
+    'layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
+    "convolution_param { num_output: 4 kernel_size: 3 %s } } "
+)
 NORM = 'layer { name: "n" type: "BatchNorm" bottom: "%s" top: "%s" } '
 SCALE = 'layer { name: "s" type: "Scale" bottom: "%s" top: "%s" scale_param { bias_term: %s } } '
 RELU = 'layer { name: "r" type: "ReLU" bottom: "%s" top: "r" } '
 SUM = 'layer { name: "sum" type: "Eltwise" bottom: "c" bottom: "%s" top: "sum" } '
 
 
-def filled(param, seed=0):
-    """A Net of random weights, with statistics as a training leaves them."""
+def random_net(param, seed=0):
+    """A Net with random weights and plausible BatchNorm statistics."""
     net, rng = Net.from_param(param, caffe.TEST), np.random.default_rng(seed)
     for layer in net.param.layer:
         for index, blob in enumerate(net.params.get(layer.name, ())):
@@ -30,7 +33,7 @@ def filled(param, seed=0):
     return net
 
 
-def preprocessing_of(net, param):
+def folded_net(net, param):
     arrays = {name: [blob.data.copy() for blob in blobs] for name, blobs in net.params.items()}
     param, arrays = fold_norm(param, arrays)
     out = Net.from_param(param, caffe.TEST)
@@ -41,7 +44,7 @@ def preprocessing_of(net, param):
     return out
 
 
-def answers(net, seed=1):
+def outputs(net, seed=1):
     data = next(iter(net.blobs.values()))
     data.data[...] = np.random.default_rng(seed).normal(0, 1, data.data.shape)
     net.forward()
@@ -49,7 +52,7 @@ def answers(net, seed=1):
 
 
 @pytest.mark.parametrize(
-    "layers, left",
+    "layers, expected_types",
     [
         (CONV % "" + NORM % ("c", "n") + SCALE % ("n", "s", "true") + RELU % "s", ["Input", "Convolution", "ReLU"]),
         (CONV % "bias_term: false" + NORM % ("c", "c") + SCALE % ("c", "c", "false") + RELU % "c",
@@ -64,25 +67,25 @@ def answers(net, seed=1):
          ["Input", "Convolution", "Scale"]),
     ],
 )  # fmt: skip
-def test_the_answers_stay(layers, left):
+def test_outputs_are_unchanged(layers, expected_types):
     param = read_net_text(INPUT + layers, "net.prototxt").param
-    net = filled(param)
-    out = preprocessing_of(net, param)
-    assert [layer.type for layer in out.param.layer if layer.type != "Split"] == left
-    expected = answers(net)
-    got = answers(out)
-    assert len(expected) == len(got)
-    for value, other in zip(expected.values(), got.values()):
-        np.testing.assert_allclose(other, value, rtol=1e-4, atol=1e-4)
+    net = random_net(param)
+    folded = folded_net(net, param)
+    assert [layer.type for layer in folded.param.layer if layer.type != "Split"] == expected_types
+    expected = outputs(net)
+    results = outputs(folded)
+    assert len(expected) == len(results)
+    for value, result in zip(expected.values(), results.values()):
+        np.testing.assert_allclose(result, value, rtol=1e-4, atol=1e-4)
 
 
-def test_what_stands_before_activations_stays_as_one_scale_and_the_rest_goes():
-    """A wide residual net: 13 normalisations, of which those behind the first convolution of a block can be folded."""
-    param = wideresnet.body(width=1, side=32, whole_plane=True)
-    whole = filled(param)
-    out = preprocessing_of(whole, param)
-    kinds = [layer.type for layer in out.param.layer]
-    assert "BatchNorm" not in kinds and kinds.count("Scale") < [layer.type for layer in param.layer].count("Scale")
-    expected, got = answers(whole), answers(out)
+def test_pre_activation_normalisations_become_scales():
+    """A wide residual net: of its 13 normalisations, those after the first convolution of a block can be folded."""
+    param = wideresnet.body(width=1, side=32, global_pooling=True)
+    net = random_net(param)
+    folded = folded_net(net, param)
+    types = [layer.type for layer in folded.param.layer]
+    assert "BatchNorm" not in types and types.count("Scale") < [layer.type for layer in param.layer].count("Scale")
+    expected, results = outputs(net), outputs(folded)
     for name in ("pred_age", "pred_gender"):
-        np.testing.assert_allclose(got[name], expected[name], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(results[name], expected[name], rtol=1e-3, atol=1e-4)

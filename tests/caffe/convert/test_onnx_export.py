@@ -1,4 +1,4 @@
-"""Exported nets: equal to our Net through ONNX Runtime, named as in Caffe, the same bytes every time."""
+"""ONNX export: same outputs in ONNX Runtime as in Net, Caffe's names, deterministic files."""
 
 import numpy as np
 import onnx
@@ -8,7 +8,7 @@ from support.layer_nets import net_of
 
 import caffe
 from caffe.convert.onnx_export import Graph, export_net, model_bytes
-from ncs.errors import NcsError
+from caffe.errors import CaffeError
 
 NET = """
 name: "small"
@@ -35,7 +35,7 @@ def net():
     return net_of(NET, caffe.TEST)
 
 
-def test_equals_our_net_and_is_valid(net, tmp_path):
+def test_model_is_valid_and_agrees_with_net(net, tmp_path):
     path = tmp_path / "net.onnx"
     export_net(net, path)
     onnx.checker.check_model(str(path), full_check=True)
@@ -48,32 +48,24 @@ def test_equals_our_net_and_is_valid(net, tmp_path):
         np.testing.assert_allclose(array, expected[name], atol=1e-6)
 
 
-def test_form_and_names(net):
+def test_versions_and_names(net):
     model = onnx.load_from_string(model_bytes(net))
     assert model.ir_version == 6 and [(o.domain, o.version) for o in model.opset_import] == [("", 11)]
     assert model.graph.name == "small"
     assert [i.name for i in model.graph.input] == ["data"]
-    made = [name for node in model.graph.node for name in node.output]
-    assert {"conv", "pool", "fc6", "age", "gender", "prob"} <= set(made)
-    assert len(made) == len(set(made))  # every tensor is written once, in place or not
+    outputs = [name for node in model.graph.node for name in node.output]
+    assert {"conv", "pool", "fc6", "age", "gender", "prob"} <= set(outputs)
+    assert len(outputs) == len(set(outputs))  # every tensor is written once, in place or not
     assert all(node.op_type != "Identity" for node in model.graph.node)
-    assert {node.doc_string for node in model.graph.node} == {
-        "conv",
-        "relu",
-        "pool",
-        "fc6",
-        "relu6",
-        "age",
-        "gender",
-        "prob",
-    }  # Dropout does nothing at inference
+    layers = {node.doc_string for node in model.graph.node}
+    assert layers == {"conv", "relu", "pool", "fc6", "relu6", "age", "gender", "prob"}  # Dropout is the identity
 
 
 @pytest.mark.parametrize(
     "tail, output", [("", "data@half"), ('layer { name: "r" type: "ReLU" bottom: "data" top: "r" }', "r")]
 )
-def test_layers_in_place_on_an_input(tail, output):
-    """The input keeps its name, so what is written over it has another."""
+def test_in_place_layers_on_an_input(tail, output):
+    """The input keeps its name, so tensors written in place get other names."""
     net = net_of(
         """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
         layer { name: "minus" type: "Power" bottom: "data" top: "data" power_param { shift: -1 } }
@@ -88,14 +80,14 @@ def test_layers_in_place_on_an_input(tail, output):
     np.testing.assert_allclose(session.run(None, {"data": x})[0], expected)
 
 
-def test_the_same_net_gives_the_same_bytes(net):
-    first = model_bytes(net)
+def test_output_is_deterministic(net):
+    expected = model_bytes(net)
     net.forward(data=np.ones((2, 3, 9, 9), np.float32))
-    assert model_bytes(net) == first
+    assert model_bytes(net) == expected
 
 
-def test_written_piecewise_equals_written_by_protobuf(net):
-    """The weights are streamed into the file; protobuf, which did not write them, must read them."""
+def test_streamed_file_equals_protobufs_serialization(net):
+    """The weights are streamed to the file without protobuf; protobuf must be able to read them."""
     content = model_bytes(net)
     model = onnx.load_from_string(content)
     assert onnx.load_from_string(model.SerializeToString()) == model
@@ -104,7 +96,7 @@ def test_written_piecewise_equals_written_by_protobuf(net):
     assert abs(len(model.SerializeToString()) - len(content)) < 16
 
 
-def test_an_output_that_is_the_input_stays_two_tensors():
+def test_output_that_equals_the_input_stays_a_separate_tensor():
     net = net_of(
         """
       layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 } } }
@@ -118,7 +110,7 @@ def test_an_output_that_is_the_input_stays_two_tensors():
     assert np.array_equal(onnxruntime.InferenceSession(content).run(["b"], {"data": x})[0], x)
 
 
-def test_layers_without_an_onnx_form_are_named_at_once():
+def test_all_layers_without_an_onnx_form_are_reported():
     net = net_of(
         """
       layer { name: "data" type: "Input" top: "data" top: "label"
@@ -127,16 +119,16 @@ def test_layers_without_an_onnx_form_are_named_at_once():
       layer { name: "hinge" type: "HingeLoss" bottom: "data" bottom: "label" top: "hinge" }""",
         caffe.TEST,
     )
-    with pytest.raises(NcsError) as fault:
+    with pytest.raises(CaffeError) as caught:
         model_bytes(net)
-    assert "layer 'loss' (SoftmaxWithLoss)" in str(fault.value) and "layer 'hinge'" in str(fault.value)
+    assert "layer 'loss' (SoftmaxWithLoss)" in str(caught.value) and "layer 'hinge'" in str(caught.value)
 
 
-def test_a_net_of_two_gigabytes_is_refused(tmp_path, monkeypatch):
+def test_net_of_two_gigabytes_is_rejected(tmp_path, monkeypatch):
     from caffe.convert import onnx_export as exporter
 
     monkeypatch.setattr(exporter, "LIMIT", 2000)
-    with pytest.raises(NcsError, match="ONNX takes less than 2 GB"):
+    with pytest.raises(CaffeError, match="an ONNX file must be smaller than 2 GB"):
         export_net(net_of(NET, caffe.TEST), tmp_path / "big.onnx")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,7 +1,8 @@
-"""The ONNX model zoo's own files: one is written here as its converter writes them, run as it is, and taken into our net.
+"""Files in the style of the ONNX model zoo: written here like the zoo's converter does, run directly and imported.
 
-The converter (facts of its results): opset 11, weights among the inputs, `<layer>_Y` for what a layer makes, `input` for the
-first tensor, a fully connected layer as Reshape and Gemm, ceil rounding of pooling as one more pixel of end pad, Dropout kept.
+Properties of that converter: opset 11, weights among the inputs, `<layer>_Y` for the output of a layer, `input` for
+the first tensor, a fully connected layer as Reshape and Gemm, pooling with ceil rounding as one more pixel of padding
+at the end, Dropout kept.
 """
 
 import json
@@ -15,17 +16,21 @@ from onnx import TensorProto, helper, numpy_helper
 from support.checkout import ROOT
 
 from agegender import cli, zoo
-from agegender.errors import AgeGenderError
-from agegender.zoo import download
+from agegender.zoo import assemble, download
 from caffe.convert.onnx_import import importer
+from caffe.errors import CaffeError
 from caffe.proto.read import read_net
 from caffe.weights.snapshot import read_weights
 
 torch.set_num_threads(1)
 
 
+def layers_of(path, net):
+    return importer.layers_of(path, list(assemble.deploy_net(net).params), net.name)
+
+
 class Writer:
-    """Nodes and weights of a deploy prototxt, layer by layer, with the sizes that Caffe's rounding gives."""
+    """Converts a deploy prototxt to ONNX nodes with random weights, with the sizes of Caffe's rounding."""
 
     def __init__(self, prototxt, rng):
         self.rng, self.nodes, self.arrays, self.layers = rng, [], {}, {}
@@ -33,13 +38,13 @@ class Writer:
         for layer in read_net(prototxt).param.layer:
             getattr(self, layer.type.lower())(layer, [self.tensor.get(name) for name in layer.bottom])
 
-    def node(self, kind, layer, inputs, shape, **given):
-        name = layer.name.removesuffix("_Y") + "_Y"  # our last layer has the converter's name already
-        self.nodes.append(helper.make_node(kind, inputs, [name], name=layer.name, **given))
+    def node(self, op_type, layer, inputs, shape, **attributes):
+        name = layer.name.removesuffix("_Y") + "_Y"  # the last layer of the prototxt already has the converter's name
+        self.nodes.append(helper.make_node(op_type, inputs, [name], name=layer.name, **attributes))
         self.tensor[layer.top[0]], self.shape[name] = name, shape
 
     def weight(self, layer, *shape):
-        """A seeded weight of variance 2 a layer and a bias for it, as float32."""
+        """Add a random float32 weight (He initialisation) and a bias; return their names."""
         scale = (2 / np.prod(shape[1:])) ** 0.5
         pair = [
             self.rng.normal(0, scale, shape).astype(np.float32),
@@ -72,11 +77,11 @@ class Writer:
     def pooling(self, layer, bottoms):
         p, (n, c, h, w) = layer.pooling_param, self.shape[bottoms[0]]
         k, s, pad = p.kernel_size, p.stride, p.pad
-        more = [-(size + 2 * pad - k) % s > 0 for size in (h, w)]
-        h, w = ((size + 2 * pad + m - k) // s + 1 for size, m in zip((h, w), more))
-        pads = [pad, pad, pad + more[0], pad + more[1]]
-        kind = "MaxPool" if p.pool == p.MAX else "AveragePool"
-        self.node(kind, layer, bottoms, (n, c, h, w), kernel_shape=[k, k], strides=[s, s], pads=pads)
+        extra = [-(size + 2 * pad - k) % s > 0 for size in (h, w)]
+        h, w = ((size + 2 * pad + e - k) // s + 1 for size, e in zip((h, w), extra))
+        pads = [pad, pad, pad + extra[0], pad + extra[1]]
+        op_type = "MaxPool" if p.pool == p.MAX else "AveragePool"
+        self.node(op_type, layer, bottoms, (n, c, h, w), kernel_shape=[k, k], strides=[s, s], pads=pads)
 
     def innerproduct(self, layer, bottoms):
         size, outputs = int(np.prod(self.shape[bottoms[0]][1:])), layer.inner_product_param.num_output
@@ -116,43 +121,43 @@ class Writer:
 
 
 def write(task, rng):
-    written = Writer(ROOT / "prototxt" / zoo.nets()["googlenet-" + task].deploy_file, rng)
-    assert written.nodes[-1].output[0] == "loss3/loss3_Y"
-    return written
+    writer = Writer(ROOT / "prototxt" / zoo.nets()["googlenet-" + task].deploy_file, rng)
+    assert writer.nodes[-1].output[0] == "loss3/loss3_Y"
+    return writer
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """{age,gender}_googlenet.onnx as the zoo has them, and a picture."""
+    """A folder with {age,gender}_googlenet.onnx in the zoo's style, and an image."""
     folder = tmp_path_factory.mktemp("onnx")
     rng = np.random.default_rng(8)
     for task in ("age", "gender"):
-        write(task, rng).save(folder / (f"{task}_googlenet.onnx"))
+        write(task, rng).save(folder / f"{task}_googlenet.onnx")
     cv2.imwrite(str(folder / "face.png"), rng.integers(0, 256, (240, 230, 3), np.uint8))
     return folder
 
 
-def by_runtimes(path, blob):
-    """What ONNX Runtime and OpenVINO make of the file as it is."""
+def run_original(path, blob):
+    """Outputs of the original file in ONNX Runtime and OpenVINO."""
     import onnxruntime
     import openvino
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (one,) = session.run(["loss3/loss3_Y"], {"input": blob})
+    (onnxruntime_output,) = session.run(["loss3/loss3_Y"], {"input": blob})
     core = openvino.Core()
-    exact = {"INFERENCE_PRECISION_HINT": "f32"}
-    two = core.compile_model(core.read_model(str(path)), "CPU", exact)([blob])["loss3/loss3_Y"]
-    return one[0], two[0]
+    config = {"INFERENCE_PRECISION_HINT": "f32"}
+    openvino_output = core.compile_model(core.read_model(str(path)), "CPU", config)([blob])["loss3/loss3_Y"]
+    return onnxruntime_output[0], openvino_output[0]
 
 
-def test_the_zoos_file_runs_and_our_net_answers_as_it_does(folder, monkeypatch, capsys):
+def test_imported_net_agrees_with_the_original_file(folder, monkeypatch, capsys):
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(folder / "cache"))
-    picture = cv2.resize(cv2.imread(str(folder / "face.png")), (224, 224)).astype(np.float32)
-    blob = np.ascontiguousarray((picture - [104, 117, 123]).transpose(2, 0, 1)[None], np.float32)  # blue first
+    image = cv2.resize(cv2.imread(str(folder / "face.png")), (224, 224)).astype(np.float32)
+    blob = np.ascontiguousarray((image - [104, 117, 123]).transpose(2, 0, 1)[None], np.float32)  # BGR
     for task in ("age", "gender"):
-        path = folder / (f"{task}_googlenet.onnx")
-        one, two = by_runtimes(path, blob)
-        np.testing.assert_allclose(one, two, atol=1e-4)
+        path = folder / f"{task}_googlenet.onnx"
+        expected, openvino_output = run_original(path, blob)
+        np.testing.assert_allclose(openvino_output, expected, atol=1e-4)
         assert cli.main(["zoo", "convert", "googlenet-" + task, str(path)]) == 0
         capsys.readouterr()
         for device in ("CPU", "ONNXRUNTIME", "CAFFE"):
@@ -165,29 +170,29 @@ def test_the_zoos_file_runs_and_our_net_answers_as_it_does(folder, monkeypatch, 
                 folder / "face.png",
             ]
             assert cli.main(["predict", *map(str, argv), "--json", "--device", device]) == 0
-            told = json.loads(capsys.readouterr().out)["answers"]["googlenet-" + task]["probabilities"]
-            np.testing.assert_allclose(told, one, atol=2e-3 if device == "CPU" else 1e-4)  # the IR is FP16
+            probabilities = json.loads(capsys.readouterr().out)["answers"]["googlenet-" + task]["probabilities"]
+            np.testing.assert_allclose(probabilities, expected, atol=2e-3 if device == "CPU" else 1e-4)  # FP16 IR
 
 
-def test_every_weight_is_in_its_layer(folder, tmp_path):
-    written = write("age", np.random.default_rng(8)).layers
-    found = importer.layers_of(folder / "age_googlenet.onnx", zoo.nets()["googlenet-age"])
-    assert set(found) == set(written) and len(found) == 58
-    for name, pair in found.items():
-        for array, wanted in zip(pair, written[name]):
-            np.testing.assert_array_equal(array, wanted)
-    with pytest.raises(AgeGenderError, match="58 layers with weights, 'levi-age' has 6"):
-        importer.layers_of(folder / "age_googlenet.onnx", zoo.nets()["levi-age"])
-    with pytest.raises(AgeGenderError, match="do not fit 'googlenet-gender'"):
+def test_weights_are_assigned_to_their_layers(folder, tmp_path):
+    expected = write("age", np.random.default_rng(8)).layers
+    layers = layers_of(folder / "age_googlenet.onnx", zoo.nets()["googlenet-age"])
+    assert set(layers) == set(expected) and len(layers) == 58
+    for name, pair in layers.items():
+        for array, expected_array in zip(pair, expected[name]):
+            np.testing.assert_array_equal(array, expected_array)
+    with pytest.raises(CaffeError, match="58 layers with weights, 'levi-age' has 6"):
+        layers_of(folder / "age_googlenet.onnx", zoo.nets()["levi-age"])
+    with pytest.raises(CaffeError, match="do not fit 'googlenet-gender'"):
         download.convert(
             zoo.nets()["googlenet-gender"], str(folder / "age_googlenet.onnx"), str(tmp_path / "x.caffemodel")
         )
     assert not (tmp_path / "x.caffemodel").exists()
 
 
-def test_names_that_say_nothing_fall_back_to_the_order(folder, tmp_path):
+def test_layers_without_names_are_matched_by_order(folder, tmp_path):
     model = onnx.load(folder / "gender_googlenet.onnx")
-    tensors = {output: "t%d" % i for i, node in enumerate(model.graph.node) for output in node.output}
+    tensors = {output: f"t{i}" for i, node in enumerate(model.graph.node) for output in node.output}
     tensors["loss3/loss3_Y"] = "loss3/loss3_Y"
     for node in model.graph.node:
         node.name = ""
@@ -195,19 +200,15 @@ def test_names_that_say_nothing_fall_back_to_the_order(folder, tmp_path):
         node.output[:] = [tensors[name] for name in node.output]
     onnx.save(model, str(tmp_path / "nameless.onnx"))
     net = zoo.nets()["googlenet-gender"]
-    found, wanted = (
-        importer.layers_of(path, net) for path in (tmp_path / "nameless.onnx", folder / "gender_googlenet.onnx")
-    )
-    assert list(found) == list(wanted)
-    for name in wanted:
-        np.testing.assert_array_equal(found[name][0], wanted[name][0])
+    result, expected = (layers_of(path, net) for path in (tmp_path / "nameless.onnx", folder / "gender_googlenet.onnx"))
+    assert list(result) == list(expected)
+    for name in expected:
+        np.testing.assert_array_equal(result[name][0], expected[name][0])
 
 
-def test_any_small_file_becomes_a_prototxt_and_a_caffemodel(folder, tmp_path, capsys):
-    assert (
-        cli.main(["zoo", "convert", str(folder / "gender_googlenet.onnx"), "--out", str(tmp_path / "g.caffemodel")])
-        == 0
-    )
+def test_convert_command_writes_prototxt_and_caffemodel(folder, tmp_path, capsys):
+    source = str(folder / "gender_googlenet.onnx")
+    assert cli.main(["zoo", "convert", source, "--out", str(tmp_path / "g.caffemodel")]) == 0
     assert capsys.readouterr().out.split() == [str(tmp_path / "g.prototxt"), str(tmp_path / "g.caffemodel")]
     param = read_net(tmp_path / "g.prototxt").param
     assert param.layer[0].top == ["input"] and param.layer[-1].top == ["loss3/loss3_Y"]

@@ -122,3 +122,9 @@ def test_invalid_parameters_raise(param, shape, message):
 def test_equal_seeds_give_equal_weights():
     first, repeated, other = (filled('type: "xavier"', 5, 7, seed=s) for s in (3, 3, 4))
     assert np.array_equal(first, repeated) and not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("param", ["type: 'uniform' min: nan", "type: 'uniform' max: inf", "type: 'gaussian' std: nan"])
+def test_numbers_must_be_finite(param):
+    with pytest.raises(CaffeError, match="finite"):
+        filled(param, 2, 3)

@@ -43,7 +43,7 @@ def test_all_errors_are_reported_together(tmp_path):
         (7, "zero byte"),
         (8, "'1.5'"),
     ]:
-        assert "list.txt:%d: " % line in message and words in message
+        assert f"list.txt:{line}: " in message and words in message
     assert "list.txt:9" not in message
 
 
@@ -64,7 +64,7 @@ def test_missing_list(tmp_path):
 
 
 def test_label_of_thousands_of_digits(tmp_path):
-    (tmp_path / "list.txt").write_text("a.jpg %s\n" % ("9" * 9000))
+    (tmp_path / "list.txt").write_text(f"a.jpg {'9' * 9000}\n")
     with pytest.raises(CaffeError, match="does not fit into 32 bits") as caught:
         listfile.read(tmp_path / "list.txt")
     assert len(str(caught.value)) < 400

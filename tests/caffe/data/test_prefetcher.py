@@ -1,5 +1,7 @@
 """BatchPrefetcher: records of every batch, exact resumption, shutdown and errors."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -154,3 +156,84 @@ def test_encoded_records_with_force_color(tmp_path):
         assert BatchPrefetcher(database, 1, Transform()).shape == (1, 1, 6, 5)
         with BatchPrefetcher(database, 1, Transform(), force_color=True) as prefetcher:
             assert np.array_equal(prefetcher.next().data[0], np.stack([PLANES[0, 0]] * 3))
+
+
+def run_python(program, *args, timeout=60):
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, args)], capture_output=True, text=True, timeout=timeout
+    )
+
+
+NETS = """
+import gc, os, sys, threading, weakref
+import caffe
+from caffe.proto import caffe_pb2, text
+param = caffe_pb2.NetParameter()
+text.parse('layer { name: "d" type: "Data" top: "x" top: "y" data_param { source: "%s" batch_size: 2 backend: LMDB } }' % sys.argv[1], param)
+"""
+
+
+def test_garbage_collection_in_the_worker_thread(db, tmp_path):
+    program = (
+        NETS
+        + """
+gc.set_threshold(30)  # collect often
+nets = []
+for number in range(80):
+    net = caffe.Net.from_param(param, caffe.TEST)
+    net.forward()
+    nets.append(weakref.ref(net))
+    del net
+gc.collect()
+class Cycle: pass
+cycle = Cycle(); cycle.itself = cycle; reference = weakref.ref(cycle); del cycle
+gc.collect()
+import time
+for _ in range(200):
+    if threading.active_count() == 1: break
+    time.sleep(0.05)
+print(sum(net() is not None for net in nets), reference() is None, threading.active_count())
+"""
+    )
+    process = run_python(program, tmp_path / "db")
+    assert process.stdout == "0 True 1\n", process.stdout + process.stderr[-2000:]
+
+
+def test_close_in_the_worker_thread_does_not_deadlock(db):
+    prefetcher = BatchPrefetcher(db, 2, Transform())
+    closed = threading.Event()
+
+    class Closing(type(db)):
+        def at(self, index):
+            prefetcher.close()
+            closed.set()
+            return super().at(index)
+
+    db.__class__ = Closing
+    prefetcher._start()
+    assert closed.wait(20)
+
+
+def test_a_forked_process_continues_with_the_next_batch(db, tmp_path):
+    program = (
+        NETS
+        + """
+os.environ["OMP_NUM_THREADS"] = "1"
+net = caffe.Net.from_param(param, caffe.TEST)
+first = net.forward()["y"].tolist()
+child = os.fork()
+second = net.forward()["y"].tolist()
+if not child:
+    print(first, second, flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print(first, second, flush=True)
+"""
+    )
+    process = run_python(program, tmp_path / "db")
+    assert process.stdout == "[10.0, 11.0] [12.0, 13.0]\n" * 2, process.stderr[-2000:]
+
+
+def test_a_process_exits_while_a_worker_runs(db, tmp_path):
+    process = run_python(NETS + "net = caffe.Net.from_param(param, caffe.TEST); net.forward()", tmp_path / "db")
+    assert process.returncode == 0

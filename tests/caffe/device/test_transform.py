@@ -252,7 +252,7 @@ def test_device_modules_load_without_torch_or_protobuf():
 
 @pytest.mark.parametrize(
     "name",
-    ["device/transform", "data/transform_validation", "device/resample", "io", "errors", "utils/atomic_io"],
+    ["device/transform", "device/transform_validation", "device/resample", "io", "errors", "utils/atomic_io"],
 )
 def test_device_modules_are_valid_python_3_7(name):
     import ast

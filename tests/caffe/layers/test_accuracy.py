@@ -39,11 +39,8 @@ CASES = [
 def test_matches_the_reference(shape, labels, axis, top_k, ignore, ties):
     x = RNG.integers(0, 3, shape) if ties else RNG.normal(size=shape).astype(np.float32)
     label = RNG.integers(0, shape[axis], labels)
-    text = "accuracy_param { axis: %d top_k: %d %s }" % (
-        axis,
-        top_k,
-        "" if ignore is None else "ignore_label: %d" % ignore,
-    )
+    ignore_label = "" if ignore is None else f"ignore_label: {ignore}"
+    text = f"accuracy_param {{ axis: {axis} top_k: {top_k} {ignore_label} }}"
     accuracy, per_class = reference(x, label, axis, top_k, ignore)
     for tops in (1, 2):
         run = run_layer("Accuracy", text, x, label, tops=tops, backward=False)

@@ -19,7 +19,7 @@ def best(row, k):
 @pytest.mark.parametrize("ties", [False, True])
 def test_argmax_along_an_axis(shape, axis, k, values, ties):
     x = (RNG.integers(0, 3, shape) if ties else RNG.normal(size=shape)).astype(np.float32)
-    text = "argmax_param { axis: %d top_k: %d out_max_val: %s }" % (axis, k, str(values).lower())
+    text = f"argmax_param {{ axis: {axis} top_k: {k} out_max_val: {str(values).lower()} }}"
     y = run_layer("ArgMax", text, x, backward=False).tops[0]
     rows, tops = np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1)
     assert tops.shape == (*rows.shape[:-1], k)
@@ -32,7 +32,7 @@ def test_argmax_along_an_axis(shape, axis, k, values, ties):
 @pytest.mark.parametrize("ties", [False, True])
 def test_argmax_of_flattened_items(shape, k, values, ties):
     x = (RNG.integers(0, 3, shape) if ties else RNG.normal(size=shape)).astype(np.float32)
-    text = "argmax_param { top_k: %d out_max_val: %s }" % (k, str(values).lower())
+    text = f"argmax_param {{ top_k: {k} out_max_val: {str(values).lower()} }}"
     y = run_layer("ArgMax", text, x, backward=False).tops[0]
     ones = (1,) * (max(3, len(shape)) - 3)
     assert y.shape == (shape[0], 1 + values, k, *ones)

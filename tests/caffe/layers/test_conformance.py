@@ -11,7 +11,7 @@ from caffe.layers import base
 
 layers.load()
 EXAMPLES = [
-    pytest.param(name, example, id="%s-%d" % (name, number))
+    pytest.param(name, example, id=f"{name}-{number}")
     for name, layer in sorted(base.registry.items())
     for number, example in enumerate(layer.examples)
 ]
@@ -36,7 +36,7 @@ def build_net(name, example, force=False):
     rng = np.random.default_rng(len(name))
     contents = list(example.values) + ["normal"] * len(example.bottoms)
     for i, shape in enumerate(example.bottoms):
-        net.blobs["x%d" % i].data[...] = values(contents[i], shape, rng)
+        net.blobs[f"x{i}"].data[...] = values(contents[i], shape, rng)
     if name == "BatchNorm":
         for blob in net.params["l"]:
             blob.data[...] = rng.uniform(0.5, 2, blob.data.shape)
@@ -70,7 +70,7 @@ def test_exported_model_matches_in_both_runtimes(name, example):
     from caffe.convert import onnx_export
 
     model = onnx_export.model_bytes(net)
-    inputs = {"x%d" % i: net.blobs["x%d" % i].data.copy() for i in range(len(example.bottoms))}
+    inputs = {f"x{i}": net.blobs[f"x{i}"].data.copy() for i in range(len(example.bottoms))}
     net.forward()
     expected = top_arrays(net)
     for runtime, run in (("ONNX Runtime", run_onnxruntime), ("OpenVINO", run_openvino)):
@@ -119,10 +119,10 @@ def test_gradients_reach_every_bottom_and_weight(name, example):
             net.blobs[top].diff[...] = rng.standard_normal(net.blobs[top].data.shape)
     net.backward()
     for i in range(len(example.bottoms)):
-        diff = net.blobs["x%d" % i].diff
+        diff = net.blobs[f"x{i}"].diff
         assert np.isfinite(diff).all()
         if layer.allow_force_backward(i) and not diff.any():
-            assert not depends(net, "x%d" % i, rng), f"bottom {i} has no gradient"
+            assert not depends(net, f"x{i}", rng), f"bottom {i} has no gradient"
     specs = list(layer.param.param) + [None] * len(layer.blobs)
     for number, (blob, spec) in enumerate(zip(layer.blobs, specs)):
         if spec is None or spec.lr_mult:
@@ -144,7 +144,7 @@ def test_every_type_has_docstring_examples_and_tests(name):
     assert own.get("__doc__"), f"{name} has no docstring"
     assert own.get("examples") or layer.is_data or name in NEED_MORE_THAN_TEXT, f"{name} has no example"
     module = layer.__module__.rsplit(".", 1)[-1]
-    assert (Path(__file__).parent / (f"test_{module}.py")).is_file(), f"{name} has no test file"
+    assert (Path(__file__).parent / f"test_{module}.py").is_file(), f"{name} has no test file"
 
 
 def test_type_must_be_in_a_file_of_its_name():

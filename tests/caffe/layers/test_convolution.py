@@ -142,7 +142,7 @@ def test_axes_before_the_channels_are_batch_axes(axis):
     rng = np.random.default_rng(4)
     x, w, b = rng.standard_normal((2, 3, 4, 5, 5)), rng.standard_normal((3, 4, 2, 2)), rng.standard_normal(3)
     y, dy, dx, dw, db = convolve(x.reshape(6, 4, 5, 5), w, b, rng.standard_normal, (1, 1), (0, 0), (1, 1), 1)
-    net = one_layer_net("Convolution", "convolution_param { num_output: 3 kernel_size: 2 axis: %d }" % axis, [x.shape])
+    net = one_layer_net("Convolution", f"convolution_param {{ num_output: 3 kernel_size: 2 axis: {axis} }}", [x.shape])
     result = run(net, [x], [w, b], [dy.reshape(2, 3, 3, 4, 4)])
     assert_close(result.tops[0], y.reshape(2, 3, 3, 4, 4), "top")
     assert_close(result.diffs[0], dx.reshape(x.shape), "bottom's diff")

@@ -38,8 +38,10 @@ def source(tmp_path_factory, backend):
 def net(source, transform="", more="", batch=3, phase=caffe.TEST, tops='top: "data" top: "label"'):
     path, backend = source if isinstance(source, tuple) else (source, "LMDB")
     return net_of(
-        'layer { name: "d" type: "Data" %s transform_param { %s } '
-        'data_param { source: "%s" backend: %s batch_size: %d %s } }' % (tops, transform, path, backend, batch, more),
+        (
+            f'layer {{ name: "d" type: "Data" {tops} transform_param {{ {transform} }} '
+            f'data_param {{ source: "{path}" backend: {backend} batch_size: {batch} {more} }} }}'
+        ),
         phase,
     )
 

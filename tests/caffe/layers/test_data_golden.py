@@ -19,7 +19,7 @@ def test_matches_real_caffe(name, monkeypatch):
     for number in range(len(passes)):
         net.forward()
         for blob in net.blobs:
-            expected = CASES["%s/%d/%s" % (name, number, blob)]
+            expected = CASES[f"{name}/{number}/{blob}"]
             assert np.array_equal(net.blobs[blob].data, expected), (number, blob)
 
 

@@ -80,7 +80,7 @@ def test_matches_the_definition(name):
     x, b = rng.standard_normal(shape), rng.standard_normal(outputs)
     w = rng.standard_normal((shape[1], outputs // group, *kernel))
     y, dy, dx, dw, db = deconvolve(x, w, b, rng, stride, pad, dilation, group)
-    net = one_layer_net("Deconvolution", "convolution_param { num_output: %d %s }" % (outputs, text), [shape])
+    net = one_layer_net("Deconvolution", f"convolution_param {{ num_output: {outputs} {text} }}", [shape])
     result = run(net, [x], [w, b], [dy])
     assert_close(result.tops[0], y, "top")
     assert_close(result.diffs[0], dx, "bottom's diff")
@@ -111,7 +111,7 @@ def test_bilinear_weights_interpolate():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6])
 def test_bilinear_weights_are_symmetric_ramps(size):
-    text = 'convolution_param { num_output: 1 kernel_size: %d weight_filler { type: "bilinear" } }' % size
+    text = f'convolution_param {{ num_output: 1 kernel_size: {size} weight_filler {{ type: "bilinear" }} }}'
     weights = one_layer_net("Deconvolution", text, [(1, 1, 4, 4)]).params["l"][0].data[0, 0]
     half = -(-size // 2)
     ramp = np.array([min(i, size - 1 - i) + (0.5 if size % 2 == 0 else 1) for i in range(size)]) / half

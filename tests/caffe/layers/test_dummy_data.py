@@ -9,7 +9,7 @@ from caffe.errors import CaffeError
 
 
 def net(param, tops=1):
-    names = " ".join('top: "t%d"' % i for i in range(tops))
+    names = " ".join(f'top: "t{i}"' for i in range(tops))
     return net_of(f'layer {{ name: "d" type: "DummyData" {names} dummy_data_param {{ {param} }} }}')
 
 

@@ -17,13 +17,13 @@ def test_value_and_gradient(selector, tail):
     assert np.array_equal(run.tops[0], a[selected]) and np.array_equal(run.tops[1], b[selected])
     diffs = [rng.normal(size=(len(selected), *x.shape[1:])).astype(np.float32) for x in (a, b)]
     for i, diff in enumerate(diffs):
-        run.net.blobs["t%d" % i].diff[...] = diff
+        run.net.blobs[f"t{i}"].diff[...] = diff
     run.net.backward()
     for i, x in enumerate((a, b)):
         dx = np.zeros_like(x)
         for row, n in enumerate(selected):
             dx[n] = diffs[i][row]
-        assert np.array_equal(run.net.blobs["b%d" % i].diff, dx)
+        assert np.array_equal(run.net.blobs[f"b{i}"].diff, dx)
 
 
 def test_shapes_before_and_after_forward():

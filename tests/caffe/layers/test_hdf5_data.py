@@ -13,7 +13,7 @@ def files(tmp_path):
     start = 0
     paths = []
     for number, rows in enumerate((3, 5)):
-        paths.append(tmp_path / ("f%d.h5" % number))
+        paths.append(tmp_path / f"f{number}.h5")
         with h5py.File(paths[-1], "w") as file:
             values = np.arange(start, start + rows)
             file["data"] = np.stack([values, -values], 1).astype(np.float32)
@@ -27,8 +27,8 @@ def files(tmp_path):
 def net(folder, batch=4, more="", tops=("data", "label")):
     tops = " ".join(f'top: "{top}"' for top in tops)
     return net_of(
-        'layer { name: "h" type: "HDF5Data" %s hdf5_data_param { source: "%s/list.txt" batch_size: %d %s } }'
-        % (tops, folder, batch, more)
+        f'layer {{ name: "h" type: "HDF5Data" {tops} '
+        f'hdf5_data_param {{ source: "{folder}/list.txt" batch_size: {batch} {more} }} }}'
     )
 
 
@@ -94,3 +94,43 @@ def test_invalid_inputs_raise(files):
     (files / "list.txt").unlink()
     with pytest.raises(CaffeError, match="list.txt"):
         net(files)
+
+
+def bomb(path):
+    """A small file that declares a huge array: its chunks were never written."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", shape=(2**16, 2**14), dtype="f4", chunks=(64, 64), compression="gzip")
+
+
+def external_link(path):
+    with h5py.File(path, "w") as file:
+        file["data"] = h5py.ExternalLink("other.h5", "data")
+
+
+def external_storage(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", shape=(4,), dtype="u1", external=[("/etc/passwd", 0, 4)])
+
+
+def dangling(path):
+    with h5py.File(path, "w") as file:
+        file["data"] = h5py.SoftLink("/none")
+
+
+def strings(path):
+    with h5py.File(path, "w") as file:
+        file["data"] = [b"a", b"b"]
+
+
+def empty(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", data=h5py.Empty("f4"))
+
+
+@pytest.mark.parametrize("make", [bomb, external_link, external_storage, dangling, strings, empty])
+def test_untrusted_files_raise(tmp_path, make):
+    make(tmp_path / "a.h5")
+    (tmp_path / "list").write_text(f"{tmp_path}/a.h5\n")
+    text = f'layer {{ name: "h" type: "HDF5Data" top: "data" hdf5_data_param {{ source: "{tmp_path}/list" batch_size: 2 }} }}'
+    with pytest.raises(CaffeError, match=r"a\.h5"):
+        net_of(text)

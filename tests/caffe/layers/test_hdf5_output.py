@@ -23,9 +23,34 @@ def test_every_forward_appends_its_rows(tmp_path):
             assert np.array_equal(file["data"][...], x[: part.stop, :, None, None])
             assert np.array_equal(file["label"][...], y[: part.stop, None, None, None])
     net.backward()
-    net_of(TEXT % (2, path))
+    net = net_of(TEXT % (2, path))
+    with h5py.File(path, "r") as file:  # unchanged before the first forward
+        assert np.array_equal(file["data"][...], x[..., None, None])
+    net.forward()
     with h5py.File(path, "r") as file:
-        assert not list(file)
+        assert np.array_equal(file["data"][...], np.zeros((2, 3, 1, 1)))
+
+
+@pytest.mark.parametrize("kind", ["text", "other HDF5", "folder"])
+def test_other_files_are_not_replaced(tmp_path, kind):
+    path = tmp_path / "mine"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("mine")
+    else:
+        with h5py.File(path, "w") as file:
+            file["weights"] = np.ones(3)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(CaffeError, match="it is not replaced"):
+        net_of(TEXT % (2, path))
+    assert path.is_dir() if kind == "folder" else path.read_bytes() == before
+    assert not (tmp_path / "free").exists()
+
+
+def test_building_the_net_writes_nothing(tmp_path):
+    net_of(TEXT % (2, tmp_path / "free"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_output_is_readable_by_hdf5_data(tmp_path):

@@ -41,12 +41,11 @@ def test_value_and_gradient(tmp_path, shape, labels, axis, mode, ignore, from_fi
         RNG.integers(0, classes, labels),
         RNG.uniform(size=(classes, classes)),
     )
-    text = "loss_weight: 0.5 loss_param { %s %s } infogain_loss_param { axis: %d %s }" % (
-        f"normalization: {mode}" if mode else "",
-        "" if ignore is None else "ignore_label: %d" % ignore,
-        axis,
-        'source: "%s"' % (tmp_path / "h.binaryproto") if from_file else "",
-    )
+    normalization = f"normalization: {mode}" if mode else ""
+    ignore_label = "" if ignore is None else f"ignore_label: {ignore}"
+    source = f'source: "{tmp_path}/h.binaryproto"' if from_file else ""
+    text = f"loss_weight: 0.5 loss_param {{ {normalization} {ignore_label} }} "
+    text += f"infogain_loss_param {{ axis: {axis} {source} }}"
     bottoms = [x, label]
     if from_file:
         snapshot.write_blob(

@@ -23,11 +23,8 @@ def test_value_and_gradients(shape, axis, transpose, bias):
     w = RNG.normal(size=(inputs, outputs) if transpose else (outputs, inputs)).astype(np.float32)
     b = RNG.normal(size=outputs).astype(np.float32)
     dy = RNG.normal(size=(*shape[:axis_], outputs)).astype(np.float32)
-    text = "inner_product_param { num_output: 5 axis: %d transpose: %s bias_term: %s }" % (
-        axis,
-        str(transpose).lower(),
-        str(bias).lower(),
-    )
+    flags = f"transpose: {str(transpose).lower()} bias_term: {str(bias).lower()}"
+    text = f"inner_product_param {{ num_output: 5 axis: {axis} {flags} }}"
     run = run_layer("InnerProduct", text, x, diffs=[dy], weights=[w, b][: 1 + bias])
     flat, grad = x.reshape(rows, inputs), dy.reshape(rows, outputs)
     y, dx = np.zeros((rows, outputs)), np.zeros((rows, inputs))

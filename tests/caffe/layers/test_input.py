@@ -9,7 +9,7 @@ from caffe.errors import CaffeError
 
 def build_net(shapes, tops="ab"):
     names = " ".join(f'top: "{t}"' for t in tops)
-    shapes = " ".join("shape {{ {} }}".format(" ".join("dim: %d" % d for d in s)) for s in shapes)
+    shapes = " ".join("shape {{ {} }}".format(" ".join(f"dim: {d}" for d in s)) for s in shapes)
     return net_of(f'layer {{ name: "in" type: "Input" {names} input_param {{ {shapes} }} }}')
 
 

@@ -40,18 +40,14 @@ def within(size, alpha, beta):
 )
 def test_across_channels(size, alpha, beta, k, channels):
     x = np.random.default_rng(size).standard_normal((2, channels, 2, 3))
-    text = "lrn_param { local_size: %d alpha: %g beta: %g k: %g }" % (size, alpha, beta, k)
+    text = f"lrn_param {{ local_size: {size} alpha: {alpha:g} beta: {beta:g} k: {k:g} }}"
     check_layer("LRN", text, [x], across(size, np.float64(np.float32(alpha)), beta, k))
 
 
 @pytest.mark.parametrize(("size", "alpha", "beta"), [(3, 0.5, 0.75), (5, 2, 0.4), (1, 1, 1), (7, 3, 0.5)])
 def test_within_channel_uses_k_1_and_divides_by_the_area(size, alpha, beta):
     x = np.random.default_rng(size).standard_normal((1, 2, 4, 5))
-    text = "lrn_param { local_size: %d alpha: %g beta: %g k: 5 norm_region: WITHIN_CHANNEL }" % (
-        size,
-        alpha,
-        beta,
-    )
+    text = f"lrn_param {{ local_size: {size} alpha: {alpha:g} beta: {beta:g} k: 5 norm_region: WITHIN_CHANNEL }}"
     check_layer("LRN", text, [x], within(size, alpha, beta))
 
 

@@ -74,7 +74,7 @@ SETTINGS = [
     ),
     ("global_pooling: true", (3, 4), dict(kernel=(3, 4))),
 ]
-IDS = ["%s on %dx%d" % (text, *size) for text, size, _ in SETTINGS]
+IDS = [f"{text} on {size[0]}x{size[1]}" for text, size, _ in SETTINGS]
 
 
 @pytest.mark.parametrize(("text", "size", "settings"), SETTINGS, ids=IDS)

@@ -193,3 +193,15 @@ def test_missing_backward_raises():
     net = net_of(INPUT + layer("Fails", "own"))
     with pytest.raises(CaffeError, match="has no backward"):
         net.backward()
+
+
+@pytest.mark.parametrize("where", ["import", "setup", "forward"])
+def test_sys_exit_is_an_error_of_the_layer(tmp_path, monkeypatch, where):
+    code = "import caffe, sys\nclass Exits(caffe.Layer):\n"
+    for method in ("setup", "reshape", "forward"):
+        code += f"    def {method}(self, bottom, top): {'sys.exit(0)' if method == where else 'pass'}\n"
+    (tmp_path / f"exits_{where}.py").write_text(code + ("sys.exit(0)\n" if where == "import" else ""))
+    monkeypatch.syspath_prepend(tmp_path)
+    text = f'layer {{ name: "p" type: "Python" top: "y" python_param {{ module: "exits_{where}" layer: "Exits" }} }}'
+    with pytest.raises(CaffeError, match="SystemExit"):
+        net_of(text).forward()

@@ -19,11 +19,8 @@ def test_value_and_gradient(operation, shape, axis, coeff):
     x.ravel()[1] = 0
     op, cut = operation or "SUM", axis % len(shape)
     dy = rng.normal(size=shape[:cut])
-    text = "reduction_param { axis: %d %s %s }" % (
-        axis,
-        f"operation: {operation}" if operation else "",
-        "" if coeff is None else f"coeff: {coeff:g}",
-    )
+    fields = (f"operation: {operation} " if operation else "") + ("" if coeff is None else f"coeff: {coeff:g}")
+    text = f"reduction_param {{ axis: {axis} {fields} }}"
     run = run_layer("Reduction", text, x, diffs=[dy])
     factor = (1 if coeff is None else coeff) / (np.prod(shape[cut:]) if op == "MEAN" else 1)
     y, dx = np.zeros(shape[:cut]), np.zeros(shape)

@@ -29,7 +29,7 @@ SETTINGS = [  # bottom, dims, more, top
 
 
 def text(dims, more):
-    return "reshape_param {{ shape {{ {} }} {} }}".format(" ".join("dim: %d" % d for d in dims), more)
+    return "reshape_param {{ shape {{ {} }} {} }}".format(" ".join(f"dim: {d}" for d in dims), more)
 
 
 @pytest.mark.parametrize("bottom, dims, more, top", SETTINGS)

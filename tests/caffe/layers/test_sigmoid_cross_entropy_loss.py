@@ -42,7 +42,7 @@ def test_value_and_gradient(text, mode, ignore):
         t[0] = 255
     elif ignore is None:
         t = RNG.uniform(size=shape)
-    param = "loss_param {{ {} {} }} ".format(text, "" if ignore is None else "ignore_label: %d" % ignore)
+    param = "loss_param {{ {} {} }} ".format(text, "" if ignore is None else f"ignore_label: {ignore}")
     param += f"loss_weight: {weight:g}" if weight else ""
     run = run_layer("SigmoidCrossEntropyLoss", param, x, t)
     loss, dx, valid = reference(x, t, ignore)

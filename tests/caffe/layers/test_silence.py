@@ -7,9 +7,9 @@ from support.layer_nets import net_of, run_layer
 def test_bottoms_get_zero_diffs():
     run = run_layer("Silence", "", np.ones((2, 3)), np.ones(4), tops=0, backward=False)
     for i in range(2):
-        run.net.blobs["b%d" % i].diff[...] = 5
+        run.net.blobs[f"b{i}"].diff[...] = 5
     run.net.backward()
-    assert all((run.net.blobs["b%d" % i].diff == 0).all() for i in range(2))
+    assert all((run.net.blobs[f"b{i}"].diff == 0).all() for i in range(2))
 
 
 def test_bottoms_are_not_outputs_of_the_net():

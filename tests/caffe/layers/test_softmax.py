@@ -20,7 +20,7 @@ def softmax(row):
 @pytest.mark.parametrize("scale", [1, 300])
 def test_value_and_gradient(shape, axis, scale):
     x, dy = RNG.normal(0, scale, shape).astype(np.float32), RNG.normal(0, 1, shape).astype(np.float32)
-    run = run_layer("Softmax", "softmax_param { axis: %d }" % axis, x, diffs=[dy])
+    run = run_layer("Softmax", f"softmax_param {{ axis: {axis} }}", x, diffs=[dy])
     y, dx = np.zeros(shape), np.zeros(shape)
     rows = np.moveaxis(x.astype(np.float64), axis, -1)
     for i in np.ndindex(rows.shape[:-1]):

@@ -58,12 +58,9 @@ def test_value_and_gradient(shape, labels, axis, text, mode, ignore):
     if ignore == -1:
         label.ravel()[::2] = -1
     weight = [None, 0.3][RNG.integers(2)]
-    param = "softmax_param { axis: %d } loss_param { %s %s } %s" % (
-        axis,
-        text,
-        "" if ignore is None else "ignore_label: %d" % ignore,
-        f"loss_weight: {weight:g}" if weight else "",
-    )
+    ignore_label = "" if ignore is None else f"ignore_label: {ignore}"
+    loss_weight = f"loss_weight: {weight:g}" if weight else ""
+    param = f"softmax_param {{ axis: {axis} }} loss_param {{ {text} {ignore_label} }} {loss_weight}"
     run = run_layer("SoftmaxWithLoss", param, x, label)
     loss, grad, valid, _ = reference(x, label, axis, ignore)
     expected_divisor = divisor(mode, int(np.prod(shape[: axis % len(shape)])), label.size, valid)

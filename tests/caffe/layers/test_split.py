@@ -12,4 +12,4 @@ def test_value_and_gradient(tops):
     run = run_layer("Split", "", x, tops=tops, diffs=diffs)
     assert len(run.tops) == tops and all(np.array_equal(t, x) for t in run.tops)
     assert np.allclose(run.diffs[0], sum(diffs), 1e-5, 1e-6)
-    assert all(np.array_equal(run.net.blobs["t%d" % i].diff, d) for i, d in enumerate(diffs))
+    assert all(np.array_equal(run.net.blobs[f"t{i}"].diff, d) for i, d in enumerate(diffs))

@@ -38,7 +38,7 @@ def pyramid(height, method):
 @pytest.mark.parametrize("method", ["MAX", "AVE"])
 def test_matches_the_explicit_pyramid(height, shape, method):
     x = np.random.default_rng(1).permutation(math.prod(shape)).reshape(shape) / 10.0
-    check_layer("SPP", "spp_param { pyramid_height: %d pool: %s }" % (height, method), [x], pyramid(height, method))
+    check_layer("SPP", f"spp_param {{ pyramid_height: {height} pool: {method} }}", [x], pyramid(height, method))
 
 
 def test_pyramid_of_height_one_keeps_four_axes():

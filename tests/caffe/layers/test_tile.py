@@ -18,7 +18,7 @@ def test_value_and_gradient(shape, axis, tiles):
     dy = rng.normal(size=top)
     run = run_layer(
         "Tile",
-        "tile_param { tiles: %d %s }" % (tiles, "" if axis is None else "axis: %d" % axis),
+        f"tile_param {{ tiles: {tiles} {'' if axis is None else f'axis: {axis}'} }}",
         x,
         diffs=[dy],
     )

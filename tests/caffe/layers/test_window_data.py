@@ -17,25 +17,27 @@ def folder(tmp_path):
     rng = np.random.default_rng(0)
     lines = []
     for i in range(2):
-        cv2.imwrite(str(tmp_path / ("%d.png" % i)), rng.integers(1, 256, (HEIGHT, WIDTH, 3), np.uint8))
-        lines += ["# %d" % i, "%s/%d.png" % (tmp_path, i), "3", str(HEIGHT), str(WIDTH), "3"]
-        lines += ["%d 0.8 2 3 11 12" % (i + 1), "1 0.4 0 0 5 5", "2 0.1 10 5 29 19"]
+        cv2.imwrite(str(tmp_path / f"{i}.png"), rng.integers(1, 256, (HEIGHT, WIDTH, 3), np.uint8))
+        lines += [f"# {i}", f"{tmp_path}/{i}.png", "3", str(HEIGHT), str(WIDTH), "3"]
+        lines += [f"{i + 1} 0.8 2 3 11 12", "1 0.4 0 0 5 5", "2 0.1 10 5 29 19"]
     (tmp_path / "windows.txt").write_text("\n".join(lines) + "\n")
     return tmp_path
 
 
 def net(folder, more="", transform="crop_size: 10", batch=8, phase=caffe.TRAIN):
     return net_of(
-        'layer { name: "w" type: "WindowData" top: "data" top: "label" transform_param { %s } '
-        'window_data_param { source: "%s/windows.txt" batch_size: %d '
-        "fg_threshold: 0.5 bg_threshold: 0.3 %s } }" % (transform, folder, batch, more),
+        (
+            f'layer {{ name: "w" type: "WindowData" top: "data" top: "label" transform_param {{ {transform} }} '
+            f'window_data_param {{ source: "{folder}/windows.txt" batch_size: {batch} '
+            f"fg_threshold: 0.5 bg_threshold: 0.3 {more} }} }}"
+        ),
         phase,
     )
 
 
 def warped(folder, i, box):
     x1, y1, x2, y2 = box
-    crop = cv2.imread(str(folder / ("%d.png" % i)))[y1 : y2 + 1, x1 : x2 + 1]
+    crop = cv2.imread(str(folder / f"{i}.png"))[y1 : y2 + 1, x1 : x2 + 1]
     return cv2.resize(crop, (10, 10)).transpose(2, 0, 1).astype(np.float32)
 
 

@@ -43,9 +43,7 @@ def test_examples_of_every_layer_export_to_the_same_file(tmp_path):
     expected = {}
     for name, net in caffe_examples.exportable():
         (tmp_path / (name + ".prototxt")).write_text(text.format(net.param))
-        weights = {
-            "%s %d" % (layer, i): blob.data for layer, blobs in net.params.items() for i, blob in enumerate(blobs)
-        }
+        weights = {f"{layer} {i}": blob.data for layer, blobs in net.params.items() for i, blob in enumerate(blobs)}
         np.savez(tmp_path / (name + ".npz"), **weights)
         expected[name] = model_bytes(net), {blob: list(net.blobs[blob].shape) for blob in net.blobs}
     assert len(expected) > 100

@@ -94,7 +94,7 @@ INPUT = 'layer { name: "in" type: "Input" top: "x" top: "z" }'
 
 def split(body):
     param = net_param(INPUT + body)
-    out, locations = filter_and_split.insert_splits(param, ["f:%d" % i for i in range(len(param.layer))])
+    out, locations = filter_and_split.insert_splits(param, [f"f:{i}" for i in range(len(param.layer))])
     assert len(locations) == len(out.layer)
     return out, locations
 

@@ -456,7 +456,7 @@ INVALID_LAYERS = [
 @pytest.mark.parametrize("body, message", INVALID_LAYERS)
 def test_errors_name_file_and_line(body, message):
     line = 2 + body.count("\n")
-    with pytest.raises(CaffeError, match=r"^net.prototxt:%d: layer '[ab]' \(\w+\): .*%s" % (line, message)):
+    with pytest.raises(CaffeError, match=rf"^net.prototxt:{line}: layer '[ab]' \(\w+\): .*{message}"):
         net_of(GOOD + body)
 
 

@@ -49,7 +49,7 @@ def test_accumulated_statistics_give_equal_results(phase):
 @pytest.mark.parametrize("shape", [(1, 4, 9, 8), (5, 4, 1, 1), (7, 4)])
 def test_single_items_and_pixels_give_equal_results(shape):
     definition = RESIDUAL[: RESIDUAL.index('    layer { name: "in"')] + CUBES
-    definition = definition.replace("dim: 3 dim: 4 dim: 9 dim: 8", " ".join("dim: %d" % d for d in shape))
+    definition = definition.replace("dim: 3 dim: 4 dim: 9 dim: 8", " ".join(f"dim: {d}" for d in shape))
     plain, fast = (
         build_net(definition + "force_backward: true", selected_passes) for selected_passes in ((), passes.PASSES)
     )

@@ -1,4 +1,4 @@
-"""The message classes: as in a generated module, beside another caffe_pb2, with nothing heavy imported."""
+"""The message classes: names of a generated module, no conflict with another caffe_pb2, no heavy imports."""
 
 import copy
 import subprocess
@@ -9,13 +9,13 @@ import pytest
 from caffe.proto import caffe_pb2
 
 
-def python(code):
+def run_python(code):
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
 
-def test_names_are_those_of_a_generated_module():
+def test_module_has_the_names_of_a_generated_one():
     assert (caffe_pb2.TRAIN, caffe_pb2.TEST) == (0, 1)
     assert caffe_pb2.Phase.Value("TEST") == 1
     assert caffe_pb2.PoolingParameter.AVE == 1
@@ -25,7 +25,7 @@ def test_names_are_those_of_a_generated_module():
     assert isinstance(layer, caffe_pb2.LayerParameter)
 
 
-def test_defaults_are_caffes():
+def test_defaults_match_caffe():
     assert caffe_pb2.SolverParameter().momentum2 == pytest.approx(0.999)
     assert caffe_pb2.SolverParameter().solver_mode == caffe_pb2.SolverParameter.GPU
     assert caffe_pb2.FillerParameter().type == "constant"
@@ -33,7 +33,7 @@ def test_defaults_are_caffes():
     assert caffe_pb2.DataParameter().backend == caffe_pb2.DataParameter.LEVELDB
 
 
-def test_messages_copy_and_go_through_bytes():
+def test_messages_can_be_copied_and_serialized():
     net = caffe_pb2.NetParameter(name="n")
     net.layer.add(name="a", type="ReLU").blobs.add().data.extend([1.5, -2])
     for other in (copy.deepcopy(net), type(net).FromString(net.SerializeToString())):
@@ -41,8 +41,8 @@ def test_messages_copy_and_go_through_bytes():
     assert caffe_pb2.NetParameter.FromString(net.SerializeToString()) == net
 
 
-def test_another_caffe_proto_in_the_process_does_no_harm():
-    python(
+def test_another_caffe_proto_in_the_process_does_not_conflict():
+    run_python(
         """
 from google.protobuf import descriptor_pb2, descriptor_pool
 other = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")
@@ -52,12 +52,12 @@ descriptor_pool.Default().AddSerializedFile(other.SerializeToString())
 from caffe.proto import caffe_pb2
 assert caffe_pb2.NetParameter(name="ours").name == "ours"
 import importlib
-again = importlib.reload(caffe_pb2)
-assert again.NetParameter(name="ours").name == "ours"
+reloaded = importlib.reload(caffe_pb2)
+assert reloaded.NetParameter(name="ours").name == "ours"
 """
     )
 
 
-def test_import_caffe_is_enough_to_reach_it_and_loads_no_torch():
+def test_import_caffe_provides_it_without_loading_torch():
     code = "import sys, caffe; caffe.proto.caffe_pb2.SolverState(); print('torch' in sys.modules)"
-    assert python(code).strip() == "False"
+    assert run_python(code).strip() == "False"

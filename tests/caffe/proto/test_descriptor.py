@@ -1,4 +1,4 @@
-"""caffe.proto against the published schema, and its reader against what it must refuse."""
+"""caffe.proto against the published schema, and the errors of its parser."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from support.external_data import SHARED, needs_shared
 
 from caffe.proto import caffe_pb2, descriptor
 
-OURS = 10001  # fields that Caffe does not have are numbered from here; AugmentParameter is wholly ours
+FIRST_EXTENSION = 10001  # number of the first field that Caffe does not have; AugmentParameter is an extension too
 TYPES = {"double": 1, "float": 2, "int64": 3, "int32": 5, "bool": 8, "string": 9, "bytes": 12, "uint32": 13}
 
 
@@ -17,13 +17,13 @@ def file_proto():
 
 
 @needs_shared
-def test_every_message_number_type_and_default_is_the_published_one():
+def test_fields_match_the_published_schema():
     schema = json.loads((SHARED / "specs" / "caffe-schema.json").read_text())
     messages = {message.name: message for message in file_proto().message_type}
     enums = {enum.name: enum for enum in file_proto().enum_type}
     enums.update({f"{m.name}.{e.name}": e for m in messages.values() for e in m.enum_type})
-    caffes = [field for message in messages.values() for field in message.field if field.number < OURS]
-    assert len(caffes) - len(messages["AugmentParameter"].field) == len(schema["fields"]) == 423
+    fields = [field for message in messages.values() for field in message.field if field.number < FIRST_EXTENSION]
+    assert len(fields) - len(messages["AugmentParameter"].field) == len(schema["fields"]) == 423
     assert {e: {v.name: v.number for v in enums[e].value} for e in enums} == {
         item["enum"]: item["values"] for item in schema["enums"]
     }
@@ -38,7 +38,7 @@ def test_every_message_number_type_and_default_is_the_published_one():
             assert field.type_name == ".caffe." + item["type"]
 
 
-def test_scopes_nest_and_types_resolve_to_the_nearest():
+def test_types_resolve_to_the_nearest_scope():
     file = descriptor.read(
         """
         syntax = "proto2"; package p;   // a comment
@@ -58,7 +58,7 @@ def test_scopes_nest_and_types_resolve_to_the_nearest():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("message M {\n optional Nope n = 1; }", "unknown type Nope"),
         ('syntax = "proto2";\nservice S {}', "x.proto:2: expected syntax or package"),
@@ -66,6 +66,6 @@ def test_scopes_nest_and_types_resolve_to_the_nearest():
         ("message M {\n  ~ }", "unknown character"),
     ],
 )
-def test_what_is_not_understood_is_refused_with_its_line(text, said):
-    with pytest.raises(ValueError, match=said.replace("(", r"\(")):
+def test_unsupported_constructs_raise_with_their_line(text, message):
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         descriptor.read(text, "x.proto")

@@ -1,4 +1,4 @@
-"""Damaged prototxt and binary files: whatever happens to them, the answer is a message or a CaffeError."""
+"""Damaged prototxt and binary files are read or raise a CaffeError, never another exception."""
 
 from pathlib import Path
 
@@ -15,45 +15,25 @@ V2 = (GOLDEN / "tools" / "upgrade" / "v0.out.prototxt").read_text()
 MODEL = (GOLDEN / "solvers" / "adam.caffemodel").read_bytes()
 STATE = (GOLDEN / "solvers" / "adam.solverstate").read_bytes()
 MEAN = (GOLDEN / "tools" / "mean_gray.binaryproto").read_bytes()
-WORDS = [
-    "{",
-    "}",
-    "[",
-    "]",
-    ":",
-    '"',
-    "'",
-    "\\",
-    "#",
-    "<",
-    ">",
-    "-",
-    "layer",
-    "layers {",
-    "1e999",
-    "0x",
-    "\0",
-    "é",
-    "\n",
-]
+TOKENS = [*"{}[]:\"'\\#<>-", "layer", "layers {", "1e999", "0x", "\0", "é", "\n"]
 
-few = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-cuts = st.lists(
-    st.tuples(st.floats(0, 1), st.integers(0, 12), st.one_of(st.sampled_from(WORDS), st.text(max_size=4))),
+few_examples = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+text_changes = st.lists(
+    st.tuples(st.floats(0, 1), st.integers(0, 12), st.one_of(st.sampled_from(TOKENS), st.text(max_size=4))),
     max_size=6,
 )
-damages = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), st.binary(max_size=11)), max_size=6)
+binary_changes = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), st.binary(max_size=11)), max_size=6)
 
 
 def damaged(original, changes):
-    for place, removed, inserted in changes:
-        at = int(place * len(original))
+    for position, removed, inserted in changes:
+        at = int(position * len(original))
         original = original[:at] + inserted + original[at + removed :]
     return original
 
 
-@few
-@given(st.sampled_from([V0, V2]), cuts)
+@few_examples
+@given(st.sampled_from([V0, V2]), text_changes)
 def test_damaged_prototxt(prototxt, changes):
     try:
         read.read_net_text(damaged(prototxt, changes), "f")
@@ -61,8 +41,8 @@ def test_damaged_prototxt(prototxt, changes):
         assert str(problem)
 
 
-@few
-@given(st.sampled_from([MODEL, STATE, MEAN]), damages)
+@few_examples
+@given(st.sampled_from([MODEL, STATE, MEAN]), binary_changes)
 def test_damaged_binary_files(tmp_path, data, changes):
     path = tmp_path / "file"
     path.write_bytes(damaged(data, changes))

@@ -1,4 +1,4 @@
-"""Reading prototxt: what Caffe files use, beside protobuf's own reader; and what is said of faults."""
+"""Parsing prototxt: agreement with protobuf's parser, and error messages."""
 
 import pytest
 from google.protobuf import text_format
@@ -27,39 +27,39 @@ layer: [{ name: "x" }, { name: "y" }]
 
 def parse(prototxt, message=None, filename="net.prototxt"):
     message = message if message is not None else caffe_pb2.NetParameter()
-    places = text.parse(prototxt, message, filename)
-    return message, places
+    locations = text.parse(prototxt, message, filename)
+    return message, locations
 
 
-def faults(prototxt, message=None):
+def errors(prototxt, message=None):
     with pytest.raises(CaffeError) as caught:
         parse(prototxt, message)
     return str(caught.value).split("\n")
 
 
-def test_all_of_the_syntax_means_what_protobuf_takes_it_for():
+def test_syntax_agrees_with_protobuf():
     expected = text_format.Parse(SYNTAX, caffe_pb2.NetParameter())
     assert parse(SYNTAX)[0] == expected
     assert expected.name == 'single and "double" ABé\n'
 
 
-def test_places_are_told_by_file_and_line():
-    _, places = parse(SYNTAX)
-    assert places.all("layer") == ["net.prototxt:%d" % line for line in (8, 15, 15)]
-    assert places.at("layer[0].include", 1) == "net.prototxt:13"
-    assert places.at("input", 1) == "net.prototxt:4"
-    assert places.at("nothing") == "net.prototxt"
+def test_locations_have_file_and_line():
+    _, locations = parse(SYNTAX)
+    assert locations.all("layer") == [f"net.prototxt:{line}" for line in (8, 15, 15)]
+    assert locations.at("layer[0].include", 1) == "net.prototxt:13"
+    assert locations.at("input", 1) == "net.prototxt:4"
+    assert locations.at("nothing") == "net.prototxt"
 
 
-def test_a_typo_is_named_with_its_place_and_what_was_meant():
+def test_typo_is_reported_with_location_and_suggestion():
     prototxt = 'layer {\n  name: "p"\n  pooling_param { pool: MAX\n    kernal_size: 3 } }'
-    assert faults(prototxt) == [
+    assert errors(prototxt) == [
         "net.prototxt:4:5: PoolingParameter has no field 'kernal_size'; did you mean 'kernel_size'?"
     ]
 
 
-def test_all_faults_are_told_at_once():
-    found = faults(
+def test_all_errors_are_reported_together():
+    lines = errors(
         """
 layer { name: "a" name: "b" }
 layer { type: Convolution pooling_param { pool: MAXX stride: -1 kernel_size: 2.5 } }
@@ -72,7 +72,7 @@ input: unquoted
 """.lstrip()
     )
     expected = [
-        (":1:19:", "LayerParameter.name is given twice"),
+        (":1:19:", "LayerParameter.name is set twice"),
         (":2:15:", "expected a string in quotes, received Convolution"),
         (":2:49:", "unknown value MAXX; did you mean 'MAX'?; known: MAX, AVE, STOCHASTIC"),
         (":2:62:", "expected an integer from 0 to 4294967295, received -1"),
@@ -85,24 +85,24 @@ input: unquoted
         (":7:11:", "NetParameter.input_dim: expected ':', received 3"),
         (":8:8:", "expected a string in quotes, received unquoted"),
     ]
-    assert len(found) == len(expected)
-    for line, (place, words) in zip(found, expected):
-        assert place in line and words in line
+    assert len(lines) == len(expected)
+    for line, (location, message) in zip(lines, expected):
+        assert location in line and message in line
 
 
-def test_a_missing_brace_is_found_where_the_next_layer_begins():
+def test_missing_brace_is_reported_at_the_next_layer():
     prototxt = 'layer {\n  name: "a"\n  pooling_param { stride: 1\nlayer { name: "b" }\nlayer { nmae: "c" }'
-    found = faults(prototxt)
-    assert found[0] == "net.prototxt:4:1: 'layer' inside PoolingParameter: is a '}' missing before it?"
-    assert "has no field 'nmae'" in found[1] and len(found) == 2
+    lines = errors(prototxt)
+    assert lines[0] == "net.prototxt:4:1: 'layer' inside PoolingParameter: is a '}' missing before it?"
+    assert "has no field 'nmae'" in lines[1] and len(lines) == 2
 
 
 @pytest.mark.parametrize(
-    ("prototxt", "said"),
+    ("prototxt", "message"),
     [
         ("layer {", ":1:1: layer is not closed: '}' is missing"),
         ("}", "'}' closes nothing"),
-        ('name: "abc', "a string that is not closed on its line"),
+        ('name: "abc', "an unterminated string"),
         (r'name: "\q"', r"unknown escape \q"),
         (r'name: "\377"', "expected text in UTF-8"),
         ("layer: 3", "NetParameter.layer: expected '{', received 3"),
@@ -112,31 +112,31 @@ def test_a_missing_brace_is_found_where_the_next_layer_begins():
         ("unknown { a { b: [1, 2] } c: -3 } nmae: 1", "has no field 'nmae'; did you mean 'name'?"),
     ],
 )
-def test_faults_of_form(prototxt, said):
-    assert any(said in line for line in faults(prototxt))
+def test_syntax_errors(prototxt, message):
+    assert any(message in line for line in errors(prototxt))
 
 
-def test_the_list_of_faults_has_a_bound():
-    found = faults("".join("bad%d: 1\n" % i for i in range(500)))
-    assert len(found) == 21 and found[-1].endswith("further faults are not shown")
+def test_number_of_errors_is_limited():
+    lines = errors("".join(f"bad{i}: 1\n" for i in range(500)))
+    assert len(lines) == 21 and lines[-1].endswith("further errors are not shown")
 
 
-def test_a_text_without_end_is_refused():
-    with pytest.raises(CaffeError, match="at most 16777216"):
+def test_length_of_the_text_is_limited():
+    with pytest.raises(CaffeError, match="the limit is 16777216"):
         parse(" " * (text.MAX_CHARACTERS + 1))
 
 
-def test_messages_without_end_are_refused(monkeypatch):
+def test_number_of_messages_is_limited(monkeypatch):
     monkeypatch.setattr(parser, "MAX_MESSAGES", 1000)
-    assert "more than 1000 messages" in faults("layer{}" * 1001)[0]
+    assert "more than 1000 messages" in errors("layer{}" * 1001)[0]
 
 
-def test_nesting_without_end_is_no_recursion():
-    assert "has no field 'a'" in faults("a { " * 50_000)[0]
-    assert len(faults("layer { layer { " * 5_000)) == 21
+def test_deep_nesting_does_not_recurse():
+    assert "has no field 'a'" in errors("a { " * 50_000)[0]
+    assert len(errors("layer { layer { " * 5_000)) == 21
 
 
-def test_fields_of_forks_are_skipped_with_one_warning_that_names_them():
+def test_fields_of_forks_are_skipped_with_one_warning():
     lines = []
     stop = glog.listen(lines.append)
     try:
@@ -151,27 +151,27 @@ layer { name: "p" pooling_param { ceil_mode: false engine: MKL2017 stride: 2 } e
         )
     finally:
         stop()
-    said = "\n".join(lines)
+    warning = "\n".join(lines)
     assert [layer.name for layer in net.layer] == ["data", "norm", "perm", "p"]
     assert (net.layer[0].data_param.source, net.layer[0].transform_param.crop_size) == ("s", 3)
     assert net.layer[3].pooling_param.stride == 2
-    for words in (
+    for message in (
         "line 1: NetParameter.default_forward_type of NVCaffe",
         "line 2: DataParameter.threads of NVCaffe",
         "line 4: LayerParameter.norm_param of SSD",
         "line 5: LayerParameter.permute_param of SSD (2 times)",
-        "write round_mode: FLOOR",
+        "use round_mode: FLOOR",
         "line 6: LayerParameter.engine of Intel Caffe",
     ):
-        assert words in said
-    assert said.count("skipped") == 1
+        assert message in warning
+    assert warning.count("skipped") == 1
 
 
-def test_a_long_net_keeps_every_layer_and_place():
-    one = 'layer {\n  name: "c%d"\n  type: "Convolution"\n  convolution_param {\n    kernel_size: 3\n  }\n}\n'
-    net, places = parse("".join(one % i for i in range(1000)))
+def test_long_net_has_all_layers_and_locations():
+    layer = 'layer {\n  name: "c%d"\n  type: "Convolution"\n  convolution_param {\n    kernel_size: 3\n  }\n}\n'
+    net, locations = parse("".join(layer % i for i in range(1000)))
     assert net.layer[999].name == "c999"
-    assert places.at("layer", 999) == "net.prototxt:6994"
+    assert locations.at("layer", 999) == "net.prototxt:6994"
 
 
 @pytest.mark.parametrize(

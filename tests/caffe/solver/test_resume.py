@@ -7,6 +7,7 @@ import pytest
 from support.small_solvers import database, dropout_net, solver_text
 
 from caffe.errors import CaffeError
+from caffe.solver import resume
 from caffe.tools import train
 
 
@@ -22,7 +23,7 @@ def _run(tmp_path, name, iterations, resume=False, extra=()):
 def _weights(tmp_path, name, iteration):
     from caffe.weights.snapshot import read_weights
 
-    path = tmp_path / name / ("s_iter_%d.caffemodel" % iteration)
+    path = tmp_path / name / f"s_iter_{iteration}.caffemodel"
     return {layer: [np.array(a) for a in arrays] for layer, arrays in read_weights(str(path)).items()}
 
 
@@ -78,3 +79,11 @@ def test_log_and_curves_are_written_next_to_snapshots(tmp_path):
         "Iteration 4, Testing net (#0)" in log and "Train net output #0: loss = " in log and "Optimization Done." in log
     )
     assert (tmp_path / "uninterrupted" / "s_curves.png").stat().st_size > 5000
+
+
+def test_resuming_writes_equal_bytes(tmp_path):
+    """[65536.0, 0] was read back as [65536.0, 0.0]: equal values, different bytes."""
+    state = {"losses": [1.5], "loss_scale": [65536.0, 0.0]}
+    resume.save(str(tmp_path / "a.npz"), {}, state)
+    resume.save(str(tmp_path / "b.npz"), {}, resume.load(str(tmp_path / "a.npz"), {}))
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()

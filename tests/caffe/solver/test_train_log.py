@@ -58,3 +58,17 @@ def test_files_that_are_not_logs_raise(tmp_path):
         path.write_bytes(content)
         with pytest.raises(CaffeError, match="is not a training log"):
             train_log.read(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["lr = 1..186429", "loss = 1e", "Iteration " + "9" * 5000 + ", loss = 1", "Iteration 99999999999999999999, lr = 1",
+     "Train net output #0: loss = 1.2.3", "Train net output #" + "1" * 5000 + ": loss = 1e99999"],
+)  # fmt: skip
+def test_damaged_lines_are_skipped(tmp_path, damage):
+    stamp = "I0101 10:00:00.000001  1 solver.cpp:1] "
+    huge = "I0101 " + "9" * 5000 + ":00:00.0 1 x] Iteration 3\n"
+    text = f"{stamp}Solving x\n{stamp}Iteration 5, loss = 2\n{stamp}{damage}\n{huge}{stamp}Iteration 7, loss = 3\n"
+    (tmp_path / "log").write_text(text)
+    losses = train_log.read(tmp_path / "log").losses
+    assert [(int(n), loss) for n, _, loss in losses if n in (5, 7) and loss in (2, 3)] == [(5, 2), (7, 3)]

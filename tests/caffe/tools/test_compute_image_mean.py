@@ -27,13 +27,13 @@ def test_file_is_byte_identical_to_caffes(tmp_path, name, capfd):
     database = str(GOLDEN / "lmdb" / ("db_" + name))
     npy = str(tmp_path / "mean.npy")
     assert main(["compute_image_mean", "-backend=lmdb", database, str(out), "--npy", npy]) == 0
-    assert out.read_bytes() == (GOLDEN / (f"mean_{name}.binaryproto")).read_bytes()
+    assert out.read_bytes() == (GOLDEN / f"mean_{name}.binaryproto").read_bytes()
     mean = read_mean(out)
     assert np.array_equal(np.load(tmp_path / "mean.npy"), mean) and mean.dtype == np.float32
     log = capfd.readouterr().err
-    assert "] Processed 17 files." in log and "] Number of channels: %d" % len(mean) in log
+    assert "] Processed 17 files." in log and f"] Number of channels: {len(mean)}" in log
     for channel, value in enumerate(mean.astype(float).mean((1, 2))):
-        line = log.split("mean_value channel [%d]: " % channel)[1].split()[0]
+        line = log.split(f"mean_value channel [{channel}]: ")[1].split()[0]
         assert float(line) == pytest.approx(value, rel=1e-5)
 
 

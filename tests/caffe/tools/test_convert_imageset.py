@@ -78,7 +78,7 @@ def test_invalid_list_creates_no_database(tmp_path, capsys):
     status, db = run(tmp_path, list_file=list_file)
     assert status == 1 and not db.exists()
     error = capsys.readouterr().err
-    assert all("list.txt:%d: " % line in error for line in (2, 3, 4))
+    assert all(f"list.txt:{line}: " in error for line in (2, 3, 4))
 
 
 def test_list_without_readable_images_creates_no_database(tmp_path, capsys):
@@ -147,9 +147,9 @@ def long_list(tmp_path):
     folder.mkdir()
     rng = np.random.default_rng(0)
     for index in range(40):
-        cv2.imwrite(str(folder / ("%d.jpg" % index)), rng.integers(0, 256, (60, 60, 3), dtype=np.uint8))
+        cv2.imwrite(str(folder / f"{index}.jpg"), rng.integers(0, 256, (60, 60, 3), dtype=np.uint8))
     list_file = tmp_path / "long.txt"
-    list_file.write_text("".join("%d.jpg %d\n" % (index % 40, index % 9) for index in range(3000)))
+    list_file.write_text("".join(f"{index % 40}.jpg {index % 9}\n" for index in range(3000)))
     return folder, list_file
 
 

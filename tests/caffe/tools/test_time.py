@@ -37,7 +37,7 @@ def test_log_lines(net, capfd):
         r"\*\*\* Benchmark begins \*\*\*",
         "Testing for 3 iterations.",
     ]
-    expected += ["Iteration: %d forward-backward time: %s ms." % (i, number) for i in (1, 2, 3)]
+    expected += [f"Iteration: {i} forward-backward time: {number} ms." for i in (1, 2, 3)]
     expected.append("Average time per layer: ")
     for name in ("      data", "        ip", "a_longer_name"):
         expected += [f"{name}\tforward: {number} ms.", f"{name}\tbackward: {number} ms."]

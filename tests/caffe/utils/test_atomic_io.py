@@ -31,12 +31,12 @@ def test_failed_write_keeps_the_old_file(tmp_path):
 
 def test_folder_replaces_the_old_one(tmp_path):
     path = tmp_path / "folder"
-    path.mkdir()
-    (path / "old").write_text("1")
-    with atomic_io.atomic_folder(path) as temporary:
+    with atomic_io.atomic_folder(path, "this") as temporary:
+        Path(temporary, "old").write_text("1")
+    with atomic_io.atomic_folder(path, "this") as temporary:
         Path(temporary, "new").write_text("2")
         assert (path / "old").exists()
-    assert os.listdir(path) == ["new"]
+    assert sorted(os.listdir(path)) == [".made.json", "new"]
     assert os.listdir(tmp_path) == ["folder"]
 
 

@@ -44,7 +44,7 @@ _names = itertools.count()
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A uniquely named package: the commands say-hello and broken (raises when imported), and a helper module."""
-    name = "commands_of_test_%d" % next(_names)
+    name = f"commands_of_test_{next(_names)}"
     folder = tmp_path / name
     folder.mkdir()
     (folder / "__init__.py").write_text("")
@@ -129,3 +129,27 @@ def test_help_imports_no_heavy_packages(program):
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
     assert f"usage: {program} COMMAND" in process.stdout
+
+
+def test_full_output_is_reported_in_one_line():
+    command = [sys.executable, "-m", "caffe", "--help"]
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert process.returncode == 1
+    assert process.stderr.splitlines() == ["caffe: error: the output cannot be written: No space left on device"]
+
+
+def test_out_of_memory_is_reported_in_one_line(tmp_path, monkeypatch, capsys):
+    package = tmp_path / "greedy_commands"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "go.py").write_text("def add_arguments(parser): pass\ndef run(args):\n    raise MemoryError\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert commands.main("greedy_commands", "program", ["go"]) == 1
+    assert capsys.readouterr().err == "program go: error: not enough memory\n"
+
+
+def test_names_that_are_not_utf8_are_printed():
+    code = "from caffe.utils import commands; commands._make_output_lossless(); print('f\\udce9')"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert process.stdout == b"f\\udce9\n"

@@ -1,13 +1,15 @@
 """Extraction of valid archives of every kind, and of malicious, corrupt and oversized ones."""
 
+import contextlib
 import io
 import os
+import random
 import tarfile
 import zipfile
 
 import pytest
 
-from agegender.errors import AgeGenderError
+from caffe.errors import CaffeError
 from caffe.utils import safe_extract
 
 GOOD = [("UTKFace/a.jpg", b"first"), ("UTKFace/deeper/b.jpg", b"second"), ("UTKFace/readme.txt", b"text")]
@@ -71,7 +73,7 @@ MALICIOUS = [
 @pytest.mark.parametrize("member, text", MALICIOUS)
 def test_malicious_member_rejects_the_archive(tmp_path, member, text):
     path = tar(tmp_path / "a.tar.gz", [("b.jpg", b"good"), member])
-    with pytest.raises(AgeGenderError, match=text + "; the archive is not extracted"):
+    with pytest.raises(CaffeError, match=text + "; the archive is not extracted"):
         unpack(path, tmp_path / "deep" / "out")
     assert set(os.listdir(tmp_path / "deep")) == {"out"} and set(os.listdir(tmp_path)) == {"a.tar.gz", "deep"}
 
@@ -81,14 +83,14 @@ def test_link_in_a_zip_is_rejected(tmp_path):
     info.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as out:
         out.writestr(info, "/etc/passwd")
-    with pytest.raises(AgeGenderError, match="is a link"):
+    with pytest.raises(CaffeError, match="is a link"):
         unpack(tmp_path / "a.zip", tmp_path / "out")
 
 
 def test_decompression_bomb_is_stopped_before_it_is_written(tmp_path):
     path = tar(tmp_path / "bomb.tar.gz", [("a.jpg", bytes(3_000_000))])
     assert path.stat().st_size < 10_000
-    with pytest.raises(AgeGenderError, match="more than 1000000 bytes uncompressed"):
+    with pytest.raises(CaffeError, match="more than 1000000 bytes uncompressed"):
         unpack(path, tmp_path / "out", max_bytes=1_000_000)
     assert os.listdir(tmp_path / "out") == []
 
@@ -98,14 +100,14 @@ def test_zip_with_wrong_sizes_is_stopped(tmp_path):
         out.writestr("a.jpg", bytes(3_000_000))
     data = (tmp_path / "a.zip").read_bytes().replace((3_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
     (tmp_path / "a.zip").write_bytes(data)
-    with pytest.raises(AgeGenderError):
+    with pytest.raises(CaffeError):
         unpack(tmp_path / "a.zip", tmp_path / "out", max_bytes=1_000_000)
     assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir()) <= 1_000_000
 
 
 def test_too_many_members(tmp_path):
-    path = tar(tmp_path / "a.tar.gz", [("%d.txt" % k, b"") for k in range(12)])
-    with pytest.raises(AgeGenderError, match="more than 10 members"):
+    path = tar(tmp_path / "a.tar.gz", [(f"{k}.txt", b"") for k in range(12)])
+    with pytest.raises(CaffeError, match="more than 10 members"):
         unpack(path, tmp_path / "out", max_members=10)
 
 
@@ -113,7 +115,7 @@ def test_oversized_header_is_not_read(tmp_path):
     info = tarfile.TarInfo("././@PaxHeader")
     info.type, info.size = tarfile.XHDTYPE, 8 << 30
     (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
-    with pytest.raises(AgeGenderError, match="a header of 8589934592 bytes"):
+    with pytest.raises(CaffeError, match="a header of 8589934592 bytes"):
         unpack(tmp_path / "a.tar", tmp_path / "out")
 
 
@@ -123,14 +125,14 @@ def test_oversized_header_is_not_read(tmp_path):
 )
 def test_file_that_is_not_an_archive(tmp_path, data):
     (tmp_path / "a.tar.gz").write_bytes(data)
-    with pytest.raises(AgeGenderError, match="a.tar.gz: "):
+    with pytest.raises(CaffeError, match="a.tar.gz: "):
         unpack(tmp_path / "a.tar.gz", tmp_path / "out")
 
 
 def test_truncated_archive(tmp_path):
     path = tar(tmp_path / "a.tar.gz", [("a.jpg", os.urandom(50_000)), ("b.jpg", os.urandom(50_000))])
     path.write_bytes(path.read_bytes()[:60_000])
-    with pytest.raises(AgeGenderError, match="a.tar.gz: "):
+    with pytest.raises(CaffeError, match="a.tar.gz: "):
         unpack(path, tmp_path / "out")
 
 
@@ -138,5 +140,54 @@ def test_duplicate_file_name(tmp_path):
     equal = tar(tmp_path / "a.tar.gz", [("x/a.jpg", b"same"), ("y/a.jpg", b"same")])
     assert unpack(equal, tmp_path / "out")[1] == {"a.jpg": b"same"}
     different = tar(tmp_path / "b.tar.gz", [("x/a.jpg", b"one"), ("y/a.jpg", b"two")])
-    with pytest.raises(AgeGenderError, match="the file name occurs twice with different contents"):
+    with pytest.raises(CaffeError, match="the file name occurs twice with different contents"):
         unpack(different, tmp_path / "other")
+
+
+@pytest.mark.parametrize("header_type", [tarfile.XGLTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_endless_chain_of_headers(tmp_path, header_type):
+    info = tarfile.TarInfo("h")
+    info.type, info.size = header_type, 11
+    header = info.tobuf(tarfile.USTAR_FORMAT) + b"11 a=bcdef\n".ljust(512, b"\0")
+    (tmp_path / "a.tar").write_bytes(header * 3000)
+    with pytest.raises(CaffeError, match="corrupt or not an archive"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
+
+
+@pytest.mark.parametrize("at, value", [(8, 9), (8, 99), (4, 80)], ids=["Deflate64", "method 99", "version 8.0"])
+def test_unsupported_zip(tmp_path, at, value):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr("a.jpg", b"x" * 1000)
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[at] = value
+    data[data.index(b"PK\x01\x02") + at + 2] = value
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(CaffeError, match="pack it again|corrupt or not an archive"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", [b"f\xe4ce.jpg", b"new\nline.jpg", b"\x1b[31mred.jpg"])
+def test_unprintable_file_name(tmp_path, name):
+    path = tar(tmp_path / "a.tar", [(name.decode("utf-8", "surrogateescape"), b"x")], "w:")
+    with pytest.raises(CaffeError, match="not printable UTF-8"):
+        unpack(path, tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("extension", ["tar", "tar.gz", "zip"])
+def test_damage_raises_caffe_error(tmp_path, extension):
+    path = tmp_path / f"a.{extension}"
+    if extension == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+            for name, data in GOOD:
+                out.writestr(name, data)
+    else:
+        tar(path, GOOD, "w:gz" if extension == "tar.gz" else "w:")
+    valid, rng = path.read_bytes(), random.Random(5)
+    for number in range(150):
+        damaged = bytearray(valid)
+        for _ in range(rng.randint(1, 4)):
+            damaged[rng.randrange(len(valid))] = rng.randrange(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(CaffeError):
+            unpack(path, tmp_path / f"out{number}")

@@ -101,10 +101,10 @@ def test_gradients_are_written_if_given(tmp_path):
     [
         (snapshot.read_weights, b'layer { name: "x" }', "this is text; weights are in a .caffemodel"),
         (snapshot.read_weights, b"", "the file is empty"),
-        (snapshot.read_weights, STATES[0].read_bytes(), "this is no .caffemodel"),
+        (snapshot.read_weights, STATES[0].read_bytes(), "this is not a .caffemodel"),
         (snapshot.read_weights, b"\x0a\x01n", "holds no layers"),
         (snapshot.read_solverstate, MODELS[0].read_bytes(), "these are weights.*--weights"),
-        (snapshot.read_blob, STATES[0].read_bytes()[:2], "holds no values|wants"),
+        (snapshot.read_blob, STATES[0].read_bytes()[:2], "holds no values|needs"),
         (snapshot.read_blob, b"", "empty"),
         (snapshot.read_weights, b"\x89HDF\r\n\x1a\n broken", "damaged HDF5"),
         (snapshot.read_solverstate, b"\x89HDF\r\n\x1a\n broken", "damaged HDF5"),

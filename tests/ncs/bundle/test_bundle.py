@@ -63,7 +63,7 @@ def check(python, folder):
     prediction = json.loads(result.stdout)["answers"]["tiny"]
     expected = np.load(folder / "expected.npy")
     np.testing.assert_allclose(prediction["probabilities"], expected, atol=1e-5)
-    assert prediction["answer"] == NAMES[expected.argmax()]
+    assert prediction["label"] == NAMES[expected.argmax()]
 
 
 def check_detection(python, folder):
@@ -167,11 +167,13 @@ def test_only_a_bundle_is_replaced(folder, tmp_path, capsys, monkeypatch):
     kept = folder / "graph" / "tiny.onnx"
     for options in ([], ["--model-server"]):
         assert main(["bundle", manifest, "-o", str(folder / "graph"), *options]) == 1
-        assert "was not created by `ncs bundle`: nothing is replaced" in capsys.readouterr().err and kept.exists()
+        assert "`ncs bundle`" in capsys.readouterr().err and kept.exists()
     monkeypatch.chdir(folder)
     assert main(["bundle", manifest, "-o", "."]) == 1 and kept.exists()
     assert main(["bundle", manifest, "-o", str(kept)]) == 1 and kept.is_file()
-    (folder / "bundle" / "graph" / "old.json").write_text("{}")
+    (folder / "bundle" / "graph" / "mine.json").write_text("{}")
+    assert main(["bundle", manifest, "-o", "bundle"]) == 1 and (folder / "bundle" / "graph" / "mine.json").exists()
+    (folder / "bundle" / "graph" / "mine.json").unlink()
     (folder / "empty").mkdir()
     for output in ("bundle", "empty", "new/folder"):
         assert main(["bundle", manifest, "-o", output]) == 0

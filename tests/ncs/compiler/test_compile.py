@@ -46,7 +46,7 @@ def test_several_shave_counts_and_archive(compiler, net, tmp_path, capsys):
         "tiny_4shave.blob",
         "tiny_8shave.blob",
     ]
-    assert [read_blob("out/tiny_%dshave.blob" % n).shaves for n in (4, 8)] == [4, 8]
+    assert [read_blob(f"out/tiny_{n}shave.blob").shaves for n in (4, 8)] == [4, 8]
     entries = read_index("all.blobs")
     assert [(entry.name, entry.shaves) for entry in entries] == [("tiny_4shave", 4), ("tiny_8shave", 8)]
     assert extract("all.blobs", "tiny_8shave") == (tmp_path / "out" / "tiny_8shave.blob").read_bytes()
@@ -109,7 +109,7 @@ def test_unknown_layer_names():
         cut(param, "conv3")
     both = 'layer { name: "sum" type: "Silence" bottom: "conv2" bottom: "prob" }'
     branch = read_net_text(caffe_nets.TINY + both, "x").param
-    with pytest.raises(NcsError, match="layer 'sum' needs blob 'conv2', which is made before 'prob'"):
+    with pytest.raises(NcsError, match="layer 'sum' needs blob 'conv2', which is produced before 'prob'"):
         cut(branch, "prob")
     assert [layer.name for layer in cut(param, "data", "relu1").layer] == ["data", "conv1", "relu1"]
 

@@ -1,11 +1,10 @@
-"""The doctor on simulated machines: each fault is finding, explained, and has a fix."""
+"""The doctor on simulated machines: each fault is found, explained, and has a fix."""
 
 import types
 
 import pytest
 
-from ncs.cli import doctor
-from ncs.doctor import checks
+from ncs.doctor import checks, command
 from ncs.myriad import toolchain
 
 
@@ -70,6 +69,7 @@ class FakeSystem(checks.System):
 @pytest.fixture(autouse=True)
 def no_compiler(monkeypatch):
     monkeypatch.setattr(toolchain, "find", lambda: toolchain.Toolchain("/cache/x"))
+    monkeypatch.setattr(toolchain, "verify", lambda tools: [])
 
 
 def faults(system):
@@ -149,7 +149,7 @@ def test_another_python_with_a_runtime_for_sticks(tmp_path):
 def test_version_of_the_other_pythons_openvino(monkeypatch, tmp_path):
     """A fake Python prints the version of its OpenVINO as 2021.4.2 does."""
     program = tmp_path / "python"
-    program.write_text("#!/bin/sh\ncase $2 in *openvino.inference_engine*) echo 2021.4.2-3976-0943ed67223;; esac\n")
+    program.write_text("#!/bin/sh\ncase $3 in *openvino.inference_engine*) echo 2021.4.2-3976-0943ed67223;; esac\n")
     program.chmod(0o755)
     monkeypatch.setenv("NCS_PYTHON", str(program))
     assert checks.System().remote_runtime() == (str(program), "2021.4.2")
@@ -198,7 +198,13 @@ def test_text_and_rules(tmp_path):
 def test_rules_are_installed_on_request_only(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("shutil.which", lambda name: None)
     path = tmp_path / "rules.d" / "97.rules"
-    assert doctor.run(types.SimpleNamespace(udev=True, install_udev=False, json=False)) == 0
+    assert command.run(types.SimpleNamespace(udev=True, install_udev=False, json=False)) == 0
     assert capsys.readouterr().out == checks.RULES and not path.exists()
-    assert doctor.install(checks.RULES, str(path)) == 0
+    assert command.install(checks.RULES, str(path)) == 0
     assert path.read_text() == checks.RULES
+
+
+def test_damaged_compiler(tmp_path, monkeypatch):
+    monkeypatch.setattr(toolchain, "verify", lambda tools: ["libtbb.so.2"])
+    finding = only_fault(FakeSystem(tmp_path).stick())
+    assert "libtbb.so.2" in finding.what and finding.fix == "rm -r /cache/x; ncs toolchain"

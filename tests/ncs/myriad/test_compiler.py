@@ -30,8 +30,10 @@ def test_skipping_the_device_search_gives_the_same_bytes(compiler, tmp_path, mon
     run = subprocess.run
 
     def run_unmodified(command, **options):
-        assert command[1:] == ["-S", "-m", "ncs.myriad.compile_worker"]
-        return run([sys.executable, "-S", "-c", unmodified], **options)
+        *_, root, module = command
+        assert module == "ncs.myriad.compile_worker"
+        program = f"import sys; sys.path.append({root!r}); {unmodified}"
+        return run([sys.executable, "-I", "-S", "-c", program], **options)
 
     monkeypatch.setattr(subprocess, "run", run_unmodified)
     compile_blob(model, str(tmp_path / "slow.blob"))

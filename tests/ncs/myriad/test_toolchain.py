@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import subprocess
 import zipfile
@@ -25,7 +26,8 @@ def wheels(tmp_path, monkeypatch):
                 archive.writestr(f"{wheel.folder}/{name}", "library " + name)
             archive.writestr("../evil.so", "never unpacked")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        pinned.append(dataclasses.replace(wheel, sha256=digest, size=path.stat().st_size))
+        members = {name: hashlib.sha256(b"library " + name.encode()).hexdigest() for name in wheel.members}
+        pinned.append(dataclasses.replace(wheel, sha256=digest, size=path.stat().st_size, members=members))
     monkeypatch.setattr(toolchain, "WHEELS", tuple(pinned))
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path / "cache"))
     return folder
@@ -35,7 +37,7 @@ def test_only_required_files_are_unpacked(wheels, tmp_path):
     assert toolchain.find() is None
     tools = toolchain.fetch(str(wheels))
     names = sorted(name for wheel in toolchain.WHEELS for name in wheel.members)
-    assert sorted(os.listdir(tools.folder)) == sorted([*names, "toolchain.json"])
+    assert sorted(os.listdir(tools.folder)) == names
     assert not (tmp_path / "cache" / "evil.so").exists()
     assert toolchain.find() == tools
     assert toolchain.verify(tools) == []
@@ -47,10 +49,43 @@ def test_damaged_files_are_detected(wheels):
     path = tools.library("libngraph.so")
     with open(path, "r+b") as stream:
         stream.write(b"X")
-    assert toolchain.find() == tools  # the fast check only compares sizes
     assert toolchain.verify(tools) == ["libngraph.so"]
-    os.truncate(path, 3)
+    with pytest.raises(NcsError, match="damaged: libngraph.so; remove the folder"):
+        toolchain.toolchain()
+    os.unlink(path)
     assert toolchain.find() is None
+
+
+def test_hashes_stored_in_the_cache_are_ignored(wheels):
+    tools = toolchain.fetch(str(wheels))
+    replacement = b"library libtbb.so.X"  # of the same size
+    with open(tools.library("libtbb.so.2"), "wb") as stream:
+        stream.write(replacement)
+    record = {"libtbb.so.2": [hashlib.sha256(replacement).hexdigest(), len(replacement)]}
+    with open(tools.library("toolchain.json"), "w") as stream:
+        json.dump(record, stream)
+    with pytest.raises(NcsError, match=r"libtbb\.so\.2"):
+        toolchain.toolchain()
+
+
+def test_read_only_cache_is_sufficient(wheels, monkeypatch):
+    tools = toolchain.fetch(str(wheels))
+
+    def fail(folder):
+        raise AssertionError("the cache was locked")
+
+    monkeypatch.setattr(toolchain, "_locked", fail)
+    assert toolchain.toolchain(say=pytest.fail) == tools
+
+
+def test_folder_with_other_files_is_not_replaced(wheels):
+    tools = toolchain.fetch(str(wheels))
+    assert toolchain.fetch(str(wheels)) == tools
+    with open(tools.library("mine.txt"), "w") as stream:
+        stream.write("mine")
+    with pytest.raises(NcsError, match="contains mine.txt"):
+        toolchain.fetch(str(wheels))
+    assert os.path.exists(tools.library("mine.txt"))
 
 
 def test_wrong_wheel_is_rejected_and_leaves_no_files(wheels):

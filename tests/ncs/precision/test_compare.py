@@ -129,7 +129,7 @@ def test_output_format_of_mvnccheck(tmp_path, capsys):
             ("Pixel-wise L2 error", 1),
         ],
     ):
-        assert line.startswith(f" Obtained {name}: ") and line.endswith("%% (max allowed=%d%%), Pass" % limit)
+        assert line.startswith(f" Obtained {name}: ") and line.endswith(f"% (max allowed={limit}%), Pass")
     assert lines[20].startswith(" Obtained Global Sum Difference: ")
     report = json.loads((tmp_path / "j").read_text())
     assert report["emulation"] is True and [row["name"] for row in report["layers"]][1:3] == ["conv1", "relu1"]
@@ -200,5 +200,5 @@ def test_database(tmp_path, capsys):
     )
     assert "40 images: accuracy 1.0000 expected, 0.5000 received (-0.5000); 20 change class" in capsys.readouterr().out
     comparison = json.loads((tmp_path / "j").read_text())["dataset"]
-    assert [flip["key"] for flip in comparison["flips"]] == ["%04d" % number for number in range(20, 40)]
+    assert [flip["key"] for flip in comparison["flips"]] == [f"{number:04d}" for number in range(20, 40)]
     assert {(flip["label"], flip["expected"], flip["result"]) for flip in comparison["flips"]} == {(1, 1, 0)}

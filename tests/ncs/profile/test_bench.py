@@ -138,7 +138,7 @@ def test_ncsdk_stick(tmp_path, monkeypatch, capsys):
     assert main(["bench", "-m", str(tmp_path / "a.graph"), "-d", "MVNC", "-niter", "9", "-nireq", "1,2"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:4]]
     assert [(row[0], row[1], row[-1]) for row in rows] == [("1", "9", "41.0"), ("2", "9", "41.0")]
-    assert bus.most_queued == [2]
+    assert bus.max_queued == [2]
 
 
 @pytest.mark.parametrize("options", [["-t", "0", "-niter", "-5"], ["-t", "-1"]])

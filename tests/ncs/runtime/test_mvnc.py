@@ -52,7 +52,7 @@ def test_v2_uses_channels_last_and_two_requests_in_flight(graph, images):
     with Mvnc(graph, api=bus.api()) as stick:
         np.testing.assert_array_equal(stick.run(images[:10]), expected(images[:10]))
         assert len(stick.layer_times()) == 4
-    assert bus.most_queued == [2]
+    assert bus.max_queued == [2]
 
 
 def test_v1_uses_half_precision(graph, images):
@@ -107,7 +107,7 @@ def test_three_sticks_with_one_unplugged_twice(graph, images):
     assert unplugged_after == [50, 150] and lost == [0, 2, 0]
     np.testing.assert_array_equal(np.concatenate(results), expected(images))  # as with a single stick
     assert len(results) == 1000 and sum(completed) == 1000 and min(completed) > 100
-    assert bus.most_queued == [2, 2, 2]
+    assert bus.max_queued == [2, 2, 2]
 
 
 def test_losing_all_sticks_is_an_error(graph, images):

@@ -49,7 +49,7 @@ def test_one_stick(plug, blob, images):
         assert (stick.device, stick.in_flight, stick.input_shape) == ("MYRIAD", 2, (1, 3, 4, 4))
         np.testing.assert_array_equal(stick.run(images[:9]), [model(p) for p in images[:9]])
         assert stick.temperature() == 43.5
-    assert core.most == {"1.1-ma2480": 2}
+    assert core.max_pending == {"1.1-ma2480": 2}
     with open_runner("MYRIAD", blob, counters=True) as stick:
         assert stick.profile(images[:1]) == [("conv1", "Convolution", 1.5)]
     assert core.loaded[1][2] == {"PERF_COUNT": "YES"}
@@ -96,7 +96,7 @@ def test_three_sticks_with_one_unplugged_twice(plug, blob, images):
     thread.join(5)
     assert unplugged_after == [50, 150] and lost == [1, 2, 0]  # a request that fails with a status also loses its stick
     np.testing.assert_array_equal(np.concatenate(results), [model(p) for p in images])
-    assert set(core.most.values()) == {2}
+    assert set(core.max_pending.values()) == {2}
 
 
 def test_lost_stick(plug, blob, images):
@@ -145,11 +145,11 @@ def test_commands_on_a_stick(compiler, plug, tmp_path, monkeypatch, capsys):
     net.copy_from(weights)
     core = plug(ONE)
     core.shape = (1, 3, 8, 8)
-    core.answer = lambda image: net.forward(data=image[None])["prob"][0].astype(np.float16)
+    core.model = lambda image: net.forward(data=image[None])["prob"][0].astype(np.float16)
     assert main(["check", prototxt, "-w", weights, "-s", "4", "-d", "MYRIAD"]) == 0
     output = capsys.readouterr().out
     assert output.startswith("Device: MYRIAD") and "emulation" not in output and "Pass" in output
-    core.answer = lambda image: np.full(5, 0.2, np.float16)
+    core.model = lambda image: np.full(5, 0.2, np.float16)
     assert main(["check", prototxt, "-w", weights, "-d", "myriad.1.1-MA2480"]) == 1
     assert "Fail" in capsys.readouterr().out
     assert main(["profile", prototxt, "-w", weights, "-d", "MYRIAD", "-n", "3"]) == 0

@@ -1,5 +1,6 @@
 """Runners compared with each other, and their errors without a device."""
 
+import shutil
 import sys
 
 import numpy as np
@@ -194,3 +195,31 @@ def test_model_with_several_files(folder):
     model = base.Model.of([folder / "tiny.onnx", folder / "tiny.xml"])
     assert model.pick(["xml", "onnx"]).endswith("tiny.xml")
     assert base.Model.of(Manifest.read(folder / "tiny.json")).output == "prob"
+
+
+@pytest.mark.parametrize("kind, kinds", [("onnx", ("onnx",)), ("bin", ("xml", "onnx")), ("xml", ("xml",))])
+@pytest.mark.parametrize("size", ["same size", "truncated"])
+def test_artefact_that_changed_after_compilation_is_rejected(folder, tmp_path, kind, kinds, size):
+    shutil.copytree(folder, tmp_path / "model")
+    path = tmp_path / "model" / f"tiny.{kind}"
+    with open(path, "r+b") as stream:
+        if size == "truncated":
+            stream.truncate(path.stat().st_size - 1)
+        else:
+            stream.seek(40)
+            stream.write(bytes(64))
+    for source in (tmp_path / "model" / "tiny.json", Manifest.read(tmp_path / "model" / "tiny.json")):
+        with pytest.raises(NcsError, match=f"tiny.{kind} has changed since it was compiled"):
+            base.Model.of(source).pick(kinds)
+    with pytest.raises(NcsError, match="changed since"):
+        open_runner("ONNXRUNTIME" if kind == "onnx" else "HETERO:CPU", tmp_path / "model" / "tiny.json")
+
+
+def test_damage_after_the_first_use_is_detected(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "model")
+    model = base.Model.of(tmp_path / "model" / "tiny.json")
+    model.pick(("onnx",))
+    with open(tmp_path / "model" / "tiny.onnx", "r+b") as stream:
+        stream.write(b"damage")
+    with pytest.raises(NcsError, match="changed since"):
+        model.pick(("onnx",))

@@ -1,50 +1,58 @@
-"""An ONNX graph on its way to a Caffe net: what operators read of it and write into it."""
+"""An ONNX graph during conversion to a Caffe net: the interface the operators read from and write to."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agegender.errors import AgeGenderError
+from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
 
-_LARGE = 1 << 20  # bytes
-OURS = "caffe2ncs"  # producer whose nodes note the layer they came from
+if TYPE_CHECKING:
+    import onnx
+
+_LARGE_BYTES = 1 << 20
+PRODUCER = "caffe2ncs"  # our exporter stores the Caffe layer's name in doc_string
 
 
-class Refused(Exception):
-    """Caffe has no layer for this; the text says what."""
+class Unsupported(Exception):
+    """Caffe has no layer for this operator; the text gives the reason."""
 
 
-def need(condition, text, *values):
-    """Raise Refused unless `condition`."""
+def require(condition: Any, text: str, *values: Any) -> None:
+    """Raise Unsupported(text % values) unless `condition` is true."""
     if not condition:
-        raise Refused(text % values)
+        raise Unsupported(text % values)
 
 
-def attributes(node):
-    """{name: value} of a node."""
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """Return the attributes of a node as {name: value}."""
     from onnx import helper
 
     return {item.name: helper.get_attribute_value(item) for item in node.attribute}
 
 
 class Graph:
-    """A model file as a NetParameter that grows: `param` and `weights` ({layer: arrays}).
+    """An ONNX model and the NetParameter built from it: `param` and `weights` ({layer: arrays}).
 
-    Operators read `constants` (name -> array), `shapes` (name -> tuple), `blobs` (tensor -> blob), `read` (names that some
-    node or the caller reads) and `opset`. Axes of unknown size, as a batch is, count as 1.
+    Operators read `constants` (name -> array), `shapes` (name -> tuple), `blobs` (tensor -> blob), `consumed` (tensors
+    that a node or the caller reads) and `opset`. Axes of unknown size, such as the batch, have size 1.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         model, self.constants = load(path)
-        self.path, self.graph, self.shapes = path, model.graph, shapes_of(model)
-        self.opset, self.noted = opset_of(model), model.producer_name == OURS
-        self.read = {name for node in self.graph.node for name in node.input} | {v.name for v in self.graph.output}
-        self.param = caffe_pb2.NetParameter(name=self.graph.name or "net")
-        self.weights, self.blobs, self.names, self.spellings = {}, {}, set(), {}
-        for item in self.graph.input:
+        self.path, self.proto, self.shapes = path, model.graph, shapes_of(model)
+        self.opset, self.has_layer_names = opset_of(model), model.producer_name == PRODUCER
+        self.consumed = {name for node in self.proto.node for name in node.input} | {v.name for v in self.proto.output}
+        self.param = caffe_pb2.NetParameter(name=self.proto.name or "net")
+        self.weights: dict[str, list[Any]] = {}
+        self.blobs: dict[str, Any] = {}
+        self.names: set[str] = set()
+        self.aliases: dict[str, Any] = {}
+        for item in self.proto.input:
             if item.name not in self.constants:
                 self._input(item.name)
 
@@ -53,62 +61,84 @@ class Graph:
         layer.input_param.shape.add().dim.extend(self.shapes.get(name, ()))
         self.blobs[name] = name
 
-    def constant(self, name):
-        """The array of a tensor that is not computed."""
-        need(name in self.constants, "'%s' is computed; a constant is due", name)
+    def constant(self, name: str) -> np.ndarray:
+        """Return the array of a constant tensor."""
+        require(name in self.constants, "expected a constant, '%s' is computed", name)
         return self.constants[name]
 
-    def shape(self, name):
-        """Shape of a tensor as a tuple of positive sizes."""
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a tensor; all sizes are positive."""
         shape = self.shapes.get(name)
         known = shape is not None and all(size > 0 for size in shape)
-        need(known, "the size of '%s' is not in the file and does not follow from it", name)
+        require(known, "the shape of '%s' is not in the file and cannot be inferred", name)
+        assert shape is not None
         return shape
 
-    def add(self, kind, node, bottoms=None, top=None, arrays=(), suffix=""):
-        """A layer of `kind` for `node`; its name is the Caffe layer's where our own export noted it."""
+    def add(
+        self,
+        layer_type: str,
+        node: onnx.NodeProto,
+        bottoms: Sequence[str] | None = None,
+        top: str | None = None,
+        arrays: Sequence[np.ndarray] = (),
+        suffix: str = "",
+    ) -> caffe_pb2.LayerParameter:
+        """Add a layer for `node`; it gets the name of the original Caffe layer if our exporter stored it."""
         bottoms = [node.input[0]] if bottoms is None else bottoms
-        need(all(name in self.blobs for name in bottoms), "%s is constant", ", ".join(bottoms))
+        require(all(name in self.blobs for name in bottoms), "%s is constant", ", ".join(bottoms))
         top = top or node.output[0]
-        name = self._fresh(((node.doc_string if self.noted else "") or node.output[0]) + suffix)
-        layer = self.param.layer.add(type=kind, name=name, bottom=[self.blobs[b] for b in bottoms], top=[top])
+        name = self._fresh(((node.doc_string if self.has_layer_names else "") or node.output[0]) + suffix)
+        layer = self.param.layer.add(type=layer_type, name=name, bottom=[self.blobs[b] for b in bottoms], top=[top])
         self.blobs[top] = top
         if arrays:
             self.weights[name] = [np.asarray(array, np.float32, order="C") for array in arrays]
-            self.spellings[name] = {name, node.name + suffix, node.output[0].removesuffix("_Y") + suffix}
+            self.aliases[name] = {name, node.name + suffix, node.output[0].removesuffix("_Y") + suffix}
         return layer
 
-    def cut(self, node, source, axis, first, count, total, top):
-        """`count` of the `total` places of `source` from `first` on along an axis: a Slice whose other parts are silenced."""
+    def cut(self, node: onnx.NodeProto, source: str, axis: int, first: int, count: int, total: int, top: str) -> None:
+        """Add a Slice that keeps `count` of the `total` indices of an axis, starting at `first`."""
         layer = self.add("Slice", node, [source], top=top, suffix="@cut")
-        ends = [end for end in (first, first + count) if 0 < end < total]
+        slice_points = [end for end in (first, first + count) if 0 < end < total]
         tops = [top] if not first else [top + "@before", top]
         layer.top[:] = tops + [top + "@after"] * (first + count < total)
         layer.slice_param.axis = axis
-        layer.slice_param.slice_point.extend(ends)
+        layer.slice_param.slice_point.extend(slice_points)
 
-    def silence(self):
-        """Give what no layer reads and no output names to Silence, so that the net's outputs are the graph's."""
-        wanted = {item.name for item in self.graph.output}
-        read = {name for layer in self.param.layer for name in layer.bottom}
-        made = dict.fromkeys(top for layer in self.param.layer if layer.type != "Input" for top in layer.top)
-        unread = [top for top in made if top not in read and top not in wanted]
-        if unread:
-            self.param.layer.add(type="Silence", name=self._fresh("silence"), bottom=unread)
+    def silence(self) -> None:
+        """Add a Silence layer for unused tops, so that the net has the same outputs as the graph."""
+        outputs = {item.name for item in self.proto.output}
+        bottoms = {name for layer in self.param.layer for name in layer.bottom}
+        tops = dict.fromkeys(top for layer in self.param.layer if layer.type != "Input" for top in layer.top)
+        unused = [top for top in tops if top not in bottoms and top not in outputs]
+        if unused:
+            self.param.layer.add(type="Silence", name=self._fresh("silence"), bottom=unused)
 
     def _fresh(self, name):
-        chosen, number = name, 2
-        while chosen in self.names:
-            chosen, number = "%s_%d" % (name, number), number + 1
-        self.names.add(chosen)
-        return chosen
+        unused, number = name, 2
+        while unused in self.names:
+            unused, number = f"{name}_{number}", number + 1
+        self.names.add(unused)
+        return unused
 
 
-def load(path):
-    """(ModelProto, {name: array} of its constants) of the file `path`, checked.
+def load(path: str | os.PathLike) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    """Load and check an ONNX file, fold constants and infer shapes.
 
-    Nodes that stand on constants and known sizes are computed and gone; a free batch is 1; every shape that follows from
-    the inputs' is there. Large constants are in the dict only.
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    model : ModelProto
+        Unknown input dimensions, such as the batch, are set to 1.
+    constants : dict
+        Name -> array. Large constants are only here, not in the model.
+
+    Raises
+    ------
+    CaffeError
+        If the file is not a valid ONNX model.
     """
     import onnx
 
@@ -116,7 +146,7 @@ def load(path):
         onnx.checker.check_model(os.fspath(path))
         model = onnx.load(os.fspath(path))
         _check_names(model)
-        constants = _taken(model)
+        constants = _extract_constants(model)
         for item in model.graph.input:
             for dim in item.type.tensor_type.shape.dim:
                 if not dim.HasField("dim_value"):
@@ -127,42 +157,42 @@ def load(path):
         model = onnx.shape_inference.infer_shapes(model)
         while _fold(model, constants):
             model = onnx.shape_inference.infer_shapes(model)
-    except Exception as error:  # onnx raises protobuf's and its own errors, which share no base
-        raise AgeGenderError(f"{path}: not an ONNX model that can be read: {error}") from error
+    except Exception as error:  # onnx and protobuf raise errors without a common base
+        raise CaffeError(f"{path}: not an ONNX model that can be read: {error}") from error
     return model, constants
 
 
 def _check_names(model):
-    """Refuse names that are no text; protobuf gives them as bytes, or raises."""
+    """Reject names that are not valid UTF-8; protobuf returns them as bytes or raises."""
     graph = model.graph
     names = [graph.name, *(item.name for part in (graph.input, graph.output, graph.initializer) for item in part)]
     for node in graph.node:
         names += [node.name, node.op_type, node.doc_string, *node.input, *node.output]
-    wrong = [name for name in names if not isinstance(name, str)]
-    if wrong:
-        raise ValueError(f"names that are no UTF-8: {wrong[:5]!r}")
+    invalid = [name for name in names if not isinstance(name, str)]
+    if invalid:
+        raise ValueError(f"names that are not UTF-8: {invalid[:5]!r}")
 
 
-def _taken(model):
-    """{name: array} of a ModelProto's initializers; the large ones keep their shape only."""
+def _extract_constants(model):
+    """Return the initializers as {name: array}; large ones are reduced to their shape in the model."""
     from onnx import numpy_helper
 
     constants = {}
     for item in model.graph.initializer:
         constants[item.name] = numpy_helper.to_array(item)
-        if constants[item.name].nbytes > _LARGE:
+        if constants[item.name].nbytes > _LARGE_BYTES:
             for field in ("raw_data", "float_data", "double_data", "int32_data", "int64_data"):
                 item.ClearField(field)
     return constants
 
 
-def opset_of(model):
-    """Version of ONNX's own operators in a ModelProto."""
+def opset_of(model: onnx.ModelProto) -> int:
+    """Return the opset version of the standard ONNX operators."""
     return max([item.version for item in model.opset_import if item.domain in ("", "ai.onnx")], default=1)
 
 
-def shapes_of(model):
-    """{name: shape} of a ModelProto's tensors, as far as it tells."""
+def shapes_of(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """Return the known tensor shapes as {name: shape}."""
     values = [*model.graph.input, *model.graph.value_info, *model.graph.output]
     shapes = {
         value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
@@ -174,16 +204,16 @@ def shapes_of(model):
 
 
 def _fold(model, constants):
-    """Replace nodes by the constants they give, in both arguments; whether there were any."""
+    """Replace nodes by constants in `model` and `constants` if their inputs are constant; return whether any was."""
     from onnx import numpy_helper
 
     shapes, kept, opset = shapes_of(model), [], opset_of(model)
     for node in model.graph.node:
-        given = [name for name in node.input if name]
-        if node.op_type == "Shape" and not node.attribute and all(shapes.get(given[0], [0])):
-            arrays = [np.array(shapes[given[0]], np.int64)]
-        elif (given or node.op_type == "Constant") and all(name in constants for name in given):
-            arrays = _evaluate(node, {name: constants[name] for name in given}, opset)
+        inputs = [name for name in node.input if name]
+        if node.op_type == "Shape" and not node.attribute and all(shapes.get(inputs[0], [0])):
+            arrays = [np.array(shapes[inputs[0]], np.int64)]
+        elif (inputs or node.op_type == "Constant") and all(name in constants for name in inputs):
+            arrays = _evaluate(node, {name: constants[name] for name in inputs}, opset)
         else:
             kept.append(node.SerializeToString())
             continue
@@ -198,7 +228,7 @@ def _fold(model, constants):
 
 
 def _evaluate(node, feeds, opset):
-    """Outputs of one node by ONNX's own reference."""
+    """Compute the outputs of one node with ONNX's reference evaluator."""
     from onnx import helper, numpy_helper
     from onnx.reference import ReferenceEvaluator
 

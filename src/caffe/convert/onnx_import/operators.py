@@ -1,212 +1,233 @@
-"""One function an ONNX operator: (converter, node) adds the Caffe layers that do the same, or raises Refused."""
+"""One function per ONNX operator: it takes (graph, node) and adds equivalent Caffe layers, or raises Unsupported."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from caffe.convert.onnx_import import windows
-from caffe.convert.onnx_import.graph import attributes, need
+from caffe.convert.onnx_import.graph import Graph, attributes, require
 from caffe.proto import caffe_pb2
+
+if TYPE_CHECKING:
+    import onnx
 
 SUM, PROD, MAX = (getattr(caffe_pb2.EltwiseParameter, name) for name in ("SUM", "PROD", "MAX"))
 
 
-def gemm(c, node):
-    given, weight = attributes(node), c.constant(node.input[1])
-    need(not given.get("transA", 0), "transA")
-    weight = (weight if given.get("transB", 0) else weight.T) * np.float32(given.get("alpha", 1.0))
+def gemm(graph: Graph, node: onnx.NodeProto) -> None:
+    """Gemm: an InnerProduct."""
+    attrs, weight = attributes(node), graph.constant(node.input[1])
+    require(not attrs.get("transA", 0), "transA is not supported")
+    weight = (weight if attrs.get("transB", 0) else weight.T) * np.float32(attrs.get("alpha", 1.0))
     bias = []
     if len(node.input) > 2:
-        added = c.constant(node.input[2]) * np.float32(given.get("beta", 1.0))
-        need(added.size in (1, len(weight)), "adds %s to %d outputs", added.shape, len(weight))
-        bias = [np.broadcast_to(added.reshape(-1), len(weight))]
-    _inner_product(c, node, weight, bias)
+        offset = graph.constant(node.input[2]) * np.float32(attrs.get("beta", 1.0))
+        require(offset.size in (1, len(weight)), "a bias of shape %s for %d outputs", offset.shape, len(weight))
+        bias = [np.broadcast_to(offset.reshape(-1), len(weight))]
+    _inner_product(graph, node, weight, bias)
 
 
-def matmul(c, node):
-    weight = c.constant(node.input[1])
-    need(weight.ndim == 2, "with a constant of %s; a matrix is due", weight.shape)
-    _inner_product(c, node, weight.T, [])
+def matmul(graph: Graph, node: onnx.NodeProto) -> None:
+    """MatMul: an InnerProduct without bias."""
+    weight = graph.constant(node.input[1])
+    require(weight.ndim == 2, "expected a constant matrix, received shape %s", weight.shape)
+    _inner_product(graph, node, weight.T, [])
 
 
-def _inner_product(c, node, weight, bias):
-    axes = len(c.shape(node.input[0]))
-    p = c.add("InnerProduct", node, arrays=[weight, *bias]).inner_product_param
+def _inner_product(graph, node, weight, bias):
+    axes = len(graph.shape(node.input[0]))
+    p = graph.add("InnerProduct", node, arrays=[weight, *bias]).inner_product_param
     p.num_output, p.bias_term, p.axis = len(weight), bool(bias), axes - 1
 
 
-def relu(c, node):
-    layer = c.add("ReLU", node)
+def relu(graph: Graph, node: onnx.NodeProto) -> None:
+    """Relu and LeakyRelu: a ReLU."""
+    layer = graph.add("ReLU", node)
     if node.op_type == "LeakyRelu":
         layer.relu_param.negative_slope = attributes(node).get("alpha", 0.01)
 
 
-def prelu(c, node):
-    slope, shape = c.constant(node.input[1]), c.shape(node.input[0])
+def prelu(graph: Graph, node: onnx.NodeProto) -> None:
+    """PRelu: a PReLU with shared or per-channel slopes."""
+    slope, shape = graph.constant(node.input[1]), graph.shape(node.input[0])
     shared = slope.size == 1
-    need(shared or (len(shape) > 1 and _over(slope, shape) == (1, 2)), "slopes of %s for %s", slope.shape, shape)
-    c.add("PReLU", node, arrays=[slope.reshape(() if shared else -1)]).prelu_param.channel_shared = shared
+    per_channel = len(shape) > 1 and _broadcast_axes(slope, shape) == (1, 2)
+    require(shared or per_channel, "slopes of shape %s for a tensor of %s", slope.shape, shape)
+    graph.add("PReLU", node, arrays=[slope.reshape(() if shared else -1)]).prelu_param.channel_shared = shared
 
 
-def elu(c, node):
-    c.add("ELU", node).elu_param.alpha = attributes(node).get("alpha", 1.0)
+def elu(graph: Graph, node: onnx.NodeProto) -> None:
+    """Elu: an ELU."""
+    graph.add("ELU", node).elu_param.alpha = attributes(node).get("alpha", 1.0)
 
 
-def selu(c, node):
-    given, middle = attributes(node), node.output[0] + "@elu"
-    c.add("ELU", node, top=middle).elu_param.alpha = given.get("alpha", 1.67326319217681884765625)
-    _power(c, node, [middle], scale=given.get("gamma", 1.05070102214813232421875), suffix="@scale")
+def selu(graph: Graph, node: onnx.NodeProto) -> None:
+    """Selu: an ELU and a Power."""
+    attrs, elu_top = attributes(node), node.output[0] + "@elu"
+    graph.add("ELU", node, top=elu_top).elu_param.alpha = attrs.get("alpha", 1.67326319217681884765625)
+    _power(graph, node, [elu_top], scale=attrs.get("gamma", 1.05070102214813232421875), suffix="@scale")
 
 
-def clip(c, node):
-    given = attributes(node)
-    ends = [given.get("min"), given.get("max")]
+def clip(graph: Graph, node: onnx.NodeProto) -> None:
+    """Clip: a ReLU or a Clip."""
+    attrs = attributes(node)
+    limits = [attrs.get("min"), attrs.get("max")]
     for index, name in enumerate(node.input[1:3]):
-        ends[index] = float(c.constant(name)) if name else None
-    low, high = ends
+        limits[index] = float(graph.constant(name)) if name else None
+    low, high = limits
     if low == 0 and high in (None, math.inf):
-        c.add("ReLU", node)
+        graph.add("ReLU", node)
         return
     largest = float(np.finfo(np.float32).max)
-    p = c.add("Clip", node).clip_param
+    p = graph.add("Clip", node).clip_param
     p.min, p.max = (-largest if low is None else low), (largest if high is None else high)
 
 
-def simple(kind):
-    """An operator that is a Caffe layer without parameters."""
+def without_parameters(layer_type: str) -> Callable[[Graph, onnx.NodeProto], None]:
+    """Return the function of an operator that is a Caffe layer without parameters."""
 
-    def add(c, node):
-        c.add(kind, node)
+    def add(graph, node):
+        graph.add(layer_type, node)
 
     return add
 
 
-def _power(c, node, bottoms=None, power=1.0, scale=1.0, shift=0.0, suffix=""):
-    p = c.add("Power", node, bottoms, suffix=suffix).power_param
+def _power(graph, node, bottoms=None, power=1.0, scale=1.0, shift=0.0, suffix=""):
+    p = graph.add("Power", node, bottoms, suffix=suffix).power_param
     p.power, p.scale, p.shift = power, scale, shift
 
 
-def negative(c, node):
-    _power(c, node, scale=-1.0)
+def negative(graph: Graph, node: onnx.NodeProto) -> None:
+    """Neg: a Power."""
+    _power(graph, node, scale=-1.0)
 
 
-def root(c, node):
-    _power(c, node, power=0.5)
+def sqrt(graph: Graph, node: onnx.NodeProto) -> None:
+    """Sqrt: a Power."""
+    _power(graph, node, power=0.5)
 
 
-def raised(c, node):
-    exponent = c.constant(node.input[1])
-    need(exponent.size == 1, "exponents of %s", exponent.shape)
-    _power(c, node, [node.input[0]], power=float(exponent.reshape(())))
+def power(graph: Graph, node: onnx.NodeProto) -> None:
+    """Pow with a constant exponent: a Power."""
+    exponent = graph.constant(node.input[1])
+    require(exponent.size == 1, "expected one exponent, received shape %s", exponent.shape)
+    _power(graph, node, [node.input[0]], power=float(exponent.reshape(())))
 
 
-def same(c, node):
-    """Identity and Dropout: another name for a tensor, but a layer where the graph ends."""
-    need(len([name for name in node.output if name in c.read]) <= 1, "the mask is read")
-    if node.output[0] in {item.name for item in c.graph.output}:
-        c.add("Power", node, [node.input[0]])
+def identity(graph: Graph, node: onnx.NodeProto) -> None:
+    """Identity and Dropout: rename the tensor; at an output of the graph add a layer."""
+    require(len([name for name in node.output if name in graph.consumed]) <= 1, "the mask is used")
+    if node.output[0] in {item.name for item in graph.proto.output}:
+        graph.add("Power", node, [node.input[0]])
     else:
-        c.blobs[node.output[0]] = c.blobs[node.input[0]]
-        c.shapes[node.output[0]] = c.shape(node.input[0])
+        graph.blobs[node.output[0]] = graph.blobs[node.input[0]]
+        graph.shapes[node.output[0]] = graph.shape(node.input[0])
 
 
-def softmax(c, node):
-    """Before opset 13 all axes from `axis` on were one; Caffe's goes along one axis at every place of the others."""
-    shape = c.shape(node.input[0])
-    axis = attributes(node).get("axis", 1 if c.opset < 13 else -1) % len(shape)
-    need(c.opset >= 13 or math.prod(shape[axis + 1 :]) == 1, "of %s along all axes from %d on", shape, axis)
-    c.add("Softmax", node).softmax_param.axis = axis
+def softmax(graph: Graph, node: onnx.NodeProto) -> None:
+    """Softmax along one axis; before opset 13, ONNX treats all axes from `axis` on as one."""
+    shape = graph.shape(node.input[0])
+    axis = attributes(node).get("axis", 1 if graph.opset < 13 else -1) % len(shape)
+    require(graph.opset >= 13 or math.prod(shape[axis + 1 :]) == 1, "several axes: %s from axis %d on", shape, axis)
+    graph.add("Softmax", node).softmax_param.axis = axis
 
 
-def lrn(c, node):
-    given = attributes(node)
-    need(given["size"] % 2, "over %d channels; an odd number is due", given["size"])
-    p = c.add("LRN", node).lrn_param
-    p.local_size, p.alpha, p.beta, p.k = (
-        given["size"], given.get("alpha", 1e-4), given.get("beta", 0.75), given.get("bias", 1.0),
-    )  # fmt: skip
+def lrn(graph: Graph, node: onnx.NodeProto) -> None:
+    """LRN: an LRN."""
+    attrs = attributes(node)
+    require(attrs["size"] % 2, "expected an odd number of channels, received %d", attrs["size"])
+    p = graph.add("LRN", node).lrn_param
+    p.local_size, p.alpha = attrs["size"], attrs.get("alpha", 1e-4)
+    p.beta, p.k = attrs.get("beta", 0.75), attrs.get("bias", 1.0)
 
 
-def concat(c, node):
-    fixed = [name for name in node.input if name in c.constants]
-    need(not fixed, "of the constant '%s'", fixed[0] if fixed else "")
-    axis = attributes(node)["axis"] % len(c.shape(node.input[0]))
-    c.add("Concat", node, list(node.input)).concat_param.axis = axis
+def concat(graph: Graph, node: onnx.NodeProto) -> None:
+    """Concat: a Concat."""
+    constants = [name for name in node.input if name in graph.constants]
+    require(not constants, "'%s' is constant", constants[0] if constants else "")
+    axis = attributes(node)["axis"] % len(graph.shape(node.input[0]))
+    graph.add("Concat", node, list(node.input)).concat_param.axis = axis
 
 
-def batch_normalization(c, node):
-    given = attributes(node)
-    need(not given.get("training_mode", 0) and len([o for o in node.output if o in c.read]) <= 1, "that trains")
-    need(given.get("spatial", 1), "of every place by itself")
-    gamma, beta, mean, variance = (c.constant(name) for name in node.input[1:])
-    middle = node.output[0] + "@normalized"
-    layer = c.add("BatchNorm", node, [node.input[0]], top=middle, arrays=[mean, variance, np.ones(1)])
-    layer.batch_norm_param.eps = given.get("epsilon", 1e-5)
+def batch_normalization(graph: Graph, node: onnx.NodeProto) -> None:
+    """BatchNormalization: a BatchNorm and a Scale."""
+    attrs = attributes(node)
+    training = attrs.get("training_mode", 0) or len([o for o in node.output if o in graph.consumed]) > 1
+    require(not training, "training mode is not supported")
+    require(attrs.get("spatial", 1), "statistics per pixel are not supported")
+    gamma, beta, mean, variance = (graph.constant(name) for name in node.input[1:])
+    normalized = node.output[0] + "@normalized"
+    layer = graph.add("BatchNorm", node, [node.input[0]], top=normalized, arrays=[mean, variance, np.ones(1)])
+    layer.batch_norm_param.eps = attrs.get("epsilon", 1e-5)
     layer.batch_norm_param.use_global_stats = True
-    c.add("Scale", node, [middle], arrays=[gamma, beta], suffix="@scale").scale_param.bias_term = True
+    graph.add("Scale", node, [normalized], arrays=[gamma, beta], suffix="@scale").scale_param.bias_term = True
 
 
-def reshape(c, node):
-    """Reshape, Flatten, Squeeze, Unsqueeze: the shape inference knows what comes out."""
-    before, after = c.shape(node.input[0]), c.shape(node.output[0])
+def reshape(graph: Graph, node: onnx.NodeProto) -> None:
+    """Reshape, Flatten, Squeeze and Unsqueeze; the output shape comes from shape inference."""
+    before, after = graph.shape(node.input[0]), graph.shape(node.output[0])
     if len(after) == 2 and after[0] == before[0]:
-        c.add("Flatten", node, [node.input[0]])
+        graph.add("Flatten", node, [node.input[0]])
         return
-    dims = c.add("Reshape", node, [node.input[0]]).reshape_param.shape.dim
+    dims = graph.add("Reshape", node, [node.input[0]]).reshape_param.shape.dim
     dims.extend([0 if before[:1] == after[:1] else after[0], *after[1:]] if after else [])
 
 
-def arithmetic(c, node):
-    """Sum, Add, Sub, Mul, Div, Max: of tensors an Eltwise; with a number a Power; with a constant a Scale or Bias."""
-    kind = node.op_type
-    fixed = [name for name in node.input if name in c.constants]
-    if not fixed:
-        _elementwise(c, node, kind)
+def arithmetic(graph: Graph, node: onnx.NodeProto) -> None:
+    """Sum, Add, Sub, Mul, Div and Max: Eltwise for tensors, Power for a scalar, Scale or Bias for a constant array."""
+    operator = node.op_type
+    constants = [name for name in node.input if name in graph.constants]
+    if not constants:
+        _elementwise(graph, node, operator)
         return
-    need(len(node.input) == 2 and kind != "Max", "of %d tensors, %d constant", len(node.input), len(fixed))
-    moving, array = next(name for name in node.input if name not in c.constants), c.constant(fixed[0])
-    first = node.input[0] == moving
-    need(first or kind != "Div", "a constant by a tensor")
-    if kind == "Div":
+    supported = len(node.input) == 2 and operator != "Max"
+    require(supported, "%d inputs, of which %d are constant", len(node.input), len(constants))
+    variable, array = next(name for name in node.input if name not in graph.constants), graph.constant(constants[0])
+    is_first = node.input[0] == variable
+    require(is_first or operator != "Div", "division of a constant by a tensor")
+    if operator == "Div":
         array = 1 / array
-    elif kind == "Sub":
-        if not first:
-            middle = node.output[0] + "@negative"
-            c.add("Power", node, [moving], top=middle, suffix="@negative").power_param.scale = -1
-            c.shapes[middle], moving = c.shape(moving), middle
-        array = -array if first else array
-    _with_constant(c, node, moving, array, kind in ("Mul", "Div"))
+    elif operator == "Sub":
+        if not is_first:
+            negative_top = node.output[0] + "@negative"
+            graph.add("Power", node, [variable], top=negative_top, suffix="@negative").power_param.scale = -1
+            graph.shapes[negative_top], variable = graph.shape(variable), negative_top
+        array = -array if is_first else array
+    _with_constant(graph, node, variable, array, operator in ("Mul", "Div"))
 
 
-def _elementwise(c, node, kind):
-    need(kind != "Div", "a tensor by a tensor")
-    need(len({c.shape(name) for name in node.input}) == 1, "of shapes %s", [c.shape(name) for name in node.input])
+def _elementwise(graph, node, operator):
+    require(operator != "Div", "division of a tensor by a tensor")
+    shapes = [graph.shape(name) for name in node.input]
+    require(len(set(shapes)) == 1, "different shapes: %s", shapes)
     if len(node.input) == 1:
-        c.add("Power", node)
+        graph.add("Power", node)
         return
-    p = c.add("Eltwise", node, list(node.input)).eltwise_param
-    p.operation = PROD if kind == "Mul" else MAX if kind == "Max" else SUM
-    if kind == "Sub":
+    p = graph.add("Eltwise", node, list(node.input)).eltwise_param
+    p.operation = PROD if operator == "Mul" else MAX if operator == "Max" else SUM
+    if operator == "Sub":
         p.coeff.extend([1, -1])
 
 
-def _with_constant(c, node, moving, array, product):
+def _with_constant(graph, node, variable, array, is_product):
     if array.size == 1:
         value = float(array.reshape(()))
-        _power(c, node, [moving], **({"scale": value} if product else {"shift": value}))
+        _power(graph, node, [variable], **({"scale": value} if is_product else {"shift": value}))
         return
-    shape = c.shape(moving)
-    axes = _over(array, shape)
-    need(axes is not None, "a constant of %s with a tensor of %s", array.shape, shape)
-    layer = c.add("Scale" if product else "Bias", node, [moving], arrays=[array.reshape(shape[slice(*axes)])])
-    p = layer.scale_param if product else layer.bias_param
+    shape = graph.shape(variable)
+    axes = _broadcast_axes(array, shape)
+    require(axes is not None, "a constant of %s with a tensor of %s", array.shape, shape)
+    layer = graph.add("Scale" if is_product else "Bias", node, [variable], arrays=[array.reshape(shape[slice(*axes)])])
+    p = layer.scale_param if is_product else layer.bias_param
     p.axis, p.num_axes = axes[0], axes[1] - axes[0]
 
 
-def _over(array, shape):
-    """(first, end) of the axes of `shape` that the broadcast array covers whole, or None where they are not a run."""
+def _broadcast_axes(array, shape):
+    """Return (first, end) of the axes of `shape` that `array` covers when broadcast; None if not contiguous."""
     aligned = (1,) * (len(shape) - array.ndim) + array.shape
     covered = [axis for axis, size in enumerate(aligned) if size != 1]
     if len(aligned) != len(shape) or not covered:
@@ -215,53 +236,57 @@ def _over(array, shape):
     return (first, end) if aligned[first:end] == tuple(shape[first:end]) else None
 
 
-def split(c, node):
-    """Split as Slice."""
-    given, shape = attributes(node), c.shape(node.input[0])
-    axis = given.get("axis", 0) % len(shape)
-    sizes = [c.shape(name)[axis] for name in node.output]
-    need(sum(sizes) == shape[axis], "%s of %s along axis %d", sizes, shape, axis)
-    layer = c.add("Slice", node, [node.input[0]])
+def split(graph: Graph, node: onnx.NodeProto) -> None:
+    """Split: a Slice."""
+    attrs, shape = attributes(node), graph.shape(node.input[0])
+    axis = attrs.get("axis", 0) % len(shape)
+    sizes = [graph.shape(name)[axis] for name in node.output]
+    require(sum(sizes) == shape[axis], "sizes %s do not add up to axis %d of %s", sizes, axis, shape)
+    layer = graph.add("Slice", node, [node.input[0]])
     layer.slice_param.axis = axis
     layer.slice_param.slice_point.extend(np.cumsum(sizes)[:-1].tolist())
     layer.top[:] = node.output
-    c.blobs.update((name, name) for name in node.output)
+    graph.blobs.update((name, name) for name in node.output)
 
 
-def slice_(c, node):
-    """One step at a time. To the size of an earlier blob it is a Crop, else a Slice along every axis."""
-    given, before, after = attributes(node), c.shape(node.input[0]), c.shape(node.output[0])
-    starts = c.constant(node.input[1]).tolist() if len(node.input) > 1 else list(given["starts"])
-    axes = c.constant(node.input[3]).tolist() if len(node.input) > 3 else list(given.get("axes", range(len(starts))))
-    need(len(node.input) < 5 or set(c.constant(node.input[4]).tolist()) == {1}, "steps")
+def slice_(graph: Graph, node: onnx.NodeProto) -> None:
+    """Slice with step 1: a Crop if an earlier blob has the output's shape, else one Slice per axis."""
+    attrs, before, after = attributes(node), graph.shape(node.input[0]), graph.shape(node.output[0])
+    starts = graph.constant(node.input[1]).tolist() if len(node.input) > 1 else list(attrs["starts"])
+    axes = (
+        graph.constant(node.input[3]).tolist() if len(node.input) > 3 else list(attrs.get("axes", range(len(starts))))
+    )
+    require(len(node.input) < 5 or set(graph.constant(node.input[4]).tolist()) == {1}, "steps other than 1")
     first = [0] * len(before)
     for axis, start in zip(axes, starts):
         first[axis] = min(start + before[axis] if start < 0 else start, before[axis])
     changed = [axis for axis in range(len(before)) if before[axis] != after[axis]]
     if not changed:
-        c.add("Power", node, [node.input[0]])
+        graph.add("Power", node, [node.input[0]])
         return
-    made = [b for layer in c.param.layer for b in layer.top if c.shapes.get(b, ())[changed[0] :] == after[changed[0] :]]
-    like = next((b for b in made if len(c.shapes[b]) == len(before)), None)
-    if like is not None:
-        p = c.add("Crop", node, [node.input[0], like]).crop_param
+    tops = [top for layer in graph.param.layer for top in layer.top]
+    same_size = [top for top in tops if graph.shapes.get(top, ())[changed[0] :] == after[changed[0] :]]
+    reference = next((top for top in same_size if len(graph.shapes[top]) == len(before)), None)
+    if reference is not None:
+        p = graph.add("Crop", node, [node.input[0], reference]).crop_param
         p.axis = changed[0]
         p.offset.extend(first[changed[0] :])
         return
     source = node.input[0]
     for axis in changed:
-        top = node.output[0] + ("" if axis == changed[-1] else "@cut%d" % axis)
-        c.cut(node, source, axis, first[axis], after[axis], before[axis], top)
+        top = node.output[0] + ("" if axis == changed[-1] else f"@cut{axis}")
+        graph.cut(node, source, axis, first[axis], after[axis], before[axis], top)
         source = top
 
 
 OPERATORS = {
     "Gemm": gemm, "MatMul": matmul, "Relu": relu, "LeakyRelu": relu, "PRelu": prelu, "Elu": elu, "Selu": selu,
-    "Clip": clip, "Sigmoid": simple("Sigmoid"), "Tanh": simple("TanH"), "Abs": simple("AbsVal"), "Exp": simple("Exp"),
-    "Log": simple("Log"), "Neg": negative, "Sqrt": root, "Pow": raised, "Identity": same, "Dropout": same,
-    "Softmax": softmax, "LRN": lrn, "Concat": concat, "BatchNormalization": batch_normalization, "Reshape": reshape,
-    "Flatten": reshape, "Squeeze": reshape, "Unsqueeze": reshape, "Sum": arithmetic, "Add": arithmetic,
-    "Sub": arithmetic, "Mul": arithmetic, "Div": arithmetic, "Max": arithmetic, "Slice": slice_,
-    "Split": split, "Softplus": simple("BNLL"),
+    "Clip": clip, "Sigmoid": without_parameters("Sigmoid"), "Tanh": without_parameters("TanH"),
+    "Abs": without_parameters("AbsVal"), "Exp": without_parameters("Exp"), "Log": without_parameters("Log"),
+    "Neg": negative, "Sqrt": sqrt, "Pow": power, "Identity": identity, "Dropout": identity, "Softmax": softmax,
+    "LRN": lrn, "Concat": concat, "BatchNormalization": batch_normalization, "Reshape": reshape, "Flatten": reshape,
+    "Squeeze": reshape, "Unsqueeze": reshape, "Sum": arithmetic, "Add": arithmetic, "Sub": arithmetic,
+    "Mul": arithmetic, "Div": arithmetic, "Max": arithmetic, "Slice": slice_, "Split": split,
+    "Softplus": without_parameters("BNLL"),
     **windows.OPERATORS,
 }  # fmt: skip

@@ -1,0 +1,25 @@
+"""Memory layout of 4-axis tensors."""
+
+from __future__ import annotations
+
+
+def lay_out(tensor, memory_format=None):
+    """Return `tensor` in `memory_format` (None: unchanged); in C order if it has only one channel, row or column.
+
+    torch ignores the stride of an axis of size 1, so such a tensor fits both layouts and that stride can be any number.
+    oneDNN reads the stride and has computed with other rows and with memory outside the tensor. C order is unambiguous.
+    """
+    if tensor.dim() != 4:
+        return tensor
+    if 1 in tensor.shape[1:]:
+        return in_c_order(tensor)
+    return tensor if memory_format is None else tensor.contiguous(memory_format=memory_format)
+
+
+def in_c_order(tensor):
+    """Return `tensor` contiguous, with the strides of a new tensor of its shape."""
+    tensor = tensor.contiguous()
+    strides = [1]
+    for size in tensor.shape[:0:-1]:
+        strides.insert(0, strides[0] * max(size, 1))
+    return tensor if tensor.stride() == tuple(strides) else tensor.as_strided(tensor.shape, strides)

@@ -1,0 +1,79 @@
+"""Read image files with limits of bytes and pixels; truncated files are errors. Runs on the device (Python 3.7)."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import cv2
+import numpy as np
+
+from caffe.device.image_header import image_size, jpeg_is_complete
+from caffe.errors import CaffeError
+from caffe.utils.input_file import shown
+
+MAX_BYTES = 1 << 30  # of a file
+LIMIT = "CAFFE_MAX_MEGAPIXELS"  # environment variable
+_FORMATS = "JPEG, PNG, BMP, WebP, TIFF ..."
+
+
+class ImageError(CaffeError):
+    """An image that is missing, truncated or larger than the limit, or a file that is not an image."""
+
+
+def max_pixels():
+    """Return the maximum number of pixels of an image: 100 million, or the limit of the environment."""
+    text = os.environ.get(LIMIT, "") or "100"
+    try:
+        return int(float(text) * 1e6)
+    except (ValueError, OverflowError):
+        raise CaffeError("%s must be a number of megapixels, received %r" % (LIMIT, text)) from None
+
+
+def read_image(path, flags=cv2.IMREAD_COLOR):
+    """Read an image like cv2.imread, from a path of any bytes; raises ImageError."""
+    return decode_image(read_bytes(path), flags, shown(path))
+
+
+def read_bytes(path):
+    """Return the bytes of a regular file; raises ImageError if it is missing, another kind of file or too large."""
+    try:
+        with open(path, "rb") as stream:
+            facts = os.fstat(stream.fileno())
+            if not stat.S_ISREG(facts.st_mode):
+                raise ImageError("%s: not a regular file but a device or a pipe" % shown(path))
+            if facts.st_size > MAX_BYTES:
+                raise ImageError("%s: %d bytes are more than the limit of %d" % (shown(path), facts.st_size, MAX_BYTES))
+            return stream.read(facts.st_size + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise ImageError("%s: %s" % (shown(path), getattr(error, "strerror", None) or error)) from None
+
+
+def decode_image(data, flags=cv2.IMREAD_COLOR, name=""):
+    """Decode an image like cv2.imdecode; raises ImageError, whose message starts with `name`."""
+    data = bytes(data)
+    name = name + ": " if name else ""
+    size = image_size(data)
+    if size is None:
+        raise ImageError("%struncated or not an image that OpenCV can read (%s)" % (name, _FORMATS))
+    width, height = size
+    if width * height > max_pixels():
+        raise ImageError(
+            "%s%d x %d pixels are more than the limit of %g megapixels; %s=N raises it"
+            % (name, width, height, max_pixels() / 1e6, LIMIT)
+        )
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        image = None
+    if image is None or (data[:2] == b"\xff\xd8" and not jpeg_is_complete(data)):
+        raise ImageError("%struncated or not an image that OpenCV can read (%s)" % (name, _FORMATS))
+    return image
+
+
+def check_name(path):
+    """Raise ImageError for a name that is not UTF-8: OpenCV's file functions crash on it."""
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ImageError("%s: the name is not UTF-8, which OpenCV needs here: rename the file" % shown(path)) from None

@@ -1,0 +1,47 @@
+"""Input files have limited size and any name; every layer with a file parameter uses this reader."""
+
+import pytest
+from support.layer_nets import net_of
+
+from caffe.errors import CaffeError
+from caffe.utils import input_file
+
+LAYERS = {
+    "HDF5Data": 'layer { name: "d" type: "HDF5Data" top: "x" hdf5_data_param { source: "%s" batch_size: 1 } }',
+    "ImageData": 'layer { name: "d" type: "ImageData" top: "x" top: "y" image_data_param { source: "%s" batch_size: 1 } }',
+    "WindowData": """layer { name: "d" type: "WindowData" top: "x" top: "y"
+        transform_param { crop_size: 2 } window_data_param { source: "%s" batch_size: 1 } }""",
+    "mean_file": """layer { name: "d" type: "ImageData" top: "x" top: "y"
+        transform_param { mean_file: "%s" } image_data_param { source: "list" batch_size: 1 } }""",
+    "InfogainLoss": """layer { name: "i" type: "Input" top: "x" top: "y" input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }
+        layer { name: "d" type: "InfogainLoss" bottom: "x" bottom: "y" top: "z" infogain_loss_param { source: "%s" } }""",
+    "Data": 'layer { name: "d" type: "Data" top: "x" data_param { source: "%s" batch_size: 1 backend: LMDB } }',
+}
+
+
+@pytest.fixture(autouse=True)
+def small_limits(monkeypatch):
+    from caffe.proto import binary
+
+    for name in ("MAX_TEXT_BYTES", "MAX_BLOB_BYTES"):
+        monkeypatch.setattr(input_file, name, 1000)
+    monkeypatch.setattr(binary, "MAX_PIPED_BYTES", 1000)
+    monkeypatch.setattr(input_file.read_bytes, "__defaults__", (1000,))
+    monkeypatch.setattr(input_file.read_text, "__defaults__", ("strict", 1000))
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/urandom", "a\\000b", "/", "/none"])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_layers_reject_other_files(kind, path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list").write_text("a.png 1\n")
+    with pytest.raises(CaffeError):
+        net_of(LAYERS[kind] % path)
+
+
+def test_text_must_be_utf8(tmp_path):
+    (tmp_path / "a").write_bytes(b"caf\xe9 1")
+    with pytest.raises(CaffeError, match="byte 3 is not UTF-8"):
+        input_file.read_text(tmp_path / "a")
+    assert input_file.read_text(tmp_path / "a", "surrogateescape") == "caf\udce9 1"
+    assert input_file.shown("caf\udce9\x1b\n") == "caf\\xe9\\x1b\\x0a"
