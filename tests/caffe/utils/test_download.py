@@ -287,7 +287,7 @@ def test_local_archive(tmp_path, capsys):
     [
         (["--sha256", "0" * 64], "expected the SHA-256 0000.*received [0-9a-f]{64}"),
         (["--race", "indian"], "no image of this race among 3 files"),
-        (["--race", "martian"], "no race 'martian'"),
+        (["--race", "martian"], "unknown race 'martian'"),
     ],
 )
 def test_errors_of_a_local_archive(tmp_path, capsys, argv, text):
@@ -302,7 +302,7 @@ def test_errors_of_a_local_archive(tmp_path, capsys, argv, text):
 
 def test_other_races_cannot_be_downloaded(tmp_path, capsys):
     assert run("--race", "asian,white", "--data", tmp_path) == 1
-    assert "holds asian faces only, not white; give another by --from FILE" in capsys.readouterr().err
+    assert "holds asian faces only, not white; use another archive with --from FILE" in capsys.readouterr().err
 
 
 @needs_shared
