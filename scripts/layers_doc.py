@@ -1,4 +1,4 @@
-"""Generate docs/layers.md from the layer types: `python scripts/layers_doc.py`. A test checks that it is up to date."""
+"""Generate docs/reference/layers.md from the layer types: `python scripts/layers_doc.py`. A test checks that it is up to date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from caffe import layers
 from caffe.layers import base
 from caffe.utils.atomic_io import write_bytes
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "layers.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "layers.md"
 
 HEAD = """\
 # Layer types
@@ -28,7 +28,7 @@ be exported for inference.
 
 
 def page() -> str:
-    """Text of docs/layers.md."""
+    """Text of docs/reference/layers.md."""
     layers.load()
     types = sorted(base.registry.items(), key=lambda item: item[0].lower())
     rows = "\n".join(_row(name, layer) for name, layer in types)

@@ -34,6 +34,7 @@ DEVICE_MODULES = [
         "ncs.errors",
         "ncs.runtime.manifest",
         "ncs.runtime",
+        "ncs.simulator",
         "ncs.doctor.host",
         "ncs.runtime.telemetry",
     ),

@@ -1,4 +1,4 @@
-"""docs/layers.md is up to date with the docstrings of the layers."""
+"""docs/reference/layers.md is up to date with the docstrings of the layers."""
 
 import importlib.util
 import re
@@ -19,7 +19,7 @@ def test_page_is_up_to_date():
 
 
 def test_page_has_every_layer():
-    page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "layers.md").read_text(encoding="utf-8")
     sections = {name.lower() for name in re.findall(r"^## (\w+)$", page, re.M)}
     files = {path.stem.replace("_", "") for path in (ROOT / "src" / "caffe" / "layers").glob("[!_]*.py")}
     assert sections == files - {"base"}

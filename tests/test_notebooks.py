@@ -83,7 +83,7 @@ def test_demo_prints_predictions(demo):
     output, arrays = demo
     assert re.search(r"^predicted age: \(\d+, \d+\)$", output, re.M)
     assert re.search("^predicted gender: (Male|Female)$", output, re.M)
-    assert output.count("its answers mean nothing") == 2
+    assert output.count("its predictions mean nothing") == 2
     for probabilities, classes in ((arrays["ages"], 8), (arrays["genders"], 2)):
         assert probabilities.shape == (classes,) and probabilities.sum() == pytest.approx(1, abs=1e-5)
 

@@ -49,6 +49,18 @@ def latest_weights(net: Net) -> str:
     return max(paths, key=os.path.getmtime)
 
 
+def trained_on_synthetic_faces() -> bool:
+    """Return whether the data set in data/DEF, from which AgeNet and GenderNet were trained, has synthetic faces."""
+    import json
+
+    try:
+        with open("data/DEF/manifest.json", encoding="utf-8") as stream:
+            faces = json.load(stream)["settings"]["faces"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # no data set of ours: other weights
+    return os.path.basename(os.path.normpath(str(faces))) == "synthetic_faces"
+
+
 def solver_file(name: str, quick: bool = False) -> str:
     """Return the solver prototxt of AgeNet or GenderNet, with the train_test prototxt that it names in place."""
     prototxt_file(f"{name}_train_test.prototxt")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 import numpy as np
@@ -229,12 +229,12 @@ class Transformer:
 # ---- images
 
 
-def load_image(filename: str | os.PathLike, color: bool = True) -> np.ndarray:
+def load_image(filename: str | os.PathLike | BinaryIO, color: bool = True) -> np.ndarray:
     """Load an image file as float32 in 0..1.
 
     Parameters
     ----------
-    filename : str or path
+    filename : str, path or binary file object
     color : bool
         Convert to three channels (grey is repeated) instead of one. An alpha channel is dropped.
 
@@ -253,18 +253,34 @@ def load_image(filename: str | os.PathLike, color: bool = True) -> np.ndarray:
     return image if image.shape[2] == 1 else (image[..., :3] @ _LUMINANCE)[..., np.newaxis]
 
 
+def _name(file):
+    return str(getattr(file, "name", type(file).__name__)) if hasattr(file, "read") else os.fspath(file)
+
+
+def _bytes(file):
+    if not hasattr(file, "read"):
+        with open(file, "rb") as stream:
+            return stream.read()
+    data = file.read()
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise CaffeError(
+            f"image '{_name(file)}': expected a file opened in binary mode, received {type(data).__name__}"
+        )
+    return data
+
+
 def _read(filename):
     """Return float32 (H, W, 1, 3 or 4) in 0..1, RGB order."""
+    name = _name(filename)
     try:
-        with open(filename, "rb") as stream:
-            data = np.frombuffer(stream.read(), np.uint8)
+        data = np.frombuffer(_bytes(filename), np.uint8)
         pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     except OSError as error:
-        raise CaffeError(f"image '{os.fspath(filename)}': {error.strerror}") from None
+        raise CaffeError(f"image '{name}': {error.strerror}") from None
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise CaffeError(f"image '{os.fspath(filename)}' is truncated or not an image that OpenCV can read")
+        raise CaffeError(f"image '{name}' is truncated or not an image that OpenCV can read")
     if pixels.dtype.kind == "u":
         pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)  # type: ignore[type-var]
     pixels = np.atleast_3d(pixels.astype(np.float32))

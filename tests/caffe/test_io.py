@@ -166,3 +166,20 @@ def test_mean_shapes():
 def test_transformer_errors(call, match):
     with pytest.raises(CaffeError, match=match):
         call(make_transformer())
+
+
+def test_load_image_of_file_objects(tmp_path):
+    """As scikit-image's imread, which pycaffe used: BytesIO and open files."""
+    import io as std_io
+
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    data = cv2.imencode(".png", pixels)[1].tobytes()
+    (tmp_path / "a.png").write_bytes(data)
+    expected = pixels[..., ::-1] / np.float32(255)
+    np.testing.assert_allclose(io.load_image(std_io.BytesIO(data)), expected, atol=1e-7)
+    with open(tmp_path / "a.png", "rb") as stream:
+        np.testing.assert_allclose(io.load_image(stream), expected, atol=1e-7)
+    with pytest.raises(CaffeError, match="BytesIO"):
+        io.load_image(std_io.BytesIO(b"not an image"))
+    with pytest.raises(CaffeError, match="binary mode"):
+        io.load_image(std_io.StringIO("text"))

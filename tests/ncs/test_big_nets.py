@@ -1,4 +1,4 @@
-"""The full-size nets of the table in docs/stick.md: blobs, and equal outputs of OpenVINO 2021.4.2 and newer."""
+"""The full-size nets of the table in docs/guides/stick.md: blobs, and equal outputs of OpenVINO 2021.4.2 and newer."""
 
 import re
 import shutil

@@ -57,7 +57,7 @@ def add_net_arguments(parser: argparse.ArgumentParser) -> None:
         "--device",
         metavar="D",
         default="",
-        help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME or CAFFE (default: a stick if one is plugged in, else CPU)",
+        help="CPU, GPU, NPU, AUTO, MYRIAD, ONNXRUNTIME, CAFFE or SIMULATOR (default: a stick if plugged in, else CPU)",
     )
     parser.add_argument(
         "--compat",
@@ -154,15 +154,23 @@ def no_face(paths: list[str]) -> str:
 def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
     """Open the nets that the options name on the device that they name."""
     from agegender.inference.open_nets import open_nets
-    from agegender.workspace import NET_NAMES
+    from agegender.workspace import NET_NAMES, trained_on_synthetic_faces
     from ncs import runtime
 
     names = args.net or list(NET_NAMES)
+    if not args.model and getattr(args, "detect", True) and trained_on_synthetic_faces():
+        print(
+            f"warning: {', '.join(names)} were trained on synthetic faces and do not know people; for photographs of people "
+            "use --model compact",
+            file=sys.stderr,
+        )
     if args.model:
         from agegender.zoo.compile import ensure_compiled
 
         names = ensure_compiled(args.model, args.model_dir, lambda text: print(text, file=sys.stderr))
     device, reason = (args.device.upper(), "") if args.device else runtime.default_device()
+    if device == "SIMULATOR":
+        reason = "simulated: the blob is executed on this machine, not on a stick"
     print("Running on {}{}".format(device, f" ({reason})" if reason else ""), file=sys.stderr)
     return open_nets(
         names,

@@ -35,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in parser._actions:
         if action.dest == "solver":
             action.required, action.help = False, "another solver prototxt than the net's own"
+        if action.dest == "iterations":
+            action.help = "train to this iteration instead of the solver's max_iter"
 
 
 def add_run_arguments(parser: Any) -> None:
@@ -90,6 +92,7 @@ def _train_net(args: argparse.Namespace) -> int:
     from caffe.tools import train
 
     args.solver = args.solver or workspace.solver_file(args.net, args.quick)
+    args.max_iter = args.max_iter or args.iterations
     status = train.run(args)
     if not status:
         print(f"Next: ./test_{args.net}.sh")

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+PACKAGES = {"cv2": "opencv-python-headless", "numpy": "numpy"}  # module -> its name for pip
 HERE = os.path.dirname(os.path.abspath(__file__))
 if os.path.isdir(os.path.join(HERE, "lib")):
     sys.path.insert(0, os.path.join(HERE, "lib"))
@@ -40,6 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CaffeError as error:
         print(f"run_inference.py: error: {error}", file=sys.stderr)
         return error.exit_status
+    except ImportError as error:  # a module of the device: cv2, numpy
+        if error.name is None or error.name.split(".")[0] not in PACKAGES:
+            raise
+        package = PACKAGES[error.name.split(".")[0]]
+        print(f"run_inference.py: error: {error}; install it with `pip install {package}`", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -91,7 +98,10 @@ def open_net(manifest: Any, device: str) -> Any:
         from ncs.runtime.myriad import Myriad
 
         return Myriad(manifest, device)
-    return runtime.open_runner(device, manifest)
+    runner = runtime.open_runner(device, manifest)
+    if "simulated" in runner.device:
+        print(f"{manifest.name}: simulated, the blob runs on this machine and no stick does", file=sys.stderr)
+    return runner
 
 
 _open_runners: list[Any] = []

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 
-from caffe.errors import CaffeError, did_you_mean
+from caffe.convert import data_shapes
+from caffe.core import glog, unknown_types
+from caffe.errors import CaffeError
 from caffe.layers import base, load
 from caffe.net import filter_and_split
 from caffe.proto import caffe_pb2
@@ -36,7 +38,22 @@ def deploy(param: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | No
     CaffeError
         If the net has no input, or its shape is unknown.
     """
+    _check_types(param)
     return reduce(lambda net, step: step(net), passes(input_shape), param)
+
+
+def _check_types(param: caffe_pb2.NetParameter) -> None:
+    """Raise one CaffeError that names every layer of an unknown type."""
+    load()
+    states = [filter_and_split.net_state(phase) for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN)]
+    used = [layer for layer in param.layer if any(filter_and_split.included(layer, state) for state in states)]
+    unknown = [layer for layer in used if layer.type not in base.registry]
+    errors = [
+        f"layer '{layer.name}': unknown type '{layer.type}'{unknown_types.hint(layer.type, base.registry)}"
+        for layer in unknown
+    ]
+    if errors:
+        raise CaffeError("\n".join(errors))
 
 
 def passes(
@@ -47,6 +64,7 @@ def passes(
         keep_test_phase,
         lambda net: replace_data_with_input(net, input_shape),
         replace_losses,
+        drop_label_of_softmax,
         remove_label_consumers,
         fold_dropout,
         strip_training_fields,
@@ -64,10 +82,7 @@ def _copy(net, layers=None):
 
 def _type(layer):
     load()
-    layer_class = base.registry.get(layer.type)
-    if layer_class is None:
-        raise CaffeError(f"layer '{layer.name}': unknown type '{layer.type}'{did_you_mean(layer.type, base.registry)}")
-    return layer_class
+    return base.registry[layer.type]  # `_check_types` has found the unknown ones
 
 
 def keep_test_phase(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
@@ -81,7 +96,12 @@ def keep_test_phase(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
         ]
         for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN)
     )
-    return _copy(net, kept if any(_type(layer).is_loss for layer in kept) else kept + losses)
+    kept = kept if any(_type(layer).is_loss for layer in kept) else kept + losses
+    if any(_type(layer).is_data or layer.type == "Input" for layer in kept):
+        return _copy(net, kept)
+    training = filter_and_split.net_state(caffe_pb2.TRAIN)  # TEST's data may need a stage
+    data = [layer for layer in net.layer if _type(layer).is_data and filter_and_split.included(layer, training)]
+    return _copy(net, data + kept)
 
 
 def replace_data_with_input(
@@ -91,7 +111,11 @@ def replace_data_with_input(
     layers, has_input = [], False
     for layer in net.layer:
         if layer.type != "Input" and _type(layer).is_data:
-            layer = _input(layer.top[0], _shape(layer, input_shape))
+            own = data_shapes.item_shape(layer)
+            if own is None:
+                layer = _input(layer.top[0], _shape(layer, input_shape))
+            else:
+                layer = _resized(_input(layer.top[0], (1, *own)), input_shape or (1,))
         elif layer.type == "Input" and input_shape:
             layer = _resized(layer, input_shape)
         has_input = has_input or layer.type == "Input"
@@ -151,7 +175,7 @@ def _database_shape(layer):
 
     if layer.type != "Data":
         raise CaffeError(
-            f"layer '{layer.name}' ({layer.type}): the net does not define its image size; pass input_shape"
+            f"layer '{layer.name}' ({layer.type}): the net does not define its image size; give the input shape (-is W H)"
         )
     with open_db(layer.data_param.source, layer.data_param.backend) as database:
         _, value = next(database.at(0))
@@ -189,6 +213,22 @@ def _head(loss, name):
     if loss.HasField("softmax_param") and head.type == "Softmax":
         head.softmax_param.CopyFrom(loss.softmax_param)
     return head
+
+
+def drop_label_of_softmax(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Keep only the first bottom of a Softmax that has a label, left over from a SoftmaxWithLoss."""
+    layers, tops = [], {top for layer in net.layer for top in layer.top}
+    for layer in net.layer:
+        if layer.type == "Softmax" and len(layer.bottom) == 2:
+            glog.warning(
+                f"layer '{layer.name}' (Softmax): bottom '{layer.bottom[1]}' is dropped; a Softmax has no label"
+            )
+            layer = _clone(layer)
+            del layer.bottom[1:]
+            if not layer.top:
+                layer.top.append("prob" if "prob" not in tops else layer.name)
+        layers.append(layer)
+    return _copy(net, layers)
 
 
 def remove_label_consumers(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:

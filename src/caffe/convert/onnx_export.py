@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from caffe.convert.workarounds import around_faults
 from caffe.errors import CaffeError
 from caffe.utils.atomic_io import atomic_write
 
@@ -163,6 +164,7 @@ def build(net: Net) -> Export:
     outputs = [final.get(name, name) for name in net.outputs]
     names = [name for name, _ in g.constants]
     nodes = _without_identities(g.nodes, set(blobs), names, inputs, outputs)
+    around_faults(nodes, g.constants)
     used = {name for node in nodes for name in node.input}
     constants = [pair for pair in g.constants if pair[0] in used]
     return Export(net.name or "net", nodes, constants, _with_shapes(g, inputs), _with_shapes(g, outputs))

@@ -112,7 +112,7 @@ def solver_count() -> int:
 
 
 def set_solver_count(count: int) -> None:
-    """Set the solver count; for scripts written for multi-GPU Caffe, otherwise without effect."""
+    """Set the solver count: in TRAIN, Data and HDF5Data then read the records of `solver_rank` only."""
     _state["solver_count"] = int(count)
 
 
@@ -122,8 +122,18 @@ def solver_rank() -> int:
 
 
 def set_solver_rank(rank: int) -> None:
-    """Set the solver rank; for scripts written for multi-GPU Caffe, otherwise without effect."""
+    """Set the solver rank: of `solver_count` successive records, Data and HDF5Data read the one at this rank."""
     _state["solver_rank"] = int(rank)
+
+
+def solver_share(phase: int) -> tuple[int, int]:
+    """Return the rank and the number of the solvers that share the records of a data layer; in TEST one reads all."""
+    rank, count = _state["solver_rank"], _state["solver_count"]
+    if phase != 0:  # TEST
+        return (0, 1)
+    if not 0 <= rank < count:
+        raise CaffeError(f"solver rank {rank}: expected 0 to {count - 1} for a solver count of {count}")
+    return (rank, count)
 
 
 def set_multiprocess(flag: bool) -> None:

@@ -118,6 +118,7 @@ def convert(
     malloc.retain_freed_memory()
     entries = listfile.read(list_path)
     _check_keys(entries, list_path, backend_name(backend))
+    listfile.check_root(root, entries, "ROOTFOLDER")
     if shuffle:
         glog.info("Shuffling data", "convert_imageset.cpp:83")
         random.Random(seed).shuffle(entries)

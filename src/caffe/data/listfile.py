@@ -48,6 +48,23 @@ def read(path: str | os.PathLike) -> list[Entry]:
     return entries
 
 
+def check_root(root: str, entries: list[Entry], option: str) -> None:
+    """Raise CaffeError if the paths of a list exist only with a slash after `root`, which is not added (as in Caffe).
+
+    `option` names where the root was given.
+    """
+    if not root or root.endswith("/"):
+        return
+    first = entries[:_MAX_ERRORS]
+    if any(os.path.exists(root + entry.path) for entry in first):
+        return
+    if any(os.path.exists(f"{root}/{entry.path}") for entry in first):
+        raise CaffeError(
+            f"{option} '{root}' has no slash at its end, so '{root}{first[0].path}' is read, which does not exist; "
+            f"write '{root}/'"
+        )
+
+
 def error_text(errors: list[str], noun: str) -> str:
     """Return the number of errors and the first of them, one per line; `noun` is a singular such as "invalid line"."""
     if len(errors) == 1:
@@ -65,6 +82,8 @@ def _line_error(text: str) -> str | None:
         return f"no space between path and label, received '{text}'"
     if not path.strip():
         return f"no path before the label, received '{text}'"
+    if not label.strip():
+        return "the line ends in a blank; remove it, because the label stands after the last space (as in Caffe)"
     if not _LABEL.match(label):
         return f"the label after the last space must be an integer, received '{label}'"
     if len(label) > 64 or not -(2**31) <= int(label) < 2**31:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
@@ -59,6 +60,8 @@ class BatchPrefetcher:
         Order of the records instead of key order.
     augment : Augment, optional
         Augmentation, applied in phase TRAIN only.
+    share : int, int
+        Rank and number of the solvers that share the records: this one takes every second, third ... record.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class BatchPrefetcher:
         labels: int = 1,
         order: RecordSampler | None = None,
         augment: Augment | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         if batch_size < 1 or prefetch < 1 or position < 0 or skip < 0:
             raise CaffeError(
@@ -88,6 +92,7 @@ class BatchPrefetcher:
         self.labels, self.order = labels, order
         self.augment = augment if is_train(phase) else None
         self.waited = 0.0  # seconds that `next` has waited, except for the first batch
+        self._share = share
         self._force = {"force_color": force_color, "force_gray": force_gray}
         self._ready: queue.Queue = queue.Queue(prefetch)
         self._free: queue.SimpleQueue = queue.SimpleQueue()
@@ -150,7 +155,9 @@ class BatchPrefetcher:
     def _work(self, position: int) -> None:
         """Fill the queue until `close` (in the thread); pass an error on to the consumer."""
         try:
-            records = self._records(self.skip + position * self.batch_size)
+            rank, solvers = self._share
+            records = self._records(self.skip + rank + position * self.batch_size * solvers)
+            records = itertools.islice(records, 0, None, solvers)
             while not self._stop.is_set():
                 reusable = self._free.get()
                 if not self._stop.is_set():

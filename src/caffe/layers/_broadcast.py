@@ -29,10 +29,16 @@ def aligned(layer: Layer, param: Any, bottom: Shape, operand: Shape) -> int:
     return begin
 
 
-def aligned_to_onnx(g: Any, name: str, shape: Shape, rank: int) -> str:
-    """Append axes of size 1 to the tensor `name` up to `rank` axes, so that ONNX broadcasts it; returns its name."""
-    if len(shape) == rank:
+def aligned_to_onnx(g: Any, name: str, shape: Shape, rank: int, axes: int) -> str:
+    """Append axes of size 1 to the tensor `name` up to `rank` axes, so that ONNX broadcasts it; return its name.
+
+    A tensor with several axes larger than 1 is given axes of size 1 in front as well, `axes` in all as its partner has:
+    the compiler for Myriad 2 keeps channels innermost and permutes both operands only if both have as many axes.
+    """
+    in_front = axes - rank if sum(size > 1 for size in shape) > 1 else 0
+    if len(shape) == rank and not in_front:
         return name
     out = g.temp("aligned")
-    g.node("Reshape", [name, g.constant([*shape, *[1] * (rank - len(shape))], "shape")], [out])
+    aligned = [*[1] * in_front, *shape, *[1] * (rank - len(shape))]
+    g.node("Reshape", [name, g.constant(aligned, "shape")], [out])
     return out

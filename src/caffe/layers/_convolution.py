@@ -193,6 +193,10 @@ class BaseConvolution(_Base):
         group = self.param.convolution_param.group
         return weight.reshape(group, weight.shape[0] // group, weight.shape[1], -1)
 
+    def exported(self, weight: Any, win: Window) -> tuple[Any, Window]:
+        """Return weights and window in a form that every ONNX reader computes alike."""
+        return weight, win
+
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         win = self.window if self.window.kernel else Window((1,), (1,), (0,), (1,))
         self.need(
@@ -202,7 +206,8 @@ class BaseConvolution(_Base):
             len(win.kernel),
         )
         weight = self.blobs[0].data
-        weights = [g.constant(weight if self.window.kernel else weight[..., None], "weight")]
+        weight, win = self.exported(weight if self.window.kernel else weight[..., None], win)
+        weights = [g.constant(weight, "weight")]
         weights += [g.constant(blob.data, "bias") for blob in self.blobs[1:]]
         for bottom, top in zip(bottoms, tops):
             shape = g.shape(bottom)

@@ -29,7 +29,7 @@ import numpy as np
 
 from caffe.core import numpy_blob
 from caffe.core.lazy_torch import torch
-from caffe.errors import CaffeError, did_you_mean
+from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
@@ -102,6 +102,7 @@ class Layer:
         self.loss_weights: list[float] = []
         self.propagate_down: list[bool] = []  # per bottom; set by the Net
         self.param_propagate_down: list[bool] = []  # per weight blob
+        self.automatic_tops = 0  # of a loss without a top in the prototxt
         self.memory_format = None  # layout of 4-axis bottoms set by an optimization pass; None: unchanged
         self._tape: Any = None
 
@@ -174,7 +175,7 @@ class Layer:
     @property
     def top_count(self) -> int:
         """The number of tops."""
-        return len(self.param.top)
+        return len(self.param.top) + self.automatic_tops
 
     @property
     def public(self) -> Any:
@@ -299,6 +300,8 @@ def create(param: Any, phase: int, device: Any = "cpu", generator: Any = None) -
     layers.load()
     layer = registry.get(param.type)
     if layer is None:
-        hint, known = did_you_mean(param.type, registry), ", ".join(sorted(registry))
+        from caffe.core import unknown_types
+
+        hint, known = unknown_types.hint(param.type, registry), ", ".join(sorted(registry))
         raise CaffeError(f"unknown layer type '{param.type}'{hint} (known types: {known})")
     return layer(param, phase, device, generator)

@@ -42,4 +42,4 @@ class Bias(Layer):
         bias = bottoms[1] if len(bottoms) > 1 else g.constant(self.blobs[0].data, "bias")
         bias_shape = g.shape(bottoms[1]) if len(bottoms) > 1 else self.blobs[0].shape
         begin = aligned(self, self.param.bias_param, shape, bias_shape)
-        g.node("Add", [bottoms[0], aligned_to_onnx(g, bias, bias_shape, len(shape) - begin)], tops)
+        g.node("Add", [bottoms[0], aligned_to_onnx(g, bias, bias_shape, len(shape) - begin, len(shape))], tops)

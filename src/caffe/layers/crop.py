@@ -53,9 +53,6 @@ class Crop(Layer):
     def top_shapes(self, bottom: Shape, like: Shape) -> list[Shape]:
         return [(*bottom[: self.begin], *(end - start for _, start, end in self._ranges(bottom, like)))]
 
-    def allow_force_backward(self, bottom: int) -> bool:
-        return bottom == 0
-
     def forward(self, x: Tensor, like: Tensor) -> Tensor:
         for axis, start, end in self._ranges(tuple(x.shape), tuple(like.shape)):
             x = x.narrow(axis, start, end - start)

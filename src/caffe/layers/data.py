@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from caffe.core import config
 from caffe.data import datum
 from caffe.data.augment import augment_of
 from caffe.data.db import open_db
@@ -60,6 +61,7 @@ class Data(BasePrefetchingDataLayer):
             labels=max(1, self.top_count - 1),
             order=self.order(seed),
             augment=self.augment,
+            share=config.solver_share(self.phase),
         )
 
     def order(self, seed: int) -> RecordSampler | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from caffe.core.lazy_torch import F, torch
 from caffe.layers._convolution import BaseConvolution, Window, add_bias, attributes, scatter
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
@@ -53,6 +55,14 @@ class Deconvolution(BaseConvolution, Layer):
         cols = torch.einsum("ngmo,gmck->ngcok", flat, self.grouped(weight))
         cols = cols.reshape(x.shape[0], -1, *sizes, *win.kernel)
         return add_bias(scatter(cols, win, out), bias)
+
+    def exported(self, weight: np.ndarray, win: Window) -> tuple[np.ndarray, Window]:
+        """Return a dilated kernel with its holes as zeros: OpenVINO 2021.4's Myriad compiler ignores the dilation."""
+        if all(d == 1 for d in win.dilation):
+            return weight, win
+        spread = np.zeros((*weight.shape[:2], *win.extent), weight.dtype)
+        spread[(slice(None), slice(None), *(slice(None, None, d) for d in win.dilation))] = weight
+        return spread, Window(win.extent, win.stride, win.pad, (1,) * len(win.extent))
 
     def emit(self, g: Any, inputs: list[str], outputs: list[str], win: Window, sizes: Shape) -> None:
         g.node("ConvTranspose", inputs, outputs, **attributes(win, win.pad, self.param.convolution_param.group))

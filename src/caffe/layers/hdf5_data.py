@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from caffe.core import glog
+from caffe.core import config, glog
 from caffe.core.blob import check_shape
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError, did_you_mean
@@ -115,13 +115,17 @@ class HDF5Data(Layer):
 
     def forward(self) -> Tensor | tuple[Tensor, ...]:
         missing = self.param.hdf5_data_param.batch_size
+        rank, solvers = config.solver_share(self.phase)
         parts = []
         while missing:
-            if self._row == len(self._rows):
+            if self._row >= len(self._rows):
                 self._next_file()
-            rows = self._rows[self._row : self._row + missing]
+                continue
+            first = self._row + (rank - self._offset) % solvers
+            rows = self._rows[first::solvers][:missing]
+            end = min(first + len(rows) * solvers - solvers + 1, len(self._rows)) if len(rows) else len(self._rows)
             parts.append([array[rows] for array in self._arrays])
-            self._row += len(rows)
+            self._offset, self._row = self._offset + end - self._row, end
             missing -= len(rows)
         return tuple(
             torch.from_numpy(self._concatenate(name, part)).to(self.device)
@@ -137,11 +141,14 @@ class HDF5Data(Layer):
 
     def state(self) -> dict[str, int]:
         """Return the next epoch, file and row, and the seed of the shuffles."""
-        return {"seed": self._seed, "row": self._row, "round": self._round, "file": self._file}
+        return {
+            "seed": self._seed, "row": self._row, "round": self._round, "file": self._file, "offset": self._offset
+        }  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from `state`."""
         self._seed, self._row = state["seed"], state["row"]
         self._round, self._file = state["round"], state["file"]
+        self._offset = state.get("offset", 0)  # rows passed since the start, of all epochs
         self._loaded = None
         self._load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from caffe.core import glog
+from caffe.data import listfile
 from caffe.data.augment import augment_of
 from caffe.data.image_records import ImageList, ImagePrefetcher
 from caffe.data.mean import transform_of
@@ -36,6 +37,7 @@ class ImageData(BasePrefetchingDataLayer):
         self.transform = transform_of(self.param.transform_param)
         self.augment = augment_of(self.param.transform_param)
         self.images = ImageList(p.source)
+        listfile.check_root(p.root_folder, self.images.entries, "root_folder")
         glog.info(f"A total of {len(self.images)} images.", "image_data_layer.cpp:61")
         super().setup()
 

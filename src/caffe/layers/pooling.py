@@ -250,7 +250,8 @@ def _ave_to_onnx(g, bottoms, tops, axes):
     out = tops[0] if (correction == 1).all() else g.temp("by_kernel")
     g.node("AveragePool", bottoms, [out], count_include_pad=1, **_attributes(axes))
     if out != tops[0]:
-        g.node("Mul", [out, g.constant(correction.astype(np.float32), "divisor")], tops)
+        # All four axes: the compiler for Myriad 2 keeps channels innermost, where a plane alone would lie along them.
+        g.node("Mul", [out, g.constant(correction.astype(np.float32)[None, None], "divisor")], tops)
 
 
 def _expect_to_onnx(g, bottoms, tops, axes):

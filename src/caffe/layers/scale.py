@@ -57,7 +57,7 @@ class Scale(Layer):
         product = g.temp("product") if p.bias_term else tops[0]
         scale_shape = self.blobs[-1].shape if self.blobs else g.shape(bottoms[1])
         begin = aligned(self, p, shape, scale_shape)
-        g.node("Mul", [bottoms[0], aligned_to_onnx(g, scale, scale_shape, len(shape) - begin)], [product])
+        g.node("Mul", [bottoms[0], aligned_to_onnx(g, scale, scale_shape, len(shape) - begin, len(shape))], [product])
         if p.bias_term:
             bias = g.constant(self.blobs[-1].data, "bias")
-            g.node("Add", [product, aligned_to_onnx(g, bias, scale_shape, len(shape) - begin)], tops)
+            g.node("Add", [product, aligned_to_onnx(g, bias, scale_shape, len(shape) - begin, len(shape))], tops)

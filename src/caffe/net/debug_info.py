@@ -44,19 +44,23 @@ class Reporter:
             _log_mean("Forward", node, f"param blob {name} data", blob.tensor)
 
     def after_backward(self, index: int) -> None:
-        """Log the mean |diff| that layer `index` computed; after layer 0, also the norms of all weights."""
+        """Log the mean |diff| that layer `index` computed."""
         node = self.net._nodes[index]
         if node.need_backward:
             for name, blob, needs_grad in zip(node.bottoms, node.bottom_blobs, node.bottom_need_backward):
                 if needs_grad:
                     _log_mean("Backward", node, f"bottom blob {name} diff", blob.grad)
-            for i, name in enumerate(_weight_names(node.layer)):
+            for i, blob in enumerate(node.layer.blobs):  # by number; the lines of forward have the names
                 if node.layer.param_propagate_down[i]:
-                    _log_mean("Backward", node, f"param blob {name} diff", node.layer.blobs[i].grad)
-        if index == 0:
-            self._log_norms()
+                    _log_mean("Backward", node, f"param blob {i} diff", blob.grad)
 
-    def _log_norms(self):
+    def log_inputs(self) -> None:
+        """Log the mean |data| of the net's inputs, before a forward."""
+        for name in self.net.input_names:
+            glog.info(f"    [Forward] Input {name} data: {_mean(self.net.blobs[name].tensor):.6g}", "net.cpp:536")
+
+    def log_norms(self) -> None:
+        """Log the norms of all weights, after a backward of the whole net."""
         blobs = [weight.blob for weight in self.net.learnable_weights]
         pairs = [(blob.tensor.detach().double(), blob.grad.detach().double()) for blob in blobs]
         l1 = tuple(sum(float(pair[i].abs().sum()) for pair in pairs) for i in (0, 1))
@@ -72,5 +76,8 @@ def _weight_names(layer):
 
 
 def _log_mean(direction, node, label, tensor):
-    mean = float(tensor.detach().abs().double().mean()) if tensor.numel() else 0.0
-    glog.info(f"    [{direction}] Layer {node.layer.name}, {label}: {mean:.6g}", "net.cpp:550")
+    glog.info(f"    [{direction}] Layer {node.layer.name}, {label}: {_mean(tensor):.6g}", "net.cpp:550")
+
+
+def _mean(tensor):
+    return float(tensor.detach().abs().double().mean()) if tensor.numel() else 0.0

@@ -65,7 +65,7 @@ class Net(NetMethods):
     stages : list of str, optional
         NetState stages, compared with `stage` and `not_stage` of the layers' rules.
     weights : str, optional
-        Path of a .caffemodel or .h5 file, or a comma-separated list of them.
+        Path of a .caffemodel or .h5 file.
 
     Raises
     ------
@@ -228,9 +228,8 @@ class Net(NetMethods):
                 self.input_names.append(name)
         least = layer.num_top if isinstance(layer.num_top, int) else layer.num_top[0]
         while layer.auto_top and len(tops) < least:
-            name = "(automatic)" if len(tops) == len(param.top) else f"(automatic {len(tops)})"
-            tops.append((param.name + " " + name, numpy_blob.make((), self.device)))
-            param.top.append(tops[-1][0])
+            tops.append(("(automatic)", numpy_blob.make((), self.device)))  # Caffe's name; not an output of the net
+            layer.automatic_tops += 1
         return tops
 
     @staticmethod
@@ -318,7 +317,12 @@ class Net(NetMethods):
 
     def _reshape_layer(self, layer, bottoms, tops):
         shapes = layer.top_shapes(*[b.shape for b in bottoms])
-        for (_, blob), shape in zip(tops, shapes):
+        for (name, blob), shape in zip(tops, shapes):
+            if tuple(shape) != blob.shape and any(blob is bottom for bottom in bottoms):
+                raise CaffeError(
+                    f"{layer.type} cannot work in place here: its bottom '{name}' has shape {blob.shape}, its top "
+                    f"{tuple(shape)}; give the top another name"
+                )
             blob.reshape(*shape)
 
     # -- running -----------------------------------------------------------------------------------
@@ -340,6 +344,8 @@ class Net(NetMethods):
         """
         if self.build_only:
             raise CaffeError(numpy_blob.NOT_RUNNABLE)
+        if self.debug_reporter is not None:
+            self.debug_reporter.log_inputs()
         loss = 0.0
         for i in range(start, end + 1):
             node = self._nodes[i]

@@ -34,6 +34,7 @@ class NetMethods:
     """pycaffe's methods; `Net` provides the attributes declared here."""
 
     param: Any
+    learnable_weights: list[Any]
     input_names: list[str]
     output_names: list[str]
     _nodes: list[Any]
@@ -107,6 +108,22 @@ class NetMethods:
     @property
     def _outputs(self):
         return [self._blob_names.index(name) for name in self.output_names]
+
+    def _top_ids(self, layer):
+        """Return the indices in `_blob_names` of the tops of the layer at index `layer`, as pycaffe's `_top_ids`."""
+        return self._blob_ids(self._nodes[layer].tops)
+
+    def _bottom_ids(self, layer):
+        """Return the indices in `_blob_names` of the bottoms of the layer at index `layer`."""
+        return self._blob_ids(self._nodes[layer].bottoms)
+
+    def _blob_ids(self, names):
+        numbers = {name: number for number, name in enumerate(self._blobs)}
+        return [numbers[name] for name in names]
+
+    @property
+    def _blob_loss_weights(self):
+        return list(self.blob_loss_weights.values())
 
     def _forward(self, start, end):
         """Run layers `start` to `end` (indices, inclusive), as pycaffe's `_forward`; timing scripts call it."""
@@ -253,8 +270,12 @@ class NetMethods:
         trim = lambda store: {name: np.asarray(rows)[:count] for name, rows in store.items()}  # noqa: E731
         return trim(all_outs), trim(all_diffs)
 
-    def _batches(self, arrays):
-        size = self._blobs[self.inputs[0]].shape[0]
+    def _batch(self, blobs):
+        """Yield the arrays of `blobs` in batches of the net's size, the last one padded, as pycaffe's `_batch`."""
+        return self._batches(blobs, next(iter(self._blobs.values())).shape[0])
+
+    def _batches(self, arrays, size=None):
+        size = size or self._blobs[self.inputs[0]].shape[0]
         count = len(next(iter(arrays.values())))
         for first in range(0, count, size):
             batch = {name: np.asarray(a[first : first + size]) for name, a in arrays.items()}
@@ -277,6 +298,10 @@ class NetMethods:
             if hasattr(node.layer, "set_arrays"):
                 return node.layer.set_arrays(np.asarray(data), np.asarray(labels))
         raise CaffeError("set_input_arrays needs a net whose first layer is a MemoryData layer")
+
+    def _set_input_arrays(self, data, labels):
+        """Call `set_input_arrays`; pycaffe's older name."""
+        self.set_input_arrays(data, labels)
 
     def before_forward(self, function: Callable[[int], Any]) -> None:
         """Call `function(layer index)` before each layer's forward."""
@@ -308,15 +333,14 @@ class NetMethods:
         Parameters
         ----------
         path : str
-            A .caffemodel or .h5 file, or a comma-separated list of them, copied one after the other.
+            A .caffemodel or .h5 file; a comma is part of the path, as in pycaffe.
 
         Raises
         ------
         CaffeError
             If shapes differ; nothing is copied from that file, and the message lists every mismatch.
         """
-        for part in str(path).split(","):
-            self._copy_weights(snapshot.read_weights(part), part)
+        self._copy_weights(snapshot.read_weights(path), os.fspath(path))
 
     def _copy_weights(self, weights, path):
         errors, pairs = [], []
@@ -324,11 +348,15 @@ class NetMethods:
             arrays = weights.get(name)
             if arrays is None:
                 continue
+            arrays = self._with_shared(name, arrays, len(blobs))
             if len(arrays) != len(blobs):
                 errors.append(f"layer '{name}': the file has {len(arrays)} weight blobs, the net {len(blobs)}")
                 continue
             for i, (blob, array) in enumerate(zip(blobs, arrays)):
-                if not snapshot.shape_equals(array.shape, blob.shape):
+                if array is None:
+                    if self._owns(name, i):
+                        errors.append(f"layer '{name}', blob {i}: not in the file")
+                elif not snapshot.shape_equals(array.shape, blob.shape):
                     shape = tuple(array.shape)
                     errors.append(f"layer '{name}', blob {i}: the file has shape {shape}, the net {blob.shape}")
                 else:
@@ -340,6 +368,15 @@ class NetMethods:
             )
         for blob, array in pairs:
             blob.assign(array)
+
+    def _owns(self, layer, index):
+        """Return whether the layer owns its weight blob `index`, rather than sharing that of an earlier layer."""
+        return any(weight.layer == layer and weight.index == index for weight in self.learnable_weights)
+
+    def _with_shared(self, layer, arrays, count):
+        """Return `arrays`, with None for shared blobs at the end: Caffe's HDF5 files hold them at their owner only."""
+        missing = range(len(arrays), count)
+        return [*arrays, *[None] * len(missing)] if not any(self._owns(layer, i) for i in missing) else arrays
 
     def share_with(self, other: Any) -> None:
         """Share the weights of `other` (Net) by layer name; afterwards both nets use the same memory."""
@@ -358,8 +395,10 @@ class NetMethods:
         """Write the weights, and with `write_diff` their diffs, as HDF5 in Caffe's layout."""
         names = [layer.name for layer in self.param.layer]  # a layer without weights gets an empty group
         diffs = {name: [b.diff for b in self.params.get(name, ())] for name in names} if write_diff else None
-        weights = self.weight_arrays()
-        snapshot.write_hdf5(path, {name: weights.get(name, []) for name in names}, diffs)
+        weights: dict[str, list[Any]] = {name: [] for name in names}
+        for name, arrays in self.weight_arrays().items():  # a shared blob is stored with its owner only, as in Caffe
+            weights[name] = [array if self._owns(name, i) else None for i, array in enumerate(arrays)]
+        snapshot.write_hdf5(path, weights, diffs)
 
     def load_hdf5(self, path: str | os.PathLike[str]) -> None:
         """Copy weights by layer name from an HDF5 file."""

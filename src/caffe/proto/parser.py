@@ -150,12 +150,16 @@ class Parser(Scanner):
             self.skip_value()
             return
         if self.kind == "mark" and self.word in ("{", "<") + (() if field.repeated else ("[",)):
-            self.error(self.at, f"{known.name}.{field.name} takes one value, received {self.word}")
+            received = self.word + self._without_brackets()
+            self.error(self.at, f"{known.name}.{field.name} takes one value, received {received}")
             self.skip_value()
         elif self.take("["):
             self._list(message, field, known)
         else:
             self._store(message, field, known)
+
+    def _without_brackets(self) -> str:
+        return ": write it without brackets, as one number" if self.word == "[" else ""
 
     def _list(self, message: Any, field: Field, known: Table) -> None:
         while not self.take("]"):

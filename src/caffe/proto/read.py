@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from caffe.errors import CaffeError
-from caffe.proto import binary, caffe_pb2, text, upgrade
+from caffe.proto import binary, caffe_pb2, foreign, text, upgrade
 from caffe.proto.source_locations import SourceLocations
 
 _INLINE_NETS = ("net_param", "train_net_param", "test_net_param")
@@ -45,6 +45,7 @@ def read_net(path: str | os.PathLike[str]) -> NetFile:
     """
     path = os.fspath(path)
     data = _head(path)
+    foreign.check(data, path, "a prototxt or a caffemodel")
     if is_binary(data):
         return read_net_binary(path, blobs=False)
     return read_net_text(_text(path), path)
@@ -74,6 +75,7 @@ def read_net_binary(path: str | os.PathLike[str], blobs: bool = True) -> NetFile
     path = os.fspath(path)
     param = caffe_pb2.NetParameter()
     view = binary.open_view(path)
+    foreign.check(bytes(view[:1024]), path, "a binary net (.caffemodel)")
     if len(view) and not is_binary(bytes(view[:1024])):
         raise CaffeError(f"{path}: expected a binary net (.caffemodel), received text")
     binary.read(view, param, path)
@@ -124,6 +126,7 @@ def _head(path: str) -> bytes:
 def _text(path: str) -> str:
     """Return the text of a prototxt; bytes that are not UTF-8 (in old comments) become surrogates."""
     data = _head(path)
+    foreign.check(data, path, "a prototxt")
     if is_binary(data):
         raise CaffeError(f"{path}: expected a prototxt (text), received a binary file")
     if os.path.getsize(path) > text.MAX_CHARACTERS:

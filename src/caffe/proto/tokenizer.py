@@ -71,7 +71,8 @@ class Scanner:
 
     def expected(self, expected: str, context: str) -> None:
         """Record that the current token is not the expected one."""
-        self.error(self.at, f"{context}: expected {expected}, received {self.received()}")
+        hint = "; a prototxt has no arithmetic: write the result as one number" if self.word in ("*", "/") else ""
+        self.error(self.at, f"{context}: expected {expected}, received {self.received()}{hint}")
 
     def error(self, position: int, text: str) -> None:
         """Record an error with file:line:column; raise TooManyErrors at the limit."""

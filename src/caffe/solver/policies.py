@@ -55,8 +55,11 @@ POLICIES = {f.__name__: f for f in (fixed, step, exp, inv, multistep, poly, sigm
 
 
 def check(p: Any) -> None:
-    """Raise CaffeError if the policy of SolverParameter `p` is unknown or lacks a parameter."""
-    if p.lr_policy not in POLICIES:
+    """Raise CaffeError if the policy of SolverParameter `p` is unknown or lacks a parameter.
+
+    A solver without a policy may be created, as in Caffe; its first update fails (`learning_rate`).
+    """
+    if p.lr_policy and p.lr_policy not in POLICIES:
         hint, known = did_you_mean(p.lr_policy, POLICIES), ", ".join(POLICIES)
         raise CaffeError(f"unknown lr_policy '{p.lr_policy}'{hint} (known: {known})")
     if p.lr_policy == "step" and p.stepsize <= 0:
@@ -89,4 +92,7 @@ def learning_rate(p: Any, iteration: int, current: int) -> float:
     """
     if iteration < p.rampup_interval:
         return p.rampup_lr + (p.base_lr - p.rampup_lr) * iteration / p.rampup_interval
+    if not p.lr_policy:
+        known = ", ".join(POLICIES)
+        raise CaffeError(f"the solver has no lr_policy, which an update needs; set it to one of {known}")
     return POLICIES[p.lr_policy](p, iteration, current)

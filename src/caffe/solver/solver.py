@@ -21,6 +21,7 @@ from caffe.solver import divergence, fused_sgd, net_factory, policies, resume
 from caffe.solver.divergence import DivergenceMonitor
 from caffe.solver.loss_scale import LossScale
 from caffe.solver.update_rules import UPDATE_RULES
+from caffe.weights import paths as weight_paths
 from caffe.weights import snapshot
 
 SOURCE = "solver.cpp:239"
@@ -78,7 +79,7 @@ class Solver:
         self.loss_scale, self._grads_finite = LossScale(), True  # used with fp16
         self.divergence_monitor = None  # set by `solve`
         for path in param.weights:
-            self._load_weights(path)
+            self.load_weights(path)
         glog.info("Solver scaffolding done.", "solver.cpp:57")
 
     def _check(self, param):
@@ -95,9 +96,11 @@ class Solver:
         if param.snapshot_prefix and folder:
             os.makedirs(folder, exist_ok=True)  # Caffe aborts if the folder is missing
 
-    def _load_weights(self, path):
-        for net in (self.net, *self.test_nets):
-            net.copy_from(path)
+    def load_weights(self, text: str) -> None:
+        """Copy weights into the train net and all test nets; `text` is a comma-separated list of files."""
+        for path in weight_paths.split(text):
+            for net in (self.net, *self.test_nets):
+                net.copy_from(path)
 
     @property
     def _nets(self):
@@ -119,6 +122,10 @@ class Solver:
         """Call `on_start()` before each iteration and `on_gradients_ready()` between backward and update."""
         self._callbacks.append((on_start, on_gradients_ready))
 
+    def share_weights(self, net: Any) -> None:
+        """Make `net` (Net) use the memory of this solver's weights, by layer name, as pycaffe's share_weights."""
+        net.share_with(self.net)
+
     def solve(self, resume_file: str | None = None) -> None:
         """Train up to max_iter and write a final snapshot.
 
@@ -134,7 +141,9 @@ class Solver:
         """
         glog.info(f"Solving {self.net.name}", "solver.cpp:279")
         glog.info(f"Learning Rate Policy: {self.param.lr_policy}", "solver.cpp:280")
-        self.divergence_monitor = self.divergence_monitor or DivergenceMonitor(divergence.worst_loss(self.net))
+        self.divergence_monitor = self.divergence_monitor or DivergenceMonitor(
+            divergence.worst_loss(self.net), divergence.loss_types(self.net)
+        )
         if resume_file:
             self.restore(resume_file)
         self.step(self.param.max_iter - self.iter)
@@ -201,6 +210,8 @@ class Solver:
     def _backward(self, last):
         with self.loss_scale.applied(self.net) if self.net.precision == "fp16" else contextlib.nullcontext():
             self.net.backward_range(last, 0)
+            if self.net.debug_reporter is not None:
+                self.net.debug_reporter.log_norms()
 
     @property
     def smoothed_loss(self) -> float:

@@ -11,7 +11,8 @@ import argparse
 import importlib
 from collections.abc import Sequence
 
-from caffe.errors import CaffeError, did_you_mean
+from caffe.errors import CaffeError
+from caffe.tools import common_flags
 
 _TRUE, _FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
 
@@ -38,8 +39,10 @@ def boolean(
 def normalise(argv: Sequence[str]) -> list[str]:
     """Convert [command, arguments…] from gflags' to argparse's spelling, using the command's own parser.
 
+    Flags may precede the command. gflags' and glog's own flags take effect here (see `common_flags`).
     Arguments of an unknown command are returned unchanged; the dispatcher reports the error.
     """
+    argv = common_flags.command_first(list(argv))
     try:
         module = importlib.import_module("caffe.tools." + argv[0].replace("-", "_"))
     except ModuleNotFoundError as error:
@@ -50,11 +53,17 @@ def normalise(argv: Sequence[str]) -> list[str]:
         return list(argv)
     parser = argparse.ArgumentParser(add_help=True)
     module.add_arguments(parser)
-    return [argv[0], *for_argparse(argv[1:], parser)]
+    return [argv[0], *for_argparse(argv[1:], parser, common_flags.others(argv[0]))]
 
 
-def for_argparse(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
-    """Convert gflags arguments for `parser`; raise one CaffeError that lists every unknown flag."""
+def for_argparse(
+    words: Sequence[str], parser: argparse.ArgumentParser, ignored: dict[str, str] | None = None
+) -> list[str]:
+    """Convert gflags arguments for `parser`; raise one CaffeError that lists every unknown flag.
+
+    `ignored` are flags of other commands with their types, which have no effect.
+    """
+    common = common_flags.CommonFlags(ignored or {})
     known = {name.lstrip("-"): action for action in parser._actions for name in action.option_strings}
     out, errors, words = [], [], list(words)
     while words:
@@ -66,9 +75,10 @@ def for_argparse(words: Sequence[str], parser: argparse.ArgumentParser) -> list[
             out.append(word)
             continue
         try:
-            out += _flag(word, words, known)
+            out += _flag(word, words, known, common)
         except CaffeError as error:
-            errors.append(str(error))
+            errors.append(error)
+    errors = [str(error) for error in errors if getattr(error, "name", None) not in common.allowed]
     if errors:
         raise CaffeError("; ".join(errors))
     return out
@@ -79,12 +89,11 @@ def _is_flag(word):
     return len(word) > 1 and word[0] == "-" and not word[1:2].isdigit() and word[1] != "."
 
 
-def _flag(word, rest, known):
+def _flag(word, rest, known, common):
     name, equals, value = word.lstrip("-").partition("=")
     spelling = _spelling(name, known)
     if spelling is None:
-        names = [flag for flag in known if not (flag.startswith("no") and flag[2:] in known)]
-        raise CaffeError(f"unknown command line flag '{name}'{did_you_mean(name, names)}")
+        return common.take(word, rest, known)
     action = known[spelling]
     dashes = "-" if "-" + spelling in action.option_strings else "--"
     if action.nargs == 0:

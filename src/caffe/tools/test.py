@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> None:
     from caffe.core import config, glog
     from caffe.net.net import Net
     from caffe.proto import caffe_pb2
+    from caffe.weights.paths import split
 
     if args.iterations < 1:
         raise CaffeError(f"--iterations must be positive, received {args.iterations}")
@@ -39,8 +40,9 @@ def run(args: argparse.Namespace) -> None:
         caffe_pb2.TEST,
         level=args.level,
         stages=[s for s in args.stage.split(",") if s],
-        weights=args.weights,
     )
+    for path in split(args.weights):
+        net.copy_from(path)
     glog.info(f"Running for {args.iterations} iterations.", "caffe.cpp:281")
     score(net, args.iterations)
 

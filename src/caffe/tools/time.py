@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> None:
     """Load the net and measure it."""
     from caffe.core import config, glog
     from caffe.net.net import Net
+    from caffe.weights.paths import split
 
     if args.phase not in ("TRAIN", "TEST"):
         raise CaffeError(f'phase must be "TRAIN" or "TEST", received "{args.phase}"')
@@ -40,7 +41,9 @@ def run(args: argparse.Namespace) -> None:
         glog.info("Use CPU.", "caffe.cpp:345")
     stages = [stage for stage in args.stage.split(",") if stage]
     phase = ("TRAIN", "TEST").index(args.phase)
-    net = Net(args.model, phase, level=args.level, stages=stages, weights=args.weights or None)
+    net = Net(args.model, phase, level=args.level, stages=stages)
+    for path in split(args.weights) if args.weights else ():
+        net.copy_from(path)
     benchmark(net, args.iterations)
 
 

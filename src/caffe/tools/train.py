@@ -41,11 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", type=int, default=0, help="network level")
     parser.add_argument("--stage", default="", help="network stages, separated by commas")
     parser.add_argument("--phase", default="", help="accepted for compatibility; training uses TRAIN and TEST")
+    parser.add_argument("--iterations", type=int, default=0, help="no effect on training, as in Caffe; see --max_iter")
     parser.add_argument(
-        "--iterations",
-        type=int,
-        default=0,
-        help="train to this iteration instead of the solver's max_iter",
+        "--max_iter", type=int, default=0, help="train to this iteration instead of the solver's max_iter"
     )
     parser.add_argument("--sigint_effect", choices=EFFECTS, default="stop", help="effect of Ctrl-C (default: stop)")
     parser.add_argument(
@@ -80,14 +78,17 @@ def run(args: argparse.Namespace) -> int:
     trainer.net.set_precision(args.precision)
     state = args.snapshot or (_newest(param) if args.resume else "")
     if args.weights and not state:
-        for net in (trainer.net, *trainer.test_nets):
-            net.copy_from(args.weights)
+        trainer.load_weights(args.weights)
     return train(trainer, state, args.sigint_effect, args.sighup_effect)
 
 
 def _override(param, args):
-    if args.iterations:
-        param.max_iter = args.iterations
+    from caffe.core import glog
+
+    if args.max_iter:
+        param.max_iter = args.max_iter
+    elif args.iterations:
+        glog.warning("--iterations has no effect on training; use --max_iter to end it earlier", "caffe.cpp:160")
     if args.level:
         param.train_state.level = args.level
     param.train_state.stage.extend(s for s in args.stage.split(",") if s)
@@ -168,7 +169,7 @@ class _SignalHandlers:
         self.trainer = trainer
         self.effects = {
             signal.SIGINT: sigint,
-            signal.SIGTERM: sigint,
+            signal.SIGTERM: sigint if sigint != "none" else None,  # not a signal of Caffe's: it can still end the run
             getattr(signal, "SIGHUP", None): sighup,
         }
         self.previous = {}
@@ -178,8 +179,11 @@ class _SignalHandlers:
 
         if threading.current_thread() is threading.main_thread():
             for number, effect in self.effects.items():
-                if number is not None and effect != "none":
-                    self.previous[number] = signal.signal(number, self._handle)
+                if (
+                    number is not None and effect is not None
+                ):  # "none" ignores the signal, as in Caffe (solver.cpp, GetRequestedAction)
+                    handler = signal.SIG_IGN if effect == "none" else self._handle
+                    self.previous[number] = signal.signal(number, handler)
 
     def _handle(self, number, frame):
         if self.effects[number] == "snapshot":

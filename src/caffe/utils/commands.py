@@ -49,8 +49,11 @@ def main(package: str, program: str, argv: Sequence[str] | None = None) -> int:
     if argv[0] in ("--version", "-version"):
         print(f"{program} {version()}")
         return 0
-    if hasattr(module, "normalise"):
-        argv = module.normalise(argv)
+    try:
+        argv = _normalised(module, argv)
+    except CaffeError as error:
+        print(f"{program} {argv[0]}: error: {error}", file=sys.stderr)
+        return error.exit_status
     command = argv[0].replace("-", "_")
     if command not in files:
         hint = did_you_mean(command.replace("_", word_break), [name.replace("_", word_break) for name in files])
@@ -64,9 +67,16 @@ def named(package: str, argv: Sequence[str] | None = None) -> int:
     program = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     module = importlib.import_module(package)
     argv = list(sys.argv[1:] if argv is None else argv)
-    if hasattr(module, "normalise"):
-        argv = module.normalise([program] + argv)[1:]
+    try:
+        argv = _normalised(module, [program] + argv)[1:]
+    except CaffeError as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+        return error.exit_status
     return run_command(package, program.replace("-", "_"), program, argv)
+
+
+def _normalised(module, argv):
+    return module.normalise(argv) if hasattr(module, "normalise") else argv
 
 
 def run_command(package: str, command: str, program: str, argv: Sequence[str]) -> int:

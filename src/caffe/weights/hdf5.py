@@ -13,6 +13,7 @@ from caffe.utils.atomic_io import atomic_write
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_LAYERS = 100_000
+MAX_BLOBS = 1000  # of one layer
 MAX_DEPTH = 32  # a layer's name is a path: inception_3a/1x1
 _MAX_RATIO = 1100  # gzip compresses by at most 1032 : 1
 
@@ -87,11 +88,14 @@ def _collect(group: Any, name: str, path: str, weights: dict[str, list[np.ndarra
 
 
 def _numbered(datasets: Mapping[str, Any], path: str, name: str) -> list[np.ndarray]:
-    """Return the data sets 0, 1, 2 … as arrays; a missing number is a shared blob stored with its owner."""
+    """Return the data sets 0, 1, 2 … as arrays; None for a missing number: a shared blob stored with its owner."""
     if not all(key.isdecimal() for key in datasets):
         names = ", ".join(list(datasets)[:8])
         raise CaffeError(f"{path}: /data/{name}: expected blobs named 0, 1, 2 …; received {names}")
-    return [_array(datasets[key], path) for key in sorted(datasets, key=int)]
+    arrays = {int(key): _array(datasets[key], path) for key in datasets}
+    if max(arrays) >= MAX_BLOBS:
+        raise CaffeError(f"{path}: /data/{name}: blob number {max(arrays)}; the limit is {MAX_BLOBS}")
+    return [arrays.get(number) for number in range(max(arrays) + 1)]
 
 
 def _child(group: Any, key: str, path: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from caffe.errors import CaffeError
-from caffe.proto import binary, blobs, caffe_pb2
+from caffe.proto import binary, blobs, caffe_pb2, foreign
 from caffe.proto.read import is_binary
 from caffe.utils.atomic_io import atomic_write
 from caffe.weights import hdf5
@@ -58,6 +58,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, list[np.ndarray]]:
     if hdf5.is_hdf5(path):
         return hdf5.read_weights(path)
     view = _binary(path, "weights are in a .caffemodel")
+    foreign.check(bytes(view[:1024]), path, "a .caffemodel")
     net = caffe_pb2.NetParameter()
     stored = binary.read(view, net, path)
     if not net.layer and not net.layers:
@@ -179,6 +180,9 @@ def write_blob(path: str | os.PathLike[str], array: np.ndarray, legacy_shape: bo
 
 def _binary(path: str, advice: str) -> memoryview:
     view = binary.open_view(path)
+    kind = foreign.kind_of(bytes(view[:1024]))
+    if kind is not None:
+        raise CaffeError(f"{path}: this is {kind}; {advice}")
     if len(view) and not is_binary(bytes(view[:1024]) + bytes(view[-1024:])):
         raise CaffeError(f"{path}: this is text; {advice}")
     return view

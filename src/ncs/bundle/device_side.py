@@ -16,8 +16,8 @@ from importlib.metadata import entry_points
 
 GROUP = "ncs.bundles"
 # Packages that ship as whole directories, and single modules.
-DIRECTORIES = ("caffe.device", "caffe.utils", "ncs.runtime", "ncs.doctor")
-MODULES = ("caffe", "caffe.errors", "ncs", "ncs.errors")
+DIRECTORIES = ("caffe.device", "caffe.utils", "ncs.runtime", "ncs.simulator", "ncs.doctor")
+MODULES = ("caffe", "caffe.errors", "ncs", "ncs.errors", "ncs.myriad", "ncs.myriad.blob", "ncs.myriad.stage_kinds")
 PROGRAMS = {"doctor.py": "ncs.doctor.bundle_main"}  # file in the bundle -> module
 
 

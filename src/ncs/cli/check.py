@@ -1,8 +1,8 @@
-"""Compare a device's output with Caffe's, as mvNCCheck did; without a stick, emulate its FP16 arithmetic.
+"""Compare a device's output with Caffe's, as mvNCCheck did; without a stick, simulate its blob.
 
-Prints mvNCCheck's report. The exit status is 0 when all values are within the limits, else 1. The emulation is labelled
-as such: it does not run on a stick. It reports the effect of half precision on every layer, and a scaling of the
-weights that reduces the error.
+Prints mvNCCheck's report. The exit status is 0 when all values are within the limits, else 1. The simulator executes the
+compiled blob from its own bytes. Next to it the report shows an emulation of FP16 arithmetic layer by layer, and a scaling of
+the weights that reduces the error. Both are labelled as such: neither runs on a stick.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-d",
         "--device",
         default="",
-        help="FP16 (the emulation), MYRIAD, CPU … (default: a stick if there is one, else FP16)",
+        help="SIMULATOR, FP16 (the emulation), MYRIAD, CPU … (default: a stick if there is one, else SIMULATOR)",
+    )
+    parser.add_argument(
+        "--blob", metavar="FILE", help="check this blob instead of compiling one (SIMULATOR and MYRIAD)"
     )
     parser.add_argument(
         "--lmdb", metavar="FOLDER", help="evaluate a database: change in accuracy, images whose class changes"
@@ -63,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
+DUMP = "MYRIAD_DUMP_INTERNAL_GRAPH_FILE_NAME"
 LIMITS = {
     "k": (5.0, "difference above which a value counts as wrong"),
     "max-difference": (2.0, "limit for Min Pixel Accuracy"),
@@ -75,13 +79,16 @@ LIMITS = {
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit status."""
     from ncs.cli import _net
+    from ncs.errors import NcsError
     from ncs.precision import compare
 
     device, net = select_device(args.device), _net.load_net(args)
+    if args.blob and device.split(".")[0] not in ("SIMULATOR", "MYRIAD"):
+        raise NcsError(f"--blob: expected -d SIMULATOR or MYRIAD, received {device}")
     transform = build_transform(args, net)
     batch = load_batch(args, net, transform)
     limits = compare.Limits(args.k, args.max_difference, args.max_average, args.max_wrong, args.max_l2)
-    comparison = None
+    comparison, sound = None, True
     layers: list = []
     scales: dict = {}
     if args.lmdb:
@@ -89,13 +96,15 @@ def run(args: argparse.Namespace) -> int:
     if device == "FP16":
         print("NOT A STICK: the result is an emulation of FP16 (weights and activations rounded layer by layer)")
         expected, result, layers, scales = run_emulation(args, net, batch)
+    elif device == "SIMULATOR":
+        expected, result, layers, scales, sound = run_simulation(args, net, batch)
     else:
         expected, result = run_on_device(args, net, batch, device)
     print(compare.format_top("Result", result[0]))
     print(compare.format_top("Expected", expected[0]))
     metrics = compare.compute_metrics(expected[0], result[0], limits.k)
     print(compare.format_metrics(metrics, limits))
-    passed = compare.passes(metrics, limits) and check_class(args.expected_id, result[0])
+    passed = compare.passes(metrics, limits) and check_class(args.expected_id, result[0]) and sound
     if comparison is not None:
         print(compare.format_dataset(comparison))
     if args.json:
@@ -112,17 +121,24 @@ def check_class(expected: int | None, result: np.ndarray) -> bool:
 
 
 def select_device(name: str) -> str:
-    """Return the requested device, else a stick if one is plugged in, else the emulation (FP16)."""
+    """Return the requested device, else a stick, else the simulator, or FP16 where no blob can be compiled."""
+    import sys
+
     from ncs.errors import NcsError
+    from ncs.myriad.toolchain import toolchain
     from ncs.runtime import default_device
 
     if name:
         return name.upper()
     try:
         device, _ = default_device()
-    except NcsError:
+        if device in ("MYRIAD", "MVNC"):
+            return device
+        toolchain()
+    except NcsError as error:
+        print(f"note: no simulator, the FP16 emulation instead: {str(error).splitlines()[0]}", file=sys.stderr)
         return "FP16"
-    return device if device in ("MYRIAD", "MVNC") else "FP16"
+    return "SIMULATOR"
 
 
 def build_transform(args: argparse.Namespace, net: Net) -> Transform:
@@ -197,6 +213,23 @@ def run_emulation(
     return expected, result, layers, scales
 
 
+def run_simulation(args: argparse.Namespace, net: Net, batch: np.ndarray):
+    """Return (expected, result, layers, scales, whether the simulator found no fault), the result from the blob's bytes."""
+    from ncs.precision import compare
+
+    print("SIMULATED, NOT A STICK: the blob was executed from its own bytes on this machine")
+    if args.blob:
+        print(f"Blob: {args.blob}")
+    with compile_and_open(args, net, "SIMULATOR") as runner:
+        result = runner.run(batch)
+        findings = runner.findings()
+    expected, emulation, layers, scales = run_emulation(args, net, batch)
+    print(compare.format_simulation(expected[0], result[0], emulation[0]))
+    for line in findings:
+        print("simulated: " + line)
+    return expected, result, layers, scales, not findings
+
+
 def suggest_scaling(
     args: argparse.Namespace, net: Net, batch: np.ndarray, scales: Scales, expected: np.ndarray
 ) -> None:
@@ -246,18 +279,31 @@ def compile_and_open(args: argparse.Namespace, net: Net, device: str) -> Runner:
     from ncs.myriad.compiler import compile_blob
     from ncs.runtime import open_runner
 
+    if getattr(args, "blob", None):
+        return open_runner(device, args.blob)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "net.onnx")
         export_net(net, path)
-        if device.split(".")[0] == "MYRIAD":
-            compile_blob(path, path[:-5] + ".blob", shaves=args.shaves)
+        options = {}
+        if device.split(".")[0] in ("MYRIAD", "SIMULATOR"):
+            dump = os.path.join(scratch, "stages.dot")
+            compile_blob(path, path[:-5] + ".blob", shaves=args.shaves, config={DUMP: dump})
             path = path[:-5] + ".blob"
+            options = {"names": stage_names(dump)} if device == "SIMULATOR" else {}
         elif device.split(".")[0] == "MVNC":
             from ncs.compiler.ncsdk import compile_graph
 
             path = path[:-5] + ".graph"
             compile_graph(net, path, args.shaves)
-        return open_runner(device, path)
+        return open_runner(device, path, **options)
+
+
+def stage_names(dump: str) -> list[str]:
+    """Return the layer of each stage of a blob, by stage number, from the compiler's own graph."""
+    from ncs.myriad.stages import read_dump
+
+    stages = {stage.index: stage.layer.rsplit("@", 1)[-1] for stage in reversed(read_dump(dump)) if stage.index >= 0}
+    return [stages.get(number, "") for number in range(max(stages, default=-1) + 1)]
 
 
 def evaluate_database(
@@ -309,6 +355,7 @@ def write_json(
     report = {
         "device": device,
         "emulation": device == "FP16",
+        "simulated": device == "SIMULATOR",
         "metrics": dataclasses.asdict(metrics),
         "limits": dataclasses.asdict(limits),
         "layers": [dataclasses.asdict(layer) for layer in layers],

@@ -284,7 +284,7 @@ def compile_file(args: argparse.Namespace, stem: str) -> int:
 
     from ncs.compiler import model_input
     from ncs.errors import NcsError
-    from ncs.myriad import compiler
+    from ncs.myriad import compiler, known_faults
 
     conflicts = {
         "-w": args.weights,
@@ -305,6 +305,9 @@ def compile_file(args: argparse.Namespace, stem: str) -> int:
         print("warning: " + compiler.NCS1_WARNING)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         model = model_input.readable(args.network, scratch, options.input_shape, print)
+        if model.endswith(".onnx"):
+            for text in known_faults.warnings(list(known_faults.nodes(model))):
+                print("warning: " + text)
         jobs = options.jobs(model, stem)
         try:
             compiler.compile_blobs(jobs)

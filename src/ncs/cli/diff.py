@@ -1,4 +1,7 @@
-"""Show the differences between two Myriad blobs; the exit status is 0 when they are equal, 1 when they differ."""
+"""Show the differences between two Myriad blobs; the exit status is 0 when they are equal, 1 when they differ.
+
+With --run both are simulated on the same input and the differences of their outputs are printed; the status is unaffected.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("first")
     parser.add_argument("second")
+    parser.add_argument(
+        "--run", metavar="FILE.npy", nargs="?", const="", help="simulate both on it (default: seeded noise)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,9 +29,31 @@ def run(args: argparse.Namespace) -> int:
     if not rows and not _same_bytes(args.first, args.second):
         rows = ["same structure, different constants"]
         print(rows[0])
+    if args.run is not None:
+        compare_runs(args)
     return 1 if rows else 0
 
 
 def _same_bytes(first: str, second: str) -> bool:
     with open(first, "rb") as one, open(second, "rb") as other:
         return one.read() == other.read()
+
+
+def compare_runs(args):
+    """Print the greatest difference of every output, from two simulations."""
+    import argparse
+
+    import numpy as np
+
+    from ncs.cli import _images
+    from ncs.errors import NcsError
+
+    results = []
+    for path in (args.first, args.second):
+        simulator, _ = _images.opened(argparse.Namespace(blob=path))
+        results.append(simulator.run(_images.inputs(args, simulator, None, args.run or None)))
+    if [value.shape for value in results[0].values()] != [value.shape for value in results[1].values()]:
+        raise NcsError(f"{args.first} and {args.second} have outputs of different shapes: nothing to compare")
+    for (name, one), other in zip(results[0].items(), results[1].values()):
+        difference, greatest = np.abs(one - other).max(), np.abs(one).max()
+        print(f"simulated: {name}: greatest difference {difference:.4g}, greatest value {greatest:.4g}")

@@ -75,9 +75,9 @@ def select_device(name: str) -> str:
 
     device = check.select_device(name)
     family = device.split(".")[0]
-    if family not in ("FP16", "ESTIMATE", "CPU", "GPU", "NPU", "MYRIAD"):
+    if family not in ("FP16", "SIMULATOR", "ESTIMATE", "CPU", "GPU", "NPU", "MYRIAD"):
         raise NcsError(f"-d {name}: only CPU, GPU, NPU and MYRIAD report layer times; use ESTIMATE without a stick")
-    return "ESTIMATE" if family == "FP16" else device
+    return "ESTIMATE" if family in ("FP16", "SIMULATOR") else device
 
 
 def run_estimate(args: argparse.Namespace, net: Net, path: str) -> tuple[list[Row], str]:

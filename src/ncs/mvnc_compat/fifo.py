@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ncs.mvnc_compat import layout
 from ncs.mvnc_compat.options import FifoDataType, FifoOption, FifoState, FifoType, MvncError, Status
 
 
@@ -34,6 +35,7 @@ class Fifo:
         self._capacity = 0
         self._dont_block = False
         self._descriptor: TensorDescriptor | None = None
+        self.host_descriptor: TensorDescriptor | None = None  # RW_HOST_TENSOR_DESCRIPTOR, if it was set
         self._elements: collections.deque[tuple[Any, Any]] = collections.deque()
         self._changed = threading.Condition()
 
@@ -99,7 +101,7 @@ class Fifo:
             FifoOption.RO_WRITE_FILL_LEVEL: len(self._elements),
             FifoOption.RO_NAME: self.name,
             FifoOption.RO_GRAPH_TENSOR_DESCRIPTOR: self._descriptor,
-            FifoOption.RW_HOST_TENSOR_DESCRIPTOR: self._descriptor,
+            FifoOption.RW_HOST_TENSOR_DESCRIPTOR: self.host_descriptor or self._descriptor,
             FifoOption.RO_STATE: FifoState.ALLOCATED if self._capacity else FifoState.CREATED,
             FifoOption.RO_ELEMENT_DATA_SIZE: self._descriptor.totalSize if self._descriptor else 0,
         }
@@ -114,6 +116,9 @@ class Fifo:
             self._dont_block = bool(value)
         elif option == FifoOption.RW_TYPE:
             self._type = FifoType(value)
+        elif option == FifoOption.RW_HOST_TENSOR_DESCRIPTOR:
+            layout.check(value)
+            self.host_descriptor, self._data_type = value, FifoDataType(value.dataType)
         else:
             raise MvncError(Status.UNSUPPORTED_FEATURE, f"{option} cannot be set")
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from caffe.errors import CaffeError
 from ncs.errors import NoDeviceError
+from ncs.mvnc_compat import layout
 from ncs.mvnc_compat.fifo import Fifo, TensorDescriptor
 from ncs.mvnc_compat.options import (
     DeviceHwVersion,
@@ -128,6 +129,7 @@ class Device:
             DeviceOption.RO_DEVICE_NAME: self.handle,
             DeviceOption.RO_ALLOCATED_GRAPH_NUM: len(self.graphs),
             DeviceOption.RO_CLASS_LIMIT: 0,
+            DeviceOption.RO_THERMAL_THROTTLING_LEVEL: 0,  # no limit reached: the runners report no throttling
         }
         return values[option] if option in values else self._unsupported(option)
 
@@ -193,7 +195,7 @@ class Graph:
     ) -> None:
         """Write a tensor (H, W, C) and queue its inference."""
         self._check()
-        self._to_nchw(input_tensor)  # raise errors about the size in the caller's thread
+        self._to_nchw(input_tensor, input_fifo)  # raise errors about the size in the caller's thread
         input_fifo.write_elem(input_tensor, user_obj)
         self.queue_inference(input_fifo, output_fifo)
 
@@ -254,7 +256,7 @@ class Graph:
         tensor, user_obj = input_fifo.take()
         start = time.perf_counter()
         try:
-            result: Any = self._runner.run(self._to_nchw(tensor))[0]
+            result: Any = self._to_host(self._runner.run(self._to_nchw(tensor, input_fifo))[0], output_fifo)
         except CaffeError as error:
             result = MvncError(Status.MYRIAD_ERROR, str(error))
         except MvncError as error:
@@ -262,22 +264,30 @@ class Graph:
         self._times = np.array([(time.perf_counter() - start) * 1e3], np.float32)
         output_fifo.put(result, user_obj)
 
-    def _to_nchw(self, tensor: np.ndarray) -> np.ndarray:
-        """Convert the host's (H, W, C) to (1, C, H, W)."""
-        _, channels, height, width = self._runner.input_shape
-        if np.size(tensor) != channels * height * width:
+    def _to_nchw(self, tensor: np.ndarray, fifo: Fifo) -> np.ndarray:
+        """Convert the host's tensor, (H, W, C) unless the fifo has a descriptor of the host's, to (1, C, H, W)."""
+        shape = self._runner.input_shape[1:]
+        if np.size(tensor) != np.prod(shape):
+            channels, height, width = shape
             raise MvncError(
                 Status.INVALID_DATA_LENGTH,
                 f"expected a tensor of {height}x{width}x{channels} (H, W, C), received {np.shape(tensor)}",
             )
-        image = np.asarray(tensor, np.float32).reshape(height, width, channels)
-        return np.ascontiguousarray(image.transpose(2, 0, 1))[None]
+        return layout.from_host(np.asarray(tensor, np.float32), shape, fifo.host_descriptor)[None]
+
+    def _to_host(self, values: np.ndarray, fifo: Fifo) -> np.ndarray:
+        """Convert the runner's flat (C, H, W) output to NCSDK's layout, channels innermost, or the fifo's own."""
+        return layout.to_host(values, self._output_shape(), fifo.host_descriptor)
+
+    def _output_shape(self) -> tuple[int, int, int]:
+        """Return (C, H, W) of the output; a vector has its values as channels."""
+        shape = tuple(self._runner.output_shape[1:])
+        return shape if len(shape) == 3 and np.prod(shape) == self._values else (self._values, 1, 1)
 
     def _descriptors(self, data_in: FifoDataType, data_out: FifoDataType) -> tuple[Any, Any]:
-        _, channels, height, width = self._runner.input_shape
         return (
-            TensorDescriptor(1, channels, height, width, FifoDataType(data_in)),
-            TensorDescriptor(1, self._values, 1, 1, FifoDataType(data_out)),
+            TensorDescriptor(1, *self._runner.input_shape[1:], FifoDataType(data_in)),
+            TensorDescriptor(1, *self._output_shape(), FifoDataType(data_out)),
         )
 
     def _check(self) -> None:

@@ -16,6 +16,7 @@ from xml.sax.saxutils import quoteattr
 from caffe.errors import did_you_mean
 from caffe.utils.atomic_io import atomic_write
 from ncs.errors import NcsError
+from ncs.myriad import known_faults
 from ncs.myriad.io_precision import PRECISIONS
 from ncs.myriad.toolchain import Toolchain, toolchain
 
@@ -124,7 +125,7 @@ def plugin_settings(job: Job) -> dict[str, str]:
     weights = os.path.splitext(job.model)[0] + ".bin"
     if job.model.endswith(".xml") and not os.path.isfile(weights):
         raise NcsError(f"{job.model}: the weights of this IR, {os.path.basename(weights)}, are missing")
-    return chip_settings(job)
+    return known_faults.settings(job.model, chip_settings(job))
 
 
 def chip_settings(job: Job) -> dict[str, str]:

@@ -101,6 +101,19 @@ def format_metrics(metrics: Metrics, limits: Limits) -> str:
     )
 
 
+def format_simulation(expected: ArrayLike, simulated: ArrayLike, emulated: ArrayLike, count: int = 5) -> str:
+    """Format the largest expected values: Caffe's in float32, the simulated blob's, the FP16 emulation's."""
+    columns = [np.asarray(values, np.float64).ravel() for values in (expected, simulated, emulated)]
+    rows = [f"{'class':>8} {'Caffe':>12} {'simulated':>12} {'FP16 emulated':>14}"]
+    for index in np.argsort(-columns[0], kind="stable")[:count]:
+        rows.append("{:8d} {:12.5g} {:12.5g} {:14.5g}".format(index, *(column[index] for column in columns)))
+    for name, values in (("simulated", columns[1]), ("FP16 emulated", columns[2])):
+        difference = np.abs(values - columns[0])
+        rows.append(f"{name}: max difference {difference.max():.3g}, mean {difference.mean():.3g}")
+    rows.append(f"simulated against emulated: max difference {np.abs(columns[1] - columns[2]).max():.3g}")
+    return "\n".join(rows)
+
+
 def format_top(title: str, values: ArrayLike, count: int = 5) -> str:
     """Format `Result:  (1000,)` and the largest values with their indices."""
     values = np.asarray(values).ravel()

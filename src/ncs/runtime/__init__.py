@@ -25,6 +25,7 @@ DEVICES = {
     "MVNC": "ncs.runtime.mvnc:Mvnc",
     "ONNXRUNTIME": "ncs.runtime.onnxruntime:OnnxRuntime",
     "CAFFE": "ncs.runtime.caffe:Caffe",
+    "SIMULATOR": "ncs.runtime.simulator:Simulated",
 }
 _REMOTE = "ncs.runtime.remote:Remote"  # MYRIAD when its OpenVINO is installed for another Python only
 # Modules that each runner imports.
@@ -34,6 +35,7 @@ _NEEDS = {
     "ncs.runtime.mvnc:Mvnc": ("mvnc",),
     "ncs.runtime.onnxruntime:OnnxRuntime": ("onnxruntime",),
     "ncs.runtime.caffe:Caffe": ("torch",),
+    "ncs.runtime.simulator:Simulated": ("numpy",),
 }
 
 

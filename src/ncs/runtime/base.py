@@ -85,6 +85,7 @@ class Runner:
     in_flight = 1
     batch_size = 1
     input_shape: tuple[int, ...] = ()  # (N, C, H, W), or () if unknown
+    output_shape: tuple[int, ...] = ()  # with the batch axis, or () if unknown
     takes_batch = False  # whether __init__ has a parameter `batch`
 
     def run(self, batch: np.ndarray) -> np.ndarray:
@@ -181,6 +182,12 @@ class Runner:
 def rows(result: np.ndarray, count: int) -> np.ndarray:
     """Copy a device's output into a float32 array (count, K)."""
     return np.array(result, np.float32).reshape(count, -1)
+
+
+def fixed_shape(sizes: Iterable[Any]) -> tuple[int, ...]:
+    """Return a model's shape as integers, or () if one of its sizes is dynamic (a name, None or negative)."""
+    sizes = tuple(sizes)
+    return sizes if all(isinstance(size, int) and size >= 0 for size in sizes) else ()
 
 
 def only_input(path: str, names: list[str]) -> str:

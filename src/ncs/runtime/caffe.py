@@ -21,6 +21,7 @@ class Caffe(base.Runner):
         self.device, self.batch_size = device, batch or 1
         self._net = deploy_net(prototxt, weights, (self.batch_size, None, None, None))
         self.input_shape = tuple(self._net.blobs[base.only_input(prototxt, self._net.inputs)].shape)
+        self.output_shape = tuple(self._net.blobs[self._net.outputs[0]].shape)
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         net = self._net

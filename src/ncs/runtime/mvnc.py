@@ -79,12 +79,25 @@ class _Version2:
         _call(self._device.open)
         self._graph = api.Graph(name)
         self._fifos = _call(lambda: self._graph.allocate_with_fifos(self._device, graph))
+        self._output = self._output_sizes()
 
     def put(self, image: np.ndarray) -> None:
         _call(lambda: self._graph.queue_inference_with_fifo_elem(*self._fifos, image, None))
 
     def get(self) -> np.ndarray:
-        return _call(self._fifos[1].read_elem)[0]
+        values = _call(self._fifos[1].read_elem)[0]
+        height, width, channels = self._output
+        if np.size(values) != height * width * channels:
+            return values
+        return np.reshape(values, self._output).transpose(2, 0, 1)  # as all runners: channels outermost
+
+    def _output_sizes(self) -> tuple[int, int, int]:
+        """Return (H, W, C) of the output, NCSDK's layout; zeros if the graph does not report it."""
+        try:
+            (tensor,) = self._graph.get_option(self._api.GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS)
+            return (tensor.h, tensor.w, tensor.c)
+        except Exception:  # the API raises Exception itself
+            return (0, 0, 0)
 
     def times(self) -> np.ndarray:
         return _call(lambda: self._graph.get_option(self._api.GraphOption.RO_TIME_TAKEN))

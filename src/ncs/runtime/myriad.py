@@ -39,6 +39,7 @@ class Myriad(base.Runner):
         outputs = list(self._network.outputs)
         self._output = model.output if model.output in outputs else outputs[0]
         self.input_shape = tuple(self._network.input_info[self._input].tensor_desc.dims)
+        self.output_shape = base.fixed_shape(getattr(self._network.outputs[self._output], "shape", ()))
         self.batch_size = self.input_shape[0]
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:

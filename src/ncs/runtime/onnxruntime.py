@@ -31,6 +31,7 @@ class OnnxRuntime(base.Runner):
         self._input = base.only_input(path, [port.name for port in self._session.get_inputs()])
         names = [output.name for output in self._session.get_outputs()]
         self._output = model.output if model.output in names else names[0]
+        self.output_shape = base.fixed_shape(self._session.get_outputs()[names.index(self._output)].shape)
         self.batch_size = self.input_shape[0]
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:

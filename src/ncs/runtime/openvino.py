@@ -76,6 +76,8 @@ class OpenVINO(base.Runner):
         self.device = device
         self._output = _output(self._compiled, model.output)
         self.input_shape = tuple(self._compiled.input(0).shape)
+        if not self._output.partial_shape.is_dynamic:
+            self.output_shape = tuple(self._output.shape)
         self.batch_size = self.input_shape[0]
         optimal = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self.in_flight = max(1, requests or optimal)

@@ -40,6 +40,7 @@ class Remote(base.Runner):
             "open", files=files, output=model.output, name=model.name, device=device, **options
         ).result()
         self.input_shape, self.in_flight = tuple(info["input_shape"]), info["in_flight"]
+        self.output_shape = tuple(info["output_shape"])
         self.batch_size = self.input_shape[0]
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:

@@ -48,7 +48,11 @@ class Worker:
         pending: queue.Queue[Any] = queue.Queue()
         self._models[model] = runner, pending
         threading.Thread(target=self._serve, args=(pending,), daemon=True).start()
-        return {"input_shape": runner.input_shape, "in_flight": runner.in_flight}
+        return {
+            "input_shape": runner.input_shape,
+            "output_shape": runner.output_shape,
+            "in_flight": runner.in_flight,
+        }
 
     def _serve(self, pending: Any) -> None:
         for ticket, function in iter(pending.get, None):

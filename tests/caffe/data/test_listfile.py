@@ -68,3 +68,22 @@ def test_label_of_thousands_of_digits(tmp_path):
     with pytest.raises(CaffeError, match="does not fit into 32 bits") as caught:
         listfile.read(tmp_path / "list.txt")
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("line", ["a.jpg 0 ", "a.jpg 0  ", "b c.jpg 1 \r"])
+def test_a_trailing_blank_is_named(tmp_path, line):
+    (tmp_path / "list").write_bytes(line.encode() + b"\n")
+    with pytest.raises(CaffeError, match="list:1: the line ends in a blank; remove it"):
+        listfile.read(tmp_path / "list")
+
+
+def test_a_root_without_its_slash(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(b"")
+    entries = [listfile.Entry("none.jpg", 0, 1), listfile.Entry("a.jpg", 0, 2)]
+    with pytest.raises(CaffeError, match=f"ROOTFOLDER '{tmp_path}/images' has no slash.*write '{tmp_path}/images/'"):
+        listfile.check_root(f"{tmp_path}/images", entries, "ROOTFOLDER")
+    listfile.check_root(f"{tmp_path}/images/", entries, "ROOTFOLDER")
+    listfile.check_root(f"{tmp_path}/im", [listfile.Entry("ages/a.jpg", 0, 1)], "ROOTFOLDER")  # a prefix, as in Caffe
+    listfile.check_root("", entries, "ROOTFOLDER")
+    listfile.check_root(f"{tmp_path}/elsewhere", entries, "ROOTFOLDER")  # the images' own errors follow

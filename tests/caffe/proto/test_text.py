@@ -172,3 +172,22 @@ def test_long_net_has_all_layers_and_locations():
     net, locations = parse("".join(layer % i for i in range(1000)))
     assert net.layer[999].name == "c999"
     assert locations.at("layer", 999) == "net.prototxt:6994"
+
+
+@pytest.mark.parametrize(
+    "value, hint",
+    [
+        ("num_output: 64*64", "no arithmetic: write the result as one number"),
+        ("num_output: [64*64]", "write it without brackets"),
+        ("num_output: [4096]", "write it without brackets"),
+        ("num_output: 4096/2", "no arithmetic"),
+    ],
+)
+def test_hints_for_arithmetic_and_brackets(value, hint):
+    with pytest.raises(CaffeError, match=hint):
+        text.parse("layer { inner_product_param { %s } }" % value, caffe_pb2.NetParameter(), "n")
+
+
+def test_a_hint_for_arithmetic_in_a_list():
+    with pytest.raises(CaffeError, match="n:1:15: input_dim: expected .*no arithmetic"):
+        text.parse("input_dim: [64*64]", caffe_pb2.NetParameter(), "n")

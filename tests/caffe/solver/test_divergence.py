@@ -8,7 +8,7 @@ import caffe
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net_text
-from caffe.solver.divergence import PATIENCE, SATURATED, DivergenceMonitor, worst_loss
+from caffe.solver.divergence import PATIENCE, SATURATED, DivergenceMonitor, loss_types, worst_loss
 
 HEAD = """
 layer { name: "x" type: "DummyData" top: "x" top: "label" dummy_data_param {
@@ -27,6 +27,30 @@ def net(*layers, std=1):
 def test_non_finite_loss_raises_immediately(value):
     with pytest.raises(CaffeError, match="(?s)diverged.*at iteration 7.*lower base_lr"):
         DivergenceMonitor().check(7, value)
+
+
+@pytest.mark.parametrize(
+    "losses, present, absent",
+    [
+        ([], "integers from 0", "square"),
+        (["SoftmaxWithLoss", "HingeLoss"], "integers from 0", "square"),
+        (["EuclideanLoss"], "square", "integers"),
+        (["SigmoidCrossEntropyLoss"], "probabilities from 0 to 1", "integers"),
+        (["ContrastiveLoss"], "pairs", "integers"),
+    ],
+)
+def test_the_advice_follows_the_loss(losses, present, absent):
+    with pytest.raises(CaffeError) as error:
+        DivergenceMonitor(losses=losses).check(7, math.nan)
+    assert present in str(error.value) and absent not in str(error.value)
+
+
+def test_a_net_with_two_kinds_of_losses_names_both():
+    layers = [SOFTMAX % (1, 1, ""), 'layer { name: "l" type: "EuclideanLoss" bottom: "ip" bottom: "x" }']
+    types = loss_types(net(*layers))
+    assert types == ["SoftmaxWithLoss", "EuclideanLoss"]
+    with pytest.raises(CaffeError, match="(?s)integers from 0.*square"):
+        DivergenceMonitor(losses=types).check(7, math.nan)
 
 
 def test_saturated_softmax_raises_after_patience():

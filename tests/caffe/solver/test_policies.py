@@ -55,7 +55,6 @@ def test_poly_after_max_iter_and_extreme_sigmoid_are_zero():
     "policy, more, message",
     [
         ("stepp", {}, "did you mean 'step'"),
-        ("", {}, "unknown lr_policy"),
         ("step", {"stepsize": 0}, "positive stepsize, received 0"),
         ("poly", {"max_iter": 0}, "positive max_iter"),
         ("cosine", {"max_iter": 0}, "'cosine' needs a positive max_iter"),

@@ -15,7 +15,7 @@ def _run(tmp_path, name, iterations, resume=False, extra=()):
 
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
-    argv = ["--solver", str(tmp_path / name / "solver.prototxt"), "--iterations", str(iterations), *extra]
+    argv = ["--solver", str(tmp_path / name / "solver.prototxt"), "--max_iter", str(iterations), *extra]
     return train.run(parser.parse_args(argv + (["--resume"] if resume else [])))
 
 

@@ -132,7 +132,7 @@ def test_debug_info_logs_mean_magnitudes(capfd):
     assert float(forward["Layer x, top blob t data"]) == 2
     backward = lines(log, "Backward")
     names = [line.rsplit(": ", 1)[0] for line in backward[:-1]]
-    assert names == ["Layer loss, bottom blob ip diff", "Layer ip, param blob w diff", "Layer ip, param blob 1 diff"]
+    assert names == ["Layer loss, bottom blob ip diff", "Layer ip, param blob 0 diff", "Layer ip, param blob 1 diff"]
     l1 = np.abs(w.diff).sum() + np.abs(b.diff).sum()  # the diffs now hold the update: rate times logged diff
     logged = float(re.search(r"L1 norm = \([-.e\d]+, ([-.e\d]+)\)", backward[-1]).group(1))
     assert logged * 0.05 == pytest.approx(l1, rel=1e-4)

@@ -187,3 +187,15 @@ def test_memory_does_not_grow_with_the_list(tmp_path, long_list):
     argv = ["convert_imageset", *flags, f"{folder}/", str(list_file), str(tmp_path / "db")]
     process = subprocess.run([sys.executable, "-c", code, *argv], check=True, capture_output=True, text=True)
     assert int(process.stdout) < 300 * 1024  # peak in kB
+
+
+def test_a_root_without_its_slash_is_one_line(tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    for i in range(30):
+        (tmp_path / "images" / f"{i}.png").write_bytes(b"x")
+    (tmp_path / "list").write_text("".join(f"{i}.png 0\n" for i in range(30)))
+    from caffe.tools import main
+
+    assert main(["convert_imageset", str(tmp_path / "images"), str(tmp_path / "list"), str(tmp_path / "db")]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "has no slash at its end" in error and not (tmp_path / "db").exists()

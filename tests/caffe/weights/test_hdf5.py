@@ -38,7 +38,8 @@ def test_blobs_are_sorted_numerically_and_shared_blobs_may_be_missing(tmp_path):
         path, {"l": [np.full(1, i, np.float32) for i in range(12)], "s": [None, np.ones(1, np.float32)]}
     )
     weights = snapshot.read_weights(path)
-    assert [int(a[0]) for a in weights["l"]] == list(range(12)) and len(weights["s"]) == 1
+    assert [int(a[0]) for a in weights["l"]] == list(range(12))
+    assert weights["s"][0] is None and list(weights["s"][1]) == [1]
 
 
 def test_states_round_trip_in_caffes_layout(tmp_path):

@@ -101,6 +101,22 @@ def test_doctor_runs_without_dependencies(folder):
     assert "pip install numpy" in [finding["fix"] for finding in json.loads(result.stdout)]
 
 
+@pytest.mark.parametrize("missing", ["cv2", "numpy"])
+def test_a_missing_package_is_one_line(folder, missing):
+    """A module that raises ModuleNotFoundError stands for a package that is not installed."""
+    (folder / "stub").mkdir(exist_ok=True)
+    text = "No module named '{0}'"
+    (folder / "stub" / f"{missing}.py").write_text(
+        f'raise ModuleNotFoundError("{text.format(missing)}", name="{missing}")'
+    )
+    command = [sys.executable, "run_inference.py", "../p.png", "--device", "CPU"]
+    environment = dict(os.environ, PYTHONPATH=str(folder / "stub"))
+    result = subprocess.run(command, cwd=folder / "bundle", capture_output=True, text=True, env=environment)
+    (folder / "stub" / f"{missing}.py").unlink()
+    assert result.returncode == 1 and result.stderr.count("\n") == 1, result.stderr
+    assert f"error: No module named '{missing}'; install it with `pip install" in result.stderr
+
+
 def test_bundle_runs_with_openvino_2022(folder):
     packages = ["openvino==2022.1.0", "numpy<2", "opencv-python-headless"]
     check(older_python.environment("openvino-2022.1.0-python3.9", ["3.9"], packages), folder)

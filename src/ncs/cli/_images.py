@@ -1,0 +1,86 @@
+"""Pictures as a blob's input, for the verbs that run one: the arguments, and the arrays."""
+
+from __future__ import annotations
+
+
+def add_arguments(parser):
+    """How pixels become numbers; a manifest knows it by itself."""
+    parser.add_argument("-S", dest="divisor", type=float, default=1.0, help="divisor after the mean (255 -> 0..1)")
+    parser.add_argument("-M", dest="mean", help="mean: a number, B,G,R, .npy or .binaryproto")
+    parser.add_argument(
+        "-cs", dest="channels", default="2,1,0", choices=("2,1,0", "0,1,2"), help="2,1,0 BGR (default), 0,1,2 RGB"
+    )
+
+
+def opened(args):
+    """(Simulator, manifest or None) of a blob file, or of a manifest that names one."""
+    import os
+
+    from ncs.runtime import base
+    from ncs.runtime.manifest import Manifest
+    from ncs.simulator import Simulator
+
+    manifest = Manifest.read(args.blob) if args.blob.endswith(".json") else None
+    path = base.Model.of(manifest).pick(("blob",)) if manifest else os.fspath(args.blob)
+    return Simulator.from_file(path, getattr(args, "half", False)), manifest
+
+
+def inputs(args, simulator, manifest, image):
+    """{input name: array} of one image file, of a .npy with the input's own numbers, or of seeded noise for None."""
+    import numpy as np
+
+    from ncs.errors import NcsError
+
+    ports = simulator.program.inputs
+    if image is None:
+        random = np.random.default_rng(0)
+        return {port.name: random.uniform(0, 255, simulator.shape(port)).astype(np.float32) for port in ports}
+    if len(ports) != 1:
+        raise NcsError(f"the blob has {len(ports)} inputs ({', '.join(port.name for port in ports)}); images feed one")
+    shape = simulator.shape(ports[0])
+    if image.endswith(".npy"):
+        return {ports[0].name: _array(image, shape)}
+    return {ports[0].name: np.repeat(_transform(args, manifest, shape).image(_pixels(image))[None], shape[0], 0)}
+
+
+def _array(path, shape):
+    import numpy as np
+
+    from ncs.errors import NcsError
+
+    try:
+        array = np.load(path, allow_pickle=False).astype(np.float32)
+    except (OSError, ValueError) as error:
+        raise NcsError(f"{path}: {error}") from error
+    if array.size != np.prod(shape):
+        raise NcsError(f"{path}: expected {'x'.join(map(str, shape))} numbers, received {array.shape}")
+    return array.reshape(shape)
+
+
+def _pixels(path):
+    import os
+
+    import cv2
+
+    from ncs.errors import NcsError
+
+    pixels = cv2.imread(path, cv2.IMREAD_COLOR) if os.path.isfile(path) else None
+    if pixels is None:
+        raise NcsError(f"{path}: not an image that OpenCV can read")
+    return pixels
+
+
+def _transform(args, manifest, shape):
+    from caffe.device.transform import Transform
+    from ncs.cli._net import parse_mean
+    from ncs.errors import NcsError
+
+    if manifest is not None:
+        return manifest.transform
+    if len(shape) != 4 or shape[1] not in (1, 3):
+        raise NcsError(f"the blob takes {'x'.join(map(str, shape))}, not an image; give a .npy")
+    if not args.divisor:
+        raise NcsError("-S divides; 0 cannot be")
+    order = "BGR" if args.channels == "2,1,0" else "RGB"
+    mean = parse_mean(args.mean)
+    return Transform(order=order, size=shape[2:], mean=mean, scale=1 / args.divisor, gray=shape[1] == 1)

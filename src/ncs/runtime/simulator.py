@@ -1,0 +1,36 @@
+"""A blob in the simulator: what a stick would be given, run from its own bytes on this machine, and never called a stick."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Sequence  # noqa: UP035 - a board's Python is 3.7
+
+import numpy as np
+
+from ncs.runtime import base
+
+
+class Simulated(base.Runner):
+    """A compiled blob without a stick; `half` sums in FP16 for a bound (slow), `names` are the stages' layers for errors."""
+
+    def __init__(self, source: Any, device: str = "SIMULATOR", half: bool = False, names: Sequence[str] = ()) -> None:
+        from ncs.simulator import SIMULATED, Simulator
+
+        model = base.Model.of(source)
+        path = model.pick(("blob",))
+        self.simulator = Simulator.from_file(path, half, names)
+        self.device = f"{device} ({SIMULATED})"
+        ports = {port.name: port for port in self.simulator.program.inputs}
+        self._input = base.only_input(path, list(ports))
+        outputs = [port.name for port in self.simulator.program.outputs]
+        self._output = model.output if model.output in outputs else outputs[0]
+        self.input_shape = self.simulator.shape(ports[self._input])
+        self.batch_size = self.input_shape[0]
+
+    def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
+        base.check_shape(batch, self.input_shape)
+        result = base.rows(self.simulator.run({self._input: batch})[self._output], len(batch))
+        return lambda: result
+
+    def findings(self) -> list[str]:
+        """What speaks against the blob after a run: reads of memory that nobody wrote, races, overflows, assumptions."""
+        return self.simulator.findings()

@@ -1,0 +1,83 @@
+"""The chip's memory: separate buffers, and strided views into them; bytes that nobody wrote are known."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ncs.simulator.program import Program, TensorRef
+
+NUMPY = {"FP16": np.float16, "U8": np.uint8, "S32": np.int32, "FP32": np.float32, "I8": np.int8}
+POISON = 0x7E  # fills fresh memory: FP16 0x7E7E is not a number, so that a value from nowhere shows
+
+
+class Unwritten(NamedTuple):
+    """A read of elements that no stage wrote; `harmless` when they were multiplied by weights that are all zero."""
+
+    stage: str
+    tensor: TensorRef
+    count: int
+    harmless: bool
+
+    def __str__(self) -> str:
+        note = " (multiplied by zero weights)" if self.harmless else ""
+        return f"{self.stage} reads {self.count} elements that no stage wrote: {self.tensor}{note}"
+
+
+class Memory:
+    """The buffers of one inference. Tensors are views by offset, dims and strides; nothing else reaches the bytes."""
+
+    def __init__(self, program: Program) -> None:
+        self._buffers: dict[tuple[str, int], np.ndarray] = {}
+        self._written: dict[tuple[str, int], np.ndarray] = {}
+        constants = np.frombuffer(program.constants, np.uint8)
+        self._buffers["blob", 0] = constants
+        self._allocate("BSS", 0, program.bss_size)
+        self._allocate("CMX", 0, program.cmx_size)
+        for what, ports in (("input", program.inputs), ("output", program.outputs)):
+            for number, port in enumerate(ports):
+                self._allocate(what, number, port.tensor.extent)
+
+    def _allocate(self, location: str, buffer: int, size: int) -> None:
+        self._buffers[location, buffer] = np.full(size, POISON, np.uint8)
+        self._written[location, buffer] = np.zeros(size, np.bool_)
+
+    def reset(self) -> None:
+        """Forget everything but the constants."""
+        for key, written in self._written.items():
+            self._buffers[key].fill(POISON)
+            written.fill(False)
+
+    def view(self, tensor: TensorRef) -> np.ndarray:
+        """The tensor's elements in place, axes as the blob orders them."""
+        return self._strided(self._buffers, tensor, NUMPY[tensor.dtype])
+
+    def missing(self, tensor: TensorRef) -> np.ndarray | None:
+        """Which elements no stage wrote (None: every one was written)."""
+        if tensor.location == "blob":
+            return None
+        written = self._strided(self._written, tensor, np.bool_)
+        return None if written.all() else ~written
+
+    def write(self, tensor: TensorRef, values: np.ndarray, missing: np.ndarray | None = None) -> None:
+        """Store `values`, shaped as the tensor and of its type already; the elements `missing` stay unwritten ones."""
+        self.view(tensor)[...] = values
+        self._strided(self._written, tensor, np.bool_)[...] = True if missing is None else ~missing
+
+    @staticmethod
+    def _strided(buffers: dict, tensor: TensorRef, dtype: type) -> np.ndarray:
+        buffer = buffers[tensor.location, tensor.buffer]
+        return np.ndarray(tensor.dims, dtype, buffer, tensor.offset, tensor.strides)
+
+
+def rounded(values: np.ndarray, dtype: str) -> np.ndarray:
+    """float32 values as memory of type `dtype` holds them: FP16 rounds to nearest even, integers saturate."""
+    kind = NUMPY[dtype]
+    if values.dtype == kind:
+        return values
+    if dtype in ("FP16", "FP32"):
+        with np.errstate(over="ignore"):
+            return values.astype(kind)
+    limits = np.iinfo(kind)
+    return np.clip(np.rint(np.nan_to_num(values)), limits.min, limits.max).astype(kind)

@@ -1,0 +1,106 @@
+"""The operations of a MyriadXHwOp stage: how Myriad X's convolution engines are told what to do.
+
+Field order as OpenVINO 2021.4 writes it (vpu/graph_transformer, stages/mx_stage.cpp); all fields are 32-bit words.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from ncs.errors import NcsError
+
+CONV, CONV_POOL, FC, POOL = 0, 1, 2, 4
+NAMES = {CONV: "CONV", CONV_POOL: "CONV_POOL", FC: "FC", POOL: "POOL"}
+REPEAT_RIGHT, REPEAT_BOTTOM, REPEAT_TOP, REPEAT_LEFT = 1, 2, 4, 8
+MOST_OPERATIONS = 1 << 16
+
+
+class Operation(NamedTuple):
+    """One descriptor; indices count the stage's tensors, -1 stands for none. Sizes are (height, width)."""
+
+    type: int
+    pool_type: int = 0  # 0 the greatest, 1 the average
+    mode: int = 0  # how the engine's memory is split: no influence on the result
+    pad: bool = False
+    pad_mode: int = 0
+    input: int = -1
+    output: int = -1
+    weights: int = -1
+    biases: int = -1
+    scales: int = -1
+    channels: tuple[int, int] = (0, 0)  # of the output: the first, how many
+    fc_input: tuple[int, int] = (0, 0)
+    fc_accumulate: bool = False
+    kernel: tuple[int, int] = (1, 1)
+    stride: int = 1
+    pool: tuple[int, int] = (1, 1)
+    relu: tuple[int, int, int] = (0, 1, 1)  # threshold, factor below it, factor from it on
+    clamp: float = float("inf")
+
+
+class _Cursor:
+    def __init__(self, params: bytes, number: int) -> None:
+        self.params, self.place, self.number = params, 0, number
+
+    def word(self, form: str = "I") -> int:
+        if self.place + 4 > len(self.params):
+            raise NcsError(f"stage {self.number} (MyriadXHwOp): its operations end early: the blob is damaged")
+        (value,) = struct.unpack_from("<" + form, self.params, self.place)
+        self.place += 4
+        return value
+
+
+def read_operations(params: bytes, number: int) -> list[Operation]:
+    """All operations of a stage's parameters; `number` is the stage's, for errors."""
+    cursor = _Cursor(params, number)
+    return [_operation(cursor) for _ in range(_count(cursor))]
+
+
+def operations_end(params: bytes, number: int) -> int:
+    """The byte behind the last operation."""
+    cursor = _Cursor(params, number)
+    for _ in range(_count(cursor)):
+        _operation(cursor)
+    return cursor.place
+
+
+def _count(cursor: _Cursor) -> int:
+    count = cursor.word()
+    if not 1 <= count <= MOST_OPERATIONS:
+        raise NcsError(
+            f"stage {cursor.number} (MyriadXHwOp): expected 1 to {MOST_OPERATIONS} operations, received {count}"
+        )
+    return count
+
+
+def _operation(cursor: _Cursor) -> Operation:
+    word = cursor.word
+    kind = word()
+    if kind not in NAMES:
+        raise NcsError(f"stage {cursor.number} (MyriadXHwOp): no operation has the type {kind}; there are {NAMES}")
+    fields = {"type": kind}
+    if kind == POOL:
+        fields["pool_type"] = word()
+    fields["mode"] = word()
+    fields["pad"] = bool(word())
+    if fields["pad"]:
+        fields["pad_mode"] = word()
+    for name in ("input", "output", "weights", "biases", "scales"):
+        fields[name] = word("i")
+    if kind == FC:
+        fields["fc_input"] = (word(), word())
+        fields["channels"] = (word(), word())
+        fields["fc_accumulate"] = bool(word())
+    else:
+        fields["channels"] = (word(), word())
+        fields["kernel"] = (word(), word())[::-1]
+        fields["stride"] = word()
+    if kind == CONV_POOL:
+        fields["pool"] = (word(), word())[::-1]
+    if word():
+        fields["relu"] = (word("i"), word("i"), word("i"))
+    if word():
+        fields["clamp"] = word("f")
+    word(), word()  # whether data and coefficients are kept in the engine for the next operation
+    return Operation(**fields)

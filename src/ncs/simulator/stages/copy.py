@@ -1,0 +1,18 @@
+"""Copy: a DMA transfer between memories, with the strides of either side."""
+
+from __future__ import annotations
+
+from ncs.simulator.call import Call
+from ncs.simulator.stages import stage
+
+
+@stage("Copy")
+def copy(call: Call) -> None:
+    """Input, output of the same axes."""
+    source, target = call.tensor(0), call.tensor(1)
+    if source.dtype != target.dtype:
+        raise call.error(f"copies {source.dtype} to {target.dtype}")
+    axes = list(range(len(source.order)))
+    if source.order != target.order and sorted(source.order) == sorted(target.order):
+        axes = [source.order.index(letter) for letter in target.order]
+    call.move(0, 1, lambda values: values.transpose(axes).reshape(target.dims))

@@ -1,0 +1,22 @@
+"""ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceAnd over some axes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ncs.simulator.call import Call
+from ncs.simulator.stages import stage
+
+FORMULAS = {"ReduceMean": np.mean, "ReduceSum": np.sum, "ReduceMax": np.max, "ReduceMin": np.min, "ReduceAnd": np.all}
+
+
+@stage(*FORMULAS)
+def reduce(call: Call) -> None:
+    """Input, output, axes counted from the innermost; whether they stay with length 1 shows in the output."""
+    call.param("i")
+    values = call.read(0)
+    axes = tuple(values.ndim - 1 - int(axis) for axis in call.read(2).reshape(-1))
+    if any(not 0 <= axis < values.ndim for axis in axes):
+        raise call.error(f"reduces axes that a tensor of {values.ndim} axes lacks")
+    result = FORMULAS[call.record.kind](values, axis=axes)
+    call.write(1, np.asarray(result, values.dtype).reshape(call.tensor(1).dims))

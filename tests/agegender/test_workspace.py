@@ -1,0 +1,27 @@
+"""What the data set of a working directory says about the nets that were trained on it."""
+
+import json
+
+import pytest
+
+from agegender import workspace
+
+
+@pytest.mark.parametrize(
+    "faces, synthetic",
+    [
+        ("./data/synthetic_faces", True),
+        ("data/synthetic_faces/", True),
+        ("data/UTKFace_AsianOnly", False),
+        (None, False),
+    ],
+)
+def test_trained_on_synthetic_faces(tmp_path, monkeypatch, faces, synthetic):
+    monkeypatch.chdir(tmp_path)
+    assert not workspace.trained_on_synthetic_faces()
+    (tmp_path / "data" / "DEF").mkdir(parents=True)
+    settings = {} if faces is None else {"faces": faces}
+    (tmp_path / "data" / "DEF" / "manifest.json").write_text(json.dumps({"settings": settings}))
+    assert workspace.trained_on_synthetic_faces() is synthetic
+    (tmp_path / "data" / "DEF" / "manifest.json").write_text("[")
+    assert not workspace.trained_on_synthetic_faces()

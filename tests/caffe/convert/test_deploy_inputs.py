@@ -1,0 +1,93 @@
+"""What `deploy` makes of a Softmax with a label, of unknown types, and of data layers without a database."""
+
+import h5py
+import numpy as np
+import pytest
+
+from caffe.convert.deploy import deploy
+from caffe.core import unknown_types
+from caffe.proto.read import read_net_text
+from ncs.errors import NcsError
+
+IP = 'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 4 } }\n'
+
+
+def deployed(text, shape=None):
+    return list(deploy(read_net_text(text).param, shape).layer)
+
+
+@pytest.mark.parametrize("top, name", [("", "prob"), ('top: "answer"', "answer")])
+def test_a_softmax_with_a_label_stays(top, name, capsys):
+    layers = deployed(
+        'input: "data" input_dim: 1 input_dim: 3 input_dim: 20 input_dim: 20\n' + IP
+        + f'layer {{ name: "loss" type: "Softmax" bottom: "ip" bottom: "label" {top} }}'
+    )  # fmt: skip
+    assert [layer.type for layer in layers] == ["Input", "InnerProduct", "Softmax"]
+    assert list(layers[-1].bottom) == ["ip"] and list(layers[-1].top) == [name]
+    assert "bottom 'label' is dropped" in capsys.readouterr().err
+
+
+def test_every_unknown_type_is_named():
+    with pytest.raises(NcsError) as error:
+        deployed(
+            'input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4\n'
+            'layer { name: "dw" type: "DepthwiseConvolution" bottom: "data" top: "a" }\n'
+            'layer { name: "p" type: "Permute" bottom: "a" top: "b" }\n'
+            'layer { name: "c" type: "Convolutoin" bottom: "b" top: "c" }\n'
+            'layer { name: "q" type: "Elsewhere" bottom: "c" top: "d" include { stage: "other" } }\n'
+        )
+    lines = str(error.value).splitlines()
+    assert len(lines) == 3
+    assert "'dw': unknown type 'DepthwiseConvolution' (write it as Convolution" in lines[0]
+    assert "'p': unknown type 'Permute' (a layer of SSD" in lines[1]
+    assert lines[2].endswith("'Convolutoin'; did you mean 'Convolution'?")
+
+
+@pytest.mark.parametrize(
+    "kind, hint", [("softmaxwithloss", "'SoftmaxWithLoss'"), ("Permutation", ""), ("Relu", "'ReLU'")]
+)
+def test_hints(kind, hint):
+    text = unknown_types.hint(kind, ["SoftmaxWithLoss", "Parameter", "ReLU", "PReLU", "Deconvolution"])
+    assert hint in text and bool(hint) == bool(text)
+
+
+@pytest.mark.parametrize(
+    "param, shape, expected",
+    [
+        ("shape { dim: 4 dim: 3 dim: 32 dim: 16 }", None, [1, 3, 32, 16]),
+        ("shape { dim: 4 dim: 3 dim: 32 dim: 16 }", (2, None, None, None), [2, 3, 32, 16]),
+        ("shape { dim: 4 dim: 3 dim: 32 dim: 16 }", (1, None, 8, 9), [1, 3, 8, 9]),
+        ("shape { dim: 4 dim: 7 }", (1, None, None, None), [1, 7]),
+        ("num: 5 channels: 2 height: 3 width: 4", None, [1, 2, 3, 4]),
+    ],
+)
+def test_dummy_data(param, shape, expected):
+    layers = deployed(
+        f'layer {{ name: "data" type: "DummyData" top: "data" dummy_data_param {{ {param} }} }}\n' + IP, shape
+    )
+    assert list(layers[0].input_param.shape[0].dim) == expected
+
+
+def test_hdf5_data(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = np.zeros((5, 2, 3, 4), np.float32)
+    (tmp_path / "list").write_text(f"{tmp_path}/a.h5\n")
+    text = 'layer {{ name: "data" type: "HDF5Data" top: "data" hdf5_data_param {{ source: "{}/{}" }} }}\n'
+    layers = deployed(text.format(tmp_path, "list") + IP)
+    assert list(layers[0].input_param.shape[0].dim) == [1, 2, 3, 4]
+    with pytest.raises(NcsError, match="-is W H"):
+        deployed(text.format(tmp_path, "none") + IP)
+
+
+def test_data_of_test_that_need_a_stage():
+    """As in examples/mnist/mnist_autoencoder.prototxt: TEST's data layers are for stages, so TRAIN's gives the shape."""
+    data = (
+        'layer {{ name: "data" type: "DummyData" top: "data" include {{ {} }} '
+        "dummy_data_param {{ shape {{ dim: 2 dim: {} }} }} }}\n"
+    )
+    layers = deployed(
+        data.format("phase: TRAIN", 6) + data.format('phase: TEST stage: "a"', 7) + IP
+        + 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" }'
+    )  # fmt: skip
+    assert [layer.type for layer in layers] == ["Input", "InnerProduct", "Softmax"]
+    assert list(layers[0].input_param.shape[0].dim) == [1, 6]

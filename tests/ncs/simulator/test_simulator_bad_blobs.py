@@ -1,0 +1,147 @@
+"""Blobs that are damaged, of another version or chip, or that ask for too much: one line each, nothing allocated before."""
+
+import struct
+import tracemalloc
+
+import pytest
+from support import onnx_nets
+
+from ncs.cli import main
+from ncs.errors import NcsError
+from ncs.myriad.compiler import compile_blob
+from ncs.simulator import Simulator, read_program
+
+HEADER = [
+    "magic",
+    "size",
+    "major",
+    "minor",
+    "inputs_count",
+    "outputs_count",
+    "stages_count",
+    "inputs_size",
+    "outputs_size",
+    "batch",
+    "bss_size",
+    "cmx_slices",
+    "shaves",
+    "has_hw",
+    "has_shave",
+    "has_dma",
+    "inputs_at",
+    "outputs_at",
+    "stages_at",
+    "constants_at",
+]
+
+
+@pytest.fixture(scope="module")
+def blob(compiler, tmp_path_factory):
+    """The bytes of a small net's blob for MA2480."""
+    folder = tmp_path_factory.mktemp("bad")
+    compile_blob(onnx_nets.tiny(folder / "tiny.onnx"), str(folder / "tiny.blob"))
+    return (folder / "tiny.blob").read_bytes()
+
+
+def with_header(content, **fields):
+    """`content` with some words of its header replaced."""
+    changed = bytearray(content)
+    for name, value in fields.items():
+        struct.pack_into("<I", changed, 52 + 4 * HEADER.index(name), value)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "fields, text",
+    [
+        ({"magic": 1}, "magic number: expected 0x25ed, received 0x1"),
+        ({"major": 7}, "blob version: expected 6.0, received 7.0"),
+        ({"minor": 3}, "blob version: expected 6.0, received 6.3"),
+        ({"bss_size": 1 << 31}, "bss_size: a stick has 536870912 bytes of memory"),
+        ({"outputs_size": 0xFFFFFFFF}, "outputs_size: a stick has"),
+        ({"shaves": 64}, "another chip's blob"),
+        ({"cmx_slices": 1 << 20}, "another chip's blob"),
+        ({"batch": 1 << 30}, "batch: expected at most"),
+        ({"stages_count": 1 << 30}, "cannot be in"),
+        ({"stages_count": 100}, "stage 9 .*do not end as a stage does"),
+        ({"stages_at": 1 << 30}, "sections of the blob are not in order"),
+        ({"constants_at": 64}, "sections of the blob are not in order"),
+    ],
+)
+def test_a_header_that_cannot_be(blob, fields, text):
+    tracemalloc.start()
+    with pytest.raises(NcsError, match=text) as fault:
+        Simulator(with_header(blob, **fields))
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+    assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.5, 0.99])
+def test_cut_short(blob, share):
+    with pytest.raises(NcsError):
+        read_program(blob[: int(len(blob) * share)])
+
+
+def test_sizes_of_two_to_the_forty_are_refused_before_anything_is_allocated(blob):
+    """Dims of 2^20 each: the tensor would have 2^40 elements."""
+    program = read_program(blob)
+    changed = bytearray(blob)
+    at = len(blob) - len(program.constants)
+    place = struct.unpack_from("<20I", blob, 52)[18]
+    words = struct.unpack_from("<7I", blob, place + 12 + struct.unpack_from("<I", blob, place + 12)[0])
+    struct.pack_into("<2I", changed, at + words[4], 1 << 20, 1 << 20)
+    tracemalloc.start()
+    with pytest.raises(NcsError, match="ends behind the|do not fit"):
+        Simulator(bytes(changed))
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+
+
+def test_a_stage_that_begins_again_at_itself_ends(blob):
+    """A length of 0 would be a cycle."""
+    place = struct.unpack_from("<20I", blob, 52)[18]
+    changed = bytearray(blob)
+    struct.pack_into("<I", changed, place, 0)
+    with pytest.raises(NcsError, match="stage 0 .*do not end as a stage does"):
+        Simulator(bytes(changed))
+
+
+def test_an_unknown_kind_of_stage_is_named_and_stops(blob):
+    place = struct.unpack_from("<20I", blob, 52)[18]
+    (length,) = struct.unpack_from("<I", blob, place)
+    changed = bytearray(blob)
+    for at in (place + 4, place + length - 8):
+        struct.pack_into("<I", changed, at, 69)  # MTCNN
+    with pytest.raises(
+        NcsError, match=r"stage 0 \(MTCNN, layer data\): the simulator does not know this kind of stage"
+    ):
+        Simulator(bytes(changed), names=["data"])
+
+
+def test_the_command_says_one_line_and_its_status(blob, tmp_path, capsys):
+    path = tmp_path / "bad.blob"
+    path.write_bytes(blob[:500])
+    assert main(["run", str(path)]) != 0
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and str(path) in said.err
+    assert main(["trace", str(tmp_path / "none.blob")]) != 0
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_no_damage_is_anything_but_an_answer_or_an_error(blob):
+    """Words of the file replaced at random: never another exception."""
+    import random
+
+    import numpy as np
+
+    rng, simulator = random.Random(3), Simulator(blob)
+    inputs = {"data": np.zeros(simulator.shape(simulator.program.inputs[0]), np.float32)}
+    for _ in range(150):
+        changed = bytearray(blob)
+        place = rng.randrange(56, 2500) // 4 * 4
+        struct.pack_into("<I", changed, place, rng.choice([0, 1, 2, 7, 255, 1 << 20, 1 << 31, 2**32 - 1]))
+        try:
+            Simulator(bytes(changed)).run(inputs)
+        except NcsError as error:
+            assert "\n" not in str(error)

@@ -1,0 +1,216 @@
+"""Whole blobs against our Net: random small nets, every layer's examples, AgeNet and SqueezeNet, damaged blobs."""
+
+import dataclasses
+import random
+
+import damage
+import numpy as np
+import pytest
+import random_nets
+import test_conformance
+from support import big_nets
+from support.layer_nets import net_of
+
+import caffe
+from caffe.convert.onnx_export import export_net
+from caffe.layers import base
+from ncs.errors import NcsError
+from ncs.myriad.compiler import Job, compile_blobs
+from ncs.precision import fp16_emulation
+from ncs.simulator import Simulator
+
+CHIPS = (("MA2480", None), ("MA2480", 1), ("MA2450", None))
+# The shape of its top follows from values; the compiler refuses: absolute values, one spatial axis, places of maxima.
+NOT_FOR_A_STICK = ("Filter-0", "Filter-1", "AbsVal-0", "Reduction-2", "Deconvolution-3", "Pooling-1")
+
+
+def off(result, expected):
+    """The greatest difference by the greatest expected value."""
+    return np.abs(result.reshape(-1) - expected.reshape(-1)).max() / max(0.3, np.abs(expected).max())
+
+
+def test_random_nets(compiler, tmp_path):
+    """bench/simulator_table.py and docs/guides/simulator.md tell of more: 1000 nets like these were compared."""
+    drawn = ((seed, random_nets.random_net(seed)) for seed in range(60))
+    nets = [(seed, *net) for seed, net in drawn if net is not None][:16]
+    jobs = []
+    for seed, net, _, _, _ in nets:
+        export_net(net, tmp_path / f"{seed}.onnx")
+        jobs += [Job(str(tmp_path / f"{seed}.onnx"), str(tmp_path / f"{seed}_{c}_{s}.blob"), c, s) for c, s in CHIPS]
+    compile_blobs(jobs)
+    for seed, _, image, expected, text in nets:
+        for chip, shaves in CHIPS:
+            simulator = Simulator.from_file(tmp_path / f"{seed}_{chip}_{shaves}.blob")
+            result = next(iter(simulator.run({"data": image}).values()))
+            assert off(result, expected) < 1e-2 and simulator.findings() == [], (chip, shaves, text)
+
+
+def examples():
+    """(name, Net with filled inputs) of every example of a layer that has an ONNX form, for one image."""
+    for parameter in test_conformance.EXAMPLES:
+        name, example = parameter.values
+        usable = example.bottoms and example.tops and example.phase == base.TEST
+        if base.registry[name].no_onnx or not usable or name in test_conformance.NEED_MORE_THAN_TEXT:
+            continue
+        if parameter.id in NOT_FOR_A_STICK:
+            continue
+        shapes = [tuple(shape) for shape in example.bottoms]
+        if len(shapes[0]) == 4:
+            shapes = [(1, *shape[1:]) if shape[0] == shapes[0][0] else shape for shape in shapes]
+        yield parameter.id, test_conformance.build_net(name, dataclasses.replace(example, bottoms=shapes))[0]
+
+
+def forward(net):
+    """(inputs, tops of the layer) by name; once, since a recurrent layer goes on where it stopped."""
+    inputs = {port: np.array(net.blobs[port].data) for port in net.inputs}
+    net.forward()
+    return inputs, {top: np.array(net.blobs[top].data) for top in net.top_names["l"]}
+
+
+def test_every_layers_examples(compiler, tmp_path):
+    nets = dict(examples())
+    jobs = {}
+    for number, (name, net) in enumerate(nets.items()):
+        export_net(net, tmp_path / f"{name}.onnx")
+        for chip in ("MA2480", "MA2450")[: 1 + number % 2]:
+            jobs[name, chip] = Job(str(tmp_path / f"{name}.onnx"), str(tmp_path / f"{name}_{chip}.blob"), chip)
+    compile_blobs(list(jobs.values()))
+    answers = {name: forward(net) for name, net in nets.items()}
+    for (name, _), job in jobs.items():
+        inputs, expected = answers[name]
+        simulator = Simulator.from_file(job.output)
+        results = simulator.run({port.name: inputs[port.name] for port in simulator.program.inputs})
+        for top, result in results.items():
+            known = expected[top] if top in expected else list(expected.values())[int(top.rsplit(".", 1)[1])]
+            assert off(result, known) < 3e-3, (name, job.platform, top)
+    assert len(jobs) > 140
+
+
+@pytest.mark.parametrize("name, shaves", [("AgeNet", (1, 8)), ("SqueezeNet", (4, 16))])
+def test_nets_at_their_full_size(compiler, tmp_path, name, shaves):
+    """Every number of cores tiles in its own way, and every one says what our Net says."""
+    net = big_nets.export(name, tmp_path)
+    cases = [*(("MA2480", count) for count in shaves), ("MA2450", None)]
+    jobs = [Job(net.onnx, str(tmp_path / f"{chip}_{shaves}.blob"), chip, shaves) for chip, shaves in cases]
+    compile_blobs(jobs)
+    for job in jobs:
+        simulator = Simulator.from_file(job.output)
+        result = next(iter(simulator.run({"data": net.input}).values()))
+        assert np.abs(result.reshape(1, -1) - net.output).max() < 6e-3 and result.argmax() == net.output.argmax()
+        assert simulator.findings() == []
+
+
+def test_a_batch_runs_the_stages_for_every_image(compiler, tmp_path):
+    net = net_of(SMALL.replace("dim: 1 ", "dim: 3 "), caffe.TEST)
+    image = np.random.RandomState(4).standard_normal((3, 3, 16, 16)).astype(np.float32)
+    net.blobs["data"].data[...] = image
+    net.forward()
+    export_net(net, tmp_path / "net.onnx")
+    compile_blobs([Job(str(tmp_path / "net.onnx"), str(tmp_path / "net.blob"))])
+    simulator = Simulator.from_file(tmp_path / "net.blob")
+    assert simulator.program.batch == 3
+    assert off(simulator.run({"data": image})["prob"], np.array(net.blobs["prob"].data)) < 3e-3
+    with pytest.raises(NcsError, match="expected 3x3x16x16"):
+        simulator.run({"data": image[:1]})
+
+
+SMALL = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 16 dim: 16 } } }
+layer { name: "c1" type: "Convolution" bottom: "data" top: "c1"
+  convolution_param { num_output: 16 kernel_size: 3 pad: 1 weight_filler { type: "msra" } bias_filler { type: "gaussian" std: 0.3 } } }
+layer { name: "p1" type: "Pooling" bottom: "c1" top: "p1" pooling_param { kernel_size: 3 stride: 2 } }
+layer { name: "c2" type: "Convolution" bottom: "p1" top: "c2"
+  convolution_param { num_output: 24 kernel_size: 5 pad: 2 weight_filler { type: "msra" } bias_filler { type: "gaussian" std: 0.3 } } }
+layer { name: "r2" type: "ReLU" bottom: "c2" top: "c2" }
+layer { name: "fc" type: "InnerProduct" bottom: "c2" top: "fc"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } bias_filler { type: "gaussian" std: 0.3 } } }
+layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
+"""
+
+
+@pytest.fixture(scope="module")
+def small(compiler, tmp_path_factory):
+    """(blobs by chip, input, the net's answer, FP16's own error) of a small net."""
+    folder = tmp_path_factory.mktemp("small")
+    caffe.set_random_seed(2)
+    net = net_of(SMALL, caffe.TEST)
+    image = np.random.RandomState(2).standard_normal((1, 3, 16, 16)).astype(np.float32)
+    expected = fp16_emulation.predict(net, image).ravel()
+    export_net(net, folder / "net.onnx")
+    jobs = {chip: Job(str(folder / "net.onnx"), str(folder / f"{chip}.blob"), chip) for chip in ("MA2480", "MA2450")}
+    compile_blobs(list(jobs.values()))
+    contents = {}
+    for chip, job in jobs.items():
+        with open(job.output, "rb") as stream:
+            contents[chip] = stream.read()
+    return contents, {"data": image}, expected
+
+
+def test_damaged_blobs_are_caught(small):
+    """One weight, offset, stride or tile; what is not caught is a low bit of a weight, or a place that does not matter."""
+    contents, inputs, expected = small
+    caught = {kind: 0 for kind in damage.KINDS}
+    for number in range(40):
+        kind, chip = damage.KINDS[number % 4], ("MA2480", "MA2450")[number // 4 % 2]
+        done = damage.damaged(contents[chip], kind, random.Random(number))
+        caught[kind] += damage.verdict(done.content, inputs, expected, 4e-3)[0]
+    assert caught["offset"] >= 8 and caught["stride"] >= 8 and caught["tile"] >= 8 and caught["weight"] >= 1
+    for content in contents.values():
+        assert not damage.verdict(content, inputs, expected, 4e-3)[0], "an undamaged blob"
+
+
+def test_sums_in_half_are_a_bound(small):
+    """Rounding after every product moves the answer further than rounding where a stage stores."""
+    contents, inputs, expected = small
+    errors = [
+        np.abs(Simulator(contents["MA2480"], half=half_sums).run(inputs)["prob"].ravel() - expected).max()
+        for half_sums in (False, True)
+    ]
+    assert errors[0] < 2e-3 and errors[0] < errors[1] < 0.1
+
+
+@pytest.mark.parametrize("inputs, outputs", [("U8", "FP16"), ("FP16", "FP32"), ("FP32", "FP16")])
+def test_types_of_ports(compiler, tmp_path, inputs, outputs):
+    """Bytes in and halves out, as cameras and compile_tool have them."""
+    net = net_of(SMALL, caffe.TEST)
+    image = np.random.RandomState(5).randint(0, 256, (1, 3, 16, 16)).astype(np.float32)
+    for blob in net.params["c1"]:
+        blob.data[...] /= 255
+    net.blobs["data"].data[...] = image
+    net.forward()
+    export_net(net, tmp_path / "net.onnx")
+    compile_blobs([Job(str(tmp_path / "net.onnx"), str(tmp_path / "net.blob"), inputs=inputs, outputs=outputs)])
+    simulator = Simulator.from_file(tmp_path / "net.blob")
+    ports = simulator.program.inputs[0].tensor.dtype, simulator.program.outputs[0].tensor.dtype
+    assert ports == (inputs, outputs)
+    assert off(simulator.run({"data": image})["prob"], np.array(net.blobs["prob"].data)) < 4e-3
+
+
+HEADS = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 20 dim: 20 } } }
+layer { name: "aux" type: "Input" top: "aux" input_param { shape { dim: 1 dim: 4 } } }
+layer { name: "c" type: "Convolution" bottom: "data" top: "c"
+  convolution_param { num_output: 8 kernel_size: 3 stride: 2 weight_filler { type: "msra" } } }
+layer { name: "r" type: "ReLU" bottom: "c" top: "c" }
+layer { name: "f" type: "InnerProduct" bottom: "c" top: "f" inner_product_param { num_output: 6 weight_filler { type: "xavier" } } }
+layer { name: "age" type: "Softmax" bottom: "f" top: "age" }
+layer { name: "both" type: "Concat" bottom: "f" bottom: "aux" top: "both" }
+layer { name: "g" type: "InnerProduct" bottom: "both" top: "g" inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "map" type: "Convolution" bottom: "c" top: "map"
+  convolution_param { num_output: 5 kernel_size: 1 weight_filler { type: "msra" } } }
+"""
+
+
+@pytest.mark.parametrize("chip", ["MA2480", "MA2450"])
+def test_several_inputs_and_outputs(compiler, tmp_path, chip):
+    caffe.set_random_seed(1)
+    net, random = net_of(HEADS, caffe.TEST), np.random.RandomState(0)
+    inputs = {name: random.standard_normal(net.blobs[name].shape).astype(np.float32) for name in net.inputs}
+    for name, array in inputs.items():
+        net.blobs[name].data[...] = array
+    net.forward()
+    export_net(net, tmp_path / "net.onnx")
+    compile_blobs([Job(str(tmp_path / "net.onnx"), str(tmp_path / "net.blob"), chip)])
+    results = Simulator.from_file(tmp_path / "net.blob").run(inputs)
+    assert set(results) == {"age", "g", "map"}
+    assert all(off(result, np.array(net.blobs[name].data)) < 3e-3 for name, result in results.items())
