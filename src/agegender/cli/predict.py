@@ -160,8 +160,8 @@ def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
     names = args.net or list(NET_NAMES)
     if not args.model and getattr(args, "detect", True) and trained_on_synthetic_faces():
         print(
-            f"warning: {', '.join(names)} were trained on synthetic faces and do not know people; for photographs of people "
-            "use --model compact",
+            f"warning: {', '.join(names)} were trained on synthetic faces and do not know people; for photographs of "
+            "people use --model compact",
             file=sys.stderr,
         )
     if args.model:

@@ -175,7 +175,8 @@ def _database_shape(layer):
 
     if layer.type != "Data":
         raise CaffeError(
-            f"layer '{layer.name}' ({layer.type}): the net does not define its image size; give the input shape (-is W H)"
+            f"layer '{layer.name}' ({layer.type}): the net does not define its image size; "
+            "give the input shape (-is W H)"
         )
     with open_db(layer.data_param.source, layer.data_param.backend) as database:
         _, value = next(database.at(0))

@@ -1,7 +1,7 @@
 """What OpenVINO 2021.4's Myriad compiler gets wrong, written in another way that it gets right.
 
-Found by running blobs in the simulator (docs/guides/simulator.md): the blob computed something else than the net, and no
-message said so. Every other reader of the ONNX file computes the same from either form.
+Found by running blobs in the simulator (docs/guides/simulator.md): the blob computed something else than the net, and
+no message said so. Every other reader of the ONNX file computes the same from either form.
 """
 
 from __future__ import annotations

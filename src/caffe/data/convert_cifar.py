@@ -62,8 +62,8 @@ def _read(path, title):
         size = os.path.getsize(path)
         if not size or size % RECORD or size > BATCH * RECORD:
             raise CaffeError(
-                f"{path}: expected {BATCH * RECORD} bytes ({BATCH} records of {RECORD}: the binary version of CIFAR-10), "
-                f"received {size}"
+                f"{path}: expected {BATCH * RECORD} bytes ({BATCH} records of {RECORD}: the binary version of "
+                f"CIFAR-10), received {size}"
             )
         records = np.memmap(path, np.uint8, "r").reshape(-1, RECORD)
     except OSError as error:

@@ -22,7 +22,9 @@ _GLOG = {
         "alsologtostderr colorlogtostderr colorlogtostdout drop_log_memory log_prefix log_utc_time log_year_in_prefix "
         "logtostderr logtostdout stop_logging_if_full_disk symbolize_stacktrace timestamp_in_logfile_name"
     ),
-    "int32": "logbuflevel logbufsecs logcleansecs logemaillevel logfile_mode max_log_size minloglevel stderrthreshold v",
+    "int32": (
+        "logbuflevel logbufsecs logcleansecs logemaillevel logfile_mode max_log_size minloglevel stderrthreshold v"
+    ),
     "string": "alsologtoemail log_backtrace_at log_dir log_link logmailer vmodule",
 }
 GLOG = {name: kind for kind, names in _GLOG.items() for name in names.split()}

@@ -1,8 +1,8 @@
 """Compare a device's output with Caffe's, as mvNCCheck did; without a stick, simulate its blob.
 
-Prints mvNCCheck's report. The exit status is 0 when all values are within the limits, else 1. The simulator executes the
-compiled blob from its own bytes. Next to it the report shows an emulation of FP16 arithmetic layer by layer, and a scaling of
-the weights that reduces the error. Both are labelled as such: neither runs on a stick.
+Prints mvNCCheck's report. The exit status is 0 when all values are within the limits, else 1. The simulator executes
+the compiled blob from its own bytes. Next to it the report shows an emulation of FP16 arithmetic layer by layer, and a
+scaling of the weights that reduces the error. Both are labelled as such: neither runs on a stick.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def run_emulation(
 
 
 def run_simulation(args: argparse.Namespace, net: Net, batch: np.ndarray):
-    """Return (expected, result, layers, scales, whether the simulator found no fault), the result from the blob's bytes."""
+    """Return (expected, result, layers, scales, whether the simulator found no fault); the blob is executed."""
     from ncs.precision import compare
 
     print("SIMULATED, NOT A STICK: the blob was executed from its own bytes on this machine")
