@@ -95,7 +95,7 @@ def _numbered(datasets: Mapping[str, Any], path: str, name: str) -> list[np.ndar
     arrays = {int(key): _array(datasets[key], path) for key in datasets}
     if max(arrays) >= MAX_BLOBS:
         raise CaffeError(f"{path}: /data/{name}: blob number {max(arrays)}; the limit is {MAX_BLOBS}")
-    return [arrays.get(number) for number in range(max(arrays) + 1)]
+    return [arrays.get(number) for number in range(max(arrays) + 1)]  # type: ignore[misc]
 
 
 def _child(group: Any, key: str, path: str) -> Any:

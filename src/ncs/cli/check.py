@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -213,7 +213,7 @@ def run_emulation(
     return expected, result, layers, scales
 
 
-def run_simulation(args: argparse.Namespace, net: Net, batch: np.ndarray):
+def run_simulation(args: argparse.Namespace, net: Net, batch: np.ndarray) -> tuple:
     """Return (expected, result, layers, scales, whether the simulator found no fault); the blob is executed."""
     from ncs.precision import compare
 
@@ -222,7 +222,7 @@ def run_simulation(args: argparse.Namespace, net: Net, batch: np.ndarray):
         print(f"Blob: {args.blob}")
     with compile_and_open(args, net, "SIMULATOR") as runner:
         result = runner.run(batch)
-        findings = runner.findings()
+        findings = runner.findings()  # type: ignore[attr-defined]
     expected, emulation, layers, scales = run_emulation(args, net, batch)
     print(compare.format_simulation(expected[0], result[0], emulation[0]))
     for line in findings:
@@ -284,7 +284,7 @@ def compile_and_open(args: argparse.Namespace, net: Net, device: str) -> Runner:
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "net.onnx")
         export_net(net, path)
-        options = {}
+        options: dict[str, Any] = {}
         if device.split(".")[0] in ("MYRIAD", "SIMULATOR"):
             dump = os.path.join(scratch, "stages.dot")
             compile_blob(path, path[:-5] + ".blob", shaves=args.shaves, config={DUMP: dump})
