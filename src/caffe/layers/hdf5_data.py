@@ -31,6 +31,7 @@ class HDF5Data(Layer):
     _round: int  # number of the epoch
     _file: int  # number of the file within the epoch
     _loaded: int | None  # index of the file in memory
+    _offset: int
 
     def setup(self) -> None:
         p = self.param.hdf5_data_param

@@ -79,7 +79,7 @@ def _mean(path, channels):
     return mean.mean((1, 2), dtype="float64")
 
 
-def _fill(net, path, mean) -> Any:
+def _fill(net: Any, path: str, mean: Any) -> Any:
     """Write the image, resized as OpenCV does and minus the mean of each channel, to the net's input."""
     import cv2
     import numpy as np
