@@ -1,7 +1,7 @@
 """Every command of the README and the documentation can be typed; those that finish quickly run.
 
-A command must name a file that exists, or a program of ours, and options that its --help knows. Python blocks compile, and
-their imports exist. Links lead to files.
+A command must name a file that exists, or a program of ours, and options that its --help knows. Python blocks compile,
+and their imports exist. Links lead to files.
 """
 
 from __future__ import annotations
