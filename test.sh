@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Sets up everything on a fresh machine, then runs the tests; arguments go to pytest (./test.sh -k pooling).
+# ./test.sh -m fast checks every package in less than a minute.
 set -eu
 cd "$(dirname "$0")"
 scripts/setup.sh --with-tests

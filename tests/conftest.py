@@ -6,3 +6,22 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 sys.path.insert(0, str(Path(__file__).parent))
+
+# The tests of `./test.sh -m fast`, a check of every package in less than a minute on 2 cores.
+FAST = (
+    *("caffe/core", "caffe/device", "caffe/net", "caffe/proto", "caffe/weights", "caffe/data/test_datum.py"),
+    *("caffe/data/test_mean.py", "caffe/layers/test_conformance.py", "caffe/solver/test_policies.py"),
+    *("caffe/utils/test_pipeline.py", "caffe/utils/test_commands.py", "ncs/runtime/test_manifest.py"),
+    *("ncs/myriad/test_blob.py", "ncs/profile", "agegender/evaluate/test_metrics.py"),
+    *("agegender/evaluate/test_confusion.py", "agegender/inference/test_labels.py", "agegender/datasets/test_split.py"),
+    "test_vocabulary.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of FAST."""
+    folder = Path(__file__).parent
+    for item in items:
+        name = item.path.relative_to(folder).as_posix() if item.path.is_relative_to(folder) else ""
+        if name.startswith(FAST):
+            item.add_marker("fast")

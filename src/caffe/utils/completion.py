@@ -33,7 +33,7 @@ def _options(package: str, command: str) -> list[str]:
     """Return the long options, and sub-commands, of a command."""
     parser = argparse.ArgumentParser()
     importlib.import_module(f"{package}.{command}").add_arguments(parser)
-    words = set()
+    words: set[str] = set()
     for action in parser._actions:
         words.update(word for word in action.option_strings if len(word) > 2)
         if isinstance(action, argparse._SubParsersAction):
