@@ -78,9 +78,9 @@ def for_argparse(
             out += _flag(word, words, known, common)
         except CaffeError as error:
             errors.append(error)
-    errors = [str(error) for error in errors if getattr(error, "name", None) not in common.allowed]
-    if errors:
-        raise CaffeError("; ".join(errors))
+    messages = [str(error) for error in errors if getattr(error, "name", None) not in common.allowed]
+    if messages:
+        raise CaffeError("; ".join(messages))
     return out
 
 
