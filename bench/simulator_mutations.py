@@ -2,7 +2,8 @@
 
     PYTHONPATH=src python bench/simulator_mutations.py [N]
 
-Caught is an error, a finding, or an answer that differs from the undamaged net's by more than three times FP16's own error.
+Caught is an error, a finding, or an answer that differs from the undamaged net's by more than three times FP16's own
+error.
 """
 
 from __future__ import annotations

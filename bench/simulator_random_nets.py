@@ -1,4 +1,4 @@
-"""Random small nets, compiled for both chips and simulated: every blob that computes something else than its net is printed.
+"""Compile small random nets for both chips, simulate them, and print every blob whose result differs from its net.
 
 PYTHONPATH=src python bench/simulator_random_nets.py [FIRST_SEED [COUNT]]
 """

@@ -2,8 +2,8 @@
 
     PYTHONPATH=src python bench/simulator_table.py [NET ...]
 
-Weights are seeded and scaled layer by layer so that every layer's values have a spread of 1 (of a net of the zoo whose weights
-are in this checkout, those are taken): the answers then depend on all of the net, and FP16 holds them all.
+Weights are seeded and scaled layer by layer so that every layer's values have a spread of 1 (of a net of the zoo whose
+weights are in this checkout, those are taken): the answers then depend on all of the net, and FP16 holds them all.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ def rows_of(name: str, folder: str):
         error, other = np.abs(result - expected), np.abs(result - emulated)
         yield (
             f"| {name} | {chip} | {cores or simulator.program.shaves} | {len(simulator.program.stages)} "
-            f"| {np.abs(expected).max():.3f} | {error.max():.2g} | {error.mean():.2g} | {np.abs(emulated - expected).max():.2g} "
+            f"| {np.abs(expected).max():.3f} | {error.max():.2g} | {error.mean():.2g} "
+            f"| {np.abs(emulated - expected).max():.2g} "
             f"| {other.max():.2g} | {seconds:.2f} | {'; '.join(simulator.findings()) or '-'} |"
         )
         os.unlink(blob)

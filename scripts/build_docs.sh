@@ -25,6 +25,6 @@ if [ "$(cat "$stamp" 2>/dev/null || true)" != "$hash" ]; then
     echo "$hash" >"$stamp"
 fi
 export NO_MKDOCS_2_WARNING=1
-if [ "${1:-}" = --serve ]; then exec "$python" -m mkdocs serve --strict; fi
-"$python" -m mkdocs build --strict --clean --quiet
+if [ "${1:-}" = --serve ]; then exec "$python" -m mkdocs serve -s; fi
+"$python" -m mkdocs build -s --clean --quiet
 echo "The documentation is in site/: open site/index.html"

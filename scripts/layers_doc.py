@@ -1,4 +1,4 @@
-"""Generate docs/reference/layers.md from the layer types: `python scripts/layers_doc.py`. A test checks that it is up to date."""
+"""Generate docs/reference/layers.md from the layer types: `python scripts/layers_doc.py`. A test compares them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands of the guides run with small files of the names that the guides use, in one process and in the order of this list."""
+"""Commands of the guides run on small files with the guides' names, in one process and in the order of the list."""
 
 import os
 
@@ -14,25 +14,32 @@ from ncs.cli import main as ncs_main
 
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 16 dim: 16 } } }
-layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1" convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
-layer { name: "conv2" type: "Convolution" bottom: "conv1" top: "conv2" convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
-layer { name: "fc7" type: "InnerProduct" bottom: "conv2" top: "fc7" inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "conv2" type: "Convolution" bottom: "conv1" top: "conv2"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "fc7" type: "InnerProduct" bottom: "conv2" top: "fc7"
+  inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
 layer { name: "prob" type: "Softmax" bottom: "fc7" top: "prob" }
 """
 TRAIN = """
 layer { name: "data" type: "DummyData" top: "data" top: "label"
-  dummy_data_param { shape { dim: 4 dim: 6 } shape { dim: 4 } data_filler { type: "gaussian" } data_filler { value: 1 } } }
-layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
-layer { name: "accuracy" type: "Accuracy" bottom: "fc" bottom: "label" top: "accuracy" include { phase: TEST } }
+  dummy_data_param { shape { dim: 4 dim: 6 } shape { dim: 4 } data_filler { type: "gaussian" }
+    data_filler { value: 1 } } }
+layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "accuracy" type: "Accuracy" bottom: "fc" bottom: "label" top: "accuracy"
+  include { phase: TEST } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
 """
-SOLVER = """net: "train_net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 20 display: 5 test_iter: 1 test_interval: 10
-snapshot_prefix: "train" solver_mode: CPU"""
+SOLVER = """net: "train_net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 20 display: 5
+test_iter: 1 test_interval: 10 snapshot_prefix: "train" solver_mode: CPU"""
 OLD = 'layers { name: "data" type: DATA top: "data" } layers { name: "drop" type: DROPOUT bottom: "data" top: "data" }'
 
 # command -> a file that it must write, or a text that it must print
+CONVERT = "convert_imageset --resize_height 256 --resize_width 256 --shuffle faces/ list.txt faces_lmdb"
 COMMANDS = {
-    "convert_imageset --resize_height 256 --resize_width 256 --shuffle faces/ list.txt faces_lmdb": "faces_lmdb/data.mdb",
+    CONVERT: "faces_lmdb/data.mdb",
     "compute_image_mean faces_lmdb mean.binaryproto": "mean.binaryproto",
     "upgrade_net_proto_text old.prototxt new.prototxt": "new.prototxt",
     "caffe train -solver solver.prototxt": "train_iter_20.caffemodel",

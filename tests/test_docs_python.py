@@ -22,7 +22,8 @@ from caffe.tools import main as caffe_main
 PAGE = ROOT / "docs" / "guides" / "python-api.md"
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }
-layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
 layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 """
 

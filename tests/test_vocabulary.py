@@ -32,7 +32,7 @@ IDENTIFIERS = words_of("""
 """)
 
 OPTIONS = words_of("""
-    --graph --max-drop --mirror --packages --place --sheet --strict --together CAFFE_PLAIN set_fast compact-taught
+    --graph --max-drop --mirror --packages --place --sheet --together CAFFE_PLAIN set_fast compact-taught
     compact-wide-again data/drawn_faces .stamps
 """)
 
@@ -118,7 +118,6 @@ def test_old_modules_are_not_imported():
     [
         (OPTIONS, "ncs bundle --place DIR", True),
         (OPTIONS, "--place-holder", False),
-        (OPTIONS, "addopts = --strict-markers", False),
         (IDENTIFIERS, "make_feed(net)", True),
         (IDENTIFIERS, "RandomErasing(p)", False),
         (COMMANDS, "agegender zoo fetch NAME", True),

@@ -24,7 +24,7 @@ def cell(text):
 
 
 def _escaped(match):
-    return "\\x%02x" % ord(match.group())
+    return f"\\x{ord(match.group()):02x}"
 
 
 class SafeStream:

@@ -205,7 +205,7 @@ def test_invalid_input_is_reported(data, tmp_path, monkeypatch, capsys):
         (["--images", "none"], "unpack Adience's aligned.tar.gz"),
         (["--prototxt", "none"], "AgeNet_train_val.prototxt: no such file"),
         (["--lists", "none"], "none of age_test.txt"),
-        (["--archive", "faces", "--task", "age", "--test_fold", "0"], "none of its"),
+        (["--archive", "faces", "--task", "age", "--test_fold", "0"], "images can be read"),
         (["--iterations", "-1"], "must be positive"),
     ):
         assert cli.main(command(data, tmp_path, "crossval", *more)) == 1

@@ -14,8 +14,8 @@ TOLERANCE = {"float32": 1e-4, "bf16": 0.3}
 def differences(param, number, precision="float32"):
     """Return the names of the arrays that differ for the NetParameter `param`, with each of two sets of values.
 
-    Rounding can change which value is the maximum of a window, or its sign. This happens with one set of values in 10^5,
-    whereas a real difference occurs with both.
+    Rounding can change which value is the maximum of a window, or its sign. This happens with one set of values in
+    10^5, whereas a real difference occurs with both.
     """
     found = _differences(param, number, precision)
     return found & _differences(param, number + 10**9, precision) if found else found

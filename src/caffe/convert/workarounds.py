@@ -1,10 +1,12 @@
 """What OpenVINO 2021.4's Myriad compiler gets wrong, written in another way that it gets right.
 
-Found by running blobs in the simulator (docs/guides/simulator.md): the blob computed something else than the net, and no
-message said so. Every other reader of the ONNX file computes the same from either form.
+Found by running blobs in the simulator (docs/guides/simulator.md): the blob computed something else than the net, and
+no message said so. Every other reader of the ONNX file computes the same from either form.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +22,7 @@ def around_faults(nodes: list, constants: list) -> None:
             _as_clip(node, constants)
 
 
-def loses_relu(node) -> bool:
+def loses_relu(node: Any) -> bool:
     """Whether the compiler drops a Relu behind this node for Myriad X.
 
     It marks a deconvolution as one for the engines, takes the Relu into it, and then runs it on SHAVE cores without one
@@ -33,7 +35,7 @@ def loses_relu(node) -> bool:
     return attributes["group"].i > 1 or max(kernel, default=1) > LARGEST_KERNEL
 
 
-def _as_clip(node, constants: list) -> None:
+def _as_clip(node: Any, constants: list) -> None:
     """Relu as a Clip from 0 on, which stays a stage of its own."""
     name = f"{node.output[0]}@zero"
     constants.append((name, np.zeros((), np.float32)))

@@ -1,8 +1,8 @@
 """Logging in glog's format, so that existing parsers of Caffe logs work.
 
 `I1122 06:20:12.123456  4242 solver.cpp:239] Iteration 100, loss = 1.9` on standard error, as Caffe's programs do.
-glog's environment variables have their effect (the flags of the same names set them): GLOG_minloglevel (0 info,
-1 warning, 2 error) is the lowest level that is logged, GLOG_log_dir a folder for log files, GLOG_logtostderr turns the
+glog's environment variables have their effect (the flags of the same names set them): GLOG_minloglevel (0 info, 1
+warning, 2 error) is the lowest level that is logged, GLOG_log_dir a folder for log files, GLOG_logtostderr turns the
 files off; GLOG_alsologtostderr=0 leaves standard error to the levels from GLOG_stderrthreshold on; GLOG_log_prefix=0
 prints the text alone; GLOG_colorlogtostderr colours warnings and errors on a terminal.
 """

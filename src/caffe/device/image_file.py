@@ -27,7 +27,7 @@ def max_pixels():
     try:
         return int(float(text) * 1e6)
     except (ValueError, OverflowError):
-        raise CaffeError("%s must be a number of megapixels, received %r" % (LIMIT, text)) from None
+        raise CaffeError(f"{LIMIT} must be a number of megapixels, received {text!r}") from None
 
 
 def read_image(path, flags=cv2.IMREAD_COLOR):
@@ -41,12 +41,12 @@ def read_bytes(path):
         with open(path, "rb") as stream:
             facts = os.fstat(stream.fileno())
             if not stat.S_ISREG(facts.st_mode):
-                raise ImageError("%s: not a regular file but a device or a pipe" % shown(path))
+                raise ImageError(f"{shown(path)}: not a regular file but a device or a pipe")
             if facts.st_size > MAX_BYTES:
-                raise ImageError("%s: %d bytes are more than the limit of %d" % (shown(path), facts.st_size, MAX_BYTES))
+                raise ImageError(f"{shown(path)}: {facts.st_size} bytes are more than the limit of {MAX_BYTES}")
             return stream.read(facts.st_size + 1)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise ImageError("%s: %s" % (shown(path), getattr(error, "strerror", None) or error)) from None
+        raise ImageError("{}: {}".format(shown(path), getattr(error, "strerror", None) or error)) from None
 
 
 def decode_image(data, flags=cv2.IMREAD_COLOR, name=""):
@@ -55,19 +55,19 @@ def decode_image(data, flags=cv2.IMREAD_COLOR, name=""):
     name = name + ": " if name else ""
     size = image_size(data)
     if size is None:
-        raise ImageError("%struncated or not an image that OpenCV can read (%s)" % (name, _FORMATS))
+        raise ImageError(f"{name}truncated or not an image that OpenCV can read ({_FORMATS})")
     width, height = size
     if width * height > max_pixels():
         raise ImageError(
-            "%s%d x %d pixels are more than the limit of %g megapixels; %s=N raises it"
-            % (name, width, height, max_pixels() / 1e6, LIMIT)
+            f"{name}{width} x {height} pixels are more than the limit of {max_pixels() / 1e6:g} megapixels; "
+            f"{LIMIT}=N raises it"
         )
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         image = None
     if image is None or (data[:2] == b"\xff\xd8" and not jpeg_is_complete(data)):
-        raise ImageError("%struncated or not an image that OpenCV can read (%s)" % (name, _FORMATS))
+        raise ImageError(f"{name}truncated or not an image that OpenCV can read ({_FORMATS})")
     return image
 
 
@@ -76,4 +76,4 @@ def check_name(path):
     try:
         os.fspath(path).encode("utf-8")
     except UnicodeEncodeError:
-        raise ImageError("%s: the name is not UTF-8, which OpenCV needs here: rename the file" % shown(path)) from None
+        raise ImageError(f"{shown(path)}: the name is not UTF-8, which OpenCV needs here: rename the file") from None

@@ -64,7 +64,8 @@ class Deconvolution(BaseConvolution, Layer):
         if all(d == 1 for d in win.dilation):
             return weight, win
         spread = np.zeros((*weight.shape[:2], *win.extent), weight.dtype)
-        spread[(slice(None), slice(None), *(slice(None, None, d) for d in win.dilation))] = weight
+        index = (slice(None), slice(None), *(slice(None, None, d) for d in win.dilation))
+        spread[index] = weight
         return spread, Window(win.extent, win.stride, win.pad, (1,) * len(win.extent))
 
     def emit(self, g: Any, inputs: list[str], outputs: list[str], win: Window, sizes: Shape) -> None:

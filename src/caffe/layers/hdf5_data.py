@@ -32,6 +32,7 @@ class HDF5Data(Layer):
     _file: int  # number of the file within the epoch
     _offset: int  # rows passed since the start, of all epochs
     _loaded: int | None  # index of the file in memory
+    _offset: int
 
     def setup(self) -> None:
         p = self.param.hdf5_data_param

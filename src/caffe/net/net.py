@@ -430,7 +430,7 @@ class Net(NetMethods):
             weight.blob.clear_grad()
 
     @property
-    def learnable_weights(self) -> list[Weight]:
+    def learnable_weights(self) -> list[Weight]:  # type: ignore[override]
         """The weights that the solver updates; shared weights appear once."""
         return self._weights
 

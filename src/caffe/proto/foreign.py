@@ -28,7 +28,7 @@ _START = (
 
 
 def kind_of(head: bytes) -> str | None:
-    """Return what a file is, by its first 1024 bytes, if they are of another program's known format; else None."""
+    """Return the format of another program that a file's first 1024 bytes show, or None if no known one matches."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     lower = text[:200].lower()
     if lower.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):

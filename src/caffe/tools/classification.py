@@ -7,6 +7,7 @@ input, and the mean of each channel is subtracted. LABELS_TXT has one label per 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from caffe.errors import CaffeError
 
@@ -78,7 +79,7 @@ def _mean(path, channels):
     return mean.mean((1, 2), dtype="float64")
 
 
-def _fill(net, path, mean):
+def _fill(net: Any, path: str, mean: Any) -> Any:
     """Write the image, resized as OpenCV does and minus the mean of each channel, to the net's input."""
     import cv2
     import numpy as np

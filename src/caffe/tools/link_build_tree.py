@@ -63,7 +63,7 @@ def tree() -> list[tuple[str, str]]:
 
 
 def script(command: str) -> str:
-    """Return a shell script that runs `caffe COMMAND` with this Python, without the current directory's modules."""
+    """Return a shell script that runs `caffe COMMAND` with this interpreter, not modules of the current directory."""
     words = ["env", "PYTHONSAFEPATH=1", sys.executable, "-m", "caffe", *([command] if command else [])]
     return f'#!/bin/sh\n{MARK}\nexec {shlex.join(words)} "$@"\n'
 

@@ -55,7 +55,7 @@ def main():
     with open(os.path.join(task["folder"], "counts.json"), "w") as stream:
         json.dump([len(arrays) for arrays in lists], stream)
     for number, array in enumerate(array for arrays in lists for array in arrays):
-        np.save(os.path.join(task["folder"], "%d.npy" % number), array, allow_pickle=False)
+        np.save(os.path.join(task["folder"], f"{number}.npy"), array, allow_pickle=False)
 
 
 def _read(folder):
@@ -65,6 +65,6 @@ def _read(folder):
         counts = json.load(stream)
     numbers = iter(range(sum(counts)))
     return [
-        [np.load(os.path.join(folder, "%d.npy" % next(numbers)), allow_pickle=False) for _ in range(count)]
+        [np.load(os.path.join(folder, f"{next(numbers)}.npy"), allow_pickle=False) for _ in range(count)]
         for count in counts
     ]

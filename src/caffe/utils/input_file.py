@@ -19,7 +19,7 @@ def read_bytes(path, max_bytes=MAX_BLOB_BYTES):
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise CaffeError("{}: {}".format(shown(name), getattr(error, "strerror", None) or error)) from None
     if len(data) > max_bytes:
-        raise CaffeError("%s: the file is larger than the limit of %d bytes" % (shown(name), max_bytes))
+        raise CaffeError(f"{shown(name)}: the file is larger than the limit of {max_bytes} bytes")
     return data
 
 
@@ -28,10 +28,10 @@ def read_text(path, errors="strict", max_bytes=MAX_TEXT_BYTES):
     try:
         return read_bytes(path, max_bytes).decode("utf-8", errors)
     except UnicodeDecodeError as error:
-        raise CaffeError("%s: byte %d is not UTF-8; save the file as UTF-8" % (shown(path), error.start)) from None
+        raise CaffeError(f"{shown(path)}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
 def shown(path):
     """Return a file name as printable text: bytes that are not UTF-8 and control characters become \\xNN."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return text if text.isprintable() else "".join(c if c.isprintable() else "\\x%02x" % ord(c) for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -82,7 +82,7 @@ def _numbered(datasets: Mapping[str, Any], path: str, name: str) -> list[Any]:
     arrays = {int(key): hdf5_reader.array(datasets[key], path) for key in datasets}
     if max(arrays) >= MAX_BLOBS:
         raise CaffeError(f"{path}: /data/{name}: blob number {max(arrays)}; the limit is {MAX_BLOBS}")
-    return [arrays.get(number) for number in range(max(arrays) + 1)]
+    return [arrays.get(number) for number in range(max(arrays) + 1)]  # type: ignore[misc]
 
 
 def write_weights(path: str, weights: Weights, diffs: Weights | None = None) -> None:

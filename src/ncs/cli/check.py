@@ -1,15 +1,15 @@
 """Compare a device's output with Caffe's, as mvNCCheck did; without a stick, simulate its blob.
 
-Prints mvNCCheck's report. The exit status is 0 when all values are within the limits, else 1. The simulator executes the
-compiled blob from its own bytes. Next to it the report shows an emulation of FP16 arithmetic layer by layer, and a scaling of
-the weights that reduces the error. Both are labelled as such: neither runs on a stick.
+Prints mvNCCheck's report. The exit status is 0 when all values are within the limits, else 1. The simulator executes
+the compiled blob from its own bytes. Next to it the report shows an emulation of FP16 arithmetic layer by layer, and a
+scaling of the weights that reduces the error. Both are labelled as such: neither runs on a stick.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -212,8 +212,8 @@ def run_emulation(
     return expected, result, layers, scales
 
 
-def run_simulation(args: argparse.Namespace, net: Net, batch: np.ndarray):
-    """Return (expected, result, layers, scales, whether the simulator found no fault), the result from the blob's bytes."""
+def run_simulation(args: argparse.Namespace, net: Net, batch: np.ndarray) -> tuple:
+    """Return (expected, result, layers, scales, whether the simulator found no fault); the blob is executed."""
     from ncs.precision import compare
 
     print("SIMULATED, NOT A STICK: the blob was executed from its own bytes on this machine")
@@ -221,7 +221,7 @@ def run_simulation(args: argparse.Namespace, net: Net, batch: np.ndarray):
         print(f"Blob: {args.blob}")
     with compile_and_open(args, net, "SIMULATOR") as runner:
         result = runner.run(batch)
-        findings = runner.findings()
+        findings = runner.findings()  # type: ignore[attr-defined]
     expected, emulation, layers, scales = run_emulation(args, net, batch)
     print(compare.format_simulation(expected[0], result[0], emulation[0]))
     for line in findings:
@@ -283,7 +283,7 @@ def compile_and_open(args: argparse.Namespace, net: Net, device: str) -> Runner:
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "net.onnx")
         export_net(net, path)
-        options = {}
+        options: dict[str, Any] = {}
         if device.split(".")[0] in ("MYRIAD", "SIMULATOR"):
             dump = os.path.join(scratch, "stages.dot")
             compile_blob(path, path[:-5] + ".blob", shaves=args.shaves, config={DUMP: dump})

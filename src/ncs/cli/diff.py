@@ -1,6 +1,7 @@
 """Show the differences between two Myriad blobs; the exit status is 0 when they are equal, 1 when they differ.
 
-With --run both are simulated on the same input and the differences of their outputs are printed; the status is unaffected.
+With --run both are simulated on the same input and the differences of their outputs are printed; the status is
+unaffected.
 """
 
 from __future__ import annotations

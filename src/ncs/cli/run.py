@@ -1,7 +1,7 @@
 """Run a compiled blob without a stick: the simulator executes its stages from the blob's own bytes.
 
-Every line says `simulated`: no chip computed it. The exit status is 1 when a stage read memory that no stage wrote, or when
-stages that run at the same time use the same bytes.
+Every line says `simulated`: no chip computed it. The exit status is 1 when a stage read memory that no stage wrote, or
+when stages that run at the same time use the same bytes.
 """
 
 from __future__ import annotations

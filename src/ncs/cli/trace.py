@@ -67,6 +67,6 @@ def one_stage(args, simulator, inputs):
         print(f"    {summary(row.after)}; {np.array2string(row.after.reshape(-1)[: args.values], precision=5)}")
     if args.save:
         stream = io.BytesIO()
-        np.savez(stream, **{f"tensor{number}": row.after for number, row in enumerate(rows)})
+        np.savez(stream, **{f"tensor{number}": row.after for number, row in enumerate(rows)})  # type: ignore[arg-type]
         write_bytes(args.save, stream.getvalue())
     return 0

@@ -23,8 +23,8 @@ def check(descriptor: Any) -> None:
         if sizes[axis] > 1 and strides[axis] != expected:
             raise MvncError(
                 Status.INVALID_PARAMETERS,
-                f"strides c {strides[0]}, h {strides[1]}, w {strides[2]} of a tensor {sizes[0]}x{sizes[1]}x{sizes[2]} "
-                "(C, H, W) have gaps; expected a dense layout",
+                f"strides c {strides[0]}, h {strides[1]}, w {strides[2]} of a {sizes[0]}x{sizes[1]}x{sizes[2]} (C, H, "
+                "W) tensor have gaps; expected a dense layout",
             )
         expected *= sizes[axis]
 

@@ -285,11 +285,9 @@ class Graph:
         return shape if len(shape) == 3 and np.prod(shape) == self._values else (self._values, 1, 1)
 
     def _descriptors(self, data_in: FifoDataType, data_out: FifoDataType) -> tuple[Any, Any]:
-        (c, h, w), (out_c, out_h, out_w) = self._runner.input_shape[1:], self._output_shape()
-        return (
-            TensorDescriptor(1, c, h, w, FifoDataType(data_in)),
-            TensorDescriptor(1, out_c, out_h, out_w, FifoDataType(data_out)),
-        )
+        _, *image = self._runner.input_shape
+        shapes = (1, *image, FifoDataType(data_in)), (1, *self._output_shape(), FifoDataType(data_out))
+        return TensorDescriptor(*shapes[0]), TensorDescriptor(*shapes[1])
 
     def _check(self) -> None:
         if self._device is None:

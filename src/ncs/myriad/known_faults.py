@@ -27,9 +27,9 @@ def settings(model: str, config: dict[str, str]) -> dict[str, str]:
 def on_shaves(graph: list) -> list[str]:
     """Average poolings with padding.
 
-    A hardware stage says that it pads, not where, nor whether padding counts: nets with different answers become the same
-    bytes. On SHAVE cores the blob says all of it. Where the engines cannot pad as a net needs it, and padding counts, the
-    compiler pads in a stage of its own, which is as good.
+    A hardware stage says that it pads, not where, nor whether padding counts: nets with different answers become the
+    same bytes. On SHAVE cores the blob says all of it. Where the engines cannot pad as a net needs it, and padding
+    counts, the compiler pads in a stage of its own, which is as good.
     """
     averages = [node for node in graph if node.op_type == "AveragePool"]
     return [node.output[0] for node in averages if _padded(node) and not _padded_before(node)]

@@ -85,7 +85,8 @@ class Toolchain:
 def toolchain(say: Callable[[str], None] = print) -> Toolchain:
     """Return the compiler from the cache; download it first if it is missing.
 
-    The SHA-256 of every library is checked each time, because the libraries are executed. Raises NcsError if one differs.
+    The SHA-256 of every library is checked each time, because the libraries are executed. Raises NcsError if one
+    differs.
     """
     check_platform()
     tools = find()  # without the lock, which a read-only cache does not allow

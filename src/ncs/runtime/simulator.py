@@ -1,4 +1,4 @@
-"""A blob in the simulator: what a stick would be given, run from its own bytes on this machine, and never called a stick."""
+"""Run a blob in the simulator: its own bytes are executed on this machine; output never claims to be a stick's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ncs.runtime import base
 
 
 class Simulated(base.Runner):
-    """A compiled blob without a stick; `half` sums in FP16 for a bound (slow), `names` are the stages' layers for errors."""
+    """A compiled blob without a stick; `half` accumulates in FP16 (slow), `names` are the stages' layers for errors."""
 
     def __init__(self, source: Any, device: str = "SIMULATOR", half: bool = False, names: Sequence[str] = ()) -> None:
         from ncs.simulator import SIMULATED, Simulator
@@ -32,5 +32,5 @@ class Simulated(base.Runner):
         return lambda: result
 
     def findings(self) -> list[str]:
-        """What speaks against the blob after a run: reads of memory that nobody wrote, races, overflows, assumptions."""
+        """Findings about the blob after a run: reads of unwritten memory, races, overflows, assumptions."""
         return self.simulator.findings()

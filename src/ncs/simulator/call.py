@@ -112,7 +112,7 @@ class Call:
         self._report.unwritten.append(Unwritten(self.label, self.tensor(number), count, harmless))
 
     def constant(self, number: int, prepare: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """`prepare(elements)` of a tensor; kept for the next inference where the tensor is one of the blob's constants."""
+        """Return `prepare(elements)` of a tensor; cached for the next inference if the tensor is constant."""
         if number not in self._prepared:
             key = (self.record.number, self.record.kind, number)
             lasting = self.tensor(number).location == "blob"

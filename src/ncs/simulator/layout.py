@@ -33,7 +33,8 @@ def _tensor(stage: StageRecord, tensor: TensorRef) -> list[str]:
         rows = tensor.strides[-2] % ALIGNMENT if tensor.dims[-2] > 1 and tensor.dims[-1] > 1 else 0
         if tensor.strides[-1] != tensor.itemsize and tensor.dims[-1] > 1:
             return [
-                f"{stage}: the elements of a row are {tensor.strides[-1]} bytes apart, expected {tensor.itemsize}: {tensor}"
+                f"{stage}: the elements of a row are {tensor.strides[-1]} bytes apart, "
+                f"expected {tensor.itemsize}: {tensor}"
             ]
         if rows or tensor.offset % ALIGNMENT:
             return [

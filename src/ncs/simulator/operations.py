@@ -1,4 +1,4 @@
-"""The operations of a MyriadXHwOp stage: how Myriad X's convolution engines are told what to do.
+"""The operations of a MyriadXHwOp stage: how Myriad X's convolution engines are programmed.
 
 Field order as OpenVINO 2021.4 writes it (vpu/graph_transformer, stages/mx_stage.cpp); all fields are 32-bit words.
 """

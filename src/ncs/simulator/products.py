@@ -29,7 +29,7 @@ def convolve(
     dilation: tuple[int, int] = (1, 1),
     half: bool = False,
 ) -> np.ndarray:
-    """(C, H, W), padded already, by (O, C·kh·kw) -> (O, *size); kernel, stride, size and dilation as (height, width)."""
+    """Convolve (C, H, W), already padded, with (O, C·kh·kw): (O, *size); kernel, stride, size, dilation are (h, w)."""
     rows = max(1, MOST_COLUMNS // max(1, weights.shape[1] * size[1]))
     parts = []
     for begin in range(0, size[0], rows):

@@ -1,7 +1,7 @@
 """Reads a MYRIAD blob with the parameters of its stages: what the chip's firmware would be given to run.
 
-`ncs.myriad.blob` reads a blob for people; this reads the same bytes for execution. Every tensor is checked against the memory
-it lies in before anything is allocated.
+`ncs.myriad.blob` reads a blob for people; this reads the same bytes for execution. Every tensor is checked against the
+memory it lies in before anything is allocated.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _words(content: bytes | memoryview, place: int, count: int, what: str) -> tu
         raise NcsError(
             f"{what} end at byte {len(content)}, expected {4 * count} bytes at {place}: the file is cut short"
         )
-    return struct.unpack_from("<%dI" % count, content, place)
+    return struct.unpack_from(f"<{count}I", content, place)
 
 
 def _header(content: bytes) -> dict:

@@ -80,7 +80,7 @@ def test_hdf5_data(tmp_path):
 
 
 def test_data_of_test_that_need_a_stage():
-    """As in Caffe's mnist_autoencoder.prototxt: TEST's data layers are for stages, so TRAIN's gives the shape."""
+    """As in examples/mnist/mnist_autoencoder.prototxt: TEST's data layers have stages, so TRAIN's gives the shape."""
     data = (
         'layer {{ name: "data" type: "DummyData" top: "data" include {{ {} }} '
         "dummy_data_param {{ shape {{ dim: 2 dim: {} }} }} }}\n"

@@ -215,7 +215,8 @@ def test_image_data_with_a_root_without_its_slash(tmp_path):
     (tmp_path / "images" / "a.png").write_bytes(b"x")
     (tmp_path / "list").write_text("a.png 0\n")
     (tmp_path / "n.prototxt").write_text(
-        f'layer {{ name: "d" type: "ImageData" top: "x" top: "t" image_data_param {{ source: "{tmp_path}/list" batch_size: 1 '
+        'layer { name: "d" type: "ImageData" top: "x" top: "t" '
+        f'image_data_param {{ source: "{tmp_path}/list" batch_size: 1 '
         f'root_folder: "{tmp_path}/images" }} }}'
     )
     with pytest.raises(CaffeError, match="root_folder '.*images' has no slash at its end"):

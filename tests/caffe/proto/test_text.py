@@ -185,7 +185,7 @@ def test_long_net_has_all_layers_and_locations():
 )
 def test_hints_for_arithmetic_and_brackets(value, hint):
     with pytest.raises(CaffeError, match=hint):
-        text.parse("layer { inner_product_param { %s } }" % value, caffe_pb2.NetParameter(), "n")
+        text.parse(f"layer {{ inner_product_param {{ {value} }} }}", caffe_pb2.NetParameter(), "n")
 
 
 def test_a_hint_for_arithmetic_in_a_list():

@@ -302,7 +302,7 @@ def test_errors_of_a_local_archive(tmp_path, capsys, argv, text):
 
 def test_other_races_cannot_be_downloaded(tmp_path, capsys):
     assert run("--race", "asian,white", "--data", tmp_path) == 1
-    assert "holds asian faces only, not white; give another by --from FILE" in capsys.readouterr().err
+    assert "holds asian faces only, not white; use another archive with --from FILE" in capsys.readouterr().err
 
 
 @needs_shared

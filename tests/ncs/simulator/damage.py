@@ -1,4 +1,4 @@
-"""Damages a blob in one place: a weight, an offset, a stride, or a tile. For the tests, and for bench/simulator_mutations.py."""
+"""Damages a blob in one place: a weight, an offset, a stride or a tile (also for bench/simulator_mutations.py)."""
 
 import dataclasses
 import struct

@@ -1,4 +1,4 @@
-"""Nets of one OpenVINO operation each, which no Caffe layer is exported as; their blobs hold the rarer kinds of stages."""
+"""Nets of one OpenVINO operation each that no Caffe layer is exported as; their blobs hold the rarer stage kinds."""
 
 import numpy as np
 import openvino

@@ -1,4 +1,4 @@
-"""Small random Caffe nets: convolutions, poolings and activations of every parameter that a blob treats in its own way."""
+"""Small random Caffe nets: convolutions, poolings and activations with every parameter that a blob encodes."""
 
 import random
 
@@ -20,7 +20,8 @@ ACTIVATIONS = [
     'type: "LRN" lrn_param { local_size: 3 alpha: 1 norm_region: WITHIN_CHANNEL }',
     'type: "Clip" clip_param { min: 0 max: 1 }',
     'type: "Power" power_param { scale: -1 shift: 0.3 }',
-    'type: "Scale" scale_param { bias_term: true filler { type: "gaussian" std: 1 } bias_filler { type: "gaussian" std: 1 } }',
+    'type: "Scale" scale_param { bias_term: true filler { type: "gaussian" std: 1 } '
+    'bias_filler { type: "gaussian" std: 1 } }',
 ]
 
 
@@ -43,7 +44,8 @@ def random_net(seed):
 def _rows(draw):
     channels, height = draw.choice([1, 3, 4, 8, 12, 16, 20]), draw.choice([5, 6, 7, 9, 12, 13, 16, 20, 24, 31])
     width = height if draw.random() < 0.6 else draw.choice([5, 6, 8, 11, 14, 17, 28, 40])
-    yield f'layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: {channels} dim: {height} dim: {width} }} }} }}'
+    dims = f"dim: 1 dim: {channels} dim: {height} dim: {width}"
+    yield f'layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ {dims} }} }} }}'
     bottom = "data"
     for number in range(draw.choice([1, 2, 2, 3, 4])):
         make = draw.choice([_convolution, _convolution, _pooling, _activation, _deconvolution])
@@ -51,7 +53,8 @@ def _rows(draw):
         yield f'layer {{ name: "l{number}" bottom: "{bottom}" top: "l{number}" {body} }}'
         bottom = f"l{number}"
     if draw.random() < 0.3:
-        yield f'layer {{ name: "fc" bottom: "{bottom}" top: "fc" type: "InnerProduct" inner_product_param {{ num_output: 10 {FILL} }} }}'
+        param = f"inner_product_param {{ num_output: 10 {FILL} }}"
+        yield f'layer {{ name: "fc" bottom: "{bottom}" top: "fc" type: "InnerProduct" {param} }}'
         yield 'layer { name: "end" bottom: "fc" top: "end" type: "ReLU" }'
 
 

@@ -27,9 +27,10 @@ def packed(*words):
 
 
 def run_stage(kind, params, *tensors, outputs=(), half=False):
-    """Run a stage; a tensor is an array, (array, order), (shape, dtype, order) of an output, or None. Returns its outputs.
+    """Run a stage and return its outputs.
 
-    `outputs` are the places of the outputs among `tensors`. Rows are padded, so that strides matter.
+    A tensor is an array, (array, order), (shape, dtype, order) of an output, or None. `outputs` are the indices of the
+    outputs among `tensors`. Rows are padded, so that strides matter.
     """
     program = Program((), (), (), memoryview(b""), SIZE, 0, 1, "MA2480", 1)
     memory, place, refs = Memory(program), 64, []

@@ -1,4 +1,4 @@
-"""Blobs that are damaged, of another version or chip, or that ask for too much: one line each, nothing allocated before."""
+"""Damaged blobs, other versions or chips, and excessive sizes: one line of error, before anything is allocated."""
 
 import struct
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Blobs that computed something else than their net, found by the simulator: the fault shown, and what was done about it."""
+"""Blobs whose results differ from their nets, found by the simulator: the fault, and its workaround."""
 
 import numpy as np
 import onnx
@@ -55,8 +55,8 @@ CASES = {
     ),
     "an average padded on one side only": (
         "MA2480",
-        INPUT.format(4, 5, 5)
-        + 'layer { name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param { pool: AVE kernel_size: 3 stride: 3 } }',
+        INPUT.format(4, 5, 5) + 'layer { name: "p" type: "Pooling" bottom: "data" top: "p" '
+        "pooling_param { pool: AVE kernel_size: 3 stride: 3 } }",
     ),
     "the divisor of an average at the border, a plane that lay along the channels": (
         "MA2450",

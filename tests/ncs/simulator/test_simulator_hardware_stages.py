@@ -1,4 +1,4 @@
-"""The operations of Myriad X's engines against loops: padding, strides, tiles of channels, sums over parts, ReLU, clamp."""
+"""The operations of Myriad X's engines equal loops: padding, strides, channel tiles, partial sums, ReLU, clamp."""
 
 import itertools
 

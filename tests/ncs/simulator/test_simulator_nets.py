@@ -117,10 +117,12 @@ def test_a_batch_runs_the_stages_for_every_image(compiler, tmp_path):
 SMALL = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 16 dim: 16 } } }
 layer { name: "c1" type: "Convolution" bottom: "data" top: "c1"
-  convolution_param { num_output: 16 kernel_size: 3 pad: 1 weight_filler { type: "msra" } bias_filler { type: "gaussian" std: 0.3 } } }
+  convolution_param { num_output: 16 kernel_size: 3 pad: 1
+    weight_filler { type: "msra" } bias_filler { type: "gaussian" std: 0.3 } } }
 layer { name: "p1" type: "Pooling" bottom: "c1" top: "p1" pooling_param { kernel_size: 3 stride: 2 } }
 layer { name: "c2" type: "Convolution" bottom: "p1" top: "c2"
-  convolution_param { num_output: 24 kernel_size: 5 pad: 2 weight_filler { type: "msra" } bias_filler { type: "gaussian" std: 0.3 } } }
+  convolution_param { num_output: 24 kernel_size: 5 pad: 2
+    weight_filler { type: "msra" } bias_filler { type: "gaussian" std: 0.3 } } }
 layer { name: "r2" type: "ReLU" bottom: "c2" top: "c2" }
 layer { name: "fc" type: "InnerProduct" bottom: "c2" top: "fc"
   inner_product_param { num_output: 10 weight_filler { type: "xavier" } bias_filler { type: "gaussian" std: 0.3 } } }
@@ -147,7 +149,7 @@ def small(compiler, tmp_path_factory):
 
 
 def test_damaged_blobs_are_caught(small):
-    """One weight, offset, stride or tile; what is not caught is a low bit of a weight, or a place that does not matter."""
+    """One weight, offset, stride or tile; only low bits of weights and unused memory go undetected."""
     contents, inputs, expected = small
     caught = {kind: 0 for kind in damage.KINDS}
     for number in range(40):
@@ -192,10 +194,12 @@ layer { name: "aux" type: "Input" top: "aux" input_param { shape { dim: 1 dim: 4
 layer { name: "c" type: "Convolution" bottom: "data" top: "c"
   convolution_param { num_output: 8 kernel_size: 3 stride: 2 weight_filler { type: "msra" } } }
 layer { name: "r" type: "ReLU" bottom: "c" top: "c" }
-layer { name: "f" type: "InnerProduct" bottom: "c" top: "f" inner_product_param { num_output: 6 weight_filler { type: "xavier" } } }
+layer { name: "f" type: "InnerProduct" bottom: "c" top: "f"
+  inner_product_param { num_output: 6 weight_filler { type: "xavier" } } }
 layer { name: "age" type: "Softmax" bottom: "f" top: "age" }
 layer { name: "both" type: "Concat" bottom: "f" bottom: "aux" top: "both" }
-layer { name: "g" type: "InnerProduct" bottom: "both" top: "g" inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "g" type: "InnerProduct" bottom: "both" top: "g"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
 layer { name: "map" type: "Convolution" bottom: "c" top: "map"
   convolution_param { num_output: 5 kernel_size: 1 weight_filler { type: "msra" } } }
 """

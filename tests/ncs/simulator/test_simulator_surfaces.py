@@ -1,4 +1,4 @@
-"""The simulator where users meet it: a runner, ncs run, ncs trace, ncs check, run_inference.py; every output says simulated."""
+"""The simulator as a runner and in ncs run, trace and check and run_inference.py; every output says "simulated"."""
 
 import json
 import subprocess

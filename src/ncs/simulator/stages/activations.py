@@ -1,6 +1,7 @@
-"""Functions of one number: Clamp, Elu, Power, PRelu, Sigmoid, Tanh, Exp, Log, Floor, Swish … Input, output, and weights of PRelu.
+"""Functions of one number: Clamp, Elu, Power, PRelu, Sigmoid, Tanh, Exp, Log, Floor, Swish …
 
-All of them round to FP16 once, where they store. What approximation a SHAVE core takes of exp, log and tanh is unknown.
+The tensors are input, output, and weights of PRelu. All of them round to FP16 once, where they store. What
+approximation a SHAVE core takes of exp, log and tanh is unknown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Deconvolution and DepthDeconv on SHAVE cores: a convolution of the input with zeros between its values.
 
-The compiler turns the kernels by 180 degrees, so what is stored is convolved as it is. Weights: (position, output, input);
-of DepthDeconv (channel, position), or with channels innermost (position, channel).
+The compiler turns the kernels by 180 degrees, so what is stored is convolved as it is. Weights: (position, output,
+input); of DepthDeconv (channel, position), or with channels innermost (position, channel).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """MyriadXHwOp: the convolution engines of Myriad X (convolution, with pooling, fully connected, pooling).
 
-Sums are made in float32 and rounded to FP16 once, where the engine stores. The order is (sum + bias) · scale, then ReLU,
-then clamp. Padding is not in the file: an engine that pads has kernel // 2 in front; a maximum that repeats edges says
-which ones; of a padded average the file does not say enough, and the report says so.
+Sums are made in float32 and rounded to FP16 once, where the engine stores. The order is (sum + bias) · scale, then
+ReLU, then clamp. Padding is not in the file: an engine that pads has kernel // 2 in front; a maximum that repeats edges
+says which ones; of a padded average the file does not say enough, and the report says so.
 """
 
 from __future__ import annotations
@@ -168,8 +168,8 @@ def _in_front(call: Call, operation: hw.Operation) -> tuple:
         edges = (hw.REPEAT_TOP, hw.REPEAT_LEFT)
         return tuple(pad if operation.pad_mode & edge else 0 for pad, edge in zip(front, edges))
     call.note(
-        "an average with padding: the blob does not say on which edges, nor whether padding counts; assumed: kernel // 2 "
-        "in front, and counted"
+        "an average with padding: the blob does not say on which edges, nor whether padding counts; assumed: kernel "
+        "// 2 in front, and counted"
     )
     return tuple(front)
 

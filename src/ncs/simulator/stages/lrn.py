@@ -10,7 +10,7 @@ from ncs.simulator.stages import stage
 
 @stage("LRN")
 def lrn(call: Call) -> None:
-    """x / (k + alpha / size · sum of squares over `size` channels around)^beta; k, alpha and beta are stored in half."""
+    """x / (k + alpha / size · sum of squares over `size` channels)^beta; k, alpha and beta are stored in FP16."""
     size, k, alpha, beta = call.params("Ieee")
     image = call.image(0)
     before = (size - 1) // 2

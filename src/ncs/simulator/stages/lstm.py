@@ -1,4 +1,4 @@
-"""LSTMCell: one or more steps of a long short-term memory; gates in OpenVINO's order (forget, input, candidate, output)."""
+"""LSTMCell: one or more steps of an LSTM; gates in OpenVINO's order (forget, input, candidate, output)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def grn(call: Call) -> None:
 
 @stage("MVN")
 def mvn(call: Call) -> None:
-    """Less the mean, by the standard deviation where asked for, of a channel or of all channels; eps outside the root."""
+    """Subtract the mean, optionally divide by the standard deviation, per channel or over all; eps outside the root."""
     by_variance, across_channels, eps = call.params("iif")
     image = call.image(0)
     axes = (1, 2, 3) if across_channels else (2, 3)

@@ -68,7 +68,7 @@ def select(call: Call) -> None:
 
 @stage("StridedSlice")
 def strided_slice(call: Call) -> None:
-    """Input, begins, ends, steps (or none), output; numbers and masks go by Caffe's order of axes, a bit says it counts."""
+    """Input, begins, ends, steps (or none), output; numbers and masks follow Caffe's order of axes; set bits count."""
     begin_mask, end_mask = call.params("II")
     values, order = call.plain(0), call.tensor(4).order
     begins, ends = (call.read(number).reshape(-1) for number in (1, 2))
