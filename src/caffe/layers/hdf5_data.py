@@ -30,7 +30,6 @@ class HDF5Data(Layer):
     no_onnx = "it reads files; a deploy net has an Input instead"
     _round: int  # number of the epoch
     _file: int  # number of the file within the epoch
-    _offset: int  # rows passed since the start, of all epochs
     _loaded: int | None  # index of the file in memory
     _offset: int
 
@@ -148,6 +147,6 @@ class HDF5Data(Layer):
         """Continue from `state`."""
         self._seed, self._row = state["seed"], state["row"]
         self._round, self._file = state["round"], state["file"]
-        self._offset = state.get("offset", 0)
+        self._offset = state.get("offset", 0)  # rows passed since the start, of all epochs
         self._loaded = None
         self._load()

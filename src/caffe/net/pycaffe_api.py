@@ -34,7 +34,7 @@ class NetMethods:
     """pycaffe's methods; `Net` provides the attributes declared here."""
 
     param: Any
-    _weights: list[Any]
+    learnable_weights: list[Any]
     input_names: list[str]
     output_names: list[str]
     _nodes: list[Any]
@@ -371,7 +371,7 @@ class NetMethods:
 
     def _owns(self, layer, index):
         """Return whether the layer owns its weight blob `index`, rather than sharing that of an earlier layer."""
-        return any(weight.layer == layer and weight.index == index for weight in self._weights)
+        return any(weight.layer == layer and weight.index == index for weight in self.learnable_weights)
 
     def _with_shared(self, layer, arrays, count):
         """Return `arrays`, with None for shared blobs at the end: Caffe's HDF5 files hold them at their owner only."""

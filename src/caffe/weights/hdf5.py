@@ -74,7 +74,7 @@ def _collect(group: Any, name: str, path: str, weights: dict[str, list[np.ndarra
         weights[name] = _numbered(datasets, path, name)
 
 
-def _numbered(datasets: Mapping[str, Any], path: str, name: str) -> list[Any]:
+def _numbered(datasets: Mapping[str, Any], path: str, name: str) -> list[np.ndarray]:
     """Return the data sets 0, 1, 2 … as arrays; None for a missing number: a shared blob stored with its owner."""
     if not all(key.isdecimal() for key in datasets):
         names = ", ".join(list(datasets)[:8])
