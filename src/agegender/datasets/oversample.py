@@ -108,7 +108,7 @@ def _write_copy(copy, folder, seed):
         image = add_noise(image, _rng(seed, copy.name))
     encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     with open(os.path.join(folder, copy.name), "wb") as stream:
-        stream.write(encoded)
+        stream.write(encoded.tobytes())
 
 
 def add_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -198,4 +198,4 @@ def _draw_file(item):
     path, age, gender, seed = item
     encoded = cv2.imencode(".jpg", draw(age, gender == 0, seed), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     with open(path, "wb") as stream:
-        stream.write(encoded)
+        stream.write(encoded.tobytes())

@@ -18,7 +18,7 @@ from caffe.utils.atomic_io import atomic_write
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextlib.contextmanager

@@ -121,7 +121,7 @@ def atomic_folder(
         Called with the path; raises CaffeError if the existing folder must not be replaced. It replaces the check of
         `by`, for folders whose form is known.
     """
-    path = _target(path)
+    path = str(_target(path))
     folder = _parent(path)
     _sweep(path)
     refuse = refuse or (lambda path: folders.refuse_foreign(path, by))

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from caffe.errors import CaffeError, did_you_mean
-from caffe.safe_text import SafeStream
+from caffe.utils.safe_text import SafeStream
 
 
 def main(package: str, program: str, argv: Sequence[str] | None = None) -> int:

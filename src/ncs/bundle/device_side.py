@@ -18,7 +18,7 @@ GROUP = "ncs.bundles"
 # Packages that ship as whole directories, and single modules.
 DIRECTORIES = ("caffe.device", "caffe.utils", "ncs.runtime", "ncs.simulator", "ncs.doctor")
 MODULES = (
-    *("caffe", "caffe.errors", "caffe.safe_text"),
+    *("caffe", "caffe.errors"),
     *("ncs", "ncs.errors", "ncs.myriad", "ncs.myriad.blob", "ncs.myriad.stage_kinds"),
 )
 PROGRAMS = {"doctor.py": "ncs.doctor.bundle_main"}  # file in the bundle -> module

@@ -248,14 +248,14 @@ def compiler(system: System) -> list[Finding]:
         return []  # a bundle reads blobs, it compiles none
 
     tools = toolchain.find()
-    damaged = toolchain.verify(tools) if tools else []
+    if tools is None:
+        return [Finding(NOTE, "the Myriad compiler is not in the cache", "", "ncs toolchain")]
+    damaged = toolchain.verify(tools)
     if damaged:
         files = ", ".join(damaged)
         fix = f"rm -r {tools.folder}; ncs toolchain"
         return [Finding(FAULT, f"the Myriad compiler in {tools.folder} is damaged: {files}", "", fix)]
-    if tools:
-        return [Finding(OK, f"the Myriad compiler ({tools.version}) is in {tools.folder}")]
-    return [Finding(NOTE, "the Myriad compiler is not in the cache", "", "ncs toolchain")]
+    return [Finding(OK, f"the Myriad compiler ({tools.version}) is in {tools.folder}")]
 
 
 CHECKS = (machine, bus, speed, permissions, container, libusb, runtimes, firmware, lock_file, compiler)

@@ -47,7 +47,7 @@ FILES = {
     "ONNX": onnx_model(),
     "PyTorch": archive("model/data.pkl"),
     "zip archive": archive("a.txt"),
-    "gzip archive": gzip.compress(b"x"),
+    "gzip archive": gzip.compress(b"x", mtime=0),
     "tar archive": archive("tar"),
     "HTML page": b"\n<!DOCTYPE html>\n<html><body>404: Not Found</body></html>\n",
     "HTML": b"<HTML><HEAD>",

@@ -14,7 +14,7 @@ GRAPH_DEF = b"\x0a\x21\x0a\x05input\x12\x0bPlaceholder*\x0b\x0a\x05dtype\x12\x02
     "name, content, message",
     [
         ("a.onnx", HTML, "this is an HTML page"),
-        ("a.onnx", gzip.compress(b"x"), "this is a gzip archive"),
+        ("a.onnx", gzip.compress(b"x", mtime=0), "this is a gzip archive"),
         ("a.xml", HTML, "this is an HTML page"),
         ("a.xml", b'<?xml version="1.0"?>\n<opencv_storage/>', "not an IR"),
         ("a.prototxt", HTML, "this is an HTML page"),
