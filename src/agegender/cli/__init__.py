@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from caffe.utils import commands
 
+VERBOSITY_FLAGS = True  # every command has -q and -v
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `agegender COMMAND [options]` and return its exit status."""

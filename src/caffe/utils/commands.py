@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from caffe.errors import CaffeError, did_you_mean
+from caffe.utils import verbosity
 from caffe.utils.safe_text import SafeStream
 
 
@@ -54,6 +55,8 @@ def _main(package, program, argv):
     if argv[0] in ("--version", "-version"):
         print(f"{program} {version()}")
         return 0
+    if argv[0] == "completion":
+        return _print_completion(package, program, files, word_break, argv[1:])
     try:
         argv = _normalised(module, argv)
     except CaffeError as error:
@@ -65,6 +68,17 @@ def _main(package, program, argv):
         print(f"{program}: error: no command '{argv[0]}'{hint} (see {program} --help)", file=sys.stderr)
         return 2
     return run_command(package, command, f"{program} {argv[0]}", argv[1:])
+
+
+def _print_completion(package, program, files, word_break, argv):
+    from caffe.utils import completion
+
+    if len(argv) != 1 or argv[0] not in completion.SHELLS:
+        print(f"usage: {program} completion {'|'.join(completion.SHELLS)}", file=sys.stderr)
+        return 2
+    text = completion.script(argv[0], program, package, files, lambda name: name.replace("_", word_break))
+    print(text, end="")
+    return 0
 
 
 def named(package: str, argv: Sequence[str] | None = None) -> int:
@@ -126,9 +140,17 @@ def run_command(package: str, command: str, program: str, argv: Sequence[str]) -
             prog=program, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         module.add_arguments(parser)
-        return module.run(parser.parse_args(argv)) or 0
+        if getattr(importlib.import_module(package), "VERBOSITY_FLAGS", False):
+            verbosity.add_flags(parser)
+        args = parser.parse_args(argv)
+        verbosity.set_level(getattr(args, "verbosity", verbosity.NORMAL))
+        return module.run(args) or 0
     except CaffeError as error:
         _flush()
+        if verbosity.level() == verbosity.VERBOSE:
+            import traceback
+
+            traceback.print_exc()
         print(f"{program}: error: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:

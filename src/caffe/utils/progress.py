@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TextIO
 
+from caffe.utils import verbosity
+
 
 def clock_text(seconds: float) -> str:
     """Format a duration as 1:02:03 or 2:03."""
@@ -80,6 +82,8 @@ class Progress:
             self.stream.flush()
 
     def _show(self):
+        if verbosity.level() == verbosity.QUIET:
+            return
         elapsed = time.monotonic() - self.start_time
         rate = (self.done - self.first) / elapsed if elapsed > 0 else 0.0
         unit = " " + self.unit if self.unit else ""
