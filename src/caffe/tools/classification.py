@@ -84,18 +84,11 @@ def _fill(net: Any, path: str, mean: Any) -> Any:
     import cv2
     import numpy as np
 
-    from caffe.data.datum import decode_image
+    from caffe.device.image_file import read_image
 
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
-        raise CaffeError(f"Unable to open image {path}: {error.strerror}") from None
     blob = net.blobs[net.inputs[0]]
     channels, height, width = blob.shape[1:]
-    image = decode_image(data, cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR)
-    if image is None:
-        raise CaffeError(f"Unable to decode image {path}")
+    image = read_image(path, cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR)
     if image.shape[:2] != (height, width):
         image = cv2.resize(image, (width, height))
     pixels = image.reshape(height, width, channels).astype(np.float32) - mean.astype(np.float32)

@@ -52,7 +52,7 @@ def test_predictions(files, capsys):
     [
         (3, "a\nb\n", "2 labels"),
         (3, None, "labels file"),
-        (4, "no image", "Unable to decode image"),
+        (4, "no image", "img.png: truncated or not an image"),
         (4, None, "img.png"),
     ],
 )
