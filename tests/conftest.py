@@ -9,7 +9,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 # The tests of `./test.sh -m fast`, a check of every package in less than a minute on 2 cores.
 FAST = (
-    *("caffe/core", "caffe/device", "caffe/net", "caffe/proto", "caffe/weights", "caffe/data/test_datum.py"),
+    *(
+        "caffe/core",
+        "caffe/device",
+        "caffe/net",
+        "caffe/weights",
+        "caffe/proto/test_b",
+        "caffe/proto/test_read",
+        "caffe/proto/test_upgrade",
+        "caffe/data/test_datum.py",
+    ),
     *("caffe/data/test_mean.py", "caffe/layers/test_conformance.py", "caffe/solver/test_policies.py"),
     *("caffe/utils/test_pipeline.py", "caffe/utils/test_commands.py", "ncs/runtime/test_manifest.py"),
     *("ncs/myriad/test_blob.py", "ncs/profile", "agegender/evaluate/test_metrics.py"),
