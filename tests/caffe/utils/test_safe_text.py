@@ -7,9 +7,10 @@ import sys
 import pytest
 
 import caffe
-from caffe import draw, safe_text
+from caffe import draw
 from caffe.core import glog
 from caffe.proto import caffe_pb2
+from caffe.utils import safe_text
 
 
 @pytest.mark.parametrize(
