@@ -11,9 +11,11 @@ class CaffeError(RuntimeError):
     exit_status = 1
 
 
-def did_you_mean(word, known):
+def did_you_mean(word, known, cutoff=0.6):
     """Return "; did you mean 'x'?" for the closest of `known`, or "" when none is close."""
     import difflib
 
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    known = list(known)
+    close = [other for other in known if other.lower() == word.lower()]
+    close = close or difflib.get_close_matches(word, known, n=1, cutoff=cutoff)
     return f"; did you mean '{close[0]}'?" if close else ""

@@ -35,14 +35,17 @@ def fold_norm(param, weights):
 
 def _as_scale(layer, weights):
     """A BatchNorm as the Scale that it is at inference; other layers as they are."""
-    if layer.type != "BatchNorm":
+    if layer.type != "BatchNorm" or layer.batch_norm_param.relu or layer.batch_norm_param.fused_relu:
         return layer
-    mean, variance, weight = (np.asarray(array, np.float64) for array in weights[layer.name])
-    total = weight.item() or 1.0
-    factor = 1 / np.sqrt(variance / total + layer.batch_norm_param.eps)
+    mean, variance, weight, *learned = (np.asarray(array, np.float64) for array in weights[layer.name])
+    total, p = weight.item() or 1.0, layer.batch_norm_param
+    variance = variance / total
+    factor = 1 / (np.sqrt(variance + p.eps) if p.add_eps_before_sqrt else np.sqrt(variance) + p.eps)
+    factor *= learned[0] if learned else 1
+    addend = learned[1] if len(learned) > 1 else 0
     scale = caffe_pb2.LayerParameter(name=layer.name, type="Scale", bottom=layer.bottom, top=layer.top)
     scale.scale_param.bias_term = True
-    weights[layer.name] = [factor.astype(np.float32), (-mean / total * factor).astype(np.float32)]
+    weights[layer.name] = [factor.astype(np.float32), (addend - mean / total * factor).astype(np.float32)]
     return scale
 
 
@@ -65,6 +68,8 @@ def _maker(layer, kept, layers):
     dense = (
         maker.type == "InnerProduct" and maker.inner_product_param.axis == 1 and not maker.inner_product_param.transpose
     )
+    if getattr(_parameters(maker), "relu", False):  # intel/caffe's: what is behind it does not see a linear layer
+        return None
     return maker if maker.type == "Convolution" or dense or _by_channel(maker) else None
 
 

@@ -30,6 +30,7 @@ class Graph:
         self.nodes = []  # NodeProto; doc_string is the layer's name
         self.constants = []  # (name, array), in order
         self.layer = None  # name of the layer that writes now
+        self.dynamic = False  # set by a layer whose number of rows follows from values: later ones take any number
         self._shapes = {}
         self._names, self._node_names = set(), set()
         self._arrays = {}
@@ -91,6 +92,17 @@ class Export:
     inputs: list
     outputs: list
     types: dict = dataclasses.field(default_factory=dict)  # ONNX element type of an input, FLOAT where not named
+    natives: list = dataclasses.field(default_factory=list)  # Natives that were left out
+
+
+@dataclasses.dataclass
+class Native:
+    """A layer that was left out of an Export: the tensors it reads and writes, and their shapes by name."""
+
+    layer: object
+    bottoms: list
+    tops: list
+    shapes: dict
 
 
 def export_net(net, path, change=None):
@@ -124,8 +136,8 @@ def layer_names(path, by):
     }
 
 
-def build(net):
-    """Ask every layer of `net` for its nodes; returns an Export."""
+def build(net, native=()):
+    """Ask every layer of `net` for its nodes; returns an Export. Layers of the types `native` are left out, and named there."""
     g = Graph()
     blobs = net.blobs
     inputs = list(net.inputs)
@@ -135,9 +147,12 @@ def build(net):
         g.declare(name, blobs[name].shape)
     for name, shape in _version_shapes(names, layers, blobs):
         g.declare(name, shape)
-    faults = []
+    faults, natives = [], []
     for layer, (bottoms, tops) in zip(layers, names):
         g.layer = layer.name
+        if layer.type in native:
+            natives.append(Native(layer, bottoms, tops, {name: g.shape(name) for name in (*bottoms, *tops)}))
+            continue
         try:
             layer.to_onnx(g, bottoms, tops)
         except CaffeError as error:
@@ -146,10 +161,11 @@ def build(net):
         raise NcsError("{} cannot be exported:\n  {}".format(net.name or "the net", "\n  ".join(faults)))
     outputs = [final.get(name, name) for name in net.outputs]
     names = [name for name, _ in g.constants]
-    nodes = _without_identities(g.nodes, set(blobs), names, inputs, outputs)
+    apart = [name for each in natives for name in (*each.bottoms, *each.tops)]
+    nodes = _without_identities(g.nodes, set(blobs), names, [*inputs, *apart], [*outputs, *apart])
     used = {name for node in nodes for name in node.input}
     constants = [pair for pair in g.constants if pair[0] in used]
-    return Export(net.name or "net", nodes, constants, _shaped(g, inputs), _shaped(g, outputs))
+    return Export(net.name or "net", nodes, constants, _shaped(g, inputs), _shaped(g, outputs), natives=natives)
 
 
 def _shaped(g, names):

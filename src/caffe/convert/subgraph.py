@@ -37,7 +37,7 @@ def _from(param, start):
     if first.type == "Input":
         return param
     out = caffe_pb2.NetParameter(name=param.name)
-    shapes = _shapes(param)
+    shapes = _shapes(param, place)
     for bottom in first.bottom:
         layer = out.layer.add(name=bottom + "_input", type="Input", top=[bottom])
         layer.input_param.shape.add().dim.extend(shapes[bottom])
@@ -53,10 +53,14 @@ def _from(param, start):
     return out
 
 
-def _shapes(param):
+def _shapes(param, place):
+    """Blob name -> shape, of what the layers before the one at `place` make; those behind it may be unknown here."""
     from caffe.net.net import Net
 
-    net = Net.from_param(param, caffe_pb2.TEST, build_only=True)
+    part = caffe_pb2.NetParameter()
+    part.CopyFrom(param)
+    del part.layer[place:]
+    net = Net.from_param(part, caffe_pb2.TEST, build_only=True)
     return {name: blob.shape for name, blob in net.blobs.items()}
 
 
@@ -70,3 +74,12 @@ def _until(param, end):
     out = caffe_pb2.NetParameter(name=param.name)
     out.layer.extend(reversed(kept))
     return out
+
+
+def offer(param, layers):
+    """What to say of a net whose `layers` (names) cannot be made: the -on that leaves the first of them out, or ""."""
+    first = next((layer for layer in param.layer if layer.name in layers), None)
+    for layer in reversed(param.layer):
+        if first is not None and layer.type != "Input" and set(layer.top) & set(first.bottom):
+            return f"\nWhat comes before can be used alone: -on {layer.name}"
+    return ""

@@ -14,12 +14,23 @@ from caffe.errors import CaffeError
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """Kernel, stride, pad and dilation, one int a spatial axis each."""
+    """Kernel, stride, pad and dilation, one int a spatial axis each; `end` is the pad at the ends where it differs."""
 
     kernel: tuple
     stride: tuple
     pad: tuple
     dilation: tuple
+    end: tuple | None = None
+
+    @property
+    def pad_end(self):
+        """The pad behind each axis."""
+        return self.pad if self.end is None else self.end
+
+    @property
+    def pads(self):
+        """The pad before and behind each axis, together."""
+        return tuple(begin + end for begin, end in zip(self.pad, self.pad_end))
 
     @property
     def extent(self):
@@ -30,13 +41,13 @@ class Window:
         """Sizes after a convolution: (size + 2 pad - extent) / stride + 1 with C's division, which rounds
         towards zero.
         """
-        room = (n + 2 * p - e for n, p, e in zip(sizes, self.pad, self.extent))
+        room = (n + p - e for n, p, e in zip(sizes, self.pads, self.extent))
         out = tuple(int(math.copysign(abs(r) // s, r)) + 1 for r, s in zip(room, self.stride))
         return self._positive(out, sizes)
 
     def size_up(self, sizes):
         """Sizes after a deconvolution: stride (size - 1) + extent - 2 pad."""
-        out = tuple(s * (n - 1) + e - 2 * p for n, s, e, p in zip(sizes, self.stride, self.extent, self.pad))
+        out = tuple(s * (n - 1) + e - p for n, s, e, p in zip(sizes, self.stride, self.extent, self.pads))
         return self._positive(out, sizes)
 
     def _positive(self, out, sizes):
@@ -50,21 +61,44 @@ class Window:
         """What a lone window reaches beyond the end pad, by axis; not zero only where the kernel exceeds
         the padded bottom.
         """
-        return tuple(max(0, e - n - 2 * p) for n, p, e in zip(sizes, self.pad, self.extent))
+        return tuple(max(0, e - n - p) for n, p, e in zip(sizes, self.pads, self.extent))
 
 
-def window(param, axes):
+def window(param, axes, sizes=()):
     """Read a ConvolutionParameter for `axes` spatial axes, with Caffe's checks (base_conv_layer.cpp,
-    im2col_layer.cpp).
+    im2col_layer.cpp). `sizes` of the bottom are for pad_type 1, which pads so that no size but the stride's counts.
     """
     kernel = _by_axis(param, axes, "kernel", "kernel_size", None)
     stride = _by_axis(param, axes, "stride", "stride", 1)
     pad = _by_axis(param, axes, "pad", "pad", 0)
-    dilation = _repeated("dilation", list(param.dilation), axes, 1)
+    dilation = _dilation(param, axes)
     for name, values in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
         if any(v < 1 for v in values):
             raise CaffeError(f"{name} must be positive, received {list(values)}")
-    return Window(kernel, stride, pad, dilation)
+    win = Window(kernel, stride, pad, dilation)
+    ends = own_pads(param, win.extent, stride, sizes)
+    return win if ends is None else dataclasses.replace(win, pad=ends[0], end=ends[1])
+
+
+def _dilation(param, axes):
+    if param.HasField("dilation_h") or param.HasField("dilation_w"):  # TSN's Caffe
+        return max(1, param.dilation_h), max(1, param.dilation_w)
+    return _repeated("dilation", list(param.dilation), axes, 1)
+
+
+def own_pads(param, extent, stride, sizes):
+    """(before, behind) each of the two axes by Synopsys' pad_t, pad_b, pad_l and pad_r or pad_type 1 (TensorFlow's SAME);
+    None where neither is given.
+    """
+    named = param.pad_t, param.pad_l, param.pad_b, param.pad_r
+    if any(named):
+        return named[:2], named[2:]
+    if not param.pad_type:
+        return None
+    if param.pad_type != 1:
+        raise CaffeError("pad_type must be 0 or 1, received %d" % param.pad_type)
+    along = [max(0, (-(-n // s) - 1) * s + e - n) for n, s, e in zip(sizes, stride, extent)]
+    return tuple(n // 2 for n in along), tuple(n - n // 2 for n in along)
 
 
 def _by_axis(param, axes, stem, field, default):
@@ -98,7 +132,7 @@ def columns(x, win):
     """Im2col: N x C x sizes -> N x C x out sizes x kernel, a view of the padded `x` where torch allows."""
     sizes = x.shape[2:]
     out = win.size_down(sizes)
-    x = pad_ends(x, win.pad, tuple(p + o for p, o in zip(win.pad, win.overhang(sizes))))
+    x = pad_ends(x, win.pad, tuple(p + o for p, o in zip(win.pad_end, win.overhang(sizes))))
     for axis, (extent, stride) in enumerate(zip(win.extent, win.stride)):
         x = x.unfold(2 + axis, extent, stride)
     spatial = tuple(slice(n) for n in out)
@@ -111,7 +145,7 @@ def scatter(cols, win, out):
     them.
     """
     sizes = cols.shape[2 : 2 + len(out)]
-    padded = [max(n + 2 * p, s * (m - 1) + e) for n, p, s, m, e in zip(out, win.pad, win.stride, sizes, win.extent)]
+    padded = [max(n + p, s * (m - 1) + e) for n, p, s, m, e in zip(out, win.pads, win.stride, sizes, win.extent)]
     result = cols.new_zeros((*cols.shape[:2], *padded))
     for offset in itertools.product(*(range(k) for k in win.kernel)):
         first = [o * d for o, d in zip(offset, win.dilation)]
@@ -125,23 +159,29 @@ class BaseConvolution:
     LayerSetUp and Reshape).
     """
 
+    @property
+    def group(self):
+        """Into how many groups channels and outputs are divided."""
+        return self.param.convolution_param.group
+
     reverse = False  # Deconvolution: its blobs are those of the convolution whose backward it is
 
     def setup(self, bottom, *others):
         p = self.param.convolution_param
         self.channel = self.axis(p.axis, bottom)
-        self.window = window(p, len(bottom) - self.channel - 1)
+        self.window = window(p, len(bottom) - self.channel - 1, bottom[self.channel + 1 :])
         self.channels = bottom[self.channel]
         self.need(p.num_output > 0, "num_output must be positive, received %d", p.num_output)
+        group = self.group
         self.need(
-            p.group > 0 and self.channels % p.group == 0 and p.num_output % p.group == 0,
+            group > 0 and self.channels % group == 0 and p.num_output % group == 0,
             "group must divide the %d channels and num_output %d, received %d",
             self.channels,
             p.num_output,
-            p.group,
+            group,
         )
         outer, inner = (self.channels, p.num_output) if self.reverse else (p.num_output, self.channels)
-        self.add_blob((outer, inner // p.group, *self.window.kernel), p.weight_filler)
+        self.add_blob((outer, inner // group, *self.window.kernel), p.weight_filler)
         if p.bias_term:
             self.add_blob((p.num_output,), p.bias_filler)
 
@@ -162,6 +202,8 @@ class BaseConvolution:
                 i,
                 other,
             )
+        if self.param.convolution_param.pad_type:
+            self.window = window(self.param.convolution_param, len(self.window.kernel), bottom[self.channel + 1 :])
         size = self.window.size_up if self.reverse else self.window.size_down
         sizes = size(bottom[self.channel + 1 :])
         top = (*bottom[: self.channel], self.param.convolution_param.num_output, *sizes)
@@ -190,7 +232,7 @@ class BaseConvolution:
         """The weights as group x outputs x inputs x kernel elements, for more spatial axes than torch
         convolves.
         """
-        group = self.param.convolution_param.group
+        group = self.group
         return weight.reshape(group, weight.shape[0] // group, weight.shape[1], -1)
 
     def to_onnx(self, g, bottoms, tops):

@@ -24,13 +24,16 @@ def normalization(param, default):
     return default
 
 
-def normalizer(mode, outer, inner, valid):
-    """What the sum is divided by: all labels, those not ignored, the batch size or 1; never less than 1."""
+def normalizer(mode, outer, inner, valid, fixed=1.0):
+    """What the sum is divided by: all labels, those not ignored, the batch size, 1, or `fixed` (PRE_FIXED of R-FCN's Caffe);
+    never less than 1.
+    """
     divisor = {
         LossParameter.FULL: outer * inner,
         LossParameter.VALID: valid,
         LossParameter.BATCH_SIZE: outer,
         LossParameter.NONE: 1,
+        LossParameter.PRE_FIXED: fixed,
     }[mode]
     return max(1.0, float(divisor))
 

@@ -28,8 +28,9 @@ import numpy as np
 from caffe.core import numpy_blob
 from caffe.core.blob import Blob
 from caffe.core.lazy_torch import torch
-from caffe.errors import CaffeError, did_you_mean
-from caffe.proto import caffe_pb2
+from caffe.errors import CaffeError
+from caffe.proto import caffe_pb2, fork_fields
+from caffe.utils import faults
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
 
@@ -74,6 +75,7 @@ class Layer:
     shares_data = False  # its tops live in its bottom's memory, as Caffe's ShareData has it
     is_data = False  # no bottoms; reads records, so it is replaced by an Input in a deploy net
     no_gradient: tuple = ()  # bottoms that cannot have a derivative (labels, indices)
+    rows_vary = False  # how many rows the tops have follows from the bottoms' values
     differentiable = True  # False: backward through it is refused, as Caffe's NOT_IMPLEMENTED
     no_onnx: str | None = None  # why there is no ONNX form, for those that have no meaning at inference
     examples: tuple = ()
@@ -149,6 +151,10 @@ class Layer:
             extra = [] if number is None else [g.constant(np.array(number, np.float32), op.lower())]
             g.node(op, [bottom, *extra], [out])
             bottom = out
+
+    def fitted(self, arrays):
+        """A file's blobs for this layer as ours: same number, order and shape, where a fork writes others."""
+        return arrays
 
     @property
     def top_count(self):
@@ -272,15 +278,20 @@ class Layer:
 
 
 def create(param, phase, device="cpu", generator=None):
-    """Make the layer that `param` (LayerParameter) describes; an unknown type lists the known ones."""
+    """Make the layer that `param` (LayerParameter) describes; CaffeError for an unknown type, or a field of a fork that is
+    not computed here.
+    """
+    check(param, phase)
+    return registry[param.type](param, phase, device, generator)
+
+
+def check(param, phase):
+    """Raise CaffeError unless the type of `param` (LayerParameter) is known and all of its fields are computed here."""
     from caffe import layers
 
     layers.load()
-    layer = registry.get(param.type)
-    if layer is None:
-        raise CaffeError(
-            "unknown layer type '{}'{} (known types: {})".format(
-                param.type, did_you_mean(param.type, registry), ", ".join(sorted(registry))
-            )
-        )
-    return layer(param, phase, device, generator)
+    if param.type not in registry:
+        raise CaffeError(faults.unknown_type(param.type, registry))
+    refused = fork_fields.refused(param, phase == TRAIN)
+    if refused:
+        raise CaffeError("; ".join(refused))

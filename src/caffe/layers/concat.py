@@ -1,5 +1,7 @@
 """Concat: blobs one behind the other along an axis."""
 
+import math
+
 from caffe.core.lazy_torch import torch
 from caffe.layers.base import Example, Layer, register
 
@@ -7,7 +9,8 @@ from caffe.layers.base import Example, Layer, register
 @register
 class Concat(Layer):
     """The bottoms one behind the other along `axis` (old name: concat_dim); all other axes must agree
-    (concat_layer.cpp).
+    (concat_layer.cpp). With per_fla_fuse (intel/caffe) each bottom's channels go to the end first, and all axes but the
+    batch become one.
     """
 
     num_bottom = (1, None)
@@ -15,9 +18,17 @@ class Concat(Layer):
         Example("", [(2, 3, 4, 5), (2, 1, 4, 5), (2, 2, 4, 5)]),
         Example("concat_param { axis: -1 }", [(2, 3, 4), (2, 3, 1)]),
         Example("concat_param { concat_dim: 0 }", [(2, 3), (4, 3)]),
+        Example("concat_param { per_fla_fuse: true }", [(2, 3, 4, 5), (2, 2, 2, 2)]),
     )
 
+    @property
+    def flattens(self):
+        """Whether the bottoms are permuted and flattened first."""
+        return self.param.concat_param.per_fla_fuse
+
     def top_shapes(self, first, *others):
+        if self.flattens:
+            first, *others = ((shape[0], math.prod(shape[1:])) for shape in (first, *others))
         self.along = self._axis(first)
         for i, other in enumerate(others, 1):
             self.need(
@@ -45,7 +56,19 @@ class Concat(Layer):
         return p.concat_dim
 
     def forward(self, *bottoms):
+        if self.flattens:
+            bottoms = [x.movedim(1, -1).flatten(1) for x in bottoms]
         return torch.cat(bottoms, self._axis(bottoms[0].shape)) if len(bottoms) > 1 else bottoms[0].view_as(bottoms[0])
 
     def to_onnx(self, g, bottoms, tops):
+        if self.flattens:
+            g.node("Concat", [_flat_to_onnx(g, bottom) for bottom in bottoms], tops, axis=1)
+            return
         g.node("Concat", bottoms, tops, axis=self._axis(g.shape(bottoms[0])))
+
+
+def _flat_to_onnx(g, bottom):
+    rank, turned, flat = len(g.shape(bottom)), g.temp("turned"), g.temp("flat")
+    g.node("Transpose", [bottom], [turned], perm=[0, *range(2, rank), 1])
+    g.node("Flatten", [turned], [flat], axis=1)
+    return flat

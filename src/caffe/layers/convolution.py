@@ -1,5 +1,7 @@
 """Convolution over any number of spatial axes."""
 
+import dataclasses
+
 from caffe.core.lazy_torch import F
 from caffe.layers._convolution import BaseConvolution, add_bias, attributes, columns, einsum_columns, pad_ends
 from caffe.layers.base import Example, Layer, register
@@ -14,7 +16,8 @@ class Convolution(BaseConvolution, Layer):
     Channels stand on `axis`; all axes behind it are spatial, those before it are a batch. Kernel, stride,
     pad and dilation are given once, once a spatial axis, or (kernel, stride and pad of two axes) as _h and
     _w. Weights are num_output x channels / group x kernel; the bias num_output. Several bottoms share the
-    weights.
+    weights. Of forks: pad_t, pad_b, pad_l, pad_r, pad_type (Synopsys; 1 is TensorFlow's SAME), dilation_h and
+    dilation_w (TSN), and relu with negative_slope (intel/caffe), a ReLU behind.
     """
 
     num_bottom = num_top = (1, None)
@@ -43,6 +46,14 @@ class Convolution(BaseConvolution, Layer):
             [(1, 2, 4, 5)] * 2,
             tops=2,
         ),
+        Example(
+            'convolution_param { num_output: 3 kernel_size: 3 stride: 2 pad_type: 1 weight_filler { type: "xavier" } }',
+            [(1, 2, 6, 7)],
+        ),
+        Example(
+            'convolution_param { num_output: 3 kernel_size: 3 pad_t: 2 pad_r: 1 weight_filler { type: "xavier" } }',
+            [(1, 2, 6, 7)],
+        ),
     )
 
     def apply(self, x, weight, bias, win):
@@ -50,11 +61,13 @@ class Convolution(BaseConvolution, Layer):
         function = _BY_AXES.get(len(win.kernel))
         if function is None:
             return add_bias(einsum_columns(columns(x, win), self.grouped(weight)), bias)
-        x = pad_ends(x, (0,) * len(over), over)
-        return getattr(F, function)(
-            x, weight, bias, win.stride, win.pad, win.dilation, self.param.convolution_param.group
-        )
+        if win.end is not None:
+            over, win = [o + e for o, e in zip(over, win.end)], dataclasses.replace(win, pad=(0,) * len(over), end=None)
+            x = pad_ends(x, self.window.pad, over)
+        else:
+            x = pad_ends(x, (0,) * len(over), over)
+        return getattr(F, function)(x, weight, bias, win.stride, win.pad, win.dilation, self.group)
 
     def emit(self, g, inputs, outputs, win, sizes):
-        end = [p + o for p, o in zip(win.pad, win.overhang(sizes))]
-        g.node("Conv", inputs, outputs, **attributes(win, end, self.param.convolution_param.group))
+        end = [p + o for p, o in zip(win.pad_end, win.overhang(sizes))]
+        g.node("Conv", inputs, outputs, **attributes(win, end, self.group))

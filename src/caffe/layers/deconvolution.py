@@ -41,9 +41,9 @@ class Deconvolution(BaseConvolution, Layer):
     )
 
     def apply(self, x, weight, bias, win):
-        group = self.param.convolution_param.group
+        group = self.group
         function = _BY_AXES.get(len(win.kernel))
-        if function is not None:
+        if function is not None and win.end is None:
             return getattr(F, function)(x, weight, bias, win.stride, win.pad, 0, group, win.dilation)
         out, sizes = win.size_up(x.shape[2:]), x.shape[2:]
         flat = x.reshape(x.shape[0], group, x.shape[1] // group, -1)
@@ -52,4 +52,4 @@ class Deconvolution(BaseConvolution, Layer):
         return add_bias(scatter(cols, win, out), bias)
 
     def emit(self, g, inputs, outputs, win, sizes):
-        g.node("ConvTranspose", inputs, outputs, **attributes(win, win.pad, self.param.convolution_param.group))
+        g.node("ConvTranspose", inputs, outputs, **attributes(win, win.pad_end, self.group))

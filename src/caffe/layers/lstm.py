@@ -1,8 +1,10 @@
 """LSTM over a batch of sequences."""
 
-from caffe.core.lazy_torch import F
+import numpy as np
+
+from caffe.core.lazy_torch import F, torch
 from caffe.layers._recurrent import Recurrent, hidden_to_onnx
-from caffe.layers.base import Example, register
+from caffe.layers.base import Example, Layer, register
 from caffe.layers.lstm_unit import Step, step_to_onnx
 
 
@@ -57,3 +59,59 @@ class LSTM(Recurrent):
         gates = hidden_to_onnx(g, gates, cont, hidden, weights[0])
         step_to_onnx(g, [cell, gates, cont], after, self.param.recurrent_param.num_output, axis=1)
         return after[1], after
+
+
+@register
+class Lstm(Layer):
+    """The LSTM of CTPN and caffe_ocr, another layer than Caffe's LSTM: x (T x N x ...) to h at all steps (T x N x
+    num_output), beginning from zeros.
+
+    Blobs: W_x (4 num_output x inputs), W_h (4 num_output x num_output) and b, for the gates i, f, o, g.
+    clipping_threshold limits derivatives in training, which is left out; a second bottom is not implemented.
+    """
+
+    examples = (Example('lstm_param { num_output: 4 weight_filler { type: "gaussian" std: 0.4 } }', [(3, 2, 5)]),)
+
+    def setup(self, x):
+        p = self.param.lstm_param
+        self.need(len(x) >= 3 and p.num_output > 0, "lstm_param needs num_output, the bottom 3 axes: %s", x)
+        self.inputs = int(np.prod(x[2:]))
+        for shape, filler in (
+            ((self.inputs,), p.weight_filler),
+            ((p.num_output,), p.weight_filler),
+            ((), p.bias_filler),
+        ):
+            self.add_blob((4 * p.num_output, *shape), filler)
+
+    def top_shapes(self, x):
+        self.need(int(np.prod(x[2:])) == self.inputs, "the weights are for %d inputs, the bottom is %s", self.inputs, x)
+        return [(*x[:2], self.param.lstm_param.num_output)]
+
+    def forward(self, x):
+        weight, recurrent, bias = (blob.tensor for blob in self.blobs)
+        gates = F.linear(x.flatten(2), weight, bias)
+        hidden = cell = x.new_zeros((x.shape[1], self.param.lstm_param.num_output))
+        steps = []
+        for gate in gates:
+            i, f, o, g = (gate + F.linear(hidden, recurrent)).chunk(4, 1)
+            cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
+            hidden = torch.sigmoid(o) * torch.tanh(cell)
+            steps.append(hidden)
+        return torch.stack(steps)
+
+    def to_onnx(self, g, bottoms, tops):
+        steps, count = g.shape(bottoms[0])[:2]
+        outputs = self.param.lstm_param.num_output
+        rows, every = g.temp("rows"), g.temp("every")
+        g.node("Reshape", [bottoms[0], g.constant([steps, count, self.inputs], "shape")], [rows])
+        weight, recurrent, bias = (_in_onnx_order(blob.data) for blob in self.blobs)
+        bias = np.concatenate([bias, np.zeros_like(bias)], axis=1)
+        names = [g.constant(array, name) for array, name in ((weight, "W"), (recurrent, "R"), (bias, "B"))]
+        g.node("LSTM", [rows, *names], [every], hidden_size=outputs)
+        g.node("Squeeze", [every], tops, axes=[1])
+
+
+def _in_onnx_order(array):
+    """Gates i, f, o, g as ONNX' i, o, f, c, with an axis for the direction."""
+    i, f, o, g = np.split(array, 4)
+    return np.ascontiguousarray(np.concatenate([i, o, f, g])[None])

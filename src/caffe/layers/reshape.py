@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from caffe.core.lazy_torch import F
 from caffe.layers.base import Example, Layer, register
 
 
@@ -13,7 +14,8 @@ class Reshape(Layer):
 
     `shape` replaces the `num_axes` axes from `axis` on (-1: all of them). In it, 0 copies the bottom's axis
     at that place and one -1 is worked out from the rest. With num_axes 0 the axes of `shape` are put in
-    before `axis`; axis -1 is then the end.
+    before `axis`; axis -1 is then the end. `pixelshuffler` r (intel/caffe, Synopsys) exchanges pixels for channels
+    instead: C r^2 x H x W becomes C x H r x W r (Shi et al. 2016).
     """
 
     in_place = False
@@ -22,6 +24,7 @@ class Reshape(Layer):
         Example("reshape_param { shape { dim: 0 dim: -1 } }", [(2, 3, 4, 5)]),
         Example("reshape_param { shape { dim: 2 dim: -1 } axis: 1 num_axes: 2 }", [(2, 3, 4, 5)]),
         Example("reshape_param { shape { dim: 1 } axis: -1 num_axes: 0 }", [(2, 3)]),
+        Example("reshape_param { pixelshuffler: 2 }", [(2, 8, 3, 4)]),
     )
 
     def setup(self, bottom):
@@ -29,8 +32,15 @@ class Reshape(Layer):
         self.need(dims.count(-1) <= 1, "shape may hold a single -1, received %s", dims)
         self.need(all(d >= -1 for d in dims), "shape holds numbers from -1 on, received %s", dims)
 
+    def _shuffled(self, bottom):
+        r = self.param.reshape_param.pixelshuffler
+        self.need(len(bottom) == 4 and bottom[1] % (r * r) == 0, "pixelshuffler %d does not fit %s", r, bottom)
+        return (bottom[0], bottom[1] // (r * r), bottom[2] * r, bottom[3] * r)
+
     def top_shapes(self, bottom):
         p = self.param.reshape_param
+        if p.pixelshuffler > 1:
+            return [self._shuffled(bottom)]
         start = p.axis if p.axis >= 0 else len(bottom) + p.axis + 1
         self.need(0 <= start <= len(bottom), "axis %d is out of range for a bottom of shape %s", p.axis, bottom)
         self.need(p.num_axes >= -1, "num_axes must be 0 or more, or -1 for all; received %d", p.num_axes)
@@ -60,9 +70,15 @@ class Reshape(Layer):
         return bottom[axis]
 
     def forward(self, x):
+        if self.param.reshape_param.pixelshuffler > 1:
+            return F.pixel_shuffle(x, self.param.reshape_param.pixelshuffler)
         return x.reshape(self.top_shapes(tuple(x.shape))[0])
 
     def to_onnx(self, g, bottoms, tops):
+        shuffle = self.param.reshape_param.pixelshuffler
+        if shuffle > 1:
+            g.node("DepthToSpace", bottoms, tops, blocksize=shuffle, mode="CRD")
+            return
         bottom = g.shape(bottoms[0])
         shape = list(self.top_shapes(bottom)[0])
         if shape and bottom and shape[0] == bottom[0] and math.prod(shape):

@@ -44,7 +44,7 @@ class SoftmaxWithLoss(Layer):
         outer, classes, inner = _loss.split(x.shape, self.along)
         index, valid = _loss.class_labels(label.reshape(outer, 1, inner), classes, _loss.ignored(p))
         mode = _loss.normalization(p, _loss.LossParameter.VALID)
-        divisor = _loss.normalizer(mode, outer, inner, int(valid.sum()))
+        divisor = _loss.normalizer(mode, outer, inner, int(valid.sum()), p.pre_fixed_normalizer)
         loss, prob = _SoftmaxLoss.apply(x.float().reshape(outer, classes, inner), index, valid, divisor)
         return (loss, prob.view(x.shape))[: self.top_count]
 

@@ -10,11 +10,12 @@ from caffe.core import config, glog, numpy_blob, precision
 from caffe.core.blob import Blob
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
-from caffe.layers import base
+from caffe.layers import _python_replacements, base
 from caffe.net import debug_info, filter_and_split
 from caffe.net.pycaffe_api import NetMethods
-from caffe.proto import caffe_pb2
+from caffe.proto import caffe_pb2, unfuse
 from caffe.proto.read import read_net
+from caffe.utils import faults
 
 
 @dataclasses.dataclass
@@ -89,6 +90,8 @@ class Net(NetMethods):
         self.generator = None if self.build_only else torch.Generator().manual_seed(config.next_seed())
         param, where = filter_and_split.filter_net(param, state, where)
         self._check_names(param, where)
+        param = _python_replacements.replace(param, phase == base.TRAIN)
+        param, where = unfuse.unfuse(param, where)
         self.param, self.where = filter_and_split.insert_splits(param, where)
         self.name = param.name
         self._blobs, self._weights, self._owners, self._nodes = OrderedDict(), [], {}, []
@@ -120,14 +123,24 @@ class Net(NetMethods):
             try:
                 self._make_layer(param, need)
             except CaffeError as error:
-                self._faults.append(f"{place}: layer '{param.name}' ({param.type}): {error}")
+                self._faults.append((place, param.name, param.type, str(error)))
                 kind, cause = type(error) if len(self._faults) == 1 else CaffeError, cause or error.__cause__
                 self._failed_tops.update(param.top)
             except _DependentFault:
                 self._failed_tops.update(param.top)
+                self._check_alone(param, place)
         if self._faults:
-            raise kind("\n".join(self._faults)) from cause  # what a Python layer's code raised keeps its kind
+            error = kind("\n".join(faults.grouped(self._faults)))  # what a Python layer's code raised keeps its kind
+            error.layers = [name for _, name, _, _ in self._faults]
+            raise error from cause
         self.output_names = sorted(self._available)
+
+    def _check_alone(self, param, place):
+        """Note what is wrong with a layer by itself, whose bottoms are not made."""
+        try:
+            base.check(param, param.phase)
+        except CaffeError as error:
+            self._faults.append((place, param.name, param.type, str(error)))
 
     def _make_layer(self, param, need):
         bottoms = [self._bottom(param, i, name) for i, name in enumerate(param.bottom)]

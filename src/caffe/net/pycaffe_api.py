@@ -241,6 +241,7 @@ class NetMethods:
             arrays = weights.get(name)
             if arrays is None:
                 continue
+            arrays = self.layer_dict[name].fitted(arrays)
             if len(arrays) != len(blobs):
                 faults.append("layer '%s': the file has %d weight blobs, the net %d" % (name, len(arrays), len(blobs)))
                 continue

@@ -13,4 +13,5 @@ def nodes_using(nodes, blob):
 def is_relu_in_place(node):
     """Whether `node` is a plain ReLU (no slope) that writes over its bottom."""
     plain = node.layer.type == "ReLU" and not node.layer.param.relu_param.negative_slope
+    plain = plain and node.layer.limits == (None, None)
     return plain and node.bottom_blobs[0] is node.top_blobs[0]

@@ -44,15 +44,25 @@ def open_view(path: str) -> memoryview:
         raise CaffeError(f"{path}: cannot be read ({problem.strerror})") from None
 
 
-def read(view: memoryview, message: Any, filename: str) -> dict[Path, list[StoredBlob]]:
+# What weights need of a net. All else is opaque: forks gave the same numbers other meanings and types.
+_OF_WEIGHTS = {
+    "NetParameter": {"name", "layer", "layers"},
+    "LayerParameter": {"name", "type", "blobs"},
+    "V1LayerParameter": {"name", "layer", "blobs"},
+    "V0LayerParameter": {"name", "type", "blobs"},
+}
+
+
+def read(view: memoryview, message: Any, filename: str, weights_only: bool = False) -> dict[Path, list[StoredBlob]]:
     """Fill `message` with all but its blobs, and return these by the path of the message that holds them.
 
     A path is made of field names and indices: ("layer", 3) for NetParameter.layer[3].blobs, () for the root.
+    `weights_only` reads no more of a net than the layers' names, types and blobs, whatever fork wrote it.
     Raises CaffeError, with the file and the offset or the layer, for bytes that are no such message.
     """
     if not len(view):
         raise CaffeError(f"{filename}: the file is empty")
-    return _Reader(filename).read(view, message)
+    return _Reader(filename, _OF_WEIGHTS if weights_only else {}).read(view, message)
 
 
 def parse_whole(view: memoryview, message: Any, filename: str) -> None:
@@ -64,8 +74,9 @@ def parse_whole(view: memoryview, message: Any, filename: str) -> None:
 
 
 class _Reader:
-    def __init__(self, filename: str):
+    def __init__(self, filename: str, wanted: dict[str, set[str]]):
         self._filename = filename
+        self._wanted = wanted  # by message: the fields to read; all of them in other messages
         self._messages = 0
         self._plain_bytes = 0
         self._blobs: dict[Path, list[StoredBlob]] = {}
@@ -89,6 +100,10 @@ class _Reader:
             except wire_format.WireError as problem:
                 raise self._error(offset + at, f"{known.name} is damaged: {problem}") from None
             field = known.by_number.get(number)
+            if known.name in self._wanted and (field is None or field.name not in self._wanted[known.name]):
+                plain.append(view[begin:at])
+                begin = at = end
+                continue
             self._check_kind(field, kind, offset + at, known.name)
             if field and not isinstance(value, int) and field.kind == "message" and _carries(field):
                 plain.append(view[begin:at])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from google.protobuf import descriptor_pb2
 
@@ -15,12 +16,16 @@ _SCALARS = {
 _MESSAGE, _ENUM = 11, 14
 
 
-def read(text: str, filename: str = "caffe.proto") -> descriptor_pb2.FileDescriptorProto:
-    """Return the descriptor of a .proto text; ValueError names the line of what it does not know."""
+def read(text: str, filename: str = "caffe.proto", additions: str = "") -> descriptor_pb2.FileDescriptorProto:
+    """Return the descriptor of a .proto text; ValueError names the line of what it does not know.
+
+    `additions` is a second .proto text: its messages and enums join those of the first that have their names.
+    """
     file = descriptor_pb2.FileDescriptorProto(name=filename)
-    reader = _Reader(text, filename)
-    while reader.next:
-        reader.declaration(file)
+    for part, name in ((text, filename), (additions, "forks.proto")):
+        reader = _Reader(part, name)
+        while reader.next:
+            reader.declaration(file)
     _resolve_types(file)
     return file
 
@@ -56,9 +61,9 @@ class _Reader:
     def declaration(self, file: descriptor_pb2.FileDescriptorProto) -> None:
         kind = self.take("syntax", "package", "message", "enum")
         if kind == "message":
-            self.message(file.message_type.add())
+            self.message(file.message_type)
         elif kind == "enum":
-            self.enum(file.enum_type.add())
+            self.enum(file.enum_type)
         else:
             if kind == "syntax":
                 self.take("=")
@@ -67,21 +72,21 @@ class _Reader:
                 file.package = self.take()
             self.take(";")
 
-    def message(self, message: descriptor_pb2.DescriptorProto) -> None:
-        message.name = self.take()
+    def message(self, messages: Any) -> None:
+        message = _named(messages, self.take())
         self.take("{")
         while self.next != "}":
             kind = self.take("enum", "message", *_LABELS)
             if kind == "enum":
-                self.enum(message.enum_type.add())
+                self.enum(message.enum_type)
             elif kind == "message":
-                self.message(message.nested_type.add())
+                self.message(message.nested_type)
             else:
                 self.field(message.field.add(), _LABELS[kind])
         self.take("}")
 
-    def enum(self, enum: descriptor_pb2.EnumDescriptorProto) -> None:
-        enum.name = self.take()
+    def enum(self, enums: Any) -> None:
+        enum = _named(enums, self.take())
         self.take("{")
         while self.next != "}":
             name = self.take()
@@ -113,6 +118,14 @@ class _Reader:
                 field.default_value = value.strip('"')
             else:
                 field.options.packed = value == "true"
+
+
+def _named(declarations: Any, name: str) -> Any:
+    """Return the message or enum called `name`, added where there is none."""
+    for declaration in declarations:
+        if declaration.name == name:
+            return declaration
+    return declarations.add(name=name)
 
 
 def _resolve_types(file: descriptor_pb2.FileDescriptorProto) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 from caffe.core import glog
@@ -28,12 +29,13 @@ class Parser(Scanner):
         self._skipped: dict[str, list[int]] = {}
         self._positions: dict[str, list[int]] = {}
         self._root: Table | None = None
+        self._net: Any = None  # the message that is filled
         self._messages = 0
         self._lost = False  # a closing brace is missing: leave all messages up to the root
 
     def parse(self, message: Any) -> Places:
         """Read the whole text into `message`; CaffeError lists what is wrong."""
-        self._root = table(message.DESCRIPTOR)
+        self._root, self._net = table(message.DESCRIPTOR), message
         with contextlib.suppress(TooManyFaults):
             self._body(message, self._root, "", "")
         if self.faults:
@@ -51,8 +53,8 @@ class Parser(Scanner):
         for name, positions in self._skipped.items():
             times = "" if len(positions) == 1 else " (%d times)" % len(positions)
             parts.append("line %d: %s%s" % (self.line(positions[0]), name, times))
-        text = "%s: skipped, since BVLC Caffe has no such fields:\n  %s"
-        glog.warning(text % (self.filename, "\n  ".join(parts)), "text_format.cc:274")
+        text = "%s: fields of forks that change no result here:\n  %s"
+        glog.info(text % (self.filename, "\n  ".join(parts)), "text_format.cc:274")
 
     # Messages
 
@@ -88,6 +90,8 @@ class Parser(Scanner):
         if field is None:
             self._unknown(name, position, known, path)
             return
+        if fork_fields.is_hint(known.name, name):
+            self._skipped.setdefault(f"{known.name}.{name}", []).append(position)
         if not path and field.kind != "message":
             self._positions.setdefault(name, []).append(position)
         if not field.repeated:
@@ -207,19 +211,25 @@ class Parser(Scanner):
     # What is not known
 
     def _unknown(self, name: str, position: int, known: Table, path: str) -> None:
-        fork = fork_fields.origin(known.name, name)
-        if fork:
-            self._skipped.setdefault(f"{known.name}.{name} of {fork}", []).append(position)
-            self.skip_value()
-            return
         outer = self._root.by_name.get(name) if self._root and path else None
         if outer and outer.repeated and outer.kind == "message":
             self.fault(position, f"'{name}' inside {known.name}: is a '}}' missing before it?")
             self._lost = True
             self.rewind(name, position)
             return
-        self.fault(position, f"{known.name} has no field '{name}'{_advice(name, known)}")
+        layer = self._layer(path)
+        if layer is not None and fork_fields.may_be_of_another(known.name, name, known.by_name):
+            layer.unknown_field.append(f"{known.name}.{name} (line {self.line(position)})")
+        else:
+            self.fault(position, f"{known.name} has no field '{name}'{_advice(name, known)}")
         self.skip_value()
+
+    def _layer(self, path: str) -> Any:
+        """The layer that `path` ("layer[3].pooling_param.") leads into, or None."""
+        match = re.match(r"(layers?)\[(\d+)\]\.", path)
+        if match is None or self._root is None or match.group(1) not in self._root.by_name:
+            return None
+        return getattr(self._net, match.group(1))[int(match.group(2))]
 
 
 def _advice(name: str, known: Table) -> str:

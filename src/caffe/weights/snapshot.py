@@ -46,7 +46,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, list[np.ndarray]]:
         return hdf5.read_weights(path)
     view = _binary(path, "weights are in a .caffemodel")
     net = caffe_pb2.NetParameter()
-    stored = binary.read(view, net, path)
+    stored = binary.read(view, net, path, weights_only=True)
     if not net.layer and not net.layers:
         raise CaffeError(f"{path}: holds no layers; is it a .caffemodel?")
     weights: dict[str, list[np.ndarray]] = {}

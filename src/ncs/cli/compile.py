@@ -220,11 +220,11 @@ def compile_model(args):
 def say_batch(args, param):
     """Deploy files of old ask for ten pictures at a time; a stick is given one."""
     for layer in param.layer:
-        if layer.type == "Input" and len(layer.input_param.shape) and len(layer.input_param.shape[0].dim):
+        if layer.type == "Input" and len(layer.input_param.shape) and len(layer.input_param.shape[0].dim) == 4:
             asked = layer.input_param.shape[0].dim[0]
             if asked != args.batch:
                 print("%s takes %d pictures at a time; compiled for %d (--batch)" % (args.network, asked, args.batch))
-                return
+            return
 
 
 def transform_of(args, options, param):

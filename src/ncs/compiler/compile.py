@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import tempfile
 
 from ncs.errors import NcsError
 from ncs.runtime.manifest import Manifest, file_of
@@ -80,9 +81,11 @@ def compile_models(jobs, options, say=print):
     """
     if options.blob:
         check(options)
-    manifests = [_export(model, stem, options, say) for model, stem in jobs]
-    if options.blob:
-        _compile_blobs([stem for _, stem in jobs], options, say)
+    with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
+        made = [_export(model, stem, options, say, scratch) for model, stem in jobs]
+        manifests = [manifest for manifest, _ in made]
+        if options.blob:
+            _compile_blobs([(stem, path) for (_, stem), (_, path) in zip(jobs, made)], options, say)
     for (_, stem), manifest in zip(jobs, manifests):
         if manifest is None:
             continue
@@ -117,13 +120,11 @@ def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=
     """
     from caffe.convert.deploy import deploy
     from caffe.convert.subgraph import cut
-    from caffe.net.net import Net
-    from caffe.proto import caffe_pb2
     from caffe.proto.read import read_net
     from caffe.weights import snapshot
 
     param = cut(deploy(param or read_net(prototxt).param, input_shape), start, end)
-    net = Net.from_param(param, caffe_pb2.TEST, build_only=build_only)
+    net = _made(param, build_only, prototxt)
     if weights is not None:
         arrays = snapshot.read_weights(weights)
         missing = [name for name in net.params if name not in arrays]
@@ -135,6 +136,33 @@ def deploy_net(prototxt, weights, input_shape=None, start=None, end=None, param=
             )
         net.copy_from(weights)
     return net
+
+
+def _made(param, build_only, prototxt):
+    """The Net of a deploy net; an error names the lines of `prototxt`, and the -on that leaves out what cannot be made."""
+    from caffe.convert.subgraph import offer
+    from caffe.errors import CaffeError
+    from caffe.net.net import Net
+    from caffe.proto import caffe_pb2
+
+    try:
+        return Net.from_param(param, caffe_pb2.TEST, build_only=build_only)
+    except CaffeError:
+        where = _places(param, prototxt)
+    try:
+        return Net.from_param(param, caffe_pb2.TEST, where=where, build_only=build_only)
+    except CaffeError as error:
+        error.args = (str(error) + offer(param, getattr(error, "layers", ())),)
+        raise
+
+
+def _places(param, prototxt):
+    """file:line of each layer of a deploy net, found by name in the file that it was made of."""
+    from caffe.proto.read import read_net
+
+    file = read_net(prototxt)
+    lines = {layer.name: place for layer, place in zip(file.param.layer, file.where)}
+    return [lines.get(layer.name, prototxt) for layer in param.layer]
 
 
 def net_of(model, options, build_only=False):
@@ -149,9 +177,9 @@ def net_of(model, options, build_only=False):
     return net
 
 
-def _export(model, stem, options, say):
+def _export(model, stem, options, say, scratch):
+    """(Manifest or None, the model file that the blob is compiled from)."""
     from caffe.convert.onnx_export import export_net
-    from ncs.compiler.ir import write_ir
 
     net = net_of(model, options, build_only=model.weights is not None or options.zero_weights)
     reason = _why_no_manifest(net)
@@ -167,11 +195,10 @@ def _export(model, stem, options, say):
     with contextlib.suppress(FileNotFoundError):
         os.unlink(stem + ".json")  # it names the files that are replaced now
     export_net(net, stem + ".onnx", change)
-    if options.ir:
-        write_ir(stem + ".onnx", stem + ".xml", options.fp16)
+    path = _write_ir(net, stem, options, change, scratch)
     if reason:
         say(f"{model.name}: no manifest, since it {reason}; everything else is made")
-        return None
+        return None, path
     folder = os.path.dirname(os.path.abspath(stem))
     labels = list(model.labels) or [str(number) for number in range(answer.shape[1])]
     manifest = Manifest(
@@ -187,8 +214,30 @@ def _export(model, stem, options, say):
     )
     own = "unfolded %s" if options.bytes_in else "%s"  # our Net, given bytes, would leave out mean and scale
     parents = {own % "prototxt": model.prototxt, own % "caffemodel": model.weights, **model.parents}
-    manifest.parents = {kind: file_of(path, folder) for kind, path in parents.items() if path}
-    return manifest
+    manifest.parents = {kind: file_of(parent, folder) for kind, parent in parents.items() if parent}
+    return manifest, path
+
+
+def _write_ir(net, stem, options, change, scratch):
+    """Write stem.xml where an IR is wanted; returns what the blob is compiled from: the ONNX file, or an IR of the older
+    version where layers are operations of their own.
+    """
+    from ncs import native_ops
+    from ncs.compiler.ir import write_ir
+
+    if not native_ops.present(net):
+        if options.ir:
+            write_ir(stem + ".onnx", stem + ".xml", options.fp16)
+        return stem + ".onnx"
+    inner = tempfile.mkdtemp(dir=scratch)
+    path = stem + ".xml" if options.ir else os.path.join(inner, "model.xml")
+    if options.ir or options.blob:
+        native_ops.write_ir(net, path, options.fp16, change)
+    if not options.blob:
+        return path
+    from ncs.myriad.ir_downgrade import make_older
+
+    return make_older(path, inner)
 
 
 def _why_no_manifest(net):
@@ -223,12 +272,12 @@ def _check_labels(model, count):
         )
 
 
-def _compile_blobs(stems, options, say):
+def _compile_blobs(made, options, say):
     from ncs.myriad import compiler
 
     if options.platform == "MA2450":
         say("warning: " + compiler.NCS1_WARNING)
-    jobs = [job for stem in stems for job in options.jobs(stem + ".onnx", stem)]
+    jobs = [job for stem, path in made for job in options.jobs(path, stem)]
     compiler.compile_blobs(jobs, say)
     if options.archive:
         write_blobs_archive(options.archive, [job.output for job in jobs])

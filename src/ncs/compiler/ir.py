@@ -30,7 +30,7 @@ def write_ir(onnx_path, xml_path, fp16=True):
         rows = [row.strip() for row in str(error).splitlines() if row.strip()]
         reason = rows[-1] if rows else type(error).__name__
         raise NcsError(f"{onnx_path}: OpenVINO cannot read it: {reason}") from error
-    _settle_names(model)
+    settle_names(model)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         made = os.path.join(scratch, "model.xml")
         save(model, made, fp16)
@@ -52,7 +52,7 @@ def put(xml_path, stem):
             shutil.copyfile(xml_path[:-4] + suffix, temporary)
 
 
-def _settle_names(model):
+def settle_names(model):
     """Number the nameless nodes by type: OpenVINO counts through the whole process, so files would differ."""
     counts, numbered = {}, re.compile(r"[A-Z][A-Za-z]*_\d+")
     for node in model.get_ordered_ops():

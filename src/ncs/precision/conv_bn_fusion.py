@@ -52,7 +52,7 @@ def _linear(row):
     """Whether a layer is a factor and an addend for each channel."""
     layer, bottoms, _ = row
     return len(bottoms) == 1 and (
-        layer.type == "BatchNorm"
+        (layer.type == "BatchNorm" and layer.plain)
         or (layer.type == "Scale" and layer.param.scale_param.axis == 1 and len(layer.blobs[0].shape) == 1)
     )
 

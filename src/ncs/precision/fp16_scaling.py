@@ -83,7 +83,8 @@ def plan(net, largest):
 
 def _passes(layer):
     if layer.type == "Eltwise":
-        return layer.param.eltwise_param.operation != 0  # SUM and MAX, not PROD
+        p = layer.param.eltwise_param
+        return p.operation in (p.SUM, p.MAX)
     return layer.type in _SAME
 
 

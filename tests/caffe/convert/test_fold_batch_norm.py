@@ -86,3 +86,33 @@ def test_what_stands_before_activations_stays_as_one_scale_and_the_rest_goes():
     expected, got = answers(whole), answers(out)
     for name in ("pred_age", "pred_gender"):
         np.testing.assert_allclose(got[name], expected[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("batch_norm_param { scale_bias: true }", ["Input", "Convolution"]),
+        ("batch_norm_param { add_eps_before_sqrt: false eps: 0.1 }", ["Input", "Convolution"]),
+        ("batch_norm_param { relu: true }", ["Input", "Convolution", "BatchNorm", "ReLU"]),
+    ],
+)
+def test_normalizations_of_forks(text, left):
+    norm = f'layer {{ name: "n" type: "BatchNorm" bottom: "c" top: "n" {text} }} '
+    param = read_net_text(INPUT + CONV % "" + norm, "net").param
+    net, rng = Net.from_param(param, caffe.TEST), np.random.default_rng(2)
+    for blobs in net.params.values():
+        for blob in blobs:
+            blob.data[...] = rng.uniform(0.5, 2, blob.data.shape)
+    made = preprocessing_of(net, param)
+    assert [layer.type for layer in made.param.layer] == left
+    for name, expected in answers(net).items():
+        assert np.allclose(answers(made)[name if name in made.outputs else made.outputs[0]], expected, atol=1e-4)
+
+
+def test_a_relu_inside_a_convolution_is_not_folded_over():
+    text = CONV % "relu: true" + NORM % ("c", "n")
+    net = filled(read_net_text(INPUT + text, "net").param)
+    made = preprocessing_of(net, read_net_text(INPUT + text, "net").param)
+    assert [layer.type for layer in made.param.layer] == ["Input", "Convolution", "ReLU", "Scale"]
+    for name, expected in answers(net).items():
+        assert np.allclose(answers(made)[name], expected, atol=1e-4)

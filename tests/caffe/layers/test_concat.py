@@ -48,3 +48,19 @@ def test_equals_the_definition(text, axis, shapes):
 )
 def test_refuses_what_caffe_refuses(text, shapes, said):
     assert said in refusal("Concat", text, shapes)
+
+
+def test_intels_permutes_and_flattens_first():
+    def joined(*bottoms):
+        rows = [
+            [np.concatenate([b[n, :, i, j] for i, j in np.ndindex(*b.shape[2:])]) for b in bottoms] for n in range(2)
+        ]
+        return [np.stack([np.concatenate(parts) for parts in rows])]
+
+    rng = np.random.default_rng(3)
+    hold(
+        "Concat",
+        "concat_param { per_fla_fuse: true }",
+        [rng.standard_normal(s) for s in ((2, 3, 2, 2), (2, 2, 1, 3))],
+        joined,
+    )

@@ -63,3 +63,10 @@ def test_the_stable_derivative_of_a_product_holds_at_zero_and_the_other_does_not
 )
 def test_refuses_what_caffe_refuses(text, shapes, said):
     assert said in refusal("Eltwise", f"eltwise_param {{ {text} }}", shapes)
+
+
+def test_division_and_minimum_of_synopsys():
+    rng = np.random.default_rng(3)
+    a, b = rng.uniform(0.5, 2, (2, 2, 3))
+    hold("Eltwise", "eltwise_param { operation: DIV }", [a, b], lambda a, b: [a / b])
+    hold("Eltwise", "eltwise_param { operation: MIN }", [a, b], lambda a, b: [np.where(a < b, a, b)])
