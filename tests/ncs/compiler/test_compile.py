@@ -14,6 +14,7 @@ from support import caffe_nets, onnx_nets
 
 from caffe.convert.subgraph import cut
 from caffe.device.transform import Transform
+from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net_text
 from ncs.cli import main
@@ -105,11 +106,11 @@ def test_subgraph_computes_the_same_as_the_whole_net(net):
 
 def test_unknown_layer_names():
     param = read_net_text(caffe_nets.TINY, "x").param
-    with pytest.raises(NcsError, match="no layer 'conv3'; did you mean 'conv"):
+    with pytest.raises(CaffeError, match="no layer 'conv3'; did you mean 'conv"):
         cut(param, "conv3")
     both = 'layer { name: "sum" type: "Silence" bottom: "conv2" bottom: "prob" }'
     branch = read_net_text(caffe_nets.TINY + both, "x").param
-    with pytest.raises(NcsError, match="layer 'sum' needs blob 'conv2', which is produced before 'prob'"):
+    with pytest.raises(CaffeError, match="layer 'sum' needs blob 'conv2', which is produced before 'prob'"):
         cut(branch, "prob")
     assert [layer.name for layer in cut(param, "data", "relu1").layer] == ["data", "conv1", "relu1"]
 
