@@ -20,8 +20,12 @@ def test_page_is_up_to_date():
 
 def test_page_has_every_layer():
     page = (ROOT / "docs" / "reference" / "layers.md").read_text(encoding="utf-8")
-    sections = {name.lower() for name in re.findall(r"^## (\w+)$", page, re.M)}
+    names = re.findall(r"^## (\w+)$", page, re.M)
+    sections = {name.lower() for name in names}
     files = {path.stem.replace("_", "") for path in (ROOT / "src" / "caffe" / "layers").glob("[!_]*.py")}
-    assert sections == files - {"base"}
+    assert sections == files - {"base"} and len(names) == len(set(names))
     rows = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| (\S.*?) \|", page, re.M)
-    assert {row[1] for row in rows} == sections and all(name.lower() == link for name, link, _ in rows)
+    assert [name for name, _, _ in rows] == names
+    links = [link for _, link, _ in rows]
+    assert len(set(links)) == len(links)  # LSTM and Lstm have different anchors
+    assert all(re.fullmatch(f"{name.lower()}(_\\d)?", link) for name, link, _ in rows)

@@ -15,9 +15,11 @@ class CaffeError(RuntimeError):
     exit_status = 1
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Return "; did you mean 'x'?" for the closest of `known`, or "" when none is close."""
     import difflib
 
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    known = list(known)
+    close = [other for other in known if other.lower() == word.lower()]
+    close = close or difflib.get_close_matches(word, known, n=1, cutoff=cutoff)
     return f"; did you mean '{close[0]}'?" if close else ""

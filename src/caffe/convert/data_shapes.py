@@ -1,32 +1,104 @@
-"""The shape of one item of a data layer that is neither a database nor a list of images."""
+"""The shape of what a data layer gives: from its fields, those of forks included, its database or its first file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from caffe.core import glog
+from caffe.errors import CaffeError
 
-def item_shape(layer: Any) -> tuple[int, ...] | None:
-    """Return the shape of one item of DummyData or HDF5Data, without the batch axis; None if it is not known."""
-    if layer.type == "DummyData":
-        return _dummy(layer.dummy_data_param)
-    return _hdf5(layer) if layer.type == "HDF5Data" else None
-
-
-def _dummy(param):
-    if len(param.shape):
-        return tuple(param.shape[0].dim[1:])
-    legacy = [list(getattr(param, name))[:1] for name in ("channels", "height", "width")]
-    return tuple(size for sizes in legacy for size in sizes) if all(legacy) else None
+DEFAULT_SIDE = 224  # of images whose size is not in the net
+_DEFAULT_SIZES = {"DenseImageData": (360, 480)}  # of SegNet; its Upsample layers depend on it
+_SIZED_PARAMS = ("image_data_param", "dense_image_data_param", "multi_label_image_data_param", "video_data_param")
 
 
-def _hdf5(layer):
-    """The rows of the first file; None if there is no file here."""
+def dummy_shape(layer: Any, number: int = 0) -> tuple[int, ...]:
+    """Return the shape of top `number` of a DummyData layer."""
+    p = layer.dummy_data_param
+    if len(p.shape):
+        return tuple(p.shape[min(number, len(p.shape) - 1)].dim)
+    legacy = [list(values) for values in (p.num, p.channels, p.height, p.width)]
+    return tuple(values[min(number, len(values) - 1)] for values in legacy if values)
+
+
+def hdf5_shape(layer: Any, top: str) -> tuple[int, ...] | None:
+    """Return the shape of one item of a top of HDF5Data, from the first file; None if there is no file here."""
     import h5py
 
     try:
         with open(layer.hdf5_data_param.source, encoding="utf-8") as stream:
             first = stream.read().split()[0]
         with h5py.File(first, "r", locking=False) as file:
-            return tuple(file[layer.top[0]].shape[1:])
+            return tuple(file[top].shape[1:])
     except (OSError, UnicodeDecodeError, IndexError, KeyError, AttributeError):
         return None
+
+
+def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[int, ...]:
+    """Return (N, C, H, W) of a data layer: `input_shape`, with open dimensions from the layer and a batch of 1.
+
+    Sizes that the net does not define are 224 x 224, with a warning.
+    """
+    input_shape = input_shape or (None,) * 4
+    if None not in input_shape[1:]:
+        return (input_shape[0] or 1, *(size or 0 for size in input_shape[1:]))
+    try:
+        own = (1, *image_shape(layer))
+    except CaffeError as error:
+        own = (1, 3, *_DEFAULT_SIZES.get(layer.type, (DEFAULT_SIDE,) * 2))  # assume colour images
+        if None in input_shape[2:]:
+            warn_of_default_size(f"layer '{layer.name}' ({layer.type}): {error}", own[2:])
+    return tuple(requested or default for requested, default in zip(input_shape, own))
+
+
+def warn_of_default_size(reason: str, size: Sequence[int] = (DEFAULT_SIDE, DEFAULT_SIDE)) -> None:
+    """Log that an input size is assumed."""
+    height, width = size
+    glog.warning(f"{reason}; assuming {height} x {width} (height x width): give the input shape (-is W H) to change it")
+
+
+def image_shape(layer: Any) -> tuple[int, int, int]:
+    """Return (channels, height, width) of a data layer's output: its crop size, or the image size in its database."""
+    transform, memory = layer.transform_param, layer.memory_data_param
+    if layer.type == "MemoryData":
+        return memory.channels, memory.height, memory.width
+    gray = transform.force_gray or (layer.type == "Data" and len(transform.mean_value) == 1)
+    if layer.type == "ImageData":
+        gray = not layer.image_data_param.is_color
+    size = _size(layer)
+    return (_channels(layer, gray), *size) if size else _database_shape(layer)
+
+
+def _channels(layer, gray):
+    """Return the channels of a data layer's images; TSN's VideoData stacks frames or two directions of flow."""
+    video = layer.video_data_param
+    if layer.type == "VideoData" and video.HasField("new_length"):
+        per_frame = 2 if video.modality == video.FLOW else 1 if video.grayscale else 3
+        return per_frame * video.new_length * video.num_segments
+    return 1 if gray else 3
+
+
+def _size(layer):
+    """Return (height, width) from the fields of a data layer, or None."""
+    transform = layer.transform_param
+    sizes = [(transform.crop_size,) * 2, (layer.window_data_param.crop_size,) * 2]
+    sizes += [(transform.crop_h, transform.crop_w), (transform.crop_height, transform.crop_width)]
+    sizes += [(resize.height, resize.width) for resize in transform.resize_param]
+    for name in _SIZED_PARAMS:
+        param = getattr(layer, name, None)
+        if param is not None and hasattr(param, "new_height"):
+            sizes.append((param.new_height, param.new_width))
+    return next((size for size in sizes if all(size)), None)
+
+
+def _database_shape(layer):
+    from caffe.data import datum
+    from caffe.data.db import open_db
+
+    if layer.type not in ("Data", "AnnotatedData"):
+        raise CaffeError("the net does not define its image size")
+    with open_db(layer.data_param.source, layer.data_param.backend) as database:
+        _, value = next(database.at(0))
+        array, _ = datum.decode(value)
+    return array.shape

@@ -7,13 +7,15 @@ their names, so snapshots of the training net can be loaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
 from caffe.convert import data_shapes
-from caffe.core import glog, unknown_types
+from caffe.convert.input_shapes import resize_inputs
+from caffe.convert.layer_roles import is_data, is_deploy_file, is_evaluator, is_label, layer_class
+from caffe.core import glog
 from caffe.errors import CaffeError
-from caffe.layers import base, load
+from caffe.layers import _python_replacements
 from caffe.net import filter_and_split
 from caffe.proto import caffe_pb2
 
@@ -21,13 +23,18 @@ from caffe.proto import caffe_pb2
 def deploy(param: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | None = None) -> caffe_pb2.NetParameter:
     """Convert a training net to the deploy net.
 
+    The outputs are the blobs that no layer reads. In a net with losses these are the layer that a loss contains (a
+    Softmax, named `prob`), and the first bottoms of other losses and of evaluating layers. Layers of unknown types stay
+    in the net: creating the Net reports them, unless they have been cut off.
+
     Parameters
     ----------
     param : NetParameter
         Training net in V2 format.
     input_shape : (N, C, H, W), optional
         Shape of the input. Dimensions that are None, and all by default, come from the net: the shape of an Input
-        layer, or one image of the crop size or database of the TEST data layer.
+        layer, or one image of the crop size or database of the TEST data layer. If the net does not define the image
+        size, it is 224 x 224, with a warning.
 
     Returns
     -------
@@ -36,36 +43,24 @@ def deploy(param: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | No
     Raises
     ------
     CaffeError
-        If the net has no input, or its shape is unknown.
+        If the net has no input.
     """
-    _check_types(param)
-    return reduce(lambda net, step: step(net), passes(input_shape), param)
-
-
-def _check_types(param: caffe_pb2.NetParameter) -> None:
-    """Raise one CaffeError that names every layer of an unknown type."""
-    load()
-    states = [filter_and_split.net_state(phase) for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN)]
-    used = [layer for layer in param.layer if any(filter_and_split.included(layer, state) for state in states)]
-    unknown = [layer for layer in used if layer.type not in base.registry]
-    errors = [
-        f"layer '{layer.name}': unknown type '{layer.type}'{unknown_types.hint(layer.type, base.registry)}"
-        for layer in unknown
-    ]
-    if errors:
-        raise CaffeError("\n".join(errors))
+    net = drop_label_of_softmax(keep_test_phase(_python_replacements.replace(param)))
+    return reduce(lambda net, step: step(net), passes(net, input_shape), net)
 
 
 def passes(
-    input_shape: Sequence[int | None] | None = None,
+    net: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | None = None
 ) -> list[Callable[[caffe_pb2.NetParameter], caffe_pb2.NetParameter]]:
-    """Return the passes in order; each maps a NetParameter to a NetParameter."""
+    """Return the passes for the TEST net `net` in order; each maps a NetParameter to a NetParameter."""
+    if is_deploy_file(net):
+        return [lambda net: resize_inputs(net, input_shape), fold_dropout, strip_training_fields]
+    outputs = output_names(net)
     return [
-        keep_test_phase,
         lambda net: replace_data_with_input(net, input_shape),
         replace_losses,
-        drop_label_of_softmax,
         remove_label_consumers,
+        lambda net: keep_paths_to(net, outputs),
         fold_dropout,
         strip_training_fields,
     ]
@@ -80,93 +75,80 @@ def _copy(net, layers=None):
     return out
 
 
-def _type(layer):
-    load()
-    return base.registry[layer.type]  # `_check_types` has found the unknown ones
-
-
 def keep_test_phase(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
-    """Keep the layers of phase TEST, plus the losses of phase TRAIN if TEST has none."""
-    kept, losses = (
-        [
-            layer
-            for layer in net.layer
-            if filter_and_split.included(layer, filter_and_split.net_state(phase))
-            and (phase == caffe_pb2.TEST or _type(layer).is_loss)
-        ]
-        for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN)
-    )
-    kept = kept if any(_type(layer).is_loss for layer in kept) else kept + losses
-    if any(_is_data(layer) or layer.type == "Input" for layer in kept):
-        return _copy(net, kept)
-    training = filter_and_split.net_state(caffe_pb2.TRAIN)  # TEST's data may need a stage
-    data = [layer for layer in net.layer if _is_data(layer) and filter_and_split.included(layer, training)]
-    return _copy(net, data + kept)
+    """Keep the layers of phase TEST, plus the losses of phase TRAIN if TEST has none.
+
+    If TEST has no input, for example because its data layers need a stage, TRAIN's data layers are added; if no layer
+    of TEST reads them, the result is the net of phase TRAIN.
+    """
+    kept, training = (_included(net, phase) for phase in (caffe_pb2.TEST, caffe_pb2.TRAIN))
+    losses = [] if any(map(_is_loss, kept)) else list(filter(_is_loss, training))
+    if any(layer.type == "Input" or is_data(layer) for layer in kept):
+        return _copy(net, kept + losses)
+    data = [layer for layer in training if layer.type == "Input" or is_data(layer)]
+    tops = {top for layer in data for top in layer.top}
+    used = any(tops.intersection(layer.bottom) for layer in kept if not is_evaluator(layer))
+    return _copy(net, data + kept + losses if used else training)
+
+
+def _is_loss(layer):
+    return layer_class(layer).is_loss
+
+
+def _included(net, phase):
+    state = filter_and_split.net_state(phase, net.state.level, net.state.stage)
+    return [layer for layer in net.layer if filter_and_split.included(layer, state)]
+
+
+def output_names(net: caffe_pb2.NetParameter) -> set[str]:
+    """Return the names of the outputs of a train_val net, see `deploy`."""
+    names = {name for _, name in _heads(net)}
+    consumed = {bottom for layer in net.layer for bottom in layer.bottom}
+    inputs = {top for layer in net.layer if not layer.bottom for top in layer.top}
+    for layer in net.layer:
+        cls = layer_class(layer)
+        if cls.is_loss:
+            if not cls.deploys_as:
+                names.update(bottom for bottom in layer.bottom if bottom not in inputs)
+        elif layer.bottom and layer.type != "Accuracy":
+            evaluates = is_evaluator(layer)
+            names.update(layer.bottom[:1] if evaluates else [top for top in layer.top if top not in consumed])
+    return names
 
 
 def replace_data_with_input(
     net: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | None = None
 ) -> caffe_pb2.NetParameter:
-    """Replace every data layer by an Input with its first top, without the labels."""
-    layers, has_input = [], False
-    for layer in (*_missing_input(net), *net.layer):
-        if layer.type != "Input" and _is_data(layer):
-            own = data_shapes.item_shape(layer)
-            if own is None:
-                layer = _input(layer.top[0], _shape(layer, input_shape))
-            else:
-                layer = _resized(_input(layer.top[0], (1, *own)), input_shape or (1,))
-        elif layer.type == "Input" and not _has_shape(layer):
-            layer = _input(layer.top[0], _shape(layer, input_shape))
-        elif layer.type == "Input" and input_shape:
-            layer = _resized(layer, input_shape)
-        has_input = has_input or layer.type == "Input"
-        layers.append(layer)
-    if not has_input:
-        raise CaffeError(
-            f"net '{net.name}' has no data layer and no Input in TEST or in TRAIN; add an Input with its shape"
-        )
-    return _copy(net, layers)
+    """Replace every data layer by Inputs for the tops that are read at inference; labels are removed."""
+    layers, replaced = [], False
+    for layer in net.layer:
+        inputs = _inputs_of(layer, net, input_shape) if is_data(layer) else [layer]
+        replaced = replaced or (is_data(layer) and bool(inputs))
+        layers += inputs
+    if not any(layer.type == "Input" for layer in layers):
+        raise CaffeError(f"net '{net.name}' has no data layer and no Input")
+    return resize_inputs(_copy(net, layers), input_shape or ((1, None, None, None) if replaced else None))
 
 
-def _missing_input(net):
-    """Return an Input without a shape for the blob that the first layer reads: an `input` without its shape."""
-    if any(_is_data(layer) or layer.type == "Input" for layer in net.layer) or not net.layer:
-        return []
-    return [_input(name, ()) for name in net.layer[0].bottom[:1]]
+def _inputs_of(layer, net, input_shape):
+    """Return the Inputs that replace a data layer."""
+    tops = [(number, top) for number, top in enumerate(layer.top) if not is_label(net, top, first=number == 0)]
+    shapes = [(top, _top_shape(layer, number, input_shape)) for number, top in tops]
+    return [_input(top, shape) for top, shape in shapes if shape]
 
 
-def _is_data(layer):
-    return _type(layer).is_data or (layer.type == "Python" and not layer.bottom)
-
-
-def _has_shape(layer):
-    return any(len(shape.dim) for shape in layer.input_param.shape)
-
-
-def _shape(layer, input_shape):
-    """Return (N, C, H, W) of a data layer: `input_shape`, with open dimensions taken from the layer."""
-    input_shape = input_shape or (None,) * 4
-    if None not in input_shape[1:]:
-        return (input_shape[0] or 1, *input_shape[1:])
-    try:
-        layer_shape = (1, *image_shape(layer))
-    except CaffeError as error:
-        if None in input_shape[2:]:
-            advice = "" if "-is W H" in str(error) else "; or give the input shape (-is W H)"
-            raise CaffeError(f"{error}{advice}") from None
-        layer_shape = (1, 3, 0, 0)  # the database is missing: assume colour images
-    return tuple(requested or default for requested, default in zip(input_shape, layer_shape))
-
-
-def _resized(layer, input_shape):
-    """Return an Input whose four-axis tops have the shape `input_shape`; other tops only change their batch size."""
-    layer = _clone(layer)
-    for shape in layer.input_param.shape:
-        dims = list(shape.dim)
-        requested = input_shape if len(dims) == 4 else input_shape[:1]
-        shape.dim[:] = [new or old for new, old in zip(requested, dims)] + dims[len(requested) :]
-    return layer
+def _top_shape(layer, number, input_shape):
+    """Return the shape of top `number` of a data layer, or None if it is not known."""
+    top = layer.top[number]
+    if layer.type == "DummyData":
+        return data_shapes.dummy_shape(layer, number)
+    if layer.type == "HDF5Data":
+        item = data_shapes.hdf5_shape(layer, top)
+        if item is not None:
+            return (1, *item)
+    if top in _python_replacements.DATA_SHAPES:
+        return _python_replacements.DATA_SHAPES[top]
+    return data_shapes.batch_shape(layer, input_shape) if number == 0 else None
 
 
 def _input(top, shape):
@@ -175,52 +157,33 @@ def _input(top, shape):
     return layer
 
 
-def image_shape(layer: caffe_pb2.LayerParameter) -> tuple[int, int, int]:
-    """Return (channels, height, width) of a data layer's output: its crop size, or the image size in its database."""
-    transform, images, memory = layer.transform_param, layer.image_data_param, layer.memory_data_param
-    if layer.type == "MemoryData":
-        return memory.channels, memory.height, memory.width
-    if layer.type == "ImageData" and images.new_height:
-        side = (transform.crop_size,) * 2 if transform.crop_size else (images.new_height, images.new_width)
-        return (3 if images.is_color else 1, *side)
-    if transform.crop_size:
-        gray = len(transform.mean_value) == 1 or transform.force_gray
-        return (1 if gray else 3, transform.crop_size, transform.crop_size)
-    return _database_shape(layer)
+def _heads(net):
+    """Return [(loss, name of the layer that replaces it)] of the losses that contain a layer.
 
-
-def _database_shape(layer):
-    from caffe.data import datum
-    from caffe.data.db import open_db
-
-    if layer.type != "Data":
-        raise CaffeError(
-            f"layer '{layer.name}' ({layer.type}): the net does not define its image size; "
-            "give the input shape (-is W H)"
-        )
-    with open_db(layer.data_param.source, layer.data_param.backend) as database:
-        _, value = next(database.at(0))
-        array, _ = datum.decode(value)
-    return array.shape
+    A loss is auxiliary, and not returned, if another loss on the same labels has a larger weight.
+    """
+    losses = [layer for layer in net.layer if layer_class(layer).deploys_as]
+    heads = [
+        layer
+        for layer in losses
+        if not any(_weight(other) > _weight(layer) and other.bottom[1:] == layer.bottom[1:] for other in losses)
+    ]
+    existing = {top for layer in net.layer for top in layer.top}
+    single = len(heads) == 1 and "prob" not in existing
+    return [(layer, "prob" if single else layer.bottom[0] + "_prob") for layer in heads]
 
 
 def replace_losses(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
-    """Replace a loss by the layer it contains, named `prob`.
-
-    Of several losses, those with the largest weight are kept; the others belong to auxiliary heads.
-    """
-    losses = [layer for layer in net.layer if _type(layer).is_loss]
-    heads = [layer for layer in losses if _type(layer).deploys_as]
-    largest = max([_weight(layer) for layer in heads], default=0)
-    heads = [layer for layer in heads if _weight(layer) == largest]
+    """Replace a loss by the layer it contains, named `prob`, or `<bottom>_prob` if there are several losses."""
+    heads = _heads(net)
     existing = {top for layer in net.layer for top in layer.top}
     out = []
     for layer in net.layer:
-        if not any(layer is loss for loss in losses):
+        if not layer_class(layer).is_loss:
             out.append(layer)
-        elif any(layer is head for head in heads):
-            name = "prob" if len(heads) == 1 and "prob" not in existing else layer.bottom[0] + "_prob"
-            if name not in existing:
+        for head, name in heads:
+            if layer is head and name not in existing:
+                existing.add(name)
                 out.append(_head(layer, name))
     return _copy(net, out)
 
@@ -230,7 +193,7 @@ def _weight(layer):
 
 
 def _head(loss, name):
-    head = caffe_pb2.LayerParameter(name=name, type=_type(loss).deploys_as, bottom=[loss.bottom[0]], top=[name])
+    head = caffe_pb2.LayerParameter(name=name, type=layer_class(loss).deploys_as, bottom=[loss.bottom[0]], top=[name])
     if loss.HasField("softmax_param") and head.type == "Softmax":
         head.softmax_param.CopyFrom(loss.softmax_param)
     return head
@@ -256,29 +219,32 @@ def remove_label_consumers(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParamete
     """Remove layers that read a missing blob (labels), and layers without a meaning at inference."""
     available, out = set(), []
     for layer in net.layer:
-        layer_class = _type(layer)
-        if layer.type != "Input" and (layer_class.no_onnx or not all(bottom in available for bottom in layer.bottom)):
-            continue
+        complete = all(bottom in available for bottom in layer.bottom)
+        if layer.type != "Input" and (is_evaluator(layer) or not complete):
+            if not _selects_proposals(layer, available):
+                continue
+            layer = caffe_pb2.LayerParameter(name=layer.name, type="Split", bottom=layer.bottom[:1], top=layer.top[:1])
         available.update(layer.top)
         out.append(layer)
-    return _only_paths_to_heads(_copy(net, out))
+    return _copy(net, out)
 
 
-def _only_paths_to_heads(net):
-    """Remove layers that lead to no head, which replace_losses leaves behind auxiliary losses."""
-    heads = {layer.top[0] for layer in net.layer if _is_head(layer)}
-    if not heads:
+def _selects_proposals(layer, available):
+    """Return whether the layer selects, by the true boxes, the proposals to train with; at inference all are used."""
+    return "ProposalTarget" in layer.type + layer.python_param.layer and layer.bottom[0] in available
+
+
+def keep_paths_to(net: caffe_pb2.NetParameter, outputs: Iterable[str]) -> caffe_pb2.NetParameter:
+    """Keep the layers that the blobs `outputs` depend on; keep all layers if none of the blobs exists."""
+    existing = {top for layer in net.layer if layer.type != "Input" for top in layer.top}
+    needed, kept = set(outputs) & existing, []
+    if not needed:
         return net
-    needed, kept = set(heads), []
     for layer in reversed(net.layer):
-        if any(top in needed for top in layer.top):
+        if any(top in needed for top in layer.top) or (not layer.top and set(layer.bottom) <= needed):
             kept.append(layer)
             needed.update(layer.bottom)
     return _copy(net, reversed(kept))
-
-
-def _is_head(layer):
-    return layer.name == "prob" or layer.name.endswith("_prob")
 
 
 def fold_dropout(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
@@ -311,6 +277,8 @@ def strip_training_fields(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter
         for field in ("include", "exclude", "param", "blobs", "phase", "propagate_down", "loss_weight"):
             layer.ClearField(field)
         for field, value in layer.ListFields():
+            if field.name in ("batch_norm_param", "bn_param"):
+                continue  # in forks a filler means that the layer has a scale
             if field.name.endswith("_param") and field.message_type is not None:
                 for name in ("weight_filler", "bias_filler", "filler"):
                     if name in value.DESCRIPTOR.fields_by_name:

@@ -50,14 +50,17 @@ def fold_norm(
 
 def _as_scale(layer, weights):
     """Return a BatchNorm as the equivalent Scale; other layers unchanged."""
-    if layer.type != "BatchNorm":
+    if layer.type != "BatchNorm" or layer.batch_norm_param.relu or layer.batch_norm_param.fused_relu:
         return layer
-    mean, variance, weight = (np.asarray(array, np.float64) for array in weights[layer.name])
-    total = weight.item() or 1.0
-    factor = 1 / np.sqrt(variance / total + layer.batch_norm_param.eps)
+    mean, variance, weight, *learned = (np.asarray(array, np.float64) for array in weights[layer.name])
+    total, p = weight.item() or 1.0, layer.batch_norm_param
+    variance = variance / total
+    factor = 1 / (np.sqrt(variance + p.eps) if p.add_eps_before_sqrt else np.sqrt(variance) + p.eps)
+    factor *= learned[0] if learned else 1
+    addend = learned[1] if len(learned) > 1 else 0
     scale = caffe_pb2.LayerParameter(name=layer.name, type="Scale", bottom=layer.bottom, top=layer.top)
     scale.scale_param.bias_term = True
-    weights[layer.name] = [factor.astype(np.float32), (-mean / total * factor).astype(np.float32)]
+    weights[layer.name] = [factor.astype(np.float32), (addend - mean / total * factor).astype(np.float32)]
     return scale
 
 
@@ -76,6 +79,8 @@ def _foldable_producer(layer, kept, layers):
     if producer is None or len(producer.top) > 1 or (consumers and not in_place):
         return None
     if in_place and any(blob in previous.bottom for previous in kept if previous is not producer):
+        return None
+    if getattr(_parameters(producer), "relu", False):  # intel/caffe's ReLU inside the layer: it is not linear
         return None
     dense = producer.inner_product_param
     is_dense = producer.type == "InnerProduct" and dense.axis == 1 and not dense.transpose

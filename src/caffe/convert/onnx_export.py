@@ -36,6 +36,7 @@ class Graph:
         self.nodes: list[Any] = []  # NodeProto; doc_string is the layer's name
         self.constants: list[tuple[str, Any]] = []  # (name, array), in order
         self.layer = None  # name of the current layer
+        self.dynamic = False  # set by a layer whose number of rows depends on values: later layers take any number
         self._shapes: dict[str, Any] = {}
         self._names: set[str] = set()
         self._node_names: set[str] = set()
@@ -98,6 +99,17 @@ class Export:
     inputs: list
     outputs: list
     types: dict = dataclasses.field(default_factory=dict)  # ONNX element types of inputs; default FLOAT
+    native_layers: list = dataclasses.field(default_factory=list)  # NativeLayers that are not in the graph
+
+
+@dataclasses.dataclass
+class NativeLayer:
+    """A layer that is not in an Export: the names of its tensors, and their shapes by name."""
+
+    layer: Any
+    bottoms: list
+    tops: list
+    shapes: dict
 
 
 def export_net(net: Net, path: str | os.PathLike, change: Callable[[Export], Export] | None = None) -> None:
@@ -141,8 +153,8 @@ def layer_names(path: str, by: str) -> dict[str, str]:
     }
 
 
-def build(net: Net) -> Export:
-    """Collect the nodes of every layer of `net`."""
+def build(net: Net, native_types: Sequence[str] = ()) -> Export:
+    """Collect the nodes of every layer of `net`; layers of `native_types` are only listed in `native_layers`."""
     g = Graph()
     blobs = net.blobs
     inputs = list(net.inputs)
@@ -152,9 +164,12 @@ def build(net: Net) -> Export:
         g.declare(name, blobs[name].shape)
     for name, shape in _version_shapes(names, layers, blobs):
         g.declare(name, shape)
-    errors = []
+    errors, native_layers = [], []
     for layer, (bottoms, tops) in zip(layers, names):
         g.layer = layer.name
+        if layer.type in native_types:
+            native_layers.append(NativeLayer(layer, bottoms, tops, {name: g.shape(name) for name in (*bottoms, *tops)}))
+            continue
         try:
             layer.to_onnx(g, bottoms, tops)
         except CaffeError as error:
@@ -163,11 +178,13 @@ def build(net: Net) -> Export:
         raise CaffeError("{} cannot be exported:\n  {}".format(net.name or "the net", "\n  ".join(errors)))
     outputs = [final.get(name, name) for name in net.outputs]
     names = [name for name, _ in g.constants]
-    nodes = _without_identities(g.nodes, set(blobs), names, inputs, outputs)
+    boundary = [name for native in native_layers for name in (*native.bottoms, *native.tops)]
+    nodes = _without_identities(g.nodes, set(blobs), names, [*inputs, *boundary], [*outputs, *boundary])
     around_faults(nodes, g.constants)
     used = {name for node in nodes for name in node.input}
     constants = [pair for pair in g.constants if pair[0] in used]
-    return Export(net.name or "net", nodes, constants, _with_shapes(g, inputs), _with_shapes(g, outputs))
+    shaped_inputs, shaped_outputs = _with_shapes(g, inputs), _with_shapes(g, outputs)
+    return Export(net.name or "net", nodes, constants, shaped_inputs, shaped_outputs, native_layers=native_layers)
 
 
 def _with_shapes(g, names):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from caffe.errors import CaffeError, did_you_mean
 from caffe.proto import caffe_pb2
 
@@ -48,7 +50,7 @@ def _from(param, start):
     if first.type == "Input":
         return param
     out = caffe_pb2.NetParameter(name=param.name)
-    shapes = _shapes(param)
+    shapes = _shapes(param, index)
     for bottom in first.bottom:
         layer = out.layer.add(name=bottom + "_input", type="Input", top=[bottom])
         layer.input_param.shape.add().dim.extend(shapes[bottom])
@@ -65,10 +67,14 @@ def _from(param, start):
     return out
 
 
-def _shapes(param):
+def _shapes(param, index):
+    """Return blob name -> shape of the layers before `index`; the later ones may be of unknown types."""
     from caffe.net.net import Net
 
-    net = Net.from_param(param, caffe_pb2.TEST, build_only=True)
+    part = caffe_pb2.NetParameter()
+    part.CopyFrom(param)
+    del part.layer[index:]
+    net = Net.from_param(part, caffe_pb2.TEST, build_only=True)
     return {name: blob.shape for name, blob in net.blobs.items()}
 
 
@@ -82,3 +88,12 @@ def _until(param, end):
     out = caffe_pb2.NetParameter(name=param.name)
     out.layer.extend(reversed(kept))
     return out
+
+
+def usable_part(param: caffe_pb2.NetParameter, layers: Sequence[str]) -> str:
+    """Return a hint with the -on that excludes the first of `layers` (names that cannot be created), or ""."""
+    first = next((layer for layer in param.layer if layer.name in layers), None)
+    for layer in reversed(param.layer):
+        if first is not None and layer.type != "Input" and set(layer.top) & set(first.bottom):
+            return f"\nThe layers before can be used alone: -on {layer.name}"
+    return ""

@@ -20,12 +20,23 @@ else:
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """Kernel, stride, pad and dilation, each with one int per spatial axis."""
+    """Kernel, stride, pad and dilation, each with one int per spatial axis; `end` is the end padding if it differs."""
 
     kernel: tuple
     stride: tuple
     pad: tuple
     dilation: tuple
+    end: tuple | None = None
+
+    @property
+    def pad_end(self) -> Shape:
+        """The padding after each axis."""
+        return self.pad if self.end is None else self.end
+
+    @property
+    def pads(self) -> Shape:
+        """The total padding of each axis."""
+        return tuple(begin + end for begin, end in zip(self.pad, self.pad_end))
 
     @property
     def extent(self) -> Shape:
@@ -33,14 +44,14 @@ class Window:
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation))
 
     def size_down(self, sizes: Sequence[int]) -> Shape:
-        """Return the sizes after a convolution: (size + 2 pad - extent) / stride + 1, rounded towards zero as in C."""
-        room = (n + 2 * p - e for n, p, e in zip(sizes, self.pad, self.extent))
+        """Return the sizes after a convolution: (size + pads - extent) / stride + 1, rounded towards zero as in C."""
+        room = (n + p - e for n, p, e in zip(sizes, self.pads, self.extent))
         out = tuple(int(math.copysign(abs(r) // s, r)) + 1 for r, s in zip(room, self.stride))
         return self._positive(out, sizes)
 
     def size_up(self, sizes: Sequence[int]) -> Shape:
-        """Return the sizes after a deconvolution: stride (size - 1) + extent - 2 pad."""
-        out = tuple(s * (n - 1) + e - 2 * p for n, s, e, p in zip(sizes, self.stride, self.extent, self.pad))
+        """Return the sizes after a deconvolution: stride (size - 1) + extent - pads."""
+        out = tuple(s * (n - 1) + e - p for n, s, e, p in zip(sizes, self.stride, self.extent, self.pads))
         return self._positive(out, sizes)
 
     def _positive(self, out, sizes):
@@ -53,20 +64,47 @@ class Window:
 
     def overhang(self, sizes: Sequence[int]) -> Shape:
         """Return how far the kernel exceeds the padded bottom along each axis, usually 0."""
-        return tuple(max(0, e - n - 2 * p) for n, p, e in zip(sizes, self.pad, self.extent))
+        return tuple(max(0, e - n - p) for n, p, e in zip(sizes, self.pads, self.extent))
 
 
-def window(param: Any, axes: int) -> Window:
-    """Read a ConvolutionParameter for `axes` spatial axes (base_conv_layer.cpp, im2col_layer.cpp)."""
+def window(param: Any, axes: int, sizes: Sequence[int] = ()) -> Window:
+    """Read a ConvolutionParameter for `axes` spatial axes (base_conv_layer.cpp, im2col_layer.cpp).
+
+    `sizes` of the bottom are needed for pad_type 1, whose padding depends on them.
+    """
     kernel = _by_axis(param, axes, "kernel", "kernel_size", None)
     stride = _by_axis(param, axes, "stride", "stride", 1)
     pad = _by_axis(param, axes, "pad", "pad", 0)
-    dilation = _repeated("dilation", list(param.dilation), axes, 1)
+    dilation = _dilation(param, axes)
     for name, values in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
         if any(v < 1 for v in values):
             raise CaffeError(f"{name} must be positive, received {list(values)}")
     # Dilation has no effect on a kernel of 1, and oneDNN crashes if such a dilated kernel is entirely in the padding.
-    return Window(kernel, stride, pad, tuple(1 if k == 1 else d for k, d in zip(kernel, dilation)))
+    win = Window(kernel, stride, pad, tuple(1 if k == 1 else d for k, d in zip(kernel, dilation)))
+    ends = fork_pads(param, win.extent, stride, sizes)
+    return win if ends is None else dataclasses.replace(win, pad=ends[0], end=ends[1])
+
+
+def _dilation(param, axes):
+    if param.HasField("dilation_h") or param.HasField("dilation_w"):  # TSN's Caffe
+        return max(1, param.dilation_h), max(1, param.dilation_w)
+    return _repeated("dilation", list(param.dilation), axes, 1)
+
+
+def fork_pads(param: Any, extent: Sequence[int], stride: Sequence[int], sizes: Sequence[int]) -> tuple | None:
+    """Return the padding (before, after) of the two axes from Synopsys' fields, or None if they are not set.
+
+    The fields are pad_t, pad_b, pad_l and pad_r, or pad_type 1 (TensorFlow's SAME).
+    """
+    named = param.pad_t, param.pad_l, param.pad_b, param.pad_r
+    if any(named):
+        return named[:2], named[2:]
+    if not param.pad_type:
+        return None
+    if param.pad_type != 1:
+        raise CaffeError(f"pad_type must be 0 or 1, received {param.pad_type}")
+    along = [max(0, (-(-n // s) - 1) * s + e - n) for n, s, e in zip(sizes, stride, extent)]
+    return tuple(n // 2 for n in along), tuple(n - n // 2 for n in along)
 
 
 def _by_axis(param, axes, stem, field, default):
@@ -100,7 +138,7 @@ def columns(x: Tensor, win: Window) -> Tensor:
     """Im2col: N x C x sizes -> N x C x out sizes x kernel, a view of the padded `x` if possible."""
     sizes = x.shape[2:]
     out = win.size_down(sizes)
-    x = pad_ends(x, win.pad, tuple(p + o for p, o in zip(win.pad, win.overhang(sizes))))
+    x = pad_ends(x, win.pad, tuple(p + o for p, o in zip(win.pad_end, win.overhang(sizes))))
     for axis, (extent, stride) in enumerate(zip(win.extent, win.stride)):
         x = x.unfold(2 + axis, extent, stride)
     spatial = tuple(slice(n) for n in out)
@@ -112,7 +150,7 @@ def columns(x: Tensor, win: Window) -> Tensor:
 def scatter(cols: Tensor, win: Window, out: Sequence[int]) -> Tensor:
     """Col2im: N x C x sizes x kernel -> N x C x `out`, adding each value at the position where `columns` reads it."""
     sizes = cols.shape[2 : 2 + len(out)]
-    padded = [max(n + 2 * p, s * (m - 1) + e) for n, p, s, m, e in zip(out, win.pad, win.stride, sizes, win.extent)]
+    padded = [max(n + p, s * (m - 1) + e) for n, p, s, m, e in zip(out, win.pads, win.stride, sizes, win.extent)]
     result = cols.new_zeros((*cols.shape[:2], *padded))
     for offset in itertools.product(*(range(k) for k in win.kernel)):
         first = [o * d for o, d in zip(offset, win.dilation)]
@@ -130,21 +168,27 @@ class BaseConvolution(_Base):
     apply: Any
     emit: Any
 
+    @property
+    def group(self) -> int:
+        """The number of groups of channels and outputs."""
+        return self.param.convolution_param.group
+
     def setup(self, bottom: Shape, *others: Shape) -> None:
         p = self.param.convolution_param
         self.channel = self.axis(p.axis, bottom)
-        self.window = window(p, len(bottom) - self.channel - 1)
+        self.window = window(p, len(bottom) - self.channel - 1, bottom[self.channel + 1 :])
         self.channels = bottom[self.channel]
         self.need(p.num_output > 0, "num_output must be positive, received %d", p.num_output)
+        group = self.group
         self.need(
-            p.group > 0 and self.channels % p.group == 0 and p.num_output % p.group == 0,
+            group > 0 and self.channels % group == 0 and p.num_output % group == 0,
             "group must divide the %d channels and num_output %d, received %d",
             self.channels,
             p.num_output,
-            p.group,
+            group,
         )
         outer, inner = (self.channels, p.num_output) if self.reverse else (p.num_output, self.channels)
-        self.add_blob((outer, inner // p.group, *self.window.kernel), p.weight_filler)
+        self.add_blob((outer, inner // group, *self.window.kernel), p.weight_filler)
         if p.bias_term:
             self.add_blob((p.num_output,), p.bias_filler)
 
@@ -165,6 +209,8 @@ class BaseConvolution(_Base):
                 i,
                 other,
             )
+        if self.param.convolution_param.pad_type:
+            self.window = window(self.param.convolution_param, len(self.window.kernel), bottom[self.channel + 1 :])
         size = self.window.size_up if self.reverse else self.window.size_down
         sizes = size(bottom[self.channel + 1 :])
         top = (*bottom[: self.channel], self.param.convolution_param.num_output, *sizes)
@@ -191,7 +237,7 @@ class BaseConvolution(_Base):
 
     def grouped(self, weight: Tensor) -> Tensor:
         """Return the weights as group x outputs x inputs x kernel elements, for any number of spatial axes."""
-        group = self.param.convolution_param.group
+        group = self.group
         return weight.reshape(group, weight.shape[0] // group, weight.shape[1], -1)
 
     def exported(self, weight: Any, win: Window) -> tuple[Any, Window]:

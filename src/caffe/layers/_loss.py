@@ -26,13 +26,17 @@ def normalization(param: Any, default: int) -> int:
     return default
 
 
-def normalizer(mode: int, outer: int, inner: int, valid: int) -> float:
-    """Return the divisor of the loss, at least 1: the number of labels, of valid labels, of items, or 1."""
+def normalizer(mode: int, outer: int, inner: int, valid: int, fixed: float = 1.0) -> float:
+    """Return the divisor of the loss, at least 1.
+
+    It is the number of labels, of valid labels, of items, 1, or `fixed` (PRE_FIXED of R-FCN's Caffe).
+    """
     divisor = {
         LossParameter.FULL: outer * inner,
         LossParameter.VALID: valid,
         LossParameter.BATCH_SIZE: outer,
         LossParameter.NONE: 1,
+        LossParameter.PRE_FIXED: fixed,
     }[mode]
     return max(1.0, float(divisor))
 

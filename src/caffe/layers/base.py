@@ -4,7 +4,7 @@ A new layer type is one module in this package; no other file needs a change::
 
     @register
     class Power(Layer):
-        \"\"\"y = (shift + scale * x) ^ power. (docs/layers.md is generated from the docstring.)\"\"\"
+        \"\"\"y = (shift + scale * x) ^ power. (docs/reference/layers.md is generated from the docstring.)\"\"\"
 
         examples = (Example("power_param { power: 2 scale: 0.5 shift: 1 }", [(2, 3, 4, 5)]),)
 
@@ -30,7 +30,8 @@ import numpy as np
 from caffe.core import layout, numpy_blob
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
-from caffe.proto import caffe_pb2
+from caffe.proto import caffe_pb2, fork_fields
+from caffe.utils import faults
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
 Shape = tuple[int, ...]
@@ -87,6 +88,7 @@ class Layer:
     shares_data = False  # the tops share the bottom's memory, as with Caffe's ShareData
     is_data = False  # a data layer, which an Input replaces in a deploy net
     no_gradient: tuple = ()  # indices of bottoms without gradient (labels, indices)
+    rows_vary = False  # the number of rows of the tops depends on the values of the bottoms
     differentiable = True  # False: backward raises an error, as Caffe's NOT_IMPLEMENTED
     no_onnx: str | None = None  # why the layer is not exported, for layers without meaning at inference
     examples: tuple = ()
@@ -171,6 +173,10 @@ class Layer:
             extra = [] if number is None else [g.constant(np.array(number, np.float32), op.lower())]
             g.node(op, [bottom, *extra], [out])
             bottom = out
+
+    def fitted(self, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Return the blobs of a file in this layer's number, order and shape, for forks that save them differently."""
+        return arrays
 
     @property
     def top_count(self) -> int:
@@ -288,17 +294,19 @@ class Layer:
 
 
 def create(param: Any, phase: int, device: Any = "cpu", generator: Any = None) -> Layer:
-    """Create the layer described by `param` (LayerParameter)."""
-    return layer_class(param.type)(param, phase, device, generator)
+    """Create the layer described by `param` (LayerParameter); raises CaffeError as `check`."""
+    check(param, phase)
+    return registry[param.type](param, phase, device, generator)
 
 
-def layer_class(kind: str) -> type[Layer]:
-    """Return the class of a layer type; raise CaffeError if there is none."""
+def check(param: Any, phase: int) -> None:
+    """Raise CaffeError if the type of `param` (LayerParameter) is unknown or one of its fields is not implemented."""
     from caffe import layers
     from caffe.core import unknown_types
 
     layers.load()
-    if kind not in registry:
-        hint, known = unknown_types.hint(kind, registry), ", ".join(sorted(registry))
-        raise CaffeError(f"unknown layer type '{kind}'{hint} (known types: {known})")
-    return registry[kind]
+    if param.type not in registry:
+        raise CaffeError(faults.unknown_type(param.type, registry))
+    unsupported = fork_fields.refused(param, phase == TRAIN)
+    if unsupported:
+        raise CaffeError("; ".join(unsupported))

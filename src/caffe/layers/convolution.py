@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from caffe.core import onednn
@@ -19,11 +20,14 @@ class Convolution(BaseConvolution, Layer):
     `axis` is the channel axis; the axes after it are spatial, those before it are batch axes. Kernel, stride, pad and
     dilation are given once, once per spatial axis, or (kernel, stride and pad of two axes) as _h and _w. Weights are
     num_output x channels / group x kernel; the bias num_output. Several bottoms share the weights.
+
+    Forks: pad_t, pad_b, pad_l, pad_r and pad_type (Synopsys; 1 is TensorFlow's SAME), dilation_h and dilation_w (TSN),
+    and relu with negative_slope (intel/caffe), which applies a ReLU to the top.
     """
 
     num_bottom = num_top = (1, None)
     same_count = True
-    examples = (
+    examples: tuple = (
         Example(
             'convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 weight_filler { type: "xavier" } }',
             [(2, 3, 8, 9)],
@@ -47,6 +51,14 @@ class Convolution(BaseConvolution, Layer):
             [(1, 2, 4, 5)] * 2,
             tops=2,
         ),
+        Example(
+            'convolution_param { num_output: 3 kernel_size: 3 stride: 2 pad_type: 1 weight_filler { type: "xavier" } }',
+            [(1, 2, 6, 7)],
+        ),
+        Example(
+            'convolution_param { num_output: 3 kernel_size: 3 pad_t: 2 pad_r: 1 weight_filler { type: "xavier" } }',
+            [(1, 2, 6, 7)],
+        ),
     )
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, win: Window) -> Tensor:
@@ -54,13 +66,15 @@ class Convolution(BaseConvolution, Layer):
         function = _BY_AXES.get(len(win.kernel))
         if function is None:
             return add_bias(einsum_columns(columns(x, win), self.grouped(weight)), bias)
-        context, x = onednn.prepare(x, win, x.shape[2:], win.size_down(x.shape[2:]))
+        out = win.size_down(x.shape[2:])
+        if win.end is not None:
+            x = pad_ends(x, win.pad, win.end)
+            win = dataclasses.replace(win, pad=(0,) * len(over), end=None)
+        context, x = onednn.prepare(x, win, x.shape[2:], out)
         x = pad_ends(x, (0,) * len(over), over)
         with context:
-            return getattr(F, function)(
-                x, weight, bias, win.stride, win.pad, win.dilation, self.param.convolution_param.group
-            )
+            return getattr(F, function)(x, weight, bias, win.stride, win.pad, win.dilation, self.group)
 
     def emit(self, g: Any, inputs: list[str], outputs: list[str], win: Window, sizes: Shape) -> None:
-        end = [p + o for p, o in zip(win.pad, win.overhang(sizes))]
-        g.node("Conv", inputs, outputs, **attributes(win, end, self.param.convolution_param.group))
+        end = [p + o for p, o in zip(win.pad_end, win.overhang(sizes))]
+        g.node("Conv", inputs, outputs, **attributes(win, end, self.group))

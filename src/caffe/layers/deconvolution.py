@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,9 @@ class Deconvolution(BaseConvolution, Layer):
     )
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, win: Window) -> Tensor:
-        group = self.param.convolution_param.group
+        group = self.group
         function = _BY_AXES.get(len(win.kernel))
-        if function is not None:
+        if function is not None and win.end is None:
             context, x = onednn.prepare(x, win, win.size_up(x.shape[2:]), x.shape[2:])
             with context:
                 return getattr(F, function)(x, weight, bias, win.stride, win.pad, 0, group, win.dilation)
@@ -66,7 +67,7 @@ class Deconvolution(BaseConvolution, Layer):
         spread = np.zeros((*weight.shape[:2], *win.extent), weight.dtype)
         index = (slice(None), slice(None), *(slice(None, None, d) for d in win.dilation))
         spread[index] = weight
-        return spread, Window(win.extent, win.stride, win.pad, (1,) * len(win.extent))
+        return spread, dataclasses.replace(win, kernel=win.extent, dilation=(1,) * len(win.extent))
 
     def emit(self, g: Any, inputs: list[str], outputs: list[str], win: Window, sizes: Shape) -> None:
-        g.node("ConvTranspose", inputs, outputs, **attributes(win, win.pad, self.param.convolution_param.group))
+        g.node("ConvTranspose", inputs, outputs, **attributes(win, win.pad_end, self.group))

@@ -12,7 +12,7 @@ from caffe.core.lazy_torch import Function, torch
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
-PROD, SUM, MAX = (caffe_pb2.EltwiseParameter.EltwiseOp.Value(n) for n in ("PROD", "SUM", "MAX"))
+PROD, SUM, MAX, DIV, MIN = (caffe_pb2.EltwiseParameter.EltwiseOp.Value(n) for n in ("PROD", "SUM", "MAX", "DIV", "MIN"))
 
 
 @register
@@ -21,7 +21,7 @@ class Eltwise(Layer):
 
     If several bottoms have the maximum, one of them receives the gradient: the second of the first two, otherwise the
     earlier one. With stable_prod_grad: false, the gradient of PROD is computed as top / bottom as in Caffe, which is
-    NaN at 0.
+    NaN at 0. Synopsys' Caffe adds MIN and DIV, which divides the first bottom by the others.
     """
 
     num_bottom = (2, None)
@@ -31,6 +31,8 @@ class Eltwise(Layer):
         Example("eltwise_param { operation: PROD }", [(2, 3, 4)] * 3),
         Example("eltwise_param { operation: PROD stable_prod_grad: false }", [(2, 3, 4)] * 2, ("positive",) * 2),
         Example("eltwise_param { operation: MAX }", [(2, 3, 4, 5)] * 3),
+        Example("eltwise_param { operation: DIV }", [(2, 3, 4)] * 2, ("positive",) * 2),
+        Example("eltwise_param { operation: MIN }", [(2, 3, 4)] * 2),
     )
 
     def setup(self, *bottoms: Shape) -> None:
@@ -58,18 +60,22 @@ class Eltwise(Layer):
             return _weighted_sum(bottoms, list(p.coeff))
         if p.operation == MAX:
             return functools.reduce(_later_if_larger, bottoms[2:], torch.where(bottoms[0] > bottoms[1], *bottoms[:2]))
+        if p.operation == MIN:
+            return functools.reduce(torch.minimum, bottoms)
+        if p.operation == DIV:
+            return functools.reduce(operator.truediv, bottoms)
         if p.stable_prod_grad:
             return functools.reduce(operator.mul, bottoms)
         return ProductByDivision.apply(*bottoms)
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.eltwise_param
-        if p.operation == PROD:
-            _product_to_onnx(g, bottoms, tops)
+        if p.operation in (PROD, DIV):
+            _product_to_onnx(g, bottoms, tops, "Mul" if p.operation == PROD else "Div")
             return
         if p.operation == SUM:
             bottoms = [b if c == 1 else _times(g, b, c) for b, c in zip(bottoms, list(p.coeff) or [1] * len(bottoms))]
-        g.node("Max" if p.operation == MAX else "Sum", bottoms, tops)
+        g.node({MAX: "Max", MIN: "Min"}.get(p.operation, "Sum"), bottoms, tops)
 
 
 def _weighted_sum(bottoms, coeffs):
@@ -91,11 +97,11 @@ def _times(g, bottom, coeff):
     return scaled
 
 
-def _product_to_onnx(g, bottoms, tops):
+def _product_to_onnx(g, bottoms, tops, op):
     product = bottoms[0]
     for i, bottom in enumerate(bottoms[1:], 2):
         factor, product = product, tops[0] if i == len(bottoms) else g.temp("product")
-        g.node("Mul", [factor, bottom], [product])
+        g.node(op, [factor, bottom], [product])
 
 
 class ProductByDivision(Function):

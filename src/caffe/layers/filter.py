@@ -19,6 +19,7 @@ class Filter(Layer):
 
     num_bottom = (2, None)
     num_top = (1, None)
+    rows_vary = True
     examples = (
         Example("", [(4, 3, 2), (4,)], values=("normal", "positive")),
         Example("", [(4, 3), (4, 2, 2), (4, 1)], values=("normal", "normal", "positive"), tops=2),

@@ -70,7 +70,7 @@ class InfogainLoss(Layer):
         p = self.param.loss_param
         outer, classes, inner = _loss.split(x.shape, self.along)
         index, valid = _loss.class_labels(label.reshape(outer, inner), classes, _loss.ignored(p))
-        divisor = _loss.normalizer(p.normalization, outer, inner, int(valid.sum()))
+        divisor = _loss.normalizer(p.normalization, outer, inner, int(valid.sum()), p.pre_fixed_normalizer)
         rows = matrix.reshape(classes, classes)[index].transpose(1, 2) * valid[:, None]
         loss, prob = _Infogain.apply(x.float().reshape(outer, classes, inner), rows, divisor)
         return (loss, prob.view(x.shape))[: self.top_count]

@@ -66,10 +66,13 @@ class InnerProduct(Layer):
         flat = bottoms[0]
         if len(shape) != 2 or self.begin != 1:
             flat = g.temp("flat")
-            g.node("Reshape", [bottoms[0], g.constant([rows, self.inputs], "shape")], [flat])
+            g.node("Reshape", [bottoms[0], g.constant([-1 if g.dynamic else rows, self.inputs], "shape")], [flat])
         plain = len(self.top_shapes(shape)[0]) == 2
         out = tops[0] if plain else g.temp("rows")
         weights = [g.constant(blob.data, f"blob{i}") for i, blob in enumerate(self.blobs)]
         g.node("Gemm", [flat, *weights], [out], transB=0 if p.transpose else 1)
         if not plain:
+            self.need(
+                not g.dynamic, "axis %d cannot be exported to ONNX after a layer with a variable number of rows", p.axis
+            )
             g.node("Reshape", [out, g.constant(list(self.top_shapes(shape)[0]), "shape")], tops)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe.core.lazy_torch import F
+import numpy as np
+
+from caffe.core.lazy_torch import F, torch
 from caffe.layers._recurrent import Recurrent, hidden_to_onnx
-from caffe.layers.base import Example, Tensor, register
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.layers.lstm_unit import Step, step_to_onnx
 
 
@@ -64,3 +66,59 @@ class LSTM(Recurrent):
         gates = hidden_to_onnx(g, gates, cont, hidden, weights[0])
         step_to_onnx(g, [cell, gates, cont], new_states, self.param.recurrent_param.num_output, axis=1)
         return new_states[1], new_states
+
+
+@register
+class Lstm(Layer):
+    """LSTM of CTPN and caffe_ocr, a different layer than Caffe's LSTM: x (T x N x ...) to h (T x N x num_output).
+
+    The initial states are zero. Blobs: W_x (4 num_output x inputs), W_h (4 num_output x num_output) and b, for the
+    gates i, f, o, g. clipping_threshold limits gradients in training and is ignored; a second bottom is not
+    implemented.
+    """
+
+    examples = (Example('lstm_param { num_output: 4 weight_filler { type: "gaussian" std: 0.4 } }', [(3, 2, 5)]),)
+
+    def setup(self, x: Shape) -> None:
+        p = self.param.lstm_param
+        self.need(p.num_output > 0, "num_output must be positive, received %d", p.num_output)
+        self.need(len(x) >= 3, "the bottom must have at least 3 axes, received %s", x)
+        self.inputs = int(np.prod(x[2:]))
+        for shape, filler in (
+            ((self.inputs,), p.weight_filler),
+            ((p.num_output,), p.weight_filler),
+            ((), p.bias_filler),
+        ):
+            self.add_blob((4 * p.num_output, *shape), filler)
+
+    def top_shapes(self, x: Shape) -> list[Shape]:
+        self.need(int(np.prod(x[2:])) == self.inputs, "the weights are for %d inputs, the bottom is %s", self.inputs, x)
+        return [(*x[:2], self.param.lstm_param.num_output)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, recurrent, bias = (blob.tensor for blob in self.blobs)
+        gates = F.linear(x.flatten(2), weight, bias)
+        hidden = cell = x.new_zeros((x.shape[1], self.param.lstm_param.num_output))
+        steps = []
+        for gate in gates:
+            i, f, o, g = (gate + F.linear(hidden, recurrent)).chunk(4, 1)
+            cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
+            hidden = torch.sigmoid(o) * torch.tanh(cell)
+            steps.append(hidden)
+        return torch.stack(steps)
+
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
+        steps, count = g.shape(bottoms[0])[:2]
+        flat, hidden = g.temp("flat"), g.temp("hidden")
+        g.node("Reshape", [bottoms[0], g.constant([steps, count, self.inputs], "shape")], [flat])
+        weight, recurrent, bias = (_in_onnx_order(blob.data) for blob in self.blobs)
+        bias = np.concatenate([bias, np.zeros_like(bias)], axis=1)
+        names = [g.constant(array, name) for array, name in ((weight, "W"), (recurrent, "R"), (bias, "B"))]
+        g.node("LSTM", [flat, *names], [hidden], hidden_size=self.param.lstm_param.num_output)
+        g.node("Squeeze", [hidden], tops, axes=[1])
+
+
+def _in_onnx_order(array):
+    """Return gates i, f, o, g in ONNX's order i, o, f, c, with an axis for the direction."""
+    i, f, o, g = np.split(array, 4)
+    return np.ascontiguousarray(np.concatenate([i, o, f, g])[None])

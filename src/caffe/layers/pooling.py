@@ -8,23 +8,29 @@ from typing import Any
 import numpy as np
 
 from caffe.core.lazy_torch import F, torch
-from caffe.layers._convolution import pad_ends
+from caffe.layers._convolution import fork_pads, pad_ends
 from caffe.layers.base import TRAIN, Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
-MAX, AVE, STOCHASTIC = (caffe_pb2.PoolingParameter.PoolMethod.Value(n) for n in ("MAX", "AVE", "STOCHASTIC"))
+MAX, AVE, STOCHASTIC, AVE_EXC_PAD, AVE_TF = (
+    caffe_pb2.PoolingParameter.PoolMethod.Value(n) for n in ("MAX", "AVE", "STOCHASTIC", "AVE_EXC_PAD", "AVE_TF")
+)
 FLOOR = caffe_pb2.PoolingParameter.FLOOR
 
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """Windows along an axis of `size` values: `out` windows of `kernel` values, `stride` apart, starting at -`pad`."""
+    """Windows along an axis of `size` values: `out` windows of `kernel` values, `stride` apart, starting at -`pad`.
+
+    `end` is the padding at the end.
+    """
 
     size: int
     kernel: int
     stride: int
     pad: int
     out: int
+    end: int
 
     @property
     def overhang(self) -> int:
@@ -35,7 +41,13 @@ class Axis:
     def lengths(self) -> np.ndarray:
         """The number of values per window that Caffe's AVE counts: bottom and padding, but nothing beyond."""
         starts = np.arange(self.out) * self.stride - self.pad
-        return np.minimum(starts + self.kernel, self.size + self.pad) - starts
+        return np.minimum(starts + self.kernel, self.size + self.end) - starts
+
+    @property
+    def inside(self) -> np.ndarray:
+        """The number of values of the bottom in each window."""
+        starts = np.arange(self.out) * self.stride - self.pad
+        return np.minimum(starts + self.kernel, self.size) - np.maximum(starts, 0)
 
     def torch_agrees(self, ceil: bool) -> bool:
         """Return whether torch pools the same windows: it limits padding to half a kernel and rounds differently."""
@@ -43,7 +55,7 @@ class Axis:
         out = room // self.stride + 1
         if ceil and (out - 1) * self.stride >= self.size + self.pad:
             out -= 1
-        return self.pad <= self.kernel // 2 and out == self.out
+        return self.pad == self.end <= self.kernel // 2 and out == self.out
 
 
 @register
@@ -55,6 +67,10 @@ class Pooling(Layer):
     MAX writes the index of the (first) maximum, y * width + x, to the second top, if there is one. STOCHASTIC draws a
     value with a probability proportional to it in TRAIN, and computes sum x^2 / sum x in TEST (Zeiler & Fergus 2013).
     With global_pooling, the window is the whole image.
+
+    Forks: ceil_mode: false rounds down. pad_t, pad_b, pad_l, pad_r and pad_type 1 (TensorFlow's SAME) are Synopsys'.
+    AVE_EXC_PAD and AVE_TF (Synopsys) and avg_include_pad: false (intel/caffe) divide by the number of values of the
+    bottom in the window.
     """
 
     num_top: int | tuple = (1, 2)
@@ -66,12 +82,34 @@ class Pooling(Layer):
         Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 round_mode: FLOOR }", [(2, 3, 8, 8)]),
         Example("pooling_param { pool: AVE global_pooling: true }", [(2, 3, 4, 5)]),
         Example("pooling_param { pool: STOCHASTIC kernel_size: 2 stride: 2 }", [(2, 3, 5, 6)], ("unit",)),
+        Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 ceil_mode: false }", [(2, 3, 8, 8)]),
+        Example("pooling_param { pool: AVE_EXC_PAD kernel_size: 3 stride: 2 pad: 1 }", [(2, 3, 8, 7)]),
+        Example("pooling_param { pool: AVE kernel_size: 3 stride: 2 pad_l: 1 pad_b: 1 }", [(2, 3, 8, 7)]),
+        Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 pad_type: 1 }", [(2, 3, 8, 7)]),
     )
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if self.param.pooling_param.pool != MAX:
             self.num_top = 1
+
+    @property
+    def floor(self) -> bool:
+        """Whether the number of windows is rounded down."""
+        p = self.param.pooling_param
+        return p.round_mode == FLOOR if p.HasField("round_mode") else not p.ceil_mode
+
+    @property
+    def method(self) -> int:
+        """MAX, AVE or STOCHASTIC."""
+        p = self.param.pooling_param
+        return AVE if p.pool in (AVE_EXC_PAD, AVE_TF) else p.pool
+
+    @property
+    def excludes_padding(self) -> bool:
+        """Whether AVE divides by the number of values of the bottom in the window."""
+        p = self.param.pooling_param
+        return p.pool in (AVE_EXC_PAD, AVE_TF) or (p.pool == AVE and not p.avg_include_pad)
 
     def setup(self, bottom: Shape) -> None:
         p = self.param.pooling_param
@@ -122,13 +160,16 @@ class Pooling(Layer):
     def axes(self, shape: Shape) -> list[Axis]:
         """Return the vertical and horizontal windows of a bottom of `shape`."""
         kernel = self.kernel or shape[2:]
-        padded = any(self.pad)
-        return [self._axis(*values, padded) for values in zip(shape[2:], kernel, self.stride, self.pad)]
+        begin, end = fork_pads(self.param.pooling_param, kernel, self.stride, shape[2:]) or (self.pad, self.pad)
+        padded = any(begin) or any(end)
+        return [self._axis(*values, padded) for values in zip(shape[2:], kernel, self.stride, begin, end)]
 
-    def _axis(self, size, kernel, stride, pad, padded):
-        room = size + 2 * pad - kernel
-        out = (room // stride if self.param.pooling_param.round_mode == FLOOR else -(-room // stride)) + 1
-        if padded and (out - 1) * stride >= size + pad:
+    def _axis(self, size, kernel, stride, pad, end, padded):
+        room = size + pad + end - kernel
+        out = (room // stride if self.floor else -(-room // stride)) + 1
+        if self.param.pooling_param.pad_type:
+            out = -(-size // stride)
+        elif padded and (out - 1) * stride >= size + pad:
             out -= 1
         self.need(out >= 1, "a kernel of %d does not fit into %d values with pad %d", kernel, size, pad)
         self.need(
@@ -141,7 +182,7 @@ class Pooling(Layer):
             stride,
             size,
         )
-        return Axis(size, kernel, stride, pad, out)
+        return Axis(size, kernel, stride, pad, out, end)
 
     def top_shapes(self, bottom: Shape) -> list[Shape]:
         self.need(
@@ -152,7 +193,7 @@ class Pooling(Layer):
         return [(*bottom[:2], *(a.out for a in self.axes(bottom)))] * self.top_count
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        method = self.param.pooling_param.pool
+        method = self.method
         axes = self.axes(tuple(x.shape))
         if method == MAX:
             return self._max(x, axes)
@@ -161,7 +202,7 @@ class Pooling(Layer):
         return _draw(x, axes, self.random(x.device)) if self.phase == TRAIN else _expect(x, axes)
 
     def _ceil(self):
-        return self.param.pooling_param.round_mode != FLOOR
+        return not self.floor
 
     def _max(self, x, axes):
         kernel, stride, pad = ([getattr(a, n) for a in axes] for n in ("kernel", "stride", "pad"))
@@ -181,18 +222,18 @@ class Pooling(Layer):
 
     def _ave(self, x, axes):
         kernel, stride, pad = ([getattr(a, n) for a in axes] for n in ("kernel", "stride", "pad"))
-        if all(a.torch_agrees(self._ceil()) for a in axes):
+        if not self.excludes_padding and all(a.torch_agrees(self._ceil()) for a in axes):
             return F.avg_pool2d(x, kernel, stride, pad, self._ceil())
-        return _sum(x, axes) * torch.from_numpy(1 / _areas(axes)).to(x)
+        return _sum(x, axes) * torch.from_numpy(1 / _areas(axes, self.excludes_padding)).to(x)
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p, axes = self.param.pooling_param, self.axes(tuple(g.shape(bottoms[0])))
-        if p.global_pooling and p.pool != STOCHASTIC and len(tops) == 1:
+        if p.global_pooling and self.method != STOCHASTIC and len(tops) == 1:
             g.node("GlobalMaxPool" if p.pool == MAX else "GlobalAveragePool", bottoms, tops)
         elif p.pool == MAX:
             self._max_to_onnx(g, bottoms, tops, axes)
-        elif p.pool == AVE:
-            _ave_to_onnx(g, bottoms, tops, axes)
+        elif self.method == AVE:
+            _ave_to_onnx(g, bottoms, tops, axes, self.excludes_padding)
         else:
             _expect_to_onnx(g, bottoms, tops, axes)
 
@@ -207,8 +248,9 @@ class Pooling(Layer):
         g.node("Cast", [plane_index], [tops[1]], to=1)
 
 
-def _areas(axes):
-    return np.multiply.outer(axes[0].lengths, axes[1].lengths).astype(np.float32)
+def _areas(axes, inside=False):
+    counts = [a.inside if inside else a.lengths for a in axes]
+    return np.multiply.outer(*counts).astype(np.float32)
 
 
 def _sum(x, axes):
@@ -244,8 +286,8 @@ def _attributes(axes):
     }
 
 
-def _ave_to_onnx(g, bottoms, tops, axes):
-    areas = _areas(axes)
+def _ave_to_onnx(g, bottoms, tops, axes, inside):
+    areas = _areas(axes, inside)
     correction = axes[0].kernel * axes[1].kernel / areas
     out = tops[0] if (correction == 1).all() else g.temp("by_kernel")
     g.node("AveragePool", bottoms, [out], count_include_pad=1, **_attributes(axes))

@@ -51,4 +51,6 @@ class SigmoidCrossEntropyLoss(Layer):
             counted = target.long() != p.ignore_label
             loss, valid = loss * counted, int(counted.sum())
         mode = _loss.normalization(p, _loss.LossParameter.BATCH_SIZE)
-        return loss.sum() / _loss.normalizer(mode, x.shape[0], math.prod(x.shape[1:]), valid)
+        return loss.sum() / _loss.normalizer(
+            mode, x.shape[0], math.prod(x.shape[1:]), valid, self.param.loss_param.pre_fixed_normalizer
+        )

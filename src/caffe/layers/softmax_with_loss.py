@@ -22,7 +22,7 @@ class SoftmaxWithLoss(Layer):
     no_gradient = (1,)
     deploys_as = "Softmax"
     no_onnx = "it is a loss, for training only; the deploy net has a Softmax"
-    examples = (
+    examples: tuple = (
         Example("", [(4, 5), (4,)], values=("normal", 5)),
         Example("loss_param { ignore_label: 2 }", [(2, 5, 3, 4), (2, 3, 4)], values=("normal", 5)),
         Example(
@@ -45,7 +45,7 @@ class SoftmaxWithLoss(Layer):
         outer, classes, inner = _loss.split(x.shape, self.along)
         index, valid = _loss.class_labels(label.reshape(outer, 1, inner), classes, _loss.ignored(p))
         mode = _loss.normalization(p, _loss.LossParameter.VALID)
-        divisor = _loss.normalizer(mode, outer, inner, int(valid.sum()))
+        divisor = _loss.normalizer(mode, outer, inner, int(valid.sum()), p.pre_fixed_normalizer)
         loss, prob = _SoftmaxLoss.apply(x.float().reshape(outer, classes, inner), index, valid, divisor)
         return (loss, prob.view(x.shape))[: self.top_count]
 

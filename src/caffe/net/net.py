@@ -13,11 +13,12 @@ from caffe.core import config, glog, numpy_blob, precision
 from caffe.core.blob import Blob
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
-from caffe.layers import base
+from caffe.layers import _python_replacements, base
 from caffe.net import debug_info, filter_and_split
 from caffe.net.pycaffe_api import NetMethods
-from caffe.proto import caffe_pb2
+from caffe.proto import caffe_pb2, unfuse
 from caffe.proto.read import read_net
+from caffe.utils import faults
 
 
 @dataclasses.dataclass
@@ -135,6 +136,8 @@ class Net(NetMethods):
         self.generator = None if self.build_only else torch.Generator().manual_seed(config.next_seed())
         param, where = filter_and_split.filter_net(param, state, where)
         self._check_names(param, where)
+        param = _python_replacements.replace(param, phase == base.TRAIN)
+        param, where = unfuse.unfuse(param, where)
         self.param, self.where = filter_and_split.insert_splits(param, where)
         self.name = param.name
         self._blobs: OrderedDict[str, Any] = OrderedDict()
@@ -162,7 +165,9 @@ class Net(NetMethods):
             seen.setdefault(layer.name, location)
 
     def _make_layers(self):
-        errors, error_type, cause = [], CaffeError, None
+        error_type: type[CaffeError] = CaffeError
+        cause = None
+        self._errors: list[tuple[str, str, str, str]] = []  # (location, layer, type, message)
         self._failed_tops: set[str] = set()
         self._available: OrderedDict[str, bool] = OrderedDict()  # tops that no layer has read yet
         need: dict[str, bool] = {}  # blob name -> whether its gradient is needed
@@ -172,18 +177,24 @@ class Net(NetMethods):
             try:
                 self._make_layer(param, need)
             except CaffeError as error:
-                errors.append(f"{location}: layer '{param.name}' ({param.type}): {error}")
-                error_type, cause = type(error) if len(errors) == 1 else CaffeError, cause or error.__cause__
+                self._errors.append((location, param.name, param.type, str(error)))
+                error_type, cause = type(error) if len(self._errors) == 1 else CaffeError, cause or error.__cause__
                 self._failed_tops.update(param.top)
             except _DependentError:
                 self._failed_tops.update(param.top)
-                try:
-                    base.layer_class(param.type)
-                except CaffeError as error:
-                    errors.append(f"{location}: layer '{param.name}' ({param.type}): {error}")
-        if errors:
-            raise error_type("\n".join(errors)) from cause  # keeps the type of an error from a Python layer
+                self._check_alone(param, location)
+        if self._errors:
+            error = error_type("\n".join(faults.grouped(self._errors)))  # keeps the type of a Python layer's error
+            error.layers = [name for _, name, _, _ in self._errors]
+            raise error from cause
         self.output_names = sorted(self._available)
+
+    def _check_alone(self, param, location):
+        """Record the errors of a layer's own parameters; its bottoms do not exist."""
+        try:
+            base.check(param, param.phase)
+        except CaffeError as error:
+            self._errors.append((location, param.name, param.type, str(error)))
 
     def _make_layer(self, param, need):
         bottoms = [self._bottom(param, i, name) for i, name in enumerate(param.bottom)]

@@ -344,11 +344,12 @@ class NetMethods:
 
     def _copy_weights(self, weights, path):
         errors, pairs = [], []
+        layers = {node.layer.name: node.layer for node in self._nodes}
         for name, blobs in self.params.items():
             arrays = weights.get(name)
             if arrays is None:
                 continue
-            arrays = self._with_shared(name, arrays, len(blobs))
+            arrays = self._with_shared(name, layers[name].fitted(arrays), len(blobs))
             if len(arrays) != len(blobs):
                 errors.append(f"layer '{name}': the file has {len(arrays)} weight blobs, the net {len(blobs)}")
                 continue

@@ -18,4 +18,5 @@ def nodes_using(nodes: Sequence[Any], blob: Any) -> list[int]:
 def is_relu_in_place(node: Any) -> bool:
     """Return whether `node` is a ReLU without negative slope that works in place."""
     plain = node.layer.type == "ReLU" and not node.layer.param.relu_param.negative_slope
+    plain = plain and node.layer.limits == (None, None)
     return plain and node.bottom_blobs[0] is node.top_blobs[0]

@@ -31,7 +31,7 @@ def fourier_convolution(nodes: Sequence[Any]) -> None:
 
 def _is_suitable(node):
     layer = node.layer
-    if len(node.bottoms) > 1 or layer.channel != 1 or len(layer.window.kernel) != 2:
+    if len(node.bottoms) > 1 or layer.channel != 1 or len(layer.window.kernel) != 2 or layer.window.end is not None:
         return False
     (height, width), ones = layer.window.kernel, (1, 1)
     return height == width > 1 and layer.window.stride == layer.window.dilation == ones

@@ -17,7 +17,12 @@ def scale_in_batch_norm(nodes: Sequence[Any]) -> None:
     normalized values before scaling them.
     """
     for i, norm in enumerate(nodes):
-        if norm.layer.type != "BatchNorm" or norm.fast is not None or len(norm.bottom_blobs[0].shape) < 2:
+        if (
+            norm.layer.type != "BatchNorm"
+            or norm.fast is not None
+            or len(norm.bottom_blobs[0].shape) < 2
+            or not norm.layer.plain
+        ):
             continue
         later = [j for j in nodes_using(nodes, norm.top_blobs[0]) if j > i]
         if not later or not _scales_channels(nodes[later[0]], norm):

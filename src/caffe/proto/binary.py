@@ -50,7 +50,16 @@ def open_view(path: str) -> memoryview:
     return memoryview(data)
 
 
-def read(view: memoryview, message: Any, filename: str) -> dict[Path, list[StoredBlob]]:
+# The fields of a net that hold weights. Other fields are skipped: forks use the same numbers with other types.
+_WEIGHT_FIELDS = {
+    "NetParameter": {"name", "layer", "layers"},
+    "LayerParameter": {"name", "type", "blobs"},
+    "V1LayerParameter": {"name", "layer", "blobs"},
+    "V0LayerParameter": {"name", "type", "blobs"},
+}
+
+
+def read(view: memoryview, message: Any, filename: str, weights_only: bool = False) -> dict[Path, list[StoredBlob]]:
     """Parse a message without its blobs, and return the blobs as views.
 
     Parameters
@@ -61,6 +70,8 @@ def read(view: memoryview, message: Any, filename: str) -> dict[Path, list[Store
         Filled with everything except blobs.
     filename : str
         File name for error messages.
+    weights_only : bool
+        Read only names, types and blobs of the layers, so that files of every fork are accepted.
 
     Returns
     -------
@@ -75,7 +86,7 @@ def read(view: memoryview, message: Any, filename: str) -> dict[Path, list[Store
     """
     if not len(view):
         raise CaffeError(f"{filename}: the file is empty")
-    return _Reader(filename).read(view, message)
+    return _Reader(filename, _WEIGHT_FIELDS if weights_only else {}).read(view, message)
 
 
 def parse_whole(view: memoryview, message: Any, filename: str) -> None:
@@ -87,8 +98,9 @@ def parse_whole(view: memoryview, message: Any, filename: str) -> None:
 
 
 class _Reader:
-    def __init__(self, filename: str):
+    def __init__(self, filename: str, fields: dict[str, set[str]]):
         self._filename = filename
+        self._fields = fields  # message -> the fields to read; of other messages all are read
         self._messages = 0
         self._plain_bytes = 0
         self._blobs: dict[Path, list[StoredBlob]] = {}
@@ -112,6 +124,10 @@ class _Reader:
             except wire_format.WireError as problem:
                 raise self._error(offset + at, f"{known.name} is damaged: {problem}") from None
             field = known.by_number.get(number)
+            if known.name in self._fields and (field is None or field.name not in self._fields[known.name]):
+                plain.append(view[begin:at])
+                begin = at = end
+                continue
             self._check_wire_type(field, wire_type, offset + at, known.name)
             if field and not isinstance(value, int) and field.kind == "message" and _can_contain_blobs(field):
                 plain.append(view[begin:at])

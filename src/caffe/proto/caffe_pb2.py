@@ -1,4 +1,4 @@
-"""Caffe's message classes, created from caffe.proto at import, with the module name that existing scripts import.
+"""Caffe's message classes, created from caffe.proto and forks.proto at import; scripts import this module name.
 
 They are in a separate descriptor pool, so another caffe_pb2 in the same process (another Caffe, an old OpenVINO) does
 not conflict. They work with every protobuf version from 3.20 to 7.
@@ -16,8 +16,10 @@ from caffe.proto import descriptor
 
 
 def _read_file():
-    path = Path(__file__).with_name("caffe.proto")
-    file = descriptor.read(path.read_text(encoding="utf-8"))
+    caffe, forks = (
+        Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("caffe.proto", "forks.proto")
+    )
+    file = descriptor.read(caffe, additions=forks)
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
     return pool.FindFileByName(file.name), pool

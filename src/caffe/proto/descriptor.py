@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from google.protobuf import descriptor_pb2
 
@@ -15,12 +16,17 @@ _SCALARS = {
 _MESSAGE, _ENUM = 11, 14
 
 
-def read(text: str, filename: str = "caffe.proto") -> descriptor_pb2.FileDescriptorProto:
-    """Parse a .proto text to its descriptor; raise ValueError with the line of an unsupported construct."""
+def read(text: str, filename: str = "caffe.proto", additions: str = "") -> descriptor_pb2.FileDescriptorProto:
+    """Parse a .proto text to its descriptor; raise ValueError with the line of an unsupported construct.
+
+    `additions` is a second .proto text (forks.proto), whose fields and values are added to the messages and enums of
+    the same names.
+    """
     file = descriptor_pb2.FileDescriptorProto(name=filename)
-    reader = _Reader(text, filename)
-    while reader.next:
-        reader.declaration(file)
+    for part, name in ((text, filename), (additions, "forks.proto")):
+        reader = _Reader(part, name)
+        while reader.next:
+            reader.declaration(file)
     _resolve_types(file)
     return file
 
@@ -57,9 +63,9 @@ class _Reader:
     def declaration(self, file: descriptor_pb2.FileDescriptorProto) -> None:
         keyword = self.take("syntax", "package", "message", "enum")
         if keyword == "message":
-            self.message(file.message_type.add())
+            self.message(file.message_type)
         elif keyword == "enum":
-            self.enum(file.enum_type.add())
+            self.enum(file.enum_type)
         else:
             if keyword == "syntax":
                 self.take("=")
@@ -68,21 +74,21 @@ class _Reader:
                 file.package = self.take()
             self.take(";")
 
-    def message(self, message: descriptor_pb2.DescriptorProto) -> None:
-        message.name = self.take()
+    def message(self, messages: Any) -> None:
+        message = _named(messages, self.take())
         self.take("{")
         while self.next != "}":
             keyword = self.take("enum", "message", *_LABELS)
             if keyword == "enum":
-                self.enum(message.enum_type.add())
+                self.enum(message.enum_type)
             elif keyword == "message":
-                self.message(message.nested_type.add())
+                self.message(message.nested_type)
             else:
                 self.field(message.field.add(), _LABELS[keyword])
         self.take("}")
 
-    def enum(self, enum: descriptor_pb2.EnumDescriptorProto) -> None:
-        enum.name = self.take()
+    def enum(self, enums: Any) -> None:
+        enum = _named(enums, self.take())
         self.take("{")
         while self.next != "}":
             name = self.take()
@@ -114,6 +120,14 @@ class _Reader:
                 field.default_value = value.strip('"')
             else:
                 field.options.packed = value == "true"
+
+
+def _named(declarations: Any, name: str) -> Any:
+    """Return the message or enum `name`; it is added if it does not exist."""
+    for declaration in declarations:
+        if declaration.name == name:
+            return declaration
+    return declarations.add(name=name)
 
 
 def _resolve_types(file: descriptor_pb2.FileDescriptorProto) -> None:

@@ -1,100 +1,242 @@
-"""Fields that well-known forks of Caffe added; the parser skips them with one warning.
+"""The meaning of the fields that forks added (forks.proto): a hint, a field that our layers implement, or an error.
 
-The names come from the public schemas of NVCaffe (0.15 to 0.17), SSD (weiliu89/caffe) and Intel Caffe. Fields of the
-same name in caffe.proto have precedence. Fields that change the net's outputs are listed separately, because the net
-is not the same without them.
+A hint does not change the results; the parser logs it. A field in IMPLEMENTED is read by the layers that use its
+message. Every other field is an error when the layer is created, unless it has its default value. The fields of a layer
+that is removed before that do not matter. Messages of forks (PriorBoxParameter) belong to the forks' layer types, which
+implement all fields except those in NOT_IMPLEMENTED.
 """
 
 from __future__ import annotations
 
-FORKS: dict[str, dict[str, str]] = {
-    "NVCaffe": {
-        "NetParameter": (
-            "default_forward_type default_backward_type default_forward_math default_backward_math "
-            "default_conv_algos_override default_cudnn_math_override global_grad_scale "
-            "global_grad_scale_adaptive reduce_buckets bn_scaled quantize eltwise_mem_sharing"
-        ),
-        "LayerParameter": (
-            "forward_type backward_type forward_math backward_math debug cudnn_math_override "
-            "detectnet_groundtruth_param detectnet_augmentation_param parameter_reduce "
-            "local_lr_auto"
-        ),
-        "SolverParameter": (
-            "solver_data_type store_blobs_in_old_format global_grad_scale "
-            "global_grad_scale_adaptive reduce_buckets min_lr rampup_interval rampup_lr "
-            "local_lr_policy local_lr_auto local_gw_ratio larc larc_eta larc_policy larc_turbo "
-            "momentum_policy max_momentum momentum_power weight_decay_policy weight_decay_power "
-            "test_and_snapshot_start_epoch test_and_snapshot_last_epochs max_epoch epoch_size "
-            "test_epoch_size test_interval_epoch per_parameter_reduce profile"
-        ),
-        "TransformationParameter": (
-            "use_gpu_transform img_rand_resize_lower img_rand_resize_upper rand_resize_ratio_lower "
-            "rand_resize_ratio_upper short_side display num_labels"
-        ),
-        "DataParameter": "threads parser_threads cache shuffle",
-        "ImageDataParameter": "threads cache short_side",
-        "ConvolutionParameter": ("cudnn_convolution_algo_seeker conv_algos_override cudnn_math_override"),
-        "DropoutParameter": "rng_seed",
-        "BatchNormParameter": "engine",
-        "PoolingParameter": "cudnn_math_override",
-    },
-    "SSD": {
-        "LayerParameter": (
-            "annotated_data_param detection_evaluate_param detection_output_param "
-            "multibox_loss_param norm_param permute_param prior_box_param video_data_param"
-        ),
-        "SolverParameter": "eval_type ap_version show_per_class_result plateau_winsize",
-        "TransformationParameter": (
-            "crop_h crop_w resize_param noise_param emit_constraint distort_param expand_param"
-        ),
-    },
-    "Intel Caffe": {
-        "NetParameter": "engine compile_net_state",
-        "LayerParameter": ("engine multinode mn_activation_param mn_param_grad_compress_param quantization_param"),
-        "SolverParameter": "engine disabled_update snapshot_after_test",
-        "BatchNormParameter": "engine",
-        "ConcatParameter": "engine",
-        "EltwiseParameter": "engine",
-        "InnerProductParameter": "engine",
-        "TransformationParameter": "random_resize_param random_aspect_ratio_param",
-        "DataParameter": "shuffle",
-    },
+import functools
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from caffe.errors import did_you_mean
+
+FIRST_NUMBER = 20001  # of the members that forks other than SSD added to Caffe's messages
+_ANY = "*"  # as a value: every field of the message; as a key: every message
+
+HINTS: dict[str, str] = {
+    _ANY: "engine",
+    "NetParameter": _ANY,
+    "SolverParameter": _ANY,
+    "ParamSpec": _ANY,
+    "FillerParameter": _ANY,  # initial weights
+    "LayerParameter": (
+        "forward_type backward_type forward_math backward_math debug cudnn_math_override multinode mn_activation_param "
+        "mn_grad_compress_param quantization_param device buffer bottom_data_type compute_data_type top_data_type "
+        "bottom_quantizer top_quantizer net_quantizer blobs_quantizer autotune bottom_shared_index top_shared_index"
+    ),
+    "ConvolutionParameter": (
+        "cudnn_convolution_algo_seeker conv_algos_override CuDNNFwdAlgo CuDNNBwdFilterAlgo CuDNNBwdDataAlgo "
+        "CuDNNWorkspaceSize conv_algorithm weight_fixed dis_mode gen_mode submanifold_sparse"
+    ),
+    "InnerProductParameter": "weight_fixed dis_mode gen_mode",
+    "PoolingParameter": "torch_pooling blobs_lr blobs_a_min",
+    "BatchNormParameter": "stats_batch_size update_global_stats icnet",
+    "ReLUParameter": "fuse",
+    "ScaleParameter": "dis_mode gen_mode min_value max_value",
+    "DropoutParameter": "random_seed sqrt_scale",
+    "AccuracyParameter": _ANY,
+    "DataParameter": "threads parser_threads cache prefetch_size",
+    "ImageDataParameter": "threads cache precache",
+    "TransformationParameter": "use_gpu_transform display debug_params random_seed",
 }
 
-# Fields that change the net's outputs, with advice for the warning.
-ADVICE: dict[str, dict[str, str]] = {
-    "BatchNormParameter": {
-        "scale_bias": "add a Scale layer with bias_term: true after it",
-        "scale_filler": "add a Scale layer after it",
-        "bias_filler": "add a Scale layer with bias_term: true after it",
-    },
-    "PoolingParameter": {"ceil_mode": "use round_mode: FLOOR if it is false"},
-    "DropoutParameter": {
-        "scale_train": "Caffe scales in phase TRAIN",
-        "sample_weights_test": "Caffe has no dropout in phase TEST",
-    },
-    "ConvolutionParameter": {"relu": "add a ReLU layer after it", "negative_slope": "add a ReLU layer after it"},
+# Fields that forks added to Caffe's messages, and that our layers implement.
+IMPLEMENTED: dict[str, str] = {
+    "PoolingParameter": "ceil_mode pad_l pad_r pad_t pad_b pad_type avg_include_pad AVE_EXC_PAD AVE_TF",
+    "ConvolutionParameter": "relu negative_slope dilation_h dilation_w pad_l pad_r pad_t pad_b pad_type",
+    "InnerProductParameter": "relu negative_slope",
+    "BatchNormParameter": (
+        "scale_filler bias_filler scale_bias use_weight_bias bias_term filler relu fused_relu add_eps_before_sqrt"
+    ),
+    "ReshapeParameter": "pixelshuffler",
+    "ConcatParameter": "per_fla_fuse",
+    "EltwiseParameter": "DIV MIN",
+    "ReLUParameter": "relu6 maximum minimum",
+    "DropoutParameter": "scale_train sample_weights_test",
+    "LossParameter": "PRE_FIXED pre_fixed_normalizer",
 }
 
+# Fields of forks' messages that our layers do not implement.
+NOT_IMPLEMENTED: dict[str, str] = {
+    "BNParameter": "across_spatial",
+    "InterpParameter": "full_zoom_factor",
+    "NormalizeParameter": "rescale fix_gradient bp_norm add_eps_before_sqrt",
+    "ProposalParameter": (
+        "nms_input_num nms_output_num stride_h stride_w nms_iou_th min_width min_height anchor anchor_base_size "
+        "anchor_scale anchor_ratio max_rois rpn_min_size rpn_nms_thresh"
+    ),
+    "SmoothL1LossParameter": "abssum",
+    "DetectionOutputParameter": "scale_xywh",
+}
+
+# Fields of TransformationParameter without effect in phase TEST: random changes of training images.
+AUGMENTATION = [
+    "noise_param",
+    "emit_constraint",
+    "distort_param",
+    "expand_param",
+    "vertical_mirror",
+    "random_90_deg_rot",
+    "img_rand_resize_lower",
+    "img_rand_resize_upper",
+    "rand_resize_ratio_lower",
+    "rand_resize_ratio_upper",
+    "vertical_stretch_lower",
+    "vertical_stretch_upper",
+    "horizontal_stretch_lower",
+    "horizontal_stretch_upper",
+    "random_aspect_ratio_param",
+    "rotate",
+    "enable_classf_aug",
+    "min_scaling_factor",
+    "max_scaling_factor",
+    "max_rotation_angle",
+    "contrast_brightness_adjustment",
+    "smooth_filtering",
+    "min_contrast",
+    "max_contrast",
+    "max_brightness_shift",
+    "max_smooth",
+    "max_color_shift",
+    "apply_probability",
+    "scale_factors",
+    "fix_crop",
+    "more_fix_crop",
+    "multi_scale",
+    "scale_ratios",
+    "max_distort",
+    "add_noise",
+    "noise_ratio",
+    "erase_ratio",
+    "scale_min",
+    "scale_max",
+    "aspect_min",
+    "aspect_max",
+    "interpolation_algo_down",
+    "interpolation_algo_up",
+]
+
+# Engines that are in no schema.
 ENGINES = {"MKL2017", "MKLDNN", "SPATIAL", "LIBDNN", "NNPACK", "INTEL_SPATIAL"}
 
 
-def _by_field() -> dict[tuple[str, str], str]:
-    forks: dict[tuple[str, str], str] = {}
-    for fork, messages in FORKS.items():
-        for message, names in messages.items():
-            for name in names.split():
-                forks.setdefault((message, name), fork)
-    return forks
+def is_hint(message: str, field: str) -> bool:
+    """Return whether a field of a fork does not change the results."""
+    if field not in origins(message):
+        return False
+    return field in HINTS[_ANY].split() or _lists(HINTS, message, field)
 
 
-_FORK_OF = _by_field()
+def _lists(table: dict[str, str], message: str, name: str) -> bool:
+    names = table.get(message, "")
+    return names == _ANY or name in names.split()
 
 
-def origin(message: str, field: str) -> str | None:
-    """Return the fork that added `field` to `message`, with advice if it changes the outputs, or None."""
-    advice = ADVICE.get(message, {}).get(field)
-    if advice:
-        return f"a fork, which changes the net's outputs: {advice}"
+@functools.cache
+def _by_message() -> dict[str, dict[str, str]]:
+    """Return message -> field or enum value -> the forks that have it, from the comments of forks.proto."""
+    members: dict[str, dict[str, str]] = {}
+    scope: list[str] = []
+    text = Path(__file__).with_name("forks.proto").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        head = re.match(r"\s*message (\w+) \{", line)
+        field = re.match(r"\s*(?:optional|repeated) \S+ (\w+) = .*//\s*(.*)", line)
+        if head:
+            scope.append(head.group(1))
+        elif line.strip() == "}":
+            scope.pop()
+        elif field and scope:
+            members.setdefault(scope[-1], {})[field.group(1)] = field.group(2)
+    return members
+
+
+def origins(message: str) -> dict[str, str]:
+    """Return field -> the forks that have it, of the fields that forks added to `message`."""
     # forks added the same fields to V1 layers
-    return _FORK_OF.get(("LayerParameter" if message == "V1LayerParameter" else message, field))
+    return _by_message().get("LayerParameter" if message == "V1LayerParameter" else message, {})
+
+
+_DATA = (
+    "DataParameter ImageDataParameter WindowDataParameter HDF5DataParameter MemoryDataParameter TransformationParameter"
+)
+
+
+def is_probably_fork_field(message: str, field: str, known: Iterable[str]) -> bool:
+    """Return whether a field that is in no schema is more probably of another fork than a typing error.
+
+    That is a field of a fork's message or of a data layer, or a new `_param` that is not similar to a known one.
+    """
+    if message in ("LayerParameter", "V1LayerParameter"):
+        return field.endswith("_param") and not did_you_mean(field, known, 0.85)
+    return message not in _caffe_messages() or message in _DATA.split()
+
+
+def refused(layer: Any, training: bool = False) -> list[str]:
+    """Return an error message for each field of `layer` (LayerParameter) that no layer implements."""
+    errors = [f"unknown field {name}" for name in layer.unknown_field]
+    for descriptor, value in layer.ListFields():
+        if _is_read(layer, descriptor.name) and descriptor.message_type is not None:
+            for message in value if _is_repeated(value) else [value]:
+                _check_message(message, training, errors)
+    return list(dict.fromkeys(errors))
+
+
+def _is_read(layer: Any, name: str) -> bool:
+    """Return whether the layer reads its field `name`."""
+    if name == "transform_param":
+        return not layer.bottom
+    if name in ("softmax_param", "loss_param"):
+        return "Loss" in layer.type or (name == "softmax_param" and layer.type == "Softmax")
+    return name.endswith("_param")
+
+
+def _is_repeated(value: object) -> bool:
+    return not hasattr(value, "ListFields") and not isinstance(value, (str, bytes, int, float))
+
+
+def _check_message(message: Any, training: bool, errors: list[str]) -> None:
+    name = message.DESCRIPTOR.name
+    of_caffe = name in _caffe_messages()
+    for descriptor, value in message.ListFields():
+        values = list(value) if _is_repeated(value) else [value]
+        if descriptor.enum_type is not None and of_caffe and descriptor.name != "engine":
+            members = descriptor.enum_type.values_by_number
+            words = [members[number].name for number in values if number >= FIRST_NUMBER]
+            errors += [
+                _error(name, f"{descriptor.name}: {word}", "") for word in words if not _lists(IMPLEMENTED, name, word)
+            ]
+        if not _is_allowed(name, descriptor, value, of_caffe, training):
+            errors.append(_error(name, descriptor.name, origins(name).get(descriptor.name, "")))
+
+
+def _error(message: str, field: str, forks: str) -> str:
+    source = f" ({forks})" if forks else ""
+    return f"{message}.{field}{source} changes what the net computes and is not implemented"
+
+
+def _is_allowed(name: str, descriptor: Any, value: Any, of_caffe: bool, training: bool) -> bool:
+    """Return whether a field is Caffe's, implemented, a hint, or has its default value."""
+    field = descriptor.name
+    if not of_caffe:
+        return not _lists(NOT_IMPLEMENTED, name, field) or _is_default(descriptor, value)
+    if field not in origins(name) or is_hint(name, field) or _lists(IMPLEMENTED, name, field):
+        return True
+    if name == "TransformationParameter" and not training and field in AUGMENTATION:
+        return True
+    return _is_default(descriptor, value)
+
+
+def _is_default(descriptor: Any, value: Any) -> bool:
+    return descriptor.message_type is None and not _is_repeated(value) and value == descriptor.default_value
+
+
+@functools.cache
+def _caffe_messages() -> frozenset[str]:
+    text = Path(__file__).with_name("caffe.proto").read_text(encoding="utf-8")
+    return frozenset(re.findall(r"^\s*message (\w+) \{", text, re.MULTILINE))

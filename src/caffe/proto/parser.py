@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 from caffe.core import glog
@@ -25,34 +26,35 @@ class Parser(Scanner):
 
     def __init__(self, text: str, filename: str):
         super().__init__(text, filename)
-        self._skipped: dict[str, list[int]] = {}
+        self._hints: dict[str, list[int]] = {}
         self._positions: dict[str, list[int]] = {}
         self._root: Table | None = None
+        self._net: Any = None  # the message to fill
         self._messages = 0
         self._lost = False  # a closing brace is missing: leave all messages up to the root
 
     def parse(self, message: Any) -> SourceLocations:
         """Parse the whole text into `message`; raise a CaffeError that lists all errors."""
-        self._root = table(message.DESCRIPTOR)
+        self._root, self._net = table(message.DESCRIPTOR), message
         with contextlib.suppress(TooManyErrors):
             self._body(message, self._root, "", "")
         if self.errors:
             raise CaffeError("\n".join(self.errors))
-        self._warn()
+        self._log_hints()
         locations = SourceLocations(self.filename)
         for path, positions in self._positions.items():
             locations.lines[path] = [self.line(position) for position in positions]
         return locations
 
-    def _warn(self) -> None:
-        if not self._skipped:
+    def _log_hints(self) -> None:
+        if not self._hints:
             return
         parts = []
-        for name, positions in self._skipped.items():
+        for name, positions in self._hints.items():
             times = "" if len(positions) == 1 else f" ({len(positions)} times)"
             parts.append(f"line {self.line(positions[0])}: {name}{times}")
-        text = "{}: skipped fields that BVLC Caffe does not have:\n  {}"
-        glog.warning(text.format(self.filename, "\n  ".join(parts)), "text_format.cc:274")
+        text = "{}: fields of forks that do not change the results here:\n  {}"
+        glog.info(text.format(self.filename, "\n  ".join(parts)), "text_format.cc:274")
 
     # Messages
 
@@ -88,6 +90,8 @@ class Parser(Scanner):
         if field is None:
             self._unknown(name, position, known, path)
             return
+        if fork_fields.is_hint(known.name, name):
+            self._hints.setdefault(f"{known.name}.{name}", []).append(position)
         if not path and field.kind != "message":
             self._positions.setdefault(name, []).append(position)
         if not field.repeated:
@@ -205,25 +209,31 @@ class Parser(Scanner):
         """Return whether the value is an engine of a fork; it only selects an implementation, so it is skipped."""
         if field.name != "engine" or not any(f"value {name}" in problem for name in fork_fields.ENGINES):
             return False
-        self._skipped.setdefault(f"{known.name}.engine of a fork", []).append(position)
+        self._hints.setdefault(f"{known.name}.engine of a fork", []).append(position)
         return True
 
     # Unknown fields
 
     def _unknown(self, name: str, position: int, known: Table, path: str) -> None:
-        fork = fork_fields.origin(known.name, name)
-        if fork:
-            self._skipped.setdefault(f"{known.name}.{name} of {fork}", []).append(position)
-            self.skip_value()
-            return
         outer = self._root.by_name.get(name) if self._root and path else None
         if outer and outer.repeated and outer.kind == "message":
             self.error(position, f"'{name}' inside {known.name}: is a '}}' missing before it?")
             self._lost = True
             self.rewind(name, position)
             return
-        self.error(position, f"{known.name} has no field '{name}'{_advice(name, known)}")
+        layer = self._layer(path)
+        if layer is not None and fork_fields.is_probably_fork_field(known.name, name, known.by_name):
+            layer.unknown_field.append(f"{known.name}.{name} (line {self.line(position)})")
+        else:
+            self.error(position, f"{known.name} has no field '{name}'{_advice(name, known)}")
         self.skip_value()
+
+    def _layer(self, path: str) -> Any:
+        """Return the layer of a field path such as "layer[3].pooling_param.", or None."""
+        match = re.match(r"(layers?)\[(\d+)\]\.", path)
+        if match is None or self._root is None or match.group(1) not in self._root.by_name:
+            return None
+        return getattr(self._net, match.group(1))[int(match.group(2))]
 
 
 def _advice(name: str, known: Table) -> str:

@@ -22,6 +22,11 @@ TYPES = {
     "SIGMOID_CROSS_ENTROPY_LOSS": "SigmoidCrossEntropyLoss", "SILENCE": "Silence", "SOFTMAX": "Softmax",
     "SOFTMAX_LOSS": "SoftmaxWithLoss", "SPLIT": "Split", "SLICE": "Slice", "TANH": "TanH",
     "WINDOW_DATA": "WindowData", "THRESHOLD": "Threshold",
+    # Forks
+    "BATCH_NORM": "BatchNorm", "BN": "BN", "CROP": "Crop", "ELTWISE_AFFINE": "EltwiseAffine", "INSANITY": "Insanity",
+    "LOCAL": "Local", "NORMALIZE": "Normalize", "PARSE_EVALUATE": "ParseEvaluate", "PARSE_OUTPUT": "ParseOutput",
+    "RELU6": "ReLU6", "RESHAPE": "Reshape", "ROIPOOLING": "ROIPooling", "SMOOTH_L1_LOSS": "SmoothL1Loss",
+    "TRIPLET_LOSS": "TripletLoss",
 }  # fmt: skip
 SOLVER_TYPES = {
     "SGD": "SGD", "NESTEROV": "Nesterov", "ADAGRAD": "AdaGrad", "RMSPROP": "RMSProp", "ADADELTA": "AdaDelta",
@@ -107,6 +112,7 @@ def _upgrade_layer(old: Any, new: Any) -> None:
     new.include.MergeFrom(old.include)
     new.exclude.MergeFrom(old.exclude)
     new.blobs.MergeFrom(old.blobs)
+    new.unknown_field.extend(old.unknown_field)
     if old.HasField("name"):
         new.name = old.name
     if old.HasField("type"):

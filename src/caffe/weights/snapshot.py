@@ -60,7 +60,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, list[np.ndarray]]:
     view = _binary(path, "weights are in a .caffemodel")
     foreign.check(bytes(view[:1024]), path, "a .caffemodel")
     net = caffe_pb2.NetParameter()
-    stored = binary.read(view, net, path)
+    stored = binary.read(view, net, path, weights_only=True)
     if not net.layer and not net.layers:
         raise CaffeError(f"{path}: holds no layers; is it a .caffemodel?")
     weights: dict[str, list[np.ndarray]] = {}

@@ -233,11 +233,11 @@ def compile_model(args: argparse.Namespace) -> int:
 def report_batch(args: argparse.Namespace, param: caffe_pb2.NetParameter) -> None:
     """Print a note if the prototxt's batch size (10 in many deploy files) is not the compiled one."""
     for layer in param.layer:
-        if layer.type == "Input" and len(layer.input_param.shape) and len(layer.input_param.shape[0].dim):
+        if layer.type == "Input" and len(layer.input_param.shape) and len(layer.input_param.shape[0].dim) == 4:
             batch = layer.input_param.shape[0].dim[0]
             if batch != args.batch:
                 print(f"{args.network} has batch size {batch}; compiled for {args.batch} (--batch)")
-                return
+            return
 
 
 def build_transform(args: argparse.Namespace, options: Options, param: caffe_pb2.NetParameter) -> Transform:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -106,9 +107,11 @@ def compile_models(
     """
     if options.blob:
         check(options)
-    manifests = [_export(model, stem, options, say) for model, stem in jobs]
-    if options.blob:
-        _compile_blobs([stem for _, stem in jobs], options, say)
+    with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
+        exports = [_export(model, stem, options, say, scratch) for model, stem in jobs]
+        manifests = [manifest for manifest, _ in exports]
+        if options.blob:
+            _compile_blobs([(stem, path) for (_, stem), (_, path) in zip(jobs, exports)], options, say)
     for (_, stem), manifest in zip(jobs, manifests):
         if manifest is None:
             continue
@@ -172,13 +175,11 @@ def deploy_net(
     """
     from caffe.convert.deploy import deploy
     from caffe.convert.subgraph import cut
-    from caffe.net.net import Net
-    from caffe.proto import caffe_pb2
     from caffe.proto.read import read_net
     from caffe.weights import snapshot
 
     param = cut(deploy(param or read_net(prototxt).param, input_shape), start, end)
-    net = Net.from_param(param, caffe_pb2.TEST, build_only=build_only)
+    net = _create_net(param, build_only, prototxt)
     if weights is not None:
         arrays = snapshot.read_weights(weights)
         missing = [name for name in net.params if name not in arrays]
@@ -189,6 +190,37 @@ def deploy_net(
             )
         net.copy_from(weights)
     return net
+
+
+def _create_net(param, build_only, prototxt):
+    """Create a deploy Net; an error has the lines of `prototxt`, and the -on that excludes what cannot be created."""
+    from caffe.convert.subgraph import usable_part
+    from caffe.errors import CaffeError
+    from caffe.net.net import Net
+    from caffe.proto import caffe_pb2
+
+    try:
+        return Net.from_param(param, caffe_pb2.TEST, build_only=build_only)
+    except CaffeError:
+        where = _locations(param, prototxt)
+    try:
+        return Net.from_param(param, caffe_pb2.TEST, where=where, build_only=build_only)
+    except CaffeError as error:
+        error.args = (str(error) + usable_part(param, getattr(error, "layers", ())),)
+        raise
+
+
+def _locations(param, prototxt):
+    """Return file:line of each layer of a deploy net, found by name in its prototxt."""
+    from caffe.errors import CaffeError
+    from caffe.proto.read import read_net
+
+    try:
+        file = read_net(prototxt)
+    except CaffeError:  # the net was not read from a file
+        return [prototxt] * len(param.layer)
+    by_name = {layer.name: location for layer, location in zip(file.param.layer, file.where)}
+    return [by_name.get(layer.name, prototxt) for layer in param.layer]
 
 
 def build_net(model: Model, options: Options, build_only: bool = False) -> Net:
@@ -203,9 +235,9 @@ def build_net(model: Model, options: Options, build_only: bool = False) -> Net:
     return net
 
 
-def _export(model, stem, options, say):
+def _export(model, stem, options, say, scratch):
+    """Export one net; return (Manifest or None, the file that the blob is compiled from)."""
     from caffe.convert.onnx_export import export_net
-    from ncs.compiler.ir import write_ir
 
     net = build_net(model, options, build_only=model.weights is not None or options.zero_weights)
     reason = _why_no_manifest(net)
@@ -220,11 +252,10 @@ def _export(model, stem, options, say):
     with contextlib.suppress(FileNotFoundError):
         os.unlink(stem + ".json")  # it names the files that are about to be replaced
     export_net(net, stem + ".onnx", modify_export)
-    if options.ir:
-        write_ir(stem + ".onnx", stem + ".xml", options.fp16)
+    model_path = _write_ir(net, stem, options, modify_export, scratch)
     if reason:
         say(f"{model.name}: no manifest is written because the net {reason}; all other files are written")
-        return None
+        return None, model_path
     folder = os.path.dirname(os.path.abspath(stem))
     labels = list(model.labels) or [str(number) for number in range(output.shape[1])]
     manifest = Manifest(
@@ -241,7 +272,30 @@ def _export(model, stem, options, say):
     prefix = "unfolded " if options.bytes_in else ""  # the Caffe net does not include mean and scale
     parents = {prefix + "prototxt": model.prototxt, prefix + "caffemodel": model.weights, **model.parents}
     manifest.parents = {kind: file_of(path, folder) for kind, path in parents.items() if path}
-    return manifest
+    return manifest, model_path
+
+
+def _write_ir(net, stem, options, modify_export, scratch):
+    """Write stem.xml if requested; return the file that the blob is compiled from.
+
+    That is the ONNX file, or an IR v10 if layers of the net are native operations.
+    """
+    from ncs.compiler import native_ops
+    from ncs.compiler.ir import write_ir
+
+    if not native_ops.native_layers(net):
+        if options.ir:
+            write_ir(stem + ".onnx", stem + ".xml", options.fp16)
+        return stem + ".onnx"
+    directory = tempfile.mkdtemp(dir=scratch)
+    path = stem + ".xml" if options.ir else os.path.join(directory, "model.xml")
+    if options.ir or options.blob:
+        native_ops.write_ir(net, path, options.fp16, modify_export)
+    if not options.blob:
+        return path
+    from ncs.myriad.ir_downgrade import downgrade
+
+    return downgrade(path, directory)
 
 
 def _why_no_manifest(net):
@@ -274,12 +328,12 @@ def _check_labels(model, count):
         raise NcsError(f"{model.prototxt}: expected {count} labels, one per output, received {len(model.labels)}")
 
 
-def _compile_blobs(stems, options, say):
+def _compile_blobs(models, options, say):
     from ncs.myriad import compiler
 
     if options.platform == "MA2450":
         say("warning: " + compiler.NCS1_WARNING)
-    jobs = [job for stem in stems for job in options.jobs(stem + ".onnx", stem)]
+    jobs = [job for stem, path in models for job in options.jobs(path, stem)]
     compiler.compile_blobs(jobs, say)
     if options.archive:
         write_blobs_archive(options.archive, [job.output for job in jobs])

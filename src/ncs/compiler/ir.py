@@ -32,7 +32,7 @@ def write_ir(onnx_path: str | os.PathLike, xml_path: str | os.PathLike, fp16: bo
         rows = [row.strip() for row in str(error).splitlines() if row.strip()]
         reason = rows[-1] if rows else type(error).__name__
         raise NcsError(f"{onnx_path}: OpenVINO cannot read it: {reason}") from error
-    _normalize_names(model)
+    normalize_names(model)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         temporary = os.path.join(scratch, "model.xml")
         save(model, temporary, fp16)
@@ -54,7 +54,7 @@ def copy_ir(xml_path: str, stem: str) -> None:
             shutil.copyfile(xml_path[:-4] + suffix, temporary)
 
 
-def _normalize_names(model):
+def normalize_names(model: Any) -> None:
     """Number unnamed nodes by type; OpenVINO's numbers depend on everything converted before in the process."""
     counts: dict[str, int] = {}
     default_name = re.compile(r"[A-Z][A-Za-z]*_\d+")

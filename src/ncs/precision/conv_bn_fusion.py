@@ -59,7 +59,7 @@ def _is_channel_affine(row):
     """Return whether a layer multiplies each channel by a factor and adds a constant."""
     layer, bottoms, _ = row
     return len(bottoms) == 1 and (
-        layer.type == "BatchNorm"
+        (layer.type == "BatchNorm" and layer.plain)
         or (layer.type == "Scale" and layer.param.scale_param.axis == 1 and len(layer.blobs[0].shape) == 1)
     )
 

@@ -100,7 +100,8 @@ def plan(net: Net, largest: Mapping[str, float]) -> tuple[dict[str, tuple[float,
 
 def _scales_with_input(layer):
     if layer.type == "Eltwise":
-        return layer.param.eltwise_param.operation != 0  # SUM and MAX, not PROD
+        p = layer.param.eltwise_param
+        return p.operation in (p.SUM, p.MAX)
     return layer.type in _SAME
 
 

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from caffe.convert.deploy import deploy
-from caffe.core import unknown_types
 from caffe.errors import CaffeError
+from caffe.net.net import Net
+from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net_text
+from caffe.utils import faults
 
 IP = 'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 4 } }\n'
 
@@ -28,27 +30,28 @@ def test_a_softmax_with_a_label_stays(top, name, capsys):
 
 
 def test_every_unknown_type_is_named():
+    net = deploy(read_net_text(
+        'input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4\n'
+        'layer { name: "s" type: "SpatialTransformer" bottom: "data" top: "a" }\n'
+        'layer { name: "c" type: "Convolutoin" bottom: "a" top: "c" }\n'
+        'layer { name: "q" type: "Elsewhere" bottom: "c" top: "d" include { stage: "other" } }\n'
+    ).param)  # fmt: skip
     with pytest.raises(CaffeError) as error:
-        deployed(
-            'input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4\n'
-            'layer { name: "dw" type: "DepthwiseConvolution" bottom: "data" top: "a" }\n'
-            'layer { name: "p" type: "Permute" bottom: "a" top: "b" }\n'
-            'layer { name: "c" type: "Convolutoin" bottom: "b" top: "c" }\n'
-            'layer { name: "q" type: "Elsewhere" bottom: "c" top: "d" include { stage: "other" } }\n'
-        )
+        Net.from_param(net, caffe_pb2.TEST, build_only=True)
     lines = str(error.value).splitlines()
-    assert len(lines) == 3
-    assert "'dw': unknown type 'DepthwiseConvolution' (write it as Convolution" in lines[0]
-    assert "'p': unknown type 'Permute' (a layer of SSD" in lines[1]
-    assert lines[2].endswith("'Convolutoin'; did you mean 'Convolution'?")
+    assert len(lines) == 2
+    assert "layer 's' (SpatialTransformer)" in lines[0] and "Caffe-ST" in lines[0]
+    assert lines[1].endswith("'Convolutoin'; did you mean 'Convolution'?")
 
 
 @pytest.mark.parametrize(
-    "kind, hint", [("softmaxwithloss", "'SoftmaxWithLoss'"), ("Permutation", ""), ("Relu", "'ReLU'")]
+    "layer_type, hint",
+    [("softmaxwithloss", "'SoftmaxWithLoss'"), ("Permutation", ""), ("Relu", "'ReLU'"), ("MultiBoxLoss", "SSD")],
 )
-def test_hints(kind, hint):
-    text = unknown_types.hint(kind, ["SoftmaxWithLoss", "Parameter", "ReLU", "PReLU", "Deconvolution"])
-    assert hint in text and bool(hint) == bool(text)
+def test_hints(layer_type, hint):
+    text = faults.unknown_type(layer_type, ["SoftmaxWithLoss", "Parameter", "ReLU", "PReLU", "Deconvolution"])
+    assert hint in text and text.startswith(("unknown layer type", "layer type"))
+    assert hint or text == "unknown layer type 'Permutation'"
 
 
 @pytest.mark.parametrize(
@@ -68,15 +71,16 @@ def test_dummy_data(param, shape, expected):
     assert list(layers[0].input_param.shape[0].dim) == expected
 
 
-def test_hdf5_data(tmp_path):
+def test_hdf5_data(tmp_path, capsys):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = np.zeros((5, 2, 3, 4), np.float32)
     (tmp_path / "list").write_text(f"{tmp_path}/a.h5\n")
     text = 'layer {{ name: "data" type: "HDF5Data" top: "data" hdf5_data_param {{ source: "{}/{}" }} }}\n'
     layers = deployed(text.format(tmp_path, "list") + IP)
     assert list(layers[0].input_param.shape[0].dim) == [1, 2, 3, 4]
-    with pytest.raises(CaffeError, match="-is W H"):
-        deployed(text.format(tmp_path, "none") + IP)
+    layers = deployed(text.format(tmp_path, "none") + IP)
+    assert list(layers[0].input_param.shape[0].dim) == [1, 3, 224, 224]
+    assert "-is W H" in capsys.readouterr().err
 
 
 def test_data_of_test_that_need_a_stage():

@@ -89,3 +89,34 @@ def test_pre_activation_normalisations_become_scales():
     expected, results = outputs(net), outputs(folded)
     for name in ("pred_age", "pred_gender"):
         np.testing.assert_allclose(results[name], expected[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_types"),
+    [
+        ("batch_norm_param { scale_bias: true }", ["Input", "Convolution"]),
+        ("batch_norm_param { add_eps_before_sqrt: false eps: 0.1 }", ["Input", "Convolution"]),
+        ("batch_norm_param { relu: true }", ["Input", "Convolution", "BatchNorm", "ReLU"]),
+    ],
+)
+def test_normalisations_of_forks(text, expected_types):
+    norm = f'layer {{ name: "n" type: "BatchNorm" bottom: "c" top: "n" {text} }} '
+    param = read_net_text(INPUT + CONV % "" + norm, "net").param
+    net, rng = Net.from_param(param, caffe.TEST), np.random.default_rng(2)
+    for blobs in net.params.values():
+        for blob in blobs:
+            blob.data[...] = rng.uniform(0.5, 2, blob.data.shape)
+    folded = folded_net(net, param)
+    assert [layer.type for layer in folded.param.layer] == expected_types
+    for name, expected in outputs(net).items():
+        result = outputs(folded)[name if name in folded.outputs else folded.outputs[0]]
+        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_normalisation_after_the_relu_of_a_convolution_is_not_folded():
+    text = CONV % "relu: true" + NORM % ("c", "n")
+    net = random_net(read_net_text(INPUT + text, "net").param)
+    folded = folded_net(net, read_net_text(INPUT + text, "net").param)
+    assert [layer.type for layer in folded.param.layer] == ["Input", "Convolution", "ReLU", "Scale"]
+    for name, expected in outputs(net).items():
+        np.testing.assert_allclose(outputs(folded)[name], expected, rtol=1e-4, atol=1e-4)

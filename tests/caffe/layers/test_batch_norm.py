@@ -130,3 +130,42 @@ def test_single_item_between_layers_of_different_memory_layout(setting):
         return [(x - center) / std]
 
     assert_close(net.blobs["x"].diff, slope(reference, x, [inner]), "bottom's diff", 2e-4)
+
+
+def scaled(x, mean, variance, weight, gain, bias, eps=1e-5):
+    y = np.zeros(x.shape)
+    for c in range(x.shape[1]):
+        y[:, c] = gain[c] * (x[:, c] - mean[c] / weight[0]) / np.sqrt(variance[c] / weight[0] + eps) + bias[c]
+    return [y]
+
+
+FIVE = [np.array(v) for v in ([0.5, -1.0], [2.0, 0.5], [1.0], [3.0, -2.0], [0.25, 0.75])]
+
+
+@pytest.mark.parametrize(
+    "text", ["scale_bias: true", "scale_filler { value: 1 }", "filler { value: 1 } bias_filler { }"]
+)
+def test_scale_and_bias_of_forks(text):
+    x = np.random.default_rng(3).standard_normal((3, 2, 2, 2))
+    check_layer("BatchNorm", f"batch_norm_param {{ {text} }}", [x], scaled, FIVE, fixed=(1, 2, 3))
+
+
+def test_blobs_of_nvcaffe_15_are_reordered():
+    layer = one_layer_net("BatchNorm", "batch_norm_param { scale_bias: true }", [(3, 2, 2, 2)]).layer_dict["l"]
+    mean, variance, _, gain, bias = FIVE
+    shaped = [array.reshape(1, 2, 1, 1) for array in (gain, bias, mean, variance)]
+    fitted = layer.fitted([*shaped, np.zeros((1, 1, 1, 1))])
+    for received, expected in zip(fitted, FIVE):
+        assert np.array_equal(received, expected)
+
+
+def test_eps_outside_of_the_root():
+    def outside(x, mean, variance, weight):
+        y = np.zeros(x.shape)
+        for c in range(2):
+            y[:, c] = (x[:, c] - mean[c]) / (np.sqrt(variance[c]) + 0.1)
+        return [y]
+
+    x = np.random.default_rng(3).standard_normal((3, 2, 2, 2))
+    text = "batch_norm_param { add_eps_before_sqrt: false eps: 0.1 }"
+    check_layer("BatchNorm", text, [x], outside, FIVE[:3], fixed=(1, 2, 3))

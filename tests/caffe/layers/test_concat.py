@@ -48,3 +48,19 @@ def test_matches_the_definition(text, axis, shapes):
 )
 def test_invalid_parameters_raise(text, shapes, message):
     assert message in build_error("Concat", text, shapes)
+
+
+def test_per_fla_fuse_permutes_and_flattens_first():
+    def joined(*bottoms):
+        rows = [
+            [np.concatenate([b[n, :, i, j] for i, j in np.ndindex(*b.shape[2:])]) for b in bottoms] for n in range(2)
+        ]
+        return [np.stack([np.concatenate(parts) for parts in rows])]
+
+    rng = np.random.default_rng(3)
+    check_layer(
+        "Concat",
+        "concat_param { per_fla_fuse: true }",
+        [rng.standard_normal(s) for s in ((2, 3, 2, 2), (2, 2, 1, 3))],
+        joined,
+    )

@@ -199,3 +199,29 @@ def test_weight_shapes():
     )
     assert [b.data.shape for b in net.params["l"]] == [(6, 2, 2, 3), (6,)]
     assert math.prod(net.blobs["y0"].data.shape) == 6 * 4 * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "begin", "end"),
+    [
+        ("pad_t: 2 pad_r: 1", (2, 0), (0, 1)),
+        ("stride: 2 pad_type: 1", (1, 0), (1, 1)),
+        ("dilation_h: 2 dilation_w: 1", (0, 0), (0, 0)),
+    ],
+)
+def test_pads_and_dilations_of_forks(text, begin, end):
+    rng = np.random.default_rng(9)
+    x, weight = rng.standard_normal((1, 2, 7, 6)), rng.standard_normal((3, 2, 3, 3))
+    stride, holes = (2 if "stride" in text else 1), ((2, 1) if "dilation" in text else (1, 1))
+    padded = np.pad(x, ((0, 0), (0, 0), (begin[0], end[0]), (begin[1], end[1])))
+    sizes = [(n - (2 * hole + 1)) // stride + 1 for n, hole in zip(padded.shape[2:], holes)]
+    expected = np.zeros((1, 3, *sizes))
+    for o, i, j in np.ndindex(3, *sizes):
+        for c, a, b in np.ndindex(2, 3, 3):
+            expected[0, o, i, j] += (
+                weight[o, c, a, b] * padded[0, c, i * stride + a * holes[0], j * stride + b * holes[1]]
+            )
+    net = one_layer_net(
+        "Convolution", f"convolution_param {{ num_output: 3 kernel_size: 3 bias_term: false {text} }}", [x.shape]
+    )
+    assert_close(run(net, [x], [weight]).tops[0], expected, "top")

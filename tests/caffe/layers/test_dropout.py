@@ -48,3 +48,15 @@ def test_ratio_zero_is_identity():
 def test_ratio_out_of_range_raises(ratio):
     with pytest.raises(CaffeError, match="dropout_ratio"):
         run_layer("Dropout", f"dropout_param {{ dropout_ratio: {ratio:g} }}", np.ones(3))
+
+
+def test_without_scale_train_test_scales():
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    run = run_layer("Dropout", "dropout_param { dropout_ratio: 0.25 scale_train: false }", x)
+    assert np.allclose(run.tops[0], 0.75 * x)
+
+
+def test_segnets_sampling_drops_in_test():
+    x = np.ones((40, 50), np.float32)
+    top = run_layer("Dropout", "dropout_param { sample_weights_test: true }", x).tops[0]
+    assert set(np.unique(top)) == {0, 2}

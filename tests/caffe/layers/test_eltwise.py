@@ -63,3 +63,10 @@ def test_only_the_stable_product_gradient_is_finite_at_zero():
 )
 def test_invalid_parameters_raise(text, shapes, message):
     assert message in build_error("Eltwise", f"eltwise_param {{ {text} }}", shapes)
+
+
+def test_division_and_minimum_of_synopsys():
+    rng = np.random.default_rng(3)
+    a, b = rng.uniform(0.5, 2, (2, 2, 3))
+    check_layer("Eltwise", "eltwise_param { operation: DIV }", [a, b], lambda a, b: [a / b])
+    check_layer("Eltwise", "eltwise_param { operation: MIN }", [a, b], lambda a, b: [np.where(a < b, a, b)])

@@ -109,3 +109,16 @@ def test_states_of_wrong_shape_raise():
     assert "bottom 3, a state, must be (1, 2, 3)" in build_error(
         "LSTM", "recurrent_param { num_output: 3 expose_hidden: true }", shapes, tops=3
     )
+
+
+def test_the_lstm_of_ctpn_is_the_same_cell_without_cont():
+    rng = np.random.default_rng(8)
+    weights = [rng.standard_normal(shape) * 0.5 for shape in ((12, 4), (12, 3), (12,))]
+    zero, cont = np.zeros((2, 3)), np.ones((4, 2))
+    check_layer(
+        "Lstm",
+        "lstm_param { num_output: 3 }",
+        [rng.standard_normal((4, 2, 2, 2))],
+        lambda x, w, r, b: [lstm(x, cont, w, b, r, zero, zero)[0]],
+        weights,
+    )

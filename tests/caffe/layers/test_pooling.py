@@ -175,3 +175,42 @@ def test_invalid_parameters_raise(text, message):
 def test_only_max_has_a_mask_and_bottoms_have_4_axes():
     assert "takes 1 top" in build_error("Pooling", "pooling_param { pool: AVE kernel_size: 2 }", [(1, 2, 6, 6)], tops=2)
     assert "4 axes" in build_error("Pooling", "pooling_param { kernel_size: 2 }", [(2, 6, 6)])
+
+
+def bounded(x, method, kernel, stride, begin, end, out, inside_only=False):
+    """Return Pooling with `out` windows and different padding at both ends."""
+    y = np.zeros((*x.shape[:2], *out))
+    for n, c, i, j in np.ndindex(*y.shape):
+        starts = [i * stride - begin[0], j * stride - begin[1]]
+        ends = [min(s + kernel, size + e) for s, size, e in zip(starts, x.shape[2:], end)]
+        rows, columns = (range(max(s, 0), min(e, size)) for s, e, size in zip(starts, ends, x.shape[2:]))
+        values = [x[n, c, a, b] for a in rows for b in columns]
+        area = len(values) if inside_only else (ends[0] - starts[0]) * (ends[1] - starts[1])
+        y[n, c, i, j] = max(values) if method == "MAX" else sum(values) / area
+    return [y]
+
+
+X = np.random.default_rng(8).standard_normal((1, 2, 7, 6))
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("pool: MAX kernel_size: 3 stride: 2 ceil_mode: false", ("MAX", 3, 2, (0, 0), (0, 0), (3, 2))),
+        ("pool: MAX kernel_size: 3 stride: 2 ceil_mode: true", ("MAX", 3, 2, (0, 0), (0, 0), (3, 3))),
+        ("pool: AVE kernel_size: 3 stride: 2 pad_t: 1 pad_r: 1", ("AVE", 3, 2, (1, 0), (0, 1), (4, 3))),
+        ("pool: AVE_EXC_PAD kernel_size: 3 stride: 2 pad: 1", ("AVE", 3, 2, (1, 1), (1, 1), (4, 4), True)),
+        ("pool: AVE_TF kernel_size: 3 stride: 2 pad_type: 1", ("AVE", 3, 2, (1, 0), (1, 1), (4, 3), True)),
+        ("pool: AVE kernel_size: 3 pad: 1 avg_include_pad: false", ("AVE", 3, 1, (1, 1), (1, 1), (7, 6), True)),
+        ("pool: MAX kernel_size: 2 stride: 2 pad_type: 1", ("MAX", 2, 2, (0, 0), (1, 0), (4, 3))),
+    ],
+)
+def test_fields_of_forks(text, arguments):
+    check_layer("Pooling", f"pooling_param {{ {text} }}", [X], lambda x: bounded(x, *arguments))
+
+
+def test_round_mode_has_precedence_over_ceil_mode():
+    net = one_layer_net(
+        "Pooling", "pooling_param { kernel_size: 3 stride: 2 round_mode: CEIL ceil_mode: false }", [(1, 1, 8, 8)]
+    )
+    assert net.blobs["y0"].data.shape == (1, 1, 4, 4)

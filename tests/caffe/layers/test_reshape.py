@@ -68,3 +68,11 @@ def test_batch_size_may_change_and_in_place_raises():
     assert net.forward()["y"].shape == (7, 2, 3)
     with pytest.raises(CaffeError, match="cannot work in place"):
         net_of(input_layer + 'layer {{ name: "r" type: "Reshape" bottom: "x" top: "x" {} }}'.format(text((0, -1), "")))
+
+
+def test_pixelshuffler_moves_channels_to_pixels():
+    x = np.arange(2 * 8 * 2 * 3, dtype=np.float32).reshape(2, 8, 2, 3)
+    top = run_layer("Reshape", "reshape_param { pixelshuffler: 2 }", x).tops[0]
+    assert top.shape == (2, 2, 4, 6)
+    for n, c, i, j in np.ndindex(*top.shape):
+        assert top[n, c, i, j] == x[n, c * 4 + i % 2 * 2 + j % 2, i // 2, j // 2]

@@ -1,0 +1,133 @@
+"""DetectionOutput: SSD's detections from offsets, scores and prior boxes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from caffe.core.lazy_torch import torch
+from caffe.layers import _boxes
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
+
+_SYNOPSYS = [
+    "ratio_permute",
+    "no_permute",
+    "arm_conf_no_concat",
+    "arm_loc_no_concat",
+    "tflite_detection",
+    "tflite_use_regular_nms",
+    "has_segmap",
+]
+
+
+@register
+class DetectionOutput(Layer):
+    """Detections of SSD: rows (item, label, score, xmin, ymin, xmax, ymax), 1 x 1 x n x 7.
+
+    Bottoms: offsets (N x 4 P, or 4 P per class with share_location: false), scores (N x P C) and prior boxes (1 x 2 x 4
+    P). The offsets are decoded by code_type. For each class except background_label_id, the top_k boxes with the best
+    scores above confidence_threshold are candidates; a candidate is removed if it overlaps a better one by more than
+    nms_threshold. The best keep_top_k of all classes are output. Without any detection there is one row per item: its
+    number, followed by -1.
+
+    Two more bottoms, the scores and offsets of RefineDet's ARM, adjust the priors first; priors with a score below
+    objectness_score have no detections. A fourth bottom without a fifth is the image that SSD draws on, and is ignored,
+    as are save_output_param (writes files) and `visualize` (Liu et al. 2016).
+    """
+
+    num_bottom = (3, 5)
+    rows_vary = True
+    no_gradient = (0, 1, 2, 3, 4)
+    differentiable = False
+    examples = (
+        Example(
+            "detection_output_param { num_classes: 3 keep_top_k: 4 confidence_threshold: 0.2 code_type: CENTER_SIZE "
+            "nms_param { nms_threshold: 0.45 top_k: 5 } }",
+            [(1, 32), (1, 24), (1, 2, 32)],
+            ("normal", "unit", "unit"),
+        ),
+        Example(
+            "detection_output_param { num_classes: 3 keep_top_k: 4 confidence_threshold: 0.2 code_type: CORNER }",
+            [(2, 32), (2, 24), (1, 2, 32)],
+            ("normal", "unit", "unit"),
+        ),
+    )
+
+    def setup(self, offsets: Shape, scores: Shape, priors: Shape, *arm: Shape) -> None:
+        p = self.param.detection_output_param
+        for name in _SYNOPSYS:
+            self.need(not getattr(p, name), "detection_output_param.%s is not implemented", name)
+        self.need(p.num_classes > 0, "num_classes is required")
+        self.top_k = p.nms_param.top_k if p.nms_param.HasField("top_k") else -1
+        self.least = p.confidence_threshold if p.HasField("confidence_threshold") else -np.inf
+        self.classes = [c for c in range(p.num_classes) if c != p.background_label_id]
+
+    def top_shapes(self, offsets: Shape, scores: Shape, priors: Shape, *arm: Shape) -> list[Shape]:
+        p = self.param.detection_output_param
+        self.count = priors[2] // 4
+        sets = 1 if p.share_location else p.num_classes
+        self.need(
+            offsets[1] == 4 * self.count * sets,
+            "%d prior boxes need %d offsets, received %s",
+            self.count,
+            4 * self.count * sets,
+            offsets,
+        )
+        self.need(
+            scores[1] == self.count * p.num_classes,
+            "%d prior boxes need %d scores, received %s",
+            self.count,
+            self.count * p.num_classes,
+            scores,
+        )
+        return [(1, 1, 1, 7)]
+
+    def forward(self, offsets: Tensor, scores: Tensor, priors: Tensor, *arm: Tensor) -> Tensor:
+        arrays = [x.detach().cpu().numpy() for x in (offsets, scores, priors, *arm)]
+        rows = [row for item in range(len(arrays[0])) for row in self._item(item, *arrays)]
+        if not rows:
+            rows = [[item, *[-1.0] * 6] for item in range(len(arrays[0]))]
+        return torch.tensor(rows, dtype=torch.float32, device=offsets.device)[None, None]
+
+    def _item(self, item, offsets, scores, priors, *arm):
+        p = self.param.detection_output_param
+        sets = 1 if p.share_location else p.num_classes
+        moves = offsets[item].reshape(self.count, sets, 4).transpose(1, 0, 2)
+        corners, spread = priors[0].reshape(2, self.count, 4)
+        spread = None if p.variance_encoded_in_target else spread
+        values = scores[item].reshape(self.count, p.num_classes).T
+        if len(arm) == 2:
+            corners = _boxes.decode(arm[1][item].reshape(self.count, 4), corners, spread, p.code_type)
+            quiet = arm[0][item].reshape(self.count, 2)[:, 1] < p.objectness_score
+            values = np.where(quiet, 0, values)
+        boxes = _boxes.decode(moves, corners, spread, p.code_type)
+        found = [(c, index) for c in self.classes for index in self._class(boxes[0 if sets == 1 else c], values[c])]
+        if -1 < p.keep_top_k < len(found):
+            best = sorted(range(len(found)), key=lambda i: -values[found[i]])[: p.keep_top_k]
+            found = [found[i] for i in sorted(best)]
+        return [[item, c, values[c, i], *boxes[0 if sets == 1 else c][i]] for c, i in found]
+
+    def _class(self, boxes, values):
+        p = self.param.detection_output_param.nms_param
+        order = [i for i in np.argsort(-values, kind="stable") if values[i] > self.least]
+        order = order[: self.top_k] if self.top_k > -1 else order
+        return [order[i] for i in _boxes.suppress(boxes[order], p.nms_threshold, eta=p.eta)]
+
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
+        from caffe.layers import _detection_onnx
+
+        p = self.param.detection_output_param
+        self.need(
+            len(bottoms) < 5,
+            "RefineDet's bottoms cannot be exported to ONNX; end the net before this layer with -on LAYER",
+        )
+        self.need(
+            p.share_location,
+            "share_location: false cannot be exported to ONNX; end the net before this layer with -on LAYER",
+        )
+        self.need(
+            p.nms_param.eta == 1,
+            "nms_param.eta cannot be exported to ONNX; end the net before this layer with -on LAYER",
+        )
+        _detection_onnx.emit(self, g, bottoms, tops)

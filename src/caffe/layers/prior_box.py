@@ -1,0 +1,96 @@
+"""PriorBox: SSD's default boxes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from caffe.core.lazy_torch import torch
+from caffe.layers.base import Example, Layer, Shape, Tensor, register
+
+
+@register
+class PriorBox(Layer):
+    """Default boxes of SSD at each position of the first bottom, and their variances: 1 x 2 x 4 n.
+
+    The boxes are (xmin, ymin, xmax, ymax) as fractions of the image, whose size is that of the second bottom (or
+    img_size, img_h, img_w). At each position, there are for each min_size (truncated to an integer): a square of that
+    size; with max_size, a square of sqrt(min_size * max_size); and one box for each other aspect_ratio and, with
+    `flip`, its inverse. Centers are (position + offset) * step; step is by default the ratio of the sizes of image and
+    bottom (Liu et al. 2016).
+    """
+
+    num_bottom = (1, 2)
+    no_gradient = (0, 1)
+    differentiable = False
+    examples: tuple = (
+        Example(
+            "prior_box_param { min_size: 8 max_size: 15 aspect_ratio: 2 variance: 0.1 variance: 0.1 variance: 0.2 "
+            "variance: 0.2 clip: true }",
+            [(1, 3, 3, 2), (1, 3, 32, 24)],
+        ),
+        Example(
+            "prior_box_param { min_size: 8 min_size: 12 aspect_ratio: 3 flip: false step: 10 }", [(1, 3, 2, 2)] * 2
+        ),
+    )
+
+    def setup(self, bottom: Shape, image: Shape | None = None) -> None:
+        p = self.param.prior_box_param
+        for name in ("faceboxes", "box_width", "box_height", "tf", "yx_order", "keras"):
+            self.need(not getattr(p, name), "prior_box_param.%s (Synopsys) is not implemented", name)
+        self.need(len(p.min_size) > 0 and min(p.min_size) > 0, "min_size is required and must be positive")
+        self.need(len(p.max_size) in (0, len(p.min_size)), "expected one max_size per min_size, or none")
+        self.need(all(b > a for a, b in zip(p.min_size, p.max_size)), "max_size must be larger than min_size")
+        self.need(len(p.variance) in (0, 1, 4), "expected 1 or 4 variances, received %d", len(p.variance))
+        self.need(
+            image is not None or p.img_size or p.img_h,
+            "without a second bottom, img_size, or img_h and img_w, is required",
+        )
+        ratios = [1.0]
+        for ratio in p.aspect_ratio:
+            if all(abs(ratio - other) >= 1e-6 for other in ratios):
+                ratios += [ratio, 1.0 / ratio] if p.flip else [ratio]
+        self.ratios = ratios[1:]
+
+    def _sizes(self):
+        """Return (width, height) of the boxes at each position."""
+        p = self.param.prior_box_param
+        sizes: list[tuple[float, float]] = []
+        for number, least in enumerate(map(int, p.min_size)):
+            sizes.append((least, least))
+            if len(p.max_size):
+                sizes.append((math.sqrt(least * int(p.max_size[number])),) * 2)
+            sizes += [(least * math.sqrt(ratio), least / math.sqrt(ratio)) for ratio in self.ratios]
+        return np.array(sizes, np.float32)
+
+    def top_shapes(self, bottom: Shape, image: Shape | None = None) -> list[Shape]:
+        self.need(len(bottom) == 4, "the bottom must have 4 axes, received %s", bottom)
+        return [(1, 2, bottom[2] * bottom[3] * len(self._sizes()) * 4)]
+
+    def boxes(self, bottom, image):
+        """Return the values of the top for bottoms of these shapes."""
+        p = self.param.prior_box_param
+        image = (p.img_h, p.img_w) if p.img_h else (p.img_size,) * 2 if p.img_size else image[2:]
+        step = (p.step_h, p.step_w) if p.step_h else (p.step,) * 2
+        steps = [n or side / size for n, side, size in zip(step, image, bottom[2:])]
+        rows, columns = ((np.arange(n) + p.offset) * step for n, step in zip(bottom[2:], steps))
+        centers = np.stack(np.broadcast_arrays(columns[None, :], rows[:, None]), axis=-1)[:, :, None, :]
+        half = self._sizes() / 2
+        found = np.concatenate([centers - half, centers + half], axis=-1) / np.array([image[1], image[0]] * 2)
+        found = found.clip(0, 1) if p.clip else found
+        spread = list(p.variance) or [0.1]
+        variances = np.broadcast_to(np.array(spread if len(spread) == 4 else spread * 4), found.shape)
+        return np.stack([found.ravel(), variances.ravel()])[None].astype(np.float32)
+
+    def forward(self, bottom: Tensor, image: Tensor | None = None) -> Tensor:
+        shape = None if image is None else tuple(image.shape)
+        return torch.from_numpy(self.boxes(tuple(bottom.shape), shape)).to(bottom.device)
+
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
+        g.node(
+            "Identity",
+            [g.constant(self.boxes(*[tuple(g.shape(b)) for b in bottoms], *[None] * (2 - len(bottoms))), "boxes")],
+            tops,
+        )

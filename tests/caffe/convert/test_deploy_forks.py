@@ -1,0 +1,177 @@
+"""Deploy nets of training and deploy files of forks: outputs, input sizes, unknown types."""
+
+import pytest
+from support.external_data import SHARED, needs_shared
+
+from caffe.convert.deploy import deploy
+from caffe.convert.subgraph import cut, usable_part
+from caffe.core import glog
+from caffe.net.net import Net
+from caffe.proto import caffe_pb2
+from caffe.proto.read import read_net, read_net_text
+from ncs.compiler.compile import deploy_net
+
+CASES = SHARED / "cases" / "forks"
+
+
+def deployed(text, shape=None):
+    return deploy(read_net_text(text, "net").param, shape)
+
+
+def outputs(param):
+    return Net.from_param(param, caffe_pb2.TEST, build_only=True).outputs
+
+
+def shapes(param):
+    return {top: list(s.dim) for layer in param.layer for top, s in zip(layer.top, layer.input_param.shape)}
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("two_heads", ["bbox_pred", "cls_prob"]),
+        ("python_proposal", ["rois"]),
+        ("ssd_head", ["out"]),
+        ("train_only", ["prob"]),
+        ("nvcaffe_stretch", ["prob"]),
+        ("annotated_data", ["conv"]),
+        ("python_data", ["prob"]),
+        ("rfcn_head", ["prob"]),
+    ],
+)
+def test_outputs(name, expected):
+    assert outputs(deploy(read_net(CASES / f"{name}.prototxt").param)) == expected
+
+
+INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: %d dim: 3 dim: %d dim: %d } } }\n'
+FC = 'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 10 } }\n'
+CONV = (
+    'layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" '
+    "convolution_param { num_output: 4 kernel_size: 3 pad: 1 } }\n"
+)
+
+
+def test_fixed_reshape_follows_the_batch():
+    rows = (
+        'layer { name: "r" type: "Reshape" bottom: "fc" top: "r" reshape_param { shape { dim: %d dim: 1 dim: %d } } }'
+    )
+    net = deployed(INPUT % (16, 8, 8) + FC + rows % (16, 10), (1, None, None, None))
+    assert Net.from_param(net, caffe_pb2.TEST, build_only=True).blobs["r"].shape == (1, 1, 10)
+    net = deployed(INPUT % (16, 8, 8) + FC + rows % (32, 5), (2, None, None, None))
+    assert Net.from_param(net, caffe_pb2.TEST, build_only=True).blobs["r"].shape == (4, 1, 5)
+
+
+def test_other_inputs_keep_their_rows():
+    rois = 'layer { name: "rois" type: "Input" top: "rois" input_param { shape { dim: 4 dim: 5 } } }'
+    result = shapes(deployed(INPUT % (2, 8, 8) + CONV + rois, (1, None, None, None)))
+    assert result == {"data": [1, 3, 8, 8], "rois": [4, 5]}
+
+
+def test_placeholder_gets_a_size_with_a_warning():
+    lines = []
+    stop = glog.listen(lines.append)
+    try:
+        net = deployed(INPUT % (1, 1, 1) + CONV)
+    finally:
+        stop()
+    assert shapes(net) == {"data": [1, 3, 224, 224]}
+    assert "is a placeholder" in "".join(lines) and "-is W H" in "".join(lines)
+    assert shapes(deployed(INPUT % (1, 1, 1) + CONV, (1, 3, 32, 40))) == {"data": [1, 3, 32, 40]}
+    assert shapes(deployed(INPUT % (1, 1, 1) + FC)) == {"data": [1, 3, 1, 1]}  # three numbers, not an image
+
+
+DATA = 'layer { name: "data" type: "%s" top: "data" top: "label" %s }\n'
+LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }'
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "size"),
+    [
+        ("DummyData", "dummy_data_param { shape { dim: 9 dim: 3 dim: 20 dim: 30 } shape { dim: 9 } }", [1, 3, 20, 30]),
+        ("ImageData", "image_data_param { new_height: 20 new_width: 30 }", [1, 3, 20, 30]),
+        ("AnnotatedData", "transform_param { resize_param { height: 20 width: 30 } }", [1, 3, 20, 30]),
+        ("WindowData", "transform_param { crop_size: 17 }", [1, 3, 17, 17]),
+        ("Data", "transform_param { crop_h: 20 crop_w: 30 }", [1, 3, 20, 30]),
+        ("DenseImageData", "", [1, 3, 360, 480]),
+        (
+            "VideoData",
+            "video_data_param { new_length: 5 num_segments: 3 } transform_param { crop_size: 9 }",
+            [1, 30, 9, 9],
+        ),
+        ("Python", 'python_param { module: "m" layer: "L" }', [1, 3, 224, 224]),
+    ],
+)
+def test_sizes_come_from_the_data_layer(kind, text, size):
+    net = deployed(DATA % (kind, text) + FC + LOSS)
+    assert shapes(net) == {"data": size}
+    assert outputs(net) == ["prob"]
+
+
+def test_several_data_layers():
+    text = "dummy_data_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }"
+    labels = 'layer { name: "l" type: "DummyData" top: "label" dummy_data_param { shape { dim: 1 } } }\n'
+    net = deployed(f'layer {{ name: "data" type: "DummyData" top: "data" {text} }}\n' + labels + FC + LOSS)
+    assert shapes(net) == {"data": [1, 3, 8, 8]}
+
+
+def test_bottom_of_a_regression_loss_is_an_output():
+    box = FC.replace("fc", "box")
+    losses = LOSS + 'layer { name: "l2" type: "SmoothL1Loss" bottom: "box" bottom: "label" top: "l2" loss_weight: 0.5 }'
+    net = deployed(DATA % ("Data", "transform_param { crop_size: 8 }") + FC + box + losses)
+    assert outputs(net) == ["box", "prob"]
+
+
+def test_unknown_losses_are_removed():
+    net = deployed(
+        DATA % ("Data", "transform_param { crop_size: 8 }") + FC + LOSS.replace("SoftmaxWithLoss", "FancyLoss")
+    )
+    assert outputs(net) == ["fc"]
+
+
+UNKNOWN = 'layer { name: "odd" type: "Unheard" bottom: "conv" top: "odd" }\n'
+
+
+def test_cut_excludes_unknown_types(tmp_path):
+    param = deployed(INPUT % (1, 8, 8) + CONV + UNKNOWN)
+    assert outputs(cut(param, None, "conv")) == ["conv"]
+    assert outputs(cut(param, "conv", "conv")) == ["conv"]
+    assert usable_part(param, ["odd"]) == "\nThe layers before can be used alone: -on conv"
+
+
+def test_error_has_line_and_hint(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text(INPUT % (1, 8, 8) + CONV + UNKNOWN)
+    with pytest.raises(Exception) as caught:
+        deploy_net(str(path), None, build_only=True)
+    assert str(caught.value) == (
+        f"{path}:3: layer 'odd' (Unheard): unknown layer type 'Unheard'\nThe layers before can be used alone: -on conv"
+    )
+
+
+def test_layer_that_selects_proposals_becomes_a_split():
+    text = (
+        INPUT % (1, 8, 8)
+        + CONV
+        + 'layer { name: "t" type: "Python" bottom: "conv" bottom: "gt" top: "rois" python_param '
+    )
+    text += '{ module: "rpn.proposal_target_layer" layer: "ProposalTargetLayer" } }\n'
+    text += FC.replace('bottom: "data"', 'bottom: "rois"')
+    text = text.replace('type: "Input" top: "data"', 'type: "DummyData" top: "data" top: "gt"').replace(
+        "input_param", "dummy_data_param"
+    )
+    net = deployed(text + LOSS.replace('"label"', '"gt"'))
+    assert [(layer.name, layer.type) for layer in net.layer][-3:] == [
+        ("t", "Split"),
+        ("fc", "InnerProduct"),
+        ("prob", "Softmax"),
+    ]
+
+
+def test_fillers_that_mean_a_scale_are_kept():
+    norm = (
+        'layer { name: "n" type: "BatchNorm" bottom: "data" top: "n" '
+        "batch_norm_param { filler { value: 1 } bias_filler { } } }"
+    )
+    net = Net.from_param(deployed(INPUT % (1, 4, 4) + norm), caffe_pb2.TEST, build_only=True)
+    assert [blob.shape for blob in net.params["n"]] == [(3,), (3,), (1,), (3,), (3,)]

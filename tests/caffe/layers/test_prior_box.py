@@ -1,0 +1,55 @@
+"""PriorBox compared with SSD's description, box by box."""
+
+import math
+
+import numpy as np
+from support.reference import assert_close, build_error, one_layer_net, run
+
+
+def priors(rows, columns, image, least, largest, ratios, variances, clip, offset=0.5):
+    boxes = []
+    for i in range(rows):
+        for j in range(columns):
+            x, y = (j + offset) * image[1] / columns, (i + offset) * image[0] / rows
+            sizes = [(least, least)] + ([(math.sqrt(least * largest),) * 2] if largest else [])
+            sizes += [(least * math.sqrt(r), least / math.sqrt(r)) for r in ratios]
+            for w, h in sizes:
+                boxes += [
+                    (x - w / 2) / image[1],
+                    (y - h / 2) / image[0],
+                    (x + w / 2) / image[1],
+                    (y + h / 2) / image[0],
+                ]
+    boxes = np.array(boxes)
+    return np.stack([boxes.clip(0, 1) if clip else boxes, np.tile(variances, len(boxes) // 4)])[None]
+
+
+def test_every_position_has_its_boxes():
+    text = (
+        "prior_box_param { min_size: 8 max_size: 15 aspect_ratio: 2 aspect_ratio: 2 variance: 0.1 variance: 0.1 "
+        "variance: 0.2 variance: 0.2 clip: true }"
+    )
+    net = one_layer_net("PriorBox", text, [(1, 3, 2, 3), (1, 3, 24, 32)], force=False)
+    expected = priors(2, 3, (24, 32), 8, 15, [2, 0.5], [0.1, 0.1, 0.2, 0.2], True)
+    assert_close(run(net, []).tops[0], expected, "boxes")
+
+
+def test_one_variance_no_flip_and_truncated_sizes():
+    text = "prior_box_param { min_size: 8.9 aspect_ratio: 3 flip: false img_size: 40 variance: 0.3 }"
+    net = one_layer_net("PriorBox", text, [(1, 3, 2, 2)], force=False)
+    assert_close(run(net, []).tops[0], priors(2, 2, (40, 40), 8, None, [3], [0.3] * 4, False), "boxes")
+
+
+def test_explicit_step():
+    net = one_layer_net(
+        "PriorBox", "prior_box_param { min_size: 4 step: 10 }", [(1, 3, 1, 2), (1, 3, 40, 40)], force=False
+    )
+    boxes = run(net, []).tops[0][0, 0].reshape(2, 4)
+    assert_close(boxes, np.array([[3, 3, 7, 7], [13, 3, 17, 7]]) / 40, "boxes")
+
+
+def test_invalid_parameters_raise():
+    assert "max_size must be larger" in build_error(
+        "PriorBox", "prior_box_param { min_size: 8 max_size: 7 }", [(1, 3, 2, 2)] * 2
+    )
+    assert "img_size" in build_error("PriorBox", "prior_box_param { min_size: 8 }", [(1, 3, 2, 2)])

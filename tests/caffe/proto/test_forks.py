@@ -1,0 +1,86 @@
+"""Fields of forks: all are parsed; hints, implemented fields and errors."""
+
+import pytest
+from support.external_data import SHARED, needs_shared
+
+from caffe.errors import CaffeError
+from caffe.net.net import Net
+from caffe.proto import caffe_pb2, fork_fields
+from caffe.proto.read import read_net, read_net_text
+from caffe.weights.snapshot import read_weights
+
+CASES = SHARED / "cases" / "forks"
+
+
+def layer(text):
+    return read_net_text("layer { " + text + " }", "net.prototxt").param.layer[0]
+
+
+@needs_shared
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.prototxt")), ids=lambda path: path.stem)
+def test_nets_of_forks_are_parsed(path):
+    assert read_net(path).param.layer
+
+
+@needs_shared
+@pytest.mark.parametrize("path", sorted((CASES / "binary").glob("*.caffemodel")), ids=lambda path: path.stem)
+def test_weights_of_forks_are_read(path):
+    weight, bias = read_weights(path)["conv1"]
+    assert (weight.shape, bias.shape) == ((4, 3, 3, 3), (4,))
+    assert (float(weight.astype("f8").sum()), float(bias.astype("f8").sum())) == (-0.75, -0.75)
+
+
+@needs_shared
+@pytest.mark.parametrize("name", ["nv15", "nv16_as_trained", "nv17_as_trained"])
+def test_weights_of_nvcaffe_fit_its_net(name):
+    net = Net.from_param(read_net(CASES / "nvcaffe_bn_weights.prototxt").param, caffe_pb2.TEST, build_only=True)
+    net.copy_from(CASES / "binary" / f"{name}.caffemodel")
+    assert len(net.params["bn"]) == 5
+    assert float(net.params["bn"][3].data.sum()) == -0.75
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('type: "Pooling" pooling_param { ceil_mode: false pool: AVE_EXC_PAD }', []),
+        ('type: "Convolution" convolution_param { engine: MKL2017 conv_algorithm: "auto" }', []),
+        ('type: "Pooling" pooling_param { saturate: Signed }', ["PoolingParameter.saturate"]),
+        ('type: "Pooling" pooling_param { input_scale: 1 }', []),  # the default
+        ('type: "Pooling" pooling_param { pool: LOWRES }', ["pool: LOWRES"]),
+        ('type: "Convolution" convolution_param { fuse_type: FUSED_CONV_RELU }', ["fuse_type (OpenCL Caffe)"]),
+        ('type: "Data" transform_param { vertical_stretch_lower: 0.9 }', []),
+        ('type: "Data" transform_param { crop_h: 9 }', ["crop_h"]),
+        ('type: "X" something_param { a: 1 }', ["unknown field LayerParameter.something_param (line 1)"]),
+        ('type: "Data" data_param { new_thing { a: 1 } }', ["unknown field DataParameter.new_thing (line 1)"]),
+    ],
+)
+def test_fields_that_change_a_net_are_errors(text, words):
+    refused = fork_fields.refused(layer(text))
+    assert len(refused) == len(words)
+    for line, word in zip(refused, words):
+        assert word in line
+
+
+def test_augmentation_is_an_error_in_training():
+    stretched = layer('type: "Data" transform_param { vertical_stretch_lower: 0.9 }')
+    assert "vertical_stretch_lower (NVCaffe)" in fork_fields.refused(stretched, training=True)[0]
+
+
+def test_typing_errors_are_errors_of_the_file():
+    for text in ("convolutoin_param { }", "convolution_param { num_outptu: 3 }"):
+        with pytest.raises(CaffeError, match="has no field.*did you mean"):
+            layer(text)
+
+
+def test_all_unknown_types_are_listed_with_counts():
+    text = "".join(f'layer {{ name: "{n}" type: "DenseCRF" top: "{n}" }}\n' for n in "abc")
+    text += 'layer { name: "d" type: "Unheard" bottom: "a" top: "d" }'
+    file = read_net_text(text, "net.prototxt")
+    with pytest.raises(CaffeError) as caught:
+        Net.from_param(file.param, caffe_pb2.TEST, where=file.where, build_only=True)
+    assert str(caught.value).splitlines() == [
+        "net.prototxt:1: layer 'a' and 2 more (DenseCRF): layer type 'DenseCRF' (a dense conditional random field; "
+        "DeepLab, PSPNet) is not implemented",
+        "net.prototxt:4: layer 'd' (Unheard): unknown layer type 'Unheard'",
+    ]
+    assert caught.value.layers == ["a", "b", "c", "d"]

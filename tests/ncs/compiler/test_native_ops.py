@@ -1,0 +1,116 @@
+"""An IR with native operations: OpenVINO's outputs equal those of the Net."""
+
+import numpy as np
+import pytest
+
+from caffe.convert.deploy import deploy
+from caffe.net.net import Net
+from caffe.proto import caffe_pb2
+from caffe.proto.read import read_net_text
+from ncs.compiler import native_ops
+
+
+def layer(text):
+    return "layer { " + text + " }\n"
+
+
+def inputs(*shapes):
+    parts = []
+    for name, shape in shapes:
+        dims = " ".join(f"dim: {size}" for size in shape)
+        parts.append(layer(f'name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }}'))
+    return "".join(parts)
+
+
+def conv(name, bottom, outputs):
+    return layer(
+        f'name: "{name}" type: "Convolution" bottom: "{bottom}" top: "{name}" convolution_param {{ '
+        f'num_output: {outputs} kernel_size: 3 pad: 1 weight_filler {{ type: "gaussian" std: 0.2 }} }}'
+    )
+
+
+SSD = (
+    inputs(("data", (1, 3, 16, 16)))
+    + conv("loc", "data", 8)
+    + conv("conf", "data", 6)
+    + "".join(
+        layer(
+            f'name: "{n}_p" type: "Permute" bottom: "{n}" top: "{n}_p" '
+            "permute_param { order: 0 order: 2 order: 3 order: 1 }"
+        )
+        + layer(f'name: "{n}_f" type: "Flatten" bottom: "{n}_p" top: "{n}_f"')
+        for n in ("loc", "conf")
+    )
+    + layer(
+        'name: "prior" type: "PriorBox" bottom: "loc" bottom: "data" top: "prior" prior_box_param { min_size: 3 '
+        "aspect_ratio: 2 flip: false variance: 0.1 variance: 0.1 variance: 0.2 variance: 0.2 }"
+    )
+    + layer(
+        'name: "out" type: "DetectionOutput" bottom: "loc_f" bottom: "conf_f" bottom: "prior" top: "out" '
+        "detection_output_param { num_classes: 3 keep_top_k: 20 confidence_threshold: 0.1 code_type: CENTER_SIZE "
+        "nms_param { nms_threshold: 0.45 top_k: 40 } }"
+    )
+)
+RCNN = (
+    inputs(("data", (1, 3, 8, 9)), ("im_info", (1, 3)))
+    + conv("cls", "data", 12)
+    + conv("box", "data", 24)
+    + layer(
+        'name: "proposal" type: "Proposal" bottom: "cls" bottom: "box" bottom: "im_info" top: "rois" proposal_param { '
+        "base_size: 8 feat_stride: 16 min_size: 4 ratio: 0.5 ratio: 1 scale: 1 scale: 2 scale: 4 post_nms_topn: 12 }"
+    )
+    + layer(
+        'name: "pool" type: "ROIPooling" bottom: "data" bottom: "rois" top: "pool" '
+        "roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.0625 }"
+    )
+    + layer(
+        'name: "fc" type: "InnerProduct" bottom: "pool" top: "fc" '
+        'inner_product_param { num_output: 4 weight_filler { type: "xavier" } }'
+    )
+    + conv("maps", "data", 18)
+    + layer(
+        'name: "ps" type: "PSROIPooling" bottom: "maps" bottom: "rois" top: "ps" '
+        "psroi_pooling_param { spatial_scale: 0.0625 output_dim: 2 group_size: 3 }"
+    )
+)
+YOLO = inputs(("data", (1, 4, 6, 8))) + layer(
+    'name: "re" type: "Reorg" bottom: "data" top: "re" reorg_param { stride: 2 }'
+)
+
+
+def build(text):
+    net = Net.from_param(deploy(read_net_text(text, "net").param), caffe_pb2.TEST)
+    rng = np.random.default_rng(4)
+    for blobs in net.params.values():
+        for blob in blobs:
+            blob.data[...] = rng.standard_normal(blob.shape) * 0.2
+    for name in net.inputs:
+        net.blobs[name].data[...] = rng.standard_normal(net.blobs[name].shape)
+    if "im_info" in net.inputs:
+        net.blobs["im_info"].data[...] = [[128, 144, 1]]
+    net.forward()
+    return net
+
+
+@pytest.mark.parametrize("text", [SSD, RCNN, YOLO], ids=["SSD", "R-CNN", "YOLO"])
+def test_outputs_of_openvino_equal_those_of_the_net(text, tmp_path):
+    import openvino
+
+    net = build(text)
+    path = str(tmp_path / "net.xml")
+    native_ops.write_ir(net, path, fp16=False)
+    model = openvino.Core().read_model(path)
+    kinds = {op.get_type_name() for op in model.get_ops()}
+    assert not any("NonMaxSuppression" in kind or kind == "Identity" for kind in kinds)
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    results = compiled({name: net.blobs[name].data.copy() for name in net.inputs})
+    received = {name: results[output] for output in compiled.outputs for name in output.names}
+    assert set(net.outputs) <= set(received)
+    for name in net.outputs:
+        expected = net.blobs[name].data
+        assert expected.any()
+        assert np.abs(received[name][..., : expected.shape[-2], :] - expected).max() < 1e-4, name
+
+
+def test_ordinary_layers_are_not_native():
+    assert native_ops.native_layers(build(inputs(("data", (1, 3, 8, 8))) + conv("c", "data", 2))) == []
