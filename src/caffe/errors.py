@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class CaffeError(RuntimeError):
@@ -13,6 +13,7 @@ class CaffeError(RuntimeError):
     """
 
     exit_status = 1
+    layers: Sequence[str] = ()  # the names of the layers that the error is about, if the net builder found it
 
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:

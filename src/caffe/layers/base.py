@@ -302,7 +302,6 @@ def create(param: Any, phase: int, device: Any = "cpu", generator: Any = None) -
 def check(param: Any, phase: int) -> None:
     """Raise CaffeError if the type of `param` (LayerParameter) is unknown or one of its fields is not implemented."""
     from caffe import layers
-    from caffe.core import unknown_types
 
     layers.load()
     if param.type not in registry:

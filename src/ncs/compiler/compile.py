@@ -206,7 +206,7 @@ def _create_net(param, build_only, prototxt):
     try:
         return Net.from_param(param, caffe_pb2.TEST, where=where, build_only=build_only)
     except CaffeError as error:
-        error.args = (str(error) + usable_part(param, getattr(error, "layers", ())),)
+        error.args = (str(error) + usable_part(param, error.layers),)
         raise
 
 
