@@ -120,7 +120,8 @@ def replace_data_with_input(
     net: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | None = None
 ) -> caffe_pb2.NetParameter:
     """Replace every data layer by Inputs for the tops that are read at inference; labels are removed."""
-    layers, replaced = [], False
+    layers: list[caffe_pb2.LayerParameter] = []
+    replaced = False
     for layer in net.layer:
         inputs = _inputs_of(layer, net, input_shape) if is_data(layer) else [layer]
         replaced = replaced or (is_data(layer) and bool(inputs))
@@ -217,7 +218,8 @@ def drop_label_of_softmax(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter
 
 def remove_label_consumers(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
     """Remove layers that read a missing blob (labels), and layers without a meaning at inference."""
-    available, out = set(), []
+    available: set[str] = set()
+    out = []
     for layer in net.layer:
         complete = all(bottom in available for bottom in layer.bottom)
         if layer.type != "Input" and (is_evaluator(layer) or not complete):

@@ -41,7 +41,7 @@ def _copy(net):
     return copy
 
 
-def _shapes(net) -> Iterator[Any]:
+def _shapes(net: caffe_pb2.NetParameter) -> Iterator[Any]:
     """Yield the shapes of all Input layers."""
     for layer in net.layer:
         if layer.type == "Input":

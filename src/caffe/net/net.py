@@ -184,9 +184,10 @@ class Net(NetMethods):
                 self._failed_tops.update(param.top)
                 self._check_alone(param, location)
         if self._errors:
-            error = error_type("\n".join(faults.grouped(self._errors)))  # keeps the type of a Python layer's error
-            error.layers = [name for _, name, _, _ in self._errors]
-            raise error from cause
+            # keeps the type of a Python layer's error
+            combined: Any = error_type("\n".join(faults.grouped(self._errors)))
+            combined.layers = [name for _, name, _, _ in self._errors]
+            raise combined from cause
         self.output_names = sorted(self._available)
 
     def _check_alone(self, param, location):
