@@ -63,22 +63,22 @@ def test_detection_output_with_a_bottom_for_each_map():
     text = "".join(blob(name, array.shape) for name, array in arrays.items())
     bottoms = " ".join(f'bottom: "{name}"' for name in names)
     net = net_of(text + DETECTION % (bottoms, "no_permute: true nbottom: 3"))
-    place = {}  # in Caffe's order: map, row, column, anchor
+    joined = {}  # in Caffe's order: map, row, column, anchor
     rows = [
         (scores[m][0, :, a, i * planes[m][1] + j], offsets[m][0, 4 * a : 4 * a + 4, i, j])
         for m in range(3)
         for i, j in np.ndindex(*planes[m])
         for a in range(2)
     ]
-    place["conf"], place["loc"] = (np.concatenate([row[k] for row in rows])[None] for k in (0, 1))
-    place["p"] = priors
+    joined["conf"], joined["loc"] = (np.concatenate([row[k] for row in rows])[None] for k in (0, 1))
+    joined["p"] = priors
     plain = net_of(
-        "".join(blob(name, array.shape) for name, array in place.items())
+        "".join(blob(name, array.shape) for name, array in joined.items())
         + DETECTION % ('bottom: "loc" bottom: "conf" bottom: "p"', "")
     )
-    for made, given in ((net, arrays), (plain, place)):
-        for name, array in given.items():
-            made.blobs[name].data[...] = array
-        made.forward()
+    for tested, inputs in ((net, arrays), (plain, joined)):
+        for name, array in inputs.items():
+            tested.blobs[name].data[...] = array
+        tested.forward()
     assert plain.blobs["out"].data.shape[2] > 3
     assert np.allclose(net.blobs["out"].data, plain.blobs["out"].data, atol=1e-6)
