@@ -5,7 +5,7 @@ import struct
 import numpy as np
 
 from ncs.simulator import stages
-from ncs.simulator.call import Call, Constants, Report
+from ncs.simulator.call import Call, WeightCache, Report
 from ncs.simulator.memory import Memory
 from ncs.simulator.program import Program, StageRecord, TensorRef
 
@@ -48,9 +48,9 @@ def run_stage(kind, params, *tensors, outputs=(), half=False):
     record = StageRecord(0, kind, 1, params, tuple(refs))
     report = Report()
     with np.errstate(all="ignore"):
-        stages.load()[kind](Call(record, memory, report, Constants(0), half))
+        stages.load()[kind](Call(record, memory, report, WeightCache(0), half))
     results = [memory.view(refs[number]).astype(np.float32) for number in outputs]
-    assert all(memory.missing(refs[number]) is None for number in outputs), "an output was not written whole"
+    assert all(memory.unwritten_mask(refs[number]) is None for number in outputs), "an output was not written whole"
     return results[0] if len(results) == 1 else results
 
 
@@ -64,7 +64,7 @@ def build_only(given, output):
 
 
 def padded_strides(shape, itemsize):
-    """Byte strides with rows rounded up to 16 bytes."""
+    """Byte strides with rows round_to_dtype up to 16 bytes."""
     strides = [itemsize]
     for axis, size in enumerate(reversed(shape[1:])):
         step = strides[0] * size

@@ -135,7 +135,7 @@ def test_nets_with_different_answers_are_one_blob(compiler, tmp_path, monkeypatc
     assert len(blobs) == 1
     simulator = Simulator(blobs.pop())
     simulator.run({"data": np.zeros((1, 4, nets[0][3], nets[0][3]), np.float32)})
-    assert "the blob does not say on which edges" in simulator.findings()[0]
+    assert "the blob does not encode the padded edges" in simulator.findings()[0]
 
 
 def test_an_onnx_file_of_others_is_compiled_around_it(compiler, tmp_path):

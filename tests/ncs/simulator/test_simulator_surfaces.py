@@ -82,7 +82,7 @@ def test_trace_shows_every_stage_and_one(compiled, capsys):
     with np.load(saved) as arrays:
         assert np.array_equal(arrays["tensor1"], simulator.run(inputs)["prob"])
     assert main(["trace", str(compiled / "tiny.blob"), "--stage", "99"]) != 0
-    assert f"stages 0 to {last}" in capsys.readouterr().err
+    assert f"stage: expected 0 to {last}" in capsys.readouterr().err
 
 
 def test_trace_before_and_after(compiled):
