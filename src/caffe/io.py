@@ -266,7 +266,7 @@ def _read(filename):
     """Return float32 (H, W, 1, 3 or 4) in 0..1, RGB order."""
     pixels = read_image(filename, cv2.IMREAD_UNCHANGED) if not hasattr(filename, "read") else _decode(filename)
     if pixels.dtype.kind == "u":
-        pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)  # type: ignore[type-var]
+        pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)
     pixels = np.atleast_3d(pixels.astype(np.float32))
     return pixels if pixels.shape[2] == 1 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 

@@ -18,12 +18,12 @@ from caffe.core.lazy_torch import torch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torch import Tensor
+
     from caffe.layers._convolution import Window
 
 
-def prepare(
-    x: torch.Tensor, win: Window, sizes: Sequence[int], out: Sequence[int]
-) -> tuple[AbstractContextManager, torch.Tensor]:
+def prepare(x: Tensor, win: Window, sizes: Sequence[int], out: Sequence[int]) -> tuple[AbstractContextManager, Tensor]:
     """Prepare the convolution of planes of `sizes` to `out`: return the context to compute it in, and its bottom.
 
     The bottom is `x`; for a degenerate `win` (layers._convolution.Window) it is in C order and float32, and the context
@@ -36,7 +36,7 @@ def prepare(
     return contextlib.nullcontext(), layout.in_c_order(x)
 
 
-def _in_bfloat16(x: torch.Tensor) -> bool:
+def _in_bfloat16(x: Tensor) -> bool:
     return x.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
 
 

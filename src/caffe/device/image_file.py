@@ -67,7 +67,7 @@ def read_bytes(path: str | bytes | os.PathLike) -> bytes:
         raise ImageError(f"{shown(path)}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def decode_image(data: bytes | np.ndarray, flags: int = cv2.IMREAD_COLOR, name: str = "") -> np.ndarray:
+def decode_image(data: bytes | memoryview | np.ndarray, flags: int = cv2.IMREAD_COLOR, name: str = "") -> np.ndarray:
     """Decode an image like cv2.imdecode; raises ImageError with `name` at the start of the message."""
     data = bytes(data)
     name = name + ": " if name else ""

@@ -18,7 +18,7 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _MANY_FILES = 64  # from this number, the whole file system is flushed first
 
 
-def refuse_foreign(path: str, by: str) -> None:
+def refuse_foreign(path: str | os.PathLike[str], by: str | None) -> None:
     """Raise CaffeError unless `path` is missing, is an empty folder, or was created entirely by the command `by`."""
     if not os.path.lexists(path):
         return
@@ -40,16 +40,16 @@ def refuse_foreign(path: str, by: str) -> None:
         )
 
 
-def record_files(path: str, by: str) -> None:
+def record_files(path: str | os.PathLike[str], by: str) -> None:
     """Record that the command `by` created all files that are now in the folder `path`."""
     with open(os.path.join(path, RECORD), "w", encoding="utf-8") as stream:
         json.dump({"by": by, "files": files_below(path)}, stream, indent=0, sort_keys=True, ensure_ascii=True)
 
 
-def files_below(path: str) -> dict[str, int]:
+def files_below(path: str | os.PathLike[str]) -> dict[str, int]:
     """Map the relative paths of all files below `path` to their sizes; a link counts with its own length."""
     sizes = {}
-    for folder, folders, names in os.walk(path):
+    for folder, folders, names in os.walk(os.fspath(path)):
         if os.path.basename(folder) == "__pycache__":
             continue  # written by Python when it imports modules from there
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
@@ -59,10 +59,10 @@ def files_below(path: str) -> dict[str, int]:
     return sizes
 
 
-def sync_tree(path: str) -> None:
+def sync_tree(path: str | os.PathLike[str]) -> None:
     """Flush `path` and every file and folder below it to the disk."""
-    paths = [path]
-    for folder, folders, names in os.walk(path):
+    paths = [os.fspath(path)]
+    for folder, folders, names in os.walk(os.fspath(path)):
         paths += [os.path.join(folder, name) for name in folders + names]
     if len(paths) > _MANY_FILES:
         _flush_file_system(path)  # makes the many single calls fast
@@ -71,7 +71,7 @@ def sync_tree(path: str) -> None:
             _sync(name)
 
 
-def exchange(new: str, path: str) -> str | None:
+def exchange(new: str, path: str | os.PathLike[str]) -> str | None:
     """Move the folder `new` to `path`; return the new path of the old folder, or None if there was none."""
     if not os.path.exists(path):
         os.rename(new, path)
@@ -84,7 +84,7 @@ def exchange(new: str, path: str) -> str | None:
     return old
 
 
-def _try_exchange(first: str, second: str) -> bool:
+def _try_exchange(first: str, second: str | os.PathLike[str]) -> bool:
     """Exchange two paths in one step; return whether the system supports it."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
@@ -99,7 +99,7 @@ def _try_exchange(first: str, second: str) -> bool:
     raise OSError(number, os.strerror(number), second)
 
 
-def _flush_file_system(path: str) -> None:
+def _flush_file_system(path: str | os.PathLike[str]) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         ctypes.CDLL(None).syncfs(handle)
@@ -117,7 +117,7 @@ def _sync(path: str) -> None:
         os.close(handle)
 
 
-def _record(path: str) -> dict | None:
+def _record(path: str | os.PathLike[str]) -> dict | None:
     """Return the record of a folder, or None if it has no valid one."""
     try:
         with open(os.path.join(path, RECORD), encoding="utf-8") as stream:

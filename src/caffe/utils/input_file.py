@@ -31,7 +31,7 @@ def read_text(path: str | os.PathLike, errors: str = "strict", max_bytes: int = 
         raise CaffeError(f"{shown(path)}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
-def shown(path: str | os.PathLike) -> str:
+def shown(path: str | bytes | os.PathLike) -> str:
     """Return a file name as printable text: control characters and bytes that are not UTF-8 become \\xNN."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
