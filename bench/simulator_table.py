@@ -119,8 +119,8 @@ def table_rows(name: str, folder: str) -> Iterator[str]:
 
 def main() -> None:
     """Print the table."""
-    columns = ["net", "chip", "SHAVE cores", "stages", "largest output", "max error", "mean error"]
-    columns += ["max error of the emulation", "simulated - emulated", "seconds", "findings"]
+    columns = ["net", "chip", "SHAVE cores", "stages", "largest value", "max error", "mean error"]
+    columns += ["emulation's max error", "simulated - emulated", "seconds", "findings"]
     print(f"| {' | '.join(columns)} |\n|" + " --- |" * len(columns))
     for name in sys.argv[1:] or NETS:
         with tempfile.TemporaryDirectory(prefix="simulator-") as folder:

@@ -37,12 +37,12 @@ def run(args: argparse.Namespace) -> int:
     from ncs.cli import _images
 
     simulator, manifest = _images.open_simulator(args)
-    good = not simulator.faults
+    ok = not simulator.faults
     for image in args.images or [None]:
         outputs = simulator.run(_images.load_inputs(args, simulator, manifest, image))
         print_outputs(args, image or "noise", simulator, outputs, manifest)
-        good = good and not any(not read.harmless for read in simulator.report.unwritten)
-    return 0 if good else 1
+        ok = ok and not any(not read.harmless for read in simulator.report.unwritten)
+    return 0 if ok else 1
 
 
 def print_outputs(

@@ -93,11 +93,11 @@ def _suppress(boxes: np.ndarray, scores: np.ndarray, params: dict) -> list:
     """Return the indices after non-maximum suppression, best first."""
     order = [i for i in np.argsort(-scores, kind="stable") if scores[i] > params["confidence"]]
     order = order[: params["top_k"]] if params["top_k"] >= 0 else order
-    kept: list = []
+    selected: list = []
     for index in order:
-        if all(_overlap(boxes[index], boxes[other]) <= params["nms"] for other in kept):
-            kept.append(index)
-    return kept
+        if all(_overlap(boxes[index], boxes[other]) <= params["nms"] for other in selected):
+            selected.append(index)
+    return selected
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> float:

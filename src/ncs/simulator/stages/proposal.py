@@ -78,24 +78,24 @@ def _boxes(anchors: np.ndarray, deltas: np.ndarray, shape: tuple, params: dict) 
 def _store(call: Call, boxes: np.ndarray, scores: np.ndarray, limit: list, size: np.ndarray, params: dict) -> None:
     order = np.argsort(-scores, kind="stable")
     order = order[: params["pre_nms"]] if params["pre_nms"] > 0 else order
-    kept: list = []
+    indices: list = []
     for index in order:
-        if len(kept) == params["post_nms"]:
+        if len(indices) == params["post_nms"]:
             break
-        if all(_overlap(boxes[index], boxes[other], params["offset"]) <= params["nms"] for other in kept):
-            kept.append(index)
-    selected = np.clip(boxes[kept], 0, limit) if params["clip_after"] else boxes[kept]
+        if all(_overlap(boxes[index], boxes[other], params["offset"]) <= params["nms"] for other in indices):
+            indices.append(index)
+    rois = np.clip(boxes[indices], 0, limit) if params["clip_after"] else boxes[indices]
     if params["normalize"]:
-        selected = selected / [size[1], size[0], size[1], size[0]]
+        rois = rois / [size[1], size[0], size[1], size[0]]
     target = call.tensor(1)
     rows = np.zeros((target.dims[0], 5), np.float32)
-    rows[: len(kept), 1:] = selected
-    if len(kept) < len(rows):
-        rows[len(kept), 0] = -1
+    rows[: len(indices), 1:] = rois
+    if len(indices) < len(rows):
+        rows[len(indices), 0] = -1
     call.write(1, rows.reshape(target.dims))
     if call.has(2):
         result = np.zeros(target.dims[0], np.float32)
-        result[: len(kept)] = scores[kept]
+        result[: len(indices)] = scores[indices]
         call.write(2, result.reshape(call.tensor(2).dims))
 
 
