@@ -41,18 +41,18 @@ class _Tree:
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
         self.page_size = max(struct.unpack_from("<I", data, _HEAD + 24)[0], 512)
-        metas = [self._meta(at) for at in (0, self.page_size)]
+        metas = [self._meta(start) for start in (0, self.page_size)]
         _, self.depth, self.entries, self.root, last = max(metas)
         self.pages = min(last + 1, len(data) // self.page_size)
         self.seen = bytearray(self.pages)
         self.record_count = 0
         self.last_key: bytes | None = None
 
-    def _meta(self, at: int) -> tuple[int, ...]:
+    def _meta(self, start: int) -> tuple[int, ...]:
         """Return transaction, depth, entries, root and last page."""
-        if struct.unpack_from("<II", self.data, at + _HEAD) != (_MAGIC, 1):
+        if struct.unpack_from("<II", self.data, start + _HEAD) != (_MAGIC, 1):
             raise ValueError("a meta page has a wrong signature")
-        main = at + _HEAD + 24 + 48
+        main = start + _HEAD + 24 + 48
         depth = struct.unpack_from("<H", self.data, main + 6)[0]
         entries, root, last, transaction = struct.unpack_from("<QQQQ", self.data, main + 32)
         return transaction, depth, entries, root, last
@@ -72,16 +72,16 @@ class _Tree:
         if self.seen[number]:
             raise ValueError(f"page {number} is used twice")
         self.seen[number] = 1
-        at = number * self.page_size
-        stored_number, _, flags = struct.unpack_from("<QHH", self.data, at)
+        start = number * self.page_size
+        stored_number, _, flags = struct.unpack_from("<QHH", self.data, start)
         if stored_number != number or flags & _KINDS != kind:
             raise ValueError(f"page {number} has a wrong number or type")
-        return at
+        return start
 
     def _page(self, number: int, level: int) -> None:
         kind = _LEAF if level == 1 else _BRANCH
-        at = self._take(number, kind)
-        page = self.data[at : at + self.page_size]
+        start = self._take(number, kind)
+        page = self.data[start : start + self.page_size]
         lower, upper = struct.unpack_from("<HH", page, 12)
         if not _HEAD < lower <= upper <= self.page_size or lower % 2:
             raise ValueError(f"page {number} has impossible bounds")
@@ -107,8 +107,8 @@ class _Tree:
             self._overflow(struct.unpack_from("<Q", page, value)[0], size)
 
     def _overflow(self, number: int, size: int) -> None:
-        at = self._take(number, _OVERFLOW)
-        pages = struct.unpack_from("<I", self.data, at + 12)[0]
+        start = self._take(number, _OVERFLOW)
+        pages = struct.unpack_from("<I", self.data, start + 12)[0]
         if pages * self.page_size < _HEAD + size or number + pages > self.pages:
             raise ValueError(f"page {number} starts a value that does not fit")
         if any(self.seen[number + 1 : number + pages]):

@@ -26,24 +26,24 @@ def image_size(data: bytes) -> Size:
 
 def jpeg_is_complete(data: bytes) -> bool:
     """Return whether an end marker follows the first scan of a JPEG; older decoders fill missing pixels with gray."""
-    at = _jpeg_segment(data, b"\xda")
-    return at is not None and data.find(b"\xff\xd9", at) >= 0
+    offset = _jpeg_segment(data, b"\xda")
+    return offset is not None and data.find(b"\xff\xd9", offset) >= 0
 
 
 def _jpeg_segment(data: bytes, kinds: bytes) -> Optional[int]:  # noqa: UP045
     """Return the offset after the marker of the first segment of one of the `kinds`, or None."""
-    at = 2
-    while at + 4 <= len(data):
-        if data[at] != 0xFF or data[at + 1] in b"\xff":
-            at += 1
-        elif data[at + 1] in kinds:
-            return at + 2
-        elif data[at + 1] in _BARE:
-            at += 2
-        elif data[at + 1] == 0xDA:
+    offset = 2
+    while offset + 4 <= len(data):
+        if data[offset] != 0xFF or data[offset + 1] in b"\xff":
+            offset += 1
+        elif data[offset + 1] in kinds:
+            return offset + 2
+        elif data[offset + 1] in _BARE:
+            offset += 2
+        elif data[offset + 1] == 0xDA:
             return None
         else:
-            at += 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
+            offset += 2 + max(2, struct.unpack_from(">H", data, offset + 2)[0])
     return None
 
 
@@ -52,10 +52,10 @@ _FRAMES = bytes(set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC})
 
 
 def _jpeg(data: bytes) -> Size:
-    at = _jpeg_segment(data, _FRAMES)
-    if at is None:
+    offset = _jpeg_segment(data, _FRAMES)
+    if offset is None:
         return None
-    height, width = struct.unpack_from(">HH", data, at + 3)
+    height, width = struct.unpack_from(">HH", data, offset + 3)
     return width, height
 
 
@@ -88,10 +88,10 @@ def _webp(data: bytes) -> Size:
 def _tiff(data: bytes) -> Size:
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    at = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
-    count = struct.unpack_from(order + ("Q" if big else "H"), data, at)[0]
-    at, step, fields = at + (8 if big else 2), 20 if big else 12, {}
-    for entry in range(at, at + step * min(count, 4096), step):
+    offset = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
+    count = struct.unpack_from(order + ("Q" if big else "H"), data, offset)[0]
+    offset, step, fields = offset + (8 if big else 2), 20 if big else 12, {}
+    for entry in range(offset, offset + step * min(count, 4096), step):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
         if tag in (256, 257) and kind in _TIFF_KINDS:
             fields[tag] = struct.unpack_from(order + _TIFF_KINDS[kind], data, entry + (12 if big else 8))[0]
@@ -113,10 +113,10 @@ def _pam(data: bytes) -> Size:
 
 
 def _jp2(data: bytes) -> Size:
-    at = data.find(b"\xff\x4f\xff\x51")  # the codestream; its size takes precedence over the copy in the box
-    if at < 0:
+    offset = data.find(b"\xff\x4f\xff\x51")  # the codestream; its size takes precedence over the copy in the box
+    if offset < 0:
         return None
-    right, bottom, left, top = struct.unpack_from(">IIII", data, at + 8)
+    right, bottom, left, top = struct.unpack_from(">IIII", data, offset + 8)
     return right - left, bottom - top
 
 
@@ -131,10 +131,10 @@ def _radiance(data: bytes) -> Size:
 
 
 def _exr(data: bytes) -> Size:
-    at = data.find(b"dataWindow\0box2i\0", 0, 65536)
-    if at < 0:
+    offset = data.find(b"dataWindow\0box2i\0", 0, 65536)
+    if offset < 0:
         return None
-    left, top, right, bottom = struct.unpack_from("<iiii", data, at + 21)
+    left, top, right, bottom = struct.unpack_from("<iiii", data, offset + 21)
     return right - left + 1, bottom - top + 1
 
 

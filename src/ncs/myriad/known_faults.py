@@ -133,9 +133,9 @@ def _fields(stream: BinaryIO, offset: int, end: int) -> Iterator[tuple[int, int,
 def _varint(content: bytes, offset: int) -> tuple[int, int]:
     """Return (value, offset of the next byte)."""
     value = shift = 0
-    for at in range(offset, len(content)):
-        value |= (content[at] & 127) << shift
+    for index in range(offset, len(content)):
+        value |= (content[index] & 127) << shift
         shift += 7
-        if content[at] < 128:
-            return value, at + 1
+        if content[index] < 128:
+            return value, index + 1
     return value, len(content)

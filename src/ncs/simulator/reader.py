@@ -28,7 +28,23 @@ _HEADER_WORDS = 20
 
 
 def read_program(content: bytes) -> Program:
-    """Read a blob; raises NcsError if it is truncated or inconsistent."""
+    """Read a blob for execution.
+
+    Parameters
+    ----------
+    content : bytes
+        The blob.
+
+    Returns
+    -------
+    Program
+        Its ports, stages, constants and memory sizes (bytes).
+
+    Raises
+    ------
+    NcsError
+        If the blob is truncated, inconsistent or of another version or chip.
+    """
     if content.startswith(b"<?xml"):
         content = content.partition(b"\n")[2]
     header = _header(content)
@@ -194,12 +210,12 @@ def _stage(words: _Words, offset: int, end: int, number: int, nested: bool = Fal
 
 def _split_injected(words: _Words, start: int, end: int, number: int, nested: bool) -> tuple[bytes, StageRecord | None]:
     """Split the parameters of a hardware stage into its operations and the injected SHAVE stage, or None."""
-    flag_at = start + operations_end(words.content[start:end], number)
-    (flag,) = words.read(flag_at, 1)
+    flag_offset = start + operations_end(words.content[start:end], number)
+    (flag,) = words.read(flag_offset, 1)
     if flag and nested:
         raise NcsError(f"stage {number} (MyriadXHwOp): an injected stage contains another injected stage")
-    injected = _stage(words, flag_at + 4, end, number, True)[0] if flag else None
-    return words.content[start:flag_at], injected
+    injected = _stage(words, flag_offset + 4, end, number, True)[0] if flag else None
+    return words.content[start:flag_offset], injected
 
 
 def _tensors(words: _Words, offset: int, end: int, label: str) -> Iterator[TensorRef]:
