@@ -1,9 +1,9 @@
-"""How many damaged blobs the simulator catches: N blobs of AgeNet's size, each damaged in one place.
+"""Count how many damaged blobs the simulator detects: N blobs of AgeNet, each with one change.
 
     PYTHONPATH=src python bench/simulator_mutations.py [N]
 
-Caught is an error, a finding, or an answer that differs from the undamaged net's by more than three times FP16's own
-error.
+A blob counts as caught if it causes an error, a finding, or an output that differs from the net's by more than three
+times the error of the undamaged blob.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ncs.simulator import Simulator  # noqa: E402
 
 
 def main() -> None:
-    """Print every damage that was not caught, and the shares."""
+    """Print every change that was not caught, and the fraction caught per kind."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     net, image = net_of("AgeNet")
     expected = fp16_emulation.predict(net, image).ravel()
@@ -42,26 +42,30 @@ def main() -> None:
         ]
         compile_blobs(jobs)
         contents = [open(job.output, "rb").read() for job in jobs]  # noqa: SIM115
-    own, undamaged = [], []
+    undamaged_errors, undamaged = [], []
     for content in contents:
         simulator = Simulator(content)
         result = next(iter(simulator.run({simulator.program.inputs[0].name: image}).values())).ravel()
         undamaged.append(result)
-        own.append(float(np.abs(result - expected).max() / np.abs(expected).max()))
+        undamaged_errors.append(float(np.abs(result - expected).max() / np.abs(expected).max()))
     name = simulator.program.inputs[0].name
-    totals, caught, ways = collections.Counter(), collections.Counter(), collections.Counter()
+    totals, caught, reasons = collections.Counter(), collections.Counter(), collections.Counter()
     for number in range(count):
         kind, which = damage.KINDS[number % len(damage.KINDS)], number // len(damage.KINDS) % 2
-        done = damage.damaged(contents[which], kind, random.Random(number))
-        good, how = damage.verdict(done.content, {name: image}, expected, 3 * own[which], undamaged[which])
+        mutation = damage.damage_blob(contents[which], kind, random.Random(number))
+        is_caught, reason = damage.is_caught(
+            mutation.content, {name: image}, expected, 3 * undamaged_errors[which], undamaged[which]
+        )
         totals[kind] += 1
-        caught[kind] += good
-        ways[how.split(":")[0].split(" off")[0].split(" of")[0] if good else how.split(" off")[0] + ": not caught"] += 1
-        if not good:
-            print(f"not caught: {('MA2480', 'MA2450')[which]} {done.text}: {how}", flush=True)
+        caught[kind] += is_caught
+        reasons[reason.split(":")[0]] += 1
+        if not is_caught:
+            print(f"not caught: {('MA2480', 'MA2450')[which]} {mutation.text}: {reason}", flush=True)
     for kind in damage.KINDS:
         print(f"{kind}: {caught[kind]} of {totals[kind]} caught")
-    print(f"all: {sum(caught.values())} of {count} caught ({100 * sum(caught.values()) / count:.0f} %); {dict(ways)}")
+    print(
+        f"all: {sum(caught.values())} of {count} caught ({100 * sum(caught.values()) / count:.0f} %); {dict(reasons)}"
+    )
 
 
 if __name__ == "__main__":

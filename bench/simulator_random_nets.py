@@ -1,4 +1,4 @@
-"""Compile small random nets for both chips, simulate them, and print every blob whose result differs from its net.
+"""Compile small random nets for both chips and print every blob whose simulated output differs from its net's.
 
 PYTHONPATH=src python bench/simulator_random_nets.py [FIRST_SEED [COUNT]]
 """
@@ -25,7 +25,7 @@ CASES = (("MA2480", None), ("MA2480", 1), ("MA2450", None))
 
 
 def main() -> None:
-    """Print what differs, and the counts."""
+    """Print the differing blobs and the totals."""
     first, count = (int(word) for word in (sys.argv[1:] + ["0", "1000"][len(sys.argv) - 1 :])[:2])
     totals = {"nets": 0, "blobs": 0, "refused": 0, "wrong": 0}
     for begin in range(first, first + count, 50):
@@ -35,15 +35,15 @@ def main() -> None:
 
 
 def compare(seeds: range, folder: str, totals: dict[str, int]) -> None:
-    """Compile and simulate the nets of some seeds."""
+    """Compile and simulate the nets of the given seeds and add to `totals`."""
     nets, jobs = {}, []
     for seed in seeds:
-        drawn = random_nets.random_net(seed)
-        if drawn is None:
+        net = random_nets.random_net(seed)
+        if net is None:
             continue
-        nets[seed] = drawn
+        nets[seed] = net
         path = os.path.join(folder, f"{seed}.onnx")
-        export_net(drawn[0], path)
+        export_net(net[0], path)
         jobs += [(seed, Job(path, os.path.join(folder, f"{seed}_{c}_{s}.blob"), c, s)) for c, s in CASES]
     totals["nets"] += len(nets)
     try:
@@ -61,9 +61,7 @@ def compare(seeds: range, folder: str, totals: dict[str, int]) -> None:
         totals["blobs"] += 1
         if not error < 1e-2 or simulator.findings():
             totals["wrong"] += 1
-            print(
-                f"seed {seed}, {job.platform}, {job.shaves} cores: off by {error:.3g}; {simulator.findings()}\n{text}"
-            )
+            print(f"seed {seed}, {job.platform}, {job.shaves} cores: error {error:.3g}; {simulator.findings()}\n{text}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What OpenVINO 2021.4's Myriad compiler gets wrong, written in another way that it gets right.
+"""Rewrite operations that OpenVINO 2021.4's Myriad compiler compiles incorrectly without a message.
 
-Found by running blobs in the simulator (docs/guides/simulator.md): the blob computed something else than the net, and
-no message said so. Every other reader of the ONNX file computes the same from either form.
+The faults were found by running blobs in the simulator (docs/guides/simulator.md). Both forms are equivalent for every
+other reader of the ONNX file.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from typing import Any
 
 import numpy as np
 
-LARGEST_KERNEL = 15  # of the convolution engines
+LARGEST_KERNEL = 15  # that the convolution engines support
 
 
 def around_faults(nodes: list, constants: list) -> None:
-    """Change NodeProtos in place, and append to (name, array) `constants` what they then read."""
-    makers = {name: node for node in nodes for name in node.output}
+    """Rewrite NodeProtos in place and append their new inputs to `constants` as (name, array)."""
+    producers = {name: node for node in nodes for name in node.output}
     for node in nodes:
-        maker = makers.get(node.input[0]) if node.input else None
-        if node.op_type == "Relu" and maker is not None and loses_relu(maker):
+        producer = producers.get(node.input[0]) if node.input else None
+        if node.op_type == "Relu" and producer is not None and loses_relu(producer):
             _as_clip(node, constants)
 
 
 def loses_relu(node: Any) -> bool:
-    """Whether the compiler drops a Relu behind this node for Myriad X.
+    """Return whether the compiler drops a Relu after this node for Myriad X.
 
-    It marks a deconvolution as one for the engines, takes the Relu into it, and then runs it on SHAVE cores without one
-    where it has groups or a large kernel.
+    It selects the engines for a deconvolution and fuses the Relu. If the deconvolution has groups or a large kernel, it
+    then runs on SHAVE cores without the Relu.
     """
     if node.op_type != "ConvTranspose":
         return False
@@ -36,7 +36,7 @@ def loses_relu(node: Any) -> bool:
 
 
 def _as_clip(node: Any, constants: list) -> None:
-    """Relu as a Clip from 0 on, which stays a stage of its own."""
+    """Turn a Relu into a Clip with minimum 0, which the compiler does not fuse."""
     name = f"{node.output[0]}@zero"
     constants.append((name, np.zeros((), np.float32)))
     node.op_type = "Clip"

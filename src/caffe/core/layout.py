@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
-def lay_out(tensor, memory_format=None):
+if TYPE_CHECKING:
+    import torch
+
+
+def lay_out(tensor: torch.Tensor, memory_format: torch.memory_format | None = None) -> torch.Tensor:
     """Return `tensor` in `memory_format` (None: unchanged); in C order if it has only one channel, row or column.
 
     torch ignores the stride of an axis of size 1, so such a tensor fits both layouts and that stride can be any number.
-    oneDNN reads the stride and has computed with other rows and with memory outside the tensor. C order is unambiguous.
+    oneDNN uses the stride and then reads other rows or memory outside the tensor. C order is unambiguous.
     """
     if tensor.dim() != 4:
         return tensor
@@ -16,7 +21,7 @@ def lay_out(tensor, memory_format=None):
     return tensor if memory_format is None else tensor.contiguous(memory_format=memory_format)
 
 
-def in_c_order(tensor):
+def in_c_order(tensor: torch.Tensor) -> torch.Tensor:
     """Return `tensor` contiguous, with the strides of a new tensor of its shape."""
     tensor = tensor.contiguous()
     strides = [1]

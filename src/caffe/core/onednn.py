@@ -9,12 +9,21 @@ computed in float32 from tensors in C order. tests/differential compares the res
 from __future__ import annotations
 
 import contextlib
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from caffe.core import layout
 from caffe.core.lazy_torch import torch
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def prepare(x, win, sizes, out):
+    from torch import Tensor
+
+    from caffe.layers._convolution import Window
+
+
+def prepare(x: Tensor, win: Window, sizes: Sequence[int], out: Sequence[int]) -> tuple[AbstractContextManager, Tensor]:
     """Prepare the convolution of planes of `sizes` to `out`: return the context to compute it in, and its bottom.
 
     The bottom is `x`; for a degenerate `win` (layers._convolution.Window) it is in C order and float32, and the context
@@ -27,11 +36,11 @@ def prepare(x, win, sizes, out):
     return contextlib.nullcontext(), layout.in_c_order(x)
 
 
-def _in_bfloat16(x):
+def _in_bfloat16(x: Tensor) -> bool:
     return x.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
 
 
-def is_regular(win, sizes, out):
+def is_regular(win: Window, sizes: Sequence[int], out: Sequence[int]) -> bool:
     """Return whether no axis has a single window with a stride, a kernel larger than the plane, or large padding."""
     axes = zip(sizes, out, win.extent, win.stride, win.pad)
     return all(n >= extent and pad <= extent // 2 and (m > 1 or stride == 1) for n, m, extent, stride, pad in axes)

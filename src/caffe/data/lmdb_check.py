@@ -14,7 +14,7 @@ from caffe.errors import CaffeError
 
 _BRANCH, _LEAF, _OVERFLOW, _META = 1, 2, 4, 8
 _KINDS = _BRANCH | _LEAF | _OVERFLOW | _META | 0x20 | 0x40
-_BIG = 1  # flag of a node whose value is in overflow pages
+_BIG = 1  # flag of a node with its value in overflow pages
 _HEAD, _NODE = 16, 8  # bytes of the headers of pages and nodes
 _MAGIC, _NO_PAGE = 0xBEEFC0DE, 2**64 - 1
 _valid: set[tuple[int, ...]] = set()
@@ -23,8 +23,8 @@ _valid: set[tuple[int, ...]] = set()
 def check(path: str) -> None:
     """Raise CaffeError if the data.mdb at `path` is damaged; an unchanged file is not checked twice."""
     with open(path, "rb") as stream:
-        facts = os.fstat(stream.fileno())
-        state = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+        status = os.fstat(stream.fileno())
+        state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         if state in _valid:
             return
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -41,18 +41,18 @@ class _Tree:
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
         self.page_size = max(struct.unpack_from("<I", data, _HEAD + 24)[0], 512)
-        metas = [self._meta(at) for at in (0, self.page_size)]
+        metas = [self._meta(start) for start in (0, self.page_size)]
         _, self.depth, self.entries, self.root, last = max(metas)
         self.pages = min(last + 1, len(data) // self.page_size)
         self.seen = bytearray(self.pages)
-        self.found = 0
+        self.record_count = 0
         self.last_key: bytes | None = None
 
-    def _meta(self, at: int) -> tuple[int, ...]:
+    def _meta(self, start: int) -> tuple[int, ...]:
         """Return transaction, depth, entries, root and last page."""
-        if struct.unpack_from("<II", self.data, at + _HEAD) != (_MAGIC, 1):
+        if struct.unpack_from("<II", self.data, start + _HEAD) != (_MAGIC, 1):
             raise ValueError("a meta page has a wrong signature")
-        main = at + _HEAD + 24 + 48
+        main = start + _HEAD + 24 + 48
         depth = struct.unpack_from("<H", self.data, main + 6)[0]
         entries, root, last, transaction = struct.unpack_from("<QQQQ", self.data, main + 32)
         return transaction, depth, entries, root, last
@@ -62,8 +62,8 @@ class _Tree:
             if not 1 <= self.depth <= 32:
                 raise ValueError(f"the tree has {self.depth} levels")
             self._page(self.root, self.depth)
-        if self.found != self.entries:
-            raise ValueError(f"it contains {self.found} records, expected {self.entries}")
+        if self.record_count != self.entries:
+            raise ValueError(f"it contains {self.record_count} records, expected {self.entries}")
 
     def _take(self, number: int, kind: int) -> int:
         """Mark a page of type `kind` as used and return its offset."""
@@ -72,49 +72,49 @@ class _Tree:
         if self.seen[number]:
             raise ValueError(f"page {number} is used twice")
         self.seen[number] = 1
-        at = number * self.page_size
-        own, _, flags = struct.unpack_from("<QHH", self.data, at)
-        if own != number or flags & _KINDS != kind:
+        start = number * self.page_size
+        stored_number, _, flags = struct.unpack_from("<QHH", self.data, start)
+        if stored_number != number or flags & _KINDS != kind:
             raise ValueError(f"page {number} has a wrong number or type")
-        return at
+        return start
 
     def _page(self, number: int, level: int) -> None:
         kind = _LEAF if level == 1 else _BRANCH
-        at = self._take(number, kind)
-        page = self.data[at : at + self.page_size]
+        start = self._take(number, kind)
+        page = self.data[start : start + self.page_size]
         lower, upper = struct.unpack_from("<HH", page, 12)
         if not _HEAD < lower <= upper <= self.page_size or lower % 2:
             raise ValueError(f"page {number} has impossible bounds")
-        for place in struct.unpack_from(f"<{(lower - _HEAD) // 2}H", page, _HEAD):
-            if not upper <= place <= self.page_size - _NODE:
+        for offset in struct.unpack_from(f"<{(lower - _HEAD) // 2}H", page, _HEAD):
+            if not upper <= offset <= self.page_size - _NODE:
                 raise ValueError(f"page {number} has a node outside the page")
-            low, high, flags, key = struct.unpack_from("<HHHH", page, place)
+            low, high, flags, key = struct.unpack_from("<HHHH", page, offset)
             if kind == _BRANCH:
-                self._inside(number, place + _NODE + key)
+                self._check_end(number, offset + _NODE + key)
                 self._page(low | high << 16 | flags << 32, level - 1)
             else:
-                self._leaf(number, page, place, low | high << 16, flags, key)
+                self._leaf(number, page, offset, low | high << 16, flags, key)
 
-    def _leaf(self, number: int, page: bytes, place: int, size: int, flags: int, key_size: int) -> None:
-        value = place + _NODE + key_size
-        self._inside(number, value + (8 if flags & _BIG else size))
-        key = page[place + _NODE : value]
+    def _leaf(self, number: int, page: bytes, offset: int, size: int, flags: int, key_size: int) -> None:
+        value = offset + _NODE + key_size
+        self._check_end(number, value + (8 if flags & _BIG else size))
+        key = page[offset + _NODE : value]
         if not key or (self.last_key is not None and key <= self.last_key):
             raise ValueError(f"page {number} has keys out of order")
         self.last_key = key
-        self.found += 1
+        self.record_count += 1
         if flags & _BIG:
             self._overflow(struct.unpack_from("<Q", page, value)[0], size)
 
     def _overflow(self, number: int, size: int) -> None:
-        at = self._take(number, _OVERFLOW)
-        pages = struct.unpack_from("<I", self.data, at + 12)[0]
+        start = self._take(number, _OVERFLOW)
+        pages = struct.unpack_from("<I", self.data, start + 12)[0]
         if pages * self.page_size < _HEAD + size or number + pages > self.pages:
             raise ValueError(f"page {number} starts a value that does not fit")
         if any(self.seen[number + 1 : number + pages]):
             raise ValueError(f"page {number} starts a value on pages already in use")
         self.seen[number + 1 : number + pages] = b"\1" * (pages - 1)
 
-    def _inside(self, number: int, end: int) -> None:
+    def _check_end(self, number: int, end: int) -> None:
         if end > self.page_size:
             raise ValueError(f"page {number} has a node that ends outside the page")

@@ -1,4 +1,4 @@
-"""Read image files with limits of bytes and pixels; truncated files are errors. Runs on the device (Python 3.7)."""
+"""Read image files with limits on bytes and pixels; reject truncated files. Runs on the device (Python 3.7)."""
 
 from __future__ import annotations
 
@@ -21,36 +21,54 @@ class ImageError(CaffeError):
     """An image that is missing, truncated or larger than the limit, or a file that is not an image."""
 
 
-def max_pixels():
-    """Return the maximum number of pixels of an image: 100 million, or the limit of the environment."""
+def max_pixels() -> int:
+    """Return the maximum number of pixels of an image: CAFFE_MAX_MEGAPIXELS, or 100 million by default."""
     text = os.environ.get(LIMIT, "") or "100"
     try:
         return int(float(text) * 1e6)
     except (ValueError, OverflowError):
-        raise CaffeError(f"{LIMIT} must be a number of megapixels, received {text!r}") from None
+        raise CaffeError(f"{LIMIT}: expected a number of megapixels, received {text!r}") from None
 
 
-def read_image(path, flags=cv2.IMREAD_COLOR):
-    """Read an image like cv2.imread, from a path of any bytes; raises ImageError."""
+def read_image(path: str | bytes | os.PathLike, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """Read an image like cv2.imread, but from any path.
+
+    Parameters
+    ----------
+    path : str, bytes or os.PathLike
+        The file; its name need not be UTF-8.
+    flags : int
+        As for cv2.imread.
+
+    Returns
+    -------
+    numpy.ndarray
+        (height, width, 3) in BGR, uint8, with the default flags.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, too large, truncated or not an image.
+    """
     return decode_image(read_bytes(path), flags, shown(path))
 
 
-def read_bytes(path):
+def read_bytes(path: str | bytes | os.PathLike) -> bytes:
     """Return the bytes of a regular file; raises ImageError if it is missing, another kind of file or too large."""
     try:
         with open(path, "rb") as stream:
-            facts = os.fstat(stream.fileno())
-            if not stat.S_ISREG(facts.st_mode):
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise ImageError(f"{shown(path)}: not a regular file but a device or a pipe")
-            if facts.st_size > MAX_BYTES:
-                raise ImageError(f"{shown(path)}: {facts.st_size} bytes are more than the limit of {MAX_BYTES}")
-            return stream.read(facts.st_size + 1)
+            if status.st_size > MAX_BYTES:
+                raise ImageError(f"{shown(path)}: {status.st_size} bytes are more than the limit of {MAX_BYTES}")
+            return stream.read(status.st_size + 1)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise ImageError("{}: {}".format(shown(path), getattr(error, "strerror", None) or error)) from None
+        raise ImageError(f"{shown(path)}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def decode_image(data, flags=cv2.IMREAD_COLOR, name=""):
-    """Decode an image like cv2.imdecode; raises ImageError, whose message starts with `name`."""
+def decode_image(data: bytes | memoryview | np.ndarray, flags: int = cv2.IMREAD_COLOR, name: str = "") -> np.ndarray:
+    """Decode an image like cv2.imdecode; raises ImageError with `name` at the start of the message."""
     data = bytes(data)
     name = name + ": " if name else ""
     size = image_size(data)
@@ -60,7 +78,7 @@ def decode_image(data, flags=cv2.IMREAD_COLOR, name=""):
     if width * height > max_pixels():
         raise ImageError(
             f"{name}{width} x {height} pixels are more than the limit of {max_pixels() / 1e6:g} megapixels; "
-            f"{LIMIT}=N raises it"
+            f"set {LIMIT} to raise it"
         )
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -71,7 +89,7 @@ def decode_image(data, flags=cv2.IMREAD_COLOR, name=""):
     return image
 
 
-def check_name(path):
+def check_name(path: str | os.PathLike) -> None:
     """Raise ImageError for a name that is not UTF-8: OpenCV's file functions crash on it."""
     try:
         os.fspath(path).encode("utf-8")

@@ -25,25 +25,25 @@ def image_size(data: bytes) -> Size:
 
 
 def jpeg_is_complete(data: bytes) -> bool:
-    """Return whether the end marker of a JPEG follows its first scan; older decoders fill missing pixels with grey."""
-    at = _jpeg_segment(data, b"\xda")
-    return at is not None and data.find(b"\xff\xd9", at) >= 0
+    """Return whether an end marker follows the first scan of a JPEG; older decoders fill missing pixels with gray."""
+    offset = _jpeg_segment(data, b"\xda")
+    return offset is not None and data.find(b"\xff\xd9", offset) >= 0
 
 
-def _jpeg_segment(data, kinds):
-    """Return the offset behind the marker of the first segment of one of the `kinds` (bytes), or None."""
-    at = 2
-    while at + 4 <= len(data):
-        if data[at] != 0xFF or data[at + 1] in b"\xff":
-            at += 1
-        elif data[at + 1] in kinds:
-            return at + 2
-        elif data[at + 1] in _BARE:
-            at += 2
-        elif data[at + 1] == 0xDA:
+def _jpeg_segment(data: bytes, kinds: bytes) -> Optional[int]:  # noqa: UP045
+    """Return the offset after the marker of the first segment of one of the `kinds`, or None."""
+    offset = 2
+    while offset + 4 <= len(data):
+        if data[offset] != 0xFF or data[offset + 1] in b"\xff":
+            offset += 1
+        elif data[offset + 1] in kinds:
+            return offset + 2
+        elif data[offset + 1] in _BARE:
+            offset += 2
+        elif data[offset + 1] == 0xDA:
             return None
         else:
-            at += 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
+            offset += 2 + max(2, struct.unpack_from(">H", data, offset + 2)[0])
     return None
 
 
@@ -52,10 +52,10 @@ _FRAMES = bytes(set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC})
 
 
 def _jpeg(data: bytes) -> Size:
-    at = _jpeg_segment(data, _FRAMES)
-    if at is None:
+    offset = _jpeg_segment(data, _FRAMES)
+    if offset is None:
         return None
-    height, width = struct.unpack_from(">HH", data, at + 3)
+    height, width = struct.unpack_from(">HH", data, offset + 3)
     return width, height
 
 
@@ -88,14 +88,14 @@ def _webp(data: bytes) -> Size:
 def _tiff(data: bytes) -> Size:
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    at = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
-    count = struct.unpack_from(order + ("Q" if big else "H"), data, at)[0]
-    at, step, found = at + (8 if big else 2), 20 if big else 12, {}
-    for entry in range(at, at + step * min(count, 4096), step):
+    offset = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
+    count = struct.unpack_from(order + ("Q" if big else "H"), data, offset)[0]
+    offset, step, fields = offset + (8 if big else 2), 20 if big else 12, {}
+    for entry in range(offset, offset + step * min(count, 4096), step):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
         if tag in (256, 257) and kind in _TIFF_KINDS:
-            found[tag] = struct.unpack_from(order + _TIFF_KINDS[kind], data, entry + (12 if big else 8))[0]
-    return (found[256], found[257]) if len(found) == 2 else None
+            fields[tag] = struct.unpack_from(order + _TIFF_KINDS[kind], data, entry + (12 if big else 8))[0]
+    return (fields[256], fields[257]) if len(fields) == 2 else None
 
 
 _TIFF_KINDS = {1: "B", 3: "H", 4: "I", 16: "Q"}
@@ -113,10 +113,10 @@ def _pam(data: bytes) -> Size:
 
 
 def _jp2(data: bytes) -> Size:
-    at = data.find(b"\xff\x4f\xff\x51")  # the codestream; its size is decisive, not the copy in the box
-    if at < 0:
+    offset = data.find(b"\xff\x4f\xff\x51")  # the codestream; its size takes precedence over the copy in the box
+    if offset < 0:
         return None
-    right, bottom, left, top = struct.unpack_from(">IIII", data, at + 8)
+    right, bottom, left, top = struct.unpack_from(">IIII", data, offset + 8)
     return right - left, bottom - top
 
 
@@ -125,21 +125,21 @@ def _sun(data: bytes) -> Size:
 
 
 def _radiance(data: bytes) -> Size:
-    found = re.search(rb"\n[-+]([XY]) (\d+) [-+]([XY]) (\d+)\n", data[:65536])
-    sizes = {found.group(1): int(found.group(2)), found.group(3): int(found.group(4))} if found else {}
+    match = re.search(rb"\n[-+]([XY]) (\d+) [-+]([XY]) (\d+)\n", data[:65536])
+    sizes = {match.group(1): int(match.group(2)), match.group(3): int(match.group(4))} if match else {}
     return (sizes[b"X"], sizes[b"Y"]) if len(sizes) == 2 else None
 
 
 def _exr(data: bytes) -> Size:
-    at = data.find(b"dataWindow\0box2i\0", 0, 65536)
-    if at < 0:
+    offset = data.find(b"dataWindow\0box2i\0", 0, 65536)
+    if offset < 0:
         return None
-    left, top, right, bottom = struct.unpack_from("<iiii", data, at + 21)
+    left, top, right, bottom = struct.unpack_from("<iiii", data, offset + 21)
     return right - left + 1, bottom - top + 1
 
 
 def _avif(data: bytes) -> Size:
-    sizes = [struct.unpack_from(">II", data, found.end() + 4) for found in re.finditer(b"ispe", data[:65536])]
+    sizes = [struct.unpack_from(">II", data, match.end() + 4) for match in re.finditer(b"ispe", data[:65536])]
     return max(sizes, key=lambda size: size[0] * size[1]) if sizes else None
 
 

@@ -28,7 +28,7 @@ def sync(path):
         os.close(handle)
 
 
-def _target(path):
+def _target(path: str | os.PathLike) -> str:
     """Return `path`, or the target of a link, so that the link is kept."""
     path = os.fspath(path).rstrip("/") or "/"
     return os.path.realpath(path) if os.path.islink(path) else path

@@ -7,40 +7,61 @@ import os
 import subprocess
 import sys
 import tempfile
+from typing import TYPE_CHECKING
 
 from caffe.errors import CaffeError
 
+if TYPE_CHECKING:
+    import numpy as np
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _RUN = """import sys  # our packages after the standard library, before installed packages
-at = next((i for i, place in enumerate(sys.path) if place.endswith("-packages")), len(sys.path))
+at = next((i for i, path in enumerate(sys.path) if path.endswith("-packages")), len(sys.path))
 sys.path.insert(at, sys.argv[1])
 from caffe.utils import bounded_call
 bounded_call.main()"""
 
 
-def call(function, arguments, seconds):
-    """Return the result of `function` ("module:name") for `arguments` (JSON values): a list of lists of arrays.
+def call(function: str, arguments: list, seconds: float) -> list[list[np.ndarray]]:
+    """Call a function in a child process.
 
-    Raises CaffeError if the function does, if it takes longer than `seconds`, or if it ends its process.
+    Parameters
+    ----------
+    function : str
+        "module:name"; it returns a list of lists of arrays.
+    arguments : list
+        JSON values.
+    seconds : float
+        Time limit.
+
+    Returns
+    -------
+    list
+        The lists of arrays.
+
+    Raises
+    ------
+    CaffeError
+        If the function raises one, exceeds the time limit or crashes its process.
     """
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as folder:
         task = json.dumps({"function": function, "arguments": arguments, "folder": folder})
         command = [sys.executable, "-I", "-c", _RUN, ROOT]
         try:
-            done = subprocess.run(command, input=task.encode(), capture_output=True, timeout=seconds)
+            process = subprocess.run(command, input=task.encode(), capture_output=True, timeout=seconds)
         except subprocess.TimeoutExpired:
             raise CaffeError(f"reading took more than {seconds} seconds; the file is damaged") from None
         error = os.path.join(folder, "error")
         if os.path.exists(error):
             with open(error, encoding="utf-8") as stream:
                 raise CaffeError(stream.read())
-        if done.returncode:
-            raise CaffeError(f"reading crashed (exit status {done.returncode}); the file is damaged")
+        if process.returncode:
+            raise CaffeError(f"reading crashed (exit status {process.returncode}); the file is damaged")
         return _read(folder)
 
 
-def main():
-    """In the child process: run the task of standard input and write the results or the error into its folder."""
+def main() -> None:
+    """Run the task from standard input in the child process; write the results or the error to its folder."""
     import numpy as np
 
     task = json.load(sys.stdin)
@@ -58,7 +79,7 @@ def main():
         np.save(os.path.join(task["folder"], f"{number}.npy"), array, allow_pickle=False)
 
 
-def _read(folder):
+def _read(folder: str) -> list[list[np.ndarray]]:
     import numpy as np
 
     with open(os.path.join(folder, "counts.json")) as stream:

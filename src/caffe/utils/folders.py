@@ -18,22 +18,21 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _MANY_FILES = 64  # from this number, the whole file system is flushed first
 
 
-def refuse_foreign(path, by):
+def refuse_foreign(path: str | os.PathLike[str], by: str | None) -> None:
     """Raise CaffeError unless `path` is missing, is an empty folder, or was created entirely by the command `by`."""
     if not os.path.lexists(path):
         return
     if not os.path.isdir(path):
         raise CaffeError(f"{path} exists and is not a directory: it will not be replaced; choose another name")
-    found = files_below(path)
-    if not found and not os.listdir(path):
+    files = files_below(path)
+    if not files and not os.listdir(path):
         return
     record = _record(path)
     if record is None or record.get("by") != by:
         raise CaffeError(
             f"{path} exists and `{by}` did not create it: it will not be replaced; choose another name or remove it"
         )
-    made = record["files"]
-    foreign = sorted(name for name, size in found.items() if name != RECORD and made.get(name) != size)
+    foreign = sorted(name for name, size in files.items() if name != RECORD and record["files"].get(name) != size)
     if foreign:
         raise CaffeError(
             f"{path} contains {len(foreign)} files that `{by}` did not create or that have changed since, such as "
@@ -41,43 +40,43 @@ def refuse_foreign(path, by):
         )
 
 
-def record_files(path, by):
-    """Write the record of the folder `path`: the command `by` created all present files."""
+def record_files(path: str | os.PathLike[str], by: str) -> None:
+    """Record that the command `by` created all files that are now in the folder `path`."""
     with open(os.path.join(path, RECORD), "w", encoding="utf-8") as stream:
         json.dump({"by": by, "files": files_below(path)}, stream, indent=0, sort_keys=True, ensure_ascii=True)
 
 
-def files_below(path):
+def files_below(path: str | os.PathLike[str]) -> dict[str, int]:
     """Map the relative paths of all files below `path` to their sizes; a link counts with its own length."""
-    found = {}
-    for folder, folders, names in os.walk(path):
+    sizes = {}
+    for folder, folders, names in os.walk(os.fspath(path)):
         if os.path.basename(folder) == "__pycache__":
             continue  # written by Python when it imports modules from there
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         for name in names + links:
             file = os.path.join(folder, name)
-            found[os.path.relpath(file, path)] = os.lstat(file).st_size
-    return found
+            sizes[os.path.relpath(file, path)] = os.lstat(file).st_size
+    return sizes
 
 
-def sync_tree(path):
+def sync_tree(path: str | os.PathLike[str]) -> None:
     """Flush `path` and every file and folder below it to the disk."""
-    places = [path]
-    for folder, folders, names in os.walk(path):
-        places += [os.path.join(folder, name) for name in folders + names]
-    if len(places) > _MANY_FILES:
+    paths = [os.fspath(path)]
+    for folder, folders, names in os.walk(os.fspath(path)):
+        paths += [os.path.join(folder, name) for name in folders + names]
+    if len(paths) > _MANY_FILES:
         _flush_file_system(path)  # makes the many single calls fast
-    for place in reversed(places):
-        if not os.path.islink(place):
-            _sync(place)
+    for name in reversed(paths):
+        if not os.path.islink(name):
+            _sync(name)
 
 
-def exchange(new, path):
-    """Move the folder `new` to `path`; return the new place of the old folder, or None if there was none."""
+def exchange(new: str, path: str | os.PathLike[str]) -> str | None:
+    """Move the folder `new` to `path`; return the new path of the old folder, or None if there was none."""
     if not os.path.exists(path):
         os.rename(new, path)
         return None
-    if _exchanged(new, path):
+    if _try_exchange(new, path):
         return new
     old = new + ".old"
     os.rename(path, old)
@@ -85,22 +84,22 @@ def exchange(new, path):
     return old
 
 
-def _exchanged(one, other):
+def _try_exchange(first: str, second: str | os.PathLike[str]) -> bool:
     """Exchange two paths in one step; return whether the system supports it."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError, TypeError):
         return False
-    done = rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
-    if done == 0:
+    status = rename(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE)
+    if status == 0:
         return True
     number = ctypes.get_errno()
     if number in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM):
         return False
-    raise OSError(number, os.strerror(number), other)
+    raise OSError(number, os.strerror(number), second)
 
 
-def _flush_file_system(path):
+def _flush_file_system(path: str | os.PathLike[str]) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         ctypes.CDLL(None).syncfs(handle)
@@ -110,7 +109,7 @@ def _flush_file_system(path):
         os.close(handle)
 
 
-def _sync(path):
+def _sync(path: str) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -118,12 +117,12 @@ def _sync(path):
         os.close(handle)
 
 
-def _record(path):
+def _record(path: str | os.PathLike[str]) -> dict | None:
     """Return the record of a folder, or None if it has no valid one."""
     try:
         with open(os.path.join(path, RECORD), encoding="utf-8") as stream:
             record = json.load(stream)
     except (OSError, ValueError, RecursionError):
         return None
-    good = isinstance(record, dict) and isinstance(record.get("files"), dict)
-    return record if good else None
+    valid = isinstance(record, dict) and isinstance(record.get("files"), dict)
+    return record if valid else None

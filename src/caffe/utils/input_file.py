@@ -1,4 +1,4 @@
-"""Read an input file of limited size; endless devices and invalid names are clear errors."""
+"""Read input files with a size limit; endless devices and invalid names raise clear errors."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ MAX_TEXT_BYTES = 512 << 20  # of a list
 MAX_BLOB_BYTES = 256 << 20  # of a mean image or a matrix
 
 
-def read_bytes(path, max_bytes=MAX_BLOB_BYTES):
-    """Return the bytes of `path`; raises CaffeError, whose message starts with the path, for more than `max_bytes`."""
+def read_bytes(path: str | os.PathLike, max_bytes: int = MAX_BLOB_BYTES) -> bytes:
+    """Return the bytes of `path`; raises CaffeError if it cannot be read or is larger than `max_bytes`."""
     name = os.fspath(path)
     try:
         with open(path, "rb") as stream:
             data = stream.read(max_bytes + 1)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise CaffeError("{}: {}".format(shown(name), getattr(error, "strerror", None) or error)) from None
+        raise CaffeError(f"{shown(name)}: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > max_bytes:
         raise CaffeError(f"{shown(name)}: the file is larger than the limit of {max_bytes} bytes")
     return data
 
 
-def read_text(path, errors="strict", max_bytes=MAX_TEXT_BYTES):
-    """Return the text of a UTF-8 file; `errors` is that of `bytes.decode`."""
+def read_text(path: str | os.PathLike, errors: str = "strict", max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """Return the text of a UTF-8 file; `errors` as for `bytes.decode`."""
     try:
         return read_bytes(path, max_bytes).decode("utf-8", errors)
     except UnicodeDecodeError as error:
         raise CaffeError(f"{shown(path)}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
-def shown(path):
-    """Return a file name as printable text: bytes that are not UTF-8 and control characters become \\xNN."""
+def shown(path: str | bytes | os.PathLike) -> str:
+    """Return a file name as printable text: control characters and bytes that are not UTF-8 become \\xNN."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

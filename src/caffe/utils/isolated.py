@@ -11,7 +11,7 @@ _RUN = "import runpy, sys; root, module = sys.argv[1:3]; sys.path.%s; runpy.run_
 def command(python: str, module: str, root: str, *flags: str, first: bool = False) -> list[str]:
     """Return the command that runs `module` of the folder `root` in `python` with `flags`.
 
-    `root` is last on the path, so that nothing there shadows a module of Python; `first` puts it in front.
+    `root` is last on the module search path, so that it cannot shadow modules of Python; with `first` it is first.
     """
-    place = "insert(0, root)" if first else "append(root)"
-    return [python, "-I", *flags, "-c", _RUN % place, root, module]
+    statement = "insert(0, root)" if first else "append(root)"
+    return [python, "-I", *flags, "-c", _RUN % statement, root, module]

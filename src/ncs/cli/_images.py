@@ -1,10 +1,20 @@
-"""Pictures as a blob's input, for the verbs that run one: the arguments, and the arrays."""
+"""Images as the input of a blob, for the commands that simulate one: options and arrays."""
 
 from __future__ import annotations
 
+import argparse
+from typing import TYPE_CHECKING
 
-def add_arguments(parser):
-    """How pixels become numbers; a manifest knows it by itself."""
+if TYPE_CHECKING:
+    import numpy as np
+
+    from caffe.device.transform import Transform
+    from ncs.runtime.manifest import Manifest
+    from ncs.simulator import Simulator
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the preprocessing, which a manifest replaces."""
     parser.add_argument("-S", dest="divisor", type=float, default=1.0, help="divisor after the mean (255 -> 0..1)")
     parser.add_argument("-M", dest="mean", help="mean: a number, B,G,R, .npy or .binaryproto")
     parser.add_argument(
@@ -12,8 +22,8 @@ def add_arguments(parser):
     )
 
 
-def opened(args):
-    """(Simulator, manifest or None) of a blob file, or of a manifest that names one."""
+def open_simulator(args: argparse.Namespace) -> tuple[Simulator, Manifest | None]:
+    """Return (Simulator, manifest or None) of a blob file or of a manifest that refers to one."""
     import os
 
     from ncs.runtime import base
@@ -25,8 +35,10 @@ def opened(args):
     return Simulator.from_file(path, getattr(args, "half", False)), manifest
 
 
-def inputs(args, simulator, manifest, image):
-    """{input name: array} of one image file, of a .npy with the input's own numbers, or of seeded noise for None."""
+def load_inputs(
+    args: argparse.Namespace, simulator: Simulator, manifest: Manifest | None, image: str | None
+) -> dict[str, np.ndarray]:
+    """Return {input name: array} from an image, a .npy file with the preprocessed input or, for None, noise."""
     import numpy as np
 
     from ncs.errors import NcsError
@@ -36,14 +48,16 @@ def inputs(args, simulator, manifest, image):
         random = np.random.default_rng(0)
         return {port.name: random.uniform(0, 255, simulator.shape(port)).astype(np.float32) for port in ports}
     if len(ports) != 1:
-        raise NcsError(f"the blob has {len(ports)} inputs ({', '.join(port.name for port in ports)}); images feed one")
+        raise NcsError(
+            f"an image requires a blob with one input, received {len(ports)}: {', '.join(port.name for port in ports)}"
+        )
     shape = simulator.shape(ports[0])
     if image.endswith(".npy"):
-        return {ports[0].name: _array(image, shape)}
-    return {ports[0].name: np.repeat(_transform(args, manifest, shape).image(_pixels(image))[None], shape[0], 0)}
+        return {ports[0].name: _load_array(image, shape)}
+    return {ports[0].name: np.repeat(_transform(args, manifest, shape).image(_read_pixels(image))[None], shape[0], 0)}
 
 
-def _array(path, shape):
+def _load_array(path: str, shape: tuple[int, ...]) -> np.ndarray:
     import numpy as np
 
     from ncs.errors import NcsError
@@ -53,11 +67,13 @@ def _array(path, shape):
     except (OSError, ValueError) as error:
         raise NcsError(f"{path}: {error}") from error
     if array.size != np.prod(shape):
-        raise NcsError(f"{path}: expected {'x'.join(map(str, shape))} numbers, received {array.shape}")
+        raise NcsError(
+            f"{path}: expected {'x'.join(map(str, shape))} values, received {'x'.join(map(str, array.shape))}"
+        )
     return array.reshape(shape)
 
 
-def _pixels(path):
+def _read_pixels(path: str) -> np.ndarray:
     import os
 
     import cv2
@@ -66,11 +82,11 @@ def _pixels(path):
 
     pixels = cv2.imread(path, cv2.IMREAD_COLOR) if os.path.isfile(path) else None
     if pixels is None:
-        raise NcsError(f"{path}: not an image that OpenCV can read")
+        raise NcsError(f"{path}: missing or not an image that OpenCV can read")
     return pixels
 
 
-def _transform(args, manifest, shape):
+def _transform(args: argparse.Namespace, manifest: Manifest | None, shape: tuple[int, ...]) -> Transform:
     from caffe.device.transform import Transform
     from ncs.cli._net import parse_mean
     from ncs.errors import NcsError
@@ -78,9 +94,9 @@ def _transform(args, manifest, shape):
     if manifest is not None:
         return manifest.transform
     if len(shape) != 4 or shape[1] not in (1, 3):
-        raise NcsError(f"the blob takes {'x'.join(map(str, shape))}, not an image; give a .npy")
+        raise NcsError(f"the input of the blob, {'x'.join(map(str, shape))}, is not an image; use a .npy file")
     if not args.divisor:
-        raise NcsError("-S divides; 0 cannot be")
+        raise NcsError("-S: expected a divisor other than 0")
     order = "BGR" if args.channels == "2,1,0" else "RGB"
     mean = parse_mean(args.mean)
     return Transform(order=order, size=shape[2:], mean=mean, scale=1 / args.divisor, gray=shape[1] == 1)

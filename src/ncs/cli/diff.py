@@ -1,7 +1,7 @@
 """Show the differences between two Myriad blobs; the exit status is 0 when they are equal, 1 when they differ.
 
-With --run both are simulated on the same input and the differences of their outputs are printed; the status is
-unaffected.
+With --run, both are simulated on the same input and the differences of their outputs are printed; they do not affect
+the exit status.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first")
     parser.add_argument("second")
     parser.add_argument(
-        "--run", metavar="FILE.npy", nargs="?", const="", help="simulate both on it (default: seeded noise)"
+        "--run",
+        metavar="FILE.npy",
+        nargs="?",
+        const="",
+        help="simulate both blobs on this input (default: seeded noise)",
     )
 
 
@@ -40,10 +44,8 @@ def _same_bytes(first: str, second: str) -> bool:
         return one.read() == other.read()
 
 
-def compare_runs(args):
-    """Print the greatest difference of every output, from two simulations."""
-    import argparse
-
+def compare_runs(args: argparse.Namespace) -> None:
+    """Simulate both blobs and print the maximum difference of every output."""
     import numpy as np
 
     from ncs.cli import _images
@@ -51,10 +53,10 @@ def compare_runs(args):
 
     results = []
     for path in (args.first, args.second):
-        simulator, _ = _images.opened(argparse.Namespace(blob=path))
-        results.append(simulator.run(_images.inputs(args, simulator, None, args.run or None)))
+        simulator, _ = _images.open_simulator(argparse.Namespace(blob=path))
+        results.append(simulator.run(_images.load_inputs(args, simulator, None, args.run or None)))
     if [value.shape for value in results[0].values()] != [value.shape for value in results[1].values()]:
-        raise NcsError(f"{args.first} and {args.second} have outputs of different shapes: nothing to compare")
+        raise NcsError(f"{args.first} and {args.second} have outputs of different shapes, which cannot be compared")
     for (name, one), other in zip(results[0].items(), results[1].values()):
-        difference, greatest = np.abs(one - other).max(), np.abs(one).max()
-        print(f"simulated: {name}: greatest difference {difference:.4g}, greatest value {greatest:.4g}")
+        difference, maximum = np.abs(one - other).max(), np.abs(one).max()
+        print(f"simulated: {name}: max difference {difference:.4g}, max value {maximum:.4g}")

@@ -1,37 +1,58 @@
 """Run a compiled blob without a stick: the simulator executes its stages from the blob's own bytes.
 
-Every line says `simulated`: no chip computed it. The exit status is 1 when a stage read memory that no stage wrote, or
-when stages that run at the same time use the same bytes.
+Every line contains `simulated`: no chip computed it. The exit status is 1 if a stage read memory that no stage wrote,
+or if concurrent stages access the same bytes.
 """
 
 from __future__ import annotations
 
+import argparse
+from typing import TYPE_CHECKING
 
-def add_arguments(parser):
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ncs.runtime.manifest import Manifest
+    from ncs.simulator import Simulator
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     from ncs.cli import _images, _net
 
     parser.add_argument("blob", help="a .blob file, or the manifest (.json) of a compiled net")
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="images or .npy files (default: seeded noise)")
     _images.add_arguments(parser)
-    parser.add_argument("--top", type=_net.positive_int, default=5, metavar="N", help="values printed (default 5)")
-    parser.add_argument("--half", action="store_true", help="sum in FP16, not float32: a bound for the chip's rounding")
-    parser.add_argument("--json", action="store_true", help="print one JSON object an image")
+    parser.add_argument(
+        "--top", type=_net.positive_int, default=5, metavar="N", help="number of values to print (default 5)"
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="accumulate in FP16 instead of float32: a bound for the chip's rounding"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object per image")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit status."""
     from ncs.cli import _images
 
-    simulator, manifest = _images.opened(args)
-    good = not simulator.faults
+    simulator, manifest = _images.open_simulator(args)
+    ok = not simulator.faults
     for image in args.images or [None]:
-        outputs = simulator.run(_images.inputs(args, simulator, manifest, image))
+        outputs = simulator.run(_images.load_inputs(args, simulator, manifest, image))
         print_outputs(args, image or "noise", simulator, outputs, manifest)
-        good = good and not any(not read.harmless for read in simulator.report.unwritten)
-    return 0 if good else 1
+        ok = ok and not any(not read.harmless for read in simulator.report.unwritten)
+    return 0 if ok else 1
 
 
-def print_outputs(args, image, simulator, outputs, manifest):
-    """The greatest values of every output, and what the run found."""
+def print_outputs(
+    args: argparse.Namespace,
+    image: str,
+    simulator: Simulator,
+    outputs: dict[str, np.ndarray],
+    manifest: Manifest | None,
+) -> None:
+    """Print the largest values of every output and the findings of the run."""
     import json
 
     import numpy as np

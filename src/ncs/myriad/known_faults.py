@@ -1,6 +1,6 @@
-"""Operations that the Myriad compiler turns into a blob which computes something else, and how to compile them right.
+"""Work around operations that the Myriad compiler compiles incorrectly without a message.
 
-Found by running blobs in the simulator (docs/guides/simulator.md).
+The faults were found by running blobs in the simulator (docs/guides/simulator.md).
 """
 
 from __future__ import annotations
@@ -16,50 +16,63 @@ BLACK_LIST = "MYRIAD_HW_BLACK_LIST"
 
 
 def settings(model: str, config: dict[str, str]) -> dict[str, str]:
-    """`config` with the layers of an ONNX file or IR that must not run on the convolution engines."""
-    names = on_shaves(list(nodes(model))) if model.endswith(".onnx") else _in_ir(model)
+    """Add the layers that must not run on the convolution engines to the compiler settings.
+
+    Parameters
+    ----------
+    model : str
+        An ONNX file or an IR (.xml).
+    config : dict
+        Settings of the compiler plugin.
+
+    Returns
+    -------
+    dict
+        `config`, with the layers added to MYRIAD_HW_BLACK_LIST if there are any.
+    """
+    names = on_shaves(list(nodes(model))) if model.endswith(".onnx") else _padded_averages_of_ir(model)
     if not names:
         return config
-    given = [name for name in config.get(BLACK_LIST, "").split(",") if name]
-    return {**config, BLACK_LIST: ",".join([*given, *names])}
+    existing = [name for name in config.get(BLACK_LIST, "").split(",") if name]
+    return {**config, BLACK_LIST: ",".join([*existing, *names])}
 
 
 def on_shaves(graph: list) -> list[str]:
-    """Average poolings with padding.
+    """Return the output names of the average poolings that must run on SHAVE cores: those with padding.
 
-    A hardware stage says that it pads, not where, nor whether padding counts: nets with different answers become the
-    same bytes. On SHAVE cores the blob says all of it. Where the engines cannot pad as a net needs it, and padding
-    counts, the compiler pads in a stage of its own, which is as good.
+    A hardware stage encodes that it pads, but not on which edges, nor whether padding counts: nets with different
+    outputs compile to the same bytes. SHAVE stages encode all of it. If padding counts and the engines cannot pad as
+    the net requires, the compiler adds a separate padding stage, which is correct as well.
     """
     averages = [node for node in graph if node.op_type == "AveragePool"]
     return [node.output[0] for node in averages if _padded(node) and not _padded_before(node)]
 
 
-def _in_ir(model: str) -> list[str]:
-    """The same of an IR."""
+def _padded_averages_of_ir(model: str) -> list[str]:
+    """Return the names of the average poolings with padding in an IR."""
     try:
         layers = list(ElementTree.parse(model).getroot().iter("layer")) if model.endswith(".xml") else []
     except (ElementTree.ParseError, OSError):
-        return []  # the compiler says what is wrong with the file
-    found = []
+        return []  # the compiler reports what is wrong with the file
+    names = []
     for layer in layers:
         data = layer.find("data")
         if layer.get("type") == "AvgPool" and data is not None:
             pads = f"{data.get('pads_begin', '')},{data.get('pads_end', '')}".split(",")
             if any(pad.strip() not in ("", "0") for pad in pads) or data.get("auto_pad", "").startswith("same"):
-                found.append(layer.get("name", ""))
-    return found
+                names.append(layer.get("name", ""))
+    return names
 
 
 def warnings(graph: list) -> list[str]:
-    """What of a graph is compiled wrong, and cannot be helped by a setting."""
-    makers = {name: node for node in graph for name in node.output}
-    lost = [node for node in graph if node.op_type == "Relu" and node.input[0] in makers]
+    """Return one line per operation that is compiled incorrectly whatever the settings."""
+    producers = {name: node for node in graph for name in node.output}
+    lost = [node for node in graph if node.op_type == "Relu" and node.input[0] in producers]
     return [
-        f"'{node.output[0]}': a Relu behind a ConvTranspose with groups or a kernel above 15 is lost on MA2480; "
-        "write it as a Clip from 0 on"
+        f"'{node.output[0]}': the compiler drops a Relu after a ConvTranspose with groups or a kernel above 15 "
+        "for MA2480; replace it by a Clip with minimum 0"
         for node in lost
-        if loses_relu(makers[node.input[0]])
+        if loses_relu(producers[node.input[0]])
     ]
 
 
@@ -81,7 +94,7 @@ def _padded_before(node: Any) -> bool:
 
 
 def nodes(model: str) -> Iterator:
-    """The NodeProtos of an ONNX file, without reading its weights."""
+    """Yield the NodeProtos of an ONNX file without reading its weights."""
     from google.protobuf.message import DecodeError
     from onnx import NodeProto
 
@@ -90,39 +103,39 @@ def nodes(model: str) -> Iterator:
         for number, begin, length in _fields(stream, 0, end):
             if number != 7:  # ModelProto.graph
                 continue
-            for inner, place, size in _fields(stream, begin, begin + length):
+            for inner, offset, size in _fields(stream, begin, begin + length):
                 if inner == 1:  # GraphProto.node
-                    stream.seek(place)
+                    stream.seek(offset)
                     try:
                         yield NodeProto.FromString(stream.read(size))
                     except DecodeError:
-                        return  # the compiler says what is wrong with the file
+                        return  # the compiler reports what is wrong with the file
 
 
-def _fields(stream: BinaryIO, place: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """(number, offset, length) of the length-delimited fields of a message; others are passed over."""
-    while place < end:
-        stream.seek(place)
+def _fields(stream: BinaryIO, offset: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (number, offset, length) of the length-delimited fields of a message; skip all others."""
+    while offset < end:
+        stream.seek(offset)
         head = stream.read(20)
         key, size = _varint(head, 0)
         if key & 7 == 2:
             length, after = _varint(head, size)
-            yield key >> 3, place + after, length
-            place += after + length
+            yield key >> 3, offset + after, length
+            offset += after + length
         elif key & 7 == 0:
-            place += _varint(head, size)[1]
+            offset += _varint(head, size)[1]
         elif key & 7 in (1, 5):
-            place += size + (8 if key & 7 == 1 else 4)
+            offset += size + (8 if key & 7 == 1 else 4)
         else:
-            return  # no protobuf
+            return  # not protobuf
 
 
-def _varint(content: bytes, place: int) -> tuple[int, int]:
-    """(value, the place behind it)."""
+def _varint(content: bytes, offset: int) -> tuple[int, int]:
+    """Return (value, offset of the next byte)."""
     value = shift = 0
-    for at in range(place, len(content)):
-        value |= (content[at] & 127) << shift
+    for index in range(offset, len(content)):
+        value |= (content[index] & 127) << shift
         shift += 7
-        if content[at] < 128:
-            return value, at + 1
+        if content[index] < 128:
+            return value, index + 1
     return value, len(content)

@@ -1,8 +1,8 @@
-"""Run a blob in the simulator: its own bytes are executed on this machine; output never claims to be a stick's."""
+"""Runner that executes a blob in the simulator; its device name says that the output is simulated."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence  # noqa: UP035 - a board's Python is 3.7
+from typing import Any, Callable, Sequence  # noqa: UP035 - Python 3.7 on the device
 
 import numpy as np
 
@@ -10,7 +10,19 @@ from ncs.runtime import base
 
 
 class Simulated(base.Runner):
-    """A compiled blob without a stick; `half` accumulates in FP16 (slow), `names` are the stages' layers for errors."""
+    """Runner of a compiled blob without a stick.
+
+    Parameters
+    ----------
+    source : str or manifest
+        A blob, or the manifest of a compiled net.
+    device : str
+        Name of the device.
+    half : bool
+        Accumulate in FP16 (slow).
+    names : sequence of str
+        Layer name per stage, for error messages.
+    """
 
     def __init__(self, source: Any, device: str = "SIMULATOR", half: bool = False, names: Sequence[str] = ()) -> None:
         from ncs.simulator import SIMULATED, Simulator
@@ -32,5 +44,5 @@ class Simulated(base.Runner):
         return lambda: result
 
     def findings(self) -> list[str]:
-        """Findings about the blob after a run: reads of unwritten memory, races, overflows, assumptions."""
+        """Return the problems found in the last run: reads of unwritten memory, races, overflows, assumptions."""
         return self.simulator.findings()

@@ -13,15 +13,15 @@ from ncs.errors import NcsError
 CONV, CONV_POOL, FC, POOL = 0, 1, 2, 4
 NAMES = {CONV: "CONV", CONV_POOL: "CONV_POOL", FC: "FC", POOL: "POOL"}
 REPEAT_RIGHT, REPEAT_BOTTOM, REPEAT_TOP, REPEAT_LEFT = 1, 2, 4, 8
-MOST_OPERATIONS = 1 << 16
+MAX_OPERATIONS = 1 << 16
 
 
 class Operation(NamedTuple):
-    """One descriptor; indices count the stage's tensors, -1 stands for none. Sizes are (height, width)."""
+    """One descriptor: indices of the stage's tensors (-1: none), sizes as (height, width)."""
 
     type: int
-    pool_type: int = 0  # 0 the greatest, 1 the average
-    mode: int = 0  # how the engine's memory is split: no influence on the result
+    pool_type: int = 0  # 0 max, 1 average
+    mode: int = 0  # how the engine's memory is split; does not affect the result
     pad: bool = False
     pad_mode: int = 0
     input: int = -1
@@ -29,47 +29,47 @@ class Operation(NamedTuple):
     weights: int = -1
     biases: int = -1
     scales: int = -1
-    channels: tuple[int, int] = (0, 0)  # of the output: the first, how many
+    channels: tuple[int, int] = (0, 0)  # of the output: first, count
     fc_input: tuple[int, int] = (0, 0)
     fc_accumulate: bool = False
     kernel: tuple[int, int] = (1, 1)
     stride: int = 1
     pool: tuple[int, int] = (1, 1)
-    relu: tuple[int, int, int] = (0, 1, 1)  # threshold, factor below it, factor from it on
+    relu: tuple[int, int, int] = (0, 1, 1)  # threshold, factor below it, factor above it
     clamp: float = float("inf")
 
 
 class _Cursor:
     def __init__(self, params: bytes, number: int) -> None:
-        self.params, self.place, self.number = params, 0, number
+        self.params, self.offset, self.number = params, 0, number
 
     def word(self, form: str = "I") -> int:
-        if self.place + 4 > len(self.params):
-            raise NcsError(f"stage {self.number} (MyriadXHwOp): its operations end early: the blob is damaged")
-        (value,) = struct.unpack_from("<" + form, self.params, self.place)
-        self.place += 4
+        if self.offset + 4 > len(self.params):
+            raise NcsError(f"stage {self.number} (MyriadXHwOp): its operations are truncated; the blob is damaged")
+        (value,) = struct.unpack_from("<" + form, self.params, self.offset)
+        self.offset += 4
         return value
 
 
 def read_operations(params: bytes, number: int) -> list[Operation]:
-    """All operations of a stage's parameters; `number` is the stage's, for errors."""
+    """Return the operations in a stage's parameters; `number` is the stage's, for error messages."""
     cursor = _Cursor(params, number)
     return [_operation(cursor) for _ in range(_count(cursor))]
 
 
 def operations_end(params: bytes, number: int) -> int:
-    """The byte behind the last operation."""
+    """Return the offset of the byte after the last operation."""
     cursor = _Cursor(params, number)
     for _ in range(_count(cursor)):
         _operation(cursor)
-    return cursor.place
+    return cursor.offset
 
 
 def _count(cursor: _Cursor) -> int:
     count = cursor.word()
-    if not 1 <= count <= MOST_OPERATIONS:
+    if not 1 <= count <= MAX_OPERATIONS:
         raise NcsError(
-            f"stage {cursor.number} (MyriadXHwOp): expected 1 to {MOST_OPERATIONS} operations, received {count}"
+            f"stage {cursor.number} (MyriadXHwOp): expected 1 to {MAX_OPERATIONS} operations, received {count}"
         )
     return count
 
@@ -78,7 +78,7 @@ def _operation(cursor: _Cursor) -> Operation:
     word = cursor.word
     kind = word()
     if kind not in NAMES:
-        raise NcsError(f"stage {cursor.number} (MyriadXHwOp): no operation has the type {kind}; there are {NAMES}")
+        raise NcsError(f"stage {cursor.number} (MyriadXHwOp): operation type: expected one of {NAMES}, received {kind}")
     fields = {"type": kind}
     if kind == POOL:
         fields["pool_type"] = word()
@@ -102,5 +102,5 @@ def _operation(cursor: _Cursor) -> Operation:
         fields["relu"] = (word("i"), word("i"), word("i"))
     if word():
         fields["clamp"] = word("f")
-    word(), word()  # whether data and coefficients are kept in the engine for the next operation
+    word(), word()  # whether the engine keeps data and coefficients for the next operation
     return Operation(**fields)

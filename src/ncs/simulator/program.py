@@ -1,4 +1,4 @@
-"""What of a blob a simulator runs: tensors, stages with their parameters, ports. `ncs.simulator.reader` reads them."""
+"""Data structures of a blob for execution: tensors, stages and ports, as `ncs.simulator.reader` returns them."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ DTYPES = {0: ("FP16", 2), 1: ("U8", 1), 2: ("S32", 4), 3: ("FP32", 4), 4: ("I8",
 
 
 class TensorRef(NamedTuple):
-    """A tensor as a stage names it: axes and byte strides from the outermost on, spelled by `order` (NCHW)."""
+    """A tensor in memory: `order` names its axes (NCHW); dims and byte strides are outermost first."""
 
     dtype: str
     order: str
     dims: tuple[int, ...]
     strides: tuple[int, ...]
     location: str
-    buffer: int  # which input or output; 0 elsewhere
+    buffer: int  # index of the input or output; otherwise 0
     offset: int
 
     @property
     def itemsize(self) -> int:
-        """Bytes of one element."""
+        """Size of one element in bytes."""
         return dict(DTYPES.values())[self.dtype]
 
     @property
     def extent(self) -> int:
-        """Bytes from the first element to the end of the last one."""
+        """Number of bytes from the first element to the end of the last one."""
         return sum((size - 1) * stride for size, stride in zip(self.dims, self.strides)) + self.itemsize
 
     def __str__(self) -> str:
-        place = f"{self.location}[{self.offset}:{self.offset + self.extent}]"
-        return f"{self.dtype} {self.order} {'x'.join(map(str, self.dims))} in {place}"
+        location = f"{self.location}[{self.offset}:{self.offset + self.extent}]"
+        return f"{self.dtype} {self.order} {'x'.join(map(str, self.dims))} in {location}"
 
 
 class Port(NamedTuple):
-    """An input or output of the blob: its name and the tensor."""
+    """An input or output of the blob."""
 
     name: str
     tensor: TensorRef
 
 
 class StageRecord(NamedTuple):
-    """One stage: its number in the blob, kind, parameters as bytes, tensors, and a SHAVE stage injected into it."""
+    """One stage of a blob; `injected` is a SHAVE stage that runs concurrently with it."""
 
     number: int
     kind: str
@@ -55,7 +55,7 @@ class StageRecord(NamedTuple):
 
 
 class Program(NamedTuple):
-    """All of a blob that a simulator runs; sizes in bytes."""
+    """A complete blob for execution; sizes in bytes."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
@@ -65,4 +65,4 @@ class Program(NamedTuple):
     cmx_size: int
     shaves: int
     platform: str
-    batch: int  # how often the stages run for one inference, on one part of the inputs each
+    batch: int  # number of times the stages run per inference, each on one part of the inputs

@@ -1,13 +1,13 @@
-"""Reads a MYRIAD blob with the parameters of its stages: what the chip's firmware would be given to run.
+"""Read a MYRIAD blob for execution: everything that the chip's firmware receives.
 
-`ncs.myriad.blob` reads a blob for people; this reads the same bytes for execution. Every tensor is checked against the
-memory it lies in before anything is allocated.
+`ncs.myriad.blob` reads the same file for reports. Every tensor is checked against the size of its memory before
+anything is allocated.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Iterator  # noqa: UP035 - a board's Python is 3.7
+from typing import Iterator  # noqa: UP035 - Python 3.7 on the device
 
 from ncs.errors import NcsError
 from ncs.myriad.blob import ELF_SIZE, MAGIC
@@ -15,20 +15,36 @@ from ncs.myriad.stage_kinds import KINDS
 from ncs.simulator.operations import operations_end
 from ncs.simulator.program import DTYPES, Port, Program, StageRecord, TensorRef
 
-MYRIAD_X_UNIT = 38  # the stage kind of the convolution engines, which Myriad 2 does not have
+MYRIAD_X_UNIT = 38  # stage kind of the convolution engines, which only Myriad X has
 STAGE_END = 0x7F83FF19
-MOST_MEMORY = 1 << 29  # bytes of DDR on a stick
+MAX_MEMORY_BYTES = 1 << 29  # bytes of DDR on a stick
 CMX_SLICE = 1 << 17
-MOST_SLICES = 20
-MOST_AXES = 8
-MOST_BATCH = 4096
+MAX_CMX_SLICES = 20
+MAX_AXES = 8
+MAX_BATCH = 4096
 LOCATIONS = ("none", "input", "output", "blob", "BSS", "CMX")
-_AXES = "?WHCNDABX"  # axes beyond five have no letter of their own in OpenVINO
+_AXES = "?WHCNDABX"  # OpenVINO has no letters for more than five axes
 _HEADER_WORDS = 20
 
 
 def read_program(content: bytes) -> Program:
-    """Read a blob. Raises NcsError, in one line, for anything that is not a whole and consistent one."""
+    """Read a blob for execution.
+
+    Parameters
+    ----------
+    content : bytes
+        The blob.
+
+    Returns
+    -------
+    Program
+        Its ports, stages, constants and memory sizes (bytes).
+
+    Raises
+    ------
+    NcsError
+        If the blob is truncated, inconsistent or of another version or chip.
+    """
     if content.startswith(b"<?xml"):
         content = content.partition(b"\n")[2]
     header = _header(content)
@@ -58,24 +74,24 @@ def read_program(content: bytes) -> Program:
 
 
 class _Words:
-    """Bounds-checked 32-bit words of a blob, and of its constants."""
+    """Bounds-checked reads of 32-bit words from a blob and from its constants."""
 
     def __init__(self, content: bytes, constants: memoryview) -> None:
         self.content, self.constants = content, constants
 
-    def at(self, place: int, count: int) -> tuple[int, ...]:
-        return _words(self.content, place, count, "the blob")
+    def read(self, offset: int, count: int) -> tuple[int, ...]:
+        return _words(self.content, offset, count, "the blob")
 
-    def constant(self, place: int, count: int) -> tuple[int, ...]:
-        return _words(self.constants, place, count, "the blob's constants")
+    def read_constants(self, offset: int, count: int) -> tuple[int, ...]:
+        return _words(self.constants, offset, count, "the section of constants")
 
 
-def _words(content: bytes | memoryview, place: int, count: int, what: str) -> tuple[int, ...]:
-    if place < 0 or place + 4 * count > len(content):
+def _words(content: bytes | memoryview, offset: int, count: int, section: str) -> tuple[int, ...]:
+    if offset < 0 or offset + 4 * count > len(content):
         raise NcsError(
-            f"{what} end at byte {len(content)}, expected {4 * count} bytes at {place}: the file is cut short"
+            f"{section} ends at byte {len(content)}, expected {4 * count} bytes at {offset}: the file is truncated"
         )
-    return struct.unpack_from(f"<{count}I", content, place)
+    return struct.unpack_from(f"<{count}I", content, offset)
 
 
 def _header(content: bytes) -> dict:
@@ -98,60 +114,66 @@ def _check_header(header: dict, size: int) -> None:
         raise NcsError(f"blob version: expected 6.0, received {header['major']}.{header['minor']}")
     if header["size"] != size:
         raise NcsError(
-            f"file size: expected {header['size']} bytes by the header, received {size}: cut short or damaged"
+            f"file size: expected {header['size']} bytes as in the header, received {size}; the file is damaged"
         )
     for name in ("inputs_size", "outputs_size", "bss_size"):
-        if header[name] > MOST_MEMORY:
-            raise NcsError(f"{name}: a stick has {MOST_MEMORY} bytes of memory, received {header[name]}")
-    if header["cmx_slices"] > MOST_SLICES or header["shaves"] > 16:
+        if header[name] > MAX_MEMORY_BYTES:
+            raise NcsError(
+                f"{name}: expected at most {MAX_MEMORY_BYTES} bytes, the memory of a stick, received {header[name]}"
+            )
+    if header["cmx_slices"] > MAX_CMX_SLICES or header["shaves"] > 16:
         raise NcsError(
-            f"another chip's blob? Myriad X has 16 SHAVE cores and {MOST_SLICES} CMX slices, "
-            f"received {header['shaves']} and {header['cmx_slices']}"
+            f"expected at most 16 SHAVE cores and {MAX_CMX_SLICES} CMX slices, as Myriad X has, "
+            f"received {header['shaves']} and {header['cmx_slices']}; is it a blob for another chip?"
         )
-    if header["batch"] > MOST_BATCH:
-        raise NcsError(f"batch: expected at most {MOST_BATCH}, received {header['batch']}")
+    if header["batch"] > MAX_BATCH:
+        raise NcsError(f"batch: expected at most {MAX_BATCH}, received {header['batch']}")
     for name in ("inputs", "outputs", "stages"):
         if header[name + "_count"] > size // 12:
-            raise NcsError(f"{name}: {header[name + '_count']} of them cannot be in {size} bytes")
+            raise NcsError(f"{name}: {header[name + '_count']} of them do not fit in {size} bytes")
     if not header["inputs_at"] <= header["outputs_at"] <= header["stages_at"] <= header["constants_at"] <= size:
-        raise NcsError("the sections of the blob are not in order: the header is damaged")
+        raise NcsError("the sections of the blob are out of order; the header is damaged")
 
 
-def _ports(words: _Words, header: dict, what: str) -> tuple[Port, ...]:
-    place, ports = header[what + "s_at"], []
-    for number in range(header[what + "s_count"]):
-        index, _, length = words.at(place, 3)
+def _ports(words: _Words, header: dict, kind: str) -> tuple[Port, ...]:
+    offset, ports = header[kind + "s_at"], []
+    for number in range(header[kind + "s_count"]):
+        index, _, length = words.read(offset, 3)
         if index != number:
-            raise NcsError(f"{what} {number}: expected its number in the record, received {index}")
-        words.at(place + 12, (length + 3) // 4)
-        name = words.content[place + 12 : place + 12 + length].split(b"\0")[0].decode("utf-8", "replace")
-        place += 12 + length
-        dtype, order, dims, strides, _ = _shape(words, place)
-        place += 28
-        tensor = TensorRef(dtype, order, dims, strides, what, number, 0)
-        if tensor.extent > max(header[what + "s_size"], 1):
-            raise NcsError(f"{what} '{name}': {tensor.extent} bytes do not fit {header[what + 's_size']} of the header")
+            raise NcsError(f"{kind} {number}: expected its number in the record, received {index}")
+        words.read(offset + 12, (length + 3) // 4)
+        name = words.content[offset + 12 : offset + 12 + length].split(b"\0")[0].decode("utf-8", "replace")
+        offset += 12 + length
+        dtype, order, dims, strides, _ = _shape(words, offset)
+        offset += 28
+        tensor = TensorRef(dtype, order, dims, strides, kind, number, 0)
+        if tensor.extent > max(header[kind + "s_size"], 1):
+            raise NcsError(
+                f"{kind} '{name}': {tensor.extent} bytes do not fit in the {header[kind + 's_size']} of the header"
+            )
         ports.append(Port(name, tensor))
     return tuple(ports)
 
 
-def _shape(words: _Words, place: int) -> tuple[str, str, tuple[int, ...], tuple[int, ...], int]:
-    dtype, code, count, dims_in, dims_at, strides_in, strides_at = words.at(place, 7)
+def _shape(words: _Words, offset: int) -> tuple[str, str, tuple[int, ...], tuple[int, ...], int]:
+    dtype, code, count, dims_location, dims_at, strides_location, strides_at = words.read(offset, 7)
     order = _order(code)
     if dtype not in DTYPES or len(order) != count or not order:
-        raise NcsError(f"byte {place}: expected a tensor, received type {dtype}, order {code:#x}, {count} axes")
-    if dims_in != 3 or strides_in != 3:
-        raise NcsError(f"byte {place}: a tensor of dynamic shape; the simulator runs static shapes only")
-    dims = words.constant(dims_at, count)[::-1]
-    strides = words.constant(strides_at, count)[::-1]
+        raise NcsError(f"byte {offset}: expected a tensor, received type {dtype}, order {code:#x}, {count} axes")
+    if dims_location != 3 or strides_location != 3:
+        raise NcsError(
+            f"byte {offset}: expected a static shape, received a dynamic one, which the simulator does not support"
+        )
+    dims = words.read_constants(dims_at, count)[::-1]
+    strides = words.read_constants(strides_at, count)[::-1]
     if not all(dims):
-        raise NcsError(f"byte {place}: a tensor of {'x'.join(map(str, dims))} has no elements")
+        raise NcsError(f"byte {offset}: a tensor of {'x'.join(map(str, dims))} has no elements")
     return DTYPES[dtype][0], order, dims, strides, 28
 
 
 def _order(code: int) -> str:
     letters = ""
-    while code and len(letters) < MOST_AXES:
+    while code and len(letters) < MAX_AXES:
         digit = code & 15
         letters = (_AXES[digit] if 0 < digit < len(_AXES) else "?") + letters
         code >>= 4
@@ -159,60 +181,60 @@ def _order(code: int) -> str:
 
 
 def _stages(words: _Words, header: dict) -> Iterator[StageRecord]:
-    place = header["stages_at"]
+    offset = header["stages_at"]
     for number in range(header["stages_count"]):
-        if place + 24 > header["constants_at"]:
-            raise NcsError(f"stage {number}: begins at byte {place}, behind the section of the stages")
-        stage, place = _stage(words, place, header["constants_at"], number)
+        if offset + 24 > header["constants_at"]:
+            raise NcsError(f"stage {number} starts at byte {offset}, after the end of the stages section")
+        stage, offset = _stage(words, offset, header["constants_at"], number)
         yield stage
 
 
-def _stage(words: _Words, place: int, end: int, number: int, nested: bool = False) -> tuple[StageRecord, int]:
-    length, code, shaves, size = words.at(place, 4)
+def _stage(words: _Words, offset: int, end: int, number: int, nested: bool = False) -> tuple[StageRecord, int]:
+    length, code, shaves, size = words.read(offset, 4)
     kind = KINDS.get(code - (1 << 32) if code >> 31 else code, f"type {code}")
-    where = f"stage {number} ({kind})"
-    last = place + length - 8
-    if length < 24 or place + length > end or words.at(last, 2) != (code, STAGE_END):
-        raise NcsError(f"{where}: its {length} bytes at {place} do not end as a stage does: the blob is damaged")
-    begin = place + 12 + size
-    if not place + 16 <= begin <= last:
-        raise NcsError(f"{where}: {size} bytes of parameters do not fit a stage of {length} bytes")
-    params, injected = words.content[place + 16 : begin], None
+    label = f"stage {number} ({kind})"
+    end_mark = offset + length - 8
+    if length < 24 or offset + length > end or words.read(end_mark, 2) != (code, STAGE_END):
+        raise NcsError(f"{label}: no end mark after {length} bytes from {offset}; the blob is damaged")
+    begin = offset + 12 + size
+    if not offset + 16 <= begin <= end_mark:
+        raise NcsError(f"{label}: {size} bytes of parameters do not fit in a stage of {length} bytes")
+    params, injected = words.content[offset + 16 : begin], None
     if code == MYRIAD_X_UNIT:
-        params, injected = _split_injected(words, place + 16, begin, number, nested)
-        begin += 4  # the count of the tensors
+        params, injected = _split_injected(words, offset + 16, begin, number, nested)
+        begin += 4  # the number of tensors
     return StageRecord(
-        number, kind, shaves, params, tuple(_tensors(words, begin, last, where)), injected
-    ), place + length
+        number, kind, shaves, params, tuple(_tensors(words, begin, end_mark, label)), injected
+    ), offset + length
 
 
 def _split_injected(words: _Words, start: int, end: int, number: int, nested: bool) -> tuple[bytes, StageRecord | None]:
-    """The operations of a hardware stage, and the SHAVE stage that runs beside it, which lies behind them."""
-    flag_at = start + operations_end(words.content[start:end], number)
-    (flag,) = words.at(flag_at, 1)
+    """Split the parameters of a hardware stage into its operations and the injected SHAVE stage, or None."""
+    flag_offset = start + operations_end(words.content[start:end], number)
+    (flag,) = words.read(flag_offset, 1)
     if flag and nested:
-        raise NcsError(f"stage {number} (MyriadXHwOp): a stage injected into an injected one")
-    injected = _stage(words, flag_at + 4, end, number, True)[0] if flag else None
-    return words.content[start:flag_at], injected
+        raise NcsError(f"stage {number} (MyriadXHwOp): an injected stage contains another injected stage")
+    injected = _stage(words, flag_offset + 4, end, number, True)[0] if flag else None
+    return words.content[start:flag_offset], injected
 
 
-def _tensors(words: _Words, place: int, end: int, where: str) -> Iterator[TensorRef]:
-    while place < end:
+def _tensors(words: _Words, offset: int, end: int, label: str) -> Iterator[TensorRef]:
+    while offset < end:
         try:
-            dtype, order, dims, strides, size = _shape(words, place)
-            (code,) = words.at(place + size, 1)
+            dtype, order, dims, strides, size = _shape(words, offset)
+            (code,) = words.read(offset + size, 1)
         except NcsError as error:
-            raise NcsError(f"{where}: {error}") from None
-        place += size + 4
+            raise NcsError(f"{label}: {error}") from None
+        offset += size + 4
         if code >= len(LOCATIONS):
-            raise NcsError(f"{where}: a tensor in location {code}; there are 0 to {len(LOCATIONS) - 1}")
+            raise NcsError(f"{label}: tensor location: expected 0 to {len(LOCATIONS) - 1}, received {code}")
         buffer = 0
         if LOCATIONS[code] in ("input", "output"):
-            buffer, _ = words.at(place, 2)
-            place += 8
-        (offset,) = words.at(place, 1)
-        place += 4
-        yield TensorRef(dtype, order, dims, strides, LOCATIONS[code], buffer, offset)
+            buffer, _ = words.read(offset, 2)
+            offset += 8
+        (tensor_offset,) = words.read(offset, 1)
+        offset += 4
+        yield TensorRef(dtype, order, dims, strides, LOCATIONS[code], buffer, tensor_offset)
 
 
 def _check_stage(stage: StageRecord, limits: dict) -> None:
@@ -225,6 +247,6 @@ def _check_stage(stage: StageRecord, limits: dict) -> None:
                 f"{stage}: tensor {number} is in {tensor.location} {tensor.buffer}, which the blob does not have"
             )
         if tensor.offset + tensor.extent > limit:
-            raise NcsError(f"{stage}: tensor {number}, {tensor}, ends behind the {limit} bytes of {tensor.location}")
+            raise NcsError(f"{stage}: tensor {number}, {tensor}, exceeds the {limit} bytes of {tensor.location}")
     if stage.injected:
         _check_stage(stage.injected, limits)

@@ -83,7 +83,7 @@ def test_limit_of_the_environment(monkeypatch):
     monkeypatch.setenv(LIMIT, "0.002")
     assert decode_image(encoded(".png")).shape == (37, 53, 3)
     monkeypatch.setenv(LIMIT, "many")
-    with pytest.raises(CaffeError, match="must be a number"):
+    with pytest.raises(CaffeError, match="expected a number"):
         decode_image(encoded(".png"))
 
 

@@ -98,7 +98,7 @@ import os, signal, sys
 from caffe.utils import atomic_io, folders
 name, number, exchange = sys.argv[2], int(sys.argv[3]), sys.argv[4] == "True"
 if not exchange:
-    folders._exchanged = lambda one, other: False
+    folders._try_exchange = lambda one, other: False
 calls = 0
 def dying(function):
     def call(*args, **kwargs):
@@ -108,13 +108,13 @@ def dying(function):
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*args, **kwargs)
     return call
-module = {"_exchanged": folders, "rmtree": atomic_io.shutil}.get(name, os)
+module = {"_try_exchange": folders, "rmtree": atomic_io.shutil}.get(name, os)
 with atomic_io.atomic_folder(sys.argv[1], "this") as temporary:
     open(os.path.join(temporary, "a"), "w").write("new")
     setattr(module, name, dying(getattr(module, name)))
 """
 POINTS = [
-    ("_exchanged", 1, True),
+    ("_try_exchange", 1, True),
     ("rmtree", 1, True),
     ("rename", 1, False),
     ("rename", 2, False),

@@ -1,4 +1,4 @@
-"""Makes tests/ncs/simulator and its neighbors importable, so that `import stage_machine` works."""
+"""Make the helper modules of tests/ncs/simulator and tests/caffe/layers importable."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Nets of one OpenVINO operation each that no Caffe layer is exported as; their blobs hold the rarer stage kinds."""
+"""Nets of one OpenVINO operation each, for stage kinds that no Caffe layer compiles to."""
 
 import numpy as np
 import openvino
@@ -26,7 +26,7 @@ def axes(*numbers):
 
 
 def interpolate(mode, coordinates, nearest, size):
-    """opset4's Interpolate of a 5x7 image."""
+    """Return a builder of opset4's Interpolate of a 5x7 image."""
 
     def build(image):
         scales = constant([size[0] / 5, size[1] / 7])
@@ -47,7 +47,7 @@ def interpolate(mode, coordinates, nearest, size):
 
 
 def detection_output(locations, confidences):
-    """20 boxes of 3 classes; the prior boxes are drawn, with the usual variances."""
+    """20 boxes of 3 classes; random prior boxes with the usual variances."""
     random = np.random.RandomState(8)
     centers, sizes = random.uniform(0.2, 0.8, (20, 2)), random.uniform(0.1, 0.4, (20, 2))
     boxes = np.concatenate([centers - sizes / 2, centers + sizes / 2], 1).reshape(-1)
@@ -159,12 +159,12 @@ OPERATIONS = {
     "GEMM": (lambda x, y: opset1.matmul(x, y, False, True), normal(1, 2, 4, 5), normal(1, 2, 3, 5)),
     "Pad, reflect": (lambda x: opset1.pad(x, axes(0, 0, 1, 2), axes(0, 0, 2, 1), "reflect"), normal(1, 4, 4, 5)),
     "Pad, symmetric": (lambda x: opset1.pad(x, axes(0, 0, 1, 2), axes(0, 0, 2, 1), "symmetric"), normal(1, 4, 4, 5)),
-    "AvgPool, padding left out": (
+    "AvgPool, padding excluded": (
         lambda x: opset1.avg_pool(x, [1, 1], [2, 2], [2, 2], [5, 5], True, "floor", "explicit"),
         normal(1, 4, 8, 8),
     ),
     "DetectionOutput": (detection_output, normal(1, 80) * 0.5, RANDOM.uniform(0, 1, (1, 60)).astype(np.float32)),
-    # scores that stay in their order in FP16
+    # scores that keep their order in FP16
     "Proposal": (
         proposal,
         RANDOM.permutation(504).reshape(1, 12, 6, 7).astype(np.float32) / 504,
@@ -174,7 +174,7 @@ OPERATIONS = {
 
 
 def model(name):
-    """(openvino.Model, its inputs) of an operation; the inputs are called x0, x1 …"""
+    """Return (openvino.Model, inputs) of an operation; the inputs are named x0, x1 …"""
     build, *inputs = OPERATIONS[name]
     parameters = [opset1.parameter(list(array.shape), np.float32) for array in inputs]
     for number, parameter in enumerate(parameters):

@@ -1,4 +1,4 @@
-"""Damaged blobs, other versions or chips, and excessive sizes: one line of error, before anything is allocated."""
+"""Damaged blobs, other versions or chips and excessive sizes: a one-line error before anything is allocated."""
 
 import struct
 import tracemalloc
@@ -44,7 +44,7 @@ def blob(compiler, tmp_path_factory):
 
 
 def with_header(content, **fields):
-    """`content` with some words of its header replaced."""
+    """Return `content` with some fields of its header replaced."""
     changed = bytearray(content)
     for name, value in fields.items():
         struct.pack_into("<I", changed, 52 + 4 * HEADER.index(name), value)
@@ -57,80 +57,80 @@ def with_header(content, **fields):
         ({"magic": 1}, "magic number: expected 0x25ed, received 0x1"),
         ({"major": 7}, "blob version: expected 6.0, received 7.0"),
         ({"minor": 3}, "blob version: expected 6.0, received 6.3"),
-        ({"bss_size": 1 << 31}, "bss_size: a stick has 536870912 bytes of memory"),
-        ({"outputs_size": 0xFFFFFFFF}, "outputs_size: a stick has"),
-        ({"shaves": 64}, "another chip's blob"),
-        ({"cmx_slices": 1 << 20}, "another chip's blob"),
+        ({"bss_size": 1 << 31}, "bss_size: expected at most 536870912 bytes"),
+        ({"outputs_size": 0xFFFFFFFF}, "outputs_size: expected at most"),
+        ({"shaves": 64}, "a blob for another chip"),
+        ({"cmx_slices": 1 << 20}, "a blob for another chip"),
         ({"batch": 1 << 30}, "batch: expected at most"),
-        ({"stages_count": 1 << 30}, "cannot be in"),
-        ({"stages_count": 100}, "stage 9 .*do not end as a stage does"),
-        ({"stages_at": 1 << 30}, "sections of the blob are not in order"),
-        ({"constants_at": 64}, "sections of the blob are not in order"),
+        ({"stages_count": 1 << 30}, "do not fit in"),
+        ({"stages_count": 100}, "stage 9 .*no end mark"),
+        ({"stages_at": 1 << 30}, "sections of the blob are out of order"),
+        ({"constants_at": 64}, "sections of the blob are out of order"),
     ],
 )
-def test_a_header_that_cannot_be(blob, fields, text):
+def test_invalid_header(blob, fields, text):
     tracemalloc.start()
-    with pytest.raises(NcsError, match=text) as fault:
+    with pytest.raises(NcsError, match=text) as error:
         Simulator(with_header(blob, **fields))
     assert tracemalloc.get_traced_memory()[1] < 4 << 20
     tracemalloc.stop()
-    assert "\n" not in str(fault.value)
+    assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.5, 0.99])
-def test_cut_short(blob, share):
+@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.1, 0.5, 0.99])
+def test_truncated_blob(blob, fraction):
     with pytest.raises(NcsError):
-        read_program(blob[: int(len(blob) * share)])
+        read_program(blob[: int(len(blob) * fraction)])
 
 
-def test_sizes_of_two_to_the_forty_are_refused_before_anything_is_allocated(blob):
-    """Dims of 2^20 each: the tensor would have 2^40 elements."""
+def test_excessive_dims_are_rejected_before_allocation(blob):
+    """A tensor with two dims of 2^20 would have 2^40 elements."""
     program = read_program(blob)
     changed = bytearray(blob)
     at = len(blob) - len(program.constants)
-    place = struct.unpack_from("<20I", blob, 52)[18]
-    words = struct.unpack_from("<7I", blob, place + 12 + struct.unpack_from("<I", blob, place + 12)[0])
+    offset = struct.unpack_from("<20I", blob, 52)[18]
+    words = struct.unpack_from("<7I", blob, offset + 12 + struct.unpack_from("<I", blob, offset + 12)[0])
     struct.pack_into("<2I", changed, at + words[4], 1 << 20, 1 << 20)
     tracemalloc.start()
-    with pytest.raises(NcsError, match="ends behind the|do not fit"):
+    with pytest.raises(NcsError, match="exceeds the|do not fit"):
         Simulator(bytes(changed))
     assert tracemalloc.get_traced_memory()[1] < 4 << 20
     tracemalloc.stop()
 
 
-def test_a_stage_that_begins_again_at_itself_ends(blob):
-    """A length of 0 would be a cycle."""
-    place = struct.unpack_from("<20I", blob, 52)[18]
+def test_stage_of_length_zero_is_rejected(blob):
+    """A length of 0 would cause an endless loop."""
+    offset = struct.unpack_from("<20I", blob, 52)[18]
     changed = bytearray(blob)
-    struct.pack_into("<I", changed, place, 0)
-    with pytest.raises(NcsError, match="stage 0 .*do not end as a stage does"):
+    struct.pack_into("<I", changed, offset, 0)
+    with pytest.raises(NcsError, match="stage 0 .*no end mark"):
         Simulator(bytes(changed))
 
 
-def test_an_unknown_kind_of_stage_is_named_and_stops(blob):
-    place = struct.unpack_from("<20I", blob, 52)[18]
-    (length,) = struct.unpack_from("<I", blob, place)
+def test_unsupported_stage_kind_is_named(blob):
+    offset = struct.unpack_from("<20I", blob, 52)[18]
+    (length,) = struct.unpack_from("<I", blob, offset)
     changed = bytearray(blob)
-    for at in (place + 4, place + length - 8):
+    for at in (offset + 4, offset + length - 8):
         struct.pack_into("<I", changed, at, 69)  # MTCNN
     with pytest.raises(
-        NcsError, match=r"stage 0 \(MTCNN, layer data\): the simulator does not know this kind of stage"
+        NcsError, match=r"stage 0 \(MTCNN, layer data\): the simulator does not support this kind of stage"
     ):
         Simulator(bytes(changed), names=["data"])
 
 
-def test_the_command_says_one_line_and_its_status(blob, tmp_path, capsys):
+def test_command_prints_one_line_and_fails(blob, tmp_path, capsys):
     path = tmp_path / "bad.blob"
     path.write_bytes(blob[:500])
     assert main(["run", str(path)]) != 0
-    said = capsys.readouterr()
-    assert said.out == "" and said.err.count("\n") == 1 and str(path) in said.err
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and str(path) in output.err
     assert main(["trace", str(tmp_path / "none.blob")]) != 0
     assert "No such file" in capsys.readouterr().err
 
 
-def test_no_damage_is_anything_but_an_answer_or_an_error(blob):
-    """Words of the file replaced at random: never another exception."""
+def test_damaged_words_only_raise_ncs_errors(blob):
+    """Replace random words of the file; no other exception may occur."""
     import random
 
     import numpy as np
@@ -139,8 +139,8 @@ def test_no_damage_is_anything_but_an_answer_or_an_error(blob):
     inputs = {"data": np.zeros(simulator.shape(simulator.program.inputs[0]), np.float32)}
     for _ in range(150):
         changed = bytearray(blob)
-        place = rng.randrange(56, 2500) // 4 * 4
-        struct.pack_into("<I", changed, place, rng.choice([0, 1, 2, 7, 255, 1 << 20, 1 << 31, 2**32 - 1]))
+        offset = rng.randrange(56, 2500) // 4 * 4
+        struct.pack_into("<I", changed, offset, rng.choice([0, 1, 2, 7, 255, 1 << 20, 1 << 31, 2**32 - 1]))
         try:
             Simulator(bytes(changed)).run(inputs)
         except NcsError as error:

@@ -1,4 +1,4 @@
-"""Whole blobs against our Net: random small nets, every layer's examples, AgeNet and SqueezeNet, damaged blobs."""
+"""Compare blobs with our Net: random nets, the examples of every layer, AgeNet, SqueezeNet and damaged blobs."""
 
 import dataclasses
 import random
@@ -20,19 +20,19 @@ from ncs.precision import fp16_emulation
 from ncs.simulator import Simulator
 
 CHIPS = (("MA2480", None), ("MA2480", 1), ("MA2450", None))
-# The shape of its top follows from values; the compiler refuses: absolute values, one spatial axis, places of maxima.
-NOT_FOR_A_STICK = ("Filter-0", "Filter-1", "AbsVal-0", "Reduction-2", "Deconvolution-3", "Pooling-1")
+# Filter has a top of dynamic shape; the compiler rejects absolute values, one spatial axis and indices of maxima.
+UNSUPPORTED = ("Filter-0", "Filter-1", "AbsVal-0", "Reduction-2", "Deconvolution-3", "Pooling-1")
 
 
-def off(result, expected):
-    """The greatest difference by the greatest expected value."""
+def relative_error(result, expected):
+    """Return the maximum difference divided by the maximum expected value."""
     return np.abs(result.reshape(-1) - expected.reshape(-1)).max() / max(0.3, np.abs(expected).max())
 
 
 def test_random_nets(compiler, tmp_path):
-    """bench/simulator_table.py and docs/guides/simulator.md tell of more: 1000 nets like these were compared."""
-    drawn = ((seed, random_nets.random_net(seed)) for seed in range(60))
-    nets = [(seed, *net) for seed, net in drawn if net is not None][:16]
+    """bench/simulator_random_nets.py compares 1000 of these nets."""
+    candidates = ((seed, random_nets.random_net(seed)) for seed in range(60))
+    nets = [(seed, *net) for seed, net in candidates if net is not None][:16]
     jobs = []
     for seed, net, _, _, _ in nets:
         export_net(net, tmp_path / f"{seed}.onnx")
@@ -42,17 +42,17 @@ def test_random_nets(compiler, tmp_path):
         for chip, shaves in CHIPS:
             simulator = Simulator.from_file(tmp_path / f"{seed}_{chip}_{shaves}.blob")
             result = next(iter(simulator.run({"data": image}).values()))
-            assert off(result, expected) < 1e-2 and simulator.findings() == [], (chip, shaves, text)
+            assert relative_error(result, expected) < 1e-2 and simulator.findings() == [], (chip, shaves, text)
 
 
 def examples():
-    """(name, Net with filled inputs) of every example of a layer that has an ONNX form, for one image."""
+    """Yield (name, Net with inputs) of the examples of all layers with an ONNX form, for a batch of one image."""
     for parameter in test_conformance.EXAMPLES:
         name, example = parameter.values
         usable = example.bottoms and example.tops and example.phase == base.TEST
         if base.registry[name].no_onnx or not usable or name in test_conformance.NEED_MORE_THAN_TEXT:
             continue
-        if parameter.id in NOT_FOR_A_STICK:
+        if parameter.id in UNSUPPORTED:
             continue
         shapes = [tuple(shape) for shape in example.bottoms]
         if len(shapes[0]) == 4:
@@ -61,13 +61,13 @@ def examples():
 
 
 def forward(net):
-    """(inputs, tops of the layer) by name; once, since a recurrent layer goes on where it stopped."""
+    """Return (inputs, tops of the layer) by name of one run; a recurrent layer keeps its state."""
     inputs = {port: np.array(net.blobs[port].data) for port in net.inputs}
     net.forward()
     return inputs, {top: np.array(net.blobs[top].data) for top in net.top_names["l"]}
 
 
-def test_every_layers_examples(compiler, tmp_path):
+def test_examples_of_every_layer(compiler, tmp_path):
     nets = dict(examples())
     jobs = {}
     for number, (name, net) in enumerate(nets.items()):
@@ -75,20 +75,20 @@ def test_every_layers_examples(compiler, tmp_path):
         for chip in ("MA2480", "MA2450")[: 1 + number % 2]:
             jobs[name, chip] = Job(str(tmp_path / f"{name}.onnx"), str(tmp_path / f"{name}_{chip}.blob"), chip)
     compile_blobs(list(jobs.values()))
-    answers = {name: forward(net) for name, net in nets.items()}
+    expected_outputs = {name: forward(net) for name, net in nets.items()}
     for (name, _), job in jobs.items():
-        inputs, expected = answers[name]
+        inputs, tops = expected_outputs[name]
         simulator = Simulator.from_file(job.output)
         results = simulator.run({port.name: inputs[port.name] for port in simulator.program.inputs})
         for top, result in results.items():
-            known = expected[top] if top in expected else list(expected.values())[int(top.rsplit(".", 1)[1])]
-            assert off(result, known) < 3e-3, (name, job.platform, top)
+            expected = tops[top] if top in tops else list(tops.values())[int(top.rsplit(".", 1)[1])]
+            assert relative_error(result, expected) < 3e-3, (name, job.platform, top)
     assert len(jobs) > 140
 
 
 @pytest.mark.parametrize("name, shaves", [("AgeNet", (1, 8)), ("SqueezeNet", (4, 16))])
-def test_nets_at_their_full_size(compiler, tmp_path, name, shaves):
-    """Every number of cores tiles in its own way, and every one says what our Net says."""
+def test_full_size_nets(compiler, tmp_path, name, shaves):
+    """Each number of cores gives another tiling; all must equal our Net."""
     net = big_nets.export(name, tmp_path)
     cases = [*(("MA2480", count) for count in shaves), ("MA2450", None)]
     jobs = [Job(net.onnx, str(tmp_path / f"{chip}_{shaves}.blob"), chip, shaves) for chip, shaves in cases]
@@ -100,7 +100,7 @@ def test_nets_at_their_full_size(compiler, tmp_path, name, shaves):
         assert simulator.findings() == []
 
 
-def test_a_batch_runs_the_stages_for_every_image(compiler, tmp_path):
+def test_batch_runs_the_stages_per_image(compiler, tmp_path):
     net = net_of(SMALL.replace("dim: 1 ", "dim: 3 "), caffe.TEST)
     image = np.random.RandomState(4).standard_normal((3, 3, 16, 16)).astype(np.float32)
     net.blobs["data"].data[...] = image
@@ -109,7 +109,7 @@ def test_a_batch_runs_the_stages_for_every_image(compiler, tmp_path):
     compile_blobs([Job(str(tmp_path / "net.onnx"), str(tmp_path / "net.blob"))])
     simulator = Simulator.from_file(tmp_path / "net.blob")
     assert simulator.program.batch == 3
-    assert off(simulator.run({"data": image})["prob"], np.array(net.blobs["prob"].data)) < 3e-3
+    assert relative_error(simulator.run({"data": image})["prob"], np.array(net.blobs["prob"].data)) < 3e-3
     with pytest.raises(NcsError, match="expected 3x3x16x16"):
         simulator.run({"data": image[:1]})
 
@@ -132,7 +132,7 @@ layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 
 @pytest.fixture(scope="module")
 def small(compiler, tmp_path_factory):
-    """(blobs by chip, input, the net's answer, FP16's own error) of a small net."""
+    """Return (blobs by chip, inputs, expected output) of a small net."""
     folder = tmp_path_factory.mktemp("small")
     caffe.set_random_seed(2)
     net = net_of(SMALL, caffe.TEST)
@@ -149,20 +149,20 @@ def small(compiler, tmp_path_factory):
 
 
 def test_damaged_blobs_are_caught(small):
-    """One weight, offset, stride or tile; only low bits of weights and unused memory go undetected."""
+    """Only changes of low weight bits and unused memory may go undetected."""
     contents, inputs, expected = small
     caught = {kind: 0 for kind in damage.KINDS}
     for number in range(40):
         kind, chip = damage.KINDS[number % 4], ("MA2480", "MA2450")[number // 4 % 2]
-        done = damage.damaged(contents[chip], kind, random.Random(number))
-        caught[kind] += damage.verdict(done.content, inputs, expected, 4e-3)[0]
+        mutation = damage.damage_blob(contents[chip], kind, random.Random(number))
+        caught[kind] += damage.is_caught(mutation.content, inputs, expected, 4e-3)[0]
     assert caught["offset"] >= 8 and caught["stride"] >= 8 and caught["tile"] >= 8 and caught["weight"] >= 1
     for content in contents.values():
-        assert not damage.verdict(content, inputs, expected, 4e-3)[0], "an undamaged blob"
+        assert not damage.is_caught(content, inputs, expected, 4e-3)[0], "an undamaged blob"
 
 
-def test_sums_in_half_are_a_bound(small):
-    """Rounding after every product moves the answer further than rounding where a stage stores."""
+def test_fp16_accumulation_is_a_bound(small):
+    """Rounding after every product gives a larger error than rounding when a stage stores."""
     contents, inputs, expected = small
     errors = [
         np.abs(Simulator(contents["MA2480"], half=half_sums).run(inputs)["prob"].ravel() - expected).max()
@@ -172,8 +172,8 @@ def test_sums_in_half_are_a_bound(small):
 
 
 @pytest.mark.parametrize("inputs, outputs", [("U8", "FP16"), ("FP16", "FP32"), ("FP32", "FP16")])
-def test_types_of_ports(compiler, tmp_path, inputs, outputs):
-    """Bytes in and halves out, as cameras and compile_tool have them."""
+def test_port_types(compiler, tmp_path, inputs, outputs):
+    """U8 inputs as from cameras, FP16 outputs as from compile_tool."""
     net = net_of(SMALL, caffe.TEST)
     image = np.random.RandomState(5).randint(0, 256, (1, 3, 16, 16)).astype(np.float32)
     for blob in net.params["c1"]:
@@ -185,7 +185,7 @@ def test_types_of_ports(compiler, tmp_path, inputs, outputs):
     simulator = Simulator.from_file(tmp_path / "net.blob")
     ports = simulator.program.inputs[0].tensor.dtype, simulator.program.outputs[0].tensor.dtype
     assert ports == (inputs, outputs)
-    assert off(simulator.run({"data": image})["prob"], np.array(net.blobs["prob"].data)) < 4e-3
+    assert relative_error(simulator.run({"data": image})["prob"], np.array(net.blobs["prob"].data)) < 4e-3
 
 
 HEADS = """
@@ -217,4 +217,4 @@ def test_several_inputs_and_outputs(compiler, tmp_path, chip):
     compile_blobs([Job(str(tmp_path / "net.onnx"), str(tmp_path / "net.blob"), chip)])
     results = Simulator.from_file(tmp_path / "net.blob").run(inputs)
     assert set(results) == {"age", "g", "map"}
-    assert all(off(result, np.array(net.blobs[name].data)) < 3e-3 for name, result in results.items())
+    assert all(relative_error(result, np.array(net.blobs[name].data)) < 3e-3 for name, result in results.items())

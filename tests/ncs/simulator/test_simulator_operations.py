@@ -1,4 +1,4 @@
-"""The rarer kinds of stages: blobs of one operation each, against today's OpenVINO on the CPU, for both chips."""
+"""Compare blobs of one operation each with the current OpenVINO on the CPU, for both chips."""
 
 import numpy as np
 import openvino
@@ -14,9 +14,9 @@ CHIPS = ("MA2480", "MA2450")
 
 @pytest.fixture(scope="module")
 def runs(compiler, tmp_path_factory):
-    """Name -> (inputs, what OpenVINO says, path of the blob without its chip's name), all compiled at once."""
+    """Return {name: (inputs, output of OpenVINO, prefix of the blob paths)}, all compiled at once."""
     folder = tmp_path_factory.mktemp("operations")
-    core, made, jobs = openvino.Core(), {}, []
+    core, cases, jobs = openvino.Core(), {}, []
     for number, name in enumerate(operations.OPERATIONS):
         net, inputs = operations.model(name)
         path = folder / f"{number}.xml"
@@ -24,19 +24,19 @@ def runs(compiler, tmp_path_factory):
         compiled = core.compile_model(net, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         (folder / str(number)).mkdir()
         older = downgrade(str(path), str(folder / str(number)))
-        made[name] = (inputs, next(iter(compiled(inputs).values())), str(folder / str(number) / "net_"))
-        jobs += [Job(older, made[name][2] + chip + ".blob", chip) for chip in CHIPS]
+        cases[name] = (inputs, next(iter(compiled(inputs).values())), str(folder / str(number) / "net_"))
+        jobs += [Job(older, cases[name][2] + chip + ".blob", chip) for chip in CHIPS]
     compile_blobs(jobs)
-    return made
+    return cases
 
 
 @pytest.mark.parametrize("name", operations.OPERATIONS)
-def test_a_blob_says_what_openvino_says(runs, name):
+def test_blob_equals_openvino(runs, name):
     inputs, expected, path = runs[name]
     for chip in CHIPS:
         simulator = Simulator.from_file(path + chip + ".blob")
-        given = {port.name: inputs[int(port.name[1])] for port in simulator.program.inputs}
-        result = next(iter(simulator.run(given).values()))
+        blob_inputs = {port.name: inputs[int(port.name[1])] for port in simulator.program.inputs}
+        result = next(iter(simulator.run(blob_inputs).values()))
         assert result.size == expected.size and simulator.findings() == []
         error = np.abs(result.reshape(-1) - expected.reshape(-1)).max() / max(1, np.abs(expected).max())
-        assert error < 6e-3, f"{chip}: off by {error:.3g}"
+        assert error < 6e-3, f"{chip}: error {error:.3g}"

@@ -1,4 +1,4 @@
-"""The simulator as a runner and in ncs run, trace and check and run_inference.py; every output says "simulated"."""
+"""The simulator as a runner and in ncs run, trace, check and diff; every output contains "simulated"."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ from ncs.simulator.trace import trace
 
 @pytest.fixture(scope="module")
 def compiled(compiler, tmp_path_factory):
-    """The folder of a small net: net.prototxt, net.caffemodel, and graph files tiny.{blob,json,onnx}."""
+    """Return the folder of a small net: net.prototxt, net.caffemodel and tiny.{blob,json,onnx}."""
     folder = tmp_path_factory.mktemp("surfaces")
     prototxt, weights = caffe_nets.tiny(folder, scale=None)
     model = Model("tiny", prototxt, weights, Transform(size=(8, 8), scale=1 / 255), list("abcde"))
@@ -30,7 +30,7 @@ def compiled(compiler, tmp_path_factory):
     return folder
 
 
-def test_a_runner_like_any_other(compiled):
+def test_runner(compiled):
     batch = np.random.RandomState(2).uniform(0, 1, (3, 3, 8, 8)).astype(np.float32)
     assert "SIMULATOR" in available()
     with (
@@ -44,11 +44,11 @@ def test_a_runner_like_any_other(compiled):
         open_runner("SIMULATOR", str(compiled / "tiny.onnx"))
 
 
-def test_run_prints_labels_and_that_it_is_simulated(compiled, capsys):
+def test_run_prints_labels_and_simulated(compiled, capsys):
     assert main(["run", str(compiled / "tiny.json"), str(compiled / "image.png"), "--top", "2"]) == 0
-    said = capsys.readouterr().out
-    assert said.count("\n") == 1 and "prob: " in said and "(simulated, " in said
-    assert any(f" {label} " in said for label in "abcde")
+    output = capsys.readouterr().out
+    assert output.count("\n") == 1 and "prob: " in output and "(simulated, " in output
+    assert any(f" {label} " in output for label in "abcde")
     array = np.random.RandomState(1).uniform(0, 1, (3, 8, 8)).astype(np.float32)
     np.save(compiled / "input.npy", array)
     assert main(["run", str(compiled / "tiny.blob"), str(compiled / "input.npy"), "--json"]) == 0
@@ -58,17 +58,17 @@ def test_run_prints_labels_and_that_it_is_simulated(compiled, capsys):
         assert np.abs(np.array(row["outputs"]["prob"]) - net.run(array[None])[0]).max() < 2e-3
 
 
-def test_what_a_user_can_put_right(compiled, capsys):
+def test_run_reports_invalid_arguments(compiled, capsys):
     for arguments, text in (
         ([str(compiled / "none.blob")], "No such file"),
         ([str(compiled / "tiny.blob"), str(compiled / "none.png")], "not an image"),
-        ([str(compiled / "tiny.blob"), str(compiled / "image.png"), "-S", "0"], "0 cannot be"),
+        ([str(compiled / "tiny.blob"), str(compiled / "image.png"), "-S", "0"], "a divisor other than 0"),
     ):
         assert main(["run", *arguments]) != 0
         assert text in capsys.readouterr().err
 
 
-def test_trace_shows_every_stage_and_one(compiled, capsys):
+def test_trace_prints_all_stages_or_one(compiled, capsys):
     simulator = Simulator.from_file(compiled / "tiny.blob")
     assert main(["trace", str(compiled / "tiny.blob")]) == 0
     rows = capsys.readouterr().out.splitlines()
@@ -76,38 +76,38 @@ def test_trace_shows_every_stage_and_one(compiled, capsys):
     last = len(simulator.program.stages) - 1
     saved = compiled / "stage.npz"
     assert main(["trace", str(compiled / "tiny.blob"), "--stage", str(last), "--save", str(saved)]) == 0
-    said = capsys.readouterr().out
-    assert f"stage {last} (Convert)" in said and "tensor 1 (written): FP32 NC 1x5 in output[0:20]" in said
+    output = capsys.readouterr().out
+    assert f"stage {last} (Convert)" in output and "tensor 1 (written): FP32 NC 1x5 in output[0:20]" in output
     inputs = {"data": np.random.default_rng(0).uniform(0, 255, (1, 3, 8, 8)).astype(np.float32)}
     with np.load(saved) as arrays:
         assert np.array_equal(arrays["tensor1"], simulator.run(inputs)["prob"])
     assert main(["trace", str(compiled / "tiny.blob"), "--stage", "99"]) != 0
-    assert f"stages 0 to {last}" in capsys.readouterr().err
+    assert f"stage: expected 0 to {last}" in capsys.readouterr().err
 
 
-def test_trace_before_and_after(compiled):
+def test_trace_returns_tensors_before_and_after(compiled):
     simulator = Simulator.from_file(compiled / "tiny.blob")
     inputs = {"data": np.ones((1, 3, 8, 8), np.float32)}
     first = trace(simulator, inputs, 0)
     assert not first[0].changed and first[1].changed and np.array_equal(first[0].after, inputs["data"])
 
 
-def test_check_runs_the_blob_where_no_stick_is(compiled, capsys):
+def test_check_simulates_the_blob_without_a_stick(compiled, capsys):
     arguments = [str(compiled / "net.prototxt"), "-w", str(compiled / "net.caffemodel"), "-s", "4"]
     assert main(["check", *arguments, "--json", str(compiled / "check.json")]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("SIMULATED, NOT A STICK") and "FP16 emulated" in said and "Pixel-wise L2 error" in said
+    output = capsys.readouterr().out
+    assert output.startswith("SIMULATED, NOT A STICK") and "FP16 emulated" in output and "Pixel-wise L2 error" in output
     facts = json.loads((compiled / "check.json").read_text())
     assert facts["device"] == "SIMULATOR" and facts["simulated"] and not facts["emulation"]
 
 
-def test_check_of_a_blob_that_is_there(compiled, capsys):
-    """One whose first weight was changed does not pass; one of another net says so in one line."""
+def test_check_of_an_existing_blob(compiled, capsys):
+    """A blob with a changed weight does not pass."""
     content = bytearray((compiled / "tiny.blob").read_bytes())
     simulator = Simulator(bytes(content))
     weights = next(t for s in simulator.program.stages for t in s.tensors if t.location == "blob" and t.extent > 100)
-    place = len(content) - len(simulator.program.constants) + weights.offset
-    content[place : place + 2] = np.float16(9).tobytes()
+    offset = len(content) - len(simulator.program.constants) + weights.offset
+    content[offset : offset + 2] = np.float16(9).tobytes()
     (compiled / "changed.blob").write_bytes(content)
     np.save(compiled / "input.npy", np.random.RandomState(1).uniform(0, 1, (1, 3, 8, 8)))
     arguments = [
@@ -125,25 +125,25 @@ def test_check_of_a_blob_that_is_there(compiled, capsys):
     assert "expected -d SIMULATOR or MYRIAD" in capsys.readouterr().err
 
 
-def test_diff_runs_both(compiled, capsys):
+def test_diff_simulates_both_blobs(compiled, capsys):
     blob = str(compiled / "tiny.blob")
     with open(blob, "rb") as stream:
         content = bytearray(stream.read())
     simulator = Simulator(bytes(content))
     weights = next(t for s in simulator.program.stages for t in s.tensors if t.location == "blob" and t.extent > 100)
-    place = len(content) - len(simulator.program.constants) + weights.offset
-    content[place : place + 2] = np.float16(30).tobytes()
+    offset = len(content) - len(simulator.program.constants) + weights.offset
+    content[offset : offset + 2] = np.float16(30).tobytes()
     (compiled / "other.blob").write_bytes(content)
     assert main(["diff", blob, blob, "--run"]) == 0
-    assert "simulated: prob: greatest difference 0," in capsys.readouterr().out
+    assert "simulated: prob: max difference 0," in capsys.readouterr().out
     np.save(compiled / "input.npy", np.random.RandomState(1).uniform(0, 1, (1, 3, 8, 8)))
     assert main(["diff", blob, str(compiled / "other.blob"), "--run", str(compiled / "input.npy")]) == 1
-    said = capsys.readouterr().out
-    assert "different constants" in said and "greatest difference 0," not in said
+    output = capsys.readouterr().out
+    assert "different constants" in output and "max difference 0," not in output
 
 
-def test_mvncapi_over_the_simulator(compiled, monkeypatch):
-    """A script of 2018 with NCS_DEVICE=SIMULATOR."""
+def test_mvncapi_with_the_simulator(compiled, monkeypatch):
+    """An NCAPI script runs with NCS_DEVICE=SIMULATOR."""
     from ncs.mvnc_compat import mvncapi
 
     monkeypatch.setenv("NCS_DEVICE", "SIMULATOR")
@@ -152,7 +152,7 @@ def test_mvncapi_over_the_simulator(compiled, monkeypatch):
     graph = mvncapi.Graph("tiny")
     fifos = graph.allocate_with_fifos(device, (compiled / "tiny.blob").read_bytes())
     image = np.random.RandomState(3).uniform(0, 1, (3, 8, 8)).astype(np.float32)
-    graph.queue_inference_with_fifo_elem(*fifos, image.transpose(1, 2, 0), "tag")  # channels innermost, as there
+    graph.queue_inference_with_fifo_elem(*fifos, image.transpose(1, 2, 0), "tag")  # NCAPI uses channels last
     result, _ = fifos[1].read_elem()
     with open_runner("CAFFE", str(compiled / "tiny.json")) as net:
         assert np.abs(result.ravel() - net.run(image[None])[0]).max() < 2e-3
@@ -160,8 +160,8 @@ def test_mvncapi_over_the_simulator(compiled, monkeypatch):
     device.close()
 
 
-def test_it_runs_under_a_boards_python(compiled):
-    """Python 3.7 and its NumPy give the same numbers."""
+def test_runs_on_the_devices_python(compiled):
+    """Python 3.7 with its NumPy gives the same results."""
     packages = ["openvino==2021.4.2", "numpy", "opencv-python-headless"]
     python = older_python.environment("openvino-2021.4.2-python3.7", ["3.7"], packages)
     code = (
@@ -169,13 +169,13 @@ def test_it_runs_under_a_boards_python(compiled):
         "s = Simulator.from_file(sys.argv[1])\n"
         "print(s.run({'data': np.ones((1, 3, 8, 8), np.float32)})['prob'].tolist())"
     )
-    said = older_python.run(python, code, compiled / "tiny.blob")
-    here = Simulator.from_file(compiled / "tiny.blob").run({"data": np.ones((1, 3, 8, 8), np.float32)})["prob"]
-    assert np.abs(np.array(json.loads(said)) - here).max() < 1e-3
+    output = older_python.run(python, code, compiled / "tiny.blob")
+    expected = Simulator.from_file(compiled / "tiny.blob").run({"data": np.ones((1, 3, 8, 8), np.float32)})["prob"]
+    assert np.abs(np.array(json.loads(output)) - expected).max() < 1e-3
 
 
-def test_the_simulator_needs_neither_torch_nor_onnx(compiled):
-    """As it ships to a board: with numpy alone."""
+def test_simulator_needs_neither_torch_nor_onnx(compiled):
+    """On the device only NumPy is required."""
     code = (
         "import sys; sys.modules.update(torch=None, onnx=None, google=None, cv2=None)\n"
         "import numpy as np\nfrom ncs.simulator import Simulator\n"

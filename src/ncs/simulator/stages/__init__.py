@@ -1,16 +1,16 @@
-"""The stage kinds of a blob, a file each (or a family of one formula); the directory is the list."""
+"""Implementations of the stage kinds of a blob: one module per kind or family; all modules are registered."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import Callable  # noqa: UP035 - a board's Python is 3.7
+from typing import Callable  # noqa: UP035 - Python 3.7 on the device
 
 registry: dict[str, Callable] = {}
 
 
 def stage(*kinds: str) -> Callable:
-    """Register a function as what stages of these kinds do; it takes a `ncs.simulator.call.Call`."""
+    """Return a decorator that registers a function of a `ncs.simulator.call.Call` for these stage kinds."""
 
     def register(function: Callable) -> Callable:
         for kind in kinds:
@@ -23,7 +23,7 @@ def stage(*kinds: str) -> Callable:
 
 
 def load() -> dict[str, Callable]:
-    """Import every module of this directory, once; returns the registry."""
+    """Import every module of this directory once and return the registry."""
     if not registry:
         for module in pkgutil.iter_modules(__path__):
             importlib.import_module("." + module.name, __name__)

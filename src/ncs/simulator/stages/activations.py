@@ -1,7 +1,6 @@
-"""Functions of one number: Clamp, Elu, Power, PRelu, Sigmoid, Tanh, Exp, Log, Floor, Swish …
+"""Element-wise functions: Clamp, Elu, Power, PRelu, Sigmoid, Tanh, Exp, Log, Floor, Swish …
 
-The tensors are input, output, and weights of PRelu. All of them round to FP16 once, where they store. What
-approximation a SHAVE core takes of exp, log and tanh is unknown.
+Results are rounded to FP16 once, when they are stored. How a SHAVE core approximates exp, log and tanh is unknown.
 """
 
 from __future__ import annotations
@@ -38,43 +37,43 @@ FORMULAS = {
 
 
 @stage(*FORMULAS)
-def function(call: Call) -> None:
-    """Input, output."""
-    call.write(1, _like_output(call, FORMULAS[call.record.kind](call.read(0))))
+def unary(call: Call) -> None:
+    """Apply the formula of the stage kind. Tensors: input, output."""
+    call.write(1, _to_output_order(call, FORMULAS[call.record.kind](call.read(0))))
 
 
 @stage("Clamp")
 def clamp(call: Call) -> None:
-    """The least and the greatest value."""
-    least, most = call.params("ff")
-    call.write(1, _like_output(call, np.clip(call.read(0), least, most)))
+    """Clip to a minimum and a maximum. Tensors: input, output."""
+    minimum, maximum = call.params("ff")
+    call.write(1, _to_output_order(call, np.clip(call.read(0), minimum, maximum)))
 
 
 @stage("Elu")
 def elu(call: Call) -> None:
-    """x, below zero alpha · (exp(x) - 1)."""
+    """x, or alpha · (exp(x) - 1) below zero. Tensors: input, output."""
     alpha, values = np.float32(call.param("f")), call.read(0)
-    call.write(1, _like_output(call, np.where(values < 0, alpha * np.expm1(np.minimum(values, 0)), values)))
+    call.write(1, _to_output_order(call, np.where(values < 0, alpha * np.expm1(np.minimum(values, 0)), values)))
 
 
 @stage("Power")
 def power(call: Call) -> None:
-    """(bias + scale · x) ^ power."""
+    """(bias + scale · x) ^ power. Tensors: input, output."""
     bias, scale, exponent = call.params("fff")
     values = np.float32(bias) + np.float32(scale) * call.read(0)
-    call.write(1, _like_output(call, values if exponent == 1 else values ** np.float32(exponent)))
+    call.write(1, _to_output_order(call, values if exponent == 1 else values ** np.float32(exponent)))
 
 
 @stage("PRelu")
 def prelu(call: Call) -> None:
-    """x, below zero multiplied by its channel's slope."""
+    """x, or slope · x below zero, with one slope per channel. Tensors: input, output, slopes."""
     values = call.read(0)
-    call.write(1, _like_output(call, np.where(values < 0, values * call.per_channel(2), values)))
+    call.write(1, _to_output_order(call, np.where(values < 0, values * call.per_channel(2), values)))
 
 
 @stage("SCRelu")
 def scaled_relu(call: Call) -> None:
-    """ReLU, then a scale and a bias along one axis; input, output, scales, biases."""
+    """Leaky ReLU, then a scale and a bias along one axis. Tensors: input, output, scales, biases."""
     slope, axis = call.params("fi")
     values = call.read(0)
     shape = [1] * values.ndim
@@ -84,18 +83,18 @@ def scaled_relu(call: Call) -> None:
         values = values * call.read(2).reshape(shape)
     if call.has(3):
         values = values + call.read(3).reshape(shape)
-    call.write(1, _like_output(call, values))
+    call.write(1, _to_output_order(call, values))
 
 
 @stage("Swish")
 def swish(call: Call) -> None:
-    """x · sigmoid(beta · x)."""
+    """x · sigmoid(beta · x). Tensors: input, output."""
     beta, values = np.float32(call.param("f")), call.read(0)
-    call.write(1, _like_output(call, values * _sigmoid(beta * values)))
+    call.write(1, _to_output_order(call, values * _sigmoid(beta * values)))
 
 
-def _like_output(call: Call, values: np.ndarray) -> np.ndarray:
-    """In the output's order of axes."""
+def _to_output_order(call: Call, values: np.ndarray) -> np.ndarray:
+    """Transpose `values` to the output's order of axes."""
     source, target = call.tensor(0).order, call.tensor(1).order
     if source != target and sorted(source) == sorted(target):
         values = values.transpose([source.index(letter) for letter in target])

@@ -1,4 +1,4 @@
-"""Bias, Scale and ScaleShift: a sum and a product with one number a channel."""
+"""Bias, Scale and ScaleShift: add and multiply by one value per channel."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from ncs.simulator.stages import stage
 
 @stage("Bias")
 def bias(call: Call) -> None:
-    """Input, output, biases."""
+    """Add a bias per channel. Tensors: input, output, biases."""
     call.write(1, call.read(0) + call.per_channel(2))
 
 
 @stage("Scale")
 def scale(call: Call) -> None:
-    """Input, output, scales."""
+    """Multiply by a scale per channel. Tensors: input, output, scales."""
     call.write(1, call.read(0) * call.per_channel(2))
 
 
 @stage("ScaleShift")
 def scale_shift(call: Call) -> None:
-    """Input, output, scales, biases."""
+    """Multiply by a scale and add a bias per channel. Tensors: input, output, scales, biases."""
     call.write(1, call.read(0) * call.per_channel(2) + call.per_channel(3))

@@ -1,4 +1,4 @@
-"""Convert: from one type to another, value · scale + bias."""
+"""Convert: value · scale + bias in another data type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ncs.simulator.stages import stage
 
 @stage("Convert")
 def convert(call: Call) -> None:
-    """Input, output; axes follow the letters of both orders."""
+    """Convert type and order of axes. Tensors: input, output."""
     scale, bias = call.params("ff")
     values = call.read(0).astype(np.float32)
     source, target = call.tensor(0), call.tensor(1)

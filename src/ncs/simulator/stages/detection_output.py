@@ -1,4 +1,4 @@
-"""DetectionOutput: SSD's boxes from locations, confidences and priors."""
+"""DetectionOutput: decode the boxes of SSD from locations, confidences and priors."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ CORNER, CENTER_SIZE, CORNER_SIZE = 1, 2, 3
 
 @stage("DetectionOutput")
 def detection_output(call: Call) -> None:
-    """Locations, confidences, priors, (two more of a refined detector,) output, memory to work in.
+    """Detect boxes. Tensors: locations, confidences, priors, (two more for refinement,) output, work memory.
 
-    The output's rows are (image, label, confidence, x0, y0, x1, y1); the row behind the last has image -1.
+    The rows of the output are (image, label, confidence, x0, y0, x1, y1); a row with image -1 ends the list.
     """
     params = dict(zip(NAMES, call.params("iiifiiifiiiiiiiiifi")))
     if params["with_arm"] or not params["normalized"] or params["in_target"]:
-        raise call.error("a DetectionOutput with refinement, in pixels, or with variances in its target is not known")
+        raise call.error("refinement, coordinates in pixels and variances in the target are not supported")
     priors, classes, number = params["priors"], params["classes"], params["num"]
     location_classes = 1 if params["share_location"] else classes
     locations = call.read(0).reshape(number, priors, location_classes, 4)
@@ -58,7 +58,7 @@ def detection_output(call: Call) -> None:
 
 
 def _decode(locations: np.ndarray, priors: np.ndarray, variances: np.ndarray, params: dict) -> np.ndarray:
-    """(priors, classes, 4) as x0, y0, x1, y1."""
+    """Decode locations to boxes (x0, y0, x1, y1) of shape (priors, classes, 4)."""
     prior, variance = priors[:, None], variances[:, None]
     shift = locations * variance
     low, high = prior[..., :2], prior[..., 2:]
@@ -75,29 +75,29 @@ def _decode(locations: np.ndarray, priors: np.ndarray, variances: np.ndarray, pa
 
 
 def _detect(boxes: np.ndarray, confidences: np.ndarray, params: dict) -> list:
-    """Rows of one image: the best `keep_top_k` of what remains of every class after suppression, class by class."""
-    found = []
+    """Return the rows of one image: the best `keep_top_k` after suppression per class, ordered by class."""
+    detections = []
     for label in range(params["classes"]):
         if label == params["background"]:
             continue
-        mine = boxes[:, 0 if params["share_location"] else label]
-        for index in _suppress(mine, confidences[:, label], params):
-            found.append((label - bool(params["decrease_label"]), confidences[index, label], *mine[index]))
-    if 0 <= params["keep_top_k"] < len(found):
-        order = np.argsort([-row[1] for row in found], kind="stable")[: params["keep_top_k"]]
-        found = [found[index] for index in sorted(order)]
-    return found
+        class_boxes = boxes[:, 0 if params["share_location"] else label]
+        for index in _suppress(class_boxes, confidences[:, label], params):
+            detections.append((label - bool(params["decrease_label"]), confidences[index, label], *class_boxes[index]))
+    if 0 <= params["keep_top_k"] < len(detections):
+        order = np.argsort([-row[1] for row in detections], kind="stable")[: params["keep_top_k"]]
+        detections = [detections[index] for index in sorted(order)]
+    return detections
 
 
 def _suppress(boxes: np.ndarray, scores: np.ndarray, params: dict) -> list:
-    """Indices of the boxes that stay, best first: no two overlap by more than the threshold."""
+    """Return the indices after non-maximum suppression, best first."""
     order = [i for i in np.argsort(-scores, kind="stable") if scores[i] > params["confidence"]]
     order = order[: params["top_k"]] if params["top_k"] >= 0 else order
-    kept: list = []
+    selected: list = []
     for index in order:
-        if all(_overlap(boxes[index], boxes[other]) <= params["nms"] for other in kept):
-            kept.append(index)
-    return kept
+        if all(_overlap(boxes[index], boxes[other]) <= params["nms"] for other in selected):
+            selected.append(index)
+    return selected
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Element-wise stages of two inputs (Sum, Prod, Max …), with ReLU or a clamp behind where the compiler merged one."""
+"""Element-wise stages with two inputs (Sum, Prod, Max …), followed by ReLU or Clamp if the compiler fused one."""
 
 from __future__ import annotations
 
@@ -31,39 +31,41 @@ FORMULAS = {
 
 @stage(*FORMULAS)
 def eltwise(call: Call) -> None:
-    """Input, output, second input; both coefficients apply to Sum only."""
+    """Combine two inputs; the coefficients only apply to Sum. Tensors: input, output, second input."""
     form = "i" if call.tensor(0).dtype == "S32" else "f"
     first, second = call.params(form * 2)
     post = KINDS.get(call.param("i"))
-    slope, least, most = call.params(form * 3)
-    a, b = _axes(call, 0), _axes(call, 2)
+    slope, minimum, maximum = call.params(form * 3)
+    a, b = _read_in_output_order(call, 0), _read_in_output_order(call, 2)
     if call.record.kind == "Sum":
         a, b = (x if c == 1 else x * np.float32(c) for x, c in ((a, first), (b, second)))
     result = FORMULAS[call.record.kind](a, b)
-    result = _after(call, post, result.astype(a.dtype), slope, least, most)
+    result = _fused_activation(call, post, result.astype(a.dtype), slope, minimum, maximum)
     call.write(1, np.broadcast_to(result, call.tensor(1).dims))
 
 
-def _axes(call: Call, number: int) -> np.ndarray:
-    """A tensor in the output's order of axes; one with fewer axes fits the innermost ones, as it lies in memory."""
+def _read_in_output_order(call: Call, number: int) -> np.ndarray:
+    """Return a tensor in the output's order of axes; one with fewer axes broadcasts from the innermost axis."""
     order, target, values = call.tensor(number).order, call.tensor(1).order, call.read(number)
     if order != target and sorted(order) == sorted(target):
         return values.transpose([order.index(letter) for letter in target])
     return values
 
 
-def _after(call: Call, post: str | None, values: np.ndarray, slope: float, least: float, most: float) -> np.ndarray:
+def _fused_activation(
+    call: Call, post: str | None, values: np.ndarray, slope: float, minimum: float, maximum: float
+) -> np.ndarray:
     if post in ("Empty", None):
         return values
     if post in ("Relu", "LeakyRelu"):
         return np.where(values < 0, values * np.float32(slope), values)
     if post == "Clamp":
-        return np.clip(values, least, most)
-    raise call.error(f"{post} behind an element-wise stage is not known")
+        return np.clip(values, minimum, maximum)
+    raise call.error(f"{post} after an element-wise stage is not supported")
 
 
 @stage("Logical_NOT")
 def logical_not(call: Call) -> None:
-    """Input, output."""
+    """Logical NOT. Tensors: input, output."""
     values = call.read(0)
     call.write(1, (values == 0).astype(values.dtype))

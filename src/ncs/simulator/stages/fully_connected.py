@@ -11,7 +11,7 @@ from ncs.simulator.stages import stage
 
 @stage("FC")
 def fully_connected(call: Call) -> None:
-    """Input with channels innermost, output, weights (position, input channel, output)."""
+    """Multiply by the weights (position, input channel, output). Tensors: input (NHWC), output, weights."""
     source, target = call.tensor(0), call.tensor(1)
     axes = dict(zip(target.order, target.dims))
     batch = axes.get("N", 1) if "N" in source.order else 1

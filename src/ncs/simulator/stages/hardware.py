@@ -1,8 +1,8 @@
-"""MyriadXHwOp: the convolution engines of Myriad X (convolution, with pooling, fully connected, pooling).
+"""MyriadXHwOp: the convolution engines of Myriad X (convolution, convolution with pooling, fully connected, pooling).
 
-Sums are made in float32 and rounded to FP16 once, where the engine stores. The order is (sum + bias) · scale, then
-ReLU, then clamp. Padding is not in the file: an engine that pads has kernel // 2 in front; a maximum that repeats edges
-says which ones; of a padded average the file does not say enough, and the report says so.
+Sums are accumulated in float32 and rounded to FP16 once, when the engine stores them: (sum + bias) · scale, then ReLU,
+then clamp. The blob contains no padding sizes: an engine pads by kernel // 2 at the top and left; max pooling encodes
+which edges it repeats; the padding of average pooling is not encoded completely, which is reported as an assumption.
 """
 
 from __future__ import annotations
@@ -11,33 +11,33 @@ import numpy as np
 
 from ncs.simulator import operations as hw
 from ncs.simulator.call import Call, as_image
-from ncs.simulator.products import matmul, padded, pool, unfold
+from ncs.simulator.products import matmul, pad_image, pool, unfold
 from ncs.simulator.stages import stage
 
 
 @stage("MyriadXHwOp")
 def hardware_operations(call: Call) -> None:
-    """Run all operations of one stage; those that read the same input share what was made of it."""
-    shared = {}
+    """Run all operations of one stage; operations with the same input share its unfolded form."""
+    cache = {}
     for operation in hw.read_operations(call.record.params, call.record.number):
         if operation.type == hw.POOL:
-            _pool(call, operation, shared)
+            _pool(call, operation, cache)
         elif operation.type == hw.FC:
-            _fully_connected(call, operation, shared)
+            _fully_connected(call, operation, cache)
         else:
-            _convolution(call, operation, shared)
+            _convolution(call, operation, cache)
 
 
-def _convolution(call: Call, operation: hw.Operation, shared: dict) -> None:
+def _convolution(call: Call, operation: hw.Operation, cache: dict) -> None:
     first, count = operation.channels
-    weights = call.constant(operation.weights, _unpacked)
+    weights = call.constant(operation.weights, _unpack_weights)
     output = call.tensor(operation.output)
     axes = dict(zip(output.order, output.dims))
     size = (axes["H"] * _pool_stride(operation, 0), axes["W"] * _pool_stride(operation, 1))
-    columns = _columns(call, operation, shared, weights, size)
+    columns = _columns(call, operation, cache, weights, size)
     last = min(first + count, axes["C"])
     sums = matmul(weights[first:last], columns, call.half)
-    result = _finished(call, operation, sums, first, last).reshape(1, last - first, *size)
+    result = _postprocess(call, operation, sums, first, last).reshape(1, last - first, *size)
     if operation.type == hw.CONV_POOL:
         result = pool(result[0], (2, 2), (2, 2), (size[0] // 2, size[1] // 2), np.maximum)[None]
     _write_channels(call, operation.output, result, first)
@@ -47,66 +47,66 @@ def _pool_stride(operation: hw.Operation, axis: int) -> int:
     if operation.type != hw.CONV_POOL:
         return 1
     if operation.pool != (2, 2):
-        raise ValueError(f"a convolution with a pooling of {operation.pool}; the engines pool by 2x2")
+        raise ValueError(f"pooling after a convolution: expected (2, 2), received {operation.pool}")
     return operation.pool[axis]
 
 
-def _unpacked(packed: np.ndarray) -> np.ndarray:
-    """(O/8, C, K, 8) -> (O, C·K)."""
+def _unpack_weights(packed: np.ndarray) -> np.ndarray:
+    """Reshape weights from (O/8, C, K, 8) to (O, C·K)."""
     groups, channels, positions, lanes = packed.shape
     return np.ascontiguousarray(packed.transpose(0, 3, 1, 2)).reshape(groups * lanes, channels * positions)
 
 
-def _columns(call: Call, operation: hw.Operation, shared: dict, weights: np.ndarray, size: tuple) -> np.ndarray:
+def _columns(call: Call, operation: hw.Operation, cache: dict, weights: np.ndarray, size: tuple) -> np.ndarray:
     key = (operation.input, operation.kernel, operation.stride, operation.pad, size)
-    if key not in shared:
+    if key not in cache:
         image = _image(call, operation, weights)
         stride = (operation.stride, operation.stride)
-        need = [(o - 1) * operation.stride + k for o, k in zip(size, operation.kernel)]
+        required = [(o - 1) * operation.stride + k for o, k in zip(size, operation.kernel)]
         if operation.pad:
-            image = padded(image, tuple(k // 2 for k in operation.kernel), need)
-        shared[key] = unfold(image, operation.kernel, stride, size, (1, 1))
-    return shared[key]
+            image = pad_image(image, tuple(k // 2 for k in operation.kernel), required)
+        cache[key] = unfold(image, operation.kernel, stride, size, (1, 1))
+    return cache[key]
 
 
 def _image(call: Call, operation: hw.Operation, weights: np.ndarray) -> np.ndarray:
-    """(C, H, W). Channels that were added to fill up a word may never have been written: their weights must be zero."""
-    values, missing = call.read_partly(operation.input)
+    """Return the input as (C, H, W); unwritten channels that only fill up a word must have zero weights."""
+    values, unwritten = call.read_with_mask(operation.input)
     order = call.tensor(operation.input).order
     if "N" in order and values.shape[order.index("N")] != 1:
-        raise call.error("convolves several images; the engines take one")
+        raise call.error("batch size of a convolution: expected 1, received several images")
     image = as_image(values, order)[0]
-    if missing is not None:
-        missing = as_image(missing, order)[0]
-        channels = missing.any((1, 2))
+    if unwritten is not None:
+        unwritten = as_image(unwritten, order)[0]
+        channels = unwritten.any((1, 2))
         used = weights.reshape(len(weights), len(image), -1)[:, channels].any()
-        call.note_missing(operation.input, int(missing.sum()), not used)
+        call.report_unwritten(operation.input, int(unwritten.sum()), not used)
         if not used:
             image[channels] = 0
     return image
 
 
-def _fully_connected(call: Call, operation: hw.Operation, shared: dict) -> None:
-    weights = call.constant(operation.weights, _unpacked)
+def _fully_connected(call: Call, operation: hw.Operation, cache: dict) -> None:
+    weights = call.constant(operation.weights, _unpack_weights)
     first, count = operation.channels
     begin, length = operation.fc_input
-    if "values" not in shared:
-        shared["values"] = call.read(operation.input).reshape(-1)
-    values = shared["values"][begin : begin + length]
+    if "values" not in cache:
+        cache["values"] = call.read(operation.input).reshape(-1)
+    values = cache["values"][begin : begin + length]
     last = min(first + count, len(weights))
     sums = matmul(weights[first:last, begin : begin + len(values)], values[:, None], call.half)
-    sums = sums + shared.pop(("sum", first), 0)
+    sums = sums + cache.pop(("sum", first), 0)
     if operation.fc_accumulate:
-        shared["sum", first] = sums
+        cache["sum", first] = sums
         return
     output = call.tensor(operation.output)
     last = min(last, dict(zip(output.order, output.dims))["C"])
-    result = _finished(call, operation, sums[: last - first], first, last)
+    result = _postprocess(call, operation, sums[: last - first], first, last)
     _write_channels(call, operation.output, result.reshape(1, last - first, 1, 1), first)
 
 
-def _finished(call: Call, operation: hw.Operation, sums: np.ndarray, first: int, last: int) -> np.ndarray:
-    """Bias, scale, ReLU and clamp of (channels, positions)."""
+def _postprocess(call: Call, operation: hw.Operation, sums: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Apply bias, scale, ReLU and clamp to (channels, positions)."""
     if operation.biases >= 0:
         sums = sums + call.constant(operation.biases, np.ravel)[first:last, None]
     if operation.scales >= 0:
@@ -122,7 +122,7 @@ def _finished(call: Call, operation: hw.Operation, sums: np.ndarray, first: int,
 
 
 def _write_channels(call: Call, number: int, result: np.ndarray, first: int) -> None:
-    """Store (1, channels, H, W) as the channels from `first` on."""
+    """Store (1, channels, H, W) at the channels starting with `first`."""
     tensor = call.tensor(number)
     axis = tensor.order.index("C")
     dims = tensor.dims[:axis] + (result.shape[1],) + tensor.dims[axis + 1 :]
@@ -130,18 +130,18 @@ def _write_channels(call: Call, number: int, result: np.ndarray, first: int) -> 
     call.store(part, result)
 
 
-def _pool(call: Call, operation: hw.Operation, shared: dict) -> None:
-    """Channels count through the batch: (n, c) is channel n·C + c."""
-    if operation.input not in shared:
-        shared[operation.input] = call.image(operation.input)
-    image, output = shared[operation.input], call.tensor(operation.output)
+def _pool(call: Call, operation: hw.Operation, cache: dict) -> None:
+    """Pool; channels are numbered across the batch: (n, c) is channel n·C + c."""
+    if operation.input not in cache:
+        cache[operation.input] = call.image(operation.input)
+    image, output = cache[operation.input], call.tensor(operation.output)
     axes = dict(zip(output.order, output.dims))
     size = (axes["H"], axes["W"])
     batch, channels = image.shape[:2]
     image = image.reshape(batch * channels, *image.shape[2:])
     first, count = operation.channels
     last = min(first + count, len(image))
-    pooled = _pooled(call, operation, image[first:last], size)
+    pooled = _pool_windows(call, operation, image[first:last], size)
     threshold, below, above = operation.relu
     if (below, above) != (1, 1):
         pooled = np.where(pooled < threshold, pooled * below, pooled * above)
@@ -151,27 +151,27 @@ def _pool(call: Call, operation: hw.Operation, shared: dict) -> None:
         _write_plane(call, operation.output, pooled[index - first], *divmod(index, channels))
 
 
-def _pooled(call: Call, operation: hw.Operation, image: np.ndarray, size: tuple) -> np.ndarray:
-    need = [(o - 1) * operation.stride + k for o, k in zip(size, operation.kernel)]
-    greatest = operation.pool_type == 0
+def _pool_windows(call: Call, operation: hw.Operation, image: np.ndarray, size: tuple) -> np.ndarray:
+    required = [(o - 1) * operation.stride + k for o, k in zip(size, operation.kernel)]
+    is_max = operation.pool_type == 0
     if operation.pad:
-        image = padded(image, _in_front(call, operation), need, -np.inf if greatest else 0.0)
+        image = pad_image(image, _padding_before(call, operation), required, -np.inf if is_max else 0.0)
     stride = (operation.stride, operation.stride)
-    result = pool(image, operation.kernel, stride, size, np.maximum if greatest else np.add)
-    return result if greatest else result / np.float32(operation.kernel[0] * operation.kernel[1])
+    result = pool(image, operation.kernel, stride, size, np.maximum if is_max else np.add)
+    return result if is_max else result / np.float32(operation.kernel[0] * operation.kernel[1])
 
 
-def _in_front(call: Call, operation: hw.Operation) -> tuple:
-    """Rows and columns of padding in front. The greatest value says so edge by edge; an average pads kernel // 2."""
-    front = [kernel // 2 for kernel in operation.kernel]
+def _padding_before(call: Call, operation: hw.Operation) -> tuple:
+    """Return the padding (top, left): per edge for max pooling, kernel // 2 for average pooling."""
+    before = [kernel // 2 for kernel in operation.kernel]
     if operation.pool_type == 0:
         edges = (hw.REPEAT_TOP, hw.REPEAT_LEFT)
-        return tuple(pad if operation.pad_mode & edge else 0 for pad, edge in zip(front, edges))
-    call.note(
-        "an average with padding: the blob does not say on which edges, nor whether padding counts; assumed: kernel "
-        "// 2 in front, and counted"
+        return tuple(pad if operation.pad_mode & edge else 0 for pad, edge in zip(before, edges))
+    call.report_assumption(
+        "average pooling with padding: the blob does not encode the padded edges, nor whether padding counts; "
+        "assumed: kernel // 2 at the top and left, counted"
     )
-    return tuple(front)
+    return tuple(before)
 
 
 def _write_plane(call: Call, number: int, plane: np.ndarray, batch: int, channel: int) -> None:

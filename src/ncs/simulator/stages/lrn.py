@@ -1,4 +1,4 @@
-"""LRN and InnerLRN: local response normalization across channels, or within each."""
+"""LRN and InnerLRN: local response normalization across channels or within each channel."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ncs.simulator.stages import stage
 
 @stage("LRN")
 def lrn(call: Call) -> None:
-    """x / (k + alpha / size · sum of squares over `size` channels)^beta; k, alpha and beta are stored in FP16."""
-    size, k, alpha, beta = call.params("Ieee")
+    """x / (k + alpha / size · sum of squares over `size` channels)^beta. Tensors: input, output."""
+    size, k, alpha, beta = call.params("Ieee")  # the compiler stores FP16
     image = call.image(0)
     before = (size - 1) // 2
     squares = np.pad(image**2, ((0, 0), (before, size - 1 - before), (0, 0), (0, 0)))
@@ -21,7 +21,7 @@ def lrn(call: Call) -> None:
 
 @stage("InnerLRN")
 def inner_lrn(call: Call) -> None:
-    """The same over a square of `size` · `size` positions of one channel."""
+    """The same over `size` x `size` positions of one channel. Tensors: input, output."""
     size, k, alpha, beta = call.params("Ieee")
     image = call.image(0)
     before = (size - 1) // 2

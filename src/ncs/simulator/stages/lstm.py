@@ -1,4 +1,4 @@
-"""LSTMCell: one or more steps of an LSTM; gates in OpenVINO's order (forget, input, candidate, output)."""
+"""LSTMCell: one or more steps of an LSTM; the gates are in OpenVINO's order (forget, input, candidate, output)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from ncs.simulator.stages import stage
 
 @stage("LSTMCell")
 def lstm_cell(call: Call) -> None:
-    """Input, hidden state, cell state, weights (of the input, then of the state), biases, then up to three outputs."""
+    """Run the steps. Tensors: input, hidden state, cell state, weights (input, state), biases, up to three outputs."""
     forward, steps, batch, _, outputs = call.params("iiiii")
     hidden, cell = (call.read(number).reshape(batch, -1) for number in (1, 2))
     state = hidden.shape[1]
     values = call.read(0).reshape(batch, steps, -1)
     packed = call.read(3).reshape(-1)
     split = 4 * state * values.shape[2]
-    of_input, of_state = packed[:split].reshape(4 * state, -1), packed[split:].reshape(4 * state, -1)
+    input_weights, state_weights = packed[:split].reshape(4 * state, -1), packed[split:].reshape(4 * state, -1)
     biases = call.read(4).reshape(1, -1) if call.has(4) else 0
     results = np.empty((batch, steps, state), np.float32)
     for step in range(steps) if forward else reversed(range(steps)):
-        sums = matmul(of_input, values[:, step].T, call.half).T + matmul(of_state, hidden.T, call.half).T + biases
-        forget, enter, candidate, leave = np.split(sums, 4, 1)
-        cell = _sigmoid(forget) * cell + _sigmoid(enter) * np.tanh(candidate)
-        hidden = _sigmoid(leave) * np.tanh(cell)
+        sums = (
+            matmul(input_weights, values[:, step].T, call.half).T
+            + matmul(state_weights, hidden.T, call.half).T
+            + biases
+        )
+        forget_gate, input_gate, candidate, output_gate = np.split(sums, 4, 1)
+        cell = _sigmoid(forget_gate) * cell + _sigmoid(input_gate) * np.tanh(candidate)
+        hidden = _sigmoid(output_gate) * np.tanh(cell)
         results[:, step] = hidden
     for number, result in zip(range(outputs), (results, hidden, cell) if outputs == 3 else (results, cell)):
         if call.has(5 + number):

@@ -1,4 +1,4 @@
-"""Normalize (by the length of a vector), GRN and MVN (mean 0, variance 1)."""
+"""Normalize (L2), GRN and MVN (mean 0, variance 1)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ncs.simulator.stages import stage
 
 @stage("Normalize")
 def normalize(call: Call) -> None:
-    """x / sqrt(sum of squares + eps) · scale, over channels or over the whole image; input, output, scales."""
+    """x / sqrt(sum of squares + eps) · scale, over channels or the whole image. Tensors: input, output, scales."""
     across_spatial, shared, eps = call.params("iif")
     image, scales = call.image(0), call.read(2).reshape(-1)
     axes = (1, 2, 3) if across_spatial else (1,)
@@ -21,7 +21,7 @@ def normalize(call: Call) -> None:
 
 @stage("GRN")
 def grn(call: Call) -> None:
-    """x / sqrt(sum of squares over channels + bias)."""
+    """x / sqrt(sum of squares over channels + bias). Tensors: input, output."""
     bias = np.float32(call.param("f"))
     image = call.image(0)
     call.write_image(1, image / np.sqrt((image**2).sum(1, keepdims=True) + bias))
@@ -29,7 +29,7 @@ def grn(call: Call) -> None:
 
 @stage("MVN")
 def mvn(call: Call) -> None:
-    """Subtract the mean, optionally divide by the standard deviation, per channel or over all; eps outside the root."""
+    """Subtract the mean and optionally divide by (standard deviation + eps), per channel or over all channels."""
     by_variance, across_channels, eps = call.params("iif")
     image = call.image(0)
     axes = (1, 2, 3) if across_channels else (2, 3)

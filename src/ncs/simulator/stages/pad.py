@@ -12,15 +12,15 @@ MODES = ("constant", "edge", "reflect", "symmetric")
 
 @stage("Pad")
 def pad(call: Call) -> None:
-    """Input, output; in front and behind for each of four axes, counted from the innermost."""
+    """Pad before and after each of four axes, counted from the innermost. Tensors: input, output."""
     words = call.params("I" * 8)
     value, mode = call.params("fI")
     values = call.read(0)
     if mode >= len(MODES):
-        raise call.error(f"pads in mode {mode}; there are {', '.join(MODES)}")
+        raise call.error(f"padding mode: expected 0 to {len(MODES) - 1} ({', '.join(MODES)}), received {mode}")
     pads = [(words[2 * axis], words[2 * axis + 1]) for axis in reversed(range(values.ndim))]
     expected = tuple(size + sum(pair) for size, pair in zip(values.shape, pads))
     if expected != call.tensor(1).dims:
-        raise call.error(f"pads {values.shape} by {pads} to {call.tensor(1)}")
+        raise call.error(f"padding {values.shape} by {pads} does not give its output {call.tensor(1)}")
     options = {"constant_values": value} if mode == 0 else {}
     call.write(1, np.pad(values, pads, MODES[mode], **options))

@@ -1,4 +1,4 @@
-"""Permute: exchange axes, or store the same axes in another order."""
+"""Permute: transpose axes, or store the same axes in another order."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ncs.simulator.stages import stage
 
 @stage("Permute")
 def permute(call: Call) -> None:
-    """Input, output; entry i says which input axis becomes output axis i, both counted from the innermost."""
+    """Transpose: entry i is the input axis of output axis i, both from the innermost. Tensors: input, output."""
     count = len(call.tensor(0).dims)
     indices = call.params("i" * count)
     if sorted(indices) != list(range(count)):
-        raise call.error(f"{indices} is no permutation of {count} axes")
+        raise call.error(f"expected a permutation of {count} axes, received {indices}")
     axes = [count - 1 - indices[count - 1 - axis] for axis in range(count)]
-    call.move(0, 1, lambda values: values.transpose(axes))
+    call.copy(0, 1, lambda values: values.transpose(axes))

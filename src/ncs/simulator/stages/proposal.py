@@ -1,4 +1,4 @@
-"""Proposal: the regions of a region proposal network (Faster R-CNN), as OpenVINO's operation of that name has them."""
+"""Proposal: the regions of a region proposal network (Faster R-CNN), as in OpenVINO's Proposal operation."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ NAMES = [
 
 @stage("Proposal")
 def proposal(call: Call) -> None:
-    """Scores, output, output of scores, box deltas, image size (height, width, scale …), memory to work in."""
+    """Propose regions. Tensors: scores, output, output scores, box deltas, image size (height, width, scale …)."""
     params = dict(zip(NAMES, call.params("IIIii" + "fffff" + "IIIIIII")))
     scales, ratios = ([call.param("f") for _ in range(call.param("I"))] for _ in range(2))
     scores, deltas, size = call.image(0)[0], call.image(3)[0], call.read(4).reshape(-1)
     if params["shift_anchors"] or params["swap_xy"]:
-        raise call.error("anchors as TensorFlow has them are not known")
+        raise call.error("anchors in TensorFlow's form are not supported")
     anchors = _anchors(params, scales, ratios)
     scores = scores[len(anchors) :].transpose(1, 2, 0)
     boxes, sizes = _boxes(anchors, deltas, scores.shape, params)
@@ -43,13 +43,13 @@ def proposal(call: Call) -> None:
     if params["clip_before"]:
         boxes = np.clip(boxes, 0, limit)
         sizes = boxes[:, 2:] - boxes[:, :2] + params["offset"]
-    least = params["min_size"] * (size[2] if len(size) > 2 else 1)
-    scores = np.where((sizes >= least).all(1), scores.reshape(-1), 0)
+    min_size = params["min_size"] * (size[2] if len(size) > 2 else 1)
+    scores = np.where((sizes >= min_size).all(1), scores.reshape(-1), 0)
     _store(call, boxes, scores, limit, size, params)
 
 
 def _anchors(params: dict, scales: list, ratios: list) -> np.ndarray:
-    """(ratios · scales, 4): Caffe's generate_anchors."""
+    """Return the anchors (ratios · scales, 4), like generate_anchors of py-faster-rcnn."""
     base, rows = params["base_size"], []
     center = (base - params["offset"]) / 2
     for ratio in ratios:
@@ -63,14 +63,14 @@ def _anchors(params: dict, scales: list, ratios: list) -> np.ndarray:
 
 
 def _boxes(anchors: np.ndarray, deltas: np.ndarray, shape: tuple, params: dict) -> tuple:
-    """(boxes, their sizes), positions outermost and anchors innermost."""
+    """Return (boxes, sizes) with positions outermost and anchors innermost."""
     height, width, count = shape
     y, x = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
     shift = np.stack([x, y, x, y], -1)[:, :, None] * np.float32(params["feat_stride"])
-    here = (anchors + shift).reshape(-1, 4)
+    shifted = (anchors + shift).reshape(-1, 4)
     moves = deltas.reshape(count, 4, height, width).transpose(2, 3, 0, 1).reshape(-1, 4)
-    size = here[:, 2:] - here[:, :2] + params["offset"]
-    center = here[:, :2] + size / 2 + moves[:, :2] / params["box_coordinate_scale"] * size
+    size = shifted[:, 2:] - shifted[:, :2] + params["offset"]
+    center = shifted[:, :2] + size / 2 + moves[:, :2] / params["box_coordinate_scale"] * size
     size = np.exp(moves[:, 2:] / params["box_size_scale"]) * size
     return np.concatenate([center - size / 2, center + size / 2], 1), size
 
@@ -78,24 +78,24 @@ def _boxes(anchors: np.ndarray, deltas: np.ndarray, shape: tuple, params: dict) 
 def _store(call: Call, boxes: np.ndarray, scores: np.ndarray, limit: list, size: np.ndarray, params: dict) -> None:
     order = np.argsort(-scores, kind="stable")
     order = order[: params["pre_nms"]] if params["pre_nms"] > 0 else order
-    kept: list = []
+    indices: list = []
     for index in order:
-        if len(kept) == params["post_nms"]:
+        if len(indices) == params["post_nms"]:
             break
-        if all(_overlap(boxes[index], boxes[other], params["offset"]) <= params["nms"] for other in kept):
-            kept.append(index)
-    chosen = np.clip(boxes[kept], 0, limit) if params["clip_after"] else boxes[kept]
+        if all(_overlap(boxes[index], boxes[other], params["offset"]) <= params["nms"] for other in indices):
+            indices.append(index)
+    rois = np.clip(boxes[indices], 0, limit) if params["clip_after"] else boxes[indices]
     if params["normalize"]:
-        chosen = chosen / [size[1], size[0], size[1], size[0]]
+        rois = rois / [size[1], size[0], size[1], size[0]]
     target = call.tensor(1)
     rows = np.zeros((target.dims[0], 5), np.float32)
-    rows[: len(kept), 1:] = chosen
-    if len(kept) < len(rows):
-        rows[len(kept), 0] = -1
+    rows[: len(indices), 1:] = rois
+    if len(indices) < len(rows):
+        rows[len(indices), 0] = -1
     call.write(1, rows.reshape(target.dims))
     if call.has(2):
         result = np.zeros(target.dims[0], np.float32)
-        result[: len(kept)] = scores[kept]
+        result[: len(indices)] = scores[indices]
         call.write(2, result.reshape(call.tensor(2).dims))
 
 

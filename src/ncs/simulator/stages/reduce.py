@@ -12,11 +12,11 @@ FORMULAS = {"ReduceMean": np.mean, "ReduceSum": np.sum, "ReduceMax": np.max, "Re
 
 @stage(*FORMULAS)
 def reduce(call: Call) -> None:
-    """Input, output, axes counted from the innermost; whether they stay with length 1 shows in the output."""
-    call.param("i")
+    """Reduce over axes counted from the innermost. Tensors: input, output, axes."""
+    call.param("i")  # whether reduced axes are kept; the shape of the output shows it
     values = call.read(0)
     axes = tuple(values.ndim - 1 - int(axis) for axis in call.read(2).reshape(-1))
     if any(not 0 <= axis < values.ndim for axis in axes):
-        raise call.error(f"reduces axes that a tensor of {values.ndim} axes lacks")
+        raise call.error(f"axes: expected 0 to {values.ndim - 1}, received {call.read(2).reshape(-1).tolist()}")
     result = FORMULAS[call.record.kind](values, axis=axes)
     call.write(1, np.asarray(result, values.dtype).reshape(call.tensor(1).dims))

@@ -1,4 +1,4 @@
-"""HwFcRelayout: an image as the vector that the fully connected engines read."""
+"""HwFcRelayout: flatten an image to the vector that the fully connected engines read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from ncs.simulator.stages import stage
 
 @stage("HwFcRelayout")
 def relayout(call: Call) -> None:
-    """Input, output: the same elements, channels outermost, as channels of a 1x1 image."""
+    """Flatten (C, H, W) to the channels of a 1x1 image. Tensors: input, output."""
     image = call.image(0)
     call.write_image(1, image.reshape(len(image), -1, 1, 1))

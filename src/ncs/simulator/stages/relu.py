@@ -1,4 +1,4 @@
-"""Relu and LeakyRelu, alone or with a bias per channel in front."""
+"""Relu and LeakyRelu, optionally after adding a bias per channel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ncs.simulator.stages import stage
 
 @stage("Relu", "LeakyRelu", "BiasRelu", "BiasLeakyRelu")
 def relu(call: Call) -> None:
-    """Input, output, biases where there are some."""
+    """Apply (leaky) ReLU. Tensors: input, output, biases (optional)."""
     with_bias, slope = call.params("If")
     values = call.read(0)
     if with_bias:

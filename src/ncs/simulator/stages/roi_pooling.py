@@ -1,4 +1,4 @@
-"""ROIPooling and PSROIPooling: a fixed grid of values of each region of an image."""
+"""ROIPooling and PSROIPooling: pool each region of an image to a grid of fixed size."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ncs.simulator.stages import stage
 
 @stage("ROIPooling")
 def roi_pooling(call: Call) -> None:
-    """Input, output, regions (image, x0, y0, x1, y1); the greatest value of each cell, as Caffe's Fast R-CNN has it."""
+    """Max-pool regions (image, x0, y0, x1, y1), like Fast R-CNN. Tensors: input, output, regions."""
     width, height, scale, method = call.params("IIfI")
     if method != 0:
-        raise call.error("bilinear ROI pooling is not known")
+        raise call.error("bilinear ROI pooling is not supported")
     image, regions = call.image(0), call.read(2).reshape(-1, 5)
     result = np.zeros((len(regions), image.shape[1], height, width), np.float32)
     for number, (index, *corners) in enumerate(regions):
@@ -35,7 +35,7 @@ def _cells(start: int, length: int, count: int, limit: int) -> list:
 
 @stage("PSROIPooling")
 def psroi_pooling(call: Call) -> None:
-    """Input, output, regions; each cell of the grid averages a channel of its own (R-FCN)."""
+    """Average-pool regions; each grid cell has its own channel (R-FCN). Tensors: input, output, regions."""
     group, outputs, scale = call.params("IIf")
     image, regions = call.image(0), call.read(2).reshape(-1, 5)
     result = np.zeros((len(regions), outputs, group, group), np.float32)
@@ -43,8 +43,8 @@ def psroi_pooling(call: Call) -> None:
     for number, (index, *corners) in enumerate(regions):
         x0, y0 = (np.floor(corner + 0.5) * scale for corner in corners[:2])
         x1, y1 = ((np.floor(corner + 0.5) + 1) * scale for corner in corners[2:])
-        rows = _real_cells(y0, max(y1 - y0, 0.1), group, image.shape[2])
-        columns = _real_cells(x0, max(x1 - x0, 0.1), group, image.shape[3])
+        rows = _unrounded_cells(y0, max(y1 - y0, 0.1), group, image.shape[2])
+        columns = _unrounded_cells(x0, max(x1 - x0, 0.1), group, image.shape[3])
         for y, (top, bottom) in enumerate(rows):
             for x, (left, right) in enumerate(columns):
                 if top < bottom and left < right:
@@ -53,7 +53,7 @@ def psroi_pooling(call: Call) -> None:
     call.write_image(1, result)
 
 
-def _real_cells(start: float, length: float, count: int, limit: int) -> list:
+def _unrounded_cells(start: float, length: float, count: int, limit: int) -> list:
     size = length / count
     edges = [(int(np.floor(i * size + start)), int(np.ceil((i + 1) * size + start))) for i in range(count)]
     return [(min(max(low, 0), limit), min(max(high, 0), limit)) for low, high in edges]

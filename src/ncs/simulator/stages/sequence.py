@@ -10,7 +10,7 @@ from ncs.simulator.stages import stage
 
 @stage("ReverseSequence")
 def reverse_sequence(call: Call) -> None:
-    """Input, lengths, output: the first `length` elements of each sequence turned round."""
+    """Reverse the first `length` elements of each sequence. Tensors: input, lengths, output."""
     sequence, batch = call.params("ii")
     values, lengths = call.read(0), call.read(1).reshape(-1).astype(np.int64)
     moved = np.moveaxis(values, [values.ndim - 1 - batch, values.ndim - 1 - sequence], [0, 1]).copy()
@@ -21,15 +21,15 @@ def reverse_sequence(call: Call) -> None:
 
 @stage("CTCDecoder")
 def ctc_decoder(call: Call) -> None:
-    """Probabilities (time, batch, class), indicators of a sequence's going on, output; the last class is the blank."""
-    values = call.plain(0)
+    """Decode greedily; the last class is blank. Tensors: probabilities (time, batch, class), sequence mask, output."""
+    values = call.read_caffe_order(0)
     values = values.reshape(values.shape[-3:])
-    going_on = call.plain(1).reshape(values.shape[0], values.shape[1])
+    sequence_mask = call.read_caffe_order(1).reshape(values.shape[0], values.shape[1])
     result = np.full((values.shape[1], values.shape[0]), -1, np.float32)
     for batch in range(values.shape[1]):
         previous, count = -1, 0
         for time in range(values.shape[0]):
-            if time and not going_on[time, batch]:
+            if time and not sequence_mask[time, batch]:
                 break
             best = int(values[time, batch].argmax())
             if best != values.shape[2] - 1 and best != previous:

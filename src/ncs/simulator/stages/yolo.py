@@ -10,7 +10,7 @@ from ncs.simulator.stages import stage
 
 @stage("RegionYolo")
 def region(call: Call) -> None:
-    """Sigmoid of x, y and objectness; classes by softmax (version 2) or sigmoid (version 3)."""
+    """Sigmoid of x, y and objectness; softmax (version 2) or sigmoid (version 3) of the classes."""
     classes, coords, regions, masked, by_softmax = call.params("iiiii")
     image = call.image(0)
     count = regions if by_softmax else masked
@@ -27,16 +27,16 @@ def region(call: Call) -> None:
 
 @stage("ReorgYolo")
 def reorg(call: Call) -> None:
-    """Darknet's reorg: stride x stride pixels of a channel become channels, in the order its original code has."""
+    """Reorder stride x stride pixels of a channel to channels, in the order of Darknet's reorg layer."""
     stride = call.param("i")
     image = call.image(0)
     batch, channels, height, width = image.shape
     outer = channels // (stride * stride)
     c, y, x = np.meshgrid(range(channels), range(height), range(width), indexing="ij")
-    part = c // outer
-    rows = c % outer * height * stride + y * stride + part // stride
-    places = rows * width * stride + x * stride + part % stride
-    result = image.reshape(batch, -1)[:, places.reshape(-1)]
+    block = c // outer
+    rows = c % outer * height * stride + y * stride + block // stride
+    positions = rows * width * stride + x * stride + block % stride
+    result = image.reshape(batch, -1)[:, positions.reshape(-1)]
     call.write_image(1, result.reshape(batch, channels * stride * stride, height // stride, width // stride))
 
 
