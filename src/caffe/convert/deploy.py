@@ -43,7 +43,7 @@ def deploy(param: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | No
     Raises
     ------
     CaffeError
-        If the net has no input.
+        If the net has no input, or an input without a shape.
     """
     net = drop_label_of_softmax(keep_test_phase(_python_replacements.replace(param)))
     return reduce(lambda net, step: step(net), passes(net, input_shape), net)
@@ -54,7 +54,7 @@ def passes(
 ) -> list[Callable[[caffe_pb2.NetParameter], caffe_pb2.NetParameter]]:
     """Return the passes for the TEST net `net` in order; each maps a NetParameter to a NetParameter."""
     if is_deploy_file(net):
-        return [lambda net: resize_inputs(net, input_shape), fold_dropout, strip_training_fields]
+        return [lambda net: replace_data_with_input(net, input_shape), fold_dropout, strip_training_fields]
     outputs = output_names(net)
     return [
         lambda net: replace_data_with_input(net, input_shape),
@@ -122,13 +122,35 @@ def replace_data_with_input(
     """Replace every data layer by Inputs for the tops that are read at inference; labels are removed."""
     layers: list[caffe_pb2.LayerParameter] = []
     replaced = False
-    for layer in net.layer:
+    for layer in (*_missing_input(net), *net.layer):
+        if layer.type == "Input" and not _has_shape(layer):
+            layer = _input(layer.top[0], _required_shape(layer, input_shape))
         inputs = _inputs_of(layer, net, input_shape) if is_data(layer) else [layer]
         replaced = replaced or (is_data(layer) and bool(inputs))
         layers += inputs
     if not any(layer.type == "Input" for layer in layers):
-        raise CaffeError(f"net '{net.name}' has no data layer and no Input")
+        raise CaffeError(
+            f"net '{net.name}' has no data layer and no Input in TEST or in TRAIN; add an Input with its shape"
+        )
     return resize_inputs(_copy(net, layers), input_shape or ((1, None, None, None) if replaced else None))
+
+
+def _missing_input(net):
+    """Return an Input without a shape for the blob that the first layer reads: an `input` without its shape."""
+    if any(is_data(layer) or layer.type == "Input" for layer in net.layer) or not net.layer:
+        return []
+    return [_input(name, ()) for name in net.layer[0].bottom[:1]]
+
+
+def _has_shape(layer):
+    return any(len(shape.dim) for shape in layer.input_param.shape)
+
+
+def _required_shape(layer, input_shape):
+    """Return (N, C, H, W) from `input_shape` for an Input without a shape; the batch is 1, the channels are 3."""
+    if not input_shape or None in input_shape[2:]:
+        raise CaffeError(f"input '{layer.top[0]}' has no shape; give the input shape (-is W H)")
+    return tuple(size or default for size, default in zip(input_shape, (1, 3, 0, 0)))
 
 
 def _inputs_of(layer, net, input_shape):

@@ -102,16 +102,30 @@ def test_data_of_test_that_need_a_stage():
     [
         'layer { name: "data" type: "Input" top: "data" }',
         'input: "data"',
-        'layer { name: "data" type: "ImageData" top: "data" image_data_param { source: "x" } }',
-        'layer { name: "data" type: "Data" top: "data" data_param { source: "/none" } }',
-        'layer { name: "data" type: "Python" top: "data" python_param { module: "m" layer: "L" } }',
-        'layer { name: "data" type: "WindowData" top: "data" window_data_param { source: "x" } }',
     ],
 )
 def test_a_net_without_an_input_shape(layer):
     with pytest.raises(CaffeError, match="-is W H") as error:
         deployed(layer + "\n" + IP)
     assert "\n" not in str(error.value)
+    layers = deployed(layer + "\n" + IP, (1, None, 6, 5))
+    assert [(layer.type, list(layer.top)) for layer in layers] == [("Input", ["data"]), ("InnerProduct", ["ip"])]
+    assert list(layers[0].input_param.shape[0].dim) == [1, 3, 6, 5]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        'layer { name: "data" type: "ImageData" top: "data" image_data_param { source: "x" } }',
+        'layer { name: "data" type: "Data" top: "data" data_param { source: "/none" } }',
+        'layer { name: "data" type: "Python" top: "data" python_param { module: "m" layer: "L" } }',
+        'layer { name: "data" type: "WindowData" top: "data" window_data_param { source: "x" } }',
+    ],
+)
+def test_a_data_layer_without_an_image_size(layer, capsys):
+    assert list(deployed(layer + "\n" + IP)[0].input_param.shape[0].dim) == [1, 3, 224, 224]
+    warning = capsys.readouterr().err
+    assert "-is W H" in warning and len(warning.splitlines()) == 1
     layers = deployed(layer + "\n" + IP, (1, None, 6, 5))
     assert [(layer.type, list(layer.top)) for layer in layers] == [("Input", ["data"]), ("InnerProduct", ["ip"])]
     assert list(layers[0].input_param.shape[0].dim) == [1, 3, 6, 5]

@@ -480,13 +480,13 @@ layer { name: "b" type: "Tile" bottom: "x" top: "b" }"""
 def test_every_unknown_type_is_named_although_one_reads_the_other(tmp_path):
     (tmp_path / "n.prototxt").write_text(
         'input: "x" input_shape { dim: 1 }\n'
-        'layer { name: "a" type: "Permute" bottom: "x" top: "y" }\n'
-        'layer { name: "b" type: "ReLU6" bottom: "y" top: "z" }\n'
+        'layer { name: "a" type: "DenseCRF" bottom: "x" top: "y" }\n'
+        'layer { name: "b" type: "Nms" bottom: "y" top: "z" }\n'
         'layer { name: "c" type: "ReLU" bottom: "z" top: "w" }\n'
     )
     with pytest.raises(CaffeError) as error:
         caffe.Net(str(tmp_path / "n.prototxt"), caffe.TEST)
     lines = str(error.value).splitlines()
     assert len(lines) == 2
-    assert "n.prototxt:2: layer 'a' (Permute): unknown layer type 'Permute' (a layer of SSD" in lines[0]
-    assert "n.prototxt:3: layer 'b' (ReLU6): unknown layer type 'ReLU6' (write it as Clip" in lines[1]
+    assert "n.prototxt:2: layer 'a' (DenseCRF): " in lines[0] and "DeepLab" in lines[0]
+    assert "n.prototxt:3: layer 'b' (Nms): " in lines[1] and "OpenPose" in lines[1]
