@@ -31,7 +31,7 @@ def train(folder, name, iterations, images=1000):
     text = (folder / "examples" / name / "solver.prototxt").read_text()
     solver.write_text(re.sub(r"test_iter: 10\b", "test_iter: 2", text))
     caffe.set_random_seed(1)
-    assert tools.main(["train", "--solver", str(solver), f"--iterations={iterations}", "--threads=1"]) == 0
+    assert tools.main(["train", "--solver", str(solver), f"--max_iter={iterations}", "--threads=1"]) == 0
     return next((folder / "models").rglob("*.log")).read_text()
 
 
