@@ -15,6 +15,7 @@ import re
 import shlex
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ FOREIGN = {"bash", "cat", "cd", "docker", "export", "git", "ls", "pip", "pre-com
 FOREIGN |= {"lint-imports", "mypy", "ruff"}  # the tests' own tools
 PROGRAMS = {"agegender", "caffe", "ncs"}
 TOOLS = {"convert_imageset", "compute_image_mean", "upgrade_net_proto_text"}
+NCSDK_TOOLS = {"mvNCCompile", "mvNCCheck", "mvNCProfile"}
 ACTIONS = {"zoo", "adience", "imdb-wiki"}  # commands of agegender with sub-commands
 NO_HELP = {"build_docs.sh", "setup.sh", "test.sh"}  # test.sh: pytest's options
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in doc_commands.pages()}
@@ -51,6 +53,8 @@ def help_command(words: tuple[str, ...]) -> list[str]:
         count = 1 if name in TOOLS else 3 if len(words) > 2 and words[1] in ACTIONS else 2
         program = ["caffe"] if name in TOOLS else []
         return [sys.executable, "-m", *program, *words[:count]]
+    if name in NCSDK_TOOLS:
+        return [os.path.join(sysconfig.get_path("scripts"), name)]
     if name in ("python", "python3"):
         return [sys.executable, *(words[1:3] if words[1] == "-m" else [str(existing(words[1]))])]
     path = existing(name)

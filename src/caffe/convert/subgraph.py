@@ -18,7 +18,8 @@ def cut(param: caffe_pb2.NetParameter, start: str | None = None, end: str | None
     param : NetParameter
         Deploy net in V2 format.
     start, end : str, optional
-        Layer names; by default the first and last layer.
+        Layer names; by default the first and last layer. Where no layer has the name, it is that of a blob: the first
+        layer that writes it for `start`, the last one for `end`.
 
     Returns
     -------
@@ -29,11 +30,18 @@ def cut(param: caffe_pb2.NetParameter, start: str | None = None, end: str | None
     CaffeError
         If a layer does not exist, or a later layer needs a blob produced before `start`.
     """
+    start, end = _layer_of(param, start, 0), _layer_of(param, end, -1)
     if start is not None and end is not None and _index(param, end) < _index(param, start):
         raise CaffeError(f"the last layer, '{end}', comes before the first, '{start}'")
     if start is not None:
         param = _from(param, start)
     return param if end is None else _until(param, end)
+
+
+def _layer_of(param, name, which):
+    """Return `name`, or the layer that writes the blob `name`; `which` is 0 for the first one, -1 for the last."""
+    writers = [layer.name for layer in param.layer if name in layer.top]
+    return writers[which] if writers and name not in [layer.name for layer in param.layer] else name
 
 
 def _index(param, name):

@@ -87,6 +87,11 @@ def named(package: str, argv: Sequence[str] | None = None) -> int:
     return _guarded(program, lambda: _named(package, program, argv))
 
 
+def run_as(package: str, command: str, program: str, argv: Sequence[str]) -> int:
+    """Run one command of a package as the program `program` (`mvNCCheck ...` runs `ncs check ...`)."""
+    return _guarded(program, lambda: run_command(package, command, program, argv))
+
+
 def _named(package, program, argv):
     module = importlib.import_module(package)
     argv = list(sys.argv[1:] if argv is None else argv)

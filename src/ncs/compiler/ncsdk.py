@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sysconfig
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ def compile_graph(
 
     `size` is (width, height). Raises NcsError with mvNCCompile's message.
     """
-    program = shutil.which(PROGRAM)
+    program = find_program()
     if program is None:
         raise NcsError(f"{PROGRAM} is not on the PATH: install NCSDK 2 (Ubuntu 16.04), or omit --toolkit ncsdk")
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
@@ -49,6 +50,13 @@ def compile_graph(
             raise NcsError(f"{PROGRAM} failed: {_error_text(result)}")
         with atomic_write(output) as temporary:
             shutil.copyfile(graph, temporary)
+
+
+def find_program() -> str | None:
+    """Return the path of the NCSDK's mvNCCompile, not of this package's command of the same name."""
+    own = os.path.realpath(sysconfig.get_path("scripts"))
+    folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if os.path.realpath(folder) != own]
+    return shutil.which(PROGRAM, path=os.pathsep.join(folders))
 
 
 def to_ncsdk_form(param: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:

@@ -115,6 +115,18 @@ def test_unknown_layer_names():
     assert [layer.name for layer in cut(param, "data", "relu1").layer] == ["data", "conv1", "relu1"]
 
 
+def test_a_blob_stands_for_the_layer_that_writes_it():
+    param = read_net_text(
+        'input: "image" input_shape { dim: 1 dim: 3 dim: 4 dim: 4 }\n'
+        'layer { name: "first" type: "Power" bottom: "image" top: "a" }\n'
+        'layer { name: "second" type: "ReLU" bottom: "a" top: "a" }\n'
+        'layer { name: "third" type: "Power" bottom: "a" top: "b" }\n',
+        "x",
+    ).param
+    assert [layer.name for layer in cut(param, "image", "a").layer][1:] == ["first", "second"]
+    assert [layer.name for layer in cut(param, None, "first").layer][1:] == ["first"]
+
+
 @pytest.mark.parametrize("mean", [[100, 120, 140], "pixels"])
 def test_raw_pixel_input_gives_the_same_outputs(compiler, net, mean, capsys):
     """-ip U8: raw pixels into the net with preprocessing give the same outputs as the Transform and the plain net."""
