@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import struct
-from typing import Callable  # noqa: UP035 - Python 3.7 on the device
+from typing import TYPE_CHECKING, Callable, overload  # noqa: UP035 - Python 3.7 on the device
 
 import numpy as np
 
 from ncs.errors import NcsError
 from ncs.simulator.memory import Memory, Unwritten, round_to_dtype
 from ncs.simulator.program import StageRecord, TensorRef
+
+if TYPE_CHECKING:
+    from typing import Literal  # Python 3.7 has none
 
 IMAGE = "NCHW"
 
@@ -27,7 +30,8 @@ class WeightCache:
     """Unpacked weights, cached between inferences up to a total of `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
-        self._limit, self._values = limit, {}
+        self._limit = limit
+        self._values: dict[tuple, np.ndarray] = {}
 
     def get(self, key: tuple, make: Callable[[], np.ndarray]) -> np.ndarray:
         """Return the value for `key`; call `make` if it is not cached."""
@@ -54,7 +58,8 @@ class Call:
     ) -> None:
         self.record, self.half, self.label = record, half, label or str(record)
         self._memory, self._report, self._weight_cache = memory, report, weight_cache
-        self._offset, self._prepared = 0, {}
+        self._offset = 0
+        self._prepared: dict[int, np.ndarray] = {}
 
     @property
     def tensors(self) -> tuple[TensorRef, ...]:
@@ -64,6 +69,15 @@ class Call:
     def error(self, text: str) -> NcsError:
         """Return an error whose message starts with the stage."""
         return NcsError(f"{self.label}: {text}")
+
+    @overload
+    def param(self, form: Literal["i", "I"]) -> int: ...
+
+    @overload
+    def param(self, form: Literal["f", "e"]) -> float: ...
+
+    @overload
+    def param(self, form: str) -> int | float: ...
 
     def param(self, form: str) -> int | float:
         """Return the next parameter in a struct format: "i" int32, "I" uint32, "f" float32, "e" float16."""

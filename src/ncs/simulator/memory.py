@@ -8,7 +8,7 @@ import numpy as np
 
 from ncs.simulator.program import Program, TensorRef
 
-NUMPY = {"FP16": np.float16, "U8": np.uint8, "S32": np.int32, "FP32": np.float32, "I8": np.int8}
+NUMPY: dict[str, type] = {"FP16": np.float16, "U8": np.uint8, "S32": np.int32, "FP32": np.float32, "I8": np.int8}
 POISON = 0x7E  # fills new memory: FP16 0x7E7E is NaN, so reads of unwritten memory are visible in the results
 
 
@@ -17,7 +17,7 @@ class Unwritten(NamedTuple):
 
     stage: str
     tensor: TensorRef
-    count: int
+    count: int  # type: ignore[assignment] # hides tuple.count
     harmless: bool
 
     def __str__(self) -> str:

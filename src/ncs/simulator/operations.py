@@ -6,7 +6,7 @@ Field order as OpenVINO 2021.4 writes it (vpu/graph_transformer, stages/mx_stage
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ncs.errors import NcsError
 
@@ -44,6 +44,12 @@ class _Cursor:
         self.params, self.offset, self.number = params, 0, number
 
     def word(self, form: str = "I") -> int:
+        return self._next(form)
+
+    def real(self) -> float:
+        return self._next("f")
+
+    def _next(self, form: str) -> Any:
         if self.offset + 4 > len(self.params):
             raise NcsError(f"stage {self.number} (MyriadXHwOp): its operations are truncated; the blob is damaged")
         (value,) = struct.unpack_from("<" + form, self.params, self.offset)
@@ -79,7 +85,7 @@ def _operation(cursor: _Cursor) -> Operation:
     kind = word()
     if kind not in NAMES:
         raise NcsError(f"stage {cursor.number} (MyriadXHwOp): operation type: expected one of {NAMES}, received {kind}")
-    fields = {"type": kind}
+    fields: dict[str, Any] = {"type": kind}
     if kind == POOL:
         fields["pool_type"] = word()
     fields["mode"] = word()
@@ -101,6 +107,6 @@ def _operation(cursor: _Cursor) -> Operation:
     if word():
         fields["relu"] = (word("i"), word("i"), word("i"))
     if word():
-        fields["clamp"] = word("f")
+        fields["clamp"] = cursor.real()
     word(), word()  # whether the engine keeps data and coefficients for the next operation
     return Operation(**fields)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Sequence  # noqa: UP035 - Python 3.7 on the device
+
 import numpy as np
 
 MAX_COLUMN_ELEMENTS = 1 << 24  # of the unfolded input at a time
@@ -74,7 +76,7 @@ def pool(
     image: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int], size: tuple[int, int], function: np.ufunc
 ) -> np.ndarray:
     """Reduce every window of a padded (C, H, W) image by `function` (np.maximum or np.add) to (C, *size)."""
-    result = None
+    result: Any = None  # an array after the first position of the window
     for row in range(kernel[0]):
         for column in range(kernel[1]):
             part = image[:, row : row + (size[0] - 1) * stride[0] + 1 : stride[0]]
@@ -85,7 +87,7 @@ def pool(
     return result
 
 
-def pad_image(image: np.ndarray, before: tuple[int, int], required: tuple[int, int], value: float = 0.0) -> np.ndarray:
+def pad_image(image: np.ndarray, before: Sequence[int], required: Sequence[int], value: float = 0.0) -> np.ndarray:
     """Pad (C, H, W) by `before` (top, left), and at the bottom and right up to at least `required` (height, width)."""
     if image.shape[0] * max(required[0], 1) * max(required[1], 1) > MAX_PADDED_ELEMENTS or max(before) > max(required):
         raise ValueError(f"an image of {image.shape} would be padded by {before} to {tuple(required)}")

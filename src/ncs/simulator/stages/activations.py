@@ -6,6 +6,7 @@ Results are rounded to FP16 once, when they are stored. How a SHAVE core approxi
 from __future__ import annotations
 
 import math
+from typing import Callable  # noqa: UP035 - Python 3.7 on the device
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def _erf(x: np.ndarray) -> np.ndarray:
     return np.vectorize(math.erf, otypes=[np.float32])(x)
 
 
-FORMULAS = {
+FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "Sigmoid": _sigmoid,
     "Tanh": np.tanh,
     "Exp": np.exp,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Callable  # noqa: UP035 - Python 3.7 on the device
+
 import numpy as np
 
 from ncs.myriad.stage_kinds import KINDS
 from ncs.simulator.call import Call
 from ncs.simulator.stages import stage
 
-FORMULAS = {
+FORMULAS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "Sum": np.add,
     "Prod": np.multiply,
     "Max": np.maximum,

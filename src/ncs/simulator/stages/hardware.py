@@ -18,7 +18,7 @@ from ncs.simulator.stages import stage
 @stage("MyriadXHwOp")
 def hardware_operations(call: Call) -> None:
     """Run all operations of one stage; operations with the same input share its unfolded form."""
-    cache = {}
+    cache: dict[object, np.ndarray] = {}
     for operation in hw.read_operations(call.record.params, call.record.number):
         if operation.type == hw.POOL:
             _pool(call, operation, cache)

@@ -27,6 +27,7 @@ def inner_lrn(call: Call) -> None:
     before = (size - 1) // 2
     pad = (before, size - 1 - before)
     squares = np.pad(image**2, ((0, 0), (0, 0), pad, pad))
-    rows = sum(squares[:, :, begin : begin + image.shape[2]] for begin in range(size))
+    zeros = np.zeros_like(squares[:, :, : image.shape[2]])
+    rows = sum((squares[:, :, begin : begin + image.shape[2]] for begin in range(size)), zeros)
     sums = sum(rows[:, :, :, begin : begin + image.shape[3]] for begin in range(size))
     call.write_image(1, image / (k + alpha / size**2 * sums) ** np.float32(beta))

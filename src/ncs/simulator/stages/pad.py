@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ncs.simulator.call import Call
 from ncs.simulator.stages import stage
 
-MODES = ("constant", "edge", "reflect", "symmetric")
+if TYPE_CHECKING:
+    from typing import Literal  # Python 3.7 has none
+
+MODES: tuple[Literal["constant", "edge", "reflect", "symmetric"], ...] = ("constant", "edge", "reflect", "symmetric")
 
 
 @stage("Pad")
@@ -22,5 +27,5 @@ def pad(call: Call) -> None:
     expected = tuple(size + sum(pair) for size, pair in zip(values.shape, pads))
     if expected != call.tensor(1).dims:
         raise call.error(f"padding {values.shape} by {pads} does not give its output {call.tensor(1)}")
-    options = {"constant_values": value} if mode == 0 else {}
+    options: dict[str, Any] = {"constant_values": value} if mode == 0 else {}
     call.write(1, np.pad(values, pads, MODES[mode], **options))

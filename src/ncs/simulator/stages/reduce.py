@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any, Callable  # noqa: UP035 - Python 3.7 on the device
+
 import numpy as np
 
 from ncs.simulator.call import Call
 from ncs.simulator.stages import stage
 
-FORMULAS = {"ReduceMean": np.mean, "ReduceSum": np.sum, "ReduceMax": np.max, "ReduceMin": np.min, "ReduceAnd": np.all}
+FORMULAS: dict[str, Callable[..., Any]] = {
+    "ReduceMean": np.mean,
+    "ReduceSum": np.sum,
+    "ReduceMax": np.max,
+    "ReduceMin": np.min,
+    "ReduceAnd": np.all,
+}
 
 
 @stage(*FORMULAS)

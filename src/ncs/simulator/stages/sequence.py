@@ -22,8 +22,8 @@ def reverse_sequence(call: Call) -> None:
 @stage("CTCDecoder")
 def ctc_decoder(call: Call) -> None:
     """Decode greedily; the last class is blank. Tensors: probabilities (time, batch, class), sequence mask, output."""
-    values = call.read_caffe_order(0)
-    values = values.reshape(values.shape[-3:])
+    probabilities = call.read_caffe_order(0)
+    values: np.ndarray = probabilities.reshape(probabilities.shape[-3:])
     sequence_mask = call.read_caffe_order(1).reshape(values.shape[0], values.shape[1])
     result = np.full((values.shape[1], values.shape[0]), -1, np.float32)
     for batch in range(values.shape[1]):
