@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import caffe
-from ncs.compiler import ncsdk
 from ncs import ncsdk_tools as tools
+from ncs.compiler import ncsdk
 from ncs.simulator import Simulator
 
 NET = (
