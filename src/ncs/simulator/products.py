@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence  # noqa: UP035 - Python 3.7 on the device
+from typing import Sequence  # noqa: UP035 - Python 3.7 on the device
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def pool(
     image: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int], size: tuple[int, int], function: np.ufunc
 ) -> np.ndarray:
     """Reduce every window of a padded (C, H, W) image by `function` (np.maximum or np.add) to (C, *size)."""
-    result: Any = None  # an array after the first position of the window
+    result: np.ndarray | None = None
     for row in range(kernel[0]):
         for column in range(kernel[1]):
             part = image[:, row : row + (size[0] - 1) * stride[0] + 1 : stride[0]]
@@ -84,6 +84,8 @@ def pool(
             if part.shape[1:] != tuple(size):
                 raise ValueError(f"windows of {kernel} for an output of {size} exceed an image of {image.shape[1:]}")
             result = part.copy() if result is None else function(result, part, out=result)
+    if result is None:
+        raise ValueError(f"a window of {kernel} has no pixels")
     return result
 
 

@@ -3,13 +3,14 @@
 import struct
 import tracemalloc
 
+import numpy as np
 import pytest
 from support import onnx_nets
 
 from ncs.cli import main
 from ncs.errors import NcsError
 from ncs.myriad.compiler import compile_blob
-from ncs.simulator import Simulator, read_program
+from ncs.simulator import Simulator, products, read_program
 
 HEADER = [
     "magic",
@@ -145,3 +146,8 @@ def test_damaged_words_only_raise_ncs_errors(blob):
             Simulator(bytes(changed)).run(inputs)
         except NcsError as error:
             assert "\n" not in str(error)
+
+
+def test_a_pooling_window_without_pixels_is_an_error():
+    with pytest.raises(ValueError, match="has no pixels"):
+        products.pool(np.zeros((1, 4, 4), np.float32), (0, 2), (1, 1), (2, 2), np.maximum)
