@@ -29,6 +29,23 @@ def aligned(layer: Layer, param: Any, bottom: Shape, operand: Shape) -> int:
     return begin
 
 
+def equal_ranks_to_onnx(g: Any, names: list[str], shapes: list[Shape]) -> list[str]:
+    """Give two tensors that are aligned at their last axes the same number of axes; return their names.
+
+    ONNX would broadcast them as they are, but the compiler for Myriad 2 permutes operands of unequal rank differently.
+    """
+    rank = max(map(len, shapes))
+    return [_reshaped(g, name, [1] * (rank - len(shape)) + [*shape], shape) for name, shape in zip(names, shapes)]
+
+
+def _reshaped(g, name, new, shape):
+    if new == [*shape]:
+        return name
+    out = g.temp("aligned")
+    g.node("Reshape", [name, g.constant(new, "shape")], [out])
+    return out
+
+
 def aligned_to_onnx(g: Any, name: str, shape: Shape, rank: int, axes: int) -> str:
     """Append axes of size 1 to the tensor `name` up to `rank` axes, so that ONNX broadcasts it; return its name.
 
@@ -36,9 +53,4 @@ def aligned_to_onnx(g: Any, name: str, shape: Shape, rank: int, axes: int) -> st
     the compiler for Myriad 2 keeps channels innermost and permutes both operands only if both have as many axes.
     """
     in_front = axes - rank if sum(size > 1 for size in shape) > 1 else 0
-    if len(shape) == rank and not in_front:
-        return name
-    out = g.temp("aligned")
-    aligned = [*[1] * in_front, *shape, *[1] * (rank - len(shape))]
-    g.node("Reshape", [name, g.constant(aligned, "shape")], [out])
-    return out
+    return _reshaped(g, name, [*[1] * in_front, *shape, *[1] * (rank - len(shape))], shape)

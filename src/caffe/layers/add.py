@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from caffe.errors import CaffeError
+from caffe.layers._broadcast import equal_ranks_to_onnx
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
@@ -36,5 +37,6 @@ class Add(Layer):
         return x + (self.blobs[0].tensor if other is None else other)
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
-        other = bottoms[1:] or [g.constant(self.blobs[0].data, "addend")]
-        g.node("Add", [bottoms[0], *other], tops)
+        other = bottoms[1] if len(bottoms) > 1 else g.constant(self.blobs[0].data, "addend")
+        shapes = [g.shape(bottoms[0]), g.shape(bottoms[1]) if len(bottoms) > 1 else self.blobs[0].shape]
+        g.node("Add", equal_ranks_to_onnx(g, [bottoms[0], other], shapes), tops)
