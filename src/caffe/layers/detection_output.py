@@ -88,7 +88,7 @@ class DetectionOutput(Layer):
         rows = [row for item in range(len(arrays[0])) for row in self._item(item, *arrays)]
         if not rows:
             rows = [[item, *[-1.0] * 6] for item in range(len(arrays[0]))]
-        return torch.tensor(rows, dtype=torch.float32, device=offsets.device)[None, None]
+        return torch.tensor(rows, dtype=torch.float32).to(offsets.device)[None, None]
 
     def _item(self, item, offsets, scores, priors, *arm):
         p = self.param.detection_output_param

@@ -49,15 +49,15 @@ class PSROIPooling(Layer):
 
     def forward(self, x: Tensor, rois: Tensor) -> Tensor:
         p = self.param.psroi_pooling_param
-        regions = rois.detach().reshape(-1, 5)
+        regions = rois.detach().cpu().reshape(-1, 5)
         top = x.new_zeros((len(regions), p.output_dim, p.group_size, p.group_size))
         for item in regions[:, 0].long().unique().tolist():
             chosen = (regions[:, 0].long() == item).nonzero().flatten()
-            rows, columns = self._masks(regions[chosen], x.shape[2:])
+            rows, columns = (mask.to(x.device) for mask in self._masks(regions[chosen], x.shape[2:]))
             planes = x[item].reshape(p.output_dim, p.group_size, p.group_size, *x.shape[2:])
             sums = torch.einsum("cpqhw,rph,rqw->rcpq", planes, rows, columns)
             counts = torch.einsum("rp,rq->rpq", rows.sum(2), columns.sum(2))[:, None]
-            top = top.index_copy(0, chosen, sums / counts.clamp(min=1))
+            top = top.index_copy(0, chosen.to(x.device), sums / counts.clamp(min=1))
         return top
 
     def _masks(self, regions, sizes):

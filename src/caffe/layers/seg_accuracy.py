@@ -45,7 +45,7 @@ class SegAccuracy(Layer):
         if p.reset:
             self.counts[...] = 0
         np.add.at(self.counts, (truth, predicted), 1)
-        return torch.tensor(self._measures(), dtype=x.dtype, device=x.device).reshape(1, 1, 1, 3)
+        return torch.tensor(self._measures(), dtype=x.dtype).to(x.device).reshape(1, 1, 1, 3)
 
     def _measures(self):
         right, rows, columns = np.diag(self.counts), self.counts.sum(1), self.counts.sum(0)

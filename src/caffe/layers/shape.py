@@ -23,7 +23,7 @@ class Shape(Layer):
         return [(len(bottom),)]
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.tensor(x.shape, dtype=x.dtype, device=x.device)
+        return torch.tensor(x.shape, dtype=x.dtype).to(x.device)
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         shape = g.constant(np.array(g.shape(bottoms[0]), np.float32), "shape")

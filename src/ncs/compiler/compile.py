@@ -287,15 +287,14 @@ def _write_ir(net, stem, options, modify_export, scratch):
         if options.ir:
             write_ir(stem + ".onnx", stem + ".xml", options.fp16)
         return stem + ".onnx"
-    directory = tempfile.mkdtemp(dir=scratch)
-    path = stem + ".xml" if options.ir else os.path.join(directory, "model.xml")
+    path = stem + ".xml" if options.ir else os.path.join(tempfile.mkdtemp(dir=scratch), "model.xml")
     if options.ir or options.blob:
         native_ops.write_ir(net, path, options.fp16, modify_export)
     if not options.blob:
         return path
     from ncs.myriad.ir_downgrade import downgrade
 
-    return downgrade(path, directory)
+    return downgrade(path, tempfile.mkdtemp(dir=scratch))
 
 
 def _why_no_manifest(net):

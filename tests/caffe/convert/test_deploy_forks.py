@@ -1,7 +1,8 @@
 """Deploy nets of training and deploy files of forks: outputs, input sizes, unknown types."""
 
 import pytest
-from support.external_data import SHARED, needs_shared
+from support.external_data import FORK_CASES as CASES
+from support.external_data import needs_shared
 
 from caffe.convert.deploy import deploy
 from caffe.convert.subgraph import cut, usable_part
@@ -10,8 +11,6 @@ from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net, read_net_text
 from ncs.compiler.compile import deploy_net
-
-CASES = SHARED / "cases" / "forks"
 
 
 def deployed(text, shape=None):

@@ -1,15 +1,14 @@
 """Fields of forks: all are parsed; hints, implemented fields and errors."""
 
 import pytest
-from support.external_data import SHARED, needs_shared
+from support.external_data import FORK_CASES as CASES
+from support.external_data import needs_shared
 
 from caffe.errors import CaffeError
 from caffe.net.net import Net
 from caffe.proto import caffe_pb2, fork_fields
 from caffe.proto.read import read_net, read_net_text
 from caffe.weights.snapshot import read_weights
-
-CASES = SHARED / "cases" / "forks"
 
 
 def layer(text):

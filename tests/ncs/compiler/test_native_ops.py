@@ -1,4 +1,4 @@
-"""An IR with native operations: OpenVINO's outputs equal those of the Net."""
+"""An IR with native operations: the outputs of OpenVINO and of the simulated blob equal those of the Net."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,11 @@ from caffe.convert.deploy import deploy
 from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net_text
+from ncs.cli import main
 from ncs.compiler import native_ops
+from ncs.myriad.compiler import Job, compile_blobs
+from ncs.myriad.ir_downgrade import downgrade
+from ncs.simulator import Simulator
 
 
 def layer(text):
@@ -110,6 +114,30 @@ def test_outputs_of_openvino_equal_those_of_the_net(text, tmp_path):
         expected = net.blobs[name].data
         assert expected.any()
         assert np.abs(received[name][..., : expected.shape[-2], :] - expected).max() < 1e-4, name
+
+
+@pytest.mark.parametrize("chip", ["MA2480", "MA2450"])
+@pytest.mark.parametrize("text", [SSD, RCNN, YOLO], ids=["SSD", "R-CNN", "YOLO"])
+def test_outputs_of_the_blob_equal_those_of_the_net(compiler, text, chip, tmp_path):
+    net = build(text)
+    native_ops.write_ir(net, tmp_path / "net.xml")
+    (tmp_path / "v10").mkdir()
+    older = downgrade(str(tmp_path / "net.xml"), str(tmp_path / "v10"))
+    compile_blobs([Job(older, str(tmp_path / "net.blob"), chip)])
+    simulator = Simulator.from_file(tmp_path / "net.blob")
+    results = simulator.run({port.name: net.blobs[port.name].data.copy() for port in simulator.program.inputs})
+    assert set(results) == set(net.outputs) and simulator.findings() == []
+    for name in net.outputs:
+        expected = net.blobs[name].data
+        np.testing.assert_allclose(results[name].reshape(expected.shape), expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_compiling_without_an_ir_writes_the_same_blob(compiler, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.prototxt").write_text(YOLO)
+    assert main(["compile", "net.prototxt", "-o", "with"]) == 0
+    assert main(["compile", "net.prototxt", "-o", "without", "--no-ir"]) == 0
+    assert (tmp_path / "with.blob").read_bytes() == (tmp_path / "without.blob").read_bytes()
 
 
 def test_ordinary_layers_are_not_native():
