@@ -1,10 +1,13 @@
-"""Broadcasting of the second operand of Scale and Bias (scale_layer.cpp, bias_layer.cpp)."""
+"""Broadcasting of the second operand: Scale and Bias (scale_layer.cpp, bias_layer.cpp), Add and Mul (Synopsys)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from caffe.layers.base import Layer, Shape
+import numpy as np
+
+from caffe.errors import CaffeError
+from caffe.layers.base import Layer, Shape, Tensor
 
 
 def operand_shape(layer: Layer, param: Any, bottom: Shape) -> Shape:
@@ -54,3 +57,36 @@ def aligned_to_onnx(g: Any, name: str, shape: Shape, rank: int, axes: int) -> st
     """
     in_front = axes - rank if sum(size > 1 for size in shape) > 1 else 0
     return _reshaped(g, name, [*[1] * in_front, *shape, *[1] * (rank - len(shape))], shape)
+
+
+class BroadcastLayer(Layer):
+    """Base of Add and Mul: two bottoms, or a bottom and a blob, aligned at their last axes."""
+
+    num_bottom = (1, 2)
+    in_place = False
+    onnx_type = ""
+    operand = ""  # name of the blob in ONNX
+
+    def blob_shape(self) -> Shape:
+        """Return the shape of the blob that replaces a second bottom."""
+        raise NotImplementedError
+
+    def setup(self, bottom: Shape, other: Shape | None = None) -> None:
+        if other is None:
+            self.add_blob(self.blob_shape())
+
+    def top_shapes(self, bottom: Shape, other: Shape | None = None) -> list[Shape]:
+        other = self.blobs[0].shape if other is None else other
+        try:
+            return [np.broadcast_shapes(bottom, other)]
+        except ValueError:
+            raise CaffeError(f"the sizes of the axes must be equal or 1, received {bottom} and {other}") from None
+
+    def second(self, other: Tensor | None) -> Tensor:
+        """Return the second operand: the second bottom if there is one, else the blob."""
+        return self.blobs[0].tensor if other is None else other
+
+    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
+        other = bottoms[1] if len(bottoms) > 1 else g.constant(self.blobs[0].data, self.operand)
+        shapes = [g.shape(bottoms[0]), g.shape(bottoms[1]) if len(bottoms) > 1 else self.blobs[0].shape]
+        g.node(self.onnx_type, equal_ranks_to_onnx(g, [bottoms[0], other], shapes), tops)
