@@ -13,9 +13,9 @@ from agegender import workspace, zoo
 from agegender.workspace import MEAN_FILE, MEAN_NPY
 from agegender.zoo.model import Net
 from caffe.errors import CaffeError
-from caffe.utils import commands
+from caffe.utils.cli import commands
+from caffe.utils.cli.progress import clock_text
 from caffe.utils.pipeline import Pipeline, Stage
-from caffe.utils.progress import clock_text
 
 SYNTHETIC_FACES = "data/synthetic_faces"
 ARCHIVE_FACES = "data/faces_of_archive"

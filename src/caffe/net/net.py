@@ -16,8 +16,9 @@ from caffe.errors import CaffeError
 from caffe.layers import _python_replacements, base
 from caffe.net import debug_info, filter_and_split
 from caffe.net.pycaffe_api import NetMethods
-from caffe.proto import caffe_pb2, unfuse
+from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net
+from caffe.proto.upgrade import unfuse
 from caffe.utils import faults
 
 

@@ -154,7 +154,7 @@ class _Progress:
     """Progress bar below the log lines, shown on a terminal only."""
 
     def __init__(self, trainer):
-        from caffe.utils.progress import Progress
+        from caffe.utils.cli.progress import Progress
 
         self.trainer = trainer
         self.bar = Progress("Training", trainer.param.max_iter, "iterations", every=float("inf"))

@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from caffe.utils.safe_text import printable
+from caffe.utils.cli.safe_text import printable
 from ncs.profile.profile import Row, total
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from caffe.errors import CaffeError
-from caffe.proto.parser import Parser
-from caffe.proto.printer import format
-from caffe.proto.source_locations import SourceLocations
+from caffe.proto.text.parser import Parser
+from caffe.proto.text.printer import format
+from caffe.proto.text.source_locations import SourceLocations
 
 __all__ = ["MAX_CHARACTERS", "SourceLocations", "format", "parse"]
 

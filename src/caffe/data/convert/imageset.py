@@ -14,11 +14,11 @@ import numpy as np
 from caffe.core import glog, malloc
 from caffe.data import datum, listfile
 from caffe.data.db import Writer, backend_name, create_db
-from caffe.data.lmdb import MAX_KEY
+from caffe.data.db.lmdb import MAX_KEY
 from caffe.data.parallel_map import cores, ordered_map
 from caffe.device.image_file import ImageError, decode_image, read_bytes, shown
 from caffe.errors import CaffeError
-from caffe.utils.progress import Progress
+from caffe.utils.cli.progress import Progress
 
 SEED = 1701
 _CHUNK_IMAGES = 8  # images per task, if all are resized to the same size

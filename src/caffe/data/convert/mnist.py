@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from caffe.core import glog
-from caffe.data import datum, idx
+from caffe.data import datum
+from caffe.data.convert import idx
 from caffe.data.db import backend_name, create_db
 
 SEED = 1701

@@ -9,8 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import lmdb
 
-from caffe.data import lmdb_check
-from caffe.data.db import open_db, refuse_no_database
+from caffe.data.db import lmdb_check, open_db, refuse_no_database
 from caffe.errors import CaffeError
 from caffe.utils.atomic_io import atomic_folder
 

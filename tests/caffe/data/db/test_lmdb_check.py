@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from caffe.data import lmdb_check
-from caffe.data.db import create_db, open_db
+from caffe.data.db import create_db, lmdb_check, open_db
 from caffe.errors import CaffeError
 
 PAGE = 4096

@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Sequence
 
 from caffe.errors import CaffeError
-from caffe.tools import common_flags
+from caffe.tools.flags import common_flags
 
 _TRUE, _FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
 

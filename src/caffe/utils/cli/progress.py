@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TextIO
 
-from caffe.utils import verbosity
+from caffe.utils.cli import verbosity
 
 
 def clock_text(seconds: float) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from caffe.errors import CaffeError, did_you_mean
 
-_BACKENDS = {"leveldb": "caffe.data.leveldb", "lmdb": "caffe.data.lmdb"}  # in the order of DataParameter.DB
+_BACKENDS = {"leveldb": "caffe.data.db.leveldb", "lmdb": "caffe.data.db.lmdb"}  # in the order of DataParameter.DB
 
 
 class DB(Protocol):

@@ -5,7 +5,8 @@ from google.protobuf import text_format
 
 from caffe.core import glog
 from caffe.errors import CaffeError
-from caffe.proto import caffe_pb2, parser, text
+from caffe.proto import caffe_pb2, text
+from caffe.proto.text import parser
 
 SYNTAX = r"""
 # a comment

@@ -127,7 +127,7 @@ def _flag_lines(text):
 
 
 def _print_version():
-    from caffe.utils import commands
+    from caffe.utils.cli import commands
 
     print(f"{_program()} version {commands.version()}")
     raise SystemExit(0)

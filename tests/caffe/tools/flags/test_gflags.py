@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from caffe.errors import CaffeError
-from caffe.tools import gflags
+from caffe.tools.flags import gflags
 
 
 def parse(*words):

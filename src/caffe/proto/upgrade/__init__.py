@@ -7,7 +7,8 @@ from typing import Any
 
 from caffe.core import glog
 from caffe.errors import CaffeError
-from caffe.proto import caffe_pb2, upgrade_v0
+from caffe.proto import caffe_pb2
+from caffe.proto.upgrade import v0
 
 V1 = caffe_pb2.V1LayerParameter
 TYPES = {
@@ -177,7 +178,7 @@ def upgrade_batch_norm(net: Any, where: list[str], filename: str) -> None:
 
 
 STEPS = (
-    (upgrade_v0.needed, upgrade_v0.upgrade, "V0LayerParameter", 27),
+    (v0.needed, v0.upgrade, "V0LayerParameter", 27),
     (data_needed, upgrade_data, "transformation parameters", 42),
     (v1_needed, upgrade_v1, "V1LayerParameter", 52),
     (input_needed, upgrade_input, "input fields", 66),

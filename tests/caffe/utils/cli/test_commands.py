@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from caffe.utils import commands
+from caffe.utils.cli import commands
 
 GREET = '''"""Print a greeting.
 
@@ -150,6 +150,6 @@ def test_out_of_memory_is_reported_in_one_line(tmp_path, monkeypatch, capsys):
 
 
 def test_names_that_are_not_utf8_are_printed():
-    code = "from caffe.utils import commands; commands._make_output_lossless(); print('f\\udce9')"
+    code = "from caffe.utils.cli import commands; commands._make_output_lossless(); print('f\\udce9')"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert process.stdout == b"f\\udce9\n"

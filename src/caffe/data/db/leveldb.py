@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from caffe.data import leveldb_format as form
+from caffe.data.db import leveldb_format as form
 from caffe.data.db import refuse_no_database
 from caffe.errors import CaffeError
 from caffe.proto.wire_format import WireError, read_varint, varint

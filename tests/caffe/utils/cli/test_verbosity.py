@@ -3,8 +3,8 @@
 import pytest
 
 from agegender import cli as agegender
-from caffe.utils import verbosity
-from caffe.utils.progress import Progress
+from caffe.utils.cli import verbosity
+from caffe.utils.cli.progress import Progress
 from ncs import cli as ncs
 
 

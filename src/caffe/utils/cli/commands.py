@@ -13,8 +13,8 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from caffe.errors import CaffeError, did_you_mean
-from caffe.utils import verbosity
-from caffe.utils.safe_text import SafeStream
+from caffe.utils.cli import verbosity
+from caffe.utils.cli.safe_text import SafeStream
 
 
 def main(package: str, program: str, argv: Sequence[str] | None = None) -> int:
@@ -71,7 +71,7 @@ def _main(package, program, argv):
 
 
 def _print_completion(package, program, files, word_break, argv):
-    from caffe.utils import completion
+    from caffe.utils.cli import completion
 
     if len(argv) != 1 or argv[0] not in completion.SHELLS:
         print(f"usage: {program} completion {'|'.join(completion.SHELLS)}", file=sys.stderr)

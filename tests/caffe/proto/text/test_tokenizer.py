@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from caffe.proto import tokenizer
+from caffe.proto.text import tokenizer
 
 
 @pytest.mark.parametrize("unit", ["a", "\\n", "\\\\"])

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from caffe.errors import CaffeError
-from caffe.tools import common_flags, gflags, main
+from caffe.tools import main
+from caffe.tools.flags import common_flags, gflags
 
 NET = """layer { name: "d" type: "DummyData" top: "x" top: "t" dummy_data_param { shape { dim: 2 dim: 3 } } }
 layer { name: "l" type: "EuclideanLoss" bottom: "x" bottom: "t" }

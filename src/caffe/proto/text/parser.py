@@ -8,10 +8,11 @@ from typing import Any
 
 from caffe.core import glog
 from caffe.errors import CaffeError, did_you_mean
-from caffe.proto import fork_fields, scalars
+from caffe.proto import fork_fields
 from caffe.proto.field_tables import Field, Table, table
-from caffe.proto.source_locations import SourceLocations
-from caffe.proto.tokenizer import Scanner, TooManyErrors
+from caffe.proto.text import scalars
+from caffe.proto.text.source_locations import SourceLocations
+from caffe.proto.text.tokenizer import Scanner, TooManyErrors
 
 MAX_MESSAGES = 200_000  # a net of a thousand layers has some 10,000
 _CLOSING = {"{": "}", "<": ">"}

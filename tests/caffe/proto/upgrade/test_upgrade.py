@@ -8,7 +8,7 @@ from support.external_data import SHARED, needs_shared
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2, read, text, upgrade
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "tools" / "upgrade"
+GOLDEN = Path(__file__).parents[3] / "golden" / "tools" / "upgrade"
 REAL = sorted((SHARED / "golden" / "tools" / "upgrade_real").glob("*.in.prototxt")) if SHARED else []
 
 
@@ -36,11 +36,11 @@ def net_of(prototxt):
 
 
 def test_tables_cover_all_types():
-    from caffe.proto import upgrade_v0
+    from caffe.proto.upgrade import v0
 
     v1 = set(caffe_pb2.V1LayerParameter.LayerType.keys())
     assert set(upgrade.TYPES) == v1
-    assert set(upgrade_v0.TYPES.values()) <= v1
+    assert set(v0.TYPES.values()) <= v1
     assert set(upgrade.SOLVER_TYPES) == set(caffe_pb2.SolverParameter.SolverType.keys())
 
 

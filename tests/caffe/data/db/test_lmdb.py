@@ -9,10 +9,10 @@ import pytest
 from support.reference_lmdb import rows
 
 from caffe.data.db import create_db, open_db
-from caffe.data.lmdb import LmdbWriter
+from caffe.data.db.lmdb import LmdbWriter
 from caffe.errors import CaffeError
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "tools" / "lmdb"
+GOLDEN = Path(__file__).parents[3] / "golden" / "tools" / "lmdb"
 
 
 def records(count, size=50):

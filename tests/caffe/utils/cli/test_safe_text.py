@@ -10,7 +10,7 @@ import caffe
 from caffe import draw
 from caffe.core import glog
 from caffe.proto import caffe_pb2
-from caffe.utils import safe_text
+from caffe.utils.cli import safe_text
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from caffe.data import datum
-from caffe.data import leveldb_format as form
 from caffe.data.db import create_db, open_db
+from caffe.data.db import leveldb_format as form
 from caffe.errors import CaffeError
 from caffe.proto.wire_format import WireError
 from caffe.tools import main
 
-GOLDEN = Path(__file__).parents[2] / "golden"
+GOLDEN = Path(__file__).parents[3] / "golden"
 
 
 def golden_rows():

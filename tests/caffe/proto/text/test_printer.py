@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caffe.proto import caffe_pb2, printer, text
+from caffe.proto import caffe_pb2, text
+from caffe.proto.text import printer
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "tools" / "upgrade"
+GOLDEN = Path(__file__).parents[3] / "golden" / "tools" / "upgrade"
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.out.prototxt")), ids=lambda path: path.name)
