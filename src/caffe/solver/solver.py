@@ -20,6 +20,7 @@ from caffe.proto.read import read_solver
 from caffe.solver import divergence, fused_sgd, net_factory, policies, resume
 from caffe.solver.divergence import DivergenceMonitor
 from caffe.solver.loss_scale import LossScale
+from caffe.solver.test_outputs import TestOutputs
 from caffe.solver.update_rules import UPDATE_RULES
 from caffe.weights import paths as weight_paths
 from caffe.weights import snapshot
@@ -299,19 +300,21 @@ class Solver:
         net = self.test_nets[index]
         glog.info(f"Iteration {self.iter}, Testing net (#{index})", "solver.cpp:347")
         net.share_with(self.net)
-        sums: dict[str, Any] = {}
+        outputs = TestOutputs(net, self.param.ap_version)
         loss, last = 0.0, len(net.layers) - 1
         for _ in range(self.param.test_iter[index]):
             loss += net.forward_range(0, last, record=False)
-            for name in net.outputs:
-                sums[name] = sums.get(name, 0) + net.blobs[name].data.ravel().astype("float64")
+            outputs.add()
             if self.stop_requested:
                 glog.info("Test interrupted.", "solver.cpp:396")
                 return {}
         count = self.param.test_iter[index]
         if self.param.test_compute_loss:
             glog.info(f"Test loss: {_number(loss / count)}", "solver.cpp:400")
-        means = {name: total / count for name, total in sums.items()}
+        if self.param.show_per_class_result:
+            for label, precision in outputs.per_class():
+                glog.info(f"class{label}: {_number(precision)}", "solver.cpp:519")
+        means = outputs.results()
         self._log_outputs("Test", means.items(), net)
         return means
 
