@@ -38,9 +38,9 @@ class MultiBoxLoss(Layer):
     no_onnx = "it is a loss, for training only"
     examples = (
         Example(
-            "multibox_loss_param { num_classes: 3 code_type: CENTER_SIZE }",
-            [(2, 16), (2, 12), (1, 2, 16), (1, 1, 2, 8)],
-            ("normal", "normal", "unit", 1),
+            "multibox_loss_param { num_classes: 3 background_label_id: 2 mining_type: NONE }",
+            [(2, 48), (2, 36), (1, 2, 48), (1, 1, 9, 8)],
+            ("normal", "normal", "unit", "unit"),
         ),
     )
 

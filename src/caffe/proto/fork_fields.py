@@ -48,7 +48,9 @@ HINTS: dict[str, str] = {
 
 # Fields that forks added to Caffe's messages, and that our layers implement.
 IMPLEMENTED: dict[str, str] = {
-    "PoolingParameter": "ceil_mode pad_l pad_r pad_t pad_b pad_type avg_include_pad AVE_EXC_PAD AVE_TF",
+    "PoolingParameter": (
+        "ceil_mode pad_l pad_r pad_t pad_b pad_type avg_include_pad AVE_EXC_PAD AVE_TF kernel_size_3d stride_3d pad_3d"
+    ),
     "ConvolutionParameter": "relu negative_slope dilation_h dilation_w pad_l pad_r pad_t pad_b pad_type",
     "InnerProductParameter": "relu negative_slope",
     "BatchNormParameter": (

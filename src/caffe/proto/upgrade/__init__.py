@@ -27,7 +27,12 @@ TYPES = {
     "BATCH_NORM": "BatchNorm", "BN": "BN", "CROP": "Crop", "ELTWISE_AFFINE": "EltwiseAffine", "INSANITY": "Insanity",
     "LOCAL": "Local", "NORMALIZE": "Normalize", "PARSE_EVALUATE": "ParseEvaluate", "PARSE_OUTPUT": "ParseOutput",
     "RELU6": "ReLU6", "RESHAPE": "Reshape", "ROIPOOLING": "ROIPooling", "SMOOTH_L1_LOSS": "SmoothL1Loss",
-    "TRIPLET_LOSS": "TripletLoss",
+    "TRIPLET_LOSS": "TripletLoss", "COMPACT_DATA": "CompactData", "TRANSFORM_SOFTMAX_LOSS": "TransformSoftmaxLoss",
+    "ACCURACY_TREE": "AccuracyTree", "MCWINDOW_DATA": "MCWindowData", "PRELU": "PReLU", "SPP": "SPP",
+    "INTERP": "Interp", "IMAGE_SEG_DATA": "ImageSegData", "SEG_ACCURACY": "SegAccuracy",
+    "BIAS_CHANNEL": "BiasChannel", "ADAPTIVE_BIAS_CHANNEL": "AdaptiveBiasChannel", "DENSE_CRF": "DenseCRF",
+    "MAT_READ": "MatRead", "MAT_WRITE": "MatWrite", "UNIQUE_LABEL": "UniqueLabel", "CENTER_LOSS": "CenterLoss",
+    "SCALE": "Scale", "BIAS": "Bias", "PERMUTE": "Permute",
 }  # fmt: skip
 SOLVER_TYPES = {
     "SGD": "SGD", "NESTEROV": "Nesterov", "ADAGRAD": "AdaGrad", "RMSPROP": "RMSProp", "ADADELTA": "AdaDelta",
