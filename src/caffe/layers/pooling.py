@@ -31,8 +31,8 @@ class Pooling(Layer):
 
     Forks: ceil_mode: false rounds down. pad_t, pad_b, pad_l, pad_r and pad_type 1 (TensorFlow's SAME) are Synopsys'.
     A bottom with five axes is pooled over three (TSN, C3D, intel/caffe): kernel_size, stride and pad may have one value
-    per axis. AVE_EXC_PAD and AVE_TF (Synopsys) and avg_include_pad: false (intel/caffe) divide by the number of values of the
-    bottom in the window.
+    per axis. AVE_EXC_PAD and AVE_TF (Synopsys) and avg_include_pad: false (intel/caffe) divide by the number of values
+    of the bottom in the window.
     """
 
     num_top: int | tuple = (1, 2)
