@@ -101,12 +101,12 @@ class SegmentationPrefetcher(BatchPrefetcher):
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Shape (N, C, H, W) of the batches, from the first image."""
-        image, _, _ = self._changed(*next(self.db.at(0)), np.random.default_rng(0))
+        image, _, _ = self._changed(next(self.db.at(0))[1], np.random.default_rng(0))
         return (self.batch_size, *image.shape)
 
     def _batch(self, records: Iterator, position: int, reusable: Batch | None) -> Batch:
         rng = np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position])
-        found = [self._changed(*next(records), rng) for _ in range(self.batch_size)]
+        found = [self._changed(next(records)[1], rng) for _ in range(self.batch_size)]
         images, labels, sizes = (list(part) for part in zip(*found))
         shapes = {image.shape for image in images}
         if len(shapes) > 1:
@@ -115,7 +115,7 @@ class SegmentationPrefetcher(BatchPrefetcher):
         data = plain.planes(images, "TEST")
         return Batch((data, np.stack(labels)[:, None].astype(np.float32), np.array(sizes, np.float32)[:, None, None]))
 
-    def _changed(self, key: bytes, pair: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, tuple]:
+    def _changed(self, pair: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, tuple]:
         """Return the image (C, H, W), its labels (H, W) and its original (height, width)."""
         image, original = self._read(pair, pair.path, cv2.IMREAD_COLOR if self._color else cv2.IMREAD_GRAYSCALE)
         labels = self._labels(pair, image.shape[:2])
@@ -124,7 +124,7 @@ class SegmentationPrefetcher(BatchPrefetcher):
             factor = self._factors[rng.integers(len(self._factors))]
             image, labels = _scaled(image, labels, factor)
         if self._crop:
-            image, labels = self._cropped(image, labels, rng if train else None)
+            image, labels = self._cropped(self._crop, image, labels, rng if train else None)
         if self._mirror and rng.integers(0, 2):
             image, labels = np.ascontiguousarray(image[:, ::-1]), labels[:, ::-1]
         return planar(image), labels, original
@@ -155,8 +155,8 @@ class SegmentationPrefetcher(BatchPrefetcher):
             )
         return labels.astype(np.int32)
 
-    def _cropped(self, image, labels, rng):
-        height, width = self._crop
+    def _cropped(self, crop, image, labels, rng):
+        height, width = crop
         below, right = max(height - image.shape[0], 0), max(width - image.shape[1], 0)
         if below or right:
             mean = self.transform.mean

@@ -13,8 +13,9 @@ from caffe.layers.base import Layer, Shape, Tensor
 class CTCLayer(Layer):
     """Base class: the costs of T x N x C scores, before the softmax, and sequences of labels.
 
-    Bottoms: scores and labels (N x L, padded with the blank), or scores, indicators (T x N, 0 ends a sequence) and labels
-    (L x N, negative after the end), or scores, lengths of the sequences, lengths of the labels, and labels (L x N).
+    Bottoms: scores and labels (N x L, padded with the blank), or scores, indicators (T x N, 0 ends a sequence) and
+    labels (L x N, negative after the end), or scores, lengths of the sequences, lengths of the labels, and labels (L x
+    N).
     """
 
     num_bottom = (2, 4)

@@ -15,7 +15,7 @@ from caffe.layers.base import Shape
 class SegmentationDataLayer(BasePrefetchingDataLayer):
     """Reads a list of images and labels; subclasses say which parameter message they have."""
 
-    num_top = (2, 3)
+    num_top: int | tuple = (2, 3)
     param_name = ""
 
     @property

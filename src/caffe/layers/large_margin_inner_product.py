@@ -12,9 +12,9 @@ from caffe.layers.base import Example, register
 class LargeMarginInnerProduct(MarginLayer):
     """Inner products with an angular margin m for the label (L-Softmax, Liu et al. 2016; caffe-windows).
 
-    The logit of the label is |x| |w| ((-1)^k cos(m angle) - 2 k), with m = 1 to 4 for `type` SINGLE to QUADRUPLE and k =
-    floor(m angle / pi); the result is averaged with x'w, whose weight is lambda = max(base (1 + gamma iteration)^-power,
-    lambda_min). The second top is lambda.
+    The logit of the label is |x| |w| ((-1)^k cos(m angle) - 2 k), with m = 1 to 4 for `type` SINGLE to QUADRUPLE and
+    k = floor(m angle / pi). The result is averaged with x'w, whose weight is lambda = max(base (1 + gamma
+    iteration)^-power, lambda_min). The second top is lambda.
     """
 
     examples = (

@@ -12,9 +12,9 @@ from caffe.layers.base import Example, register
 class MarginInnerProduct(MarginLayer):
     """Inner products with normalized weights and an angular margin m for the label (SphereFace, Liu et al. 2017).
 
-    Each forward pass normalizes the rows of the weights. The logit of the label is |x| ((-1)^k cos(m angle) - 2 k), with
-    m = 1 to 4 for `type` SINGLE to QUADRUPLE and k = floor(m angle / pi); the result is averaged with x'w, whose weight is
-    lambda = max(base (1 + gamma iteration)^-power, lambda_min). The second top is lambda.
+    Each forward pass normalizes the rows of the weights. The logit of the label is |x| ((-1)^k cos(m angle) - 2 k),
+    with m = 1 to 4 for `type` SINGLE to QUADRUPLE and k = floor(m angle / pi). The result is averaged with x'w, whose
+    weight is lambda = max(base (1 + gamma iteration)^-power, lambda_min). The second top is lambda.
     """
 
     normalizes_weights = True

@@ -18,7 +18,7 @@ class WarpCTCLoss(CTCLayer):
     examples = (Example("", [(6, 2, 4, 1), (2, 3)], ("normal", 3)),)
 
     @property
-    def label_offset(self) -> int:  # type: ignore[override]
+    def label_offset(self) -> int:
         """What is added to the labels of L x N."""
         return 1 if self.param.ctc_loss_param.blank_index == 0 else 0
 
