@@ -60,8 +60,8 @@ def _add_to_server(manifest, version, device, mount_path):
 
 def _write_with_preprocessing(source, target, preprocessing):
     """Write an IR whose first nodes subtract the mean and apply the scale."""
+    from caffe.utils.telemetry import import_openvino
     from ncs.compiler import ir
-    from ncs.runtime.telemetry import import_openvino
 
     openvino = import_openvino()
     from openvino import opset8

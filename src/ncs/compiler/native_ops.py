@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from caffe.convert import onnx_export
+from caffe.utils.telemetry import import_openvino, telemetry_disabled
 from ncs.compiler.ir import copy_ir, normalize_names, save
-from ncs.runtime.telemetry import import_openvino, telemetry_disabled
 
 
 def native_layers(net: Any) -> list[Any]:

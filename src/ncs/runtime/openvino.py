@@ -8,9 +8,9 @@ from typing import Any, Callable  # noqa: UP035 - the device side supports Pytho
 import numpy as np
 
 from caffe.utils.cache import cache_folder
+from caffe.utils.telemetry import import_openvino
 from ncs.errors import NcsError, NoDeviceError
 from ncs.runtime import base
-from ncs.runtime.telemetry import import_openvino
 
 
 class OpenVINO(base.Runner):
