@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from caffe.device.transform import Transform
     from caffe.proto import caffe_pb2
     from ncs.compiler.compile import Options
+    from ncs.runtime.manifest import Head
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--order", choices=("BGR", "RGB"), default="BGR", help="channel order the net was trained with (default BGR)"
     )
-    parser.add_argument("--labels", metavar="FILE", help="text file with one class name per line")
+    parser.add_argument(
+        "--labels",
+        action="append",
+        metavar="[OUTPUT=]FILE",
+        help="text file with one class name per line; once per output, as OUTPUT=FILE, for a net with several",
+    )
     parser.add_argument(
         "--archive", metavar="FILE", help="also write all blobs into one archive (`ncs inspect` reads it)"
     )
@@ -182,14 +188,16 @@ def compile_net(args: argparse.Namespace, stem: str) -> int:
     name, param = os.path.basename(stem), read_net(args.network).param
     report_batch(args, param)
     parents = {"mean": args.mean} if args.mean and os.path.isfile(args.mean) else {}
+    labels, heads = read_all_labels(args.labels)
     model = Model(
         name,
         args.network,
         args.weights,
         build_transform(args, options, param),
-        read_labels(args.labels),
+        labels,
         parents=parents,
         param=param,
+        heads=heads,
     )
     (manifest,) = compile_models([(model, stem)], options)
     suffixes = ["onnx"] + (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
@@ -262,12 +270,31 @@ def build_transform(args: argparse.Namespace, options: Options, param: caffe_pb2
     return Transform(order=args.order, size=size, crop=crop, mean=mean, scale=args.scale, gray=shape[1] == 1)
 
 
-def read_labels(path: str | None) -> list[str]:
+def read_all_labels(arguments: Sequence[str] | None) -> tuple[list[str], list[Head]]:
+    """Return (class names of a single output, Heads of the outputs that are named as OUTPUT=FILE)."""
+    import os
+
+    from ncs.errors import NcsError
+    from ncs.runtime.manifest import Head
+
+    heads, single = [], []
+    for argument in arguments or ():
+        output, equals, path = argument.partition("=")
+        if equals and not os.path.exists(argument):
+            heads.append(Head(output, output, read_labels(path)))
+        else:
+            single.append(argument)
+    if len(single) > 1 or (single and heads):
+        raise NcsError(
+            f"--labels: expected one FILE, or OUTPUT=FILE for every output, received {', '.join(arguments or ())}"
+        )
+    return (read_labels(single[0]) if single else []), heads
+
+
+def read_labels(path: str) -> list[str]:
     """Return the non-empty lines of a labels file."""
     from caffe.utils.input_file import read_text
 
-    if path is None:
-        return []
     return [line.strip() for line in read_text(path).split("\n") if line.strip()]
 
 

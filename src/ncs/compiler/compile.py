@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ncs.errors import NcsError
-from ncs.runtime.manifest import Manifest, file_of
+from ncs.runtime.manifest import Head, Input, Manifest, file_of
 
 if TYPE_CHECKING:
     from caffe.net.net import Net
@@ -65,7 +65,8 @@ class Options:
 class Model:
     """A net to compile: `prototxt` (train_val or deploy), `weights`, preprocessing and labels.
 
-    `param` is the prototxt's NetParameter, if it is already parsed.
+    `param` is the prototxt's NetParameter, if it is already parsed. Further image inputs receive the same image, with
+    the same `transform` at their own size.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Model:
     decoder: str = "argmax"
     parents: dict = dataclasses.field(default_factory=dict)  # kind -> path of further source files
     param: object = None
+    heads: Sequence[Head] = ()  # of a net with several outputs, instead of labels, label_set and decoder
 
 
 def compile_models(
@@ -98,7 +100,7 @@ def compile_models(
     Returns
     -------
     list of Manifest or None
-        None for a net whose input is not an image or whose output is not one row (1, K) per image.
+        None for a net with an input that is not an image, or an output that is not one row (1, K) per image.
 
     Raises
     ------
@@ -241,9 +243,8 @@ def _export(model, stem, options, say, scratch):
 
     net = build_net(model, options, build_only=model.weights is not None or options.zero_weights)
     reason = _why_no_manifest(net)
-    shape, output = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]]
-    if not reason:
-        _check_labels(model, output.count // output.shape[0])
+    shape = net.blobs[net.inputs[0]].shape
+    heads = [] if reason else _heads(model, net)
     if options.bytes_in and len(net.inputs) != 1:
         raise NcsError(
             f"-ip U8: expected a net with one input, received {len(net.inputs)} inputs ({', '.join(net.inputs)})"
@@ -257,17 +258,20 @@ def _export(model, stem, options, say, scratch):
         say(f"{model.name}: no manifest is written because the net {reason}; all other files are written")
         return None, model_path
     folder = os.path.dirname(os.path.abspath(stem))
-    labels = list(model.labels) or [str(number) for number in range(output.shape[1])]
+    inputs = _inputs(net, transform)
+    first = heads[0]
     manifest = Manifest(
         model.name,
         net.inputs[0],
         tuple(shape),
-        net.outputs[0],
+        first.output,
         transform,
-        labels,
-        model.label_set,
-        model.decoder,
+        first.labels,
+        first.label_set,
+        first.decoder,
         folder=folder,
+        heads=heads if len(heads) > 1 else [],
+        inputs=inputs if len(inputs) > 1 else [],
     )
     prefix = "unfolded " if options.bytes_in else ""  # the Caffe net does not include mean and scale
     parents = {prefix + "prototxt": model.prototxt, prefix + "caffemodel": model.weights, **model.parents}
@@ -298,17 +302,55 @@ def _write_ir(net, stem, options, modify_export, scratch):
 
 
 def _why_no_manifest(net):
-    """Return why a manifest cannot describe this net's input or output, or ""."""
-    if len(net.inputs) != 1:
-        return f"has {len(net.inputs)} inputs ({', '.join(net.inputs)})"
-    if len(net.outputs) != 1:
-        return f"has {len(net.outputs)} outputs ({', '.join(net.outputs)}; select one with -on)"
-    shape, output = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]].shape
-    if len(shape) != 4 or shape[1] not in (1, 3):
-        return "has an input of {}, not an image".format("x".join(map(str, shape)))
-    if len(output) < 2 or any(size != 1 for size in output[2:]):
-        return "has an output of {}, not one row of values per image".format("x".join(map(str, output)))
+    """Return why a manifest cannot describe this net's inputs or outputs, or ""."""
+    for name in net.inputs:
+        shape = net.blobs[name].shape
+        if len(shape) != 4 or shape[1] not in (1, 3):
+            return f"has an input '{name}' of {_sizes(shape)}, not an image"
+    for name in net.outputs:
+        shape = net.blobs[name].shape
+        if len(shape) < 2 or any(size != 1 for size in shape[2:]):
+            return f"has an output '{name}' of {_sizes(shape)}, not one row of values per image"
     return ""
+
+
+def _sizes(shape):
+    return "x".join(map(str, shape))
+
+
+def _inputs(net, transform):
+    """Return an Input per input of the net; further ones receive the same image at their own size."""
+    first, *others = net.inputs
+    inputs = [Input(first, tuple(net.blobs[first].shape), transform)]
+    for name in others:
+        shape = tuple(net.blobs[name].shape)
+        own = transform.replace(size=shape[2:], crop=None, mean_fit="resize", gray=shape[1] == 1)
+        inputs.append(Input(name, shape, transform if shape == inputs[0].shape else own))
+    return inputs
+
+
+def _heads(model, net):
+    """Return a Head per output of the net, in the model's order; class names are numbers if there are none."""
+    named = {head.output: head for head in model.heads}
+    unknown = [name for name in named if name not in net.outputs]
+    if unknown:
+        raise NcsError(f"{model.prototxt}: no output {', '.join(unknown)}; it has {', '.join(net.outputs)}")
+    if len(net.outputs) == 1 and not named:
+        named = {net.outputs[0]: Head(model.name, net.outputs[0], model.labels, model.label_set, model.decoder)}
+    elif model.labels and not named:
+        raise NcsError(
+            f"{model.prototxt}: labels for one output, but the net has {len(net.outputs)} ({', '.join(net.outputs)}); "
+            "give them as OUTPUT=FILE"
+        )
+    order = [*named, *(name for name in net.outputs if name not in named)]
+    return [_head(model, named.get(name) or Head(name, name, []), net.blobs[name]) for name in order]
+
+
+def _head(model, head, blob):
+    count = blob.count // blob.shape[0]
+    if head.labels and len(head.labels) != count:
+        raise NcsError(f"{model.prototxt}: expected {count} labels, one per output, received {len(head.labels)}")
+    return dataclasses.replace(head, labels=list(head.labels) or [str(number) for number in range(count)])
 
 
 def _embed_preprocessing(transform, shape, options, say):
@@ -320,11 +362,6 @@ def _embed_preprocessing(transform, shape, options, say):
     preprocessing = embed_preprocessing.preprocessing_of(transform, shape)
     say(preprocessing.cost())
     return transform.replace(mean=None, scale=1.0), lambda export: embed_preprocessing.embed(export, preprocessing)
-
-
-def _check_labels(model, count):
-    if model.labels and len(model.labels) != count:
-        raise NcsError(f"{model.prototxt}: expected {count} labels, one per output, received {len(model.labels)}")
 
 
 def _compile_blobs(models, options, say):
