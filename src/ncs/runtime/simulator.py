@@ -33,7 +33,10 @@ class Simulated(base.Runner):
         self.device = f"{device} ({SIMULATED})"
         program = self.simulator.program
         self._input = self.set_inputs(model, {port.name: self.simulator.shape(port) for port in program.inputs})
-        self._outputs = model.select_outputs([port.name for port in program.outputs])
+        outputs = {port.name: port for port in program.outputs}
+        self._outputs = model.select_outputs(list(outputs))
+        if len(self._outputs) == 1:
+            self.output_shape = self.simulator.shape(outputs[self._outputs[0]])
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         outputs = self.simulator.run(self.feeds(batch, self._input))
