@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ncs.compiler import oak_files, ports
 from ncs.errors import NcsError
-from ncs.runtime.manifest import Head, Input, Manifest, file_of
+from ncs.runtime.manifest import Head, Manifest, file_of
 
 if TYPE_CHECKING:
     from caffe.net.net import Net
@@ -44,6 +45,8 @@ class Options:
     inputs: str = ""
     outputs: str = ""
     zero_weights: bool = False  # without weights: zeros, as mvNCCompile does, instead of the fillers' values
+    nn_archive: bool = False  # also NAME.tar.xz for depthai
+    superblob: bool = False  # also NAME.superblob with blobs for 1 to 16 SHAVE cores; the archive then has it
 
     def blobs(self, stem: str) -> list[tuple[int | None, str]]:
         """Return [(shaves, path)] of the blobs for a net with the output stem `stem`."""
@@ -113,13 +116,17 @@ def compile_models(
         exports = [_export(model, stem, options, say, scratch) for model, stem in jobs]
         manifests = [manifest for manifest, _ in exports]
         if options.blob:
-            _compile_blobs([(stem, path) for (_, stem), (_, path) in zip(jobs, exports)], options, say)
-    for (_, stem), manifest in zip(jobs, manifests):
+            models = [(stem, path) for (_, stem), (_, path) in zip(jobs, exports)]
+            _compile_blobs(models, options, say)
+            oak_files.write_superblobs([(path, stem) for stem, path in models], options, say)
+    for (model, stem), manifest in zip(jobs, manifests):
         if manifest is None:
+            oak_files.write_nn_archive(options, stem, model.name, None)
             continue
         for kind, path in _artefact_paths(stem, options):
             if os.path.exists(path):
                 manifest.add(kind, path)
+        oak_files.write_nn_archive(options, stem, manifest.name, manifest)
         manifest.tools = _versions(options)
         manifest.write(stem + ".json")
     return manifests
@@ -242,9 +249,9 @@ def _export(model, stem, options, say, scratch):
     from caffe.convert.onnx_export import export_net
 
     net = build_net(model, options, build_only=model.weights is not None or options.zero_weights)
-    reason = _why_no_manifest(net)
+    reason = ports.why_no_manifest(net)
     shape = net.blobs[net.inputs[0]].shape
-    heads = [] if reason else _heads(model, net)
+    heads = [] if reason else ports.heads(model, net)
     if options.bytes_in and len(net.inputs) != 1:
         raise NcsError(
             f"-ip U8: expected a net with one input, received {len(net.inputs)} inputs ({', '.join(net.inputs)})"
@@ -258,7 +265,7 @@ def _export(model, stem, options, say, scratch):
         say(f"{model.name}: no manifest is written because the net {reason}; all other files are written")
         return None, model_path
     folder = os.path.dirname(os.path.abspath(stem))
-    inputs = _inputs(net, transform)
+    inputs = ports.inputs(net, transform)
     first = heads[0]
     manifest = Manifest(
         model.name,
@@ -299,58 +306,6 @@ def _write_ir(net, stem, options, modify_export, scratch):
     from ncs.myriad.ir_downgrade import downgrade
 
     return downgrade(path, tempfile.mkdtemp(dir=scratch))
-
-
-def _why_no_manifest(net):
-    """Return why a manifest cannot describe this net's inputs or outputs, or ""."""
-    for name in net.inputs:
-        shape = net.blobs[name].shape
-        if len(shape) != 4 or shape[1] not in (1, 3):
-            return f"has an input '{name}' of {_sizes(shape)}, not an image"
-    for name in net.outputs:
-        shape = net.blobs[name].shape
-        if len(shape) < 2 or any(size != 1 for size in shape[2:]):
-            return f"has an output '{name}' of {_sizes(shape)}, not one row of values per image"
-    return ""
-
-
-def _sizes(shape):
-    return "x".join(map(str, shape))
-
-
-def _inputs(net, transform):
-    """Return an Input per input of the net; further ones receive the same image at their own size."""
-    first, *others = net.inputs
-    inputs = [Input(first, tuple(net.blobs[first].shape), transform)]
-    for name in others:
-        shape = tuple(net.blobs[name].shape)
-        own = transform.replace(size=shape[2:], crop=None, mean_fit="resize", gray=shape[1] == 1)
-        inputs.append(Input(name, shape, transform if shape == inputs[0].shape else own))
-    return inputs
-
-
-def _heads(model, net):
-    """Return a Head per output of the net, in the model's order; class names are numbers if there are none."""
-    named = {head.output: head for head in model.heads}
-    unknown = [name for name in named if name not in net.outputs]
-    if unknown:
-        raise NcsError(f"{model.prototxt}: no output {', '.join(unknown)}; it has {', '.join(net.outputs)}")
-    if len(net.outputs) == 1 and not named:
-        named = {net.outputs[0]: Head(model.name, net.outputs[0], model.labels, model.label_set, model.decoder)}
-    elif model.labels and not named:
-        raise NcsError(
-            f"{model.prototxt}: labels for one output, but the net has {len(net.outputs)} ({', '.join(net.outputs)}); "
-            "give them as OUTPUT=FILE"
-        )
-    order = [*named, *(name for name in net.outputs if name not in named)]
-    return [_head(model, named.get(name) or Head(name, name, []), net.blobs[name]) for name in order]
-
-
-def _head(model, head, blob):
-    count = blob.count // blob.shape[0]
-    if head.labels and len(head.labels) != count:
-        raise NcsError(f"{model.prototxt}: expected {count} labels, one per output, received {len(head.labels)}")
-    return dataclasses.replace(head, labels=list(head.labels) or [str(number) for number in range(count)])
 
 
 def _embed_preprocessing(transform, shape, options, say):

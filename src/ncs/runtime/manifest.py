@@ -17,7 +17,7 @@ from ncs.errors import NcsError
 
 SCHEMA = 1
 DECODERS = ("argmax", "expectation", "decades")
-KINDS = ("onnx", "xml", "bin", "blob", "graph", "caffemodel", "prototxt")
+KINDS = ("onnx", "xml", "bin", "blob", "superblob", "nn_archive", "graph", "caffemodel", "prototxt")
 _FIELDS = (
     "schema",
     "name",
