@@ -47,7 +47,9 @@ class CompiledSource(Source):
             manifests = compile_models(jobs, Options(blob=False))
             if None in manifests:
                 names = ", ".join(model.name for (model, _), manifest in zip(jobs, manifests) if manifest is None)
-                raise NcsError(f"{names}: expected one image input and one row of outputs; use caffe.Net for this net")
+                raise NcsError(
+                    f"{names}: expected images as inputs and one row of values per output; use caffe.Net for this net"
+                )
             self._manifests = [manifest for manifest in manifests if manifest is not None]
         return self._manifests
 

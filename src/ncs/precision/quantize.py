@@ -74,6 +74,9 @@ def quantize(
     NcsError
         NNCF or the images are missing, or the accuracy drops by more than `options.max_drop`.
     """
+    if len(manifest.all_heads()) > 1 or len(manifest.all_inputs()) > 1:
+        names = ", ".join(head.name for head in manifest.all_heads())
+        raise NcsError(f"'{manifest.name}': expected one input and one output, received the outputs {names}")
     model, kind, count = quantize_model(manifest, options)
     say(f"{manifest.name}: calibrated with {count} records of {options.lmdb}")
     keys, labels, before = _predict(manifest, manifest.transform, options)

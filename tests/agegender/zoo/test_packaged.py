@@ -41,3 +41,30 @@ def test_compact_net_predicts_without_any_training(tmp_path, monkeypatch):
     assert in_decades(probabilities).shape == (16, 9)
     years = probabilities @ np.arange(101)
     assert np.isfinite(years).all() and years.std() > 1
+
+
+def test_both_tasks_are_one_net_and_one_inference(tmp_path, monkeypatch):
+    """Age and gender of the compiled net equal those of the two deploy nets with one task each."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path))
+    from agegender.inference.predict import open_heads
+    from agegender.zoo.compile import ensure_compiled
+    from ncs.runtime import open_runner
+    from ncs.runtime.manifest import Manifest
+
+    assert ensure_compiled(["compact"], str(tmp_path / "graph"), lambda text: None) == ["compact"]
+    manifest = Manifest.read(tmp_path / "graph" / "compact.json")
+    assert [(head.name, head.output) for head in manifest.all_heads()] == [
+        ("compact-age", "prob_age"),
+        ("compact-gender", "prob_gender"),
+    ]
+    nets = zoo.resolve("compact")
+    blob = np.stack([nets[0].transform().image(draw(30, True, (1, number))) for number in range(4)])
+    with open_runner("CPU", manifest) as runner:
+        rows = [predictor.probabilities(blob) for predictor in open_heads(manifest, runner)]
+    for net, row in zip(nets, rows):
+        deploy = assemble.deploy_net(net, read_weights(download.weights_of(net)))
+        deploy.blobs["data"].reshape(*blob.shape)
+        deploy.blobs["data"].data[...] = blob
+        deploy.forward()
+        np.testing.assert_allclose(row, deploy.blobs["prob"].data, atol=1e-4)
