@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from caffe.core import config, glog, numpy_blob, precision
@@ -148,6 +148,7 @@ class Net(NetMethods):
         self.input_names: list[str] = []
         self._callbacks: dict[str, list[Any]] = {}
         self.debug_reporter: debug_info.Reporter | None = None
+        self.backward_observer: Callable[[int], Any] | None = None  # called after a layer; graph passes stay on
         self._make_layers()
         filter_and_split.mark_loss_paths(self._nodes)
         self._set_propagate_down()
@@ -430,6 +431,8 @@ class Net(NetMethods):
                     runner = self._runner(node, end, start)
                     runner.backward_blobs(node.top_blobs, node.bottom_need_backward, node.bottom_blobs)
             self._call("after_backward", i)
+            if self.backward_observer is not None:
+                self.backward_observer(i)
 
     def reshape(self) -> None:
         """Infer the shapes of all blobs from the shapes of the input blobs."""
