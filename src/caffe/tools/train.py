@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from caffe.core import local_processes
 from caffe.errors import CaffeError
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     with _ignored([number for number, effect in ignored.items() if effect == "none" and number is not None]):
         count = processes(args)
         if count > 1:
-            return local_processes.run(["-m", "caffe", "train", *_flags(args)], count)
+            return start(count, **_flags(args))
         from caffe.solver import distributed
 
         with distributed.joined(args.batch):
@@ -96,10 +96,19 @@ def processes(args: argparse.Namespace) -> int:
     return max(args.workers, len(args.gpu.split(",")))
 
 
+def start(count: int, **flags: Any) -> int:
+    """Run `caffe train` in `count` processes of this machine and return the exit status; `flags` are its arguments."""
+    words = [f"--{name}={value}" for name, value in flags.items() if value and value is not True]
+    words += [f"--{name}" for name, value in flags.items() if value is True]
+    return local_processes.run(["-m", "caffe", "train", *words], count)
+
+
 def _flags(args):
-    """Return the command line of `args`."""
-    flags = {name: value for name, value in vars(args).items() if name not in ("workers", "resume") and value}
-    return [f"--{name}={value}" for name, value in flags.items()] + ["--resume"] * args.resume
+    """Return the flags of `caffe train` in `args`; another program may have further ones."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    known = {action.dest for action in parser._actions} - {"workers", "help"}
+    return {name: value for name, value in vars(args).items() if name in known}
 
 
 @contextlib.contextmanager

@@ -156,4 +156,4 @@ def _reported():
 
 
 def _first_line(error):
-    return str(error).strip().split("\n")[0][:300]
+    return str(error).strip().split("\n")[0].split(". This is typically")[0][:300]
