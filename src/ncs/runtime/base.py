@@ -111,6 +111,7 @@ class Runner:
     input_shape: tuple[int, ...] = ()  # (N, C, H, W), or () if unknown
     output_shape: tuple[int, ...] = ()  # with the batch axis, or () if unknown
     takes_batch = False  # whether __init__ has a parameter `batch`
+    takes_any_batch = False  # whether __init__ has a parameter `max_batch`
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """Run the model on a batch of any size.

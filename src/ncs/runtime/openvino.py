@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable  # noqa: UP035 - the device side supports Python 3.7
+from typing import Any, Callable, Iterator  # noqa: UP035 - the device side supports Python 3.7
 
 import numpy as np
 
@@ -35,9 +35,11 @@ class OpenVINO(base.Runner):
         Requests in flight; 0 uses OpenVINO's optimum for the hint.
     counters : bool
         Enable the performance counters that `profile` reads.
+    max_batch : int
+        Run batches of any size up to this one without padding; 0 keeps the fixed batch size.
     """
 
-    takes_batch = True
+    takes_batch = takes_any_batch = True
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class OpenVINO(base.Runner):
         batch: int = 0,
         requests: int = 0,
         counters: bool = False,
+        max_batch: int = 0,
     ) -> None:
         model = base.Model.of(source)
         path = model.pick(("onnx", "xml") if device == "CPU" else ("xml", "onnx"))
@@ -67,15 +70,20 @@ class OpenVINO(base.Runner):
         try:
             network = core.read_model(path)
             base.only_input(path, ["/".join(sorted(port.get_names())) for port in network.inputs])
-            if batch:
-                network.reshape([batch, *list(network.input(0).shape)[1:]])
+            if batch or max_batch:
+                network.reshape([-1 if max_batch else batch, *list(network.input(0).shape)[1:]])
             self._compiled = core.compile_model(network, device, settings)
         except (RuntimeError, UnicodeDecodeError) as error:  # UnicodeDecodeError: a name in the model is not UTF-8
             reason = last_line(error)
             raise NcsError(f"{path}: OpenVINO cannot load it on {device}: {reason}") from error
         self.device = device
         self._output = _output(self._compiled, model.output)
-        self.input_shape = tuple(self._compiled.input(0).shape)
+        if max_batch:
+            sizes = list(self._compiled.input(0).partial_shape)[1:]
+            self.input_shape = (max_batch, *[size.get_length() for size in sizes])
+        else:
+            self.input_shape = tuple(self._compiled.input(0).shape)
+        self._pads = not max_batch
         if not self._output.partial_shape.is_dynamic:
             self.output_shape = tuple(self._output.shape)
         self.batch_size = self.input_shape[0]
@@ -83,6 +91,14 @@ class OpenVINO(base.Runner):
         self.in_flight = max(1, requests or optimal)
         self._requests = [self._compiled.create_infer_request() for _ in range(self.in_flight)]
         self._next = 0
+
+    def _split(self, batch: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+        if self._pads:
+            yield from super()._split(batch)
+            return
+        for begin in range(0, len(batch), self.batch_size):
+            chunk = batch[begin : begin + self.batch_size]
+            yield chunk, len(chunk)
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         base.check_shape(batch, self.input_shape)
