@@ -85,7 +85,7 @@ def broken_layer(folder, name):
     solver = make(folder, name)
     solver.step(2)
     if distributed.current().rank:
-        solver.net._nodes[1].layer.forward_blobs = _raise
+        solver.net.nodes[1].layer.forward_blobs = _raise
     return _failure(solver)
 
 
@@ -128,7 +128,7 @@ def overlap(folder, name):
         solver.step(3)
         out.update({f"{label}_{key}": value for key, value in weights(solver).items()})
         out[f"{label}_buckets"] = len(solver.synchronizer.buckets.buckets)
-        out[f"{label}_passes"] = sum(node.fast is not None for node in solver.net._nodes)
+        out[f"{label}_passes"] = sum(node.fast is not None for node in solver.net.nodes)
     buckets.GradientBuckets.__init__.__defaults__ = (limit,)
     buckets.GradientBuckets.layer_done = send
     return out

@@ -57,7 +57,7 @@ class Ranks:
 def layer_states(nets: Mapping[str, Any]) -> dict[str, Any]:
     """Return the states of the layers of `nets` by net and layer name."""
     return {
-        name: {node.layer.name: node.layer.state() for node in net._nodes if hasattr(node.layer, "state")}
+        name: {node.layer.name: node.layer.state() for node in net.nodes if hasattr(node.layer, "state")}
         for name, net in nets.items()
     }
 
@@ -143,7 +143,7 @@ class _Saved:
         for name, net in nets.items():
             if name in self.generators:
                 net.generator.set_state(torch.from_numpy(self.generators[name].copy()))
-            for node in net._nodes:
+            for node in net.nodes:
                 saved = self.layers.get(name, {}).get(node.layer.name)
                 if saved is None or not hasattr(node.layer, "restore"):
                     continue

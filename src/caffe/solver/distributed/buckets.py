@@ -104,7 +104,7 @@ def lowest_writers(net: Any) -> list[int | None]:
     A layer that a graph pass runs together with others may add as late as the lowest of them runs.
     """
     lowest: dict[int, int] = {}
-    for index, node in enumerate(net._nodes):
+    for index, node in enumerate(net.nodes):
         first = min(index, node.reach[0]) if node.fast is not None else index
         for blob, needed in zip(node.layer.blobs, node.layer.param_propagate_down):
             if needed and node.need_backward:

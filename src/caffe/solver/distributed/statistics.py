@@ -16,7 +16,7 @@ class Statistics:
 
     def __init__(self, group: Group, net: Any) -> None:
         self.group = group
-        self._blobs = [blob for node in net._nodes for blob in node.layer.accumulated_blobs()]
+        self._blobs = [blob for node in net.nodes for blob in node.layer.accumulated_blobs()]
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:

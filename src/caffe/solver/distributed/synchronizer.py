@@ -40,7 +40,7 @@ class Synchronizer:
 
     def _share_batches(self, index):
         """Let this process run every size-th test batch; False if the net's data cannot skip batches."""
-        nodes, count = self.solver.test_nets[index]._nodes, self.solver.param.test_iter[index]
+        nodes, count = self.solver.test_nets[index].nodes, self.solver.param.test_iter[index]
         sources = [node.layer for node in nodes if not node.bottoms or node.layer.type == "Python"]
         if not all(hasattr(layer, "share_batches") for layer in sources):
             return False
@@ -55,7 +55,7 @@ class Synchronizer:
         if self._started:
             return
         self._started = True
-        blobs = [blob for node in self.solver.net._nodes for blob in node.layer.blobs]
+        blobs = [blob for node in self.solver.net.nodes for blob in node.layer.blobs]
         for tensor in [*(blob.tensor.detach() for blob in blobs), *self.solver.history]:
             self.group.broadcast(tensor)
 
@@ -171,7 +171,7 @@ def reseed(net: Any, rank: int) -> None:
 
 def _refuse(solver):
     for net in (solver.net, *solver.test_nets):
-        for node in net._nodes:
+        for node in net.nodes:
             if node.layer.type in UNSHARABLE:
                 raise CaffeError(
                     f"layer '{node.layer.name}' ({node.layer.type}): all processes would write the same file; "

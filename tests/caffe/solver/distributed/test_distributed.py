@@ -138,7 +138,7 @@ def test_stream_order_equals_a_plain_loop(results, name):
         from caffe.data.sampler import shuffled
 
         solver = scenarios.make(results, name)
-        seed = solver.net._nodes[0].layer.prefetcher.seed
+        seed = solver.net.nodes[0].layer.prefetcher.seed
         order = [int(i) for epoch in range(3) for i in shuffled(10, seed, epoch)]
     expected = [[], []]
     for i, record in enumerate(order[: 2 * 3 * 4]):
@@ -157,7 +157,7 @@ def test_tests_share_batches_and_equal_those_of_one_process(results):
     for key, value in first.items():
         assert np.array_equal(two[f"0_{key}"], value), key
         assert np.array_equal(two[f"0_{key}"], other[f"0_{key}"]), key
-    position = solver.test_nets[0]._nodes[0].layer.state()["position"]
+    position = solver.test_nets[0].nodes[0].layer.state()["position"]
     assert position == 5
     one = scenarios.make(results, "one")
     one.step(1)  # equal weights up to rounding
