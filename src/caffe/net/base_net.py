@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from caffe.core import config, numpy_blob, precision
@@ -50,6 +50,7 @@ class BaseNet:
         self.generator = None if build_only else torch.Generator().manual_seed(config.next_seed())
         self._callbacks: dict[str, list[Any]] = {}
         self.debug_reporter: debug_info.Reporter | None = None
+        self.backward_observer: Callable[[int], Any] | None = None  # called after a layer; graph passes stay on
         graph = builder.build(self, param, where, filter_and_split.net_state(phase, level, stages, param.state))
         self.param, self.where, self.name = graph.param, graph.where, graph.param.name
         self.nodes, self._blobs, self.learnable_weights = graph.nodes, graph.blobs, graph.weights
@@ -161,6 +162,8 @@ class BaseNet:
                     runner = self._runner(node, end, start)
                     runner.backward_blobs(node.top_blobs, node.bottom_need_backward, node.bottom_blobs)
             self._call("after_backward", i)
+            if self.backward_observer is not None:
+                self.backward_observer(i)
 
     def reshape(self) -> None:
         """Infer the shapes of all blobs from the shapes of the input blobs."""

@@ -137,6 +137,7 @@ class Runner:
     input_shapes: dict[str, tuple[int, ...]] = {}  # of every input by name, if the model has several
     output_shape: tuple[int, ...] = ()  # with the batch axis, or () if unknown
     takes_batch = False  # whether __init__ has a parameter `batch`
+    takes_any_batch = False  # whether __init__ has a parameter `max_batch`
 
     def run(self, batch: Batch) -> np.ndarray:
         """Run the model on a batch of any size.
