@@ -28,7 +28,7 @@ def answer(values: dict[str, Any]) -> dict[str, Any]:
     param = caffe_pb2.AugmentParameter()
     param.rotate, param.brightness = values["rotation"], values["brightness"]
     param.scale = values.get("scale", 0.0)
-    transform = Transform(crop=values["crop"] or None, mirror=values["mirror"], phase="TRAIN")
+    transform = Transform(crop=values["crop"] or None, mirror=values["mirror"])
     images = [np.ascontiguousarray(planes)] * DRAWS
     drawn = Augment(param).apply(images, [], transform, np.random.default_rng(values["seed"]))
     tiles = [_tile(planes)] + [_tile(np.clip(np.rint(image), 0, 255).astype(np.uint8)) for image in drawn]
