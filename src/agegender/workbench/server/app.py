@@ -88,7 +88,7 @@ def create_app(settings: Settings) -> Any:
             bench.close()
 
     handlers = {HTTPException: _http_error, guard.BodyTooLarge: _too_large, TimeoutError: _too_slow}
-    app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
+    app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers)
     app.state.bench = bench
     return guard.Guard(app, settings)
 

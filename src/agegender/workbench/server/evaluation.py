@@ -1,4 +1,4 @@
-"""Read a report: confusion matrix, the images of a cell, calibration, intervals, and what differs between two reports."""
+"""Read a report: confusion matrix, the images of a cell, calibration, intervals; compare two reports."""
 
 from __future__ import annotations
 

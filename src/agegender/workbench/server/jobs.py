@@ -67,20 +67,27 @@ class Queue:
         page : str
             Address of what the job makes.
         """
-        if sum(job["state"] == "waiting" for job in self.list()) >= MAX_WAITING:
+        if sum(job["state"] == "waiting" for job in self.all()) >= MAX_WAITING:
             raise AgeGenderError(f"{MAX_WAITING} jobs are waiting; remove some first")
         slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:48] or "job"
         now = time.time()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now)) + f"-{int(now * 1000) % 1000:03d}"
         name = f"{stamp}-{slug}-{secrets.token_hex(2)}"
-        values = {"title": title, "steps": steps, "form": form or {}, "kind": kind, "run": run, "page": page}
+        values: dict[str, Any] = {
+            "title": title,
+            "steps": steps,
+            "form": form or {},
+            "kind": kind,
+            "run": run,
+            "page": page,
+        }
         values |= {"state": "waiting", "created": now}
         os.makedirs(os.path.join(self.folder, name))
         write_bytes(os.path.join(self.folder, name, "job.json"), json.dumps(values, indent=1))
         self.advance()
         return name
 
-    def list(self) -> list[dict[str, Any]]:
+    def all(self) -> list[dict[str, Any]]:
         """Return all jobs, the newest first."""
         try:
             names = sorted((name for name in os.listdir(self.folder) if NAME.fullmatch(name)), reverse=True)
@@ -109,7 +116,7 @@ class Queue:
         with self._lock:
             for name in [n for n, child in self._children.items() if child.poll() is not None]:
                 del self._children[name]
-            jobs = self.list()
+            jobs = self.all()
             if self._children or any(job["state"] == "running" for job in jobs):
                 return
             waiting = [job for job in jobs if job["state"] == "waiting"]
@@ -172,7 +179,7 @@ class Queue:
 
     def of_run(self, prefix: str) -> list[dict[str, Any]]:
         """Return the jobs of a run, the newest first."""
-        return [job for job in self.list() if job["run"] == prefix]
+        return [job for job in self.all() if job["run"] == prefix]
 
 
 def tail_text(path: str, most: int) -> str:

@@ -105,7 +105,9 @@ def endpoint(view: View) -> Callable[[Request], Any]:
 def failure(error: CaffeError) -> Page:
     """Return the page of an error that the user can fix."""
     status = 404 if isinstance(error, NotFound) else 400
-    return Page("error.html", {"error": printable(str(error)), "title": "Not found" if status == 404 else "Error"}, status)
+    return Page(
+        "error.html", {"error": printable(str(error)), "title": "Not found" if status == 404 else "Error"}, status
+    )
 
 
 def wants_json(request: Request) -> bool:
@@ -131,7 +133,12 @@ def render(request: Request, page: Page) -> str:
     """Return a page as HTML."""
     bench: Bench = bench_of(request)
     template = environment().get_template(page.template)
-    values = {"read_only": bench.settings.read_only, "path": request.url.path, "query": request.url.query, **page.values}
+    values = {
+        "read_only": bench.settings.read_only,
+        "path": request.url.path,
+        "query": request.url.query,
+        **page.values,
+    }
     return template.render(values)
 
 

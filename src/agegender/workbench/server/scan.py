@@ -41,7 +41,8 @@ class Item:
     @property
     def id(self) -> str:
         """The id in addresses."""
-        name = re.sub(r"[^A-Za-z0-9]+", "-", os.path.basename(self.path)).strip("-")[:40] or "item"
+        parts = self.path.split("/")[-2:] if self.kind in ("run", "evaluation") else [os.path.basename(self.path)]
+        name = re.sub(r"[^A-Za-z0-9]+", "-", "-".join(parts)).strip("-")[:40].rstrip("-") or "item"
         return f"{name}-{hashlib.sha256(f'{self.kind}:{self.path}'.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
     @property

@@ -1,7 +1,7 @@
 """Follow training logs: points of the curves as they are written, each with the byte where the next begins.
 
-A client that reconnects names the byte it has reached (Last-Event-ID) and receives what follows. Every log is read once,
-however many clients watch it.
+A client that reconnects names the byte it has reached (Last-Event-ID) and receives what follows. Every log is read
+once, however many clients watch it.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Parser:
 
         for line in text.splitlines():
             line = line[:MAX_LINE]
-            if match := _ITERATION.search(line.encode("utf-8", "replace")):
-                self.iteration = int(match.group(1))
+            if started := _ITERATION.search(line.encode("utf-8", "replace")):
+                self.iteration = int(started.group(1))
             if match := _LOSS.search(line) or _FIRST_LOSS.search(line):
                 add("loss", match.group(1))
                 if speed := _SPEED.search(line):
@@ -70,7 +70,7 @@ class Parser:
 
 @dataclasses.dataclass
 class Chunk:
-    """Part of a log: the byte where a client goes on after it, and the event as it is sent."""
+    """Part of a log: the byte at which a client resumes after it, and the event as it is sent."""
 
     end: int
     data: bytes
@@ -108,11 +108,9 @@ class Follower:
         self._offset += len(complete)
         points = self._parser.parse(complete.decode("utf-8", "replace"))
         if points:
-            # a client that goes on from here needs the iteration that following lines refer to
-            last = None
-            for last in _ITERATION.finditer(complete):
-                pass
-            end = self._offset if last is None else begin + complete.rfind(b"\n", 0, last.start()) + 1
+            # a client that resumes here needs the iteration that following lines refer to
+            last = [match.start() for match in _ITERATION.finditer(complete)][-1:]
+            end = begin + complete.rfind(b"\n", 0, last[0]) + 1 if last else self._offset
             self._append(end, points)
         return True
 
@@ -202,12 +200,12 @@ def explain(points: dict[str, list[list[float | None]]]) -> str:
     for iteration, loss in points.get("loss", []):
         if loss is None:
             return (
-                f"The loss is not finite at iteration {iteration}: the training has diverged. Lower base_lr to a tenth, "
-                "set clip_gradients, and check the mean file and the scale of the input."
+                f"The loss is not finite at iteration {iteration}: the training has diverged. Lower base_lr to "
+                "a tenth, set clip_gradients, and check the mean file and the scale of the input."
             )
         if loss >= SATURATED:
             return (
-                f"The loss reached {loss:.4g} at iteration {iteration}: the softmax gives probability 0 to true classes. "
+                f"The loss reached {loss:.4g} at iteration {iteration}: the softmax gives true classes probability 0. "
                 "Lower base_lr to a tenth, and check that labels are below num_output of the last layer."
             )
     return ""

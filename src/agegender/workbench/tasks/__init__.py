@@ -1,1 +1,1 @@
-"""Short computations for a page that need torch, OpenVINO or untrusted images: `python -m agegender.workbench.tasks`."""
+"""Computations that need torch, OpenVINO or untrusted images: `python -m agegender.workbench.tasks`."""

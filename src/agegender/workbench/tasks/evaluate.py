@@ -29,7 +29,7 @@ def main(argv: list[str]) -> None:
         found = predictions.predict_batches(
             lambda blob: {"prob": predict(blob)}, batches, lambda keys, *_: bar.step(len(keys))
         )["prob"]
-    labels = labels_of(args.labels, found.probabilities.shape[1])
+    labels = read_labels(args.labels, found.probabilities.shape[1])
     described = types.SimpleNamespace(name=args.title or args.net, task=args.task or labels.name, labels=labels)
     matrix = confusion.count(found.truth, found.predicted, len(labels))
     text = confusion.format_matrix(matrix, list(labels.names))
@@ -51,7 +51,7 @@ def open_net(prototxt: str, weights: str) -> tuple[Any, Any]:
     return deploy_net(prototxt, weights), transform
 
 
-def labels_of(path: str, count: int) -> Labels:
+def read_labels(path: str, count: int) -> Labels:
     """Return the labels in a file; those of AgeNet keep their bounds, for the 1-off accuracy."""
     names: tuple[str, ...] = ()
     if path:
@@ -60,6 +60,8 @@ def labels_of(path: str, count: int) -> Labels:
     if names == AGE_TRINGN.names:
         return AGE_TRINGN
     if len(names) > count:
-        raise AgeGenderError(f"{path}: expected at most {count} class names, as the net has outputs, received {len(names)}")
+        raise AgeGenderError(
+            f"{path}: expected at most {count} class names, as the net has outputs, received {len(names)}"
+        )
     names += tuple(str(number) for number in range(len(names), count))
     return Labels("classes", names)

@@ -22,7 +22,10 @@ def main(argv: list[str]) -> None:
     """Read the database `argv[0]` and write the index `argv[1]`."""
     database, target = argv
     stamp = databases.stamp(database)
-    keys, labels, structures, rows = [], [], [], []
+    keys: list[bytes] = []
+    labels: list[int] = []
+    structures: list[np.ndarray] = []
+    rows: list[int] = []
     total = databases.length(database)
     with databases.cursor(database) as cursor, Progress("Reading", total, "records", every=2) as bar:
         found = cursor.first()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from agegender.errors import AgeGenderError
@@ -88,5 +86,3 @@ def _face(prediction: Any, predictor: Any) -> dict[str, Any]:
 
 def _print(values: dict[str, Any]) -> None:
     print(json.dumps(values), flush=True)
-
-

@@ -35,7 +35,7 @@ def of_folders(parent: str) -> tuple[list[str], dict[int, list[str]]]:
     """Return class names and {label: paths} of one folder per class; images are found at any depth."""
     names = sorted(entry.name for entry in os.scandir(parent) if entry.is_dir() and not entry.name.startswith("."))
     classes: dict[int, list[str]] = {}
-    kept = []
+    kept: list[str] = []
     for name in names:
         paths = []
         for folder, _, files in os.walk(os.path.join(parent, name)):

@@ -1,4 +1,4 @@
-"""Write the folder of a training: train_val.prototxt and solver.prototxt, with comments that say where they are from."""
+"""Write the folder of a training: train_val.prototxt, solver.prototxt and labels.txt."""
 
 from __future__ import annotations
 

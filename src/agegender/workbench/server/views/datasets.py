@@ -16,6 +16,7 @@ from agegender.workbench.server.respond import Moved, Page, picture, refuse
 from agegender.workbench.server.scan import Item
 
 SYNTHETIC_FACES = "data/synthetic_faces"
+GROUPS, MEMBERS = 40, 12  # of near-duplicates that are shown
 
 
 def dataset(bench: Bench, request: Request) -> Page:
@@ -27,7 +28,7 @@ def dataset(bench: Bench, request: Request) -> Page:
     names = labels.of_database(bench, item)
     groups: list[list[dict[str, Any]]] = []
     if group and index is not None:
-        groups = [[_record(key, value, names) for key, value in rows] for rows in index.duplicates()]
+        groups = [[_record(key, value, names) for key, value in rows[:MEMBERS]] for rows in index.duplicates()[:GROUPS]]
         shown = databases.Page([], [], None)
     elif label and index is not None:
         shown = index.page(index.of_class(whole(query, "label", 0, -(2**31), 2**31)), after)
@@ -194,7 +195,9 @@ def parent_id(path: str) -> str:
 def list_files(bench: Bench) -> list[str]:
     """Return the list files (lines of path and label) next to folders of images and in lists."""
     found = []
-    for folder in sorted({os.path.dirname(i.path) for i in bench.scan.items("images")} | {i.path for i in bench.scan.items("lists")}):
+    for folder in sorted(
+        {os.path.dirname(i.path) for i in bench.scan.items("images")} | {i.path for i in bench.scan.items("lists")}
+    ):
         with os.scandir(os.path.join(bench.settings.root, folder)) as entries:
             for entry in entries:
                 if entry.name.endswith(".txt") and entry.is_file(follow_symlinks=False):
@@ -206,7 +209,9 @@ def create(bench: Bench, request: Request, form: dict[str, str]) -> Moved:
     """Queue the commands that make a data set."""
     source = choice(form, "source", ("synthetic", "faces", "folders", "list"))
     steps, page = {"synthetic": _synthetic, "faces": _faces, "folders": _folders, "list": _list}[source](bench, form)
-    title = {"synthetic": "Make the synthetic data set", "faces": "Make a data set of faces"}.get(source, "Make a data set")
+    title = {"synthetic": "Make the synthetic data set", "faces": "Make a data set of faces"}.get(
+        source, "Make a data set"
+    )
     job = bench.queue.add(title, steps, form, "dataset", page=page)
     return Moved(f"/jobs/{job}", {"id": job})
 

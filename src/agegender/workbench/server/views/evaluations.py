@@ -97,7 +97,9 @@ def compare(bench: Bench, request: Request) -> Page:
     changed = {}
     for kind in ("fixed", "broken", "other"):
         rows = result.pop(kind)
-        shown = zip(images(bench, first, [a for a, _ in rows[:PAGE]]), images(bench, second, [b for _, b in rows[:PAGE]]))
+        shown = zip(
+            images(bench, first, [a for a, _ in rows[:PAGE]]), images(bench, second, [b for _, b in rows[:PAGE]])
+        )
         changed[kind] = {"count": len(rows), "images": [{**b, "before": a["predicted"]} for a, b in shown]}
     values = {
         "title": "Comparison",

@@ -23,7 +23,7 @@ def home(bench: Bench, request: Request) -> Page:
     items: dict[str, list[dict[str, Any]]] = {}
     for item in sorted(bench.scan.items(), key=lambda item: natural(item.path)):
         items.setdefault(item.kind, []).append({**item.facts(), **_facts(bench, item)})
-    jobs = bench.queue.list()
+    jobs = bench.queue.all()
     values = {
         "title": os.path.basename(bench.settings.root) or "/",
         "databases": items.get("database", []),
@@ -62,7 +62,7 @@ def _brief(job: dict[str, Any]) -> dict[str, Any]:
 
 def jobs(bench: Bench, request: Request) -> Page:
     """All jobs."""
-    return Page("jobs.html", {"title": "Jobs", "jobs": [_brief(job) for job in bench.queue.list()]})
+    return Page("jobs.html", {"title": "Jobs", "jobs": [_brief(job) for job in bench.queue.all()]})
 
 
 def job(bench: Bench, request: Request) -> Page:

@@ -137,7 +137,9 @@ async def _stream(bench: Bench, values: dict[str, Any], folder: str) -> AsyncIte
         if await process.wait():
             text = (await errors).decode("utf-8", "replace")
             found = text.rfind("error: ")
-            reason = text[found + len("error: ") :] if found >= 0 else "the process ended; it may have run out of memory"
+            reason = (
+                text[found + len("error: ") :] if found >= 0 else "the process ended; it may have run out of memory"
+            )
             yield (json.dumps({"error": reason.strip()[:2000]}) + "\n").encode()
     except TimeoutError:
         yield b'{"error":"this took too long and was stopped"}\n'

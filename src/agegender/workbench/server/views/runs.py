@@ -139,7 +139,9 @@ def run(bench: Bench, request: Request) -> Page:
     item = bench.item(request, "run")
     jobs = bench.queue.of_run(item.path)
     points = train_log.series(log_file(bench, item))
-    others = [bench.find(identifier, "run") for identifier in request.query_params.get("with", "").split(",") if identifier]
+    others = [
+        bench.find(identifier, "run") for identifier in request.query_params.get("with", "").split(",") if identifier
+    ]
     found = snapshots(bench, item)
     values = {
         "title": os.path.dirname(item.path) or item.name,
@@ -177,7 +179,11 @@ def _test_database(bench: Bench, item: Item) -> str:
     text = "" if net is None else tail_text(os.path.join(bench.settings.root, net), 1 << 20)
     by_path = {other.path: other.id for other in bench.scan.items("database")}
     folders = ("", os.path.dirname(net or ""))
-    sources = [os.path.normpath(os.path.join(folder, s)) for s in re.findall(r'source\s*:\s*"([^"]*)"', text) for folder in folders]
+    sources = [
+        os.path.normpath(os.path.join(folder, s))
+        for s in re.findall(r'source\s*:\s*"([^"]*)"', text)
+        for folder in folders
+    ]
     return next((by_path[source] for source in reversed(sources) if source in by_path), "")
 
 

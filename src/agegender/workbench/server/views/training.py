@@ -18,7 +18,11 @@ from agegender.workbench.server.views import runs
 PRESETS = {
     "AgeNet-quick": ("AgeNet, minutes (Adam)", "AgeNet_train_test.prototxt", "quick/AgeNet_solver.prototxt"),
     "AgeNet": ("AgeNet, the original's solver", "AgeNet_train_test.prototxt", "AgeNet_solver.prototxt"),
-    "GenderNet-quick": ("GenderNet, minutes (Adam)", "GenderNet_train_test.prototxt", "quick/GenderNet_solver.prototxt"),
+    "GenderNet-quick": (
+        "GenderNet, minutes (Adam)",
+        "GenderNet_train_test.prototxt",
+        "quick/GenderNet_solver.prototxt",
+    ),
     "GenderNet": ("GenderNet, the original's solver", "GenderNet_train_test.prototxt", "GenderNet_solver.prototxt"),
 }
 POLICIES = ("", "fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid", "cosine")
@@ -52,7 +56,14 @@ def _filled(bench: Bench, query: Any) -> dict[str, Any]:
     preset = choice(query, "preset", PRESETS)
     net, solver = _texts(bench, preset)
     name = _free_name(bench, query.get("name", "") or preset)
-    return {"kind": "net", "preset": preset, "name": name, "net": net, "solver": solver, "weights": query.get("weights", "")}
+    return {
+        "kind": "net",
+        "preset": preset,
+        "name": name,
+        "net": net,
+        "solver": solver,
+        "weights": query.get("weights", ""),
+    }
 
 
 def _of_run(bench: Bench, query: Any) -> dict[str, Any]:
@@ -150,7 +161,10 @@ def _of_database(bench: Bench, item: Item) -> dict[str, Any]:
     """Return mean, labels and number of classes of a training database that is not named in the net."""
     folder = os.path.dirname(item.path)
     values: dict[str, Any] = {}
-    for mean in (os.path.join(folder, "mean.binaryproto"), os.path.normpath(os.path.join(folder, "../mean/mean.binaryproto"))):
+    for mean in (
+        os.path.join(folder, "mean.binaryproto"),
+        os.path.normpath(os.path.join(folder, "../mean/mean.binaryproto")),
+    ):
         if os.path.isfile(os.path.join(bench.settings.root, mean)):
             values["mean"] = mean
             break
