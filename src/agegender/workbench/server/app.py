@@ -19,7 +19,16 @@ from agegender.workbench.server import guard, respond
 from agegender.workbench.server.bench import Bench
 from agegender.workbench.server.respond import Page, endpoint
 from agegender.workbench.server.settings import Settings
-from agegender.workbench.server.views import datasets, evaluations, home, predictions, runs, training
+from agegender.workbench.server.views import (
+    datasets,
+    deploy,
+    evaluations,
+    home,
+    models,
+    predictions,
+    runs,
+    training,
+)
 
 ADVANCE_SECONDS = 0.5
 
@@ -31,17 +40,28 @@ PAGES = {  # each also as JSON, with .json at the end
     "/evaluations/{id}": evaluations.show,
     "/jobs/{id}": home.job,
     "/jobs": home.jobs,
+    "/models/{id}/{iteration:int}/layers/{layer:int}": models.layer,
+    "/models/{id}/{iteration:int}/precision": models.precision,
+    "/models/{id}/{iteration:int}": models.snapshot,
+    "/models/{id}": models.compiled,
+    "/deploy/doctor": deploy.doctor,
+    "/deploy": deploy.form,
     "/compare": evaluations.compare,
     "/new-dataset": datasets.new,
     "/train": training.form,
     "/predict": predictions.form,
 }
-PICTURES = {
+FILES = {
+    "/models/{id}/file/{kind}": models.download,
+    "/models/{id}/bundle.tar": models.bundle,
+    "/models/{id}/{iteration:int}/archive.tar": models.archive,
     "/datasets/{id}/image/{key}": datasets.image,
     "/datasets/{id}/mean": datasets.mean,
     "/datasets/{id}/example": datasets.example,
 }
 CHANGES = {
+    "/models/{id}/bundle": models.make_bundle,
+    "/deploy": deploy.compile,
     "/datasets/{id}/index": datasets.make_index,
     "/new-dataset": datasets.create,
     "/train/check": training.check,
@@ -63,11 +83,12 @@ def routes() -> list[Any]:
         Route("/runs/{id}/events", runs.events),
         Route("/runs/{id}/state.json", endpoint(runs.status)),
         Route("/predict", predictions.predict, methods=["POST"]),
+        Route("/archives", models.upload, methods=["POST"]),
         Route("/predict/explain", predictions.explain, methods=["POST"]),
         Mount("/static", StaticFiles(directory=respond.STATIC)),
     ]
     table += [Route(path, endpoint(view), methods=["POST"]) for path, view in CHANGES.items()]
-    table += [Route(path, endpoint(view)) for path, view in PICTURES.items()]
+    table += [Route(path, endpoint(view)) for path, view in FILES.items()]
     for path, view in PAGES.items():
         table += [Route(path + ".json", endpoint(view)), Route(path, endpoint(view))]
     return table

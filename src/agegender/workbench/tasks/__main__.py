@@ -13,8 +13,8 @@ import sys
 from caffe.errors import CaffeError
 from caffe.utils.cli.safe_text import printable
 
-REQUESTS = ("example", "check_net", "layers", "explain", "describe", "predict", "write_run", "schedule")
-STEPS = ("index", "split", "evaluate", "archive", "deploy")
+REQUESTS = ("example", "check_net", "layers", "explain", "describe", "precision", "predict", "write_run", "schedule")
+STEPS = ("index", "split", "evaluate", "archive")
 MAX_FILE = 4 << 30  # bytes that a request may write
 
 

@@ -24,7 +24,7 @@ def dataset(bench: Bench, request: Request) -> Page:
     item = bench.item(request, "database")
     path, query = bench.path(item), request.query_params
     index = _index(bench, item)
-    after, label, group = _key(query.get("after", "")), query.get("label", ""), query.get("show") == "duplicates"
+    after, label, group = record_key(query.get("after", "")), query.get("label", ""), query.get("show") == "duplicates"
     names = labels.of_database(bench, item)
     groups: list[list[dict[str, Any]]] = []
     if group and index is not None:
@@ -91,7 +91,8 @@ def make_index(bench: Bench, request: Request, form: dict[str, str]) -> Moved:
     return Moved(f"/jobs/{job}", {"id": job})
 
 
-def _key(text: str) -> bytes:
+def record_key(text: str) -> bytes:
+    """Return the key of a record from its hexadecimal form in an address; raise NotFound."""
     if not re.fullmatch(r"(?:[0-9a-f]{2}){0,511}", text):
         raise NotFound("no such record")
     return bytes.fromhex(text)
@@ -101,7 +102,7 @@ def image(bench: Bench, request: Request) -> Response:
     """One record as JPEG."""
     item = bench.item(request, "database")
     side = whole(request.query_params, "side", databases.SIDE, 8, databases.MAX_SIDE)
-    return picture(databases.jpeg(databases.image(bench.path(item), _key(request.path_params["key"])), side))
+    return picture(databases.jpeg(databases.image(bench.path(item), record_key(request.path_params["key"])), side))
 
 
 def _mean_of(bench: Bench, item: Item) -> str | None:
@@ -157,7 +158,7 @@ def example(bench: Bench, request: Request) -> Response:
     item, query = bench.item(request, "database"), request.query_params
     values = {
         "database": bench.path(item),
-        "key": _key(query.get("key", "")).hex(),
+        "key": record_key(query.get("key", "")).hex(),
         "crop": whole(query, "crop", 0, 0, 2048),
         "resize": whole(query, "resize", 0, 0, 2048),
         "mirror": query.get("mirror") == "1",

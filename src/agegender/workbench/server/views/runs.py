@@ -75,11 +75,12 @@ def field(bench: Bench, prototxt: str | None, name: str) -> str | None:
 
 def net_file(bench: Bench, item: Item) -> str | None:
     """Return the net prototxt of a run relative to the root, None if it is not below it."""
+    root, folder = bench.settings.root, os.path.dirname(item.path)
     solver = solver_file(bench, item)
     name = field(bench, solver, "net") or field(bench, solver, "train_net")
-    if solver is None or name is None:
-        return None
-    root = bench.settings.root
+    if solver is None or name is None:  # an archive: its deploy net
+        own = os.path.join(folder, "deploy.prototxt")
+        return own if os.path.isfile(os.path.join(root, own)) else None
     for path in (name, os.path.join(os.path.dirname(solver), name)):
         full = os.path.realpath(os.path.join(root, path))
         if full.startswith(root + os.sep) and os.path.isfile(full):
@@ -161,7 +162,7 @@ def run(bench: Bench, request: Request) -> Page:
         "databases": [other.facts() for other in bench.scan.items("database")],
         "solver": solver_file(bench, item),
         "net": net_file(bench, item),
-        "test_database": _test_database(bench, item),
+        "test_database": test_database(bench, item),
     }
     return Page("run.html", values)
 
@@ -173,7 +174,7 @@ def status(bench: Bench, request: Request) -> Page:
     return Page("error.html", values)
 
 
-def _test_database(bench: Bench, item: Item) -> str:
+def test_database(bench: Bench, item: Item) -> str:
     """Return the id of the database that the net is tested on, "" if it is not below the root."""
     net = net_file(bench, item)
     text = "" if net is None else tail_text(os.path.join(bench.settings.root, net), 1 << 20)
