@@ -29,6 +29,7 @@ from agegender.workbench.server.views import (
     runs,
     training,
 )
+from caffe.errors import CaffeError
 
 ADVANCE_SECONDS = 0.5
 
@@ -108,7 +109,7 @@ def create_app(settings: Settings) -> Any:
             await bench.followers.close()
             bench.close()
 
-    handlers = {HTTPException: _http_error, guard.BodyTooLarge: _too_large, TimeoutError: _too_slow}
+    handlers = {HTTPException: _http_error, CaffeError: _error, guard.BodyTooLarge: _too_large, TimeoutError: _too_slow}
     app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers)
     app.state.bench = bench
     return guard.Guard(app, settings)
@@ -128,6 +129,10 @@ def _http_error(request: Request, error: HTTPException) -> Response:
         return Response(f"{error.detail}\n", error.status_code, media_type="text/plain")
     values = {"error": "there is no such page", "title": "Not found"}
     return respond.send(request, Page("error.html", values, error.status_code))
+
+
+def _error(request: Request, error: CaffeError) -> Response:
+    return respond.send(request, respond.failure(error))
 
 
 def _too_large(request: Request, error: Exception) -> Response:

@@ -77,6 +77,8 @@ def read(folder: str) -> Report:
         with open(os.path.join(folder, "report.json"), encoding="utf-8") as stream:
             summary = json.load(stream)
         labels = [str(name) for name in summary["labels"]]
+        for name in ("accuracy", "total", "balanced_accuracy", "macro_f1", "majority_baseline"):
+            summary[name] = None if summary.get(name) is None else float(summary[name])
         path = os.path.join(folder, "predictions.csv")
         if not os.path.isfile(path):
             return Report(summary, [], *(np.zeros(0, int),) * 2, np.zeros((0, len(labels))))
@@ -88,7 +90,7 @@ def read(folder: str) -> Report:
         probabilities = np.array([row[3:] for row in rows], float).reshape(len(rows), len(labels))
     except OSError as error:
         raise AgeGenderError(f"{folder}: {error.strerror}") from None
-    except (ValueError, KeyError, IndexError, TypeError, csv.Error) as error:
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError, csv.Error) as error:
         raise AgeGenderError(f"{folder}: the report is damaged ({type(error).__name__}: {error})") from None
     return Report(summary, [row[0] for row in rows], truth, predicted, probabilities)
 

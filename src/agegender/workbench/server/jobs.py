@@ -100,10 +100,10 @@ class Queue:
         if not NAME.fullmatch(name):
             return None
         folder = os.path.join(self.folder, name)
-        job = _json(os.path.join(folder, "job.json"))
+        job = read_json(os.path.join(folder, "job.json"))
         if job is None or os.path.islink(folder):
             return None
-        process = _json(os.path.join(folder, "process.json")) or {}
+        process = read_json(os.path.join(folder, "process.json")) or {}
         job.update({key: process[key] for key in ("started", "ended", "status", "step", "usage") if key in process})
         if process:
             job["state"] = process.get("state", "running")
@@ -148,7 +148,7 @@ class Queue:
         if job is None:
             return
         folder = os.path.join(self.folder, name)
-        process = _json(os.path.join(folder, "process.json"))
+        process = read_json(os.path.join(folder, "process.json"))
         if process is None:
             write_bytes(os.path.join(folder, "process.json"), json.dumps({"state": "stopped", "ended": time.time()}))
         elif job["state"] == "running" and _alive(process["pid"], name):
@@ -192,7 +192,8 @@ def tail_text(path: str, most: int) -> str:
         return ""
 
 
-def _json(path: str) -> dict[str, Any] | None:
+def read_json(path: str) -> dict[str, Any] | None:
+    """Return the object in a JSON file, None if it cannot be read or is something else."""
     try:
         with open(path, encoding="utf-8") as stream:
             value = json.load(stream)

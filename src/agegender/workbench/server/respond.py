@@ -53,7 +53,7 @@ def environment() -> jinja2.Environment:
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    env.filters.update(clock=clock_text, bytes=in_bytes, percent=percent, when=when, plain=printable, sig=significant)
+    env.filters.update(clock=clock_text, bytes=in_bytes, percent=percent, when=when, plain=_plain, sig=significant)
     env.globals.update(version=version())
     return env
 
@@ -65,6 +65,11 @@ def in_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     return ""
+
+
+def _plain(value: Any) -> str:
+    """Return a value as text without control characters."""
+    return printable(str(value))
 
 
 def percent(value: float | None) -> str:
@@ -88,16 +93,11 @@ def endpoint(view: View) -> Callable[[Request], Any]:
     @functools.wraps(view)
     async def answer(request: Request) -> Response:
         bench = bench_of(request)
-        try:
-            if request.method == "POST":
-                async with request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=1 << 20) as form:
-                    values = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-                result = await run_in_threadpool(view, bench, request, values)
-            else:
-                result = await run_in_threadpool(view, bench, request)
-        except CaffeError as error:
-            result = failure(error)
-        return send(request, result)
+        if request.method == "POST":
+            async with request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=1 << 20) as form:
+                values = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+            return send(request, await run_in_threadpool(view, bench, request, values))
+        return send(request, await run_in_threadpool(view, bench, request))
 
     return answer
 

@@ -18,9 +18,10 @@ FP16_MAX = 65504.0
 def answer(values: dict[str, Any]) -> dict[str, Any]:
     """Return {"weights": [...], "activations": [...]}: each with shape, statistics, histogram and a PNG."""
     net, transform = open_net(values["net"], values["weights"])
-    node = next((node for node in net._nodes if node.layer.name == values["layer"]), None)
-    if node is None:
+    number = next((i for i, node in enumerate(net._nodes) if node.layer.name == values["layer"]), None)
+    if number is None:
         raise AgeGenderError(f"the net has no layer {values['layer']}")
+    node = net._nodes[number]
     weights = [describe(np.array(blob.data)) for blob in net.params.get(values["layer"], ())]
     shown: dict[str, Any] = {"type": node.layer.type, "weights": weights, "activations": [], "key": ""}
     if values.get("database"):
@@ -28,7 +29,7 @@ def answer(values: dict[str, Any]) -> dict[str, Any]:
         source = net.inputs[0]
         net.blobs[source].reshape(1, *net.blobs[source].shape[1:])
         net.blobs[source].data[...] = transform.image(np.ascontiguousarray(planes.transpose(1, 2, 0)))[None]
-        net.forward_range(0, len(net.layers) - 1, record=False)
+        net.forward_range(0, number, record=False)  # a later layer may write in place
         shown["activations"] = [{"name": top, **describe(np.array(net.blobs[top].data)[0])} for top in node.tops]
         shown["key"] = key.hex()
     return shown

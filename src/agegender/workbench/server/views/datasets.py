@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from typing import Any
@@ -282,12 +281,3 @@ def _list(bench: Bench, form: dict[str, str]) -> tuple[list[list[str]], str]:
 def _split(form: dict[str, str]) -> list[str]:
     train = real(form, "train", 0.8, 0.05, 0.95)
     return ["--train", f"{train:g}", "--seed", str(whole(form, "seed", 230, 0, 2**31 - 1))]
-
-
-def lists_json(path: str) -> dict[str, Any]:
-    """Return a manifest.json as values, {} if it cannot be read."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
-    except (OSError, ValueError):
-        return {}

@@ -17,10 +17,10 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from agegender.workbench.server import archives, databases, labels, task
 from agegender.workbench.server.bench import Bench, NotFound, bench_of, folder_name
 from agegender.workbench.server.job_process import command
-from agegender.workbench.server.respond import Moved, Page, failure, refuse, send
+from agegender.workbench.server.jobs import read_json
+from agegender.workbench.server.respond import Moved, Page, refuse, send
 from agegender.workbench.server.scan import Item
 from agegender.workbench.server.views import datasets, runs
-from caffe.errors import CaffeError
 
 FILES = {
     "onnx": "application/octet-stream",
@@ -31,6 +31,7 @@ FILES = {
     "prototxt": "text/plain",
     "caffemodel": "application/octet-stream",
 }
+MANIFEST = {"name": str, "input": dict, "output": str, "labels": list, "label_set": str, "decoder": str}
 MAX_CARD = 200_000
 
 
@@ -46,11 +47,11 @@ def compiled(bench: Bench, request: Request) -> Page:
             "files": [_file(path, "caffemodel")],
         }
         return Page("model.html", {**values, "blob": None, "profile": None, "card": "", "bundle": False})
-    manifest = datasets.lists_json(path + ".json")
+    manifest = _manifest(path + ".json")
     values = {
         "title": item.name,
         "item": item.facts(),
-        "manifest": {key: manifest.get(key) for key in ("name", "input", "output", "labels", "label_set", "decoder")},
+        "manifest": {key: manifest[key] for key in MANIFEST if key in manifest} or None,
         "transform": manifest.get("transform") or {},
         "tools": manifest.get("tools") or {},
         "parents": manifest.get("parents") or {},
@@ -61,6 +62,14 @@ def compiled(bench: Bench, request: Request) -> Page:
         "bundle": os.path.isdir(os.path.join(bench.settings.root, bundle_folder(item))),
     }
     return Page("model.html", values)
+
+
+def _manifest(path: str) -> dict[str, Any]:
+    """Return a manifest, {} for a file that is none."""
+    manifest = read_json(path) or {}
+    valid = all(isinstance(manifest.get(key), kind) for key, kind in MANIFEST.items())
+    tables = [manifest.get(key, {}) for key in ("transform", "tools", "parents")]
+    return manifest if valid and all(isinstance(table, dict) for table in tables) else {}
 
 
 def _file(path: str, kind: str) -> dict[str, Any]:
@@ -78,8 +87,8 @@ def _card(folder: str) -> str:
 
 def _profile(stem: str) -> Any:
     """Return the rows of NAME_profile.json, which the compile job wrote."""
-    values = datasets.lists_json(stem + "_profile.json")
-    return values or None
+    values = read_json(stem + "_profile.json") or {}
+    return values if isinstance(values.get("layers"), list) else None
 
 
 def _stages(bench: Bench, path: str) -> dict[str, Any] | None:
@@ -96,7 +105,7 @@ def _stages(bench: Bench, path: str) -> dict[str, Any] | None:
             return {"error": process.stderr.decode("utf-8", "replace")[-500:]}
         with open(cached, "wb") as stream:
             stream.write(process.stdout)
-    blob = datasets.lists_json(cached)
+    blob = read_json(cached) or {}
     stages = []
     for number, stage in enumerate(blob.pop("stages", [])):
         shapes = [f"{t['dtype']} {'×'.join(map(str, t['dims']))} {t['location']}" for t in stage["tensors"]]
@@ -184,7 +193,7 @@ def _described(bench: Bench, item: Item, row: dict[str, Any]) -> dict[str, Any]:
         values = task.run(bench, "describe", {"net": net, "weights": row["path"]}, seconds=120).values
         with open(cached, "w", encoding="utf-8") as stream:
             json.dump(values, stream)
-    return datasets.lists_json(cached)
+    return read_json(cached) or {}
 
 
 def layer(bench: Bench, request: Request) -> Page:
@@ -265,16 +274,13 @@ def archive(bench: Bench, request: Request) -> Response:
 async def upload(request: Request) -> Response:
     """Take an archive of DIGITS or of this workbench in, as a job."""
     bench = bench_of(request)
-    try:
-        async with request.form(max_files=1, max_fields=10, max_part_size=1 << 16) as sent:
-            file = sent.get("archive")
-            name = folder_name(dict(sent.multi_items()), "name")
-            if not isinstance(file, UploadFile) or not file.size:
-                raise refuse("archive: expected a file")
-            job = await run_in_threadpool(_take, bench, file, name)
-        return send(request, Moved(f"/jobs/{job}", {"job": job}))
-    except CaffeError as error:
-        return send(request, failure(error))
+    async with request.form(max_files=1, max_fields=10, max_part_size=1 << 16) as sent:
+        file = sent.get("archive")
+        name = folder_name(dict(sent.multi_items()), "name")
+        if not isinstance(file, UploadFile) or not file.size:
+            raise refuse("archive: expected a file")
+        job = await run_in_threadpool(_take, bench, file, name)
+    return send(request, Moved(f"/jobs/{job}", {"job": job}))
 
 
 def _take(bench: Bench, file: UploadFile, name: str) -> str:
