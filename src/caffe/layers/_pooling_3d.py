@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe.core.lazy_torch import F, torch
 from caffe.layers._pooling_axis import Axis
-from caffe.layers.base import Layer, Shape, Tensor
+from caffe.layers.base import Shape, Tensor
 from caffe.proto import caffe_pb2
 
 MAX, AVE = (caffe_pb2.PoolingParameter.PoolMethod.Value(name) for name in ("MAX", "AVE"))
@@ -35,7 +35,7 @@ def _three(layer: Any, p: Any, name: str, default: int | None) -> list[int]:
     return values
 
 
-def _axis(layer: Layer, size: int, kernel: int, stride: int, pad: int, padded: bool) -> Axis:
+def _axis(layer: Any, size: int, kernel: int, stride: int, pad: int, padded: bool) -> Axis:
     layer.need(pad < kernel or not pad, "pad must be less than the kernel: pad %d, kernel %d", pad, kernel)
     room = size + 2 * pad - kernel
     out = (room // stride if layer.floor else -(-room // stride)) + 1

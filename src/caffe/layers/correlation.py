@@ -38,8 +38,8 @@ class Correlation(Layer):
         self.need(p.single_direction in (-1, 0, 1), "single_direction must be -1, 0 or 1")
         self.need(not p.do_abs, "correlation_param.do_abs is not implemented")
         steps, side = p.max_displacement // p.stride_2, p.single_direction if self.one_dimension else 0
-        first = {-1: -steps - 1, 0: -steps, 1: 0}[side]
-        along = [step * p.stride_2 for step in range(first, first + steps + 1 + (0 if side else steps))]
+        start = {-1: -steps - 1, 0: -steps, 1: 0}[side]
+        along = [step * p.stride_2 for step in range(start, start + steps + 1 + (0 if side else steps))]
         self.moves = [(dy, dx) for dy in ([0] if self.one_dimension else along) for dx in along]
 
     @property

@@ -110,7 +110,8 @@ def _detection_output(openvino: Any, layer: Any, inputs: list[Any]) -> Any:
         "code_type": "caffe.PriorBoxParameter." + code, "share_location": p.share_location,
         "nms_threshold": p.nms_param.nms_threshold, "confidence_threshold": max(layer.least, -3e38),
         "clip_after_nms": False, "clip_before_nms": False, "decrease_label_id": False, "normalized": p.normalized,
-        "input_height": max(p.input_height, 1), "input_width": max(p.input_width, 1), "objectness_score": p.objectness_score,
+        "input_height": max(p.input_height, 1), "input_width": max(p.input_width, 1),
+        "objectness_score": p.objectness_score,
     }  # fmt: skip
     if not p.normalized:
         inputs = [*inputs[:2], _flat(openvino, inputs[2], [1, 1, -1])]

@@ -7,13 +7,15 @@ import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from caffe.core import glog
 from caffe.data import listfile
-from caffe.data.boxes import annotations, record
+from caffe.data.boxes import annotations as box_files
+from caffe.data.boxes import record
 from caffe.data.convert import imageset
 from caffe.data.db import create_db
 from caffe.device.image_file import decode_image, read_bytes
@@ -93,12 +95,13 @@ def convert(
 def _entries(root, list_path, label_type, labels):
     """Return [(line, image, path of its annotation or its boxes)]."""
     if str(list_path).endswith(".json"):
-        images, known = annotations.coco(list_path, labels)
+        images, known = box_files.coco(list_path, labels)
         glog.info(f"Labels: {json.dumps(known)}", _SOURCE)
         return [(number, name, boxes) for number, (name, boxes) in enumerate(images, 1)]
-    if label_type not in annotations.READERS:
-        raise CaffeError(f"--label_type must be one of {', '.join(annotations.READERS)}, received '{label_type}'")
-    entries, errors = [], []
+    if label_type not in box_files.READERS:
+        raise CaffeError(f"--label_type must be one of {', '.join(box_files.READERS)}, received '{label_type}'")
+    entries: list[Any] = []
+    errors: list[str] = []
     for number, line in enumerate(input_file.read_text(list_path, "surrogateescape").splitlines(), 1):
         words = line.split()
         if len(words) != 2:
@@ -119,4 +122,4 @@ def _boxes(root, image, path, label_type, labels):
         glog.warning(f"{root + path} does not exist; its image has no boxes", _SOURCE)
         return np.zeros((0, 7), np.float32)
     height, width = decode_image(read_bytes(root + image), cv2.IMREAD_COLOR).shape[:2]
-    return annotations.read(root + path, label_type, (height, width), labels)
+    return box_files.read(root + path, label_type, (height, width), labels)
