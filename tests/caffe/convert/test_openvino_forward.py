@@ -249,8 +249,7 @@ def test_random_nets(number, monkeypatch):
             plain.blobs[name].data[...] = rng.uniform(-1.2, 1.2, plain.blobs[name].shape)
             fast.blobs[name].data[...] = plain.blobs[name].data
         results = [net.forward() for net in (fast, plain)]
-    if fast._openvino._usable:
-        assert uses_openvino(fast)
+    assert uses_openvino(fast) == (fast._openvino._usable and openvino_forward._is_worthwhile(fast))
     for received, expected in _pairs(fast, plain, results):
         np.testing.assert_allclose(received, expected, rtol=0, atol=1e-4 * max(1, np.abs(expected).max()))
 
