@@ -22,6 +22,7 @@ _KIND_OF_SUFFIX = {
 }
 _COMPANIONS = {
     "xml": ("bin",),
+    "xml_v10": ("bin_v10",),
     "prototxt": ("caffemodel",),
     "caffemodel": ("prototxt",),
 }  # kinds that are read together

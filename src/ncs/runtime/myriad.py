@@ -29,7 +29,8 @@ class Myriad(base.Runner):
         if stick:
             device = _find_stick(core, device)
         model = base.Model.of(source)
-        path = model.pick(("blob", "onnx", "xml") if stick else ("onnx", "xml"))
+        readable = ("onnx", "xml_v10", "xml")  # an IR of another tool may be v10
+        path = model.pick(("blob", *readable) if stick else readable)
         self.device = device
         self._network = _load(core, path, device, requests, {"PERF_COUNT": "YES"} if counters else {})
         self._requests = list(self._network.requests)
