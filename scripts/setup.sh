@@ -2,6 +2,7 @@
 # Creates .venv in the checkout and installs the versions in constraints.txt; does nothing if that is done.
 #   scripts/setup.sh               what the program needs
 #   scripts/setup.sh --with-tests  what the tests need as well
+#   scripts/setup.sh --with-browser  that, and Chromium for the workbench's tests, where apt can install it
 # $PYTHON names the Python (3.10 or newer) to use. pip's own settings and variables apply: PIP_EXTRA_INDEX_URL,
 # PIP_FIND_LINKS, PIP_PROXY ... The next run resumes an interrupted one.
 set -euo pipefail
@@ -90,15 +91,32 @@ install_all() {
     .venv/bin/python -c 'import numpy, torch, cv2, onnx, openvino' || fail "the environment does not work (see above)"
 }
 
-what=.
+# never fails: without a browser its tests are skipped, with the reason
+install_browser() {
+    if ! .venv/bin/python -c 'import playwright' 2>/dev/null; then
+        pip_install --timeout 20 --retries 1 playwright || say "playwright cannot be installed: no tests in a browser"
+    fi
+    if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then return 0; fi
+    say "installing Chromium"
+    { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null &&
+        timeout 60 apt-get update -qq && timeout 240 apt-get install -y -qq --no-install-recommends chromium; } \
+        >.venv/apt.log 2>&1 || say "Chromium cannot be installed here (.venv/apt.log): no tests in a browser"
+}
+
+what='.[web]'
 stamps=(.venv/complete .venv/complete-with-tests)
+browser=
+if [ "${1:-}" = --with-browser ]; then browser=1; set -- --with-tests; fi
 if [ "${1:-}" = --with-tests ]; then
-    what='.[test]'
+    what='.[web,test]'
     stamps=(.venv/complete-with-tests)
     shift
 fi
-[ $# -eq 0 ] || fail "unknown argument: $1 (known: --with-tests)"
-if environment_complete "${stamps[@]}"; then exit 0; fi
+[ $# -eq 0 ] || fail "unknown argument: $1 (known: --with-tests, --with-browser)"
+if environment_complete "${stamps[@]}"; then
+    [ -z "$browser" ] || install_browser
+    exit 0
+fi
 
 # a second set-up waits for the first
 if command -v flock >/dev/null; then exec 9<. && flock 9; fi
@@ -107,5 +125,6 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1 || ! new_enough .venv/bin
 install_all
 environment_hash >"${stamps[0]}.new"
 mv "${stamps[0]}.new" "${stamps[0]}"
+[ -z "$browser" ] || install_browser
 say "done: $(.venv/bin/python --version) in .venv"
 say "to use the commands in this shell: . .venv/bin/activate"

@@ -13,9 +13,9 @@ from agegender import workspace, zoo
 from agegender.workspace import MEAN_FILE, MEAN_NPY
 from agegender.zoo.model import Net
 from caffe.errors import CaffeError
-from caffe.utils import commands
+from caffe.utils.cli import commands
+from caffe.utils.cli.progress import clock_text
 from caffe.utils.pipeline import Pipeline, Stage
-from caffe.utils.progress import clock_text
 
 SYNTHETIC_FACES = "data/synthetic_faces"
 ARCHIVE_FACES = "data/faces_of_archive"
@@ -153,7 +153,7 @@ class Quickstart:
     @property
     def precision(self) -> str:
         """The precision of the training: bf16 only where the processor multiplies it in hardware."""
-        from caffe.net.net import bf16_in_hardware
+        from caffe.core.precision import bf16_in_hardware
 
         return "bf16" if self.args.precision == "bf16" and bf16_in_hardware() else "float32"
 

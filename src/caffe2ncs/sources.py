@@ -145,7 +145,7 @@ def _interface(path: str) -> tuple[str, tuple[int, ...], str, int]:
         blob = read_blob(path)
         ports = [(port.name, tuple(port.dims)) for port in (*blob.inputs[:1], *blob.outputs[:1])]
         return ports[0][0], ports[0][1], ports[1][0], int(ports[1][1][-1])
-    from ncs.runtime.telemetry import import_openvino
+    from caffe.utils.telemetry import import_openvino
 
     model = import_openvino().Core().read_model(path)
     shape = model.input(0).partial_shape

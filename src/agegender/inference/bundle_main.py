@@ -127,7 +127,7 @@ def default_device() -> str:
 
 def old_openvino() -> bool:
     """Return whether the installed OpenVINO is 2021.4 or older."""
-    from ncs.runtime.telemetry import import_openvino
+    from caffe.utils.telemetry import import_openvino
 
     try:
         openvino = import_openvino()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 
 from caffe.errors import CaffeError
-from caffe.tools import gflags
+from caffe.tools.flags import gflags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,14 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert the list; return 1 if images were skipped."""
     from caffe.core import glog
-    from caffe.data import convert_imageset
+    from caffe.data.convert import imageset
 
     if args.encode_type and not args.encoded:
         glog.info("encode_type specified, assuming encoded=true.", "convert_imageset.cpp:90")
-    record_format = convert_imageset.RecordFormat(
+    record_format = imageset.RecordFormat(
         args.gray, _size(args), args.encoded or bool(args.encode_type), args.encode_type
     )
-    summary = convert_imageset.convert(
+    summary = imageset.convert(
         args.root,
         args.list,
         args.db,

@@ -28,7 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model-server", action="store_true", help="write a Model Server repository (models/NAME/1, config.json)"
     )
-    parser.add_argument("-d", "--device", default="CPU", help="target device of the Model Server (default CPU)")
+    parser.add_argument(
+        "--dlstreamer", action="store_true", help="write models, model-proc files and a pipeline for Intel DL Streamer"
+    )
+    parser.add_argument(
+        "-d",
+        "--device",
+        default="CPU",
+        help="target device of the Model Server, such as GPU or BATCH:CPU(16) (default CPU)",
+    )
     parser.add_argument(
         "--mount-path", default="/models", metavar="PATH", help="path of the folder on the server (default /models)"
     )
@@ -46,6 +54,11 @@ def run(args: argparse.Namespace) -> int:
         for config in model_server.model_server(args.manifest, args.output, args.device, args.mount_path):
             print("{}: {}/{}/1".format(config["name"], args.output, config["name"]))
         print("ovms --config_path {}/config.json --port 9000 --rest_port 8000".format(args.mount_path.rstrip("/")))
+        return 0
+    if args.dlstreamer:
+        from ncs.bundle import dlstreamer
+
+        print("{}: {}".format(args.output, ", ".join(dlstreamer.dlstreamer(args.manifest, args.output))))
         return 0
     target = "stick" if args.target == "stick" else "oak"
     kinds, program = _DEFAULTS[target]

@@ -80,7 +80,7 @@ def _set_sizes(path: str, port: Any, shape: Sequence[int | None]) -> str:
         settable = len(dims) == 4 and all(after[:2])
         hint = "set them with -is W H" if settable else "export the model with fixed sizes"
         raise NcsError(f"{path}: input '{port.name}' is {names}, but a blob needs fixed sizes: {hint}")
-    if math.prod(after) > MAX_ELEMENTS:
+    if math.prod(size or 1 for size in after) > MAX_ELEMENTS:
         sizes = "x".join(map(str, after))
         raise NcsError(
             f"{path}: input '{port.name}' is {sizes}; a chip with 512 MB takes at most {MAX_ELEMENTS} values"

@@ -16,18 +16,19 @@ from typing import Any
 import numpy as np
 
 from caffe.convert import onnx_export
+from caffe.utils.telemetry import import_openvino, telemetry_disabled
 from ncs.compiler.ir import copy_ir, normalize_names, save
-from ncs.runtime.telemetry import import_openvino, telemetry_disabled
 
 
 def native_layers(net: Any) -> list[Any]:
     """Return the layers of `net` that become native operations."""
-    return [node.layer for node in net._nodes if OPERATIONS.get(node.layer.type) and _is_supported(node.layer)]
+    return [node.layer for node in net.nodes if OPERATIONS.get(node.layer.type) and _is_supported(node.layer)]
 
 
 def _is_supported(layer: Any) -> bool:
     if layer.type == "DetectionOutput":
-        return layer.param.detection_output_param.nms_param.eta == 1
+        p = layer.param.detection_output_param
+        return p.nms_param.eta == 1 and not len(p.biases)
     if layer.type == "Reorg":
         return not layer.param.reorg_param.reverse
     return True
@@ -113,9 +114,12 @@ def _detection_output(openvino: Any, layer: Any, inputs: list[Any]) -> Any:
         "variance_encoded_in_target": p.variance_encoded_in_target, "keep_top_k": [p.keep_top_k],
         "code_type": "caffe.PriorBoxParameter." + code, "share_location": p.share_location,
         "nms_threshold": p.nms_param.nms_threshold, "confidence_threshold": max(layer.least, -3e38),
-        "clip_after_nms": False, "clip_before_nms": False, "decrease_label_id": False, "normalized": True,
-        "input_height": 1, "input_width": 1, "objectness_score": p.objectness_score,
+        "clip_after_nms": False, "clip_before_nms": False, "decrease_label_id": False, "normalized": p.normalized,
+        "input_height": max(p.input_height, 1), "input_width": max(p.input_width, 1),
+        "objectness_score": p.objectness_score,
     }  # fmt: skip
+    if not p.normalized:
+        inputs = [*inputs[:2], _flat(openvino, inputs[2], [1, 1, -1])]
     arm = inputs[3:] if len(inputs) == 5 else []
     return openvino.opset1.detection_output(*inputs[:3], attributes, *arm)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caffe.utils.telemetry import import_openvino, telemetry_disabled
 from ncs.compiler import ir
 from ncs.errors import NcsError
 from ncs.precision import compare
@@ -22,7 +23,6 @@ from ncs.precision.lmdb_batches import batches
 from ncs.runtime import open_runner
 from ncs.runtime.manifest import file_of
 from ncs.runtime.openvino import last_line
-from ncs.runtime.telemetry import import_openvino, telemetry_disabled
 
 if TYPE_CHECKING:
     from ncs.runtime.manifest import Manifest

@@ -137,7 +137,9 @@ class Runner:
     input_shape: tuple[int, ...] = ()  # (N, C, H, W) of the first input, or () if unknown
     input_shapes: dict[str, tuple[int, ...]] = {}  # of every input by name, if the model has several
     output_shape: tuple[int, ...] = ()  # with the batch axis, or () if unknown
+    other_outputs: tuple[str, ...] = ()  # outputs of a file without a manifest that are not read
     takes_batch = False  # whether __init__ has a parameter `batch`
+    takes_any_batch = False  # whether __init__ has a parameter `max_batch`
 
     def run(self, batch: Batch) -> np.ndarray:
         """Run the model on a batch of any size.
@@ -192,6 +194,12 @@ class Runner:
             name: np.ascontiguousarray(part.reshape(len(batch), *shape[1:]))
             for part, (name, shape) in zip(parts, self.input_shapes.items())
         }
+
+    def set_outputs(self, model: Model, available: Sequence[str]) -> list[str]:
+        """Return the outputs to read (see `Model.select_outputs`), and note the others."""
+        chosen = model.select_outputs(available)
+        self.other_outputs = tuple(name for name in available if name not in chosen)
+        return chosen
 
     def set_inputs(self, model: Model, shapes: dict[str, tuple[int, ...]]) -> str:
         """Set the shapes and the batch size from the model's inputs, in its manifest's order; return the first's name.

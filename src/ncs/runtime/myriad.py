@@ -38,7 +38,7 @@ class Myriad(base.Runner):
         self._next = 0
         inputs = {name: tuple(info.tensor_desc.dims) for name, info in self._network.input_info.items()}
         self._input = self.set_inputs(model, inputs)
-        self._outputs = model.select_outputs(list(self._network.outputs))
+        self._outputs = self.set_outputs(model, list(self._network.outputs))
         if len(self._outputs) == 1:
             self.output_shape = base.fixed_shape(getattr(self._network.outputs[self._outputs[0]], "shape", ()))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable  # noqa: UP035 - the device side supports Python 3.7
+from typing import Any, Callable, Iterator  # noqa: UP035 - the device side supports Python 3.7
 
 import numpy as np
 
 from caffe.utils.cache import cache_folder
+from caffe.utils.telemetry import import_openvino
 from ncs.errors import NcsError, NoDeviceError
 from ncs.runtime import base
-from ncs.runtime.telemetry import import_openvino
 
 
 class OpenVINO(base.Runner):
@@ -35,9 +35,11 @@ class OpenVINO(base.Runner):
         Requests in flight; 0 uses OpenVINO's optimum for the hint.
     counters : bool
         Enable the performance counters that `profile` reads.
+    max_batch : int
+        Run batches of any size up to this one without padding; 0 keeps the fixed batch size.
     """
 
-    takes_batch = True
+    takes_batch = takes_any_batch = True
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class OpenVINO(base.Runner):
         batch: int = 0,
         requests: int = 0,
         counters: bool = False,
+        max_batch: int = 0,
     ) -> None:
         model = base.Model.of(source)
         path = model.pick(("onnx", "xml") if device == "CPU" else ("xml", "onnx"))
@@ -68,21 +71,33 @@ class OpenVINO(base.Runner):
             network = core.read_model(path)
             if len(model.inputs) < 2:
                 base.only_input(path, ["/".join(sorted(port.get_names())) for port in network.inputs])
-            if batch:
-                network.reshape({port: [batch, *list(port.shape)[1:]] for port in network.inputs})
+            if batch or max_batch:
+                count = -1 if max_batch else batch
+                network.reshape({port: [count, *list(port.shape)[1:]] for port in network.inputs})
             self._compiled = core.compile_model(network, device, settings)
         except (RuntimeError, UnicodeDecodeError) as error:  # UnicodeDecodeError: a name in the model is not UTF-8
             reason = last_line(error)
             raise NcsError(f"{path}: OpenVINO cannot load it on {device}: {reason}") from error
         self.device = device
         self._outputs = _outputs(self._compiled, model)
-        self._input = self.set_inputs(model, _input_shapes(self._compiled, model))
+        ports = [port for port in self._compiled.outputs if port not in self._outputs]
+        self.other_outputs = tuple("/".join(sorted(port.get_names())) for port in ports)
+        self._input = self.set_inputs(model, _input_shapes(self._compiled, model, max_batch))
+        self._pads = not max_batch
         if len(self._outputs) == 1 and not self._outputs[0].partial_shape.is_dynamic:
             self.output_shape = tuple(self._outputs[0].shape)
         optimal = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self.in_flight = max(1, requests or optimal)
         self._requests = [self._compiled.create_infer_request() for _ in range(self.in_flight)]
         self._next = 0
+
+    def _split(self, batch: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+        if self._pads:
+            yield from super()._split(batch)
+            return
+        for begin in range(0, len(batch), self.batch_size):
+            chunk = batch[begin : begin + self.batch_size]
+            yield chunk, len(chunk)
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         feeds = self.feeds(batch, self._input)
@@ -143,13 +158,14 @@ def _outputs(compiled: Any, model: base.Model) -> list[Any]:
     return [by_name[name] for name in model.select_outputs(names)]
 
 
-def _input_shapes(compiled: Any, model: base.Model) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every input, by its name in the manifest if it has one."""
+def _input_shapes(compiled: Any, model: base.Model, max_batch: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every input, by its name in the manifest if it has one; `max_batch` is a dynamic batch's."""
     shapes = {}
     for port in compiled.inputs:
         names = sorted(port.get_names())
         known = [name for name in names if name in model.inputs]
-        shapes[(known or names or ["input"])[0]] = tuple(port.shape)
+        sizes = tuple(size.get_length() for size in list(port.partial_shape)[1:])
+        shapes[(known or names or ["input"])[0]] = (max_batch or port.partial_shape[0].get_length(), *sizes)
     return shapes
 
 
