@@ -170,6 +170,9 @@ class Runner:
             if array.ndim != 4 or not len(array):
                 raise NcsError(f"expected a batch of shape (N, C, H, W) with N >= 1, received {array.shape}")
             return array
+        total = sum(int(np.prod(shape[1:])) for shape in self.input_shapes.values())
+        if isinstance(batch, np.ndarray) and batch.ndim == 2 and batch.shape[1] == total and len(batch):
+            return np.ascontiguousarray(batch, np.float32)  # packed before
         if not isinstance(batch, dict) or sorted(batch) != sorted(self.input_shapes):
             received = ", ".join(batch) if isinstance(batch, dict) else "one array"
             raise NcsError(f"expected a dictionary of the inputs {', '.join(self.input_shapes)}, received {received}")
