@@ -59,6 +59,7 @@ COMMANDS = {
     "ncs compile net.prototxt -w net.caffemodel --target oak -o oak/net": "oak/net.tar.xz",
     "ncs bundle oak/net.json --target oak -o camera": "camera/oak_camera.py",
     "ncs profile net.prototxt -w net.caffemodel": "output_report.html",
+    "ncs profile net.blob": "MMACs",
 }
 
 

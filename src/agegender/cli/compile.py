@@ -79,6 +79,7 @@ def _options(args: argparse.Namespace) -> Any:
         args.shaves,
         args.cmx_slices,
         blob=not args.no_blob,
+        ir_v10=True,
         bytes_in=bytes_in,
         inputs="" if bytes_in else args.inputs,
         outputs=args.outputs,

@@ -61,6 +61,9 @@ class Request:
         for path in self.files:
             if not os.path.isfile(path):
                 raise NcsError(f"{path}: no such file")
+        suffix = {"onnx": ".onnx", "openvino": ".xml"}.get(kind, "")
+        if self.files and not self.files[0].endswith(suffix):
+            raise NcsError(f"{self.files[0]}: expected a file that ends in {suffix}")
         self.name = options.get("name") or Path(self.files[0]).stem
         self.shaves, self.use_cache = settings["shaves"], options.get("use_cache", True)
         self.silent = settings["silent"]

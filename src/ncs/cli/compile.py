@@ -85,7 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-blob", action="store_true", help="write ONNX and IR only; does not download the Myriad compiler"
     )
-    parser.add_argument("--no-ir", action="store_true", help="do not write an IR for CPU, GPU and NPU")
+    parser.add_argument(
+        "--no-ir", action="store_true", help="do not write an IR for CPU, GPU and NPU, nor IR v10 for OpenVINO 2021.4"
+    )
     parser.add_argument(
         "--toolkit",
         choices=("openvino", "ncsdk"),
@@ -145,6 +147,7 @@ def build_options(args: argparse.Namespace) -> Options:
         args.cmx_slices,
         blob=not args.no_blob,
         ir=not args.no_ir,
+        ir_v10=not args.no_ir,
         config={**({"MYRIAD_THROUGHPUT_STREAMS": "1"} if oak else {}), **read_settings(args.config)},
         shave_counts=counts if len(counts) > 1 else (),
         archive=args.archive,
@@ -211,6 +214,8 @@ def compile_net(args: argparse.Namespace, stem: str) -> int:
     (manifest,) = compile_models([(model, stem)], options)
     suffixes = ["onnx"] + (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
     print("{}: wrote {}.{{{}}}".format(name, stem, ",".join(suffixes)))
+    if os.path.isfile(stem + "_v10.xml") and options.ir:
+        print(f"{name}: wrote {stem}_v10.{{xml,bin}} for OpenVINO 2020 to 2021.4")
     print_summaries([path for _, path in options.blobs(stem)] if options.blob else [], args.archive)
     _oak.print_files(options, stem)
     return 0

@@ -34,6 +34,7 @@ class Options:
     cmx_slices: int | None = None
     blob: bool = True
     ir: bool = True
+    ir_v10: bool = False  # also NAME_v10.xml for OpenVINO 2020 to 2021.4
     fp16: bool = True  # weights of the IR
     input_shape: tuple = (1, None, None, None)
     config: dict = dataclasses.field(default_factory=dict)  # settings of the Myriad compiler
@@ -136,6 +137,8 @@ def _artefact_paths(stem, options):
     """Return (kind, path) of all output files; the first one of several blobs."""
     paths = [("onnx", stem + ".onnx")]
     paths += [("xml", stem + ".xml"), ("bin", stem + ".bin")] if options.ir else []
+    if options.ir and options.ir_v10:
+        paths += [("xml_v10", stem + "_v10.xml"), ("bin_v10", stem + "_v10.bin")]
     return paths + ([("blob", options.blobs(stem)[0][1])] if options.blob else [])
 
 
@@ -261,6 +264,8 @@ def _export(model, stem, options, say, scratch):
         os.unlink(stem + ".json")  # it names the files that are about to be replaced
     export_net(net, stem + ".onnx", modify_export)
     model_path = _write_ir(net, stem, options, modify_export, scratch)
+    if options.ir and options.ir_v10:
+        _write_ir_v10(stem, scratch, say)
     if reason:
         say(f"{model.name}: no manifest is written because the net {reason}; all other files are written")
         return None, model_path
@@ -306,6 +311,22 @@ def _write_ir(net, stem, options, modify_export, scratch):
     from ncs.myriad.ir_downgrade import downgrade
 
     return downgrade(path, tempfile.mkdtemp(dir=scratch))
+
+
+def _write_ir_v10(stem, scratch, say):
+    """Write stem_v10.xml and .bin, unless an operation has no version in IR v10."""
+    from ncs.compiler.ir import copy_ir
+    from ncs.myriad.ir_downgrade import downgrade
+
+    for suffix in (".xml", ".bin"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(stem + "_v10" + suffix)
+    try:
+        path = downgrade(stem + ".xml", tempfile.mkdtemp(dir=scratch))
+    except NcsError as error:
+        say(f"no IR v10 is written: {error}")
+        return
+    copy_ir(path, stem + "_v10")
 
 
 def _embed_preprocessing(transform, shape, options, say):

@@ -320,12 +320,19 @@ def _open_runner(device: str, content: bytes) -> Any:
         with open(path, "wb") as stream:
             stream.write(content)
         try:
-            return open_runner(device.partition("#")[0], path)
+            runner = open_runner(device.partition("#")[0], path)
         except NoDeviceError as error:
             raise MvncError(Status.DEVICE_NOT_FOUND, str(error)) from error
         except CaffeError as error:
             hint = "; NCS_DEVICE=SIMULATOR executes it on this machine" if suffix == ".blob" else ""
             raise MvncError(Status.UNSUPPORTED_GRAPH_FILE, str(error) + hint) from error
+    if runner.other_outputs:
+        runner.close()
+        others = ", ".join(runner.other_outputs)
+        raise MvncError(
+            Status.UNSUPPORTED_GRAPH_FILE, f"a graph has one output, this file also has {others}; compile it with -on"
+        )
+    return runner
 
 
 def _suffix(content: bytes) -> str:

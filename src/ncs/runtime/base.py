@@ -22,6 +22,7 @@ _KIND_OF_SUFFIX = {
 }
 _COMPANIONS = {
     "xml": ("bin",),
+    "xml_v10": ("bin_v10",),
     "prototxt": ("caffemodel",),
     "caffemodel": ("prototxt",),
 }  # kinds that are read together
@@ -136,6 +137,7 @@ class Runner:
     input_shape: tuple[int, ...] = ()  # (N, C, H, W) of the first input, or () if unknown
     input_shapes: dict[str, tuple[int, ...]] = {}  # of every input by name, if the model has several
     output_shape: tuple[int, ...] = ()  # with the batch axis, or () if unknown
+    other_outputs: tuple[str, ...] = ()  # outputs of a file without a manifest that are not read
     takes_batch = False  # whether __init__ has a parameter `batch`
     takes_any_batch = False  # whether __init__ has a parameter `max_batch`
 
@@ -168,6 +170,9 @@ class Runner:
             if array.ndim != 4 or not len(array):
                 raise NcsError(f"expected a batch of shape (N, C, H, W) with N >= 1, received {array.shape}")
             return array
+        total = sum(int(np.prod(shape[1:])) for shape in self.input_shapes.values())
+        if isinstance(batch, np.ndarray) and batch.ndim == 2 and batch.shape[1] == total and len(batch):
+            return np.ascontiguousarray(batch, np.float32)  # packed before
         if not isinstance(batch, dict) or sorted(batch) != sorted(self.input_shapes):
             received = ", ".join(batch) if isinstance(batch, dict) else "one array"
             raise NcsError(f"expected a dictionary of the inputs {', '.join(self.input_shapes)}, received {received}")
@@ -192,6 +197,12 @@ class Runner:
             name: np.ascontiguousarray(part.reshape(len(batch), *shape[1:]))
             for part, (name, shape) in zip(parts, self.input_shapes.items())
         }
+
+    def set_outputs(self, model: Model, available: Sequence[str]) -> list[str]:
+        """Return the outputs to read (see `Model.select_outputs`), and note the others."""
+        chosen = model.select_outputs(available)
+        self.other_outputs = tuple(name for name in available if name not in chosen)
+        return chosen
 
     def set_inputs(self, model: Model, shapes: dict[str, tuple[int, ...]]) -> str:
         """Set the shapes and the batch size from the model's inputs, in its manifest's order; return the first's name.

@@ -23,7 +23,7 @@ class Caffe(base.Runner):
         self.device = device
         self._net = deploy_net(prototxt, weights, (batch or 1, None, None, None))
         self._input = self.set_inputs(model, {name: tuple(self._net.blobs[name].shape) for name in self._net.inputs})
-        self._outputs = model.select_outputs(list(self._net.outputs))
+        self._outputs = self.set_outputs(model, list(self._net.outputs))
         self.output_shape = tuple(self._net.blobs[self._outputs[0]].shape) if len(self._outputs) == 1 else ()
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:

@@ -17,7 +17,10 @@ from ncs.errors import NcsError
 
 SCHEMA = 1
 DECODERS = ("argmax", "expectation", "decades")
-KINDS = ("onnx", "xml", "bin", "blob", "superblob", "nn_archive", "graph", "caffemodel", "prototxt")
+KINDS = (
+    *("onnx", "xml", "bin", "xml_v10", "bin_v10", "blob", "superblob", "nn_archive", "graph"),
+    *("caffemodel", "prototxt"),
+)
 _FIELDS = (
     "schema",
     "name",

@@ -29,7 +29,8 @@ class Myriad(base.Runner):
         if stick:
             device = _find_stick(core, device)
         model = base.Model.of(source)
-        path = model.pick(("blob", "onnx", "xml") if stick else ("onnx", "xml"))
+        readable = ("onnx", "xml_v10", "xml")  # an IR of another tool may be v10
+        path = model.pick(("blob", *readable) if stick else readable)
         self.device = device
         self._network = _load(core, path, device, requests, {"PERF_COUNT": "YES"} if counters else {})
         self._requests = list(self._network.requests)
@@ -37,7 +38,7 @@ class Myriad(base.Runner):
         self._next = 0
         inputs = {name: tuple(info.tensor_desc.dims) for name, info in self._network.input_info.items()}
         self._input = self.set_inputs(model, inputs)
-        self._outputs = model.select_outputs(list(self._network.outputs))
+        self._outputs = self.set_outputs(model, list(self._network.outputs))
         if len(self._outputs) == 1:
             self.output_shape = base.fixed_shape(getattr(self._network.outputs[self._outputs[0]], "shape", ()))
 

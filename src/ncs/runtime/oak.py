@@ -44,7 +44,7 @@ class Oak(base.Runner):
         shapes = {port.name: _caffe_shape(port) for port in blob.inputs}
         self._input = self.set_inputs(model, shapes)
         self._types = {port.name: _DTYPES[port.dtype] for port in blob.inputs}
-        self._outputs = model.select_outputs([port.name for port in blob.outputs])
+        self._outputs = self.set_outputs(model, [port.name for port in blob.outputs])
         outputs = {port.name: port.dims for port in blob.outputs}
         if len(self._outputs) == 1:
             self.output_shape = tuple(outputs[self._outputs[0]])

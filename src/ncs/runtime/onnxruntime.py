@@ -30,7 +30,7 @@ class OnnxRuntime(base.Runner):
             raise NcsError(f"{path}: ONNX Runtime cannot load it: {error}") from error
         self.device = device
         self._input = self.set_inputs(model, inputs)
-        self._outputs = model.select_outputs(list(outputs))
+        self._outputs = self.set_outputs(model, list(outputs))
         if len(self._outputs) == 1:
             self.output_shape = base.fixed_shape(outputs[self._outputs[0]])
 

@@ -80,6 +80,8 @@ class OpenVINO(base.Runner):
             raise NcsError(f"{path}: OpenVINO cannot load it on {device}: {reason}") from error
         self.device = device
         self._outputs = _outputs(self._compiled, model)
+        ports = [port for port in self._compiled.outputs if port not in self._outputs]
+        self.other_outputs = tuple("/".join(sorted(port.get_names())) for port in ports)
         self._input = self.set_inputs(model, _input_shapes(self._compiled, model, max_batch))
         self._pads = not max_batch
         if len(self._outputs) == 1 and not self._outputs[0].partial_shape.is_dynamic:

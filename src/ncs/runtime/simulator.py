@@ -34,7 +34,7 @@ class Simulated(base.Runner):
         program = self.simulator.program
         self._input = self.set_inputs(model, {port.name: self.simulator.shape(port) for port in program.inputs})
         outputs = {port.name: port for port in program.outputs}
-        self._outputs = model.select_outputs(list(outputs))
+        self._outputs = self.set_outputs(model, list(outputs))
         if len(self._outputs) == 1:
             self.output_shape = self.simulator.shape(outputs[self._outputs[0]])
 

@@ -68,3 +68,37 @@ def test_both_tasks_are_one_net_and_one_inference(tmp_path, monkeypatch):
         deploy.blobs["data"].data[...] = blob
         deploy.forward()
         np.testing.assert_allclose(row, deploy.blobs["prob"].data, atol=1e-4)
+
+
+GROUPS = sorted({net.weights for net in zoo.nets().values() if len(zoo.resolve(net.weights)) > 1})
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_several_images_through_a_net_with_two_outputs(name, tmp_path):
+    """OpenVINO changes the batch size, to a fixed and to an open one; every image gets the result that it has alone."""
+    from caffe.convert.onnx_export import export_net
+    from caffe.net.net import Net
+    from caffe.proto import caffe_pb2
+    from ncs.runtime import open_runner
+    from ncs.runtime.base import Model
+
+    nets = zoo.resolve(name)
+    net = Net.from_param(assemble.deploy_param(*nets), caffe_pb2.TEST)
+    rng = np.random.default_rng(2)
+    for blobs in net.params.values():
+        for blob in blobs:
+            fan_in = blob.count // blob.shape[0] if len(blob.shape) > 1 else 100
+            blob.data[...] = rng.standard_normal(blob.shape) * np.sqrt(2 / fan_in)
+        if len(blobs) == 3:  # statistics: mean, variance, factor
+            blobs[1].data[...] = 1
+            blobs[2].data[...] = 1
+    export_net(net, str(tmp_path / "net.onnx"))
+    model = Model({"onnx": str(tmp_path / "net.onnx")}, net.outputs[0], outputs=list(net.outputs))
+    images = rng.uniform(-1, 1, (5, *nets[0].shape)).astype(np.float32)
+    results = []
+    for options in ({}, {"batch": 3}, {"max_batch": 4}):
+        with open_runner("CPU", model, **options) as runner:
+            results.append(runner.run(images))
+    assert results[0].shape == (5, sum(len(member.labels) for member in nets)) and np.isfinite(results[0]).all()
+    for result in results[1:]:
+        np.testing.assert_allclose(result, results[0], atol=1e-4)

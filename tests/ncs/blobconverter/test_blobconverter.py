@@ -178,3 +178,12 @@ def test_command(net, tmp_path, capsys):
     assert main(arguments[:2]) == 1
     assert "expected both -cp PROTOTXT and -cm CAFFEMODEL" in capsys.readouterr().err
     assert main(["--zoo-list"]) == 0 and "compact" in capsys.readouterr().out
+
+
+def test_files_of_another_kind(tmp_path, capsys):
+    (tmp_path / "net.txt").write_text("hello")
+    assert main(["-onnx", str(tmp_path / "net.txt")]) == 1
+    assert "net.txt: expected a file that ends in .onnx" in capsys.readouterr().err
+    (tmp_path / "net.bin").write_text("")
+    with pytest.raises(NcsError, match="expected a file that ends in .xml"):
+        blobconverter.from_openvino(tmp_path / "net.txt")

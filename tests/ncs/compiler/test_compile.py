@@ -46,6 +46,8 @@ def test_several_shave_counts_and_archive(compiler, net, tmp_path, capsys):
         "tiny.xml",
         "tiny_4shave.blob",
         "tiny_8shave.blob",
+        "tiny_v10.bin",
+        "tiny_v10.xml",
     ]
     assert [read_blob(f"out/tiny_{n}shave.blob").shaves for n in (4, 8)] == [4, 8]
     entries = read_index("all.blobs")

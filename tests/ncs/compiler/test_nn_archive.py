@@ -82,6 +82,14 @@ def test_superblob_has_a_blob_for_every_number_of_cores(folder):
     assert superblob.read_superblob(folder / "many.superblob", 6) == (folder / "many.blob").read_bytes()
 
 
+def test_inspect_lists_the_blobs_of_a_superblob(folder, capsys):
+    assert main(["inspect", str(folder / "many.superblob")]) == 0
+    out = capsys.readouterr().out
+    assert [f"many.superblob [{count} shaves]: " in out for count in (1, 16, 17)] == [True, True, False]
+    assert main(["inspect", str(folder / "net.superblob")]) == 1
+    assert "net.superblob: No such file" in capsys.readouterr().err
+
+
 def test_mean_and_scale_are_in_the_blob(folder):
     """The simulated blob gives for raw pixels what the net gives for prepared ones."""
     image = np.random.default_rng(2).integers(0, 256, (12, 8, 3), np.uint8)

@@ -172,6 +172,23 @@ def test_a_blob_without_a_stick_names_the_simulator(folder, compiler):
     assert "NCS_DEVICE=SIMULATOR executes it on this machine" in run(folder, CLASSIFY, "CPU").stderr
 
 
+def test_a_graph_with_two_outputs_is_refused(folder, tmp_path, monkeypatch):
+    """NCSDK's graphs have one output; the second one is not dropped silently."""
+    from onnx import TensorProto, helper
+
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 4, 4]) for name in ("x", "y", "z")]
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Neg", ["x"], ["z"])]
+    model = helper.make_model(helper.make_graph(nodes, "g", ports[:1], ports[1:]))
+    model.opset_import[0].version, model.ir_version = 11, 6
+    for device in ("CPU", "ONNXRUNTIME"):
+        monkeypatch.setenv("NCS_DEVICE", device)
+        stick = mvnc.Device(mvnc.EnumerateDevices()[0])
+        stick.OpenDevice()
+        with pytest.raises(Exception, match="this file also has z; compile it with -on") as fault:
+            stick.AllocateGraph(model.SerializeToString())
+        assert fault.value.args[0] == mvnc.Status.UNSUPPORTED_GRAPH_FILE
+
+
 def test_options_of_version_1(folder, monkeypatch):
     monkeypatch.setenv("NCS_DEVICE", "CPU")
     mvnc.SetGlobalOption(mvnc.GlobalOption.LOG_LEVEL, 1)
