@@ -158,11 +158,9 @@ def open_predictor(settings: dict[str, Any]) -> Any:
     from agegender.inference import predict
 
     args = argparse.Namespace(**settings)
-    detector = make_detector(args) if args.detect else None
-    batch = 4 if detector else max(1, args.batch)
-    return predict.FacePredictor(
-        open_nets(args, 1 if detector else batch), detector and detector.find, args.crop, batch
-    )
+    find = make_detector(args).find if args.detect else None
+    batch = 4 if find else max(1, args.batch)
+    return predict.FacePredictor(open_nets(args, 1 if find else batch), find, args.crop, batch)
 
 
 def _report(args: argparse.Namespace, paths: list[str], predictor: Any) -> int:
