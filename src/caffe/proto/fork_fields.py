@@ -69,6 +69,11 @@ IMPLEMENTED_BY: dict[str, dict[str, str]] = {
     "AnnotatedData": {
         "TransformationParameter": "resize_param distort_param expand_param emit_constraint crop_h crop_w",
     },
+    "DenseImageData": {"TransformationParameter": "crop_height crop_width scale_factors"},
+    "ImageSegData": {
+        "TransformationParameter": "crop_height crop_width scale_factors",
+        "ImageDataParameter": "label_type ignore_label",
+    },
 }
 
 # Fields of forks' messages that our layers do not implement.
