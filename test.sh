@@ -16,4 +16,4 @@ esac
 . scripts/env.sh
 # two workers with one thread each: a worker takes up to 2 GB
 export OMP_NUM_THREADS=1 MPLBACKEND=Agg
-exec "$PYTHON" -m pytest -n 2 --dist loadfile "$@"
+exec "$PYTHON" -m pytest -n 2 --dist loadfile --max-worker-restart=0 "$@"

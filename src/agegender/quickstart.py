@@ -156,7 +156,7 @@ class Quickstart:
     @property
     def precision(self) -> str:
         """The precision of the training: bf16 only where the processor multiplies it in hardware."""
-        from caffe.net.net import bf16_in_hardware
+        from caffe.core.precision import bf16_in_hardware
 
         return "bf16" if self.args.precision == "bf16" and bf16_in_hardware() else "float32"
 

@@ -42,7 +42,7 @@ def path_of(solverstate: str | os.PathLike[str]) -> str:
 def save(path: str, nets: Mapping[str, Any], solver_state: Mapping[str, Sequence[float]]) -> None:
     """Write the state of `nets` (Net by name) and of the solver (a list of numbers per key of SOLVER_STATE_KEYS)."""
     layers = {
-        name: {node.layer.name: node.layer.state() for node in net._nodes if hasattr(node.layer, "state")}
+        name: {node.layer.name: node.layer.state() for node in net.nodes if hasattr(node.layer, "state")}
         for name, net in nets.items()
     }
     arrays = {f"random_{name}": net.generator.get_state().numpy() for name, net in nets.items()}
@@ -64,7 +64,7 @@ def load(path: str, nets: Mapping[str, Any]) -> dict[str, list[float]] | None:
         for name, net in nets.items():
             if name in generators:
                 net.generator.set_state(torch.from_numpy(generators[name].copy()))
-            for node in net._nodes:
+            for node in net.nodes:
                 saved = state["layers"].get(name, {}).get(node.layer.name)
                 if saved is not None and hasattr(node.layer, "restore"):
                     node.layer.restore(saved)

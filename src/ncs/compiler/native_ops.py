@@ -22,7 +22,7 @@ from ncs.runtime.telemetry import import_openvino, telemetry_disabled
 
 def native_layers(net: Any) -> list[Any]:
     """Return the layers of `net` that become native operations."""
-    return [node.layer for node in net._nodes if OPERATIONS.get(node.layer.type) and _is_supported(node.layer)]
+    return [node.layer for node in net.nodes if OPERATIONS.get(node.layer.type) and _is_supported(node.layer)]
 
 
 def _is_supported(layer: Any) -> bool:

@@ -62,11 +62,11 @@ def test_shuffle_yields_every_row_once_per_epoch_in_new_order(files):
 def test_state_restores_bit_for_bit(files):
     data_net = net(files, 3, "shuffle: true")
     labels(data_net, 4)
-    state = data_net._nodes[0].layer.state()
+    state = data_net.nodes[0].layer.state()
     assert all(isinstance(v, int) for v in state.values())
     expected = labels(data_net, 9)
     other = net(files, 3, "shuffle: true")
-    other._nodes[0].layer.restore(state)
+    other.nodes[0].layer.restore(state)
     assert labels(other, 9) == expected
 
 
