@@ -109,7 +109,12 @@ def create_app(settings: Settings) -> Any:
             await bench.followers.close()
             bench.close()
 
-    handlers: dict[Any, Any] = {HTTPException: _http_error, CaffeError: _error, guard.BodyTooLarge: _too_large, TimeoutError: _too_slow}
+    handlers: dict[Any, Any] = {
+        HTTPException: _http_error,
+        CaffeError: _error,
+        guard.BodyTooLarge: _too_large,
+        TimeoutError: _too_slow,
+    }
     app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers)
     app.state.bench = bench
     return guard.Guard(app, settings)

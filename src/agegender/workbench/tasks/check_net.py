@@ -21,16 +21,15 @@ def answer(values: dict[str, Any]) -> dict[str, Any]:
     param, solver = run_files.read(values)
     lines = schedule.points(solver)
     net = Net.from_param(param, caffe_pb2.TRAIN)
-    batch = net._nodes[0].top_shapes[0][0] if hasattr(net._nodes[0], "top_shapes") else 0
     counts = {name: int(np.prod(blob.shape)) for name, blob in net.blobs.items()}
     weights = sum(int(np.prod(blob.shape)) for blobs in net.params.values() for blob in blobs)
     histories = 2 if solver.type in ("Adam", "AdaDelta") else 1
     memory = 4 * (2 * sum(counts.values()) + (2 + histories) * weights) / MB
     seconds = _seconds(net)
     return {
-        "layers": len(net._nodes),
+        "layers": len(net.nodes),
         "weights": weights,
-        "batch": batch or next(iter(net.blobs.values())).shape[0],
+        "batch": next(iter(net.blobs.values())).shape[0],
         "memory_megabytes": round(memory, 1),
         "seconds_per_iteration": round(seconds, 3),
         "minutes": round(seconds * solver.max_iter / 60, 2),
@@ -46,7 +45,7 @@ def _seconds(net: Any) -> float:
     for _ in range(2):
         began = time.perf_counter()
         net.clear_param_diffs()
-        net.forward_range(0, len(net._nodes) - 1)
-        net.backward_range(len(net._nodes) - 1, 0)
+        net.forward_range(0, len(net.nodes) - 1)
+        net.backward_range(len(net.nodes) - 1, 0)
         seconds = time.perf_counter() - began
     return seconds

@@ -19,7 +19,7 @@ def answer(values: dict[str, Any]) -> dict[str, Any]:
     param = read_net(values["net"]).param
     net = deploy_net(values["net"], values["weights"], build_only=True)
     layers = []
-    for node in net._nodes:
+    for node in net.nodes:
         if node.layer.type == "Split":
             continue
         name = node.layer.name

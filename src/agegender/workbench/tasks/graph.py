@@ -15,7 +15,7 @@ def of_net(net: Any) -> dict[str, Any]:
     columns = sorted({x for x, _ in positions.values()})
     rows = sorted({y for _, y in positions.values()})
     boxes = []
-    for node in net._nodes:
+    for node in net.nodes:
         name = node.layer.name
         if name not in positions:
             continue

@@ -18,10 +18,10 @@ FP16_MAX = 65504.0
 def answer(values: dict[str, Any]) -> dict[str, Any]:
     """Return {"weights": [...], "activations": [...]}: each with shape, statistics, histogram and a PNG."""
     net, transform = open_net(values["net"], values["weights"])
-    number = next((i for i, node in enumerate(net._nodes) if node.layer.name == values["layer"]), None)
+    number = next((i for i, node in enumerate(net.nodes) if node.layer.name == values["layer"]), None)
     if number is None:
         raise AgeGenderError(f"the net has no layer {values['layer']}")
-    node = net._nodes[number]
+    node = net.nodes[number]
     weights = [describe(np.array(blob.data)) for blob in net.params.get(values["layer"], ())]
     shown: dict[str, Any] = {"type": node.layer.type, "weights": weights, "activations": [], "key": ""}
     if values.get("database"):
