@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from agegender.workbench.tasks import graph, run_files, schedule
+from agegender.workbench.tasks import run_files
 
 TIMED_BATCH = 2  # images of the timed iteration
 MB = 1e6
@@ -13,12 +13,13 @@ MB = 1e6
 
 def answer(values: dict[str, Any]) -> dict[str, Any]:
     """Return graph, schedule and estimates."""
+    param, solver = run_files.read(values)  # its errors are reported before torch is imported
     import numpy as np
 
+    from agegender.workbench.tasks import graph, schedule
     from caffe.net.net import Net
     from caffe.proto import caffe_pb2
 
-    param, solver = run_files.read(values)
     lines = schedule.points(solver)
     net = Net.from_param(param, caffe_pb2.TRAIN)
     counts = {name: int(np.prod(blob.shape)) for name, blob in net.blobs.items()}
