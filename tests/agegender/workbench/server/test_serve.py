@@ -1,5 +1,6 @@
 """The server as a process: imports, slow clients, thousands of event streams, many watchers, errors of the command."""
 
+import contextlib
 import os
 import re
 import signal
@@ -122,7 +123,7 @@ def test_slow_header_is_disconnected(server):
 
 
 def test_slow_body_does_not_block_others(server):
-    _, port = server
+    process, port = server
     head = f"POST /train HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     slow = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(60)]
     for connection in slow:
@@ -132,6 +133,14 @@ def test_slow_body_does_not_block_others(server):
     assert time.monotonic() - began < 10
     for connection in slow:
         connection.close()
+    time.sleep(1)
+    assert process.poll() is None and "Traceback" not in _log(process)
+
+
+def _log(process):
+    """What the process has printed since its first line, without waiting."""
+    os.set_blocking(process.stdout.fileno(), False)
+    return process.stdout.read() or ""
 
 
 @needs_proc
@@ -147,8 +156,9 @@ def test_fifty_watchers_cost_little(trained_root, tmp_path):
         counts = [0] * WATCHERS
 
         def read(number):
-            while data := opened[number].recv(65536):
-                counts[number] += data.count(b"data:")
+            with contextlib.suppress(OSError):  # closed below
+                while data := opened[number].recv(65536):
+                    counts[number] += data.count(b"data:")
 
         threads = [threading.Thread(target=read, args=(number,), daemon=True) for number in range(WATCHERS)]
         for thread in threads:
