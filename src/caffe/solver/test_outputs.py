@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,11 +35,11 @@ class TestOutputs:
         self._sums: dict[str, Any] = {}
         self._batches = 0
 
-    def add(self) -> None:
-        """Add the outputs of the batch that the net has computed."""
+    def add(self, outputs: Mapping[str, np.ndarray] | None = None) -> None:
+        """Add the outputs of a batch by name; by default those that the net has computed."""
         self._batches += 1
         for name in self.net.outputs:
-            values = self.net.blobs[name].data
+            values = self.net.blobs[name].data if outputs is None else outputs[name]
             if name in self.detections:
                 self.detections[name].add(values.reshape(-1, 5))
             else:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from caffe.convert import onnx_export
+from caffe.utils.telemetry import import_openvino, telemetry_disabled
 from ncs.compiler.ir import copy_ir, normalize_names, save
-from ncs.runtime.telemetry import import_openvino, telemetry_disabled
 
 
 def native_layers(net: Any) -> list[Any]:
@@ -57,6 +57,9 @@ def _model(net: Any, scratch: str, change: Any, stick: bool) -> Any:
     return _with_operations(openvino, model, natives, outputs)
 
 
+SINK = "/sink_port_0"  # as OpenVINO's readers name the end of an output
+
+
 def _with_boundary(export: Any) -> Any:
     """Return the Export with the native layers' tops as inputs, and their bottoms as outputs."""
     tops = {top for native in export.native_layers for top in native.tops}
@@ -86,6 +89,8 @@ def _with_operations(openvino: Any, model: Any, natives: list[Any], outputs: lis
             values[top] = output
     tops = {top for native in natives for top in native.tops}
     results = [openvino.opset1.result(values[name]) for name in outputs]
+    for name, result in zip(outputs, results):
+        result.set_friendly_name(name + SINK)
     inputs = [p for p in model.get_parameters() if not p.output(0).get_names() & tops]
     return _without_identities(openvino.Model(results, inputs, model.get_friendly_name()))
 
