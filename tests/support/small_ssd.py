@@ -44,7 +44,9 @@ def _head(source, size, largest):
 def body():
     """Return the layers from "data" to "mbox_loc", "mbox_conf" and "mbox_priorbox"."""
     text = _conv("conv0", "data", 16, 3, 2) + layer('name: "conv0/relu" type: "ReLU" bottom: "conv0" top: "conv0"')
-    text += _block("conv1", "conv0", 16, 24, 2) + _block("conv2", "conv1", 24, 32, 2) + _block("conv3", "conv2", 32, 48, 2)
+    text += (
+        _block("conv1", "conv0", 16, 24, 2) + _block("conv2", "conv1", 24, 32, 2) + _block("conv3", "conv2", 32, 48, 2)
+    )
     text += _head("conv2", 16, 20) + _head("conv3", 20, 26)
     for part, axis in (("loc_flat", 1), ("conf_flat", 1), ("priorbox", 2)):
         top = "mbox_" + part.split("_")[0]

@@ -58,7 +58,7 @@ class Pooling(Layer):
             self.num_top = 1
 
     @property
-    def stick_form(self) -> bool:  # type: ignore[override]
+    def stick_form(self) -> bool:
         """Whether there is a second top, the mask."""
         return self.top_count == 2
 

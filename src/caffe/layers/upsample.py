@@ -30,7 +30,7 @@ class Upsample(Layer):
     )
 
     @property
-    def stick_form(self) -> bool:  # type: ignore[override]
+    def stick_form(self) -> bool:
         """Whether there is a mask."""
         return len(self.param.bottom) == 2
 

@@ -16,7 +16,7 @@ from caffe.utils.hashing import sha256_or_none
 from ncs.errors import NcsError
 
 SCHEMA = 1
-DECODERS = ("argmax", "expectation", "decades")
+DECODERS = ("argmax", "expectation", "decades", "detections", "mask")  # the last two: boxes, a class per pixel
 KINDS = (
     *("onnx", "xml", "bin", "xml_v10", "bin_v10", "blob", "superblob", "nn_archive", "graph"),
     *("caffemodel", "prototxt"),

@@ -2,8 +2,8 @@
 
 from support import box_records, small_ssd
 
-from caffe.solver import SOLVERS
 from caffe.proto.read import read_solver
+from caffe.solver import SOLVERS
 
 
 def test_a_small_ssd_learns(tmp_path, capfd):
