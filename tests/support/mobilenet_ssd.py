@@ -83,7 +83,7 @@ def seeded_net(text, image, seed=1):
     net = Net.from_param(deploy(read_net_text(text, "ssd").param), caffe_pb2.TEST)
     rng = np.random.default_rng(seed)
     net.blobs["data"].data[...] = image
-    for number, node in enumerate(net._nodes):
+    for number, node in enumerate(net.nodes):
         layer = node.layer
         if layer.type == "Convolution":
             weights, bias = layer.blobs
