@@ -282,7 +282,9 @@ def _changed(args: argparse.Namespace, name: str, transform: Any) -> Any:
         transform = transform.replace(mean=_mean(args.mean_file))
     if args.compat:
         transform = _as_original(args, name, transform)
-    return transform if args.margin is None else transform.replace(margin=args.margin)
+    from agegender.inference import face_settings
+
+    return transform if args.margin is None else face_settings.replace(transform, margin=args.margin)
 
 
 def _mean(path: str) -> Any:

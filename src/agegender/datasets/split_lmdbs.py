@@ -80,6 +80,7 @@ def write(
 
 def pack(path: str, samples: Sequence[Sample], transform: Transform, gender_labels: Labels) -> None:
     """Write an LMDB of Datums, resized by `transform` but not cropped."""
+    from agegender.inference import face_settings
     from agegender.inference.predict import read_image, with_margin
     from caffe.data import datum
     from caffe.data.db import create_db
@@ -90,7 +91,7 @@ def pack(path: str, samples: Sequence[Sample], transform: Transform, gender_labe
         Progress("Packing " + os.path.basename(path), len(samples), "faces") as bar,
     ):
         for number, sample in enumerate(samples):
-            planes = resize.resized(with_margin(read_image(sample.path), transform.margin))
+            planes = resize.resized(with_margin(read_image(sample.path), face_settings.margin(transform)))
             label, *more = label_names(sample, gender_labels)
             key = b"%08d_%s" % (number, os.path.basename(sample.path).encode())
             database.put(key, datum.encode(planes, label, more=more))

@@ -13,6 +13,7 @@ import numpy as np
 from agegender.errors import AgeGenderError
 from agegender.evaluate import confusion, int8, metrics, report
 from agegender.evaluate.predictions import Predictions, database_batches, image_batches, net_predictor, predict_batches
+from agegender.inference import face_settings
 from agegender.inference.labels import AGE_TRINGN, MALE_FIRST, Labels, in_decades
 from caffe.utils import atomic_io
 
@@ -81,7 +82,7 @@ def predict_images(
     probabilities: dict[str, np.ndarray] = {}
     for path, group in by_weights.items():
         transform = group[0].transform()
-        batches = image_batches(samples, transform, transform.margin if margin is None else margin)
+        batches = image_batches(samples, transform, face_settings.margin(transform) if margin is None else margin)
         predictions_of = predict_batches(_shared_net(group, path), batches, lambda keys, *_: step(len(keys)))
         probabilities.update((task, predictions.probabilities) for task, predictions in predictions_of.items())
     return probabilities

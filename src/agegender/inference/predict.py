@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from agegender.errors import AgeGenderError
-from agegender.inference import face_crop, labels
+from agegender.inference import face_crop, face_settings, labels
 from caffe.device import image_file
 
 WRONG_OPTIONS, NO_FILE, NO_IMAGE, NO_FACE, NO_MODEL, NO_DEVICE = 2, 3, 4, 5, 6, 7  # exit statuses
@@ -231,11 +231,11 @@ def _labels(head: Any) -> labels.Labels:
 
 
 def _crop_aligned(image: np.ndarray, face: Any, transform: Any) -> np.ndarray:
-    return face_crop.aligned(image, face.landmarks, transform.landmarks, transform.margin)
+    return face_crop.aligned(image, face.landmarks, face_settings.landmarks(transform), face_settings.margin(transform))
 
 
 def _crop_box(image: np.ndarray, face: Any, transform: Any) -> np.ndarray:
-    return face_crop.cut(image, face_crop.squared(face.box), transform.margin)
+    return face_crop.cut(image, face_crop.squared(face.box), face_settings.margin(transform))
 
 
 # How a face is cropped from a photograph: (image, Face, Transform) -> chip. "box" is what the ONNX zoo's scripts do.
@@ -395,7 +395,7 @@ class FacePredictor:
 
     def _chip(self, image: np.ndarray, face: Any, transform: Any) -> np.ndarray:
         if face is None:
-            return with_margin(image, transform.margin)
+            return with_margin(image, face_settings.margin(transform))
         return CROPS[self.crop](image, face, transform)
 
     def _finish(self, futures: Sequence[Future]) -> Iterator[ImageResult]:

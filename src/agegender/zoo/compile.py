@@ -91,12 +91,12 @@ def _head(net: Net, group: Sequence[Net]) -> Head:
 
 def _with_mean(transform: Any, path: str) -> Any:
     """Return `transform` with the mean of a file, and with the landmarks of the mean face if it shows one."""
-    from agegender.inference import mean_landmarks
+    from agegender.inference import face_settings, mean_landmarks
     from caffe.data.mean import read_mean
 
     image = read_mean(path)
-    landmarks = mean_landmarks.landmarks(image) or transform.landmarks
-    return transform.replace(mean=image, mean_fit="resize", landmarks=landmarks)
+    landmarks = mean_landmarks.landmarks(image) or face_settings.landmarks(transform)
+    return face_settings.replace(transform.replace(mean=image, mean_fit="resize"), landmarks=landmarks)
 
 
 def compile_nets(nets: Sequence[Net], folder: str, options: Options, **changes: Any) -> list[Manifest]:

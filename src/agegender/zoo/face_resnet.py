@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agegender.inference import face_crop, labels
+from agegender.inference import face_settings, labels
 from agegender.zoo import dlib_weights
 from agegender.zoo.assemble import RATES, input_net
 from agegender.zoo.compact import LOSSES, heads
@@ -109,7 +109,13 @@ def _transform():
     from caffe.device.transform import Transform
 
     return Transform(
-        order="BGR", size=137, crop=SIDE, mean=MEAN, scale=SCALE, shrink="area", landmarks=face_crop.UTKFACE
+        order="BGR",
+        size=137,
+        crop=SIDE,
+        mean=MEAN,
+        scale=SCALE,
+        shrink="area",
+        application=face_settings.UTKFACE,
     )
 
 
