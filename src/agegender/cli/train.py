@@ -44,7 +44,9 @@ def add_run_arguments(parser: Any) -> None:
     parser.add_argument(
         "--faces", metavar="DIR", help="directory of faces named as UTKFace's (default: data/UTKFace_AsianOnly)"
     )
-    parser.add_argument("--race", default="asian", help="asian (default), white, black, indian, others, all, or a list")
+    parser.add_argument(
+        "--race", help="asian, white, black, indian, others, all, or a list (default: the recipe's, mostly asian)"
+    )
     parser.add_argument(
         "--validation", action="store_true", help="hold out a fifth of the training part: for choosing recipes"
     )
@@ -57,9 +59,10 @@ def make_run(args: argparse.Namespace, name: str, seed: int, iterations: int | N
     from agegender.datasets import utkface
     from agegender.training.run import Run
 
-    races = utkface.parse_races(args.race)
+    recipe = recipes.resolve(name)
+    races = utkface.parse_races(args.race or recipe.races)
     return Run(
-        recipes.resolve(name),
+        recipe,
         args.faces or os.path.join("data", utkface.folder_name(races)),
         races,
         seed,

@@ -9,8 +9,10 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from agegender import recipes
-from agegender.datasets import split_lmdbs
+from agegender.datasets import split_lmdbs, utkface
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate, model_card
 from agegender.recipes.recipe import Recipe
@@ -23,6 +25,8 @@ WARM_UP, TIMED = 3, 10  # iterations that the estimate of the training time is b
 REPORT = "report"
 STATE_DIR = ".pipeline"
 LMDBS = [split_lmdbs.TRAIN, split_lmdbs.TEST]
+TABLE = "teacher.npz"  # the stacked teacher's probabilities for the training faces
+FEATURES = os.path.join("..", "..", "features")  # of published nets, shared by all runs
 
 
 class Run:
@@ -106,6 +110,9 @@ class Run:
         if self.teacher:
             title = f"Train the teacher, {self.recipe.teacher}"
             yield Stage("teacher", title, self._train_teacher, LMDBS, [self.teacher_weights])
+        if self.recipe.teachers:
+            title = f"Combine {', '.join(self.recipe.teachers)} into a teacher"
+            yield Stage("stacking", title, self._stack, LMDBS, [TABLE], {"recipe": self.recipe.facts()})
         yield self._net_stage()
         yield self._solver_stage()
         iterations = read_solver("solver.prototxt").param.max_iter
@@ -122,7 +129,7 @@ class Run:
         yield Stage(
             "export",
             f"Write {self.weights}",
-            lambda: export.write(self.recipe, snapshot, self.weights),
+            lambda: export.write(self.recipe, self._averaged(snapshot, iterations), self.weights),
             [snapshot],
             [self.weights],
         )
@@ -143,12 +150,14 @@ class Run:
             "near_duplicates": "excluded",
             "transform": repr(self.recipe.nets()[0].transform()),
         }
-        return Stage(
-            "faces", "Split and pack the faces", self._pack_faces, [self.faces], [*LMDBS, "faces.json"], settings
-        )
+        outputs = [*LMDBS, "faces.json"]
+        if self.recipe.validation:
+            settings["validation_part"] = self.recipe.validation
+            outputs.append(split_lmdbs.VALIDATION)
+        return Stage("faces", "Split and pack the faces", self._pack_faces, [self.faces], outputs, settings)
 
     def _net_stage(self) -> Stage:
-        inputs = [*LMDBS, *([self.teacher_weights] if self.teacher else [])]
+        inputs = [*LMDBS, *([self.teacher_weights] if self.teacher else []), *([TABLE] * bool(self.recipe.teachers))]
         title = "Write the net and its initial weights"
         return Stage("net", title, self._write_net, inputs, self._definition(), {"recipe": self.recipe.facts()})
 
@@ -177,12 +186,15 @@ class Run:
 
     def _pack_faces(self) -> None:
         train, test, duplicates, near_duplicates = split_lmdbs.parts(self.faces, self.races, self.seed, self.validation)
+        train, validation = split_lmdbs.hold_out(train, self.recipe.validation, self.seed)
+        kept = f", {len(validation)} for the temperatures" if validation else ""
         print(
-            f"  {len(train)} faces for training, {len(test)} held out; excluded: {len(duplicates.repeats)} duplicates, "
+            f"  {len(train)} faces for training{kept}, {len(test)} held out; excluded: {len(duplicates.repeats)} duplicates, "
             f"{len(duplicates.contradicting)} with contradicting labels, {len(near_duplicates)} near-duplicates of "
             "training faces"
         )
-        split_lmdbs.write(".", train, test, self.recipe.nets()[0].transform(), self.recipe.gender_labels())
+        transform, genders = self.recipe.nets()[0].transform(), self.recipe.gender_labels()
+        split_lmdbs.write(".", train, test, transform, genders, validation)
 
     def _train_teacher(self) -> None:
         """Train the teacher unless a finished run of it used the same faces."""
@@ -193,10 +205,34 @@ class Run:
         else:
             self.teacher.run()
 
+    def _stack(self) -> None:
+        """Write the teacher's probabilities for the training faces, in the order of the LMDB."""
+        from agegender.training import stacking
+
+        with open("faces.json", encoding="utf-8") as stream:
+            names = json.load(stream)[split_lmdbs.TRAIN]
+        samples = [utkface.parse_name(os.path.join(self.faces, name)) for name in names]
+        table = stacking.predict(self.recipe, samples, FEATURES, self.seed)
+        with atomic_io.atomic_write(TABLE) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **table)  # type: ignore[arg-type]
+
+    def _averaged(self, snapshot: str, iterations: int) -> str:
+        """Return the caffemodel of the averaged snapshots, or the last snapshot if the recipe does not average."""
+        first = iterations * (1 - self.recipe.average)
+        numbers = [n for n in export.snapshots(prototxt.PREFIX) if n > first] if self.recipe.average else []
+        if len(numbers) < 2:
+            return snapshot
+        return export.average([f"{prototxt.PREFIX}_iter_{n}.caffemodel" for n in numbers], "averaged.caffemodel")
+
     def _write_net(self) -> None:
         comment = f"written by `agegender train --recipe {self.recipe.name}`; run caffe in this directory"
-        atomic_io.write_bytes("train_test.prototxt", prototxt.write(prototxt.train_test(self.recipe), comment))
-        init_weights.write(".", self.recipe, self.teacher_weights)
+        table = {}
+        if self.recipe.teachers:
+            with np.load(TABLE, allow_pickle=False) as stored:
+                table = {task: stored[task] for task in stored.files}
+        param = prototxt.train_test(self.recipe, split_lmdbs.count(split_lmdbs.TRAIN))
+        atomic_io.write_bytes("train_test.prototxt", prototxt.write(param, comment))
+        init_weights.write(".", self.recipe, self.teacher_weights, teacher_table=table)
 
     def _write_solver(self) -> None:
         faces = split_lmdbs.count(split_lmdbs.TEST)

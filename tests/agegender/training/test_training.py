@@ -195,7 +195,7 @@ def test_genders_are_evaluated_male_first_for_every_net():
     labels = {"age_class": np.zeros(2, int), "sex": np.array([0, 1])}  # a man, a woman
     assert evaluate.compute_metrics(net, np.array([[0.1, 0.9], [0.8, 0.2]]), labels)["accuracy"] == 1
     sample = Sample("x", 30, Gender.FEMALE, 2)
-    assert split_lmdbs.label_names(sample, FEMALE_FIRST) == (3, 0, 30)
+    assert split_lmdbs.label_names(sample, FEMALE_FIRST, 5) == (3, 0, 30, (2 * 9 + 3) * 2 + 0, 5)
 
 
 def test_targets_are_distributions_around_the_label():
@@ -218,8 +218,10 @@ def test_the_net_of_every_recipe_trains(name, tmp_path, monkeypatch):
         cv2.imwrite(sample.path, draw(sample.age, not sample.gender, sample.age))
     split_lmdbs.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
     # without features and teacher, which would have to be downloaded or trained
-    init_weights.write(".", dataclasses.replace(recipe, features=False, teacher=""))
-    (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe), "x"))
+    table = {net.task: np.full((3, len(net.labels)), 1 / len(net.labels), np.float32) for net in recipe.nets()}
+    alone = dataclasses.replace(recipe, features=False, teacher="")
+    init_weights.write(".", alone, teacher_table=table if recipe.teachers else {})
+    (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe, 3), "x"))
     param = read_net("net.prototxt").param
     net = Net.from_param(param, caffe.TRAIN)
     for copies, (ones,) in face_resnet.fixed_weights(param).items():  # without them the gradient is zero
