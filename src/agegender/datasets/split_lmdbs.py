@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from agegender.inference.labels import Labels
     from caffe.device.transform import Transform
 
-# Of a record, in this order: the Datum's label, then its float_data. `cell` numbers the combinations of group, age class
-# and gender, `face` the records.
+# Of a record, in this order: the Datum's label, then its float_data. `cell` numbers the combinations of group, age
+# class and gender, `face` the records.
 LABELS = ("age_class", "gender", "age", "cell", "face")
 TRAIN, VALIDATION, TEST = "train_lmdb", "validation_lmdb", "test_lmdb"
 MAX_AGE = 100

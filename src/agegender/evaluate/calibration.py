@@ -37,14 +37,19 @@ def bins(probabilities: np.ndarray, truth: np.ndarray, count: int = BINS) -> lis
 
 def expected_calibration_error(probabilities: np.ndarray, truth: np.ndarray, count: int = BINS) -> float:
     """Return the mean distance of confidence and accuracy over the bins, weighted by faces (Naeini et al. 2015)."""
-    rows = bins(probabilities, truth, count)
+    return error_of(bins(probabilities, truth, count))
+
+
+def error_of(rows: Sequence[dict[str, float]]) -> float:
+    """Return the expected calibration error of a reliability diagram, as `bins` returns it."""
     total = sum(row["faces"] for row in rows)
     return sum(row["faces"] * abs(row["confidence"] - row["accuracy"]) for row in rows) / total
 
 
-def negative_log_likelihood(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """Return the mean of -log of the probability of the true class."""
-    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean())
+def negative_log_likelihood(probabilities: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Return the mean of -log of the probability of the true class; `weights` (N,) are those of the faces."""
+    values = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12))
+    return float(np.average(values, weights=weights))
 
 
 def fit_temperature(
@@ -52,6 +57,7 @@ def fit_temperature(
     truth: np.ndarray,
     classes_of: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,
     limits: Sequence[float] = TEMPERATURES,
+    weights: np.ndarray | None = None,
 ) -> float:
     """Return the temperature with the least negative log-likelihood, by golden section search over its logarithm.
 
@@ -64,10 +70,12 @@ def fit_temperature(
     classes_of : callable
         Turns scaled outputs into probabilities of classes, such as the sums over decades.
     limits : (float, float)
+    weights : ndarray (N,), optional
+        Of the faces.
     """
 
     def loss(logarithm: float) -> float:
-        return negative_log_likelihood(classes_of(scaled(probabilities, float(np.exp(logarithm)))), truth)
+        return negative_log_likelihood(classes_of(scaled(probabilities, float(np.exp(logarithm)))), truth, weights)
 
     low, high = np.log(limits[0]), np.log(limits[1])
     for _ in range(40):

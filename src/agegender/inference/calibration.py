@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+COVERAGE = 0.68  # of an age interval: that of one standard deviation of a normal distribution
 TINY = 1e-30  # keeps 0 ** (1 / T) and the normalization finite
 
 
@@ -20,7 +21,7 @@ def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return (powers / powers.sum(-1, keepdims=True)).astype(np.asarray(probabilities).dtype)
 
 
-def interval_years(probabilities: np.ndarray, coverage: float = 0.68) -> float:
+def interval_years(probabilities: np.ndarray, coverage: float = COVERAGE) -> float:
     """Return half the width in years of the central interval that holds `coverage` of the probability.
 
     Parameters
@@ -28,7 +29,6 @@ def interval_years(probabilities: np.ndarray, coverage: float = 0.68) -> float:
     probabilities : array-like (classes,)
         Of single years from 0 on.
     coverage : float
-        The default is that of one standard deviation of a normal distribution.
     """
     below = np.concatenate([[0.0], np.cumsum(np.asarray(probabilities, np.float64).reshape(-1))])
     edges = np.arange(len(below)) - 0.5

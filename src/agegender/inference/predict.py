@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from agegender.errors import AgeGenderError
-from agegender.inference import face_crop, labels
+from agegender.inference import calibration, face_crop, labels
 from caffe.device import image_file
 
 WRONG_OPTIONS, NO_FILE, NO_IMAGE, NO_FACE, NO_MODEL, NO_DEVICE = 2, 3, 4, 5, 6, 7  # exit statuses
+UNSURE = "unsure"
 MIN_SIDE = 16  # pixels; a smaller image cannot show a face
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -28,7 +29,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".p
 class NetOutput:
     """What one net predicts for one face.
 
-    `task` is "age" or "gender" if known; `years` the expected age if the net predicts single years.
+    `task` is "age" or "gender" if known; `years` the expected age if the net predicts single years; `interval` half the
+    width in years of an age given with an interval. `confident` is False below the minimum confidence.
     """
 
     net: str
@@ -37,6 +39,24 @@ class NetOutput:
     probabilities: list[float]
     task: str = ""
     years: float | None = None
+    interval: float | None = None
+    confident: bool = True
+
+
+@dataclass(frozen=True)
+class Style:
+    """How predictions are given.
+
+    Attributes
+    ----------
+    min_confidence : float
+        A label with a lower probability is given as UNSURE.
+    age_interval : bool
+        Give the age of nets of single years as `34 ± 7 years`, the interval that holds 68 % of the probability.
+    """
+
+    min_confidence: float = 0.0
+    age_interval: bool = False
 
 
 @dataclass
@@ -114,27 +134,35 @@ class NetPredictor:
     runner : ncs.runtime.base.Runner
     flip : bool
         Predict the mean over the image and its mirror image.
+    style : Style
     """
 
-    def __init__(self, manifest: Any, runner: Any, flip: bool = False) -> None:
+    def __init__(self, manifest: Any, runner: Any, flip: bool = False, style: Style = Style()) -> None:
         self.name = self.output_name = manifest.name
         self.transform = manifest.transform
         self.labels = _labels(manifest)
         self.task = _task(manifest)
         self.runner, self.flip = runner, flip
+        self.temperature, self.style = manifest.temperature, style
 
     def probabilities(self, blobs: np.ndarray) -> np.ndarray:
-        """Return the (N, classes) output for blobs (N, C, H, W)."""
+        """Return the (N, classes) output for blobs (N, C, H, W), at the manifest's temperature."""
         rows = self.runner.run(blobs)
         if self.flip:
             rows = (rows + self.runner.run(np.ascontiguousarray(blobs[..., ::-1]))) / 2
-        return rows
+        return calibration.scaled(rows, self.temperature)
 
     def output(self, probabilities: np.ndarray) -> NetOutput:
         """Return the NetOutput of one row of probabilities."""
         decoded = self.labels.decode(probabilities)
         values = [float(p) for p in np.ravel(probabilities)]
-        return NetOutput(self.output_name, decoded.text, decoded.probability, values, self.task, decoded.years)
+        out = NetOutput(self.output_name, decoded.text, decoded.probability, values, self.task, decoded.years)
+        if self.style.age_interval and out.years is not None:
+            out.interval = calibration.interval_years(probabilities)
+            out.text, out.probability = f"{out.years:.0f} ± {out.interval:.0f} years", calibration.COVERAGE
+        if decoded.probability < self.style.min_confidence:
+            out.text, out.probability, out.confident = UNSURE, decoded.probability, False
+        return out
 
 
 def make_ensemble(nets: Sequence[NetPredictor]) -> None:

@@ -53,7 +53,7 @@ class Target:
 
 
 def _with_tails(classes: int, deviations: np.ndarray) -> np.ndarray:
-    """Return the probabilities (classes, classes) of unit intervals around the classes; the outer ones are unbounded."""
+    """Return the probabilities (classes, classes) of unit intervals around the classes, the outer ones unbounded."""
     edges = np.arange(classes - 1) + 0.5
     z = (edges - np.arange(classes)[:, None]) / deviations[:, None]
     below = 0.5 * (1 + np.vectorize(math.erf)(z / math.sqrt(2)))

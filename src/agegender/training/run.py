@@ -16,7 +16,8 @@ from agegender.datasets import split_lmdbs, utkface
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate, model_card
 from agegender.recipes.recipe import Recipe
-from agegender.training import export, init_weights, prototxt
+from agegender.training import export, fit_temperatures, init_weights, prototxt
+from agegender.zoo import temperatures
 from caffe.proto.read import read_solver
 from caffe.utils import atomic_io
 from caffe.utils.pipeline import Pipeline, Stage
@@ -133,11 +134,19 @@ class Run:
             [snapshot],
             [self.weights],
         )
+        if self.recipe.validation:
+            yield Stage(
+                "temperatures",
+                "Fit the temperatures",
+                self._fit_temperatures,
+                [self.weights, split_lmdbs.VALIDATION],
+                [temperatures.path_of(self.weights)],
+            )
         yield Stage(
             "evaluate",
             "Evaluate on the held-out faces",
             self._evaluate,
-            [self.weights, split_lmdbs.TEST],
+            [self.weights, split_lmdbs.TEST, *([temperatures.path_of(self.weights)] * bool(self.recipe.validation))],
             [REPORT],
             {"int8": self.int8},
         )
@@ -189,8 +198,8 @@ class Run:
         train, validation = split_lmdbs.hold_out(train, self.recipe.validation, self.seed)
         kept = f", {len(validation)} for the temperatures" if validation else ""
         print(
-            f"  {len(train)} faces for training{kept}, {len(test)} held out; excluded: {len(duplicates.repeats)} duplicates, "
-            f"{len(duplicates.contradicting)} with contradicting labels, {len(near_duplicates)} near-duplicates of "
+            f"  {len(train)} faces for training{kept}, {len(test)} held out; excluded: "
+            f"{len(duplicates.repeats)} duplicates, {len(duplicates.contradicting)} with contradicting labels, {len(near_duplicates)} near-duplicates of "
             "training faces"
         )
         transform, genders = self.recipe.nets()[0].transform(), self.recipe.gender_labels()
@@ -272,9 +281,14 @@ class Run:
         if train.train(solver, newest(prototxt.PREFIX, "solverstate") or ""):
             raise AgeGenderError(f"stopped at iteration {solver.iter}; the same command resumes there")
 
+    def _fit_temperatures(self) -> None:
+        fitted = fit_temperatures.fit(self.recipe, self.weights, split_lmdbs.VALIDATION)
+        temperatures.write(self.weights, fitted, split_lmdbs.count(split_lmdbs.VALIDATION))
+        print("  " + ", ".join(f"{task} {value:.2f}" for task, value in fitted.items()))
+
     def _evaluate(self) -> None:
-        calibration = split_lmdbs.TRAIN if self.int8 else ""
-        summary = evaluate.evaluate(self.recipe, self.weights, split_lmdbs.TEST, REPORT, calibration)
+        quantization = split_lmdbs.TRAIN if self.int8 else ""
+        summary = evaluate.evaluate(self.recipe, self.weights, split_lmdbs.TEST, REPORT, quantization)
         with open("faces.json", encoding="utf-8") as stream:
             parts = json.load(stream)
         iterations = read_solver("solver.prototxt").param.max_iter

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from agegender.zoo import assemble, download
+from agegender.zoo import assemble, download, temperatures
 
 if TYPE_CHECKING:
     from agegender.zoo.model import Net
@@ -52,7 +52,7 @@ def job(net: Net, folder: str, weights: str | None = None, mean: str | None = No
     from ncs.compiler.compile import Model
 
     weights, mean = weights or download.weights_of(net), mean or download.mean_of(net)
-    stem = stem_of(net, folder)
+    original, stem = weights, stem_of(net, folder)
     os.makedirs(folder, exist_ok=True)
     if not weights.endswith(download.CAFFES):
         weights = download.convert(net, weights, stem + ".caffemodel")
@@ -66,7 +66,11 @@ def job(net: Net, folder: str, weights: str | None = None, mean: str | None = No
     if mean:
         transform, parents = _with_mean(transform, mean), {"mean": mean}
     labels = net.labels
-    model = Model(net.name, prototxt, weights, transform, list(labels.names), labels.name, labels.decoder, parents)
+    temperature = temperatures.of(original).get(net.task, 1.0)
+    names = list(labels.names)
+    model = Model(
+        net.name, prototxt, weights, transform, names, labels.name, labels.decoder, parents, temperature=temperature
+    )
     return model, stem
 
 

@@ -24,8 +24,8 @@ class Data(BasePrefetchingDataLayer):
     the image size may vary. The default `backend` is LEVELDB.
 
     Additions to Caffe, in TRAIN only: data_param { shuffle } shuffles the records in every epoch, and `balance`
-    oversamples rare classes (of the first label, or the one that `balance_label` counts), from 0, not at all, to 1, all classes equally often;
-    transform_param { augment } augments the images at random.
+    oversamples rare classes (of the first label, or of label number `balance_label`), from 0, not at all, to 1, all
+    classes equally often; transform_param { augment } augments the images at random.
     """
 
     num_top = (1, None)

@@ -62,6 +62,7 @@ def copy_graph(manifest: Manifest, folder: str, kinds: Sequence[str]) -> None:
         manifest.tools,
         folder,
         manifest.measured,
+        manifest.temperature,
     )
     for kind in included:
         source = manifest.path(kind)

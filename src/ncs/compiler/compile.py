@@ -65,7 +65,7 @@ class Options:
 class Model:
     """A net to compile: `prototxt` (train_val or deploy), `weights`, preprocessing and labels.
 
-    `param` is the prototxt's NetParameter, if it is already parsed.
+    `param` is the prototxt's NetParameter, if it is already parsed. `temperature` goes into the manifest.
     """
 
     name: str
@@ -77,6 +77,7 @@ class Model:
     decoder: str = "argmax"
     parents: dict = dataclasses.field(default_factory=dict)  # kind -> path of further source files
     param: object = None
+    temperature: float = 1.0
 
 
 def compile_models(
@@ -268,6 +269,7 @@ def _export(model, stem, options, say, scratch):
         model.label_set,
         model.decoder,
         folder=folder,
+        temperature=model.temperature,
     )
     prefix = "unfolded " if options.bytes_in else ""  # the Caffe net does not include mean and scale
     parents = {prefix + "prototxt": model.prototxt, prefix + "caffemodel": model.weights, **model.parents}

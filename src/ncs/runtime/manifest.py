@@ -28,7 +28,7 @@ _FIELDS = (
     "parents",
     "tools",
 )
-_OPTIONAL = ("measured",)
+_OPTIONAL = ("measured", "temperature")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Manifest:
     `shape` is the input's (N, C, H, W). `labels` are the class names in order, `label_set` the name of the whole set.
     `decoder` defines how probabilities become a prediction. `artefacts` maps a kind (onnx, xml, bin, blob, graph …) to
     its file, `parents` the files it was compiled from, `tools` a tool to its version. `measured` is a record of
-    measurements, such as the change in accuracy due to INT8.
+    measurements, such as the change in accuracy due to INT8. `temperature` divides the logits of a prediction, so that
+    its probabilities hold; 1 changes nothing.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Manifest:
     tools: dict[str, str] = field(default_factory=dict)
     folder: str = "."
     measured: dict = field(default_factory=dict)
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         faults = []
@@ -74,6 +76,8 @@ class Manifest:
         for kind in self.artefacts:
             if kind not in KINDS:
                 faults.append(f"expected artefacts {', '.join(KINDS)}, received '{kind}'{did_you_mean(kind, KINDS)}")
+        if isinstance(self.temperature, bool) or not 0 < self.temperature < float("inf"):
+            faults.append(f"expected a positive temperature, received {self.temperature!r}")
         if faults:
             raise NcsError("manifest of '{}': {}".format(self.name, "; ".join(faults)))
 
@@ -120,6 +124,8 @@ class Manifest:
         }
         if self.measured:
             facts["measured"] = self.measured
+        if self.temperature != 1:
+            facts["temperature"] = self.temperature
         write_bytes(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
     @classmethod
@@ -206,10 +212,11 @@ def _from_facts(facts: object, folder: str) -> Manifest:
         facts["tools"],
         folder,
         facts.get("measured", {}),
+        facts.get("temperature", 1.0),
     )
 
 
-_TYPES = {
+_TYPES: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "input": dict,
     "output": str,
@@ -221,13 +228,15 @@ _TYPES = {
     "parents": dict,
     "tools": dict,
     "measured": dict,
+    "temperature": (int, float),
 }
 
 
-def _type_error(pair: tuple[str, type], facts: dict) -> str | None:
+def _type_error(pair: tuple[str, type | tuple[type, ...]], facts: dict) -> str | None:
     key, expected = pair
     if key in facts and not isinstance(facts[key], expected):
-        return f"field '{key}': expected a {expected.__name__}, received {facts[key]!r}"
+        name = "number" if isinstance(expected, tuple) else expected.__name__
+        return f"field '{key}': expected a {name}, received {facts[key]!r}"
     return None
 
 
