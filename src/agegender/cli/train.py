@@ -48,6 +48,11 @@ def add_run_arguments(parser: Any) -> None:
         "--race", help="asian, white, black, indian, others, all, or a list (default: the recipe's, mostly asian)"
     )
     parser.add_argument(
+        "--leave-out",
+        metavar="GROUPS",
+        help="train on the other groups (of all, unless --race), and evaluate on these",
+    )
+    parser.add_argument(
         "--validation", action="store_true", help="hold out a fifth of the training part: for choosing recipes"
     )
     parser.add_argument("--int8", action="store_true", help="evaluate in INT8 as well (needs the extra `int8`)")
@@ -60,7 +65,7 @@ def make_run(args: argparse.Namespace, name: str, seed: int, iterations: int | N
     from agegender.training.run import Run
 
     recipe = recipes.resolve(name)
-    races = utkface.parse_races(args.race or recipe.races)
+    races = utkface.parse_races(args.race or ("all" if args.leave_out else recipe.races))
     return Run(
         recipe,
         args.faces or os.path.join("data", utkface.folder_name(races)),
@@ -72,6 +77,7 @@ def make_run(args: argparse.Namespace, name: str, seed: int, iterations: int | N
         precision=args.precision,
         threads=args.threads,
         int8=args.int8,
+        leave_out=utkface.parse_races(args.leave_out) if args.leave_out else (),
         **options,
     )
 

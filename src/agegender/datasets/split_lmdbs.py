@@ -27,7 +27,11 @@ MIN_FACES = 20
 
 
 def parts(
-    faces: str | os.PathLike, races: Sequence[int], seed: int, validation: bool = False
+    faces: str | os.PathLike,
+    races: Sequence[int],
+    seed: int,
+    validation: bool = False,
+    leave_out: Sequence[int] = (),
 ) -> tuple[list[Sample], list[Sample], duplicates.Duplicates, dict[str, str]]:
     """Split the faces of a directory: four fifths for training, stratified by age class and gender.
 
@@ -42,6 +46,8 @@ def parts(
     seed : int
     validation : bool
         Split the training part again and return its fifth instead of the test part, for choosing between recipes.
+    leave_out : sequence of int
+        Groups that are only in the test part, and the only ones there.
 
     Returns
     -------
@@ -59,6 +65,11 @@ def parts(
     train, test = by_race(found.kept, 0.8, seed)
     if validation:
         train, test = by_race(train, 0.8, seed)
+    if leave_out:
+        train = [sample for sample in train if sample.race not in leave_out]
+        test = [sample for sample in test if sample.race in leave_out]
+    if not train or not test:
+        raise AgeGenderError(f"{faces}: expected faces of the groups that are left out, and others")
     excluded = near_duplicates.near_duplicates_across(test, train)
     return train, [sample for sample in test if sample.path not in excluded], found, excluded
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from agegender import recipes
 from agegender.datasets import split_lmdbs, utkface
+from agegender.datasets.sample import RACES
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate, model_card
 from agegender.recipes.recipe import Recipe
@@ -57,7 +58,9 @@ class Run:
     int8 : bool
         Evaluate the INT8 net as well.
     folder : str, optional
-        Default: models/<recipe>/seed<seed>[-validation].
+        Default: models/<recipe>/seed<seed>[-validation][-without-<groups>].
+    leave_out : sequence of int
+        UTKFace's group numbers: train on the other groups of `races`, evaluate on the test faces of these.
     """
 
     def __init__(
@@ -75,12 +78,15 @@ class Run:
         weights: str = "",
         int8: bool = False,
         folder: str | None = None,
+        leave_out: Sequence[int] = (),
     ) -> None:
         self.recipe, self.faces, self.races, self.seed = recipe, os.path.abspath(faces), races, seed
         self.minutes, self.iterations = minutes or recipe.minutes, iterations
         self.validation, self.precision, self.threads, self.int8 = validation, precision, threads, int8
         self.initial_weights = os.path.abspath(weights) if weights else ""
+        self.leave_out = tuple(leave_out)
         name = f"seed{seed}" + ("-validation" if validation else "")
+        name += "".join(f"-without-{RACES[race]}" for race in self.leave_out)
         self.folder = os.path.abspath(folder or os.path.join("models", recipe.name, name))
         self.teacher = None
         if recipe.teacher:  # trained on the same split, so that it has not seen the held-out faces either
@@ -94,6 +100,7 @@ class Run:
                 precision=precision,
                 threads=threads,
                 folder=folder and os.path.join(folder, "teacher"),
+                leave_out=leave_out,
             )
 
     def run(self) -> dict:
@@ -159,6 +166,8 @@ class Run:
             "near_duplicates": "excluded",
             "transform": repr(self.recipe.nets()[0].transform()),
         }
+        if self.leave_out:
+            settings["leave_out"] = list(self.leave_out)
         outputs = [*LMDBS, "faces.json"]
         if self.recipe.validation:
             settings["validation_part"] = self.recipe.validation
@@ -194,13 +203,15 @@ class Run:
         return self.recipe.nets()[0].weights + ".caffemodel"
 
     def _pack_faces(self) -> None:
-        train, test, duplicates, near_duplicates = split_lmdbs.parts(self.faces, self.races, self.seed, self.validation)
+        train, test, duplicates, near_duplicates = split_lmdbs.parts(
+            self.faces, self.races, self.seed, self.validation, self.leave_out
+        )
         train, validation = split_lmdbs.hold_out(train, self.recipe.validation, self.seed)
         kept = f", {len(validation)} for the temperatures" if validation else ""
         print(
             f"  {len(train)} faces for training{kept}, {len(test)} held out; excluded: "
-            f"{len(duplicates.repeats)} duplicates, {len(duplicates.contradicting)} with contradicting labels, {len(near_duplicates)} near-duplicates of "
-            "training faces"
+            f"{len(duplicates.repeats)} duplicates, {len(duplicates.contradicting)} with contradicting labels, "
+            f"{len(near_duplicates)} near-duplicates of training faces"
         )
         transform, genders = self.recipe.nets()[0].transform(), self.recipe.gender_labels()
         split_lmdbs.write(".", train, test, transform, genders, validation)

@@ -88,6 +88,29 @@ def test_the_model_card_describes_the_held_out_faces(run):
     assert next(row for row in rows if row[0].startswith("always"))[1] == "50.0 %"
 
 
+def test_a_group_that_is_left_out_is_evaluated_and_not_trained_on(faces, tmp_path):
+    folder = tmp_path / "groups"
+    folder.mkdir()
+    for number, path in enumerate(sorted(faces.iterdir())):
+        age, sex, _, stamp = path.name.split("_")
+        (folder / f"{age}_{sex}_{number % 3}_{stamp}").write_bytes(path.read_bytes())
+    train, test, _, _ = split_lmdbs.parts(folder, (0, 1, 2), 3, leave_out=(1,))
+    alone = split_lmdbs.parts(folder, (1,), 3)[1]
+    everything = split_lmdbs.parts(folder, (0, 1, 2), 3)
+    assert {sample.race for sample in train} == {0, 2} and {sample.race for sample in test} == {1}
+    assert {sample.path for sample in test} == {sample.path for sample in alone}  # the same faces as without the others
+    assert {sample.path for sample in alone} <= {sample.path for sample in everything[1]}
+    with pytest.raises(AgeGenderError, match="expected faces of the groups that are left out, and others"):
+        split_lmdbs.parts(folder, (0,), 3, leave_out=(0,))
+
+
+def test_the_validation_part_is_held_out_of_the_training_part(faces):
+    train = split_lmdbs.parts(faces, (2,), 3)[0]
+    rest, validation = split_lmdbs.hold_out(train, 0.25, 3)
+    assert len(validation) == round(0.25 * len(train)) and not set(rest) & set(validation)
+    assert set(rest) | set(validation) == set(train) and split_lmdbs.hold_out(train, 0, 3) == (train, [])
+
+
 def test_the_parts_are_disjoint_and_labels_come_from_the_names(run):
     trained, _ = run
     parts = read_json(trained, "faces.json")
