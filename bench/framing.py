@@ -59,9 +59,7 @@ def evaluate(nets, samples, folder, find, check):
     """Metrics of the images in `folder`, and which ones are warned about."""
     from agegender.datasets.sample import Sample
 
-    moved = [
-        Sample(os.path.join(folder, f"{number}.png"), s.age, s.gender, s.race) for number, s in enumerate(samples)
-    ]
+    moved = [Sample(os.path.join(folder, f"{number}.png"), s.age, s.gender, s.race) for number, s in enumerate(samples)]
     predictor = predict.FacePredictor(nets, find, batch=4 if find else 16, check=None)
     if check:
         transform = nets[0].transform
