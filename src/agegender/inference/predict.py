@@ -168,7 +168,7 @@ class NetPredictor:
 def make_ensemble(nets: Sequence[NetPredictor]) -> None:
     """Let nets of the same task predict together, under the task's name: the mean of their probabilities.
 
-    A net of unknown task stays alone.
+    A net of unknown task stays alone. Nets of single years may end at different years.
 
     Raises
     ------
@@ -180,11 +180,16 @@ def make_ensemble(nets: Sequence[NetPredictor]) -> None:
         if not net.task:
             continue
         other = first.setdefault(net.task, net)
-        if set(net.labels.names) != set(other.labels.names):
+        same = set(net.labels.names) == set(other.labels.names)
+        if not same and not (_single_years(net) and _single_years(other)):
             raise failure(
                 WRONG_OPTIONS, f"{net.name} and {other.name} predict {net.task} in different classes: no ensemble"
             )
         net.output_name = net.task
+
+
+def _single_years(net: NetPredictor) -> bool:
+    return net.labels.decoder in ("expectation", "decades")
 
 
 def as_original(transform: Any) -> Any:
@@ -375,16 +380,24 @@ class FacePredictor:
             members.setdefault(net.output_name, []).append((net, rows))
         for name, nets in members.items():
             for (prediction, _), row in zip(faces, _mean(nets)):
-                prediction.answers[name] = nets[0][0].output(row)
+                prediction.answers[name] = _widest(nets).output(row)
+
+
+def _widest(members: Sequence[tuple[NetPredictor, np.ndarray]]) -> NetPredictor:
+    """Return the first of the nets with the most classes."""
+    return max((net for net, _ in members), key=lambda net: len(net.labels))
 
 
 def _mean(members: Sequence[tuple[NetPredictor, np.ndarray]]) -> np.ndarray:
-    """Return the mean probabilities of an ensemble, in the order of the first net's classes."""
+    """Return the mean probabilities of an ensemble, in the order of the widest net's classes."""
     if len(members) == 1:
         return members[0][1]
-    names = members[0][0].labels.names
-    rows = [np.reshape(row, (len(row), -1))[:, net.labels.indices_of(names)] for net, row in members]
-    return np.mean(rows, axis=0)
+    names = _widest(members).labels.names
+    total = np.zeros((len(members[0][1]), len(names)))
+    for net, row in members:
+        columns = [names.index(name) for name in net.labels.names]
+        total[:, columns] += np.reshape(row, (len(row), -1))
+    return total / len(members)
 
 
 def find_images(arguments: Iterable[str]) -> list[str]:
