@@ -95,7 +95,8 @@ def _from_utkface_names(folder: str) -> Collection:
 
 def _from_pattern(folder: str, pattern: str) -> Collection:
     expression = _expression(pattern)
-    samples, skipped = [], []
+    samples: list[Sample] = []
+    skipped: list[str] = []
     for path in _images(folder):
         whole = path if "/" in pattern else os.path.basename(path)
         match = expression.fullmatch(whole.replace(os.sep, "/"))
@@ -174,7 +175,8 @@ def _from_table(folder: str, table: str) -> Collection:
         raise AgeGenderError(
             f"{table}:1: expected a header with the columns file and age or gender, received {', '.join(header)}"
         )
-    samples, skipped = [], []
+    samples: list[Sample] = []
+    skipped: list[str] = []
     for number, row in enumerate(rows, 2):
         if not row:
             continue
@@ -210,7 +212,9 @@ def _has_class_folders(folder: str) -> bool:
 
 
 def _from_folders(folder: str) -> Collection:
-    samples, skipped, years = [], [], True
+    samples: list[Sample] = []
+    skipped: list[str] = []
+    years = True
     for path in _images(folder):
         fields: dict[str, object] = {}
         for part in os.path.dirname(path).split(os.sep):

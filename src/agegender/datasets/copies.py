@@ -154,12 +154,12 @@ def registered_similarity(one: np.ndarray, other: np.ndarray, start: tuple[float
         if min(band.std() for band in bands) < 0.1:
             continue  # no structure
         try:
-            cv2.findTransformECC(*bands, warp, cv2.MOTION_AFFINE, _STOP, None, 5)
+            cv2.findTransformECC(*bands, warp, cv2.MOTION_AFFINE, _STOP, None, 5)  # type: ignore[call-overload]
         except cv2.error:  # it does not converge: the images are too different
             continue
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         registered = cv2.warpAffine(reference, warp, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        fine = [_band(chip, 1.0, 4)[MIDDLE, MIDDLE].ravel() for chip in (image, registered)]
-        if min(values.std() for values in fine) > 0.1:
-            best = max(best, float(np.corrcoef(*fine)[0, 1]))
+        one_fine, other_fine = (_band(chip, 1.0, 4)[MIDDLE, MIDDLE].ravel() for chip in (image, registered))
+        if min(one_fine.std(), other_fine.std()) > 0.1:
+            best = max(best, float(np.corrcoef(one_fine, other_fine)[0, 1]))
     return best

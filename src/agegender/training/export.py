@@ -45,12 +45,15 @@ def average(paths: Sequence[str], target: str) -> str:
     """Write the mean of snapshots of one training (Izmailov et al. 2018) and return its path, `target`."""
     stored = [read_weights(path) for path in paths]
     mean = {
-        name: [np.mean([weights[name][index] for weights in stored], 0, np.float64) for index in range(len(arrays))]
+        name: [_mean([weights[name][index] for weights in stored]) for index in range(len(arrays))]
         for name, arrays in stored[0].items()
     }
     param = caffe_pb2.NetParameter()
     for name in mean:
         param.layer.add(name=name, type="Convolution")
-    rounded = {name: [array.astype(np.float32) for array in arrays] for name, arrays in mean.items()}
-    write_caffemodel(target, param, rounded)
+    write_caffemodel(target, param, mean)
     return target
+
+
+def _mean(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return np.asarray(sum(array.astype(np.float64) for array in arrays) / len(arrays), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from agegender.evaluate import calibration, evaluate
 
 if TYPE_CHECKING:
     from agegender.recipes.recipe import Recipe
+    from agegender.zoo.model import Net
 
 
 def fit(recipe: Recipe, weights: str, database: str) -> dict[str, float]:
@@ -25,9 +27,9 @@ def fit(recipe: Recipe, weights: str, database: str) -> dict[str, float]:
     for net in recipe.nets():
         rows = evaluate.predict_lmdb(net, weights, database, ("plain",))["plain"]
         expected = truth[evaluate.TRUTH[net.task]]
-
-        def classes(values: np.ndarray, net=net) -> np.ndarray:
-            return evaluate.to_evaluation_classes(net, values)[1]
-
-        out[net.task] = calibration.fit_temperature(rows, expected, classes, weights=face_weights)
+        out[net.task] = calibration.fit_temperature(rows, expected, _classes_of(net), weights=face_weights)
     return out
+
+
+def _classes_of(net: Net) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda rows: evaluate.to_evaluation_classes(net, rows)[1]

@@ -19,6 +19,7 @@ from caffe.utils.progress import Progress
 if TYPE_CHECKING:
     from agegender.datasets.sample import Sample
     from agegender.zoo.model import Net
+    from caffe.net.net import Net as CaffeNet
 
 FEATURES = "features"  # blob that every net which can be a teacher has
 SAVE_EVERY = 2000  # images
@@ -85,7 +86,7 @@ def _filled(blob):
     return np.concatenate([blob, np.repeat(blob[-1:], BATCH - len(blob), 0)])
 
 
-def _net(nets: list[Net]):
+def _net(nets: list[Net]) -> CaffeNet:
     """Return the Net of nets that share their weights, with one output: the features and the logits."""
     from caffe.net.net import Net as CaffeNet
     from caffe.proto import caffe_pb2
