@@ -1,7 +1,7 @@
 """Generate docs/results-appendix.md from docs/results/*.json: `python scripts/results_doc.py`.
 
-Each JSON file holds a title, the command, a remark and what `agegender evaluate --json` wrote. A test checks that the page
-is up to date.
+Each JSON file holds a title, the command, a remark and what `agegender evaluate --json` wrote. A test checks that the
+page is up to date.
 """
 
 from __future__ import annotations

@@ -223,7 +223,7 @@ class Compression:
         if not self.selected[index]:
             return image
         _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, int(self.qualities[index])))
-        return cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
 
 
 class Noise:
