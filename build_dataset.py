@@ -17,7 +17,7 @@ except ImportError as missing:
     sys.exit(f"build_dataset.py: {missing}; run ./run.sh (the whole pipeline) or scripts/setup.sh (the set-up)")
 
 if __name__ == "__main__":
-    from caffe.utils import commands
+    from caffe.utils.cli import commands
 
     os.chdir(HERE)
     sys.exit(commands.run_command("agegender.cli", "build_dataset", "build_dataset.py", sys.argv[1:]))

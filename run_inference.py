@@ -19,6 +19,6 @@ if missing:
     )
 
 if __name__ == "__main__":
-    from caffe.utils import commands
+    from caffe.utils.cli import commands
 
     sys.exit(commands.run_command("agegender.cli", "predict", "run_inference.py", sys.argv[1:]))

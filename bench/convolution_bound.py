@@ -38,7 +38,7 @@ def main(solver, precision, threads):
     malloc.retain_freed_memory()
     net = Net(read_solver(solver).param.net, caffe_pb2.TRAIN)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    convolutions = [convolution(node, dtype) for node in net._nodes if node.layer.type == "Convolution"]
+    convolutions = [convolution(node, dtype) for node in net.nodes if node.layer.type == "Convolution"]
 
     def step():
         with torch.no_grad():

@@ -44,7 +44,7 @@ def operators(solver):
 def layers(solver):
     """Return {layer: (forward, backward)} in milliseconds per step, and their total as a fraction of the step."""
     update, times = _update_time(solver), collections.defaultdict(lambda: [0.0, 0.0])
-    for node in solver.net._nodes:
+    for node in solver.net.nodes:
         runner = node.fast or node.layer
         for index, method in enumerate(("forward_blobs", "backward_blobs")):
             setattr(runner, method, _timed(getattr(runner, method), times[node.layer.name], index))

@@ -50,7 +50,7 @@ def random_net(prototxt: str, seed: int = 1) -> tuple[Net, np.ndarray]:
     image = random.uniform(-1, 1, net.blobs[net.inputs[0]].shape).astype(np.float32)
     net.blobs[net.inputs[0]].data[...] = image
     last = [name for name in net.params if net.layer_dict[name].type == "InnerProduct"] or list(net.params)
-    for number, node in enumerate(net._nodes):
+    for number, node in enumerate(net.nodes):
         layer = node.layer
         if layer.type == "Input":
             continue

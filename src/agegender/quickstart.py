@@ -6,6 +6,8 @@ import argparse
 import glob
 import hashlib
 import os
+import shutil
+import sys
 import time
 from collections.abc import Iterable, Iterator
 
@@ -13,9 +15,9 @@ from agegender import workspace, zoo
 from agegender.workspace import MEAN_FILE, MEAN_NPY
 from agegender.zoo.model import Net
 from caffe.errors import CaffeError
-from caffe.utils import commands
+from caffe.utils.cli import commands
+from caffe.utils.cli.progress import clock_text
 from caffe.utils.pipeline import Pipeline, Stage
-from caffe.utils.progress import clock_text
 
 SYNTHETIC_FACES = "data/synthetic_faces"
 ARCHIVE_FACES = "data/faces_of_archive"
@@ -48,6 +50,7 @@ class Quickstart:
         Pipeline(stages, force=self.args.force, start=start, finish=finish).run()
         self.show_results()
         print(f"\nThe whole pipeline took {clock_text(time.monotonic() - began)}.")
+        print(f"Next: {program()} workbench --open   shows all of it in the browser")
         return 0
 
     def stages(self) -> Iterator[Stage]:
@@ -153,7 +156,7 @@ class Quickstart:
     @property
     def precision(self) -> str:
         """The precision of the training: bf16 only where the processor multiplies it in hardware."""
-        from caffe.net.net import bf16_in_hardware
+        from caffe.core.precision import bf16_in_hardware
 
         return "bf16" if self.args.precision == "bf16" and bf16_in_hardware() else "float32"
 
@@ -213,6 +216,14 @@ def _sha256(path: str) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def program() -> str:
+    """Return how the user can call `agegender`: its name if it is on the PATH, else its path."""
+    if shutil.which("agegender"):
+        return "agegender"
+    path = os.path.join(os.path.dirname(sys.executable), "agegender")
+    return os.path.relpath(path) if os.path.exists(path) else f"{os.path.basename(sys.executable)} -m agegender"
 
 
 def run_command(name: str, *argv: str) -> None:

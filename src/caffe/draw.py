@@ -16,7 +16,7 @@ from caffe.errors import CaffeError
 from caffe.net import filter_and_split
 from caffe.proto import caffe_pb2
 from caffe.utils.atomic_io import write_bytes
-from caffe.utils.safe_text import printable
+from caffe.utils.cli.safe_text import printable
 
 LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
 NEURON_LAYER_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "filled"}

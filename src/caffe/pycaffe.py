@@ -36,11 +36,11 @@ class Layer:
 
     def __new__(cls, layer_param=None, *args, **kwargs):
         # Not in __init__: existing derived classes do not call it.
-        from caffe.net.pycaffe_api import Blobs
+        from caffe.core.blob_vec import BlobVec
 
         self = super().__new__(cls)
         self.layer_param = layer_param
-        self.blobs = Blobs([])
+        self.blobs = BlobVec([])
         return self
 
     def setup(self, bottom: list, top: list) -> None:

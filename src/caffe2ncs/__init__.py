@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from caffe.utils.commands import version
+from caffe.utils.cli.commands import version
 
 if TYPE_CHECKING:
     from caffe2ncs.model import Model

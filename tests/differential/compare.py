@@ -59,7 +59,7 @@ def _values(param, number, precision, fast):
     for name in net.outputs:
         _fill(net.blobs[name].diff, rng)
     net.clear_param_diffs()
-    net.backward_range(len(net._nodes) - 1, 0)
+    net.backward_range(len(net.nodes) - 1, 0)
     return _arrays(net)
 
 

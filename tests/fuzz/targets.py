@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from caffe.data import convert_cifar, datum, idx, listfile, mean
+from caffe.data import datum, listfile, mean
+from caffe.data.convert import cifar, idx
 from caffe.data.db import open_db
 from caffe.device.transform import Transform
 from caffe.proto import caffe_pb2, read, text
@@ -146,7 +147,7 @@ def _idx_labels(path):
 
 
 def _cifar():
-    return [bytes(convert_cifar.RECORD) * 2]
+    return [bytes(cifar.RECORD) * 2]
 
 
 def _transforms():
@@ -264,7 +265,7 @@ TARGETS = {
     "binaryproto": Target(_files("tools/mean_gray.binaryproto"), (snapshot.read_blob, mean.read_mean), False, 2),
     "datum": Target(_datums, (_decode,), False, 3),
     "idx": Target(_idx, (_idx_images, _idx_labels), False, 2),
-    "cifar": Target(_cifar, (lambda path: convert_cifar._read(path, "train file"),), False, 2),
+    "cifar": Target(_cifar, (lambda path: cifar._read(path, "train file"),), False, 2),
     "list": Target(_lists, (listfile.read,), True, 2),
     "resume": Target(_resumes, (lambda path: resume.load(str(path), {"train": _net()}),), False, 1),
     "hdf5": Target(_hdf5, (_as_hdf5(snapshot.read_weights), _as_hdf5(snapshot.read_solverstate)), False, 1),

@@ -39,7 +39,7 @@ def export(name, folder):
     data = random.uniform(-120, 130, net.blobs[net.inputs[0]].shape).astype(np.float32)
     net.blobs[net.inputs[0]].data[...] = data
     net.forward()
-    logits = net.blobs[net._nodes[-1].bottoms[0]].data
+    logits = net.blobs[net.nodes[-1].bottoms[0]].data
     for blob in list(net.params.values())[-1]:
         blob.data[...] *= 3 / np.abs(logits).max()
     net.forward()

@@ -91,7 +91,7 @@ def build_net(definition, selected_passes=(), phase=TRAIN):
     finally:
         config.set_optimize(before)
     for run_pass in selected_passes:
-        run_pass(net._nodes)
+        run_pass(net.nodes)
     rng = np.random.default_rng(3)
     net.blobs["data"].data[...] = rng.normal(size=net.blobs["data"].shape)
     net.blobs["label"].data[...] = rng.integers(0, 3, net.blobs["label"].shape)
@@ -127,5 +127,5 @@ def compare(actual, expected, exact):
 
 def runners(net):
     """Return {layer name: class name of its runner}, without the runners that choose at every forward."""
-    names = {node.layer.name: type(node.fast).__name__ for node in net._nodes if node.fast is not None}
+    names = {node.layer.name: type(node.fast).__name__ for node in net.nodes if node.fast is not None}
     return {layer: name for layer, name in names.items() if name != "FourierConvolution"}

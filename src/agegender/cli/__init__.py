@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from caffe.utils import commands
+from caffe.utils.cli import commands
 
 VERBOSITY_FLAGS = True  # every command has -q and -v
 

@@ -29,18 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from caffe.data import convert_imageset
+    from caffe.data.convert import imageset
 
     parts = args.only or PARTS
     _check(args, parts)
     skipped = 0
     for part in parts:
         target = lmdb_path(args.data, part)
-        summary = convert_imageset.convert(
+        summary = imageset.convert(
             args.root,
             list_path(args.data, part),
             target,
-            convert_imageset.RecordFormat(size=(args.size, args.size)),
+            imageset.RecordFormat(size=(args.size, args.size)),
             shuffle=True,
             seed=args.seed,
             overwrite=True,

@@ -66,7 +66,7 @@ def show(source: Any, sink: Any, draw: Callable, max_frames: int, out: str) -> N
     """
     from agegender.errors import AgeGenderError
     from agegender.inference import annotate
-    from caffe.utils.progress import Progress
+    from caffe.utils.cli.progress import Progress
 
     total = min(max_frames or source.total, source.total or max_frames)
     count, faces, keep, rate = 0, 0, True, Rate()

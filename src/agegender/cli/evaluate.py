@@ -90,7 +90,7 @@ def _evaluate(args: argparse.Namespace, models: list[str], found: Collection) ->
     from agegender.cli.predict import make_detector, open_nets
     from agegender.evaluate import collection
     from agegender.inference import framing, predict
-    from caffe.utils.progress import Progress
+    from caffe.utils.cli.progress import Progress
 
     args = argparse.Namespace(**{**vars(args), "model": models})
     batch = 4 if args.detect else max(1, args.batch)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from caffe.utils.safe_text import cell
+from caffe.utils.cli.safe_text import cell
 
 if TYPE_CHECKING:
     from agegender.datasets.sample import Sample

@@ -84,7 +84,7 @@ def _predict(args: argparse.Namespace, net: Net, weights: str, source: str, back
     from caffe.core import config
     from caffe.data.mean import read_mean
     from caffe.device.transform import Transform
-    from caffe.utils.progress import Progress
+    from caffe.utils.cli.progress import Progress
     from ncs.compiler.compile import deploy_net
 
     if args.gpu:

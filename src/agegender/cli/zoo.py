@@ -194,7 +194,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from agegender.datasets import utkface
     from agegender.datasets.lists import read_list
     from agegender.evaluate import evaluate, summary
-    from caffe.utils.progress import Progress
+    from caffe.utils.cli.progress import Progress
 
     nets = zoo.resolve(args.name)
     if args.list:

@@ -110,7 +110,7 @@ class FoldNet:
         from agegender.evaluate.predictions import length, net_predictor
         from caffe.core import config
         from caffe.data.mean import transform_of
-        from caffe.utils.progress import Progress
+        from caffe.utils.cli.progress import Progress
         from ncs.compiler.compile import deploy_net
 
         if self.plan.gpu:

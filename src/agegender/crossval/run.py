@@ -131,13 +131,13 @@ def _state_name(path: str) -> str:
 
 
 def _pack(plan: Plan, source: str, target: str) -> None:
-    from caffe.data import convert_imageset
+    from caffe.data.convert import imageset
 
-    summary = convert_imageset.convert(
+    summary = imageset.convert(
         os.path.join(plan.images, ""),
         source,
         target,
-        convert_imageset.RecordFormat(size=(SIZE, SIZE)),
+        imageset.RecordFormat(size=(SIZE, SIZE)),
         shuffle=True,
         seed=plan.seed,
         overwrite=True,

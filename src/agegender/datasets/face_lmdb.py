@@ -15,7 +15,7 @@ from caffe.data import datum
 from caffe.data.db import create_db
 from caffe.data.parallel_map import cores, ordered_map
 from caffe.device.image_file import ImageError, read_image
-from caffe.utils.progress import Progress
+from caffe.utils.cli.progress import Progress
 
 _CHUNK = 8  # images per task
 _MAX_KEY_BYTES = 511  # LMDB's limit; the number at the start keeps truncated keys unique

@@ -14,7 +14,7 @@ from agegender.datasets.sample import RACES
 from agegender.errors import AgeGenderError
 from agegender.inference.labels import AGE_TRINGN, MALE_FIRST
 from caffe.utils import atomic_io
-from caffe.utils.commands import version
+from caffe.utils.cli.commands import version
 from caffe.utils.input_file import read_text
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import numpy as np
 
 from agegender.datasets.sample import Sample
 from caffe.device.image_file import read_image
-from caffe.utils.progress import Progress
+from caffe.utils.cli.progress import Progress
 
 NOISE_VARIANCE = 0.01  # for pixels on 0..1
 JPEG_QUALITY = 95

@@ -11,7 +11,7 @@ from agegender.datasets import duplicates, near_duplicates, split, utkface
 from agegender.errors import AgeGenderError
 from agegender.inference.labels import AGE_TRINGN
 from caffe.utils import atomic_io
-from caffe.utils.progress import Progress
+from caffe.utils.cli.progress import Progress
 
 if TYPE_CHECKING:
     from agegender.datasets.sample import Sample

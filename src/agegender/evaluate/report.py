@@ -16,8 +16,8 @@ from agegender.evaluate import calibration, confusion, metrics
 from agegender.evaluate.predictions import Predictions
 from agegender.inference.labels import Labels
 from caffe.utils import atomic_io
-from caffe.utils.commands import version
-from caffe.utils.safe_text import cell
+from caffe.utils.cli.commands import version
+from caffe.utils.cli.safe_text import cell
 
 MADE_BY = "agegender test"  # recorded in a report; only a report is replaced
 WORST = 20  # mistakes shown

@@ -10,7 +10,7 @@ from typing import Any
 from agegender.inference import face_crop, labels
 from agegender.inference.predict import ImageResult, NetOutput, Prediction
 from caffe.utils.atomic_io import atomic_write
-from caffe.utils.safe_text import cell
+from caffe.utils.cli.safe_text import cell
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")  # left and right as the image shows them
 
@@ -103,7 +103,7 @@ def write_faces(path: str, rows: Iterable[tuple[str, Sequence[Prediction]]], nam
 
 
 def write_csv(path: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file atomically. Names must have passed `caffe.utils.safe_text.cell`."""
+    """Write a CSV file atomically. Names must have passed `caffe.utils.cli.safe_text.cell`."""
     with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(header)

@@ -14,7 +14,7 @@ import numpy as np
 from agegender.errors import AgeGenderError
 from agegender.inference.labels import AGE_TRINGN
 from caffe.utils import atomic_io
-from caffe.utils.progress import Progress
+from caffe.utils.cli.progress import Progress
 
 # The real data set has 3,434 files with these age classes and genders. 46 images occur twice; of these pairs 8
 # differ in age class or gender, and 4 more in the age in years only.

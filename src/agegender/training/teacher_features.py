@@ -14,7 +14,7 @@ from agegender.evaluate.predictions import image_batches
 from agegender.zoo import assemble, download
 from caffe.convert import onnx_export
 from caffe.utils import atomic_io
-from caffe.utils.progress import Progress
+from caffe.utils.cli.progress import Progress
 
 if TYPE_CHECKING:
     from agegender.datasets.sample import Sample

@@ -32,7 +32,7 @@ class Work:
 def work(net: Net) -> list[Work]:
     """Return the work of every layer of `net` except Input and Split."""
     rows = []
-    for node in net._nodes:
+    for node in net.nodes:
         if node.layer.type in ("Input", "Split"):
             continue
         bottoms, tops = ([blob.shape for blob in blobs] for blobs in (node.bottom_blobs, node.top_blobs))

@@ -158,7 +158,7 @@ def build(net: Net, native_types: Sequence[str] = ()) -> Export:
     g = Graph()
     blobs = net.blobs
     inputs = list(net.inputs)
-    layers = [node.layer for node in net._nodes if node.layer.type != "Input"]
+    layers = [node.layer for node in net.nodes if node.layer.type != "Input"]
     names, final = _versions(layers, inputs)
     for name in blobs:
         g.declare(name, blobs[name].shape)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from caffe.core.glog_files import LogFiles
-from caffe.utils.safe_text import printable
+from caffe.utils.cli.safe_text import printable
 
 _LEVELS = {"I": 0, "W": 1, "E": 2}
 _COLOURS = {1: 3, 2: 1}  # yellow, red

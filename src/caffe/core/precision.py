@@ -34,3 +34,11 @@ def autocast(name: str, device: Any) -> contextlib.AbstractContextManager[Any]:
     """Return a context that computes convolutions and matrix products in `name`; weights and losses stay float32."""
     dtype = PRECISIONS[name][0]
     return _NO_AUTOCAST if dtype is None else torch.autocast(device.type, getattr(torch, dtype), cache_enabled=False)
+
+
+def bf16_in_hardware() -> bool:
+    """Return whether the GPU or CPU (AVX-512 BF16, AMX) supports bfloat16; otherwise bf16 is slower than float32."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

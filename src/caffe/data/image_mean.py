@@ -9,7 +9,7 @@ from caffe.core import glog, malloc
 from caffe.data import datum
 from caffe.data.db import DB
 from caffe.errors import CaffeError
-from caffe.utils.progress import Progress
+from caffe.utils.cli.progress import Progress
 
 _LOG_INTERVAL = 10000
 

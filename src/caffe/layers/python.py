@@ -7,9 +7,9 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
+from caffe.core.blob_vec import BlobVec
 from caffe.errors import CaffeError, did_you_mean
 from caffe.layers.base import Layer, Shape, register
-from caffe.net.pycaffe_api import Blobs
 
 
 class UserError(CaffeError):
@@ -40,7 +40,7 @@ class Python(Layer):
         self._bottoms: Any = ()
         self._tops: Any = ()
         self.user = self._create_user_layer()
-        self.blobs = self.user.blobs = Blobs(self.user.blobs, self.device)
+        self.blobs = self.user.blobs = BlobVec(self.user.blobs, self.device)
 
     def _create_user_layer(self):
         p = self.param.python_param

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from caffe.core import glog
 
 if TYPE_CHECKING:
-    from caffe.net.net import Net
+    from caffe.net.base_net import BaseNet
 
 EVENTS = ("after_forward", "after_backward")
 
 
-def set_enabled(net: Net, enabled: bool) -> None:
+def set_enabled(net: BaseNet, enabled: bool) -> None:
     """Start or stop logging the mean magnitudes of the blobs of `net`."""
     if enabled == (net.debug_reporter is not None):
         return
@@ -32,12 +32,12 @@ def set_enabled(net: Net, enabled: bool) -> None:
 class Reporter:
     """Logs the blobs of one net; its methods are called after each layer."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: BaseNet) -> None:
         self.net = net
 
     def after_forward(self, index: int) -> None:
         """Log the mean |data| of the tops and weights of layer `index`."""
-        node = self.net._nodes[index]
+        node = self.net.nodes[index]
         for name, blob in zip(node.tops, node.top_blobs):
             _log_mean("Forward", node, f"top blob {name} data", blob.tensor)
         for name, blob in zip(_weight_names(node.layer), node.layer.blobs):
@@ -45,7 +45,7 @@ class Reporter:
 
     def after_backward(self, index: int) -> None:
         """Log the mean |diff| that layer `index` computed."""
-        node = self.net._nodes[index]
+        node = self.net.nodes[index]
         if node.need_backward:
             for name, blob, needs_grad in zip(node.bottoms, node.bottom_blobs, node.bottom_need_backward):
                 if needs_grad:

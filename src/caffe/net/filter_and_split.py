@@ -13,9 +13,16 @@ from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
 
 
-def net_state(phase: int, level: int = 0, stages: Iterable[str] = ()) -> Any:
-    """Return the NetState of `phase`, `level` and `stages`."""
-    return caffe_pb2.NetState(phase=phase, level=level, stage=list(stages))
+def net_state(phase: int, level: int = 0, stages: Iterable[str] = (), base: Any = None) -> Any:
+    """Return the NetState of `phase`, `level` and `stages`; `base` (NetState) gives further stages."""
+    state = caffe_pb2.NetState()
+    if base is not None:
+        state.CopyFrom(base)
+    state.phase = phase
+    if level:
+        state.level = level
+    state.stage.extend(stages)
+    return state
 
 
 def meets_rule(state: Any, rule: Any) -> bool:

@@ -1,56 +1,26 @@
-"""Net: a graph of layers connected by named blobs, with forward and backward (Caffe's net.cpp)."""
+"""Net: pycaffe's interface of a net: dictionaries of blobs and weights, forward and backward by name, weight files.
+
+Follows Caffe's python/caffe/pycaffe.py and _caffe.cpp.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from caffe.core import config, glog, numpy_blob, precision
-from caffe.core.blob import Blob
-from caffe.core.lazy_torch import torch
-from caffe.errors import CaffeError
-from caffe.layers import _python_replacements, base
-from caffe.net import debug_info, filter_and_split
-from caffe.net.pycaffe_api import NetMethods
-from caffe.proto import caffe_pb2, unfuse
+import numpy as np
+
+from caffe.core.blob_vec import BlobVec
+from caffe.errors import CaffeError, did_you_mean
+from caffe.layers import base
+from caffe.net.base_net import BaseNet
 from caffe.proto.read import read_net
-from caffe.utils import faults
+from caffe.weights import snapshot
 
 
-@dataclasses.dataclass
-class Node:
-    """One layer of a net with its blobs and its backward settings."""
-
-    layer: base.Layer
-    bottoms: list  # blob names
-    tops: list
-    bottom_blobs: list  # the blobs themselves
-    top_blobs: list
-    losses: list = dataclasses.field(default_factory=list)  # one loss weight per top
-    shapes: list = dataclasses.field(default_factory=list)  # bottom shapes that the current top shapes belong to
-    need_backward: bool = False
-    bottom_need_backward: list = dataclasses.field(default_factory=list)
-    fast: object = None  # the optimized runner that a pass installed (see caffe.passes)
-    reach: tuple = ()  # first and last index of the nodes that must run together with `fast`
-
-
-@dataclasses.dataclass
-class Weight:
-    """One learnable weight blob, the layer that owns it, and its learning-rate and decay multipliers."""
-
-    blob: Blob
-    layer: str
-    index: int
-    lr_mult: float = 1.0
-    decay_mult: float = 1.0
-    explicit: tuple[bool, ...] = (False, False)  # whether lr_mult and decay_mult were given in the prototxt
-
-
-class Net(NetMethods):
+class Net(BaseNet):
     """A network read from a prototxt, in phase TRAIN or TEST.
 
     The older form ``Net(network_file, weights, phase)`` works as well.
@@ -74,7 +44,7 @@ class Net(NetMethods):
         All errors of the prototxt at once, each with its file and line.
     """
 
-    build_only = False
+    _openvino: Any = None  # runs `forward`, see caffe.convert.openvino_forward
 
     def __init__(
         self,
@@ -88,7 +58,7 @@ class Net(NetMethods):
         if rest:  # Net(file, weights, phase)
             phase, weights = rest[0], phase
         file = read_net(network_file)
-        self._build(file.param, file.where, int(phase), level, stages or ())
+        super().__init__(file.param, file.where, int(phase), level, stages or ())
         if weights is not None:
             self.copy_from(weights)
 
@@ -116,353 +86,397 @@ class Net(NetMethods):
             Infer shapes only, without importing torch: the net takes weights and can be exported, but not run.
         """
         net = cls.__new__(cls)
-        net.build_only = build_only
         locations = where or [f"<net>:layer {i + 1}" for i in range(len(param.layer))]
-        net._build(param, locations, phase, level, stages)
+        BaseNet.__init__(net, param, locations, phase, level, stages, build_only)
         return net
 
-    # -- construction ------------------------------------------------------------------------------
+    # -- contents -------------------------------------------------------------------------------
 
-    def _build(self, param, where, phase, level, stages):
-        state = caffe_pb2.NetState()
-        state.CopyFrom(param.state)
-        state.phase = phase
-        if level:
-            state.level = level
-        state.stage.extend(stages)
-        self.phase = phase
-        self.precision = "float32"
-        self.device = None if self.build_only else config.device()
-        self.generator = None if self.build_only else torch.Generator().manual_seed(config.next_seed())
-        param, where = filter_and_split.filter_net(param, state, where)
-        self._check_names(param, where)
-        param = _python_replacements.replace(param, phase == base.TRAIN)
-        param, where = unfuse.unfuse(param, where)
-        self.param, self.where = filter_and_split.insert_splits(param, where)
-        self.name = param.name
-        self._blobs: OrderedDict[str, Any] = OrderedDict()
-        self._weights: list[Weight] = []
-        self._owners: dict[str, Weight] = {}  # by param name
-        self._nodes: list[Node] = []
-        self.input_names: list[str] = []
-        self._callbacks: dict[str, list[Any]] = {}
-        self.debug_reporter: debug_info.Reporter | None = None
-        self._make_layers()
-        filter_and_split.mark_loss_paths(self._nodes)
-        self._set_propagate_down()
-        if config.fast() and not self.build_only:
-            from caffe import passes
+    @property
+    def blob_loss_weights(self) -> OrderedDict[str, float]:
+        """OrderedDict of loss weights by blob name."""
+        weights = OrderedDict((name, 0.0) for name in self._blobs)
+        for node in self.nodes:
+            weights.update((name, w) for name, w in zip(node.tops, node.losses) if w)
+        return weights
 
-            passes.apply(self._nodes)
-        debug_info.set_enabled(self, param.debug_info)
+    @property
+    def layers(self) -> list[Any]:
+        """The layers in order, each with `type` and `blobs`; a Python layer is the user's own object."""
+        self.complete_blobs()  # the weights may be about to change
+        return [node.layer.public for node in self.nodes]
 
-    @staticmethod
-    def _check_names(param, where):
-        seen: dict[str, str] = {}
-        for layer, location in zip(param.layer, where):
-            if layer.name in seen:
-                glog.warning(f"{location}: layer name '{layer.name}' is already used at {seen[layer.name]}")
-            seen.setdefault(layer.name, location)
+    @property
+    def layer_dict(self) -> OrderedDict[str, Any]:
+        """OrderedDict of layers by name."""
+        self.complete_blobs()
+        return OrderedDict((node.layer.name, node.layer.public) for node in self.nodes)
 
-    def _make_layers(self):
-        error_type: type[CaffeError] = CaffeError
-        cause = None
-        self._errors: list[tuple[str, str, str, str]] = []  # (location, layer, type, message)
-        self._failed_tops: set[str] = set()
-        self._available: OrderedDict[str, bool] = OrderedDict()  # tops that no layer has read yet
-        need: dict[str, bool] = {}  # blob name -> whether its gradient is needed
-        for param, location in zip(self.param.layer, self.where):
-            if not param.HasField("phase"):
-                param.phase = self.phase
-            try:
-                self._make_layer(param, need)
-            except CaffeError as error:
-                self._errors.append((location, param.name, param.type, str(error)))
-                error_type, cause = type(error) if len(self._errors) == 1 else CaffeError, cause or error.__cause__
-                self._failed_tops.update(param.top)
-            except _DependentError:
-                self._failed_tops.update(param.top)
-                self._check_alone(param, location)
-        if self._errors:
-            failure = error_type("\n".join(faults.grouped(self._errors)))  # keeps the type of a Python layer's error
-            failure.layers = [name for _, name, _, _ in self._errors]
-            raise failure from cause
-        self.output_names = sorted(self._available)
+    @property
+    def params(self) -> OrderedDict[str, BlobVec]:
+        """OrderedDict of weight blobs by layer name, for layers with weights."""
+        self.complete_blobs()
+        return OrderedDict((node.layer.name, BlobVec(node.layer.blobs)) for node in self.nodes if node.layer.blobs)
 
-    def _check_alone(self, param, location):
-        """Record the errors of a layer's own parameters; its bottoms do not exist."""
-        try:
-            base.check(param, param.phase)
-        except CaffeError as error:
-            self._errors.append((location, param.name, param.type, str(error)))
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the tops of Input layers."""
+        return list(self.input_names)
 
-    def _make_layer(self, param, need):
-        bottoms = [self._bottom(param, i, name) for i, name in enumerate(param.bottom)]
-        layer = base.create(param, param.phase, self.device, self.generator)
-        layer.net = self
-        tops = self._tops(param, layer)
-        self._check_counts(layer, len(bottoms), len(tops))
-        shapes = [b.shape for b in bottoms]
-        layer.setup_blobs(bottoms, [blob for _, blob in tops])
-        layer.setup(*shapes)
-        self._reshape_layer(layer, bottoms, tops)
-        node = Node(layer, list(param.bottom), [name for name, _ in tops], bottoms, [blob for _, blob in tops])
-        node.shapes = shapes
-        node.losses = self._loss_weights(layer, len(tops))
-        for blob, weight in zip(node.top_blobs, node.losses):
-            if weight:
-                blob.set_grad(torch.full(blob.shape, float(weight), device=self.device))
-        self._add_weights(layer)
-        self._infer_need_backward(node, need)
-        for name, blob in tops:
-            self._blobs[name] = blob
-        self._nodes.append(node)
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the blobs that no layer reads, in alphabetical order as in Caffe."""
+        return list(self.output_names)
 
-    def _bottom(self, param, index, name):
-        if name in self._failed_tops:
-            raise _DependentError
-        if name not in self._blobs:
-            from caffe.errors import did_you_mean
+    @property
+    def top_names(self) -> OrderedDict[str, list[str]]:
+        """OrderedDict of top names by layer name."""
+        return OrderedDict((node.layer.name, list(node.tops)) for node in self.nodes)
 
-            raise CaffeError(f"unknown bottom blob '{name}' (bottom {index}){did_you_mean(name, self._blobs)}")
-        self._available.pop(name, None)
-        return self._blobs[name]
+    @property
+    def bottom_names(self) -> OrderedDict[str, list[str]]:
+        """OrderedDict of bottom names by layer name."""
+        return OrderedDict((node.layer.name, list(node.bottoms)) for node in self.nodes)
 
-    def _tops(self, param, layer):
-        tops = []
-        for i, name in enumerate(param.top):
-            if i < len(param.bottom) and param.bottom[i] == name:
-                blob = self._blobs[name]  # in place
-            elif name in self._blobs:
-                raise CaffeError(f"top blob '{name}' is already produced by another layer")
-            else:
-                blob = numpy_blob.make((), self.device)
-            tops.append((name, blob))
-            self._available[name] = True
-            if param.type == "Input":
-                self.input_names.append(name)
-        least = layer.num_top if isinstance(layer.num_top, int) else layer.num_top[0]
-        while layer.auto_top and len(tops) < least:
-            tops.append(("(automatic)", numpy_blob.make((), self.device)))  # Caffe's name; not an output of the net
-            layer.automatic_tops += 1
-        return tops
+    @property
+    def _layer_names(self):
+        return [node.layer.name for node in self.nodes]
 
-    @staticmethod
-    def _check_counts(layer, bottoms, tops):
-        for kind, allowed, received in (("bottom", layer.num_bottom, bottoms), ("top", layer.num_top, tops)):
-            least, most = (allowed, allowed) if isinstance(allowed, int) else allowed
-            if received < least or (most is not None and received > most):
-                expected = f"{least} or more" if most is None else f"{least}" if least == most else f"{least} to {most}"
-                raise CaffeError(f"{layer.type} takes {expected} {kind} blob(s), received {received}")
-        shared = set(layer.param.bottom) & set(layer.param.top)
-        if shared and not layer.in_place:
-            raise CaffeError(f"{layer.type} cannot work in place: give its top another name than '{min(shared)}'")
-        if layer.same_count and bottoms != tops:
-            raise CaffeError(f"{layer.type} takes as many tops as bottoms, received {tops} tops and {bottoms} bottoms")
+    @property
+    def _blob_names(self):
+        return list(self._blobs)
 
-    @staticmethod
-    def _loss_weights(layer, tops):
-        weights = list(layer.param.loss_weight)
-        if layer.is_loss and not weights:
-            weights = [1.0] + [0.0] * (tops - 1)
-        if weights and len(weights) != tops and not (layer.is_loss and len(weights) == 1):
-            raise CaffeError(f"expected one loss_weight per top ({tops}) or none, received {len(weights)}")
-        return (weights + [0.0] * tops)[:tops]
+    @property
+    def _inputs(self):
+        return [self._blob_names.index(name) for name in self.input_names]
 
-    def _add_weights(self, layer):
-        specs = list(layer.param.param)
-        if len(specs) > len(layer.blobs):
-            raise CaffeError(f"received {len(specs)} param {{ }}, but the layer has {len(layer.blobs)} weight blobs")
-        for i, blob in enumerate(layer.blobs):
-            spec = specs[i] if i < len(specs) else caffe_pb2.ParamSpec()
-            layer.param_propagate_down.append(spec.lr_mult != 0)
-            if spec.name and spec.name in self._owners:
-                self._share_weight(layer, i, spec)
-                continue
-            explicit = (spec.HasField("lr_mult"), spec.HasField("decay_mult"))
-            weight = Weight(blob, layer.name, i, spec.lr_mult, spec.decay_mult, explicit)
-            self._weights.append(weight)
-            if spec.name:
-                self._owners[spec.name] = weight
+    @property
+    def _outputs(self):
+        return [self._blob_names.index(name) for name in self.output_names]
 
-    def _share_weight(self, layer, index, spec):
-        owner, blob = self._owners[spec.name], layer.blobs[index]
-        permissive = spec.share_mode == caffe_pb2.ParamSpec.PERMISSIVE
-        if owner.blob.count != blob.count if permissive else owner.blob.shape != blob.shape:
-            mode = "" if permissive else " (share_mode: STRICT)"
-            raise CaffeError(
-                f"param '{spec.name}' is shared with layer '{owner.layer}', where it has shape {owner.blob.shape}; "
-                f"here it has {blob.shape}{mode}"
-            )
-        for i, (field, mult) in enumerate((("lr_mult", spec.lr_mult), ("decay_mult", spec.decay_mult))):
-            if spec.HasField(field):
-                if owner.explicit[i] and getattr(owner, field) != mult:
-                    raise CaffeError(f"param '{spec.name}' is shared, but has two values of {field}")
-                setattr(owner, field, mult)
-                owner.explicit = tuple(explicit or k == i for k, explicit in enumerate(owner.explicit))
-        layer.blobs[index] = owner.blob if owner.blob.shape == blob.shape else owner.blob.view(blob.shape)
+    def _top_ids(self, layer):
+        """Return the indices in `_blob_names` of the tops of the layer at index `layer`, as pycaffe's `_top_ids`."""
+        return self._blob_ids(self.nodes[layer].tops)
 
-    def _infer_need_backward(self, node, need):
-        param = node.layer.param
-        if len(param.propagate_down) not in (0, len(node.bottoms)):
-            raise CaffeError(
-                f"expected one propagate_down per bottom ({len(node.bottoms)}) or none, "
-                f"received {len(param.propagate_down)}"
-            )
-        needed = [need.get(name, False) for name in node.bottoms]
-        # As in Caffe, propagate_down selects the bottoms that get a diff, but does not make a layer run backward.
-        node.bottom_need_backward = list(param.propagate_down) or needed
-        node.need_backward = any(needed) or any(node.layer.param_propagate_down)
-        for name in node.tops:
-            need[name] = node.need_backward
+    def _bottom_ids(self, layer):
+        """Return the indices in `_blob_names` of the bottoms of the layer at index `layer`."""
+        return self._blob_ids(self.nodes[layer].bottoms)
 
-    def _set_propagate_down(self):
-        for node in self._nodes:
-            if self.param.force_backward:
-                node.need_backward = True
-                node.bottom_need_backward = [
-                    needed or node.layer.allow_force_backward(i) for i, needed in enumerate(node.bottom_need_backward)
-                ]
-                node.layer.param_propagate_down = [True] * len(node.layer.blobs)
-            node.layer.propagate_down = node.bottom_need_backward
-            node.layer.loss_weights = node.losses
-            for blob, needs_grad in zip(node.layer.blobs, node.layer.param_propagate_down):
-                if needs_grad:
-                    blob.require_grad()
+    def _blob_ids(self, names):
+        numbers = {name: number for number, name in enumerate(self._blobs)}
+        return [numbers[name] for name in names]
 
-    def _reshape_layer(self, layer, bottoms, tops):
-        shapes = layer.top_shapes(*[b.shape for b in bottoms])
-        for (name, blob), shape in zip(tops, shapes):
-            if tuple(shape) != blob.shape and any(blob is bottom for bottom in bottoms):
-                raise CaffeError(
-                    f"{layer.type} cannot work in place here: its bottom '{name}' has shape {blob.shape}, its top "
-                    f"{tuple(shape)}; give the top another name"
-                )
-            blob.reshape(*shape)
+    @property
+    def _blob_loss_weights(self):
+        return list(self.blob_loss_weights.values())
 
-    # -- running -----------------------------------------------------------------------------------
+    def _forward(self, start, end):
+        """Run layers `start` to `end` (indices, inclusive), as pycaffe's `_forward`; timing scripts call it."""
+        return self.forward_range(start, end)
 
-    def forward_range(self, start: int, end: int, record: bool = True) -> float:
-        """Run layers `start` to `end` and return their loss.
+    def _backward(self, start, end):
+        """Run backward from layer index `start` down to `end`, as pycaffe's `_backward`."""
+        self.backward_range(start, end)
+
+    def _index(self, layer):
+        names = self._layer_names
+        if layer not in names:
+            raise CaffeError(f"the net has no layer '{layer}'{did_you_mean(str(layer), names)}")
+        return names.index(layer)
+
+    # -- running --------------------------------------------------------------------------------
+
+    def forward(
+        self, blobs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
+    ) -> dict[str, np.ndarray]:
+        """Run the net forward.
 
         Parameters
         ----------
-        start, end : int
-            Layer indices, both inclusive.
-        record : bool
-            Keep what backward needs.
+        blobs : list of str, optional
+            Names of further blobs to return.
+        start, end : str, optional
+            Names of the first and the last layer to run (default: the whole net).
+        **kwargs : array_like
+            Data of all input blobs by name, copied in before the run.
 
         Returns
         -------
-        float
-            The sum of all tops multiplied by their loss weights.
+        dict of str to ndarray
+            Data of the output blobs (of the tops of `end`, if given) and of `blobs`; views of the blobs' memory.
         """
-        if self.build_only:
-            raise CaffeError(numpy_blob.NOT_RUNNABLE)
-        if self.debug_reporter is not None:
-            self.debug_reporter.log_inputs()
-        loss = 0.0
-        for i in range(start, end + 1):
-            node = self._nodes[i]
-            self._call("before_forward", i)
-            with self._annotate_errors(i), precision.autocast(self.precision, self.device):
-                self._follow_shapes(node)
-                self._runner(node, start, end).forward_blobs(
-                    node.bottom_blobs, node.top_blobs, record and node.need_backward
-                )
-            for blob, weight in zip(node.top_blobs, node.losses):
-                if weight:
-                    loss += self._weighted_loss(blob, weight)
-            self._call("after_forward", i)
-        return loss
+        first = 0 if start is None else self._index(start)
+        last = len(self.nodes) - 1 if end is None else self._index(end)
+        names = set(self.outputs if end is None else self.nodes[last].tops) | set(blobs or [])
+        if kwargs:
+            if set(kwargs) != set(self.inputs):
+                raise CaffeError(f"input blob arguments {sorted(kwargs)} do not match the net's inputs {self.inputs}")
+            for name, array in kwargs.items():
+                self._set_input(name, array)
+        if not self._forward_on_openvino(first, last):
+            self.forward_range(first, last)
+        return {name: self._blob(name).data for name in names}
 
-    def _runner(self, node, first, last):
-        """Return what runs `node` within layers `first` to `last`: its layer, or the runner that a pass installed."""
-        if node.fast is None:
-            return node.layer
-        if self._callbacks or first > node.reach[0] or last < node.reach[1]:
-            node.fast.fall_back()
-            return node.layer
-        return node.fast
+    def _forward_on_openvino(self, first, last):
+        """Run the whole net on OpenVINO; return False, with nothing done, where the layers must run."""
+        if first > 0 or last < len(self.nodes) - 1 or self.phase != base.TEST or self.build_only:
+            return False
+        if self._openvino is None:
+            self._openvino = self._make_openvino()
+        if self._openvino.run():
+            return True
+        self._openvino.discard()
+        return False
 
-    def set_precision(self, name: str) -> None:
-        """Compute in "float32" (as Caffe does), "bf16", or on CUDA "tf32" or "fp16"; see caffe.core.precision."""
-        precision.configure(name, self.device)
-        self.precision = name
+    def _make_openvino(self):
+        from caffe.convert.openvino_forward import OpenVinoForward
 
-    def _follow_shapes(self, node):
-        """Infer the top shapes again if a bottom changed its shape; raises CaffeError if the layer cannot accept it."""
-        shapes = [blob.shape for blob in node.bottom_blobs]
-        if shapes != node.shapes:
-            self._reshape_layer(node.layer, node.bottom_blobs, list(zip(node.tops, node.top_blobs)))
-            node.shapes = shapes
+        return OpenVinoForward(self)
 
-    @contextlib.contextmanager
-    def _annotate_errors(self, index):
-        """Prefix the message of a CaffeError with the source location and name of layer `index`."""
-        try:
-            yield
-        except CaffeError as error:
-            param = self._nodes[index].layer.param
-            error.args = (f"{self.where[index]}: layer '{param.name}' ({param.type}): {error}",)
-            raise
-        except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-            param = self._nodes[index].layer.param
+    def complete_blobs(self) -> None:
+        """Give every blob its value, if `forward` has computed the outputs only."""
+        if self._openvino is not None:
+            self._openvino.complete()
+
+    def leave_openvino(self) -> None:
+        """Run the layers themselves in every later `forward`: for weights that change, and for bit-equal results."""
+        if self.phase == base.TEST and not self.build_only:
+            if self._openvino is None:
+                self._openvino = self._make_openvino()
+            self._openvino.stop()
+
+    def _set_input(self, name, array):
+        blob = self._blobs[name]
+        if len(array) != (blob.shape[0] if blob.shape else 1):
+            raise CaffeError(f"input '{name}' has {len(array)} items, the net's batch is {blob.shape[:1]}")
+        blob.data[...] = array
+
+    def backward(
+        self, diffs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
+    ) -> dict[str, np.ndarray]:
+        """Run the net backward.
+
+        Parameters
+        ----------
+        diffs : list of str, optional
+            Names of further blobs whose diffs to return.
+        start, end : str, optional
+            Names of the first and the last layer to run, from back to front (default: the whole net).
+        **kwargs : array_like
+            Diffs of all output blobs (of the tops of `start`, if given) by name, copied in before the run.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Diffs of the input blobs (of the bottoms of `end`, if given) and of `diffs`.
+        """
+        first = len(self.nodes) - 1 if start is None else self._index(start)
+        last = 0 if end is None else self._index(end)
+        names = set(self.inputs if end is None else self.nodes[last].bottoms) | set(diffs or [])
+        if kwargs:
+            allowed = set(self.outputs if start is None else self.nodes[first].tops)
+            if set(kwargs) != allowed:
+                raise CaffeError(f"top diff arguments {sorted(kwargs)} do not match {sorted(allowed)}")
+            for name, array in kwargs.items():
+                if len(array) != (self._blobs[name].shape or (1,))[0]:
+                    shape = self._blobs[name].shape
+                    raise CaffeError(f"diff of '{name}' has {len(array)} items, its blob has shape {shape}")
+                self._blobs[name].diff[...] = array
+        self.backward_range(first, last)
+        return {name: self._blob(name).diff for name in names}
+
+    def _blob(self, name):
+        if name not in self._blobs:
+            raise CaffeError(f"the net has no blob '{name}'{did_you_mean(str(name), self._blobs)}")
+        return self._blobs[name]
+
+    def forward_all(self, blobs: Iterable[str] | None = None, **kwargs: Any) -> dict[str, np.ndarray]:
+        """Run any number of items forward in batches.
+
+        Parameters
+        ----------
+        blobs : list of str, optional
+            Names of further blobs to return.
+        **kwargs : array_like
+            Data of all input blobs by name, N x ... for any N.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Data of the output blobs and of `blobs`, N x ..., without the padding of the last batch.
+        """
+        outputs: dict[str, list[Any]] = {name: [] for name in set(self.outputs) | set(blobs or [])}
+        for batch in self._batches(kwargs):
+            for name, array in self.forward(blobs=blobs, **batch).items():
+                outputs[name].extend(np.atleast_1d(array).copy())  # a scalar output has one value per batch
+        count = len(next(iter(kwargs.values())))
+        return {name: np.asarray(rows)[:count] for name, rows in outputs.items()}
+
+    def forward_backward_all(
+        self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **kwargs: Any
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Run any number of items forward and backward in batches.
+
+        Parameters
+        ----------
+        blobs, diffs : list of str, optional
+            Names of further blobs whose data or diffs to return.
+        **kwargs : array_like
+            Data of all input blobs and, optionally, diffs of all output blobs, N x ... for any N.
+
+        Returns
+        -------
+        dict, dict
+            Data of the output blobs and of `blobs`; diffs of the input blobs and of `diffs`. All N x ....
+        """
+        all_outs: dict[str, list[Any]] = {name: [] for name in set(self.outputs) | set(blobs or [])}
+        all_diffs: dict[str, list[Any]] = {name: [] for name in set(self.inputs) | set(diffs or [])}
+        data = {name: kwargs[name] for name in self.inputs if name in kwargs}
+        top = {name: kwargs[name] for name in self.outputs if name in kwargs}
+        forwards, backwards = self._batches(data), self._batches(top) if top else None
+        for batch in forwards:
+            outs = self.forward(blobs=blobs, **batch)
+            grads = self.backward(diffs=diffs, **(next(backwards) if backwards else {}))
+            for store, part in ((all_outs, outs), (all_diffs, grads)):
+                for name, array in part.items():
+                    store[name].extend(np.atleast_1d(array).copy())
+        count = len(next(iter(data.values())))
+        trim = lambda store: {name: np.asarray(rows)[:count] for name, rows in store.items()}  # noqa: E731
+        return trim(all_outs), trim(all_diffs)
+
+    def _batch(self, blobs):
+        """Yield the arrays of `blobs` in batches of the net's size, the last one padded, as pycaffe's `_batch`."""
+        return self._batches(blobs, next(iter(self._blobs.values())).shape[0])
+
+    def _batches(self, arrays, size=None):
+        size = size or self._blobs[self.inputs[0]].shape[0]
+        count = len(next(iter(arrays.values())))
+        for first in range(0, count, size):
+            batch = {name: np.asarray(a[first : first + size]) for name, a in arrays.items()}
+            missing = size - len(next(iter(batch.values())))
+            if missing:  # pad the last batch with zeros
+                batch = {k: np.concatenate([a, np.zeros((missing, *a.shape[1:]), a.dtype)]) for k, a in batch.items()}
+            yield batch
+
+    def set_input_arrays(self, data: Any, labels: Any) -> None:
+        """Set the records of the MemoryData layer.
+
+        Parameters
+        ----------
+        data : array_like
+            N x C x H x W float32, N a multiple of the layer's batch size.
+        labels : array_like
+            N float32.
+        """
+        for node in self.nodes:
+            if hasattr(node.layer, "set_arrays"):
+                return node.layer.set_arrays(np.asarray(data), np.asarray(labels))
+        raise CaffeError("set_input_arrays needs a net whose first layer is a MemoryData layer")
+
+    def _set_input_arrays(self, data, labels):
+        """Call `set_input_arrays`; pycaffe's older name."""
+        self.set_input_arrays(data, labels)
+
+    def before_forward(self, function: Callable[[int], Any]) -> None:
+        """Call `function(layer index)` before each layer's forward."""
+        self._callbacks.setdefault("before_forward", []).append(function)
+
+    def after_forward(self, function: Callable[[int], Any]) -> None:
+        """Call `function(layer index)` after each layer's forward."""
+        self._callbacks.setdefault("after_forward", []).append(function)
+
+    def before_backward(self, function: Callable[[int], Any]) -> None:
+        """Call `function(layer index)` before each layer's backward."""
+        self._callbacks.setdefault("before_backward", []).append(function)
+
+    def after_backward(self, function: Callable[[int], Any]) -> None:
+        """Call `function(layer index)` after each layer's backward."""
+        self._callbacks.setdefault("after_backward", []).append(function)
+
+    # -- weights and files ----------------------------------------------------------------------
+
+    def weight_arrays(self) -> OrderedDict[str, list[np.ndarray]]:
+        """Return an OrderedDict of lists of float32 arrays by layer name, as stored in a snapshot."""
+        return OrderedDict((name, [b.data for b in blobs]) for name, blobs in self.params.items())
+
+    def copy_from(self, path: str | os.PathLike[str]) -> None:
+        """Copy weights from a file into the layers of the same names.
+
+        Layers that the file does not contain keep their values.
+
+        Parameters
+        ----------
+        path : str
+            A .caffemodel or .h5 file; a comma is part of the path, as in pycaffe.
+
+        Raises
+        ------
+        CaffeError
+            If shapes differ; nothing is copied from that file, and the message lists every mismatch.
+        """
+        self._copy_weights(snapshot.read_weights(path), os.fspath(path))
+
+    def _copy_weights(self, weights, path):
+        errors, pairs = [], []
+        layers = {node.layer.name: node.layer for node in self.nodes}
+        for name, blobs in self.params.items():
+            arrays = weights.get(name)
+            if arrays is None:
+                continue
+            arrays = self._with_shared(name, layers[name].fitted(arrays), len(blobs))
+            if len(arrays) != len(blobs):
+                errors.append(f"layer '{name}': the file has {len(arrays)} weight blobs, the net {len(blobs)}")
+                continue
+            for i, (blob, array) in enumerate(zip(blobs, arrays)):
+                if array is None:
+                    if self._owns(name, i):
+                        errors.append(f"layer '{name}', blob {i}: not in the file")
+                elif not snapshot.shape_equals(array.shape, blob.shape):
+                    shape = tuple(array.shape)
+                    errors.append(f"layer '{name}', blob {i}: the file has shape {shape}, the net {blob.shape}")
+                else:
+                    pairs.append((blob, array))
+        if errors:
+            details = "\n  ".join(errors)
             raise CaffeError(
-                f"{self.where[index]}: layer '{param.name}' ({param.type}): not enough memory: {error}"
-            ) from error
+                f"{path} does not fit the net:\n  {details}\n(to train such a layer from scratch, give it another name)"
+            )
+        for blob, array in pairs:
+            blob.assign(array)
 
-    def _weighted_loss(self, blob, weight):
-        if blob.grad.shape != blob.tensor.shape:
-            blob.set_grad(torch.full(blob.shape, float(weight), device=self.device))
-        return float((blob.tensor * blob.grad).sum())
+    def _owns(self, layer, index):
+        """Return whether the layer owns its weight blob `index`, rather than sharing that of an earlier layer."""
+        return any(weight.layer == layer and weight.index == index for weight in self.learnable_weights)
 
-    def backward_range(self, start: int, end: int) -> None:
-        """Run backward from layer `start` down to layer `end` (both inclusive), using the diffs of their tops."""
-        for i in range(start, end - 1, -1):
-            node = self._nodes[i]
-            self._call("before_backward", i)
-            if node.need_backward:
-                with self._annotate_errors(i):
-                    runner = self._runner(node, end, start)
-                    runner.backward_blobs(node.top_blobs, node.bottom_need_backward, node.bottom_blobs)
-            self._call("after_backward", i)
+    def _with_shared(self, layer, arrays, count):
+        """Return `arrays`, with None for shared blobs at the end: Caffe's HDF5 files hold them at their owner only."""
+        missing = range(len(arrays), count)
+        return [*arrays, *[None] * len(missing)] if not any(self._owns(layer, i) for i in missing) else arrays
 
-    def reshape(self) -> None:
-        """Infer the shapes of all blobs from the shapes of the input blobs."""
-        for node in self._nodes:
-            self._reshape_layer(node.layer, node.bottom_blobs, list(zip(node.tops, node.top_blobs)))
+    def share_with(self, other: Any) -> None:
+        """Share the weights of `other` (Net) by layer name; afterwards both nets use the same memory."""
+        for net in (self, other):
+            net.leave_openvino()
+        owners = other.params
+        for name, blobs in self.params.items():
+            for blob, owner in zip(blobs, owners.get(name, [])):
+                if blob.shape != owner.shape:
+                    raise CaffeError(f"layer '{name}': cannot share weights of shape {owner.shape} with {blob.shape}")
+                blob.share_data(owner)
 
-    def clear_param_diffs(self) -> None:
-        """Set the diffs of all learnable weights to zero."""
-        for weight in self._weights:
-            weight.blob.clear_grad()
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a .caffemodel (binary NetParameter with the weights)."""
+        snapshot.write_caffemodel(path, self.param, self.weight_arrays())
 
-    @property
-    def learnable_weights(self) -> list[Weight]:  # type: ignore[override]
-        """The weights that the solver updates; shared weights appear once."""
-        return self._weights
+    def save_hdf5(self, path: str | os.PathLike[str], write_diff: bool = False) -> None:
+        """Write the weights, and with `write_diff` their diffs, as HDF5 in Caffe's layout."""
+        names = [layer.name for layer in self.param.layer]  # a layer without weights gets an empty group
+        diffs = {name: [b.diff for b in self.params.get(name, ())] for name in names} if write_diff else None
+        weights: dict[str, list[Any]] = {name: [] for name in names}
+        for name, arrays in self.weight_arrays().items():  # a shared blob is stored with its owner only, as in Caffe
+            weights[name] = [array if self._owns(name, i) else None for i, array in enumerate(arrays)]
+        snapshot.write_hdf5(path, weights, diffs)
 
-    def _call(self, event, index):
-        for function in self._callbacks.get(event, ()):
-            function(index)
-
-
-def bf16_in_hardware() -> bool:
-    """Return whether the GPU or CPU (AVX-512 BF16, AMX) supports bfloat16; otherwise bf16 is slower than float32."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
-def _out_of_memory(error):
-    return isinstance(error, MemoryError) or any(
-        words in str(error) for words in ("allocate memory", "not enough memory", "out of memory", "bad_alloc")
-    )
-
-
-class _DependentError(Exception):
-    """A layer reads the top of a layer that failed; only the first error is reported."""
+    def load_hdf5(self, path: str | os.PathLike[str]) -> None:
+        """Copy weights by layer name from an HDF5 file."""
+        self.copy_from(path)

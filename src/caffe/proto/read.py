@@ -8,7 +8,7 @@ from typing import Any
 
 from caffe.errors import CaffeError
 from caffe.proto import binary, caffe_pb2, foreign, text, upgrade
-from caffe.proto.source_locations import SourceLocations
+from caffe.proto.text.source_locations import SourceLocations
 from caffe.utils.input_file import shown
 
 _INLINE_NETS = ("net_param", "train_net_param", "test_net_param")

@@ -60,7 +60,7 @@ def _kinds_of_targets(losses):
 
 def loss_types(net: Any) -> list[str]:
     """Return the types of the layers that contribute to the loss of `net`."""
-    return [node.layer.type for node in net._nodes if any(node.losses)]
+    return [node.layer.type for node in net.nodes if any(node.losses)]
 
 
 def worst_loss(net: Any) -> float:
@@ -69,7 +69,7 @@ def worst_loss(net: Any) -> float:
     Only a mean over the labels has such a bound. A loss summed over pixels, an L2 loss or a cross entropy has none.
     """
     total = 0.0
-    for node in net._nodes:
+    for node in net.nodes:
         if any(node.losses):
             param = node.layer.param.loss_param
             if node.layer.type != "SoftmaxWithLoss" or normalization(param, LossParameter.VALID) != LossParameter.VALID:

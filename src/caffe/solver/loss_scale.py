@@ -25,7 +25,7 @@ class LossScale:
     @contextlib.contextmanager
     def applied(self, net: Any) -> Iterator[None]:
         """Multiply the diffs of the losses of `net` by `scale` within the context."""
-        losses = [blob for node in net._nodes for blob, weight in zip(node.top_blobs, node.losses) if weight]
+        losses = [blob for node in net.nodes for blob, weight in zip(node.top_blobs, node.losses) if weight]
         for blob in losses:
             blob.grad.mul_(self.scale)
         try:

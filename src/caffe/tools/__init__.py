@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from caffe.utils import commands
+from caffe.utils.cli import commands
 
 WORD_BREAK = "_"
 
@@ -21,6 +21,6 @@ def named(argv: Sequence[str] | None = None) -> int:
 
 def normalise(argv: Sequence[str]) -> list[str]:
     """Convert gflags spellings (`-flag v`, `-flag=v`, `--noflag`) to those of argparse."""
-    from caffe.tools import gflags
+    from caffe.tools.flags import gflags
 
     return gflags.normalise(argv)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from caffe.tools import gflags
+from caffe.tools.flags import gflags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Convert the files."""
-    from caffe.data import convert_cifar
+    from caffe.data.convert import cifar
 
-    convert_cifar.convert(args.folder, args.output, args.backend, args.overwrite)
+    cifar.convert(args.folder, args.output, args.backend, args.overwrite)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from caffe.tools import gflags
+from caffe.tools.flags import gflags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Convert the files."""
-    from caffe.data import convert_mnist
+    from caffe.data.convert import mnist
 
-    convert_mnist.convert(args.images, args.labels, args.db, args.backend, args.overwrite)
+    mnist.convert(args.images, args.labels, args.db, args.backend, args.overwrite)

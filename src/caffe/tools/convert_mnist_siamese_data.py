@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from caffe.tools import gflags
+from caffe.tools.flags import gflags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Convert the files."""
-    from caffe.data import convert_mnist
+    from caffe.data.convert import mnist
     from caffe.errors import CaffeError
 
     if args.seed < 0:
         raise CaffeError(f"--seed: expected a number from 0 on, received {args.seed}")
-    convert_mnist.convert_siamese(args.images, args.labels, args.db, args.backend, args.seed, args.overwrite)
+    mnist.convert_siamese(args.images, args.labels, args.db, args.backend, args.seed, args.overwrite)

@@ -67,7 +67,7 @@ def extract(net: Net, names: Sequence[str], paths: Sequence[str], batches: int, 
     """
     from caffe.core import glog
     from caffe.data.db import create_db
-    from caffe.utils.progress import Progress
+    from caffe.utils.cli.progress import Progress
 
     counts = [0] * len(names)
     with contextlib.ExitStack() as stack:

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from caffe.errors import CaffeError
-from caffe.utils.commands import version
+from caffe.utils.cli.commands import version
+from caffe.utils.cli.progress import Progress
 from caffe.utils.google_drive import next_address
-from caffe.utils.progress import Progress
 
 MAX_ATTEMPTS = 5  # consecutive attempts per address without a new byte
 TIMEOUT = 60  # seconds without a byte

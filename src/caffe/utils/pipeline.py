@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from caffe.utils.atomic_io import sync, write_bytes
-from caffe.utils.progress import clock_text
+from caffe.utils.cli.progress import clock_text
 
 STATE_DIR = os.path.join("data", ".pipeline")
 

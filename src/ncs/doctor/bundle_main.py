@@ -16,7 +16,7 @@ if os.path.isdir(os.path.join(HERE, "lib")):
 
 def main() -> int:
     """Run the command `ncs doctor` and return the exit status."""
-    from caffe.utils.commands import run_command
+    from caffe.utils.cli.commands import run_command
 
     return run_command("ncs.doctor", "command", "doctor.py", sys.argv[1:])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from caffe.utils import commands
+from caffe.utils.cli import commands
 
 VERBOSITY_FLAGS = True
 

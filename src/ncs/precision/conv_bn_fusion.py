@@ -19,7 +19,7 @@ def versioned_blobs(net: Net) -> list[tuple[Any, list, list]]:
     """Return (layer, bottoms, tops) of every node; blobs are (name, version), in-place layers add a version."""
     current: dict[str, int] = {}
     rows = []
-    for node in net._nodes:
+    for node in net.nodes:
         bottoms = [(name, current.get(name, 0)) for name in node.bottoms]
         for name in node.tops:
             current[name] = current.get(name, -1) + 1
@@ -85,7 +85,7 @@ def round_fused_weights(net: Net, fusion: FusedConvolution) -> tuple[int, int]:
     Afterwards the layers together compute the same as one convolution with the rounded product. Returns (number of
     values that overflow, number of values that become 0).
     """
-    layers = [net._nodes[number].layer for number in (fusion.first, *fusion.followers)]
+    layers = [net.nodes[number].layer for number in (fusion.first, *fusion.followers)]
     convolution = layers[0]
     factor, constant = np.ones(1), np.zeros(1)
     for layer in layers[1:]:

@@ -61,7 +61,7 @@ def round_weights(net: Net) -> dict[str, tuple[int, int]]:
     """Round all weights of `net` in place; return layer name -> (overflow count, lost count)."""
     counts, fused = {}, set()
     for fusion in conv_bn_fusion.find_fusions(net):
-        names = [net._nodes[number].layer.name for number in (fusion.first, *fusion.followers)]
+        names = [net.nodes[number].layer.name for number in (fusion.first, *fusion.followers)]
         counts[names[0]] = conv_bn_fusion.round_fused_weights(net, fusion)
         fused.update(names)
     for name, blobs in net.params.items():
@@ -110,7 +110,7 @@ def _run(
     source = net.blobs[net.inputs[0]]
     source.reshape(*batch.shape)
     source.data[...] = np.asarray(batch)
-    for number, node in enumerate(net._nodes):
+    for number, node in enumerate(net.nodes):
         if node.layer.type != "Input":
             net.forward_range(number, number, record=False)
         convert = torch.Tensor.detach if number in unformed else transform
@@ -154,13 +154,13 @@ def analyze(net: Net, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[L
     unformed = _unformed_nodes(net)
     own = _run_with_exact_inputs(net, batch, expected, unformed)
     layers = []
-    for number, (node, exact, approximate, alone) in enumerate(zip(net._nodes, expected, emulated, own)):
+    for number, (node, exact, approximate, alone) in enumerate(zip(net.nodes, expected, emulated, own)):
         if node.layer.type != "Split" and exact:
             counts = weight_counts.get(node.layer.name, (0, 0))
             layers.append(_statistics(node, exact, approximate, alone, counts, number not in unformed))
-    last = {name: number for number, node in enumerate(net._nodes) for name in node.tops}
+    last = {name: number for number, node in enumerate(net.nodes) for name in node.tops}
     number = last[net.outputs[0]]
-    top = net._nodes[number].tops.index(net.outputs[0])
+    top = net.nodes[number].tops.index(net.outputs[0])
     pair = [tops[number][top].numpy().reshape(len(batch), -1) for tops in (expected, emulated)]
     return pair[0], pair[1], layers
 
@@ -170,7 +170,7 @@ def _run_with_exact_inputs(net, batch, expected, unformed):
     outputs = []
     source = net.blobs[net.inputs[0]]
     source.data[...] = np.asarray(rounded(torch.as_tensor(batch)))
-    for number, node in enumerate(net._nodes):
+    for number, node in enumerate(net.nodes):
         if node.layer.type != "Input":
             net.forward_range(number, number, record=False)
         convert = torch.Tensor.clone if number in unformed else rounded

@@ -111,7 +111,7 @@ def _power_of_two(value):
 
 def apply(net: Net, scales: Mapping[str, tuple[float, float]]) -> None:
     """Scale the weights of `net` in place with the factors of `plan`."""
-    types = {node.layer.name: node.layer.type for node in net._nodes}
+    types = {node.layer.name: node.layer.type for node in net.nodes}
     for name, (bottom, top) in scales.items():
         blobs = net.params[name]
         if types[name] == "BatchNorm":
@@ -124,7 +124,7 @@ def apply(net: Net, scales: Mapping[str, tuple[float, float]]) -> None:
 
 def describe(scales: Mapping[str, tuple[float, float]], net: Net) -> list[str]:
     """Return one line per layer: the factors of its weights and its bias."""
-    types = {node.layer.name: node.layer.type for node in net._nodes}
+    types = {node.layer.name: node.layer.type for node in net.nodes}
     rows = []
     for name, (bottom, top) in scales.items():
         if types[name] == "BatchNorm":

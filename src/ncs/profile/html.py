@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from caffe.utils.safe_text import printable
+from caffe.utils.cli.safe_text import printable
 from ncs.profile.profile import Row, total
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def layout(net: Net) -> tuple[dict[str, tuple[float, int]], list[tuple[str, str]
     producer: dict[str, str] = {}
     depth: dict[str, int] = {}
     edges = []
-    for node in net._nodes:
+    for node in net.nodes:
         sources = {producer[name] for name in node.bottoms if name in producer}
         name = node.layer.name
         if node.layer.type == "Split":

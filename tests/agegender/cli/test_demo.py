@@ -9,7 +9,7 @@ from support import compiled_nets, composite_photographs
 
 from agegender.cli import demo
 from agegender.inference import detect, predict, video_sinks, video_sources
-from caffe.utils import commands
+from caffe.utils.cli import commands
 
 SIZE = (320, 240)
 FRAMES = 8

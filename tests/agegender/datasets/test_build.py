@@ -15,7 +15,7 @@ import pytest
 from agegender.datasets import build, lists
 from agegender.errors import AgeGenderError
 from caffe.errors import CaffeError
-from caffe.utils import commands
+from caffe.utils.cli import commands
 
 COUNTS = [(9, 6), (2, 1), (12, 18), (3, 5), (1, 0), (0, 0), (2, 2), (0, 2), (1, 2)]
 BLOCK = (

@@ -11,7 +11,7 @@ from support.external_data import SHARED, needs_shared
 
 from agegender.datasets import build, duplicates, near_duplicates, split, split_lmdbs, utkface
 from agegender.synthetic_faces import draw
-from caffe.utils import commands
+from caffe.utils.cli import commands
 
 CHANGES = {
     "same": lambda face: face,

@@ -9,7 +9,7 @@ import pytest
 from agegender.evaluate import collection
 from agegender.inference.labels import AGE_TRINGN
 from agegender.synthetic_faces import draw
-from caffe.utils import commands
+from caffe.utils.cli import commands
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from scipy import stats
 from support import compiled_nets
 
 from agegender.inference import calibration, predict
-from caffe.utils import commands
+from caffe.utils.cli import commands
 from ncs.runtime.manifest import Manifest
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from support import compiled_nets, composite_photographs
 
 from agegender.inference import detect, output_formats, predict
-from caffe.utils import commands
+from caffe.utils.cli import commands
 from ncs.compiler.compile import deploy_net
 from ncs.runtime.manifest import Manifest
 

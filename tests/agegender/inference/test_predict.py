@@ -8,7 +8,7 @@ import pytest
 from support import compiled_nets
 
 from agegender.inference import predict
-from caffe.utils import commands
+from caffe.utils.cli import commands
 from ncs.compiler.compile import deploy_net
 from ncs.runtime.manifest import Manifest
 

@@ -13,7 +13,7 @@ from agegender import synthetic_faces
 from agegender.datasets import duplicates, utkface
 from agegender.errors import AgeGenderError
 from agegender.synthetic_faces import canvas, collection, contact_sheet, traits
-from caffe.utils import commands
+from caffe.utils.cli import commands
 
 
 @pytest.fixture(scope="module")

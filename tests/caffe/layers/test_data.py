@@ -91,12 +91,12 @@ def test_state_restores_bit_for_bit(source):
 
     data_net = net(source, "crop_size: 5 mirror: true", "rand_skip: 5", phase=caffe.TRAIN)
     take(data_net, 4)
-    state = data_net._nodes[0].layer.state()
+    state = data_net.nodes[0].layer.state()
     assert all(isinstance(value, int) for value in state.values())
     expected = take(data_net, 6)
     other = net(source, "crop_size: 5 mirror: true", "rand_skip: 5 prefetch: 1", phase=caffe.TRAIN)
     take(other, 1)
-    other._nodes[0].layer.restore(state)
+    other.nodes[0].layer.restore(state)
     for (data, label), (data2, label2) in zip(expected, take(other, 6)):
         assert np.array_equal(data, data2) and np.array_equal(label, label2)
 

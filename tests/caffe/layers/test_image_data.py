@@ -71,10 +71,10 @@ def test_state_restores_bit_for_bit(folder):
     more = "new_height: 4 new_width: 6 shuffle: true rand_skip: 4"
     data_net = net(folder, more, "mirror: true crop_size: 3", phase=caffe.TRAIN)
     labels(data_net, 4)
-    state = data_net._nodes[0].layer.state()
+    state = data_net.nodes[0].layer.state()
     expected = [data_net.forward() and data_net.blobs["data"].data.copy() for _ in range(7)]
     other = net(folder, more, "mirror: true crop_size: 3", phase=caffe.TRAIN)
-    other._nodes[0].layer.restore(state)
+    other.nodes[0].layer.restore(state)
     for data in expected:
         other.forward()
         assert np.array_equal(other.blobs["data"].data, data)

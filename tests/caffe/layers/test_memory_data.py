@@ -27,7 +27,7 @@ def test_four_axis_labels_and_reset():
     net, (data, label) = net_of(TEXT), arrays()
     net.set_input_arrays(data, label.reshape(-1, 1, 1, 1))
     net.forward()
-    net._nodes[0].layer.reset(data[::-1].copy(), label, 4)
+    net.nodes[0].layer.reset(data[::-1].copy(), label, 4)
     net.forward()
     assert np.array_equal(net.blobs["data"].data, data[::-1][:2])
 
@@ -52,9 +52,9 @@ def test_state_restores_the_position():
     net, (data, label) = net_of(TEXT), arrays()
     net.set_input_arrays(data, label)
     net.forward()
-    state = net._nodes[0].layer.state()
+    state = net.nodes[0].layer.state()
     net.forward()
-    net._nodes[0].layer.restore(state)
+    net.nodes[0].layer.restore(state)
     net.forward()
     assert state == {"position": 2} and np.array_equal(net.blobs["label"].data, [2, 3])
 

@@ -140,11 +140,11 @@ def test_weights_are_learnable_shared_saved_and_loaded(tmp_path):
 def test_data_layer_in_python():
     net = net_of(layer("Count", bottom="", top="a phase"), caffe.TEST)
     assert list(net.forward()["a"]) == [0, 1, 2] and net.blobs["phase"].data == caffe.TEST
-    state = net._nodes[0].layer.state()
+    state = net.nodes[0].layer.state()
     assert list(net.forward()["a"]) == [3, 4, 5] and state == {"at": 3}
-    net._nodes[0].layer.restore(state)
+    net.nodes[0].layer.restore(state)
     assert list(net.forward()["a"]) == [3, 4, 5]
-    assert net._nodes[0].layer.is_data
+    assert net.nodes[0].layer.is_data
 
 
 def test_in_place_python_layer():

@@ -106,10 +106,10 @@ def test_warp(box, pad, square):
 def test_state_restores_bit_for_bit(folder):
     data_net = net(folder, transform="crop_size: 8 mirror: true")
     data_net.forward()
-    state = data_net._nodes[0].layer.state()
+    state = data_net.nodes[0].layer.state()
     expected = [data_net.forward() and data_net.blobs["data"].data.copy() for _ in range(4)]
     other = net(folder, transform="crop_size: 8 mirror: true")
-    other._nodes[0].layer.restore(state)
+    other.nodes[0].layer.restore(state)
     for data in expected:
         other.forward()
         assert np.array_equal(other.blobs["data"].data, data)

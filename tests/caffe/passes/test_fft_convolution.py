@@ -32,7 +32,7 @@ def test_pass_preserves_every_blob(always_fourier, definition, expected):
     plain, fast = build_net(definition), build_net(definition, passes.PASSES)
     for _ in range(2):  # in the second run, views from the first are alive
         compare(run(fast), run(plain), exact=False)
-    assert [node.layer.name for node in fast._nodes if getattr(node.fast, "tape", None)] == expected
+    assert [node.layer.name for node in fast.nodes if getattr(node.fast, "tape", None)] == expected
 
 
 def test_weight_diffs_accumulate(always_fourier):
@@ -51,7 +51,7 @@ def test_bf16_spectra_are_bfloat16_unless_amx_is_available(always_fourier, monke
     plain, fast = build_net(FACES), build_net(FACES, passes.PASSES)
     fast.set_precision("bf16")
     expected, actual = run(plain), run(fast)
-    tape = fast._nodes[fast._layer_names.index("conv2")].fast.tape
+    tape = fast.nodes[fast._layer_names.index("conv2")].fast.tape
     assert tape is None if amx else tape[1].dtype == tape[2].dtype == torch.bfloat16
     for name in ("data of conv2", "diff of weights conv2 0", "diff of weights conv2 1"):
         assert np.abs(actual[name] - expected[name]).max() < 0.05 * np.abs(expected[name]).max(), name

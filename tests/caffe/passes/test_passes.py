@@ -47,7 +47,7 @@ def test_set_optimize_disables_passes():
         for flag in (True, False):
             config.set_optimize(flag)
             net = Net.from_param(param, TEST)
-            assert any(node.fast is not None for node in net._nodes) is flag
+            assert any(node.fast is not None for node in net.nodes) is flag
     finally:
         config.set_optimize(before)
 

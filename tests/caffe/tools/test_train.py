@@ -1,38 +1,57 @@
 """`caffe train`: signals, and flags without an effect."""
 
-import os
 import signal
-from types import SimpleNamespace
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
-from caffe.tools import main, train
+from caffe.tools import main
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_effect_none_ignores_the_signal(number):
-    trainer = SimpleNamespace(stop_requested=False, snapshot_requested=False)
-    before = signal.getsignal(number)
-    with train._SignalHandlers(trainer, "none", "none"):
-        os.kill(os.getpid(), number)  # the default handlers raise KeyboardInterrupt or end the process
-    assert not trainer.stop_requested and not trainer.snapshot_requested
-    assert signal.getsignal(number) == before
+    """The default handlers raise KeyboardInterrupt or end the process."""
+    run_in_child(f"""
+        with train._SignalHandlers(trainer, "none", "none"):
+            os.kill(os.getpid(), {int(number)})
+        assert not trainer.stop_requested and not trainer.snapshot_requested
+        assert signal.getsignal({int(number)}) == before[{int(number)}]
+    """)
 
 
-def test_effect_none_ignores_signals_while_the_libraries_load(monkeypatch):
+def test_effect_none_ignores_signals_while_the_libraries_load():
     """The signal arrives before the solver exists."""
-    before = signal.getsignal(signal.SIGHUP)
-    monkeypatch.setattr(train, "_run", lambda args: os.kill(os.getpid(), signal.SIGHUP) or 7)
-    assert train.run(SimpleNamespace(sigint_effect="stop", sighup_effect="none")) == 7
-    assert signal.getsignal(signal.SIGHUP) == before
+    run_in_child("""
+        train._run = lambda args: os.kill(os.getpid(), signal.SIGHUP) or 7
+        assert train.run(SimpleNamespace(sigint_effect="stop", sighup_effect="none")) == 7
+        assert signal.getsignal(signal.SIGHUP) == before[signal.SIGHUP]
+    """)
 
 
 def test_effects_snapshot_and_stop():
-    trainer = SimpleNamespace(stop_requested=False, snapshot_requested=False)
-    with train._SignalHandlers(trainer, "snapshot", "stop"):
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGHUP)
-    assert trainer.stop_requested and trainer.snapshot_requested
+    run_in_child("""
+        with train._SignalHandlers(trainer, "snapshot", "stop"):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert trainer.stop_requested and trainer.snapshot_requested
+    """)
+
+
+def run_in_child(code):
+    """Run `code` in a process of its own: a signal that ends it must not end pytest."""
+    prepare = """
+        import os, signal
+        from types import SimpleNamespace
+        from caffe.tools import train
+        trainer = SimpleNamespace(stop_requested=False, snapshot_requested=False)
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(prepare) + textwrap.dedent(code)], capture_output=True, text=True
+    )
+    assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.parametrize("words, last", [(["-iterations=3"], 2), (["-max_iter", "3"], 3)])

@@ -12,7 +12,8 @@ from support.external_data import SHARED, needs_shared
 from agegender.datasets import sources
 from agegender.datasets.sources import Source
 from caffe.errors import CaffeError
-from caffe.utils import commands, download
+from caffe.utils import download
+from caffe.utils.cli import commands
 from caffe.utils.google_drive import next_address
 
 DATA = bytes(range(256)) * 1500

@@ -1,0 +1,1 @@
+"""Conversion of image lists, MNIST and CIFAR files into databases."""

@@ -1,0 +1,1 @@
+"""gflags' spellings and the flags that every program of Caffe accepts."""
