@@ -69,6 +69,8 @@ def make_run(args: argparse.Namespace, name: str, seed: int, iterations: int | N
         precision=args.precision,
         threads=args.threads,
         int8=args.int8,
+        workers=getattr(args, "workers", 1),
+        batch=getattr(args, "batch", "each"),
         **options,
     )
 
@@ -108,8 +110,14 @@ def _list() -> None:
 
 
 def _train_recipe(args: argparse.Namespace) -> None:
+    from agegender.errors import AgeGenderError
     from agegender.evaluate.summary import lines
+    from caffe.core import local_processes
 
+    if local_processes.rank_and_size()[1] > 1:
+        raise AgeGenderError(
+            "a recipe starts its own processes: use --workers N, or run torchrun -m caffe train in the run's directory"
+        )
     run = make_run(args, args.recipe, args.seed, weights=args.weights, folder=args.out)
     print("\n".join(lines(run.run())))
     folder = os.path.relpath(run.folder)

@@ -51,6 +51,10 @@ class Run:
         A caffemodel to initialize from.
     int8 : bool
         Evaluate the INT8 net as well.
+    workers : int
+        Processes that train together on the CPU.
+    batch : {"each", "shared"}
+        Whether each of them has the recipe's batch, or they divide it.
     folder : str, optional
         Default: models/<recipe>/seed<seed>[-validation].
     """
@@ -69,11 +73,14 @@ class Run:
         threads: int = 0,
         weights: str = "",
         int8: bool = False,
+        workers: int = 1,
+        batch: str = "each",
         folder: str | None = None,
     ) -> None:
         self.recipe, self.faces, self.races, self.seed = recipe, os.path.abspath(faces), races, seed
         self.minutes, self.iterations = minutes or recipe.minutes, iterations
         self.validation, self.precision, self.threads, self.int8 = validation, precision, threads, int8
+        self.workers, self.batch = workers, batch
         self.initial_weights = os.path.abspath(weights) if weights else ""
         name = f"seed{seed}" + ("-validation" if validation else "")
         self.folder = os.path.abspath(folder or os.path.join("models", recipe.name, name))
@@ -88,6 +95,8 @@ class Run:
                 validation=validation,
                 precision=precision,
                 threads=threads,
+                workers=workers,
+                batch=batch,
                 folder=folder and os.path.join(folder, "teacher"),
             )
 
@@ -116,7 +125,10 @@ class Run:
             self._train,
             ["solver.prototxt", *self._definition(), *LMDBS],
             [snapshot],
-            {"precision": self.precision},
+            {
+                "precision": self.precision,
+                **({"workers": self.workers, "batch": self.batch} if self.workers > 1 else {}),
+            },
             partial=[prototxt.PREFIX + "_iter_*"],
         )
         yield Stage(
@@ -232,6 +244,11 @@ class Run:
         from caffe.solver.latest_snapshot import newest
         from caffe.tools import train
 
+        if self.workers > 1:
+            flags = {"precision": self.precision, "threads": self.threads, "batch": self.batch}
+            if train.start(self.workers, solver="solver.prototxt", resume=True, **flags):
+                raise AgeGenderError("the training stopped; the same command resumes it")
+            return
         solver = self._solver(read_solver("solver.prototxt").param)
         if train.train(solver, newest(prototxt.PREFIX, "solverstate") or ""):
             raise AgeGenderError(f"stopped at iteration {solver.iter}; the same command resumes there")

@@ -54,21 +54,48 @@ def set_device(number: int | str) -> None:
     _state["device"] = int(number)
 
 
-def use_gpu(text: str) -> int:
-    """Switch to GPU mode on the first device of `--gpu` ("0", "0,1" or "all") and return its number.
+def device_count() -> int:
+    """Return the number of CUDA devices.
 
-    Training runs in one process on one device, so the other devices are ignored with a warning.
+    Raises
+    ------
+    CaffeError
+        If there is none.
     """
-    from caffe.core import glog
+    import torch
 
-    numbers = ["0"] if text == "all" else [part.strip() for part in text.split(",")]
-    if not all(number.isdigit() for number in numbers):
-        raise CaffeError(f"--gpu takes a device id, a comma-separated list of ids, or all; received '{text}'")
-    if len(numbers) > 1 or text == "all":
-        glog.warning(f"--gpu {text}: one process uses one device, {numbers[0]}", "caffe.cpp:205")
-    set_device(numbers[0])
     set_mode_gpu()
-    return int(numbers[0])
+
+    return torch.cuda.device_count()
+
+
+def use_gpu(text: str, index: int = 0) -> int:
+    """Switch to GPU mode on one device of `--gpu` ("0", "0,1" or "all") and return its number.
+
+    `caffe train` starts a process per device; other commands use the first and say so.
+
+    Parameters
+    ----------
+    text : str
+    index : int
+        Number of this process on its machine; it uses the device at this place of the list.
+    """
+    from caffe.core import glog, local_processes
+
+    numbers = [part.strip() for part in text.split(",")]
+    if text != "all" and not all(number.isdigit() for number in numbers):
+        raise CaffeError(f"--gpu takes a device id, a comma-separated list of ids, or all; received '{text}'")
+    if (len(numbers) > 1 or text == "all") and local_processes.rank_and_size()[1] == 1:
+        glog.warning(
+            f"--gpu {text}: one process uses one device, {'0' if text == 'all' else numbers[0]}", "caffe.cpp:205"
+        )
+    if text == "all":
+        numbers = [str(number) for number in range(device_count())]
+    if index >= len(numbers):
+        raise CaffeError(f"--gpu {text}: process {index} of this machine has no device")
+    set_device(numbers[index])
+    set_mode_gpu()
+    return int(numbers[index])
 
 
 def device() -> Any:

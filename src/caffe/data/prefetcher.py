@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from caffe.data import datum
 from caffe.data.augment import Augment
 from caffe.data.db import DB
 from caffe.data.sampler import RecordSampler
+from caffe.data.shared_draws import SharedDraws
 from caffe.device.transform import TEST, Transform, is_train
 from caffe.errors import CaffeError
 
@@ -96,7 +98,9 @@ class BatchPrefetcher:
         self.labels, self.order = labels, order
         self.augment = augment if is_train(phase) else None
         self.waited = 0.0  # seconds that `next` has waited, except for the first batch
-        self._share = share
+        self.share = share
+        self._rounds: tuple[int, int, int] | None = None
+        self.round_start = position  # where the present round of shared batches starts
         self._force = {"force_color": force_color, "force_gray": force_gray}
         self._prefetch = prefetch
         self._current: Batch | None = None
@@ -131,10 +135,27 @@ class BatchPrefetcher:
             self._failure = batch
             raise batch
         self._current = batch
-        self.position += 1
+        self.position = self._after(self.position)
         return batch
 
     __next__ = next
+
+    def share_batches(self, rank: int, size: int, count: int) -> None:
+        """From here on, of every `count` batches return number `rank`, `rank` + `size` ... only."""
+        self._rounds = (rank, size, count)
+        self.round_start = self.position
+        self.position += rank
+
+    def _after(self, position: int) -> int:
+        """Return the position of the batch after that at `position`."""
+        if self._rounds is None:
+            self.round_start = position + 1
+            return position + 1
+        rank, size, count = self._rounds
+        if position + size < self.round_start + count:
+            return position + size
+        self.round_start += count
+        return self.round_start + rank
 
     def __iter__(self) -> BatchPrefetcher:
         return self
@@ -171,9 +192,17 @@ class BatchPrefetcher:
             images.append(image)
             for array, label in zip(labels, values):
                 array[index] = label
-        rng = np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position])
+        rng = self._draws(position)
         data = self._transformed(images, labels, rng, None if reusable is None else reusable.data)
         return Batch((data, *labels))
+
+    def _draws(self, position: int) -> Any:
+        """Return the random numbers of a batch; solvers that share records draw for all their batches together."""
+        seed = [self.seed & 0xFFFFFFFFFFFFFFFF, position]
+        rng = np.random.default_rng(seed)
+        return (
+            rng if self.share[1] == 1 else SharedDraws(rng, *self.share, np.random.default_rng([*seed, self.share[0]]))
+        )
 
     def _decode(self, key: bytes, value: bytes) -> tuple[np.ndarray, list]:
         try:
@@ -186,7 +215,7 @@ class BatchPrefetcher:
         self,
         images: list[np.ndarray],
         labels: Sequence[np.ndarray],
-        rng: np.random.Generator | None = None,
+        rng: Any = None,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
         try:
@@ -237,7 +266,7 @@ class _Worker:
     def _work(self, prefetcher: BatchPrefetcher, position: int) -> None:
         """Fill the queue until `stop` (in the thread); pass an error on to the consumer."""
         try:
-            rank, solvers = prefetcher._share
+            rank, solvers = prefetcher.share
             records = prefetcher._records(prefetcher.skip + rank + position * prefetcher.batch_size * solvers)
             records = itertools.islice(records, 0, None, solvers)
             while True:
@@ -245,7 +274,10 @@ class _Worker:
                 if self._stopped:
                     return
                 self.ready.put(prefetcher._batch(records, position, reusable))
-                position += 1
+                following = prefetcher._after(position)
+                skipped = (following - position - 1) * prefetcher.batch_size
+                position = following
+                next(itertools.islice(records, skipped, skipped), None)
         except BaseException as error:
             self.ready.put(error)
 

@@ -46,9 +46,10 @@ class WindowPrefetcher(BatchPrefetcher):
         seed: int = 0,
         position: int = 0,
         skip: int = 0,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         db = cast(DB, _NoDatabase(file.source))
-        super().__init__(db, batch_size, Transform(), seed=seed, position=position, skip=skip)
+        super().__init__(db, batch_size, Transform(), seed=seed, position=position, skip=skip, share=share)
         self.file = file
         self._crop, self._mean, self._scale, self._mirror = crop, mean, np.float32(scale), mirror
         self._context_pad, self._square = context_pad, square
@@ -61,7 +62,8 @@ class WindowPrefetcher(BatchPrefetcher):
         return (self.batch_size, self.file.images[0][1], self._crop, self._crop)
 
     def _batch(self, records: Any, position: int, reusable: Batch | None) -> Batch:
-        rng = np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position])
+        rank, solvers = self.share
+        rng = np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position * solvers + rank])
         data = np.zeros(self.shape, np.float32) if reusable is None else reusable.data
         label = np.empty(self.batch_size, np.float32) if reusable is None else reusable.labels[0]
         data[...] = 0

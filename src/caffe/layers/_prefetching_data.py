@@ -7,7 +7,7 @@ from typing import Any
 from caffe.core import glog
 from caffe.core.lazy_torch import torch
 from caffe.data.prefetcher import BatchPrefetcher
-from caffe.layers.base import Layer, Shape
+from caffe.layers.base import TRAIN, Layer, Shape
 
 _LEGACY_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 
@@ -20,6 +20,7 @@ class BasePrefetchingDataLayer(Layer):
     is_data = True
     no_onnx = "it reads records; a deploy net has an Input instead"
     prefetcher: Any = None  # BatchPrefetcher, created by `setup`
+    _rounds: tuple[int, int, int] | None = None  # rank, processes and batches of a test that they share
 
     def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         """Create the prefetcher that starts at batch `position`; `skip` records precede batch 0."""
@@ -64,15 +65,37 @@ class BasePrefetchingDataLayer(Layer):
             blob.has_live_view and blob.tensor.data_ptr() == array.ctypes.data for blob, array in zip(tops, self._batch)
         )
 
+    def share_batches(self, rank: int, size: int, count: int) -> None:
+        """Of every `count` batches (one test), read number `rank`, `rank` + `size` ... only."""
+        self._rounds = (rank, size, count)
+        self.restore(self.state())
+
     def state(self) -> dict[str, int]:
         """Return the state from which a later run continues with the next batch, bit for bit."""
         prefetcher = self.prefetcher
-        return {"seed": prefetcher.seed, "position": prefetcher.position, "skip": prefetcher.skip}
+        state = {"seed": prefetcher.seed, "position": prefetcher.round_start, "skip": prefetcher.skip}
+        if prefetcher.share[1] > 1:
+            state["records"] = prefetcher.position * prefetcher.batch_size * prefetcher.share[1]
+        return state
 
     def restore(self, state: dict[str, int]) -> None:
         """Continue from `state`."""
         self.prefetcher.close()
         self.prefetcher = self.make_prefetcher(state["seed"], state["position"], state["skip"])
+        if self._rounds is not None:
+            self.prefetcher.share_batches(*self._rounds)
+
+    def reshard(self, state: dict[str, int], world_size: int, divisor: int) -> dict[str, int]:
+        """Return `state` of `world_size` processes for the present number, at the same record.
+
+        `divisor` is what the prototxt's batch has been divided by.
+        """
+        prefetcher = self.prefetcher
+        if self.phase != TRAIN:
+            return state
+        records = state.get("records", state["position"] * prefetcher.batch_size * divisor)
+        position, rest = divmod(records, prefetcher.batch_size * prefetcher.share[1])
+        return {"seed": state["seed"], "position": position, "skip": state["skip"] + rest}
 
     def warn_about_legacy_fields(self, name: str) -> None:
         """Warn about fields of the parameter `name` that Caffe ignores in favour of transform_param."""

@@ -156,6 +156,10 @@ class Layer:
             return self.generator
         return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=self.generator)))
 
+    def accumulated_blobs(self) -> list[Any]:
+        """Return the weight blobs that forward changes in TRAIN: accumulated statistics."""
+        return []
+
     def need(self, condition: Any, text: str, *received: Any) -> None:
         """Raise CaffeError(text % received) unless `condition` is true."""
         if not condition:

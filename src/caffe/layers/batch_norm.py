@@ -90,6 +90,9 @@ class BatchNorm(Layer):
         )
         return [bottom]
 
+    def accumulated_blobs(self) -> list[Any]:
+        return [] if self.use_global else self.blobs[:3]
+
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Return the accumulated mean and variance."""
         mean, variance, weight = (blob.tensor.detach() for blob in self.blobs[:3])

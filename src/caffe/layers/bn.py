@@ -73,6 +73,9 @@ class BN(Layer):
             return p.bn_mode != INFERENCE
         return self.phase != TEST and not p.frozen
 
+    def accumulated_blobs(self) -> list[Any]:
+        return self.blobs[2:] if self.by_batch else []
+
     @property
     def eps(self):
         """The value added to the variance."""

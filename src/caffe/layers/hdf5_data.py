@@ -12,7 +12,7 @@ from caffe.core.blob import check_shape
 from caffe.core.lazy_torch import torch
 from caffe.data import hdf5_reader
 from caffe.errors import CaffeError, did_you_mean
-from caffe.layers.base import Layer, Shape, Tensor, register
+from caffe.layers.base import TRAIN, Layer, Shape, Tensor, register
 from caffe.utils import input_file
 
 
@@ -117,7 +117,9 @@ class HDF5Data(Layer):
         parts = []
         while missing:
             if self._row >= len(self._rows):
+                beyond = self._row - len(self._rows)  # not 0 only after `reshard`
                 self._next_file()
+                self._row = beyond
                 continue
             first = self._row + (rank - self._offset) % solvers
             rows = self._rows[first::solvers][:missing]
@@ -150,3 +152,10 @@ class HDF5Data(Layer):
         self._offset = state.get("offset", 0)  # rows passed since the start, of all epochs
         self._loaded = None
         self._load()
+
+    def reshard(self, state: dict[str, Any], world_size: int, divisor: int) -> dict[str, Any]:
+        """Return rank 0's `state` of `world_size` processes after the last row that any of them has read."""
+        if self.phase != TRAIN:
+            return state
+        ahead = world_size - 1  # rank 0 reads the first of every world_size rows
+        return {**state, "row": state["row"] + ahead, "offset": state.get("offset", 0) + ahead}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from caffe.core import glog
+from caffe.core import config, glog
 from caffe.data import listfile
 from caffe.data.augment import augment_of
 from caffe.data.image_records import ImageList, ImagePrefetcher
@@ -66,4 +66,5 @@ class ImageData(BasePrefetchingDataLayer):
             size=(p.new_height, p.new_width) if p.new_height else None,
             color=p.is_color,
             augment=self.augment,
+            share=config.solver_share(self.phase),
         )

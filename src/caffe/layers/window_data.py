@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe.core import glog
+from caffe.core import config, glog
 from caffe.data import windows
 from caffe.data.mean import read_mean
 from caffe.data.prefetcher import BatchPrefetcher
@@ -89,4 +89,5 @@ class WindowData(BasePrefetchingDataLayer):
             seed=seed,
             position=position,
             skip=skip,
+            share=config.solver_share(self.phase),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from caffe.core import config, numpy_blob, precision
@@ -50,6 +50,7 @@ class BaseNet:
         self.generator = None if build_only else torch.Generator().manual_seed(config.next_seed())
         self._callbacks: dict[str, list[Any]] = {}
         self.debug_reporter: debug_info.Reporter | None = None
+        self.backward_observer: Callable[[int], Any] | None = None  # called after a layer; graph passes stay on
         graph = builder.build(self, param, where, filter_and_split.net_state(phase, level, stages, param.state))
         self.param, self.where, self.name = graph.param, graph.where, graph.param.name
         self.nodes, self._blobs, self.learnable_weights = graph.nodes, graph.blobs, graph.weights
@@ -82,6 +83,14 @@ class BaseNet:
         """
         if self.build_only:
             raise CaffeError(numpy_blob.NOT_RUNNABLE)
+        self.complete_blobs()
+        return self.run_layers(start, end, record)
+
+    def complete_blobs(self) -> None:
+        """Give every blob its value, if `forward` has computed the outputs only."""
+
+    def run_layers(self, start: int, end: int, record: bool = True) -> float:
+        """Run layers `start` to `end` as `forward_range` does, while all blobs have their values."""
         if self.debug_reporter is not None:
             self.debug_reporter.log_inputs()
         loss = 0.0
@@ -144,6 +153,7 @@ class BaseNet:
 
     def backward_range(self, start: int, end: int) -> None:
         """Run backward from layer `start` down to layer `end` (both inclusive), using the diffs of their tops."""
+        self.complete_blobs()
         for i in range(start, end - 1, -1):
             node = self.nodes[i]
             self._call("before_backward", i)
@@ -152,6 +162,8 @@ class BaseNet:
                     runner = self._runner(node, end, start)
                     runner.backward_blobs(node.top_blobs, node.bottom_need_backward, node.bottom_blobs)
             self._call("after_backward", i)
+            if self.backward_observer is not None:
+                self.backward_observer(i)
 
     def reshape(self) -> None:
         """Infer the shapes of all blobs from the shapes of the input blobs."""

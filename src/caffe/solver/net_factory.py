@@ -8,17 +8,18 @@ from caffe.errors import CaffeError
 from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net
+from caffe.solver.distributed.shared_batch import divide
 
 _TRAIN = ("train_net_param", "train_net", "net_param", "net")
 
 
-def train_net(solver: Any) -> Net:
-    """Create the train net of a SolverParameter."""
+def train_net(solver: Any, divisor: int = 1) -> Net:
+    """Create the train net of a SolverParameter; `divisor` processes divide its batch."""
     fields = [field for field in _TRAIN if solver.HasField(field)]
     if len(fields) != 1:
         received = ", ".join(fields) or "none"
         raise CaffeError(f"expected exactly one of net, net_param, train_net and train_net_param; received {received}")
-    return _build_net(solver, fields[0], None, caffe_pb2.TRAIN, solver.train_state)
+    return _build_net(solver, fields[0], None, caffe_pb2.TRAIN, solver.train_state, divisor)
 
 
 def test_nets(solver: Any) -> list[Net]:
@@ -40,8 +41,10 @@ def test_nets(solver: Any) -> list[Net]:
     return [_build_net(solver, field, i, caffe_pb2.TEST, state) for (field, i), state in zip(sources, states)]
 
 
-def _build_net(solver, field, index, phase, extra):
+def _build_net(solver, field, index, phase, extra, divisor=1):
     param, where = _read_param(solver, field, index)
+    if divisor > 1:
+        divide(param, solver, divisor)
     state = caffe_pb2.NetState()
     for part in (param.state, extra):
         state.MergeFrom(part)

@@ -17,9 +17,11 @@ from caffe.errors import CaffeError
 from caffe.net import debug_info
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_solver
-from caffe.solver import divergence, fused_sgd, net_factory, policies, resume
+from caffe.solver import distributed, divergence, fused_sgd, net_factory, policies, resume
+from caffe.solver.distributed.synchronizer import Synchronizer
 from caffe.solver.divergence import DivergenceMonitor
 from caffe.solver.loss_scale import LossScale
+from caffe.solver.test_outputs import TestOutputs
 from caffe.solver.update_rules import UPDATE_RULES
 from caffe.weights import paths as weight_paths
 from caffe.weights import snapshot
@@ -55,12 +57,15 @@ class Solver:
     def _init_from_param(self, param):
         self.param = param
         self._check(param)
+        group = distributed.current()
         if param.random_seed >= 0:
             config.set_random_seed(param.random_seed)
+        elif group is not None:  # equal nets and record orders in all processes
+            config.set_random_seed(group.broadcast_json(config.next_seed()))
         if param.HasField("solver_mode") and param.solver_mode == caffe_pb2.SolverParameter.GPU:
             _use_gpu(param.device_id)
         self.rule = UPDATE_RULES[self.type or param.type](param)
-        self.net = net_factory.train_net(param)
+        self.net = net_factory.train_net(param, 1 if group is None else group.divisor)
         self.test_nets = net_factory.test_nets(param)
         for net in self.test_nets if param.debug_info else ():
             debug_info.set_enabled(net, True)
@@ -78,6 +83,7 @@ class Solver:
         self.stop_requested = self.snapshot_requested = False
         self.loss_scale, self._grads_finite = LossScale(), True  # used with fp16
         self.divergence_monitor = None  # set by `solve`
+        self.synchronizer = None if group is None else Synchronizer(group, self)
         for path in param.weights:
             self.load_weights(path)
         glog.info("Solver scaffolding done.", "solver.cpp:57")
@@ -97,7 +103,12 @@ class Solver:
             os.makedirs(folder, exist_ok=True)  # Caffe aborts if the folder is missing
 
     def load_weights(self, text: str) -> None:
-        """Copy weights into the train net and all test nets; `text` is a comma-separated list of files."""
+        """Copy weights into the train net and all test nets; `text` is a comma-separated list of files.
+
+        With several processes, only process 0 reads them; the others receive its weights.
+        """
+        if self.synchronizer is not None and self.synchronizer.group.rank:
+            return
         for path in weight_paths.split(text):
             for net in (self.net, *self.test_nets):
                 net.copy_from(path)
@@ -148,6 +159,7 @@ class Solver:
             self.restore(resume_file)
         self.step(self.param.max_iter - self.iter)
         p = self.param
+        self.stop_requested = self._requests()[0]
         if p.snapshot_after_train and (not p.snapshot or self.iter % p.snapshot):
             self.snapshot()
         if self.stop_requested:
@@ -163,11 +175,13 @@ class Solver:
     def step(self, count: int) -> None:
         """Run `count` iterations."""
         p = self.param
+        if self.synchronizer is not None:
+            self.synchronizer.start()
         self._lap = (time.monotonic(), self.iter)
         for _ in range(count):
             if p.test_interval and self.iter % p.test_interval == 0 and (self.iter or p.test_initialization):
                 self.test_all()
-                if self.stop_requested:
+                if self._requests()[0]:
                     break
             for on_start, _ in self._callbacks:
                 on_start()
@@ -181,11 +195,17 @@ class Solver:
             if self._grads_finite:
                 self.apply_update()
             self.iter += 1
-            if self.snapshot_requested or (p.snapshot and self.iter % p.snapshot == 0):
+            stop, snapshot = self._requests()
+            if snapshot or (p.snapshot and self.iter % p.snapshot == 0):
                 self.snapshot_requested = False
                 self.snapshot()
-            if self.stop_requested:
+            if stop:
                 break
+
+    def _requests(self):
+        """Return whether to stop and whether to write a snapshot; several processes do what they agreed on."""
+        source = self.synchronizer
+        return (self.stop_requested, self.snapshot_requested) if source is None else (source.stop, source.snapshot)
 
     # -- one iteration ---------------------------------------------------------------------------
 
@@ -194,10 +214,14 @@ class Solver:
         if p.debug_info:  # only for displayed iterations
             debug_info.set_enabled(self.net, bool(p.display) and self.iter % p.display == 0)
         self.net.clear_param_diffs()
-        loss = 0.0
-        for _ in range(self.param.iter_size):
-            loss += self.net.forward_range(0, last)
-            self._backward(last)
+        try:
+            loss = self._passes(last)
+        except Exception as error:
+            if self.synchronizer is not None:
+                self.synchronizer.fail(error)
+            raise
+        if self.synchronizer is not None:
+            loss = self.synchronizer.finish(loss)
         self._grads_finite = self.net.precision != "fp16" or self.loss_scale.unscale(self.net.learnable_weights)
         if not self._grads_finite:
             scale = _number(self.loss_scale.scale)
@@ -205,7 +229,17 @@ class Solver:
                 f"Iteration {self.iter}: a diff overflowed half precision; update skipped, loss scale set to {scale}",
                 SOURCE,
             )
-        return loss / self.param.iter_size
+        return loss
+
+    def _passes(self, last):
+        """Run iter_size times forward and backward, and return the mean loss."""
+        count, loss = self.param.iter_size, 0.0
+        for number in range(count):
+            loss += self.net.forward_range(0, last)
+            if self.synchronizer is not None and number == count - 1:
+                self.synchronizer.begin()
+            self._backward(last)
+        return loss / count
 
     def _backward(self, last):
         with self.loss_scale.applied(self.net) if self.net.precision == "fp16" else contextlib.nullcontext():
@@ -299,21 +333,36 @@ class Solver:
         net = self.test_nets[index]
         glog.info(f"Iteration {self.iter}, Testing net (#{index})", "solver.cpp:347")
         net.share_with(self.net)
-        sums: dict[str, Any] = {}
-        loss, last = 0.0, len(net.layers) - 1
-        for _ in range(self.param.test_iter[index]):
-            loss += net.forward_range(0, last, record=False)
-            for name in net.outputs:
-                sums[name] = sums.get(name, 0) + net.blobs[name].data.ravel().astype("float64")
-            if self.stop_requested:
-                glog.info("Test interrupted.", "solver.cpp:396")
-                return {}
+        outputs = TestOutputs(net, self.param.ap_version)
+        loss = 0.0
+        for batch_loss, values in self._test_batches(index):
+            loss += batch_loss
+            outputs.add(values)
+        if self._requests()[0]:
+            glog.info("Test interrupted.", "solver.cpp:396")
+            return {}
         count = self.param.test_iter[index]
         if self.param.test_compute_loss:
             glog.info(f"Test loss: {_number(loss / count)}", "solver.cpp:400")
-        means = {name: total / count for name, total in sums.items()}
+        if self.param.show_per_class_result:
+            for label, precision in outputs.per_class():
+                glog.info(f"class{label}: {_number(precision)}", "solver.cpp:519")
+        means = outputs.results()
         self._log_outputs("Test", means.items(), net)
         return means
+
+    def _test_batches(self, index):
+        """Yield the loss and the outputs, by name, of each test batch; ends early if a stop is requested."""
+        if self.synchronizer is not None:
+            with self.synchronizer.statistics.averaged():
+                yield from self.synchronizer.test_batches(index)
+            return
+        net = self.test_nets[index]
+        for _ in range(self.param.test_iter[index]):
+            loss = net.forward_range(0, len(net.layers) - 1, record=False)
+            yield loss, {name: net.blobs[name].data.ravel().astype("float64") for name in net.outputs}
+            if self.stop_requested:
+                return
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -321,7 +370,19 @@ class Solver:
         return f"{self.param.snapshot_prefix}_iter_{self.iter}"
 
     def snapshot(self) -> None:
-        """Write <prefix>_iter_N.caffemodel and .solverstate (with a further `.h5` for HDF5), and the resume file."""
+        """Write <prefix>_iter_N.caffemodel and .solverstate (with a further `.h5` for HDF5), and the resume file.
+
+        With several processes, all call this and process 0 writes.
+        """
+        if self.synchronizer is None:
+            self._write_snapshot(None)
+            return
+        ranks = self.synchronizer.gather_state()
+        with self.synchronizer.statistics.averaged():
+            if self.synchronizer.group.rank == 0:
+                self._write_snapshot(ranks)
+
+    def _write_snapshot(self, ranks):
         hdf5 = self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
         suffix, file_format = (".h5", "HDF5") if hdf5 else ("", "binary proto")
         model, state = self._stem() + ".caffemodel" + suffix, self._stem() + ".solverstate" + suffix
@@ -329,7 +390,7 @@ class Solver:
         self.net.save_hdf5(model) if hdf5 else self.net.save(model)
         scale = self.loss_scale
         loss_scale = [float(scale.scale), float(scale.good_iterations)]
-        resume.save(resume.path_of(state), self._nets, {"losses": list(self._losses), "loss_scale": loss_scale})
+        resume.save(resume.path_of(state), self._nets, {"losses": list(self._losses), "loss_scale": loss_scale}, ranks)
         glog.info(f"Snapshotting solver state to {file_format} file {state}", "sgd_solver.cpp:273")
         history = [h.cpu().numpy() for h in self.history]
         snapshot.write_solverstate(state, snapshot.SolverState(self.iter, model, self.current_step, history))
@@ -347,6 +408,14 @@ class Solver:
         CaffeError
             If the file belongs to another net or solver type.
         """
+        if self.synchronizer is not None:
+            self.synchronizer.restore(str(path))
+            return
+        self.read_state(path)
+        self.restore_position(None, path)
+
+    def read_state(self, path: str | os.PathLike[str]) -> None:
+        """Read weights, histories and iteration of a solverstate; the first part of `restore`."""
         state = _read_state(str(path))
         if state.learned_net:
             self.net.copy_from(_find_weights(state.learned_net, str(path)))
@@ -358,7 +427,12 @@ class Solver:
         for tensor, values in zip(self.history, state.history):
             tensor.copy_(torch.from_numpy(values.copy()).reshape(tensor.shape))
         self.iter, self.current_step = int(state.iter), int(state.current_step)
-        solver_state = resume.load(resume.path_of(path), self._nets)
+
+    def restore_position(self, data: bytes | None, path: str | os.PathLike[str]) -> None:
+        """Restore record positions, random numbers and losses from the resume file; `data` is its content, if read."""
+        sync = self.synchronizer
+        more = () if sync is None else (data or b"", sync.group, sync.statistics)
+        solver_state = resume.load(resume.path_of(path), self._nets, *more)
         self._losses.clear()
         self._losses.extend(solver_state["losses"] if solver_state else ())
         self.loss_scale = LossScale(*solver_state["loss_scale"]) if solver_state else LossScale()

@@ -13,8 +13,9 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from caffe.core import local_processes
 from caffe.errors import CaffeError
 
 if TYPE_CHECKING:
@@ -38,7 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="caffemodel(s) to start from, separated by commas; excludes --snapshot",
     )
     parser.add_argument(
-        "--gpu", default="", help="CUDA device: an id, a list (the first is used) or all; default: solver_mode"
+        "--gpu", default="", help="CUDA device: an id, a list or all, one process per device; default: solver_mode"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="processes that train together on the CPU (default: 1)")
+    parser.add_argument(
+        "--batch",
+        choices=("each", "shared"),
+        default="each",
+        help="with several processes: each has the net's batch, as in Caffe (default), or they divide it",
     )
     parser.add_argument("--level", type=int, default=0, help="network level")
     parser.add_argument("--stage", default="", help="network stages, separated by commas")
@@ -64,7 +72,43 @@ def run(args: argparse.Namespace) -> int:
     """Read the solver file and train; return 130 after Ctrl-C."""
     ignored = {signal.SIGINT: args.sigint_effect, getattr(signal, "SIGHUP", None): args.sighup_effect}
     with _ignored([number for number, effect in ignored.items() if effect == "none" and number is not None]):
-        return _run(args)
+        count = processes(args)
+        if count > 1:
+            return start(count, **_flags(args))
+        from caffe.solver import distributed
+
+        with distributed.joined(args.batch):
+            return _run(args)
+
+
+def processes(args: argparse.Namespace) -> int:
+    """Return how many processes to start: 1 if this is one of several already."""
+    if args.workers < 1:
+        raise CaffeError(f"--workers must be at least 1, received {args.workers}")
+    if args.workers > 1 and args.gpu:
+        raise CaffeError("use --workers for processes on the CPU or --gpu for one process per device, not both")
+    if local_processes.rank_and_size()[1] > 1:
+        return 1
+    if args.gpu == "all":
+        from caffe.core import config
+
+        return config.device_count()
+    return max(args.workers, len(args.gpu.split(",")))
+
+
+def start(count: int, **flags: Any) -> int:
+    """Run `caffe train` in `count` processes of this machine and return the exit status; `flags` are its arguments."""
+    words = [f"--{name}={value}" for name, value in flags.items() if value and value is not True]
+    words += [f"--{name}" for name, value in flags.items() if value is True]
+    return local_processes.run(["-m", "caffe", "train", *words], count)
+
+
+def _flags(args):
+    """Return the flags of `caffe train` in `args`; another program may have further ones."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    known = {action.dest for action in parser._actions} - {"workers", "help"}
+    return {name: value for name, value in vars(args).items() if name in known}
 
 
 @contextlib.contextmanager
@@ -90,7 +134,9 @@ def _run(args: argparse.Namespace) -> int:
     param = read_solver(args.solver).param
     _override(param, args)
     if args.gpu:
-        param.device_id = config.use_gpu(args.gpu)
+        param.device_id = config.use_gpu(args.gpu, local_processes.local_rank())
+    elif local_processes.rank_and_size()[1] > 1:
+        param.device_id = local_processes.local_rank()
     if args.threads:
         import torch
 
@@ -98,6 +144,8 @@ def _run(args: argparse.Namespace) -> int:
     trainer = solver.SOLVERS.get(param.type, solver.Solver).from_param(param)
     trainer.net.set_precision(args.precision)
     state = args.snapshot or (_newest(param) if args.resume else "")
+    if trainer.synchronizer is not None:
+        state = trainer.synchronizer.newest(state)
     if args.weights and not state:
         trainer.load_weights(args.weights)
     return train(trainer, state, args.sigint_effect, args.sighup_effect)
@@ -139,7 +187,12 @@ def train(trainer: Solver, state: str, sigint: str = "stop", sighup: str = "snap
     """
     from caffe.solver import run_log
 
-    prefix = trainer.param.snapshot_prefix
+    prefix, sync = trainer.param.snapshot_prefix, trainer.synchronizer
+    if sync is not None and sync.group.rank:
+        prefix += f".rank{sync.group.rank}"
+        with run_log.kept(prefix, append=bool(state)), _SignalHandlers(trainer, sigint, sighup):
+            trainer.solve(state or None)
+        return 130 if trainer.stop_requested else 0
     with run_log.kept(prefix, append=bool(state)) as log, _SignalHandlers(trainer, sigint, sighup):
         try:
             with _Progress(trainer):

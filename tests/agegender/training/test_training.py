@@ -362,3 +362,23 @@ def test_an_experiment_tabulates_all_seeds(faces, tmp_path, monkeypatch, capsys)
     capsys.readouterr()
     assert main(command) == 0
     assert capsys.readouterr().out.count("up to date") == 12
+
+
+def test_several_workers_run_caffe_train_in_the_directory_of_the_run(faces, tmp_path, monkeypatch):
+    """The processes themselves are tested in tests/caffe/solver/distributed."""
+    from caffe.tools import train
+
+    started = []
+
+    def start(count, **flags):
+        started.append((count, flags, os.getcwd()))
+        return 1
+
+    monkeypatch.setattr(train, "start", start)
+    run = Run(SMALL, faces, (2,), 3, iterations=6, workers=2, batch="shared", threads=1, folder=tmp_path / "run")
+    with pytest.raises(AgeGenderError, match="the same command resumes it"):
+        run.run()
+    (count, flags, folder) = started[0]
+    assert count == 2 and folder == str(tmp_path / "run")
+    expected = {"solver": "solver.prototxt", "resume": True, "batch": "shared", "threads": 1, "precision": "float32"}
+    assert flags == expected

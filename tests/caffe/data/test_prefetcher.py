@@ -237,3 +237,18 @@ print(first, second, flush=True)
 def test_a_process_exits_while_a_worker_runs(db, tmp_path):
     process = run_python(NETS + "net = caffe.Net.from_param(param, caffe.TEST); net.forward()", tmp_path / "db")
     assert process.returncode == 0
+
+
+def test_shared_test_batches_are_those_of_one_reader(tmp_path):
+    """Of tests with 5 batches, three readers read every third; after each test all continue at the next one."""
+    values = [datum.encode(PLANES[0], label) for label in range(23)]
+    with write_database(tmp_path / "db", values) as db:
+        with BatchPrefetcher(db, 4, Transform()) as one:
+            expected = [one.next()[1].copy() for _ in range(10)]
+        for rank in range(3):
+            with BatchPrefetcher(db, 4, Transform()) as reader:
+                reader.share_batches(rank, 3, 5)
+                for test in range(2):
+                    assert reader.round_start == 5 * test
+                    for number in range(rank, 5, 3):
+                        assert np.array_equal(reader.next()[1], expected[5 * test + number])

@@ -134,3 +134,42 @@ def test_untrusted_files_raise(tmp_path, make):
     text = f'layer {{ name: "h" type: "HDF5Data" top: "data" hdf5_data_param {{ source: "{tmp_path}/list" batch_size: 2 }} }}'
     with pytest.raises(CaffeError, match=r"a\.h5"):
         net_of(text)
+
+
+@pytest.fixture
+def solvers(monkeypatch):
+    """A function that sets the number and rank of the solvers."""
+    from caffe.core import config
+
+    def set_solvers(rank, count):
+        monkeypatch.setitem(config._state, "solver_count", count)
+        monkeypatch.setitem(config._state, "solver_rank", rank)
+
+    return set_solvers
+
+
+def _train_net(folder, batch):
+    return net_of(
+        f'layer {{ name: "h" type: "HDF5Data" top: "data" top: "label" '
+        f'hdf5_data_param {{ source: "{folder}/list.txt" batch_size: {batch} }} }}',
+        phase=0,
+    )
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3])
+@pytest.mark.parametrize("before, after", [(2, 1), (2, 3), (3, 2), (1, 2)])
+def test_another_number_of_solvers_continues_at_the_same_row(files, solvers, batches, before, after):
+    """The rows that all solvers read after the change are those that follow in the stream of 8 rows."""
+    solvers(0, before)
+    first = _train_net(files, 2)
+    labels(first, batches)
+    state = first.nodes[0].layer.state()
+    rows = []
+    for rank in range(after):
+        solvers(rank, after)
+        other = _train_net(files, 4)
+        layer = other.nodes[0].layer
+        layer.restore(layer.reshard(state, before, 1))
+        rows += labels(other, 2)
+    seen = batches * 2 * before
+    assert sorted(rows) == sorted(i % 8 for i in range(seen, seen + 8 * after))

@@ -1,4 +1,4 @@
-"""`ncs bundle`: the bundle predicts as the host does on older Pythons and OpenVINOs; Model Server repositories."""
+"""`ncs bundle`: the bundle predicts as the host does on older Pythons and OpenVINOs."""
 
 import json
 import os
@@ -8,27 +8,16 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from support import caffe_nets, composite_photographs, older_python
+from support import composite_photographs, older_python
+from support.tiny_manifest import NAMES, compile_tiny
 
 from agegender.inference import detect
-from caffe.device.transform import Transform
 from ncs.cli import main
-from ncs.compiler.compile import Model, Options, compile_models
 from ncs.errors import NcsError
 from ncs.runtime import open_runner
 from ncs.runtime.manifest import Manifest
 
 PACKAGES = ["openvino==2021.4.2", "numpy", "opencv-python-headless"]
-NAMES = ["a", "b", "c", "d", "e"]
-
-
-def compile_tiny(folder, mean):
-    prototxt, weights = caffe_nets.tiny(folder, caffe_nets.TINY.replace("dim: 8 dim: 8", "dim: 24 dim: 24"))
-    transform = Transform(size=(24, 24), mean=mean, scale=0.01)
-    compile_models(
-        [(Model("tiny", prototxt, weights, transform, NAMES), str(folder / "graph" / "tiny"))], Options(blob=False)
-    )
-    return str(folder / "graph" / "tiny.json")
 
 
 @pytest.fixture
@@ -192,24 +181,3 @@ def test_errors(folder, capsys):
         from ncs.bundle.output import copy_graph
 
         copy_graph(Manifest.read(manifest), str(folder / "x"), ("blob",))
-
-
-@pytest.mark.parametrize("mean", [[104, 117, 123], "pixels"])
-def test_model_server_repository(tmp_path, mean):
-    """The served model predicts as the host does, with the preprocessing of config.json done in NumPy."""
-    if mean == "pixels":
-        mean = np.random.RandomState(5).uniform(90, 150, (3, 24, 24)).astype(np.float32)
-    manifest = compile_tiny(tmp_path, mean)
-    assert main(["bundle", manifest, "-o", str(tmp_path / "models"), "--model-server"]) == 0
-    assert sorted(os.listdir(tmp_path / "models" / "tiny" / "1")) == ["tiny.bin", "tiny.xml"]
-    config = json.loads((tmp_path / "models" / "config.json").read_text())["model_config_list"][0]["config"]
-    assert (config["name"], config["base_path"], config["layout"]) == ("tiny", "/models/tiny", "NHWC:NCHW")
-    assert config["shape"] == "(1, 24, 24, 3)" and config["color_format"] == "BGR:BGR"
-    image = np.random.RandomState(6).randint(0, 256, (24, 24, 3), np.uint8)
-    values = (image.astype(np.float32) - config.get("mean", 0)) / config.get("scale", 1)
-    blob = np.ascontiguousarray(values.transpose(2, 0, 1)[None], np.float32)
-    transform = Manifest.read(manifest).transform
-    with open_runner("CPU", manifest) as runner:
-        expected = runner.run(transform.image(image)[None])
-    with open_runner("CPU", str(tmp_path / "models" / "tiny" / "1" / "tiny.xml")) as runner:
-        np.testing.assert_allclose(runner.run(blob), expected, atol=2e-3)  # the IR's weights are half precision

@@ -14,6 +14,7 @@ import numpy as np
 from caffe.core import glog, malloc
 from caffe.data import datum, listfile
 from caffe.data.db import Writer, backend_name, create_db
+from caffe.data.db import shards as shard_list
 from caffe.data.db.lmdb import MAX_KEY
 from caffe.data.parallel_map import cores, ordered_map
 from caffe.device.image_file import ImageError, decode_image, read_bytes, shown
@@ -62,7 +63,9 @@ class DatasetSummary:
 
 
 @dataclass(frozen=True)
-class _Record:
+class Record:
+    """The serialized Datum of one image, its number of values, or why it cannot be read."""
+
     entry: listfile.Entry
     value: bytes | bytearray = b""
     values: int = 0
@@ -81,6 +84,8 @@ def convert(
     check_size: bool = False,
     overwrite: bool = False,
     workers: int = 0,
+    shards: int = 1,
+    only: int | None = None,
 ) -> DatasetSummary:
     """Convert the images of a list file to a new database, which is written atomically.
 
@@ -106,6 +111,11 @@ def convert(
         Replace an existing database.
     workers : int
         Number of threads; 0 means one per core.
+    shards : int
+        Write that many databases with contiguous key ranges, and a list of them as `db_path`. Existing shards are kept,
+        so that an interrupted conversion continues.
+    only : int, optional
+        Write this shard only, and no list: another process or machine writes the others.
 
     Returns
     -------
@@ -124,6 +134,10 @@ def convert(
         glog.info("Shuffling data", "convert_imageset.cpp:83")
         random.Random(seed).shuffle(entries)
     glog.info(f"A total of {len(entries)} images.", "convert_imageset.cpp:86")
+    if shards > 1:
+        return _convert_shards(
+            root, entries, list_path, os.fspath(db_path), record_format, (backend, check_size, workers), shards, only
+        )
     with create_db(db_path, backend, overwrite) as writer:
         records = _records(root, entries, record_format, workers or cores())
         summary = _write(records, writer, root, list_path, check_size, len(entries))
@@ -132,22 +146,45 @@ def convert(
     return summary
 
 
+def _convert_shards(root, entries, list_path, db_path, record_format, options, count, only):
+    """Write the shards that do not exist, then the list of them."""
+    backend, check_size, workers = options
+    if count > len(entries) or (only is not None and not 0 <= only < count):
+        raise CaffeError(f"expected 1 to {len(entries)} shards, and a shard from 0 to {count - 1}")
+    if os.path.lexists(db_path):
+        raise CaffeError(f"'{db_path}' exists; remove it, or choose another DB_NAME")
+    summary, folders = DatasetSummary(), [shard_list.shard_name(db_path, i, count) for i in range(count)]
+    for number, folder in enumerate(folders):
+        if only not in (None, number) or os.path.isdir(folder):
+            continue
+        first, end = number * len(entries) // count, (number + 1) * len(entries) // count
+        with create_db(folder, backend) as writer:
+            records = _records(root, entries[first:end], record_format, workers or cores())
+            part = _write(records, writer, root, list_path, check_size, end - first, first)
+        summary.written += part.written
+        summary.skipped += part.skipped
+    if only is None:
+        shard_list.write_list(db_path, folders)
+    return summary
+
+
 def _write(
-    records: Iterator[_Record],
+    records: Iterator[Record],
     writer: Writer,
     root: str,
     list_path: str | os.PathLike,
     check_size: bool,
     total: int,
+    start: int = 0,
 ) -> DatasetSummary:
     summary = DatasetSummary()
-    first: _Record | None = None
+    first: Record | None = None
     with Progress("convert_imageset", total, "images") as progress:
-        for index, record in enumerate(records):
+        for index, record in enumerate(records, start):
             progress.step()
             if record.error:
                 progress.clear()
-                _skip(root, list_path, record, summary)
+                skip(root, list_path, record, summary)
                 continue
             first = first or record
             if check_size and record.values != first.values:
@@ -174,27 +211,28 @@ def _check_keys(entries: list[listfile.Entry], list_path: str | os.PathLike, bac
         raise CaffeError(listfile.error_text(errors, "invalid line"))
 
 
-def _skip(root: str, list_path: str | os.PathLike, record: _Record, summary: DatasetSummary) -> None:
+def skip(root: str, list_path: str | os.PathLike, record: Record, summary: DatasetSummary) -> None:
+    """Log an image that cannot be read, and add it to `summary`."""
     entry = record.entry
     location = f"{list_path}:{entry.line}"
     glog.error(f"Could not open or find file {root}{entry.path} ({location}: {record.error})", "io.cpp:80")
     summary.skipped.append((entry.line, entry.path, record.error))
 
 
-def _size_error(list_path: str | os.PathLike, first: _Record, record: _Record) -> str:
+def _size_error(list_path: str | os.PathLike, first: Record, record: Record) -> str:
     return (
         f"{list_path}:{record.entry.line}: Incorrect data field size {record.values}; line {first.entry.line} has "
         f"{first.values} (use --resize_width and --resize_height)"
     )
 
 
-def _records(root: str, entries: list[listfile.Entry], record_format: RecordFormat, workers: int) -> Iterator[_Record]:
+def _records(root: str, entries: list[listfile.Entry], record_format: RecordFormat, workers: int) -> Iterator[Record]:
     """Yield records in the order of the list; images that keep their size are single tasks, to bound the memory."""
     remaining = iter(entries)
     chunks = iter(lambda: list(islice(remaining, _CHUNK_IMAGES if record_format.size else 1)), [])
 
-    def convert_chunk(chunk: list[listfile.Entry]) -> list[_Record]:
-        return [_record(root, entry, record_format) for entry in chunk]
+    def convert_chunk(chunk: list[listfile.Entry]) -> list[Record]:
+        return [read_record(root, entry, record_format) for entry in chunk]
 
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the parallelism is over images
@@ -205,25 +243,25 @@ def _records(root: str, entries: list[listfile.Entry], record_format: RecordForm
         cv2.setNumThreads(threads)
 
 
-def _record(root: str, entry: listfile.Entry, record_format: RecordFormat) -> _Record:
+def read_record(root: str, entry: listfile.Entry, record_format: RecordFormat) -> Record:
     """Read, decode, resize and serialize one image."""
     try:
         data = read_bytes(root + entry.path)
         image = decode_image(data, cv2.IMREAD_GRAYSCALE if record_format.gray else cv2.IMREAD_COLOR)
     except ImageError as error:
-        return _Record(entry, error=str(error).removeprefix(shown(root + entry.path) + ": "))
+        return Record(entry, error=str(error).removeprefix(shown(root + entry.path) + ": "))
     if record_format.size is not None:
         image = cv2.resize(image, record_format.size[::-1], interpolation=cv2.INTER_LINEAR)
     if not record_format.encoded:
-        return _Record(entry, _raw(image, entry.label), image.size)
+        return Record(entry, _raw(image, entry.label), image.size)
     extension = _extension(entry.path)
     encode_type = record_format.encode_type.lower() or extension
     if record_format.size is None and (encode_type == extension or (encode_type, extension) == ("jpg", "jpeg")):
-        return _Record(entry, datum.encode(None, entry.label, data), image.size)
+        return Record(entry, datum.encode(None, entry.label, data), image.size)
     if not _can_write(encode_type):
-        return _Record(entry, error=f"OpenCV cannot write '{encode_type}' images; use --encode_type")
+        return Record(entry, error=f"OpenCV cannot write '{encode_type}' images; use --encode_type")
     encoded = cv2.imencode("." + encode_type, image)[1].tobytes()
-    return _Record(entry, datum.encode(None, entry.label, encoded), image.size)
+    return Record(entry, datum.encode(None, entry.label, encoded), image.size)
 
 
 def _raw(image: np.ndarray, label: int) -> bytearray:
