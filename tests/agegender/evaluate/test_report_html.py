@@ -40,7 +40,7 @@ def parsed():
 
 
 def rows_of(name):
-    return [row[1:] for row in parsed().rows if row and row[0].strip() == name]
+    return [[cell.strip() for cell in row[1:]] for row in parsed().rows if row and row[0].strip() == name]
 
 
 def test_numbers_are_those_of_the_matrix():
