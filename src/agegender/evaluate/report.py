@@ -1,4 +1,4 @@
-"""The report of an evaluation, a directory: JSON, CSV, the confusion matrix as text and image, the worst mistakes."""
+"""The report of an evaluation, a directory: HTML, JSON, CSV, the confusion matrix, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from agegender.evaluate import calibration, confusion, metrics
+from agegender.evaluate import calibration, confusion, metrics, report_html
 from agegender.evaluate.predictions import Predictions
 from agegender.inference.labels import Labels
 from caffe.utils import atomic_io
@@ -70,11 +70,14 @@ def write(
             atomic_io.write_bytes(os.path.join(temporary, name), content)
         plots.draw_reliability(os.path.join(temporary, "reliability.png"), reliability, net.name)
         plots.draw_matrix(os.path.join(temporary, "confusion.png"), matrix, labels.names, net.name)
+        images = ["confusion.png", "reliability.png"]
         if database is not None:
             mistakes = worst_mistakes(predictions)
-            images = plots.images_of(database, backend, [predictions.keys[index] for index in mistakes])
+            faces = plots.images_of(database, backend, [predictions.keys[index] for index in mistakes])
             path = os.path.join(temporary, "mistakes.png")
-            plots.draw_mistakes(path, images, mistakes, predictions, labels.names)
+            plots.draw_mistakes(path, faces, mistakes, predictions, labels.names)
+            images.append("mistakes.png")
+        atomic_io.write_bytes(os.path.join(temporary, "report.html"), report_html.page(values, images))
     return values
 
 
