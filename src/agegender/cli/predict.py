@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--image_path", nargs="+", required=True, metavar="P", help="images, directories or globs")
+    parser.add_argument(
+        "--image_path", nargs="+", default=[], metavar="P", help="images, directories, globs, or with -o addresses"
+    )
     add_net_arguments(parser)
     parser.add_argument("--batch", type=int, default=16, help="images per batch for directories (default: 16)")
     parser.add_argument("--json", action="store_true", help="print one JSON object per image instead")
@@ -31,9 +33,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-framing-check", action="store_true", help="do not warn about images that are no aligned face"
     )
+    add_bulk_arguments(parser.add_argument_group("many images"))
     photographs = parser.add_argument_group("photographs")
     photographs.add_argument("--detect", action="store_true", help="detect the faces: the images are photographs")
     add_face_arguments(photographs)
+
+
+def add_bulk_arguments(group: Any) -> None:
+    """Add the options of predictions in shards."""
+    group.add_argument(
+        "--list", metavar="FILE", help="a file with one image per line: a path, or an address (s3://...)"
+    )
+    group.add_argument(
+        "-o", dest="shards", metavar="DIR", help="write the predictions as shards into DIR; existing ones are skipped"
+    )
+    group.add_argument("--shard", type=int, default=10000, metavar="N", help="images per shard (default: 10000)")
+    group.add_argument("--workers", type=int, metavar="N", help="processes, or actors with --ray (default: 1)")
+    group.add_argument(
+        "--ray", metavar="ADDRESS", help="run on a Ray cluster: its address, auto, or local for one on this machine"
+    )
+    group.add_argument("--dry-run", action="store_true", help="print the shards and estimate time and size")
 
 
 def add_net_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +66,8 @@ def add_net_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         metavar="NAME",
-        help="a zoo net (`agegender zoo list`); may be repeated; compiled into --model-dir at its first use",
+        help="a zoo net (`agegender zoo list`); may be repeated; compiled into --model-dir at its first use; or the "
+        "manifest (.json) of a net for detection or segmentation",
     )
     parser.add_argument(
         "--ensemble", action="store_true", help="nets of the same task predict together: their mean probabilities"
@@ -93,6 +113,12 @@ def add_face_arguments(group: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from agegender.inference import framing, predict
 
+    if args.shards or args.list:
+        return _run_shards(args)
+    if args.model and any(name.endswith(".json") for name in args.model):
+        return _run_objects(args)
+    if not args.image_path:
+        raise predict.failure(predict.WRONG_OPTIONS, "expected --image_path, or --list with -o")
     began = time.perf_counter()
     paths = predict.find_images(args.image_path)
     predict.read_image(paths[0])  # report a wrong path before a net is loaded
@@ -108,6 +134,73 @@ def run(args: argparse.Namespace) -> int:
     if not faces:
         raise predict.failure(predict.NO_FACE, no_face(paths))
     return 0
+
+
+def _run_objects(args: argparse.Namespace) -> int:
+    """Print and draw what a net for detection or segmentation, given by its manifest, finds in each image."""
+    import json
+
+    from agegender.inference import objects, predict
+    from ncs.runtime.manifest import Manifest
+
+    if len(args.model) != 1 or not args.image_path:
+        raise predict.failure(predict.WRONG_OPTIONS, "expected one --model MANIFEST.json and --image_path")
+    manifest = Manifest.read(args.model[0])
+    if not objects.is_object_manifest(manifest):
+        text = f"{args.model[0]}: not a net for detection or segmentation; use --model-dir and --net for the others"
+        raise predict.failure(predict.WRONG_OPTIONS, text)
+    paths = predict.find_images(args.image_path)
+    least = objects.THRESHOLD if args.threshold is None else args.threshold
+    with objects.ObjectPredictor(manifest, args.device, least) as predictor:
+        for name, path in zip(predict.short_names(paths), paths):
+            result = predictor.predict_array(predict.read_image(path), path)
+            if args.json:
+                print(json.dumps(result.to_dict()))
+            else:
+                _print_objects(result)
+            if args.output:
+                result.save(args.output if len(paths) == 1 else os.path.join(args.output, name))
+    return 0
+
+
+def _print_objects(result: Any) -> None:
+    if result.mask is not None:
+        parts = ", ".join(f"{name} {100 * share:.1f}%" for name, share in result.to_dict()["classes"].items())
+        print(f"{result.path}: {parts}")
+    elif not result.objects:
+        print(f"{result.path}: no objects")
+    for found in result.objects:
+        print(f"{result.path}: {found.label}, {100 * found.score:.2f}%, box {found.box}")
+
+
+def _run_shards(args: argparse.Namespace) -> int:
+    """Write the predictions of any number of images as shards."""
+    from agegender.bulk import run
+    from agegender.inference import predict
+
+    if not args.shards or bool(args.list) == bool(args.image_path):
+        raise predict.failure(predict.WRONG_OPTIONS, "shards need -o DIR and either --list FILE or --image_path")
+    settings = {name: value for name, value in vars(args).items() if name in SETTINGS}
+    settings["model_dir"] = os.path.abspath(args.model_dir)
+    run.predict_all(args, settings, open_predictor)
+    return 0
+
+
+# the options that determine a prediction
+SETTINGS = (
+    *("mean_file", "model_dir", "net", "model", "ensemble", "flip", "device", "compat", "margin", "batch", "detect"),
+    *("min_face", "threshold", "crop"),
+)
+
+
+def open_predictor(settings: dict[str, Any]) -> Any:
+    """Return the FacePredictor for the options in SETTINGS."""
+    from agegender.inference import predict
+
+    args = argparse.Namespace(**settings)
+    find = make_detector(args).find if args.detect else None
+    batch = 4 if find else max(1, args.batch)
+    return predict.FacePredictor(open_nets(args, 1 if find else batch), find, args.crop, batch)
 
 
 def _report(args: argparse.Namespace, paths: list[str], predictor: Any) -> int:

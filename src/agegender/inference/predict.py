@@ -97,6 +97,11 @@ def read_image(path: str) -> np.ndarray:
         image = image_file.read_image(path)
     except image_file.ImageError as error:
         raise failure(NO_IMAGE, str(error)) from None
+    return check_size(path, image)
+
+
+def check_size(path: str, image: np.ndarray) -> np.ndarray:
+    """Return `image`, or raise AgeGenderError with exit status NO_FACE if it is too small to show a face."""
     height, width = image.shape[:2]
     if min(height, width) < MIN_SIDE:
         raise failure(
@@ -221,6 +226,7 @@ def _labels(head: Any) -> labels.Labels:
     known = labels.ALL.get(head.label_set)
     if known is not None and list(known.names) == list(head.labels):
         return known
+    labels.check_decoder(head.decoder, head.name)
     return labels.Labels(head.label_set or head.name, tuple(head.labels), decoder=head.decoder)
 
 
@@ -303,6 +309,38 @@ class FacePredictor:
             while waiting:
                 yield from self._finish(waiting.popleft())
 
+    def predict_each(
+        self, paths: Iterable[str], read: Callable[[str], np.ndarray] = read_image
+    ) -> Iterator[tuple[str, ImageResult | AgeGenderError]]:
+        """Yield every path with its ImageResult, or with the error of an unreadable image, in order.
+
+        `read` returns the image (uint8 BGR) of a path.
+        """
+        threads = max(1, min(4, os.cpu_count() or 1))
+        remaining = iter(paths)
+        with ThreadPoolExecutor(threads) as pool:
+            waiting: deque = deque()
+            while True:
+                batch = [path for _, path in zip(range(self.batch), remaining)]
+                if batch:
+                    waiting.append([(path, pool.submit(self._load_or_error, path, read)) for path in batch])
+                if waiting and (len(waiting) == 2 or not batch):
+                    yield from self._finish_each(waiting.popleft())
+                if not batch and not waiting:
+                    return
+
+    def _load_or_error(self, path: str, read: Callable[[str], np.ndarray]) -> Any:
+        try:
+            return self._load(path, read)
+        except AgeGenderError as error:
+            return error
+
+    def _finish_each(self, futures: Sequence[tuple[str, Future]]) -> Iterator[tuple[str, ImageResult | AgeGenderError]]:
+        loaded = [(path, future.result()) for path, future in futures]
+        self._run([item for _, item in loaded if not isinstance(item, AgeGenderError)])
+        for path, item in loaded:
+            yield path, item if isinstance(item, AgeGenderError) else item[0]
+
     def predict_array(self, image: np.ndarray, path: str = "") -> ImageResult:
         """Return the ImageResult of an image in memory (uint8 BGR)."""
         result, blobs = self._prepare(path, image, {})
@@ -315,9 +353,11 @@ class FacePredictor:
         self._run([(result, blobs)])
         return result.predictions
 
-    def _load(self, path: str) -> tuple[ImageResult, list[list[np.ndarray]]]:
+    def _load(
+        self, path: str, read: Callable[[str], np.ndarray] = read_image
+    ) -> tuple[ImageResult, list[list[np.ndarray]]]:
         began = time.perf_counter()
-        image = read_image(path)
+        image = read(path)
         return self._prepare(path, image, {"read": time.perf_counter() - began})
 
     def _prepare(

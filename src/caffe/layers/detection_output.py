@@ -37,8 +37,8 @@ class DetectionOutput(Layer):
     as are save_output_param (writes files) and `visualize` (Liu et al. 2016).
 
     With `normalized: false` (OpenVINO's Caffe), the priors are rows (item, xmin, ymin, xmax, ymax) in pixels of an
-    image of input_width x input_height. With `biases` (caffe-yolov2), there is one bottom, YOLOv2's, with num_box *
-    (5 + num_classes) channels, as in YoloDetectionOutput, but labels start at 0, and a row ends with the center, width
+    image of input_width x input_height. With `biases` (caffe-yolov2), there is one bottom, YOLOv2's, with num_box * (5
+    + num_classes) channels, as in YoloDetectionOutput, but labels start at 0, and a row ends with the center, width
     and height of the box.
     """
 

@@ -3,7 +3,8 @@
 convert_imageset [flags] ROOTFOLDER/ LISTFILE DB_NAME: each line of LISTFILE is `path label`. The path of an image is
 the concatenation of ROOTFOLDER and path, so the trailing slash matters. The database is written atomically and is
 byte-identical for the same input. Images that cannot be read are logged with their line and skipped; the exit status
-is then 1, unless --allow_broken is given (Caffe skips them with status 0).
+is then 1, unless --allow_broken is given (Caffe skips them with status 0). With --shards the Data layer reads DB_NAME,
+a list of the shards, as one database; `caffe merge_db` makes it one.
 """
 
 from __future__ import annotations
@@ -30,6 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1701, help="seed of --shuffle (default: 1701)")
     gflags.boolean(parser, "allow_broken", help="exit with status 0 although images were skipped")
     gflags.boolean(parser, "overwrite", help="replace DB_NAME if it is a database")
+    parser.add_argument(
+        "--shards",
+        type=int,
+        default=1,
+        metavar="N",
+        help="write N databases, DB_NAME-00000-of-N ..., and their list DB_NAME",
+    )
+    parser.add_argument(
+        "--only_shard", type=int, metavar="K", help="write shard K only: other machines write the others"
+    )
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads (default: one per core)")
 
 
@@ -38,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     from caffe.core import glog
     from caffe.data.convert import imageset
 
+    if args.shards < 1 or (args.only_shard is not None and args.shards == 1):
+        raise CaffeError(f"--shards must be at least 1 and belongs to --only_shard, received {args.shards}")
     if args.encode_type and not args.encoded:
         glog.info("encode_type specified, assuming encoded=true.", "convert_imageset.cpp:90")
     record_format = imageset.RecordFormat(
@@ -54,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
         check_size=args.check_size,
         overwrite=args.overwrite,
         workers=args.workers,
+        shards=args.shards,
+        only=args.only_shard,
     )
     if not summary.skipped:
         return 0

@@ -29,6 +29,9 @@ INTEL_ONLY = (
     "or build OpenVINO 2022.3 with -DENABLE_INTEL_MYRIAD=ON"
 )
 
+USB_MEMORY = "/sys/module/usbcore/parameters/usbfs_memory_mb"
+MEGABYTES_PER_STICK = 5  # as reported for several sticks on one hub
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -96,6 +99,23 @@ def speed(system: System) -> list[Finding]:
         elif stick.product == "f63b":
             findings.append(Finding(OK, f"the stick at USB {stick.port} runs at {stick.speed:g} Mbit/s"))
     return findings
+
+
+def usb_memory(system: System) -> list[Finding]:
+    """Check the kernel's memory for USB transfers, which all sticks share."""
+    sticks, text = len(system.sticks()), system.read(USB_MEMORY).strip()
+    if sticks < 2 or not text.isdigit():
+        return []
+    megabytes, needed = int(text), MEGABYTES_PER_STICK * sticks
+    what = f"the kernel has {megabytes} MB for USB transfers ({USB_MEMORY})"
+    if megabytes == 0 or megabytes >= needed:  # 0: no limit
+        return [Finding(OK, what)]
+    why = f"{sticks} sticks need about {needed} MB; with less, the last ones do not open or transfers fail"
+    fix = (
+        f"echo {needed} | sudo tee {USB_MEMORY}; for every boot add usbcore.usbfs_memory_mb={needed} to the kernel's "
+        "command line"
+    )
+    return [Finding(NOTE, what, why, fix)]
 
 
 def permissions(system: System) -> list[Finding]:
@@ -258,7 +278,7 @@ def compiler(system: System) -> list[Finding]:
     return [Finding(OK, f"the Myriad compiler ({tools.version}) is in {tools.folder}")]
 
 
-CHECKS = (machine, bus, speed, permissions, container, libusb, runtimes, firmware, lock_file, compiler)
+CHECKS = (machine, bus, speed, usb_memory, permissions, container, libusb, runtimes, firmware, lock_file, compiler)
 
 
 def text(findings: list[Finding]) -> str:

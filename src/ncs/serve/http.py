@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from caffe.device.image_file import ImageError
 from caffe.utils.cli import commands
 from ncs.errors import NcsError
 from ncs.serve import protocol
@@ -65,7 +66,7 @@ class Service:
     def close(self) -> None:
         """Finish what waits and release the devices."""
         self._pool.shutdown()
-        for model in self.models.values():
+        for model in reversed(list(self.models.values())):  # `faces` uses the nets
             model.close()
 
     def find(self, name: str, version: str = "") -> Any:
@@ -107,7 +108,10 @@ class Service:
         else:
             rows = model.rows(parsed.inputs)
         state["images"] = len(rows)
-        result = await asyncio.wrap_future(model.submit(rows))
+        try:
+            result = await asyncio.wrap_future(model.submit(rows))
+        except ImageError as error:
+            raise RequestError(400, str(error)) from None
         outputs = model.outputs(result, parsed.outputs, parsed.binary)
         content, length = protocol.encode(model.name, outputs, parsed.id)
         if length is None:

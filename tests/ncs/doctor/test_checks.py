@@ -208,3 +208,21 @@ def test_damaged_compiler(tmp_path, monkeypatch):
     monkeypatch.setattr(toolchain, "verify", lambda tools: ["libtbb.so.2"])
     finding = only_fault(FakeSystem(tmp_path).stick())
     assert "libtbb.so.2" in finding.what and finding.fix == "rm -r /cache/x; ncs toolchain"
+
+
+@pytest.mark.parametrize(
+    "sticks, megabytes, level", [(1, "2", None), (2, "16", "ok"), (4, "16", "note"), (8, "0", "ok"), (4, "", None)]
+)
+def test_memory_for_usb_transfers(tmp_path, sticks, megabytes, level):
+    """About 5 MB per stick; 0 is no limit."""
+    system = FakeSystem(tmp_path)
+    for number in range(1, sticks + 1):
+        for name, value in (("idVendor", "03e7"), ("idProduct", "f63b"), ("speed", "5000"), ("busnum", "1")):
+            system.file(f"/sys/bus/usb/devices/1-{number}/{name}", value)
+        system.file(f"/sys/bus/usb/devices/1-{number}/devnum", str(number))
+    if megabytes:
+        system.file("/sys/module/usbcore/parameters/usbfs_memory_mb", megabytes + "\n")
+    findings = checks.usb_memory(system)
+    assert [finding.level for finding in findings] == ([level] if level else [])
+    if level == "note":
+        assert "4 sticks need about 20 MB" in findings[0].why and "usbfs_memory_mb=20" in findings[0].fix

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -114,6 +114,7 @@ def create_app(settings: Settings) -> Any:
         CaffeError: _error,
         guard.BodyTooLarge: _too_large,
         TimeoutError: _too_slow,
+        ClientDisconnect: _gone,
     }
     app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers)
     app.state.bench = bench
@@ -142,6 +143,10 @@ def _error(request: Request, error: CaffeError) -> Response:
 
 def _too_large(request: Request, error: Exception) -> Response:
     return Response("the body is too large\n", 413, media_type="text/plain")
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    return Response("", 400)  # nobody reads it
 
 
 def _too_slow(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from agegender.workbench.tasks import graph, run_files, schedule
+from agegender.workbench.tasks import run_files
 
 TIMED_BATCH = 2  # images of the timed iteration
 MB = 1e6
@@ -13,15 +13,15 @@ MB = 1e6
 
 def answer(values: dict[str, Any]) -> dict[str, Any]:
     """Return graph, schedule and estimates."""
+    param, solver = run_files.read(values)  # its errors are reported before torch is imported
     import numpy as np
 
+    from agegender.workbench.tasks import graph, schedule
     from caffe.net.net import Net
     from caffe.proto import caffe_pb2
 
-    param, solver = run_files.read(values)
     lines = schedule.points(solver)
     net = Net.from_param(param, caffe_pb2.TRAIN)
-    batch = net.nodes[0].top_shapes[0][0] if hasattr(net.nodes[0], "top_shapes") else 0
     counts = {name: int(np.prod(blob.shape)) for name, blob in net.blobs.items()}
     weights = sum(int(np.prod(blob.shape)) for blobs in net.params.values() for blob in blobs)
     histories = 2 if solver.type in ("Adam", "AdaDelta") else 1
@@ -30,7 +30,7 @@ def answer(values: dict[str, Any]) -> dict[str, Any]:
     return {
         "layers": len(net.nodes),
         "weights": weights,
-        "batch": batch or next(iter(net.blobs.values())).shape[0],
+        "batch": next(iter(net.blobs.values())).shape[0],
         "memory_megabytes": round(memory, 1),
         "seconds_per_iteration": round(seconds, 3),
         "minutes": round(seconds * solver.max_iter / 60, 2),

@@ -25,6 +25,11 @@ def answer(values: dict[str, Any]) -> dict[str, Any]:
         size = values["resize"], values["resize"]
         image = cv2.resize(np.ascontiguousarray(planes.transpose(1, 2, 0)), size)
         planes = np.atleast_3d(image).transpose(2, 0, 1)
+    if values["crop"] > min(planes.shape[1:]):
+        height, width = planes.shape[1:]
+        raise AgeGenderError(
+            f"crop: expected at most the size of the image, {height}x{width}, received {values['crop']}"
+        )
     param = caffe_pb2.AugmentParameter()
     param.rotate, param.brightness = values["rotation"], values["brightness"]
     param.scale = values.get("scale", 0.0)

@@ -7,14 +7,13 @@ import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from caffe.core import glog
 from caffe.data import listfile
-from caffe.data.boxes import annotations as box_files
+from caffe.data.boxes import annotations as annotation_files
 from caffe.data.boxes import record
 from caffe.data.convert import imageset
 from caffe.data.db import create_db
@@ -95,19 +94,19 @@ def convert(
 def _entries(root, list_path, label_type, labels):
     """Return [(line, image, path of its annotation or its boxes)]."""
     if str(list_path).endswith(".json"):
-        images, known = box_files.coco(list_path, labels)
+        images, known = annotation_files.coco(list_path, labels)
         glog.info(f"Labels: {json.dumps(known)}", _SOURCE)
         return [(number, name, boxes) for number, (name, boxes) in enumerate(images, 1)]
-    if label_type not in box_files.READERS:
-        raise CaffeError(f"--label_type must be one of {', '.join(box_files.READERS)}, received '{label_type}'")
-    entries: list[Any] = []
-    errors: list[str] = []
+    if label_type not in annotation_files.READERS:
+        raise CaffeError(f"--label_type must be one of {', '.join(annotation_files.READERS)}, received '{label_type}'")
+    entries: list[tuple[int, str, str]] = []
+    errors = []
     for number, line in enumerate(input_file.read_text(list_path, "surrogateescape").splitlines(), 1):
         words = line.split()
         if len(words) != 2:
             errors.append(f"{list_path}:{number}: expected `image annotation`, received '{line}'")
         else:
-            entries.append((number, *words))
+            entries.append((number, words[0], words[1]))
     if not entries and not errors:
         errors.append(f"{list_path}: the list is empty; expected lines of the form `image annotation`")
     if errors:
@@ -122,4 +121,4 @@ def _boxes(root, image, path, label_type, labels):
         glog.warning(f"{root + path} does not exist; its image has no boxes", _SOURCE)
         return np.zeros((0, 7), np.float32)
     height, width = decode_image(read_bytes(root + image), cv2.IMREAD_COLOR).shape[:2]
-    return box_files.read(root + path, label_type, (height, width), labels)
+    return annotation_files.read(root + path, label_type, (height, width), labels)

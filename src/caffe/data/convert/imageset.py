@@ -14,6 +14,7 @@ import numpy as np
 from caffe.core import glog, malloc
 from caffe.data import datum, listfile
 from caffe.data.db import Writer, backend_name, create_db
+from caffe.data.db import shards as shard_list
 from caffe.data.db.lmdb import MAX_KEY
 from caffe.data.parallel_map import cores, ordered_map
 from caffe.device.image_file import ImageError, decode_image, read_bytes, shown
@@ -83,6 +84,8 @@ def convert(
     check_size: bool = False,
     overwrite: bool = False,
     workers: int = 0,
+    shards: int = 1,
+    only: int | None = None,
 ) -> DatasetSummary:
     """Convert the images of a list file to a new database, which is written atomically.
 
@@ -108,6 +111,11 @@ def convert(
         Replace an existing database.
     workers : int
         Number of threads; 0 means one per core.
+    shards : int
+        Write that many databases with contiguous key ranges, and a list of them as `db_path`. Existing shards are kept,
+        so that an interrupted conversion continues.
+    only : int, optional
+        Write this shard only, and no list: another process or machine writes the others.
 
     Returns
     -------
@@ -126,11 +134,37 @@ def convert(
         glog.info("Shuffling data", "convert_imageset.cpp:83")
         random.Random(seed).shuffle(entries)
     glog.info(f"A total of {len(entries)} images.", "convert_imageset.cpp:86")
+    if shards > 1:
+        return _convert_shards(
+            root, entries, list_path, os.fspath(db_path), record_format, (backend, check_size, workers), shards, only
+        )
     with create_db(db_path, backend, overwrite) as writer:
         records = _records(root, entries, record_format, workers or cores())
         summary = _write(records, writer, root, list_path, check_size, len(entries))
     if summary.written % 1000:
         glog.info(f"Processed {summary.written} files.", "convert_imageset.cpp:150")
+    return summary
+
+
+def _convert_shards(root, entries, list_path, db_path, record_format, options, count, only):
+    """Write the shards that do not exist, then the list of them."""
+    backend, check_size, workers = options
+    if count > len(entries) or (only is not None and not 0 <= only < count):
+        raise CaffeError(f"expected 1 to {len(entries)} shards, and a shard from 0 to {count - 1}")
+    if os.path.lexists(db_path):
+        raise CaffeError(f"'{db_path}' exists; remove it, or choose another DB_NAME")
+    summary, folders = DatasetSummary(), [shard_list.shard_name(db_path, i, count) for i in range(count)]
+    for number, folder in enumerate(folders):
+        if only not in (None, number) or os.path.isdir(folder):
+            continue
+        first, end = number * len(entries) // count, (number + 1) * len(entries) // count
+        with create_db(folder, backend) as writer:
+            records = _records(root, entries[first:end], record_format, workers or cores())
+            part = _write(records, writer, root, list_path, check_size, end - first, first)
+        summary.written += part.written
+        summary.skipped += part.skipped
+    if only is None:
+        shard_list.write_list(db_path, folders)
     return summary
 
 
@@ -141,11 +175,12 @@ def _write(
     list_path: str | os.PathLike,
     check_size: bool,
     total: int,
+    start: int = 0,
 ) -> DatasetSummary:
     summary = DatasetSummary()
     first: Record | None = None
     with Progress("convert_imageset", total, "images") as progress:
-        for index, record in enumerate(records):
+        for index, record in enumerate(records, start):
             progress.step()
             if record.error:
                 progress.clear()

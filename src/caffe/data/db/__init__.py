@@ -53,7 +53,7 @@ def open_db(source: str | os.PathLike, backend: str | int = "lmdb") -> DB:
     Parameters
     ----------
     source : str or path
-        Folder of the database.
+        Folder of the database, or a file that lists the folders of its shards (see caffe.data.db.shards).
     backend : str or int
         "lmdb", "leveldb" or Caffe's enum number.
 
@@ -68,6 +68,9 @@ def open_db(source: str | os.PathLike, backend: str | int = "lmdb") -> DB:
     """
     source = os.fspath(source)
     name = backend_name(backend)
+    folders = _shards(source)
+    if folders:
+        return _open_shards(source, folders, name)
     if not os.path.isdir(source):
         problem = "is a file, not a folder" if os.path.exists(source) else "does not exist"
         raise CaffeError(f"{name} database '{source}' {problem}; create one with convert_imageset")
@@ -79,6 +82,28 @@ def open_db(source: str | os.PathLike, backend: str | int = "lmdb") -> DB:
         db.close()
         raise CaffeError(f"{name} database '{source}' is empty")
     return db
+
+
+def _shards(source: str) -> list[str] | None:
+    if not os.path.isfile(source):
+        return None
+    from caffe.data.db import shards
+
+    return shards.read_list(source)
+
+
+def _open_shards(source: str, folders: list[str], name: str) -> DB:
+    from caffe.data.db.shards import ShardedReader
+
+    readers: list[DB] = []
+    try:
+        for folder in folders:
+            readers.append(open_db(folder, name))
+    except CaffeError as error:
+        for reader in readers:
+            reader.close()
+        raise CaffeError(f"{source}: {error}") from None
+    return ShardedReader(source, readers)
 
 
 def create_db(
