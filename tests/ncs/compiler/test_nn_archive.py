@@ -87,8 +87,10 @@ layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 )
 def test_kinds_of_heads(compiler, tmp_path, text, parser, softmax, layout):
     prototxt, weights = caffe_nets.tiny(tmp_path, text)
-    assert main(["compile", prototxt, "-w", weights, "--target", "oak", "--no-ir", "-o", str(tmp_path / "net")]) == 0
+    command = ["compile", prototxt, "-w", weights, "--target", "oak", "--no-ir", "--order", "RGB"]
+    assert main([*command, "-o", str(tmp_path / "net")]) == 0
     facts = config(tmp_path / "net.tar.xz")[0]["model"]
+    assert facts["inputs"][0]["preprocessing"]["dai_type"] == "RGB888p"  # the camera delivers what the net expects
     (head,) = facts["heads"]
     assert (head["parser"], head["metadata"]["is_softmax"], facts["outputs"][0]["layout"]) == (parser, softmax, layout)
 
