@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Creates .venv in the checkout and installs the versions in constraints.txt; does nothing if that is done.
+# Creates .venv in the checkout and installs the files of requirements/, by hash; does nothing if that is done.
 #   scripts/setup.sh               what the program needs
 #   scripts/setup.sh --with-tests  what the tests need as well
+#   scripts/setup.sh --with-browser  that, and Chromium for the workbench's tests, where apt can install it
 # $PYTHON names the Python (3.10 or newer) to use. pip's own settings and variables apply: PIP_EXTRA_INDEX_URL,
 # PIP_FIND_LINKS, PIP_PROXY ... The next run resumes an interrupted one.
 set -euo pipefail
@@ -43,8 +44,7 @@ make_environment() {
 
 # pip's output goes to a log; on failure its last lines are shown with the usual fix
 pip_install() {
-    .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --no-input \
-        -c constraints.txt "$@" >.venv/pip.log 2>&1
+    .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --no-input "$@" >.venv/pip.log 2>&1
 }
 
 explain_pip() {
@@ -61,44 +61,71 @@ explain_pip() {
 # are tried first, then PyTorch's CPU index (or TORCH_INDEX_URL; none if that is empty), and then the default build.
 TORCH_INDEX_URL=${TORCH_INDEX_URL-https://download.pytorch.org/whl/cpu}
 
+# installs requirements/torch-cpu.txt, or the build without a hash for a Python that the file does not name
+install_cpu_torch() {
+    if .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then
+        pip_install --no-deps --require-hashes -r requirements/torch-cpu.txt "$@"
+    else
+        pip_install --no-deps "$pin+cpu" "$@"
+    fi
+}
+
 install_torch() {
     local pin
     pin=$(sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
     if .venv/bin/python -m pip freeze 2>/dev/null | grep -q -e "^$pin\$" -e "^$pin+"; then return; fi
     if [ "$(uname -sm)" = "Linux x86_64" ] && ! nvidia-smi >/dev/null 2>&1; then
         say "installing $pin, CPU build"
-        if pip_install "$pin+cpu"; then return; fi
+        if install_cpu_torch; then return; fi
         grep -q -e "No matching distribution found for $pin+cpu" -e "Cannot install $pin+cpu" .venv/pip.log ||
             explain_pip "$pin+cpu"
         if [ -n "$TORCH_INDEX_URL" ]; then
             say "the configured indexes have no CPU build; trying $TORCH_INDEX_URL"
-            if pip_install --timeout 10 --retries 0 --extra-index-url "$TORCH_INDEX_URL" "$pin+cpu"; then return; fi
+            if install_cpu_torch --timeout 10 --retries 0 --extra-index-url "$TORCH_INDEX_URL"; then return; fi
+            if grep -q 'DO NOT MATCH THE HASHES' .venv/pip.log; then say "its file has another hash than expected"; fi
         fi
         say "no CPU build of $pin can be reached: installing the default build, with several GB of CUDA ($(free_space))"
     fi
     say "installing $pin"
-    pip_install "$pin" || explain_pip "$pin"
+    pip_install --require-hashes -r requirements/torch.txt || explain_pip "$pin"
 }
 
 install_all() {
     .venv/bin/python scripts/drop_broken_installs.py
-    # not in a build environment of pip's, which would fetch the newest setuptools
-    pip_install setuptools || explain_pip setuptools
     install_torch
-    say "installing the rest of constraints.txt (minutes, the first time)"
-    pip_install --no-build-isolation -e "$what" || explain_pip "$what"
+    say "installing $what (minutes, the first time)"
+    pip_install --require-hashes -r "$what" || explain_pip "$what"
+    # not in a build environment of pip's, which would fetch the newest setuptools
+    pip_install --no-deps --no-build-isolation -e . || explain_pip "the package"
     .venv/bin/python -c 'import numpy, torch, cv2, onnx, openvino' || fail "the environment does not work (see above)"
 }
 
-what=.
+# never fails: without a browser its tests are skipped, with the reason
+install_browser() {
+    if ! .venv/bin/python -c 'import playwright' 2>/dev/null; then
+        pip_install --timeout 20 --retries 1 -c constraints.txt playwright || say "playwright cannot be installed: no tests in a browser"
+    fi
+    if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then return 0; fi
+    say "installing Chromium"
+    { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null &&
+        timeout 60 apt-get update -qq && timeout 240 apt-get install -y -qq --no-install-recommends chromium; } \
+        >.venv/apt.log 2>&1 || say "Chromium cannot be installed here (.venv/apt.log): no tests in a browser"
+}
+
+what=requirements/run.txt
 stamps=(.venv/complete .venv/complete-with-tests)
+browser=
+if [ "${1:-}" = --with-browser ]; then browser=1; set -- --with-tests; fi
 if [ "${1:-}" = --with-tests ]; then
-    what='.[test]'
+    what=requirements/test.txt
     stamps=(.venv/complete-with-tests)
     shift
 fi
-[ $# -eq 0 ] || fail "unknown argument: $1 (known: --with-tests)"
-if environment_complete "${stamps[@]}"; then exit 0; fi
+[ $# -eq 0 ] || fail "unknown argument: $1 (known: --with-tests, --with-browser)"
+if environment_complete "${stamps[@]}"; then
+    [ -z "$browser" ] || install_browser
+    exit 0
+fi
 
 # a second set-up waits for the first
 if command -v flock >/dev/null; then exec 9<. && flock 9; fi
@@ -107,5 +134,6 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1 || ! new_enough .venv/bin
 install_all
 environment_hash >"${stamps[0]}.new"
 mv "${stamps[0]}.new" "${stamps[0]}"
+[ -z "$browser" ] || install_browser
 say "done: $(.venv/bin/python --version) in .venv"
 say "to use the commands in this shell: . .venv/bin/activate"

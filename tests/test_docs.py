@@ -22,6 +22,8 @@ import pytest
 from support import doc_commands
 from support.checkout import ROOT
 
+from ncs.bundle import device_side
+
 FOREIGN = {"bash", "cat", "cd", "docker", "export", "git", "ls", "pip", "pre-commit", "source", "tail"}
 FOREIGN |= {"lint-imports", "mypy", "ruff"}  # the tests' own tools
 PROGRAMS = {"agegender", "caffe", "ncs"}
@@ -71,7 +73,11 @@ def help_command(words: tuple[str, ...]) -> list[str]:
 
 
 def existing(name: str) -> Path:
+    """Return the file of the checkout, or the source of a program in a bundle."""
     path = ROOT / name
+    module = device_side.contents("oak").programs.get(name)
+    if module and not path.exists():
+        path = ROOT / "src" / (module.replace(".", "/") + ".py")
     assert path.exists(), f"{name} does not exist"
     return path
 

@@ -58,7 +58,10 @@ COMMANDS = {
     "ncs compile net.prototxt -w net.caffemodel -in conv2 -on fc7": "net.onnx",
     "ncs compile net.prototxt -w net.caffemodel -ip U8 --mean 104,117,123 --scale 0.017": "net.json",
     "ncs compile net.onnx -s 6 -ip U8 -op FP16": "net.blob",
+    "ncs compile net.prototxt -w net.caffemodel --target oak -o oak/net": "oak/net.tar.xz",
+    "ncs bundle oak/net.json --target oak -o camera": "camera/oak_camera.py",
     "ncs profile net.prototxt -w net.caffemodel": "output_report.html",
+    "ncs profile net.blob": "MMACs",
 }
 
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
+from caffe.utils.telemetry import import_openvino
 from ncs.compiler import ir
 from ncs.errors import NcsError
-from ncs.runtime.telemetry import import_openvino
 
 NET = """name: "n"
 layer { name: "data" type: "DummyData" top: "data" dummy_data_param { shape { dim: 4 dim: 500 } } }

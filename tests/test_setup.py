@@ -15,6 +15,7 @@ def copy(tmp_path):
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "setup.py", "constraints.txt", "create_mean.sh"):
         shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
     return tmp_path
 
 
@@ -66,7 +67,7 @@ def test_output_of_pip_is_shown_and_no_stamp_is_left(copy):
         PIP_CONFIG_FILE=os.devnull,
     )
     assert result.returncode == 1
-    assert "    ERROR: " in result.stderr and "pip failed on setuptools" in result.stderr
+    assert "    ERROR: " in result.stderr and "pip failed on torch" in result.stderr
     assert "Run this again to resume" in result.stderr
     assert not (copy / ".venv" / "complete").exists()
 
@@ -92,24 +93,26 @@ def test_complete_environment_is_not_changed(copy):
 
 FAKE_ENVIRONMENT = """
 case "$*" in -V) echo Python 3.12.1;; *"pip install"*) echo "$@" >> "%s";; esac
-case "$*" in *"+cpu"*) [ -e cpu-index ] && exit 0
+case "$*" in *"version_info[:2]"*) exit %d;; esac
+case "$*" in *"+cpu"*|*torch-cpu.txt*) [ -e cpu-index ] && exit 0
 echo "ERROR: Cannot install torch==9.9.9+cpu because these package versions have conflicts."; exit 1;; esac
 """
 
 
+@pytest.mark.parametrize("hash_known", [False, True])
 @pytest.mark.parametrize(
-    "machine, gpu, cpu_index, requirements",
+    "machine, gpu, cpu_index, builds",
     [
-        ("Linux x86_64", False, True, ["torch==9.9.9+cpu"]),
-        ("Linux x86_64", False, False, ["torch==9.9.9+cpu", "torch==9.9.9+cpu", "torch==9.9.9"]),
-        ("Linux x86_64", True, True, ["torch==9.9.9"]),
-        ("Linux aarch64", False, True, ["torch==9.9.9"]),
+        ("Linux x86_64", False, True, ["cpu"]),
+        ("Linux x86_64", False, False, ["cpu", "cpu", "default"]),
+        ("Linux x86_64", True, True, ["default"]),
+        ("Linux aarch64", False, True, ["default"]),
     ],
 )
-def test_cuda_build_is_installed_only_if_needed(copy, machine, gpu, cpu_index, requirements):
+def test_cuda_build_is_installed_only_if_needed(copy, machine, gpu, cpu_index, builds, hash_known):
     folder = copy / ".venv" / "bin"
     folder.mkdir(parents=True)
-    program(folder / "python", FAKE_ENVIRONMENT % (copy / "called"))
+    program(folder / "python", FAKE_ENVIRONMENT % (copy / "called", not hash_known))
     (copy / "constraints.txt").write_text("torch==9.9.9\n")
     if cpu_index:
         (copy / "cpu-index").touch()
@@ -119,8 +122,10 @@ def test_cuda_build_is_installed_only_if_needed(copy, machine, gpu, cpu_index, r
     result = run(copy, "scripts/setup.sh", PATH="{}:{}".format(copy / "fakes", os.environ["PATH"]))
     assert result.returncode == 0, result.stderr
     called = (copy / "called").read_text().split()
-    assert [word for word in called if word.startswith("torch")] == requirements
-    assert ("download.pytorch.org/whl/cpu" in result.stderr) == (len(requirements) == 3)
+    build_of = {"torch==9.9.9+cpu": "cpu", "requirements/torch-cpu.txt": "cpu", "requirements/torch.txt": "default"}
+    assert [build_of[word] for word in called if word in build_of] == builds
+    assert ("torch==9.9.9+cpu" in called) == (builds[0] == "cpu" and not hash_known)
+    assert ("download.pytorch.org/whl/cpu" in result.stderr) == (len(builds) == 3)
     assert ". .venv/bin/activate" in result.stderr
     assert run(copy, "scripts/setup.sh").stderr == ""
 
@@ -150,6 +155,25 @@ def test_incomplete_packages_are_removed(tmp_path):
     )
     assert sorted(name for name in os.listdir(site_packages) if name.endswith(".dist-info")) == ["complete-1.dist-info"]
     assert result.stderr.count("will be installed again") == 3
+
+
+@pytest.mark.parametrize("name", ["run", "test", "torch", "torch-cpu"])
+def test_requirements_have_the_versions_of_constraints_with_hashes(name):
+    pinned = {line.split(";")[0].strip().lower().replace("-", "_") for line in lines(ROOT / "constraints.txt")}
+    names = {pin.split("==")[0] for pin in pinned}
+    blocks = (ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ").splitlines()
+    blocks = [block for block in blocks if block and not block.startswith("#")]
+    assert blocks
+    for block in blocks:
+        requirement = block.split()[0].lower()
+        assert "--hash=sha256:" in block, requirement
+        package = requirement.replace("+cpu", "").replace("-", "_")
+        if package.split("==")[0] in names:  # the others are parts of CUDA, or for Windows only
+            assert package in pinned
+
+
+def lines(path):
+    return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
 
 
 def test_constraints_pin_every_dependency():

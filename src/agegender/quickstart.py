@@ -6,6 +6,8 @@ import argparse
 import glob
 import hashlib
 import os
+import shutil
+import sys
 import time
 from collections.abc import Iterable, Iterator
 
@@ -48,6 +50,7 @@ class Quickstart:
         Pipeline(stages, force=self.args.force, start=start, finish=finish).run()
         self.show_results()
         print(f"\nThe whole pipeline took {clock_text(time.monotonic() - began)}.")
+        print(f"Next: {program()} workbench --open   shows all of it in the browser")
         return 0
 
     def stages(self) -> Iterator[Stage]:
@@ -213,6 +216,14 @@ def _sha256(path: str) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def program() -> str:
+    """Return how the user can call `agegender`: its name if it is on the PATH, else its path."""
+    if shutil.which("agegender"):
+        return "agegender"
+    path = os.path.join(os.path.dirname(sys.executable), "agegender")
+    return os.path.relpath(path) if os.path.exists(path) else f"{os.path.basename(sys.executable)} -m agegender"
 
 
 def run_command(name: str, *argv: str) -> None:

@@ -71,14 +71,15 @@ class Model:
 
     def close(self) -> None:
         """Close the device; the next prediction opens it again."""
-        for net in self._nets:
-            net.runner.close()
+        from agegender.inference.predict import close_runners
+
+        close_runners(self._nets)
         self._nets = []
 
     @property
     def names(self) -> list[str]:
-        """The names of the nets."""
-        return [manifest.name for manifest in self.source.manifests()]
+        """The names of the outputs: of a net with one output its own name."""
+        return [head.name for manifest in self.source.manifests() for head in manifest.all_heads()]
 
     def predict(
         self, images: str | np.ndarray | Iterable[str], *, detect: bool = False, crop: str = "aligned", batch: int = 16
@@ -281,13 +282,12 @@ class Model:
 
     def _open(self) -> list:
         if not self._nets:
-            from agegender.inference.predict import NetPredictor
+            from agegender.inference.predict import open_heads
             from ncs import runtime
 
             device = self.device or runtime.default_device()[0]
-            self._nets = [
-                NetPredictor(manifest, runtime.open_runner(device, manifest)) for manifest in self.source.manifests()
-            ]
+            for manifest in self.source.manifests():
+                self._nets += open_heads(manifest, runtime.open_runner(device, manifest))
         return self._nets
 
     def _predictor(self, detect: bool, crop: str, batch: int) -> Any:

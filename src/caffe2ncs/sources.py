@@ -47,7 +47,9 @@ class CompiledSource(Source):
             manifests = compile_models(jobs, Options(blob=False))
             if None in manifests:
                 names = ", ".join(model.name for (model, _), manifest in zip(jobs, manifests) if manifest is None)
-                raise NcsError(f"{names}: expected one image input and one row of outputs; use caffe.Net for this net")
+                raise NcsError(
+                    f"{names}: expected images as inputs and one row of values per output; use caffe.Net for this net"
+                )
             self._manifests = [manifest for manifest in manifests if manifest is not None]
         return self._manifests
 
@@ -143,7 +145,7 @@ def _interface(path: str) -> tuple[str, tuple[int, ...], str, int]:
         blob = read_blob(path)
         ports = [(port.name, tuple(port.dims)) for port in (*blob.inputs[:1], *blob.outputs[:1])]
         return ports[0][0], ports[0][1], ports[1][0], int(ports[1][1][-1])
-    from ncs.runtime.telemetry import import_openvino
+    from caffe.utils.telemetry import import_openvino
 
     model = import_openvino().Core().read_model(path)
     shape = model.input(0).partial_shape

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         if args.weights and len(nets) != 1:
             raise AgeGenderError(f"-w is for a single net: name it ({', '.join(NET_NAMES)})")
     options = _options(args)
-    jobs = [compile.job(net, args.folder, args.weights, args.mean) for net in nets]
+    jobs = [compile.job(group, args.folder, args.weights, args.mean) for group in compile.grouped(nets)]
     compile_models(jobs, options)
     for model, stem in jobs:
         _show(model, stem, options)
@@ -79,6 +79,7 @@ def _options(args: argparse.Namespace) -> Any:
         args.shaves,
         args.cmx_slices,
         blob=not args.no_blob,
+        ir_v10=True,
         bytes_in=bytes_in,
         inputs="" if bytes_in else args.inputs,
         outputs=args.outputs,

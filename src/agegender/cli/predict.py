@@ -261,7 +261,7 @@ def _as_original(args: argparse.Namespace, name: str, transform: Any) -> Any:
 
     if not args.model:
         return predict.as_original(transform)
-    change = zoo.nets()[name].compat
+    change = zoo.resolve(name)[0].compat  # nets of the same weights have the same preprocessing
     if change is None:
         print(f"{name}: --compat changes nothing, its original script fed the same", file=sys.stderr)
         return transform

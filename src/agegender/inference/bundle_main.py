@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         raise AgeGenderError(f"{args.model_dir}: no net is there (NAME.json)")
     manifests = [Manifest.read(path) for path in paths]
     images = predict.find_images(args.images)
-    nets = [predict.NetPredictor(manifest, open_net(manifest, args.device)) for manifest in manifests]
+    nets = [net for manifest in manifests for net in predict.open_heads(manifest, open_net(manifest, args.device))]
     find = detect.Detector().find if args.detect else None
     check = None if args.detect else framing.default_check()
     predictor = predict.FacePredictor(nets, find, batch=4 if args.detect else 16, check=check)
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
             show(prediction, args.json)
     finally:
         sys.stdout.flush()
-        close_runners([net.runner for net in nets])
+        close_runners(list({id(net.runner): net.runner for net in nets}.values()))
 
 
 def predictions(predictor: Any, images: Sequence[str]) -> Iterator[Any]:
@@ -127,7 +127,7 @@ def default_device() -> str:
 
 def old_openvino() -> bool:
     """Return whether the installed OpenVINO is 2021.4 or older."""
-    from ncs.runtime.telemetry import import_openvino
+    from caffe.utils.telemetry import import_openvino
 
     try:
         openvino = import_openvino()

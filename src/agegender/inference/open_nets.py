@@ -27,7 +27,7 @@ def open_nets(
     Parameters
     ----------
     names : sequence of str
-        Nets of which `model_dir` has the manifest NAME.json.
+        Nets of which `model_dir` has the manifest NAME.json; a net with several outputs gives one predictor for each.
     model_dir : str
     device : str
         CPU, GPU, NPU, MYRIAD ...; "" takes a stick if one is plugged in, else the CPU.
@@ -49,29 +49,28 @@ def open_nets(
     nets: list[predict.NetPredictor] = []
     try:
         for name in names:
-            nets.append(_open(name, model_dir, device, batch, flip, change))
+            nets += _open(name, model_dir, device, batch, flip, change)
         if ensemble:
             predict.make_ensemble(nets)
     except BaseException:
-        for net in nets:
-            net.runner.close()
+        predict.close_runners(nets)
         raise
     return nets
 
 
 def _open(
     name: str, model_dir: str, device: str, batch: int, flip: bool, change: Callable[[str, Any], Any] | None
-) -> predict.NetPredictor:
+) -> list[predict.NetPredictor]:
     path = os.path.join(model_dir, name + ".json")
     if not os.path.isfile(path):
         raise predict.failure(predict.NO_MODEL, f"{path}: no such model; ./compile2Movidius.sh makes it")
     try:
         manifest = Manifest.read(path)
         if change is not None:
-            manifest.transform = change(name, manifest.transform)
+            manifest.map_transforms(lambda transform: change(name, transform))
         runner = runtime.open_runner(device, manifest, batch=batch)
     except NoDeviceError as error:
         raise predict.failure(predict.NO_DEVICE, str(error)) from None
     except NcsError as error:
         raise predict.failure(predict.NO_MODEL, str(error)) from None
-    return predict.NetPredictor(manifest, runner, flip)
+    return predict.open_heads(manifest, runner, flip)

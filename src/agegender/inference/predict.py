@@ -111,7 +111,9 @@ def check_size(path: str, image: np.ndarray) -> np.ndarray:
 
 
 class NetPredictor:
-    """One net, ready to predict: a manifest's Transform and labels, and a runner.
+    """One output of a net, ready to predict: a manifest's Transform and labels, and a runner.
+
+    The outputs of one net share a runner, and one inference computes all of them; `open_heads` returns them.
 
     Parameters
     ----------
@@ -119,27 +121,69 @@ class NetPredictor:
     runner : ncs.runtime.base.Runner
     flip : bool
         Predict the mean over the image and its mirror image.
+    head : ncs.runtime.manifest.Head, optional
+        Which output; default: the first.
     """
 
-    def __init__(self, manifest: Any, runner: Any, flip: bool = False) -> None:
-        self.name = self.output_name = manifest.name
+    def __init__(self, manifest: Any, runner: Any, flip: bool = False, head: Any = None) -> None:
+        head = head or manifest.all_heads()[0]
+        self.name = self.output_name = head.name
+        self.inputs = [(port.name, port.transform) for port in manifest.all_inputs()]
         self.transform = manifest.transform
-        self.labels = _labels(manifest)
-        self.task = _task(manifest)
+        self.labels = _labels(head)
+        self.task = _task(head)
         self.runner, self.flip = runner, flip
+        self._columns = manifest.columns()[head.output] if manifest.heads else slice(None)
 
-    def probabilities(self, blobs: np.ndarray) -> np.ndarray:
-        """Return the (N, classes) output for blobs (N, C, H, W)."""
+    def probabilities(self, blobs: Any) -> np.ndarray:
+        """Return the (N, classes) output for blobs (N, C, H, W), or for a dict of them by input."""
+        return self.select(self.run(blobs))
+
+    def run(self, blobs: Any) -> np.ndarray:
+        """Return the values of all outputs of the net, next to each other."""
         rows = self.runner.run(blobs)
         if self.flip:
-            rows = (rows + self.runner.run(np.ascontiguousarray(blobs[..., ::-1]))) / 2
+            rows = (rows + self.runner.run(_mirrored(blobs))) / 2
         return rows
+
+    def select(self, rows: np.ndarray) -> np.ndarray:
+        """Return the columns of this output from what `run` returned."""
+        return rows[:, self._columns]
+
+    def blob(self, chip: Callable[[Any], np.ndarray]) -> Any:
+        """Return the net's input from `chip`, a function of a Transform that returns the image to transform."""
+        if len(self.inputs) == 1:
+            return self.transform.image(chip(self.transform))
+        return {name: transform.image(chip(transform)) for name, transform in self.inputs}
 
     def output(self, probabilities: np.ndarray) -> NetOutput:
         """Return the NetOutput of one row of probabilities."""
         decoded = self.labels.decode(probabilities)
         values = [float(p) for p in np.ravel(probabilities)]
         return NetOutput(self.output_name, decoded.text, decoded.probability, values, self.task, decoded.years)
+
+
+def open_heads(manifest: Any, runner: Any, flip: bool = False) -> list[NetPredictor]:
+    """Return a NetPredictor for every output of a net; they share the runner."""
+    return [NetPredictor(manifest, runner, flip, head) for head in manifest.all_heads()]
+
+
+def close_runners(nets: Iterable[NetPredictor]) -> None:
+    """Close the runner of every net, each once."""
+    for runner in {id(net.runner): net.runner for net in nets}.values():
+        runner.close()
+
+
+def _mirrored(blobs: Any) -> Any:
+    if isinstance(blobs, dict):
+        return {name: np.ascontiguousarray(array[..., ::-1]) for name, array in blobs.items()}
+    return np.ascontiguousarray(blobs[..., ::-1])
+
+
+def _stack(blobs: Sequence[Any]) -> Any:
+    if isinstance(blobs[0], dict):
+        return {name: np.stack([blob[name] for blob in blobs]) for name in blobs[0]}
+    return np.stack(blobs)
 
 
 def make_ensemble(nets: Sequence[NetPredictor]) -> None:
@@ -172,17 +216,17 @@ def as_original(transform: Any) -> Any:
     return transform.replace(order="RGB", mean=mean)
 
 
-def _task(manifest: Any) -> str:
-    if set(manifest.labels) == set(labels.MALE_FIRST.names):
+def _task(head: Any) -> str:
+    if set(head.labels) == set(labels.MALE_FIRST.names):
         return "gender"
-    return "age" if manifest.label_set.startswith("age") or "age" in manifest.name.lower() else ""
+    return "age" if head.label_set.startswith("age") or "age" in head.name.lower() else ""
 
 
-def _labels(manifest: Any) -> labels.Labels:
-    known = labels.ALL.get(manifest.label_set)
-    if known is not None and list(known.names) == list(manifest.labels):
+def _labels(head: Any) -> labels.Labels:
+    known = labels.ALL.get(head.label_set)
+    if known is not None and list(known.names) == list(head.labels):
         return known
-    return labels.Labels(manifest.label_set or manifest.name, tuple(manifest.labels), decoder=manifest.decoder)
+    return labels.Labels(head.label_set or head.name, tuple(head.labels), decoder=head.decoder)
 
 
 def _crop_aligned(image: np.ndarray, face: Any, transform: Any) -> np.ndarray:
@@ -238,8 +282,7 @@ class FacePredictor:
 
     def close(self) -> None:
         """Close the runners."""
-        for net in self.nets:
-            net.runner.close()
+        close_runners(self.nets)
 
     @property
     def output_names(self) -> list[str]:
@@ -339,12 +382,14 @@ class FacePredictor:
         predictions = [Prediction(path, {}, dict(seconds), face) for face in faces]
         return ImageResult(path, image, predictions), blobs
 
-    def _blobs(self, image: np.ndarray, face: Any) -> list[np.ndarray]:
+    def _blobs(self, image: np.ndarray, face: Any) -> list[Any]:
         """Return the input of each net for one face; nets with the same Transform share it."""
-        blobs: list[np.ndarray] = []
+        blobs: list[Any] = []
         for index, net in enumerate(self.nets):
-            same = next((i for i in range(index) if self.nets[i].transform == net.transform), None)
-            blobs.append(net.transform.image(self._chip(image, face, net.transform)) if same is None else blobs[same])
+            same = next((i for i in range(index) if self.nets[i].inputs == net.inputs), None)
+            blobs.append(
+                net.blob(lambda transform: self._chip(image, face, transform)) if same is None else blobs[same]
+            )
         return blobs
 
     def _chip(self, image: np.ndarray, face: Any, transform: Any) -> np.ndarray:
@@ -377,16 +422,22 @@ class FacePredictor:
         if not faces:
             return
         members: dict[str, list[tuple[NetPredictor, np.ndarray]]] = {}
+        computed: dict[int, np.ndarray] = {}  # by runner: outputs of one net come from one inference
         for index, net in enumerate(self.nets):
-            began = time.perf_counter()
-            rows = net.probabilities(np.stack([blobs[index] for _, blobs in faces]))
-            seconds = (time.perf_counter() - began) / len(faces)
-            for prediction, _ in faces:
-                prediction.seconds[net.name] = seconds
-            members.setdefault(net.output_name, []).append((net, rows))
+            if id(net.runner) not in computed:
+                began = time.perf_counter()
+                computed[id(net.runner)] = net.run(_stack([blobs[index] for _, blobs in faces]))
+                seconds = (time.perf_counter() - began) / len(faces)
+                for prediction, _ in faces:
+                    prediction.seconds[self._title(net)] = seconds
+            members.setdefault(net.output_name, []).append((net, net.select(computed[id(net.runner)])))
         for name, nets in members.items():
             for (prediction, _), row in zip(faces, _mean(nets)):
                 prediction.answers[name] = nets[0][0].output(row)
+
+    def _title(self, net: NetPredictor) -> str:
+        """Return the names of all outputs that the inference of `net` computes."""
+        return " and ".join(other.name for other in self.nets if other.runner is net.runner)
 
 
 def _mean(members: Sequence[tuple[NetPredictor, np.ndarray]]) -> np.ndarray:

@@ -37,11 +37,20 @@ def input_net(spec: NetSpec, shape: tuple[int, ...]) -> caffe_pb2.NetParameter:
     return param
 
 
-def deploy_param(net: zoo.Net) -> caffe_pb2.NetParameter:
-    """NetParameter for inference on one image: the body up to the logits and a Softmax, without training layers."""
-    param = answers_param([net], [net.blobs[1]])
-    param.name = net.name
+def deploy_param(net: zoo.Net, *others: zoo.Net) -> caffe_pb2.NetParameter:
+    """NetParameter for inference on one image: the body up to the logits and a Softmax, without training layers.
+
+    With `others`, nets of the same weights, it has one Softmax per net.
+    """
+    nets = [net, *others]
+    param = answers_param(nets, output_names(nets, bool(others)))
+    param.name = net.weights if others else net.name
     return _renamed(param, "data", net.blobs[0])
+
+
+def output_names(nets: Sequence[zoo.Net], together: bool) -> list[str]:
+    """Names of the deploy outputs: a net's own, or with the task appended if nets are one net `together`."""
+    return [f"{net.blobs[1]}_{net.task}" if together else net.blobs[1] for net in nets]
 
 
 def answers_param(nets: Sequence[zoo.Net], tops: Sequence[str]) -> caffe_pb2.NetParameter:
@@ -156,12 +165,11 @@ def count_parameters(caffe_net: Net) -> int:
     return total
 
 
-def deploy_text(net: zoo.Net) -> str:
-    """The deploy prototxt, with a comment on its input and output."""
+def deploy_text(net: zoo.Net, *others: zoo.Net) -> str:
+    """The deploy prototxt, with a comment on its input and outputs; see `deploy_param`."""
     channels, height, width = net.shape
-    about = (
-        f"{net.title}. {channels} x {height} x {width}, {net.transform().order}, in; "
-        f"{len(net.labels)} probabilities out."
-    )
+    titles = "; ".join(member.title for member in (net, *others))
+    counts = " and ".join(str(len(member.labels)) for member in (net, *others))
+    about = f"{titles}. {channels} x {height} x {width}, {net.transform().order}, in; {counts} probabilities out."
     lines = ["# " + line for line in textwrap.wrap(about, 118)]
-    return "\n".join([*lines, text.format(deploy_param(net))])
+    return "\n".join([*lines, text.format(deploy_param(net, *others))])

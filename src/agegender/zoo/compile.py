@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from agegender.zoo import assemble, download
+from agegender.zoo import model as zoo_model
+from ncs.runtime.manifest import Head
 
 if TYPE_CHECKING:
     from agegender.zoo.model import Net
@@ -14,9 +16,17 @@ if TYPE_CHECKING:
     from ncs.runtime.manifest import Manifest
 
 
-def stem_of(net: Net, folder: str) -> str:
+def stem_of(nets: Sequence[Net], folder: str) -> str:
     """Return the stem of the compiled files: <stem>.onnx, .xml, .bin, .blob, .json and .prototxt."""
-    return os.path.join(folder, net.name)
+    return os.path.join(folder, nets[0].name if len(nets) == 1 else nets[0].weights)
+
+
+def grouped(nets: Sequence[Net]) -> list[list[Net]]:
+    """Return groups of nets that compute the same body: each is compiled as one net with an output per task."""
+    groups: dict[str, list[Net]] = {}
+    for net in nets:
+        groups.setdefault(net.weights, []).append(net)
+    return list(groups.values())
 
 
 def names() -> list[str]:
@@ -30,17 +40,20 @@ def jobs(name: str, folder: str, weights: str | None = None, mean: str | None = 
     """Return [(Model, stem)] of the nets that a zoo name stands for; the parameters are those of `job`."""
     from agegender import zoo
 
-    return [job(net, folder, weights, mean) for net in zoo.resolve(name)]
+    return [job(nets, folder, weights, mean) for nets in grouped(zoo.resolve(name))]
 
 
-def job(net: Net, folder: str, weights: str | None = None, mean: str | None = None) -> tuple[Model, str]:
+def job(
+    nets: Net | Sequence[Net], folder: str, weights: str | None = None, mean: str | None = None
+) -> tuple[Model, str]:
     """Return (Model, stem) of a zoo net, ready for `ncs.compiler.compile.compile_models`.
 
     Writes the deploy prototxt into `folder`.
 
     Parameters
     ----------
-    net : Net
+    nets : Net or sequence of Net
+        Several nets of the same weights become one net with one output each.
     folder : str
     weights : str, optional
         Any file that `zoo convert` reads, instead of the cached weights.
@@ -51,8 +64,10 @@ def job(net: Net, folder: str, weights: str | None = None, mean: str | None = No
     from caffe.utils.atomic_io import write_bytes
     from ncs.compiler.compile import Model
 
+    group: list[Net] = [nets] if isinstance(nets, zoo_model.Net) else list(nets)
+    net = group[0]
     weights, mean = weights or download.weights_of(net), mean or download.mean_of(net)
-    stem = stem_of(net, folder)
+    stem = stem_of(group, folder)
     os.makedirs(folder, exist_ok=True)
     if not weights.endswith(download.CAFFES):
         weights = download.convert(net, weights, stem + ".caffemodel")
@@ -61,13 +76,17 @@ def job(net: Net, folder: str, weights: str | None = None, mean: str | None = No
         mean = mean or (workspace.MEAN_FILE if os.path.isfile(workspace.MEAN_FILE) else None)
     else:
         prototxt = stem + ".prototxt"
-        write_bytes(prototxt, assemble.deploy_text(net))
+        write_bytes(prototxt, assemble.deploy_text(*group))
     transform, parents = net.transform(), {}
     if mean:
         transform, parents = _with_mean(transform, mean), {"mean": mean}
-    labels = net.labels
-    model = Model(net.name, prototxt, weights, transform, list(labels.names), labels.name, labels.decoder, parents)
-    return model, stem
+    name, heads = os.path.basename(stem), [_head(member, group) for member in group]
+    return Model(name, prototxt, weights, transform, [], parents=parents, heads=heads), stem
+
+
+def _head(net: Net, group: Sequence[Net]) -> Head:
+    labels, (output,) = net.labels, assemble.output_names([net], len(group) > 1)
+    return Head(net.name, output, list(labels.names), labels.name, labels.decoder)
 
 
 def _with_mean(transform: Any, path: str) -> Any:
@@ -81,21 +100,22 @@ def _with_mean(transform: Any, path: str) -> Any:
 
 
 def compile_nets(nets: Sequence[Net], folder: str, options: Options, **changes: Any) -> list[Manifest]:
-    """Compile zoo nets into `folder`; `changes` are the optional parameters of `job`."""
+    """Compile zoo nets into `folder`, those of the same weights together; `changes` are parameters of `job`."""
     from ncs.compiler.compile import compile_models
 
-    manifests = compile_models([job(net, folder, **changes) for net in nets], options)
+    manifests = compile_models([job(group, folder, **changes) for group in grouped(nets)], options)
     return [manifest for manifest in manifests if manifest is not None]
 
 
 def ensure_compiled(names: Sequence[str], folder: str, say: Any = print) -> list[str]:
-    """Compile (without blob) the nets that zoo names stand for and that `folder` lacks; return the nets' names."""
+    """Compile (without blob) the nets that zoo names stand for and that `folder` lacks; return the manifests' names."""
     from agegender import zoo
     from ncs.compiler.compile import Options
 
-    nets = [net for name in dict.fromkeys(names) for net in zoo.resolve(name)]
-    missing = [net for net in nets if not os.path.isfile(stem_of(net, folder) + ".json")]
+    groups = [group for name in dict.fromkeys(names) for group in grouped(zoo.resolve(name))]
+    stems = [stem_of(group, folder) for group in groups]
+    missing = [group for group, stem in zip(groups, stems) if not os.path.isfile(stem + ".json")]
     if missing:
-        say(f"Compiling {', '.join(net.name for net in missing)} into {folder}")
-        compile_nets(missing, folder, Options(blob=False))
-    return [net.name for net in nets]
+        say(f"Compiling {', '.join(os.path.basename(stem_of(group, folder)) for group in missing)} into {folder}")
+        compile_nets([net for group in missing for net in group], folder, Options(blob=False))
+    return [os.path.basename(stem) for stem in stems]

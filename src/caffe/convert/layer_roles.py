@@ -19,9 +19,17 @@ class _Evaluator(base.Layer):
     no_onnx = "it evaluates a net on labelled data"
 
 
+# DetectNet's grouping of its boxes and their mean average precision, which a deploy net leaves to the application
+_PYTHON_EVALUATORS = ("caffe.layers.detectnet.",)
+
+
 def layer_class(layer: caffe_pb2.LayerParameter) -> type[base.Layer]:
     """Return the layer's class; of an unknown type one that its name suggests, because `-on` may exclude the layer."""
     load()
+    if layer.type == "Python" and any(layer.loss_weight):
+        return _Loss
+    if layer.type == "Python" and layer.python_param.module.startswith(_PYTHON_EVALUATORS):
+        return _Evaluator
     if layer.type in base.registry:
         return base.registry[layer.type]
     if faults.is_loss(layer.type):
@@ -38,7 +46,7 @@ def is_data(layer: caffe_pb2.LayerParameter) -> bool:
 
 def is_evaluator(layer: caffe_pb2.LayerParameter) -> bool:
     """Return whether the layer has no meaning at inference."""
-    return bool(layer_class(layer).no_onnx) and layer.type != "Python"
+    return bool(layer_class(layer).no_onnx) and layer_class(layer) is not base.registry.get("Python")
 
 
 def is_deploy_file(net: caffe_pb2.NetParameter) -> bool:

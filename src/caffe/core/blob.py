@@ -52,16 +52,16 @@ class _Storage:
         return self.shared or (self._root is not None and self._root() is not None)
 
     def get(self, shape, device):
-        if self.tensor is None:
+        if self.pending is not None:
+            pending, self.pending = self.pending, None
+            with torch.no_grad():
+                self.tensor = pending(self.tensor)
+        elif self.tensor is None:
             self.tensor = _zeros(shape, device)
             if self.initializer is not None:
                 initializer, self.initializer = self.initializer, None
                 with torch.no_grad():
                     initializer(self.tensor)
-        elif self.pending is not None:
-            pending, self.pending = self.pending, None
-            with torch.no_grad():
-                self.tensor = pending(self.tensor)
         elif self.tensor.device != device:
             self.rebind(self.tensor.detach().to(device).requires_grad_(self.tensor.requires_grad))
         return self.tensor
@@ -142,11 +142,12 @@ class Blob:
         same_count = math.prod(shape) == self.count
         self._shape = shape
         for storage in (self._data, self._diff):
-            if storage.tensor is None:
+            if storage.tensor is None and storage.pending is None:
                 continue
             if same_count:
                 storage.tensor = storage.get(shape, self.device).detach().reshape(shape)
             else:
+                storage.pending = None
                 storage.rebind(None)
 
     # -- NumPy interface ------------------------------------------------------------------------
@@ -203,6 +204,16 @@ class Blob:
         return self._data.aliased
 
     @property
+    def was_viewed(self) -> bool:
+        """Whether NumPy views of `data` have been handed out, through which it may have been changed."""
+        return self._data._root is not None
+
+    def forget_views(self) -> None:
+        """Make `was_viewed` False, unless a view is alive."""
+        if not self._data.aliased:
+            self._data._root = None
+
+    @property
     def has_live_grad_view(self) -> bool:
         """Whether a NumPy view of `diff` is alive."""
         return self._diff.aliased
@@ -214,6 +225,10 @@ class Blob:
     def set_pending_grad(self, function: Callable[[Any], Any]) -> None:
         """Apply `function(tensor) -> tensor` to `diff` on the next access; requires that no view is alive."""
         self._diff.pending = function
+
+    def clear_pending(self) -> None:
+        """Drop the pending function of `data`."""
+        self._data.pending = None
 
     @property
     def pending_tensor(self) -> Any:

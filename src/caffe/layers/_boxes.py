@@ -17,11 +17,12 @@ def areas(boxes: np.ndarray) -> np.ndarray:
     return np.where((width < 0) | (height < 0), 0, width * height)
 
 
-def overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of `box` (4) with each of `others` (n, 4)."""
+def overlaps(box: np.ndarray, others: np.ndarray, plus: int = 0) -> np.ndarray:
+    """Return the intersection over union of `box` (4) with each of `others` (n, 4); `plus` 1: corners in pixels."""
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=1)
-    union = areas(box) + areas(others) - shared
+    shared = np.prod(np.maximum(high - low + plus, 0), axis=1)
+    grown = np.array([0, 0, plus, plus], others.dtype)
+    union = areas(box + grown) + areas(others + grown) - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
@@ -67,3 +68,15 @@ def decode(offsets: np.ndarray, priors: np.ndarray, variances: np.ndarray | None
     centers = (priors[..., :2] + priors[..., 2:]) / 2 + scaled[..., :2] * sizes
     half = np.exp(scaled[..., 2:]) * sizes / 2
     return np.concatenate([centers - half, centers + half], axis=-1)
+
+
+def encode(boxes: np.ndarray, priors: np.ndarray, variances: np.ndarray, code: int) -> np.ndarray:
+    """Return the offsets (..., 4) of `boxes` relative to `priors` by SSD's code type: the inverse of `decode`."""
+    if code == CORNER:
+        return (boxes - priors) / variances
+    sizes = priors[..., 2:] - priors[..., :2]
+    if code == CORNER_SIZE:
+        return (boxes - priors) / np.concatenate([sizes, sizes], axis=-1) / variances
+    centers = (boxes[..., :2] + boxes[..., 2:] - priors[..., :2] - priors[..., 2:]) / 2 / sizes
+    scales = np.log((boxes[..., 2:] - boxes[..., :2]) / sizes)
+    return np.concatenate([centers, scales], axis=-1) / variances

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from caffe.core.lazy_torch import torch
-from caffe.layers import _boxes
+from caffe.layers import _boxes, _region_detections
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 _SYNOPSYS = [
@@ -34,9 +35,14 @@ class DetectionOutput(Layer):
     Two more bottoms, the scores and offsets of RefineDet's ARM, adjust the priors first; priors with a score below
     objectness_score have no detections. A fourth bottom without a fifth is the image that SSD draws on, and is ignored,
     as are save_output_param (writes files) and `visualize` (Liu et al. 2016).
+
+    With `normalized: false` (OpenVINO's Caffe), the priors are rows (item, xmin, ymin, xmax, ymax) in pixels of an
+    image of input_width x input_height. With `biases` (caffe-yolov2), there is one bottom, YOLOv2's, with num_box * (5
+    + num_classes) channels, as in YoloDetectionOutput, but labels start at 0, and a row ends with the center, width
+    and height of the box.
     """
 
-    num_bottom = (3, 5)
+    num_bottom = (1, 5)
     rows_vary = True
     no_gradient = (0, 1, 2, 3, 4)
     differentiable = False
@@ -52,10 +58,24 @@ class DetectionOutput(Layer):
             [(2, 32), (2, 24), (1, 2, 32)],
             ("normal", "unit", "unit"),
         ),
+        Example(
+            "detection_output_param { num_classes: 3 num_box: 2 biases: [0.7, 0.9, 2.4, 2.6] "
+            "confidence_threshold: 0.3 }",
+            [(1, 16, 3, 3)],
+        ),
     )
 
-    def setup(self, offsets: Shape, scores: Shape, priors: Shape, *arm: Shape) -> None:
+    def setup(self, offsets: Shape, *others: Shape) -> None:
         p = self.param.detection_output_param
+        if len(p.biases):
+            self.need(not others, "with biases, there is one bottom, received %d", len(others) + 1)
+            self.anchors = _region_detections.check(self, offsets)
+            return
+        self.need(len(others) >= 2, "expected offsets, scores and prior boxes, received %d bottoms", len(others) + 1)
+        self.need(
+            p.normalized or (p.variance_encoded_in_target and min(p.input_width, p.input_height) > 0),
+            "normalized: false needs variance_encoded_in_target: true, input_width and input_height",
+        )
         for name in _SYNOPSYS:
             self.need(not getattr(p, name), "detection_output_param.%s is not implemented", name)
         self.need(p.num_classes > 0, "num_classes is required")
@@ -63,9 +83,12 @@ class DetectionOutput(Layer):
         self.least = p.confidence_threshold if p.HasField("confidence_threshold") else -np.inf
         self.classes = [c for c in range(p.num_classes) if c != p.background_label_id]
 
-    def top_shapes(self, offsets: Shape, scores: Shape, priors: Shape, *arm: Shape) -> list[Shape]:
+    def top_shapes(self, offsets: Shape, *others: Shape) -> list[Shape]:
         p = self.param.detection_output_param
-        self.count = priors[2] // 4
+        if len(p.biases):
+            return [(1, 1, 1, 7)]
+        scores, priors = others[:2]
+        self.count = priors[2] // 4 if p.normalized else math.prod(priors[1:]) // 5
         sets = 1 if p.share_location else p.num_classes
         self.need(
             offsets[1] == 4 * self.count * sets,
@@ -83,8 +106,10 @@ class DetectionOutput(Layer):
         )
         return [(1, 1, 1, 7)]
 
-    def forward(self, offsets: Tensor, scores: Tensor, priors: Tensor, *arm: Tensor) -> Tensor:
-        arrays = [x.detach().cpu().numpy() for x in (offsets, scores, priors, *arm)]
+    def forward(self, offsets: Tensor, *others: Tensor) -> Tensor:
+        arrays = [x.detach().cpu().numpy() for x in (offsets, *others)]
+        if len(self.param.detection_output_param.biases):
+            return torch.from_numpy(_region_detections.detect(self, arrays[0][0])[None, None]).to(offsets.device)
         rows = [row for item in range(len(arrays[0])) for row in self._item(item, *arrays)]
         if not rows:
             rows = [[item, *[-1.0] * 6] for item in range(len(arrays[0]))]
@@ -94,7 +119,7 @@ class DetectionOutput(Layer):
         p = self.param.detection_output_param
         sets = 1 if p.share_location else p.num_classes
         moves = offsets[item].reshape(self.count, sets, 4).transpose(1, 0, 2)
-        corners, spread = priors[0].reshape(2, self.count, 4)
+        corners, spread = self._priors(priors)
         spread = None if p.variance_encoded_in_target else spread
         values = scores[item].reshape(self.count, p.num_classes).T
         if len(arm) == 2:
@@ -108,6 +133,14 @@ class DetectionOutput(Layer):
             found = [found[i] for i in sorted(best)]
         return [[item, c, values[c, i], *boxes[0 if sets == 1 else c][i]] for c, i in found]
 
+    def _priors(self, priors):
+        """Return the corners of the priors as fractions, and their variances."""
+        p = self.param.detection_output_param
+        if p.normalized:
+            return priors[0].reshape(2, self.count, 4)
+        sizes = np.array([p.input_width, p.input_height] * 2, np.float32)
+        return priors.reshape(-1, 5)[:, 1:] / sizes, None
+
     def _class(self, boxes, values):
         p = self.param.detection_output_param.nms_param
         order = [i for i in np.argsort(-values, kind="stable") if values[i] > self.least]
@@ -118,6 +151,12 @@ class DetectionOutput(Layer):
         from caffe.layers import _detection_onnx
 
         p = self.param.detection_output_param
+        if len(p.biases):
+            _region_detections.emit(self, g, bottoms, tops)
+            return
+        self.need(
+            p.normalized, "normalized: false cannot be exported to ONNX; end the net before this layer with -on LAYER"
+        )
         self.need(
             len(bottoms) < 5,
             "RefineDet's bottoms cannot be exported to ONNX; end the net before this layer with -on LAYER",

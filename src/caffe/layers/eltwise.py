@@ -21,7 +21,8 @@ class Eltwise(Layer):
 
     If several bottoms have the maximum, one of them receives the gradient: the second of the first two, otherwise the
     earlier one. With stable_prod_grad: false, the gradient of PROD is computed as top / bottom as in Caffe, which is
-    NaN at 0. Synopsys' Caffe adds MIN and DIV, which divides the first bottom by the others.
+    NaN at 0. Synopsys' Caffe adds MIN and DIV, which divides the first bottom by the others, and allows
+    bottoms without axes after the first, one value for all elements.
     """
 
     num_bottom = (2, None)
@@ -46,7 +47,7 @@ class Eltwise(Layer):
     def top_shapes(self, first: Shape, *others: Shape) -> list[Shape]:
         for i, other in enumerate(others, 1):
             self.need(
-                other == first,
+                other == first or other == (),
                 "bottoms must have the same shape: bottom 0 is %s, bottom %d is %s",
                 first,
                 i,

@@ -62,11 +62,11 @@ class InnerProduct(Layer):
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.inner_product_param
         shape = g.shape(bottoms[0])
-        rows = math.prod(shape[: self.begin])
         flat = bottoms[0]
         if len(shape) != 2 or self.begin != 1:
             flat = g.temp("flat")
-            g.node("Reshape", [bottoms[0], g.constant([-1 if g.dynamic else rows, self.inputs], "shape")], [flat])
+            # -1: OpenVINO can change the batch size of a net with several inner products of one blob
+            g.node("Reshape", [bottoms[0], g.constant([-1, self.inputs], "shape")], [flat])
         plain = len(self.top_shapes(shape)[0]) == 2
         out = tops[0] if plain else g.temp("rows")
         weights = [g.constant(blob.data, f"blob{i}") for i, blob in enumerate(self.blobs)]

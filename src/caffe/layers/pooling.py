@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 
 from caffe.core.lazy_torch import F, torch
+from caffe.layers import _pooling_3d
 from caffe.layers._convolution import fork_pads, pad_ends
+from caffe.layers._pooling_axis import Axis
 from caffe.layers.base import TRAIN, Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
@@ -16,46 +17,6 @@ MAX, AVE, STOCHASTIC, AVE_EXC_PAD, AVE_TF = (
     caffe_pb2.PoolingParameter.PoolMethod.Value(n) for n in ("MAX", "AVE", "STOCHASTIC", "AVE_EXC_PAD", "AVE_TF")
 )
 FLOOR = caffe_pb2.PoolingParameter.FLOOR
-
-
-@dataclasses.dataclass(frozen=True)
-class Axis:
-    """Windows along an axis of `size` values: `out` windows of `kernel` values, `stride` apart, starting at -`pad`.
-
-    `end` is the padding at the end.
-    """
-
-    size: int
-    kernel: int
-    stride: int
-    pad: int
-    out: int
-    end: int
-
-    @property
-    def overhang(self) -> int:
-        """By how many values the last window exceeds the end of the bottom."""
-        return max(0, (self.out - 1) * self.stride + self.kernel - self.size - self.pad)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """The number of values per window that Caffe's AVE counts: bottom and padding, but nothing beyond."""
-        starts = np.arange(self.out) * self.stride - self.pad
-        return np.minimum(starts + self.kernel, self.size + self.end) - starts
-
-    @property
-    def inside(self) -> np.ndarray:
-        """The number of values of the bottom in each window."""
-        starts = np.arange(self.out) * self.stride - self.pad
-        return np.minimum(starts + self.kernel, self.size) - np.maximum(starts, 0)
-
-    def torch_agrees(self, ceil: bool) -> bool:
-        """Return whether torch pools the same windows: it limits padding to half a kernel and rounds differently."""
-        room = self.size + 2 * self.pad - self.kernel + (self.stride - 1 if ceil else 0)
-        out = room // self.stride + 1
-        if ceil and (out - 1) * self.stride >= self.size + self.pad:
-            out -= 1
-        return self.pad == self.end <= self.kernel // 2 and out == self.out
 
 
 @register
@@ -69,8 +30,9 @@ class Pooling(Layer):
     With global_pooling, the window is the whole image.
 
     Forks: ceil_mode: false rounds down. pad_t, pad_b, pad_l, pad_r and pad_type 1 (TensorFlow's SAME) are Synopsys'.
-    AVE_EXC_PAD and AVE_TF (Synopsys) and avg_include_pad: false (intel/caffe) divide by the number of values of the
-    bottom in the window.
+    A bottom with five axes is pooled over three (TSN, C3D, intel/caffe): kernel_size, stride and pad may have one value
+    per axis. AVE_EXC_PAD and AVE_TF (Synopsys) and avg_include_pad: false (intel/caffe) divide by the number of values
+    of the bottom in the window.
     """
 
     num_top: int | tuple = (1, 2)
@@ -86,6 +48,8 @@ class Pooling(Layer):
         Example("pooling_param { pool: AVE_EXC_PAD kernel_size: 3 stride: 2 pad: 1 }", [(2, 3, 8, 7)]),
         Example("pooling_param { pool: AVE kernel_size: 3 stride: 2 pad_l: 1 pad_b: 1 }", [(2, 3, 8, 7)]),
         Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 pad_type: 1 }", [(2, 3, 8, 7)]),
+        Example("pooling_param { pool: MAX kernel_size: [1, 2, 3] stride: [1, 2, 2] }", [(1, 2, 3, 5, 6)]),
+        Example("pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }", [(1, 2, 4, 5, 6)]),
     )
 
     def __init__(self, *args, **kwargs):
@@ -113,6 +77,9 @@ class Pooling(Layer):
 
     def setup(self, bottom: Shape) -> None:
         p = self.param.pooling_param
+        if len(bottom) == 5:
+            _pooling_3d.windows_of(self, bottom)
+            return
         self.need(
             len(bottom) == 4,
             "the bottom must have 4 axes (num, channels, height, width), received %s",
@@ -152,6 +119,10 @@ class Pooling(Layer):
             field,
             *names,
         )
+        several = list(getattr(p, {"kernel": "kernel_size"}.get(stem, stem) + "_3d"))
+        if several:
+            self.need(len(several) == 2, "expected one or two values of %s, received %s", field, several)
+            return several[0], several[1]
         if all(is_set):
             return getattr(p, names[0]), getattr(p, names[1])
         self.need(stem != "kernel" or p.HasField(field), "kernel_size, or kernel_h and kernel_w, is required")
@@ -169,8 +140,8 @@ class Pooling(Layer):
         out = (room // stride if self.floor else -(-room // stride)) + 1
         if self.param.pooling_param.pad_type:
             out = -(-size // stride)
-        elif padded and (out - 1) * stride >= size + pad:
-            out -= 1
+        elif (padded or kernel == 1) and (out - 1) * stride >= size + pad:
+            out -= 1  # without padding, Caffe would read beyond the bottom; intel/caffe does the same
         self.need(out >= 1, "a kernel of %d does not fit into %d values with pad %d", kernel, size, pad)
         self.need(
             (out - 1) * stride < size + pad,
@@ -185,6 +156,8 @@ class Pooling(Layer):
         return Axis(size, kernel, stride, pad, out, end)
 
     def top_shapes(self, bottom: Shape) -> list[Shape]:
+        if len(bottom) == 5:
+            return [(*bottom[:2], *(a.out for a in _pooling_3d.windows_of(self, bottom)))]
         self.need(
             len(bottom) == 4,
             "the bottom must have 4 axes (num, channels, height, width), received %s",
@@ -194,6 +167,8 @@ class Pooling(Layer):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         method = self.method
+        if x.dim() == 5:
+            return _pooling_3d.forward(self, x, _pooling_3d.windows_of(self, tuple(x.shape)))
         axes = self.axes(tuple(x.shape))
         if method == MAX:
             return self._max(x, axes)
@@ -227,7 +202,11 @@ class Pooling(Layer):
         return _sum(x, axes) * torch.from_numpy(1 / _areas(axes, self.excludes_padding)).to(x)
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
-        p, axes = self.param.pooling_param, self.axes(tuple(g.shape(bottoms[0])))
+        p, shape = self.param.pooling_param, tuple(g.shape(bottoms[0]))
+        if len(shape) == 5:
+            _pooling_3d.to_onnx(self, g, bottoms, tops, _pooling_3d.windows_of(self, shape))
+            return
+        axes = self.axes(shape)
         if p.global_pooling and self.method != STOCHASTIC and len(tops) == 1:
             g.node("GlobalMaxPool" if p.pool == MAX else "GlobalAveragePool", bottoms, tops)
         elif p.pool == MAX:

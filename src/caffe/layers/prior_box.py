@@ -20,6 +20,10 @@ class PriorBox(Layer):
     size; with max_size, a square of sqrt(min_size * max_size); and one box for each other aspect_ratio and, with
     `flip`, its inverse. Centers are (position + offset) * step; step is by default the ratio of the sizes of image and
     bottom (Liu et al. 2016).
+
+    faceboxes (FaceBoxes): sides are one pixel shorter, and there are 4 x 4 boxes of 32 pixels, 8 apart, and 2 x 2 of 64
+    pixels, 16 apart, from half the group's width before the center. textboxes (TextBoxes): every box is followed by one
+    half a step below. Both are set when a net is read, if the number of predicted offsets says so.
     """
 
     num_bottom = (1, 2)
@@ -32,13 +36,17 @@ class PriorBox(Layer):
             [(1, 3, 3, 2), (1, 3, 32, 24)],
         ),
         Example(
+            "prior_box_param { min_size: 32 min_size: 64 faceboxes: true step: 32 }", [(1, 3, 2, 2), (1, 3, 64, 64)]
+        ),
+        Example("prior_box_param { min_size: 8 textboxes: true }", [(1, 3, 2, 2), (1, 3, 32, 32)]),
+        Example(
             "prior_box_param { min_size: 8 min_size: 12 aspect_ratio: 3 flip: false step: 10 }", [(1, 3, 2, 2)] * 2
         ),
     )
 
     def setup(self, bottom: Shape, image: Shape | None = None) -> None:
         p = self.param.prior_box_param
-        for name in ("faceboxes", "box_width", "box_height", "tf", "yx_order", "keras"):
+        for name in ("box_width", "box_height", "tf", "yx_order", "keras"):
             self.need(not getattr(p, name), "prior_box_param.%s (Synopsys) is not implemented", name)
         self.need(len(p.min_size) > 0 and min(p.min_size) > 0, "min_size is required and must be positive")
         self.need(len(p.max_size) in (0, len(p.min_size)), "expected one max_size per min_size, or none")
@@ -65,9 +73,23 @@ class PriorBox(Layer):
             sizes += [(least * math.sqrt(ratio), least / math.sqrt(ratio)) for ratio in self.ratios]
         return np.array(sizes, np.float32)
 
+    def _boxes_at_a_position(self, step):
+        """Return (x, y) of the centers relative to the position, and (width, height), of the boxes there."""
+        p, sizes = self.param.prior_box_param, self._sizes()
+        shifts = np.zeros_like(sizes)
+        if p.faceboxes:
+            groups = [_dense(int(size)) for size in p.min_size]
+            sizes = np.concatenate([np.full((len(g), 2), size - 1) for g, size in zip(groups, map(int, p.min_size))])
+            shifts = np.concatenate(groups)
+        if p.textboxes:
+            below = shifts + np.array([0, step[0] / 2])
+            shifts = np.stack([shifts, below], axis=1).reshape(-1, 2)
+            sizes = np.repeat(sizes, 2, axis=0)
+        return shifts, sizes
+
     def top_shapes(self, bottom: Shape, image: Shape | None = None) -> list[Shape]:
         self.need(len(bottom) == 4, "the bottom must have 4 axes, received %s", bottom)
-        return [(1, 2, bottom[2] * bottom[3] * len(self._sizes()) * 4)]
+        return [(1, 2, bottom[2] * bottom[3] * len(self._boxes_at_a_position((0, 0))[0]) * 4)]
 
     def boxes(self, bottom, image):
         """Return the values of the top for bottoms of these shapes."""
@@ -77,7 +99,8 @@ class PriorBox(Layer):
         steps = [n or side / size for n, side, size in zip(step, image, bottom[2:])]
         rows, columns = ((np.arange(n) + p.offset) * step for n, step in zip(bottom[2:], steps))
         centers = np.stack(np.broadcast_arrays(columns[None, :], rows[:, None]), axis=-1)[:, :, None, :]
-        half = self._sizes() / 2
+        shifts, sizes = self._boxes_at_a_position(steps)
+        centers, half = centers + shifts, sizes / 2
         found = np.concatenate([centers - half, centers + half], axis=-1) / np.array([image[1], image[0]] * 2)
         found = found.clip(0, 1) if p.clip else found
         spread = list(p.variance) or [0.1]
@@ -94,3 +117,12 @@ class PriorBox(Layer):
             [g.constant(self.boxes(*[tuple(g.shape(b)) for b in bottoms], *[None] * (2 - len(bottoms))), "boxes")],
             tops,
         )
+
+
+def _dense(size):
+    """Return the (x, y) of FaceBoxes' boxes of a size: a grid for 32 and 64 pixels, otherwise the center."""
+    count = {32: 4, 64: 2}.get(size, 1)
+    if count == 1:
+        return np.zeros((1, 2))
+    along = (np.arange(count) - count // 2) * (size // 4)
+    return np.array([(x, y) for y in along for x in along], float)

@@ -83,6 +83,14 @@ class BaseNet:
         """
         if self.build_only:
             raise CaffeError(numpy_blob.NOT_RUNNABLE)
+        self.complete_blobs()
+        return self.run_layers(start, end, record)
+
+    def complete_blobs(self) -> None:
+        """Give every blob its value, if `forward` has computed the outputs only."""
+
+    def run_layers(self, start: int, end: int, record: bool = True) -> float:
+        """Run layers `start` to `end` as `forward_range` does, while all blobs have their values."""
         if self.debug_reporter is not None:
             self.debug_reporter.log_inputs()
         loss = 0.0
@@ -145,6 +153,7 @@ class BaseNet:
 
     def backward_range(self, start: int, end: int) -> None:
         """Run backward from layer `start` down to layer `end` (both inclusive), using the diffs of their tops."""
+        self.complete_blobs()
         for i in range(start, end - 1, -1):
             node = self.nodes[i]
             self._call("before_backward", i)

@@ -14,6 +14,7 @@ import numpy as np
 
 from caffe.core.blob_vec import BlobVec
 from caffe.errors import CaffeError, did_you_mean
+from caffe.layers import base
 from caffe.net.base_net import BaseNet
 from caffe.proto.read import read_net
 from caffe.weights import snapshot
@@ -42,6 +43,8 @@ class Net(BaseNet):
     CaffeError
         All errors of the prototxt at once, each with its file and line.
     """
+
+    _openvino: Any = None  # runs `forward`, see caffe.convert.openvino_forward
 
     def __init__(
         self,
@@ -100,16 +103,19 @@ class Net(BaseNet):
     @property
     def layers(self) -> list[Any]:
         """The layers in order, each with `type` and `blobs`; a Python layer is the user's own object."""
+        self.complete_blobs()  # the weights may be about to change
         return [node.layer.public for node in self.nodes]
 
     @property
     def layer_dict(self) -> OrderedDict[str, Any]:
         """OrderedDict of layers by name."""
+        self.complete_blobs()
         return OrderedDict((node.layer.name, node.layer.public) for node in self.nodes)
 
     @property
     def params(self) -> OrderedDict[str, BlobVec]:
         """OrderedDict of weight blobs by layer name, for layers with weights."""
+        self.complete_blobs()
         return OrderedDict((node.layer.name, BlobVec(node.layer.blobs)) for node in self.nodes if node.layer.blobs)
 
     @property
@@ -207,8 +213,37 @@ class Net(BaseNet):
                 raise CaffeError(f"input blob arguments {sorted(kwargs)} do not match the net's inputs {self.inputs}")
             for name, array in kwargs.items():
                 self._set_input(name, array)
-        self.forward_range(first, last)
+        if not self._forward_on_openvino(first, last):
+            self.forward_range(first, last)
         return {name: self._blob(name).data for name in names}
+
+    def _forward_on_openvino(self, first, last):
+        """Run the whole net on OpenVINO; return False, with nothing done, where the layers must run."""
+        if first > 0 or last < len(self.nodes) - 1 or self.phase != base.TEST or self.build_only:
+            return False
+        if self._openvino is None:
+            self._openvino = self._make_openvino()
+        if self._openvino.run():
+            return True
+        self._openvino.discard()
+        return False
+
+    def _make_openvino(self):
+        from caffe.convert.openvino_forward import OpenVinoForward
+
+        return OpenVinoForward(self)
+
+    def complete_blobs(self) -> None:
+        """Give every blob its value, if `forward` has computed the outputs only."""
+        if self._openvino is not None:
+            self._openvino.complete()
+
+    def leave_openvino(self) -> None:
+        """Run the layers themselves in every later `forward`: for weights that change, and for bit-equal results."""
+        if self.phase == base.TEST and not self.build_only:
+            if self._openvino is None:
+                self._openvino = self._make_openvino()
+            self._openvino.stop()
 
     def _set_input(self, name, array):
         blob = self._blobs[name]
@@ -420,6 +455,8 @@ class Net(BaseNet):
 
     def share_with(self, other: Any) -> None:
         """Share the weights of `other` (Net) by layer name; afterwards both nets use the same memory."""
+        for net in (self, other):
+            net.leave_openvino()
         owners = other.params
         for name, blobs in self.params.items():
             for blob, owner in zip(blobs, owners.get(name, [])):

@@ -72,6 +72,21 @@ def tiling(bottom: tuple, weights: tuple, pad: tuple, group: int, dtype: Any = t
     return best if cost(best) * GAIN < direct else None
 
 
+def saved_operations(nodes: Sequence[Any]) -> float:
+    """Return the multiply-adds that the transforms save in one forward pass with the present shapes."""
+    saved = 0.0
+    for node in nodes:
+        if not isinstance(node.fast, FourierConvolution):
+            continue
+        shape, (outputs, inputs, kernel, _) = node.bottom_blobs[0].shape, node.layer.blobs[0].shape
+        tiles = _layer_tiling(node.layer, shape)
+        if tiles is not None:
+            group = node.layer.param.convolution_param.group
+            direct = shape[0] * math.prod(tiles.out) * kernel**2 * inputs * outputs
+            saved += direct - _cost(tiles, shape[0], shape[1], outputs, group, 1)
+    return saved
+
+
 def _round_up(channels):
     """Round up to whole vector registers, as the direct convolution does except for the few channels of an image."""
     return channels if channels < VECTOR else -(-channels // VECTOR) * VECTOR

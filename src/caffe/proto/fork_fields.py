@@ -48,7 +48,9 @@ HINTS: dict[str, str] = {
 
 # Fields that forks added to Caffe's messages, and that our layers implement.
 IMPLEMENTED: dict[str, str] = {
-    "PoolingParameter": "ceil_mode pad_l pad_r pad_t pad_b pad_type avg_include_pad AVE_EXC_PAD AVE_TF",
+    "PoolingParameter": (
+        "ceil_mode pad_l pad_r pad_t pad_b pad_type avg_include_pad AVE_EXC_PAD AVE_TF kernel_size_3d stride_3d pad_3d"
+    ),
     "ConvolutionParameter": "relu negative_slope dilation_h dilation_w pad_l pad_r pad_t pad_b pad_type",
     "InnerProductParameter": "relu negative_slope",
     "BatchNormParameter": (
@@ -60,6 +62,18 @@ IMPLEMENTED: dict[str, str] = {
     "ReLUParameter": "relu6 maximum minimum",
     "DropoutParameter": "scale_train sample_weights_test",
     "LossParameter": "PRE_FIXED pre_fixed_normalizer",
+}
+
+# Fields that only some layer types implement.
+IMPLEMENTED_BY: dict[str, dict[str, str]] = {
+    "AnnotatedData": {
+        "TransformationParameter": "resize_param distort_param expand_param emit_constraint crop_h crop_w",
+    },
+    "DenseImageData": {"TransformationParameter": "crop_height crop_width scale_factors"},
+    "ImageSegData": {
+        "TransformationParameter": "crop_height crop_width scale_factors",
+        "ImageDataParameter": "label_type ignore_label",
+    },
 }
 
 # Fields of forks' messages that our layers do not implement.
@@ -183,7 +197,7 @@ def refused(layer: Any, training: bool = False) -> list[str]:
     for descriptor, value in layer.ListFields():
         if _is_read(layer, descriptor.name) and descriptor.message_type is not None:
             for message in value if _is_repeated(value) else [value]:
-                _check_message(message, training, errors)
+                _check_message(message, training, errors, IMPLEMENTED_BY.get(layer.type, {}))
     return list(dict.fromkeys(errors))
 
 
@@ -200,7 +214,7 @@ def _is_repeated(value: object) -> bool:
     return not hasattr(value, "ListFields") and not isinstance(value, (str, bytes, int, float))
 
 
-def _check_message(message: Any, training: bool, errors: list[str]) -> None:
+def _check_message(message: Any, training: bool, errors: list[str], own: dict[str, str]) -> None:
     name = message.DESCRIPTOR.name
     of_caffe = name in _caffe_messages()
     for descriptor, value in message.ListFields():
@@ -211,7 +225,7 @@ def _check_message(message: Any, training: bool, errors: list[str]) -> None:
             errors += [
                 _error(name, f"{descriptor.name}: {word}", "") for word in words if not _lists(IMPLEMENTED, name, word)
             ]
-        if not _is_allowed(name, descriptor, value, of_caffe, training):
+        if not _lists(own, name, descriptor.name) and not _is_allowed(name, descriptor, value, of_caffe, training):
             errors.append(_error(name, descriptor.name, origins(name).get(descriptor.name, "")))
 
 

@@ -21,6 +21,7 @@ from caffe.solver import distributed, divergence, fused_sgd, net_factory, polici
 from caffe.solver.distributed.synchronizer import Synchronizer
 from caffe.solver.divergence import DivergenceMonitor
 from caffe.solver.loss_scale import LossScale
+from caffe.solver.test_outputs import TestOutputs
 from caffe.solver.update_rules import UPDATE_RULES
 from caffe.weights import paths as weight_paths
 from caffe.weights import snapshot
@@ -332,19 +333,21 @@ class Solver:
         net = self.test_nets[index]
         glog.info(f"Iteration {self.iter}, Testing net (#{index})", "solver.cpp:347")
         net.share_with(self.net)
-        sums: dict[str, Any] = {}
+        outputs = TestOutputs(net, self.param.ap_version)
         loss = 0.0
-        for batch_loss, outputs in self._test_batches(index):
+        for batch_loss, values in self._test_batches(index):
             loss += batch_loss
-            for name, values in outputs.items():
-                sums[name] = sums.get(name, 0) + values
+            outputs.add(values)
         if self._requests()[0]:
             glog.info("Test interrupted.", "solver.cpp:396")
             return {}
         count = self.param.test_iter[index]
         if self.param.test_compute_loss:
             glog.info(f"Test loss: {_number(loss / count)}", "solver.cpp:400")
-        means = {name: total / count for name, total in sums.items()}
+        if self.param.show_per_class_result:
+            for label, precision in outputs.per_class():
+                glog.info(f"class{label}: {_number(precision)}", "solver.cpp:519")
+        means = outputs.results()
         self._log_outputs("Test", means.items(), net)
         return means
 

@@ -17,6 +17,7 @@ MARK = "# created by caffe link_build_tree"
 TOOLS = [
     "caffe",
     "compute_image_mean",
+    "convert_annoset",
     "convert_imageset",
     "extract_features",
     "upgrade_net_proto_binary",

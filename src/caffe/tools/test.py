@@ -50,21 +50,22 @@ def run(args: argparse.Namespace) -> None:
 def score(net: Net, iterations: int) -> dict[str, list[float]]:
     """Run `iterations` batches and log Caffe's lines; return {output name: mean of every element}."""
     from caffe.core import glog
+    from caffe.solver.test_outputs import TestOutputs
 
-    sums: dict = {}
+    outputs = TestOutputs(net)
     loss, last = 0.0, len(net.layers) - 1
     for i in range(iterations):
         loss += net.forward_range(0, last, record=False)
+        outputs.add()
         for name in net.outputs:
-            values = net.blobs[name].data.ravel().astype("float64")
-            sums[name] = sums.get(name, 0) + values
-            for value in values:
+            for value in net.blobs[name].data.ravel() if name not in outputs.detections else ():
                 glog.info(f"Batch {i}, {name} = {value:.6g}", "caffe.cpp:304")
     glog.info(f"Loss: {loss / iterations:.6g}", "caffe.cpp:309")
     weights = net.blob_loss_weights
-    for name, total in sums.items():
-        for value in total / iterations:
+    means = outputs.results()
+    for name, values in means.items():
+        for value in values:
             weight = weights.get(name, 0.0)
             note = f" (* {weight:.6g} = {weight * value:.6g} loss)" if weight else ""
             glog.info(f"{name} = {value:.6g}{note}", "caffe.cpp:321")
-    return {name: (total / iterations).tolist() for name, total in sums.items()}
+    return {name: values.tolist() for name, values in means.items()}

@@ -9,7 +9,6 @@ _SIMILAR = 0.85  # Convolutoin; not DepthwiseConvolution for Deconvolution
 
 # Layer types of forks that are not implemented: the fork, and what the layer does.
 FORK_TYPES: dict[str, tuple[str, str]] = {
-    "DenseBlock": ("caffe_ocr", "several densely connected convolutions in one layer"),
     "Gather": ("TSN, Synopsys Caffe", "picks items by index"),
     "FixedNeuron": ("Xilinx", "fixed-point quantization"),
     "ConvolutionFixed": ("Xilinx", "a quantized convolution"),
@@ -27,19 +26,16 @@ FORK_TYPES: dict[str, tuple[str, str]] = {
     "DataAugmentation": ("FlowNet2", "random changes of images"),
     "CustomData": ("FlowNet2", "reads flow data"),
     "LpqLoss": ("FlowNet2", "a loss of p and q norms"),
-    "SpatialTransformer": ("Caffe-ST", "samples its bottom on a learned grid"),
-    "MultiBoxLoss": ("SSD", "the loss of its boxes"),
-    "AnnotatedData": ("SSD", "reads images with boxes"),
     "Nms": ("OpenPose", "non-maximum suppression of heat maps"),
     "ImResize": ("OpenPose", "bicubic resizing"),
 }
 
 # Types of forks for training and evaluation; a deploy net does not contain them.
-LOSSES = frozenset(["Yolov3", "YoloSeg", "YoloV2Loss", "YoloV3Loss", "RegionLoss", "MultiBoxLoss", "CenterLoss"])
+LOSSES = frozenset(["Yolov3", "YoloSeg", "YoloV2Loss", "YoloV3Loss", "RegionLoss", "LossTree", "SoftmaxLossTree"])
 EVALUATORS = frozenset(
     [
-        "DetectionEvaluate",
-        "SegAccuracy",
+        "AccuracyTree",
+        "TransformAccuracy",
         "EvalDetection",
         "Recall",
         "SegmentationEvaluate",

@@ -3,7 +3,7 @@
 They need numpy, OpenCV and the device's runtime only, and are valid Python 3.7. This is the one list of them: bundles,
 the tests, the import contracts of pyproject.toml and the documentation follow it. Applications add their own
 directories, and the programs that a bundle starts with, by an entry point of the group `ncs.bundles`: an object with
-DIRECTORIES, PROGRAMS and README.
+DIRECTORIES, MODULES, PROGRAMS and README, and OAK_PROGRAMS and OAK_README for bundles of OAK cameras.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Contents:
             yield from _package_files(package)
 
 
-def contents() -> Contents:
-    """Return the contents that this package and the installed applications register."""
+def contents(target: str = "stick") -> Contents:
+    """Return the contents that this package and the installed applications register for a target, stick or oak."""
     directories, modules, programs, readme = list(DIRECTORIES), list(MODULES), dict(PROGRAMS), []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         application = point.load()
@@ -52,6 +52,9 @@ def contents() -> Contents:
         modules += application.MODULES
         programs.update(application.PROGRAMS)
         readme += application.README
+        if target == "oak":
+            programs.update(application.OAK_PROGRAMS)
+            readme += application.OAK_README
     return Contents(tuple(directories), tuple(modules), programs, tuple(readme))
 
 

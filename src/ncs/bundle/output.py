@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -48,21 +49,7 @@ def copy_graph(manifest: Manifest, folder: str, kinds: Sequence[str]) -> None:
     included = [kind for kind in manifest.artefacts if kind in kinds]
     if not included:
         raise NcsError(f"'{manifest.name}' has {', '.join(manifest.artefacts)}; expected one of {', '.join(kinds)}")
-    copy = Manifest(
-        manifest.name,
-        manifest.input,
-        manifest.shape,
-        manifest.output,
-        manifest.transform,
-        manifest.labels,
-        manifest.label_set,
-        manifest.decoder,
-        {},
-        manifest.parents,
-        manifest.tools,
-        folder,
-        manifest.measured,
-    )
+    copy = dataclasses.replace(manifest, artefacts={}, folder=folder)
     for kind in included:
         source = manifest.path(kind)
         target = os.path.join(folder, os.path.basename(source))

@@ -21,9 +21,9 @@ def write(manifest: Manifest, target: str, layout: str = "NHWC") -> None:
     layout : {"NHWC", "NCHW"}
         Of the input.
     """
+    from caffe.utils.telemetry import import_openvino
     from ncs.compiler import ir
     from ncs.compiler.embed_preprocessing import preprocessing_of
-    from ncs.runtime.telemetry import import_openvino
 
     model = import_openvino().Core().read_model(manifest.path("xml"))
     preprocessing = preprocessing_of(manifest.transform, manifest.shape)

@@ -47,6 +47,12 @@ def load_inputs(
     if image is None:
         random = np.random.default_rng(0)
         return {port.name: random.uniform(0, 255, simulator.shape(port)).astype(np.float32) for port in ports}
+    if len(ports) > 1 and manifest is not None and not image.endswith(".npy"):
+        pixels, transforms = _read_pixels(image), {port.name: port.transform for port in manifest.all_inputs()}
+        return {
+            port.name: np.repeat(transforms[port.name].image(pixels)[None], simulator.shape(port)[0], 0)
+            for port in ports
+        }
     if len(ports) != 1:
         raise NcsError(
             f"an image requires a blob with one input, received {len(ports)}: {', '.join(port.name for port in ports)}"

@@ -7,11 +7,23 @@ from __future__ import annotations
 
 import argparse
 
+# Target -> (kinds of model files, program to run).
+_DEFAULTS = {
+    "stick": (("blob", "graph", "onnx", "xml", "bin"), "run_inference.py IMAGE"),
+    "oak": (("blob", "superblob", "nn_archive"), "oak_camera.py"),
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("manifest", nargs="+", help="graph/NAME.json of every net to include")
     parser.add_argument(
         "-o", dest="output", required=True, metavar="FOLDER", help="output folder (an existing bundle is replaced)"
+    )
+    parser.add_argument(
+        "--target",
+        choices=("stick", "oak", "RVC2"),
+        default="stick",
+        help="oak (or RVC2): for OAK cameras, with oak_camera.py, which needs depthai 3 or 2",
     )
     parser.add_argument(
         "--model-server", action="store_true", help="write a Model Server repository (models/NAME/1, config.json)"
@@ -30,9 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--kinds",
-        default="blob,graph,onnx,xml,bin",
         metavar="K[,K...]",
-        help="kinds of model files to include (default blob,graph,onnx,xml,bin)",
+        help="kinds of model files to include (default blob,graph,onnx,xml,bin; blob,superblob,nn_archive for oak)",
     )
 
 
@@ -49,6 +60,9 @@ def run(args: argparse.Namespace) -> int:
 
         print("{}: {}".format(args.output, ", ".join(dlstreamer.dlstreamer(args.manifest, args.output))))
         return 0
-    paths = bundle.bundle(args.manifest, args.output, tuple(args.kinds.split(",")))
-    print(f"{args.output}: {len(paths)} files; on the target device run: python3 run_inference.py IMAGE")
+    target = "stick" if args.target == "stick" else "oak"
+    kinds, program = _DEFAULTS[target]
+    kinds = tuple(args.kinds.split(",")) if args.kinds else kinds
+    paths = bundle.bundle(args.manifest, args.output, kinds, target)
+    print(f"{args.output}: {len(paths)} files; on the target device run: python3 {program}")
     return 0

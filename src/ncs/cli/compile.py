@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from caffe.device.transform import Transform
     from caffe.proto import caffe_pb2
     from ncs.compiler.compile import Options
+    from ncs.runtime.manifest import Head
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    from ncs.cli import _net
+    from ncs.cli import _net, _oak
 
     parser.add_argument("network", nargs="?", help="network.prototxt, .onnx, or .xml (IR)")
     parser.add_argument(
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="MA2480",
         help="MA2480: Neural Compute Stick 2, Myriad X (default); MA2450: Neural Compute Stick 1, Myriad 2",
     )
+    _oak.add_arguments(parser)
     for chip in ("MA2480", "MA2450"):
         parser.add_argument(
             "-" + chip.lower(), dest="platform", action="store_const", const=chip, help="--platform " + chip
@@ -53,10 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-ip",
         dest="inputs",
         choices=("FP32", "FP16", "U8"),
-        default="FP32",
-        help="input type of the blob; U8: raw pixels (for a prototxt, --mean and --scale become part of the graph)",
+        help="input type of the blob (default FP32; U8 for an OAK camera); U8: raw pixels (for a prototxt, --mean and "
+        "--scale become part of the graph)",
     )
-    parser.add_argument("-op", dest="outputs", choices=("FP32", "FP16"), default="FP32", help="output type of the blob")
+    parser.add_argument(
+        "-op",
+        dest="outputs",
+        choices=("FP32", "FP16"),
+        help="output type of the blob (default FP32; FP16 for an OAK camera)",
+    )
     parser.add_argument("--batch", type=_net.positive_int, default=1, metavar="N", help="batch size (default 1)")
     parser.add_argument("--mean", metavar="FILE|B,G,R", help="mean file, or one value per channel")
     parser.add_argument(
@@ -65,7 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--order", choices=("BGR", "RGB"), default="BGR", help="channel order the net was trained with (default BGR)"
     )
-    parser.add_argument("--labels", metavar="FILE", help="text file with one class name per line")
+    parser.add_argument(
+        "--labels",
+        action="append",
+        metavar="[OUTPUT=]FILE",
+        help="text file with one class name per line; once per output, as OUTPUT=FILE, for a net with several",
+    )
     parser.add_argument(
         "--archive", metavar="FILE", help="also write all blobs into one archive (`ncs inspect` reads it)"
     )
@@ -73,7 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-blob", action="store_true", help="write ONNX and IR only; does not download the Myriad compiler"
     )
-    parser.add_argument("--no-ir", action="store_true", help="do not write an IR for CPU, GPU and NPU")
+    parser.add_argument(
+        "--no-ir", action="store_true", help="do not write an IR for CPU, GPU and NPU, nor IR v10 for OpenVINO 2021.4"
+    )
     parser.add_argument(
         "--toolkit",
         choices=("openvino", "ncsdk"),
@@ -84,9 +98,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit status."""
-    from ncs.cli import _net
+    from ncs.cli import _net, _oak
     from ncs.errors import NcsError
 
+    _oak.apply_target(args)
     if args.model:
         return compile_model(args)
     if args.network is None:
@@ -125,14 +140,15 @@ def build_options(args: argparse.Namespace) -> Options:
     from ncs.cli import _net
     from ncs.compiler.compile import Options
 
-    counts = shave_counts(args.shaves)
+    counts, oak = shave_counts(args.shaves), getattr(args, "oak", False)
     return Options(
         args.platform,
         counts[0] if counts else None,
         args.cmx_slices,
         blob=not args.no_blob,
         ir=not args.no_ir,
-        config=read_settings(args.config),
+        ir_v10=not args.no_ir,
+        config={**({"MYRIAD_THROUGHPUT_STREAMS": "1"} if oak else {}), **read_settings(args.config)},
         shave_counts=counts if len(counts) > 1 else (),
         archive=args.archive,
         start=args.start,
@@ -140,6 +156,8 @@ def build_options(args: argparse.Namespace) -> Options:
         zero_weights=True,
         inputs=args.inputs,
         outputs=args.outputs,
+        nn_archive=oak,
+        superblob=args.superblob,
         input_shape=(args.batch, *_net.input_shape(args)[1:]),
     )
 
@@ -174,7 +192,7 @@ def compile_net(args: argparse.Namespace, stem: str) -> int:
     import os
 
     from caffe.proto.read import read_net
-    from ncs.cli import _net
+    from ncs.cli import _net, _oak
     from ncs.compiler.compile import Model, compile_models
 
     _net.warn_of_zero_weights(args)
@@ -182,24 +200,30 @@ def compile_net(args: argparse.Namespace, stem: str) -> int:
     name, param = os.path.basename(stem), read_net(args.network).param
     report_batch(args, param)
     parents = {"mean": args.mean} if args.mean and os.path.isfile(args.mean) else {}
+    labels, heads = read_all_labels(args.labels)
     model = Model(
         name,
         args.network,
         args.weights,
         build_transform(args, options, param),
-        read_labels(args.labels),
+        labels,
         parents=parents,
         param=param,
+        heads=heads,
     )
     (manifest,) = compile_models([(model, stem)], options)
     suffixes = ["onnx"] + (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
     print("{}: wrote {}.{{{}}}".format(name, stem, ",".join(suffixes)))
+    if os.path.isfile(stem + "_v10.xml") and options.ir:
+        print(f"{name}: wrote {stem}_v10.{{xml,bin}} for OpenVINO 2020 to 2021.4")
     print_summaries([path for _, path in options.blobs(stem)] if options.blob else [], args.archive)
+    _oak.print_files(options, stem)
     return 0
 
 
 def compile_model(args: argparse.Namespace) -> int:
     """Compile registered nets to all formats and write their manifests."""
+    from ncs.cli import _oak
     from ncs.compiler import model_plugins
     from ncs.compiler.compile import compile_models
     from ncs.errors import NcsError
@@ -225,6 +249,7 @@ def compile_model(args: argparse.Namespace) -> int:
     for model, stem in jobs:
         print(f"{model.name}: {model.weights} -> {stem}.json")
         print_summaries([path for _, path in options.blobs(stem)] if options.blob else [], None)
+        _oak.print_files(options, stem)
     if options.blob and args.archive:
         print(f"{args.archive}: all blobs in one file")
     return 0
@@ -262,20 +287,41 @@ def build_transform(args: argparse.Namespace, options: Options, param: caffe_pb2
     return Transform(order=args.order, size=size, crop=crop, mean=mean, scale=args.scale, gray=shape[1] == 1)
 
 
-def read_labels(path: str | None) -> list[str]:
+def read_all_labels(arguments: Sequence[str] | None) -> tuple[list[str], list[Head]]:
+    """Return (class names of a single output, Heads of the outputs that are named as OUTPUT=FILE)."""
+    import os
+
+    from ncs.errors import NcsError
+    from ncs.runtime.manifest import Head
+
+    heads, single = [], []
+    for argument in arguments or ():
+        output, equals, path = argument.partition("=")
+        if equals and not os.path.exists(argument):
+            heads.append(Head(output, output, read_labels(path)))
+        else:
+            single.append(argument)
+    if len(single) > 1 or (single and heads):
+        raise NcsError(
+            f"--labels: expected one FILE, or OUTPUT=FILE for every output, received {', '.join(arguments or ())}"
+        )
+    return (read_labels(single[0]) if single else []), heads
+
+
+def read_labels(path: str) -> list[str]:
     """Return the non-empty lines of a labels file."""
     from caffe.utils.input_file import read_text
 
-    if path is None:
-        return []
     return [line.strip() for line in read_text(path).split("\n") if line.strip()]
 
 
 def compile_file(args: argparse.Namespace, stem: str) -> int:
     """Compile an ONNX file or an IR to blobs."""
+    import os
     import tempfile
 
-    from ncs.compiler import model_input
+    from ncs.cli import _oak
+    from ncs.compiler import model_input, oak_files
     from ncs.errors import NcsError
     from ncs.myriad import compiler, known_faults
 
@@ -304,6 +350,7 @@ def compile_file(args: argparse.Namespace, stem: str) -> int:
         jobs = options.jobs(model, stem)
         try:
             compiler.compile_blobs(jobs)
+            oak_files.write_superblobs([(model, stem)], options)
         except NcsError as error:  # name the user's file, not the temporary copy
             error.args = (str(error).replace(model, args.network),)
             raise
@@ -312,7 +359,9 @@ def compile_file(args: argparse.Namespace, stem: str) -> int:
         from ncs.compiler.compile import write_blobs_archive
 
         write_blobs_archive(args.archive, paths)
+    oak_files.write_nn_archive(options, stem, os.path.basename(stem), None, args.order)
     print_summaries(paths, args.archive)
+    _oak.print_files(options, stem)
     return 0
 
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument(
-        "blob", nargs="+", help="files from `ncs compile` (--archive too), compile_tool or blobconverter"
+        "blob",
+        nargs="+",
+        help="files from `ncs compile` (--archive and --superblob too), compile_tool or blobconverter",
     )
     parser.add_argument("--stages", action="store_true", help="list every stage with its tensors")
     parser.add_argument("--json", action="store_true", help="print everything as JSON, one line per blob")
@@ -35,11 +37,15 @@ def run(args: argparse.Namespace) -> None:
 
 
 def load_blobs(path: str) -> list[tuple[str, Blob]]:
-    """Read a blob file (its name is "") or an archive of `ncs compile --archive` as [(name, Blob)]."""
+    """Read a blob file (its name is ""), an archive of `ncs compile --archive` or a superblob as [(name, Blob)]."""
     import os
 
+    from ncs.myriad import superblob
     from ncs.myriad.archive import is_archive, read_blobs
-    from ncs.myriad.blob import read_blob
+    from ncs.myriad.blob import parse_blob, read_blob
+
+    if path.endswith(".superblob"):
+        return [(f"{count} shaves", parse_blob(superblob.read_superblob(path, count))) for count in superblob.COUNTS]
 
     if os.path.isfile(path) and is_archive(path):
         return read_blobs(path)

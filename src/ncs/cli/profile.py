@@ -18,7 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     from ncs.cli import _net
 
-    parser.add_argument("network", help="network.prototxt (train_val or deploy)")
+    parser.add_argument(
+        "network",
+        help="network.prototxt (train_val or deploy), or a .blob or its manifest for the counts of each stage",
+    )
     _net.add_arguments(parser)
     parser.add_argument(
         "-s", dest="shaves", type=_net.positive_int, help="SHAVE cores of the blob (default: the compiler chooses)"
@@ -47,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     from ncs.profile import profile
     from ncs.profile.html import report
 
+    if args.network.endswith((".blob", ".json")):
+        return count_stages(args)
     device, net = select_device(args.device), _net.load_net(args, build_only=True)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         path = os.path.join(scratch, "net.onnx")
@@ -68,6 +73,32 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def count_stages(args: argparse.Namespace) -> int:
+    """Print the simulator's counts of a blob's stages; the counts of an inference do not depend on its input."""
+    import json
+
+    from caffe.utils.atomic_io import write_bytes
+    from ncs.errors import NcsError
+    from ncs.profile import profile
+    from ncs.runtime import base
+
+    path = base.Model.of(args.network).pick(("blob",))
+    with open(path, "rb") as stream:
+        counts, reason = profile.counts_of(stream.read())
+    if reason:
+        raise NcsError(f"{path}: {reason}")
+    print("simulated: counts of one inference, padded channels included; no times")
+    print(profile.stage_table(counts))
+    if args.json:
+        fields = [
+            {"stage": count.number, "kind": count.kind, "macs": count.macs, "bytes_read": count.bytes_read(),
+             "bytes_written": count.bytes_written(), "ddr_bytes": count.memory_bytes}
+            for count in counts
+        ]  # fmt: skip
+        write_bytes(args.json, json.dumps({"device": "simulated", "stages": fields}, indent=1) + "\n")
+    return 0
+
+
 def select_device(name: str) -> str:
     """Return the requested device, else a stick if one is plugged in, else ESTIMATE."""
     from ncs.cli import check
@@ -85,14 +116,18 @@ def run_estimate(args: argparse.Namespace, net: Net, path: str) -> tuple[list[Ro
     from caffe.convert.onnx_export import layer_names
     from ncs.profile import profile
 
-    blob, stages = profile.compile_and_read(path, args.platform, args.shaves)
+    content, blob, stages = profile.compile_and_read(path, args.platform, args.shaves)
     chip = profile.CHIPS[args.platform]
-    rows = profile.estimate(net, blob, stages, chip, layer_names(path, "tensor"))
+    counts, reason = profile.counts_of(content)
+    rows = profile.estimate(net, blob, stages, chip, layer_names(path, "tensor"), counts)
+    counted = (
+        f"the simulator did not count it ({reason})" if reason else "operations and bytes counted by the simulator"
+    )
     engines = f"convolution engines at {chip.hw / 1e9:.0f} GFLOP/s, " if chip.hw else ""
     return rows, (
         f"ESTIMATE for {args.platform}, not a measurement: a lower bound from the {len(blob.stages)} stages of the "
-        f"blob with {engines}each SHAVE core at {chip.shave / 1e9:.1f} GFLOP/s, memory at {chip.memory / 1e9:.1f} GB/s "
-        "and stages that run one after another. A real stick takes longer."
+        f"blob ({counted}) with {engines}each SHAVE core at {chip.shave / 1e9:.1f} GFLOP/s, memory at "
+        f"{chip.memory / 1e9:.1f} GB/s and stages that run one after another. A real stick takes longer."
     )
 
 

@@ -59,13 +59,13 @@ def print_outputs(
 
     from ncs.simulator import SIMULATED
 
-    labels = manifest.labels if manifest else []
+    all_labels = {head.output: head.labels for head in manifest.all_heads()} if manifest else {}
     if args.json:
         facts = {name: values.reshape(-1).tolist() for name, values in outputs.items()}
         print(json.dumps({"image": image, "device": SIMULATED, "outputs": facts, "findings": simulator.findings()}))
         return
     for name, values in outputs.items():
-        values = values.reshape(-1)
+        values, labels = values.reshape(-1), all_labels.get(name, [])
         order = np.argsort(-values, kind="stable")[: args.top]
         text = ", ".join(f"{labels[i] if i < len(labels) else i} {values[i]:.4g}" for i in order)
         print(f"{image}: {name}: {text} ({SIMULATED}, {sum(simulator.seconds):.2f} s)")

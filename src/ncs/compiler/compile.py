@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ncs.compiler import oak_files, ports
 from ncs.errors import NcsError
-from ncs.runtime.manifest import Manifest, file_of
+from ncs.runtime.manifest import Head, Manifest, file_of
 
 if TYPE_CHECKING:
     from caffe.net.net import Net
@@ -33,6 +34,7 @@ class Options:
     cmx_slices: int | None = None
     blob: bool = True
     ir: bool = True
+    ir_v10: bool = False  # also NAME_v10.xml for OpenVINO 2020 to 2021.4
     fp16: bool = True  # weights of the IR
     input_shape: tuple = (1, None, None, None)
     config: dict = dataclasses.field(default_factory=dict)  # settings of the Myriad compiler
@@ -44,6 +46,8 @@ class Options:
     inputs: str = ""
     outputs: str = ""
     zero_weights: bool = False  # without weights: zeros, as mvNCCompile does, instead of the fillers' values
+    nn_archive: bool = False  # also NAME.tar.xz for depthai
+    superblob: bool = False  # also NAME.superblob with blobs for 1 to 16 SHAVE cores; the archive then has it
 
     def blobs(self, stem: str) -> list[tuple[int | None, str]]:
         """Return [(shaves, path)] of the blobs for a net with the output stem `stem`."""
@@ -65,7 +69,8 @@ class Options:
 class Model:
     """A net to compile: `prototxt` (train_val or deploy), `weights`, preprocessing and labels.
 
-    `param` is the prototxt's NetParameter, if it is already parsed.
+    `param` is the prototxt's NetParameter, if it is already parsed. Further image inputs receive the same image, with
+    the same `transform` at their own size.
     """
 
     name: str
@@ -77,6 +82,7 @@ class Model:
     decoder: str = "argmax"
     parents: dict = dataclasses.field(default_factory=dict)  # kind -> path of further source files
     param: object = None
+    heads: Sequence[Head] = ()  # of a net with several outputs, instead of labels, label_set and decoder
 
 
 def compile_models(
@@ -98,7 +104,7 @@ def compile_models(
     Returns
     -------
     list of Manifest or None
-        None for a net whose input is not an image or whose output is not one row (1, K) per image.
+        None for a net with an input that is not an image, or an output that is not one row (1, K) per image.
 
     Raises
     ------
@@ -111,13 +117,17 @@ def compile_models(
         exports = [_export(model, stem, options, say, scratch) for model, stem in jobs]
         manifests = [manifest for manifest, _ in exports]
         if options.blob:
-            _compile_blobs([(stem, path) for (_, stem), (_, path) in zip(jobs, exports)], options, say)
-    for (_, stem), manifest in zip(jobs, manifests):
+            models = [(stem, path) for (_, stem), (_, path) in zip(jobs, exports)]
+            _compile_blobs(models, options, say)
+            oak_files.write_superblobs([(path, stem) for stem, path in models], options, say)
+    for (model, stem), manifest in zip(jobs, manifests):
         if manifest is None:
+            oak_files.write_nn_archive(options, stem, model.name, None)
             continue
         for kind, path in _artefact_paths(stem, options):
             if os.path.exists(path):
                 manifest.add(kind, path)
+        oak_files.write_nn_archive(options, stem, manifest.name, manifest)
         manifest.tools = _versions(options)
         manifest.write(stem + ".json")
     return manifests
@@ -127,6 +137,8 @@ def _artefact_paths(stem, options):
     """Return (kind, path) of all output files; the first one of several blobs."""
     paths = [("onnx", stem + ".onnx")]
     paths += [("xml", stem + ".xml"), ("bin", stem + ".bin")] if options.ir else []
+    if options.ir and options.ir_v10:
+        paths += [("xml_v10", stem + "_v10.xml"), ("bin_v10", stem + "_v10.bin")]
     return paths + ([("blob", options.blobs(stem)[0][1])] if options.blob else [])
 
 
@@ -240,10 +252,9 @@ def _export(model, stem, options, say, scratch):
     from caffe.convert.onnx_export import export_net
 
     net = build_net(model, options, build_only=model.weights is not None or options.zero_weights)
-    reason = _why_no_manifest(net)
-    shape, output = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]]
-    if not reason:
-        _check_labels(model, output.count // output.shape[0])
+    reason = ports.why_no_manifest(net)
+    shape = net.blobs[net.inputs[0]].shape
+    heads = [] if reason else ports.heads(model, net)
     if options.bytes_in and len(net.inputs) != 1:
         raise NcsError(
             f"-ip U8: expected a net with one input, received {len(net.inputs)} inputs ({', '.join(net.inputs)})"
@@ -253,21 +264,26 @@ def _export(model, stem, options, say, scratch):
         os.unlink(stem + ".json")  # it names the files that are about to be replaced
     export_net(net, stem + ".onnx", modify_export)
     model_path = _write_ir(net, stem, options, modify_export, scratch)
+    if options.ir and options.ir_v10:
+        _write_ir_v10(stem, scratch, say)
     if reason:
         say(f"{model.name}: no manifest is written because the net {reason}; all other files are written")
         return None, model_path
     folder = os.path.dirname(os.path.abspath(stem))
-    labels = list(model.labels) or [str(number) for number in range(output.shape[1])]
+    inputs = ports.inputs(net, transform)
+    first = heads[0]
     manifest = Manifest(
         model.name,
         net.inputs[0],
         tuple(shape),
-        net.outputs[0],
+        first.output,
         transform,
-        labels,
-        model.label_set,
-        model.decoder,
+        first.labels,
+        first.label_set,
+        first.decoder,
         folder=folder,
+        heads=heads if len(heads) > 1 else [],
+        inputs=inputs if len(inputs) > 1 else [],
     )
     prefix = "unfolded " if options.bytes_in else ""  # the Caffe net does not include mean and scale
     parents = {prefix + "prototxt": model.prototxt, prefix + "caffemodel": model.weights, **model.parents}
@@ -297,18 +313,20 @@ def _write_ir(net, stem, options, modify_export, scratch):
     return downgrade(path, tempfile.mkdtemp(dir=scratch))
 
 
-def _why_no_manifest(net):
-    """Return why a manifest cannot describe this net's input or output, or ""."""
-    if len(net.inputs) != 1:
-        return f"has {len(net.inputs)} inputs ({', '.join(net.inputs)})"
-    if len(net.outputs) != 1:
-        return f"has {len(net.outputs)} outputs ({', '.join(net.outputs)}; select one with -on)"
-    shape, output = net.blobs[net.inputs[0]].shape, net.blobs[net.outputs[0]].shape
-    if len(shape) != 4 or shape[1] not in (1, 3):
-        return "has an input of {}, not an image".format("x".join(map(str, shape)))
-    if len(output) < 2 or any(size != 1 for size in output[2:]):
-        return "has an output of {}, not one row of values per image".format("x".join(map(str, output)))
-    return ""
+def _write_ir_v10(stem, scratch, say):
+    """Write stem_v10.xml and .bin, unless an operation has no version in IR v10."""
+    from ncs.compiler.ir import copy_ir
+    from ncs.myriad.ir_downgrade import downgrade
+
+    for suffix in (".xml", ".bin"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(stem + "_v10" + suffix)
+    try:
+        path = downgrade(stem + ".xml", tempfile.mkdtemp(dir=scratch))
+    except NcsError as error:
+        say(f"no IR v10 is written: {error}")
+        return
+    copy_ir(path, stem + "_v10")
 
 
 def _embed_preprocessing(transform, shape, options, say):
@@ -320,11 +338,6 @@ def _embed_preprocessing(transform, shape, options, say):
     preprocessing = embed_preprocessing.preprocessing_of(transform, shape)
     say(preprocessing.cost())
     return transform.replace(mean=None, scale=1.0), lambda export: embed_preprocessing.embed(export, preprocessing)
-
-
-def _check_labels(model, count):
-    if model.labels and len(model.labels) != count:
-        raise NcsError(f"{model.prototxt}: expected {count} labels, one per output, received {len(model.labels)}")
 
 
 def _compile_blobs(models, options, say):

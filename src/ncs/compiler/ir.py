@@ -10,8 +10,8 @@ from typing import Any
 
 from caffe.proto import foreign
 from caffe.utils.atomic_io import atomic_write
+from caffe.utils.telemetry import import_openvino, telemetry_disabled
 from ncs.errors import NcsError
-from ncs.runtime.telemetry import import_openvino, telemetry_disabled
 
 
 def write_ir(onnx_path: str | os.PathLike, xml_path: str | os.PathLike, fp16: bool = True) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ncs.errors import NcsError
+
+MAX_ELEMENTS = 1 << 28  # values of two bytes in the 512 MB of a stick
 
 
 def readable(path: str, scratch: str, shape: Sequence[int | None], say: Callable[[str], None]) -> str:
@@ -77,6 +80,11 @@ def _set_sizes(path: str, port: Any, shape: Sequence[int | None]) -> str:
         settable = len(dims) == 4 and all(after[:2])
         hint = "set them with -is W H" if settable else "export the model with fixed sizes"
         raise NcsError(f"{path}: input '{port.name}' is {names}, but a blob needs fixed sizes: {hint}")
+    if math.prod(size or 1 for size in after) > MAX_ELEMENTS:
+        sizes = "x".join(map(str, after))
+        raise NcsError(
+            f"{path}: input '{port.name}' is {sizes}; a chip with 512 MB takes at most {MAX_ELEMENTS} values"
+        )
     for dim, size in zip(dims, after):
         dim.dim_value = size
     return "" if after == before else "{} {}".format(port.name, "x".join(map(str, after)))

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 GROUP = "ncs.models"
 
 
+def names() -> list[str]:
+    """Return the names of all registered nets."""
+    providers = [point.load() for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)]
+    return [name for provider in providers for name in provider.names()]
+
+
 def jobs(name: str, folder: str, weights: str | None = None, mean: str | None = None) -> list[tuple[Model, str]]:
     """Return [(Model, stem)] of the nets called `name`, for ncs.compiler.compile.compile_models.
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from caffe.convert import onnx_export
+from caffe.utils.telemetry import import_openvino, telemetry_disabled
 from ncs.compiler.ir import copy_ir, normalize_names, save
-from ncs.runtime.telemetry import import_openvino, telemetry_disabled
 
 
 def native_layers(net: Any) -> list[Any]:
@@ -27,7 +27,8 @@ def native_layers(net: Any) -> list[Any]:
 
 def _is_supported(layer: Any) -> bool:
     if layer.type == "DetectionOutput":
-        return layer.param.detection_output_param.nms_param.eta == 1
+        p = layer.param.detection_output_param
+        return p.nms_param.eta == 1 and not len(p.biases)
     if layer.type == "Reorg":
         return not layer.param.reorg_param.reverse
     return True
@@ -54,6 +55,9 @@ def _model(net: Any, scratch: str, change: Any) -> Any:
         model = openvino.convert_model(path)
     normalize_names(model)
     return _with_operations(openvino, model, natives, outputs)
+
+
+SINK = "/sink_port_0"  # as OpenVINO's readers name the end of an output
 
 
 def _with_boundary(export: Any) -> Any:
@@ -85,6 +89,8 @@ def _with_operations(openvino: Any, model: Any, natives: list[Any], outputs: lis
             values[top] = output
     tops = {top for native in natives for top in native.tops}
     results = [openvino.opset1.result(values[name]) for name in outputs]
+    for name, result in zip(outputs, results):
+        result.set_friendly_name(name + SINK)
     inputs = [p for p in model.get_parameters() if not p.output(0).get_names() & tops]
     return _without_identities(openvino.Model(results, inputs, model.get_friendly_name()))
 
@@ -108,9 +114,12 @@ def _detection_output(openvino: Any, layer: Any, inputs: list[Any]) -> Any:
         "variance_encoded_in_target": p.variance_encoded_in_target, "keep_top_k": [p.keep_top_k],
         "code_type": "caffe.PriorBoxParameter." + code, "share_location": p.share_location,
         "nms_threshold": p.nms_param.nms_threshold, "confidence_threshold": max(layer.least, -3e38),
-        "clip_after_nms": False, "clip_before_nms": False, "decrease_label_id": False, "normalized": True,
-        "input_height": 1, "input_width": 1, "objectness_score": p.objectness_score,
+        "clip_after_nms": False, "clip_before_nms": False, "decrease_label_id": False, "normalized": p.normalized,
+        "input_height": max(p.input_height, 1), "input_width": max(p.input_width, 1),
+        "objectness_score": p.objectness_score,
     }  # fmt: skip
+    if not p.normalized:
+        inputs = [*inputs[:2], _flat(openvino, inputs[2], [1, 1, -1])]
     arm = inputs[3:] if len(inputs) == 5 else []
     return openvino.opset1.detection_output(*inputs[:3], attributes, *arm)
 

@@ -6,8 +6,9 @@ It never replaces the real module by default. Enable it in one of three ways:
 * `ncs.mvnc_compat.install()` before `from mvnc import mvncapi`;
 * the folder `ncs.mvnc_compat.PATH` in PYTHONPATH.
 
-A graph buffer is a Myriad blob or an ONNX model; graphs of mvNCCompile need Intel's module. The device is the one set
-in NCS_DEVICE, else a stick if one is plugged in, else the CPU.
+It has the functions of API v1 (EnumerateDevices, LoadTensor …) and of v2. A graph buffer is a Myriad blob or an ONNX
+model; graphs of Intel's mvNCCompile need Intel's module. The devices are those in NCS_DEVICE (`CPU`, `SIMULATOR`,
+`CPU,CPU` for two), else the sticks that are plugged in, else the CPU.
 """
 
 from __future__ import annotations

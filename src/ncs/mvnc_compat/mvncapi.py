@@ -1,4 +1,7 @@
-"""mvncapi v2: devices and graphs on top of `ncs.runtime`, with the names and values of the NCSDK."""
+"""mvncapi v2: devices and graphs on top of `ncs.runtime`, with the names and values of the NCSDK; v1 as well.
+
+The functions and methods of v1 (see `version1`) have other names, so one module serves scripts of both versions.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ from ncs.mvnc_compat.options import (
     MvncError,
     Status,
 )
+from ncs.mvnc_compat.version1 import Device1, EnumerateDevices, GetGlobalOption, SetGlobalOption
 from ncs.runtime import default_device, open_runner, sticks
 
 __all__ = [
@@ -37,16 +41,19 @@ __all__ = [
     "DeviceHwVersion",
     "DeviceOption",
     "DeviceState",
+    "EnumerateDevices",
     "Fifo",
     "FifoDataType",
     "FifoOption",
     "FifoState",
     "FifoType",
+    "GetGlobalOption",
     "GlobalOption",
     "Graph",
     "GraphOption",
     "GraphState",
     "LogLevel",
+    "SetGlobalOption",
     "Status",
     "TensorDescriptor",
     "enumerate_devices",
@@ -58,13 +65,13 @@ _options = {GlobalOption.RW_LOG_LEVEL: LogLevel.WARN.value}
 
 
 def enumerate_devices() -> list[str]:
-    """Return device handles: NCS_DEVICE, else one per stick, else the CPU.
+    """Return device handles: those of NCS_DEVICE (`CPU,CPU` for two), else one per stick, else the CPU.
 
     Does not return sticks that need the real mvnc module, which this module replaces.
     """
     selected = os.environ.get("NCS_DEVICE")
     if selected:
-        return [selected]
+        return [selected] if ":" in selected else _numbered(selected.split(","))
     try:
         device, _ = default_device()
     except CaffeError:
@@ -72,6 +79,17 @@ def enumerate_devices() -> list[str]:
     if device == "MVNC":
         return []
     return sticks(device) or [device]
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """Return unique handles: CPU#0 and CPU#1 for a device that is named twice."""
+    names = [name.strip() for name in names if name.strip()]
+    counts = {name: 0 for name in names}
+    handles = []
+    for name in names:
+        handles.append(f"{name}#{counts[name]}" if names.count(name) > 1 else name)
+        counts[name] += 1
+    return handles
 
 
 def global_get_option(option: GlobalOption) -> Any:
@@ -87,7 +105,7 @@ def global_set_option(option: GlobalOption, value: Any) -> None:
     _options[GlobalOption.RW_LOG_LEVEL] = value
 
 
-class Device:
+class Device(Device1):
     """A device, identified by a handle of `enumerate_devices`."""
 
     def __init__(self, handle: str) -> None:
@@ -96,6 +114,7 @@ class Device:
         self.handle = handle
         self.state = DeviceState.CREATED
         self.graphs: list[Graph] = []
+        self._options1 = {}
 
     def open(self) -> None:
         """Open the device."""
@@ -301,11 +320,19 @@ def _open_runner(device: str, content: bytes) -> Any:
         with open(path, "wb") as stream:
             stream.write(content)
         try:
-            return open_runner(device, path)
+            runner = open_runner(device.partition("#")[0], path)
         except NoDeviceError as error:
             raise MvncError(Status.DEVICE_NOT_FOUND, str(error)) from error
         except CaffeError as error:
-            raise MvncError(Status.UNSUPPORTED_GRAPH_FILE, str(error)) from error
+            hint = "; NCS_DEVICE=SIMULATOR executes it on this machine" if suffix == ".blob" else ""
+            raise MvncError(Status.UNSUPPORTED_GRAPH_FILE, str(error) + hint) from error
+    if runner.other_outputs:
+        runner.close()
+        others = ", ".join(runner.other_outputs)
+        raise MvncError(
+            Status.UNSUPPORTED_GRAPH_FILE, f"a graph has one output, this file also has {others}; compile it with -on"
+        )
+    return runner
 
 
 def _suffix(content: bytes) -> str:

@@ -1,4 +1,7 @@
-"""The enumerations of mvncapi v2: options, states, types and status codes."""
+"""The enumerations of mvncapi: options, states, types and status codes.
+
+Members of API v1, which has other numbers for the same or different options, have the value (1, number).
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,9 @@ class Status(enum.Enum):
     MYRIAD_ERROR = -13
     INVALID_DATA_LENGTH = -14
     INVALID_HANDLE = -15
+    MVCMDNOTFOUND = -7
+    NO_DATA = (1, -8)
+    GONE = (1, -9)
 
 
 class LogLevel(enum.Enum):
@@ -36,6 +42,7 @@ class GlobalOption(enum.Enum):
     """Options of the API."""
 
     RW_LOG_LEVEL, RO_API_VERSION = range(2)
+    LOG_LEVEL = LOGLEVEL = (1, 0)
 
 
 class GraphState(enum.Enum):
@@ -89,6 +96,11 @@ class GraphOption(enum.Enum):
     RO_GRAPH_VERSION = 1009
     RO_TIME_TAKEN_ARRAY_SIZE = 1011
     RW_EXECUTORS_NUM = 1110
+    ITERATIONS = (1, 0)
+    NETWORK_THROTTLE = (1, 1)
+    DONT_BLOCK = DONTBLOCK = (1, 2)
+    TIME_TAKEN = TIMETAKEN = (1, 1000)
+    DEBUG_INFO = DEBUGINFO = (1, 1001)
 
 
 class DeviceOption(enum.Enum):
@@ -110,6 +122,15 @@ class DeviceOption(enum.Enum):
     RO_DEVICE_NAME = 2013
     RO_MAX_EXECUTORS_NUM = 2014
     RO_HW_VERSION = 2015
+    TEMP_LIM_LOWER = (1, 1)
+    TEMP_LIM_HIGHER = (1, 2)
+    BACKOFF_TIME_NORMAL = (1, 3)
+    BACKOFF_TIME_HIGH = (1, 4)
+    BACKOFF_TIME_CRITICAL = (1, 5)
+    TEMPERATURE_DEBUG = (1, 6)
+    THERMAL_STATS = THERMALSTATS = (1, 1000)
+    OPTIMISATION_LIST = OPTIMISATIONLIST = (1, 1001)
+    THERMAL_THROTTLING_LEVEL = (1, 1002)
 
 
 class FifoOption(enum.Enum):

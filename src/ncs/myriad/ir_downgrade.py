@@ -44,11 +44,13 @@ def downgrade(path: str, folder: str) -> str:
 
 def _name_ports(graph: IrGraph) -> None:
     """Name the layers of inputs and outputs after their tensors, because v10 has no tensor names."""
-    layers = [layer for layer in graph.layers if layer.get("type") == "Parameter"]
-    layers += [graph.producer(layer, 0) for layer in graph.layers if layer.get("type") == "Result"]
-    for layer in layers:
+    layers = [(layer, "") for layer in graph.layers if layer.get("type") == "Parameter"]
+    results = [layer for layer in graph.layers if layer.get("type") == "Result"]
+    layers += [(graph.producer(layer, 0), layer.get("name", "").split("/sink_port_")[0]) for layer in results]
+    for layer, output in layers:  # a tensor that is an output has its name among others
         ports = layer.findall("output/port")
-        name = ports[0].get("names", "").split(",")[0] if len(ports) == 1 else ""
+        names = ports[0].get("names", "").split(",") if len(ports) == 1 else [""]
+        name = output if output in names else names[0]
         if name and name != layer.get("name"):
             for other in graph.layers:
                 if other.get("name") == name:

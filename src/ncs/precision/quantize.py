@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caffe.utils.telemetry import import_openvino, telemetry_disabled
 from ncs.compiler import ir
 from ncs.errors import NcsError
 from ncs.precision import compare
@@ -22,7 +23,6 @@ from ncs.precision.lmdb_batches import batches
 from ncs.runtime import open_runner
 from ncs.runtime.manifest import file_of
 from ncs.runtime.openvino import last_line
-from ncs.runtime.telemetry import import_openvino, telemetry_disabled
 
 if TYPE_CHECKING:
     from ncs.runtime.manifest import Manifest
@@ -74,6 +74,9 @@ def quantize(
     NcsError
         NNCF or the images are missing, or the accuracy drops by more than `options.max_drop`.
     """
+    if len(manifest.all_heads()) > 1 or len(manifest.all_inputs()) > 1:
+        names = ", ".join(head.name for head in manifest.all_heads())
+        raise NcsError(f"'{manifest.name}': expected one input and one output, received the outputs {names}")
     model, kind, count = quantize_model(manifest, options)
     say(f"{manifest.name}: calibrated with {count} records of {options.lmdb}")
     keys, labels, before = _predict(manifest, manifest.transform, options)

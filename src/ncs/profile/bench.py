@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ncs.errors import NcsError
-from ncs.runtime.base import Runner
+from ncs.runtime.base import Batch, Runner
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def measure(
     if seconds <= 0 and iterations <= 0:
         raise NcsError("nothing to measure: expected seconds or iterations above 0")
     in_flight = min(max_in_flight or runner.in_flight, runner.in_flight)
-    batch = np.random.default_rng(0).uniform(-100, 100, shape).astype(np.float32)
+    batch = _random_batch(runner)
     for _ in range(in_flight):
         runner.submit(batch)()
     pending: collections.deque = collections.deque()
@@ -102,6 +102,13 @@ def measure(
         latencies.append((clock() - submit_time) * 1e3)
     duration = clock() - start
     return Result(in_flight, shape[0], duration, tuple(latencies), runner.temperature())
+
+
+def _random_batch(runner: Runner) -> Batch:
+    rng = np.random.default_rng(0)
+    shapes = runner.input_shapes or {"": runner.input_shape}
+    arrays = {name: rng.uniform(-100, 100, sizes).astype(np.float32) for name, sizes in shapes.items()}
+    return arrays if runner.input_shapes else arrays[""]
 
 
 def _finished(submitted: int, elapsed: float, seconds: float, iterations: int) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from caffe.net.net import Net
     from ncs.myriad.blob import Blob
     from ncs.myriad.stages import DumpedStage
+    from ncs.simulator.call import StageCount
 
 _BYTES = {"FP16": 2, "U8": 1, "S32": 4, "FP32": 4, "I8": 1}
 _SUFFIX = "/WithoutBiases"  # OpenVINO appends this to a convolution whose bias it separates
@@ -95,13 +96,20 @@ def layer_of(name: str, node_layers: Mapping[str, str]) -> str | None:
 
 
 def estimate(
-    net: Net, blob: Blob, stages: Sequence[DumpedStage], chip: Chip, node_layers: Mapping[str, str]
+    net: Net,
+    blob: Blob,
+    stages: Sequence[DumpedStage],
+    chip: Chip,
+    node_layers: Mapping[str, str],
+    counts: Sequence[StageCount] = (),
 ) -> list[Row]:
     """Estimate the time of each layer on a stick, a lower bound under the assumptions in `chip`.
 
     Stages run one after another; each takes the longer of its computation and its memory traffic. `blob` has the
-    tensors of each stage, `stages` the layer it belongs to.
+    tensors of each stage, `stages` the layer it belongs to. `counts` are the simulator's: multiply-accumulates as
+    executed, with the compiler's padding, and bytes; without them both follow from the layers and the tensors' sizes.
     """
+    executed, traffic = _by_stage(counts)
     layers = {layer.name: layer for layer in work(net)}
     owners = _stage_layers(blob, stages, node_layers)
     weights = [_weight(stage) for stage in blob.stages]
@@ -110,9 +118,10 @@ def estimate(
         totals[owner] = totals.get(owner, 0.0) + weight
     times: dict[str | None, float] = {}
     moved: dict[str | None, float] = {}
-    for owner, weight, stage in zip(owners, weights, blob.stages):
-        size = _bytes_moved(stage)
+    for number, (owner, weight, stage) in enumerate(zip(owners, weights, blob.stages)):
+        size = traffic.get(number, 0) if counts else _bytes_moved(stage)
         operations = layers[owner].operations * weight / totals[owner] if owner in layers and totals[owner] else 0.0
+        operations = 2.0 * executed.get(number, 0) or operations
         rate = chip.hw if stage.unit == HW else chip.shave * max(1, stage.shaves)
         seconds = max(operations / rate if rate else 0.0, size / chip.memory)
         times[owner] = times.get(owner, 0.0) + seconds * 1e3
@@ -124,6 +133,44 @@ def estimate(
     if times.get(None):
         rows.append(Row("(other)", "conversions and copies", 0.0, moved[None], times[None]))
     return rows
+
+
+def _by_stage(counts: Sequence[StageCount]) -> tuple[dict[int, int], dict[int, int]]:
+    """Return ({stage: multiply-accumulates}, {stage: bytes from and to DDR})."""
+    macs: dict[int, int] = {}
+    moved: dict[int, int] = {}
+    for count in counts:  # a stage has several if one was injected into it, or if the batch is larger than 1
+        macs[count.number] = macs.get(count.number, 0) + count.macs
+        moved[count.number] = moved.get(count.number, 0) + count.memory_bytes
+    return macs, moved
+
+
+def counts_of(content: bytes) -> tuple[list[StageCount], str]:
+    """Return (the simulator's counts of one inference, "") of a blob, or ([], why there are none)."""
+    import numpy as np
+
+    from ncs.errors import NcsError
+    from ncs.simulator import Simulator
+
+    try:
+        simulator = Simulator(content)
+        random = np.random.default_rng(0)
+        ports = simulator.program.inputs
+        simulator.run({port.name: random.uniform(0, 255, simulator.shape(port)) for port in ports})
+    except NcsError as error:
+        return [], str(error)
+    return simulator.report.counts, ""
+
+
+def stage_table(counts: Sequence[StageCount]) -> str:
+    """Format the counts of every stage and their sums."""
+    titles = [f"{count.number:5d}  {count.kind:<18}" for count in counts] + ["total"]
+    numbers = [(count.macs, count.bytes_read(), count.bytes_written(), count.memory_bytes) for count in counts]
+    numbers.append(tuple(sum(column) for column in zip(*numbers)))
+    lines = ["Stage  Kind                      MMACs       read kB    written kB        DDR kB"]
+    for title, (macs, *sizes) in zip(titles, numbers):
+        lines.append(f"{title:<25} {macs / 1e6:10.3f}" + "".join(f"{size / 1e3:14.1f}" for size in sizes))
+    return "\n".join(lines)
 
 
 def _stage_layers(blob, stages, node_layers):
@@ -146,16 +193,18 @@ def _bytes_moved(stage):
     return sum(math.prod(t.dims) * _BYTES.get(t.dtype, 4) for t in stage.tensors if t.location in _MEMORY)
 
 
-def compile_and_read(onnx: str, platform: str, shaves: int | None) -> tuple[Blob, list[DumpedStage]]:
-    """Compile an ONNX file in a temporary folder; return the blob and the stages that the compiler reports."""
-    from ncs.myriad.blob import read_blob
+def compile_and_read(onnx: str, platform: str, shaves: int | None) -> tuple[bytes, Blob, list[DumpedStage]]:
+    """Compile an ONNX file in a temporary folder; return the blob's bytes, the blob, and its stages with layers."""
+    from ncs.myriad.blob import parse_blob
     from ncs.myriad.compiler import compile_blob
     from ncs.myriad.stages import read_dump
 
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         output, dump = os.path.join(scratch, "net.blob"), os.path.join(scratch, "stages.dot")
         compile_blob(onnx, output, platform, shaves, config={"MYRIAD_DUMP_INTERNAL_GRAPH_FILE_NAME": dump})
-        return read_blob(output), read_dump(dump)
+        with open(output, "rb") as stream:
+            content = stream.read()
+        return content, parse_blob(content), read_dump(dump)
 
 
 def table(rows: Sequence[Row]) -> str:

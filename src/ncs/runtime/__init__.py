@@ -23,6 +23,7 @@ DEVICES = {
     "MULTI": "ncs.runtime.openvino:OpenVINO",
     "MYRIAD": "ncs.runtime.myriad:Myriad",
     "MVNC": "ncs.runtime.mvnc:Mvnc",
+    "OAK": "ncs.runtime.oak:Oak",
     "ONNXRUNTIME": "ncs.runtime.onnxruntime:OnnxRuntime",
     "CAFFE": "ncs.runtime.caffe:Caffe",
     "SIMULATOR": "ncs.runtime.simulator:Simulated",
@@ -33,6 +34,7 @@ _NEEDS = {
     "ncs.runtime.openvino:OpenVINO": ("openvino",),
     "ncs.runtime.myriad:Myriad": ("openvino.inference_engine",),
     "ncs.runtime.mvnc:Mvnc": ("mvnc",),
+    "ncs.runtime.oak:Oak": ("depthai",),
     "ncs.runtime.onnxruntime:OnnxRuntime": ("onnxruntime",),
     "ncs.runtime.caffe:Caffe": ("torch",),
     "ncs.runtime.simulator:Simulated": ("numpy",),
@@ -45,8 +47,8 @@ def open_runner(device: str, source: Any, batch: int = 0, **options: Any) -> Any
     Parameters
     ----------
     device : str
-        A key of DEVICES. MYRIAD and MVNC use all plugged-in sticks, MYRIAD.1.2-ma2480 or MVNC.0 a single one; ""
-        selects `default_device()`.
+        A key of DEVICES. MYRIAD, MVNC and OAK use all sticks or cameras, MYRIAD.1.2-ma2480, MVNC.0 or OAK.<id> a single
+        one; "" selects `default_device()`.
     source : Manifest, path or list of paths
         A Manifest or its path (.json), a model file, or a list of model files.
     batch : int
@@ -92,8 +94,8 @@ def runner_class(device: str) -> Any:
 
 
 def sticks(device: str) -> list[str]:
-    """Return the names of all plugged-in sticks of `device` (MYRIAD or MVNC); empty for other devices."""
-    if device.upper() not in ("MYRIAD", "MVNC"):
+    """Return the names of all sticks or cameras of `device` (MYRIAD, MVNC or OAK); empty for other devices."""
+    if device.upper() not in ("MYRIAD", "MVNC", "OAK"):
         return []
     module = importlib.import_module(runner_class(device).__module__)
     try:

@@ -18,20 +18,31 @@ class Caffe(base.Runner):
         from ncs.compiler.compile import deploy_net
 
         prototxt, weights = _files(source)
-        self.device, self.batch_size = device, batch or 1
-        self._net = deploy_net(prototxt, weights, (self.batch_size, None, None, None))
-        self.input_shape = tuple(self._net.blobs[base.only_input(prototxt, self._net.inputs)].shape)
-        self.output_shape = tuple(self._net.blobs[self._net.outputs[0]].shape)
+        manifest = _manifest(source)
+        model = base.Model.of(manifest) if manifest else base.Model({}, name=prototxt)
+        self.device = device
+        self._net = deploy_net(prototxt, weights, (batch or 1, None, None, None))
+        self._input = self.set_inputs(model, {name: tuple(self._net.blobs[name].shape) for name in self._net.inputs})
+        self._outputs = self.set_outputs(model, list(self._net.outputs))
+        self.output_shape = tuple(self._net.blobs[self._outputs[0]].shape) if len(self._outputs) == 1 else ()
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         net = self._net
-        source, output = net.blobs[net.inputs[0]], net.blobs[net.outputs[0]]
-        base.check_shape(batch, source.shape)
-        source.reshape(*batch.shape)
-        source.data[...] = batch
+        for name, array in self.feeds(batch, self._input).items():
+            net.blobs[name].reshape(*array.shape)
+            net.blobs[name].data[...] = array
         net.forward_range(0, len(net.layers) - 1, record=False)
-        result = base.rows(output.data, len(batch))
+        result = base.rows([net.blobs[name].data for name in self._outputs], len(batch))
         return lambda: result
+
+
+def _manifest(source: Any) -> Any:
+    """Return the manifest that a source is or names, or None for a list of files."""
+    from ncs.runtime.manifest import Manifest
+
+    if isinstance(source, (list, tuple)):
+        return None
+    return source if isinstance(source, Manifest) else Manifest.read(source)
 
 
 def _files(source: Any) -> tuple[str, str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import os
 from dataclasses import dataclass, field
+from typing import Callable, Mapping  # noqa: UP035 - the device side supports Python 3.7
 
 from caffe.device.transform import Transform
 from caffe.errors import CaffeError, did_you_mean
@@ -14,7 +17,10 @@ from ncs.errors import NcsError
 
 SCHEMA = 1
 DECODERS = ("argmax", "expectation", "decades")
-KINDS = ("onnx", "xml", "bin", "blob", "graph", "caffemodel", "prototxt")
+KINDS = (
+    *("onnx", "xml", "bin", "xml_v10", "bin_v10", "blob", "superblob", "nn_archive", "graph"),
+    *("caffemodel", "prototxt"),
+)
 _FIELDS = (
     "schema",
     "name",
@@ -28,7 +34,7 @@ _FIELDS = (
     "parents",
     "tools",
 )
-_OPTIONAL = ("measured",)
+_OPTIONAL = ("measured", "heads", "inputs")
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,35 @@ class File:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Input:
+    """An input of a net: its blob, its shape (N, C, H, W) and the preprocessing of the image that it receives."""
+
+    name: str
+    shape: tuple[int, ...]
+    transform: Transform
+
+
+@dataclass(frozen=True)
+class Head:
+    """An output of a net: its own name, its blob, the class names of its values in order, and how they are decoded."""
+
+    name: str
+    output: str
+    labels: list[str]
+    label_set: str = ""
+    decoder: str = "argmax"
+
+    def faults(self) -> list[str]:
+        """Return what is invalid."""
+        faults = []
+        if self.decoder not in DECODERS:
+            faults.append(f"expected decoder {', '.join(DECODERS)}, received {self.decoder!r}")
+        if not self.labels or any(not isinstance(label, str) for label in self.labels):
+            faults.append(f"expected labels as a list of one name per output, received {self.labels!r}")
+        return faults
+
+
 @dataclass
 class Manifest:
     """Description of a compiled net.
@@ -47,6 +82,10 @@ class Manifest:
     `decoder` defines how probabilities become a prediction. `artefacts` maps a kind (onnx, xml, bin, blob, graph …) to
     its file, `parents` the files it was compiled from, `tools` a tool to its version. `measured` is a record of
     measurements, such as the change in accuracy due to INT8.
+
+    A net with several outputs lists all of them in `heads`, one with several inputs all of them in `inputs`; the fields
+    of a single output and input are then those of the first one. `all_heads` and `all_inputs` return the lists of any
+    net.
     """
 
     name: str
@@ -62,20 +101,62 @@ class Manifest:
     tools: dict[str, str] = field(default_factory=dict)
     folder: str = "."
     measured: dict = field(default_factory=dict)
+    heads: list[Head] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        faults = []
-        if self.decoder not in DECODERS:
-            faults.append(f"expected decoder {', '.join(DECODERS)}, received {self.decoder!r}")
-        if len(self.shape) != 4 or any(not isinstance(n, int) or n < 1 for n in self.shape):
-            faults.append(f"expected an input shape (N, C, H, W) of positive integers, received {list(self.shape)}")
-        if not self.labels or any(not isinstance(label, str) for label in self.labels):
-            faults.append(f"expected labels as a list of one name per output, received {self.labels!r}")
+        faults = [fault for head in self.all_heads() for fault in head.faults()]
+        for port in self.all_inputs():
+            if len(port.shape) != 4 or any(not isinstance(n, int) or n < 1 for n in port.shape):
+                faults.append(f"expected an input shape (N, C, H, W) of positive integers, received {list(port.shape)}")
+        faults += self._inconsistencies()
         for kind in self.artefacts:
             if kind not in KINDS:
                 faults.append(f"expected artefacts {', '.join(KINDS)}, received '{kind}'{did_you_mean(kind, KINDS)}")
         if faults:
             raise NcsError("manifest of '{}': {}".format(self.name, "; ".join(faults)))
+
+    def _inconsistencies(self) -> list[str]:
+        """Return the faults of `heads` and `inputs`: the first must be the fields of a single one, names unique."""
+        faults = []
+        if self.heads and self.heads[0].output != self.output:
+            faults.append(f"expected the first of 'heads' to be output '{self.output}', it is '{self.heads[0].output}'")
+        if self.inputs and self.inputs[0].name != self.input:
+            faults.append(f"expected the first of 'inputs' to be '{self.input}', received '{self.inputs[0].name}'")
+        lists = {
+            "heads": [head.name for head in self.heads],
+            "outputs": [head.output for head in self.heads],
+            "inputs": [port.name for port in self.inputs],
+        }
+        faults += [
+            f"two {kind} have one name: {names}" for kind, names in lists.items() if len(set(names)) < len(names)
+        ]
+        if len({port.shape[0] for port in self.inputs if port.shape}) > 1:
+            faults.append("expected one batch size for all inputs")
+        return faults
+
+    def all_heads(self) -> list[Head]:
+        """Return every output of the net; a single output has the net's name."""
+        return self.heads or [Head(self.name, self.output, self.labels, self.label_set, self.decoder)]
+
+    def all_inputs(self) -> list[Input]:
+        """Return every input of the net."""
+        return self.inputs or [Input(self.input, tuple(self.shape), self.transform)]
+
+    def map_transforms(self, change: Callable[[Transform], Transform]) -> None:
+        """Replace the Transform of every input."""
+        self.transform = change(self.transform)
+        rest = [dataclasses.replace(port, transform=change(port.transform)) for port in self.inputs[1:]]
+        if self.inputs:
+            self.inputs = [dataclasses.replace(self.inputs[0], transform=self.transform), *rest]
+
+    def columns(self) -> dict[str, slice]:
+        """Return the columns of every output in a runner's result (N, K), which has them next to each other."""
+        columns, start = {}, 0
+        for head in self.all_heads():
+            columns[head.output] = slice(start, start + len(head.labels))
+            start += len(head.labels)
+        return columns
 
     def add(self, kind: str, path: str | os.PathLike) -> None:
         """Add an artefact in the manifest's folder, with its hash."""
@@ -120,6 +201,13 @@ class Manifest:
         }
         if self.measured:
             facts["measured"] = self.measured
+        if self.heads:
+            facts["heads"] = [dataclasses.asdict(head) for head in self.heads]
+        if self.inputs:
+            facts["inputs"] = [
+                {"name": port.name, "shape": list(port.shape), "transform": port.transform.to_dict(folder, prefix)}
+                for port, prefix in zip(self.inputs, (f"{stem}_mean{number or ''}" for number in itertools.count()))
+            ]
         write_bytes(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
     @classmethod
@@ -206,7 +294,30 @@ def _from_facts(facts: object, folder: str) -> Manifest:
         facts["tools"],
         folder,
         facts.get("measured", {}),
+        [_head(row) for row in facts.get("heads", [])],
+        [_input(row, folder) for row in facts.get("inputs", [])],
     )
+
+
+def _head(row: object) -> Head:
+    types = {"name": str, "output": str, "labels": list, "label_set": str, "decoder": str}
+    return Head(**_checked("heads", row, types))
+
+
+def _input(row: object, folder: str) -> Input:
+    facts = _checked("inputs", row, {"name": str, "shape": list, "transform": dict})
+    return Input(facts["name"], tuple(facts["shape"]), Transform.from_dict(facts["transform"], folder))
+
+
+def _checked(field_name: str, row: object, types: Mapping[str, type]) -> dict:
+    """Return `row` if it has exactly these fields of these types."""
+    if (
+        not isinstance(row, dict)
+        or set(row) != set(types)
+        or any(not isinstance(row[key], types[key]) for key in types)
+    ):
+        raise NcsError(f"field '{field_name}': expected entries with {', '.join(types)}, received {row!r}")
+    return row
 
 
 _TYPES = {
@@ -221,6 +332,8 @@ _TYPES = {
     "parents": dict,
     "tools": dict,
     "measured": dict,
+    "heads": list,
+    "inputs": list,
 }
 
 

@@ -43,7 +43,7 @@ class Mvnc(base.Runner):
 
         def wait() -> np.ndarray:
             while ticket not in self._results:
-                self._results[self._read] = base.rows(self._stick.get(), 1)
+                self._results[self._read] = base.rows([self._stick.get()], 1)
                 self._read += 1
             return self._results.pop(ticket)
 

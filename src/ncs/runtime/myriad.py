@@ -29,30 +29,31 @@ class Myriad(base.Runner):
         if stick:
             device = _find_stick(core, device)
         model = base.Model.of(source)
-        path = model.pick(("blob", "onnx", "xml") if stick else ("onnx", "xml"))
+        readable = ("onnx", "xml_v10", "xml")  # an IR of another tool may be v10
+        path = model.pick(("blob", *readable) if stick else readable)
         self.device = device
         self._network = _load(core, path, device, requests, {"PERF_COUNT": "YES"} if counters else {})
         self._requests = list(self._network.requests)
         self.in_flight = len(self._requests)
         self._next = 0
-        self._input = base.only_input(path, list(self._network.input_info))
-        outputs = list(self._network.outputs)
-        self._output = model.output if model.output in outputs else outputs[0]
-        self.input_shape = tuple(self._network.input_info[self._input].tensor_desc.dims)
-        self.output_shape = base.fixed_shape(getattr(self._network.outputs[self._output], "shape", ()))
-        self.batch_size = self.input_shape[0]
+        inputs = {name: tuple(info.tensor_desc.dims) for name, info in self._network.input_info.items()}
+        self._input = self.set_inputs(model, inputs)
+        self._outputs = self.set_outputs(model, list(self._network.outputs))
+        if len(self._outputs) == 1:
+            self.output_shape = base.fixed_shape(getattr(self._network.outputs[self._outputs[0]], "shape", ()))
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        base.check_shape(batch, self.input_shape)
+        feeds = self.feeds(batch, self._input)
         request = self._requests[self._next]
         self._next = (self._next + 1) % len(self._requests)
-        self._call(lambda: request.async_infer({self._input: batch}))
+        self._call(lambda: request.async_infer(feeds))
 
         def wait() -> np.ndarray:
             status = self._call(lambda: request.wait(-1))
             if status != 0:
                 raise DeviceLostError(f"{self.device}: a request ended with status {status}")
-            return base.rows(self._call(lambda: request.output_blobs[self._output].buffer), len(batch))
+            blobs = self._call(lambda: request.output_blobs)
+            return base.rows(self._call(lambda: [blobs[name].buffer for name in self._outputs]), len(batch))
 
         return wait
 

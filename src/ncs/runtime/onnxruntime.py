@@ -24,20 +24,18 @@ class OnnxRuntime(base.Runner):
         options.intra_op_num_threads = threads
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-            inputs = [port.name for port in self._session.get_inputs()]
-            outputs = [port.name for port in self._session.get_outputs()]
+            inputs = {port.name: tuple(port.shape) for port in self._session.get_inputs()}
+            outputs = {port.name: port.shape for port in self._session.get_outputs()}
         except Exception as error:  # its exceptions have no other common base class
             raise NcsError(f"{path}: ONNX Runtime cannot load it: {error}") from error
         self.device = device
-        self.input_shape = tuple(self._session.get_inputs()[0].shape)
-        self._input = base.only_input(path, inputs)
-        self._output = model.output if model.output in outputs else outputs[0]
-        self.output_shape = base.fixed_shape(self._session.get_outputs()[outputs.index(self._output)].shape)
-        self.batch_size = self.input_shape[0]
+        self._input = self.set_inputs(model, inputs)
+        self._outputs = self.set_outputs(model, list(outputs))
+        if len(self._outputs) == 1:
+            self.output_shape = base.fixed_shape(outputs[self._outputs[0]])
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        base.check_shape(batch, self.input_shape)
-        result = base.rows(self._session.run([self._output], {self._input: batch})[0], len(batch))
+        result = base.rows(self._session.run(self._outputs, self.feeds(batch, self._input)), len(batch))
         return lambda: result
 
     def close(self) -> None:

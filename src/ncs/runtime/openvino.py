@@ -8,9 +8,9 @@ from typing import Any, Callable, Iterator  # noqa: UP035 - the device side supp
 import numpy as np
 
 from caffe.utils.cache import cache_folder
+from caffe.utils.telemetry import import_openvino
 from ncs.errors import NcsError, NoDeviceError
 from ncs.runtime import base
-from ncs.runtime.telemetry import import_openvino
 
 
 class OpenVINO(base.Runner):
@@ -69,24 +69,23 @@ class OpenVINO(base.Runner):
             settings["CACHE_DIR"] = folder
         try:
             network = core.read_model(path)
-            base.only_input(path, ["/".join(sorted(port.get_names())) for port in network.inputs])
+            if len(model.inputs) < 2:
+                base.only_input(path, ["/".join(sorted(port.get_names())) for port in network.inputs])
             if batch or max_batch:
-                network.reshape([-1 if max_batch else batch, *list(network.input(0).shape)[1:]])
+                count = -1 if max_batch else batch
+                network.reshape({port: [count, *list(port.shape)[1:]] for port in network.inputs})
             self._compiled = core.compile_model(network, device, settings)
         except (RuntimeError, UnicodeDecodeError) as error:  # UnicodeDecodeError: a name in the model is not UTF-8
             reason = last_line(error)
             raise NcsError(f"{path}: OpenVINO cannot load it on {device}: {reason}") from error
         self.device = device
-        self._output = _output(self._compiled, model.output)
-        if max_batch:
-            sizes = list(self._compiled.input(0).partial_shape)[1:]
-            self.input_shape = (max_batch, *[size.get_length() for size in sizes])
-        else:
-            self.input_shape = tuple(self._compiled.input(0).shape)
+        self._outputs = _outputs(self._compiled, model)
+        ports = [port for port in self._compiled.outputs if port not in self._outputs]
+        self.other_outputs = tuple("/".join(sorted(port.get_names())) for port in ports)
+        self._input = self.set_inputs(model, _input_shapes(self._compiled, model, max_batch))
         self._pads = not max_batch
-        if not self._output.partial_shape.is_dynamic:
-            self.output_shape = tuple(self._output.shape)
-        self.batch_size = self.input_shape[0]
+        if len(self._outputs) == 1 and not self._outputs[0].partial_shape.is_dynamic:
+            self.output_shape = tuple(self._outputs[0].shape)
         optimal = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self.in_flight = max(1, requests or optimal)
         self._requests = [self._compiled.create_infer_request() for _ in range(self.in_flight)]
@@ -101,14 +100,14 @@ class OpenVINO(base.Runner):
             yield chunk, len(chunk)
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        base.check_shape(batch, self.input_shape)
+        feeds = self.feeds(batch, self._input)
         request = self._requests[self._next]
         self._next = (self._next + 1) % len(self._requests)
-        request.start_async({0: batch})
+        request.start_async(feeds if self.input_shapes else {0: batch})
 
         def wait() -> np.ndarray:
             request.wait()
-            return base.rows(request.get_tensor(self._output).data, len(batch))
+            return base.rows([request.get_tensor(output).data for output in self._outputs], len(batch))
 
         return wait
 
@@ -149,13 +148,25 @@ def _check_device(core: Any, device: str) -> None:
         )
 
 
-def _output(compiled: Any, name: str) -> Any:
-    """Return the output called `name`, else the first one."""
-    if name:
-        for output in compiled.outputs:
-            if name in output.get_names():
-                return output
-    return compiled.output(0)
+def _outputs(compiled: Any, model: base.Model) -> list[Any]:
+    """Return the ports of the model's outputs; without a known name the first one."""
+    by_name = {name: port for port in compiled.outputs for name in port.get_names()}
+    if not by_name:  # an IR without names of tensors
+        return [compiled.output(0)]
+    first = sorted(compiled.output(0).get_names())
+    names = [*first, *(name for name in by_name if name not in first)]
+    return [by_name[name] for name in model.select_outputs(names)]
+
+
+def _input_shapes(compiled: Any, model: base.Model, max_batch: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every input, by its name in the manifest if it has one; `max_batch` is a dynamic batch's."""
+    shapes = {}
+    for port in compiled.inputs:
+        names = sorted(port.get_names())
+        known = [name for name in names if name in model.inputs]
+        sizes = tuple(size.get_length() for size in list(port.partial_shape)[1:])
+        shapes[(known or names or ["input"])[0]] = (max_batch or port.partial_shape[0].get_length(), *sizes)
+    return shapes
 
 
 def default_cache(device: str) -> str:

@@ -38,14 +38,22 @@ class Remote(base.Runner):
         self._process = process(runtime_python())
         self._model = self._process.number()
         info = self._request(
-            "open", files=files, output=model.output, name=model.name, hashes=model.hashes, device=device, **options
+            "open",
+            files=files,
+            outputs=model.outputs,
+            inputs=model.inputs,
+            name=model.name,
+            hashes=model.hashes,
+            device=device,
+            **options,
         ).result()
         self.input_shape, self.in_flight = tuple(info["input_shape"]), info["in_flight"]
         self.output_shape = tuple(info["output_shape"])
+        self.input_shapes = {name: tuple(shape) for name, shape in info["input_shapes"].items()}
         self.batch_size = self.input_shape[0]
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        base.check_shape(batch, self.input_shape)
+        self.feeds(batch, "")  # checks the shape
         return self._request("start", batch).result
 
     def profile(self, batch: np.ndarray) -> list[tuple[str, str, float]]:

@@ -45,18 +45,22 @@ class Worker:
         self,
         model: int,
         files: dict[str, str],
-        output: str,
+        outputs: list[str],
+        inputs: list[str],
         name: str,
         hashes: dict[str, str],
         device: str,
         **options: Any,
     ) -> dict[str, Any]:
-        runner = myriad.Myriad(base.Model(files, output, name, hashes=hashes), device, **options)
+        output = outputs[0] if outputs else ""
+        source = base.Model(files, output, name, hashes=hashes, outputs=outputs, inputs=inputs)
+        runner = myriad.Myriad(source, device, **options)
         pending: queue.Queue[Any] = queue.Queue()
         self._models[model] = runner, pending
         threading.Thread(target=self._serve, args=(pending,), daemon=True).start()
         return {
             "input_shape": runner.input_shape,
+            "input_shapes": runner.input_shapes,
             "output_shape": runner.output_shape,
             "in_flight": runner.in_flight,
         }
@@ -84,7 +88,7 @@ class Worker:
 def _start(runner: Any, array: Any) -> Callable[[], Any]:
     """Start a request; return a function that waits for its result, or raises why it could not be started."""
     try:
-        return runner.submit(array)
+        return runner.submit_packed(array)
     except Exception as error:
         start_error = error
 

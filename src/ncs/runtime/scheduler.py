@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterable, Iterator, Sequence  # noqa: UP035 - 
 
 import numpy as np
 
-from ncs.errors import DeviceLostError, NcsError, NoDeviceError
+from ncs.errors import DeviceLostError, NoDeviceError
 from ncs.runtime import base
 from ncs.runtime.work_queue import Work
 
@@ -39,6 +39,7 @@ class Scheduler(base.Runner):
         self.in_flight = sum(runner.in_flight for runner in runners)
         self.batch_size = runners[0].batch_size
         self.input_shape = runners[0].input_shape
+        self.input_shapes = runners[0].input_shapes
         self._work, self._tickets = Work(), itertools.count()
         self._threads = [
             threading.Thread(target=self._serve, args=(number,), daemon=True) for number in range(len(self._openers))
@@ -46,16 +47,16 @@ class Scheduler(base.Runner):
         for thread in self._threads:
             thread.start()
 
-    def run(self, batch: np.ndarray) -> np.ndarray:
+    def run(self, batch: base.Batch) -> np.ndarray:
         """Distribute a batch (N, C, H, W) over the sticks in chunks of the model's size; return float32 (N, K)."""
-        batch = np.ascontiguousarray(batch, np.float32)
-        if batch.ndim != 4 or not len(batch):
-            raise NcsError(f"expected a batch of shape (N, C, H, W) with N >= 1, received {batch.shape}")
-        size = self.batch_size
-        return np.concatenate(list(self.run_many(batch[i : i + size] for i in range(0, len(batch), size))))
+        array, size = self.packed(batch), self.batch_size
+        return np.concatenate(list(self._run_packed(array[i : i + size] for i in range(0, len(array), size))))
 
-    def run_many(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def run_many(self, batches: Iterable[base.Batch]) -> Iterator[np.ndarray]:
         """Yield one output per batch, in order; reads at most four batches per request in flight ahead."""
+        return self._run_packed(self.packed(batch) for batch in batches)
+
+    def _run_packed(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         tickets: collections.deque[int] = collections.deque()
         try:
             for batch in batches:
@@ -67,9 +68,9 @@ class Scheduler(base.Runner):
         finally:  # the caller may stop early
             self._work.cancel(tickets)
 
-    def submit(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
+    def submit(self, batch: base.Batch) -> Callable[[], np.ndarray]:
         """Start `batch` on the first free stick and return a function that waits for its output."""
-        ticket = self._add(batch)
+        ticket = self._add(self.packed(batch))
         return lambda: self._wait(ticket)
 
     def temperature(self) -> float | None:
@@ -89,7 +90,7 @@ class Scheduler(base.Runner):
 
     def _add(self, batch: np.ndarray) -> int:
         ticket = next(self._tickets)
-        self._work.add(ticket, np.ascontiguousarray(batch, np.float32))
+        self._work.add(ticket, batch)
         return ticket
 
     def _wait(self, ticket: int) -> np.ndarray:
@@ -150,7 +151,7 @@ class Scheduler(base.Runner):
 def _start(runner: base.Runner, batch: np.ndarray) -> Callable[[], np.ndarray]:
     """Start a request; an error of the batch, not of the stick, is raised when the caller waits for the result."""
     try:
-        return runner.submit(batch)
+        return runner.submit_packed(batch)
     except DeviceLostError:
         raise
     except Exception as error:

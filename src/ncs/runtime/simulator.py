@@ -31,16 +31,16 @@ class Simulated(base.Runner):
         path = model.pick(("blob",))
         self.simulator = Simulator.from_file(path, half, names)
         self.device = f"{device} ({SIMULATED})"
-        ports = {port.name: port for port in self.simulator.program.inputs}
-        self._input = base.only_input(path, list(ports))
-        outputs = [port.name for port in self.simulator.program.outputs]
-        self._output = model.output if model.output in outputs else outputs[0]
-        self.input_shape = self.simulator.shape(ports[self._input])
-        self.batch_size = self.input_shape[0]
+        program = self.simulator.program
+        self._input = self.set_inputs(model, {port.name: self.simulator.shape(port) for port in program.inputs})
+        outputs = {port.name: port for port in program.outputs}
+        self._outputs = self.set_outputs(model, list(outputs))
+        if len(self._outputs) == 1:
+            self.output_shape = self.simulator.shape(outputs[self._outputs[0]])
 
     def _start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        base.check_shape(batch, self.input_shape)
-        result = base.rows(self.simulator.run({self._input: batch})[self._output], len(batch))
+        outputs = self.simulator.run(self.feeds(batch, self._input))
+        result = base.rows([outputs[name] for name in self._outputs], len(batch))
         return lambda: result
 
     def findings(self) -> list[str]:

@@ -34,14 +34,16 @@ class Limits:
 class ServedModel:
     """A compiled net behind a Batcher.
 
-    Inputs: the net's own, FP32 (N, C, H, W) as the Transform gives it; `image`, BYTES (N) with image files, or UINT8
-    (N, H, W, 3) in BGR, to which the Transform is applied.
+    Inputs: the net's own, FP32 (N, C, H, W) as the Transform gives it, all of them if there are several; `image`, BYTES
+    (N) with image files, or UINT8 (N, H, W, 3) in BGR, to which the Transform of each input is applied. A net with
+    several outputs returns all that a request names from one inference.
     """
 
     def __init__(self, manifest: Manifest, runner: Any, limits: Limits, metrics: Metrics) -> None:
         self.manifest, self.name, self.limits = manifest, manifest.name, limits
-        self.labels = list(manifest.labels)
-        self._shape = tuple(manifest.shape[1:])
+        self._heads = {head.output: head for head in manifest.all_heads()}
+        self._columns = manifest.columns() if len(self._heads) > 1 else {manifest.output: slice(None)}
+        self._shapes = {port.name: tuple(port.shape[1:]) for port in manifest.all_inputs()}
         self.batcher = Batcher(
             runner,
             limits.max_batch,
@@ -57,10 +59,13 @@ class ServedModel:
             "versions": ["1"],
             "platform": f"caffe2ncs_{self.batcher.runner.device}",
             "inputs": [
-                {"name": self.manifest.input, "datatype": "FP32", "shape": [-1, *self._shape]},
+                *({"name": name, "datatype": "FP32", "shape": [-1, *shape]} for name, shape in self._shapes.items()),
                 {"name": IMAGE, "datatype": "BYTES", "shape": [-1]},
             ],
-            "outputs": [{"name": self.manifest.output, "datatype": "FP32", "shape": [-1, len(self.labels)]}],
+            "outputs": [
+                {"name": name, "datatype": "FP32", "shape": [-1, len(head.labels)]}
+                for name, head in self._heads.items()
+            ],
         }
 
     def needs_decoding(self, tensors: list[Tensor]) -> bool:
@@ -68,31 +73,51 @@ class ServedModel:
         return any(tensor.datatype != "FP32" for tensor in tensors)
 
     def rows(self, tensors: list[Tensor]) -> np.ndarray:
-        """Return the net's input float32 (N, C, H, W) for the inputs of a request.
+        """Return the net's input float32 (N, C, H, W) for the inputs of a request; packed rows for several inputs.
 
         Raises
         ------
         RequestError
             400 if they are not what the net takes.
         """
-        if len(tensors) != 1:
-            raise RequestError(400, f"'{self.name}' takes one input, received {len(tensors)}")
-        (tensor,) = tensors
-        if tensor.name not in (self.manifest.input, IMAGE):
-            raise RequestError(
-                400, f"'{self.name}' has no input '{tensor.name}'; expected '{self.manifest.input}' or '{IMAGE}'"
-            )
-        count = tensor.shape[0] if tensor.shape else 0
-        if not 1 <= count <= self.limits.images:
-            raise RequestError(400, f"expected 1 to {self.limits.images} images, received shape {list(tensor.shape)}")
-        if tensor.datatype == "FP32" and tensor.name == self.manifest.input:
-            return self._prepared(tensor)
-        return self._transformed(tensor)
+        for tensor in tensors:
+            if tensor.name not in (*self._shapes, IMAGE):
+                raise RequestError(
+                    400, f"'{self.name}' has no input '{tensor.name}'; expected {self._names} or '{IMAGE}'"
+                )
+        if sorted(tensor.name for tensor in tensors) not in ([IMAGE], sorted(self._shapes)):
+            if len(self._shapes) == 1:
+                raise RequestError(400, f"'{self.name}' takes one input, received {len(tensors)}")
+            raise RequestError(400, f"'{self.name}' takes the inputs {self._names}, or only '{IMAGE}'")
+        for tensor in tensors:
+            count = tensor.shape[0] if tensor.shape else 0
+            if not 1 <= count <= self.limits.images:
+                raise RequestError(
+                    400, f"expected 1 to {self.limits.images} images, received shape {list(tensor.shape)}"
+                )
+        if tensors[0].name == IMAGE or (len(tensors) == 1 and tensors[0].datatype != "FP32"):
+            return self._transformed(tensors[0])
+        return self._packed({tensor.name: self._prepared(tensor) for tensor in tensors})
+
+    @property
+    def _names(self):
+        return ", ".join(f"'{name}'" for name in self._shapes)
+
+    def _packed(self, arrays):
+        """Return the only input, or the rows of several inputs."""
+        if len(self._shapes) == 1:
+            return arrays[self.manifest.input]
+        if len({len(array) for array in arrays.values()}) > 1:
+            raise RequestError(400, f"'{self.name}': expected the same number of images for the inputs {self._names}")
+        return self.batcher.runner.packed(arrays)
 
     def _prepared(self, tensor):
-        if tensor.shape[1:] != self._shape:
+        shape = self._shapes[tensor.name]
+        if tensor.datatype != "FP32" or tensor.shape[1:] != shape:
             raise RequestError(
-                400, f"input '{tensor.name}': expected shape {[-1, *self._shape]}, received {list(tensor.shape)}"
+                400,
+                f"input '{tensor.name}': expected shape {[-1, *shape]}, received {list(tensor.shape)} "
+                f"({tensor.datatype}; expected FP32)",
             )
         return tensor.array
 
@@ -105,11 +130,11 @@ class ServedModel:
             raise RequestError(
                 400,
                 f"input '{tensor.name}': received {tensor.datatype} {list(tensor.shape)}; expected FP32 "
-                f"{[-1, *self._shape]} for '{self.manifest.input}', or image files (BYTES [-1]) or BGR images "
-                f"(UINT8 [-1, height, width, 3]) for '{IMAGE}'",
+                f"{[-1, *self._shapes[self.manifest.input]]} for '{self.manifest.input}', or image files (BYTES [-1]) "
+                f"or BGR images (UINT8 [-1, height, width, 3]) for '{IMAGE}'",
             )
         try:
-            return self.manifest.transform.batch(images)
+            return self._packed({port.name: port.transform.batch(images) for port in self.manifest.all_inputs()})
         except CaffeError as error:
             raise RequestError(400, str(error)) from None
 
@@ -119,17 +144,20 @@ class ServedModel:
 
     def outputs(self, result: np.ndarray, requested: list[RequestedOutput], binary: bool) -> list[tuple[Tensor, bool]]:
         """Return the outputs that were asked for, each with whether it is sent as binary data."""
-        name = self.manifest.output
-        tensor = Tensor(name, "FP32", result.shape, result)
-        if not requested:
-            return [(tensor, binary)]
-        unknown = [output.name for output in requested if output.name != name]
+        unknown = [output.name for output in requested if output.name not in self._heads]
         if unknown:
-            raise RequestError(400, f"'{self.name}' has no output '{unknown[0]}'; expected '{name}'")
-        return [
-            (classification(tensor, output.classes, self.labels) if output.classes else tensor, output.binary)
-            for output in requested
-        ]
+            names = ", ".join(f"'{name}'" for name in self._heads)
+            raise RequestError(400, f"'{self.name}' has no output '{unknown[0]}'; expected {names}")
+        tensors = {}
+        for name, columns in self._columns.items():
+            values = np.ascontiguousarray(result[:, columns])
+            tensors[name] = Tensor(name, "FP32", values.shape, values)
+        if not requested:
+            return [(tensor, binary) for tensor in tensors.values()]
+        return [(self._requested(tensors[output.name], output), output.binary) for output in requested]
+
+    def _requested(self, tensor, output):
+        return classification(tensor, output.classes, self._heads[output.name].labels) if output.classes else tensor
 
     def close(self) -> None:
         """Finish what waits and release the device."""

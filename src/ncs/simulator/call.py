@@ -9,6 +9,7 @@ import numpy as np
 
 from ncs.errors import NcsError
 from ncs.simulator.memory import Memory, Unwritten, round_to_dtype
+from ncs.simulator.products import matmul
 from ncs.simulator.program import StageRecord, TensorRef
 
 if TYPE_CHECKING:
@@ -17,12 +18,46 @@ if TYPE_CHECKING:
 IMAGE = "NCHW"
 
 
+class StageCount:
+    """What one stage did: multiply-accumulates, and bytes read and written by location.
+
+    Channels that the compiler added as padding count. A tensor that a stage reads several times counts once: how often
+    an engine loads it again is unknown.
+    """
+
+    def __init__(self, number: int, kind: str) -> None:
+        self.number, self.kind, self.macs = number, kind, 0
+        self._read: dict[TensorRef, int] = {}
+        self._written: dict[TensorRef, int] = {}
+
+    def note(self, tensor: TensorRef, written: bool = False) -> None:
+        """Count one access of a tensor."""
+        size = tensor.itemsize
+        for extent in tensor.dims:
+            size *= extent
+        (self._written if written else self._read)[tensor] = size
+
+    def bytes_read(self, location: str = "") -> int:
+        """Return the bytes read from a location, "" for all: input, blob (constants), BSS (in DDR), CMX."""
+        return sum(size for tensor, size in self._read.items() if location in ("", tensor.location))
+
+    def bytes_written(self, location: str = "") -> int:
+        """Return the bytes written to a location, "" for all."""
+        return sum(size for tensor, size in self._written.items() if location in ("", tensor.location))
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes moved from and to DDR: everything except CMX."""
+        return self.bytes_read() + self.bytes_written() - self.bytes_read("CMX") - self.bytes_written("CMX")
+
+
 class Report:
-    """Diagnostics of one inference: unwritten reads, overflows and assumptions."""
+    """Diagnostics of one inference: unwritten reads, overflows, assumptions, and the counts of every stage."""
 
     def __init__(self) -> None:
         self.unwritten: list[Unwritten] = []
         self.overflows: list[tuple[str, int]] = []  # (stage, number of values beyond 65504)
+        self.counts: list[StageCount] = []
         self.assumptions: list[str] = []  # about behavior that the blob does not specify
 
 
@@ -58,6 +93,7 @@ class Call:
     ) -> None:
         self.record, self.half, self.label = record, half, label or str(record)
         self._memory, self._report, self._weight_cache = memory, report, weight_cache
+        self.count = StageCount(record.number, record.kind)
         self._offset = 0
         self._prepared: dict[int, np.ndarray] = {}
 
@@ -111,6 +147,7 @@ class Call:
     def read(self, number: int) -> np.ndarray:
         """Return the elements of a tensor with its own order of axes; reads of unwritten memory are reported."""
         tensor = self.tensor(number)
+        self.count.note(tensor)
         mask = self._memory.unwritten_mask(tensor)
         if mask is not None:
             self._report.unwritten.append(Unwritten(self.label, tensor, int(mask.sum()), False))
@@ -119,6 +156,7 @@ class Call:
     def read_with_mask(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Return (elements, mask of unwritten ones or None); the stage calls `report_unwritten` for those it uses."""
         tensor = self.tensor(number)
+        self.count.note(tensor)
         return _to_float32(self._memory.view(tensor)), self._memory.unwritten_mask(tensor)
 
     def report_unwritten(self, number: int, count: int, harmless: bool) -> None:
@@ -127,6 +165,7 @@ class Call:
 
     def constant(self, number: int, prepare: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Return `prepare(elements)` of a tensor; cached for the next inference if the tensor is constant."""
+        self.count.note(self.tensor(number))
         if number not in self._prepared:
             key = (self.record.number, self.record.kind, number)
             constant = self.tensor(number).location == "blob"
@@ -157,13 +196,21 @@ class Call:
             raise self.error(f"computed {values.shape}, but its output is {tensor}")
         stored = round_to_dtype(values, tensor.dtype)
         self._note_overflow(values, stored)
+        self.count.note(tensor, written=True)
         self._memory.write(tensor, stored)
+
+    def matmul(self, weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Multiply (O, K) by (K, P) and count the multiply-accumulates."""
+        self.count.macs += weights.size * values.shape[1]
+        return matmul(weights, values, self.half)
 
     def copy(self, source: int, target: int, rearrange: Callable[[np.ndarray], np.ndarray]) -> None:
         """Copy elements in the order that `rearrange` gives; unwritten elements stay unwritten."""
         tensor = self.tensor(source)
         mask = self._memory.unwritten_mask(tensor)
         values = rearrange(self._memory.view(tensor).copy())
+        self.count.note(tensor)
+        self.count.note(self.tensor(target), written=True)
         self._memory.write(self.tensor(target), values, None if mask is None else rearrange(mask))
 
     def store(self, tensor: TensorRef, values: np.ndarray) -> None:
@@ -172,6 +219,7 @@ class Call:
         if stored.shape != tensor.dims:
             raise self.error(f"computed {values.shape}, but its output is {tensor}")
         self._note_overflow(values, stored)
+        self.count.note(tensor, written=True)
         self._memory.write(tensor, stored)
 
     def write_image(self, number: int, values: np.ndarray) -> None:

@@ -138,6 +138,7 @@ class Simulator:
         except DAMAGE_ERRORS as error:
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise NcsError(f"{self.label(record)}: its parameters do not match its tensors: {text}") from None
+        self.report.counts.append(call.count)
         if record.injected:
             self._run_stage(record.injected)
 

@@ -32,7 +32,7 @@ def test_a_softmax_with_a_label_stays(top, name, capsys):
 def test_every_unknown_type_is_named():
     net = deploy(read_net_text(
         'input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4\n'
-        'layer { name: "s" type: "SpatialTransformer" bottom: "data" top: "a" }\n'
+        'layer { name: "s" type: "DomainTransform" bottom: "data" top: "a" }\n'
         'layer { name: "c" type: "Convolutoin" bottom: "a" top: "c" }\n'
         'layer { name: "q" type: "Elsewhere" bottom: "c" top: "d" include { stage: "other" } }\n'
     ).param)  # fmt: skip
@@ -40,13 +40,13 @@ def test_every_unknown_type_is_named():
         Net.from_param(net, caffe_pb2.TEST, build_only=True)
     lines = str(error.value).splitlines()
     assert len(lines) == 2
-    assert "layer 's' (SpatialTransformer)" in lines[0] and "Caffe-ST" in lines[0]
+    assert "layer 's' (DomainTransform)" in lines[0] and "DeepLab" in lines[0]
     assert lines[1].endswith("'Convolutoin'; did you mean 'Convolution'?")
 
 
 @pytest.mark.parametrize(
     "layer_type, hint",
-    [("softmaxwithloss", "'SoftmaxWithLoss'"), ("Permutation", ""), ("Relu", "'ReLU'"), ("MultiBoxLoss", "SSD")],
+    [("softmaxwithloss", "'SoftmaxWithLoss'"), ("Permutation", ""), ("Relu", "'ReLU'"), ("DenseCRF", "DeepLab")],
 )
 def test_hints(layer_type, hint):
     text = faults.unknown_type(layer_type, ["SoftmaxWithLoss", "Parameter", "ReLU", "PReLU", "Deconvolution"])

@@ -9,6 +9,7 @@ from support.layer_nets import net_of
 import caffe
 from caffe.convert.onnx_export import Graph, export_net, model_bytes
 from caffe.errors import CaffeError
+from caffe.utils.telemetry import import_openvino
 
 NET = """
 name: "small"
@@ -145,3 +146,22 @@ def test_graph_constants():
     shared = np.ones(4, np.float32)
     assert g.constant(shared, "a") == g.constant(shared, "b")  # shared weights are stored once
     assert g.temp("t") != g.temp("t")
+
+
+@pytest.mark.parametrize("group", [1, 2])
+def test_padded_1x1_convolution_with_stride_after_a_pooling(group):
+    """OpenVINO moves the stride into the pooling layer, before the padding."""
+    body = 'pooling_param { kernel_size: 2 stride: 1 } } layer { name: "c" type: "Convolution" bottom: "p" top: "c" '
+    shape = "input_param { shape { dim: 2 dim: 4 dim: 7 dim: 8 } }"
+    net = net_of(
+        f'layer {{ name: "x" type: "Input" top: "x" {shape} }} layer {{ name: "p" type: "Pooling" bottom: "x" top: "p" '
+        f"{body} convolution_param {{ num_output: 6 kernel_size: 1 stride: 2 pad: 1 group: {group} "
+        'weight_filler { type: "xavier" } } }',
+        caffe.TEST,
+    )
+    data = np.random.default_rng(1).normal(size=(2, 4, 7, 8)).astype(np.float32)
+    net.blobs["x"].data[...] = data
+    net.forward_range(0, 2)
+    core = import_openvino().Core()
+    model = core.compile_model(core.read_model(model_bytes(net)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    np.testing.assert_allclose(model({0: data})[0], net.blobs["c"].data, atol=1e-5)

@@ -121,3 +121,32 @@ def test_a_fourth_bottom_is_the_image_to_draw_on():
 def test_sizes_must_match():
     text = "detection_output_param { num_classes: 2 }"
     assert "3 prior boxes need 12 offsets" in build_error("DetectionOutput", text, [(1, 16), (1, 6), (1, 2, 12)])
+
+
+def test_priors_in_pixels():
+    """normalized: false: rows (item, corners) in pixels give the same detections as fractions of the image."""
+    offsets, scores, priors = numbers(1, 6, 2)
+    plain = "detection_output_param { num_classes: 2 code_type: CENTER_SIZE variance_encoded_in_target: true }"
+    other = plain.replace(" }", " normalized: false input_width: 40 input_height: 20 }")
+    rois = np.concatenate([np.zeros((6, 1)), priors[0, 0].reshape(6, 4) * [40, 20, 40, 20]], axis=1).reshape(1, -1)
+    received = [
+        run(one_layer_net("DetectionOutput", text, [a.shape for a in arrays], force=False), arrays).tops[0]
+        for text, arrays in ((plain, (offsets, scores, priors)), (other, (offsets, scores, rois)))
+    ]
+    assert received[0].shape[2] > 2
+    assert_close(received[1], received[0], "rows")
+
+
+def test_yolos_rows_have_centers_and_sizes():
+    """caffe-yolov2: the rows of YoloDetectionOutput with labels from 0, centers and sizes."""
+    bottom = 2 * np.random.default_rng(4).standard_normal((1, 16, 3, 3))
+    fields = "num_classes: 3 num_box: 2 biases: [0.7, 0.9, 2.4, 2.6] confidence_threshold: 0.3"
+    texts = {"YoloDetectionOutput": "yolo_detection_output_param", "DetectionOutput": "detection_output_param"}
+    corners, centers = (
+        run(one_layer_net(name, f"{param} {{ {fields} }}", [bottom.shape], force=False), [bottom]).tops[0][0, 0]
+        for name, param in texts.items()
+    )
+    assert len(corners) > 2
+    assert_close(centers[:, 1:3], corners[:, 1:3] - [1, 0], "label and score")
+    assert_close(centers[:, 3:5], (corners[:, 3:5] + corners[:, 5:]) / 2, "centers")
+    assert_close(centers[:, 5:], corners[:, 5:] - corners[:, 3:5], "sizes")

@@ -70,3 +70,8 @@ def test_division_and_minimum_of_synopsys():
     a, b = rng.uniform(0.5, 2, (2, 2, 3))
     check_layer("Eltwise", "eltwise_param { operation: DIV }", [a, b], lambda a, b: [a / b])
     check_layer("Eltwise", "eltwise_param { operation: MIN }", [a, b], lambda a, b: [np.where(a < b, a, b)])
+
+
+def test_a_bottom_without_axes_counts_for_all_elements():
+    x = np.random.default_rng(3).standard_normal((2, 3))
+    check_layer("Eltwise", "eltwise_param { operation: PROD }", [x, np.array(1.7)], lambda x, y: [x * y])

@@ -164,7 +164,7 @@ def test_global_pooling_adapts_to_the_bottom():
         ("pool: STOCHASTIC kernel_size: 2 pad: 1", "padding is for MAX and AVE"),
         ("global_pooling: true kernel_size: 2", "remove the kernel size"),
         ("global_pooling: true stride: 2", "needs pad 0 and stride 1"),
-        ("kernel_size: 1 stride: 2", "use round_mode: FLOOR"),
+        ("kernel_size: 2 stride: 3", "use round_mode: FLOOR"),
         ("kernel_size: 9 stride: 1", "does not fit into 6 values"),
     ],
 )
@@ -214,3 +214,52 @@ def test_round_mode_has_precedence_over_ceil_mode():
         "Pooling", "pooling_param { kernel_size: 3 stride: 2 round_mode: CEIL ceil_mode: false }", [(1, 1, 8, 8)]
     )
     assert net.blobs["y0"].data.shape == (1, 1, 4, 4)
+
+
+def pooled_3d(x, kernel, stride, pad, mean):
+    """Pool over three axes by loops, from Caffe's definition for two."""
+    outs, starts = [], []
+    for size, k, s, p in zip(x.shape[2:], kernel, stride, pad):
+        out = -(-(size + 2 * p - k) // s) + 1
+        if any(pad) and (out - 1) * s >= size + p:
+            out -= 1
+        outs.append(out)
+        starts.append([i * s - p for i in range(out)])
+    y = np.zeros((*x.shape[:2], *outs))
+    for place in np.ndindex(*outs):
+        ends = [min(starts[a][i] + kernel[a], x.shape[2 + a] + pad[a]) for a, i in enumerate(place)]
+        count = np.prod([end - starts[a][i] for a, (i, end) in enumerate(zip(place, ends))])
+        part = x[
+            (..., *(slice(max(starts[a][i], 0), min(e, x.shape[2 + a])) for a, (i, e) in enumerate(zip(place, ends))))
+        ]
+        y[(..., *place)] = part.sum((2, 3, 4)) / count if mean else part.max((2, 3, 4))
+    return [y]
+
+
+@pytest.mark.parametrize(
+    "text, kernel, stride, pad",
+    [
+        ("kernel_size: [1, 2, 3] stride: [1, 2, 2]", (1, 2, 3), (1, 2, 2), (0, 0, 0)),
+        ("kernel_size: 3 kernel_size: 2 kernel_size: 2 stride: 2 pad: 1", (3, 2, 2), (2, 2, 2), (1, 1, 1)),
+    ],
+)
+@pytest.mark.parametrize("mean", [False, True])
+def test_three_axes(text, kernel, stride, pad, mean):
+    x = np.random.default_rng(9).standard_normal((1, 1, 3, 4, 5))
+    fields = f"pooling_param {{ pool: {'AVE' if mean else 'MAX'} {text} }}"
+    check_layer("Pooling", fields, [x], lambda x: pooled_3d(x, kernel, stride, pad, mean))
+
+
+def test_two_values_are_height_and_width():
+    x = np.random.default_rng(9).standard_normal((1, 1, 4, 6))
+    two = one_layer_net("Pooling", "pooling_param { pool: MAX kernel_size: [2, 3] stride: 1 stride: 2 }", [x.shape])
+    named = "pooling_param { pool: MAX kernel_h: 2 kernel_w: 3 stride_h: 1 stride_w: 2 }"
+    for net in (two, other := one_layer_net("Pooling", named, [x.shape])):
+        net.blobs["x0"].data[...] = x
+    np.testing.assert_array_equal(two.forward()["y0"], other.forward()["y0"])
+
+
+def test_a_kernel_of_one_has_no_window_beyond_the_bottom():
+    """intel/caffe's sparse ResNet-50 has a kernel of 1 with stride 2."""
+    net = one_layer_net("Pooling", "pooling_param { pool: MAX kernel_size: 1 stride: 2 }", [(1, 1, 6, 6)])
+    assert net.blobs["y0"].data.shape == (1, 1, 3, 3)

@@ -53,3 +53,28 @@ def test_invalid_parameters_raise():
         "PriorBox", "prior_box_param { min_size: 8 max_size: 7 }", [(1, 3, 2, 2)] * 2
     )
     assert "img_size" in build_error("PriorBox", "prior_box_param { min_size: 8 }", [(1, 3, 2, 2)])
+
+
+def test_faceboxes_has_groups_of_small_boxes():
+    """4 x 4 boxes of 32 pixels 8 apart, 2 x 2 of 64 pixels 16 apart, one of 128; sides are one pixel shorter."""
+    text = "prior_box_param { min_size: 32 min_size: 64 min_size: 128 faceboxes: true step: 32 }"
+    net = one_layer_net("PriorBox", text, [(1, 3, 1, 2), (1, 3, 128, 256)], force=False)
+    expected = []
+    for column in (16, 48):
+        groups = [(32, -16 + 8 * i, -16 + 8 * j) for i in range(4) for j in range(4)]
+        groups += [(64, -16 + 16 * i, -16 + 16 * j) for i in range(2) for j in range(2)] + [(128, 0, 0)]
+        for size, dy, dx in groups:
+            x, y, half = column + dx, 16 + dy, (size - 1) / 2
+            expected += [(x - half) / 256, (y - half) / 128, (x + half) / 256, (y + half) / 128]
+    assert_close(run(net, []).tops[0][0, 0], np.array(expected), "boxes")
+
+
+def test_textboxes_repeats_every_box_half_a_step_below():
+    text = "prior_box_param { min_size: 8 aspect_ratio: 2 flip: false textboxes: true }"
+    net = one_layer_net("PriorBox", text, [(1, 3, 2, 1), (1, 3, 40, 20)], force=False)
+    expected = []
+    for row in (10, 30):
+        for width, height in ((8, 8), (8 * math.sqrt(2), 8 / math.sqrt(2))):
+            for y in (row, row + 10):
+                expected += [(10 - width / 2) / 20, (y - height / 2) / 40, (10 + width / 2) / 20, (y + height / 2) / 40]
+    assert_close(run(net, []).tops[0][0, 0], np.array(expected), "boxes")

@@ -46,6 +46,8 @@ def test_several_shave_counts_and_archive(compiler, net, tmp_path, capsys):
         "tiny.xml",
         "tiny_4shave.blob",
         "tiny_8shave.blob",
+        "tiny_v10.bin",
+        "tiny_v10.xml",
     ]
     assert [read_blob(f"out/tiny_{n}shave.blob").shaves for n in (4, 8)] == [4, 8]
     entries = read_index("all.blobs")
@@ -87,7 +89,7 @@ def test_input_size(net, capsys):
     assert [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 12, 16]
     assert [d.dim_value for d in model.graph.output[0].type.tensor_type.shape.dim] == [1, 6, 8, 12]
     assert (
-        "no manifest is written because the net has an output of 1x6x8x12" in capsys.readouterr().out
+        "no manifest is written because the net has an output 'conv2' of 1x6x8x12" in capsys.readouterr().out
         and not os.path.exists("net.json")
     )
 
@@ -259,17 +261,14 @@ layer { name: "gender" type: "InnerProduct" bottom: "data" top: "gender" inner_p
 
 
 def test_nets_with_several_inputs_or_outputs(compiler, tmp_path, monkeypatch, capsys):
-    """They are compiled to blobs without a manifest, which describes one image input and one output."""
+    """A manifest describes all image inputs and all outputs; runners without one take a single input."""
     monkeypatch.chdir(tmp_path)
     prototxt, weights = caffe_nets.tiny(tmp_path, TWO_IN)
     assert main(["compile", prototxt, "-w", weights, "-o", "two"]) == 0
-    assert (
-        "no manifest is written because the net has 2 inputs (a, b)" in capsys.readouterr().out
-        and not os.path.exists("two.json")
-    )
+    assert [port.name for port in Manifest.read("two.json").all_inputs()] == ["a", "b"]
     assert [array.name for array in read_blob("two.blob").inputs] == ["a", "b"]
     for device, model in (("CPU", "two.onnx"), ("CPU", "two.xml"), ("ONNXRUNTIME", "two.onnx")):
-        with pytest.raises(NcsError, match=r"has 2 inputs \(a, b\); runners support models with one input"):
+        with pytest.raises(NcsError, match=r"has 2 inputs \(a, b\); give its manifest"):
             open_runner(device, model)
     assert main(["check", prototxt, "-w", weights]) == 1
     assert "expected a net with one input, received 2 (a, b)" in capsys.readouterr().err
@@ -279,9 +278,18 @@ def test_nets_with_several_inputs_or_outputs(compiler, tmp_path, monkeypatch, ca
     assert [array.dtype for array in read_blob("three.blob").inputs] == ["U8", "U8"]
     prototxt, weights = caffe_nets.tiny(tmp_path, TWO_OUT)
     assert main(["compile", prototxt, "-w", weights, "-o", "two"]) == 0
-    output = capsys.readouterr().out
-    assert "no manifest is written because the net has 2 outputs (age, gender; select one with -on)" in output
-    assert "has batch size 10; compiled for 1" in output
+    assert "has batch size 10; compiled for 1" in capsys.readouterr().out
+    heads = [(head.name, head.output, head.labels) for head in Manifest.read("two.json").all_heads()]
+    assert heads == [("age", "age", list("012345678")), ("gender", "gender", ["0", "1"])]
+    (tmp_path / "sexes.txt").write_text("Male\nFemale\n")
+    arguments = ["compile", prototxt, "-w", weights, "-o", "named", "--no-blob"]
+    assert main([*arguments, "--labels", "gender=sexes.txt"]) == 0
+    assert [head.name for head in Manifest.read("named.json").all_heads()] == ["gender", "age"]
+    assert Manifest.read("named.json").labels == ["Male", "Female"]
+    assert main([*arguments, "--labels", "sexes.txt"]) == 1
+    assert "labels for one output, but the net has 2 (age, gender)" in capsys.readouterr().err
+    assert main([*arguments, "--labels", "sex=sexes.txt"]) == 1
+    assert "no output sex; it has age, gender" in capsys.readouterr().err
     blob = read_blob("two.blob")
     assert blob.batch_size == 1 and sorted((a.name, a.dims) for a in blob.outputs) == [
         ("age", (1, 9)),

@@ -66,7 +66,7 @@ def test_estimate(compiler, tmp_path, monkeypatch, capsys):
     from caffe.convert.onnx_export import export_net, layer_names
 
     export_net(net, "n.onnx")
-    blob, stages = profile.compile_and_read("n.onnx", "MA2480", 4)
+    _, blob, stages = profile.compile_and_read("n.onnx", "MA2480", 4)
     names = layer_names("n.onnx", "tensor")
     slow = profile.estimate(net, blob, stages, profile.Chip(1e9, 1e6, 1e9), names)
     fast = profile.estimate(net, blob, stages, profile.Chip(2e9, 2e6, 2e9), names)
@@ -130,3 +130,53 @@ def test_openvino_2021_reports_layer_times(tmp_path):
     )
     times = {name: milliseconds for name, _, milliseconds in json.loads(output)}
     assert sum(times.values()) > 0 and any(name.startswith("conv") for name in times), times
+
+
+COUNTED = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 8 dim: 12 dim: 16 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 16 kernel_size: 3 pad: 1 } }
+layer { name: "fc" type: "InnerProduct" bottom: "conv" top: "fc" inner_product_param { num_output: 8 } }
+"""
+CONV_MACS, FC_MACS = 16 * 8 * 9 * 12 * 16, 8 * 16 * 12 * 16
+
+
+@pytest.mark.parametrize("platform", ["MA2480", "MA2450"])
+def test_counts_of_the_simulator(compiler, tmp_path, monkeypatch, capsys, platform):
+    """Sizes that need no padding: the multiply-accumulates and bytes follow from the layers."""
+    monkeypatch.chdir(tmp_path)
+    prototxt, weights = caffe_nets.tiny(tmp_path, COUNTED)
+    options = ["--platform", platform, "-ip", "FP16", "-op", "FP16", "--no-ir", "-o", "net"]
+    assert main(["compile", prototxt, "-w", weights, *options]) == 0
+    capsys.readouterr()
+    assert main(["profile", "net.blob", "--json", "counts.json"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("simulated: counts of one inference")
+    stages = json.loads((tmp_path / "counts.json").read_text())["stages"]
+    macs = [stage["macs"] for stage in stages if stage["macs"]]
+    assert sum(macs) == CONV_MACS + FC_MACS and out.splitlines()[-1].split()[1] == f"{sum(macs) / 1e6:.3f}"
+    if platform == "MA2450":  # the bias is a stage of its own
+        conv = next(stage for stage in stages if stage["macs"] == CONV_MACS)
+        assert conv["bytes_read"] == 2 * (8 * 12 * 16 + 16 * 8 * 9) and conv["bytes_written"] == 2 * 16 * 12 * 16
+
+
+def test_estimate_from_counts(compiler, tmp_path, monkeypatch):
+    """The time of a layer that computes more than it moves is that of its counted operations."""
+    monkeypatch.chdir(tmp_path)
+    prototxt, _ = caffe_nets.tiny(tmp_path, COUNTED)
+    net = caffe_nets.seeded(prototxt)
+    from caffe.convert.onnx_export import export_net, layer_names
+
+    export_net(net, "n.onnx")
+    content, blob, stages = profile.compile_and_read("n.onnx", "MA2480", 4)
+    counts, reason = profile.counts_of(content)
+    assert reason == ""
+    chip = profile.Chip(1e6, 1e6, 1e12)
+    rows = {row.name: row for row in profile.estimate(net, blob, stages, chip, layer_names("n.onnx", "tensor"), counts)}
+    assert rows["conv"].milliseconds == pytest.approx(2 * CONV_MACS / 1e6 * 1e3)
+
+
+def test_profile_of_a_damaged_blob_is_one_line(tmp_path, capsys):
+    (tmp_path / "net.blob").write_bytes(b"\x7felf" + bytes(40))
+    assert main(["profile", str(tmp_path / "net.blob")]) == 1
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1

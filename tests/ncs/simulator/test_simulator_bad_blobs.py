@@ -151,3 +151,49 @@ def test_damaged_words_only_raise_ncs_errors(blob):
 def test_a_pooling_window_without_pixels_is_an_error():
     with pytest.raises(ValueError, match="has no pixels"):
         products.pool(np.zeros((1, 4, 4), np.float32), (0, 2), (1, 1), (2, 2), np.maximum)
+
+
+BAD = {
+    "version": lambda blob: with_header(blob, major=7),
+    "chip": lambda blob: with_header(blob, shaves=64),
+    "truncated": lambda blob: blob[: len(blob) // 2],
+    "memory": lambda blob: with_header(blob, bss_size=0xFFFFFFFF),
+    "count": lambda blob: with_header(blob, stages_count=1 << 30),
+    "NCSDK graph": lambda blob: bytes(36) + b"\x02" + bytes(999),
+    "empty": lambda blob: b"",
+}
+
+
+@pytest.mark.parametrize("damage", BAD)
+@pytest.mark.parametrize("command", ["run", "trace", "profile", "inspect"])
+def test_every_command_reports_one_line(blob, tmp_path, capsys, command, damage):
+    (tmp_path / "bad.blob").write_bytes(BAD[damage](blob))
+    if command == "inspect" and damage in ("chip", "memory"):
+        pytest.skip("ncs inspect shows headers of other chips")
+    assert main([command, str(tmp_path / "bad.blob")]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1 and "bad.blob: " in err
+
+
+def test_models_with_cycles_and_excessive_sizes(compiler, tmp_path, capsys):
+    """Nothing is allocated for an input of 2^40 values."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    def save(name, nodes, shape):
+        ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
+        graph = helper.make_graph(nodes, "g", ports, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)])
+        model.ir_version = 6
+        onnx.save(model, str(tmp_path / name))
+
+    relu = helper.make_node
+    save("cycle.onnx", [relu("Add", ["x", "b"], ["a"]), relu("Relu", ["a"], ["b"]), relu("Relu", ["b"], ["y"])], [1, 4])
+    save("huge.onnx", [relu("Relu", ["x"], ["y"])], [1, 3, 1 << 20, 1 << 20])
+    for name, text in (("cycle.onnx", "b node not found"), ("huge.onnx", "is 1x3x1048576x1048576; a chip with 512 MB")):
+        for target in ("stick", "oak"):
+            command = ["compile", str(tmp_path / name), "--target", target, "-o", str(tmp_path / "out")]
+            assert main(command) == 1
+            err = capsys.readouterr().err
+            assert text in err and len(err.splitlines()) == 1
+    assert not list(tmp_path.glob("out*"))

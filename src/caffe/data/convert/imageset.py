@@ -63,7 +63,9 @@ class DatasetSummary:
 
 
 @dataclass(frozen=True)
-class _Record:
+class Record:
+    """The serialized Datum of one image, its number of values, or why it cannot be read."""
+
     entry: listfile.Entry
     value: bytes | bytearray = b""
     values: int = 0
@@ -167,7 +169,7 @@ def _convert_shards(root, entries, list_path, db_path, record_format, options, c
 
 
 def _write(
-    records: Iterator[_Record],
+    records: Iterator[Record],
     writer: Writer,
     root: str,
     list_path: str | os.PathLike,
@@ -176,13 +178,13 @@ def _write(
     start: int = 0,
 ) -> DatasetSummary:
     summary = DatasetSummary()
-    first: _Record | None = None
+    first: Record | None = None
     with Progress("convert_imageset", total, "images") as progress:
         for index, record in enumerate(records, start):
             progress.step()
             if record.error:
                 progress.clear()
-                _skip(root, list_path, record, summary)
+                skip(root, list_path, record, summary)
                 continue
             first = first or record
             if check_size and record.values != first.values:
@@ -209,27 +211,28 @@ def _check_keys(entries: list[listfile.Entry], list_path: str | os.PathLike, bac
         raise CaffeError(listfile.error_text(errors, "invalid line"))
 
 
-def _skip(root: str, list_path: str | os.PathLike, record: _Record, summary: DatasetSummary) -> None:
+def skip(root: str, list_path: str | os.PathLike, record: Record, summary: DatasetSummary) -> None:
+    """Log an image that cannot be read, and add it to `summary`."""
     entry = record.entry
     location = f"{list_path}:{entry.line}"
     glog.error(f"Could not open or find file {root}{entry.path} ({location}: {record.error})", "io.cpp:80")
     summary.skipped.append((entry.line, entry.path, record.error))
 
 
-def _size_error(list_path: str | os.PathLike, first: _Record, record: _Record) -> str:
+def _size_error(list_path: str | os.PathLike, first: Record, record: Record) -> str:
     return (
         f"{list_path}:{record.entry.line}: Incorrect data field size {record.values}; line {first.entry.line} has "
         f"{first.values} (use --resize_width and --resize_height)"
     )
 
 
-def _records(root: str, entries: list[listfile.Entry], record_format: RecordFormat, workers: int) -> Iterator[_Record]:
+def _records(root: str, entries: list[listfile.Entry], record_format: RecordFormat, workers: int) -> Iterator[Record]:
     """Yield records in the order of the list; images that keep their size are single tasks, to bound the memory."""
     remaining = iter(entries)
     chunks = iter(lambda: list(islice(remaining, _CHUNK_IMAGES if record_format.size else 1)), [])
 
-    def convert_chunk(chunk: list[listfile.Entry]) -> list[_Record]:
-        return [_record(root, entry, record_format) for entry in chunk]
+    def convert_chunk(chunk: list[listfile.Entry]) -> list[Record]:
+        return [read_record(root, entry, record_format) for entry in chunk]
 
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the parallelism is over images
@@ -240,25 +243,25 @@ def _records(root: str, entries: list[listfile.Entry], record_format: RecordForm
         cv2.setNumThreads(threads)
 
 
-def _record(root: str, entry: listfile.Entry, record_format: RecordFormat) -> _Record:
+def read_record(root: str, entry: listfile.Entry, record_format: RecordFormat) -> Record:
     """Read, decode, resize and serialize one image."""
     try:
         data = read_bytes(root + entry.path)
         image = decode_image(data, cv2.IMREAD_GRAYSCALE if record_format.gray else cv2.IMREAD_COLOR)
     except ImageError as error:
-        return _Record(entry, error=str(error).removeprefix(shown(root + entry.path) + ": "))
+        return Record(entry, error=str(error).removeprefix(shown(root + entry.path) + ": "))
     if record_format.size is not None:
         image = cv2.resize(image, record_format.size[::-1], interpolation=cv2.INTER_LINEAR)
     if not record_format.encoded:
-        return _Record(entry, _raw(image, entry.label), image.size)
+        return Record(entry, _raw(image, entry.label), image.size)
     extension = _extension(entry.path)
     encode_type = record_format.encode_type.lower() or extension
     if record_format.size is None and (encode_type == extension or (encode_type, extension) == ("jpg", "jpeg")):
-        return _Record(entry, datum.encode(None, entry.label, data), image.size)
+        return Record(entry, datum.encode(None, entry.label, data), image.size)
     if not _can_write(encode_type):
-        return _Record(entry, error=f"OpenCV cannot write '{encode_type}' images; use --encode_type")
+        return Record(entry, error=f"OpenCV cannot write '{encode_type}' images; use --encode_type")
     encoded = cv2.imencode("." + encode_type, image)[1].tobytes()
-    return _Record(entry, datum.encode(None, entry.label, encoded), image.size)
+    return Record(entry, datum.encode(None, entry.label, encoded), image.size)
 
 
 def _raw(image: np.ndarray, label: int) -> bytearray:

@@ -95,6 +95,8 @@ class Parser(Scanner):
             self._hints.setdefault(f"{known.name}.{name}", []).append(position)
         if not path and field.kind != "message":
             self._positions.setdefault(name, []).append(position)
+        if name in seen:
+            field = self._for_several(message, known, field)
         if not field.repeated:
             if name in seen:
                 self.error(position, f"{known.name}.{name} is set twice; it takes one value")
@@ -103,6 +105,20 @@ class Parser(Scanner):
             self._submessages(message, field, known, path, position)
         else:
             self._scalars(message, field, known)
+
+    @staticmethod
+    def _for_several(message: Any, known: Table, field: Field) -> Field:
+        """Return the field for the values of several axes (kernel_size of 3D pooling), or `field` if there is none.
+
+        Forks made kernel_size, stride and pad of Pooling repeated; here, the repeated fields are kernel_size_3d, ...
+        """
+        several = known.by_name.get(f"{field.name}_3d")
+        if several is None:
+            return field
+        if message.HasField(field.name):
+            getattr(message, several.name).append(getattr(message, field.name))
+            message.ClearField(field.name)
+        return several
 
     def _submessages(self, message: Any, field: Field, known: Table, path: str, position: int) -> None:
         self.take(":")
@@ -154,6 +170,8 @@ class Parser(Scanner):
             self.expected("':'", f"{known.name}.{field.name}")
             self.skip_value()
             return
+        if self.kind == "mark" and self.word == "[" and not field.repeated:
+            field = self._for_several(message, known, field)
         if self.kind == "mark" and self.word in ("{", "<") + (() if field.repeated else ("[",)):
             received = self.word + self._without_brackets()
             self.error(self.at, f"{known.name}.{field.name} takes one value, received {received}")

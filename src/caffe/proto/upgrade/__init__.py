@@ -8,7 +8,7 @@ from typing import Any
 from caffe.core import glog
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
-from caffe.proto.upgrade import v0
+from caffe.proto.upgrade import prior_boxes, v0
 
 V1 = caffe_pb2.V1LayerParameter
 TYPES = {
@@ -27,7 +27,13 @@ TYPES = {
     "BATCH_NORM": "BatchNorm", "BN": "BN", "CROP": "Crop", "ELTWISE_AFFINE": "EltwiseAffine", "INSANITY": "Insanity",
     "LOCAL": "Local", "NORMALIZE": "Normalize", "PARSE_EVALUATE": "ParseEvaluate", "PARSE_OUTPUT": "ParseOutput",
     "RELU6": "ReLU6", "RESHAPE": "Reshape", "ROIPOOLING": "ROIPooling", "SMOOTH_L1_LOSS": "SmoothL1Loss",
-    "TRIPLET_LOSS": "TripletLoss",
+    "TRIPLET_LOSS": "TripletLoss", "COMPACT_DATA": "CompactData", "TRANSFORM_SOFTMAX_LOSS": "TransformSoftmaxLoss",
+    "ACCURACY_TREE": "AccuracyTree", "MCWINDOW_DATA": "MCWindowData", "PRELU": "PReLU", "SPP": "SPP",
+    "INTERP": "Interp", "IMAGE_SEG_DATA": "ImageSegData", "SEG_ACCURACY": "SegAccuracy",
+    "BIAS_CHANNEL": "BiasChannel", "ADAPTIVE_BIAS_CHANNEL": "AdaptiveBiasChannel", "DENSE_CRF": "DenseCRF",
+    "MAT_READ": "MatRead", "MAT_WRITE": "MatWrite", "UNIQUE_LABEL": "UniqueLabel", "CENTER_LOSS": "CenterLoss",
+    "SCALE": "Scale", "BIAS": "Bias", "PERMUTE": "Permute", "TRANSFORM_ACCURACY": "TransformAccuracy",
+    "LOSS_TREE": "LossTree", "SOFTMAX_LOSS_TREE": "SoftmaxLossTree",
 }  # fmt: skip
 SOLVER_TYPES = {
     "SGD": "SGD", "NESTEROV": "Nesterov", "ADAGRAD": "AdaGrad", "RMSPROP": "RMSProp", "ADADELTA": "AdaDelta",
@@ -66,6 +72,7 @@ def upgrade_net(net: Any, where: list[str] | None = None, filename: str = "<net>
         if needed(net):
             upgrade(net, where, filename)
             glog.info(f"Upgraded {filename}: it had deprecated {deprecated}", f"upgrade_proto.cpp:{line}")
+    prior_boxes.mark(net, filename)
     return where
 
 

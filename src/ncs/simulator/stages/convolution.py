@@ -27,6 +27,7 @@ def convolution(call: Call) -> None:
         2, lambda packed: unpack_weights(packed, kernel, inputs, outputs, source.order, call.record.kind)
     )
     required = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in zip(size, stride, kernel, dilation)]
+    call.count.macs += weights.size * size[0] * size[1] * dict(zip(source.order, source.dims)).get("N", 1)
     images = (pad_image(image, before, required) for image in call.image(0))
     call.write_image(1, np.stack([convolve(x, weights, kernel, stride, size, dilation, call.half) for x in images]))
 
@@ -64,6 +65,7 @@ def depthwise(call: Call) -> None:
     for image in call.image(0):
         windows = view_windows(pad_image(image, before, required), kernel, stride, size, dilation)
         results.append(np.einsum("ckhw,kc->chw", windows.reshape(channels, -1, *size), weights))
+    call.count.macs += weights.size * size[0] * size[1] * len(results)
     call.write_image(1, np.stack(results))
 
 

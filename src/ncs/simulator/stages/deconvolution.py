@@ -25,6 +25,7 @@ def deconvolution(call: Call) -> None:
         return np.ascontiguousarray(ordered).reshape(outputs, -1)
 
     weights = call.constant(2, unpack)
+    call.count.macs += weights.size * _pixels(call)
     call.write_image(1, np.stack([convolve(image, weights, kernel, (1, 1), size, half=call.half) for image in images]))
 
 
@@ -40,6 +41,7 @@ def depthwise(call: Call) -> None:
     for image in images:
         windows = view_windows(image, kernel, (1, 1), size, (1, 1)).reshape(channels, -1, *size)
         results.append(np.einsum("ckhw,ck->chw", windows, weights))
+    call.count.macs += weights.size * _pixels(call)
     call.write_image(1, np.stack(results))
 
 
@@ -60,6 +62,12 @@ def _insert_zeros(call: Call) -> tuple:
     target_index = np.ix_([rows[i] for i in inside[0]], [columns[i] for i in inside[1]])
     expanded[:, :, target_index[0], target_index[1]] = image[:, :, inside[0]][:, :, :, inside[1]]
     return kernel, size, expanded
+
+
+def _pixels(call: Call) -> int:
+    """Return the number of input pixels, each multiplied by the whole kernel."""
+    source = call.tensor(0)
+    return _axis(source, "N") * _axis(source, "H") * _axis(source, "W")
 
 
 def _axis(tensor: TensorRef, letter: str) -> int:

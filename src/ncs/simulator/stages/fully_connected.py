@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from ncs.simulator.call import Call
-from ncs.simulator.products import matmul
 from ncs.simulator.stages import stage
 
 
@@ -17,5 +16,5 @@ def fully_connected(call: Call) -> None:
     batch = axes.get("N", 1) if "N" in source.order else 1
     values = call.read(0).reshape(batch, -1)
     weights = call.constant(2, lambda packed: np.ascontiguousarray(packed.reshape(values.shape[1], -1).T))
-    result = matmul(weights, values.T, call.half).T
+    result = call.matmul(weights, values.T).T
     call.write(1, result.reshape(target.dims))

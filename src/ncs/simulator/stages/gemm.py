@@ -16,6 +16,7 @@ def gemm(call: Call) -> None:
     a = np.swapaxes(a, -1, -2) if transpose_a else a
     b = np.swapaxes(b, -1, -2) if transpose_b else b
     result = np.float32(alpha) * (a @ b)
+    call.count.macs += result.size * a.shape[-1]
     if has_c:
         result = result + np.float32(beta) * call.read(2)
     number = 3 if has_c else 2

@@ -11,7 +11,7 @@ import numpy as np
 
 from ncs.simulator import operations as hw
 from ncs.simulator.call import Call, as_image
-from ncs.simulator.products import matmul, pad_image, pool, unfold
+from ncs.simulator.products import pad_image, pool, unfold
 from ncs.simulator.stages import stage
 
 
@@ -36,7 +36,7 @@ def _convolution(call: Call, operation: hw.Operation, cache: dict) -> None:
     size = (axes["H"] * _pool_stride(operation, 0), axes["W"] * _pool_stride(operation, 1))
     columns = _columns(call, operation, cache, weights, size)
     last = min(first + count, axes["C"])
-    sums = matmul(weights[first:last], columns, call.half)
+    sums = call.matmul(weights[first:last], columns)
     result = _postprocess(call, operation, sums, first, last).reshape(1, last - first, *size)
     if operation.type == hw.CONV_POOL:
         result = pool(result[0], (2, 2), (2, 2), (size[0] // 2, size[1] // 2), np.maximum)[None]
@@ -94,7 +94,7 @@ def _fully_connected(call: Call, operation: hw.Operation, cache: dict) -> None:
         cache["values"] = call.read(operation.input).reshape(-1)
     values = cache["values"][begin : begin + length]
     last = min(first + count, len(weights))
-    sums = matmul(weights[first:last, begin : begin + len(values)], values[:, None], call.half)
+    sums = call.matmul(weights[first:last, begin : begin + len(values)], values[:, None])
     sums = sums + cache.pop(("sum", first), 0)
     if operation.fc_accumulate:
         cache["sum", first] = sums

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from ncs.simulator.call import Call
-from ncs.simulator.products import matmul
 from ncs.simulator.stages import stage
 
 
@@ -22,11 +21,7 @@ def lstm_cell(call: Call) -> None:
     biases = call.read(4).reshape(1, -1) if call.has(4) else 0
     results = np.empty((batch, steps, state), np.float32)
     for step in range(steps) if forward else reversed(range(steps)):
-        sums = (
-            matmul(input_weights, values[:, step].T, call.half).T
-            + matmul(state_weights, hidden.T, call.half).T
-            + biases
-        )
+        sums = call.matmul(input_weights, values[:, step].T).T + call.matmul(state_weights, hidden.T).T + biases
         forget_gate, input_gate, candidate, output_gate = np.split(sums, 4, 1)
         cell = _sigmoid(forget_gate) * cell + _sigmoid(input_gate) * np.tanh(candidate)
         hidden = _sigmoid(output_gate) * np.tanh(cell)

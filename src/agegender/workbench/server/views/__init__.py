@@ -1,0 +1,1 @@
+"""One module per page: a function from a request to a Page, which is sent as HTML or JSON."""
