@@ -175,5 +175,5 @@ def open_model(path: str, device: str, limits: Limits, metrics: Metrics) -> Serv
     """Load a manifest on a device; devices of OpenVINO run a batch of any size up to `limits.max_batch`."""
     manifest = Manifest.read(path)
     any_batch = getattr(runner_class(device), "takes_any_batch", False)
-    options = {"max_batch": limits.max_batch, "hint": limits.hint} if any_batch else {}
+    options: dict[str, Any] = {"max_batch": limits.max_batch, "hint": limits.hint} if any_batch else {}
     return ServedModel(manifest, open_runner(device, manifest, **options), limits, metrics)
