@@ -66,7 +66,8 @@ def add_net_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         metavar="NAME",
-        help="a zoo net (`agegender zoo list`); may be repeated; compiled into --model-dir at its first use",
+        help="a zoo net (`agegender zoo list`); may be repeated; compiled into --model-dir at its first use; or the "
+        "manifest (.json) of a net for detection or segmentation",
     )
     parser.add_argument(
         "--ensemble", action="store_true", help="nets of the same task predict together: their mean probabilities"
@@ -114,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.shards or args.list:
         return _run_shards(args)
+    if args.model and any(name.endswith(".json") for name in args.model):
+        return _run_objects(args)
     if not args.image_path:
         raise predict.failure(predict.WRONG_OPTIONS, "expected --image_path, or --list with -o")
     began = time.perf_counter()
@@ -131,6 +134,43 @@ def run(args: argparse.Namespace) -> int:
     if not faces:
         raise predict.failure(predict.NO_FACE, no_face(paths))
     return 0
+
+
+def _run_objects(args: argparse.Namespace) -> int:
+    """Print and draw what a net for detection or segmentation, given by its manifest, finds in each image."""
+    import json
+
+    from agegender.inference import objects, predict
+    from ncs.runtime.manifest import Manifest
+
+    if len(args.model) != 1 or not args.image_path:
+        raise predict.failure(predict.WRONG_OPTIONS, "expected one --model MANIFEST.json and --image_path")
+    manifest = Manifest.read(args.model[0])
+    if not objects.is_object_manifest(manifest):
+        text = f"{args.model[0]}: not a net for detection or segmentation; use --model-dir and --net for the others"
+        raise predict.failure(predict.WRONG_OPTIONS, text)
+    paths = predict.find_images(args.image_path)
+    least = objects.THRESHOLD if args.threshold is None else args.threshold
+    with objects.ObjectPredictor(manifest, args.device, least) as predictor:
+        for name, path in zip(predict.short_names(paths), paths):
+            result = predictor.predict_array(predict.read_image(path), path)
+            if args.json:
+                print(json.dumps(result.to_dict()))
+            else:
+                _print_objects(result)
+            if args.output:
+                result.save(args.output if len(paths) == 1 else os.path.join(args.output, name))
+    return 0
+
+
+def _print_objects(result: Any) -> None:
+    if result.mask is not None:
+        parts = ", ".join(f"{name} {100 * share:.1f}%" for name, share in result.to_dict()["classes"].items())
+        print(f"{result.path}: {parts}")
+    elif not result.objects:
+        print(f"{result.path}: no objects")
+    for found in result.objects:
+        print(f"{result.path}: {found.label}, {100 * found.score:.2f}%, box {found.box}")
 
 
 def _run_shards(args: argparse.Namespace) -> int:

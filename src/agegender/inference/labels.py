@@ -23,6 +23,15 @@ class Gender(enum.IntEnum):
     FEMALE = 1
 
 
+DECODERS = ("argmax", "expectation", "decades")
+
+
+def check_decoder(decoder: str, name: str) -> None:
+    """Raise AgeGenderError if this version does not know the decoder of the output `name`."""
+    if decoder not in DECODERS:
+        raise AgeGenderError(f"'{name}': expected decoder {', '.join(DECODERS)}, received {decoder!r}")
+
+
 @dataclass(frozen=True)
 class DecodedLabel:
     """Text, class index and probability of a decoded output; for nets that predict years also the expected value."""

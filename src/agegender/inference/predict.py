@@ -226,6 +226,7 @@ def _labels(head: Any) -> labels.Labels:
     known = labels.ALL.get(head.label_set)
     if known is not None and list(known.names) == list(head.labels):
         return known
+    labels.check_decoder(head.decoder, head.name)
     return labels.Labels(head.label_set or head.name, tuple(head.labels), decoder=head.decoder)
 
 

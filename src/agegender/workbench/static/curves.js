@@ -106,7 +106,7 @@ window.Curves = class {
         y: this.log ? { distr: 3 } : { range: (u, low, high) => [Math.min(0, low), high * 1.05 || 1] },
         right: { range: [0, 1] },
       },
-      axes: [axis, { ...axis, label: "loss", labelSize: 18, size: 52 }, { ...axis, scale: "right", side: 1, label: "accuracy", labelSize: 18, size: 44, grid: { show: false } }],
+      axes: [axis, { ...axis, label: "loss", labelSize: 18, size: 52, values: (u, ticks) => ticks.map((tick) => (tick === null ? "" : Number(tick.toPrecision(3)))) }, { ...axis, scale: "right", side: 1, label: "accuracy", labelSize: 18, size: 44, grid: { show: false } }],
       series: [{ label: "iteration" }, ...lines.map((line, at) => ({
         label: line.label, scale: line.right ? "right" : "y", spanGaps: true, value,
         stroke: Curves.COLOURS[(this.runs.length > 1 ? line.number : at) % Curves.COLOURS.length],

@@ -65,15 +65,15 @@
   async function predictFiles(files) {
     const most = Number(form.dataset.maxImages), bytes = Number(form.dataset.maxBytes);
     const images = [...files].filter((file) => file.size <= bytes);
-    const signal = await begin(images.length);
+    const count = devices().split(",").length, signal = await begin(images.length * count);
     if (images.length < files.length) fail(`${files.length - images.length} files are larger than ${bytes / 1048576} MB and were left out`);
     try {
       for (let first = 0; first < images.length; first += Math.min(AT_ONCE, most)) {
         const part = images.slice(first, first + Math.min(AT_ONCE, most)), data = fields();
         for (const file of part) data.append("images", file, file.name);
-        await request(data, signal, (row) => line(row, part[row.number], images.length));
+        await request(data, signal, (row) => line(row, part[row.number], images.length * count));
       }
-      status.textContent = `${done} of ${images.length} predicted`;
+      status.textContent = count > 1 ? `${done} predictions of ${images.length} images on ${count} devices` : `${done} of ${images.length} predicted`;
     } catch (problem) {
       if (problem.name !== "AbortError") fail(problem.message);
     }

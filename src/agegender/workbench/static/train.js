@@ -49,10 +49,10 @@
 
   function schedule(rows) {
     const holder = document.getElementById("schedule"), style = getComputedStyle(document.body);
-    const axis = { stroke: style.color, grid: { stroke: style.getPropertyValue("--line") }, size: 64 };
+    const axis = { stroke: style.color, grid: { stroke: style.getPropertyValue("--line"), width: 1 }, size: 70 };
     if (chart) chart.destroy();
     chart = new uPlot({
-      width: Math.max(260, holder.clientWidth), height: 220, scales: { x: { time: false } }, axes: [{ ...axis, size: 40 }, axis],
+      width: Math.max(260, holder.clientWidth), height: 220, scales: { x: { time: false } }, axes: [{ ...axis, size: 40 }, { ...axis, values: (u, ticks) => ticks.map((tick) => Number(tick.toPrecision(4))) }],
       series: [{ label: "iteration" }, { label: "learning rate", stroke: "#3f6ad8", value: (u, v) => (v === null ? "–" : v.toPrecision(4)) }],
     }, [rows.map((row) => row[0]), rows.map((row) => row[1])], holder);
   }

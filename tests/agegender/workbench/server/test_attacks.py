@@ -153,6 +153,24 @@ def test_device_and_model_are_names_of_lists(client):
     assert predict(client, image, models="../graph/age")[0].status_code == 404
 
 
+def test_list_names_files_below_the_root_only(client, root):
+    lines = [
+        "data/faces/0.png 1",
+        "../../etc/passwd 2",
+        "/etc/passwd 3",
+        "data/faces/missing.png 0",
+        "",
+        "data/faces/1.png",
+    ]
+    (root / "data/faces/list.txt").write_text("\n".join(lines))
+    form = client.get("/predict.json").json()
+    (identifier_of_list,) = [row["id"] for row in form["lists"]]
+    response = client.post("/predict", data={"models": MODEL, "folder": identifier_of_list})
+    rows = [json.loads(line) for line in response.text.splitlines()]
+    assert [row["image"] for row in rows[:-1]] == ["data/faces/0.png", "data/faces/missing.png", "data/faces/1.png"]
+    assert rows[-1] == {"done": 3} and "faces" in rows[0] and "no such file" in rows[1]["error"]
+
+
 def archive(files):
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:

@@ -193,11 +193,11 @@ def parent_id(path: str) -> str:
 
 
 def list_files(bench: Bench) -> list[str]:
-    """Return the list files (lines of path and label) next to folders of images and in lists."""
+    """Return the list files (lines of path and label) in and next to folders of images, and in lists."""
+    images = [item.path for item in bench.scan.items("images")]
+    lists = [item.path for item in bench.scan.items("lists")]
     found = []
-    for folder in sorted(
-        {os.path.dirname(i.path) for i in bench.scan.items("images")} | {i.path for i in bench.scan.items("lists")}
-    ):
+    for folder in sorted({*images, *map(os.path.dirname, images), *lists}):
         with os.scandir(os.path.join(bench.settings.root, folder)) as entries:
             for entry in entries:
                 if entry.name.endswith(".txt") and entry.is_file(follow_symlinks=False):

@@ -170,7 +170,7 @@ def snapshot(bench: Bench, request: Request) -> Page:
         "title": f"{os.path.dirname(item.path)} at iteration {row['iteration']}",
         "item": item.facts(),
         "snapshot": row,
-        "layer": None,
+        "card": _card(os.path.dirname(bench.path(item))) or _card(os.path.dirname(os.path.dirname(bench.path(item)))),
         **described,
     }
     return Page("snapshot.html", values)

@@ -21,6 +21,7 @@ from agegender.workbench.server.bench import Bench, bench_of, choice
 from agegender.workbench.server.job_process import command
 from agegender.workbench.server.respond import Page, as_json, failure, refuse, send
 from agegender.workbench.server.settings import MAX_IMAGE_BYTES, MAX_IMAGES
+from agegender.workbench.server.views import datasets
 from caffe.errors import CaffeError
 
 DEVICES = ("CPU", "SIMULATOR", "MYRIAD", "GPU", "NPU", "ONNXRUNTIME", "CAFFE")
@@ -43,6 +44,7 @@ def form(bench: Bench, request: Request) -> Page:
         "chosen": request.query_params.get("model", ""),
         "devices": DEVICES,
         "folders": [item.facts() for item in bench.scan.items("images")],
+        "lists": [{"id": datasets.parent_id(path), "name": path} for path in datasets.list_files(bench)],
         "max_images": MAX_IMAGES,
         "max_bytes": MAX_IMAGE_BYTES,
     }
@@ -89,8 +91,7 @@ def _store(folder: str, files: list[Any]) -> list[dict[str, str]]:
 def _request(bench: Bench, sent: dict[str, Any], images: list[dict[str, str]]) -> dict[str, Any]:
     """Return the values of the task `predict`."""
     if sent.get("folder"):
-        item = bench.find(str(sent["folder"]), "images")
-        images = _images_of(bench.path(item))
+        images = _images_below(bench, str(sent["folder"]))
     if not images:
         raise refuse("no image was sent")
     names = [str(name) for name in str(sent.get("models", "")).split(",") if name] or [models(bench)[0]["id"]]
@@ -103,6 +104,22 @@ def _request(bench: Bench, sent: dict[str, Any], images: list[dict[str, str]]) -
             path = bench.path(bench.find(name, "model"))
             nets.append({"name": os.path.basename(path), "folder": os.path.dirname(path)})
     return {"images": images, "nets": nets, "devices": devices[:4], "detect": sent.get("detect") in ("1", "on", "true")}
+
+
+def _images_below(bench: Bench, identifier: str) -> list[dict[str, str]]:
+    """Return the images of a folder or of a list, by its id; a list names files below the root only."""
+    lists = {datasets.parent_id(path): path for path in datasets.list_files(bench)}
+    if identifier not in lists:
+        return _images_of(bench.path(bench.find(identifier, "images")))
+    root, images = bench.settings.root, []
+    with open(os.path.join(root, lists[identifier]), encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            name, _, label = line.strip().rpartition(" ")
+            name = name if label.lstrip("-").isdigit() else line.strip()
+            path = os.path.realpath(os.path.join(root, name))
+            if name and path.startswith(root + os.sep):
+                images.append({"name": name, "path": path})
+    return images
 
 
 def _images_of(folder: str) -> list[dict[str, str]]:
