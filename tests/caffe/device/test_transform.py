@@ -200,7 +200,7 @@ def test_invalid_input(call, match):
 
 @pytest.mark.parametrize("mean", [None, [104.1, 117.2, 122.9], MEAN], ids=["none", "channel", "pixel"])
 def test_json_round_trip(tmp_path, mean):
-    first = Transform("RGB", (9, 11), 7, mean, "resize", 1 / 255, True, False, 0.4)
+    first = Transform("RGB", (9, 11), 7, mean, "resize", 1 / 255, True, False, "area", {"x": [0.4]})
     (tmp_path / "in").mkdir()
     first.to_json(tmp_path / "in/t.json")
     (tmp_path / "in").rename(tmp_path / "moved")  # the path of the mean is relative to the file
