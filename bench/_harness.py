@@ -14,6 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
+HISTORY = HERE / "history.jsonl"
 PACKAGES = ("torch", "numpy", "openvino", "onnxruntime", "opencv-python-headless", "lmdb", "protobuf")
 
 
@@ -126,6 +127,34 @@ def save(benchmark, **data):
     path = RESULTS / (benchmark + ".json")
     path.write_text(json.dumps({"benchmark": benchmark, "when": when, "machine": machine(), **data}, indent=1) + "\n")
     print("wrote", path, file=sys.stderr)
+    _append_history(benchmark, when, ratios(data))
+
+
+def ratios(data, name=""):
+    """Return {name: median} of every ratio in the results of a benchmark, named by its case and its key."""
+    if isinstance(data, dict):
+        if set(data) >= {"median", "min", "max"}:
+            return {name: data["median"]}
+        return {
+            k: v for key, value in data.items() if key != "rounds" for k, v in ratios(value, f"{name}/{key}").items()
+        }
+    if not isinstance(data, list):
+        return {}
+    found = {}
+    for case in data:
+        labels = [str(v) for v in case.values() if isinstance(v, (str, int))] if isinstance(case, dict) else []
+        found.update(ratios(case, f"{name}/{' '.join(labels)}"))
+    return found
+
+
+def _append_history(benchmark, when, values):
+    """Add a line to bench/history.jsonl: ratios, which can be compared between machines of one kind."""
+    if not values:
+        return
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout
+    line = {"benchmark": benchmark, "when": when, "commit": commit.strip(), "processor": _processor(), "ratios": values}
+    with open(HISTORY, "a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
 
 
 def arguments(description, rounds):

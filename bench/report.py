@@ -225,6 +225,28 @@ NAMES = {
 }
 
 
+def forward(result):
+    rows = [
+        [
+            case["net"],
+            str(case["batch"]),
+            *(f"{case['milliseconds'][name]:.4g}" for name in ("forward", "layers", "OpenVINO")),
+            compare_to_goal(case["forward to OpenVINO"], 1.2, minimum=False),
+            f"{case['error']:.0e}",
+        ]
+        for case in result["cases"]
+    ]
+    columns = ["net", "batch", "ms", "ms, layers alone", "ms, bare OpenVINO", "time relative to OpenVINO", "error"]
+    return "\n".join(
+        [
+            "## net.forward()\n",
+            f"`caffe.Net` in phase TEST, {result['threads']} thread(s), another image each time. The error is the largest "
+            "difference from the layers alone, relative to the largest output.\n",
+            table(columns, rows),
+        ]
+    )
+
+
 def folder(result):
     rates = result["images per second"]
     fraction = compare_to_goal(result["fraction of the nets alone"], 0.9)
@@ -302,6 +324,7 @@ SECTIONS = {
     "loader": loader,
     "tools": tools,
     "inference": inference,
+    "forward": forward,
     "folder": folder,
     "startup": startup,
     "compiling": compiling,

@@ -40,6 +40,8 @@ OLD = 'layers { name: "data" type: DATA top: "data" } layers { name: "drop" type
 CONVERT = "convert_imageset --resize_height 256 --resize_width 256 --shuffle faces/ list.txt faces_lmdb"
 COMMANDS = {
     CONVERT: "faces_lmdb/data.mdb",
+    "convert_imageset --resize_height 256 --resize_width 256 --shards 2 faces/ list.txt faces_shards": "faces_shards",
+    "caffe merge_db faces_merged faces_shards": "faces_merged/data.mdb",
     "compute_image_mean faces_lmdb mean.binaryproto": "mean.binaryproto",
     "upgrade_net_proto_text old.prototxt new.prototxt": "new.prototxt",
     "caffe train -solver solver.prototxt": "train_iter_20.caffemodel",

@@ -83,11 +83,11 @@ class Timer:
 
 
 class NCCL:
-    """Caffe's multi-GPU training from Python; not available, because training runs in one process."""
+    """Caffe's multi-GPU training from Python; not available: `caffe train --gpu 0,1` starts a process per device."""
 
     _ERROR = (
-        "this Caffe has no NCCL: training runs in one process (caffe.has_nccl() is False). Use one device, "
-        "or iter_size in the solver for a larger batch"
+        "this Caffe has no NCCL class (caffe.has_nccl() is False): train on several devices with "
+        "`caffe train --gpu 0,1` or torchrun, or use iter_size in the solver for a larger batch"
     )
 
     def __init__(self, *args: Any) -> None:

@@ -62,6 +62,7 @@ class Model:
         self.source = sources.open_source(model, weights, mean, scale, order, labels)
         self.device = device
         self._nets: list = []
+        self._objects_open: Any = None
 
     def __enter__(self) -> Model:
         return self
@@ -75,6 +76,9 @@ class Model:
 
         close_runners(self._nets)
         self._nets = []
+        if self._objects_open is not None:
+            self._objects_open.close()
+            self._objects_open = None
 
     @property
     def names(self) -> list[str]:
@@ -83,7 +87,7 @@ class Model:
 
     def predict(
         self, images: str | np.ndarray | Iterable[str], *, detect: bool = False, crop: str = "aligned", batch: int = 16
-    ) -> list[Result]:
+    ) -> list[Any]:
         """Predict images.
 
         Parameters
@@ -100,10 +104,14 @@ class Model:
         Returns
         -------
         list of Result
-            One per image, or with `detect` one per face, the largest face of an image first.
+            One per image, or with `detect` one per face, the largest face of an image first. A net for detection or
+            segmentation gives one ObjectResult per image, with `objects` (label, score, box) or a `mask`.
         """
         from agegender.inference import predict
 
+        objects = self._object_predictor()
+        if objects is not None:
+            return self._objects(objects, images)
         predictor = self._predictor(detect, crop, batch)
         if isinstance(images, np.ndarray):
             results = [predictor.predict_array(images)]
@@ -111,6 +119,28 @@ class Model:
             paths = predict.find_images([images] if isinstance(images, (str, os.PathLike)) else images)
             results = list(predictor.predict(map(os.fspath, paths)))
         return [Result.from_prediction(result, face) for result in results for face in result.predictions]
+
+    def _object_predictor(self) -> Any:
+        """Return the ObjectPredictor of a net for detection or segmentation, or None."""
+        from agegender.inference import objects
+
+        manifests = self.source.manifests()
+        if not any(map(objects.is_object_manifest, manifests)):
+            return None
+        if len(manifests) > 1:
+            raise CaffeError(f"expected one net for detection or segmentation, received {len(manifests)} nets")
+        if self._objects_open is None:
+            self._objects_open = objects.ObjectPredictor(manifests[0], self.device)
+        return self._objects_open
+
+    @staticmethod
+    def _objects(predictor: Any, images: Any) -> list:
+        from agegender.inference import predict
+
+        if isinstance(images, np.ndarray):
+            return [predictor.predict_array(images)]
+        paths = predict.find_images([os.fspath(images)] if isinstance(images, (str, os.PathLike)) else images)
+        return [predictor.predict_array(predict.read_image(path), path) for path in map(os.fspath, paths)]
 
     def val(self, data: str, *, task: str | None = None, backend: str = "lmdb", report: str | None = None) -> Metrics:
         """Evaluate on labelled images.
@@ -291,11 +321,12 @@ class Model:
         return self._nets
 
     def _predictor(self, detect: bool, crop: str, batch: int) -> Any:
+        from agegender.inference import face_settings
         from agegender.inference.predict import FacePredictor
 
         nets = self._open()
         if not detect:
-            faces = any(net.transform.landmarks is not None for net in nets)
+            faces = any(face_settings.landmarks(net.transform) is not None for net in nets)
             return FacePredictor(nets, batch=batch, check=_framing_check() if faces else None)
         from agegender.inference.detect import Detector
 

@@ -66,10 +66,23 @@ def add_net_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         metavar="NAME",
-        help="a zoo net (`agegender zoo list`); may be repeated; compiled into --model-dir at its first use",
+        help="a zoo net (`agegender zoo list`); may be repeated; compiled into --model-dir at its first use; or the "
+        "manifest (.json) of a net for detection or segmentation",
     )
     parser.add_argument(
         "--ensemble", action="store_true", help="nets of the same task predict together: their mean probabilities"
+    )
+    parser.add_argument(
+        "--min-confidence",
+        type=confidence,
+        default=0.0,
+        metavar="P",
+        help="give a label whose probability is below P (0 to 1) as 'unsure'",
+    )
+    parser.add_argument(
+        "--age-interval",
+        action="store_true",
+        help="give ages as `34 ± 7 years`, an interval that holds 68 %% of the probability (nets of single years)",
     )
     parser.add_argument("--flip", action="store_true", help="predict the mean over the image and its mirror image")
     parser.add_argument(
@@ -90,6 +103,17 @@ def add_net_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="show this fraction of a face on each side of it, instead of the net's own margin",
     )
+
+
+def confidence(text: str) -> float:
+    """Return a probability from 0 to 1; the error of argparse for anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a probability from 0 to 1, received '{text}'")
+    return value
 
 
 def add_face_arguments(group: Any) -> None:
@@ -114,6 +138,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.shards or args.list:
         return _run_shards(args)
+    if args.model and any(name.endswith(".json") for name in args.model):
+        return _run_objects(args)
     if not args.image_path:
         raise predict.failure(predict.WRONG_OPTIONS, "expected --image_path, or --list with -o")
     began = time.perf_counter()
@@ -131,6 +157,43 @@ def run(args: argparse.Namespace) -> int:
     if not faces:
         raise predict.failure(predict.NO_FACE, no_face(paths))
     return 0
+
+
+def _run_objects(args: argparse.Namespace) -> int:
+    """Print and draw what a net for detection or segmentation, given by its manifest, finds in each image."""
+    import json
+
+    from agegender.inference import objects, predict
+    from ncs.runtime.manifest import Manifest
+
+    if len(args.model) != 1 or not args.image_path:
+        raise predict.failure(predict.WRONG_OPTIONS, "expected one --model MANIFEST.json and --image_path")
+    manifest = Manifest.read(args.model[0])
+    if not objects.is_object_manifest(manifest):
+        text = f"{args.model[0]}: not a net for detection or segmentation; use --model-dir and --net for the others"
+        raise predict.failure(predict.WRONG_OPTIONS, text)
+    paths = predict.find_images(args.image_path)
+    least = objects.THRESHOLD if args.threshold is None else args.threshold
+    with objects.ObjectPredictor(manifest, args.device, least) as predictor:
+        for name, path in zip(predict.short_names(paths), paths):
+            result = predictor.predict_array(predict.read_image(path), path)
+            if args.json:
+                print(json.dumps(result.to_dict()))
+            else:
+                _print_objects(result)
+            if args.output:
+                result.save(args.output if len(paths) == 1 else os.path.join(args.output, name))
+    return 0
+
+
+def _print_objects(result: Any) -> None:
+    if result.mask is not None:
+        parts = ", ".join(f"{name} {100 * share:.1f}%" for name, share in result.to_dict()["classes"].items())
+        print(f"{result.path}: {parts}")
+    elif not result.objects:
+        print(f"{result.path}: no objects")
+    for found in result.objects:
+        print(f"{result.path}: {found.label}, {100 * found.score:.2f}%, box {found.box}")
 
 
 def _run_shards(args: argparse.Namespace) -> int:
@@ -207,6 +270,7 @@ def no_face(paths: list[str]) -> str:
 def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
     """Open the nets that the options name on the device that they name."""
     from agegender.inference.open_nets import open_nets
+    from agegender.inference.predict import Style
     from agegender.workspace import NET_NAMES, trained_on_synthetic_faces
     from ncs import runtime
 
@@ -233,6 +297,7 @@ def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
         flip=args.flip,
         ensemble=args.ensemble,
         change=lambda name, transform: _changed(args, name, transform),
+        style=Style(args.min_confidence, args.age_interval),
     )
 
 
@@ -242,7 +307,9 @@ def _changed(args: argparse.Namespace, name: str, transform: Any) -> Any:
         transform = transform.replace(mean=_mean(args.mean_file))
     if args.compat:
         transform = _as_original(args, name, transform)
-    return transform if args.margin is None else transform.replace(margin=args.margin)
+    from agegender.inference import face_settings
+
+    return transform if args.margin is None else face_settings.replace(transform, margin=args.margin)
 
 
 def _mean(path: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from agegender.evaluate import confusion, metrics, report_html
+from agegender.evaluate import calibration, confusion, metrics, report_html
 from agegender.evaluate.predictions import Predictions
 from agegender.inference.labels import Labels
 from caffe.utils import atomic_io
@@ -55,6 +55,9 @@ def write(
     matrix = confusion.count(predictions.truth, predictions.predicted, len(labels))
     values = {"net": net.name, "task": net.task, **summary(matrix, labels)}
     values.update(weights=_origin(weights), database=_text(database), made_by=f"agegender {version()}")
+    reliability = calibration.bins(predictions.probabilities, predictions.truth)
+    values["expected_calibration_error"] = calibration.error_of(reliability)
+    values["reliability"] = reliability
     with atomic_io.atomic_folder(folder, MADE_BY) as temporary:
         files = {
             "report.json": json.dumps(values, indent=1) + "\n",
@@ -65,8 +68,9 @@ def write(
         }
         for name, content in files.items():
             atomic_io.write_bytes(os.path.join(temporary, name), content)
+        plots.draw_reliability(os.path.join(temporary, "reliability.png"), reliability, net.name)
         plots.draw_matrix(os.path.join(temporary, "confusion.png"), matrix, labels.names, net.name)
-        images = ["confusion.png"]
+        images = ["confusion.png", "reliability.png"]
         if database is not None:
             mistakes = worst_mistakes(predictions)
             faces = plots.images_of(database, backend, [predictions.keys[index] for index in mistakes])

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, api: Any = None) -> None:
             net for manifest in manifests for net in predict.open_heads(manifest, oak.Oak(manifest, session=session))
         ]
         camera = session.add_camera(tuple(args.size))
-        session.start()
+        session.ensure_started()
         predictor = predict.FacePredictor(nets, detect.Detector().find, batch=1)
         for number, frame in enumerate(oak.frames(camera, args.frames)):
             began = time.perf_counter()

@@ -32,7 +32,9 @@ class Graph:
 
     opset = OPSET
 
-    def __init__(self) -> None:
+    def __init__(self, stick: bool = False) -> None:
+        self.stick = stick  # for the stick's compiler, which does not have all operators
+        self.notes: dict[str, Any] = {}  # what a layer tells later ones about a tensor
         self.nodes: list[Any] = []  # NodeProto; doc_string is the layer's name
         self.constants: list[tuple[str, Any]] = []  # (name, array), in order
         self.layer = None  # name of the current layer
@@ -112,7 +114,9 @@ class NativeLayer:
     shapes: dict
 
 
-def export_net(net: Net, path: str | os.PathLike, change: Callable[[Export], Export] | None = None) -> None:
+def export_net(
+    net: Net, path: str | os.PathLike, change: Callable[[Export], Export] | None = None, stick: bool = False
+) -> None:
     """Write a net to an ONNX file atomically; the output is deterministic.
 
     Parameters
@@ -122,13 +126,16 @@ def export_net(net: Net, path: str | os.PathLike, change: Callable[[Export], Exp
     path : str or path
     change : callable, optional
         Modifies the Export before it is written.
+    stick : bool
+        Use only operators of the stick's compiler where layers have such a form.
 
     Raises
     ------
     CaffeError
         If layers have no ONNX form (all are listed), or the model is larger than 2 GB.
     """
-    export = build(net) if change is None else change(build(net))
+    export = build(net, stick=stick)
+    export = export if change is None else change(export)
     with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         write(export, stream)
 
@@ -153,9 +160,12 @@ def layer_names(path: str, by: str) -> dict[str, str]:
     }
 
 
-def build(net: Net, native_types: Sequence[str] = ()) -> Export:
-    """Collect the nodes of every layer of `net`; layers of `native_types` are only listed in `native_layers`."""
-    g = Graph()
+def build(net: Net, native_types: Sequence[str] = (), stick: bool = False) -> Export:
+    """Collect the nodes of every layer of `net`; layers of `native_types` are only listed in `native_layers`.
+
+    With `stick`, layers whose operator the stick's compiler does not have emit other nodes.
+    """
+    g = Graph(stick)
     blobs = net.blobs
     inputs = list(net.inputs)
     layers = [node.layer for node in net.nodes if node.layer.type != "Input"]

@@ -41,7 +41,7 @@ class OpenVinoForward:
     def __init__(self, net: Net) -> None:
         self.net = net
         self.incomplete = False  # whether the inner blobs lag behind the outputs
-        self._usable = _is_usable(net)
+        self._eligible = _is_eligible(net)
         self._compilations = self._completions = 0
         self._shapes: list[tuple[int, ...]] | None = None  # of the inputs in the last pass
         self._key: Any = None
@@ -49,7 +49,7 @@ class OpenVinoForward:
 
     def run(self) -> bool:
         """Run the net and set its outputs; return False, with nothing done, where the layers must run."""
-        if not self._usable or not self._settings_allow() or not self._shapes_are_known() or self._views_are_alive():
+        if not self._eligible or not self._settings_allow() or not self._shapes_are_known() or self._views_are_alive():
             return False
         if not self._compiled():
             return False
@@ -67,7 +67,7 @@ class OpenVinoForward:
         if not self.incomplete:
             return
         self._completions += 1
-        self._usable = self._usable and self._completions < MAX_COMPLETIONS
+        self._eligible = self._eligible and self._completions < MAX_COMPLETIONS
         self.discard()
         kept = {name: _array(self.net.blobs[name]).copy() for name in (*self.net.inputs, *self.net.outputs)}
         try:
@@ -94,7 +94,7 @@ class OpenVinoForward:
     def stop(self) -> None:
         """Complete the blobs and leave all further passes to the layers."""
         self.complete()
-        self._usable, self._request = False, None
+        self._eligible, self._request = False, None
 
     def _settings_allow(self):
         net = self.net
@@ -135,12 +135,12 @@ class OpenVinoForward:
             return False
         self._compilations += 1
         if self._compilations > MAX_COMPILATIONS:
-            self._usable = False
+            self._eligible = False
             return False
         try:
             self._request = _compile(self.net)
         except (CaffeError, ImportError, RuntimeError):  # no ONNX form, no OpenVINO, or an operation it does not know
-            self._usable = False
+            self._eligible = False
             return False
         for blob in blobs:
             blob.forget_views()
@@ -157,7 +157,7 @@ class OpenVinoForward:
         return blob.tensor
 
 
-def _is_usable(net):
+def _is_eligible(net):
     """Return whether the net has Input layers only, nothing random and no losses, and weights of bearable size."""
     inputs = set(net.inputs)
     layers = [node.layer for node in net.nodes if node.layer.type != "Input"]

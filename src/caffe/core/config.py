@@ -134,7 +134,7 @@ def set_optimize(flag: bool) -> None:
 
 
 def solver_count() -> int:
-    """Return the number of parallel solvers (1: this build trains in one process)."""
+    """Return the number of parallel solvers (1 unless this process trains with others)."""
     return _state["solver_count"]
 
 

@@ -91,6 +91,7 @@ class Layer:
     rows_vary = False  # the number of rows of the tops depends on the values of the bottoms
     differentiable = True  # False: backward raises an error, as Caffe's NOT_IMPLEMENTED
     no_onnx: str | None = None  # why the layer is not exported, for layers without meaning at inference
+    stick_form = False  # to_onnx emits other nodes if g.stick, for the compiler of the stick
     examples: tuple = ()
 
     def __init__(self, param: Any, phase: int = TEST, device: Any = "cpu", generator: Any = None) -> None:

@@ -77,6 +77,7 @@ class Lstm(Layer):
     implemented.
     """
 
+    stick_form = True
     examples = (Example('lstm_param { num_output: 4 weight_filler { type: "gaussian" std: 0.4 } }', [(3, 2, 5)]),)
 
     def setup(self, x: Shape) -> None:
@@ -109,6 +110,9 @@ class Lstm(Layer):
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         steps, count = g.shape(bottoms[0])[:2]
+        if g.stick:
+            self._unrolled_to_onnx(g, bottoms[0], tops[0], steps, count)
+            return
         flat, hidden = g.temp("flat"), g.temp("hidden")
         g.node("Reshape", [bottoms[0], g.constant([steps, count, self.inputs], "shape")], [flat])
         weight, recurrent, bias = (_in_onnx_order(blob.data) for blob in self.blobs)
@@ -116,6 +120,42 @@ class Lstm(Layer):
         names = [g.constant(array, name) for array, name in ((weight, "W"), (recurrent, "R"), (bias, "B"))]
         g.node("LSTM", [flat, *names], [hidden], hidden_size=self.param.lstm_param.num_output)
         g.node("Squeeze", [hidden], tops, axes=[1])
+
+    def _unrolled_to_onnx(self, g, bottom, top, steps, count):
+        """Emit every step with matrix products; the stick's compiler rejects the sequence."""
+        size = self.param.lstm_param.num_output
+        weight, recurrent, bias = (np.asarray(blob.data) for blob in self.blobs)
+        flat = _emitted(g, "Reshape", [bottom, g.constant([steps * count, self.inputs], "rows")], "flat")
+        product = _emitted(g, "MatMul", [flat, g.constant(np.ascontiguousarray(weight.T), "W")], "product")
+        gates = _emitted(g, "Add", [product, g.constant(bias[None], "b")], "gates")
+        hidden, cell, outputs = None, None, []
+        for step in range(steps):
+            total = _rows(g, gates, step * count, (step + 1) * count, axis=0)
+            if hidden is not None:
+                turned = g.constant(np.ascontiguousarray(recurrent.T), "R")
+                total = _emitted(g, "Add", [total, _emitted(g, "MatMul", [hidden, turned], "state")], "sum")
+            i, f, o, new = (_rows(g, total, n * size, (n + 1) * size, axis=1) for n in range(4))
+            i, f, o = (_emitted(g, "Sigmoid", [gate], "gate") for gate in (i, f, o))
+            added = _emitted(g, "Mul", [i, _emitted(g, "Tanh", [new], "new")], "added")
+            if cell is not None:
+                added = _emitted(g, "Add", [_emitted(g, "Mul", [f, cell], "kept"), added], "cell")
+            cell = added
+            hidden = _emitted(g, "Mul", [o, _emitted(g, "Tanh", [cell], "squashed")], "hidden")
+            outputs.append(hidden)
+        joined = outputs[0] if steps == 1 else _emitted(g, "Concat", outputs, "all", axis=0)
+        g.node("Reshape", [joined, g.constant([steps, count, size], "shape")], [top])
+
+
+def _rows(g, source, start, end, axis):
+    """Emit the values start .. end of a matrix along `axis`, and return their name."""
+    bounds = [g.constant([n], f"n{n}") for n in (start, end, axis)]
+    return _emitted(g, "Slice", [source, *bounds], "part")
+
+
+def _emitted(g, op, inputs, hint, **attributes):
+    name = g.temp(hint)
+    g.node(op, inputs, [name], **attributes)
+    return name
 
 
 def _in_onnx_order(array):

@@ -58,6 +58,11 @@ class Pooling(Layer):
             self.num_top = 1
 
     @property
+    def stick_form(self) -> bool:
+        """Whether there is a second top, the mask."""
+        return self.top_count == 2
+
+    @property
     def floor(self) -> bool:
         """Whether the number of windows is rounded down."""
         p = self.param.pooling_param
@@ -220,11 +225,52 @@ class Pooling(Layer):
         if len(tops) == 1:
             g.node("MaxPool", bottoms, tops, **_attributes(axes))
             return
+        if g.stick:
+            _places_for_stick(self, g, bottoms[0], tops, axes)
+            return
         index, plane_index = g.temp("index"), g.temp("plane_index")
         g.node("MaxPool", bottoms, [tops[0], index], **_attributes(axes))
         plane = g.constant([axes[0].size * axes[1].size], "plane")
         g.node("Mod", [index, plane], [plane_index])  # ONNX's index counts through all planes
         g.node("Cast", [plane_index], [tops[1]], to=1)
+
+
+def _places_for_stick(layer, g, bottom, tops, axes):
+    """Emit the maximum, and note for the second top which of the four values of each window is the (first) maximum."""
+    simple = all((a.kernel, a.stride, a.pad) == (2, 2, 0) for a in axes)
+    layer.need(
+        simple,
+        "the stick's compiler supports a mask only for a kernel of 2 with stride 2 and no padding; end the net before "
+        "this layer with -on LAYER",
+    )
+    channels = g.shape(bottom)[1]
+    source, ends = bottom, [a.overhang for a in axes]
+    if any(ends):
+        source = g.temp("padded")
+        pads = g.constant([0, 0, 0, 0, 0, 0, *ends], "pads")
+        g.node("Pad", [bottom, pads, g.constant(np.float32(-6e4), "lowest")], [source])
+    g.node("MaxPool", [source], [tops[0]], kernel_shape=[2, 2], strides=[2, 2])
+    places, free = [], None
+    for number in range(4):
+        kernel = np.zeros((channels, 1, 2, 2), np.float32)
+        kernel[:, 0, number // 2, number % 2] = 1
+        value, below, equal, place = (g.temp(name) for name in ("value", "below", "equal", "place"))
+        g.node(
+            "Conv", [source, g.constant(kernel, "pick")], [value], group=channels, strides=[2, 2], kernel_shape=[2, 2]
+        )
+        g.node("Less", [value, tops[0]], [below])
+        smaller = g.temp("smaller")
+        g.node("Cast", [below], [smaller], to=1)
+        g.node("Sub", [g.constant(np.float32(1), "one"), smaller], [equal])
+        if free is None:
+            place, free = equal, smaller
+        else:
+            left = g.temp("free")
+            g.node("Mul", [equal, free], [place])
+            g.node("Mul", [free, smaller], [left])
+            free = left
+        places.append(place)
+    g.notes[tops[1]] = places
 
 
 def _areas(axes, inside=False):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from caffe.core.lazy_torch import F
 from caffe.layers.base import Example, Layer, Tensor, register
 
@@ -29,4 +31,6 @@ class SeLu(Layer):
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         scale, alpha = self.factors
-        g.node("Selu", bottoms, tops, alpha=alpha, gamma=scale)
+        negative = g.temp("elu")  # not Selu, which the stick's compiler does not have
+        g.node("Elu", bottoms, [negative], alpha=alpha)
+        g.node("Mul", [negative, g.constant(np.float32(scale), "scale")], tops)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from caffe.core.lazy_torch import torch
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.layers.interp import resize_to_onnx
@@ -26,6 +28,11 @@ class Upsample(Layer):
         Example("upsample_param { scale: 2 }", [(2, 3, 1, 1)] * 2, values=("normal", 4)),
         Example("upsample_param { upsample_h: 3 upsample_w: 4 }", [(2, 3, 1, 1)] * 2, values=("normal", 12)),
     )
+
+    @property
+    def stick_form(self) -> bool:
+        """Whether there is a mask."""
+        return len(self.param.bottom) == 2
 
     def top_shapes(self, bottom: Shape, mask: Shape | None = None) -> list[Shape]:
         p = self.param.upsample_param
@@ -78,6 +85,9 @@ class Upsample(Layer):
                 nearest_mode="floor",
             )
             return
+        if g.stick:
+            self._unpool_for_stick(g, bottoms, tops, out)
+            return
         planes, plane = list(out[:2]), math.prod(out[2:])
         values, whole, positions, zeros, scattered = (
             g.temp(n) for n in ("values", "whole", "positions", "zeros", "scattered")
@@ -89,3 +99,27 @@ class Upsample(Layer):
         g.node("Expand", [g.constant(0.0, "zero"), g.constant([*planes, plane], "size")], [zeros])
         g.node("ScatterElements", [zeros, positions, values], [scattered], axis=2)
         g.node("Reshape", [scattered, g.constant(list(out), "shape")], tops)
+
+    def _unpool_for_stick(self, g, bottoms, tops, out):
+        """Emit the unpooling of a 2 x 2 MAX pooling with convolutions: the stick's compiler has no scatter."""
+        places = g.notes.get(bottoms[1])
+        self.need(
+            places is not None,
+            "the stick's compiler supports unpooling only by the mask of a MAX pooling with kernel 2 and stride 2; end "
+            "the net before this layer with -on LAYER",
+        )
+        channels, parts = out[1], []
+        for number, place in enumerate(places):
+            value, spread = g.temp("value"), g.temp("spread")
+            g.node("Mul", [bottoms[0], place], [value])
+            kernel = np.zeros((channels, 1, 2, 2), np.float32)
+            kernel[:, 0, number // 2, number % 2] = 1
+            constant = g.constant(kernel, "place")
+            g.node("ConvTranspose", [value, constant], [spread], group=channels, strides=[2, 2], kernel_shape=[2, 2])
+            parts.append(spread)
+        total = g.temp("total")
+        g.node("Sum", parts, [total])
+        ends = [
+            g.constant(list(values), name) for values, name in (((0, 0), "starts"), (out[2:], "ends"), ((2, 3), "axes"))
+        ]
+        g.node("Slice", [total, *ends], tops)

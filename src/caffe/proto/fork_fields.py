@@ -61,6 +61,7 @@ IMPLEMENTED: dict[str, str] = {
     "EltwiseParameter": "DIV MIN",
     "ReLUParameter": "relu6 maximum minimum",
     "DropoutParameter": "scale_train sample_weights_test",
+    "SolverParameter": "eval_type ap_version show_per_class_result",
     "LossParameter": "PRE_FIXED pre_fixed_normalizer",
 }
 
@@ -142,7 +143,7 @@ ENGINES = {"MKL2017", "MKLDNN", "SPATIAL", "LIBDNN", "NNPACK", "INTEL_SPATIAL"}
 
 def is_hint(message: str, field: str) -> bool:
     """Return whether a field of a fork does not change the results."""
-    if field not in origins(message):
+    if field not in origins(message) or _lists(IMPLEMENTED, message, field):
         return False
     return field in HINTS[_ANY].split() or _lists(HINTS, message, field)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ncs.errors import NcsError
 from ncs.runtime.manifest import Manifest
 
 
@@ -25,6 +26,9 @@ def write(manifest: Manifest, target: str, layout: str = "NHWC") -> None:
     from ncs.compiler import ir
     from ncs.compiler.embed_preprocessing import preprocessing_of
 
+    if len(manifest.all_inputs()) > 1:
+        names = ", ".join(port.name for port in manifest.all_inputs())
+        raise NcsError(f"'{manifest.name}': expected a net with one input, received {names}")
     model = import_openvino().Core().read_model(manifest.path("xml"))
     preprocessing = preprocessing_of(manifest.transform, manifest.shape)
     swap = manifest.transform.order == "RGB" and manifest.shape[1] == 3

@@ -15,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("manifest", nargs="+", help="graph/NAME.json of every net to serve")
     parser.add_argument("-d", "--device", default="", help="device (default: a stick if there is one, else the CPU)")
+    parser.add_argument(
+        "--faces", action="store_true", help="add the model `faces`: photographs in, boxes and predictions per face out"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port of HTTP (default: 8000; 0: any free one)")
     parser.add_argument("--grpc", type=int, metavar="PORT", help="port of gRPC (default: no gRPC)")
@@ -25,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         metavar="MS",
         help="milliseconds to wait for a full batch (default: 0)",
+    )
+    parser.add_argument(
+        "--hint",
+        choices=("latency", "throughput"),
+        default="throughput",
+        help="OpenVINO's performance hint: throughput (default) runs batches at once, each on one core",
     )
     parser.add_argument(
         "--queue", type=int, default=256, metavar="N", help="images that may wait; more get 503 (default: 256)"
@@ -60,8 +69,10 @@ def run(args: argparse.Namespace) -> int:
     device, reason = (args.device, "") if args.device else runtime.default_device()
     print(f"Running on {device}{f' ({reason})' if reason else ''}", file=sys.stderr)
     metrics = Metrics()
-    limits = Limits(queue=args.queue, max_batch=args.max_batch, delay=args.batch_delay / 1e3)
+    limits = Limits(queue=args.queue, max_batch=args.max_batch, delay=args.batch_delay / 1e3, hint=args.hint)
     models = server.open_models(args.manifest, device, limits, metrics)
+    if args.faces:
+        models.update(_faces(models))
     if not server.is_loopback(args.host) and not settings.token:
         print(
             f"warning: anyone who reaches {args.host} may use this server; --token-file asks for a token",
@@ -77,6 +88,13 @@ def run(args: argparse.Namespace) -> int:
         if stream is not sys.stderr:
             stream.close()
     return 0
+
+
+def _faces(models):
+    from ncs.serve.photographs import photographs
+
+    model = photographs(models)
+    return {model.name: model}
 
 
 def _settings(args):

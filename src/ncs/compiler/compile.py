@@ -282,6 +282,7 @@ def _export(model, stem, options, say, scratch):
         first.label_set,
         first.decoder,
         folder=folder,
+        temperature=first.temperature,
         heads=heads if len(heads) > 1 else [],
         inputs=inputs if len(inputs) > 1 else [],
     )
@@ -294,20 +295,30 @@ def _export(model, stem, options, say, scratch):
 def _write_ir(net, stem, options, modify_export, scratch):
     """Write stem.xml if requested; return the file that the blob is compiled from.
 
-    That is the ONNX file, or an IR v10 if layers of the net are native operations.
+    That is the ONNX file, or an IR v10 if layers of the net are native operations. If layers have another form for
+    the stick's compiler, it is a temporary file.
     """
+    from caffe.convert.onnx_export import export_net
     from ncs.compiler import native_ops
     from ncs.compiler.ir import write_ir
 
+    other_form = options.blob and any(node.layer.stick_form for node in net.nodes)
     if not native_ops.native_layers(net):
         if options.ir:
             write_ir(stem + ".onnx", stem + ".xml", options.fp16)
-        return stem + ".onnx"
+        if not other_form:
+            return stem + ".onnx"
+        path = os.path.join(tempfile.mkdtemp(dir=scratch), os.path.basename(stem) + ".onnx")
+        export_net(net, path, modify_export, stick=True)
+        return path
     path = stem + ".xml" if options.ir else os.path.join(tempfile.mkdtemp(dir=scratch), "model.xml")
     if options.ir or options.blob:
         native_ops.write_ir(net, path, options.fp16, modify_export)
     if not options.blob:
         return path
+    if other_form:
+        path = os.path.join(tempfile.mkdtemp(dir=scratch), "model.xml")
+        native_ops.write_ir(net, path, options.fp16, modify_export, stick=True)
     from ncs.myriad.ir_downgrade import downgrade
 
     return downgrade(path, tempfile.mkdtemp(dir=scratch))

@@ -34,17 +34,17 @@ def _is_supported(layer: Any) -> bool:
     return True
 
 
-def write_ir(net: Any, xml_path: str, fp16: bool = True, change: Any = None) -> None:
-    """Write `net` as an IR with native operations; `change` as in caffe.convert.onnx_export.export_net."""
+def write_ir(net: Any, xml_path: str, fp16: bool = True, change: Any = None, stick: bool = False) -> None:
+    """Write `net` as an IR with native operations; `change` and `stick` as in caffe.convert.onnx_export.export_net."""
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         temporary = os.path.join(scratch, "model.xml")
-        save(_model(net, scratch, change), temporary, fp16)
+        save(_model(net, scratch, change, stick), temporary, fp16)
         copy_ir(temporary, os.path.splitext(os.fspath(xml_path))[0])
 
 
-def _model(net: Any, scratch: str, change: Any) -> Any:
+def _model(net: Any, scratch: str, change: Any, stick: bool) -> Any:
     openvino = import_openvino()
-    export = onnx_export.build(net, native_types=tuple(OPERATIONS))
+    export = onnx_export.build(net, native_types=tuple(OPERATIONS), stick=stick)
     natives, outputs = export.native_layers, [name for name, _ in export.outputs]
     export = _with_boundary(export)
     export = change(export) if change else export

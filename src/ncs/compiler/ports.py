@@ -20,11 +20,25 @@ def why_no_manifest(net: Net) -> str:
         shape = net.blobs[name].shape
         if len(shape) != 4 or shape[1] not in (1, 3):
             return f"has an input '{name}' of {_sizes(shape)}, not an image"
+    if object_decoder(net):
+        return ""
     for name in net.outputs:
         shape = net.blobs[name].shape
         if len(shape) < 2 or any(size != 1 for size in shape[2:]):
             return f"has an output '{name}' of {_sizes(shape)}, not one row of values per image"
     return ""
+
+
+def object_decoder(net: Net) -> str:
+    """Return how the only output is decoded: "detections" of DetectionOutput, "mask" of scores per pixel, or ""."""
+    if len(net.outputs) != 1 or len(net.inputs) != 1:
+        return ""
+    kinds = [node.layer.type for node in net.nodes if net.outputs[0] in node.tops]
+    if kinds and kinds[-1].endswith("DetectionOutput"):
+        return "detections"
+    shape, image = net.blobs[net.outputs[0]].shape, net.blobs[net.inputs[0]].shape
+    scores = len(shape) == len(image) == 4 and shape[1] > 1 and shape[2:] == image[2:] and min(image[2:]) > 1
+    return "mask" if scores else ""
 
 
 def _sizes(shape):
@@ -44,6 +58,10 @@ def inputs(net: Net, transform: Transform) -> list[Input]:
 
 def heads(model: Model, net: Net) -> list[Head]:
     """Return a Head per output of the net, in the model's order; class names are numbers if there are none."""
+    decoder = object_decoder(net)
+    if decoder:
+        labels = list(model.labels) or [str(number) for number in range(_classes(net))]
+        return [Head(model.name, net.outputs[0], labels, model.label_set, decoder)]
     named = {head.output: head for head in model.heads}
     unknown = [name for name in named if name not in net.outputs]
     if unknown:
@@ -64,3 +82,13 @@ def _head(model, head, blob):
     if head.labels and len(head.labels) != count:
         raise NcsError(f"{model.prototxt}: expected {count} labels, one per output, received {len(head.labels)}")
     return dataclasses.replace(head, labels=list(head.labels) or [str(number) for number in range(count)])
+
+
+def _classes(net):
+    """Return the number of classes of detections or of a mask."""
+    [node] = [node for node in net.nodes if net.outputs[0] in node.tops][-1:]
+    for param in ("detection_output_param", "yolo_detection_output_param", "yolov3_detection_output_param"):
+        if node.layer.param.HasField(param):
+            p = getattr(node.layer.param, param)
+            return p.num_classes + (param != "detection_output_param")  # YOLO's labels start at 1
+    return net.blobs[net.outputs[0]].shape[1]

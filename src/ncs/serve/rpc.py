@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 
+from caffe.device.image_file import ImageError
 from caffe.utils.cli import commands
 from ncs.errors import NcsError
 from ncs.serve import messages, protocol
@@ -133,7 +134,10 @@ class Rpc:
         """Run a model."""
         model = self.service.find(request.model_name, request.model_version)
         rows = model.rows(_inputs(request))
-        result = model.submit(rows).result()
+        try:
+            result = model.submit(rows).result()
+        except ImageError as error:
+            raise RequestError(400, str(error)) from None
         requested = [
             protocol.RequestedOutput(output.name, True, output.parameters["classification"].int64_param)
             for output in request.outputs

@@ -92,3 +92,8 @@ def test_decades_sum_the_probabilities_of_years():
     assert decoded.years == pytest.approx(0.2 * 49 + 0.3 * 133)
     classes = labels.in_decades(np.stack([np.eye(101)[age] for age in range(101)]))
     assert classes.argmax(1).tolist() == [min(age // 10, 8) for age in range(101)]
+
+
+def test_an_unknown_decoder_is_refused():
+    with pytest.raises(AgeGenderError, match="'age': expected decoder argmax, expectation, decades, received 'mode'"):
+        labels.check_decoder("mode", "age")

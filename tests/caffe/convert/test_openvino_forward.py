@@ -197,7 +197,7 @@ def test_a_script_that_reads_inner_blobs_leaves_openvino(nets):
     for seed in range(6):
         both(nets, seed)
         close(nets[0].blobs["conv2"].data, nets[1].blobs["conv2"].data)
-    assert not nets[0]._openvino._usable
+    assert not nets[0]._openvino._eligible
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_script_that_reads_inner_blobs_leaves_openvino(nets):
 def test_nets_that_only_their_layers_can_run(tmp_path, layers):
     (tmp_path / "net.prototxt").write_text('input: "data" input_shape { dim: 2 dim: 1 dim: 1 dim: 1 }' + layers)
     net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
-    assert not openvino_forward._is_usable(net)
+    assert not openvino_forward._is_eligible(net)
 
 
 def test_disabled_with_the_passes(nets):
@@ -249,7 +249,7 @@ def test_random_nets(number, monkeypatch):
             plain.blobs[name].data[...] = rng.uniform(-1.2, 1.2, plain.blobs[name].shape)
             fast.blobs[name].data[...] = plain.blobs[name].data
         results = [net.forward() for net in (fast, plain)]
-    assert uses_openvino(fast) == (fast._openvino._usable and openvino_forward._is_worthwhile(fast))
+    assert uses_openvino(fast) == (fast._openvino._eligible and openvino_forward._is_worthwhile(fast))
     for received, expected in _pairs(fast, plain, results):
         np.testing.assert_allclose(received, expected, rtol=0, atol=1e-4 * max(1, np.abs(expected).max()))
 

@@ -86,7 +86,7 @@ def error_after_edit(manifest, tmp_path, edit):
             ["unknown field 'decoders'; did you mean 'decoder'", "field 'labels' is missing"],
         ),
         (lambda f: f.update(labels="a", tools=[]), ["'labels': expected a list", "'tools': expected a dict"]),
-        (lambda f: f.update(decoder="mode"), ["expected decoder argmax, expectation, decades, received 'mode'"]),
+        (lambda f: f.update(decoder=""), ["expected a name as decoder, such as argmax, received ''"]),
         (lambda f: f["input"].update(shape=[3, 4]), ["expected an input shape (N, C, H, W)"]),
         (lambda f: f["artefacts"].update(blob={"file": "../../etc/passwd", "sha256": ""}), ["is outside"]),
         (lambda f: f["artefacts"].update(blob={"file": "/etc/passwd", "sha256": ""}), ["is outside"]),

@@ -9,7 +9,7 @@ from support.fake_depthai import Camera
 
 from ncs.cli import main
 from ncs.errors import DeviceLostError, NcsError, NoDeviceError
-from ncs.runtime import oak, open_runner
+from ncs.runtime import oak, oak_session, open_runner
 from ncs.runtime.manifest import Manifest
 
 NET = """
@@ -80,6 +80,25 @@ def test_several_cameras_share_the_batches(folder, install):
     assert cameras[0].messages + cameras[1].messages == 20 and cameras[2].opened == 0
     with open_runner("OAK.b", folder / "net.json") as runner:
         assert runner.device == "OAK.b"
+
+
+def test_nets_of_one_process_share_the_camera(folder, install):
+    """A camera runs one pipeline, so it is opened once; a net that is opened later is an error, not a hang."""
+    camera = Camera("a")
+    install(camera)
+    batch = np.random.default_rng(5).integers(0, 256, (2, 3, 6, 6)).astype(np.float32)
+    first, second = open_runner("OAK", folder / "net.json"), open_runner("OAK.a", folder / "half.json")
+    for name, runner in (("net", first), ("half", second)):
+        np.testing.assert_allclose(runner.run(batch), expected(folder, name, batch), rtol=2e-3, atol=1e-3)
+    with pytest.raises(DeviceLostError, match="open all nets before the first inference"):
+        open_runner("OAK", folder / "net.json")
+    first.close()
+    assert (camera.opened, camera.closed) == (1, 0)
+    second.close()
+    assert (camera.opened, camera.closed) == (1, 1)
+    with open_runner("OAK", folder / "net.json") as runner:
+        runner.run(batch)
+    assert (camera.opened, camera.closed) == (2, 2)
 
 
 def lost_at(number):
@@ -176,12 +195,12 @@ def test_messages_of_the_real_package(folder):
         source, sink = (
             type("Queue", (), {"send": lambda self, data: sent.append(data), "get": lambda self: sent[-1]})(),
         ) * 2
-        network = oak._Network3(dai, source, sink, ["data"])
+        network = oak_session.Network3(dai, source, sink, ["data"])
         for array in (np.arange(108, dtype=np.uint8), np.arange(108, dtype=np.float16) / 4):
             network.put({"data": array.reshape(1, 3, 6, 6)})
             np.testing.assert_array_equal(network.get()[0].ravel(), array)
         return
-    session = oak._Session2(dai, None)
+    session = oak_session.Session2(dai, None)
     session.add_network(str(folder / "net.blob"), ["a", "b"], 108)
     session.add_camera((64, 48))
     facts = session._pipeline.serializeToJson()

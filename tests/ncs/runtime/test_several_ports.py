@@ -200,3 +200,11 @@ def test_an_output_that_the_files_lack(two_heads):
     heads = [HEADS[0], dataclasses.replace(HEADS[1], output="height")]
     with pytest.raises(NcsError, match="'net' has no output height; it has .*: compile again"):
         open_runner("ONNXRUNTIME", dataclasses.replace(manifest, heads=heads))
+
+
+def test_a_model_server_repository_has_nets_with_one_input(two_heads, two_inputs, tmp_path):
+    from ncs.bundle.model_server import model_server
+
+    model_server([two_heads[0].folder + "/net.json"], str(tmp_path / "heads"))
+    with pytest.raises(NcsError, match="expected a net with one input, received face, scene"):
+        model_server([two_inputs[0].folder + "/net.json"], str(tmp_path / "inputs"))

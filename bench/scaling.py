@@ -1,0 +1,148 @@
+"""Training on several hosts that are network namespaces with shaped links: how much of a step waits for the network.
+
+python bench/scaling.py [--hosts 2 4] [--rates 100mbit 1gbit none] [--batch 4] [--steps 4]     (Linux, as root)
+
+Every host trains AgeNet (45.7 MB of diffs) on made-up data. A step is measured with buckets sent during backward
+(overlap) and after it. The model beside it: a ring sends 2 (N - 1) / N of the diffs over each link. The delay of links is
+not shaped where the kernel has no netem.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+BRIDGE, SUBNET = "cafbr0", "10.99.0."
+RATES = {"100mbit": 100e6, "1gbit": 1e9, "10gbit": 10e9}
+NET = """name: "AgeNet" layer { name: "data" type: "DummyData" top: "data" top: "label"
+  dummy_data_param { shape { dim: BATCH dim: 3 dim: 227 dim: 227 } shape { dim: BATCH }
+    data_filler { type: "gaussian" std: 50 } data_filler { type: "constant" value: 3 } } }
+"""
+SOLVER = 'net: "%s" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.0005 max_iter: 100 random_seed: 1'
+
+
+def net(batch):
+    """The prototxt of AgeNet for training on made-up data."""
+    from caffe.proto import caffe_pb2, text
+
+    param = caffe_pb2.NetParameter()
+    text.parse((ROOT / "prototxt/AgeNet_train_test.prototxt").read_text(), param, "AgeNet")
+    kept = [layer for layer in param.layer if layer.type not in ("Data", "Accuracy")]
+    return NET.replace("BATCH", str(batch)) + "".join(f"layer {{ {text.format(layer)} }}\n" for layer in kept)
+
+
+def worker(folder, steps):
+    """Train and print, as JSON, the seconds of a step and those spent waiting, with and without overlap."""
+    import torch
+
+    from caffe.solver import distributed, get_solver
+    from caffe.solver.distributed import buckets
+
+    torch.set_num_threads(1)
+    waited = [0.0]
+    finish, observe = distributed.Group.finish, buckets.GradientBuckets.layer_done
+
+    def timed(work):
+        began = time.perf_counter()
+        finish(work)
+        waited[0] += time.perf_counter() - began
+
+    distributed.Group.finish = staticmethod(timed)
+    rows = {}
+    with distributed.joined() as group:
+        for label, function in (("overlap", observe), ("no overlap", lambda self, index: None)):
+            buckets.GradientBuckets.layer_done = function
+            solver = get_solver(f"{folder}/solver.prototxt")
+            solver.step(1)
+            waited[0], began = 0.0, time.perf_counter()
+            solver.step(steps)
+            rows[label] = ((time.perf_counter() - began) / steps, waited[0] / steps)
+        if group is None or group.rank == 0:
+            print(json.dumps(rows), flush=True)
+
+
+def _sh(*command, check=True):
+    return subprocess.run(command, check=check, capture_output=True, text=True)
+
+
+def _hosts(count, rate):
+    """Create namespaces cafN with addresses in SUBNET, joined by a bridge, each link with `rate` in both directions."""
+    _sh("ip", "link", "add", BRIDGE, "type", "bridge")
+    _sh("ip", "link", "set", BRIDGE, "up")
+    for i in range(count):
+        name, outer, inner = f"caf{i}", f"cafo{i}", f"cafi{i}"
+        _sh("ip", "netns", "add", name)
+        _sh("ip", "link", "add", outer, "type", "veth", "peer", "name", inner)
+        _sh("ip", "link", "set", outer, "master", BRIDGE, "up")
+        _sh("ip", "link", "set", inner, "netns", name)
+        inside = ("ip", "netns", "exec", name)
+        _sh(*inside, "ip", "addr", "add", f"{SUBNET}{i + 1}/24", "dev", inner)
+        _sh(*inside, "ip", "link", "set", inner, "up")
+        _sh(*inside, "ip", "link", "set", "lo", "up")
+        if rate != "none":
+            shape = ("root", "tbf", "rate", rate, "burst", "256kb", "latency", "50ms")
+            _sh("tc", "qdisc", "add", "dev", outer, *shape)
+            _sh(*inside, "tc", "qdisc", "add", "dev", inner, *shape)
+
+
+def _remove(count):
+    for i in range(count):
+        _sh("ip", "netns", "del", f"caf{i}", check=False)
+        _sh("ip", "link", "del", f"cafo{i}", check=False)
+    _sh("ip", "link", "del", BRIDGE, check=False)
+
+
+def measure(folder, hosts, rate, steps):
+    """Run one point and return what process 0 printed."""
+    _hosts(hosts, rate)
+    try:
+        children = []
+        for i in range(hosts):
+            variables = {"RANK": i, "WORLD_SIZE": hosts, "MASTER_ADDR": SUBNET + "1", "MASTER_PORT": 29400}
+            variables.update(OMP_NUM_THREADS=1, GLOO_SOCKET_IFNAME=f"cafi{i}", GLOG_minloglevel=2)
+            environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+            command = ["ip", "netns", "exec", f"caf{i}", sys.executable, __file__, "--worker", folder, str(steps)]
+            children.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
+        outputs = [child.communicate()[0] for child in children]
+        return json.loads(outputs[0])
+    finally:
+        _remove(hosts)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hosts", type=int, nargs="+", default=[2, 4])
+    parser.add_argument("--rates", nargs="+", default=["100mbit", "1gbit", "none"])
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=4)
+    args = parser.parse_args()
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "net.prototxt").write_text(net(args.batch))
+        Path(folder, "solver.prototxt").write_text(SOLVER % f"{folder}/net.prototxt")
+        print(
+            "hosts  rate     sent after backward: s/step  waiting | during backward: s/step  waiting | model: s to send"
+        )
+        for hosts in args.hosts:
+            for rate in args.rates:
+                rows = measure(folder, hosts, rate, args.steps)
+                sending = 2 * (hosts - 1) / hosts * 45.7e6 * 8 / RATES[rate] if rate in RATES else 0.0
+                (late, late_wait), (early, early_wait) = rows["no overlap"], rows["overlap"]
+                print(
+                    f"{hosts:5d}  {rate:8s} {late:27.2f}  {late_wait / late:6.0%}  | {early:23.2f}  "
+                    f"{early_wait / early:6.0%}  | {sending:8.2f}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--worker"]:
+        worker(sys.argv[2], int(sys.argv[3]))
+    else:
+        main()
