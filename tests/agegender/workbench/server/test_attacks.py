@@ -13,7 +13,7 @@ import pytest
 from support import workbench_root as wr
 from support.workbench_root import identifier
 
-from agegender.workbench.server.settings import MAX_IMAGES
+from agegender.workbench.server.settings import MAX_IMAGE_BYTES, MAX_IMAGES
 from caffe.data import datum
 from caffe.data.db import create_db
 
@@ -162,6 +162,11 @@ def test_client_that_leaves_early_does_not_block_later_predictions(client):
         del stream
     _, rows = predict(client, [("face.png", bytes(cv2.imencode(".png", wr.face(25, 0))[1]))])
     assert rows[-1] == {"done": 1}
+
+
+def test_large_file_is_refused(client):
+    response, _ = predict(client, [("large.png", b"x" * (MAX_IMAGE_BYTES + 1))])
+    assert response.status_code == 400 and "more than the limit" in response.json()["error"]
 
 
 def test_too_many_files_are_refused(client):
