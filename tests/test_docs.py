@@ -27,7 +27,7 @@ from ncs.bundle import device_side
 FOREIGN = {"bash", "cat", "cd", "docker", "export", "git", "ls", "pip", "pre-commit", "source", "tail"}
 FOREIGN |= {"lint-imports", "mypy", "ruff"}  # the tests' own tools
 PROGRAMS = {"agegender", "caffe", "ncs"}
-TOOLS = {"convert_imageset", "compute_image_mean", "upgrade_net_proto_text"}
+TOOLS = {"convert_annoset", "convert_imageset", "compute_image_mean", "upgrade_net_proto_text"}
 NCSDK_TOOLS = {"mvNCCompile", "mvNCCheck", "mvNCProfile"}
 ACTIONS = {"zoo", "adience", "imdb-wiki"}  # commands of agegender with sub-commands
 NO_HELP = {"build_docs.sh", "setup.sh", "test.sh"}  # test.sh: pytest's options

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caffe.convert.onnx_import import windows
+from caffe.convert.onnx_import import rearranging, windows
 from caffe.convert.onnx_import.graph import Graph, attributes, require
 from caffe.proto import caffe_pb2
 
 if TYPE_CHECKING:
     import onnx
 
-SUM, PROD, MAX = (getattr(caffe_pb2.EltwiseParameter, name) for name in ("SUM", "PROD", "MAX"))
+SUM, PROD, MAX, DIV = (caffe_pb2.EltwiseParameter.EltwiseOp.Value(name) for name in ("SUM", "PROD", "MAX", "DIV"))
 
 
 def gemm(graph: Graph, node: onnx.NodeProto) -> None:
@@ -201,9 +201,13 @@ def arithmetic(graph: Graph, node: onnx.NodeProto) -> None:
 
 
 def _elementwise(graph, node, operator):
-    require(operator != "Div", "division of a tensor by a tensor")
     shapes = [graph.shape(name) for name in node.input]
-    require(len(set(shapes)) == 1, "different shapes: %s", shapes)
+    if len(set(shapes)) > 1:
+        rearranging.broadcast(graph, node, operator)
+        return
+    if operator == "Div":
+        graph.add("Eltwise", node, list(node.input)).eltwise_param.operation = DIV
+        return
     if len(node.input) == 1:
         graph.add("Power", node)
         return
@@ -220,7 +224,9 @@ def _with_constant(graph, node, variable, array, is_product):
         return
     shape = graph.shape(variable)
     axes = _broadcast_axes(array, shape)
-    require(axes is not None, "a constant of %s with a tensor of %s", array.shape, shape)
+    if axes is None:
+        rearranging.with_constant(graph, node, variable, array, is_product)
+        return
     layer = graph.add("Scale" if is_product else "Bias", node, [variable], arrays=[array.reshape(shape[slice(*axes)])])
     p = layer.scale_param if is_product else layer.bias_param
     p.axis, p.num_axes = axes[0], axes[1] - axes[0]
@@ -288,5 +294,5 @@ OPERATORS = {
     "Squeeze": reshape, "Unsqueeze": reshape, "Sum": arithmetic, "Add": arithmetic, "Sub": arithmetic,
     "Mul": arithmetic, "Div": arithmetic, "Max": arithmetic, "Slice": slice_, "Split": split,
     "Softplus": without_parameters("BNLL"),
-    **windows.OPERATORS,
+    **rearranging.OPERATORS, **windows.OPERATORS,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Marks the PriorBox layers of FaceBoxes and TextBoxes, whose prototxt is like SSD's, by the convolutions beside them.
+"""Marks the PriorBox layers of FaceBoxes and TextBoxes, whose prototxt is like SSD's, by their convolutions.
 
 FaceBoxes has 4 x 4 boxes of 32 pixels and 2 x 2 of 64 at each position; TextBoxes has every box twice, the second half
 a step below. Both show in the number of offsets that the convolution on the same bottom predicts.

@@ -142,6 +142,28 @@ def test_uploads_leave_nothing(client, root):
     assert os.listdir(root / ".workbench" / "uploads") == []
 
 
+def test_uploads_that_a_killed_server_left_are_removed(client, root):
+    from agegender.workbench.server import bench
+
+    old, new = (root / ".workbench/uploads" / name for name in ("upload-old", "upload-new"))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (1, bench.time.time() - bench.UPLOAD_SECONDS - 10))
+    predict(client, [("x.png", b"x")])
+    assert not old.exists() and new.exists()
+
+
+def test_client_that_leaves_early_does_not_block_later_predictions(client):
+    """A response whose body is never read gives its place back."""
+    from agegender.workbench.server.views import predictions
+
+    for _ in range(3):
+        stream = predictions._stream(client.app.app.state.bench, {}, "missing")
+        del stream
+    _, rows = predict(client, [("face.png", bytes(cv2.imencode(".png", wr.face(25, 0))[1]))])
+    assert rows[-1] == {"done": 1}
+
+
 def test_too_many_files_are_refused(client):
     files = [("images", (f"{i}.png", b"x")) for i in range(MAX_IMAGES + 1)]
     assert client.post("/predict", data={"models": MODEL}, files=files).status_code == 400

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -286,7 +287,8 @@ async def upload(request: Request) -> Response:
 def _take(bench: Bench, file: UploadFile, name: str) -> str:
     if os.path.lexists(os.path.join(bench.settings.root, "models", name)):
         raise refuse(f"name: models/{name} exists; choose another name")
-    path = os.path.join(bench.scratch(), "archive")
+    folder = tempfile.mkdtemp(prefix="archive-", dir=os.path.dirname(bench.cache("archives", "x")))
+    path = os.path.join(folder, "archive")  # the job removes it
     with open(path, "wb") as target:
         shutil.copyfileobj(file.file, target)
     relative = os.path.relpath(path, bench.settings.root)

@@ -1,0 +1,324 @@
+#!/usr/bin/env python
+"""Measures what works with public model families, and writes docs/models.md.
+
+bench/model_families.py DIR: DIR has the checkouts, as DIR/OWNER/REPOSITORY/PATH, of which only the prototxt files of
+FAMILIES are read. Every net gets seeded weights; ONNX Runtime, OpenVINO and OpenCV must give the outputs of our Net
+within 1e-3 of the largest value. Each net runs in a process of its own. Nets that are not in DIR keep their old line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
+TIMEOUT = 600
+# family -> deploy file, train_val file or ""
+FAMILIES = {
+    "MobileNet-SSD": ("chuanqi305/MobileNet-SSD/deploy.prototxt", ""),
+    "SSD 300, VGG-16": ("BVLC/caffe/models/intel_optimized_models/ssd/VGGNet/VOC0712/SSD_300x300/deploy.prototxt", ""),
+    "FaceBoxes": ("sfzhang15/FaceBoxes/models/faceboxes/deploy.prototxt", ""),
+    "TextBoxes": ("MhLiao/TextBoxes/examples/TextBoxes/deploy.prototxt", ""),
+    "Faster R-CNN, VGG-16": (
+        "BVLC/caffe/models/intel_optimized_models/faster-rcnn/pascal_voc/VGG16/faster_rcnn_end2end/test.prototxt",
+        "",
+    ),
+    "R-FCN, ResNet-50": ("soeaver/caffe-model/det/rfcn/models/coco/air101/deploy_rfcn_coco_air101-merge.prototxt", ""),
+    "MobileNet-YOLO": ("eric612/MobileNet-YOLO/models/yolov2/mobilenet_yolo_deploy.prototxt", ""),
+    "SegNet": (
+        "alexgkendall/SegNet-Tutorial/Models/segnet_inference.prototxt",
+        "alexgkendall/SegNet-Tutorial/Models/segnet_train.prototxt",
+    ),
+    "SegNet basic": (
+        "alexgkendall/SegNet-Tutorial/Models/segnet_basic_inference.prototxt",
+        "alexgkendall/SegNet-Tutorial/Models/segnet_basic_train.prototxt",
+    ),
+    "PSPNet-50": (
+        "foss-for-synopsys-dwc-arc-processors/synopsys-caffe/evaluation/prototxt/pspnet50_ADE20K_473.prototxt",
+        "",
+    ),
+    "ICNet": ("hszhao/ICNet/evaluation/prototxt/icnet_cityscapes.prototxt", ""),
+    "FCN-8s": ("shelhamer/fcn.berkeleyvision.org/voc-fcn8s/deploy.prototxt", ""),
+    "SE-ResNet-50": ("hujie-frank/SENet/models/SE-ResNet-50.prototxt", ""),
+    "ShuffleNet": ("farmingyard/ShuffleNet/shufflenet_1x_g3_deploy.prototxt", ""),
+    "MobileNet": ("shicai/MobileNet-Caffe/mobilenet_deploy.prototxt", ""),
+    "MobileNet v2": ("shicai/MobileNet-Caffe/mobilenet_v2_deploy.prototxt", ""),
+    "DenseNet-121": ("shicai/DenseNet-Caffe/DenseNet_121.prototxt", ""),
+    "ResNet-50": ("KaimingHe/deep-residual-networks/prototxt/ResNet-50-deploy.prototxt", ""),
+    "SqueezeNet 1.1": (
+        "DeepScale/SqueezeNet/SqueezeNet_v1.1/deploy.prototxt",
+        "DeepScale/SqueezeNet/SqueezeNet_v1.1/train_val.prototxt",
+    ),
+    "SphereFace": (
+        "wy1iu/sphereface/train/code/sphereface_deploy.prototxt",
+        "wy1iu/sphereface/train/code/sphereface_model.prototxt",
+    ),
+    "caffe-face": (
+        "ydwen/caffe-face/face_example/face_deploy.prototxt",
+        "ydwen/caffe-face/face_example/face_train_test.prototxt",
+    ),
+    "MTCNN, O-Net": ("kpzhang93/MTCNN_face_detection_alignment/code/codes/MTCNNv1/model/det3.prototxt", ""),
+    "C3D": ("", "yjxiong/caffe/models/C3D/test.prototxt"),
+    "caffe_ocr, DenseNet": (
+        "senlinuc/caffe_ocr/examples/ocr/densenet/densenet-no-blstm_deploy.prototxt",
+        "senlinuc/caffe_ocr/examples/ocr/densenet/densenet-no-blstm_train-val.prototxt",
+    ),
+}
+COLUMNS = ("read", "train", "onnx", "openvino", "blob", "opencv")
+HEAD = """\
+# Model families
+
+Measured by `python bench/model_families.py` on prototxt files of public repositories, with seeded weights. "yes" in ONNX,
+OpenVINO and OpenCV means that ONNX Runtime, OpenVINO's CPU device and OpenCV 4.12 give the outputs of our Net within 1e-3
+of the largest value; "train" means that all layers and fields of the training net are implemented; "blob" means that
+the net compiles for Myriad X. An empty cell was not measured. [Nets of Caffe's forks](guides/forks.md) has the details.
+
+| Family | Prototxt | Read | Train | ONNX | OpenVINO | Blob | OpenCV | Note |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="folder of the checkouts: OWNER/REPOSITORY/...")
+    parser.add_argument("--family", action="append", help="only this family; may be repeated")
+    parser.add_argument("--one", metavar="FILES", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        deploy, _, train = args.one.partition("|")
+        _one(args.folder, deploy, train)
+        return
+    results = _old_lines()
+    for family, (deploy, train) in FAMILIES.items():
+        present = any(name and (args.folder / name).is_file() for name in (deploy, train))
+        if present and (not args.family or family in args.family):
+            results[family] = _line(family, deploy or train, _measured(args.folder, deploy, train))
+            _write(results)
+
+
+def _measured(folder: Path, deploy: str, train: str) -> dict[str, str]:
+    command = [sys.executable, __file__, str(folder), "--one", f"{deploy}|{train}"]
+    found: dict[str, str] = {}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        output, reason = done.stdout, "" if done.returncode == 0 else f"exit status {done.returncode}"
+    except subprocess.TimeoutExpired as expired:
+        output, reason = (expired.stdout or b"").decode(), f"not finished after {TIMEOUT} s"
+    for line in output.splitlines():
+        if line.startswith("{"):
+            found.update(json.loads(line))
+    if reason:
+        found.setdefault("note", reason)
+    return found
+
+
+def _line(family: str, name: str, found: dict[str, str]) -> str:
+    cells = " | ".join(found.get(column, "") for column in COLUMNS)
+    owner, repository, *path = name.split("/")
+    return f"| {family} | {owner}/{repository}: {'/'.join(path)} | {cells} | {found.get('note', '')} |"
+
+
+def _old_lines() -> dict[str, str]:
+    lines = PAGE.read_text(encoding="utf-8").splitlines() if PAGE.is_file() else []
+    rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| ")}
+    return {family: rows[family] for family in FAMILIES if family in rows}
+
+
+def _write(results: dict[str, str]) -> None:
+    from caffe.utils.atomic_io import write_bytes
+
+    rows = [results[family] for family in FAMILIES if family in results]
+    write_bytes(PAGE, HEAD + "\n".join(rows) + "\n")
+
+
+# -- one net, in a process of its own --------------------------------------------------------------
+
+
+def _one(folder: Path, deploy: str, train: str) -> None:
+    """Print one JSON object per result."""
+    notes: list[str] = []
+    if train and (folder / train).is_file():
+        _report({"train": _trains(folder / train, notes)})
+    if deploy and (folder / deploy).is_file():
+        with tempfile.TemporaryDirectory() as scratch:
+            _deployed(folder / deploy, Path(scratch), notes)
+    _report({"note": "; ".join(dict.fromkeys(notes))})
+
+
+def _report(values: dict[str, str]) -> None:
+    print(json.dumps(values), flush=True)
+
+
+def _first(error: BaseException) -> str:
+    text = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return re.sub(r"\S*/", "", text).replace("|", "/")[:110]
+
+
+def _trains(path: Path, notes: list[str]) -> str:
+    from caffe.errors import CaffeError
+    from caffe.layers import base
+    from caffe.net import filter_and_split
+    from caffe.proto import caffe_pb2
+    from caffe.proto.read import read_net
+
+    state = filter_and_split.net_state(caffe_pb2.TRAIN, 0, [])
+    for layer in read_net(str(path)).param.layer:
+        if filter_and_split.included(layer, state):
+            if layer.type == "Python":
+                notes.append(f"training: Python layer {layer.python_param.module}.{layer.python_param.layer}")
+                return "with its Python code"
+            try:
+                base.check(layer, caffe_pb2.TRAIN)
+            except CaffeError as error:
+                notes.append(f"training: {_first(error)}")
+                return "no"
+    return "yes"
+
+
+def _deployed(path: Path, scratch: Path, notes: list[str]) -> None:
+    import numpy as np
+
+    from caffe.convert.deploy import deploy
+    from caffe.net.net import Net
+    from caffe.proto import caffe_pb2, text
+    from caffe.proto.read import read_net
+
+    try:
+        param = deploy(read_net(str(path)).param, (1, None, None, None))
+        net = Net.from_param(param, caffe_pb2.TEST)
+    except Exception as error:
+        notes.append(_first(error))
+        _report({"read": "no"})
+        return
+    _report({"read": "yes"})
+    _set_weights(net)
+    rng = np.random.default_rng(4)
+    for name in net.inputs:
+        shape = net.blobs[name].data.shape
+        info = name == "im_info"
+        net.blobs[name].data[...] = [list(net.blobs["data"].data.shape[2:]) + [1]] if info else rng.normal(0, 1, shape)
+    net.forward()
+    expected = {name: net.blobs[name].data.copy() for name in net.outputs}
+    feeds = {name: net.blobs[name].data.copy() for name in net.inputs}
+    files = scratch / "net.prototxt", scratch / "net.caffemodel"
+    files[0].write_text(text.format(param))
+    net.save(str(files[1]))
+    for column, run in (("onnx", _onnx), ("openvino", _openvino), ("opencv", _opencv), ("blob", _blob)):
+        try:
+            result = run(net, files, feeds, scratch)
+            if result is None:
+                _report({column: "yes"})
+                continue
+            errors = [_error(result[name], value) for name, value in expected.items()]
+            notes += [f"{column}: outputs differ by {max(errors):.1g}"] if max(errors) > 1e-3 else []
+            _report({column: "yes" if max(errors) <= 1e-3 else "differs"})
+        except Exception as error:
+            notes.append(f"{column}: {_first(error)}")
+            _report({column: "no"})
+
+
+def _set_weights(net) -> None:
+    """Set seeded weights, scales of 1, biases of 0, and statistics of 0 and 1."""
+    import numpy as np
+
+    rng = np.random.default_rng(3)
+    constants = {"BatchNorm": (0, 1, 1), "BN": (1, 0, 0, 1), "PReLU": (0.25,)}
+    for layer in net.layers:
+        for number, blob in enumerate(getattr(layer, "blobs", ())):
+            if layer.type in constants:
+                blob.data[...] = constants[layer.type][number]
+            elif len(blob.shape) < 2:
+                blob.data[...] = 1 if number == 0 else 0
+            else:
+                blob.data[...] = rng.normal(0, (2 / int(np.prod(blob.shape[1:]))) ** 0.5, blob.shape)
+
+
+def _error(received, expected) -> float:
+    """Return the largest difference; of detections (rows of 7), that of the rows before the end."""
+    import numpy as np
+
+    received = np.asarray(received)
+    if expected.shape[-1] == 7 and expected.ndim == 4 and expected.shape[:2] == (1, 1):
+        received, expected = (_rows(values.reshape(-1, 7)) for values in (received, expected))
+    if received.size != expected.size:
+        return 1.0
+    if not expected.size:
+        return 0.0
+    return float(np.abs(received.reshape(expected.shape) - expected).max() / max(np.abs(expected).max(), 1e-6))
+
+
+def _rows(rows):
+    """Return the rows before the first one without an item or a label."""
+    import numpy as np
+
+    ends = np.flatnonzero((rows[:, 0] < 0) | (rows[:, 1] < 0))
+    return rows[: ends[0]] if len(ends) else rows
+
+
+def _onnx(net, files, feeds, scratch):
+    import onnxruntime
+
+    from caffe.convert.onnx_export import export_net
+
+    export_net(net, scratch / "net.onnx")
+    session = onnxruntime.InferenceSession(str(scratch / "net.onnx"), providers=["CPUExecutionProvider"])
+    names = [port.name for port in session.get_outputs()]
+    return dict(zip(names, session.run(names, feeds)))
+
+
+def _openvino(net, files, feeds, scratch):
+    import openvino
+
+    from ncs.compiler import native_ops
+    from ncs.compiler.ir import write_ir
+
+    path = str(scratch / "net.xml")
+    if native_ops.native_layers(net):
+        native_ops.write_ir(net, path, fp16=False)
+    else:
+        write_ir(str(scratch / "net.onnx"), path, fp16=False)
+    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    results = compiled(feeds)
+    return {name: results[port] for port in compiled.outputs for name in port.names}
+
+
+_OPENCV = """
+import sys, numpy, cv2
+files, inputs, outputs, result = sys.argv[1:3], sys.argv[3], sys.argv[4].split(","), sys.argv[5]
+net = cv2.dnn.readNetFromCaffe(*files)
+for name, value in numpy.load(inputs).items():
+    net.setInput(value, name)
+numpy.savez(result, **dict(zip(outputs, net.forward(outputs))))
+"""
+
+
+def _opencv(net, files, feeds, scratch):
+    """OpenCV 5 has no Caffe importer: MODEL_FAMILIES_OPENCV is a directory with OpenCV 4."""
+    import numpy as np
+
+    np.savez(scratch / "inputs.npz", **feeds)
+    environment = {**os.environ, "PYTHONPATH": os.environ.get("MODEL_FAMILIES_OPENCV", "")}
+    arguments = [*map(str, files), str(scratch / "inputs.npz"), ",".join(net.outputs), str(scratch / "outputs.npz")]
+    command = [sys.executable, "-c", _OPENCV, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
+    if done.returncode:
+        raise RuntimeError(re.sub(r"\s+", " ", done.stderr.strip().split("error: ")[-1]))
+    return dict(np.load(scratch / "outputs.npz"))
+
+
+def _blob(net, files, feeds, scratch):
+    from ncs.cli import main as ncs
+
+    if ncs(["compile", str(files[0]), "-w", str(files[1]), "--no-ir", "-q", "-o", str(scratch / "out")]):
+        raise RuntimeError("not compiled")
+    return None
+
+
+if __name__ == "__main__":
+    main()
