@@ -186,7 +186,7 @@ def main():
         if args.hostile:
             (seconds, times, faults), done = asyncio.run(_hostile(server.port, data, expected, args.hostile))
             kinds = {kind: done.count(kind) for kind in sorted(set(done))}
-            print(f"hostile: {args.hostile} requests in {seconds:.0f} s, {len(faults)} errors, beside {kinds}")
+            print(f"hostile: {args.hostile} requests in {seconds:.0f} s, {len(faults)} errors; other clients: {kinds}")
             print(f"memory (PSS): {server.memory():.0f} MB")
     finally:
         print("exit status", server.stop())

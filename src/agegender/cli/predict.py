@@ -203,21 +203,21 @@ def _run_shards(args: argparse.Namespace) -> int:
 
     if not args.shards or bool(args.list) == bool(args.image_path):
         raise predict.failure(predict.WRONG_OPTIONS, "shards need -o DIR and either --list FILE or --image_path")
-    settings = {name: value for name, value in vars(args).items() if name in SETTINGS}
+    settings = {name: value for name, value in vars(args).items() if name not in NO_SETTINGS}
     settings["model_dir"] = os.path.abspath(args.model_dir)
     run.predict_all(args, settings, open_predictor)
     return 0
 
 
-# the options that determine a prediction
-SETTINGS = (
-    *("mean_file", "model_dir", "net", "model", "ensemble", "flip", "device", "compat", "margin", "batch", "detect"),
-    *("min_face", "threshold", "crop"),
+# the options that do not determine a prediction
+NO_SETTINGS = (
+    *("image_path", "list", "shards", "shard", "workers", "ray", "dry_run", "json", "csv", "output", "verbose"),
+    *("verbosity", "no_framing_check"),
 )
 
 
 def open_predictor(settings: dict[str, Any]) -> Any:
-    """Return the FacePredictor for the options in SETTINGS."""
+    """Return the FacePredictor for the options that determine a prediction."""
     from agegender.inference import predict
 
     args = argparse.Namespace(**settings)

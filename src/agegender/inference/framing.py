@@ -15,9 +15,10 @@ import numpy as np
 from agegender.errors import AgeGenderError
 from agegender.inference import face_settings
 
-# Mean distance of the five landmarks from their trained positions, as a fraction of the side. Measured: 0.013 to 0.066
-# on UTKFace's aligned chips, 0.078 to 0.198 on chips that another program had aligned.
-MAX_DISTANCE = 0.07
+# Mean distance of the five landmarks from their trained positions, as a fraction of the side. Of 250 aligned faces of
+# UTKFace 2 % are above it, with a margin of 0.1 11 %, with a margin of 0.25 all. Chips that another program had
+# aligned have 0.078 to 0.198.
+MAX_DISTANCE = 0.06
 MIN_SIDE = 80  # pixels; the detector does not see smaller chips reliably, so they are enlarged to this side
 
 

@@ -100,7 +100,7 @@ LOSSES = (("gender_logits", "gender", 1.0), ("age_logits", "age", 1.0))
 
 SIZES = (
     ("compact", "Compact residual net", WIDTHS, {"age": 707365, "gender": 694594},
-     "in the package; trained by agegender train --recipe compact-distilled"),
+     "in the package; trained by agegender train --recipe compact-all"),
     ("compact-wide", "Compact residual net, 1.5 times as wide", WIDE, {"age": 1580549, "gender": 1561442},
      "trained by agegender train --recipe compact-wide"),
 )  # fmt: skip

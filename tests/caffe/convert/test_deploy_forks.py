@@ -174,3 +174,38 @@ def test_fillers_that_mean_a_scale_are_kept():
     )
     net = Net.from_param(deployed(INPUT % (1, 4, 4) + norm), caffe_pb2.TEST, build_only=True)
     assert [blob.shape for blob in net.params["n"]] == [(3,), (3,), (1,), (3,), (3,)]
+
+
+def kinds(text):
+    return [(layer.type, list(layer.top)) for layer in deployed(text).layer]
+
+
+DUMMY = 'layer { name: "data" type: "DummyData" top: "data" dummy_data_param { shape { dim: [1, 3, 4, 4] } } }\n'
+SCORE = 'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 2 } }\n'
+
+
+def test_a_python_layer_with_a_loss_weight_is_a_loss():
+    loss = (
+        'layer { name: "loss" type: "Python" bottom: "fc" bottom: "fc" top: "loss" loss_weight: 1 '
+        'python_param { module: "pyloss" layer: "EuclideanLossLayer" } }'
+    )
+    assert kinds(DUMMY + SCORE + loss) == [("Input", ["data"]), ("InnerProduct", ["fc"])]
+
+
+def test_detectnets_clusters_are_left_to_the_application():
+    cluster = (
+        'layer { name: "cluster" type: "Python" bottom: "fc" top: "boxes" '
+        'python_param { module: "caffe.layers.detectnet.clustering" layer: "ClusterDetections" } }\n'
+        'layer { name: "loss" type: "L1Loss" bottom: "fc" bottom: "fc" top: "loss" }'
+    )
+    assert kinds(DUMMY + SCORE + cluster) == [("Input", ["data"]), ("InnerProduct", ["fc"])]
+
+
+def test_losses_of_old_forks_are_losses():
+    text = (
+        'input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4\n'
+        'layers { name: "fc" type: INNER_PRODUCT bottom: "data" top: "fc" inner_product_param { num_output: 2 } }\n'
+        'layers { name: "l" type: TRANSFORM_SOFTMAX_LOSS bottom: "fc" bottom: "label" }\n'
+        'layers { name: "a" type: TRANSFORM_ACCURACY bottom: "fc" bottom: "label" top: "a" }\n'
+    )
+    assert [kind for kind, _ in kinds(text)] == ["Input", "InnerProduct"]

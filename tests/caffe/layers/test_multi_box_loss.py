@@ -1,5 +1,7 @@
 """MultiBoxLoss compared with a reference of dictionaries and loops, and its gradients with finite differences."""
 
+import functools
+
 import numpy as np
 import pytest
 from support.reference import build_error, check_layer, one_layer_net
@@ -25,6 +27,7 @@ def iou(a, b):
     return width * height / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - width * height)
 
 
+@functools.cache
 def matched(truth, least, bipartite):
     pairs = {(p, t): iou(prior, row[3:7]) for p, prior in enumerate(PRIORS) for t, row in enumerate(truth)}
     found = {}
@@ -82,7 +85,7 @@ def loss(
     for item in range(len(offsets)):
         truth = [row for row in TRUTH[0, 0] if row[0] == item and (difficult or not row[7])]
         moves, values = offsets[item].reshape(-1, 4), scores[item].reshape(len(PRIORS), -1)
-        found, most = matched(truth, 0.5, bipartite)
+        found, most = matched(tuple(map(tuple, truth)), 0.5, bipartite)
         labels = [int(truth[found[p]][1]) if p in found else 0 for p in range(len(PRIORS))]
         each = [score_loss(values[p], labels[p], logistic) for p in range(len(PRIORS))]
         places = {p: place_loss(moves[p], code(truth[t][3:7], PRIORS[p], kind), l2) for p, t in found.items()}

@@ -19,8 +19,14 @@ def mark(net: Any, filename: str) -> None:
     priors = [layer for layer in net.layer if layer.type == "PriorBox" and layer.bottom]
     if any(_offsets(net, layer) == 4 * _FACEBOXES_COUNT and _is_faceboxes(layer) for layer in priors):
         _set(priors, "faceboxes", filename)
-    elif priors and all(_offsets(net, layer) == 8 * _count(layer.prior_box_param) for layer in priors):
+    elif priors and _shares_location(net) and all(_offsets(net, p) == 8 * _count(p.prior_box_param) for p in priors):
         _set(priors, "textboxes", filename)
+
+
+def _shares_location(net: Any) -> bool:
+    """Return whether the offsets are the same for all classes; otherwise there are more of them."""
+    kinds = [("DetectionOutput", "detection_output_param"), ("MultiBoxLoss", "multibox_loss_param")]
+    return all(getattr(layer, name).share_location for layer in net.layer for kind, name in kinds if layer.type == kind)
 
 
 def _set(priors: list, name: str, filename: str) -> None:
