@@ -115,7 +115,7 @@ def create_app(settings: Settings) -> Any:
         HTTPException: _http_error,
         CaffeError: _error,
         guard.BodyTooLarge: _too_large,
-        TimeoutError: _too_slow,
+        asyncio.TimeoutError: _too_slow,
         ClientDisconnect: _gone,
     }
     app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers)

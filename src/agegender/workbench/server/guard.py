@@ -64,7 +64,7 @@ class Guard:
         except BodyTooLarge:
             if not body.answered:
                 await _answer(send, 413, f"the body is larger than the limit of {body.limit} bytes")
-        except TimeoutError:
+        except asyncio.TimeoutError:  # another class than TimeoutError before Python 3.11
             if not body.answered:
                 await _answer(send, 408, f"no byte of the body in {BODY_SECONDS:g} seconds")
 

@@ -159,7 +159,7 @@ async def _stream(bench: Bench, values: dict[str, Any], folder: str) -> AsyncIte
                 text[found + len("error: ") :] if found >= 0 else "the process ended; it may have run out of memory"
             )
             yield (json.dumps({"error": reason.strip()[:2000]}) + "\n").encode()
-    except TimeoutError:
+    except asyncio.TimeoutError:  # another class than TimeoutError before Python 3.11
         yield b'{"error":"this took too long and was stopped"}\n'
     finally:
         if acquired:
