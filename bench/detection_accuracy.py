@@ -12,7 +12,7 @@ import _montage
 import cv2
 import numpy as np
 
-from agegender.inference import detect, face_crop, predict
+from agegender.inference import detect, face_crop, face_settings, predict
 from ncs.runtime import open_runner
 from ncs.runtime.manifest import Manifest
 
@@ -88,8 +88,10 @@ def detect_again(chip, transform, side, angle, align):
     if not faces:
         return None
     if not align:
-        return face_crop.cut(image, face_crop.squared(faces[0].box), transform.margin)
-    return face_crop.aligned(image, faces[0].landmarks, transform.landmarks, transform.margin)
+        return face_crop.cut(image, face_crop.squared(faces[0].box), face_settings.margin(transform))
+    return face_crop.aligned(
+        image, faces[0].landmarks, face_settings.landmarks(transform), face_settings.margin(transform)
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 python bench/scaling.py [--hosts 2 4] [--rates 100mbit 1gbit none] [--batch 4] [--steps 4]     (Linux, as root)
 
 Every host trains AgeNet (45.7 MB of diffs) on made-up data. A step is measured with buckets sent during backward
-(overlap) and after it. The model beside it: a ring sends 2 (N - 1) / N of the diffs over each link. The delay of links is
+(overlap) and after it. The model on paper: a ring sends 2 (N - 1) / N of the diffs over each link. The delay of links is
 not shaped where the kernel has no netem.
 """
 

@@ -27,8 +27,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 class Server:
     """`ncs serve` as a child; `cpu()` is its CPU time so far."""
 
-    def __init__(self, manifest):
+    def __init__(self, manifest, hint="throughput"):
         command = [sys.executable, "-m", "ncs", "serve", manifest, "-d", "CPU", "--port", "0", "--access-log", "off"]
+        command += ["--hint", hint]
         path = os.pathsep.join([str(Path(__file__).parents[1] / "src"), os.environ.get("PYTHONPATH", "")])
         environment = {**os.environ, "PYTHONPATH": path}
         self.process = subprocess.Popen(
@@ -159,9 +160,10 @@ def main():
     parser.add_argument("manifest")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--requests", type=int, default=400)
+    parser.add_argument("--hint", default="throughput")
     parser.add_argument("--hostile", type=int, default=0)
     args = parser.parse_args()
-    server = Server(args.manifest)
+    server = Server(args.manifest, args.hint)
     try:
         _, blob, expected = bare(args.manifest, 5)
         data = message(args.manifest, blob)
@@ -184,7 +186,7 @@ def main():
         if args.hostile:
             (seconds, times, faults), done = asyncio.run(_hostile(server.port, data, expected, args.hostile))
             kinds = {kind: done.count(kind) for kind in sorted(set(done))}
-            print(f"hostile: {args.hostile} requests in {seconds:.0f} s, {len(faults)} errors, beside {kinds}")
+            print(f"hostile: {args.hostile} requests in {seconds:.0f} s, {len(faults)} errors; other clients: {kinds}")
             print(f"memory (PSS): {server.memory():.0f} MB")
     finally:
         print("exit status", server.stop())

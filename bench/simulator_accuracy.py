@@ -15,7 +15,7 @@ import tempfile
 import numpy as np
 
 from agegender.datasets import split_lmdbs, utkface
-from agegender.inference import predict
+from agegender.inference import face_settings, predict
 from agegender.inference.labels import AGE_TRINGN
 from ncs.cli import main as ncs
 from ncs.runtime import open_runner
@@ -72,7 +72,9 @@ def predictions(path: str, device: str, samples: list) -> dict[str, np.ndarray]:
         for start in range(0, len(samples), 32):
             images = [predict.read_image(sample.path) for sample in samples[start : start + 32]]
             transform = manifest.transform
-            blobs = np.stack([transform.image(predict.with_margin(image, transform.margin)) for image in images])
+            blobs = np.stack(
+                [transform.image(predict.with_margin(image, face_settings.margin(transform))) for image in images]
+            )
             values = nets[0].run(blobs)
             for net in nets:
                 rows.setdefault(net.task, []).append(net.select(values))

@@ -108,8 +108,8 @@ install_browser() {
     if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then return 0; fi
     say "installing Chromium"
     { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null &&
-        timeout 60 apt-get update -qq && timeout 240 apt-get install -y -qq --no-install-recommends chromium; } \
-        >.venv/apt.log 2>&1 || say "Chromium cannot be installed here (.venv/apt.log): no tests in a browser"
+        timeout 60 apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 240 apt-get install -y -qq --no-install-recommends chromium; } \
+        </dev/null >.venv/apt.log 2>&1 || say "Chromium cannot be installed here (.venv/apt.log): no tests in a browser"
 }
 
 what=requirements/run.txt

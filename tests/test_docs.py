@@ -110,7 +110,7 @@ def test_positional_arguments_of_zoo_exist():
         if words[:2] == ("agegender", "zoo") and words[2] in ("show", "download", "deploy", "evaluate"):
             named.append(words[3])
         for name in named:
-            assert zoo.resolve(name) or name.endswith((".caffemodel", ".json")), name
+            assert name.endswith((".caffemodel", ".json")) or zoo.resolve(name), name
 
 
 def test_recipes_of_the_pages_exist():

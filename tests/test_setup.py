@@ -91,6 +91,27 @@ def test_complete_environment_is_not_changed(copy):
     assert called.exists()
 
 
+@pytest.mark.parametrize("chromium, apt, reason", [(True, 1, ""), (False, 0, ""), (False, 1, "cannot be installed")])
+def test_missing_browser_does_not_fail_the_set_up(copy, chromium, apt, reason):
+    """A complete environment, with and without Chromium, and an apt-get that works or not."""
+    folder, programs = copy / ".venv" / "bin", copy / "programs"
+    folder.mkdir(parents=True)
+    programs.mkdir()
+    program(folder / "python", 'if [ "$1" = -V ]; then echo Python 3.12.1; fi\n')
+    for name in ("dirname", "cat", "cksum", "sed", "bash", "timeout", "awk", "df"):
+        (programs / name).symlink_to(shutil.which(name))
+    program(programs / "id", "echo 0\n")
+    program(programs / "apt-get", f'echo "$@" >> "{copy}/called"\nexit {apt}\n')
+    if chromium:
+        program(programs / "chromium", "")
+    text = run(copy, "bash", "-c", ". scripts/env.sh; environment_hash", "setup.sh").stdout
+    (copy / ".venv" / "complete-with-tests").write_text(text)
+    result = run(copy, "scripts/setup.sh", "--with-browser", PATH=str(programs))
+    assert result.returncode == 0, result.stderr
+    assert (reason in result.stderr) if reason else "cannot" not in result.stderr
+    assert (copy / "called").exists() is not chromium
+
+
 FAKE_ENVIRONMENT = """
 case "$*" in -V) echo Python 3.12.1;; *"pip install"*) echo "$@" >> "%s";; esac
 case "$*" in *"version_info[:2]"*) exit %d;; esac

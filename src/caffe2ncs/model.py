@@ -321,11 +321,12 @@ class Model:
         return self._nets
 
     def _predictor(self, detect: bool, crop: str, batch: int) -> Any:
+        from agegender.inference import face_settings
         from agegender.inference.predict import FacePredictor
 
         nets = self._open()
         if not detect:
-            faces = any(net.transform.landmarks is not None for net in nets)
+            faces = any(face_settings.landmarks(net.transform) is not None for net in nets)
             return FacePredictor(nets, batch=batch, check=_framing_check() if faces else None)
         from agegender.inference.detect import Detector
 

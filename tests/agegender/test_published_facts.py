@@ -17,7 +17,7 @@ from agegender.datasets import adience, adience_lists, imdb_wiki, oversample, sp
 from agegender.datasets.lists import class_counts, count_block
 from agegender.datasets.sample import Sample
 from agegender.evaluate import confusion, metrics
-from agegender.inference import face_crop, labels
+from agegender.inference import face_crop, face_settings, labels
 from agegender.inference.labels import AGE_ADIENCE, AGE_TRINGN, MALE_FIRST, gender_of
 from caffe.device.transform import Transform
 
@@ -461,7 +461,7 @@ def test_13_input_of_the_zoos_nets(name, scripted):
     from agegender import zoo
 
     net = zoo.nets()[name]
-    transform = net.compat(net.transform()) if scripted else net.transform().replace(margin=0.0)
+    transform = net.compat(net.transform()) if scripted else face_settings.replace(net.transform(), margin=0.0)
     image = np.random.default_rng(1).integers(0, 256, (90, 120, 3), np.uint8)
     left, top, right, bottom = face_crop.clamped(face_crop.squared((95, 10, 118, 60)), image.shape)
     assert (left, top, right, bottom) == (82, 10, 120, 60)

@@ -55,6 +55,25 @@ def tests_(folder, name):
     return {f"{i}_{key}": value for i, part in enumerate((first, second)) for key, value in part.items()}
 
 
+def detections(folder, name):
+    """A test whose output has another length in every batch, as DetectionEvaluate's."""
+    solver = make(folder, name)
+    net = solver.test_nets[0]
+    forward, seen = net.forward_range, []
+
+    def of_length(*args, **kwargs):
+        loss = forward(*args, **kwargs)
+        number = int(net.blobs["label"].data.sum())  # differs between batches
+        net.blobs["accuracy"].reshape(1 + number)
+        net.blobs["accuracy"].data[...] = np.arange(1 + number)
+        return loss
+
+    net.forward_range = of_length
+    for _, values in solver._test_batches(0):
+        seen.append(values["accuracy"].copy())
+    return {"lengths": np.array([len(part) for part in seen]), "values": np.concatenate(seen)}
+
+
 def resumed(folder, name, resume=None, batch="each", count=3):
     """Two iterations, a snapshot and `count` more; or `count` after restoring that snapshot."""
     solver = make(folder, name, batch)
@@ -168,6 +187,7 @@ SCENARIOS = {
     "stream": lambda f: stream(f, "stream"),
     "shuffled": lambda f: stream(f, "shuffled"),
     "tests": lambda f: tests_(f, "two"),
+    "detections": lambda f: detections(f, "two"),
     "undisturbed": lambda f: resumed(f, "dropout"),
     "resumed": lambda f: resumed(f, "dropout", "dropout_iter_2.solverstate"),
     "from_one": lambda f: resumed(f, "one", "alone_iter_2.solverstate", "shared"),

@@ -48,11 +48,29 @@ def results(
         options: dict[str, Any] = {"num_cpus": 1, "max_restarts": -1, "max_task_retries": RETRIES}
         if stick:
             options["resources"] = {"ncs": 1}
-        actor = ray.remote(**options)(Worker)
-        actors = [actor.remote(factory, settings) for _ in range(min(count, len(shards)))]
+        actors = Actors(ray.remote(**options)(Worker), (factory, settings), min(count, len(shards)))
         yield from _in_flight(ray, actors, images, kind, shards)
     finally:
         ray.shutdown()
+
+
+class Actors:
+    """The actors of a run; one that died in its creation, which Ray does not repeat, is replaced."""
+
+    def __init__(self, kind: Any, arguments: tuple, count: int) -> None:
+        self._kind, self._arguments = kind, arguments
+        self._actors = [kind.remote(*arguments) for _ in range(count)]
+
+    def __len__(self) -> int:
+        return len(self._actors)
+
+    def __getitem__(self, number: int) -> Any:
+        return self._actors[number]
+
+    def replace(self, number: int, dead: Any) -> None:
+        """Start another actor in place of `dead`, unless that has happened."""
+        if self._actors[number] is dead:
+            self._actors[number] = self._kind.remote(*self._arguments)
 
 
 def _connected(address):
@@ -73,21 +91,29 @@ def _connected(address):
 
 
 def _in_flight(ray, actors, images, kind, shards):
-    """Keep AHEAD shards per actor in flight."""
-    running: dict[Any, tuple[Shard, Any]] = {}
-    waiting = iter(shards)
-    free = [actor for _ in range(AHEAD) for actor in actors]
-    while True:
-        for actor, shard in zip(free, waiting):  # in this order: zip takes no shard without an actor
-            running[actor.run.remote(images.of(shard), kind)] = (shard, actor)
-        if not running:
-            return
+    """Keep AHEAD shards per actor in flight; a shard of a lost actor runs again, at most RETRIES times."""
+    running: dict[Any, tuple[Shard, int, Any]] = {}
+    waiting, attempts = list(reversed(shards)), dict.fromkeys(shards, 0)
+    free = [number for _ in range(AHEAD) for number in range(len(actors))]
+    while waiting or running:
+        while waiting and free:
+            shard, number = waiting.pop(), free.pop(0)
+            actor = actors[number]
+            running[actor.run.remote(images.of(shard), kind)] = (shard, number, actor)
         (reference,), _ = ray.wait(list(running), num_returns=1)
-        shard, actor = running.pop(reference)
+        shard, number, actor = running.pop(reference)
+        free.append(number)
         try:
             yield shard, ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             raise AgeGenderError(f"shard {shard.number}: {error.cause}") from None
         except ray.exceptions.RayError as error:
-            raise AgeGenderError(f"shard {shard.number}: {str(error).splitlines()[0]}") from None
-        free = [actor]
+            attempts[shard] += 1
+            if attempts[shard] > RETRIES:
+                raise AgeGenderError(f"shard {shard.number}: {_last_line(error)}") from None
+            actors.replace(number, actor)
+            waiting.append(shard)
+
+
+def _last_line(error):
+    return [line.strip() for line in str(error).splitlines() if line.strip()][-1]

@@ -72,6 +72,18 @@ def add_net_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ensemble", action="store_true", help="nets of the same task predict together: their mean probabilities"
     )
+    parser.add_argument(
+        "--min-confidence",
+        type=confidence,
+        default=0.0,
+        metavar="P",
+        help="give a label whose probability is below P (0 to 1) as 'unsure'",
+    )
+    parser.add_argument(
+        "--age-interval",
+        action="store_true",
+        help="give ages as `34 ± 7 years`, an interval that holds 68 %% of the probability (nets of single years)",
+    )
     parser.add_argument("--flip", action="store_true", help="predict the mean over the image and its mirror image")
     parser.add_argument(
         "--device",
@@ -91,6 +103,17 @@ def add_net_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="show this fraction of a face on each side of it, instead of the net's own margin",
     )
+
+
+def confidence(text: str) -> float:
+    """Return a probability from 0 to 1; the error of argparse for anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a probability from 0 to 1, received '{text}'")
+    return value
 
 
 def add_face_arguments(group: Any) -> None:
@@ -180,21 +203,21 @@ def _run_shards(args: argparse.Namespace) -> int:
 
     if not args.shards or bool(args.list) == bool(args.image_path):
         raise predict.failure(predict.WRONG_OPTIONS, "shards need -o DIR and either --list FILE or --image_path")
-    settings = {name: value for name, value in vars(args).items() if name in SETTINGS}
+    settings = {name: value for name, value in vars(args).items() if name not in NO_SETTINGS}
     settings["model_dir"] = os.path.abspath(args.model_dir)
     run.predict_all(args, settings, open_predictor)
     return 0
 
 
-# the options that determine a prediction
-SETTINGS = (
-    *("mean_file", "model_dir", "net", "model", "ensemble", "flip", "device", "compat", "margin", "batch", "detect"),
-    *("min_face", "threshold", "crop"),
+# the options that do not determine a prediction
+NO_SETTINGS = (
+    *("image_path", "list", "shards", "shard", "workers", "ray", "dry_run", "json", "csv", "output", "verbose"),
+    *("verbosity", "no_framing_check"),
 )
 
 
 def open_predictor(settings: dict[str, Any]) -> Any:
-    """Return the FacePredictor for the options in SETTINGS."""
+    """Return the FacePredictor for the options that determine a prediction."""
     from agegender.inference import predict
 
     args = argparse.Namespace(**settings)
@@ -247,6 +270,7 @@ def no_face(paths: list[str]) -> str:
 def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
     """Open the nets that the options name on the device that they name."""
     from agegender.inference.open_nets import open_nets
+    from agegender.inference.predict import Style
     from agegender.workspace import NET_NAMES, trained_on_synthetic_faces
     from ncs import runtime
 
@@ -273,6 +297,7 @@ def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
         flip=args.flip,
         ensemble=args.ensemble,
         change=lambda name, transform: _changed(args, name, transform),
+        style=Style(args.min_confidence, args.age_interval),
     )
 
 
@@ -282,7 +307,9 @@ def _changed(args: argparse.Namespace, name: str, transform: Any) -> Any:
         transform = transform.replace(mean=_mean(args.mean_file))
     if args.compat:
         transform = _as_original(args, name, transform)
-    return transform if args.margin is None else transform.replace(margin=args.margin)
+    from agegender.inference import face_settings
+
+    return transform if args.margin is None else face_settings.replace(transform, margin=args.margin)
 
 
 def _mean(path: str) -> Any:

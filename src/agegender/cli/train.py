@@ -44,7 +44,14 @@ def add_run_arguments(parser: Any) -> None:
     parser.add_argument(
         "--faces", metavar="DIR", help="directory of faces named as UTKFace's (default: data/UTKFace_AsianOnly)"
     )
-    parser.add_argument("--race", default="asian", help="asian (default), white, black, indian, others, all, or a list")
+    parser.add_argument(
+        "--race", help="asian, white, black, indian, others, all, or a list (default: the recipe's, mostly asian)"
+    )
+    parser.add_argument(
+        "--leave-out",
+        metavar="GROUPS",
+        help="train on the other groups (of all, unless --race), and evaluate on these",
+    )
     parser.add_argument(
         "--validation", action="store_true", help="hold out a fifth of the training part: for choosing recipes"
     )
@@ -57,9 +64,10 @@ def make_run(args: argparse.Namespace, name: str, seed: int, iterations: int | N
     from agegender.datasets import utkface
     from agegender.training.run import Run
 
-    races = utkface.parse_races(args.race)
+    recipe = recipes.resolve(name)
+    races = utkface.parse_races(args.race or ("all" if args.leave_out else recipe.races))
     return Run(
-        recipes.resolve(name),
+        recipe,
         args.faces or os.path.join("data", utkface.folder_name(races)),
         races,
         seed,
@@ -69,6 +77,7 @@ def make_run(args: argparse.Namespace, name: str, seed: int, iterations: int | N
         precision=args.precision,
         threads=args.threads,
         int8=args.int8,
+        leave_out=utkface.parse_races(args.leave_out) if args.leave_out else (),
         workers=getattr(args, "workers", 1),
         batch=getattr(args, "batch", "each"),
         **options,

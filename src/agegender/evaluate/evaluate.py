@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agegender.errors import AgeGenderError
-from agegender.evaluate import confusion, int8, metrics, report
+from agegender.evaluate import calibration, confusion, int8, metrics, report
 from agegender.evaluate.predictions import Predictions, database_batches, image_batches, net_predictor, predict_batches
+from agegender.inference import face_settings
+from agegender.inference.calibration import scaled
 from agegender.inference.labels import AGE_TRINGN, MALE_FIRST, Labels, in_decades
+from agegender.zoo import temperatures
 from caffe.utils import atomic_io
 
 if TYPE_CHECKING:
@@ -29,8 +32,10 @@ BATCH = 50
 PROBABILITIES = "probabilities.npz"  # of a report: every probability behind it
 
 
-def predict_lmdb(net: Net, weights: str, database: str) -> dict[str, np.ndarray]:
-    """Return {mode: (N, classes) probabilities} of a zoo net on an LMDB of `split_lmdbs`, in every mode but int8."""
+def predict_lmdb(
+    net: Net, weights: str, database: str, modes: Sequence[str] = EVALUATION_MODES[:3]
+) -> dict[str, np.ndarray]:
+    """Return {mode: (N, classes) probabilities} of a zoo net on an LMDB of `split_lmdbs`, in `modes` but int8."""
     from agegender.zoo import assemble
     from caffe.weights.snapshot import read_weights
     from ncs.precision import fp16_emulation
@@ -40,13 +45,12 @@ def predict_lmdb(net: Net, weights: str, database: str) -> dict[str, np.ndarray]
     fp16_emulation.round_weights(rounded)
 
     def model(blob: np.ndarray) -> dict[str, np.ndarray]:
-        plain = fp16_emulation.predict(exact, blob)
-        flipped = fp16_emulation.predict(exact, blob[..., ::-1])
-        return {
-            "plain": plain,
-            "flip": (plain + flipped) / 2,
-            "fp16": fp16_emulation.predict(rounded, blob, half=True),
-        }
+        out = {"plain": fp16_emulation.predict(exact, blob)}
+        if "flip" in modes:
+            out["flip"] = (out["plain"] + fp16_emulation.predict(exact, blob[..., ::-1])) / 2
+        if "fp16" in modes:
+            out["fp16"] = fp16_emulation.predict(rounded, blob, half=True)
+        return out
 
     predictions_of = predict_batches(model, database_batches(database, net.transform(), size=BATCH))
     return {mode: predictions.probabilities for mode, predictions in predictions_of.items()}
@@ -81,9 +85,12 @@ def predict_images(
     probabilities: dict[str, np.ndarray] = {}
     for path, group in by_weights.items():
         transform = group[0].transform()
-        batches = image_batches(samples, transform, transform.margin if margin is None else margin)
+        batches = image_batches(samples, transform, face_settings.margin(transform) if margin is None else margin)
         predictions_of = predict_batches(_shared_net(group, path), batches, lambda keys, *_: step(len(keys)))
-        probabilities.update((task, predictions.probabilities) for task, predictions in predictions_of.items())
+        at = temperatures.of(path)
+        probabilities.update(
+            (task, scaled(predictions.probabilities, at.get(task, 1.0))) for task, predictions in predictions_of.items()
+        )
     return probabilities
 
 
@@ -168,13 +175,16 @@ def compute_metrics(net: Net, probabilities: np.ndarray, truth: dict[str, np.nda
     Returns
     -------
     dict
-        accuracy, accuracy_95 (Wilson interval); for ages one_off and error_years; the same by decade and by sex.
+        accuracy, accuracy_95 (Wilson interval), ece (expected calibration error of the classes); for ages one_off and
+        error_years; the same by decade and by sex.
     """
     _, classes = to_evaluation_classes(net, probabilities)
+    classes = classes / classes.sum(1, keepdims=True)
     correct = classes.argmax(1) == truth[TRUTH[net.task]]
     out: dict = {
         "accuracy": float(correct.mean()),
         "accuracy_95": list(metrics.wilson_interval(int(correct.sum()), len(correct))),
+        "ece": calibration.expected_calibration_error(classes, truth[TRUTH[net.task]]),
     }
     error = None
     if net.task == "age":
@@ -198,7 +208,7 @@ def _by_group(correct: np.ndarray, error: np.ndarray | None, groups: np.ndarray,
     return rows
 
 
-def evaluate(recipe: Recipe, weights: str, database: str, folder: str, calibration: str = "") -> dict:
+def evaluate(recipe: Recipe, weights: str, database: str, folder: str, quantization: str = "") -> dict:
     """Evaluate a trained net in every mode and write the reports.
 
     Writes `folder`/<task>/ (the full report) per task, `folder`/probabilities.npz and summary.json.
@@ -208,8 +218,8 @@ def evaluate(recipe: Recipe, weights: str, database: str, folder: str, calibrati
     recipe : Recipe
     weights, database : str
         Caffemodel and LMDB.
-    calibration : str
-        LMDB for INT8 calibration; "" leaves INT8 out.
+    quantization : str
+        LMDB for the ranges of INT8; "" leaves INT8 out.
 
     Returns
     -------
@@ -221,8 +231,10 @@ def evaluate(recipe: Recipe, weights: str, database: str, folder: str, calibrati
     stored: dict[str, np.ndarray] = {}
     for net in recipe.nets():
         by_mode = predict_lmdb(net, weights, database)
-        if calibration:
-            by_mode["int8"] = int8.predict(net, weights, calibration, database)
+        if quantization:
+            by_mode["int8"] = int8.predict(net, weights, quantization, database)
+        temperature = temperatures.of(weights).get(net.task, 1.0)
+        by_mode = {mode: scaled(values, temperature) for mode, values in by_mode.items()}
         stored |= {f"{net.task} {mode}": probabilities for mode, probabilities in by_mode.items()}
         summary[net.task] = {mode: compute_metrics(net, values, truth) for mode, values in by_mode.items()}
         _write_report(os.path.join(folder, net.task), recipe, net, keys, truth, by_mode["plain"], weights, database)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agegender.datasets import split_lmdbs
 from agegender.datasets.sample import RACES
 from agegender.evaluate.evaluate import EVALUATION_MODES
 from agegender.evaluate.summary import format_metrics, tasks
+from agegender.zoo import temperatures
 
 if TYPE_CHECKING:
     from agegender.training.run import Run
@@ -43,12 +45,13 @@ def text(run: Run, summary: dict, parts: dict[str, list], iterations: int) -> st
     summary : dict
         As `evaluate.evaluate` returns it.
     parts : dict
-        The names of the training faces and of the held-out faces, in this order.
+        The names of the faces in train_lmdb, test_lmdb and, if there is one, validation_lmdb.
     iterations : int
     """
     recipe, nets = run.recipe, run.recipe.nets()
-    trained, held_out = (len(names) for names in parts.values())
+    trained, held_out = (len(parts[part]) for part in (split_lmdbs.TRAIN, split_lmdbs.TEST))
     option = " --validation" if run.validation else ""
+    option += f" --leave-out {','.join(RACES[race] for race in run.leave_out)}" if run.leave_out else ""
     height, width = nets[0].shape[1:]
     groups = ", ".join(RACES[race] for race in run.races)
     lines = [
@@ -65,7 +68,19 @@ def text(run: Run, summary: dict, parts: dict[str, list], iterations: int) -> st
         lines.append(f"* **Initial weights**: {origin.file} ({origin.licence}).")
     if recipe.teacher:
         lines.append(f"* **Distilled from**: recipe `{recipe.teacher}` on the same faces.")
+    if recipe.teachers:
+        lines.append(f"* **Distilled from**: {', '.join(recipe.teachers)}, combined by nets that never saw the face.")
+    if fitted := temperatures.of(run.weights):
+        values = ", ".join(f"{task} {value:.2f}" for task, value in fitted.items())
+        faces = len(parts.get(split_lmdbs.VALIDATION, ()))
+        lines.append(
+            f"* **Temperatures**: {values}, fitted on {faces} other faces. Calibration error: {_errors(summary)}."
+        )
     return "\n".join([*lines, "", _accuracy(summary), "", _groups(summary), "", USE])
+
+
+def _errors(summary: dict) -> str:
+    return ", ".join(f"{task} {summary[task]['plain']['ece']:.3f}" for task in tasks(summary))
 
 
 def _output(net: Net) -> str:

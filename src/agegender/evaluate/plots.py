@@ -38,6 +38,25 @@ def draw_matrix(path: str, matrix: np.ndarray, names: Sequence[str], title: str)
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 
 
+def draw_reliability(path: str, rows: Sequence[dict[str, float]], title: str) -> None:
+    """Write a PNG of the reliability diagram: accuracy over confidence, with the number of faces of each bin."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--")
+    confidence, accuracy = ([row[name] for row in rows] for name in ("confidence", "accuracy"))
+    axes.plot(confidence, accuracy, marker="o")
+    for row in rows:
+        axes.annotate(
+            f"{row['faces']}", (row["confidence"], row["accuracy"]), (4, -12), textcoords="offset points", fontsize=8
+        )
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability of the predicted class", ylabel="fraction right")
+    axes.set_title(title)
+    with atomic_io.atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+
+
 def images_of(database: str, backend: str, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
     """Return {key: (H, W, 3) uint8 BGR image} of the records with these keys."""
     from caffe.data import datum

@@ -1,4 +1,4 @@
-"""The report of an evaluation, a directory: JSON, CSV, the confusion matrix as text and image, the worst mistakes."""
+"""The report of an evaluation, a directory: HTML, JSON, CSV, the confusion matrix, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from agegender.evaluate import confusion, metrics
+from agegender.evaluate import calibration, confusion, metrics, report_html
 from agegender.evaluate.predictions import Predictions
 from agegender.inference.labels import Labels
 from caffe.utils import atomic_io
@@ -55,6 +55,9 @@ def write(
     matrix = confusion.count(predictions.truth, predictions.predicted, len(labels))
     values = {"net": net.name, "task": net.task, **summary(matrix, labels)}
     values.update(weights=_origin(weights), database=_text(database), made_by=f"agegender {version()}")
+    reliability = calibration.bins(predictions.probabilities, predictions.truth)
+    values["expected_calibration_error"] = calibration.error_of(reliability)
+    values["reliability"] = reliability
     with atomic_io.atomic_folder(folder, MADE_BY) as temporary:
         files = {
             "report.json": json.dumps(values, indent=1) + "\n",
@@ -65,12 +68,16 @@ def write(
         }
         for name, content in files.items():
             atomic_io.write_bytes(os.path.join(temporary, name), content)
+        plots.draw_reliability(os.path.join(temporary, "reliability.png"), reliability, net.name)
         plots.draw_matrix(os.path.join(temporary, "confusion.png"), matrix, labels.names, net.name)
+        images = ["confusion.png", "reliability.png"]
         if database is not None:
             mistakes = worst_mistakes(predictions)
-            images = plots.images_of(database, backend, [predictions.keys[index] for index in mistakes])
+            faces = plots.images_of(database, backend, [predictions.keys[index] for index in mistakes])
             path = os.path.join(temporary, "mistakes.png")
-            plots.draw_mistakes(path, images, mistakes, predictions, labels.names)
+            plots.draw_mistakes(path, faces, mistakes, predictions, labels.names)
+            images.append("mistakes.png")
+        atomic_io.write_bytes(os.path.join(temporary, "report.html"), report_html.page(values, images))
     return values
 
 

@@ -27,6 +27,10 @@ _MAX_SCALE = 3.0
 _X_COLUMNS, _Y_COLUMNS = [0, 4, 6, 8, 10, 12], [1, 5, 7, 9, 11, 13]  # of YuNet's rows
 
 
+# Images of at most TIGHT_SIDE pixels without a face may be tight crops: they get a border and a second look.
+TIGHT_SIDE, TIGHT_BORDER = 640, 0.3
+
+
 @dataclass(frozen=True)
 class Face:
     """A detected face.
@@ -85,6 +89,14 @@ class Detector:
         image : uint8 array of shape (H, W, 3) in BGR, (H, W, 4) in BGRA, or (H, W)
         """
         image = _three_channels(image)
+        faces = self._find(image)
+        if faces or max(image.shape[:2]) > TIGHT_SIDE:
+            return faces
+        border = int(TIGHT_BORDER * max(image.shape[:2]))  # a crop so tight that the face is cut off
+        framed = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
+        return [_moved(face, -border) for face in self._find(framed)]
+
+    def _find(self, image):
         rows = [self._detect_level(image, scale) for scale in scales(image.shape, self.min_face)]
         kept = _suppress_overlaps(np.concatenate(rows))
         if self.min_face is not None:
@@ -112,6 +124,11 @@ class Detector:
         rows[:, [*_X_COLUMNS, 2]] *= image.shape[1] / width
         rows[:, [*_Y_COLUMNS, 3]] *= image.shape[0] / height
         return rows
+
+
+def _moved(face, offset):
+    """A Face with all coordinates moved by `offset` pixels."""
+    return Face(tuple(value + offset for value in face.box), face.score, face.landmarks + np.float32(offset))
 
 
 def _is_reliable(rows, tile, size):

@@ -151,11 +151,15 @@ AGE_YEARS = Labels(
 # The same, decoded into AGE_TRINGN's classes, for the nets that this package trains on years.
 AGE_DECADES = Labels("age-101-decades", AGE_YEARS.names, AGE_YEARS.bounds, decoder="decades")
 
+# Years 0 to 80, of dlib's age net.
+AGE_DECADES_80 = Labels("age-81-decades", AGE_YEARS.names[:81], AGE_YEARS.bounds[:81], decoder="decades")
+
 MALE_FIRST = Labels("gender-mf", ("Male", "Female"))
 FEMALE_FIRST = Labels("gender-fm", ("Female", "Male"))
 
 ALL: dict[str, Labels] = {
-    labels.name: labels for labels in (AGE_TRINGN, AGE_ADIENCE, AGE_YEARS, AGE_DECADES, MALE_FIRST, FEMALE_FIRST)
+    labels.name: labels
+    for labels in (AGE_TRINGN, AGE_ADIENCE, AGE_YEARS, AGE_DECADES, AGE_DECADES_80, MALE_FIRST, FEMALE_FIRST)
 }
 
 # Gender coding of each data set and net. They disagree, so this is the only place that knows it.
@@ -170,6 +174,7 @@ GENDER_OF_SOURCE: dict[str, Labels] = {
     "yu4u-imdb": FEMALE_FIRST,
     "onnx-googlenet": MALE_FIRST,
     "onnx-vgg16": FEMALE_FIRST,
+    "dlib": FEMALE_FIRST,
 }
 
 

@@ -21,6 +21,7 @@ def open_nets(
     flip: bool = False,
     ensemble: bool = False,
     change: Callable[[str, Any], Any] | None = None,
+    style: predict.Style = predict.Style(),  # noqa: B008
 ) -> list[predict.NetPredictor]:
     """Open nets on a device.
 
@@ -39,6 +40,8 @@ def open_nets(
         Let nets of the same task predict together.
     change : callable, optional
         (name, Transform) -> Transform, for other means, margins or channel orders than the manifest's.
+    style : Style
+        How predictions are given.
 
     Raises
     ------
@@ -49,7 +52,7 @@ def open_nets(
     nets: list[predict.NetPredictor] = []
     try:
         for name in names:
-            nets += _open(name, model_dir, device, batch, flip, change)
+            nets += _open(name, model_dir, device, batch, flip, change, style)
         if ensemble:
             predict.make_ensemble(nets)
     except BaseException:
@@ -59,7 +62,13 @@ def open_nets(
 
 
 def _open(
-    name: str, model_dir: str, device: str, batch: int, flip: bool, change: Callable[[str, Any], Any] | None
+    name: str,
+    model_dir: str,
+    device: str,
+    batch: int,
+    flip: bool,
+    change: Callable[[str, Any], Any] | None,
+    style: predict.Style,
 ) -> list[predict.NetPredictor]:
     path = os.path.join(model_dir, name + ".json")
     if not os.path.isfile(path):
@@ -73,4 +82,4 @@ def _open(
         raise predict.failure(predict.NO_DEVICE, str(error)) from None
     except NcsError as error:
         raise predict.failure(predict.NO_MODEL, str(error)) from None
-    return predict.open_heads(manifest, runner, flip)
+    return predict.open_heads(manifest, runner, flip, style)

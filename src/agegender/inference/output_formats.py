@@ -66,6 +66,10 @@ def _plain(output: NetOutput) -> dict[str, Any]:
     years = expected_years(output)
     if years is not None:
         values["years"] = round(years, 2)
+    if output.interval is not None:
+        values["interval_years"] = round(output.interval, 2)
+    if not output.confident:
+        values["confident"] = False
     return values
 
 

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from agegender.errors import AgeGenderError
-from agegender.inference import face_crop, labels
+from agegender.inference import calibration, face_crop, face_settings, labels
 from caffe.device import image_file
 
 WRONG_OPTIONS, NO_FILE, NO_IMAGE, NO_FACE, NO_MODEL, NO_DEVICE = 2, 3, 4, 5, 6, 7  # exit statuses
+UNSURE = "unsure"
 MIN_SIDE = 16  # pixels; a smaller image cannot show a face
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -28,7 +29,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".p
 class NetOutput:
     """What one net predicts for one face.
 
-    `task` is "age" or "gender" if known; `years` the expected age if the net predicts single years.
+    `task` is "age" or "gender" if known; `years` the expected age if the net predicts single years; `interval` half the
+    width in years of an age given with an interval. `confident` is False below the minimum confidence.
     """
 
     net: str
@@ -37,6 +39,24 @@ class NetOutput:
     probabilities: list[float]
     task: str = ""
     years: float | None = None
+    interval: float | None = None
+    confident: bool = True
+
+
+@dataclass(frozen=True)
+class Style:
+    """How predictions are given.
+
+    Attributes
+    ----------
+    min_confidence : float
+        A label with a lower probability is given as UNSURE.
+    age_interval : bool
+        Give the age of nets of single years as `34 ± 7 years`, the interval that holds 68 % of the probability.
+    """
+
+    min_confidence: float = 0.0
+    age_interval: bool = False
 
 
 @dataclass
@@ -123,9 +143,12 @@ class NetPredictor:
         Predict the mean over the image and its mirror image.
     head : ncs.runtime.manifest.Head, optional
         Which output; default: the first.
+    style : Style
     """
 
-    def __init__(self, manifest: Any, runner: Any, flip: bool = False, head: Any = None) -> None:
+    def __init__(
+        self, manifest: Any, runner: Any, flip: bool = False, head: Any = None, style: Style = Style()
+    ) -> None:
         head = head or manifest.all_heads()[0]
         self.name = self.output_name = head.name
         self.inputs = [(port.name, port.transform) for port in manifest.all_inputs()]
@@ -133,6 +156,7 @@ class NetPredictor:
         self.labels = _labels(head)
         self.task = _task(head)
         self.runner, self.flip = runner, flip
+        self.temperature, self.style = head.temperature, style
         self._columns = manifest.columns()[head.output] if manifest.heads else slice(None)
 
     def probabilities(self, blobs: Any) -> np.ndarray:
@@ -147,8 +171,8 @@ class NetPredictor:
         return rows
 
     def select(self, rows: np.ndarray) -> np.ndarray:
-        """Return the columns of this output from what `run` returned."""
-        return rows[:, self._columns]
+        """Return the columns of this output from what `run` returned, at the output's temperature."""
+        return calibration.scaled(rows[:, self._columns], self.temperature)
 
     def blob(self, chip: Callable[[Any], np.ndarray]) -> Any:
         """Return the net's input from `chip`, a function of a Transform that returns the image to transform."""
@@ -160,12 +184,18 @@ class NetPredictor:
         """Return the NetOutput of one row of probabilities."""
         decoded = self.labels.decode(probabilities)
         values = [float(p) for p in np.ravel(probabilities)]
-        return NetOutput(self.output_name, decoded.text, decoded.probability, values, self.task, decoded.years)
+        out = NetOutput(self.output_name, decoded.text, decoded.probability, values, self.task, decoded.years)
+        if self.style.age_interval and out.years is not None:
+            out.interval = calibration.interval_years(probabilities)
+            out.text, out.probability = f"{out.years:.0f} ± {out.interval:.0f} years", calibration.COVERAGE
+        if decoded.probability < self.style.min_confidence:
+            out.text, out.probability, out.confident = UNSURE, decoded.probability, False
+        return out
 
 
-def open_heads(manifest: Any, runner: Any, flip: bool = False) -> list[NetPredictor]:
+def open_heads(manifest: Any, runner: Any, flip: bool = False, style: Style = Style()) -> list[NetPredictor]:
     """Return a NetPredictor for every output of a net; they share the runner."""
-    return [NetPredictor(manifest, runner, flip, head) for head in manifest.all_heads()]
+    return [NetPredictor(manifest, runner, flip, head, style) for head in manifest.all_heads()]
 
 
 def close_runners(nets: Iterable[NetPredictor]) -> None:
@@ -189,7 +219,7 @@ def _stack(blobs: Sequence[Any]) -> Any:
 def make_ensemble(nets: Sequence[NetPredictor]) -> None:
     """Let nets of the same task predict together, under the task's name: the mean of their probabilities.
 
-    A net of unknown task stays alone.
+    A net of unknown task stays alone. Nets of single years may end at different years.
 
     Raises
     ------
@@ -201,11 +231,16 @@ def make_ensemble(nets: Sequence[NetPredictor]) -> None:
         if not net.task:
             continue
         other = first.setdefault(net.task, net)
-        if set(net.labels.names) != set(other.labels.names):
+        same = set(net.labels.names) == set(other.labels.names)
+        if not same and not (_single_years(net) and _single_years(other)):
             raise failure(
                 WRONG_OPTIONS, f"{net.name} and {other.name} predict {net.task} in different classes: no ensemble"
             )
         net.output_name = net.task
+
+
+def _single_years(net: NetPredictor) -> bool:
+    return net.labels.decoder in ("expectation", "decades")
 
 
 def as_original(transform: Any) -> Any:
@@ -231,11 +266,11 @@ def _labels(head: Any) -> labels.Labels:
 
 
 def _crop_aligned(image: np.ndarray, face: Any, transform: Any) -> np.ndarray:
-    return face_crop.aligned(image, face.landmarks, transform.landmarks, transform.margin)
+    return face_crop.aligned(image, face.landmarks, face_settings.landmarks(transform), face_settings.margin(transform))
 
 
 def _crop_box(image: np.ndarray, face: Any, transform: Any) -> np.ndarray:
-    return face_crop.cut(image, face_crop.squared(face.box), transform.margin)
+    return face_crop.cut(image, face_crop.squared(face.box), face_settings.margin(transform))
 
 
 # How a face is cropped from a photograph: (image, Face, Transform) -> chip. "box" is what the ONNX zoo's scripts do.
@@ -395,7 +430,7 @@ class FacePredictor:
 
     def _chip(self, image: np.ndarray, face: Any, transform: Any) -> np.ndarray:
         if face is None:
-            return with_margin(image, transform.margin)
+            return with_margin(image, face_settings.margin(transform))
         return CROPS[self.crop](image, face, transform)
 
     def _finish(self, futures: Sequence[Future]) -> Iterator[ImageResult]:
@@ -434,20 +469,28 @@ class FacePredictor:
             members.setdefault(net.output_name, []).append((net, net.select(computed[id(net.runner)])))
         for name, nets in members.items():
             for (prediction, _), row in zip(faces, _mean(nets)):
-                prediction.answers[name] = nets[0][0].output(row)
+                prediction.answers[name] = _widest(nets).output(row)
 
     def _title(self, net: NetPredictor) -> str:
         """Return the names of all outputs that the inference of `net` computes."""
         return " and ".join(other.name for other in self.nets if other.runner is net.runner)
 
 
+def _widest(members: Sequence[tuple[NetPredictor, np.ndarray]]) -> NetPredictor:
+    """Return the first of the nets with the most classes."""
+    return max((net for net, _ in members), key=lambda net: len(net.labels))
+
+
 def _mean(members: Sequence[tuple[NetPredictor, np.ndarray]]) -> np.ndarray:
-    """Return the mean probabilities of an ensemble, in the order of the first net's classes."""
+    """Return the mean probabilities of an ensemble, in the order of the widest net's classes."""
     if len(members) == 1:
         return members[0][1]
-    names = members[0][0].labels.names
-    rows = [np.reshape(row, (len(row), -1))[:, net.labels.indices_of(names)] for net, row in members]
-    return np.mean(rows, axis=0)
+    names = _widest(members).labels.names
+    total = np.zeros((len(members[0][1]), len(names)))
+    for net, row in members:
+        columns = [names.index(name) for name in net.labels.names]
+        total[:, columns] += np.reshape(row, (len(row), -1))
+    return total / len(members)
 
 
 def find_images(arguments: Iterable[str]) -> list[str]:

@@ -34,8 +34,37 @@ WIDE = dataclasses.replace(
     net="compact-wide",
     minutes=30,
 )
+STRONG = {  # for photographs by anyone: other framing, light, cameras and grey pictures
+    "rotate": 15,
+    "scale": 0.2,
+    "shift": 0.06,
+    "brightness": 0.15,
+    "contrast": 0.3,
+    "saturation": 0.3,
+    "gray": 0.15,
+    "blur": 0.2,
+    "light": 0.3,
+    "compress": 0.2,
+    "erase": 0.2,
+}
+ALL = dataclasses.replace(
+    COMPACT,
+    name="compact-all",
+    title="Compact net on all of UTKFace, balanced, distilled from published nets",
+    minutes=75,
+    targets={"gender": Target(smoothing=0.05), "age": Target(deviation=1.0, growth=0.04)},
+    augment=STRONG,
+    solver=COMPACT.solver | {"weight_decay": 0.001},
+    balance=0.5,
+    teachers=("face-resnet", "mobilenet", "dlib-age", "dlib-gender"),
+    distillation_weight=0.6,
+    races="all",
+    validation=0.06,
+    average=0.1,
+)
 RECIPES = (
     COMPACT,
+    ALL,
     dataclasses.replace(
         COMPACT,
         name="compact-distilled",

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from agegender.recipes.compact import AUGMENT, TARGETS
+from agegender.recipes.compact import ALL, AUGMENT, TARGETS
 from agegender.recipes.recipe import Recipe
 
 FULL = Recipe(
@@ -32,4 +32,23 @@ SMALL = dataclasses.replace(
     side=112,
     augment=AUGMENT | {"mixup": 0.2},  # as for the teacher of the weights in the package
 )
-RECIPES = (FULL, SMALL)
+EVERYONE = dataclasses.replace(
+    FULL,
+    name="face-resnet-all",
+    title="Face recognition net on all of UTKFace, balanced, distilled from published nets",
+    minutes=45,
+    **{
+        field: getattr(ALL, field)
+        for field in (
+            "targets",
+            "augment",
+            "balance",
+            "teachers",
+            "distillation_weight",
+            "races",
+            "validation",
+            "average",
+        )
+    },
+)
+RECIPES = (FULL, SMALL, EVERYONE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,11 +28,15 @@ class Target:
     deviation : float
         Label distribution: a normal distribution over neighbouring classes with this standard deviation, in classes
         (Geng 2016; Gao et al. 2017). 0 keeps the label itself.
+    growth : float
+        Increase of the standard deviation per class: ages are harder to see the higher they are. If it is not 0, the
+        first and the last class take what the distribution has beyond them, so that its mean stays near the label.
     """
 
     weight: float = 1.0
     smoothing: float = 0.0
     deviation: float = 0.0
+    growth: float = 0.0
 
     def matrix(self, classes: int) -> np.ndarray | None:
         """Return the target distribution of each label, float32 (classes, classes); None for one-hot targets."""
@@ -39,10 +44,20 @@ class Target:
             return None
         index = np.arange(classes)
         rows = np.eye(classes)
-        if self.deviation:
+        if self.growth:
+            rows = _with_tails(classes, self.deviation + self.growth * index)
+        elif self.deviation:
             rows = np.exp(-0.5 * ((index[:, None] - index) / self.deviation) ** 2)
             rows /= rows.sum(1, keepdims=True)
         return ((1 - self.smoothing) * rows + self.smoothing / classes).astype(np.float32)
+
+
+def _with_tails(classes: int, deviations: np.ndarray) -> np.ndarray:
+    """Return the probabilities (classes, classes) of unit intervals around the classes, the outer ones unbounded."""
+    edges = np.arange(classes - 1) + 0.5
+    z = (edges - np.arange(classes)[:, None]) / deviations[:, None]
+    below = 0.5 * (1 + np.vectorize(math.erf)(z / math.sqrt(2)))
+    return np.diff(below, axis=1, prepend=0.0, append=1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +78,7 @@ class Recipe:
     augment, solver : dict
         Fields of AugmentParameter and SolverParameter.
     balance : float
-        The data layer's `balance`.
+        The data layer's `balance`, over the combinations of group, age class and gender.
     rampup : float
         Learning rate warm-up, as a fraction of the iterations.
     steps : tuple of float
@@ -77,8 +92,17 @@ class Recipe:
         Image side in pixels, if it differs from the zoo net's.
     teacher : str
         Recipe for knowledge distillation: its net is trained on the same faces first.
+    teachers : tuple of str
+        Published zoo nets for stacking: what they see in the training faces is combined by small nets that are trained
+        on other training faces, and their predictions are the teacher.
     distillation_weight : float
         Fraction of the loss that compares with the teacher.
+    races : str
+        Default of --race.
+    validation : float
+        Fraction of the training part that is held out to fit the temperatures.
+    average : float
+        The weights are averaged over the snapshots of this last fraction of the training.
     """
 
     name: str
@@ -97,6 +121,10 @@ class Recipe:
     side: int = 0
     teacher: str = ""
     distillation_weight: float = 0.5
+    teachers: tuple[str, ...] = ()
+    races: str = "asian"
+    validation: float = 0.0
+    average: float = 0.0
 
     def nets(self) -> list[zoo.Net]:
         """Return the zoo nets, one per task, in the order of `targets`."""

@@ -1,7 +1,9 @@
 """Knowledge distillation: a trained teacher net predicts the training images too, and its outputs join the targets.
 
 It uses Caffe's own layers: the teacher's layers are in the TRAIN net with learning rates of 0, and the cross entropy
-between teacher and student is a Reduction with a loss_weight (Hinton, Vinyals and Dean 2015, at temperature 1).
+between teacher and student is a Reduction with a loss_weight (Hinton, Vinyals and Dean 2015, at temperature 1). A
+stacked teacher's predictions are computed once, and an Embed with a learning rate of 0 looks them up by the face's
+number.
 """
 
 from __future__ import annotations
@@ -30,6 +32,18 @@ def add(net: caffe_pb2.NetParameter, recipe: Recipe) -> None:
     for layer in layers(recipe):
         net.layer.add().CopyFrom(layer)
     for student in recipe.nets():
+        _add_distillation_loss(net, student, recipe)
+
+
+def add_table(net: caffe_pb2.NetParameter, recipe: Recipe, faces: int) -> None:
+    """Append the stored predictions for `faces` training faces to `net`, and one distillation loss per task."""
+    for student in recipe.nets():
+        name = PREFIX + student.task
+        table = caffe_pb2.LayerParameter(name=name, type="Embed", bottom=["face"], top=[name])
+        table.embed_param.input_dim, table.embed_param.num_output = faces, len(student.labels)
+        table.embed_param.bias_term = False
+        table.param.add(lr_mult=0, decay_mult=0)
+        net.layer.add().CopyFrom(_in_train(table))
         _add_distillation_loss(net, student, recipe)
 
 

@@ -12,10 +12,18 @@ from caffe.proto import caffe_pb2
 from caffe.weights.snapshot import write_blob, write_caffemodel
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from agegender.recipes.recipe import Recipe
 
 
-def write(folder: str, recipe: Recipe, teacher_weights: str = "", say: Callable[[str], object] = print) -> None:
+def write(
+    folder: str,
+    recipe: Recipe,
+    teacher_weights: str = "",
+    say: Callable[[str], object] = print,
+    teacher_table: dict[str, np.ndarray] | None = None,
+) -> None:
     """Write <task>_targets.binaryproto and, if the recipe initializes any layer, start.caffemodel.
 
     Parameters
@@ -26,6 +34,8 @@ def write(folder: str, recipe: Recipe, teacher_weights: str = "", say: Callable[
         The caffemodel of the recipe's teacher.
     say : callable
         Receives a line of text before features are downloaded.
+    teacher_table : dict of str to ndarray, optional
+        The probabilities (faces, classes) of a stacked teacher, by task.
     """
     nets = recipe.nets()
     for net in nets:
@@ -34,12 +44,14 @@ def write(folder: str, recipe: Recipe, teacher_weights: str = "", say: Callable[
             write_blob(os.path.join(folder, prototxt.targets_file(net.task)), matrix)
     if not prototxt.has_start(recipe):
         return
-    param, weights = prototxt.train_test(recipe), {}
+    table = teacher_table or {}
+    param, weights = prototxt.train_test(recipe, len(next(iter(table.values()), [0]))), {}
     if recipe.features:
         assert nets[0].features is not None, f"{nets[0].name} has no features to start from"
         weights.update(nets[0].features(download.fetch(nets[0], say=say), nets[0]))
     if recipe.teacher:
         weights.update(distillation.weights(recipe, teacher_weights))
+    weights.update({distillation.PREFIX + task: [rows] for task, rows in table.items()})
     if any(map(prototxt.predicts_years, nets)):
         weights[prototxt.DECADES] = [prototxt.decade_sums()]
     start = caffe_pb2.NetParameter(name=recipe.name)

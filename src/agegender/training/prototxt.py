@@ -31,19 +31,21 @@ def targets_file(task: str) -> str:
     return f"{task}_targets.binaryproto"
 
 
-def train_test(recipe: Recipe) -> caffe_pb2.NetParameter:
-    """Return the NetParameter for training and testing."""
+def train_test(recipe: Recipe, faces: int = 1) -> caffe_pb2.NetParameter:
+    """Return the NetParameter for training and testing; `faces` is the number of training faces."""
     nets = recipe.nets()
     net = assemble.train_param(nets[0], data_layers(recipe, nets[0]))
     net.name = recipe.name
     del net.layer[-len(nets[0].losses) :]  # plain losses; those of the recipe's targets follow
     if recipe.body != 1:
         scale_lr_mult(net, recipe.body, {head.logits for head in nets})
-    fraction = 1 - recipe.distillation_weight if recipe.teacher else 1
+    fraction = 1 - recipe.distillation_weight if recipe.teacher or recipe.teachers else 1
     for head in nets:
         add_loss_and_metrics(net, head, recipe.targets[head.task], fraction)
     if recipe.teacher:
         distillation.add(net, recipe)
+    if recipe.teachers:
+        distillation.add_table(net, recipe, faces)
     for phase in (caffe_pb2.TRAIN, caffe_pb2.TEST):
         silence(net, phase)
     return net
@@ -85,6 +87,7 @@ def data_layers(recipe: Recipe, net: zoo.Net) -> list[caffe_pb2.LayerParameter]:
             p.shuffle = True
             if recipe.balance:
                 p.balance = recipe.balance
+                p.balance_label = LABELS.index("cell")
             if recipe.augment:
                 t.augment.CopyFrom(caffe_pb2.AugmentParameter(**recipe.augment))
         layers.append(layer)
@@ -120,7 +123,7 @@ def predicts_years(head: zoo.Net) -> bool:
 
 def has_start(recipe: Recipe) -> bool:
     """Return whether start.caffemodel holds anything: features, a teacher, or the matrix of `decade_sums`."""
-    return recipe.features or bool(recipe.teacher) or any(map(predicts_years, recipe.nets()))
+    return recipe.features or bool(recipe.teacher or recipe.teachers) or any(map(predicts_years, recipe.nets()))
 
 
 def _in_test(net: caffe_pb2.NetParameter, **fields: Any) -> caffe_pb2.LayerParameter:
@@ -145,7 +148,7 @@ def solver(recipe: Recipe, iterations: int, seed: int, test_faces: int) -> caffe
     param.test_initialization = False
     param.display = max(1, min(100, iterations // 40))
     param.average_loss = param.display
-    param.snapshot = max(1, iterations // 8)
+    param.snapshot = max(1, iterations // (40 if recipe.average else 8))
     param.snapshot_prefix = PREFIX
     param.solver_mode = param.CPU
     if has_start(recipe):

@@ -9,12 +9,16 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from agegender import recipes
-from agegender.datasets import split_lmdbs
+from agegender.datasets import split_lmdbs, utkface
+from agegender.datasets.sample import RACES
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate, model_card
 from agegender.recipes.recipe import Recipe
-from agegender.training import export, init_weights, prototxt
+from agegender.training import export, fit_temperatures, init_weights, prototxt
+from agegender.zoo import temperatures
 from caffe.proto.read import read_solver
 from caffe.utils import atomic_io
 from caffe.utils.pipeline import Pipeline, Stage
@@ -23,6 +27,8 @@ WARM_UP, TIMED = 3, 10  # iterations that the estimate of the training time is b
 REPORT = "report"
 STATE_DIR = ".pipeline"
 LMDBS = [split_lmdbs.TRAIN, split_lmdbs.TEST]
+TABLE = "teacher.npz"  # the stacked teacher's probabilities for the training faces
+FEATURES = os.path.join("..", "..", "features")  # of published nets, shared by all runs
 
 
 class Run:
@@ -56,7 +62,9 @@ class Run:
     batch : {"each", "shared"}
         Whether each of them has the recipe's batch, or they divide it.
     folder : str, optional
-        Default: models/<recipe>/seed<seed>[-validation].
+        Default: models/<recipe>/seed<seed>[-validation][-without-<groups>].
+    leave_out : sequence of int
+        UTKFace's group numbers: train on the other groups of `races`, evaluate on the test faces of these.
     """
 
     def __init__(
@@ -76,13 +84,16 @@ class Run:
         workers: int = 1,
         batch: str = "each",
         folder: str | None = None,
+        leave_out: Sequence[int] = (),
     ) -> None:
         self.recipe, self.faces, self.races, self.seed = recipe, os.path.abspath(faces), races, seed
         self.minutes, self.iterations = minutes or recipe.minutes, iterations
         self.validation, self.precision, self.threads, self.int8 = validation, precision, threads, int8
         self.workers, self.batch = workers, batch
         self.initial_weights = os.path.abspath(weights) if weights else ""
+        self.leave_out = tuple(leave_out)
         name = f"seed{seed}" + ("-validation" if validation else "")
+        name += "".join(f"-without-{RACES[race]}" for race in self.leave_out)
         self.folder = os.path.abspath(folder or os.path.join("models", recipe.name, name))
         self.teacher = None
         if recipe.teacher:  # trained on the same split, so that it has not seen the held-out faces either
@@ -98,6 +109,7 @@ class Run:
                 workers=workers,
                 batch=batch,
                 folder=folder and os.path.join(folder, "teacher"),
+                leave_out=leave_out,
             )
 
     def run(self) -> dict:
@@ -115,6 +127,9 @@ class Run:
         if self.teacher:
             title = f"Train the teacher, {self.recipe.teacher}"
             yield Stage("teacher", title, self._train_teacher, LMDBS, [self.teacher_weights])
+        if self.recipe.teachers:
+            title = f"Combine {', '.join(self.recipe.teachers)} into a teacher"
+            yield Stage("stacking", title, self._stack, LMDBS, [TABLE], {"recipe": self.recipe.facts()})
         yield self._net_stage()
         yield self._solver_stage()
         iterations = read_solver("solver.prototxt").param.max_iter
@@ -134,15 +149,23 @@ class Run:
         yield Stage(
             "export",
             f"Write {self.weights}",
-            lambda: export.write(self.recipe, snapshot, self.weights),
+            lambda: export.write(self.recipe, self._averaged(snapshot, iterations), self.weights),
             [snapshot],
             [self.weights],
         )
+        if self.recipe.validation:
+            yield Stage(
+                "temperatures",
+                "Fit the temperatures",
+                self._fit_temperatures,
+                [self.weights, split_lmdbs.VALIDATION],
+                [temperatures.path_of(self.weights)],
+            )
         yield Stage(
             "evaluate",
             "Evaluate on the held-out faces",
             self._evaluate,
-            [self.weights, split_lmdbs.TEST],
+            [self.weights, split_lmdbs.TEST, *([temperatures.path_of(self.weights)] * bool(self.recipe.validation))],
             [REPORT],
             {"int8": self.int8},
         )
@@ -155,12 +178,16 @@ class Run:
             "near_duplicates": "excluded",
             "transform": repr(self.recipe.nets()[0].transform()),
         }
-        return Stage(
-            "faces", "Split and pack the faces", self._pack_faces, [self.faces], [*LMDBS, "faces.json"], settings
-        )
+        if self.leave_out:
+            settings["leave_out"] = list(self.leave_out)
+        outputs = [*LMDBS, "faces.json"]
+        if self.recipe.validation:
+            settings["validation_part"] = self.recipe.validation
+            outputs.append(split_lmdbs.VALIDATION)
+        return Stage("faces", "Split and pack the faces", self._pack_faces, [self.faces], outputs, settings)
 
     def _net_stage(self) -> Stage:
-        inputs = [*LMDBS, *([self.teacher_weights] if self.teacher else [])]
+        inputs = [*LMDBS, *([self.teacher_weights] if self.teacher else []), *([TABLE] * bool(self.recipe.teachers))]
         title = "Write the net and its initial weights"
         return Stage("net", title, self._write_net, inputs, self._definition(), {"recipe": self.recipe.facts()})
 
@@ -188,13 +215,18 @@ class Run:
         return self.recipe.nets()[0].weights + ".caffemodel"
 
     def _pack_faces(self) -> None:
-        train, test, duplicates, near_duplicates = split_lmdbs.parts(self.faces, self.races, self.seed, self.validation)
-        print(
-            f"  {len(train)} faces for training, {len(test)} held out; excluded: {len(duplicates.repeats)} duplicates, "
-            f"{len(duplicates.contradicting)} with contradicting labels, {len(near_duplicates)} near-duplicates of "
-            "training faces"
+        train, test, duplicates, near_duplicates = split_lmdbs.parts(
+            self.faces, self.races, self.seed, self.validation, self.leave_out
         )
-        split_lmdbs.write(".", train, test, self.recipe.nets()[0].transform(), self.recipe.gender_labels())
+        train, validation = split_lmdbs.hold_out(train, self.recipe.validation, self.seed)
+        kept = f", {len(validation)} for the temperatures" if validation else ""
+        print(
+            f"  {len(train)} faces for training{kept}, {len(test)} held out; excluded: "
+            f"{len(duplicates.repeats)} duplicates, {len(duplicates.contradicting)} with contradicting labels, "
+            f"{len(near_duplicates)} near-duplicates of training faces"
+        )
+        transform, genders = self.recipe.nets()[0].transform(), self.recipe.gender_labels()
+        split_lmdbs.write(".", train, test, transform, genders, validation)
 
     def _train_teacher(self) -> None:
         """Train the teacher unless a finished run of it used the same faces."""
@@ -205,10 +237,34 @@ class Run:
         else:
             self.teacher.run()
 
+    def _stack(self) -> None:
+        """Write the teacher's probabilities for the training faces, in the order of the LMDB."""
+        from agegender.training import stacking
+
+        with open("faces.json", encoding="utf-8") as stream:
+            names = json.load(stream)[split_lmdbs.TRAIN]
+        samples = [utkface.parse_name(os.path.join(self.faces, name)) for name in names]
+        table = stacking.predict(self.recipe, samples, FEATURES, self.seed)
+        with atomic_io.atomic_write(TABLE) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **table)  # type: ignore[arg-type]
+
+    def _averaged(self, snapshot: str, iterations: int) -> str:
+        """Return the caffemodel of the averaged snapshots, or the last snapshot if the recipe does not average."""
+        first = iterations * (1 - self.recipe.average)
+        numbers = [n for n in export.snapshots(prototxt.PREFIX) if n > first] if self.recipe.average else []
+        if len(numbers) < 2:
+            return snapshot
+        return export.average([f"{prototxt.PREFIX}_iter_{n}.caffemodel" for n in numbers], "averaged.caffemodel")
+
     def _write_net(self) -> None:
         comment = f"written by `agegender train --recipe {self.recipe.name}`; run caffe in this directory"
-        atomic_io.write_bytes("train_test.prototxt", prototxt.write(prototxt.train_test(self.recipe), comment))
-        init_weights.write(".", self.recipe, self.teacher_weights)
+        table = {}
+        if self.recipe.teachers:
+            with np.load(TABLE, allow_pickle=False) as stored:
+                table = {task: stored[task] for task in stored.files}
+        param = prototxt.train_test(self.recipe, split_lmdbs.count(split_lmdbs.TRAIN))
+        atomic_io.write_bytes("train_test.prototxt", prototxt.write(param, comment))
+        init_weights.write(".", self.recipe, self.teacher_weights, teacher_table=table)
 
     def _write_solver(self) -> None:
         faces = split_lmdbs.count(split_lmdbs.TEST)
@@ -253,9 +309,14 @@ class Run:
         if train.train(solver, newest(prototxt.PREFIX, "solverstate") or ""):
             raise AgeGenderError(f"stopped at iteration {solver.iter}; the same command resumes there")
 
+    def _fit_temperatures(self) -> None:
+        fitted = fit_temperatures.fit(self.recipe, self.weights, split_lmdbs.VALIDATION)
+        temperatures.write(self.weights, fitted, split_lmdbs.count(split_lmdbs.VALIDATION))
+        print("  " + ", ".join(f"{task} {value:.2f}" for task, value in fitted.items()))
+
     def _evaluate(self) -> None:
-        calibration = split_lmdbs.TRAIN if self.int8 else ""
-        summary = evaluate.evaluate(self.recipe, self.weights, split_lmdbs.TEST, REPORT, calibration)
+        quantization = split_lmdbs.TRAIN if self.int8 else ""
+        summary = evaluate.evaluate(self.recipe, self.weights, split_lmdbs.TEST, REPORT, quantization)
         with open("faces.json", encoding="utf-8") as stream:
             parts = json.load(stream)
         iterations = read_solver("solver.prototxt").param.max_iter

@@ -70,7 +70,7 @@ def unfolded_param(nets: Sequence[zoo.Net], tops: Sequence[str]) -> caffe_pb2.Ne
     param = nets[0].body()
     for net, top in zip(nets, tops):
         param.layer.add(type="Softmax", name=top, bottom=[net.logits], top=[top])
-    return strip_training_fields(fold_dropout(_needed_for(param, tops)))
+    return strip_training_fields(fold_dropout(needed_for(param, tops)))
 
 
 def zeros(param: caffe_pb2.NetParameter) -> Weights:
@@ -80,7 +80,7 @@ def zeros(param: caffe_pb2.NetParameter) -> Weights:
     return {name: [blob.data for blob in blobs] for name, blobs in Net.from_param(param, caffe_pb2.TEST).params.items()}
 
 
-def _needed_for(param, tops):
+def needed_for(param, tops):
     """NetParameter with only the layers on which the blobs `tops` depend, in order."""
     needed, kept = set(tops), []
     for layer in reversed(param.layer):

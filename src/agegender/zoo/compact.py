@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from agegender.inference import face_crop, labels
+from agegender.inference import face_settings, labels
 from agegender.zoo.assemble import constant, gaussian, input_net
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, Top, layers, params
@@ -86,7 +86,13 @@ def _transform():
     from caffe.device.transform import Transform
 
     return Transform(
-        order="BGR", size=116, crop=SIDE, mean=MEAN, scale=SCALE, shrink="area", landmarks=face_crop.UTKFACE
+        order="BGR",
+        size=116,
+        crop=SIDE,
+        mean=MEAN,
+        scale=SCALE,
+        shrink="area",
+        application=face_settings.UTKFACE,
     )
 
 
@@ -94,7 +100,7 @@ LOSSES = (("gender_logits", "gender", 1.0), ("age_logits", "age", 1.0))
 
 SIZES = (
     ("compact", "Compact residual net", WIDTHS, {"age": 707365, "gender": 694594},
-     "in the package; trained by agegender train --recipe compact-distilled"),
+     "in the package; trained by agegender train --recipe compact-all"),
     ("compact-wide", "Compact residual net, 1.5 times as wide", WIDE, {"age": 1580549, "gender": 1561442},
      "trained by agegender train --recipe compact-wide"),
 )  # fmt: skip

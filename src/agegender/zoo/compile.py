@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from agegender.zoo import assemble, download
+from agegender.zoo import assemble, download, temperatures
 from agegender.zoo import model as zoo_model
 from ncs.runtime.manifest import Head
 
@@ -67,7 +67,7 @@ def job(
     group: list[Net] = [nets] if isinstance(nets, zoo_model.Net) else list(nets)
     net = group[0]
     weights, mean = weights or download.weights_of(net), mean or download.mean_of(net)
-    stem = stem_of(group, folder)
+    original, stem = weights, stem_of(group, folder)
     os.makedirs(folder, exist_ok=True)
     if not weights.endswith(download.CAFFES):
         weights = download.convert(net, weights, stem + ".caffemodel")
@@ -80,23 +80,24 @@ def job(
     transform, parents = net.transform(), {}
     if mean:
         transform, parents = _with_mean(transform, mean), {"mean": mean}
-    name, heads = os.path.basename(stem), [_head(member, group) for member in group]
+    at, name = temperatures.of(original), os.path.basename(stem)
+    heads = [_head(member, group, at.get(member.task, 1.0)) for member in group]
     return Model(name, prototxt, weights, transform, [], parents=parents, heads=heads), stem
 
 
-def _head(net: Net, group: Sequence[Net]) -> Head:
+def _head(net: Net, group: Sequence[Net], temperature: float) -> Head:
     labels, (output,) = net.labels, assemble.output_names([net], len(group) > 1)
-    return Head(net.name, output, list(labels.names), labels.name, labels.decoder)
+    return Head(net.name, output, list(labels.names), labels.name, labels.decoder, temperature)
 
 
 def _with_mean(transform: Any, path: str) -> Any:
     """Return `transform` with the mean of a file, and with the landmarks of the mean face if it shows one."""
-    from agegender.inference import mean_landmarks
+    from agegender.inference import face_settings, mean_landmarks
     from caffe.data.mean import read_mean
 
     image = read_mean(path)
-    landmarks = mean_landmarks.landmarks(image) or transform.landmarks
-    return transform.replace(mean=image, mean_fit="resize", landmarks=landmarks)
+    landmarks = mean_landmarks.landmarks(image) or face_settings.landmarks(transform)
+    return face_settings.replace(transform.replace(mean=image, mean_fit="resize"), landmarks=landmarks)
 
 
 def compile_nets(nets: Sequence[Net], folder: str, options: Options, **changes: Any) -> list[Manifest]:

@@ -203,7 +203,7 @@ def _read(net, source):
 
     if source.endswith(CAFFES):
         return read_weights(source)
-    if source.endswith(".onnx"):
+    if source.endswith(".onnx") and net.converter is None:
         from agegender.zoo import assemble
         from caffe.convert.onnx_import import importer
 

@@ -7,14 +7,15 @@ fixed weights does both with Caffe's layers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from agegender.inference import face_crop, labels
+from agegender.inference import face_settings, labels
 from agegender.zoo import dlib_weights
-from agegender.zoo.assemble import RATES, input_net
+from agegender.zoo.assemble import RATES, constant, input_net
 from agegender.zoo.compact import LOSSES, heads
 from agegender.zoo.model import Net, Origin
-from caffe.net_spec import NetSpec, layers, params
+from caffe.net_spec import NetSpec, Top, layers, params
 from caffe.proto.caffe_pb2 import NetParameter
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def body(side: int = SIDE, embedding: bool = False) -> NetParameter:
     for group, (width, count) in enumerate(BLOCKS, 1):
         for block in range(1, count + 1):
             downsample = group > 1 and block == 1
-            top = _block(n, f"g{group}b{block}", top, channels, width, size if downsample else 0)
+            stem = f"g{group}b{block}"
+            top = add_residual_block(n, stem, top, channels, width, size if downsample else 0, _conv)
             size, channels = size // 2 if downsample else size, width
     n.features = layers.Pooling(top, pool=params.Pooling.AVE, global_pooling=True)
     if embedding:
@@ -51,15 +53,18 @@ def body(side: int = SIDE, embedding: bool = False) -> NetParameter:
 
 
 def fixed_weights(param: NetParameter) -> dict[str, list[np.ndarray]]:
-    """{layer: [array]} of the 1x1 convolutions that copy channels and are never trained: identity matrices."""
+    """{layer: [array]} of the 1x1 convolutions that copy channels and are never trained: ones or identity matrices."""
     import numpy as np
 
-    return {
-        layer.name: [np.eye(layer.convolution_param.num_output, channels, dtype=np.float32)[:, :, None, None]]
-        for layer in param.layer
-        for stem, channels in [_copy_layer(layer.name)]
-        if stem
-    }
+    out = {}
+    for layer in param.layer:
+        stem, channels = _copy_layer(layer.name)
+        if stem:
+            outputs = layer.convolution_param.num_output
+            depthwise = layer.convolution_param.group == outputs
+            array = np.ones((outputs, 1)) if depthwise else np.eye(outputs, channels)
+            out[layer.name] = [array[:, :, None, None].astype(np.float32)]
+    return out
 
 
 def _copy_layer(name):
@@ -81,27 +86,43 @@ def _relu(n, stem, bottom):
     return n["relu_" + stem]
 
 
-def _block(n, stem, bottom, channels, outputs, size):
-    """Residual block of two 3x3 convolutions; `size` is the size of a bottom to downsample, else 0."""
+def add_residual_block(
+    n: NetSpec, stem: str, bottom: Top, channels: int, outputs: int, size: int, convolution: Callable[..., Top]
+) -> Top:
+    """Add dlib's residual block of two 3x3 convolutions and return its top.
+
+    Parameters
+    ----------
+    n : NetSpec
+    stem : str
+        Beginning of the layers' names.
+    bottom : Top
+    channels, outputs : int
+        Channels of the bottom and of the top.
+    size : int
+        Height and width of a bottom to downsample, else 0.
+    convolution : callable
+        (n, name, bottom, outputs, kernel, **geometry) -> Top.
+    """
     geometry = {"stride": 2, "pad": 0} if size else {"stride": 1, "pad": 1}
-    first = _relu(n, stem + "_1", _conv(n, stem + "_1", bottom, outputs, 3, **geometry))
-    second = _conv(n, stem + "_2", first, outputs, 3, pad=1)
+    first = _relu(n, stem + "_1", convolution(n, stem + "_1", bottom, outputs, 3, **geometry))
+    second = convolution(n, stem + "_2", first, outputs, 3, pad=1)
     shortcut = bottom
     if size:
         n["half_" + stem] = shortcut = layers.Pooling(
             bottom, pool=params.Pooling.AVE, kernel_size=2, stride=2, round_mode=params.Pooling.FLOOR
         )
         if channels != outputs:
-            n[f"widen_{stem}_{channels}"] = shortcut = _copy(shortcut, outputs)
+            n[f"widen_{stem}_{channels}"] = shortcut = _copy(shortcut, outputs, pad=0)
         if size % 2 == 0:  # the convolutions' output has one row and column less than the pooling's
-            n[f"pad_{stem}_{outputs}"] = wide = _copy(second, outputs, pad=1)
+            n[f"pad_{stem}_{outputs}"] = wide = _copy(second, outputs, pad=1, group=outputs, weight_filler=constant(1))
             n["cut_" + stem] = second = layers.Crop(wide, shortcut, axis=2, offset=[1])
     n[stem] = layers.Eltwise(second, shortcut)
     return _relu(n, stem, n[stem])
 
 
-def _copy(bottom, outputs, pad=0):
-    return layers.Convolution(bottom, num_output=outputs, kernel_size=1, pad=pad, bias_term=False, param=_FIXED)
+def _copy(bottom, outputs, **more):
+    return layers.Convolution(bottom, num_output=outputs, kernel_size=1, bias_term=False, param=_FIXED, **more)
 
 
 def _transform():
@@ -109,7 +130,13 @@ def _transform():
     from caffe.device.transform import Transform
 
     return Transform(
-        order="BGR", size=137, crop=SIDE, mean=MEAN, scale=SCALE, shrink="area", landmarks=face_crop.UTKFACE
+        order="BGR",
+        size=137,
+        crop=SIDE,
+        mean=MEAN,
+        scale=SCALE,
+        shrink="area",
+        application=face_settings.UTKFACE,
     )
 
 

@@ -109,15 +109,17 @@ def _auxiliary_head(n, name, bottom, classes):
 
 def _transform():
     """BGR with the means in that order, as documented."""
-    from agegender.inference import face_crop
+    from agegender.inference import face_settings
     from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=224, mean=MEAN, landmarks=face_crop.ADIENCE)
+    return Transform(order="BGR", size=224, mean=MEAN, application=face_settings.ADIENCE)
 
 
 def as_scripted(transform: Transform) -> Transform:
     """The preprocessing of the ONNX model zoo's scripts: RGB with the means in BGR order, the box without a margin."""
-    return transform.replace(order="RGB", margin=0.0)
+    from agegender.inference import face_settings
+
+    return face_settings.replace(transform.replace(order="RGB"), margin=0.0)
 
 
 LFS = "https://media.githubusercontent.com/media/onnx/models/main/validated/vision/body_analysis/age_gender/models/"

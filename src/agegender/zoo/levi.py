@@ -61,18 +61,18 @@ def _stage(n, bottom, number, outputs, kernel, bias, **geometry):
 
 
 def _released():
-    from agegender.inference import face_crop
+    from agegender.inference import face_settings
     from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=256, crop=227, mean=MEAN, landmarks=face_crop.ADIENCE)
+    return Transform(order="BGR", size=256, crop=227, mean=MEAN, application=face_settings.ADIENCE)
 
 
 def _tringn():
     """Resized directly to 227. --mean sets the data set's mean image; without it Adience's channel means are used."""
-    from agegender.inference import face_crop
+    from agegender.inference import face_settings
     from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=227, mean=MEAN, landmarks=face_crop.UTKFACE)
+    return Transform(order="BGR", size=227, mean=MEAN, application=face_settings.UTKFACE)
 
 
 def _as_scripted(transform):

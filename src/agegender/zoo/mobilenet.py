@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from agegender.errors import AgeGenderError
-from agegender.inference import face_crop, labels
+from agegender.inference import face_settings, labels
 from agegender.zoo.assemble import RATES, gaussian, input_net
 from agegender.zoo.compact import LOSSES, heads
 from agegender.zoo.model import Net, Origin
@@ -119,7 +119,7 @@ def _transform():
     """The whole aligned face, raw BGR."""
     from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=200, crop=SIDE, landmarks=face_crop.UTKFACE)
+    return Transform(order="BGR", size=200, crop=SIDE, application=face_settings.UTKFACE)
 
 
 _VALUES = Origin(

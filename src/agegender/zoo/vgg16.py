@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from agegender.inference import labels
+from agegender.inference import face_settings, labels
 from agegender.zoo.assemble import RATES, constant, gaussian, input_net
 from agegender.zoo.googlenet import LFS, as_scripted
 from agegender.zoo.model import Net, Origin
@@ -50,7 +50,7 @@ def _transform():
     """Raw BGR pixels, as documented; DEX faces have a margin of 40 %."""
     from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=224, margin=0.4)
+    return Transform(order="BGR", size=224, application=face_settings.settings(margin=0.4))
 
 
 _AGE = Origin(

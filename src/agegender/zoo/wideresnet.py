@@ -11,7 +11,7 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
-from agegender.inference import labels
+from agegender.inference import face_settings, labels
 from agegender.zoo.assemble import input_net
 from agegender.zoo.model import Net, Origin
 from caffe.convert import keras_h5
@@ -90,12 +90,12 @@ def _transform():
     """Raw BGR pixels. The training faces had a margin of 40 %; without it a third of the accuracy is lost."""
     from caffe.device.transform import Transform
 
-    return Transform(order="BGR", size=SIDE, margin=0.4)
+    return Transform(order="BGR", size=SIDE, application=face_settings.settings(margin=0.4))
 
 
 def _as_demonstrated(transform):
     """yu4u's demo clips the margin to the image, which leaves none around an aligned face."""
-    return transform.replace(margin=0.0)
+    return face_settings.replace(transform, margin=0.0)
 
 
 _ORIGIN = Origin(

@@ -17,9 +17,10 @@ from caffe.errors import CaffeError
 
 LUMA = np.array([0.114, 0.587, 0.299], np.float32)  # weights of B, G, R
 BLUR = (0.35, 0.8)  # reduced resolution as a fraction of the crop's
+JPEG_QUALITY = (15, 70)
 ERASED_AREA, ERASED_RATIO = (0.02, 0.4), (0.3, 1 / 0.3)  # Zhong et al. 2017
-_PROBABILITIES = ("gray", "blur", "erase")
-_RANGES = ("rotate", "scale", "shift", "brightness", "contrast", "saturation", "noise", "mixup")
+_PROBABILITIES = ("gray", "blur", "erase", "compress")
+_RANGES = ("rotate", "scale", "shift", "brightness", "contrast", "saturation", "noise", "mixup", "light")
 
 
 class Augment:
@@ -71,6 +72,8 @@ class Augment:
             Noise(self.p, rng),
             RandomErasing(self.p, size, len(images), rng),
         ]
+        steps.insert(2, Illumination(self.p, size, len(images), rng))  # later draws: the others stay as they were
+        steps.insert(-1, Compression(self.p, len(images), rng))
         augmented = np.empty((len(images), shape[0], *size), np.uint8)
         for index, planes in enumerate(images):
             image = cv2.merge(list(planes)) if len(planes) > 1 else planes[0]
@@ -181,6 +184,46 @@ class ColorJitter:
         offset = (1 - self.contrast[index]) * mean + self.brightness[index]
         matrix = np.column_stack([self.matrices[index], np.full(len(self.luma), offset)])
         return cv2.transform(image, matrix)  # rounds and saturates to 0..255
+
+
+class Illumination:
+    """Change gamma, and light the image from one side."""
+
+    def __init__(self, p: Any, size: tuple, count: int, rng: np.random.Generator) -> None:
+        self.enabled = bool(p.light)
+        if not self.enabled:
+            return
+        self.gammas = np.exp(uniform(rng, p.light, count))
+        angles = rng.uniform(0, 2 * np.pi, count)
+        self.directions = rng.uniform(0, p.light, count)[:, None] * np.stack([np.sin(angles), np.cos(angles)], 1)
+        self.rows = np.linspace(-1, 1, size[0], dtype=np.float32)[:, None]
+        self.columns = np.linspace(-1, 1, size[1], dtype=np.float32)
+
+    def __call__(self, index: int, image: np.ndarray) -> np.ndarray:
+        if not self.enabled:
+            return image
+        curve = 255 * (np.arange(256) / 255) ** self.gammas[index]
+        down, right = self.directions[index].astype(np.float32)
+        light = 1 + down * self.rows + right * self.columns
+        lit = cv2.LUT(image, curve.astype(np.float32))
+        return cv2.multiply(lit, cv2.merge([light] * 3) if image.ndim == 3 else light, dtype=cv2.CV_8U)
+
+
+class Compression:
+    """Compress some images as JPEG, as photographs on the web are."""
+
+    def __init__(self, p: Any, count: int, rng: np.random.Generator) -> None:
+        if p.compress:
+            self.selected = bernoulli(rng, p.compress, count)
+            self.qualities = rng.integers(*JPEG_QUALITY, count)
+        else:
+            self.selected = np.zeros(count, bool)
+
+    def __call__(self, index: int, image: np.ndarray) -> np.ndarray:
+        if not self.selected[index]:
+            return image
+        _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, int(self.qualities[index])))
+        return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
 
 
 class Noise:

@@ -45,14 +45,11 @@ class Transform:
         Mirror half of the images, in both phases as in Caffe; `image` and `batch` never mirror.
     gray : bool
         One channel instead of three.
-    margin : float
-        Fraction of a face's box to add on each side when cropping the face. It is stored with the net because it
-        belongs to the training; the code that crops faces applies it.
     shrink : {"linear", "area"}
         Interpolation for reducing an image: "linear" as in Caffe (four pixels), or "area" (average of all pixels).
-    landmarks : five (x, y) or None
-        Positions of left eye, right eye, nose, left and right corner of the mouth in the aligned training faces, as
-        fractions of width and height. Stored for the code that crops faces, like `margin`.
+    application : dict, optional
+        Settings of the program that prepares the images, as JSON values. They are stored with the net because they
+        belong to its training, and not used here.
     """
 
     def __init__(
@@ -65,9 +62,8 @@ class Transform:
         scale: float = 1.0,
         mirror: bool = False,
         gray: bool = False,
-        margin: float = 0.0,
         shrink: str = "linear",
-        landmarks: Any = None,
+        application: dict | None = None,
     ) -> None:
         errors: list[str] = []
         self.order = transform_validation.choice("order", order, ("BGR", "RGB"), errors)
@@ -77,9 +73,8 @@ class Transform:
         self.mean_fit = transform_validation.choice("mean_fit", mean_fit, ("exact", "resize"), errors)
         self.scale = transform_validation.number("scale", scale, -np.inf, errors)
         self.mirror, self.gray = bool(mirror), bool(gray)
-        self.margin = transform_validation.number("margin", margin, 0.0, errors)
         self.shrink = transform_validation.choice("shrink", shrink, ("linear", "area"), errors)
-        self.landmarks = transform_validation.landmarks(landmarks, errors)
+        self.application = transform_validation.application(application, errors)
         self._fitted: dict[tuple[int, int], np.ndarray] = {}
         if errors:
             raise CaffeError("Transform: " + "; ".join(errors))

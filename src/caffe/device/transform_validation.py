@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import math
 import os
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from caffe.errors import CaffeError, did_you_mean
 from caffe.utils.atomic_io import write_bytes
 
-FIELDS = ("order", "size", "crop", "mean", "mean_fit", "scale", "mirror", "gray", "margin", "shrink", "landmarks")
+FIELDS = ("order", "size", "crop", "mean", "mean_fit", "scale", "mirror", "gray", "shrink", "application")
 
 
 def to_dict(fields: dict, folder: str, stem: str) -> dict:
@@ -112,18 +113,15 @@ def crop(crop: Any, size: tuple[int, int] | None, errors: list[str]) -> int | No
     return int(crop)
 
 
-def landmarks(points: Any, errors: list[str]) -> tuple[tuple[float, float], ...] | None:
-    """Convert to five finite (x, y), or None."""
-    if points is None:
-        return None
+def application(settings: Any, errors: list[str]) -> dict | None:
+    """Check that settings of an application are a dict of JSON values, or None."""
     try:
-        array: np.ndarray = np.array(points, np.float64)
+        if settings is None or isinstance(settings, dict):
+            return json.loads(json.dumps(settings, allow_nan=False))
     except (TypeError, ValueError):
-        array = np.zeros(())
-    if array.shape != (5, 2) or not np.isfinite(array).all():
-        errors.append(f"landmarks must be five (x, y) as fractions of width and height, received {points!r}")
-        return None
-    return tuple((float(x), float(y)) for x, y in array)
+        pass
+    errors.append(f"application must be a dict of JSON values, received {settings!r}")
+    return None
 
 
 def mean(mean: Any, errors: list[str]) -> np.ndarray | None:

@@ -48,9 +48,9 @@ class CTCLayer(Layer):
         flat = [label for sequence in labels for label in sequence]
         return F.ctc_loss(
             torch.log_softmax(scores.reshape(steps, count, classes), dim=2),
-            torch.tensor(flat, dtype=torch.long),
-            torch.tensor(lengths, dtype=torch.long),
-            torch.tensor([len(sequence) for sequence in labels], dtype=torch.long),
+            torch.tensor(flat, dtype=torch.long).to(scores.device),
+            tuple(lengths),
+            tuple(len(sequence) for sequence in labels),
             blank=blank,
             reduction="none",
             zero_infinity=True,

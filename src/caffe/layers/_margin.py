@@ -56,7 +56,7 @@ class MarginLayer(Layer):
                 scale = scale * w.norm(dim=1)[index[:, 0]][:, None]
             own = _angular(logits.gather(1, index) / scale, p.type + 1) * scale
             logits = (logits.scatter(1, index, own) + weight * logits) / (1 + weight)
-        return (logits, x.new_tensor([weight]))[: self.top_count]
+        return (logits, torch.full((1,), weight, device=x.device))[: self.top_count]
 
     def state(self) -> dict[str, float]:
         """Return the iteration, which sets lambda."""

@@ -24,8 +24,8 @@ class Data(BasePrefetchingDataLayer):
     the image size may vary. The default `backend` is LEVELDB.
 
     Additions to Caffe, in TRAIN only: data_param { shuffle } shuffles the records in every epoch, and `balance`
-    oversamples rare classes (of the first label), from 0, not at all, to 1, all classes equally often;
-    transform_param { augment } augments the images at random.
+    oversamples rare classes (of the first label, or of label number `balance_label`), from 0, not at all, to 1, all
+    classes equally often; transform_param { augment } augments the images at random.
     """
 
     num_top = (1, None)
@@ -36,6 +36,11 @@ class Data(BasePrefetchingDataLayer):
         self.need(p.batch_size > 0, "data_param needs a positive batch_size, received %d", p.batch_size)
         self.need(p.prefetch > 0, "prefetch must be positive, received %d", p.prefetch)
         self.warn_about_legacy_fields("data_param")
+        self.need(
+            p.balance_label < max(1, self.top_count - 1),
+            "balance_label must be less than the number of labels, received %d",
+            p.balance_label,
+        )
         self.need(0 <= p.balance <= 1, "balance must be in 0 .. 1, received %g", p.balance)
         self.transform = transform_of(self.param.transform_param)
         self.augment = augment_of(self.param.transform_param)
@@ -69,5 +74,6 @@ class Data(BasePrefetchingDataLayer):
         p = self.param.data_param
         if self.phase != TRAIN or not (p.shuffle or p.balance):
             return None
-        classes = [datum.label_of(value) for _, value in self.db] if p.balance else ()
+        label = p.balance_label
+        classes = [datum.decode_labels(value, label + 1)[1][label] for _, value in self.db] if p.balance else ()
         return RecordSampler(len(self.db), seed, classes, p.balance)

@@ -30,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="milliseconds to wait for a full batch (default: 0)",
     )
     parser.add_argument(
+        "--hint",
+        choices=("latency", "throughput"),
+        default="throughput",
+        help="OpenVINO's performance hint: throughput (default) runs batches at once, each on one core",
+    )
+    parser.add_argument(
         "--queue", type=int, default=256, metavar="N", help="images that may wait; more get 503 (default: 256)"
     )
     parser.add_argument(
@@ -63,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     device, reason = (args.device, "") if args.device else runtime.default_device()
     print(f"Running on {device}{f' ({reason})' if reason else ''}", file=sys.stderr)
     metrics = Metrics()
-    limits = Limits(queue=args.queue, max_batch=args.max_batch, delay=args.batch_delay / 1e3)
+    limits = Limits(queue=args.queue, max_batch=args.max_batch, delay=args.batch_delay / 1e3, hint=args.hint)
     models = server.open_models(args.manifest, device, limits, metrics)
     if args.faces:
         models.update(_faces(models))

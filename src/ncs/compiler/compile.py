@@ -282,6 +282,7 @@ def _export(model, stem, options, say, scratch):
         first.label_set,
         first.decoder,
         folder=folder,
+        temperature=first.temperature,
         heads=heads if len(heads) > 1 else [],
         inputs=inputs if len(inputs) > 1 else [],
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ncs.runtime.manifest import Manifest
 
 _DTYPES = {"FP16": "float16", "FP32": "float32", "U8": "uint8", "S32": "int32", "I8": "int8"}
-_FRAME_TYPES = {("BGR", 3): "BGR888p", ("RGB", 3): "RGB888p", ("BGR", 1): "GRAY8", ("RGB", 1): "GRAY8"}
+_PACKING = {"NCHW": "p", "NHWC": "i"}  # of camera frames: planar, interleaved
 
 
 def write_nn_archive(
@@ -81,37 +81,40 @@ def config(blob: Blob, name: str, member: str, manifest: Manifest | None, order:
             "metadata": metadata,
             "inputs": [_input(port, order) for port in blob.inputs],
             "outputs": [_port(port) for port in blob.outputs],
-            "heads": [] if manifest is None else [_head(head) for head in manifest.all_heads()],
+            "heads": [] if manifest is None else _heads(manifest, blob),
         },
     }
 
 
 def _port(port: Tensor) -> dict[str, Any]:
-    axes = sorted(zip(port.order, port.dims), key=lambda axis: "NDCHW".index(axis[0]))  # blob strides keep the bytes
-    return {
-        "name": port.name,
-        "dtype": _DTYPES[port.dtype],
-        "shape": [size for _, size in axes],
-        "layout": "".join(letter for letter, _ in axes),
-    }
+    return {"name": port.name, "dtype": _DTYPES[port.dtype], "shape": list(port.dims), "layout": port.order}
 
 
 def _input(port: Tensor, order: str) -> dict[str, Any]:
     facts = _port(port)
-    channels = dict(zip(port.order, port.dims)).get("C", 0)
-    frame = _FRAME_TYPES.get((order, channels)) if len(port.dims) == 4 and port.dtype == "U8" else None
+    frame = None
+    if port.dtype == "U8" and port.order in _PACKING:
+        channels = port.dims[port.order.index("C")]
+        frame = {1: "GRAY8", 3: f"{order}888{_PACKING[port.order]}"}.get(channels)
     facts["input_type"] = "image" if frame else "raw"
     facts["preprocessing"] = {"mean": None, "scale": None, "dai_type": frame}  # mean and scale are in the blob
     return facts
 
 
-def _head(head: Any) -> dict[str, Any]:
+def _heads(manifest: Manifest, blob: Blob) -> list[dict[str, Any]]:
+    """Return a head per output of classes; detections have none, their rows are read as they are."""
+    heads = [head for head in manifest.all_heads() if head.decoder != "detections"]
+    softmax = blob.counts().get("SoftMax", 0) >= len(heads)
+    return [_head(head, softmax) for head in heads]
+
+
+def _head(head: Any, softmax: bool) -> dict[str, Any]:
     classes = list(head.labels)
     return {
         "name": head.name,
-        "parser": "ClassificationParser",
+        "parser": "SegmentationParser" if head.decoder == "mask" else "ClassificationParser",
         "outputs": [head.output],
-        "metadata": {"classes": classes, "n_classes": len(classes), "is_softmax": True},
+        "metadata": {"classes": classes, "n_classes": len(classes), "is_softmax": softmax},
     }
 
 

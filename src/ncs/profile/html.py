@@ -7,35 +7,33 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from caffe.utils.cli.safe_text import printable
+from ncs.profile import styles
 from ncs.profile.profile import Row, total
 
 if TYPE_CHECKING:
     from caffe.net.net import Net
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 190, 44, 24, 30, 16
-_STYLE = """body{font:14px sans-serif;margin:2em;color:#222}table{border-collapse:collapse}
-td,th{padding:3px 12px;text-align:right;border-bottom:1px solid #ddd}
-td:nth-child(2),th:nth-child(2),td:nth-child(3){text-align:left}
-.note{background:#fff3cd;padding:.6em 1em;border-left:4px solid #e0a800}"""
 
 
 def report(title: str, note: str, net: Net, rows: Sequence[Row]) -> str:
     """Return an HTML page; `note` explains how the times were obtained."""
     body = "".join(
-        f"<tr><td>{number}</td><td>{_escaped(row.name)}</td><td>{_escaped(row.type)}</td><td>{row.mflops:.3f}</td>"
-        f"<td>{row.bandwidth:.2f}</td>"
-        f"<td>{'part of another' if row.milliseconds is None else f'{row.milliseconds:.3f}'}</td></tr>\n"
+        f'<tr><td class="number">{number}</td><td>{_escaped(row.name)}</td><td>{_escaped(row.type)}</td>'
+        f'<td class="number">{row.mflops:.3f}</td><td class="number">{row.bandwidth:.2f}</td>'
+        f'<td class="number">{"part of another" if row.milliseconds is None else f"{row.milliseconds:.3f}"}</td></tr>\n'
         for number, row in enumerate(rows)
     )
+    columns = ("Layer", "Name", "Type", "MFLOPs", "Bandwidth MB/s", "time (ms)")
     headers = "".join(
-        f"<th>{column}</th>" for column in ("Layer", "Name", "Type", "MFLOPs", "Bandwidth MB/s", "time (ms)")
+        f"<th>{column}</th>" if column in ("Name", "Type") else f'<th class="number">{column}</th>'
+        for column in columns
     )
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_escaped(title)}</title>'
-        f"<style>{_STYLE}</style></head><body>\n"
-        f'<h1>{_escaped(title)}</h1>\n<p class="note">{_escaped(note)}</p>\n'
-        f"<p>Total inference time: {total(rows):.2f} ms</p>\n{svg(net, rows)}\n"
-        f"<table><thead><tr>{headers}</tr></thead><tbody>\n{body}</tbody></table>\n</body></html>\n"
+    return styles.page(
+        _escaped(title),
+        f'<p class="note">{_escaped(note)}</p>\n<p>Total inference time: {total(rows):.2f} ms</p>\n'
+        f'<section class="wide"><h2>Net</h2>\n{svg(net, rows)}</section>\n<section class="wide"><h2>Layers</h2>\n'
+        f"<table><thead><tr>{headers}</tr></thead><tbody>\n{body}</tbody></table></section>\n",
     )
 
 
@@ -72,7 +70,7 @@ def _box(name, x, y, fraction, row):
     return (
         f'<g><title>{_escaped(name)}</title><rect x="{left}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" '
         f'fill="{colour}" stroke="#555"/>'
-        f'<text x="{middle}" y="{int(y + 18)}" font-size="12" text-anchor="middle">{_escaped(label)}</text>'
+        f'<text x="{middle}" y="{int(y + 18)}" font-size="12" fill="#222" text-anchor="middle">{_escaped(label)}</text>'
         f'<text x="{middle}" y="{int(y + 34)}" font-size="10" fill="#444" text-anchor="middle">'
         f"{_escaped(caption)}</text></g>"
     )

@@ -34,7 +34,7 @@ _FIELDS = (
     "parents",
     "tools",
 )
-_OPTIONAL = ("measured", "heads", "inputs")
+_OPTIONAL = ("measured", "temperature", "heads", "inputs")
 
 
 @dataclass
@@ -44,7 +44,8 @@ class Manifest:
     `shape` is the input's (N, C, H, W). `labels` are the class names in order, `label_set` the name of the whole set.
     `decoder` defines how probabilities become a prediction. `artefacts` maps a kind (onnx, xml, bin, blob, graph …) to
     its file, `parents` the files it was compiled from, `tools` a tool to its version. `measured` is a record of
-    measurements, such as the change in accuracy due to INT8.
+    measurements, such as the change in accuracy due to INT8. `temperature` divides the logits of a prediction, so that
+    its probabilities hold; 1 changes nothing.
 
     A net with several outputs lists all of them in `heads`, one with several inputs all of them in `inputs`; the fields
     of a single output and input are then those of the first one. `all_heads` and `all_inputs` return the lists of any
@@ -64,6 +65,7 @@ class Manifest:
     tools: dict[str, str] = field(default_factory=dict)
     folder: str = "."
     measured: dict = field(default_factory=dict)
+    temperature: float = 1.0
     heads: list[Head] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
 
@@ -100,7 +102,7 @@ class Manifest:
 
     def all_heads(self) -> list[Head]:
         """Return every output of the net; a single output has the net's name."""
-        return self.heads or [Head(self.name, self.output, self.labels, self.label_set, self.decoder)]
+        return self.heads or [Head(self.name, self.output, self.labels, self.label_set, self.decoder, self.temperature)]
 
     def all_inputs(self) -> list[Input]:
         """Return every input of the net."""
@@ -164,8 +166,10 @@ class Manifest:
         }
         if self.measured:
             facts["measured"] = self.measured
+        if self.temperature != 1:
+            facts["temperature"] = self.temperature
         if self.heads:
-            facts["heads"] = [dataclasses.asdict(head) for head in self.heads]
+            facts["heads"] = [_plain_head(head) for head in self.heads]
         if self.inputs:
             facts["inputs"] = [
                 {"name": port.name, "shape": list(port.shape), "transform": port.transform.to_dict(folder, prefix)}
@@ -225,13 +229,29 @@ def _from_facts(facts: object, folder: str) -> Manifest:
         facts["tools"],
         folder,
         facts.get("measured", {}),
+        facts.get("temperature", 1.0),
         [_head(row) for row in facts.get("heads", [])],
         [_input(row, folder) for row in facts.get("inputs", [])],
     )
 
 
+def _plain_head(head: Head) -> dict:
+    facts = dataclasses.asdict(head)
+    if head.temperature == 1:
+        del facts["temperature"]
+    return facts
+
+
 def _head(row: object) -> Head:
-    types = {"name": str, "output": str, "labels": list, "label_set": str, "decoder": str}
+    types: dict[str, type | tuple[type, ...]] = {
+        "name": str,
+        "output": str,
+        "labels": list,
+        "label_set": str,
+        "decoder": str,
+    }
+    if isinstance(row, dict) and "temperature" in row:
+        types["temperature"] = (int, float)
     return Head(**_checked("heads", row, types))
 
 
@@ -240,7 +260,7 @@ def _input(row: object, folder: str) -> Input:
     return Input(facts["name"], tuple(facts["shape"]), Transform.from_dict(facts["transform"], folder))
 
 
-def _checked(field_name: str, row: object, types: Mapping[str, type]) -> dict:
+def _checked(field_name: str, row: object, types: Mapping[str, type | tuple[type, ...]]) -> dict:
     """Return `row` if it has exactly these fields of these types."""
     if (
         not isinstance(row, dict)
@@ -251,7 +271,7 @@ def _checked(field_name: str, row: object, types: Mapping[str, type]) -> dict:
     return row
 
 
-_TYPES = {
+_TYPES: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "input": dict,
     "output": str,
@@ -263,15 +283,17 @@ _TYPES = {
     "parents": dict,
     "tools": dict,
     "measured": dict,
+    "temperature": (int, float),
     "heads": list,
     "inputs": list,
 }
 
 
-def _type_error(pair: tuple[str, type], facts: dict) -> str | None:
+def _type_error(pair: tuple[str, type | tuple[type, ...]], facts: dict) -> str | None:
     key, expected = pair
     if key in facts and not isinstance(facts[key], expected):
-        return f"field '{key}': expected a {expected.__name__}, received {facts[key]!r}"
+        name = "number" if isinstance(expected, tuple) else expected.__name__
+        return f"field '{key}': expected a {name}, received {facts[key]!r}"
     return None
 
 

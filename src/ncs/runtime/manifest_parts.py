@@ -36,6 +36,7 @@ class Head:
     labels: list[str]
     label_set: str = ""
     decoder: str = "argmax"
+    temperature: float = 1.0
 
     def faults(self) -> list[str]:
         """Return what is invalid."""
@@ -44,6 +45,8 @@ class Head:
             faults.append(f"expected a name as decoder, such as argmax, received {self.decoder!r}")
         if not self.labels or any(not isinstance(label, str) for label in self.labels):
             faults.append(f"expected labels as a list of one name per output, received {self.labels!r}")
+        if isinstance(self.temperature, bool) or not 0 < self.temperature < float("inf"):
+            faults.append(f"expected a positive temperature, received {self.temperature!r}")
         return faults
 
 

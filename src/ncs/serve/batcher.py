@@ -131,7 +131,7 @@ class Batcher:
     def _finish(self, group, wait, began, rows):
         try:
             result = wait()
-        except Exception as error:  # of this batch: its requests get it, the others go on
+        except Exception as error:  # of this batch: only its requests get it
             for _, future in group:
                 future.set_exception(error)
             return

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import time
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,6 +25,8 @@ from ncs.serve.errors import RequestError
 from ncs.serve.metrics import Metrics
 
 _BINARY = "inference-header-content-length"
+# How much of a refused body is read and dropped, because most clients read the answer after they have sent everything.
+DISCARD, DISCARD_SECONDS = 4, 5.0
 
 
 class Service:
@@ -119,18 +122,25 @@ class Service:
         return Response(content, headers={_BINARY: str(length)}, media_type="application/octet-stream")
 
     async def _body(self, request):
-        """Read the body up to the limit; a declared length above it is refused unread."""
-        if request.headers.get("content-encoding", "identity") != "identity":
-            raise RequestError(415, "compressed requests are not supported")
+        """Read the body up to the limit."""
+        refusal = None
         declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self.max_bytes:
-            raise self._too_large()
-        parts, size = [], 0
+        if request.headers.get("content-encoding", "identity") != "identity":
+            refusal = RequestError(415, "compressed requests are not supported")
+        elif declared.isdigit() and int(declared) > self.max_bytes:
+            refusal = self._too_large()
+        parts: list[bytes] = []
+        size, end = 0, time.monotonic() + DISCARD_SECONDS
         async for part in request.stream():
             size += len(part)
             if size > self.max_bytes:
-                raise self._too_large()
-            parts.append(part)
+                refusal, parts = refusal or self._too_large(), []
+            if refusal is None:
+                parts.append(part)
+            elif size > DISCARD * self.max_bytes or time.monotonic() > end:
+                break
+        if refusal is not None:
+            raise refusal
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _too_large(self):

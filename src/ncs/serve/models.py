@@ -22,12 +22,13 @@ IMAGE = "image"  # name of the input that takes images
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What a request may ask for: images, rows in the queue, rows per batch, seconds to wait for a full batch."""
+    """Images of a request, rows in the queue, rows of a batch, seconds to wait for a full one, OpenVINO's hint."""
 
     images: int = 256
     queue: int = 256
     max_batch: int = 16
     delay: float = 0.0
+    hint: str = "throughput"
 
 
 class ServedModel:
@@ -173,5 +174,6 @@ def _decoded(data, index):
 def open_model(path: str, device: str, limits: Limits, metrics: Metrics) -> ServedModel:
     """Load a manifest on a device; devices of OpenVINO run a batch of any size up to `limits.max_batch`."""
     manifest = Manifest.read(path)
-    options = {"max_batch": limits.max_batch} if getattr(runner_class(device), "takes_any_batch", False) else {}
+    any_batch = getattr(runner_class(device), "takes_any_batch", False)
+    options: dict[str, Any] = {"max_batch": limits.max_batch, "hint": limits.hint} if any_batch else {}
     return ServedModel(manifest, open_runner(device, manifest, **options), limits, metrics)

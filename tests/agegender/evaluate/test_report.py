@@ -46,7 +46,8 @@ def test_all_files_exist_and_agree(evaluated, tmp_path):
     summary, text = write_report(evaluated, tmp_path / "report")
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert " ".join(sorted(names)) == (
-        ".made.json confusion.csv confusion.png confusion.txt mistakes.png per_class.csv predictions.csv report.json"
+        ".made.json confusion.csv confusion.png confusion.txt mistakes.png per_class.csv predictions.csv reliability.png "
+        "report.html report.json"
     )
     assert json.loads((tmp_path / "report" / "report.json").read_text()) == summary
     assert (tmp_path / "report" / "confusion.txt").read_text() == text

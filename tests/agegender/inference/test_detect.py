@@ -154,3 +154,19 @@ def test_faces_cut_by_an_inner_tile_edge_are_not_reliable():
     rows = np.zeros((len(boxes), 15), np.float32)
     rows[:, :4] = list(boxes)
     assert detect._is_reliable(rows, tile, size).astype(int).tolist() == list(boxes.values())
+
+
+def test_a_tight_crop_is_found_with_a_border(monkeypatch):
+    """Without a face at first, a small image is searched again with its border repeated; a large one is not."""
+    seen = []
+
+    def find(self, image):
+        seen.append(image.shape)
+        return [detect.Face((40, 50, 90, 110), 0.9, np.full((5, 2), 60, np.float32))] if len(seen) > 1 else []
+
+    monkeypatch.setattr(detect.Detector, "_find", find)
+    (face,) = detect.Detector().find(np.zeros((100, 80, 3), np.uint8))
+    assert seen == [(100, 80, 3), (160, 140, 3)]
+    assert face.box == (10, 20, 60, 80) and (face.landmarks == 30).all() and face.score == 0.9
+    seen.clear()
+    assert detect.Detector().find(np.zeros((700, 80, 3), np.uint8)) == [] and len(seen) == 1

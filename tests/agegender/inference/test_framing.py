@@ -18,7 +18,7 @@ def check():
 
 
 def transform(landmarks=None):
-    return SimpleNamespace(landmarks=landmarks)
+    return SimpleNamespace(application={"landmarks": landmarks})
 
 
 def test_a_checkerboard_has_no_face(check):

@@ -4,7 +4,7 @@ import numpy as np
 from support.external_data import SHARED, needs_shared
 
 from agegender import synthetic_faces
-from agegender.inference import face_crop, mean_landmarks, yunet
+from agegender.inference import face_crop, face_settings, mean_landmarks, yunet
 from caffe.data.mean import read_mean, write_mean
 
 
@@ -35,11 +35,11 @@ def test_compiled_nets_store_the_landmarks_of_their_mean(tmp_path, monkeypatch):
     mean = np.mean([synthetic_faces.draw(20 + age, bool(age % 2), (7, age)) for age in range(12)], 0).transpose(2, 0, 1)
     write_mean(tmp_path / "faces.binaryproto", mean.astype(np.float32))
     job, _ = compile.job(zoo.nets()["AgeNet"], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "faces.binaryproto"))
-    assert np.abs(np.array(job.transform.landmarks) - mean_landmarks.landmarks(mean)).max() < 0.002
+    assert np.abs(np.array(face_settings.landmarks(job.transform)) - mean_landmarks.landmarks(mean)).max() < 0.002
     write_mean(tmp_path / "flat.binaryproto", np.full((3, 64, 64), 110, np.float32))
     for name, landmarks in (("levi-age", face_crop.ADIENCE), ("AgeNet", face_crop.UTKFACE)):
         job, _ = compile.job(zoo.nets()[name], str(tmp_path / "g"), "w.caffemodel", str(tmp_path / "flat.binaryproto"))
-        assert job.transform.landmarks == landmarks
+        assert face_settings.landmarks(job.transform) == landmarks
 
 
 @needs_shared

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from support import compiled_nets, composite_photographs
 
-from agegender.inference import detect, output_formats, predict
+from agegender.inference import detect, face_settings, output_formats, predict
 from caffe.utils.cli import commands
 from ncs.compiler.compile import deploy_net
 from ncs.runtime.manifest import Manifest
@@ -27,7 +27,9 @@ def graph(tmp_path_factory):
     """A folder with small nets, a photograph of three faces and one without faces."""
     folder = tmp_path_factory.mktemp("graph")
     mean = np.random.default_rng(0).uniform(90, 130, (3, 20, 20)).astype(np.float32)
-    compiled_nets.compile_age_and_gender(folder, compiled_nets.transform(mean, margin=MARGIN, landmarks=TEMPLATE))
+    compiled_nets.compile_age_and_gender(
+        folder, compiled_nets.transform(mean, application=face_settings.settings(MARGIN, TEMPLATE))
+    )
     image, _ = composite_photographs.photograph(640, 480, PLACEMENTS)
     cv2.imwrite(str(folder / "group.png"), image)
     cv2.imwrite(str(folder / "no_face.png"), composite_photographs.background(320, 240, 4))

@@ -10,6 +10,7 @@ from support import compiled_nets
 from agegender.inference import predict
 from caffe.utils.cli import commands
 from ncs.compiler.compile import deploy_net
+from ncs.runtime.manifest import Manifest
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +181,29 @@ def test_ensemble_refuses_nets_of_different_classes(several, capsys):
     command = ["--image_path", several / "images", "--net", "OneAge", "--net", "OtherAge"]
     assert _run(several, *command, "--ensemble", "--device", "CPU") == 2
     assert "OtherAge and OneAge predict age in different classes" in capsys.readouterr().err
+
+
+class Fixed:
+    """A runner that always returns the same probabilities."""
+
+    def __init__(self, rows):
+        self.rows = np.asarray(rows, np.float32)
+
+    def run(self, blobs):
+        return np.repeat(self.rows[None], len(blobs), 0)
+
+    def close(self):
+        pass
+
+
+def test_nets_of_years_that_end_differently_form_an_ensemble(graph):
+    """A missing year counts as probability 0: 0.5 at 80 and 0.5 at 90 is 85 years."""
+    nets = []
+    for label_set, last, year in (("age-81-decades", 80, 80), ("age-101-decades", 100, 90)):
+        manifest = Manifest.read(str(graph / "AgeNet.json"))
+        manifest.labels, manifest.label_set = [str(number) for number in range(last + 1)], label_set
+        nets.append(predict.NetPredictor(manifest, Fixed(np.eye(last + 1)[year])))
+    predict.make_ensemble(nets)
+    answers = predict.FacePredictor(nets).predict_array(np.zeros((40, 40, 3), np.uint8)).predictions[0].answers
+    assert list(answers) == ["age"] and len(answers["age"].probabilities) == 101
+    assert (answers["age"].years, answers["age"].text) == (85, "80-120")

@@ -19,7 +19,7 @@ from agegender.evaluate import evaluate, int8
 from agegender.inference.labels import AGE_TRINGN, FEMALE_FIRST, Gender
 from agegender.recipes.recipe import Recipe, Target
 from agegender.synthetic_faces import draw
-from agegender.training import export, init_weights, prototxt
+from agegender.training import export, init_weights, prototxt, stacking
 from agegender.training.run import Run
 from agegender.zoo import assemble, face_resnet
 from caffe.data import datum
@@ -28,7 +28,7 @@ from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net, read_solver
 from caffe.solver import SOLVERS
-from caffe.weights.snapshot import read_weights
+from caffe.weights.snapshot import read_weights, write_caffemodel
 
 torch.set_num_threads(1)
 SMALL = dataclasses.replace(recipes.resolve("compact"), batch=6)
@@ -86,6 +86,29 @@ def test_the_model_card_describes_the_held_out_faces(run):
     assert women[1:3] == ["6", f"{100 * metrics['by_sex']['Female']['accuracy']:.0f} %"]
     assert sum(int(row[1]) for row in rows if row[0] in AGE_TRINGN.names) == 12
     assert next(row for row in rows if row[0].startswith("always"))[1] == "50.0 %"
+
+
+def test_a_group_that_is_left_out_is_evaluated_and_not_trained_on(faces, tmp_path):
+    folder = tmp_path / "groups"
+    folder.mkdir()
+    for number, path in enumerate(sorted(faces.iterdir())):
+        age, sex, _, stamp = path.name.split("_")
+        (folder / f"{age}_{sex}_{number % 3}_{stamp}").write_bytes(path.read_bytes())
+    train, test, _, _ = split_lmdbs.parts(folder, (0, 1, 2), 3, leave_out=(1,))
+    alone = split_lmdbs.parts(folder, (1,), 3)[1]
+    everything = split_lmdbs.parts(folder, (0, 1, 2), 3)
+    assert {sample.race for sample in train} == {0, 2} and {sample.race for sample in test} == {1}
+    assert {sample.path for sample in test} == {sample.path for sample in alone}  # the same faces as without the others
+    assert {sample.path for sample in alone} <= {sample.path for sample in everything[1]}
+    with pytest.raises(AgeGenderError, match="expected faces of the groups that are left out, and others"):
+        split_lmdbs.parts(folder, (0,), 3, leave_out=(0,))
+
+
+def test_the_validation_part_is_held_out_of_the_training_part(faces):
+    train = split_lmdbs.parts(faces, (2,), 3)[0]
+    rest, validation = split_lmdbs.hold_out(train, 0.25, 3)
+    assert len(validation) == round(0.25 * len(train)) and not set(rest) & set(validation)
+    assert set(rest) | set(validation) == set(train) and split_lmdbs.hold_out(train, 0, 3) == (train, [])
 
 
 def test_the_parts_are_disjoint_and_labels_come_from_the_names(run):
@@ -195,7 +218,7 @@ def test_genders_are_evaluated_male_first_for_every_net():
     labels = {"age_class": np.zeros(2, int), "sex": np.array([0, 1])}  # a man, a woman
     assert evaluate.compute_metrics(net, np.array([[0.1, 0.9], [0.8, 0.2]]), labels)["accuracy"] == 1
     sample = Sample("x", 30, Gender.FEMALE, 2)
-    assert split_lmdbs.label_names(sample, FEMALE_FIRST) == (3, 0, 30)
+    assert split_lmdbs.label_names(sample, FEMALE_FIRST, 5) == (3, 0, 30, (2 * 9 + 3) * 2 + 0, 5)
 
 
 def test_targets_are_distributions_around_the_label():
@@ -208,6 +231,79 @@ def test_targets_are_distributions_around_the_label():
         assert np.allclose(rows[label], np.array(weights) / sum(weights), atol=1e-6)
 
 
+def test_targets_with_tails_keep_their_mass_and_their_mean():
+    rows = Target(deviation=1, growth=0.04).matrix(101)
+    years = np.arange(101)
+    assert np.allclose(rows.sum(1), 1) and (np.diff(rows[50, :51]) >= 0).all()
+    assert np.abs(rows @ years - years).max() < 2.1  # only at the ends, where half of the distribution is cut off
+    assert np.allclose(rows[5:80] @ years, years[5:80], atol=0.01)
+    deviations = np.sqrt(np.maximum(0, rows @ years**2 - (rows @ years) ** 2))
+    assert np.allclose(deviations[20:80], np.sqrt((1 + 0.04 * years[20:80]) ** 2 + 1 / 12), atol=0.02)
+
+
+def test_the_average_of_snapshots_is_their_mean(tmp_path):
+    param = caffe_pb2.NetParameter()
+    param.layer.add(name="a", type="Convolution")
+    arrays = np.random.default_rng(0).normal(size=(3, 2, 4)).astype(np.float32)
+    for number, array in zip((100, 20, 3), arrays):
+        write_caffemodel(str(tmp_path / f"net_iter_{number}.caffemodel"), param, {"a": [array]})
+    (tmp_path / "net_iter_5.solverstate").write_bytes(b"")
+    numbers = export.snapshots(str(tmp_path / "net"))
+    assert numbers == [3, 20, 100]
+    target = export.average(
+        [str(tmp_path / f"net_iter_{n}.caffemodel") for n in numbers], str(tmp_path / "mean.caffemodel")
+    )
+    assert np.allclose(read_weights(target)["a"][0], arrays.mean(0), atol=1e-6)
+
+
+def test_a_stacked_teacher_is_looked_up_by_the_number_of_the_face(tmp_path, monkeypatch):
+    """The distillation loss is the cross entropy with the rows of the table that belong to the batch's faces."""
+    recipe = dataclasses.replace(SMALL, batch=2, teachers=("dlib-age",), distillation_weight=0.5)
+    monkeypatch.chdir(tmp_path)
+    samples = [Sample(str(tmp_path / f"{age}.png"), age, Gender(age % 2), 2) for age in (3, 24, 61)]
+    for sample in samples:
+        cv2.imwrite(sample.path, draw(sample.age, not sample.gender, sample.age))
+    split_lmdbs.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
+    rng = np.random.default_rng(4)
+    table = {net.task: rng.dirichlet(np.ones(len(net.labels)), 3).astype(np.float32) for net in recipe.nets()}
+    init_weights.write(".", recipe, teacher_table=table)
+    (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe, 3), "x"))
+    net = Net.from_param(read_net("net.prototxt").param, caffe.TRAIN)
+    net.copy_from(prototxt.START)
+    out = net.forward()
+    faces = net.blobs["face"].data.astype(int)
+    for head in recipe.nets():
+        logits = net.blobs[head.logits].data.astype(np.float64)
+        log = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+        expected = -0.5 * (table[head.task][faces] * log).sum(1).mean()
+        weight = -0.5 / 2  # of the layer, per image
+        assert weight * float(out[head.task + "_distillation_loss"]) == pytest.approx(expected, abs=1e-3)
+
+
+class Features:
+    """Features that show the gender of every second face and nothing of the others."""
+
+    @staticmethod
+    def of(name, samples, folder):
+        rng = np.random.default_rng(len(name))
+        rows = rng.normal(size=(len(samples), 6)).astype(np.float32)
+        rows[::2, 0] = [6.0 * sample.gender - 3 for sample in samples[::2]]
+        return rows
+
+
+def test_stacking_predicts_every_face_without_its_own_label(monkeypatch):
+    monkeypatch.setattr(stacking.teacher_features, "of", Features.of)
+    monkeypatch.setattr(stacking, "EPOCHS", 30)
+    rng = np.random.default_rng(1)
+    samples = [Sample(f"{i}", int(rng.integers(0, 90)), Gender(int(rng.integers(2))), 2) for i in range(400)]
+    recipe = dataclasses.replace(recipes.resolve("compact-all"), teachers=("one",))
+    table = stacking.predict(recipe, samples, "unused", 3)
+    assert {task: rows.shape for task, rows in table.items()} == {"gender": (400, 2), "age": (400, 101)}
+    assert all(np.allclose(rows.sum(1), 1, atol=1e-4) for rows in table.values())
+    right = table["gender"].argmax(1) == [sample.gender for sample in samples]
+    assert right[::2].mean() > 0.9 and right[1::2].mean() < 0.65  # a net that had seen the labels would know these
+
+
 @pytest.mark.parametrize("name", list(recipes.recipes()))
 def test_the_net_of_every_recipe_trains(name, tmp_path, monkeypatch):
     """Its prototxt parses, its net is created, and the gradient of its loss reaches the first weights."""
@@ -218,8 +314,10 @@ def test_the_net_of_every_recipe_trains(name, tmp_path, monkeypatch):
         cv2.imwrite(sample.path, draw(sample.age, not sample.gender, sample.age))
     split_lmdbs.write(".", samples, samples, recipe.nets()[0].transform(), recipe.gender_labels())
     # without features and teacher, which would have to be downloaded or trained
-    init_weights.write(".", dataclasses.replace(recipe, features=False, teacher=""))
-    (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe), "x"))
+    table = {net.task: np.full((3, len(net.labels)), 1 / len(net.labels), np.float32) for net in recipe.nets()}
+    alone = dataclasses.replace(recipe, features=False, teacher="")
+    init_weights.write(".", alone, teacher_table=table if recipe.teachers else {})
+    (tmp_path / "net.prototxt").write_text(prototxt.write(prototxt.train_test(recipe, 3), "x"))
     param = read_net("net.prototxt").param
     net = Net.from_param(param, caffe.TRAIN)
     for copies, (ones,) in face_resnet.fixed_weights(param).items():  # without them the gradient is zero
@@ -241,7 +339,7 @@ def test_unused_labels_are_silenced():
     net = caffe_pb2.NetParameter()
     net.layer.add(name="a", type="Accuracy", bottom=["x", "gender"])
     prototxt.silence(net, caffe_pb2.TRAIN)
-    assert list(net.layer[-1].bottom) == ["age_class", "age"]
+    assert list(net.layer[-1].bottom) == ["age_class", "age", "cell", "face"]
 
 
 def test_fp16_and_int8_stay_close_to_float32(run, capfd):

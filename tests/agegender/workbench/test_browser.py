@@ -152,6 +152,20 @@ def test_the_training_is_checked_drawn_watched_stopped_and_resumed(page, server)
     assert len(re.findall(r"Iteration 0,? ", log)) <= 3  # resumed, not started again
 
 
+def test_no_peak_is_lost_in_a_long_curve(page):
+    """Against a plain loop: every column keeps its smallest and its largest value."""
+    rng = np.random.default_rng(0)
+    rows = [[i, float(value)] for i, value in enumerate(rng.normal(size=4000))]
+    kept = page.evaluate("([rows, columns]) => Curves.reduce(rows, columns)", [rows, 60])
+    assert len(kept) <= 120 and [row[0] for row in kept] == sorted(row[0] for row in kept)
+    expected = []
+    for column in range(60):
+        members = [r for r in rows if min(59, int(r[0] / (3999 / 60))) == column]
+        expected += [min(members, key=lambda r: r[1]), max(members, key=lambda r: r[1])]
+    assert sorted(kept) == sorted(expected)
+    assert page.evaluate("Curves.reduce([[0, 1], [0, 2], [0, 3]], 1).length") == 2  # all at one iteration
+
+
 def test_the_matrix_opens_its_images(page):
     page.get_by_role("button", name="Evaluate").click()
     finish_job(page)

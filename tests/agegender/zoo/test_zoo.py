@@ -12,6 +12,7 @@ import torch
 
 from agegender import cli, zoo
 from agegender.errors import AgeGenderError
+from agegender.inference import face_settings
 from agegender.inference.predict import with_margin
 from agegender.zoo import assemble, compile, wideresnet
 from caffe.convert.onnx_import import importer
@@ -195,7 +196,7 @@ def test_train_deploy_compile_predict_and_reimport(name, tmp_path, cleanup, caps
     assert spread > 1e-5 and expected.sum() == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(received, expected, rtol=0, atol=1e-3 * spread)
     prototxt, caffemodel = importer.write(tmp_path / (name + ".onnx"), str(tmp_path / "imported.caffemodel"))
-    data = net.transform().image(with_margin(image, net.transform().margin))
+    data = net.transform().image(with_margin(image, face_settings.margin(net.transform())))
     np.testing.assert_allclose(run(caffemodel, prototxt, data), expected, rtol=0, atol=1e-3 * spread)
     if blob:
         compiled = read_blob(tmp_path / (name + ".blob"))

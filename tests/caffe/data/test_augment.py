@@ -183,3 +183,28 @@ def test_prefetcher_augments_in_train_only_and_resumes_bit_identically(tmp_path)
             [i / 2 for i in range(9)],
             [-i for i in range(9)],
         ]
+
+
+def test_light_is_a_gamma_and_a_slope_across_the_image():
+    """On a constant image only the slope remains: values are constant * (1 + down * y + right * x), y and x from -1 to 1."""
+    images = augmented([np.full((3, 31, 31), 128, np.uint8)] * COUNT, light=0.3)
+    centres = images[:, 0, 15, 15]
+    exponents = np.log(centres / 255) / np.log(128 / 255)
+    assert np.exp(-0.3) - 0.02 < exponents.min() < np.exp(-0.25) and np.exp(0.25) < exponents.max() < np.exp(0.3) + 0.02
+    slopes = np.stack([images[:, 0, -1, 15] - images[:, 0, 0, 15], images[:, 0, 15, -1] - images[:, 0, 15, 0]], 1)
+    strengths = np.hypot(*slopes.T) / (2 * centres)
+    assert strengths.max() < 0.31 and strengths.max() > 0.25 and strengths.min() < 0.05
+    assert (images[:, 0] == images[:, 2]).all()
+
+
+def test_compressed_images_lose_detail_and_others_stay():
+    images = augmented([NOISE] * COUNT, compress=0.4)
+    changed = np.array([(image != NOISE).any() for image in images])
+    assert 0.3 < changed.mean() < 0.5
+    assert (np.abs(images[changed] - NOISE).mean((1, 2, 3)) > 2).all()
+
+
+def test_new_augmentations_do_not_change_the_others():
+    """Random numbers of a recipe without them are those of earlier versions."""
+    fields = {"rotate": 10, "contrast": 0.2, "blur": 0.3, "erase": 0.3}
+    assert (augmented([NOISE] * 20, **fields) == augmented([NOISE] * 20, **fields, light=0, compress=0)).all()

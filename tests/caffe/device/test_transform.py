@@ -167,10 +167,9 @@ def test_mean_of_another_size_is_rejected_or_resized():
         ({"mean": [np.nan]}, "not finite"),
         ({"mean": "mean.npy"}, "mean must"),
         ({"scale": float("inf")}, "scale must be a finite"),
-        ({"margin": -1}, "margin must be .* at least 0"),
-        ({"landmarks": [[0, 0]] * 4}, "landmarks must be five"),
-        ({"landmarks": "eyes"}, "landmarks must be five"),
-        ({"landmarks": [[0, 0]] * 4 + [[0, np.inf]]}, "landmarks must be five"),
+        ({"application": [1]}, "application must be a dict of JSON values"),
+        ({"application": {"x": np.inf}}, "application must be a dict of JSON values"),
+        ({"application": {"x": np.zeros(2)}}, "application must be a dict of JSON values"),
         ({"mean_fit": "x", "order": "x", "scale": "x"}, "order.*;.*mean_fit.*;.*scale"),
     ],
 )
@@ -201,7 +200,7 @@ def test_invalid_input(call, match):
 
 @pytest.mark.parametrize("mean", [None, [104.1, 117.2, 122.9], MEAN], ids=["none", "channel", "pixel"])
 def test_json_round_trip(tmp_path, mean):
-    first = Transform("RGB", (9, 11), 7, mean, "resize", 1 / 255, True, False, 0.4)
+    first = Transform("RGB", (9, 11), 7, mean, "resize", 1 / 255, True, False, "area", {"x": [0.4]})
     (tmp_path / "in").mkdir()
     first.to_json(tmp_path / "in/t.json")
     (tmp_path / "in").rename(tmp_path / "moved")  # the path of the mean is relative to the file
@@ -263,12 +262,13 @@ def test_device_modules_are_valid_python_3_7(name):
     ast.parse(source, feature_version=(3, 7))
 
 
-def test_json_of_earlier_versions_without_landmarks(tmp_path):
-    points = ((0.3, 0.28), (0.7, 0.28), (0.5, 0.5), (0.33, 0.68), (0.67, 0.68))
-    Transform(size=9, landmarks=np.array(points)).to_json(tmp_path / "t.json")
-    assert Transform.from_json(tmp_path / "t.json").landmarks == points
+def test_settings_of_an_application_are_kept(tmp_path):
+    settings = {"margin": 0.4, "points": [[0.3, 0.28], [0.7, 0.28]]}
+    Transform(size=9, application=settings).to_json(tmp_path / "t.json")
+    read = Transform.from_json(tmp_path / "t.json")
+    assert read.application == settings and read == Transform(size=9, application=settings) != Transform(size=9)
     fields = json.loads((tmp_path / "t.json").read_text())
-    del fields["landmarks"]
+    del fields["application"]
     (tmp_path / "t.json").write_text(json.dumps(fields))
     assert Transform.from_json(tmp_path / "t.json") == Transform(size=9)
 

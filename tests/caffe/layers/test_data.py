@@ -184,6 +184,17 @@ def test_balanced_epoch_has_equal_class_counts(tmp_path, backend):
     assert [data_net.forward()["label"].sum() for _ in range(3)] == [10, 10, 10]
 
 
+def test_balance_counts_the_classes_of_another_label(tmp_path):
+    with create_db(str(tmp_path / "db")) as writer:
+        for i in range(20):
+            writer.put(b"%08d" % i, datum.encode(pixels()[0], i % 2, more=(float(i < 2),)))
+    more, tops = "balance: 1 balance_label: 1", 'top: "data" top: "label" top: "rare"'
+    data_net = net(tmp_path / "db", more=more, batch=20, phase=caffe.TRAIN, tops=tops)
+    assert [data_net.forward()["rare"].sum() for _ in range(3)] == [10, 10, 10]
+    with pytest.raises(CaffeError, match="balance_label must be less than the number of labels, received 2"):
+        net(tmp_path / "db", more="balance: 1 balance_label: 2", batch=20, phase=caffe.TRAIN, tops=tops)
+
+
 def test_further_tops_are_labels_from_float_data(tmp_path):
     with create_db(str(tmp_path / "db")) as writer:
         for i, image in enumerate(pixels()):

@@ -42,6 +42,16 @@ def _wait_for(path, child):
         time.sleep(0.005)
 
 
+def _finish(child):
+    """Return what `child` printed; end it if it does not end by itself."""
+    try:
+        return child.communicate(timeout=2 * PATIENCE)[1]
+    except subprocess.TimeoutExpired:
+        for pid in [*_children(child.pid), child.pid]:
+            os.kill(pid, signal.SIGKILL)
+        return child.communicate()[1]
+
+
 def _children(child):
     """Return the process ids of the children of `child`, and theirs."""
     with open(f"/proc/{child}/task/{child}/children") as stream:
@@ -61,7 +71,7 @@ def test_sigterm_to_one_worker_stops_all_and_the_run_continues(tmp_path):
     _wait_for(tmp_path / "run" / "s_iter_5.solverstate", child)
     (second,) = [pid for pid in _children(child.pid) if _rank(pid) == b"1"]
     os.kill(second, signal.SIGTERM)
-    _, errors = child.communicate(timeout=PATIENCE)
+    errors = _finish(child)
     assert child.returncode == 130, errors
     assert "Optimization stopped early." in errors and "Traceback" not in errors
     logged = (tmp_path / "run" / "s.rank1.log").read_text()
@@ -78,7 +88,7 @@ def test_torchrun_restarts_after_a_killed_worker(tmp_path):
     _wait_for(tmp_path / "run" / "s_iter_20.solverstate", child)
     (second,) = [pid for pid in _children(child.pid) if _rank(pid) == b"1"]
     os.kill(second, signal.SIGKILL)
-    _, errors = child.communicate(timeout=2 * PATIENCE)
+    errors = _finish(child)
     assert child.returncode == 0, errors
     assert "another process of this training has ended" in errors
     assert "Restoring previous solver status from" in errors and "Iteration 60, loss = " in errors

@@ -63,6 +63,36 @@ def test_config(folder):
     assert outputs == {"age": ("float16", [1, 9], "NC"), "gender": ("float16", [1, 2], "NC")}
     heads = {head["name"]: (head["outputs"], head["metadata"]["classes"]) for head in facts["model"]["heads"]}
     assert heads == {"gender": (["gender"], ["Male", "Female"]), "age": (["age"], list("012345678"))}
+    assert [head["metadata"]["is_softmax"] for head in facts["model"]["heads"]] == [False, False]
+
+
+MASK = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }
+layer { name: "scores" type: "Convolution" bottom: "data" top: "scores"
+  convolution_param { num_output: 3 kernel_size: 3 pad: 1 weight_filler { type: "gaussian" std: 0.1 } } }
+"""
+PROBABILITIES = (
+    MASK
+    + """
+layer { name: "fc" type: "InnerProduct" bottom: "scores" top: "fc"
+  inner_product_param { num_output: 4 weight_filler { type: "gaussian" std: 0.1 } } }
+layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "parser", "softmax", "layout"),
+    [(MASK, "SegmentationParser", False, "NCHW"), (PROBABILITIES, "ClassificationParser", True, "NC")],
+)
+def test_kinds_of_heads(compiler, tmp_path, text, parser, softmax, layout):
+    prototxt, weights = caffe_nets.tiny(tmp_path, text)
+    command = ["compile", prototxt, "-w", weights, "--target", "oak", "--no-ir", "--order", "RGB"]
+    assert main([*command, "-o", str(tmp_path / "net")]) == 0
+    facts = config(tmp_path / "net.tar.xz")[0]["model"]
+    assert facts["inputs"][0]["preprocessing"]["dai_type"] == "RGB888p"  # the camera delivers what the net expects
+    (head,) = facts["heads"]
+    assert (head["parser"], head["metadata"]["is_softmax"], facts["outputs"][0]["layout"]) == (parser, softmax, layout)
 
 
 def test_archive_of_an_onnx_file_has_outputs_without_heads(folder):

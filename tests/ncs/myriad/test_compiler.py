@@ -184,10 +184,11 @@ def test_failing_layer_with_an_in_place_layer(compiler, tmp_path):
     prototxt, _ = caffe_nets.tiny(tmp_path, text.replace('bottom: "fc" top: "prob"', 'bottom: "conv2" top: "prob"'))
     export_net(caffe_nets.seeded(prototxt), str(tmp_path / "net.onnx"))
     model = onnx.load(tmp_path / "net.onnx")
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4  # the Reshape before `fc` does not support it
-    onnx.save(model, tmp_path / "four.onnx")
+    shape = next(tensor for tensor in model.graph.initializer if tensor.name == "fc@shape")
+    shape.CopyFrom(onnx.numpy_helper.from_array(np.array([1, 7]), "fc@shape"))  # not the number of values before `fc`
+    onnx.save(model, tmp_path / "bad.onnx")
     with pytest.raises(CompileError) as fault:
-        compile_blob(str(tmp_path / "four.onnx"), str(tmp_path / "bad.blob"))
+        compile_blob(str(tmp_path / "bad.onnx"), str(tmp_path / "bad.blob"))
     assert fault.value.layer == "fc" and "relu" not in str(fault.value)
 
 

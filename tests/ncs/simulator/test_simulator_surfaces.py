@@ -185,3 +185,21 @@ def test_simulator_needs_neither_torch_nor_onnx(compiled):
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert abs(float(result.stdout) - 1) < 1e-2
+
+
+def test_simulators_of_several_threads_load_all_stages(tmp_path):
+    """The stages are imported at the first use, even if threads use a simulator for the first time together."""
+    import subprocess
+    import sys
+
+    code = (
+        "import threading\n"
+        "from ncs.simulator import stages\n"
+        "counts = []\n"
+        "threads = [threading.Thread(target=lambda: counts.append(len(stages.load()))) for _ in range(8)]\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+        "assert len(counts) == 8 and len(set(counts)) == 1, counts\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

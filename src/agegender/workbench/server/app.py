@@ -11,7 +11,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -30,6 +30,7 @@ from agegender.workbench.server.views import (
     training,
 )
 from caffe.errors import CaffeError
+from ncs.profile import styles
 
 ADVANCE_SECONDS = 0.5
 
@@ -81,6 +82,7 @@ def routes() -> list[Any]:
     table: list[Any] = [
         Route("/", endpoint(home.home)),
         Route("/index.json", endpoint(home.home)),
+        Route("/styles.css", _styles),
         Route("/runs/{id}/events", runs.events),
         Route("/runs/{id}/state.json", endpoint(runs.status)),
         Route("/predict", predictions.predict, methods=["POST"]),
@@ -113,7 +115,7 @@ def create_app(settings: Settings) -> Any:
         HTTPException: _http_error,
         CaffeError: _error,
         guard.BodyTooLarge: _too_large,
-        TimeoutError: _too_slow,
+        asyncio.TimeoutError: _too_slow,
         ClientDisconnect: _gone,
     }
     app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers)
@@ -128,6 +130,10 @@ async def _advance(bench: Bench) -> None:
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(bench.queue.advance)
         await asyncio.sleep(ADVANCE_SECONDS)
+
+
+def _styles(request: Request) -> Response:
+    return FileResponse(styles.PATH, media_type="text/css")
 
 
 def _http_error(request: Request, error: HTTPException) -> Response:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from typing import Any
 
 from starlette.requests import Request
@@ -15,6 +16,8 @@ from agegender.workbench.server.jobs import Queue
 from agegender.workbench.server.scan import Item, Scan
 from agegender.workbench.server.settings import Settings
 from agegender.workbench.server.train_log import Followers
+
+UPLOAD_SECONDS = 86_400.0  # uploads older than this belong to no request
 
 
 class NotFound(AgeGenderError):
@@ -59,14 +62,16 @@ class Bench:
         return path
 
     def scratch(self) -> str:
-        """Return a new empty folder for uploads; the caller removes it."""
-        return tempfile.mkdtemp(prefix="upload-", dir=os.path.dirname(self.cache("uploads", "x")))
+        """Return a new empty folder for uploads; the caller removes it, and the next call what a killed one left."""
+        folder = os.path.dirname(self.cache("uploads", "x"))
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > UPLOAD_SECONDS:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+        return tempfile.mkdtemp(prefix="upload-", dir=folder)
 
     def close(self) -> None:
-        """Remove uploads that are left, and the temporary cache."""
-        uploads = os.path.join(self.settings.private, "uploads")
-        if not self.settings.read_only and os.path.isdir(uploads):
-            shutil.rmtree(uploads, ignore_errors=True)
+        """Remove the temporary cache."""
         if self._temporary is not None:
             self._temporary.cleanup()
 

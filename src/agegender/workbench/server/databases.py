@@ -5,11 +5,12 @@ from __future__ import annotations
 import bisect
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -25,6 +26,7 @@ PAGE = 60
 SIDE = 96  # pixels of a thumbnail
 MAX_SIDE = 512
 OPEN = 16  # databases kept open
+INDICES = 4  # kept in memory
 _opened: OrderedDict[tuple[str, int, int], LmdbReader] = OrderedDict()
 _lock = threading.Lock()
 
@@ -141,12 +143,25 @@ def jpeg(picture: np.ndarray, side: int = SIDE) -> bytes:
     return bytes(data)
 
 
+class Keys(Sequence[bytes]):
+    """The keys of all records as one string of bytes and offsets: a million keys are no million objects."""
+
+    def __init__(self, data: bytes, offsets: np.ndarray) -> None:
+        self._data, self._offsets = data, offsets
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, row: Any) -> Any:
+        return self._data[self._offsets[row] : self._offsets[row + 1]]
+
+
 class Index:
     """Labels of all records of a database, written once by the task `index`: for classes, counts and duplicates.
 
     Attributes
     ----------
-    keys : ndarray of bytes
+    keys : Keys
         In ascending order.
     labels : ndarray of int32
     groups : ndarray of int32
@@ -157,13 +172,16 @@ class Index:
         with np.load(path, allow_pickle=False) as file:
             self.stamp = str(file["stamp"])
             self.labels, self.groups = file["labels"], file["groups"]
-            offsets, data = file["offsets"], file["keys"].tobytes()
-        self.keys = [data[begin:end] for begin, end in zip(offsets[:-1], offsets[1:])]
+            self.keys = Keys(file["keys"].tobytes(), file["offsets"])
+
+    @functools.cached_property
+    def _counts(self) -> dict[int, int]:
+        labels, counts = np.unique(self.labels, return_counts=True)
+        return dict(zip(labels.tolist(), counts.tolist()))
 
     def counts(self) -> dict[int, int]:
         """Return {label: number of records}."""
-        labels, counts = np.unique(self.labels, return_counts=True)
-        return dict(zip(labels.tolist(), counts.tolist()))
+        return dict(self._counts)
 
     def page(self, chosen: np.ndarray, after: bytes = b"", count: int = PAGE) -> Page:
         """Return the records after a key among those of the ascending positions `chosen`."""
@@ -196,7 +214,12 @@ def stamp(path: str) -> str:
 def read_index(file: str, database: str) -> Index | None:
     """Return the index of a database from `file`, or None if there is none of its present state."""
     try:
-        index = Index(file)
+        index = _read_index(file, os.stat(file).st_mtime_ns)
         return index if index.stamp == stamp(database) else None
     except (OSError, ValueError, KeyError):
         return None
+
+
+@functools.lru_cache(INDICES)
+def _read_index(file: str, changed: int) -> Index:
+    return Index(file)

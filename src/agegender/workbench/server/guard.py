@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import html
 from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, quote, urlencode
 
 from agegender.workbench.server.settings import BODY_SECONDS, MAX_BODY, MAX_UPLOAD, Settings
 
@@ -63,7 +64,7 @@ class Guard:
         except BodyTooLarge:
             if not body.answered:
                 await _answer(send, 413, f"the body is larger than the limit of {body.limit} bytes")
-        except TimeoutError:
+        except asyncio.TimeoutError:  # another class than TimeoutError before Python 3.11
             if not body.answered:
                 await _answer(send, 408, f"no byte of the body in {BODY_SECONDS:g} seconds")
 
@@ -102,11 +103,12 @@ class Guard:
             await _answer(send, 401, "a wrong token")
             return
         rest = {name: values for name, values in _query(scope).items() if name != "token"}
-        place = "/" + scope["path"].lstrip("/\\") + ("?" + urlencode(rest, doseq=True) if rest else "")
+        path = "/" + quote(scope["path"].lstrip("/\\"))
+        place = html.escape(path + ("?" + urlencode(rest, doseq=True) if rest else ""))
         cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
-        # a redirect would be sent without the cookie if the link was opened from another site
-        headers = [(b"location", place.encode("latin-1", "replace")), (b"set-cookie", cookie.encode())]
-        await _answer(send, 303, "", headers)
+        # after a redirect of a link from another site the browser would not send a strict cookie; this page may
+        page = f'<!DOCTYPE html><title>workbench</title><meta http-equiv="refresh" content="0;url={place}">'
+        await _answer(send, 200, page, [(b"set-cookie", cookie.encode())], b"text/html; charset=utf-8")
 
 
 class _Body:
@@ -142,8 +144,14 @@ def _with_headers(send: Send, body: _Body) -> Send:
     return wrapped
 
 
-async def _answer(send: Send, status: int, text: str, more: list[tuple[bytes, bytes]] | None = None) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close"), *(more or [])]
+async def _answer(
+    send: Send,
+    status: int,
+    text: str,
+    more: list[tuple[bytes, bytes]] | None = None,
+    kind: bytes = b"text/plain; charset=utf-8",
+) -> None:
+    headers = [(b"content-type", kind), (b"connection", b"close"), *(more or [])]
     headers += [(name.encode(), value.encode()) for name, value in HEADERS.items()]
     data = text.encode() + b"\n"
     headers.append((b"content-length", str(len(data)).encode()))

@@ -17,12 +17,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from agegender.errors import AgeGenderError
 from agegender.workbench.server import job_process
 from agegender.workbench.server.settings import Settings
 from caffe.utils.atomic_io import write_bytes
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 ENDED = ("finished", "failed", "stopped", "interrupted")
 NAME = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9]{3}-[a-z0-9-]{1,60}")
@@ -41,6 +47,7 @@ class Queue:
         self.settings, self.folder = settings, settings.jobs
         self._lock = threading.Lock()
         self._children: dict[str, subprocess.Popen] = {}
+        self._ended: dict[str, dict[str, Any]] = {}
 
     def add(
         self,
@@ -93,7 +100,15 @@ class Queue:
             names = sorted((name for name in os.listdir(self.folder) if NAME.fullmatch(name)), reverse=True)
         except OSError:
             return []
-        return [job for name in names if (job := self.get(name)) is not None]
+        self._ended = {name: job for name, job in self._ended.items() if name in names}
+        found = []
+        for name in names:
+            job = self._ended.get(name) or self.get(name)
+            if job is not None:
+                found.append(job)
+                if job["state"] in ENDED:  # nothing about it changes any more
+                    self._ended[name] = job
+        return found
 
     def get(self, name: str) -> dict[str, Any] | None:
         """Return a job, or None; its state is that of its process."""
@@ -113,7 +128,9 @@ class Queue:
 
     def advance(self) -> None:
         """Start the first waiting job if none is running."""
-        with self._lock:
+        with self._lock, self._folder_lock() as alone:
+            if not alone:
+                return  # another server of the same root starts jobs at the moment
             for name in [n for n, child in self._children.items() if child.poll() is not None]:
                 del self._children[name]
             jobs = self.all()
@@ -122,6 +139,21 @@ class Queue:
             waiting = [job for job in jobs if job["state"] == "waiting"]
             if waiting:
                 self._start(waiting[-1]["id"])
+
+    @contextlib.contextmanager
+    def _folder_lock(self) -> Iterator[bool]:
+        """Lock the folder of jobs; yields whether this process has the lock."""
+        os.makedirs(self.folder, exist_ok=True)
+        with open(os.path.join(self.folder, ".lock"), "w") as stream:
+            if fcntl is None:
+                yield True
+                return
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
 
     def _start(self, name: str) -> None:
         folder = os.path.join(self.folder, name)

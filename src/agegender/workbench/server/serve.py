@@ -11,7 +11,7 @@ from agegender.errors import AgeGenderError
 from agegender.workbench.server.app import create_app
 from agegender.workbench.server.settings import Settings
 
-HEADER_SECONDS = 20.0  # until a connection has sent the header of its first request
+HEADER_SECONDS = 10.0  # until a connection has sent the header of its first request
 MAX_CONNECTIONS = 512
 
 

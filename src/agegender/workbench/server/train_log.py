@@ -152,7 +152,7 @@ class Follower:
                     continue
                 try:
                     await asyncio.wait_for(changed.wait(), HEARTBEAT_SECONDS)
-                except TimeoutError:
+                except asyncio.TimeoutError:  # another class than TimeoutError before Python 3.11
                     yield b": nothing new\n\n"
         finally:
             self.watchers -= 1

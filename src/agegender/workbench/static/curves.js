@@ -41,16 +41,15 @@ window.Curves = class {
   static reduce(rows, columns) {
     if (rows.length <= 2 * columns) return rows;
     const first = rows[0][0], width = (rows[rows.length - 1][0] - first) / columns || 1, kept = [];
-    for (let at = 0; at < rows.length;) {
-      const end = first + width * (Math.floor((rows[at][0] - first) / width) + 1);
-      let low = rows[at], high = rows[at];
-      for (; at < rows.length && rows[at][0] < end; at++) {
-        if (rows[at][1] < low[1]) low = rows[at];
-        if (rows[at][1] > high[1]) high = rows[at];
-      }
-      if (at < rows.length && rows[at][0] < end) at++;
-      kept.push(...(low === high ? [low] : low[0] < high[0] ? [low, high] : [high, low]));
+    let column = -1, low = null, high = null;
+    const close = () => { if (low) kept.push(...(low === high ? [low] : low[0] < high[0] ? [low, high] : [high, low])); };
+    for (const row of rows) {
+      const at = Math.min(columns - 1, Math.floor((row[0] - first) / width));
+      if (at !== column) { close(); column = at; low = high = row; continue; }
+      if (row[1] < low[1]) low = row;
+      if (row[1] > high[1]) high = row;
     }
+    close();
     return kept;
   }
 

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from caffe.core import config, glog
 from caffe.core.local_processes import RENDEZVOUS, rank_and_size
 from caffe.errors import CaffeError
+from caffe.solver.distributed import rendezvous
 
 BATCHES = ("each", "shared")
 _state: dict[str, Group | None] = {"current": None}
@@ -114,11 +115,7 @@ def joined(batch: str = "each") -> Iterator[Group | None]:
     if size == 1:
         yield None
         return
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    try:
-        dist.init_process_group(backend, os.environ.get(RENDEZVOUS, "env://"), rank=rank, world_size=size)
-    except (RuntimeError, ValueError) as error:
-        raise CaffeError(f"process {rank} of {size} cannot reach the others: {_first_line(error)}") from None
+    _connect(rank, size)
     group = _state["current"] = Group(rank, size, batch)
     before = config.solver_count(), config.solver_rank()
     config.set_solver_count(size)
@@ -131,6 +128,20 @@ def joined(batch: str = "each") -> Iterator[Group | None]:
         yield group
     finally:
         _leave(before, level)
+
+
+def _connect(rank, size):
+    """Start torch.distributed."""
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    method = os.environ.get(RENDEZVOUS, "env://")
+    try:
+        if rendezvous.agent_store_is_kept():
+            store = rendezvous.fresh(next(dist.rendezvous(method, rank, size))[0], rank, size)
+            dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+        else:
+            dist.init_process_group(backend, method, rank=rank, world_size=size)
+    except (RuntimeError, ValueError) as error:
+        raise CaffeError(f"process {rank} of {size} cannot reach the others: {_first_line(error)}") from None
 
 
 def _leave(before, level):

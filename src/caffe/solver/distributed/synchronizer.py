@@ -94,28 +94,25 @@ class Synchronizer:
         If any process is asked to stop, nothing is yielded and `stop` is set.
         """
         net, count = self.solver.test_nets[index], self.solver.param.test_iter[index]
-        sizes = [net.blobs[name].count for name in net.outputs]
-        rows = torch.zeros(count, 1 + sum(sizes), dtype=torch.float64)
+        rows: list[list[np.ndarray]] = []  # loss and outputs of the batches that ran here
         step = self.group.size if self._shared[index] else 1
         for first in range(0, count, step):
             number = first + (self.group.rank if step > 1 else 0)
-            self._test_batch(net, rows, number if number < count else None)
+            self._test_batch(net, rows if number < count else None)
             if self.stop:
                 return
-        if step > 1:
-            self.group.sum(rows)
-        for row in rows.numpy():
-            parts = np.split(row[1:], np.cumsum(sizes)[:-1])
-            yield float(row[0]), dict(zip(net.outputs, parts))
+        for row in rows if step == 1 else self._gathered(rows, count, 1 + len(net.outputs)):
+            yield float(row[0][0]), dict(zip(net.outputs, row[1:]))
 
-    def _test_batch(self, net, rows, number):
+    def _test_batch(self, net, rows):
+        """Run a batch and append its values to `rows`; None: the other processes run the last batches."""
         flags = torch.tensor([float(self.solver.stop_requested), 0.0])
         failure = None
-        if number is not None:
+        if rows is not None:
             try:
                 loss = net.forward_range(0, len(net.layers) - 1, record=False)
-                outputs = [net.blobs[name].data.ravel() for name in net.outputs]
-                rows[number] = torch.from_numpy(np.concatenate([[loss], *outputs]).astype("float64"))
+                outputs = [net.blobs[name].data.ravel().astype("float64") for name in net.outputs]
+                rows.append([np.array([loss]), *outputs])
             except Exception as error:
                 failure, flags[1] = error, 1.0
         self.group.sum(flags)
@@ -125,6 +122,26 @@ class Synchronizer:
                 raise failure
             self._raise_failure("")
         self.stop = bool(flags[0])
+
+    def _gathered(self, rows, count, width):
+        """Yield the rows of all processes in the order of the batches; outputs may differ in length (detections)."""
+        rank, size = self.group.rank, self.group.size
+        lengths = torch.zeros(count, width, dtype=torch.int64)
+        for i, row in enumerate(rows):
+            lengths[rank + i * size] = torch.tensor([len(part) for part in row])
+        self.group.sum(lengths)
+        totals = [int(lengths[r::size].sum()) for r in range(size)]
+        local = torch.zeros(max(totals), dtype=torch.float64)
+        if rows:
+            local[: totals[rank]] = torch.from_numpy(np.concatenate([part for row in rows for part in row]))
+        parts, ends = [part.numpy() for part in self.group.gather(local)], [0] * size
+        for number in range(count):
+            source = number % size
+            row = []
+            for length in lengths[number].tolist():
+                row.append(parts[source][ends[source] : ends[source] + length])
+                ends[source] += length
+            yield row
 
     # -- state -----------------------------------------------------------------------------------
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 from typing import Callable  # noqa: UP035 - Python 3.7 on the device
 
 registry: dict[str, Callable] = {}
+_lock = threading.Lock()
 
 
 def stage(*kinds: str) -> Callable:
@@ -24,7 +26,7 @@ def stage(*kinds: str) -> Callable:
 
 def load() -> dict[str, Callable]:
     """Import every module of this directory once and return the registry."""
-    if not registry:
+    with _lock:  # simulators of several threads
         for module in pkgutil.iter_modules(__path__):
             importlib.import_module("." + module.name, __name__)
     return registry

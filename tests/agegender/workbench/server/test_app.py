@@ -130,7 +130,15 @@ def test_tables_of_this_test_name_every_route():
     assert set(FILES) == set(app.FILES)
     assert {route for route in app.PAGES if "{" in route} <= set(PARAMETERS)
     known = set(app.PAGES) | {path + ".json" for path in app.PAGES} | set(app.FILES) | set(app.CHANGES)
-    others = {"/", "/index.json", "/runs/{id}/events", "/runs/{id}/state.json", "/predict", "/predict/explain"}
+    others = {
+        "/",
+        "/index.json",
+        "/styles.css",
+        "/runs/{id}/events",
+        "/runs/{id}/state.json",
+        "/predict",
+        "/predict/explain",
+    }
     for route in app.routes():
         assert isinstance(route, Mount) or route.path in known | others | {"/archives"}
         assert isinstance(route, (Mount, Route))

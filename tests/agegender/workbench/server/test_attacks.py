@@ -13,7 +13,7 @@ import pytest
 from support import workbench_root as wr
 from support.workbench_root import identifier
 
-from agegender.workbench.server.settings import MAX_IMAGES
+from agegender.workbench.server.settings import MAX_IMAGE_BYTES, MAX_IMAGES
 from caffe.data import datum
 from caffe.data.db import create_db
 
@@ -140,6 +140,33 @@ def test_hostile_images_are_errors_of_their_own_line(client):
 def test_uploads_leave_nothing(client, root):
     predict(client, [("face.png", bytes(cv2.imencode(".png", wr.face(25, 0))[1]))])
     assert os.listdir(root / ".workbench" / "uploads") == []
+
+
+def test_uploads_that_a_killed_server_left_are_removed(client, root):
+    from agegender.workbench.server import bench
+
+    old, new = (root / ".workbench/uploads" / name for name in ("upload-old", "upload-new"))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (1, bench.time.time() - bench.UPLOAD_SECONDS - 10))
+    predict(client, [("x.png", b"x")])
+    assert not old.exists() and new.exists()
+
+
+def test_client_that_leaves_early_does_not_block_later_predictions(client):
+    """A response whose body is never read gives its place back."""
+    from agegender.workbench.server.views import predictions
+
+    for _ in range(3):
+        stream = predictions._stream(client.app.app.state.bench, {}, "missing")
+        del stream
+    _, rows = predict(client, [("face.png", bytes(cv2.imencode(".png", wr.face(25, 0))[1]))])
+    assert rows[-1] == {"done": 1}
+
+
+def test_large_file_is_refused(client):
+    response, _ = predict(client, [("large.png", b"x" * (MAX_IMAGE_BYTES + 1))])
+    assert response.status_code == 400 and "more than the limit" in response.json()["error"]
 
 
 def test_too_many_files_are_refused(client):

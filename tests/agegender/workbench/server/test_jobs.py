@@ -45,6 +45,17 @@ def test_job_runs_all_steps(tmp_path):
     assert (job["form"], job["page"], job["kind"]) == ({"a": "b"}, "/x", "train")
 
 
+def test_second_server_of_the_same_root_does_not_start_a_job_again(tmp_path):
+    first, second = queue_of(tmp_path), queue_of(tmp_path)
+    with first._folder_lock() as alone:
+        assert alone
+        second.advance()
+        name = second.add("List", [LIST])
+        assert second.get(name)["state"] == "waiting"
+    assert wait(first, name)["state"] == "finished"
+    assert first.output(name).count("$ agegender") == 1
+
+
 def test_failing_step_ends_the_job_with_its_message(tmp_path):
     queue = queue_of(tmp_path)
     job = wait(queue, queue.add("Fail", [FAILING, LIST]))

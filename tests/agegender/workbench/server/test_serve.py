@@ -165,13 +165,13 @@ def test_fifty_watchers_cost_little(trained_root, tmp_path):
             thread.start()
         before, began = job_process.cpu_seconds(process.pid), time.monotonic()
         with open(root / (wr.RUN + ".log"), "a") as stream:
-            for number in range(100):
+            for number in range(60):
                 line = f"Iteration {1000 + number} (10 iter/s, 0.1s/1 iters), loss = {1 / (1 + number)}"
                 stream.write(f"I0101 10:00:{number % 60:02d}.000000 1 solver.cpp:239] {line}\n")
                 stream.flush()
                 time.sleep(0.1)
         seconds, wall = job_process.cpu_seconds(process.pid) - before, time.monotonic() - began
-        assert min(counts) >= 5
+        assert min(counts) >= 3
         assert seconds / wall < 0.1, f"{seconds:.2f} s of processor in {wall:.1f} s"
         for connection in opened:
             connection.shutdown(socket.SHUT_RDWR)

@@ -117,16 +117,17 @@ def test_activations_are_those_of_the_net(here):
         ]
     )
     values = {"net": NET, "weights": WEIGHTS, "database": wr.TEST, "key": key.hex()}
-    shown = layers.answer({**values, "layer": "conv1"})
+    described = layers.answer(values)["layers"]
+    shown = described["conv1"]
     (activation,) = shown["activations"]
     for name, value in (("mean", expected.mean()), ("min", expected.min()), ("max", expected.max())):
         assert activation[name] == pytest.approx(value, abs=1e-4)
     assert activation["shape"] == [4, 7, 7] and sum(activation["histogram"]) == expected.size
-    (after,) = layers.answer({**values, "layer": "relu1"})["activations"]
+    (after,) = described["relu1"]["activations"]
     assert after["min"] == pytest.approx(max(0.0, expected.min()), abs=1e-6)
     assert shown["weights"][0]["mean"] == pytest.approx(float(weights.mean()), abs=1e-6)
-    with pytest.raises(AgeGenderError, match="no layer"):
-        layers.answer({**values, "layer": "missing"})
+    with pytest.raises(AgeGenderError, match="no such record"):
+        layers.answer({**values, "key": b"missing".hex()})
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (4, 6), (8, 5, 5), (2, 3, 7, 7), (6, 4, 3, 3), (2, 2, 2, 2, 2)])

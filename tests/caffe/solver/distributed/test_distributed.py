@@ -166,6 +166,14 @@ def test_tests_share_batches_and_equal_those_of_one_process(results):
         assert np.allclose(two[f"1_{key}"], value, atol=1e-5), key
 
 
+def test_outputs_of_different_length_arrive_in_order(results):
+    expected = scenarios.detections(results, "two")
+    assert len(set(expected["lengths"].tolist())) > 1
+    for part in _read(results, "detections"):
+        assert np.array_equal(part["lengths"], expected["lengths"])
+        assert np.array_equal(part["values"], expected["values"])
+
+
 def test_resumed_run_is_bit_equal_with_dropout(results):
     for expected, actual in zip(_read(results, "undisturbed"), _read(results, "resumed")):
         assert _difference(expected, actual) == 0

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +22,7 @@ from agegender.workbench.server.jobs import read_json
 from agegender.workbench.server.respond import Moved, Page, refuse, send
 from agegender.workbench.server.scan import Item
 from agegender.workbench.server.views import datasets, runs
+from caffe.utils.atomic_io import write_bytes
 
 FILES = {
     "onnx": "application/octet-stream",
@@ -185,15 +187,21 @@ def _net(bench: Bench, item: Item) -> str:
 
 def _described(bench: Bench, item: Item, row: dict[str, Any]) -> dict[str, Any]:
     """Return graph and layers of a snapshot, kept until net or weights change."""
-    net = _net(bench, item)
-    paths = [os.path.join(bench.settings.root, path) for path in (net, row["path"])]
-    stamp = " ".join(f"{path} {os.stat(path).st_mtime_ns}" for path in paths)
-    cached = bench.cache("graphs", hashlib.sha256(stamp.encode()).hexdigest()[:20] + ".json")
-    if not os.path.isfile(cached):
-        values = task.run(bench, "describe", {"net": net, "weights": row["path"]}, seconds=120).values
-        with open(cached, "w", encoding="utf-8") as stream:
-            json.dump(values, stream)
-    return read_json(cached) or {}
+    return _answer(bench, "describe", {"net": _net(bench, item), "weights": row["path"]})
+
+
+def _answer(bench: Bench, name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer of a task, kept until one of the files that it read changes."""
+    parts = [name, json.dumps(values, sort_keys=True)]
+    for file in (values["net"], values["weights"], values.get("database", "")):
+        path = os.path.join(bench.settings.root, file, "data.mdb" if file == values.get("database") else "")
+        parts.append(str(os.stat(path.rstrip("/")).st_mtime_ns) if file else "")
+    cached = bench.cache("answers", hashlib.sha256(" ".join(parts).encode()).hexdigest()[:24] + ".json")
+    kept = read_json(cached)
+    if kept is None:
+        kept = task.run(bench, name, values, seconds=240).values
+        write_bytes(cached, json.dumps(kept))
+    return kept
 
 
 def layer(bench: Bench, request: Request) -> Page:
@@ -208,9 +216,10 @@ def layer(bench: Bench, request: Request) -> Page:
     tested = runs.test_database(bench, item)
     database = bench.find(query.get("database") or tested, "database") if query.get("database") or tested else None
     key = datasets.record_key(query.get("key", "")).hex()
-    values: dict[str, Any] = {"net": _net(bench, item), "weights": row["path"], "layer": names[number], "key": key}
+    values: dict[str, Any] = {"net": _net(bench, item), "weights": row["path"], "key": key}
     values["database"] = database.path if database else ""
-    shown = task.run(bench, "layers", values, seconds=120).values
+    answer = _answer(bench, "layers", values)
+    shown = {**answer["layers"][names[number]], "key": answer["key"]}
     keys = [k.hex() for k in databases.page(bench.path(database), count=12).keys] if database else []
     values = {
         "title": f"Layer {names[number]}",
@@ -234,7 +243,7 @@ def precision(bench: Bench, request: Request) -> Page:
     if not tested:
         raise refuse("the test database of this run is not below the root")
     values = {"net": _net(bench, item), "weights": row["path"], "database": bench.find(tested).path}
-    answer = task.run(bench, "precision", values, seconds=180).values
+    answer = _answer(bench, "precision", values)
     title = f"FP16 range of {os.path.dirname(item.path)} at {row['iteration']}"
     return Page("precision.html", {"title": title, "item": item.facts(), "snapshot": row, **answer})
 
@@ -286,7 +295,8 @@ async def upload(request: Request) -> Response:
 def _take(bench: Bench, file: UploadFile, name: str) -> str:
     if os.path.lexists(os.path.join(bench.settings.root, "models", name)):
         raise refuse(f"name: models/{name} exists; choose another name")
-    path = os.path.join(bench.scratch(), "archive")
+    folder = tempfile.mkdtemp(prefix="archive-", dir=os.path.dirname(bench.cache("archives", "x")))
+    path = os.path.join(folder, "archive")  # the job removes it
     with open(path, "wb") as target:
         shutil.copyfileobj(file.file, target)
     relative = os.path.relpath(path, bench.settings.root)

@@ -60,8 +60,6 @@ async def predict(request: Request) -> Response:
             folder = await run_in_threadpool(bench.scratch)
             images = await run_in_threadpool(_store, folder, sent.getlist("images"))
             values = await run_in_threadpool(_request, bench, dict(sent.multi_items()), images)
-        if not AT_ONCE.acquire(blocking=False):
-            raise refuse("two predictions are running; try again in a moment")
         kept, folder = folder, None
         return StreamingResponse(_stream(bench, values, kept), media_type="application/x-ndjson")
     except CaffeError as error:
@@ -132,8 +130,11 @@ def _images_of(folder: str) -> list[dict[str, str]]:
 
 async def _stream(bench: Bench, values: dict[str, Any], folder: str) -> AsyncIterator[bytes]:
     """Yield the lines of the child process; it ends when the client disconnects."""
-    process = None
+    process, acquired = None, AT_ONCE.acquire(blocking=False)
     try:
+        if not acquired:
+            yield b'{"error":"two predictions are running; try again in a moment"}\n'
+            return
         path = os.path.join(folder, "request.json")
         with open(path, "w", encoding="utf-8") as stream:
             json.dump({**values, "folder": folder}, stream)
@@ -158,10 +159,11 @@ async def _stream(bench: Bench, values: dict[str, Any], folder: str) -> AsyncIte
                 text[found + len("error: ") :] if found >= 0 else "the process ended; it may have run out of memory"
             )
             yield (json.dumps({"error": reason.strip()[:2000]}) + "\n").encode()
-    except TimeoutError:
+    except asyncio.TimeoutError:  # another class than TimeoutError before Python 3.11
         yield b'{"error":"this took too long and was stopped"}\n'
     finally:
-        AT_ONCE.release()
+        if acquired:
+            AT_ONCE.release()
         if process is not None and process.returncode is None:
             process.kill()
         shutil.rmtree(folder, ignore_errors=True)
