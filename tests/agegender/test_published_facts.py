@@ -482,5 +482,5 @@ def test_14_gender_order_of_every_zoo_net():
 
     first = {name: net.labels.names[0] for name, net in zoo.nets().items() if net.task == "gender"}
     female = {name for name, label in first.items() if label == "Female"}
-    assert female == {"vgg16-gender", "wideresnet-gender", "wideresnet-pooled-gender"}
+    assert female == {"dlib-gender", "vgg16-gender", "wideresnet-gender", "wideresnet-pooled-gender"}
     assert len(first) == len(female) + sum(label == "Male" for label in first.values())
