@@ -13,7 +13,8 @@ class SoftmaxWithLoss(Layer):
 
     `softmax_param.axis` is the class axis; there is one label per remaining position. The default of
     `loss_param.normalization` is VALID, the number of labels other than `ignore_label`. In the loss, probabilities are
-    at least FLT_MIN. A second top holds the softmax.
+    at least FLT_MIN. A second top holds the softmax. With SegNet's `weight_by_label_freqs`, each loss is multiplied by
+    the `class_weighting` of its label; the normalizer stays the same.
     """
 
     num_bottom = 2
@@ -37,6 +38,13 @@ class SoftmaxWithLoss(Layer):
         _loss.check_same_first(data, label)
         self.along = self.axis(self.param.softmax_param.axis, data)
         _loss.check_label_count(data, label, self.along)
+        p = self.param.loss_param
+        self.need(
+            not p.weight_by_label_freqs or len(p.class_weighting) == data[self.along],
+            "expected one class_weighting per class (%d), received %d",
+            data[self.along],
+            len(p.class_weighting),
+        )
         return [(), data][: self.top_count]
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -46,6 +54,8 @@ class SoftmaxWithLoss(Layer):
         index, valid = _loss.class_labels(label.reshape(outer, 1, inner), classes, _loss.ignored(p))
         mode = _loss.normalization(p, _loss.LossParameter.VALID)
         divisor = _loss.normalizer(mode, outer, inner, int(valid.sum()), p.pre_fixed_normalizer)
+        if p.weight_by_label_freqs:
+            valid = valid * torch.tensor(list(p.class_weighting), dtype=torch.float32).to(x.device)[index]
         loss, prob = _SoftmaxLoss.apply(x.float().reshape(outer, classes, inner), index, valid, divisor)
         return (loss, prob.view(x.shape))[: self.top_count]
 

@@ -62,7 +62,7 @@ IMPLEMENTED: dict[str, str] = {
     "ReLUParameter": "relu6 maximum minimum",
     "DropoutParameter": "scale_train sample_weights_test",
     "SolverParameter": "eval_type ap_version show_per_class_result",
-    "LossParameter": "PRE_FIXED pre_fixed_normalizer",
+    "LossParameter": "PRE_FIXED pre_fixed_normalizer weight_by_label_freqs class_weighting",
 }
 
 # Fields that only some layer types implement.

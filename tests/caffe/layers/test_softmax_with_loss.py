@@ -102,3 +102,29 @@ def test_invalid_inputs_raise():
         run_layer("SoftmaxWithLoss", "", np.ones((2, 4)), np.ones((1, 2)))
     with pytest.raises(CaffeError, match=r"label 4 is outside 0 .. 3, .* \(2 such labels"):
         run_layer("SoftmaxWithLoss", "", np.ones((3, 4)), [0, 4, -1])
+
+
+@pytest.mark.parametrize("ignore", [None, 1])
+def test_class_weighting(ignore):
+    """SegNet: every loss and gradient is multiplied by the weight of its label, the divisor is the number of labels."""
+    x, label = RNG.normal(size=(2, 3, 4, 5)), RNG.integers(0, 3, (2, 4, 5))
+    weights = [0.5, 2.0, 3.5]
+    text = "weight_by_label_freqs: true " + " ".join(f"class_weighting: {value}" for value in weights)
+    text += "" if ignore is None else f" ignore_label: {ignore}"
+    run = run_layer("SoftmaxWithLoss", f"loss_param {{ {text} }}", x, label)
+    expected, gradient, count = 0.0, np.zeros(x.shape), 0
+    for n, h, w in np.ndindex(label.shape):
+        target = label[n, h, w]
+        if target != ignore:
+            prob = np.exp(x[n, :, h, w]) / np.exp(x[n, :, h, w]).sum()
+            expected -= weights[target] * math.log(prob[target])
+            gradient[n, :, h, w] = weights[target] * (prob - np.eye(3)[target])
+            count += 1
+    np.testing.assert_allclose(run.tops[0], expected / count, rtol=1e-5)
+    np.testing.assert_allclose(run.diffs[0], gradient / count, rtol=1e-4, atol=1e-6)
+
+
+def test_class_weighting_needs_a_value_per_class():
+    text = "loss_param { weight_by_label_freqs: true class_weighting: 1 }"
+    with pytest.raises(CaffeError, match=r"expected one class_weighting per class \(3\), received 1"):
+        run_layer("SoftmaxWithLoss", text, RNG.normal(size=(2, 3)), RNG.integers(0, 3, 2))
