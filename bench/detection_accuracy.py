@@ -12,7 +12,8 @@ import _montage
 import cv2
 import numpy as np
 
-from agegender.inference import detect, face_crop, face_settings, predict
+from agegender.inference import predict
+from agegender.inference.faces import detect, face_crop, face_settings
 from ncs.runtime import open_runner
 from ncs.runtime.manifest import Manifest
 

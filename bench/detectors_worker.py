@@ -54,7 +54,7 @@ def yunet(model):
 
 def ours(model):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
-    from agegender.inference import detect
+    from agegender.inference.faces import detect
 
     detector = detect.Detector()
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from agegender.datasets import utkface
 from agegender.evaluate import collection
-from agegender.inference import detect, framing, predict
+from agegender.inference import predict
+from agegender.inference.faces import detect, framing
 from agegender.inference.open_nets import open_nets
 from agegender.zoo.compile import ensure_compiled
 from caffe.utils import atomic_io

@@ -15,7 +15,8 @@ import tempfile
 import numpy as np
 
 from agegender.datasets import split_lmdbs, utkface
-from agegender.inference import face_settings, predict
+from agegender.inference import predict
+from agegender.inference.faces import face_settings
 from agegender.inference.labels import AGE_TRINGN
 from ncs.cli import main as ncs
 from ncs.runtime import open_runner

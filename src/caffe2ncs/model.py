@@ -321,14 +321,14 @@ class Model:
         return self._nets
 
     def _predictor(self, detect: bool, crop: str, batch: int) -> Any:
-        from agegender.inference import face_settings
+        from agegender.inference.faces import face_settings
         from agegender.inference.predict import FacePredictor
 
         nets = self._open()
         if not detect:
             faces = any(face_settings.landmarks(net.transform) is not None for net in nets)
             return FacePredictor(nets, batch=batch, check=_framing_check() if faces else None)
-        from agegender.inference.detect import Detector
+        from agegender.inference.faces.detect import Detector
 
         return FacePredictor(nets, Detector().find, crop, min(batch, 4))
 
@@ -344,6 +344,6 @@ class Model:
 
 
 def _framing_check():
-    from agegender.inference.framing import default_check
+    from agegender.inference.faces.framing import default_check
 
     return default_check()

@@ -17,7 +17,8 @@ from agegender.datasets import adience, adience_lists, imdb_wiki, oversample, sp
 from agegender.datasets.lists import class_counts, count_block
 from agegender.datasets.sample import Sample
 from agegender.evaluate import confusion, metrics
-from agegender.inference import face_crop, face_settings, labels
+from agegender.inference import labels
+from agegender.inference.faces import face_crop, face_settings
 from agegender.inference.labels import AGE_ADIENCE, AGE_TRINGN, MALE_FIRST, gender_of
 from caffe.device.transform import Transform
 

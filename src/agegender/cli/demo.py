@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from agegender.inference.detect import Detector
+    from agegender.inference.faces.detect import Detector
     from agegender.inference.predict import FacePredictor, Prediction
 
 VIDEO_MIN_FACE = 16  # in videos the default smallest face is a 16th of the longer side
@@ -39,12 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from agegender.cli.predict import make_detector, open_nets
-    from agegender.inference import detect, video_sinks
+    from agegender.inference.faces import detect
     from agegender.inference.predict import FacePredictor
+    from agegender.inference.video import sinks
 
     source = open_source(args)
     with contextlib.closing(source), contextlib.ExitStack() as stack:
-        sink = video_sinks.opened(args.out, source.still, source.rate)
+        sink = sinks.opened(args.out, source.still, source.rate)
         detector = make_detector(args, None if source.still else detect.min_face_width(source.size, VIDEO_MIN_FACE))
         predictor = stack.enter_context(FacePredictor(open_nets(args, 1), crop=args.crop))
         show(source, sink, lambda image: draw(image, detector, predictor), args.frames, args.out)
@@ -52,11 +53,11 @@ def run(args: argparse.Namespace) -> None:
 
 def open_source(args: argparse.Namespace) -> Any:
     """Return the source that the options name."""
-    from agegender.inference import video_sources
+    from agegender.inference.video import sources
 
     if args.images:
-        return video_sources.Images(args.images)
-    return video_sources.VideoFile(args.video) if args.video else video_sources.Camera(args.camera)
+        return sources.Images(args.images)
+    return sources.VideoFile(args.video) if args.video else sources.Camera(args.camera)
 
 
 def show(source: Any, sink: Any, draw: Callable, max_frames: int, out: str) -> None:

@@ -89,7 +89,8 @@ def _members(args: argparse.Namespace) -> dict[str, list[str]]:
 def _evaluate(args: argparse.Namespace, models: list[str], found: Collection) -> dict[str, Any]:
     from agegender.cli.predict import make_detector, open_nets
     from agegender.evaluate import collection
-    from agegender.inference import framing, predict
+    from agegender.inference import predict
+    from agegender.inference.faces import framing
     from caffe.utils.cli.progress import Progress
 
     args = argparse.Namespace(**{**vars(args), "model": models})

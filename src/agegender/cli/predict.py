@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agegender.inference.detect import Detector
+    from agegender.inference.faces.detect import Detector
     from agegender.inference.predict import ImageResult, NetPredictor, Prediction
 
 
@@ -117,7 +117,7 @@ def confidence(text: str) -> float:
 
 
 def add_face_arguments(group: Any) -> None:
-    """Add the options of face detection and cropping; the defaults are those of agegender.inference.detect."""
+    """Add the options of face detection and cropping; the defaults are those of agegender.inference.faces.detect."""
     group.add_argument(
         "--min-face",
         type=float,
@@ -134,7 +134,8 @@ def add_face_arguments(group: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from agegender.inference import framing, predict
+    from agegender.inference import predict
+    from agegender.inference.faces import framing
 
     if args.shards or args.list:
         return _run_shards(args)
@@ -252,7 +253,7 @@ def _report(args: argparse.Namespace, paths: list[str], predictor: Any) -> int:
 
 def make_detector(args: argparse.Namespace, min_face: float | None = None) -> Detector:
     """Return the Detector that the options describe; `min_face` replaces a missing --min-face."""
-    from agegender.inference import detect
+    from agegender.inference.faces import detect
 
     threshold = detect.THRESHOLD if args.threshold is None else args.threshold
     return detect.Detector(threshold, min_face if args.min_face is None else args.min_face)
@@ -307,7 +308,7 @@ def _changed(args: argparse.Namespace, name: str, transform: Any) -> Any:
         transform = transform.replace(mean=_mean(args.mean_file))
     if args.compat:
         transform = _as_original(args, name, transform)
-    from agegender.inference import face_settings
+    from agegender.inference.faces import face_settings
 
     return transform if args.margin is None else face_settings.replace(transform, margin=args.margin)
 

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 
 from agegender.datasets.sample import Sample
-from agegender.inference import face_crop, yunet
+from agegender.inference import yunet
+from agegender.inference.faces import face_crop
 from caffe.device.image_file import read_image
 
 # Correlation of the registered fine structures above which two images are one photograph. Of 300 copies of UTKFace's

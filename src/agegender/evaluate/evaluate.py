@@ -13,8 +13,8 @@ import numpy as np
 from agegender.errors import AgeGenderError
 from agegender.evaluate import calibration, confusion, int8, metrics, report
 from agegender.evaluate.predictions import Predictions, database_batches, image_batches, net_predictor, predict_batches
-from agegender.inference import face_settings
 from agegender.inference.calibration import scaled
+from agegender.inference.faces import face_settings
 from agegender.inference.labels import AGE_TRINGN, MALE_FIRST, Labels, in_decades
 from agegender.zoo import temperatures
 from caffe.utils import atomic_io

@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Print what every net predicts for every image, or for every face in it."""
     from agegender.errors import AgeGenderError
-    from agegender.inference import detect, framing, predict
+    from agegender.inference import predict
+    from agegender.inference.faces import detect, framing
     from ncs.runtime.manifest import Manifest
 
     paths = sorted(glob.glob(os.path.join(glob.escape(args.model_dir), "*.json")))

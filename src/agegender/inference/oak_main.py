@@ -47,7 +47,8 @@ def main(argv: Sequence[str] | None = None, api: Any = None) -> int:
 
 def run(args: argparse.Namespace, api: Any = None) -> None:
     """Open the camera with all nets in one pipeline, and print the predictions of every frame."""
-    from agegender.inference import annotate, detect, predict
+    from agegender.inference import annotate, predict
+    from agegender.inference.faces import detect
     from ncs.runtime import oak
 
     manifests = read_manifests(args.model_dir)

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from agegender.inference import face_crop, labels
+from agegender.inference import labels
+from agegender.inference.faces import face_crop
 from agegender.inference.predict import ImageResult, NetOutput, Prediction
 from caffe.utils.atomic_io import atomic_write
 from caffe.utils.cli.safe_text import cell

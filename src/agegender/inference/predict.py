@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from agegender.errors import AgeGenderError
-from agegender.inference import calibration, face_crop, face_settings, labels
+from agegender.inference import calibration, labels
+from agegender.inference.faces import face_crop, face_settings
 from caffe.device import image_file
 
 WRONG_OPTIONS, NO_FILE, NO_IMAGE, NO_FACE, NO_MODEL, NO_DEVICE = 2, 3, 4, 5, 6, 7  # exit statuses
@@ -71,7 +72,7 @@ class Prediction:
         By net, or by task for an ensemble.
     seconds : dict of str to float
         By processing step.
-    face : agegender.inference.detect.Face or None
+    face : agegender.inference.faces.detect.Face or None
         Where the image shows the face; None if the image is the face.
     """
 

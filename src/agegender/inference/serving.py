@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from agegender.inference import detect, predict
+from agegender.inference import predict
+from agegender.inference.faces import detect
 from caffe.device.image_file import decode_image
 
 NAME = "faces"

@@ -11,7 +11,7 @@ import numpy as np
 
 from agegender import zoo
 from agegender.evaluate.predictions import image_batches
-from agegender.inference import face_settings
+from agegender.inference.faces import face_settings
 from agegender.zoo import assemble, download
 from caffe.convert import onnx_export
 from caffe.utils import atomic_io

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from agegender.inference import face_settings, labels
+from agegender.inference import labels
+from agegender.inference.faces import face_settings
 from agegender.zoo.assemble import constant, gaussian, input_net
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, Top, layers, params

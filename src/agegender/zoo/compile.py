@@ -92,7 +92,7 @@ def _head(net: Net, group: Sequence[Net], temperature: float) -> Head:
 
 def _with_mean(transform: Any, path: str) -> Any:
     """Return `transform` with the mean of a file, and with the landmarks of the mean face if it shows one."""
-    from agegender.inference import face_settings, mean_landmarks
+    from agegender.inference.faces import face_settings, mean_landmarks
     from caffe.data.mean import read_mean
 
     image = read_mean(path)

@@ -11,7 +11,8 @@ import os
 import numpy as np
 
 from agegender.errors import AgeGenderError
-from agegender.inference import face_crop, face_settings, labels
+from agegender.inference import labels
+from agegender.inference.faces import face_crop, face_settings
 from agegender.zoo.assemble import RATES, input_net
 from agegender.zoo.face_resnet import add_residual_block, fixed_weights
 from agegender.zoo.model import Net, Origin

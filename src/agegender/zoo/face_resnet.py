@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from agegender.inference import face_settings, labels
+from agegender.inference import labels
+from agegender.inference.faces import face_settings
 from agegender.zoo import dlib_weights
 from agegender.zoo.assemble import RATES, constant, input_net
 from agegender.zoo.compact import LOSSES, heads

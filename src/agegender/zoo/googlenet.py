@@ -109,7 +109,7 @@ def _auxiliary_head(n, name, bottom, classes):
 
 def _transform():
     """BGR with the means in that order, as documented."""
-    from agegender.inference import face_settings
+    from agegender.inference.faces import face_settings
     from caffe.device.transform import Transform
 
     return Transform(order="BGR", size=224, mean=MEAN, application=face_settings.ADIENCE)
@@ -117,7 +117,7 @@ def _transform():
 
 def as_scripted(transform: Transform) -> Transform:
     """The preprocessing of the ONNX model zoo's scripts: RGB with the means in BGR order, the box without a margin."""
-    from agegender.inference import face_settings
+    from agegender.inference.faces import face_settings
 
     return face_settings.replace(transform.replace(order="RGB"), margin=0.0)
 

@@ -61,7 +61,7 @@ def _stage(n, bottom, number, outputs, kernel, bias, **geometry):
 
 
 def _released():
-    from agegender.inference import face_settings
+    from agegender.inference.faces import face_settings
     from caffe.device.transform import Transform
 
     return Transform(order="BGR", size=256, crop=227, mean=MEAN, application=face_settings.ADIENCE)
@@ -69,7 +69,7 @@ def _released():
 
 def _tringn():
     """Resized directly to 227. --mean sets the data set's mean image; without it Adience's channel means are used."""
-    from agegender.inference import face_settings
+    from agegender.inference.faces import face_settings
     from caffe.device.transform import Transform
 
     return Transform(order="BGR", size=227, mean=MEAN, application=face_settings.UTKFACE)

@@ -11,7 +11,8 @@ import os
 from typing import TYPE_CHECKING
 
 from agegender.errors import AgeGenderError
-from agegender.inference import face_settings, labels
+from agegender.inference import labels
+from agegender.inference.faces import face_settings
 from agegender.zoo.assemble import RATES, gaussian, input_net
 from agegender.zoo.compact import LOSSES, heads
 from agegender.zoo.model import Net, Origin

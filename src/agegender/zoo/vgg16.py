@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from agegender.inference import face_settings, labels
+from agegender.inference import labels
+from agegender.inference.faces import face_settings
 from agegender.zoo.assemble import RATES, constant, gaussian, input_net
 from agegender.zoo.googlenet import LFS, as_scripted
 from agegender.zoo.model import Net, Origin

@@ -11,7 +11,8 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
-from agegender.inference import face_settings, labels
+from agegender.inference import labels
+from agegender.inference.faces import face_settings
 from agegender.zoo.assemble import input_net
 from agegender.zoo.model import Net, Origin
 from caffe.convert import keras_h5

@@ -177,7 +177,7 @@ def vgg_face(classes: int = 2) -> NetParameter:
 
 def _transform():
     """BGR, 0..1, no mean; center crop of 192 from 227 (offset 17; the original used 14)."""
-    from agegender.inference import face_settings
+    from agegender.inference.faces import face_settings
     from caffe.device.transform import Transform
 
     return Transform(order="BGR", size=227, crop=SIDE, scale=1 / 255, application=face_settings.ADIENCE)
@@ -185,7 +185,7 @@ def _transform():
 
 def _vgg_transform():
     """BGR with VGG-Face's mean, as in its training. The experiment used 0..1 instead, as does --compat."""
-    from agegender.inference import face_settings
+    from agegender.inference.faces import face_settings
     from caffe.device.transform import Transform
 
     return Transform(

@@ -8,7 +8,9 @@ import pytest
 from support import compiled_nets, composite_photographs
 
 from agegender.cli import demo
-from agegender.inference import detect, predict, video_sinks, video_sources
+from agegender.inference import predict
+from agegender.inference.faces import detect
+from agegender.inference.video import sinks, sources
 from caffe.utils.cli import commands
 
 SIZE = (320, 240)
@@ -178,13 +180,13 @@ class Camera:
 
 def test_a_camera(graph, tmp_path, capsys, monkeypatch):
     """Unplugged: an error, and the video so far is kept. Ctrl-C: success. A bug: no video. --frames: a limit."""
-    monkeypatch.setattr(video_sources.cv2, "VideoCapture", lambda number: Camera())
+    monkeypatch.setattr(sources.cv2, "VideoCapture", lambda number: Camera())
     assert run(graph, "--camera", 0, "--out", tmp_path / "a.mp4") == predict.NO_DEVICE
     assert "camera 0 delivered no image after 5 frames" in capsys.readouterr().err
     assert run(graph, "--camera", 0, "--out", tmp_path / "b.mp4", "--frames", 2) == 0
-    monkeypatch.setattr(video_sources.cv2, "VideoCapture", lambda number: Camera(KeyboardInterrupt()))
+    monkeypatch.setattr(sources.cv2, "VideoCapture", lambda number: Camera(KeyboardInterrupt()))
     assert run(graph, "--camera", 0, "--out", tmp_path / "c.mp4") == 0
-    monkeypatch.setattr(video_sources.cv2, "VideoCapture", lambda number: Camera(ZeroDivisionError()))
+    monkeypatch.setattr(sources.cv2, "VideoCapture", lambda number: Camera(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         run(graph, "--camera", 0, "--out", tmp_path / "d.mp4")
     monkeypatch.undo()
@@ -200,7 +202,7 @@ class Display:
         monkeypatch.setenv("DISPLAY", ":0")
         for name, function in (("currentUIFramework", lambda: "QT5"), ("imshow", self.imshow), ("waitKey", self.wait),
                            ("getWindowProperty", lambda *_: 1.0), ("destroyAllWindows", self.shown.clear)):  # fmt: skip
-            monkeypatch.setattr(video_sinks.cv2, name, function)
+            monkeypatch.setattr(sinks.cv2, name, function)
         self.count = 0
 
     def imshow(self, title, image):
@@ -213,7 +215,7 @@ class Display:
 
 
 def test_a_window_shows_every_frame_until_escape(graph, monkeypatch, capsys):
-    display = Display(monkeypatch, [-1, ord("x"), video_sinks.ESCAPE])
+    display = Display(monkeypatch, [-1, ord("x"), sinks.ESCAPE])
     assert run(graph, "--video", graph / "walk.avi") == 0
     assert display.count == 3 and "3 frames, 6 faces" in capsys.readouterr().err
     display = Display(monkeypatch, [])
@@ -228,19 +230,19 @@ def test_an_image_waits_for_a_key(graph, monkeypatch):
 
 def test_reasons_for_having_no_window(monkeypatch):
     Display(monkeypatch, [])
-    assert video_sinks.no_window() == ""
+    assert sinks.no_window() == ""
     monkeypatch.delenv("DISPLAY")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    monkeypatch.setattr(video_sinks.sys, "platform", "linux")
-    assert "no display" in video_sinks.no_window()
-    monkeypatch.setattr(video_sinks.cv2, "currentUIFramework", lambda: "")
-    assert "opencv-python-headless" in video_sinks.no_window()
+    monkeypatch.setattr(sinks.sys, "platform", "linux")
+    assert "no display" in sinks.no_window()
+    monkeypatch.setattr(sinks.cv2, "currentUIFramework", lambda: "")
+    assert "opencv-python-headless" in sinks.no_window()
 
 
 def test_images_are_letterboxed_into_a_frame():
     for shape, size in (((240, 320), (960, 720)), ((300, 200), (320, 240)), ((33, 1000), (64, 48)), ((1, 1), (4, 2))):
         image = np.full((*shape, 3), 200, np.uint8)
-        frame = video_sinks.fitted(image, size)
+        frame = sinks.fitted(image, size)
         assert frame.shape == (size[1], size[0], 3)
         filled = (frame > 100).all(2)
         rows, columns = filled.any(1).sum(), filled.any(0).sum()

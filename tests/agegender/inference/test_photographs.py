@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from support import compiled_nets, composite_photographs
 
-from agegender.inference import detect, face_settings, output_formats, predict
+from agegender.inference import output_formats, predict
+from agegender.inference.faces import detect, face_settings
 from caffe.utils.cli import commands
 from ncs.compiler.compile import deploy_net
 from ncs.runtime.manifest import Manifest

@@ -7,7 +7,8 @@ import torch
 
 from agegender import zoo
 from agegender.datasets.sample import Sample
-from agegender.inference import face_settings, predict
+from agegender.inference import predict
+from agegender.inference.faces import face_settings
 from agegender.synthetic_faces import draw
 from agegender.training import teacher_features
 from caffe.net.net import Net

@@ -12,7 +12,7 @@ import torch
 
 from agegender import cli, zoo
 from agegender.errors import AgeGenderError
-from agegender.inference import face_settings
+from agegender.inference.faces import face_settings
 from agegender.inference.predict import with_margin
 from agegender.zoo import assemble, compile, wideresnet
 from caffe.convert.onnx_import import importer

@@ -11,7 +11,7 @@ import pytest
 from support import composite_photographs, older_python
 from support.tiny_manifest import NAMES, compile_tiny
 
-from agegender.inference import detect
+from agegender.inference.faces import detect
 from ncs.cli import main
 from ncs.errors import NcsError
 from ncs.runtime import open_runner

@@ -147,7 +147,7 @@ def test_camera_program_of_a_bundle(install, tmp_path, compiler, capsys):
     from support.composite_photographs import photograph
 
     from agegender.inference import oak_main
-    from agegender.inference.detect import Detector
+    from agegender.inference.faces.detect import Detector
     from agegender.inference.predict import FacePredictor, open_heads
 
     assert main(["compile", "--model", "compact", "--target", "oak", "--no-ir", "-o", str(tmp_path / "graph")]) == 0

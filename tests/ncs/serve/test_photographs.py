@@ -9,7 +9,8 @@ import pytest
 from support import compiled_nets
 from support.composite_photographs import photograph
 
-from agegender.inference import detect, predict
+from agegender.inference import predict
+from agegender.inference.faces import detect
 from agegender.inference.serving import Faces
 from caffe.device.image_file import ImageError
 from ncs.errors import NcsError

@@ -1,8 +1,8 @@
 """YuNet, the face detector that ships with this package: one file of 232,589 bytes, run by OpenCV.
 
 Wu, Peng and Yu, *YuNet: A Tiny Millisecond-level Face Detector*, 2023; OpenCV's model zoo, MIT (see LICENSE).
-It predicts boxes, scores and five landmarks of faces about 36 to 400 pixels wide; `agegender.inference.detect` resizes
-images accordingly. Runs on the target device (Python 3.7, numpy, OpenCV 4.8 or newer).
+It predicts boxes, scores and five landmarks of faces about 36 to 400 pixels wide; `agegender.inference.faces.detect`
+resizes images accordingly. Runs on the target device (Python 3.7, numpy, OpenCV 4.8 or newer).
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ import time
 from typing import Any
 
 from agegender.errors import AgeGenderError
-from agegender.inference import framing, open_nets, output_formats, predict
+from agegender.inference import open_nets, output_formats, predict
+from agegender.inference.faces import framing
 from caffe.errors import CaffeError
 
 
@@ -50,7 +51,7 @@ def _predictor(nets: list[tuple[str, list[str]]], device: str, finder: Any) -> A
 
 
 def _detector() -> Any:
-    from agegender.inference.detect import THRESHOLD, Detector
+    from agegender.inference.faces.detect import THRESHOLD, Detector
 
     return Detector(THRESHOLD, None).find
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from agegender.errors import AgeGenderError
-from agegender.inference import face_crop
+from agegender.inference.faces import face_crop
 
 
 def settings(margin: float = 0.0, landmarks: Any = None) -> dict:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from agegender.errors import AgeGenderError
-from agegender.inference import face_settings
+from agegender.inference.faces import face_settings
 
 # Mean distance of the five landmarks from their trained positions, as a fraction of the side. Of 250 aligned faces of
 # UTKFace 2 % are above it, with a margin of 0.1 11 %, with a margin of 0.25 all. Chips that another program had
@@ -28,7 +28,7 @@ class FramingCheck:
     Parameters
     ----------
     find : callable
-        Returns the faces of a BGR image, the largest first: `agegender.inference.detect.Detector().find`.
+        Returns the faces of a BGR image, the largest first: `agegender.inference.faces.detect.Detector().find`.
     """
 
     def __init__(self, find: Callable[[np.ndarray], Any]) -> None:
@@ -81,7 +81,7 @@ def _enlarged(image: np.ndarray) -> np.ndarray:
 
 def default_check() -> Any:
     """Return a FramingCheck with the packaged detector, or None if this OpenCV cannot run it."""
-    from agegender.inference import detect
+    from agegender.inference.faces import detect
 
     try:
         return FramingCheck(detect.Detector().find)

@@ -7,7 +7,7 @@ from support import composite_photographs
 
 from agegender import synthetic_faces
 from agegender.errors import AgeGenderError
-from agegender.inference import face_crop
+from agegender.inference.faces import face_crop
 
 
 def least_squares_similarity(points, targets):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agegender.errors import AgeGenderError
-from agegender.inference import face_settings
+from agegender.inference.faces import face_settings
 from caffe.device.transform import Transform
 
 POINTS = ((0.3, 0.28), (0.7, 0.28), (0.5, 0.5), (0.33, 0.68), (0.67, 0.68))

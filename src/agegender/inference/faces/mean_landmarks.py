@@ -7,7 +7,8 @@ import itertools
 import cv2
 import numpy as np
 
-from agegender.inference import face_crop, yunet
+from agegender.inference import yunet
+from agegender.inference.faces import face_crop
 
 THRESHOLD = 0.5  # a mean of aligned faces scores about 0.9
 MIRRORED_ORDER = [1, 0, 2, 4, 3]  # landmarks of a mirrored face

@@ -9,7 +9,7 @@ from support import composite_photographs
 
 from agegender import synthetic_faces
 from agegender.errors import AgeGenderError
-from agegender.inference import detect
+from agegender.inference.faces import detect
 
 # (left, top, side, angle) of aligned faces of 56 to 800 pixels; the faces in them are 29 to 410 pixels wide
 PLACEMENTS = [

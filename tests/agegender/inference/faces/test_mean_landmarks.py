@@ -4,7 +4,8 @@ import numpy as np
 from support.external_data import SHARED, needs_shared
 
 from agegender import synthetic_faces
-from agegender.inference import face_crop, face_settings, mean_landmarks, yunet
+from agegender.inference import yunet
+from agegender.inference.faces import face_crop, face_settings, mean_landmarks
 from caffe.data.mean import read_mean, write_mean
 
 

@@ -7,7 +7,7 @@ import pytest
 from support import composite_photographs
 
 from agegender import synthetic_faces
-from agegender.inference import framing
+from agegender.inference.faces import framing
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Faces in images: detection, crops, the framing that a net was trained with."""

@@ -1,0 +1,1 @@
+"""Frames of videos and cameras, and where annotated frames go."""
