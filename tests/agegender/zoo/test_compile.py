@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from agegender import cli, zoo
+from agegender.inference.faces import face_settings
 from agegender.zoo import compile
 from caffe.proto import text
 from caffe.proto.caffe_pb2 import NetParameter
@@ -56,13 +57,14 @@ def folder(tmp_path_factory):
 def _options():
     from ncs.compiler.compile import Options
 
-    return Options(blob=False)
+    return Options(blob=False, ir_v10=True)
 
 
 def test_both_programs_write_the_same_manifests(folder):
     for name in ("vgg16-age", "vgg16-gender"):
         one, other = (json.loads((folder / program / (name + ".json")).read_text()) for program in ("ncs", "graph"))
-        assert one.pop("artefacts").keys() == other.pop("artefacts").keys() == {"onnx", "xml", "bin"}
+        kinds = {"onnx", "xml", "bin", "xml_v10", "bin_v10"}
+        assert one.pop("artefacts").keys() == other.pop("artefacts").keys() == kinds
         assert one == other
         assert (folder / "ncs" / (name + ".onnx")).read_bytes() == (folder / "graph" / (name + ".onnx")).read_bytes()
 
@@ -137,9 +139,9 @@ def test_compat_by_net():
         return net.compat(net.transform())
 
     google = changed("googlenet-age")
-    assert (google.order, google.mean.tolist(), google.margin) == ("RGB", [104, 117, 123], 0)
+    assert (google.order, google.mean.tolist(), face_settings.margin(google)) == ("RGB", [104, 117, 123], 0)
     wide = changed("wideresnet-age")
-    assert (wide.order, wide.mean, wide.margin) == ("BGR", None, 0)
+    assert (wide.order, wide.mean, face_settings.margin(wide)) == ("BGR", None, 0)
     assert changed("AgeNet").order == "RGB"
     face = changed("zealerww-vggface")
     assert face.mean is None and face.scale == pytest.approx(1 / 255) and face.order == "BGR"

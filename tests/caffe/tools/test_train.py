@@ -25,7 +25,8 @@ def test_effect_none_ignores_signals_while_the_libraries_load():
     """The signal arrives before the solver exists."""
     run_in_child("""
         train._run = lambda args: os.kill(os.getpid(), signal.SIGHUP) or 7
-        assert train.run(SimpleNamespace(sigint_effect="stop", sighup_effect="none")) == 7
+        flags = {"sigint_effect": "stop", "sighup_effect": "none", "workers": 1, "gpu": "", "batch": "each"}
+        assert train.run(SimpleNamespace(**flags)) == 7
         assert signal.getsignal(signal.SIGHUP) == before[signal.SIGHUP]
     """)
 
