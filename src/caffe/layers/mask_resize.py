@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from caffe.core.lazy_torch import torch
-from caffe.layers import _bilinear
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
@@ -32,17 +31,21 @@ class MaskResize(Layer):
 
     def _weights(self, shape):
         p = self.param.mask_resize_param
-        pairs = zip((p.output_height, p.output_width), shape[2:])
-        return [
-            _bilinear.line_weights(torch.arange(out, dtype=torch.float32) * (size / out), size) for out, size in pairs
-        ]
+        return [_line_weights(out, size) for out, size in zip((p.output_height, p.output_width), shape[2:])]
 
     def forward(self, x: Tensor) -> Tensor:
-        rows, columns = (weights.to(x) for weights in self._weights(x.shape))
+        rows, columns = (torch.from_numpy(weights).to(x) for weights in self._weights(x.shape))
         return rows @ x @ columns.t()
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
-        rows, columns = (weights.numpy() for weights in self._weights(g.shape(bottoms[0])))
+        rows, columns = self._weights(g.shape(bottoms[0]))
         across = g.temp("across")
         g.node("MatMul", [bottoms[0], g.constant(np.ascontiguousarray(columns.T)[None, None], "columns")], [across])
         g.node("MatMul", [g.constant(rows[None, None], "rows"), across], tops)
+
+
+def _line_weights(out, size):
+    """Return the weights (out, size) of the values of a line; a position far beyond the last value has none."""
+    positions = np.arange(out, dtype=np.float32) * np.float32(size / out)
+    distance = np.abs(np.minimum(positions, size - 1)[:, None] - np.arange(size, dtype=np.float32))
+    return np.maximum(1 - distance, 0) * (positions <= size - 0.5)[:, None].astype(np.float32)

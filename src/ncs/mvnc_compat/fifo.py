@@ -65,22 +65,22 @@ class Fifo:
         """Discard the oldest element."""
         self.take()
 
-    def put(self, element: Any, user_obj: Any) -> None:
-        """Append an element, from the host or the graph."""
+    def put(self, element: Any, user_obj: Any, wait: bool = False) -> None:
+        """Append an element; the graph waits for space even if RW_DONT_BLOCK is set, which is the host's."""
         with self._changed:
             self._check()
-            if self._dont_block and len(self._elements) >= self._capacity:
+            if self._dont_block and not wait and len(self._elements) >= self._capacity:
                 raise MvncError(Status.BUSY, f"fifo '{self.name}' is full")
             self._changed.wait_for(lambda: len(self._elements) < self._capacity or not self._capacity)
             self._check()
             self._elements.append((element, user_obj))
             self._changed.notify_all()
 
-    def take(self) -> tuple[Any, Any]:
-        """Remove and return the oldest element, for the host or the graph."""
+    def take(self, wait: bool = False) -> tuple[Any, Any]:
+        """Remove and return the oldest element; the graph waits for it even if RW_DONT_BLOCK is set."""
         with self._changed:
             self._check()
-            if self._dont_block and not self._elements:
+            if self._dont_block and not wait and not self._elements:
                 raise MvncError(Status.BUSY, f"fifo '{self.name}' is empty")
             self._changed.wait_for(lambda: self._elements or not self._capacity)
             self._check()

@@ -272,7 +272,7 @@ class Graph:
                 continue
 
     def _infer(self, input_fifo: Fifo, output_fifo: Fifo) -> None:
-        tensor, user_obj = input_fifo.take()
+        tensor, user_obj = input_fifo.take(wait=True)
         start = time.perf_counter()
         try:
             result: Any = self._to_host(self._runner.run(self._to_nchw(tensor, input_fifo))[0], output_fifo)
@@ -281,7 +281,7 @@ class Graph:
         except MvncError as error:
             result = error
         self._times = np.array([(time.perf_counter() - start) * 1e3], np.float32)
-        output_fifo.put(result, user_obj)
+        output_fifo.put(result, user_obj, wait=True)
 
     def _to_nchw(self, tensor: np.ndarray, fifo: Fifo) -> np.ndarray:
         """Convert the host's tensor, (H, W, C) unless the fifo has a descriptor of the host's, to (1, C, H, W)."""

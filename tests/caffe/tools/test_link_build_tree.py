@@ -22,7 +22,7 @@ $BUILD/convert_mnist_data.bin $DATA/images $DATA/labels $EXAMPLE/mnist_train_${B
 
 def test_scripts_of_caffe_run(tmp_path, capsys):
     assert main(["link_build_tree", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.startswith("22 programs in ")
+    assert capsys.readouterr().out.startswith("24 programs in ")
     for folder in ("examples/mnist", "data/mnist"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "data/mnist/images").write_bytes(struct.pack(">4I", 2051, 2, 1, 1) + b"ab")

@@ -1,8 +1,10 @@
 """NCSDK scripts run on our runners: calls, order and errors."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -195,3 +197,22 @@ def test_enumeration_values_match_the_ncsdk():
     assert mvncapi.FifoOption.RW_HOST_TENSOR_DESCRIPTOR.value == 11
     assert mvncapi.Status.INVALID_HANDLE.value == -15
     assert mvncapi.global_get_option(mvncapi.GlobalOption.RO_API_VERSION)[0] == 2
+
+
+def test_a_full_fifo_of_a_host_that_does_not_wait_loses_no_result(graph):
+    graph.allocate(graph.owner, graph.buffer)
+    (input_descriptor,) = graph.get_option(mvncapi.GraphOption.RO_INPUT_TENSOR_DESCRIPTORS)
+    (output_descriptor,) = graph.get_option(mvncapi.GraphOption.RO_OUTPUT_TENSOR_DESCRIPTORS)
+    source = mvncapi.Fifo("in", mvncapi.FifoType.HOST_WO)
+    sink = mvncapi.Fifo("out", mvncapi.FifoType.HOST_RO)
+    source.allocate(graph.owner, input_descriptor, 4)
+    sink.allocate(graph.owner, output_descriptor, 1)
+    sink.set_option(mvncapi.FifoOption.RW_DONT_BLOCK, 1)
+    for number in range(4):
+        graph.queue_inference_with_fifo_elem(source, sink, np.zeros((8, 8, 3), np.float32), number)
+    found, end = [], time.monotonic() + 30
+    while len(found) < 4 and time.monotonic() < end:
+        time.sleep(0.05)  # the graph fills the fifo and waits
+        with contextlib.suppress(MvncError):
+            found.append(sink.read_elem()[1])
+    assert found == [0, 1, 2, 3]
