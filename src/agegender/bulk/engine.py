@@ -90,17 +90,26 @@ def in_processes(count: int, factory: Factory, settings: dict[str, Any], images:
 def _pool_results(count, factory, settings, images, kind, shards):
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, context, _open_worker, (factory, settings)) as pool:
+        # all processes start before any work: one that dies while another starts would leave the pool waiting for ever
+        pool._safe_to_dynamically_spawn_children = False  # type: ignore[attr-defined]
         running: dict[Future, Shard] = {}
         try:
             for shard in shards:
                 if len(running) >= AHEAD * count:
                     yield from _finished(running)
-                running[pool.submit(_run, images.of(shard), kind)] = shard
+                running[_submit(pool, images.of(shard), kind)] = shard
             while running:
                 yield from _finished(running)
         except GeneratorExit:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _submit(pool, names, kind):
+    try:
+        return pool.submit(_run, names, kind)
+    except (OSError, ValueError) as error:  # a process died while another one started: the pool has closed its pipes
+        raise BrokenProcessPool(str(error)) from error
 
 
 def _finished(running):

@@ -207,3 +207,17 @@ def test_ray_that_is_not_installed_is_an_error(graph, tmp_path, monkeypatch, cap
     monkeypatch.setitem(sys.modules, "ray", None)
     assert _run(graph, "--list", graph / "all.txt", "-o", tmp_path, "--ray", "auto") == 1
     assert "--ray needs Ray: pip install 'caffe2ncs[ray]'" in capsys.readouterr().err
+
+
+def test_a_process_that_dies_while_another_starts_is_a_broken_pool():
+    """The standard library reports closed pipes as ValueError or OSError."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    from agegender.bulk import engine
+
+    class Pool:
+        def submit(self, *_):
+            raise ValueError("bad value(s) in fds_to_keep")
+
+    with pytest.raises(BrokenProcessPool, match="fds_to_keep"):
+        engine._submit(Pool(), [], "jsonl")
