@@ -9,10 +9,10 @@ lock() {
         --custom-compile-command "scripts/lock.sh" "$@" -o "$target"
 }
 # torch is installed on its own, from an index of its own (scripts/setup.sh)
+echo "torch" | lock requirements/torch.txt -
 without_torch=(--no-emit-package torch)
-for name in $(sed -n 's/^\(nvidia-[a-z0-9-]*\|cuda-[a-z]*\|triton\)==.*/\1/p' requirements/torch.txt 2>/dev/null); do
+for name in $(sed -n 's/^\(nvidia-[a-z0-9-]*\|cuda-[a-z]*\|triton\)==.*/\1/p' requirements/torch.txt); do
     without_torch+=(--no-emit-package "$name")
 done
-echo "torch" | lock requirements/torch.txt -
 lock requirements/run.txt "${without_torch[@]}" --extra web pyproject.toml
 lock requirements/test.txt "${without_torch[@]}" --extra test --extra serve --extra web --extra int8 pyproject.toml

@@ -1,20 +1,12 @@
 """docs/reference/layers.md is up to date with the docstrings of the layers."""
 
-import importlib.util
 import re
 
-from support.checkout import ROOT
-
-
-def load_script():
-    spec = importlib.util.spec_from_file_location("layers_doc", ROOT / "scripts" / "layers_doc.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from support.checkout import ROOT, load_script
 
 
 def test_page_is_up_to_date():
-    script = load_script()
+    script = load_script("layers_doc")
     assert script.PAGE.read_text(encoding="utf-8") == script.page(), "run python scripts/layers_doc.py"
 
 

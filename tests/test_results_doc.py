@@ -1,20 +1,12 @@
 """docs/results-appendix.md is up to date with the JSON files, and the main page stays short."""
 
-import importlib.util
 import json
 
-from support.checkout import ROOT
-
-
-def load_script():
-    spec = importlib.util.spec_from_file_location("results_doc", ROOT / "scripts" / "results_doc.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from support.checkout import ROOT, load_script
 
 
 def test_page_is_up_to_date():
-    script = load_script()
+    script = load_script("results_doc")
     assert script.PAGE.read_text(encoding="utf-8") == script.page(), "run python scripts/results_doc.py"
 
 

@@ -17,6 +17,22 @@ layer { name: "relu2" type: "ReLU" bottom: "conv2" top: "conv2" }
 layer { name: "fc" type: "InnerProduct" bottom: "conv2" top: "fc" inner_product_param { num_output: 5 } }
 layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 """
+TWO_HEADS = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 6 dim: 6 } } }
+layer { name: "age" type: "InnerProduct" bottom: "data" top: "age"
+  inner_product_param { num_output: 9 weight_filler { type: "gaussian" std: 0.02 } } }
+layer { name: "gender" type: "InnerProduct" bottom: "data" top: "gender"
+  inner_product_param { num_output: 2 weight_filler { type: "gaussian" std: 0.02 } } }
+"""
+TWO_INPUTS = """
+layer { name: "face" type: "Input" top: "face" input_param { shape { dim: 1 dim: 3 dim: 6 dim: 6 } } }
+layer { name: "scene" type: "Input" top: "scene" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 8 } } }
+layer { name: "a" type: "InnerProduct" bottom: "face" top: "a"
+  inner_product_param { num_output: 3 weight_filler { type: "gaussian" std: 0.02 } } }
+layer { name: "b" type: "InnerProduct" bottom: "scene" top: "b"
+  inner_product_param { num_output: 3 weight_filler { type: "gaussian" std: 0.02 } } }
+layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }
+"""
 
 
 def tiny(folder, text=TINY, seed=1, scale=0.1, **factors):

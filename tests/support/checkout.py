@@ -1,5 +1,6 @@
 """The checkout: its top folder and the files that belong to it."""
 
+import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,6 +21,14 @@ def _all():
         if result.returncode == 0:
             return [ROOT / name for name in result.stdout.decode().split("\0") if name]
     return [path for path in ROOT.rglob("*") if not _IGNORED & set(path.relative_to(ROOT).parts)]
+
+
+def load_script(name):
+    """Import scripts/NAME.py."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def scripts():

@@ -1,12 +1,12 @@
 """A small root for the workbench: databases, a trained run, an evaluation and a compiled model."""
 
-import contextlib
 import os
 
 import cv2
 import numpy as np
 
 from agegender.synthetic_faces import draw
+from agegender.training.run import working_directory
 from agegender.workbench.server.scan import Item
 from caffe.data import datum
 from caffe.data.db import create_db
@@ -60,21 +60,10 @@ def write_database(path, count, encoded=False):
                 db.put(key, datum.encode(np.ascontiguousarray(image.transpose(2, 0, 1)), label))
 
 
-@contextlib.contextmanager
-def inside(folder):
-    """The current directory is `folder`."""
-    before = os.getcwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-
-
 def write_inputs(root):
     """Write databases, mean, net and solver below `root`."""
     os.makedirs(os.path.join(root, "models/demo"))
-    with inside(root):
+    with working_directory(root):
         os.makedirs("data/lmdb")
         write_database(TRAIN, 27)
         write_database(TEST, 12, encoded=True)
@@ -92,7 +81,7 @@ def write_root(root):
     from ncs.cli import main as ncs_main
 
     write_inputs(root)
-    with inside(root):
+    with working_directory(root):
         assert caffe_main(["train", "--solver", "models/demo/solver.prototxt"]) == 0
         with open("models/demo/labels.txt", "w", encoding="utf-8") as stream:
             stream.write("\n".join(AGE_TRINGN.names) + "\n")

@@ -115,7 +115,7 @@ class Run:
     def run(self) -> dict:
         """Run every stale stage and return the summary of the evaluation."""
         os.makedirs(self.folder, exist_ok=True)
-        with _working_directory(self.folder):
+        with working_directory(self.folder):
             Pipeline(self.stages(), STATE_DIR).run()
             return evaluate.read_summary(REPORT)
 
@@ -324,7 +324,7 @@ class Run:
 
 
 @contextlib.contextmanager
-def _working_directory(folder: str) -> Iterator[None]:
+def working_directory(folder: str) -> Iterator[None]:
     """Change the current directory: paths in prototxt are relative to where Caffe runs."""
     before = os.getcwd()
     os.chdir(folder)

@@ -14,7 +14,7 @@ from agegender.errors import AgeGenderError
 from agegender.inference import labels
 from agegender.inference.faces import face_crop, face_settings
 from agegender.zoo.assemble import RATES, input_net
-from agegender.zoo.face_resnet import add_residual_block, fixed_weights
+from agegender.zoo.face_resnet import fixed_weights, relu, residual_features
 from agegender.zoo.model import Net, Origin
 from caffe.net_spec import NetSpec, layers, params
 from caffe.proto.caffe_pb2 import NetParameter
@@ -28,20 +28,7 @@ MARGIN = 0.025  # dlib's chips with a padding of 0.2 show the eyes 0.375 of the 
 
 def age_body(side: int = AGE_SIDE) -> NetParameter:
     """The NetParameter up to `age_logits` (one class per year, 0 to 80)."""
-    n = NetSpec()
-    n.data = layers.Input(shape=[{"dim": [1, 3, side, side]}])
-    top = _relu(n, "conv1", _conv(n, "conv1", n.data, 64, 7, stride=2))
-    n.pool1 = top = layers.Pooling(
-        top, pool=params.Pooling.MAX, kernel_size=3, stride=2, round_mode=params.Pooling.FLOOR
-    )
-    size, channels = ((side - 7) // 2 - 2) // 2 + 1, 64
-    for group, (width, count) in enumerate(AGE_BLOCKS, 1):
-        for block in range(1, count + 1):
-            downsample = group > 1 and block == 1
-            stem = f"g{group}b{block}"
-            top = add_residual_block(n, stem, top, channels, width, size if downsample else 0, _conv)
-            size, channels = size // 2 if downsample else size, width
-    n.features = layers.Pooling(top, pool=params.Pooling.AVE, global_pooling=True)
+    n = residual_features(side, 64, AGE_BLOCKS, _conv)
     n.age_logits = layers.InnerProduct(n.features, num_output=len(labels.AGE_DECADES_80), param=RATES, **_MSRA)
     return input_net(n, (1, 3, side, side))
 
@@ -53,10 +40,10 @@ def gender_body(side: int = GENDER_SIDE) -> NetParameter:
     for group, widths in enumerate(GENDER_WIDTHS, 1):
         for index, width in enumerate(widths, 1):
             stem = f"conv{group}_{index}"
-            top = _relu(n, stem, _conv(n, stem, top, width, 3, pad=1))
+            top = relu(n, stem, _conv(n, stem, top, width, 3, pad=1))
         n[f"pool{group}"] = top = layers.Pooling(top, pool=params.Pooling.AVE, kernel_size=2, stride=2)
     n.features = layers.InnerProduct(top, num_output=16, param=RATES, **_MSRA)
-    n.gender_logits = layers.InnerProduct(_relu(n, "features", n.features), num_output=2, param=RATES, **_MSRA)
+    n.gender_logits = layers.InnerProduct(relu(n, "features", n.features), num_output=2, param=RATES, **_MSRA)
     return input_net(n, (1, 3, side, side))
 
 
@@ -66,11 +53,6 @@ _MSRA = {"weight_filler": {"type": "msra"}}
 def _conv(n, stem, bottom, outputs, kernel, **geometry):
     n[stem] = layers.Convolution(bottom, num_output=outputs, kernel_size=kernel, param=RATES, **_MSRA, **geometry)
     return n[stem]
-
-
-def _relu(n, stem, bottom):
-    n["relu_" + stem] = layers.ReLU(bottom, in_place=True)
-    return n["relu_" + stem]
 
 
 def convert(path: str | os.PathLike, net: Net) -> dict[str, list[np.ndarray]]:

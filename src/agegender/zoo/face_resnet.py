@@ -7,8 +7,8 @@ fixed weights does both with Caffe's layers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from agegender.inference import labels
 from agegender.inference.faces import face_settings
@@ -32,20 +32,7 @@ _SCALE = [{"lr_mult": 1, "decay_mult": 0}] * 2
 
 def body(side: int = SIDE, embedding: bool = False) -> NetParameter:
     """The NetParameter up to `gender_logits` and `age_logits`, or up to dlib's `embedding` of 128 values."""
-    n = NetSpec()
-    n.data = layers.Input(shape=[{"dim": [1, 3, side, side]}])
-    top = _relu(n, "conv1", _conv(n, "conv1", n.data, 32, 7, stride=2))
-    n.pool1 = top = layers.Pooling(
-        top, pool=params.Pooling.MAX, kernel_size=3, stride=2, round_mode=params.Pooling.FLOOR
-    )
-    size, channels = ((side - 7) // 2 - 2) // 2 + 1, 32
-    for group, (width, count) in enumerate(BLOCKS, 1):
-        for block in range(1, count + 1):
-            downsample = group > 1 and block == 1
-            stem = f"g{group}b{block}"
-            top = add_residual_block(n, stem, top, channels, width, size if downsample else 0, _conv)
-            size, channels = size // 2 if downsample else size, width
-    n.features = layers.Pooling(top, pool=params.Pooling.AVE, global_pooling=True)
+    n = residual_features(side, 32, BLOCKS, _conv)
     if embedding:
         n.embedding = layers.InnerProduct(n.features, num_output=EMBEDDING, bias_term=False)
         return input_net(n, (1, 3, side, side))
@@ -74,6 +61,37 @@ def _copy_layer(name):
     return (stem, int(channels)) if stem.startswith(("widen_", "pad_")) else ("", 0)
 
 
+def residual_features(side: int, channels: int, blocks: Sequence[Any], convolution: Callable[..., Top]) -> NetSpec:
+    """Return a NetSpec with dlib's layers up to the mean `features`.
+
+    Parameters
+    ----------
+    side : int
+        Height and width of the input `data`.
+    channels : int
+        Of the first convolution.
+    blocks : sequence of (width, count)
+        Residual blocks; every group but the first downsamples.
+    convolution : callable
+        (n, name, bottom, outputs, kernel, **geometry) -> Top.
+    """
+    n = NetSpec()
+    n.data = layers.Input(shape=[{"dim": [1, 3, side, side]}])
+    top = relu(n, "conv1", convolution(n, "conv1", n.data, channels, 7, stride=2))
+    n.pool1 = top = layers.Pooling(
+        top, pool=params.Pooling.MAX, kernel_size=3, stride=2, round_mode=params.Pooling.FLOOR
+    )
+    size = ((side - 7) // 2 - 2) // 2 + 1
+    for group, (width, count) in enumerate(blocks, 1):
+        for block in range(1, count + 1):
+            downsample = group > 1 and block == 1
+            stem = f"g{group}b{block}"
+            top = _add_residual_block(n, stem, top, channels, width, size if downsample else 0, convolution)
+            size, channels = size // 2 if downsample else size, width
+    n.features = layers.Pooling(top, pool=params.Pooling.AVE, global_pooling=True)
+    return n
+
+
 def _conv(n, stem, bottom, outputs, kernel, **geometry):
     n[stem] = layers.Convolution(
         bottom, num_output=outputs, kernel_size=kernel, param=RATES, weight_filler={"type": "msra"}, **geometry
@@ -82,12 +100,13 @@ def _conv(n, stem, bottom, outputs, kernel, **geometry):
     return n["scale_" + stem]
 
 
-def _relu(n, stem, bottom):
+def relu(n: NetSpec, stem: str, bottom: Top) -> Top:
+    """Add an in-place ReLU called `relu_<stem>` and return its top."""
     n["relu_" + stem] = layers.ReLU(bottom, in_place=True)
     return n["relu_" + stem]
 
 
-def add_residual_block(
+def _add_residual_block(
     n: NetSpec, stem: str, bottom: Top, channels: int, outputs: int, size: int, convolution: Callable[..., Top]
 ) -> Top:
     """Add dlib's residual block of two 3x3 convolutions and return its top.
@@ -106,7 +125,7 @@ def add_residual_block(
         (n, name, bottom, outputs, kernel, **geometry) -> Top.
     """
     geometry = {"stride": 2, "pad": 0} if size else {"stride": 1, "pad": 1}
-    first = _relu(n, stem + "_1", convolution(n, stem + "_1", bottom, outputs, 3, **geometry))
+    first = relu(n, stem + "_1", convolution(n, stem + "_1", bottom, outputs, 3, **geometry))
     second = convolution(n, stem + "_2", first, outputs, 3, pad=1)
     shortcut = bottom
     if size:
@@ -119,7 +138,7 @@ def add_residual_block(
             n[f"pad_{stem}_{outputs}"] = wide = _copy(second, outputs, pad=1, group=outputs, weight_filler=constant(1))
             n["cut_" + stem] = second = layers.Crop(wide, shortcut, axis=2, offset=[1])
     n[stem] = layers.Eltwise(second, shortcut)
-    return _relu(n, stem, n[stem])
+    return relu(n, stem, n[stem])
 
 
 def _copy(bottom, outputs, **more):

@@ -34,7 +34,7 @@ class Graph:
 
     def __init__(self, stick: bool = False) -> None:
         self.stick = stick  # for the stick's compiler, which does not have all operators
-        self.notes: dict[str, Any] = {}  # what a layer tells later ones about a tensor
+        self.notes: dict[str, Any] = {}  # what later layers need to know of a tensor
         self.nodes: list[Any] = []  # NodeProto; doc_string is the layer's name
         self.constants: list[tuple[str, Any]] = []  # (name, array), in order
         self.layer = None  # name of the current layer

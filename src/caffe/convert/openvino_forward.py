@@ -44,14 +44,20 @@ class OpenVinoForward:
         self._eligible = _is_eligible(net)
         self._compilations = self._completions = 0
         self._shapes: list[tuple[int, ...]] | None = None  # of the inputs in the last pass
+        self._worthwhile: bool | None = None  # with these shapes; None: not computed
         self._key: Any = None
         self._request: Any = None
 
     def run(self) -> bool:
         """Run the net and set its outputs; return False, with nothing done, where the layers must run."""
-        if not self._eligible or not self._settings_allow() or not self._shapes_are_known() or self._views_are_alive():
-            return False
-        if not self._compiled():
+        if not (
+            self._eligible
+            and self._settings_allow()
+            and self._shapes_are_known()
+            and self._is_worthwhile()
+            and not self._views_are_alive()
+            and self._compiled()
+        ):
             return False
         for index, name in enumerate(self.net.inputs):
             np.copyto(self._request.get_input_tensor(index).data, _array(self.net.blobs[name]))
@@ -109,11 +115,16 @@ class OpenVinoForward:
 
     def _shapes_are_known(self):
         """Return whether the layers have run with the present shapes, which gives all blobs theirs."""
-        shapes, before = [self.net.blobs[name].shape for name in self.net.inputs], self._shapes
-        self._shapes = shapes
-        return shapes == before and all(
-            node.shapes == [blob.shape for blob in node.bottom_blobs] for node in self.net.nodes
-        )
+        shapes = [self.net.blobs[name].shape for name in self.net.inputs]
+        if shapes != self._shapes:
+            self._shapes, self._worthwhile = shapes, None
+            return False
+        return all(node.shapes == [blob.shape for blob in node.bottom_blobs] for node in self.net.nodes)
+
+    def _is_worthwhile(self):
+        if self._worthwhile is None:
+            self._worthwhile = _is_worthwhile(self.net)
+        return self._worthwhile
 
     def _views_are_alive(self):
         weights = (weight.blob for weight in self.net.learnable_weights)
@@ -131,8 +142,6 @@ class OpenVinoForward:
         if self._request is not None and key == self._key and not viewed:
             return True
         self._request = None
-        if not _is_worthwhile(self.net):
-            return False
         self._compilations += 1
         if self._compilations > MAX_COMPILATIONS:
             self._eligible = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe.core import glog
+from caffe.core import config, glog
 from caffe.core.lazy_torch import torch
 from caffe.data.prefetcher import BatchPrefetcher
 from caffe.layers.base import TRAIN, Layer, Shape
@@ -22,9 +22,15 @@ class BasePrefetchingDataLayer(Layer):
     prefetcher: Any = None  # BatchPrefetcher, created by `setup`
     _rounds: tuple[int, int, int] | None = None  # rank, processes and batches of a test that they share
 
+    transform: Any = None  # Transform of the images
+
     def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         """Create the prefetcher that starts at batch `position`; `skip` records precede batch 0."""
         raise NotImplementedError
+
+    def image_prefetcher(self, kind: Any, source: Any, batch_size: int, **options: Any) -> Any:
+        """Create a prefetcher of class `kind` with this layer's transform and phase, for this process's records."""
+        return kind(source, batch_size, self.transform, self.phase, share=config.solver_share(self.phase), **options)
 
     def setup(self) -> None:
         self.prefetcher = self.make_prefetcher(self.draw(2**62), 0, self._random_skip())

@@ -59,11 +59,10 @@ class SegmentationDataLayer(BasePrefetchingDataLayer):
     def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         p = self.data
         self.pairs.seed = seed if p.shuffle else None
-        return SegmentationPrefetcher(
+        return self.image_prefetcher(
+            SegmentationPrefetcher,
             self.pairs,
             p.batch_size,
-            self.transform,
-            self.phase,
             seed=seed,
             position=position,
             skip=skip,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from caffe.core import config
 from caffe.data.boxes.prefetcher import AnnotatedPrefetcher
 from caffe.data.db import open_db
 from caffe.data.mean import transform_of
@@ -50,18 +49,16 @@ class AnnotatedData(BasePrefetchingDataLayer):
 
     def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         p, t = self.param.data_param, self.param.transform_param
-        prefetcher = AnnotatedPrefetcher(
+        prefetcher = self.image_prefetcher(
+            AnnotatedPrefetcher,
             self.db,
             p.batch_size,
-            self.transform,
-            self.phase,
             seed=seed,
             position=position,
             skip=skip,
             prefetch=p.prefetch,
             force_color=t.force_color or p.force_encoded_color,
             force_gray=t.force_gray,
-            share=config.solver_share(self.phase),
         )
         prefetcher.param = t
         prefetcher.samplers = list(self.param.annotated_data_param.batch_sampler)

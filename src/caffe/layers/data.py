@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from caffe.core import config
 from caffe.data import datum
 from caffe.data.augment import augment_of
 from caffe.data.db import open_db
@@ -52,11 +51,10 @@ class Data(BasePrefetchingDataLayer):
 
     def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         p, t = self.param.data_param, self.param.transform_param
-        return BatchPrefetcher(
+        return self.image_prefetcher(
+            BatchPrefetcher,
             self.db,
             p.batch_size,
-            self.transform,
-            self.phase,
             seed=seed,
             position=position,
             skip=skip,
@@ -66,7 +64,6 @@ class Data(BasePrefetchingDataLayer):
             labels=max(1, self.top_count - 1),
             order=self.order(seed),
             augment=self.augment,
-            share=config.solver_share(self.phase),
         )
 
     def order(self, seed: int) -> RecordSampler | None:

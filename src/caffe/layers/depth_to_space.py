@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from caffe.layers.base import Example, Layer, Shape, Tensor, register
+from caffe.layers._rearrangement import RearrangementLayer
+from caffe.layers.base import Example, Shape, register
 
 _AXES = {  # data_format -> (reads the channels as, order of the axes; B is the block)
     "NHWC": ("NHWBBC", "NHBWBC"),
@@ -15,7 +14,7 @@ _AXES = {  # data_format -> (reads the channels as, order of the axes; B is the 
 
 
 @register
-class DepthToSpace(Layer):
+class DepthToSpace(RearrangementLayer):
     """Moves channels into blocks of block_size x block_size pixels (Synopsys).
 
     With data_format NHWC (default), NCHW and DCR, the position in the block is the outer part of the channel axis, as
@@ -45,26 +44,13 @@ class DepthToSpace(Layer):
             return [(bottom[0], bottom[1] * block, bottom[2] * block, bottom[3] // block**2)]
         return [(bottom[0], bottom[1] // block**2, bottom[2] * block, bottom[3] * block)]
 
-    def _steps(self, shape):
-        """Return the intermediate shape and the order of its axes."""
+    def steps(self, shape: Shape) -> tuple[Shape, Shape]:
+        """Return the shape as which the bottom is read, and the order of its axes in the top."""
         p = self.param.depth_to_space_param
         count, height, width, channels = shape if p.data_format == "NHWC" else (shape[0], *shape[2:], shape[1])
         sizes = {"N": count, "H": height, "W": width, "C": channels // p.block_size**2, "B": p.block_size}
         source, target = _AXES[p.data_format]
         rows, columns = (i for i, axis in enumerate(source) if axis == "B")
         blocks = iter((rows, columns))
-        return [sizes[axis] for axis in source], [
-            next(blocks) if axis == "B" else source.index(axis) for axis in target
-        ]
-
-    def forward(self, x: Tensor) -> Tensor:
-        split, order = self._steps(tuple(x.shape))
-        return x.reshape(split).permute(order).reshape(self.top_shapes(tuple(x.shape))[0])
-
-    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
-        shape = tuple(g.shape(bottoms[0]))
-        split, order = self._steps(shape)
-        reshaped, permuted = g.temp("reshaped"), g.temp("permuted")
-        g.node("Reshape", [bottoms[0], g.constant(split, "split")], [reshaped])
-        g.node("Transpose", [reshaped], [permuted], perm=order)
-        g.node("Reshape", [permuted, g.constant(list(self.top_shapes(shape)[0]), "shape")], tops)
+        order = tuple(next(blocks) if axis == "B" else source.index(axis) for axis in target)
+        return tuple(sizes[axis] for axis in source), order

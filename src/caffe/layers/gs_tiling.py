@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from caffe.layers.base import Example, Layer, Shape, Tensor, register
+from caffe.layers._rearrangement import RearrangementLayer
+from caffe.layers.base import Example, Shape, register
 
 
 @register
-class GSTiling(Layer):
+class GSTiling(RearrangementLayer):
     """Moves blocks of stride x stride pixels to channels or, with `reverse`, channels to blocks (Xilinx).
 
     The position in the block is the outer part of the channel axis.
@@ -34,21 +33,9 @@ class GSTiling(Layer):
             return [(count, channels // p.stride**2, height * p.stride, width * p.stride)]
         return [(count, channels * p.stride**2, height // p.stride, width // p.stride)]
 
-    def _steps(self, shape):
-        """Return the intermediate shape and the order of its axes."""
+    def steps(self, shape: Shape) -> tuple[Shape, Shape]:
+        """Return the shape as which the bottom is read, and the order of its axes in the top."""
         p, (count, channels, height, width) = self.param.gs_tiling_param, shape
         if p.reverse:
-            return [count, p.stride, p.stride, channels // p.stride**2, height, width], [0, 3, 4, 1, 5, 2]
-        return [count, channels, height // p.stride, p.stride, width // p.stride, p.stride], [0, 3, 5, 1, 2, 4]
-
-    def forward(self, x: Tensor) -> Tensor:
-        split, order = self._steps(tuple(x.shape))
-        return x.reshape(split).permute(order).reshape(self.top_shapes(tuple(x.shape))[0])
-
-    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
-        shape = tuple(g.shape(bottoms[0]))
-        split, order = self._steps(shape)
-        reshaped, permuted = g.temp("reshaped"), g.temp("permuted")
-        g.node("Reshape", [bottoms[0], g.constant(split, "split")], [reshaped])
-        g.node("Transpose", [reshaped], [permuted], perm=order)
-        g.node("Reshape", [permuted, g.constant(list(self.top_shapes(shape)[0]), "shape")], tops)
+            return (count, p.stride, p.stride, channels // p.stride**2, height, width), (0, 3, 4, 1, 5, 2)
+        return (count, channels, height // p.stride, p.stride, width // p.stride, p.stride), (0, 3, 5, 1, 2, 4)

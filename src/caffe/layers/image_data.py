@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from caffe.core import config, glog
+from caffe.core import glog
 from caffe.data import listfile
 from caffe.data.augment import augment_of
 from caffe.data.image_records import ImageList, ImagePrefetcher
@@ -54,11 +54,10 @@ class ImageData(BasePrefetchingDataLayer):
     def make_prefetcher(self, seed: int, position: int, skip: int) -> BatchPrefetcher:
         p = self.param.image_data_param
         self.images.seed = seed if p.shuffle else None
-        return ImagePrefetcher(
+        return self.image_prefetcher(
+            ImagePrefetcher,
             self.images,
             p.batch_size,
-            self.transform,
-            self.phase,
             seed=seed,
             position=position,
             skip=skip,
@@ -66,5 +65,4 @@ class ImageData(BasePrefetchingDataLayer):
             size=(p.new_height, p.new_width) if p.new_height else None,
             color=p.is_color,
             augment=self.augment,
-            share=config.solver_share(self.phase),
         )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from caffe.layers.base import Example, Layer, Shape, Tensor, register
+from caffe.layers._rearrangement import RearrangementLayer
+from caffe.layers.base import Example, Shape, register
 
 
 @register
-class Reorg(Layer):
+class Reorg(RearrangementLayer):
     """Exchanges pixels and channels in darknet's order: C x H x W to C s^2 x H/s x W/s (s = stride).
 
     With `reverse`, C x H x W becomes C / s^2 x H s x W s. The order is that of darknet's code: the memory of the bottom
@@ -40,23 +39,11 @@ class Reorg(Layer):
         )
         return [(count, channels * s**2, height // s, width // s)]
 
-    def _steps(self, shape):
-        """Return the intermediate shape and the order of its axes."""
+    def steps(self, shape: Shape) -> tuple[Shape, Shape]:
+        """Return the shape as which the bottom is read, and the order of its axes in the top."""
         s = self.param.reorg_param.stride
         count, channels, height, width = shape
         few = channels // s**2
         if self.param.reorg_param.reverse:  # the channels of the bottom are (row, column, plane)
             return (count, s, s, few, height, width), (0, 3, 4, 1, 5, 2)
         return (count, few, height, s, width, s), (0, 3, 5, 1, 2, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        split, order = self._steps(tuple(x.shape))
-        return x.reshape(split).permute(order).reshape(self.top_shapes(tuple(x.shape))[0])
-
-    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
-        shape = tuple(g.shape(bottoms[0]))
-        split, order = self._steps(shape)
-        planes, permuted = g.temp("planes"), g.temp("permuted")
-        g.node("Reshape", [bottoms[0], g.constant(list(split), "split")], [planes])
-        g.node("Transpose", [planes], [permuted], perm=list(order))
-        g.node("Reshape", [permuted, g.constant(list(self.top_shapes(shape)[0]), "shape")], tops)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from caffe.layers.base import Example, Layer, Shape, Tensor, register
+from caffe.layers._rearrangement import RearrangementLayer
+from caffe.layers.base import Example, Shape, register
 
 
 @register
-class ShuffleChannel(Layer):
+class ShuffleChannel(RearrangementLayer):
     """Interleaves the channels of `group` groups: the first of each group, then the second of each (ShuffleNet).
 
     Source: Zhang et al. 2017, "ShuffleNet".
@@ -25,16 +24,10 @@ class ShuffleChannel(Layer):
             bottom,
         )
 
-    def _split(self, shape):
+    def top_shapes(self, bottom: Shape) -> list[Shape]:
+        return [bottom]
+
+    def steps(self, shape: Shape) -> tuple[Shape, Shape]:
+        """Return the shape as which the bottom is read, and the order of its axes in the top."""
         group = self.param.shuffle_channel_param.group
-        return (shape[0], group, shape[1] // group, *shape[2:])
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(self._split(x.shape)).transpose(1, 2).reshape(x.shape)
-
-    def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
-        shape = tuple(g.shape(bottoms[0]))
-        split, permuted = g.temp("split"), g.temp("permuted")
-        g.node("Reshape", [bottoms[0], g.constant(list(self._split(shape)), "split")], [split])
-        g.node("Transpose", [split], [permuted], perm=[0, 2, 1, *range(3, len(shape) + 1)])
-        g.node("Reshape", [permuted, g.constant(list(shape), "shape")], tops)
+        return (shape[0], group, shape[1] // group, *shape[2:]), (0, 2, 1, *range(3, len(shape) + 1))

@@ -221,17 +221,18 @@ class Net(BaseNet):
         """Run the whole net on OpenVINO; return False, with nothing done, where the layers must run."""
         if first > 0 or last < len(self.nodes) - 1 or self.phase != base.TEST or self.build_only:
             return False
-        if self._openvino is None:
-            self._openvino = self._make_openvino()
-        if self._openvino.run():
+        engine = self._openvino_forward()
+        if engine.run():
             return True
-        self._openvino.discard()
+        engine.discard()
         return False
 
-    def _make_openvino(self):
-        from caffe.convert.openvino_forward import OpenVinoForward
+    def _openvino_forward(self):
+        if self._openvino is None:
+            from caffe.convert.openvino_forward import OpenVinoForward
 
-        return OpenVinoForward(self)
+            self._openvino = OpenVinoForward(self)
+        return self._openvino
 
     def complete_blobs(self) -> None:
         """Give every blob its value, if `forward` has computed the outputs only."""
@@ -241,9 +242,7 @@ class Net(BaseNet):
     def leave_openvino(self) -> None:
         """Run the layers themselves in every later `forward`: for weights that change, and for bit-equal results."""
         if self.phase == base.TEST and not self.build_only:
-            if self._openvino is None:
-                self._openvino = self._make_openvino()
-            self._openvino.stop()
+            self._openvino_forward().stop()
 
     def _set_input(self, name, array):
         blob = self._blobs[name]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 
 from caffe.errors import CaffeError
-from caffe.tools.flags import gflags
+from caffe.tools.flags import gflags, record_flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,39 +23,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label_type", default="xml", help="xml (default), json or txt")
     parser.add_argument("--label_map_file", default="", metavar="FILE", help="prototxt of a LabelMap")
     gflags.boolean(parser, "check_label", help="names and labels in the label map must be unique")
-    gflags.boolean(parser, "gray", help="one channel instead of three")
-    gflags.boolean(parser, "shuffle", help="shuffle the list first")
-    parser.add_argument("--backend", default="lmdb", help="lmdb (default) or leveldb")
-    parser.add_argument("--resize_width", type=int, default=0, metavar="W", help="0: keep the size")
-    parser.add_argument("--resize_height", type=int, default=0, metavar="H", help="0: keep the size")
     parser.add_argument("--min_dim", type=int, default=0, metavar="N", help="only 0 is supported")
     parser.add_argument("--max_dim", type=int, default=0, metavar="N", help="only 0 is supported")
-    gflags.boolean(parser, "check_size", help="fail if images differ in size")
-    gflags.boolean(parser, "encoded", help="store encoded image files instead of pixels")
-    parser.add_argument("--encode_type", default="", help="encode images in this format (jpg, png)")
-    parser.add_argument("--seed", type=int, default=1701, help="seed of --shuffle (default: 1701)")
-    gflags.boolean(parser, "allow_broken", help="exit with status 0 although images were skipped")
-    gflags.boolean(parser, "overwrite", help="replace DB_NAME if it is a database")
+    record_flags.add(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Convert the list; return 1 if images were skipped."""
     from caffe.data.boxes import annotations
-    from caffe.data.convert import annoset, imageset
+    from caffe.data.convert import annoset
 
     if args.anno_type != "detection":
         raise CaffeError(f"--anno_type must be detection, received '{args.anno_type}'; use convert_imageset for labels")
     if args.min_dim or args.max_dim:
         raise CaffeError("--min_dim and --max_dim are not implemented; use --resize_height and --resize_width")
-    if bool(args.resize_height) != bool(args.resize_width):
-        raise CaffeError("set both --resize_height and --resize_width")
-    size = (args.resize_height, args.resize_width) if args.resize_height else None
     labels = annotations.label_map(args.label_map_file, args.check_label) if args.label_map_file else {}
     summary = annoset.convert(
         args.root,
         args.list,
         args.db,
-        imageset.RecordFormat(args.gray, size, args.encoded or bool(args.encode_type), args.encode_type),
+        record_flags.record_format(args),
         label_type=args.label_type,
         labels=labels,
         shuffle=args.shuffle,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 
 from caffe.errors import CaffeError
-from caffe.tools.flags import gflags
+from caffe.tools.flags import record_flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,17 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", metavar="ROOTFOLDER/", help="prefix of every path in the list")
     parser.add_argument("list", metavar="LISTFILE", help="one `path label` per line")
     parser.add_argument("db", metavar="DB_NAME", help="folder of the new database")
-    gflags.boolean(parser, "gray", help="one channel instead of three")
-    gflags.boolean(parser, "shuffle", help="shuffle the list first")
-    parser.add_argument("--backend", default="lmdb", help="lmdb (default) or leveldb")
-    parser.add_argument("--resize_width", type=int, default=0, metavar="W", help="0: keep the size")
-    parser.add_argument("--resize_height", type=int, default=0, metavar="H", help="0: keep the size")
-    gflags.boolean(parser, "check_size", help="fail if images differ in size")
-    gflags.boolean(parser, "encoded", help="store encoded image files instead of pixels")
-    parser.add_argument("--encode_type", default="", help="encode images in this format (jpg, png)")
-    parser.add_argument("--seed", type=int, default=1701, help="seed of --shuffle (default: 1701)")
-    gflags.boolean(parser, "allow_broken", help="exit with status 0 although images were skipped")
-    gflags.boolean(parser, "overwrite", help="replace DB_NAME if it is a database")
+    record_flags.add(parser)
     parser.add_argument(
         "--shards",
         type=int,
@@ -51,16 +41,11 @@ def run(args: argparse.Namespace) -> int:
 
     if args.shards < 1 or (args.only_shard is not None and args.shards == 1):
         raise CaffeError(f"--shards must be at least 1 and belongs to --only_shard, received {args.shards}")
-    if args.encode_type and not args.encoded:
-        glog.info("encode_type specified, assuming encoded=true.", "convert_imageset.cpp:90")
-    record_format = imageset.RecordFormat(
-        args.gray, _size(args), args.encoded or bool(args.encode_type), args.encode_type
-    )
     summary = imageset.convert(
         args.root,
         args.list,
         args.db,
-        record_format,
+        record_flags.record_format(args),
         shuffle=args.shuffle,
         seed=args.seed,
         backend=args.backend,
@@ -78,15 +63,3 @@ def run(args: argparse.Namespace) -> int:
         "convert_imageset.cpp:150",
     )
     return 0 if args.allow_broken else 1
-
-
-def _size(args):
-    height, width = args.resize_height, args.resize_width
-    if height == 0 and width == 0:
-        return None
-    if height <= 0 or width <= 0:
-        raise CaffeError(
-            f"--resize_height {height} and --resize_width {width}: set both to positive values (Caffe silently does "
-            "not resize)"
-        )
-    return (height, width)

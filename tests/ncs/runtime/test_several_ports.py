@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.caffe_nets import TWO_HEADS, TWO_INPUTS
 
 import caffe
 from caffe.device.transform import Transform
@@ -17,22 +18,6 @@ from ncs.runtime import open_runner
 from ncs.runtime.manifest import Head, Manifest
 from ncs.runtime.scheduler import Scheduler
 
-TWO_HEADS = """
-layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 6 dim: 6 } } }
-layer { name: "age" type: "InnerProduct" bottom: "data" top: "age"
-  inner_product_param { num_output: 9 weight_filler { type: "gaussian" std: 0.02 } } }
-layer { name: "gender" type: "InnerProduct" bottom: "data" top: "gender"
-  inner_product_param { num_output: 2 weight_filler { type: "gaussian" std: 0.02 } } }
-"""
-TWO_INPUTS = """
-layer { name: "face" type: "Input" top: "face" input_param { shape { dim: 1 dim: 3 dim: 6 dim: 6 } } }
-layer { name: "scene" type: "Input" top: "scene" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 8 } } }
-layer { name: "a" type: "InnerProduct" bottom: "face" top: "a"
-  inner_product_param { num_output: 3 weight_filler { type: "gaussian" std: 0.02 } } }
-layer { name: "b" type: "InnerProduct" bottom: "scene" top: "b"
-  inner_product_param { num_output: 3 weight_filler { type: "gaussian" std: 0.02 } } }
-layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }
-"""
 HEADS = [Head("my-gender", "gender", ["Male", "Female"], "gender-mf"), Head("my-age", "age", list("abcdefghi"))]
 
 

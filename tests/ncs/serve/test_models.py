@@ -13,23 +13,6 @@ from ncs.serve.errors import RequestError
 from ncs.serve.metrics import Metrics
 from ncs.serve.protocol import RequestedOutput, Tensor
 
-TWO_HEADS = """
-layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 6 dim: 6 } } }
-layer { name: "age" type: "InnerProduct" bottom: "data" top: "age"
-  inner_product_param { num_output: 9 weight_filler { type: "gaussian" std: 0.02 } } }
-layer { name: "gender" type: "InnerProduct" bottom: "data" top: "gender"
-  inner_product_param { num_output: 2 weight_filler { type: "gaussian" std: 0.02 } } }
-"""
-TWO_INPUTS = """
-layer { name: "face" type: "Input" top: "face" input_param { shape { dim: 1 dim: 3 dim: 6 dim: 6 } } }
-layer { name: "scene" type: "Input" top: "scene" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 8 } } }
-layer { name: "a" type: "InnerProduct" bottom: "face" top: "a"
-  inner_product_param { num_output: 3 weight_filler { type: "gaussian" std: 0.02 } } }
-layer { name: "b" type: "InnerProduct" bottom: "scene" top: "b"
-  inner_product_param { num_output: 3 weight_filler { type: "gaussian" std: 0.02 } } }
-layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }
-"""
-
 
 @pytest.fixture(params=["CPU", "ONNXRUNTIME"])
 def serve(request, tmp_path):
@@ -54,7 +37,7 @@ def reference(manifest, batch):
 
 def test_two_outputs(serve, tmp_path):
     (tmp_path / "sexes.txt").write_text("Male\nFemale\n")
-    model, manifest = serve(TWO_HEADS, "--labels", f"gender={tmp_path / 'sexes.txt'}")
+    model, manifest = serve(caffe_nets.TWO_HEADS, "--labels", f"gender={tmp_path / 'sexes.txt'}")
     outputs = model.metadata()["outputs"]
     assert [(port["name"], port["shape"]) for port in outputs] == [("gender", [-1, 2]), ("age", [-1, 9])]
     x = np.random.default_rng(0).standard_normal((3, 3, 6, 6)).astype(np.float32)
@@ -71,7 +54,7 @@ def test_two_outputs(serve, tmp_path):
 
 
 def test_two_inputs(serve):
-    model, manifest = serve(TWO_INPUTS)
+    model, manifest = serve(caffe_nets.TWO_INPUTS)
     inputs = [(port["name"], port["shape"]) for port in model.metadata()["inputs"]]
     assert inputs == [("face", [-1, 3, 6, 6]), ("scene", [-1, 3, 4, 8]), ("image", [-1])]
     rng = np.random.default_rng(1)

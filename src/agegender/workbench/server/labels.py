@@ -8,6 +8,7 @@ from typing import Any
 from agegender.inference.labels import AGE_TRINGN
 from agegender.workbench.server.bench import Bench
 from agegender.workbench.server.scan import Item
+from caffe.utils import atomic_io
 
 FILES = ("labels.txt", "../labels.txt")
 MAX_NAMES = 10_000
@@ -38,6 +39,15 @@ def of_database(bench: Bench, item: Item) -> list[str]:
     if task in ("gender_train_lmdb", "gender_test_lmdb"):
         return list(gender_names())
     return []
+
+
+def option(bench: Bench, names: list[str], key: str) -> list[str]:
+    """Return the arguments that give a command the class names, from a file of the cache; [] without names."""
+    if not names:
+        return []
+    path = bench.cache("labels", f"{key}.txt")
+    atomic_io.write_bytes(path, "".join(f"{name}\n" for name in names))
+    return ["--labels", os.path.relpath(path, bench.settings.root)]
 
 
 def gender_names() -> tuple[str, ...]:

@@ -93,12 +93,7 @@ def _labels(bench: Bench, item: Item) -> list[str]:
     names = labels.of_folder(bench, os.path.dirname(item.path))
     if not names and tested:
         names = labels.of_database(bench, bench.find(tested))
-    if not names:
-        return []
-    path = bench.cache("labels", f"{item.id}.txt")
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.write("".join(f"{name}\n" for name in names))
-    return ["--labels", os.path.relpath(path, bench.settings.root)]
+    return labels.option(bench, names, item.id)
 
 
 def doctor(bench: Bench, request: Request) -> Page:

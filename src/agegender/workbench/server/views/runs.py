@@ -282,12 +282,7 @@ def evaluate(bench: Bench, request: Request, form: dict[str, str]) -> Moved:
 
 def _labels_option(bench: Bench, item: Item, database: Item) -> list[str]:
     names = labels.of_folder(bench, os.path.dirname(item.path)) or labels.of_database(bench, database)
-    if not names:
-        return []
-    path = bench.cache("labels", f"{database.id}.txt")
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.write("".join(f"{name}\n" for name in names))
-    return ["--labels", os.path.relpath(path, bench.settings.root)]
+    return labels.option(bench, names, database.id)
 
 
 def snapshot(bench: Bench, request: Request) -> dict[str, Any]:
