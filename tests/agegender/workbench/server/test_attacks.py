@@ -234,7 +234,7 @@ def test_archives_that_escape_or_run_code_fail(root):
         folder = root / ".workbench" / "uploads" / name
         folder.mkdir(parents=True)
         (folder / "archive").write_bytes(archive(files))
-        with wr.inside(root), pytest.raises(CaffeError):
+        with wr.working_directory(root), pytest.raises(CaffeError):
             task.main([os.path.relpath(folder / "archive", root), "--out", f"models/{name}"])
         assert not (root / "models" / name).exists() and not folder.exists()
 

@@ -157,7 +157,7 @@ def test_training_survives_a_killed_server_and_resumes_to_the_same_bytes(trained
     (other / "models/demo").mkdir()
     for part in ("train_val", "solver"):
         shutil.copy(root / f"models/demo/{part}.prototxt", other / f"models/demo/{part}.prototxt")
-    with wr.inside(other):
+    with wr.working_directory(other):
         from caffe.tools import main
 
         assert main(["train", *step[2:]]) == 0

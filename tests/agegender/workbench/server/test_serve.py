@@ -140,7 +140,7 @@ def test_slow_body_does_not_block_others(server):
 def _log(process):
     """What the process has printed since its first line, without waiting."""
     os.set_blocking(process.stdout.fileno(), False)
-    return process.stdout.read() or ""
+    return (process.stdout.buffer.read() or b"").decode()  # None: it has printed nothing; a text stream fails then
 
 
 @needs_proc

@@ -40,14 +40,14 @@ def form(**values):
 @pytest.fixture
 def here(trained_root):
     """The shared root as the current directory; not to be changed."""
-    with wr.inside(trained_root):
+    with wr.working_directory(trained_root):
         yield trained_root
 
 
 @pytest.fixture
 def copy(root):
     """A copy of the root as the current directory."""
-    with wr.inside(root):
+    with wr.working_directory(root):
         yield root
 
 
@@ -162,7 +162,7 @@ def test_split_of_folders_is_stratified_and_complete(tmp_path):
         (tmp_path / "images" / name / "deep").mkdir(parents=True)
         for number in range(count):
             (tmp_path / "images" / name / "deep" / f"{number}.png").touch()
-    with wr.inside(tmp_path):
+    with wr.working_directory(tmp_path):
         split.main(["--folders", "images", "--out", "out", "--train", "0.8"])
         assert (tmp_path / "out/labels.txt").read_text() == "a\nb\n"
         lines = [line.rsplit(" ", 1) for part in ("train", "test") for line in (tmp_path / f"out/{part}.txt").open()]
@@ -176,7 +176,7 @@ def test_split_of_a_list(tmp_path):
     (tmp_path / "x.png").touch()
     lines = ["x.png 0", "x.png 0", "x.png 2", "x.png 2"]
     (tmp_path / "list.txt").write_text("\n".join(lines) + "\n\n")
-    with wr.inside(tmp_path):
+    with wr.working_directory(tmp_path):
         split.main(["--list", "list.txt", "--out", "out", "--train", "0.5"])
         assert (tmp_path / "out/labels.txt").read_text() == "0\n1\n2\n"
         assert sorted((tmp_path / "out/train.txt").read_text().splitlines()) == ["x.png 0", "x.png 2"]
