@@ -46,8 +46,10 @@ class FramingCheck:
         distance = landmark_distance(faces[0].landmarks, _enlarged(image).shape, transform)
         if distance <= MAX_DISTANCE:
             return ""
+        digits = 1 if distance < 0.1 else 0  # near the limit, whole numbers would be equal
         return (
-            f"the face is not where the net was trained to expect it (its landmarks are off by {100 * distance:.0f} % "
+            f"the face is not where the net was trained to expect it (its landmarks are off by "
+            f"{100 * distance:.{digits}f} % "
             f"of the side, expected at most {100 * MAX_DISTANCE:.0f} %); use --detect to align it"
         )
 
