@@ -62,9 +62,24 @@ ALL = dataclasses.replace(
     validation=0.06,
     average=0.1,
 )
+WITH_DLIB = dataclasses.replace(
+    ALL,
+    name="compact-dlib",
+    title="Compact net with dlib's gender net as a branch, on all of UTKFace, balanced, distilled from published nets",
+    net="compact-dlib",
+    features=True,
+)
 RECIPES = (
     COMPACT,
     ALL,
+    WITH_DLIB,
+    dataclasses.replace(
+        WITH_DLIB,
+        name="compact-wide-dlib",
+        title=WITH_DLIB.title.replace("net with", "net, 1.5 times as wide, with"),
+        net="compact-wide-dlib",
+        minutes=110,
+    ),
     dataclasses.replace(
         COMPACT,
         name="compact-distilled",

@@ -30,7 +30,12 @@ def body(widths: Sequence[int] = WIDTHS, blocks: Sequence[int] = BLOCKS, side: i
     """The NetParameter up to `gender_logits` and `age_logits` (one class per year)."""
     n = NetSpec()
     n.data = layers.Input(shape=[{"dim": [1, 3, side, side]}])
-    top = _relu(n, "stem", _conv(n, "stem", n.data, widths[0], 3, stride=2, pad=1))
+    return input_net(heads(n, trunk(n, n.data, widths, blocks)), (1, 3, side, side))
+
+
+def trunk(n: NetSpec, bottom: Top, widths: Sequence[int], blocks: Sequence[int] = BLOCKS) -> Top:
+    """Add the residual blocks, the mean over positions and a Dropout; return the features (N, widths[-1], 1, 1)."""
+    top = _relu(n, "stem", _conv(n, "stem", bottom, widths[0], 3, stride=2, pad=1))
     channels = widths[0]
     for stage, (width, count) in enumerate(zip(widths, blocks), 1):
         for block in range(1, count + 1):
@@ -39,13 +44,13 @@ def body(widths: Sequence[int] = WIDTHS, blocks: Sequence[int] = BLOCKS, side: i
             channels = width
     n.pool = layers.Pooling(top, pool=params.Pooling.AVE, global_pooling=True)
     n.drop = layers.Dropout(n.pool, dropout_ratio=0.2, in_place=True)
-    return input_net(heads(n, n.drop), (1, 3, side, side))
+    return n.drop
 
 
-def heads(n: NetSpec, features: Top) -> NetSpec:
-    """Add `gender_logits` (2) and `age_logits` (101) on `features` of shape (N, C, 1, 1)."""
+def heads(n: NetSpec, features: Top, gender_features: Top | None = None) -> NetSpec:
+    """Add `gender_logits` (2) and `age_logits` (101) on features (N, C, ...); gender can have features of its own."""
     fillers = {"weight_filler": gaussian(0.01), "bias_filler": constant(0)}
-    n.gender_logits = layers.InnerProduct(features, num_output=2, param=HEAD, **fillers)
+    n.gender_logits = layers.InnerProduct(gender_features or features, num_output=2, param=HEAD, **fillers)
     n.age_logits = layers.InnerProduct(features, num_output=101, param=HEAD, **fillers)
     return n
 

@@ -16,7 +16,7 @@ from agegender.inference.faces import face_crop, face_settings
 from agegender.zoo.assemble import RATES, input_net
 from agegender.zoo.face_resnet import fixed_weights, relu, residual_features
 from agegender.zoo.model import Net, Origin
-from caffe.net_spec import NetSpec, layers, params
+from caffe.net_spec import NetSpec, Top, layers, params
 from caffe.proto.caffe_pb2 import NetParameter
 
 MEAN, SCALE = (122.782, 117.001, 104.298), 1 / 256  # RGB
@@ -36,15 +36,34 @@ def age_body(side: int = AGE_SIDE) -> NetParameter:
 def gender_body(side: int = GENDER_SIDE) -> NetParameter:
     """The NetParameter up to `gender_logits` (female, male)."""
     n = NetSpec()
-    n.data = top = layers.Input(shape=[{"dim": [1, 3, side, side]}])
+    n.data = layers.Input(shape=[{"dim": [1, 3, side, side]}])
+    features = gender_features(n, n.data)
+    n.gender_logits = layers.InnerProduct(features, num_output=2, param=RATES, **_MSRA)
+    return input_net(n, (1, 3, side, side))
+
+
+def gender_features(n: NetSpec, bottom: Top, prefix: str = "", param: list[dict] = RATES) -> Top:
+    """Add the layers of the gender net up to its 16 features.
+
+    Parameters
+    ----------
+    n : NetSpec
+    bottom : Top
+        (N, 3, 32, 32).
+    prefix : str
+        Beginning of the layers' names.
+    param : list of dict
+        ParamSpec of weights and bias.
+    """
+    top = bottom
     for group, widths in enumerate(GENDER_WIDTHS, 1):
         for index, width in enumerate(widths, 1):
-            stem = f"conv{group}_{index}"
-            top = relu(n, stem, _conv(n, stem, top, width, 3, pad=1))
-        n[f"pool{group}"] = top = layers.Pooling(top, pool=params.Pooling.AVE, kernel_size=2, stride=2)
-    n.features = layers.InnerProduct(top, num_output=16, param=RATES, **_MSRA)
-    n.gender_logits = layers.InnerProduct(relu(n, "features", n.features), num_output=2, param=RATES, **_MSRA)
-    return input_net(n, (1, 3, side, side))
+            stem = f"{prefix}conv{group}_{index}"
+            n[stem] = layers.Convolution(top, num_output=width, kernel_size=3, pad=1, param=param, **_MSRA)
+            top = relu(n, stem, n[stem])
+        n[f"{prefix}pool{group}"] = top = layers.Pooling(top, pool=params.Pooling.AVE, kernel_size=2, stride=2)
+    n[f"{prefix}features"] = layers.InnerProduct(top, num_output=16, param=param, **_MSRA)
+    return relu(n, f"{prefix}features", n[f"{prefix}features"])
 
 
 _MSRA = {"weight_filler": {"type": "msra"}}
@@ -139,37 +158,36 @@ def _origin(file: str, size: int, sha256: str) -> Origin:
     )
 
 
-NETS = (
-    Net(
-        name="dlib-age",
-        family="dlib",
-        task="age",
-        title="dlib's age net",
-        source="Cydral Technology, dlib-models, 2021",
-        labels=labels.AGE_DECADES_80,
-        parameters=2727249,
-        shape=(3, AGE_SIDE, AGE_SIDE),
-        transform=_age_transform,
-        body=age_body,
-        logits="age_logits",
-        losses=(("age_logits", "age", 1.0),),
-        origin=_origin("age-v1.onnx", 10768819, "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c"),
-        converter=convert,
-    ),
-    Net(
-        name="dlib-gender",
-        family="dlib",
-        task="gender",
-        title="dlib's gender net",
-        source="Cydral Technology, dlib-models, 2021",
-        labels=labels.FEMALE_FIRST,
-        parameters=131154,
-        shape=(3, GENDER_SIDE, GENDER_SIDE),
-        transform=_gender_transform,
-        body=gender_body,
-        logits="gender_logits",
-        losses=(("gender_logits", "gender", 1.0),),
-        origin=_origin("gender-v1.onnx", 530620, "d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734"),
-        converter=convert,
-    ),
+AGE = Net(
+    name="dlib-age",
+    family="dlib",
+    task="age",
+    title="dlib's age net",
+    source="Cydral Technology, dlib-models, 2021",
+    labels=labels.AGE_DECADES_80,
+    parameters=2727249,
+    shape=(3, AGE_SIDE, AGE_SIDE),
+    transform=_age_transform,
+    body=age_body,
+    logits="age_logits",
+    losses=(("age_logits", "age", 1.0),),
+    origin=_origin("age-v1.onnx", 10768819, "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c"),
+    converter=convert,
 )
+GENDER = Net(
+    name="dlib-gender",
+    family="dlib",
+    task="gender",
+    title="dlib's gender net",
+    source="Cydral Technology, dlib-models, 2021",
+    labels=labels.FEMALE_FIRST,
+    parameters=131154,
+    shape=(3, GENDER_SIDE, GENDER_SIDE),
+    transform=_gender_transform,
+    body=gender_body,
+    logits="gender_logits",
+    losses=(("gender_logits", "gender", 1.0),),
+    origin=_origin("gender-v1.onnx", 530620, "d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734"),
+    converter=convert,
+)
+NETS = (AGE, GENDER)

@@ -255,7 +255,7 @@ def weights_of(net: Net) -> str:
 
 def is_complete(net: Net) -> bool:
     """Whether the origin's file has the whole net, not only features to start training from."""
-    return net.converter is not None or net.origin.file.endswith(OF_ANY_NET)
+    return net.converter is not None or (net.features is None and net.origin.file.endswith(OF_ANY_NET))
 
 
 def find_caffemodel(net: Net) -> str | None:

@@ -7,7 +7,9 @@ from onnx import helper, numpy_helper
 
 from agegender import zoo
 from agegender.errors import AgeGenderError
-from agegender.zoo import assemble, dlib_faces
+from agegender.zoo import assemble, compact, compact_dlib, dlib_faces
+from caffe.net.net import Net
+from caffe.proto import caffe_pb2
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra `test`")
 
@@ -111,3 +113,22 @@ def test_the_years_end_at_80_and_women_come_first():
     ten = np.eye(81)[10]
     assert age.labels.decode(ten).text == "10-19" and age.labels.decode(ten).years == 10
     assert gender.labels.names == ("Female", "Male")
+
+
+def test_the_branch_of_the_compact_net_predicts_what_the_gender_net_does(tmp_path):
+    path, net, rng = str(tmp_path / "net.onnx"), zoo.nets()["compact-dlib-gender"], np.random.default_rng(2)
+    gender_file(path)
+    image = rng.normal(0, 0.3, (1, 3, 32, 4, 32, 4)).astype(np.float32)  # RGB, as dlib's net sees it
+    (expected,) = onnxruntime.InferenceSession(path).run(None, {"images": image.mean((3, 5))})
+    weights = compact_dlib.branch_weights(path, net)
+    caffe_net = Net.from_param(net.body(), caffe_pb2.TEST)
+    for name, arrays in weights.items():
+        for blob, array in zip(caffe_net.params[name], arrays):
+            blob.data[...] = array.reshape(tuple(blob.shape))
+    caffe_net.blobs["data"].data[...] = image.reshape(1, 3, 128, 128)[:, ::-1] * compact.SCALE / dlib_faces.SCALE
+    caffe_net.forward(end="relu_dlib_features")
+    matrix, bias = weights["gender_logits"]
+    logits = matrix[:, -16:] @ caffe_net.blobs["dlib_features"].data[0] + bias
+    assert not matrix[:, :-16].any()  # the other features count nothing before training
+    assert abs(logits[1] - logits[0]) > 0.1
+    np.testing.assert_allclose(logits[1] - logits[0], np.log(expected[0, 0] / expected[0, 1]), rtol=1e-4)
