@@ -85,7 +85,7 @@ SIZES = (
         "compact-wide-dlib",
         "Compact residual net, 1.5 times as wide, with dlib's gender net",
         WIDE,
-        {"age": 1, "gender": 1},
+        {"age": 1580549, "gender": 1692594},
     ),
 )
 NETS = tuple(
