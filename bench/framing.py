@@ -1,6 +1,6 @@
 """How framing changes accuracy: faces pasted into other pictures, turned, scaled and cropped, by condition.
 
-python bench/framing.py --faces data/UTKFace_All --list models/compact-all/seed230/faces.json --model compact
+python bench/framing.py --faces data/UTKFace_All --list models/compact-dlib/seed230/faces.json --model compact-dlib
 Each condition is predicted as it is (what the framing check warns about is counted) and with --detect.
 """
 
@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--faces", required=True, help="directory of aligned faces named as UTKFace names them")
     parser.add_argument("--list", required=True, help="faces.json of a run: its held-out faces are used")
-    parser.add_argument("--model", default="compact")
+    parser.add_argument("--model", default="compact-dlib")
     parser.add_argument("--model-dir", default="graph")
     parser.add_argument("--count", type=int, default=600)
     parser.add_argument("--out", help="write the figures as JSON")

@@ -73,7 +73,7 @@ def run_page(path, folder):
 def test_the_first_pages_run(page, files, calls, capsys):
     names = run_page(ROOT / page, files)
     assert names["face"].box and "Male" in capsys.readouterr().out.replace("Female", "Male")
-    assert page != "README.md" or (files / "graph" / "compact.blob").is_file() and calls[0]["recipe"] == "compact"
+    assert page != "README.md" or (files / "graph" / "compact-dlib.blob").is_file() and calls[0]["recipe"] == "compact"
 
 
 def test_the_guide_runs(files, calls, capsys):
@@ -86,6 +86,6 @@ def test_the_guide_runs(files, calls, capsys):
     assert (
         metrics.confusion_matrix.sum() == 3 and 0 <= metrics.interval[0] <= metrics.accuracy <= metrics.interval[1] <= 1
     )
-    for path in ("graph/compact.blob", "ir/compact.xml", "onnx/compact.onnx", "board/run_inference.py"):
+    for path in ("graph/compact-dlib.blob", "ir/compact-dlib.xml", "onnx/compact-dlib.onnx", "board/run_inference.py"):
         assert (files / path).is_file(), path
     assert "Confusion matrix" in capsys.readouterr().out

@@ -43,7 +43,7 @@ class Model:
 
     Examples
     --------
-    >>> model = Model("compact")                                # doctest: +SKIP
+    >>> model = Model("compact-dlib")                                # doctest: +SKIP
     >>> for face in model.predict("group.jpg", detect=True):    # doctest: +SKIP
     ...     print(face.box, face.label, face.probability)
     """

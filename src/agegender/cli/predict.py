@@ -279,7 +279,7 @@ def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
     if not args.model and getattr(args, "detect", True) and trained_on_synthetic_faces():
         print(
             f"warning: {', '.join(names)} were trained on synthetic faces and do not know people; for photographs of "
-            "people use --model compact",
+            "people use --model compact-dlib",
             file=sys.stderr,
         )
     if args.model:

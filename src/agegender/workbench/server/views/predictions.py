@@ -97,7 +97,7 @@ def _request(bench: Bench, sent: dict[str, Any], images: list[dict[str, str]]) -
     nets = []
     for name in names[:4]:
         if name == ZOO:
-            nets.append({"zoo": "compact", "folder": bench.cache("zoo", "x")[:-2]})
+            nets.append({"zoo": "compact-dlib", "folder": bench.cache("zoo", "x")[:-2]})
         else:
             path = bench.path(bench.find(name, "model"))
             nets.append({"name": os.path.basename(path), "folder": os.path.dirname(path)})
