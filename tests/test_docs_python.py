@@ -42,7 +42,7 @@ def files(tmp_path, monkeypatch):
     (tmp_path / "mean.binaryproto").write_bytes(blob.SerializeToString())
     (tmp_path / "list.txt").write_text("".join(f"{index}.png {index % 2}\n" for index in range(3)))
     os.makedirs("data/lmdb")
-    words = "convert_imageset --resize_height 116 --resize_width 116 faces/ list.txt data/lmdb/gender_test_lmdb"
+    words = "convert_imageset --resize_height 128 --resize_width 128 faces/ list.txt data/lmdb/gender_test_lmdb"
     assert not caffe_main(words.split())
     return tmp_path
 
