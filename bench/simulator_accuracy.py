@@ -1,6 +1,6 @@
 """Accuracy of a zoo net's simulated blobs on the held-out faces of UTKFace, next to the host's.
 
-    PYTHONPATH=src python bench/simulator_accuracy.py FACES [--model compact] [--count N]
+    PYTHONPATH=src python bench/simulator_accuracy.py FACES [--model compact-dlib] [--count N]
 
 FACES is a directory of UTKFace; the held-out faces are those of `agegender train --race asian` with seed 230. The host
 computes in float32 on the CPU. Every blob takes the same images: FP32 for the sticks, raw pixels for an OAK camera.
@@ -33,7 +33,7 @@ CASES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("faces", help="directory of UTKFace")
-    parser.add_argument("--model", default="compact", help="a zoo net that predicts age and gender (default: compact)")
+    parser.add_argument("--model", default="compact-dlib", help="a zoo net of age and gender (default: compact-dlib)")
     parser.add_argument("--count", type=int, default=0, help="number of faces (default: all)")
     args = parser.parse_args()
     samples = split_lmdbs.parts(args.faces, utkface.parse_races("asian"), 230, False)[1]
