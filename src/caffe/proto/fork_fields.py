@@ -88,6 +88,7 @@ NOT_IMPLEMENTED: dict[str, str] = {
     ),
     "SmoothL1LossParameter": "abssum",
     "DetectionOutputParameter": "scale_xywh",
+    "UpsampleParameter": "height width",
 }
 
 # Fields of TransformationParameter without effect in phase TEST: random changes of training images.
