@@ -68,7 +68,7 @@ IMPLEMENTED: dict[str, str] = {
 # Fields that only some layer types implement.
 IMPLEMENTED_BY: dict[str, dict[str, str]] = {
     "AnnotatedData": {
-        "TransformationParameter": "resize_param distort_param expand_param emit_constraint crop_h crop_w",
+        "TransformationParameter": "resize_param distort_param expand_param emit_constraint crop_h crop_w noise_param",
     },
     "DenseImageData": {"TransformationParameter": "crop_height crop_width scale_factors"},
     "ImageSegData": {

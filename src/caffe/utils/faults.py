@@ -31,12 +31,11 @@ FORK_TYPES: dict[str, tuple[str, str]] = {
 }
 
 # Types of forks for training and evaluation; a deploy net does not contain them.
-LOSSES = frozenset(["Yolov3", "YoloSeg", "YoloV2Loss", "YoloV3Loss", "RegionLoss", "LossTree", "SoftmaxLossTree"])
+LOSSES = frozenset(["YoloSeg", "YoloV2Loss", "YoloV3Loss", "LossTree", "SoftmaxLossTree"])
 EVALUATORS = frozenset(
     [
         "AccuracyTree",
         "TransformAccuracy",
-        "EvalDetection",
         "Recall",
         "SegmentationEvaluate",
         "ParseEvaluate",
