@@ -55,7 +55,8 @@ class EvalDetection(Layer):
         for item, values in enumerate(x.detach().cpu().numpy()):
             truths = _yolo_loss.truths(labels, item, p.num_class)
             np.add.at(out[item], truths[:, 0].astype(int), 1)
-            rows = _judged(*self._detections(values), truths, p.threshold)
+            labels_found, scores, boxes = self._detections(values)
+            rows = _judged(labels_found, scores, boxes, truths, p.threshold)
             out[item, p.num_class : p.num_class + 4 * len(rows)] = np.reshape(rows, -1)
         return torch.from_numpy(out).to(x.device)
 

@@ -65,7 +65,7 @@ class Yolov3(Layer):
         activated = _yolo.sigmoid(cells)
         activated[:, :, 2:4] = cells[:, :, 2:4]
         labels = label.detach().cpu().double().numpy()
-        self.lost = []  # 1 - overlap of every trained box, for the losses of overlaps
+        self.lost: list[float] = []  # 1 - overlap of every trained box, for the losses of overlaps
         difference = np.stack([self._item(item, labels, number) for number, item in enumerate(activated)])
         squares = (difference[:, :, 4 if self.by_overlap else 0 :] ** 2).sum()
         loss = (squares + p.iou_normalizer * (np.mean(self.lost) if self.lost else 0)) / len(x)

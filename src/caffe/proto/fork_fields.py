@@ -87,7 +87,10 @@ NOT_IMPLEMENTED: dict[str, str] = {
         "anchor_scale anchor_ratio max_rois rpn_min_size rpn_nms_thresh"
     ),
     "SmoothL1LossParameter": "abssum",
-    "DetectionOutputParameter": "scale_xywh",
+    "DetectionOutputParameter": "scale_xywh use_polygon",
+    "MultiBoxLossParameter": "use_polygon",
+    "DetectionEvaluateParameter": "use_polygon",
+    "PriorBoxParameter": "denser_prior_boxes",
     "UpsampleParameter": "height width",
 }
 

@@ -29,7 +29,7 @@ def apply(image: np.ndarray, param: Any, rng: np.random.Generator) -> np.ndarray
         image = _on_brightness(image, cv2.createCLAHE(clipLimit=4).apply)
     if param.jpeg > 0:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(param.jpeg)])
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE))
     if param.erode:
         image = cv2.erode(image, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
     if param.posterize:
