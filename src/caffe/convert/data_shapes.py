@@ -38,7 +38,8 @@ def hdf5_shape(layer: Any, top: str) -> tuple[int, ...] | None:
 def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[int, ...]:
     """Return (N, C, H, W) of a data layer: `input_shape`, with open dimensions from the layer and a batch of 1.
 
-    The clips of C3D's VideoData are N x C x length x H x W. Sizes that the net does not define are 224 x 224, with a warning.
+    The clips of C3D's VideoData are N x C x length x H x W. Sizes that the net does not define are 224 x 224, with a
+    warning.
     """
     input_shape = input_shape or (None,) * 4
     if None not in input_shape[1:]:

@@ -83,14 +83,14 @@ class BoxOutputLayer(Layer):
 
     def _item(self, arrays, item):
         """Return the rows (item, x1, y1, x2, y2, score) of an item."""
-        boxes, scores = [], []
+        parts, values = [], []
         for (offsets, score), scale in zip(self.parts(arrays, item), self.scales([a.shape for a in arrays])):
             centers, fields, sides = _places(*scale)
             moved = np.clip(offsets * self.std + self.mean, -self.limit, self.limit)
             size = fields * np.exp(moved[:, 2:])
-            boxes.append(self.clipped(moved[:, :2] * fields + centers - size / 2, size, sides))
-            scores.append(score)
-        boxes, scores = np.concatenate(boxes), np.concatenate(scores)
+            parts.append(self.clipped(moved[:, :2] * fields + centers - size / 2, size, sides))
+            values.append(score)
+        boxes, scores = np.concatenate(parts), np.concatenate(values)
         good = (scores >= np.float32(self.p.fg_thr)) & ((boxes[:, 2:] - boxes[:, :2]) >= self.p.min_size).all(1)
         boxes, scores = boxes[good], scores[good]
         order = np.argsort(-scores, kind="stable")[: self.p.max_nms_num or None]
@@ -109,7 +109,7 @@ class BoxOutputLayer(Layer):
         scores = [score for _, score in parts]
         count = sum(len(fields) * sides[0] * sides[1] for fields, _, sides in self.scales(shapes))
         joined = [names[0] if len(names) == 1 else one(g, "Concat", names, "all", axis=0) for names in (boxes, scores)]
-        _select_to_onnx(g, self.p, *joined, count, self.last, tops)
+        _select_to_onnx(g, self.p, joined[0], joined[1], count, self.last, tops)
 
     def _boxes_to_onnx(self, g, offsets, scale):
         centers, fields, sides = _places(*scale)

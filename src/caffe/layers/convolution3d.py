@@ -17,8 +17,7 @@ class Convolution3D(Convolution):
     divides only the computation, not the connections. Source: Tran et al. 2015.
     """
 
-    num_bottom = num_top = 1
-    examples = (
+    examples: tuple = (
         Example(
             "convolution3d_param { num_output: 4 kernel_size: 3 kernel_depth: 2 pad: 1 temporal_pad: 1 stride: 2 "
             'weight_filler { type: "xavier" } }',
