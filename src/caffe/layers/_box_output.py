@@ -64,7 +64,8 @@ class BoxOutputLayer(Layer):
         self.limit = np.array([1 / param.field_xyr] * 2 + [np.log(param.field_whr)] * 2, np.float32)
 
     def top_shapes(self, *bottoms: Shape) -> list[Shape]:
-        return [(1, 5, 1, 1), (1, 6, 1, 1)][: self.top_count]
+        shapes: list[Shape] = [(1, 5, 1, 1), (1, 6, 1, 1)]
+        return shapes[: self.top_count]
 
     def forward(self, *bottoms: Tensor) -> Tensor | tuple[Tensor, ...]:
         arrays = [bottom.detach().cpu().numpy() for bottom in bottoms]
