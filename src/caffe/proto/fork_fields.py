@@ -198,7 +198,7 @@ def is_probably_fork_field(message: str, field: str, known: Iterable[str]) -> bo
 
 def refused(layer: Any, training: bool = False) -> list[str]:
     """Return an error message for each field of `layer` (LayerParameter) that no layer implements."""
-    errors = [f"unknown field {name}" for name in layer.unknown_field]
+    errors = [text if text.startswith("'") else f"unknown field {text}" for text in layer.unknown_field]
     for descriptor, value in layer.ListFields():
         if _is_read(layer, descriptor.name) and descriptor.message_type is not None:
             for message in value if _is_repeated(value) else [value]:

@@ -73,7 +73,7 @@ def upgrade_net(net: Any, where: list[str] | None = None, filename: str = "<net>
         if needed(net):
             upgrade(net, where, filename)
             glog.info(f"Upgraded {filename}: it had deprecated {deprecated}", f"upgrade_proto.cpp:{line}")
-    crop_offsets.set_offsets(net, crops, where)
+    crop_offsets.set_offsets(net, crops)
     crop_offsets.warn(net)
     prior_boxes.mark(net, filename)
     return where

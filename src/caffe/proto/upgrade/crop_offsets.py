@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from caffe.core import glog
-from caffe.errors import CaffeError
 
 Map = tuple[float, float]  # scale and shift of one axis: output = scale * input + shift
 _WINDOWS = {"Convolution": "convolution_param", "Pooling": "pooling_param", "Deconvolution": "convolution_param"}
@@ -20,17 +19,18 @@ def v1_crops(net: Any, crop: int) -> set[str]:
     return {layer.name for layer in net.layers if layer.type == crop}
 
 
-def set_offsets(net: Any, names: set[str], where: list[str]) -> None:
-    """Set the offsets of the layers `names` (V2); raise CaffeError with their locations if there are none."""
+def set_offsets(net: Any, names: set[str]) -> None:
+    """Set the offsets of the layers `names` (V2); a layer whose bottoms do not fit is an error when it is created."""
     for index, layer in enumerate(net.layer):
         if layer.type == "Crop" and layer.name in names and len(layer.bottom) == 2:
             found = alignment(net, index)
             if found is None or min(found) < 0:
                 reason = "no path of convolutions and pooling" if found is None else f"the offsets are {found}"
-                raise CaffeError(
-                    f"{where[index]}: layer '{layer.name}' (CROP): '{layer.bottom[0]}' cannot be aligned with "
-                    f"'{layer.bottom[1]}' ({reason}); write the layer as V2 with a crop_param"
+                layer.unknown_field.append(
+                    f"'{layer.bottom[0]}' cannot be aligned with '{layer.bottom[1]}' ({reason}), as a V1 layer CROP does; "
+                    'write it as a V2 layer: type: "Crop" with crop_param { offset: … }'
                 )
+                continue
             layer.crop_param.offset.extend(found)
             glog.info(f"layer '{layer.name}' (CROP): offsets {found[0]} and {found[1]} align its bottoms")
 

@@ -74,9 +74,11 @@ def test_two_branches_meet_where_they_part():
     ],
 )
 def test_bottoms_that_do_not_fit_are_errors(rows, reason):
+    file = read_net_text(layers(*rows, ("crop", "CROP", ["conv", "data"], "")), "n.prototxt")
     with pytest.raises(CaffeError) as caught:
-        param_of(layers(*rows, ("crop", "CROP", ["conv", "data"], "")))
-    assert reason in str(caught.value) and str(caught.value).startswith("n.prototxt:3: layer 'crop' (CROP)")
+        Net.from_param(file.param, caffe_pb2.TEST, where=file.where, build_only=True)
+    assert str(caught.value).startswith("n.prototxt:3: layer 'crop' (Crop): 'conv' cannot be aligned with 'data'")
+    assert reason in str(caught.value)
 
 
 def test_v2_keeps_offset_0_with_a_warning(capsys):
