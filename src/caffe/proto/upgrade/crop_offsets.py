@@ -27,8 +27,8 @@ def set_offsets(net: Any, names: set[str]) -> None:
             if found is None or min(found) < 0:
                 reason = "no path of convolutions and pooling" if found is None else f"the offsets are {found}"
                 layer.unknown_field.append(
-                    f"'{layer.bottom[0]}' cannot be aligned with '{layer.bottom[1]}' ({reason}), as a V1 layer CROP does; "
-                    'write it as a V2 layer: type: "Crop" with crop_param { offset: … }'
+                    f"'{layer.bottom[0]}' cannot be aligned with '{layer.bottom[1]}' ({reason}), as a V1 layer CROP "
+                    'does; write it as a V2 layer: type: "Crop" with crop_param { offset: … }'
                 )
                 continue
             layer.crop_param.offset.extend(found)
