@@ -194,8 +194,7 @@ class Model:
             precisions, boxes, images = objects.average_precisions(predictor, data, backend)
             known = {labels[label]: value for label, value in precisions.items() if boxes[label]}
             mean = sum(known.values()) / max(len(known), 1)
-            counts = {labels[label]: count for label, count in boxes.items() if count}
-            return DetectionMetrics(mean, known, counts, images)
+            return DetectionMetrics(mean, known, {labels[key]: count for key, count in boxes.items() if count}, images)
         counts = objects.confusion_of_pixels(predictor, data)
         values = objects.intersection_over_union(counts)
         found = {label: float(value) for label, value in zip(labels, values) if not np.isnan(value)}

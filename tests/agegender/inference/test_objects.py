@@ -120,6 +120,7 @@ def test_val_of_the_nets_own_boxes_is_perfect(folder, ssd, tmp_path):
 
 
 def test_val_of_a_mask(folder, tmp_path):
+    compiled(folder, "mask", MASK)
     model = Model(str(folder / "mask.json"), device="CPU")
     image = cv2.imread(str(folder / "a.png"))
     mask = model.predict(image)[0].mask
