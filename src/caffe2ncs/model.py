@@ -11,7 +11,7 @@ import numpy as np
 
 from caffe.errors import CaffeError
 from caffe2ncs import sources
-from caffe2ncs.results import Metrics, Result
+from caffe2ncs.results import DetectionMetrics, Metrics, Result, SegmentationMetrics
 from ncs.errors import NcsError
 
 
@@ -142,24 +142,31 @@ class Model:
         paths = predict.find_images([os.fspath(images)] if isinstance(images, (str, os.PathLike)) else images)
         return [predictor.predict_array(predict.read_image(path), path) for path in map(os.fspath, paths)]
 
-    def val(self, data: str, *, task: str | None = None, backend: str = "lmdb", report: str | None = None) -> Metrics:
+    def val(self, data: str, *, task: str | None = None, backend: str = "lmdb", report: str | None = None) -> Any:
         """Evaluate on labelled images.
 
         Parameters
         ----------
         data : str
-            An LMDB (or LevelDB) of Datums, each with a class index.
+            An LMDB (or LevelDB) of Datums, each with a class index. For a net for detection, a database that `caffe
+            convert_annoset` made; for one for segmentation, a text file with one `image label` per line, the label an
+            image of classes (255: ignored).
         task : str, optional
             Which net, "age" or "gender", if the model has several; default: the one that the path names.
         backend : str
             "lmdb" or "leveldb".
         report : str, optional
-            A directory for the full report.
+            A directory for the full report; not for detection or segmentation.
 
         Returns
         -------
-        Metrics
+        Metrics, DetectionMetrics or SegmentationMetrics
         """
+        objects = self._object_predictor()
+        if objects is not None:
+            if report:
+                raise CaffeError("report= is for nets for classification")
+            return self._val_objects(objects, data, backend)
         from agegender.evaluate import confusion, predictions
         from agegender.evaluate import report as reports
 
@@ -177,6 +184,22 @@ class Model:
         return Metrics(
             summary["accuracy"], (low, high), matrix, net.labels.names, summary.get("one_off_accuracy"), summary
         )
+
+    @staticmethod
+    def _val_objects(predictor: Any, data: str, backend: str) -> DetectionMetrics | SegmentationMetrics:
+        from agegender.evaluate import objects
+
+        labels = predictor.labels
+        if predictor.decoder == "detections":
+            precisions, boxes, images = objects.average_precisions(predictor, data, backend)
+            known = {labels[label]: value for label, value in precisions.items() if boxes[label]}
+            mean = sum(known.values()) / max(len(known), 1)
+            return DetectionMetrics(mean, known, {labels[key]: count for key, count in boxes.items() if count}, images)
+        counts = objects.confusion_of_pixels(predictor, data)
+        values = objects.intersection_over_union(counts)
+        found = {label: float(value) for label, value in zip(labels, values) if not np.isnan(value)}
+        accuracy = float(np.diag(counts).sum() / max(counts.sum(), 1))
+        return SegmentationMetrics(float(np.nanmean(values)), found, accuracy, counts)
 
     def train(
         self,

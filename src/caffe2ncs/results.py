@@ -90,6 +90,57 @@ class Result:
 
 
 @dataclasses.dataclass
+class DetectionMetrics:
+    """The evaluation of a net for detection.
+
+    Attributes
+    ----------
+    mean_average_precision : float
+        Over the classes that have boxes.
+    average_precision : dict of str to float
+        By class.
+    boxes : dict of str to int
+        True boxes by class, without difficult ones.
+    images : int
+    """
+
+    mean_average_precision: float
+    average_precision: dict[str, float]
+    boxes: dict[str, int]
+    images: int
+
+    def __str__(self) -> str:
+        rows = [f"{name:20} {value:.4f}  ({self.boxes[name]} boxes)" for name, value in self.average_precision.items()]
+        return "\n".join([*rows, f"{'mean':20} {self.mean_average_precision:.4f}  ({self.images} images)"])
+
+
+@dataclasses.dataclass
+class SegmentationMetrics:
+    """The evaluation of a net for segmentation.
+
+    Attributes
+    ----------
+    mean_iou : float
+        Mean intersection over union of the classes that occur.
+    iou : dict of str to float
+        By class, of those that occur.
+    accuracy : float
+        Fraction of pixels with the right class.
+    confusion_matrix : ndarray of int, (classes, classes)
+        Pixels; rows are true classes, columns predictions.
+    """
+
+    mean_iou: float
+    iou: dict[str, float]
+    accuracy: float
+    confusion_matrix: np.ndarray
+
+    def __str__(self) -> str:
+        rows = [f"{name:20} {value:.4f}" for name, value in self.iou.items()]
+        return "\n".join([*rows, f"{'mean':20} {self.mean_iou:.4f}", f"{'pixel accuracy':20} {self.accuracy:.4f}"])
+
+
+@dataclasses.dataclass
 class Metrics:
     """The evaluation of one net on labelled images.
 

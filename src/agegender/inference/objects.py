@@ -129,12 +129,25 @@ class ObjectPredictor:
 
     def predict_array(self, image: np.ndarray, path: str = "") -> ObjectResult:
         """Return what the net finds in one image (uint8 BGR, H x W x 3)."""
-        values = np.asarray(self.runner.run(self.transform.batch([image])), np.float32)
+        values = self._run(image)
         if self.decoder == "detections":
             objects = decode_detections(values.reshape(-1, 7), self.labels, image.shape[:2], self.threshold)
             return ObjectResult(path, image, objects, None, self.labels)
         mask = decode_mask(values, len(self.labels), self.shape[2:], image.shape[:2])
         return ObjectResult(path, image, [], mask, self.labels)
+
+    def detections(self, image: np.ndarray) -> np.ndarray:
+        """Return the rows (0, label, score, xmin, ymin, xmax, ymax; fractions) of all detections, of any score."""
+        return _until_end(self._run(image).reshape(-1, 7))
+
+    def _run(self, image):
+        return np.asarray(self.runner.run(self.transform.batch([image])), np.float32)
+
+
+def _until_end(rows):
+    """Return DetectionOutput's rows up to an item or a label of -1."""
+    ends = np.flatnonzero((rows[:, 0] < 0) | (rows[:, 1] < 0))
+    return rows[: ends[0]] if len(ends) else rows
 
 
 def decode_detections(rows: np.ndarray, labels: Sequence[str], size: tuple, threshold: float) -> list:
@@ -155,9 +168,8 @@ def decode_detections(rows: np.ndarray, labels: Sequence[str], size: tuple, thre
     -------
     list of DetectedObject
     """
-    ends = np.flatnonzero((rows[:, 0] < 0) | (rows[:, 1] < 0))
-    rows = rows[: ends[0]] if len(ends) else rows
     found = []
+    rows = _until_end(rows)
     for _, label, score, *corners in rows[rows[:, 2] >= threshold]:
         places = np.clip(corners, 0, 1) * [size[1], size[0], size[1], size[0]]
         index = int(label)

@@ -38,7 +38,8 @@ def hdf5_shape(layer: Any, top: str) -> tuple[int, ...] | None:
 def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[int, ...]:
     """Return (N, C, H, W) of a data layer: `input_shape`, with open dimensions from the layer and a batch of 1.
 
-    Sizes that the net does not define are 224 x 224, with a warning.
+    The clips of C3D's VideoData are N x C x length x H x W. Sizes that the net does not define are 224 x 224, with a
+    warning.
     """
     input_shape = input_shape or (None,) * 4
     if None not in input_shape[1:]:
@@ -49,7 +50,8 @@ def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[i
         own = (1, 3, *_DEFAULT_SIZES.get(layer.type, (DEFAULT_SIDE,) * 2))  # assume colour images
         if None in input_shape[2:]:
             warn_of_default_size(f"layer '{layer.name}' ({layer.type}): {error}", own[2:])
-    return tuple(requested or default for requested, default in zip(input_shape, own))
+    shape = tuple(requested or default for requested, default in zip(input_shape, own))
+    return (*shape[:2], layer.video_data_param.new_length, *shape[2:]) if _is_volume(layer) else shape
 
 
 def warn_of_default_size(reason: str, size: Sequence[int] = (DEFAULT_SIDE, DEFAULT_SIDE)) -> None:
@@ -73,10 +75,17 @@ def image_shape(layer: Any) -> tuple[int, int, int]:
 def _channels(layer, gray):
     """Return the channels of a data layer's images; TSN's VideoData stacks frames or two directions of flow."""
     video = layer.video_data_param
-    if layer.type == "VideoData" and video.HasField("new_length"):
+    if layer.type == "VideoData" and video.HasField("new_length") and not _is_volume(layer):
         per_frame = 2 if video.modality == video.FLOW else 1 if video.grayscale else 3
         return per_frame * video.new_length * video.num_segments
     return 1 if gray else 3
+
+
+def _is_volume(layer):
+    """Return whether a VideoData is C3D's, whose frames are an axis of their own; its fields tell it from TSN's."""
+    video = layer.video_data_param
+    fields = ("root_folder", "use_image", "use_temporal_jitter", "sampling_rate", "show_data")
+    return layer.type == "VideoData" and any(video.HasField(field) for field in fields)
 
 
 def _size(layer):

@@ -18,7 +18,7 @@ MAX, AVE = (caffe_pb2.PoolingParameter.PoolMethod.Value(name) for name in ("MAX"
 def windows_of(layer: Any, bottom: Shape) -> list[Axis]:
     """Return the windows of a Pooling layer along the last three axes of `bottom`."""
     p = layer.param.pooling_param
-    layer.need(p.pool in (MAX, AVE), "pooling over three axes is MAX or AVE")
+    layer.need(layer.method in (MAX, AVE), "pooling over three axes is MAX or AVE")
     layer.need(len(layer.param.top) == 1, "pooling over three axes has one top")
     kernel = list(bottom[2:]) if p.global_pooling else _three(layer, p, "kernel_size", None)
     stride = [1] * 3 if p.global_pooling else _three(layer, p, "stride", 1)

@@ -27,7 +27,7 @@ class BN(Layer):
     TEST, and `frozen`, use the accumulated statistics. Files may store the blobs as 1 x C x 1 x 1.
     """
 
-    examples = (
+    examples: tuple = (
         Example("bn_param { slope_filler { value: 2 } bias_filler { value: 0.5 } frozen: true }", [(2, 3, 4, 5)]),
         Example(
             "bn_param { bn_mode: INFERENCE scale_filler { value: 2 } shift_filler { value: 0.001 } }", [(2, 3, 4, 5)]

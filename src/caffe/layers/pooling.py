@@ -36,7 +36,7 @@ class Pooling(Layer):
     """
 
     num_top: int | tuple = (1, 2)
-    examples = (
+    examples: tuple = (
         Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 }", [(2, 3, 8, 8)]),
         Example("pooling_param { pool: MAX kernel_size: 3 stride: 2 pad: 1 }", [(2, 3, 8, 7)], tops=2),
         Example("pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }", [(2, 3, 8, 7)]),

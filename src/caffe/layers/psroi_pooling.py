@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe.core.lazy_torch import torch
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
-from caffe.layers.roi_pooling import _check_rois
+from caffe.layers.roi_pooling import check_rois
 
 
 @register
@@ -43,7 +43,7 @@ class PSROIPooling(Layer):
         )
 
     def top_shapes(self, bottom: Shape, rois: Shape) -> list[Shape]:
-        _check_rois(self, rois)
+        check_rois(self, rois)
         p = self.param.psroi_pooling_param
         return [(rois[0], p.output_dim, p.group_size, p.group_size)]
 

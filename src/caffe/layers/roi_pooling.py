@@ -36,7 +36,7 @@ class ROIPooling(Layer):
         self.need(len(bottom) == 4, "the bottom must have 4 axes, received %s", bottom)
 
     def top_shapes(self, bottom: Shape, rois: Shape) -> list[Shape]:
-        _check_rois(self, rois)
+        check_rois(self, rois)
         return [(rois[0], bottom[1], *self.pooled)]
 
     def forward(self, x: Tensor, rois: Tensor) -> Tensor:
@@ -62,7 +62,8 @@ class ROIPooling(Layer):
         g.node("MaxRoiPool", [bottoms[0], rois], tops, pooled_shape=list(self.pooled), spatial_scale=scale)
 
 
-def _check_rois(layer, rois):
+def check_rois(layer: Any, rois: Shape) -> None:
+    """Raise CaffeError unless the regions are rows of 5 numbers."""
     layer.need(
         len(rois) >= 2 and rois[1] == 5 and all(n == 1 for n in rois[2:]),
         "regions must be rows of 5 numbers (item, x1, y1, x2, y2), received %s",

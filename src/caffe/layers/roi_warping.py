@@ -9,7 +9,7 @@ import numpy as np
 from caffe.core.lazy_torch import torch
 from caffe.layers import _bilinear
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
-from caffe.layers.roi_pooling import _check_rois
+from caffe.layers.roi_pooling import check_rois
 
 
 @register
@@ -34,7 +34,7 @@ class ROIWarping(Layer):
         self.need(len(bottom) == 4, "the bottom must have 4 axes, received %s", bottom)
 
     def top_shapes(self, bottom: Shape, rois: Shape) -> list[Shape]:
-        _check_rois(self, rois)
+        check_rois(self, rois)
         p = self.param.roi_warping_param
         return [(rois[0], bottom[1], p.pooled_h, p.pooled_w)]
 

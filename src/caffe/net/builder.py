@@ -128,7 +128,7 @@ class _Builder:
         node.shapes = shapes
         node.losses = self._loss_weights(layer, len(tops))
         for blob, weight in zip(node.top_blobs, node.losses):
-            if weight:
+            if weight and self.device is not None:
                 blob.set_grad(torch.full(blob.shape, float(weight), device=self.device))
         self._add_weights(layer)
         self._infer_need_backward(node, need)

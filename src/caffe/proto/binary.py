@@ -19,7 +19,7 @@ from caffe.proto.field_tables import Field, table
 from caffe.utils.input_file import shown
 
 MAX_MESSAGES = 100_000  # layers and blobs; a net of a thousand layers has some 5,000
-_BLOB = caffe_pb2.BlobProto.DESCRIPTOR.full_name
+_BLOB = caffe_pb2.BlobProto.DESCRIPTOR.name  # in the package of any dialect
 _WIRE_TYPES = {
     "float": wire_format.FIXED32,
     "double": wire_format.FIXED64,
@@ -89,14 +89,6 @@ def read(view: memoryview, message: Any, filename: str, weights_only: bool = Fal
     return _Reader(filename, _WEIGHT_FIELDS if weights_only else {}).read(view, message)
 
 
-def parse_whole(view: memoryview, message: Any, filename: str) -> None:
-    """Parse the whole message, including blobs, with protobuf; slower than `read`, for tools that rewrite files."""
-    try:
-        message.ParseFromString(bytes(view))
-    except (DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise CaffeError(f"{filename}: damaged ({problem})") from None
-
-
 class _Reader:
     def __init__(self, filename: str, fields: dict[str, set[str]]):
         self._filename = filename
@@ -133,7 +125,7 @@ class _Reader:
                 plain.append(view[begin:at])
                 begin, inside = end, offset + end - len(value)
                 self._count(inside)
-                if field.message.full_name == _BLOB:
+                if field.message.name == _BLOB:
                     blobs.append((value, inside))
                 else:
                     self._submessage(value, inside, message, field, path)
@@ -208,7 +200,7 @@ def _can_contain_blobs(field: Field) -> bool:
     """Return whether messages of the field's type are blobs or can contain blobs."""
     name = field.message.full_name
     if name not in _can_contain:
-        _can_contain[name] = name == _BLOB or any(
+        _can_contain[name] = field.message.name == _BLOB or any(
             inner.kind == "message" and _can_contain_blobs(inner) for inner in table(field.message).by_number.values()
         )
     return _can_contain[name]

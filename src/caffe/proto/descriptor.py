@@ -9,7 +9,7 @@ from google.protobuf import descriptor_pb2
 
 _TOKEN = re.compile(r'\s+|//[^\n]*|("[^"\n]*"|[A-Za-z_][\w.]*|-?[0-9.][\w.+-]*|[{}\[\]=;,])')
 _LABELS = {"optional": 1, "required": 2, "repeated": 3}
-_SCALARS = {
+SCALARS = {
     "double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "bool": 8, "string": 9,
     "bytes": 12, "uint32": 13,
 }  # fmt: skip
@@ -99,8 +99,8 @@ class _Reader:
 
     def field(self, field: descriptor_pb2.FieldDescriptorProto, label: int) -> None:
         type_name = self.take()
-        if type_name in _SCALARS:
-            field.type = _SCALARS[type_name]
+        if type_name in SCALARS:
+            field.type = SCALARS[type_name]
         else:
             field.type_name = type_name
         field.label = label

@@ -68,7 +68,7 @@ IMPLEMENTED: dict[str, str] = {
 # Fields that only some layer types implement.
 IMPLEMENTED_BY: dict[str, dict[str, str]] = {
     "AnnotatedData": {
-        "TransformationParameter": "resize_param distort_param expand_param emit_constraint crop_h crop_w",
+        "TransformationParameter": "resize_param distort_param expand_param emit_constraint crop_h crop_w noise_param",
     },
     "DenseImageData": {"TransformationParameter": "crop_height crop_width scale_factors"},
     "ImageSegData": {
@@ -87,7 +87,11 @@ NOT_IMPLEMENTED: dict[str, str] = {
         "anchor_scale anchor_ratio max_rois rpn_min_size rpn_nms_thresh"
     ),
     "SmoothL1LossParameter": "abssum",
-    "DetectionOutputParameter": "scale_xywh",
+    "DetectionOutputParameter": "scale_xywh use_polygon",
+    "MultiBoxLossParameter": "use_polygon",
+    "DetectionEvaluateParameter": "use_polygon",
+    "PriorBoxParameter": "denser_prior_boxes",
+    "UpsampleParameter": "height width",
 }
 
 # Fields of TransformationParameter without effect in phase TEST: random changes of training images.
@@ -194,7 +198,7 @@ def is_probably_fork_field(message: str, field: str, known: Iterable[str]) -> bo
 
 def refused(layer: Any, training: bool = False) -> list[str]:
     """Return an error message for each field of `layer` (LayerParameter) that no layer implements."""
-    errors = [f"unknown field {name}" for name in layer.unknown_field]
+    errors = [text if text.startswith("'") else f"unknown field {text}" for text in layer.unknown_field]
     for descriptor, value in layer.ListFields():
         if _is_read(layer, descriptor.name) and descriptor.message_type is not None:
             for message in value if _is_repeated(value) else [value]:

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from caffe.errors import CaffeError
-from caffe.proto import binary, caffe_pb2, foreign, text, upgrade
+from caffe.proto import binary, caffe_pb2, dialects, foreign, text, upgrade
 from caffe.proto.text.source_locations import SourceLocations
 from caffe.utils.input_file import shown
 
@@ -31,8 +31,14 @@ class SolverFile:
     where: SourceLocations
 
 
-def read_net(path: str | os.PathLike[str]) -> NetFile:
+def read_net(path: str | os.PathLike[str], dialect: str | None = None) -> NetFile:
     """Read a net from a prototxt or a binary file (.caffemodel), without weights.
+
+    Parameters
+    ----------
+    path : str
+    dialect : str, optional
+        The fork whose numbers a binary file has (`caffe.proto.dialects.names()`); default: those of SSD.
 
     Returns
     -------
@@ -48,7 +54,7 @@ def read_net(path: str | os.PathLike[str]) -> NetFile:
     data = _head(path)
     foreign.check(data, path, "a prototxt or a caffemodel")
     if is_binary(data):
-        return read_net_binary(path, blobs=False)
+        return read_net_binary(path, blobs=False, dialect=dialect)
     return read_net_text(_text(path), path)
 
 
@@ -68,20 +74,18 @@ def read_net_text(prototxt: str, filename: str = "<net>") -> NetFile:
     return NetFile(param, where)
 
 
-def read_net_binary(path: str | os.PathLike[str], blobs: bool = True) -> NetFile:
+def read_net_binary(path: str | os.PathLike[str], blobs: bool = True, dialect: str | None = None) -> NetFile:
     """Read a binary NetParameter and upgrade it to V2; with `blobs` it includes the weights as messages.
 
-    To read only the weights, `caffe.weights.snapshot.read_weights` is much faster because it does not copy.
+    To read only the weights, `caffe.weights.snapshot.read_weights` is much faster because it does not copy, and needs
+    no dialect. Raises CaffeError if layers have fields that do not exist in the dialect.
     """
     path = os.fspath(path)
-    param = caffe_pb2.NetParameter()
     view = binary.open_view(path)
     foreign.check(bytes(view[:1024]), path, "a binary net (.caffemodel)")
     if len(view) and not is_binary(bytes(view[:1024])):
         raise CaffeError(f"{path}: expected a binary net (.caffemodel), received text")
-    binary.read(view, param, path)
-    if blobs:
-        binary.parse_whole(view, param, path)
+    param = dialects.read_net(view, path, blobs, dialect)
     return NetFile(param, upgrade.upgrade_net(param, None, path))
 
 

@@ -9,6 +9,7 @@ it is COCO's instances file with all images. Images that cannot be read are logg
 from __future__ import annotations
 
 import argparse
+import dataclasses
 
 from caffe.errors import CaffeError
 from caffe.tools.flags import gflags, record_flags
@@ -23,8 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label_type", default="xml", help="xml (default), json or txt")
     parser.add_argument("--label_map_file", default="", metavar="FILE", help="prototxt of a LabelMap")
     gflags.boolean(parser, "check_label", help="names and labels in the label map must be unique")
-    parser.add_argument("--min_dim", type=int, default=0, metavar="N", help="only 0 is supported")
-    parser.add_argument("--max_dim", type=int, default=0, metavar="N", help="only 0 is supported")
+    parser.add_argument(
+        "--min_dim", type=int, default=0, metavar="N", help="enlarge images with a shorter side below N"
+    )
+    parser.add_argument("--max_dim", type=int, default=0, metavar="N", help="reduce images with a longer side above N")
     record_flags.add(parser)
 
 
@@ -35,14 +38,15 @@ def run(args: argparse.Namespace) -> int:
 
     if args.anno_type != "detection":
         raise CaffeError(f"--anno_type must be detection, received '{args.anno_type}'; use convert_imageset for labels")
-    if args.min_dim or args.max_dim:
-        raise CaffeError("--min_dim and --max_dim are not implemented; use --resize_height and --resize_width")
+    record_format = record_flags.record_format(args)
+    if args.min_dim or args.max_dim:  # as in SSD, these replace --resize_height and --resize_width
+        record_format = dataclasses.replace(record_format, size=None, min_dim=args.min_dim, max_dim=args.max_dim)
     labels = annotations.label_map(args.label_map_file, args.check_label) if args.label_map_file else {}
     summary = annoset.convert(
         args.root,
         args.list,
         args.db,
-        record_flags.record_format(args),
+        record_format,
         label_type=args.label_type,
         labels=labels,
         shuffle=args.shuffle,

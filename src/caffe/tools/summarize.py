@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from caffe.utils.cli import dialect
+
 if TYPE_CHECKING:
     from caffe.proto import caffe_pb2
 
@@ -21,7 +23,8 @@ _UNKNOWN_COLOR = "41"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add Caffe's arguments."""
-    parser.add_argument("filename", help="net prototxt")
+    parser.add_argument("filename", help="net prototxt or .caffemodel")
+    dialect.add_option(parser)
     parser.add_argument("-w", "--max-width", type=int, default=30, help="maximum column width (default: 30)")
 
 
@@ -29,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
     """Read the net and print the table; colours on a terminal only."""
     from caffe.proto.read import read_net
 
-    lines = table_lines(summary(read_net(args.filename).param), args.max_width)
+    lines = table_lines(summary(read_net(args.filename, args.dialect).param), args.max_width)
     for line in lines:
         print(line if sys.stdout.isatty() else _plain(line))
 

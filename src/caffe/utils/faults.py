@@ -18,6 +18,19 @@ FORK_TYPES: dict[str, tuple[str, str]] = {
     "SubRegion": ("caffe-windows", "crops around landmarks"),
     "Hotspot": ("caffe-windows", "heat maps of landmarks"),
     "AssistedExcitation": ("MobileNet-YOLO", "training with extra activation at objects"),
+    "MultiStageMeanfield": ("CRF-RNN", "a dense conditional random field as a recurrent net"),
+    "ProposalTarget": ("Cascade R-CNN, MS-CNN", "training targets of regions"),
+    "DetectionData": ("Cascade R-CNN", "reads images with boxes"),
+    "ImageGtData": ("MS-CNN", "reads images with boxes"),
+    "EvalData": ("Cascade R-CNN", "reads images for evaluation"),
+    "FrcnnOutput": ("Cascade R-CNN", "writes detections to files"),
+    "HardMining": ("Cascade R-CNN", "chooses hard regions for training"),
+    "DeformableConvolution": ("Deformable ConvNets", "a convolution with learned offsets"),
+    "ConvLSTM": ("AGS", "an LSTM of convolutions"),
+    "ConvolutionRistretto": ("Ristretto", "a quantized convolution"),
+    "FcRistretto": ("Ristretto", "a quantized InnerProduct"),
+    "DeconvolutionRistretto": ("Ristretto", "a quantized deconvolution"),
+    "LRNRistretto": ("Ristretto", "a quantized LRN"),
     "DenseCRF": ("DeepLab, PSPNet", "a dense conditional random field"),
     "DomainTransform": ("DeepLab, PSPNet", "an edge-preserving filter"),
     "MatWrite": ("DeepLab, PSPNet", "writes MATLAB files"),
@@ -31,12 +44,14 @@ FORK_TYPES: dict[str, tuple[str, str]] = {
 }
 
 # Types of forks for training and evaluation; a deploy net does not contain them.
-LOSSES = frozenset(["Yolov3", "YoloSeg", "YoloV2Loss", "YoloV3Loss", "RegionLoss", "LossTree", "SoftmaxLossTree"])
+LOSSES = frozenset(["YoloSeg", "YoloV2Loss", "YoloV3Loss", "LossTree", "SoftmaxLossTree"])
 EVALUATORS = frozenset(
     [
+        "BboxAccuracy",
+        "DetectionAccuracy",
+        "DetectionGroupAccuracy",
         "AccuracyTree",
         "TransformAccuracy",
-        "EvalDetection",
         "Recall",
         "SegmentationEvaluate",
         "ParseEvaluate",

@@ -42,7 +42,7 @@ def check_file(path: str, *suffixes: str) -> None:
     if not os.path.isfile(path):
         raise NcsError(f"[Error 8] {path}: no such file")
     suffix = os.path.splitext(path)[1].lower()
-    if suffix in (".caffemodel", ".h5"):
+    if suffix in (".caffemodel", ".h5") and suffix not in suffixes:
         raise NcsError(
             f"{path} contains weights; give the network first and the weights with -w: NET.prototxt -w {path}"
         )

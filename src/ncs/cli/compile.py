@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
+    from caffe.utils.cli import dialect
     from ncs.cli import _net, _oak
 
-    parser.add_argument("network", nargs="?", help="network.prototxt, .onnx, or .xml (IR)")
+    parser.add_argument(
+        "network", nargs="?", help="network.prototxt, .onnx, .xml (IR), or a .caffemodel with its net and weights"
+    )
     parser.add_argument(
         "--model",
         metavar="NAME",
@@ -30,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: graph)",
     )
     _net.add_arguments(parser)
+    dialect.add_option(parser)
     parser.add_argument(
         "-s",
         dest="shaves",
@@ -106,7 +110,11 @@ def run(args: argparse.Namespace) -> int:
         return compile_model(args)
     if args.network is None:
         raise NcsError("nothing to compile: give a network file, or --model NAME")
-    _net.check_file(args.network, ".prototxt", ".onnx", ".xml")
+    if args.weights is None and args.network.lower().endswith(".caffemodel"):
+        args.weights = args.network
+        _net.check_file(args.network, ".caffemodel")
+    else:
+        _net.check_file(args.network, ".prototxt", ".onnx", ".xml")
     stem = output_stem(args.network, args.output)
     if args.toolkit == "ncsdk":
         return compile_with_ncsdk(args)
@@ -197,7 +205,7 @@ def compile_net(args: argparse.Namespace, stem: str) -> int:
 
     _net.warn_of_zero_weights(args)
     options = net_options(args)
-    name, param = os.path.basename(stem), read_net(args.network).param
+    name, param = os.path.basename(stem), read_net(args.network, args.dialect).param
     report_batch(args, param)
     parents = {"mean": args.mean} if args.mean and os.path.isfile(args.mean) else {}
     labels, heads = read_all_labels(args.labels)
@@ -384,7 +392,7 @@ def compile_with_ncsdk(args: argparse.Namespace) -> int:
     from ncs.compiler.ncsdk import compile_graph
     from ncs.errors import NcsError
 
-    if args.network.endswith((".onnx", ".xml")):
+    if args.network.endswith((".onnx", ".xml", ".caffemodel")):
         raise NcsError(f"{args.network}: mvNCCompile compiles a prototxt and its caffemodel only")
     counts = shave_counts(args.shaves)
     if len(counts) > 1:

@@ -10,6 +10,10 @@ from support import small_ssd
 import caffe
 from agegender.cli import main
 from agegender.inference import objects
+from caffe.data import datum
+from caffe.data.boxes import record
+from caffe.data.db import create_db
+from caffe.errors import CaffeError
 from caffe2ncs import Model
 from ncs.cli import main as ncs
 from ncs.errors import NcsError
@@ -98,6 +102,35 @@ def test_run_inference_prints_and_draws(folder, ssd, capsys):
     assert (drawn != cv2.imread(str(folder / "a.png"))).any()
     assert main([*command, "--threshold", "0.2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["objects"][0]["score"] >= 0.2
+
+
+def test_val_of_the_nets_own_boxes_is_perfect(folder, ssd, tmp_path):
+    model = Model(str(folder / "ssd.json"), device="CPU")
+    image = cv2.imread(str(folder / "a.png"))
+    rows = model._object_predictor().detections(image)
+    boxes = np.array([[row[1], 0, *row[3:], 0] for row in rows], np.float32)
+    with create_db(tmp_path / "db", "lmdb") as writer:
+        value = datum.encode(np.ascontiguousarray(image.transpose(2, 0, 1)), 0)
+        writer.put(b"0", record.encode(value, boxes))
+    metrics = model.val(str(tmp_path / "db"))
+    assert metrics.mean_average_precision == pytest.approx(1) and metrics.images == 1
+    assert sum(metrics.boxes.values()) == len(rows) > 2
+    with pytest.raises(CaffeError, match="report= is for nets for classification"):
+        model.val(str(tmp_path / "db"), report=str(tmp_path / "r"))
+
+
+def test_val_of_a_mask(folder, tmp_path):
+    compiled(folder, "mask", MASK)
+    model = Model(str(folder / "mask.json"), device="CPU")
+    image = cv2.imread(str(folder / "a.png"))
+    mask = model.predict(image)[0].mask
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    cv2.imwrite(str(tmp_path / "label.png"), mask.astype(np.uint8))
+    (tmp_path / "list.txt").write_text("a.png label.png\n")
+    metrics = model.val(str(tmp_path / "list.txt"))
+    assert (metrics.mean_iou, metrics.accuracy) == (1, 1)
+    assert metrics.confusion_matrix.sum() == mask.size
+    assert len(str(metrics).splitlines()) == len(metrics.iou) + 2
 
 
 def test_other_manifests_are_refused(folder, ssd, tmp_path):

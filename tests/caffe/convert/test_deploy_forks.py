@@ -209,3 +209,25 @@ def test_losses_of_old_forks_are_losses():
         'layers { name: "a" type: TRANSFORM_ACCURACY bottom: "fc" bottom: "label" top: "a" }\n'
     )
     assert [kind for kind, _ in kinds(text)] == ["Input", "InnerProduct"]
+
+
+def test_a_fixed_reshape_before_a_loss():
+    """The batch of the reshapes is found with a net that is only built; its loss has no gradient."""
+    param = deployed(
+        """layer { name: "x" type: "DummyData" top: "x" top: "t" dummy_data_param { shape { dim: 4 dim: 6 } shape { dim: 4 } } }
+        layer { name: "r" type: "Reshape" bottom: "x" top: "r" reshape_param { shape { dim: 4 dim: 2 dim: 3 } } }
+        layer { name: "f" type: "InnerProduct" bottom: "r" top: "f" inner_product_param { num_output: 2 } }
+        layer { name: "l" type: "SoftmaxWithLoss" bottom: "f" bottom: "t" top: "l" loss_weight: 2 }"""
+    )
+    assert outputs(param) == ["prob"]
+    assert shapes(param)["x"] == [1, 6]
+
+
+def test_clips_of_c3d_have_five_axes():
+    video = (
+        'layer { name: "data" type: "VideoData" top: "data" top: "label" transform_param { crop_size: 32 } '
+        'video_data_param { source: "list" batch_size: 4 new_length: 8 new_height: 40 new_width: 50 %s } }\n'
+        'layer { name: "pool" type: "Pooling" bottom: "data" top: "pool" pooling_param { global_pooling: true pool: AVE } }'
+    )
+    assert shapes(deployed(video % "use_image: true"))["data"] == [1, 3, 8, 32, 32]
+    assert shapes(deployed(video % "modality: RGB"))["data"] == [1, 24, 32, 32]  # TSN stacks the frames

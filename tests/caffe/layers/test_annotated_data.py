@@ -116,6 +116,39 @@ def test_resize_modes(tmp_path, mode, size, corners):
     np.testing.assert_allclose(found, corners, atol=0.07)
 
 
+def test_labels_of_mobilenet_yolo(tmp_path):
+    image = np.zeros((3, 8, 8), np.uint8)
+    boxes = [[2, 0, 0.25, 0.5, 1, 0.75, 0], [1, 1, 0, 0, 0.5, 0.5, 1]]
+    source = written(tmp_path / "db", [(image, boxes), (image, [])])
+    for difficult, rows in ((False, 1), (True, 2)):
+        annotated = f"yolo_data_type: 1 train_diffcult: {str(difficult).lower()}"
+        net = data_net(source, annotated=annotated, batch=2, phase=caffe.TEST)
+        assert net.blobs["label"].data.shape == (2, 1, 300, 5)
+        net.forward()
+        labels = net.blobs["label"].data[:, 0]
+        expected = [[1, 0.625, 0.625, 0.75, 0.25], [0, 0.25, 0.25, 0.5, 0.5]][:rows]
+        by_label = sorted(labels[0, :rows].tolist(), reverse=True)
+        np.testing.assert_allclose(by_label, expected)
+        assert not labels[0, rows:].any() and not labels[1].any()
+
+
+def test_jitter_of_mobilenet_yolo_moves_boxes_with_the_image(tmp_path):
+    """A white square, which is the box, in images whose sides are cut by up to 30 %."""
+    image = np.zeros((3, 60, 60), np.uint8)
+    image[:, 24:36, 24:36] = 255
+    source = written(tmp_path / "db", [(image, [[1, 0, 0.4, 0.4, 0.6, 0.6, 0]])])
+    net = data_net(source, "resize_param { height: 60 width: 60 }", "yolo_data_type: 1", batch=8)
+    net.forward()
+    sizes = set()
+    for planes, label in zip(net.blobs["data"].data, net.blobs["label"].data[:, 0, 0]):
+        ys, xs = np.nonzero(planes[0] > 128)
+        found = [(xs.min() + xs.max() + 1) / 120, (ys.min() + ys.max() + 1) / 120, len(set(xs)) / 60, len(set(ys)) / 60]
+        np.testing.assert_allclose(found, label[1:], atol=0.04)
+        assert 0.199 <= label[3] <= 0.2 / 0.7 + 0.01
+        sizes.add(round(float(label[3]), 3))
+    assert len(sizes) > 2
+
+
 def test_boxes_whose_center_is_cut_off_are_dropped(tmp_path):
     image = np.zeros((3, 20, 20), np.uint8)
     source = written(tmp_path / "db", [(image, [[1, 0, 0, 0, 0.4, 0.4, 0], [1, 1, 0.4, 0.4, 0.7, 0.7, 0]])])

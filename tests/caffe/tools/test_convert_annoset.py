@@ -62,6 +62,22 @@ def test_resizing_does_not_change_the_boxes(folder):
     np.testing.assert_allclose(boxes, BOXES[:1], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("flags", "size"),
+    [
+        (["--min_dim=30"], (30, 60)),
+        (["--max_dim=30"], (15, 30)),
+        (["--min_dim=30", "--max_dim=50"], (25, 50)),  # max_dim has precedence
+        (["--min_dim=10", "--max_dim=90", "--resize_height=5", "--resize_width=5"], (20, 40)),
+    ],
+)
+def test_limits_of_the_sides_keep_the_proportions(folder, flags, size):
+    _, db = convert(folder, f"--label_map_file={folder}/labels.prototxt", "--encoded", *flags)
+    pixels, boxes = record.decode(rows(db)[0][1])
+    assert pixels.shape == (3, *size)
+    np.testing.assert_allclose(boxes, BOXES, atol=1e-6)
+
+
 def coco_image():
     return {"image": {"height": 20, "width": 40}, "annotation": coco_boxes()}
 

@@ -352,6 +352,13 @@ def test_ir_versions(net, tmp_path, capsys):
     assert "-is applies to a prototxt or an ONNX file only" in capsys.readouterr().err
 
 
+def test_a_caffemodel_alone_has_net_and_weights(net):
+    prototxt, weights = net
+    assert main(["compile", prototxt, "-w", weights, "--no-blob", "-o", "two"]) == 0
+    assert main(["compile", weights, "--dialect", "bvlc", "--no-blob", "-o", "one"]) == 0
+    assert Path("one.bin").read_bytes() == Path("two.bin").read_bytes()
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -360,9 +367,10 @@ def test_ir_versions(net, tmp_path, capsys):
         (["net.prototxt", "-w", "net.caffemodel", "-on", "fc9"], "no layer 'fc9'; did you mean 'fc'"),
         (["net.prototxt", "-w", "net.caffemodel", "-s", "17"], "expected 1 to 16, received 17"),
         (["net.prototxt", "-s", "13", "-ma2450"], "expected 1 to 12, received 13"),
-        (["net.caffemodel"], "contains weights; give the network first and the weights with -w"),
+        (["net.caffemodel", "-w", "net.prototxt"], "contains weights; give the network first and the weights with -w"),
         (["."], "this is a folder"),
         (["net.prototxt", "-w", "net.prototxt"], "weights are in a .caffemodel"),
+        (["net.caffemodel", "--dialect", "sdd"], "unknown dialect 'sdd': did you mean 'ssd'"),
         (["net.prototxt", "--mean", "1,2"], "--mean has 2 values, the net's input has 3 channels"),
         (["net.prototxt", "--scale", "0"], "--scale 0 would make every input the same"),
         (["net.prototxt", "-o", "net.caffemodel/x"], "Not a directory"),

@@ -40,18 +40,41 @@ class RecordFormat:
     encode_type : str
         Format of the encoded files (jpg, png, …). The file's own format by default; a file that needs no conversion is
         stored unchanged.
+    min_dim, max_dim : int
+        Without `size`: limits of the shorter and the longer side, which keep the proportions; 0: none. max_dim has
+        precedence.
     """
 
     gray: bool = False
     size: tuple[int, int] | None = None
     encoded: bool = False
     encode_type: str = ""
+    min_dim: int = 0
+    max_dim: int = 0
 
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 1:
             raise CaffeError(f"resize to {self.size[0]}x{self.size[1]}: height and width must be positive")
         if self.encode_type and not _can_write(self.encode_type):
             raise CaffeError(f"OpenCV cannot write '{self.encode_type}' images; use jpg or png")
+        if min(self.min_dim, self.max_dim) < 0:
+            raise CaffeError(f"min_dim {self.min_dim} and max_dim {self.max_dim} must not be negative")
+
+    def resized(self, image: np.ndarray) -> np.ndarray:
+        """Return `image` in the size of the records; the image itself if that is its size."""
+        if self.min_dim or self.max_dim:
+            factor = self._factor(*image.shape[:2])
+            return image if factor == 1 else cv2.resize(image, None, fx=factor, fy=factor)
+        if self.size is None:
+            return image
+        return cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_LINEAR)
+
+    def _factor(self, height: int, width: int) -> float:
+        short, long = min(height, width), max(height, width)
+        factor = float(np.float32(self.min_dim) / np.float32(short)) if short < self.min_dim else 1.0
+        if self.max_dim and int(factor * long) > self.max_dim:
+            factor = float(np.float32(self.max_dim) / np.float32(long))
+        return factor
 
 
 @dataclass
@@ -250,13 +273,13 @@ def read_record(root: str, entry: listfile.Entry, record_format: RecordFormat) -
         image = decode_image(data, cv2.IMREAD_GRAYSCALE if record_format.gray else cv2.IMREAD_COLOR)
     except ImageError as error:
         return Record(entry, error=str(error).removeprefix(shown(root + entry.path) + ": "))
-    if record_format.size is not None:
-        image = cv2.resize(image, record_format.size[::-1], interpolation=cv2.INTER_LINEAR)
+    original = image
+    image = record_format.resized(original)
     if not record_format.encoded:
         return Record(entry, _raw(image, entry.label), image.size)
     extension = _extension(entry.path)
     encode_type = record_format.encode_type.lower() or extension
-    if record_format.size is None and (encode_type == extension or (encode_type, extension) == ("jpg", "jpeg")):
+    if image is original and (encode_type == extension or (encode_type, extension) == ("jpg", "jpeg")):
         return Record(entry, datum.encode(None, entry.label, data), image.size)
     if not _can_write(encode_type):
         return Record(entry, error=f"OpenCV cannot write '{encode_type}' images; use --encode_type")

@@ -73,11 +73,13 @@ class Lines:
 class Scanner:
     """The current token (`kind`, `word`, `at`), methods that skip tokens and values, and a list of errors."""
 
-    max_errors = 20
+    max_errors = 20  # different ones
+    max_positions = 300
 
     def __init__(self, text: str, filename: str):
         self.filename = filename
-        self.errors: list[str] = []
+        self._errors: dict[str, list[int]] = {}  # text -> positions
+        self._count = 0
         self._text = text
         self._tokens = tokens(text)
         self._lines: Lines | None = None
@@ -98,12 +100,27 @@ class Scanner:
         self.error(self.at, f"{context}: expected {expected}, received {self.received()}{hint}")
 
     def error(self, position: int, text: str) -> None:
-        """Record an error with file:line:column; raise TooManyErrors at the limit."""
-        lines = self._index()
-        self.errors.append(f"{self.filename}:{lines.line(position)}:{lines.column(position)}: {text}")
-        if len(self.errors) >= self.max_errors:
-            self.errors.append(f"{self.filename}: further errors are not shown")
+        """Record an error; raise TooManyErrors at the limit of different ones."""
+        self._errors.setdefault(text, []).append(position)
+        self._count += 1
+        if self._too_many:
             raise TooManyErrors
+
+    @property
+    def _too_many(self) -> bool:
+        return len(self._errors) >= self.max_errors or self._count >= self.max_positions
+
+    @property
+    def errors(self) -> list[str]:
+        """One line with file:line:column per different error, with a count if it is repeated."""
+        lines, found = self._index(), []
+        for text, positions in self._errors.items():
+            first, last = positions[0], lines.line(positions[-1])
+            again = f" ({len(positions)} times, the last in line {last})" if len(positions) > 1 else ""
+            found.append(f"{self.filename}:{lines.line(first)}:{lines.column(first)}: {text}{again}")
+        if self._too_many:
+            found.append(f"{self.filename}: further errors are not shown")
+        return found
 
     def advance(self) -> None:
         """Make the next token the current one."""

@@ -8,7 +8,7 @@ from typing import Any
 from caffe.core import glog
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
-from caffe.proto.upgrade import prior_boxes, v0
+from caffe.proto.upgrade import crop_offsets, prior_boxes, v0
 
 V1 = caffe_pb2.V1LayerParameter
 TYPES = {
@@ -33,7 +33,7 @@ TYPES = {
     "BIAS_CHANNEL": "BiasChannel", "ADAPTIVE_BIAS_CHANNEL": "AdaptiveBiasChannel", "DENSE_CRF": "DenseCRF",
     "MAT_READ": "MatRead", "MAT_WRITE": "MatWrite", "UNIQUE_LABEL": "UniqueLabel", "CENTER_LOSS": "CenterLoss",
     "SCALE": "Scale", "BIAS": "Bias", "PERMUTE": "Permute", "TRANSFORM_ACCURACY": "TransformAccuracy",
-    "LOSS_TREE": "LossTree", "SOFTMAX_LOSS_TREE": "SoftmaxLossTree",
+    "LOSS_TREE": "LossTree", "SOFTMAX_LOSS_TREE": "SoftmaxLossTree", "MULTI_STAGE_MEANFIELD": "MultiStageMeanfield",
 }  # fmt: skip
 SOLVER_TYPES = {
     "SGD": "SGD", "NESTEROV": "Nesterov", "ADAGRAD": "AdaGrad", "RMSPROP": "RMSProp", "ADADELTA": "AdaDelta",
@@ -67,11 +67,14 @@ def upgrade_net(net: Any, where: list[str] | None = None, filename: str = "<net>
         Lists everything that cannot be upgraded.
     """
     count = len(net.layers) or len(net.layer)
+    crops = crop_offsets.v1_crops(net, V1.CROP)
     where = list(where or [f"{filename}: layer {index + 1}" for index in range(count)])
     for needed, upgrade, deprecated, line in STEPS:
         if needed(net):
             upgrade(net, where, filename)
             glog.info(f"Upgraded {filename}: it had deprecated {deprecated}", f"upgrade_proto.cpp:{line}")
+    crop_offsets.set_offsets(net, crops)
+    crop_offsets.warn(net)
     prior_boxes.mark(net, filename)
     return where
 

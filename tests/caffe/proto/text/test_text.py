@@ -122,6 +122,14 @@ def test_number_of_errors_is_limited():
     assert len(lines) == 21 and lines[-1].endswith("further errors are not shown")
 
 
+def test_equal_errors_are_one_line_with_their_number():
+    text = 'layer { name: "a"\n convolution_param { num_outptu: 3 } }\n' * 200 + "nmae: 1"
+    first, second = errors(text)
+    assert first.startswith("net.prototxt:2:22: ConvolutionParameter has no field 'num_outptu'")
+    assert first.endswith("(200 times, the last in line 400)")
+    assert second.startswith("net.prototxt:401:1: NetParameter has no field 'nmae'") and "times" not in second
+
+
 def test_length_of_the_text_is_limited():
     with pytest.raises(CaffeError, match="the limit is 16777216"):
         parse(" " * (text.MAX_CHARACTERS + 1))
@@ -134,7 +142,7 @@ def test_number_of_messages_is_limited(monkeypatch):
 
 def test_deep_nesting_does_not_recurse():
     assert "has no field 'a'" in errors("a { " * 50_000)[0]
-    assert len(errors("layer { layer { " * 5_000)) == 21
+    assert len(errors("layer { layer { " * 5_000)) == 2
 
 
 def test_fields_of_forks_are_read_and_hints_are_logged():
