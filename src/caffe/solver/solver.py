@@ -150,8 +150,8 @@ class Solver:
         Raises
         ------
         CaffeError
-            If the training diverges, `resume_file` does not belong to this solver, or another process trains with the same
-        snapshot_prefix.
+            If the training diverges, `resume_file` does not belong to this solver, or another process trains with this
+            snapshot_prefix.
         """
         if self.param.snapshot or self.param.snapshot_after_train:
             self._lock_prefix()
