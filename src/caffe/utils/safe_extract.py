@@ -175,7 +175,7 @@ def _tar_members(path):
 def _read_to_end(stream, path):
     """Read what follows the last member: the checksum of a compressed stream stands at its end."""
     remaining = _MAX_READ_BYTES
-    while block := stream.read(_BLOCK_BYTES):
+    for block in iter(lambda: stream.read(_BLOCK_BYTES), b""):
         remaining -= len(block)
         if remaining < 0:
             raise CaffeError(f"{path}: more than {_MAX_READ_BYTES} bytes after the last member")
