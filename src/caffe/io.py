@@ -17,6 +17,8 @@ from caffe.device import resample
 from caffe.device.image_file import decode_image, read_image
 from caffe.device.transform import fit_mean
 from caffe.errors import CaffeError, did_you_mean
+from caffe.utils.input_file import shown
+from caffe.utils.read_url import is_url, read_url
 
 if TYPE_CHECKING:
     from caffe.proto import caffe_pb2
@@ -236,6 +238,7 @@ def load_image(filename: str | os.PathLike | BinaryIO, color: bool = True) -> np
     Parameters
     ----------
     filename : str, path or binary file object
+        A string that starts with http:// or https:// is downloaded (at most 64 MiB in 60 seconds).
     color : bool
         Convert to three channels (grey is repeated) instead of one. An alpha channel is dropped.
 
@@ -246,7 +249,7 @@ def load_image(filename: str | os.PathLike | BinaryIO, color: bool = True) -> np
     Raises
     ------
     CaffeError
-        If the file cannot be read or decoded.
+        If the file or the address cannot be read or decoded.
     """
     image = _read(filename)
     if color:
@@ -264,7 +267,12 @@ def _decode(stream):
 
 def _read(filename):
     """Return float32 (H, W, 1, 3 or 4) in 0..1, RGB order."""
-    pixels = read_image(filename, cv2.IMREAD_UNCHANGED) if not hasattr(filename, "read") else _decode(filename)
+    if hasattr(filename, "read"):
+        pixels = _decode(filename)
+    elif is_url(filename):
+        pixels = decode_image(read_url(filename), cv2.IMREAD_UNCHANGED, shown(filename))
+    else:
+        pixels = read_image(filename, cv2.IMREAD_UNCHANGED)
     if pixels.dtype.kind == "u":
         pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)
     pixels = np.atleast_3d(pixels.astype(np.float32))

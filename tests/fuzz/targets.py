@@ -159,7 +159,7 @@ def _blobs():
     import importlib.util
     import sys
 
-    sys.path.insert(0, str(TESTS / "ncs"))
+    sys.path[:0] = [str(TESTS), str(TESTS / "ncs")]
     spec = importlib.util.spec_from_file_location("synthetic_blobs", TESTS / "ncs" / "myriad" / "test_blob.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

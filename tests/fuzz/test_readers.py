@@ -21,6 +21,14 @@ def test_a_damaged_file_is_read_or_refused(name, number):
     assert cases.run(name, number) >= 0
 
 
+FOUND = [("resume", 294894)]  # cases that once ended in another exception: a ZIP member compressed by LZMA
+
+
+@pytest.mark.parametrize("name, number", FOUND)
+def test_cases_that_were_faults(name, number):
+    assert cases.run(name, number) >= 0
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_valid_files_are_accepted(name, tmp_path):
     for number, data in enumerate(cases.seeds(name)):

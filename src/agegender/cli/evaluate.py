@@ -41,8 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from agegender.evaluate import collection
+    from agegender.inference.predict import refuse_input
     from caffe.utils import atomic_io
 
+    for output in filter(None, (args.json, args.out)):
+        refuse_input(output, [args.labels or ""])
     found = _samples(args)
     results = {name: _evaluate(args, models, found) for name, models in _members(args).items()}
     text = collection.overview(results) + "\n"

@@ -146,6 +146,8 @@ def run(args: argparse.Namespace) -> int:
     began = time.perf_counter()
     paths = predict.find_images(args.image_path)
     predict.read_image(paths[0])  # report a wrong path before a net is loaded
+    for output in filter(None, (args.csv, args.output)):
+        predict.refuse_input(output, paths)
     detector = make_detector(args) if args.detect else None
     batch = 4 if detector else min(len(paths), max(1, args.batch))
     nets = open_nets(args, 1 if detector else batch)

@@ -99,6 +99,12 @@ def failure(status: int, text: str) -> AgeGenderError:
     return error
 
 
+def refuse_input(output: str, paths: Sequence[str]) -> None:
+    """Raise an error if the file `output` is one of the input files `paths`, which writing it would replace."""
+    if os.path.isfile(output) and any(os.path.samefile(output, path) for path in paths if os.path.exists(path)):
+        raise failure(WRONG_OPTIONS, f"{output}: this would replace an input file; choose another name")
+
+
 def read_image(path: str) -> np.ndarray:
     """Read an image file.
 

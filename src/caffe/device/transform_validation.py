@@ -13,6 +13,7 @@ import numpy as np
 
 from caffe.errors import CaffeError, did_you_mean
 from caffe.utils.atomic_io import write_bytes
+from caffe.utils.npy_file import parse_npy
 
 FIELDS = ("order", "size", "crop", "mean", "mean_fit", "scale", "mirror", "gray", "shrink", "application")
 
@@ -61,10 +62,7 @@ def _stored_mean(entry: dict, folder: str) -> np.ndarray:
         raise CaffeError(f"mean: {path}: {error.strerror}") from None
     if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
         raise CaffeError(f"mean: {path} has changed: its SHA-256 differs")
-    try:
-        return np.load(io.BytesIO(data), allow_pickle=False)
-    except ValueError as error:
-        raise CaffeError(f"mean: {path}: {error}") from None
+    return parse_npy(data, f"mean: {path}")
 
 
 def choice(name: str, value: Any, allowed: tuple[str, ...], errors: list[str]) -> Any:

@@ -16,7 +16,7 @@ from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2, wire_format
 from caffe.proto.blobs import MAX_PLAIN_BYTES, StoredBlob, read_blob
 from caffe.proto.field_tables import Field, table
-from caffe.utils.input_file import shown
+from caffe.utils.input_file import read_at_most, shown
 
 MAX_MESSAGES = 100_000  # layers and blobs; a net of a thousand layers has some 5,000
 _BLOB = caffe_pb2.BlobProto.DESCRIPTOR.name  # in the package of any dialect
@@ -42,7 +42,7 @@ def open_view(path: str) -> memoryview:
             try:
                 return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY))
             except (ValueError, OSError):  # an empty file, a pipe
-                data = bytearray(stream.read(MAX_PIPED_BYTES + 1))
+                data = bytearray(read_at_most(stream, MAX_PIPED_BYTES + 1))
     except (OSError, ValueError) as problem:  # ValueError: a null byte in the name
         raise CaffeError(f"{shown(path)}: cannot be read ({getattr(problem, 'strerror', None) or problem})") from None
     if len(data) > MAX_PIPED_BYTES:

@@ -14,10 +14,6 @@ import dataclasses
 import io
 import json
 import os
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,15 +22,11 @@ import torch
 
 from caffe.errors import CaffeError
 from caffe.utils.atomic_io import atomic_write
+from caffe.utils.npy_file import DAMAGED
 
 FORMAT = 1
 FORMAT_OF_RANKS = 2
 SOLVER_STATE_KEYS = ("losses", "loss_scale")
-# Everything that NumPy's reader, the zip module and unexpected values raise on a damaged file.
-READ_ERRORS = (
-    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, RuntimeError, MemoryError),
-    *(EOFError, SyntaxError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
-)
 
 
 def path_of(solverstate: str | os.PathLike[str]) -> str:
@@ -123,7 +115,7 @@ def load(
         if statistics is not None and saved.statistics is not None:
             statistics.assign(torch.from_numpy(saved.statistics.copy()))
         return {name: list(map(float, state.get(name, ()))) for name in SOLVER_STATE_KEYS}
-    except READ_ERRORS as error:
+    except DAMAGED as error:
         raise CaffeError(
             f"{path} is not a resume file of this version ({error}); remove it to resume as Caffe does"
         ) from None

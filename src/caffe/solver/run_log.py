@@ -11,53 +11,33 @@ import os
 from collections.abc import Iterator
 
 from caffe.core import glog
-from caffe.errors import CaffeError
-from caffe.solver import train_log
+from caffe.solver import prefix_lock, train_log
 from caffe.utils.atomic_io import atomic_write
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 
 @contextlib.contextmanager
 def kept(prefix: str, append: bool) -> Iterator[str]:
     """Write every log line to `<prefix>.log` within the context; `append` continues the file of a resumed run.
 
-    The log is locked within the context: two trainings with the same prefix would overwrite each other's snapshots, so
-    the second one raises a CaffeError.
+    The prefix is locked within the context; raises CaffeError if another training holds it (caffe.solver.prefix_lock).
     """
     path = prefix + ".log"
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with open(path, "a", encoding="utf-8") as stream:
-        _lock(stream, prefix)
-        if not append:
-            stream.truncate(0)
-
-        def write(line):
-            stream.write(line + "\n")
-            stream.flush()
-
-        stop = glog.listen(write)
-        try:
-            yield path
-        finally:
-            stop()
-
-
-def _lock(stream, prefix):
-    if fcntl is None:
-        return
+    release = prefix_lock.hold(prefix)
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise CaffeError(
-            f"another training writes the snapshots of '{prefix}' ({stream.name} is locked): wait until it has "
-            "finished or set another snapshot_prefix"
-        ) from None
-    except OSError:
-        pass  # a file system without locks
+        with open(path, "a" if append else "w", encoding="utf-8") as stream:
+
+            def write(line):
+                stream.write(line + "\n")
+                stream.flush()
+
+            stop = glog.listen(write)
+            try:
+                yield path
+            finally:
+                stop()
+    finally:
+        release()
 
 
 def draw_curves(log: str, path: str) -> str | None:

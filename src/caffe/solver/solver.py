@@ -7,6 +7,7 @@ import contextlib
 import math
 import os
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from caffe.errors import CaffeError
 from caffe.net import debug_info
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_solver
-from caffe.solver import distributed, divergence, fused_sgd, net_factory, policies, resume
+from caffe.solver import distributed, divergence, fused_sgd, net_factory, policies, prefix_lock, resume
 from caffe.solver.distributed.synchronizer import Synchronizer
 from caffe.solver.divergence import DivergenceMonitor
 from caffe.solver.loss_scale import LossScale
@@ -83,6 +84,7 @@ class Solver:
         self.stop_requested = self.snapshot_requested = False
         self.loss_scale, self._grads_finite = LossScale(), True  # used with fp16
         self.divergence_monitor = None  # set by `solve`
+        self._prefix_locks: dict[str, Callable[[], Any]] = {}  # by prefix: the function that releases it
         self.synchronizer = None if group is None else Synchronizer(group, self)
         for path in param.weights:
             self.load_weights(path)
@@ -148,8 +150,17 @@ class Solver:
         Raises
         ------
         CaffeError
-            If the training diverges, or `resume_file` does not belong to this solver.
+            If the training diverges, `resume_file` does not belong to this solver, or another process trains with this
+            snapshot_prefix.
         """
+        if self.param.snapshot or self.param.snapshot_after_train:
+            self._lock_prefix()
+        try:
+            self._solve(resume_file)
+        finally:
+            self._unlock_prefixes()
+
+    def _solve(self, resume_file):
         glog.info(f"Solving {self.net.name}", "solver.cpp:279")
         glog.info(f"Learning Rate Policy: {self.param.lr_policy}", "solver.cpp:280")
         self.divergence_monitor = self.divergence_monitor or DivergenceMonitor(
@@ -369,10 +380,21 @@ class Solver:
     def _stem(self):
         return f"{self.param.snapshot_prefix}_iter_{self.iter}"
 
+    def _lock_prefix(self):
+        """Lock the snapshot_prefix for this process until `solve` returns or the solver is deleted."""
+        prefix = self.param.snapshot_prefix
+        if prefix not in self._prefix_locks and (self.synchronizer is None or not self.synchronizer.group.rank):
+            self._prefix_locks[prefix] = weakref.finalize(self, prefix_lock.hold(prefix))
+
+    def _unlock_prefixes(self):
+        while self._prefix_locks:
+            self._prefix_locks.popitem()[1]()
+
     def snapshot(self) -> None:
         """Write <prefix>_iter_N.caffemodel and .solverstate (with a further `.h5` for HDF5), and the resume file.
 
-        With several processes, all call this and process 0 writes.
+        With several processes, all call this and process 0 writes. Raises CaffeError if another process trains with the
+        same snapshot_prefix.
         """
         if self.synchronizer is None:
             self._write_snapshot(None)
@@ -383,6 +405,7 @@ class Solver:
                 self._write_snapshot(ranks)
 
     def _write_snapshot(self, ranks):
+        self._lock_prefix()
         hdf5 = self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
         suffix, file_format = (".h5", "HDF5") if hdf5 else ("", "binary proto")
         model, state = self._stem() + ".caffemodel" + suffix, self._stem() + ".solverstate" + suffix

@@ -93,12 +93,9 @@ def _inputs(path, extension):
 
 
 def _array(path):
-    import numpy as np
+    from caffe.utils.npy_file import read_npy
 
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise CaffeError(f"'{path}' cannot be read as .npy: {error}") from None
+    array = read_npy(path)
     if array.ndim != 4 or not len(array):
         raise CaffeError(f"'{path}' must contain images (N, H, W, C), received {array.shape}")
     return array

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import json
 import os
+import stat
 
 from caffe.errors import CaffeError
+from caffe.utils.hashing import sha256_or_none
 
-RECORD = ".made.json"  # the command that created the folder, and the size of each file
+RECORD = ".made.json"  # the command that created the folder, and the size and SHA-256 of each file
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _MANY_FILES = 64  # from this number, the whole file system is flushed first
 
@@ -24,15 +27,16 @@ def refuse_foreign(path: str | os.PathLike[str], by: str | None) -> None:
         return
     if not os.path.isdir(path):
         raise CaffeError(f"{path} exists and is not a directory: it will not be replaced; choose another name")
-    files = files_below(path)
-    if not files and not os.listdir(path):
+    if not os.listdir(path):
         return
     record = _record(path)
     if record is None or record.get("by") != by:
         raise CaffeError(
             f"{path} exists and `{by}` did not create it: it will not be replaced; choose another name or remove it"
         )
-    foreign = sorted(name for name, size in files.items() if name != RECORD and record["files"].get(name) != size)
+    foreign = sorted(
+        name for name in files_below(path) if name != RECORD and not _is_recorded(path, name, record["files"])
+    )
     if foreign:
         raise CaffeError(
             f"{path} contains {len(foreign)} files that `{by}` did not create or that have changed since, such as "
@@ -43,20 +47,35 @@ def refuse_foreign(path: str | os.PathLike[str], by: str | None) -> None:
 def record_files(path: str | os.PathLike[str], by: str) -> None:
     """Record that the command `by` created all files that are now in the folder `path`."""
     with open(os.path.join(path, RECORD), "w", encoding="utf-8") as stream:
-        json.dump({"by": by, "files": files_below(path)}, stream, indent=0, sort_keys=True, ensure_ascii=True)
+        files = {name: _state(os.path.join(path, name)) for name in files_below(path)}
+        json.dump({"by": by, "files": files}, stream, indent=0, sort_keys=True, ensure_ascii=True)
 
 
-def files_below(path: str | os.PathLike[str]) -> dict[str, int]:
-    """Map the relative paths of all files below `path` to their sizes; a link counts with its own length."""
-    sizes = {}
+def _is_recorded(path: str | os.PathLike[str], name: str, files: dict) -> bool:
+    """Return whether the file `name` below `path` is as recorded; older records contain sizes only."""
+    recorded, file = files.get(name), os.path.join(path, name)
+    if isinstance(recorded, list):
+        return recorded[:1] == [os.lstat(file).st_size] and recorded == _state(file)
+    return recorded == os.lstat(file).st_size
+
+
+def _state(file: str) -> list:
+    """Return the size and the SHA-256 of a file; of a link, those of its text; of a pipe or a device, no hash."""
+    status = os.lstat(file)
+    if stat.S_ISLNK(status.st_mode):
+        return [status.st_size, hashlib.sha256(os.fsencode(os.readlink(file))).hexdigest()]
+    return [status.st_size, sha256_or_none(file) if stat.S_ISREG(status.st_mode) else None]
+
+
+def files_below(path: str | os.PathLike[str]) -> list[str]:
+    """Return the relative paths of all files and links below `path`."""
+    found = []
     for folder, folders, names in os.walk(os.fspath(path)):
         if os.path.basename(folder) == "__pycache__":
             continue  # written by Python when it imports modules from there
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
-        for name in names + links:
-            file = os.path.join(folder, name)
-            sizes[os.path.relpath(file, path)] = os.lstat(file).st_size
-    return sizes
+        found += [os.path.relpath(os.path.join(folder, name), path) for name in names + links]
+    return found
 
 
 def sync_tree(path: str | os.PathLike[str]) -> None:

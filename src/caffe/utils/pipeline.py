@@ -64,19 +64,23 @@ class Stage:
     def up_to_date(self, state_dir: str = STATE_DIR) -> bool:
         """Return whether the stage finished with the present inputs, settings and outputs."""
         outputs = self.output_fingerprint()
-        return outputs is not None and self._saved(state_dir) == self._state(outputs)
+        return outputs is not None and self._saved(state_dir) == {
+            "inputs": self.input_fingerprint(),
+            "outputs": outputs,
+        }
 
     def run(self, state_dir: str = STATE_DIR, force: bool = False) -> None:
         """Run the action and record its fingerprints.
 
         Partial results of another run are deleted before the new run is recorded. A kill in between therefore never
-        leaves a record that vouches for old files.
+        leaves a record that vouches for old files. Inputs that change while the action runs do not count as used.
         """
-        if force or self._saved(state_dir) != self._state(None):
+        inputs = self.input_fingerprint()
+        if force or self._saved(state_dir) != {"inputs": inputs, "outputs": None}:
             self._delete_partial()
-            self._save(state_dir, None)
+            self._save(state_dir, inputs, None)
         self.action()
-        self._save(state_dir, self.output_fingerprint())
+        self._save(state_dir, inputs, self.output_fingerprint())
 
     def _delete_partial(self) -> None:
         for pattern in self.partial:
@@ -86,14 +90,11 @@ class Stage:
             for folder in {os.path.dirname(os.path.abspath(path)) for path in paths}:
                 sync(folder)  # a power failure must not bring them back
 
-    def _state(self, outputs: str | None) -> dict:
-        return {"inputs": self.input_fingerprint(), "outputs": outputs}
-
     def _path(self, state_dir: str) -> str:
         return os.path.join(state_dir, self.name + ".json")
 
-    def _save(self, state_dir: str, outputs: str | None) -> None:
-        write_bytes(self._path(state_dir), json.dumps(self._state(outputs)))
+    def _save(self, state_dir: str, inputs: str, outputs: str | None) -> None:
+        write_bytes(self._path(state_dir), json.dumps({"inputs": inputs, "outputs": outputs}))
 
     def _saved(self, state_dir: str) -> dict:
         try:

@@ -168,6 +168,17 @@ def _tar_members(path):
         with tarfile.open(fileobj=_Guard(stream, path), mode="r:") as archive:  # type: ignore[call-overload]
             for info in archive:
                 yield info.name, _tar_member_type(info), info.size, lambda info=info: _chunks(archive.extractfile(info))
+        if opener:
+            _read_to_end(stream, path)
+
+
+def _read_to_end(stream, path):
+    """Read what follows the last member: the checksum of a compressed stream stands at its end."""
+    remaining = _MAX_READ_BYTES
+    for block in iter(lambda: stream.read(_BLOCK_BYTES), b""):
+        remaining -= len(block)
+        if remaining < 0:
+            raise CaffeError(f"{path}: more than {_MAX_READ_BYTES} bytes after the last member")
 
 
 def _tar_member_type(info):

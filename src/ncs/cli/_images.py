@@ -68,15 +68,29 @@ def _load_array(path: str, shape: tuple[int, ...]) -> np.ndarray:
 
     from ncs.errors import NcsError
 
-    try:
-        array = np.load(path, allow_pickle=False).astype(np.float32)
-    except (OSError, ValueError) as error:
-        raise NcsError(f"{path}: {error}") from error
+    array = read_numbers(path)
     if array.size != np.prod(shape):
         raise NcsError(
             f"{path}: expected {'x'.join(map(str, shape))} values, received {'x'.join(map(str, array.shape))}"
         )
     return array.reshape(shape)
+
+
+def read_numbers(path: str) -> np.ndarray:
+    """Return the array of numbers in a .npy file as float32; raises NcsError."""
+    import numpy as np
+
+    from caffe.errors import CaffeError
+    from caffe.utils.npy_file import read_npy
+    from ncs.errors import NcsError
+
+    try:
+        array = read_npy(path)
+    except CaffeError as error:
+        raise NcsError(str(error)) from None
+    if array.dtype.kind not in "fiub":
+        raise NcsError(f"{path}: expected numbers, received {array.dtype}")
+    return array.astype(np.float32)
 
 
 def _read_pixels(path: str) -> np.ndarray:

@@ -162,6 +162,7 @@ def load_batch(args: argparse.Namespace, net: Net, transform: Transform) -> np.n
     import numpy as np
 
     from caffe.device.image_file import ImageError, read_image
+    from ncs.cli._images import read_numbers
     from ncs.errors import NcsError
 
     shape = net.blobs[net.inputs[0]].shape
@@ -172,10 +173,7 @@ def load_batch(args: argparse.Namespace, net: Net, transform: Transform) -> np.n
         height, width = transform.size or shape[2:]
         return transform.image(random.integers(0, 256, (height, width, 3), np.uint8))[None]
     if args.image.endswith(".npy"):
-        try:
-            array = np.load(args.image, allow_pickle=False).astype(np.float32)
-        except (OSError, ValueError) as error:
-            raise NcsError(f"{args.image}: {error}") from error
+        array = read_numbers(args.image)
         if array.size != np.prod(shape[1:]):
             raise NcsError(f"{args.image} has shape {array.shape}; the net's input is {tuple(shape)}")
         return array.reshape(1, *shape[1:])

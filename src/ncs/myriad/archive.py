@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 import struct
 import zipfile
@@ -26,8 +27,8 @@ FORMAT, VERSION, INDEX = "caffe2ncs blobs", 1, "index.json"
 
 # What zipfile raises on damaged files; RuntimeError for an encrypted member.
 DAMAGED = (
-    *(OSError, zipfile.BadZipFile, EOFError, zlib.error, struct.error, RuntimeError, MemoryError),
-    *(LookupError, TypeError, ValueError, ArithmeticError, AttributeError),
+    *(OSError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, struct.error, RuntimeError),
+    *(MemoryError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError),
 )
 MAX_INDEX, MAX_BLOB = 1 << 24, 1 << 30  # bytes
 

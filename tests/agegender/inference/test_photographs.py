@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -146,8 +147,15 @@ def test_images_without_faces_fail_only_if_all_are(graph, tmp_path, capsys):
     assert "2 images: no face" in capsys.readouterr().err
 
 
-def test_output_never_overwrites_the_source_image(graph, capsys):
-    assert run(graph, "--image_path", graph / "group.png", "--output", graph / "group.png") == 1
+@pytest.mark.parametrize("option", ["--output", "--csv"])
+def test_an_output_never_overwrites_a_source_image(graph, tmp_path, capsys, option):
+    shutil.copy(graph / "group.png", tmp_path / "source.png")
+    (tmp_path / "link.png").symlink_to("source.png")
+    images = graph / "no_face.png", tmp_path / "source.png"
+    assert run(graph, "--image_path", *images, option, tmp_path / "link.png") == predict.WRONG_OPTIONS
+    assert "link.png: this would replace an input file" in capsys.readouterr().err
+    assert (tmp_path / "source.png").read_bytes() == (graph / "group.png").read_bytes()
+    assert run(graph, "--image_path", graph / "no_face.png", graph / "group.png", "--output", graph) == 1
     assert "would replace the input image" in capsys.readouterr().err
 
 

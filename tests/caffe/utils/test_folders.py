@@ -1,5 +1,7 @@
 """Only the command that created a folder replaces it, in one step; a kill loses neither the old nor the new one."""
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -38,6 +40,13 @@ def edited(path):
     (path / "sub" / "a").write_text("edited")
 
 
+def edited_in_place(path):
+    file = path / "sub" / "a"
+    times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+    file.write_text("OLDER")
+    os.utime(file, ns=times)
+
+
 def added(path):
     (path / "mine").write_text("x")
 
@@ -51,7 +60,7 @@ def added_deep(path):
     (path / "sub" / "deeper" / "mine").write_text("x")
 
 
-@pytest.mark.parametrize("change", [edited, added, added_deep, linked])
+@pytest.mark.parametrize("change", [edited, edited_in_place, added, added_deep, linked])
 def test_a_folder_with_files_of_the_user_is_kept(tmp_path, change):
     path = tmp_path / "folder"
     write(path, "older")
@@ -84,6 +93,15 @@ def test_other_files_and_folders_are_kept(tmp_path, kind):
     with pytest.raises(CaffeError, match="will not be replaced"):
         write(path)
     assert (sorted(os.listdir(tmp_path)), contents(path) if path.is_dir() else None) == before
+
+
+@pytest.mark.parametrize("size, replaced", [(5, True), (6, False)])
+def test_a_record_of_sizes_only_is_still_read(tmp_path, size, replaced):
+    path = tmp_path / "folder"
+    write(path, "older")
+    (path / folders.RECORD).write_text(json.dumps({"by": "this", "files": {"sub/a": size}}))
+    with contextlib.nullcontext() if replaced else pytest.raises(CaffeError, match="have changed since"):
+        write(path)
 
 
 def test_a_link_to_a_folder_remains_a_link(tmp_path):

@@ -1,5 +1,9 @@
 """Input files have limited size and any name; every layer with a file parameter uses this reader."""
 
+import io
+import subprocess
+import tracemalloc
+
 import pytest
 from support.layer_nets import net_of
 
@@ -45,3 +49,34 @@ def test_text_must_be_utf8(tmp_path):
         input_file.read_text(tmp_path / "a")
     assert input_file.read_text(tmp_path / "a", "surrogateescape") == "caf\udce9 1"
     assert input_file.shown("caf\udce9\x1b\n") == "caf\\xe9\\x1b\\x0a"
+
+
+@pytest.mark.parametrize("count", [1, 10, 11, 5_000_000])
+@pytest.mark.parametrize("kind", ["file", "pipe", "memory"])
+def test_read_at_most_returns_what_there_is(kind, count, tmp_path):
+    data = bytes(range(10)) if count < 100 else bytes(3_000_000)
+    (tmp_path / "file").write_bytes(data)
+    if kind == "pipe":
+        process = subprocess.Popen(["cat", tmp_path / "file"], stdout=subprocess.PIPE)
+        with process.stdout as stream:
+            assert input_file.read_at_most(stream, count) == data[:count]
+        process.wait()
+        return
+    with open(tmp_path / "file", "rb") if kind == "file" else io.BytesIO(data) as stream:
+        assert input_file.read_at_most(stream, count) == data[:count]
+
+
+def test_a_small_file_needs_little_memory(tmp_path):
+    (tmp_path / "file").write_bytes(b"x" * 1000)
+    tracemalloc.start()
+    try:
+        assert len(input_file.read_bytes(tmp_path / "file", 256 << 20)) == 1000
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_of_unknown_size_is_read():
+    assert input_file.read_text("/proc/self/status", "strict", 1 << 20).startswith(
+        "Name:"
+    )  # the system says that it has 0 bytes

@@ -51,6 +51,22 @@ def test_a_change_makes_it_stale(workspace, change):
     assert not workspace.stage({"a": 1} if change == "settings" else None).up_to_date()
 
 
+def test_an_input_that_changes_during_the_run_makes_it_stale(workspace):
+    stage = workspace.stage()
+    copy = stage.action
+
+    def action():
+        copy()
+        (workspace.folder / "in").write_text("changed while the stage runs")
+
+    stage.action = action
+    stage.run()
+    assert not workspace.stage().up_to_date()
+    Pipeline([workspace.stage()]).run()
+    assert (workspace.folder / "out").read_text() == "changed while the stage runs"
+    assert workspace.stage().up_to_date()
+
+
 def test_only_the_same_interrupted_stage_keeps_partial_results(workspace):
     part = workspace.folder / "part_1"
     with pytest.raises(ZeroDivisionError):

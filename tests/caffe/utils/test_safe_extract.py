@@ -1,6 +1,7 @@
 """Extraction of valid archives of every kind, and of malicious, corrupt and oversized ones."""
 
 import contextlib
+import gzip
 import io
 import os
 import random
@@ -134,6 +135,24 @@ def test_truncated_archive(tmp_path):
     path.write_bytes(path.read_bytes()[:60_000])
     with pytest.raises(CaffeError, match="a.tar.gz: "):
         unpack(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("damage", ["checksum", "contents", "zeros behind"])
+def test_the_checksum_behind_the_last_member_is_read(tmp_path, damage):
+    member = tarfile.TarInfo("a.jpg")
+    member.size = 3000
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
+        archive.addfile(member, io.BytesIO(bytes(range(250)) * 12))
+    if damage == "zeros behind":
+        packed = gzip.compress(plain.getvalue() + bytes(20 << 20))
+    else:
+        packed = bytearray(gzip.compress(plain.getvalue(), 0))  # stored: a changed byte does not disturb the stream
+        packed[-8 if damage == "checksum" else 2000] ^= 1
+    (tmp_path / "x.tar.gz").write_bytes(packed)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(CaffeError, match="after the last member" if damage == "zeros behind" else "CRC check failed"):
+        safe_extract.unpack(str(tmp_path / "x.tar.gz"), str(tmp_path / "out"), bool)
 
 
 def test_duplicate_file_name(tmp_path):

@@ -40,6 +40,8 @@ def reader(path: str) -> LmdbReader:
     key = (path, status.st_ino, status.st_mtime_ns)
     with _lock:
         if key not in _opened:
+            for old in [old for old in _opened if old[0] == path]:
+                del _opened[old]  # the file was replaced or changed
             _opened[key] = LmdbReader(path)
             while len(_opened) > OPEN:
                 _opened.popitem(last=False)  # closed when its last cursor is gone
@@ -50,11 +52,8 @@ def reader(path: str) -> LmdbReader:
 @contextlib.contextmanager
 def cursor(path: str) -> Iterator[lmdb.Cursor]:
     """Open a cursor whose keys and values are buffers into the file."""
-    try:
-        with reader(path)._environment.begin(buffers=True) as transaction:
-            yield transaction.cursor()
-    except lmdb.Error as error:
-        raise AgeGenderError(f"{path}: damaged: {error}") from error
+    with reader(path).transaction(buffers=True) as transaction:
+        yield transaction.cursor()
 
 
 def length(path: str) -> int:

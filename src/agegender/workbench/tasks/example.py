@@ -12,6 +12,7 @@ from agegender.errors import AgeGenderError
 from caffe.data import datum
 from caffe.data.augment import Augment
 from caffe.data.db import open_db
+from caffe.data.db.lmdb import LmdbReader
 from caffe.device.transform import Transform
 from caffe.proto import caffe_pb2
 
@@ -46,14 +47,12 @@ def _record(database: str, key: bytes) -> np.ndarray:
     with open_db(database) as db:
         if not key:
             return datum.decode(next(iter(db))[1])[0]
-        import lmdb
-
-        environment: lmdb.Environment = db._environment  # type: ignore[attr-defined]
-        with environment.begin() as transaction:
+        assert isinstance(db, LmdbReader)
+        with db.transaction() as transaction:
             value = transaction.get(key)
     if value is None:
         raise AgeGenderError("no such record")
-    planes = datum.decode(value)[0]
+    planes = datum.decode(bytes(value))[0]
     if planes.dtype != np.uint8 or planes.shape[0] not in (1, 3):
         raise AgeGenderError(f"expected an image of bytes with 1 or 3 channels, received {planes.shape} {planes.dtype}")
     return planes

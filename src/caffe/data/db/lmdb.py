@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +21,31 @@ _COMMIT_RECORDS = 1000  # as in Caffe
 _COMMIT_BYTES = 16 << 20  # uncommitted data is held in memory
 _INITIAL_MAP_BYTES = 64 << 20
 
-_open: dict[tuple[int, int], list] = {}  # (device, inode) of data.mdb -> [environment, number of readers]
+
+@dataclasses.dataclass
+class _OpenFile:
+    """A data.mdb that is open: LMDB maps it, so no byte of it may change or disappear."""
+
+    environment: lmdb.Environment
+    handle: int
+    state: tuple[int, int]  # size and time of the last change
+    readers: int = 0
+
+    def check_unchanged(self, source: str) -> None:
+        """Raise CaffeError if another program wrote to the file: LMDB would end the process (SIGBUS, SIGABRT)."""
+        if _state(self.handle) != self.state:
+            raise CaffeError(
+                f"'{source}/data.mdb' was changed or truncated while it was being read: write a new database and "
+                "rename it, as convert_imageset does"
+            )
+
+    def close(self) -> None:
+        """Close the environment and the file."""
+        self.environment.close()
+        os.close(self.handle)
+
+
+_open: dict[tuple[int, int], _OpenFile] = {}  # by device and inode of data.mdb
 
 
 def open_reader(source: str) -> LmdbReader:
@@ -44,10 +69,10 @@ class LmdbReader:
             raise CaffeError(f"'{source}' is not an LMDB: it has no data.mdb") from None
         self._id = (status.st_dev, status.st_ino)
         if self._id not in _open:
-            _open[self._id] = [_environment(source, status.st_size), 0]
-        _open[self._id][1] += 1
-        self._environment: lmdb.Environment = _open[self._id][0]
-        self._entries: int = self._environment.stat()["entries"]
+            _open[self._id] = _open_file(source, path)
+        self._file = _open[self._id]
+        self._file.readers += 1
+        self._entries: int = self._file.environment.stat()["entries"]
         self._keys: list | None = None
         self._closed = False
 
@@ -56,7 +81,11 @@ class LmdbReader:
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         with self._cursor() as cursor:
-            yield from cursor  # type: ignore[misc] # bytes: the transaction has buffers=False
+            more = cursor.first()
+            while more:
+                yield cursor.item()  # type: ignore[misc] # bytes: the transaction has buffers=False
+                self._file.check_unchanged(self.source)
+                more = cursor.next()
 
     def record(self, index: int) -> tuple[bytes, bytes]:
         """Return the record at `index` in key order; the first call reads all keys."""
@@ -74,27 +103,43 @@ class LmdbReader:
                 cursor.next()
             while True:
                 yield cursor.item()  # type: ignore[misc]
+                self._file.check_unchanged(self.source)
                 if not cursor.next():
                     cursor.first()
 
     @contextlib.contextmanager
-    def _cursor(self) -> Iterator[lmdb.Cursor]:
+    def transaction(self, buffers: bool = False) -> Iterator[lmdb.Transaction]:
+        """Open a read transaction; raises CaffeError if the file is damaged or was changed since it was opened.
+
+        Parameters
+        ----------
+        buffers : bool
+            Keys and values are buffers into the file instead of bytes.
+        """
         if self._closed:
             raise CaffeError(f"database '{self.source}' is closed")
+        self._file.check_unchanged(self.source)
         try:
-            with self._environment.begin() as transaction:
-                yield transaction.cursor()
+            environment = self._file.environment
+            with environment.begin(buffers=True) if buffers else environment.begin() as transaction:
+                yield transaction
         except lmdb.Error as error:
             raise CaffeError(f"database '{self.source}' is damaged: {error}") from error
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[lmdb.Cursor]:
+        with self.transaction() as transaction:
+            yield transaction.cursor()
 
     def close(self) -> None:
         """Release the file, which the last reader closes; open iterators then raise CaffeError."""
         if self._closed:
             return
         self._closed = True
-        _open[self._id][1] -= 1
-        if not _open[self._id][1]:
-            _open.pop(self._id)[0].close()
+        self._file.readers -= 1
+        if not self._file.readers:
+            del _open[self._id]
+            self._file.close()
 
     def __enter__(self) -> LmdbReader:
         return self
@@ -105,6 +150,24 @@ class LmdbReader:
     def __del__(self) -> None:
         if hasattr(self, "_closed"):  # the constructor did not fail
             self.close()
+
+
+def _state(handle: int) -> tuple[int, int]:
+    status = os.fstat(handle)
+    return status.st_size, status.st_mtime_ns
+
+
+def _open_file(source: str, path: str) -> _OpenFile:
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise CaffeError(f"'{path}' cannot be read: {error.strerror}") from None
+    state = _state(handle)
+    try:
+        return _OpenFile(_environment(source, state[0]), handle, state)
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 def _environment(source: str, size: int) -> lmdb.Environment:

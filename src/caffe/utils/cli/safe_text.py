@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_MOVES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;]*[mK])")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Line separators, characters that reverse the order of the text, and surrogates: bytes of a name that are not UTF-8
+_OTHERS = r"\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_CONTROLS = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_OTHERS}]")
+_MOVES = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f{_OTHERS}]|\x1b(?!\[[0-9;]*[mK])")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # also the full-width signs
 
 
 def printable(text):
-    """Return `text` with control characters, except tab and line feed, as \\xNN."""
+    """Return `text` with control characters, except tab and line feed, as \\xNN, and so bytes that are not UTF-8."""
     return _CONTROLS.sub(_escaped, text)
 
 
@@ -24,7 +26,10 @@ def cell(text):
 
 
 def _escaped(match):
-    return f"\\x{ord(match.group()):02x}"
+    code = ord(match.group())
+    if 0xDC80 <= code <= 0xDCFF:  # how Python represents a byte that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 class SafeStream:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -123,6 +125,38 @@ def test_truncated_file_is_rejected_before_a_bus_error(tmp_path):
     os.truncate(path, path.stat().st_size - 4096)
     with pytest.raises(CaffeError, match="truncated"):
         open_db(tmp_path / "db")
+
+
+READ = """
+import os, shutil, sys
+from itertools import islice
+from caffe.data.db import open_db
+from caffe.errors import CaffeError
+folder, access, change = sys.argv[1:]
+path = os.path.join(folder, "db", "data.mdb")
+reader = open_db(os.path.join(folder, "db"))
+records = {"iterate": lambda: iter(reader), "at": lambda: reader.at(3), "record": lambda: map(reader.record, range(9))}
+started = records[access]()
+next(started)
+if change == "truncate":
+    os.truncate(path, 4096)
+else:
+    shutil.copyfile(os.path.join(folder, "other", "data.mdb"), path)
+try:
+    list(islice(started, 2000))
+except CaffeError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("change", ["truncate", "copy over"])
+@pytest.mark.parametrize("access", ["iterate", "at", "record"])
+def test_a_file_that_changes_under_a_reader_is_an_error(tmp_path, access, change):
+    for name, count in (("db", 2000), ("other", 1500)):
+        write_database(tmp_path / name, [(b"%08d" % i, bytes(300)) for i in range(count)])
+    run = subprocess.run([sys.executable, "-c", READ, tmp_path, access, change], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "was changed or truncated while it was being read" in run.stdout
 
 
 def test_only_databases_are_overwritten_and_only_with_the_flag(tmp_path):

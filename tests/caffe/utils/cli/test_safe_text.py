@@ -20,15 +20,18 @@ from caffe.utils.cli import safe_text
         ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
         ("a\rb\x9b2J\x7f", "a\\x0db\\x9b2J\\x7f"),
         ("tab\tand\nline", "tab\tand\nline"),
+        (b"f\xff\xe9".decode("utf-8", "surrogateescape"), "f\\xff\\xe9"),
+        ("\ud800", "\\ud800"),
+        ("a\u202egpj.exe\u2028b", "a\\u202egpj.exe\\u2028b"),
     ],
 )
 def test_printable(text, shown):
     assert safe_text.printable(text) == shown
 
 
-@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@x", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@x", "\t=1", "\r=1", "\uff1d1", "\uff201"])
 def test_a_cell_is_never_a_formula(text):
-    assert safe_text.cell(text)[0] not in "=+-@\t\r"
+    assert safe_text.cell(text)[0] not in "=+-@\t\r\uff1d\uff20"
 
 
 def test_other_cells_are_unchanged():
