@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from caffe.core import onednn
-from caffe.core.lazy_torch import F
+from caffe.core import layout, onednn
+from caffe.core.lazy_torch import F, torch
 from caffe.layers._convolution import BaseConvolution, Window, add_bias, attributes, columns, einsum_columns, pad_ends
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
@@ -74,6 +74,11 @@ class Convolution(BaseConvolution, Layer):
         x = pad_ends(x, (0,) * len(over), over)
         with context:
             return getattr(F, function)(x, weight, bias, win.stride, win.pad, win.dilation, self.group)
+
+    def to_memory_format(self, tensor: Tensor) -> Tensor:
+        if self.memory_format is torch.channels_last and layout.is_single_channel_plane(tensor):
+            return layout.single_channel_last(tensor)
+        return super().to_memory_format(tensor)
 
     def emit(self, g: Any, inputs: list[str], outputs: list[str], win: Window, sizes: Shape) -> None:
         end = [p + o for p, o in zip(win.pad_end, win.overhang(sizes))]

@@ -115,3 +115,57 @@ def test_callbacks_see_the_same_values_as_without_passes():
 def test_relu_with_several_readers_is_not_swapped():
     net = build_net(INCEPTION, passes.PASSES)  # "in" goes through a Split
     assert "DeferredReLU" not in runners(net).values() and runners(net)["relu_in"] == "InPlaceReLU"
+
+
+BRANCHES = """
+    layer { name: "data" type: "Input" top: "data" top: "label"
+      input_param { shape { dim: 2 dim: 1 dim: 7 dim: 6 } shape { dim: 2 } } }
+    layer { name: "in" type: "Convolution" bottom: "data" top: "in"
+      convolution_param { num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+    layer { name: "relu_in" type: "ReLU" bottom: "in" top: "in" }
+    layer { name: "a" type: "Convolution" bottom: "in" top: "a"
+      convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: "xavier" } } }
+    layer { name: "relu_a" type: "ReLU" bottom: "a" top: "a" }
+    layer { name: "b" type: "Convolution" bottom: "in" top: "b"
+      convolution_param { num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+    layer { name: "relu_b" type: "ReLU" bottom: "b" top: "b" }
+    layer { name: "join" %s }
+    layer { name: "c" type: "Convolution" bottom: "join" top: "c"
+      convolution_param { num_output: 3 kernel_size: 3 stride: 2 weight_filler { type: "xavier" } } }
+    layer { name: "relu_c" type: "ReLU" bottom: "c" top: "c" }
+    layer { name: "fc" type: "InnerProduct" bottom: "c" top: "fc"
+      inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+    layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize("join", ["Concat", "Eltwise"])
+def test_relu_overwrites_only_diffs_that_no_other_blob_shares(join):
+    definition = BRANCHES % f'type: "{join}" bottom: "a" bottom: "b" top: "join"'
+    plain, fast = build_net(definition), build_net(definition, passes.PASSES)
+    runners = {node.layer.name: node.fast for node in fast.nodes}
+    assert {name: runners[name].owns_diff for name in ("relu_in", "relu_a", "relu_b", "relu_c")} == {
+        "relu_in": True,
+        "relu_a": False,
+        "relu_b": False,
+        "relu_c": True,
+    }
+    for _ in range(2):
+        compare(run(fast), run(plain), exact=False)
+    for net in (plain, fast):  # the diff of "join" is still that of its reader
+        net.backward(start="join")
+    compare(all_arrays(fast), all_arrays(plain), exact=False)
+
+
+@pytest.mark.parametrize("size", [(7, 6), (1, 6), (7, 1), (1, 1), (2, 2)])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_convolution_of_one_channel(size, batch):
+    definition = BRANCHES.replace("dim: 2 dim: 1 dim: 7 dim: 6", f"dim: {batch} dim: 1 dim: {size[0]} dim: {size[1]}")
+    definition = definition.replace("shape { dim: 2 }", f"shape {{ dim: {batch} }}").replace(" stride: 2", " pad: 1")
+    definition %= 'type: "Eltwise" bottom: "a" bottom: "b" top: "join"'
+    plain, fast = build_net(definition), build_net(definition, passes.PASSES)
+    for _ in range(2):
+        compare(run(fast), run(plain), exact=False)
+    layout = torch.channels_last if min(size) > 2 else torch.contiguous_format
+    fast.forward_range(0, 1, record=False)
+    assert fast.blobs["in"].tensor.is_contiguous(memory_format=layout)
