@@ -40,6 +40,7 @@ class InPlaceReLU:
     def __init__(self, layer: Any, owns_diff: bool) -> None:
         self.layer, self.owns_diff = layer, owns_diff
         self.output: Any = None
+        self.producer: Any = None  # the RectifyingConvolution before it, if there is one
 
     def fall_back(self) -> None:
         self.output = None  # the layer's backward runs its forward again; applying ReLU twice changes nothing
@@ -49,7 +50,9 @@ class InPlaceReLU:
         self.output = None
         if tops[0].has_live_view:
             return self.layer.forward_blobs(bottoms, tops, record)
-        output = bottoms[0].tensor.detach().relu_()
+        output = bottoms[0].tensor.detach()
+        if self.producer is None or not self.producer.applied:
+            output.relu_()
         self.output = output if record else None
         tops[0].set(output)
 

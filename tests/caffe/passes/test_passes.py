@@ -1,5 +1,7 @@
 """Optimization passes preserve every blob: one pass at a time and all together, with and without live views."""
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from support.pass_nets import FACES, INCEPTION, RESIDUAL, all_arrays, build_net,
 
 from caffe import passes
 from caffe.core import config
-from caffe.layers.base import TEST
+from caffe.layers.base import TEST, TRAIN
 from caffe.net.net import Net
 from caffe.proto import caffe_pb2, text
 
@@ -169,3 +171,53 @@ def test_convolution_of_one_channel(size, batch):
     layout = torch.channels_last if min(size) > 2 else torch.contiguous_format
     fast.forward_range(0, 1, record=False)
     assert fast.blobs["in"].tensor.is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize("phase", [TRAIN, TEST], ids=["train", "test"])
+def test_convolution_that_applies_the_relu_is_equal_bit_for_bit(phase):
+    before = (passes.channels_last, passes.relu_in_place)
+    definition = BRANCHES % 'type: "Concat" bottom: "a" bottom: "b" top: "join"'
+    plain = build_net(definition, before, phase)
+    fast = build_net(definition, (*before, passes.relu_in_convolution), phase)
+    for _ in range(2):
+        for net in (plain, fast):
+            net.clear_param_diffs()
+            net.forward_range(0, len(net.nodes) - 1, record=phase == TRAIN)
+            if phase == TRAIN:
+                net.backward_range(len(net.nodes) - 1, 0)
+        applied = {node.layer.name for node in fast.nodes if getattr(node.layer, "rectified", False)}
+        assert applied == {"a", "b", "c"}  # "in" has one channel
+    compare(all_arrays(fast), all_arrays(plain), exact=True)
+    for net in (plain, fast):  # while views are alive, both layers write to them
+        views = [net.blobs[name].data for name in ("a", "c")]
+        net.forward_range(0, len(net.nodes) - 1)
+        assert all((view >= 0).all() for view in views)
+    compare(all_arrays(fast), all_arrays(plain), exact=True)
+
+
+def test_a_convolution_without_its_relu_is_not_rectified():
+    plain, fast = (
+        build_net(BRANCHES % 'type: "Concat" bottom: "a" bottom: "b" top: "join"', p) for p in ((), passes.PASSES)
+    )
+    for net in (plain, fast):
+        net.forward()
+        net.forward(end="a")
+    assert fast.blobs["a"].data.min() < 0
+    compare({"a": fast.blobs["a"].data}, {"a": plain.blobs["a"].data}, exact=False)
+    for net in (plain, fast):
+        net.forward(start="relu_a")
+        net.backward(end="b")
+        net.backward(start="relu_a")
+    compare(all_arrays(fast), all_arrays(plain), exact=False)
+
+
+def test_a_convolution_that_changes_to_transforms_leaves_the_relu_to_its_layer(monkeypatch):
+    definition = BRANCHES % 'type: "Eltwise" bottom: "a" bottom: "b" top: "join"'
+    plain, fast = build_net(definition), build_net(definition, passes.PASSES)
+    compare(run(fast), run(plain), exact=False)
+    module = importlib.import_module("caffe.passes.fft_convolution")
+    module.tiling.cache_clear()
+    monkeypatch.setattr(module, "GAIN", 0)
+    compare(run(fast), run(plain), exact=False)
+    module.tiling.cache_clear()
+    assert fast.nodes[fast._layer_names.index("b")].fast.tape is not None
