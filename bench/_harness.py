@@ -52,6 +52,14 @@ class Worker:
         self.process.stdin.flush()
         return {name: value / steps for name, value in self._receive().items()}
 
+    def peak_memory(self):
+        """Return the largest resident memory so far in MB, or None where the system does not tell."""
+        try:
+            status = Path(f"/proc/{self.process.pid}/status").read_text()
+        except OSError:
+            return None
+        return next(int(line.split()[1]) / 1e3 for line in status.splitlines() if line.startswith("VmHWM"))
+
     def close(self):
         self.process.stdin.close()
         self.process.wait()

@@ -41,16 +41,16 @@ def operators(solver):
     return {name: rows[name] / total for name in largest}
 
 
-def layers(solver):
+def layers(solver, clock=time.perf_counter):
     """Return {layer: (forward, backward)} in milliseconds per step, and their total as a fraction of the step."""
-    update, times = _update_time(solver), collections.defaultdict(lambda: [0.0, 0.0])
+    update, times = _update_time(solver, clock), collections.defaultdict(lambda: [0.0, 0.0])
     for node in solver.net.nodes:
         runner = node.fast or node.layer
         for index, method in enumerate(("forward_blobs", "backward_blobs")):
-            setattr(runner, method, _timed(getattr(runner, method), times[node.layer.name], index))
-    start = time.perf_counter()
+            setattr(runner, method, _timed(getattr(runner, method), times[node.layer.name], index, clock))
+    start = clock()
     solver.step(STEPS)
-    total = time.perf_counter() - start
+    total = clock() - start
     return {
         "layers": {name: [1e3 * seconds / STEPS for seconds in pair] for name, pair in times.items()},
         "update": 1e3 * update,
@@ -58,21 +58,21 @@ def layers(solver):
     }
 
 
-def _timed(method, sums, index):
+def _timed(method, sums, index, clock):
     def run(*args):
-        start = time.perf_counter()
+        start = clock()
         method(*args)
-        sums[index] += time.perf_counter() - start
+        sums[index] += clock() - start
 
     return run
 
 
-def _update_time(solver):
+def _update_time(solver, clock):
     """Return the seconds of one weight update, after its diffs are computed."""
     solver._forward_backward()
-    start = time.perf_counter()
+    start = clock()
     solver.apply_update()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 if __name__ == "__main__":

@@ -12,8 +12,13 @@ NETS = {
     "AgeNet": (50, 3, 227, 9),
     "GenderNet": (50, 3, 227, 2),
     "GoogLeNet": (32, 3, 224, 1000),
+    "SqueezeNet": (16, 3, 227, 1000),
+    "ResNet-50": (16, 3, 224, 1000),
+    "MobileNet": (16, 3, 224, 1000),
+    "VGG-16": (8, 3, 224, 1000),
     "small ResNet": (32, 3, 112, 10),
     "CIFAR-10 quick": (100, 3, 32, 10),
+    "CIFAR-10 full": (100, 3, 32, 10),
     "LeNet": (64, 1, 28, 10),
 }
 
@@ -80,12 +85,27 @@ def _data(target, batch, colour):
 """
 
 
+# nets of the repository; the others are defined below
+PROTOTXT = {
+    "AgeNet": "AgeNet_train_test.prototxt",
+    "GenderNet": "GenderNet_train_test.prototxt",
+    "SqueezeNet": "squeezenet/train_val.prototxt",
+    "ResNet-50": "resnet50/train_val.prototxt",
+    "VGG-16": "vgg16/train_val.prototxt",
+}
+
+
 def _body(name):
-    if name in ("AgeNet", "GenderNet"):
-        return _without_data(ROOT / "prototxt" / (name + "_train_test.prototxt"))
-    return {"LeNet": lenet, "CIFAR-10 quick": cifar10_quick, "GoogLeNet": googlenet, "small ResNet": small_resnet}[
-        name
-    ]()
+    if name in PROTOTXT:
+        return _without_data(ROOT / "prototxt" / PROTOTXT[name])
+    return {
+        "LeNet": lenet,
+        "CIFAR-10 quick": cifar10_quick,
+        "CIFAR-10 full": cifar10_full,
+        "GoogLeNet": googlenet,
+        "MobileNet": mobilenet,
+        "small ResNet": small_resnet,
+    }[name]()
 
 
 def _without_data(path):
@@ -113,10 +133,9 @@ def _layer(layer_type, name, bottom, top=None, **param):
     return text + "}\n"
 
 
-def _conv(name, bottom, outputs, kernel, stride=1, pad=0):
-    param = (
-        f'num_output: {outputs} kernel_size: {kernel} stride: {stride} pad: {pad} weight_filler {{ type: "xavier" }}'
-    )
+def _conv(name, bottom, outputs, kernel, stride=1, pad=0, extra=""):
+    param = f"num_output: {outputs} kernel_size: {kernel} stride: {stride} pad: {pad} {extra}"
+    param += 'weight_filler { type: "xavier" }'
     return _layer("Convolution", name, bottom, convolution_param=param)
 
 
@@ -168,6 +187,24 @@ def cifar10_quick():
         + _inner_product("ip2", "ip1", 10)
         + _loss("ip2")
     )
+
+
+def cifar10_full():
+    """The full net of Caffe's CIFAR-10 example: two LRN layers within channels."""
+    text = ""
+    for number, (bottom, outputs) in enumerate((("data", 32), ("norm1", 32), ("norm2", 64)), 1):
+        conv, pool, norm = f"conv{number}", f"pool{number}", f"norm{number}"
+        text += _conv(conv, bottom, outputs, 5, pad=2)
+        # as in Caffe's example, the first ReLU is behind its pooling
+        text += (
+            _pool(pool, conv, "MAX", 3, 2) + _relu(pool)
+            if number == 1
+            else _relu(conv) + _pool(pool, conv, "AVE", 3, 2)
+        )
+        if number < 3:
+            lrn = "local_size: 3 alpha: 0.00005 beta: 0.75 norm_region: WITHIN_CHANNEL"
+            text += _layer("LRN", norm, pool, lrn_param=lrn)
+    return text + _inner_product("ip1", "pool3", 10) + _loss("ip1")
 
 
 # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection (Szegedy et al. 2014, table 1)
@@ -240,8 +277,24 @@ def small_resnet():
     return text + _inner_product("classes", "mean", 10) + _loss("classes")
 
 
-def _conv_batch_norm(name, bottom, outputs, kernel, stride, pad, relu=True):
-    text = _conv(name, bottom, outputs, kernel, stride, pad) + _layer("BatchNorm", name + "_norm", name, name)
+# outputs and stride of the pointwise convolution after each depthwise one (Howard et al. 2017, table 1)
+SEPARABLE = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+
+
+def mobilenet():
+    """MobileNet with depthwise convolutions as groups, BatchNorm and Scale."""
+    text, blob, width = _conv_batch_norm("conv1", "data", 32, 3, 2, 1), "conv1", 32
+    for number, (outputs, stride) in enumerate(SEPARABLE, 2):
+        name = f"conv{number}"
+        text += _conv_batch_norm(name + "_dw", blob, width, 3, stride, 1, extra=f"group: {width} bias_term: false ")
+        text += _conv_batch_norm(name, name + "_dw", outputs, 1, 1, 0, extra="bias_term: false ")
+        blob, width = name, outputs
+    text += _layer("Pooling", "mean", blob, pooling_param="pool: AVE global_pooling: true")
+    return text + _inner_product("classes", "mean", 1000) + _loss("classes")
+
+
+def _conv_batch_norm(name, bottom, outputs, kernel, stride, pad, relu=True, extra=""):
+    text = _conv(name, bottom, outputs, kernel, stride, pad, extra) + _layer("BatchNorm", name + "_norm", name, name)
     text += _layer("Scale", name + "_scale", name, name, scale_param="bias_term: true")
     return text + (_relu(name) if relu else "")
 

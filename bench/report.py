@@ -117,6 +117,35 @@ def training(result):
     )
 
 
+def training_floor(result):
+    rows, machine = [], result["machine"]
+    for case in result["cases"]:
+        ms, types = case["milliseconds"], case["CPU milliseconds by layer type"]
+        others = sorted((name for name in types if name != "Convolution"), key=types.get, reverse=True)[:4]
+        rows.append(
+            [
+                *(case["net"], str(case["batch"]), str(case["threads"])),
+                *(f"{ms[name]:.4g}" for name in ("step", "convolutions")),
+                compare_to_goal(case["step over convolutions, wall"], result["goal"], minimum=False),
+                format_ratio(case["step over convolutions, cpu"]),
+                f"{case['memory, MB']:.0f}" if case["memory, MB"] else "-",
+                ", ".join(f"{name} {types[name]:.3g}" for name in ["Convolution", *others]),
+            ]
+        )
+    columns = ["net", "batch", "threads", "ms per step", "ms, convolutions alone", "ratio (wall)", "(CPU)"]
+    return "\n".join(
+        [
+            "## Training against the convolution floor\n",
+            "A float32 step as `caffe train` runs it, from LMDB to updated weights, and oneDNN's time for the",
+            "convolutions of the net alone, in turn. Inner products, which the floor leaves out, are large in VGG-16.",
+            "The last column is the CPU time of one step by layer type, where the rest of it is spent.\n",
+            f"Measured {result['when']} on {machine['processor']}, {machine['cores']} cores, load average",
+            f"{machine['load_at_start']:.1f} at the end.\n",
+            table([*columns, "peak MB", "CPU ms by layer type"], rows),
+        ]
+    )
+
+
 def goal(net, precision):
     if net in ("LeNet", "CIFAR-10 quick"):
         return 1.0
@@ -319,6 +348,7 @@ def layer_times(result):
 
 SECTIONS = {
     "training": training,
+    "training_floor": training_floor,
     "equality": equality,
     "accuracy": accuracy,
     "loader": loader,

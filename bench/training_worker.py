@@ -14,6 +14,8 @@ if len(sys.argv) > 3:  # real Caffe reads the number of threads from the environ
 solver = caffe.SGDSolver(sys.argv[1])
 if len(sys.argv) > 2:
     solver.net.set_precision(sys.argv[2])
+    if hasattr(solver, "free_blobs"):
+        solver.free_blobs()  # as `caffe train`
 
 
 def waited():

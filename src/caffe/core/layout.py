@@ -21,6 +21,22 @@ def lay_out(tensor: torch.Tensor, memory_format: torch.memory_format | None = No
     return tensor if memory_format is None else tensor.contiguous(memory_format=memory_format)
 
 
+def is_single_channel_plane(tensor: torch.Tensor) -> bool:
+    """Return whether `tensor` is N x 1 x H x W with several rows and columns."""
+    return tensor.dim() == 4 and tensor.shape[1] == 1 and min(tensor.shape[2:]) > 1
+
+
+def single_channel_last(tensor: torch.Tensor) -> torch.Tensor:
+    """Return N x 1 x H x W `tensor` with the strides of N x H x W x C, which are the same memory.
+
+    A convolution then computes its top in that layout, which its readers use. Both strides of 1 are unambiguous here:
+    the tensor has several rows and columns.
+    """
+    tensor = in_c_order(tensor)
+    _, _, height, width = tensor.shape
+    return tensor.as_strided(tensor.shape, (height * width, 1, width, 1))
+
+
 def in_c_order(tensor: torch.Tensor) -> torch.Tensor:
     """Return `tensor` contiguous, with the strides of a new tensor of its shape."""
     tensor = tensor.contiguous()

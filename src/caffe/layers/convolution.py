@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from caffe.core import onednn
-from caffe.core.lazy_torch import F
+from caffe.core import layout, onednn
+from caffe.core.lazy_torch import F, torch
+from caffe.layers import _convolution_relu
 from caffe.layers._convolution import BaseConvolution, Window, add_bias, attributes, columns, einsum_columns, pad_ends
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
@@ -27,6 +28,8 @@ class Convolution(BaseConvolution, Layer):
 
     num_bottom = num_top = (1, None)
     same_count = True
+    rectify = False  # set by a pass while forward shall apply a ReLU to the top if it can
+    rectified = False  # whether it did
     examples: tuple = (
         Example(
             'convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 weight_filler { type: "xavier" } }',
@@ -70,10 +73,18 @@ class Convolution(BaseConvolution, Layer):
         if win.end is not None:
             x = pad_ends(x, win.pad, win.end)
             win = dataclasses.replace(win, pad=(0,) * len(over), end=None)
+        if self.rectify and _convolution_relu.is_supported(x, win, out, self.group):
+            self.rectified = True
+            return _convolution_relu.apply(x, weight, bias, win)
         context, x = onednn.prepare(x, win, x.shape[2:], out)
         x = pad_ends(x, (0,) * len(over), over)
         with context:
             return getattr(F, function)(x, weight, bias, win.stride, win.pad, win.dilation, self.group)
+
+    def to_memory_format(self, tensor: Tensor) -> Tensor:
+        if self.memory_format is torch.channels_last and layout.is_single_channel_plane(tensor):
+            return layout.single_channel_last(tensor)
+        return super().to_memory_format(tensor)
 
     def emit(self, g: Any, inputs: list[str], outputs: list[str], win: Window, sizes: Shape) -> None:
         end = [p + o for p, o in zip(win.pad_end, win.overhang(sizes))]

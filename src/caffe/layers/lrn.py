@@ -11,7 +11,7 @@ from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
 WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
-CHUNK_ELEMENTS = 1 << 19  # per thread
+CHUNK_ELEMENTS = 1 << 16  # per thread: the few arrays of a chunk fit into the L2 cache
 
 
 @register
@@ -47,8 +47,7 @@ class LRN(Layer):
         if not x.numel():
             return x.clone()
         if self.within:
-            mean = F.avg_pool2d(x * x, p.local_size, 1, p.local_size // 2)
-            return x * (1 + p.alpha * mean).pow(-p.beta)
+            return WithinChannel.apply(x, p.local_size, p.alpha, p.beta)
         return AcrossChannels.apply(x, p.local_size, p.alpha, p.beta, p.k)
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
@@ -94,6 +93,35 @@ def _across_to_onnx(g, bottoms, tops, p):
         g.node("Mul", [bottoms[0], power], tops)
 
 
+class WithinChannel(Function):
+    """The normalization within windows of pixels with an explicit gradient, several times faster than autograd.
+
+    With s = 1 + alpha * mean of x^2: y = x s^-beta, and dx = dy s^-beta - 2 alpha beta * x * mean(dy x s^-beta / s),
+    since the windows that contain a pixel form the window around it.
+    """
+
+    @staticmethod
+    def forward(ctx, x, size, alpha, beta):
+        window, y, scale = (size, 1, size // 2), torch.empty_like(x), torch.empty_like(x, dtype=torch.float32)
+        for xs, ys, scales in _items(x, y, scale):
+            xs = xs.float()
+            scales.copy_(F.avg_pool2d(xs.square(), *window).mul_(alpha).add_(1))
+            ys.copy_(_power(scales, beta).mul_(xs))
+        ctx.save_for_backward(x, scale)
+        ctx.window, ctx.beta, ctx.factor = window, beta, 2 * alpha * beta
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, scale = ctx.saved_tensors
+        dx = torch.empty_like(x)
+        for xs, scales, dys, dxs in _items(x, scale, dy, dx):
+            xs, direct = xs.float(), _power(scales, ctx.beta).mul_(dys.float())
+            mean = F.avg_pool2d((direct * xs).div_(scales), *ctx.window)
+            dxs.copy_(direct.addcmul_(xs, mean, value=-ctx.factor))
+        return dx, None, None, None
+
+
 class AcrossChannels(Function):
     """The normalization across channels with an explicit gradient, several times faster than autograd.
 
@@ -135,6 +163,12 @@ def _chunks(*tensors):
     if tensors[0].device.type != "cpu":
         chunk_size = len(tensors[0])
     return zip(*(t.split(max(1, chunk_size)) for t in tensors))
+
+
+def _items(*tensors):
+    """Split `tensors` of equal shape (N, ...) into chunks of images."""
+    chunk_size = max(1, CHUNK_ELEMENTS * torch.get_num_threads() // tensors[0][0].numel())
+    return zip(*(t.split(chunk_size) for t in tensors))
 
 
 def _power(scale, beta):

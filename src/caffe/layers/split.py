@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from caffe.core.lazy_torch import torch
 from caffe.layers.base import Example, Layer, Tensor, register
+
+CHUNK_ELEMENTS = 1 << 16  # per thread: the sum of a chunk stays in the L2 cache while the next term is added
 
 
 @register
@@ -18,6 +22,37 @@ class Split(Layer):
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         return tuple(x.view_as(x) for _ in range(self.top_count))
 
+    def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
+        if not propagate_down[0]:
+            return
+        grads = [top.grad for top in tops]
+        if len({grad.dtype for grad in grads}) > 1:
+            grads = [grad.float() for grad in grads]
+        bottoms[0].set_grad(_sum(grads, CHUNK_ELEMENTS * torch.get_num_threads()))
+
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         for top in tops:
             g.node("Identity", bottoms, [top])
+
+
+def _sum(terms, chunk):
+    """Return the sum of `terms`, from first to last, in memory of its own."""
+    first, *others = terms
+    total = torch.empty_like(first)
+    if len(others) > 1 and all(term.stride() == total.stride() for term in terms):
+        parts = list(zip(*(_in_memory_order(array).split(chunk) for array in (total, *terms))))
+    else:
+        parts = [(total, *terms)]
+    for target, *values in parts:
+        if len(values) == 1:
+            target.copy_(values[0])
+        else:
+            torch.add(*values[:2], out=target)
+        for value in values[2:]:
+            target.add_(value)
+    return total
+
+
+def _in_memory_order(tensor):
+    """Return the elements of a dense `tensor` as a vector in the order of its memory."""
+    return tensor.as_strided((tensor.numel(),), (1,))

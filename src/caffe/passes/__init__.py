@@ -15,6 +15,7 @@ from caffe.passes.channels_last import channels_last
 from caffe.passes.fft_convolution import fourier_convolution
 from caffe.passes.fuse_batch_norm import scale_in_batch_norm
 from caffe.passes.inplace_relu import relu_in_place
+from caffe.passes.relu_in_convolution import relu_in_convolution
 from caffe.passes.swap_pool_relu import pool_before_relu
 
 PASSES = (
@@ -23,6 +24,7 @@ PASSES = (
     pool_before_relu,  # after max pooling, ReLU processes a quarter of the values
     scale_in_batch_norm,  # BatchNorm, Scale and ReLU traverse memory once instead of three times
     relu_in_place,  # ReLU overwrites the output of a convolution or sum
+    relu_in_convolution,  # the convolution applies that ReLU
 )
 
 

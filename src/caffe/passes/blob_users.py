@@ -15,6 +15,19 @@ def nodes_using(nodes: Sequence[Any], blob: Any) -> list[int]:
     ]
 
 
+# Layers whose backward writes the diff of its bottom to memory that nothing else reads.
+OWN_DIFF = ("Convolution", "Deconvolution", "InnerProduct", "Pooling", "LRN", "Split")
+
+
+def owns_diff(nodes: Sequence[Any], index: int) -> bool:
+    """Return whether the diff of the top of node `index` may be overwritten in backward.
+
+    Otherwise it may share memory with the diff of another blob: Eltwise and Concat pass on the diff of their top.
+    """
+    later = [j for j in nodes_using(nodes, nodes[index].top_blobs[0]) if j > index]
+    return bool(later) and nodes[later[0]].layer.type in OWN_DIFF
+
+
 def is_relu_in_place(node: Any) -> bool:
     """Return whether `node` is a ReLU without negative slope that works in place."""
     plain = node.layer.type == "ReLU" and not node.layer.param.relu_param.negative_slope

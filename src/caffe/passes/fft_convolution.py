@@ -108,6 +108,7 @@ class FourierConvolution:
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer
+        self.rectifying: Any = None  # a runner of the layer that includes the ReLU (see relu_in_convolution)
         self.tape: Any = None  # (tiling, spectrum of the bottom, spectrum of the weights)
 
     def fall_back(self) -> None:
@@ -117,11 +118,13 @@ class FourierConvolution:
     def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self.layer.release()
         self.tape = None
+        if self.rectifying is not None:
+            self.rectifying.fall_back()
         x = bottoms[0].tensor.detach()
         dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
         tiles = _layer_tiling(self.layer, x.shape, dtype)
         if tiles is None:
-            return self.layer.forward_blobs(bottoms, tops, record)
+            return (self.rectifying or self.layer).forward_blobs(bottoms, tops, record)
         with torch.autocast("cpu", enabled=False):  # transforms are always float32
             y, *spectra = self._convolve(tiles, _to_nhwc(x), dtype)
         tops[0].set(_to_nchw(y, dtype))

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from caffe.passes.blob_users import is_relu_in_place, nodes_using
+from caffe.passes.blob_users import is_relu_in_place, nodes_using, owns_diff
+from caffe.passes.inplace_relu import mask_grad
 
 
 def scale_in_batch_norm(nodes: Sequence[Any]) -> None:
@@ -31,7 +32,7 @@ def scale_in_batch_norm(nodes: Sequence[Any]) -> None:
         if any(weight for j in members for weight in nodes[j].losses):
             continue
         relu = nodes[members[2]].layer if len(members) > 2 else None
-        fused = Fused(norm.layer, nodes[later[0]].layer, relu)
+        fused = Fused(norm.layer, nodes[later[0]].layer, relu, owns_diff(nodes, members[-1]))
         for j, runner in zip(members, (Norm, Scale, Part)):
             nodes[j].fast, nodes[j].reach = runner(fused, nodes[j].layer), (i, members[-1])
 
@@ -49,8 +50,9 @@ def _is_free_relu(node):
 class Fused:
     """The fused layers; `tape` is what their joint forward saved for backward."""
 
-    def __init__(self, norm: Any, scale: Any, relu: Any | None) -> None:
+    def __init__(self, norm: Any, scale: Any, relu: Any | None, owns_diff: bool) -> None:
         self.norm, self.scale, self.relu = norm, scale, relu
+        self.owns_diff = owns_diff  # backward may overwrite the diff of the top
         self.source: Any = None  # the BatchNorm's bottom (Blob)
         self.tape: Any = None  # (x, y, gain, statistics)
 
@@ -86,7 +88,7 @@ class Fused:
         x, y, gain, statistics = self.tape
         grad = _match_layout(x, top.grad.to(y.dtype).reshape(y.shape))
         if self.relu is not None:
-            grad = torch.ops.aten.threshold_backward(grad, y, 0)
+            grad = mask_grad(grad, y, self.owns_diff)
         output_mask = [bool(self.norm.propagate_down[0]), *map(bool, self.scale.param_propagate_down), False][:3]
         dx, *weight_grads = torch.ops.aten.native_batch_norm_backward(
             grad, x, gain, *statistics, not self.norm.use_global, self.norm.eps, output_mask

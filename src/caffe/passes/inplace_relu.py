@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from caffe.passes.blob_users import is_relu_in_place, nodes_using
+from caffe.passes.blob_users import is_relu_in_place, nodes_using, owns_diff
 from caffe.proto import caffe_pb2
 
 SUM = caffe_pb2.EltwiseParameter.SUM
@@ -22,7 +22,7 @@ def relu_in_place(nodes: Sequence[Any]) -> None:
             continue
         before = [j for j in nodes_using(nodes, node.top_blobs[0]) if j < i]
         if before and _is_producer(nodes[before[-1]]):
-            node.fast, node.reach = InPlaceReLU(node.layer), (before[-1], i)
+            node.fast, node.reach = InPlaceReLU(node.layer, owns_diff(nodes, i)), (before[-1], i)
 
 
 def _is_producer(node):
@@ -32,11 +32,15 @@ def _is_producer(node):
 
 
 class InPlaceReLU:
-    """Runner for ReLU; if a NumPy view of the blob is alive, it calls the layer itself."""
+    """Runner for ReLU; if a NumPy view of the blob is alive, it calls the layer itself.
 
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
+    With `owns_diff`, backward overwrites the diff of the top, as in Caffe.
+    """
+
+    def __init__(self, layer: Any, owns_diff: bool) -> None:
+        self.layer, self.owns_diff = layer, owns_diff
         self.output: Any = None
+        self.producer: Any = None  # the RectifyingConvolution before it, if there is one
 
     def fall_back(self) -> None:
         self.output = None  # the layer's backward runs its forward again; applying ReLU twice changes nothing
@@ -46,7 +50,9 @@ class InPlaceReLU:
         self.output = None
         if tops[0].has_live_view:
             return self.layer.forward_blobs(bottoms, tops, record)
-        output = bottoms[0].tensor.detach().relu_()
+        output = bottoms[0].tensor.detach()
+        if self.producer is None or not self.producer.applied:
+            output.relu_()
         self.output = output if record else None
         tops[0].set(output)
 
@@ -55,4 +61,11 @@ class InPlaceReLU:
             return self.layer.backward_blobs(tops, propagate_down, bottoms)
         if any(propagate_down):
             grad = tops[0].grad.to(self.output.dtype).reshape(self.output.shape)
-            bottoms[0].set_grad(torch.ops.aten.threshold_backward(grad, self.output, 0))
+            bottoms[0].set_grad(mask_grad(grad, self.output, self.owns_diff))
+
+
+def mask_grad(grad: torch.Tensor, output: torch.Tensor, overwrite: bool) -> torch.Tensor:
+    """Return `grad` where `output` is positive, otherwise 0: the gradient of a ReLU; `overwrite` reuses its memory."""
+    if overwrite:
+        return torch.ops.aten.threshold_backward.grad_input(grad, output, 0, grad_input=grad)
+    return torch.ops.aten.threshold_backward(grad, output, 0)

@@ -1,5 +1,7 @@
 """Optimization passes preserve every blob: one pass at a time and all together, with and without live views."""
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from support.pass_nets import FACES, INCEPTION, RESIDUAL, all_arrays, build_net,
 
 from caffe import passes
 from caffe.core import config
-from caffe.layers.base import TEST
+from caffe.layers.base import TEST, TRAIN
 from caffe.net.net import Net
 from caffe.proto import caffe_pb2, text
 
@@ -115,3 +117,107 @@ def test_callbacks_see_the_same_values_as_without_passes():
 def test_relu_with_several_readers_is_not_swapped():
     net = build_net(INCEPTION, passes.PASSES)  # "in" goes through a Split
     assert "DeferredReLU" not in runners(net).values() and runners(net)["relu_in"] == "InPlaceReLU"
+
+
+BRANCHES = """
+    layer { name: "data" type: "Input" top: "data" top: "label"
+      input_param { shape { dim: 2 dim: 1 dim: 7 dim: 6 } shape { dim: 2 } } }
+    layer { name: "in" type: "Convolution" bottom: "data" top: "in"
+      convolution_param { num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+    layer { name: "relu_in" type: "ReLU" bottom: "in" top: "in" }
+    layer { name: "a" type: "Convolution" bottom: "in" top: "a"
+      convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: "xavier" } } }
+    layer { name: "relu_a" type: "ReLU" bottom: "a" top: "a" }
+    layer { name: "b" type: "Convolution" bottom: "in" top: "b"
+      convolution_param { num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+    layer { name: "relu_b" type: "ReLU" bottom: "b" top: "b" }
+    layer { name: "join" %s }
+    layer { name: "c" type: "Convolution" bottom: "join" top: "c"
+      convolution_param { num_output: 3 kernel_size: 3 stride: 2 weight_filler { type: "xavier" } } }
+    layer { name: "relu_c" type: "ReLU" bottom: "c" top: "c" }
+    layer { name: "fc" type: "InnerProduct" bottom: "c" top: "fc"
+      inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+    layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize("join", ["Concat", "Eltwise"])
+def test_relu_overwrites_only_diffs_that_no_other_blob_shares(join):
+    definition = BRANCHES % f'type: "{join}" bottom: "a" bottom: "b" top: "join"'
+    plain, fast = build_net(definition), build_net(definition, passes.PASSES)
+    runners = {node.layer.name: node.fast for node in fast.nodes}
+    assert {name: runners[name].owns_diff for name in ("relu_in", "relu_a", "relu_b", "relu_c")} == {
+        "relu_in": True,
+        "relu_a": False,
+        "relu_b": False,
+        "relu_c": True,
+    }
+    for _ in range(2):
+        compare(run(fast), run(plain), exact=False)
+    for net in (plain, fast):  # the diff of "join" is still that of its reader
+        net.backward(start="join")
+    compare(all_arrays(fast), all_arrays(plain), exact=False)
+
+
+@pytest.mark.parametrize("size", [(7, 6), (1, 6), (7, 1), (1, 1), (2, 2)])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_convolution_of_one_channel(size, batch):
+    definition = BRANCHES.replace("dim: 2 dim: 1 dim: 7 dim: 6", f"dim: {batch} dim: 1 dim: {size[0]} dim: {size[1]}")
+    definition = definition.replace("shape { dim: 2 }", f"shape {{ dim: {batch} }}").replace(" stride: 2", " pad: 1")
+    definition %= 'type: "Eltwise" bottom: "a" bottom: "b" top: "join"'
+    plain, fast = build_net(definition), build_net(definition, passes.PASSES)
+    for _ in range(2):
+        compare(run(fast), run(plain), exact=False)
+    layout = torch.channels_last if min(size) > 2 else torch.contiguous_format
+    fast.forward_range(0, 1, record=False)
+    assert fast.blobs["in"].tensor.is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize("phase", [TRAIN, TEST], ids=["train", "test"])
+def test_convolution_that_applies_the_relu_is_equal_bit_for_bit(phase):
+    before = (passes.channels_last, passes.relu_in_place)
+    definition = BRANCHES % 'type: "Concat" bottom: "a" bottom: "b" top: "join"'
+    plain = build_net(definition, before, phase)
+    fast = build_net(definition, (*before, passes.relu_in_convolution), phase)
+    for _ in range(2):
+        for net in (plain, fast):
+            net.clear_param_diffs()
+            net.forward_range(0, len(net.nodes) - 1, record=phase == TRAIN)
+            if phase == TRAIN:
+                net.backward_range(len(net.nodes) - 1, 0)
+        applied = {node.layer.name for node in fast.nodes if getattr(node.layer, "rectified", False)}
+        assert applied == {"a", "b", "c"}  # "in" has one channel
+    compare(all_arrays(fast), all_arrays(plain), exact=True)
+    for net in (plain, fast):  # while views are alive, both layers write to them
+        views = [net.blobs[name].data for name in ("a", "c")]
+        net.forward_range(0, len(net.nodes) - 1)
+        assert all((view >= 0).all() for view in views)
+    compare(all_arrays(fast), all_arrays(plain), exact=True)
+
+
+def test_a_convolution_without_its_relu_is_not_rectified():
+    plain, fast = (
+        build_net(BRANCHES % 'type: "Concat" bottom: "a" bottom: "b" top: "join"', p) for p in ((), passes.PASSES)
+    )
+    for net in (plain, fast):
+        net.forward()
+        net.forward(end="a")
+    assert fast.blobs["a"].data.min() < 0
+    compare({"a": fast.blobs["a"].data}, {"a": plain.blobs["a"].data}, exact=False)
+    for net in (plain, fast):
+        net.forward(start="relu_a")
+        net.backward(end="b")
+        net.backward(start="relu_a")
+    compare(all_arrays(fast), all_arrays(plain), exact=False)
+
+
+def test_a_convolution_that_changes_to_transforms_leaves_the_relu_to_its_layer(monkeypatch):
+    definition = BRANCHES % 'type: "Eltwise" bottom: "a" bottom: "b" top: "join"'
+    plain, fast = build_net(definition), build_net(definition, passes.PASSES)
+    compare(run(fast), run(plain), exact=False)
+    module = importlib.import_module("caffe.passes.fft_convolution")
+    module.tiling.cache_clear()
+    monkeypatch.setattr(module, "GAIN", 0)
+    compare(run(fast), run(plain), exact=False)
+    module.tiling.cache_clear()
+    assert fast.nodes[fast._layer_names.index("b")].fast.tape is not None
