@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from agegender.bulk.engine import AHEAD
 from agegender.bulk.shards import Images, Shard
 from agegender.bulk.worker import Worker
 from agegender.errors import AgeGenderError
+from caffe.core import ray_cluster
+from caffe.core.ray_cluster import AHEAD, RETRIES
 
 STICKS = ("MYRIAD", "MVNC")
-RETRIES = 3
 
 
 def results(
@@ -38,8 +37,7 @@ def results(
     kind : {"parquet", "jsonl"}
     shards : sequence of Shard
     """
-    ray = _connected(address)
-    try:
+    with ray_cluster.connected(address) as ray:
         stick = str(settings.get("device", "")).upper().startswith(STICKS)
         resource = "ncs" if stick else "CPU"
         count = count or int(ray.cluster_resources().get(resource, 0))
@@ -50,8 +48,6 @@ def results(
             options["resources"] = {"ncs": 1}
         actors = Actors(ray.remote(**options)(Worker), (factory, settings), min(count, len(shards)))
         yield from _in_flight(ray, actors, images, kind, shards)
-    finally:
-        ray.shutdown()
 
 
 class Actors:
@@ -71,23 +67,6 @@ class Actors:
         """Start another actor in place of `dead`, unless that has happened."""
         if self._actors[number] is dead:
             self._actors[number] = self._kind.remote(*self._arguments)
-
-
-def _connected(address):
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError:
-        raise AgeGenderError("--ray needs Ray: pip install 'caffe2ncs[ray]'") from None
-    try:
-        if address == "local":
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
-        else:
-            ray.init(address, log_to_driver=False, logging_level="error")
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise AgeGenderError(f"--ray {address}: {str(error).splitlines()[0]}") from None
-    return ray
 
 
 def _in_flight(ray, actors, images, kind, shards):
@@ -110,10 +89,6 @@ def _in_flight(ray, actors, images, kind, shards):
         except ray.exceptions.RayError as error:
             attempts[shard] += 1
             if attempts[shard] > RETRIES:
-                raise AgeGenderError(f"shard {shard.number}: {_last_line(error)}") from None
+                raise AgeGenderError(f"shard {shard.number}: {ray_cluster.last_line(error)}") from None
             actors.replace(number, actor)
             waiting.append(shard)
-
-
-def _last_line(error):
-    return [line.strip() for line in str(error).splitlines() if line.strip()][-1]
