@@ -74,6 +74,19 @@ def detections(folder, name):
     return {"lengths": np.array([len(part) for part in seen]), "values": np.concatenate(seen)}
 
 
+def ssd(folder, name):
+    """The rows of DetectionEvaluate of two tests of 5 batches and their mean average precisions."""
+    solver = make(folder, name)
+    batches = [values["eval"] for _ in range(2) for _, values in solver._test_batches(0)]
+    solver = make(folder, name)
+    precisions = [solver.test(0)["eval"] for _ in range(2)]
+    return {
+        "lengths": np.array([len(part) for part in batches]),
+        "rows": np.concatenate(batches).reshape(-1, 5),
+        "precisions": np.array(precisions),
+    }
+
+
 def resumed(folder, name, resume=None, batch="each", count=3):
     """Two iterations, a snapshot and `count` more; or `count` after restoring that snapshot."""
     solver = make(folder, name, batch)
@@ -188,6 +201,8 @@ SCENARIOS = {
     "shuffled": lambda f: stream(f, "shuffled"),
     "tests": lambda f: tests_(f, "two"),
     "detections": lambda f: detections(f, "two"),
+    "ssd": lambda f: ssd(f, "ssd"),
+    "ssd_sizes": lambda f: ssd(f, "ssd_sizes"),
     "undisturbed": lambda f: resumed(f, "dropout"),
     "resumed": lambda f: resumed(f, "dropout", "dropout_iter_2.solverstate"),
     "from_one": lambda f: resumed(f, "one", "alone_iter_2.solverstate", "shared"),

@@ -12,11 +12,11 @@ from typing import Any
 from agegender.bulk.shards import Images, Shard
 from agegender.bulk.worker import Worker
 from agegender.errors import AgeGenderError
+from caffe.core.ray_cluster import AHEAD
 from caffe.utils import atomic_io
 from caffe.utils.cli.progress import Progress
 
 Factory = Callable[[dict[str, Any]], Any]
-AHEAD = 2  # shards per worker that are handed out: one runs, one waits
 ATTEMPTS = 3  # how often a shard may take its worker down
 _worker: list[Worker] = []  # of a process of the pool
 

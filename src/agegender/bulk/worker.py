@@ -25,6 +25,9 @@ class Worker:
     def __init__(self, factory: Callable[[dict[str, Any]], Any], settings: dict[str, Any]) -> None:
         self.predictor = factory(settings)
 
+    def ready(self) -> None:
+        """Return nothing; who waits for it knows that the nets are open."""
+
     def run(self, names: Sequence[str], kind: str) -> bytes:
         """Return the content of a shard with one row or more per image, in order; `kind` is its format.
 

@@ -28,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out test images of which the training part has a near-duplicate",
     )
     parser.add_argument(
+        "--no-near-duplicates",
+        action="store_true",
+        help="do not look for near-duplicates: for more than about 10^5 images, as the time grows with their square",
+    )
+    parser.add_argument(
         "--compat",
         action="store_true",
         help="the original's algorithm on sorted names: repeated images stay in, the split is not "
@@ -44,10 +49,20 @@ def run(args: argparse.Namespace) -> None:
         raise AgeGenderError(f"--train: expected a fraction between 0 and 1, received {args.train:g}")
     races = utkface.parse_races(args.race)
     faces = args.faces or os.path.join(args.data, utkface.folder_name(races))
-    settings = build.Settings(faces, races, args.train, args.seed, args.compat, args.exclude_near_duplicates)
+    settings = build.Settings(
+        faces,
+        races,
+        args.train,
+        args.seed,
+        args.compat,
+        args.exclude_near_duplicates,
+        near_duplicates=not args.no_near_duplicates,
+    )
     summary = build.build(settings, args.data, args.jobs)
     for line in remarks(summary, args.exclude_near_duplicates):
         print(line, file=sys.stderr)
+    if args.no_near_duplicates:
+        print("near-duplicates were not looked for", file=sys.stderr)
     print(count_block(summary.before, summary.after), end="", flush=True)
     print("Next: ./create_lmdb.sh", file=sys.stderr)
 

@@ -31,6 +31,7 @@ class Settings:
     seed: int = split.SEED
     compat: bool = False
     exclude_near_duplicates: bool = False
+    near_duplicates: bool = True  # look for them: the time grows with the square of the number of images
 
 
 @dataclass
@@ -44,8 +45,8 @@ class DatasetSummary:
     duplicates : Duplicates or None
         None with `compat`, which keeps duplicates.
     near_duplicates : dict or None
-        {path of a test image: path of its near-duplicate in training}; None with `compat`. The test lists contain them
-        unless `exclude_near_duplicates` is set.
+        {path of a test image: path of its near-duplicate in training}; None if they were not looked for, as with
+        `compat`. The test lists contain them unless `exclude_near_duplicates` is set.
     lists : dict
         {"age_train": [(path, class), ...], "age_test": ..., "gender_train": ..., "gender_test": ...}
     before, after : dict
@@ -85,6 +86,8 @@ def build(settings: Settings, data: str = "data", jobs: int | None = None) -> Da
         raise AgeGenderError(
             "--compat keeps exact duplicates and --exclude-near-duplicates drops near-duplicates: use one of them"
         )
+    if settings.exclude_near_duplicates and not settings.near_duplicates:
+        raise AgeGenderError("--exclude-near-duplicates needs the search that --no-near-duplicates leaves out")
     copies_folder = os.path.join(data, "overSampling")
     for path in (copies_folder, os.path.join(data, "DEF")):
         folders.refuse_foreign(path, MADE_BY)
@@ -93,7 +96,8 @@ def build(settings: Settings, data: str = "data", jobs: int | None = None) -> Da
     digest_of = duplicates.digests(folder.samples, jobs)
     dups = None if settings.compat else duplicates.find(folder.samples, digest_of)
     train, test, copies = _plan(folder.samples if dups is None else dups.kept, settings)
-    near = None if settings.compat else near_duplicates.near_duplicates_across(test, train, jobs)
+    search = settings.near_duplicates and not settings.compat
+    near = near_duplicates.near_duplicates_across(test, train, jobs) if search else None
     if settings.exclude_near_duplicates and near is not None:
         test = [sample for sample in test if sample.path not in near]
     with atomic_io.atomic_folder(copies_folder, MADE_BY) as temporary:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from agegender.datasets.sample import Sample
 from agegender.errors import AgeGenderError
+from caffe.data.parallel_map import cores, ordered_map
 from caffe.device.image_file import ImageError, decode_image, read_bytes
 
 
@@ -45,8 +44,8 @@ def digests(samples: list[Sample], jobs: int | None = None) -> dict[str, str]:
     AgeGenderError
         If a file is not an image; the message lists all of them.
     """
-    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-        digest_of = dict(pool.map(_digest, [sample.path for sample in samples]))
+    workers = jobs or cores()
+    digest_of = dict(ordered_map(_digest, (sample.path for sample in samples), workers, 16 * workers))
     broken = [path for path, digest in digest_of.items() if digest is None]
     if broken:
         raise AgeGenderError(

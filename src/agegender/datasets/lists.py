@@ -99,14 +99,17 @@ def _settings(settings):
         "seed": settings.seed,
         "compat": settings.compat,
         "exclude_near_duplicates": settings.exclude_near_duplicates,
+        "near_duplicates": settings.near_duplicates,
     }
 
 
 def _faces(summary, digest_of):
-    rows = sorted(f"{digest} {os.path.basename(path)}\n" for path, digest in digest_of.items())
+    total = hashlib.sha256()
+    for digest, name in sorted((digest, os.path.basename(path)) for path, digest in digest_of.items()):
+        total.update(f"{digest} {name}\n".encode())
     return {
         "images": len(digest_of),
-        "sha256": hashlib.sha256("".join(rows).encode()).hexdigest(),
+        "sha256": total.hexdigest(),
         "accepted_irregular_names": summary.folder.irregular,
         "skipped_names": summary.folder.skipped,
     }

@@ -11,13 +11,13 @@ import hashlib
 import os
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from agegender.datasets.sample import Sample
+from caffe.data.parallel_map import cores, ordered_map
 from caffe.device.image_file import read_image
 from caffe.utils.cli.progress import Progress
 
@@ -94,9 +94,9 @@ def make(copies: list[Copy], folder: str, seed: int, jobs: int | None = None) ->
     os.makedirs(folder, exist_ok=True)
     if not copies:
         return
-    progress = Progress("Over-sampling", len(copies), "copies")
-    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool, progress:
-        for _ in pool.map(lambda copy: _write_copy(copy, folder, seed), copies):
+    workers = jobs or cores()
+    with Progress("Over-sampling", len(copies), "copies") as progress:
+        for _ in ordered_map(lambda copy: _write_copy(copy, folder, seed), copies, workers, 16 * workers):
             progress.step()
 
 

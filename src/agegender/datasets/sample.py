@@ -9,7 +9,7 @@ from agegender.inference.labels import AGE_TRINGN, Gender
 RACES = ("white", "black", "asian", "indian", "others")  # UTKFace's indices 0..4
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Sample:
     """Path, age in years, gender, and race (an index into RACES); None where unknown."""
 

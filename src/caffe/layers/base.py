@@ -89,6 +89,7 @@ class Layer:
     is_data = False  # a data layer, which an Input replaces in a deploy net
     no_gradient: tuple = ()  # indices of bottoms without gradient (labels, indices)
     rows_vary = False  # the number of rows of the tops depends on the values of the bottoms
+    needs_every_batch = False  # in a test, what it computes depends on the batches before: processes cannot share them
     differentiable = True  # False: backward raises an error, as Caffe's NOT_IMPLEMENTED
     no_onnx: str | None = None  # why the layer is not exported, for layers without meaning at inference
     stick_form = False  # to_onnx emits other nodes if g.stick, for the compiler of the stick

@@ -44,7 +44,7 @@ class DetectionEvaluate(Layer):
         self.need(p.num_classes > 0, "num_classes is required")
         self.need(p.overlap_threshold > 0, "overlap_threshold must be positive, received %g", p.overlap_threshold)
         self.sizes = self._sizes(p.name_size_file) if p.name_size_file else []
-        self.number = 0
+        self.number, self.needs_every_batch = 0, bool(self.sizes)
 
     def _sizes(self, path):
         self.need(Path(path).is_file(), "name_size_file '%s' does not exist", path)

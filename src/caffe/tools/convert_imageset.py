@@ -31,7 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only_shard", type=int, metavar="K", help="write shard K only: other machines write the others"
     )
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads (default: one per core)")
+    parser.add_argument(
+        "--ray",
+        default="",
+        metavar="ADDRESS",
+        help="write the shards on a Ray cluster: its address, auto, or local for one on this machine; the images and "
+        "DB_NAME are in directories that all nodes share",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="threads (default: one per core; with --ray one per shard)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
     from caffe.core import glog
     from caffe.data.convert import imageset
 
+    if args.ray and (args.shards == 1 or args.only_shard is not None):
+        raise CaffeError("--ray writes the shards of --shards N, with N of at least 2 and without --only_shard")
     if args.shards < 1 or (args.only_shard is not None and args.shards == 1):
         raise CaffeError(f"--shards must be at least 1 and belongs to --only_shard, received {args.shards}")
     summary = imageset.convert(
@@ -54,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         workers=args.workers,
         shards=args.shards,
         only=args.only_shard,
+        ray=args.ray,
     )
     if not summary.skipped:
         return 0

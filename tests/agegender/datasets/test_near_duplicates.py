@@ -52,7 +52,8 @@ def test_block_size_does_not_change_the_result(tmp_path, monkeypatch):
     samples = [put(tmp_path, 20 + number, draw(20 + number, True, number)[:, ::-1]) for number in range(5)]
     expected = {sample.path: other.path for sample, other in zip(samples, others)}
     assert near_duplicates.near_duplicates_across(samples, others) == expected
-    monkeypatch.setattr(near_duplicates, "ROWS", 2)
+    for name, value in (("ROWS", 2), ("COLUMNS", 4), ("IN_MEMORY", 10_000)):
+        monkeypatch.setattr(near_duplicates, name, value)
     assert near_duplicates.near_duplicates_across(samples, others) == expected
 
 
@@ -98,6 +99,14 @@ def test_build_reports_or_excludes_near_duplicates(tmp_path, monkeypatch, capsys
     argv = ["build-dataset", "--faces", "faces", "--exclude-near-duplicates"]
     assert commands.main("agegender.cli", "agegender", argv) == 0
     assert f"{len(near)} test images are near-duplicates of training images" in capsys.readouterr().err
+    assert commands.main("agegender.cli", "agegender", [*argv, "--no-near-duplicates"]) == 1
+    assert "needs the search that --no-near-duplicates leaves out" in capsys.readouterr().err
+    argv = ["build-dataset", "--faces", "faces", "--no-near-duplicates"]
+    assert commands.main("agegender.cli", "agegender", argv) == 0
+    manifest = json.loads((tmp_path / "data/DEF/manifest.json").read_text())
+    assert manifest["near_duplicates"] is None and not manifest["settings"]["near_duplicates"]
+    assert "near-duplicates were not looked for" in capsys.readouterr().err
+    argv = ["build-dataset", "--faces", "faces", "--exclude-near-duplicates"]
     assert commands.main("agegender.cli", "agegender", [*argv, "--compat"]) == 1
     assert "use one of them" in capsys.readouterr().err
 

@@ -24,23 +24,23 @@ def main(argv: list[str]) -> None:
     stamp = databases.stamp(database)
     keys: list[bytes] = []
     labels: list[int] = []
-    structures: list[np.ndarray] = []
     rows: list[int] = []
     total = databases.length(database)
-    with databases.cursor(database) as cursor, Progress("Reading", total, "records", every=2) as bar:
-        found = cursor.first()
-        while found:
-            value = cursor.value()
-            labels.append(databases.label_of(value))
-            if total <= COMPARED and (structure := _structure(bytes(value))) is not None:
-                rows.append(len(keys))
-                structures.append(structure)
-            keys.append(bytes(cursor.key()))
-            bar.step()
-            found = cursor.next()
-    groups = np.full(len(keys), -1, np.int32)
-    if structures:
-        groups[rows] = _groups(np.array(structures, np.float32))
+    with near_duplicates.Structures() as structures:
+        with databases.cursor(database) as cursor, Progress("Reading", total, "records", every=2) as bar:
+            found = cursor.first()
+            while found:
+                value = cursor.value()
+                labels.append(databases.label_of(value))
+                if total <= COMPARED and (image := _grey(bytes(value))) is not None:
+                    rows.append(len(keys))
+                    structures.append(image)
+                keys.append(bytes(cursor.key()))
+                bar.step()
+                found = cursor.next()
+        groups = np.full(len(keys), -1, np.int32)
+        if rows:
+            groups[rows] = _groups(structures)
     stream = io.BytesIO()
     offsets = np.cumsum([0, *map(len, keys)], dtype=np.int64)
     joined = np.frombuffer(b"".join(keys), np.uint8)
@@ -49,19 +49,16 @@ def main(argv: list[str]) -> None:
     print(f"{len(keys)} records, {len(set(groups[groups >= 0].tolist()))} groups of near-duplicates")
 
 
-def _structure(value: bytes) -> np.ndarray | None:
-    """Return the fine structure of a record, as near_duplicates compares it."""
+def _grey(value: bytes) -> np.ndarray | None:
+    """Return the image of a record in grayscale; None if it has none."""
     try:
         image = databases.to_image(datum.decode(value)[0])
     except CaffeError:
         return None
-    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    side = near_duplicates.SIDE
-    small = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return small - cv2.GaussianBlur(small, (0, 0), near_duplicates.BLUR)
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
 
 
-def _groups(structures: np.ndarray) -> np.ndarray:
+def _groups(structures: near_duplicates.Structures) -> np.ndarray:
     """Return the number of the group of each image, -1 for an image without near-duplicates."""
     parent = list(range(len(structures)))
 
@@ -70,7 +67,7 @@ def _groups(structures: np.ndarray) -> np.ndarray:
             parent[row] = row = parent[parent[row]]
         return row
 
-    for row, column, _ in near_duplicates._similar_rows(structures, structures):
+    for row, column, _ in near_duplicates.similar_rows(structures, structures):
         if row != column:
             parent[max(root(row), root(column))] = min(root(row), root(column))
     roots = np.array([root(row) for row in range(len(structures))])

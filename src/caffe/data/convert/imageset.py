@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -14,7 +14,6 @@ import numpy as np
 from caffe.core import glog, malloc
 from caffe.data import datum, listfile
 from caffe.data.db import Writer, backend_name, create_db
-from caffe.data.db import shards as shard_list
 from caffe.data.db.lmdb import MAX_KEY
 from caffe.data.parallel_map import cores, ordered_map
 from caffe.device.image_file import ImageError, decode_image, read_bytes, shown
@@ -109,6 +108,7 @@ def convert(
     workers: int = 0,
     shards: int = 1,
     only: int | None = None,
+    ray: str = "",
 ) -> DatasetSummary:
     """Convert the images of a list file to a new database, which is written atomically.
 
@@ -139,6 +139,8 @@ def convert(
         so that an interrupted conversion continues.
     only : int, optional
         Write this shard only, and no list: another process or machine writes the others.
+    ray : str
+        Write the shards as tasks of the Ray cluster at this address, see `imageset_shards.convert`.
 
     Returns
     -------
@@ -158,40 +160,19 @@ def convert(
         random.Random(seed).shuffle(entries)
     glog.info(f"A total of {len(entries)} images.", "convert_imageset.cpp:86")
     if shards > 1:
-        return _convert_shards(
-            root, entries, list_path, os.fspath(db_path), record_format, (backend, check_size, workers), shards, only
-        )
+        from caffe.data.convert import imageset_shards  # it writes its databases with the functions below
+
+        options = imageset_shards.Options(root, os.fspath(list_path), record_format, backend, check_size, workers)
+        return imageset_shards.convert(options, entries, os.fspath(db_path), shards, only, ray)
     with create_db(db_path, backend, overwrite) as writer:
-        records = _records(root, entries, record_format, workers or cores())
-        summary = _write(records, writer, root, list_path, check_size, len(entries))
+        found = records(root, entries, record_format, workers or cores())
+        summary = write(found, writer, root, list_path, check_size, len(entries))
     if summary.written % 1000:
         glog.info(f"Processed {summary.written} files.", "convert_imageset.cpp:150")
     return summary
 
 
-def _convert_shards(root, entries, list_path, db_path, record_format, options, count, only):
-    """Write the shards that do not exist, then the list of them."""
-    backend, check_size, workers = options
-    if count > len(entries) or (only is not None and not 0 <= only < count):
-        raise CaffeError(f"expected 1 to {len(entries)} shards, and a shard from 0 to {count - 1}")
-    if os.path.lexists(db_path):
-        raise CaffeError(f"'{db_path}' exists; remove it, or choose another DB_NAME")
-    summary, folders = DatasetSummary(), [shard_list.shard_name(db_path, i, count) for i in range(count)]
-    for number, folder in enumerate(folders):
-        if only not in (None, number) or os.path.isdir(folder):
-            continue
-        first, end = number * len(entries) // count, (number + 1) * len(entries) // count
-        with create_db(folder, backend) as writer:
-            records = _records(root, entries[first:end], record_format, workers or cores())
-            part = _write(records, writer, root, list_path, check_size, end - first, first)
-        summary.written += part.written
-        summary.skipped += part.skipped
-    if only is None:
-        shard_list.write_list(db_path, folders)
-    return summary
-
-
-def _write(
+def write(
     records: Iterator[Record],
     writer: Writer,
     root: str,
@@ -237,9 +218,13 @@ def _check_keys(entries: list[listfile.Entry], list_path: str | os.PathLike, bac
 def skip(root: str, list_path: str | os.PathLike, record: Record, summary: DatasetSummary) -> None:
     """Log an image that cannot be read, and add it to `summary`."""
     entry = record.entry
-    location = f"{list_path}:{entry.line}"
-    glog.error(f"Could not open or find file {root}{entry.path} ({location}: {record.error})", "io.cpp:80")
+    log_skipped(root, list_path, entry.line, entry.path, record.error)
     summary.skipped.append((entry.line, entry.path, record.error))
+
+
+def log_skipped(root: str, list_path: str | os.PathLike, line: int, path: str, reason: str) -> None:
+    """Log an image that cannot be read, as Caffe does, with its line in the list."""
+    glog.error(f"Could not open or find file {root}{path} ({list_path}:{line}: {reason})", "io.cpp:80")
 
 
 def _size_error(list_path: str | os.PathLike, first: Record, record: Record) -> str:
@@ -249,7 +234,9 @@ def _size_error(list_path: str | os.PathLike, first: Record, record: Record) -> 
     )
 
 
-def _records(root: str, entries: list[listfile.Entry], record_format: RecordFormat, workers: int) -> Iterator[Record]:
+def records(
+    root: str, entries: Sequence[listfile.Entry], record_format: RecordFormat, workers: int
+) -> Iterator[Record]:
     """Yield records in the order of the list; images that keep their size are single tasks, to bound the memory."""
     remaining = iter(entries)
     chunks = iter(lambda: list(islice(remaining, _CHUNK_IMAGES if record_format.size else 1)), [])
@@ -260,8 +247,8 @@ def _records(root: str, entries: list[listfile.Entry], record_format: RecordForm
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the parallelism is over images
     try:
-        for records in ordered_map(convert_chunk, chunks, workers, 6 * workers):
-            yield from records
+        for chunk in ordered_map(convert_chunk, chunks, workers, 6 * workers):
+            yield from chunk
     finally:
         cv2.setNumThreads(threads)
 

@@ -39,10 +39,12 @@ class Synchronizer:
         reseed(solver.net, group.rank)
 
     def _share_batches(self, index):
-        """Let this process run every size-th test batch; False if the net's data cannot skip batches."""
+        """Let this process run every size-th test batch; False if the net cannot skip batches."""
         nodes, count = self.solver.test_nets[index].nodes, self.solver.param.test_iter[index]
         sources = [node.layer for node in nodes if not node.bottoms or node.layer.type == "Python"]
         if not all(hasattr(layer, "share_batches") for layer in sources):
+            return False
+        if any(node.layer.needs_every_batch for node in nodes):
             return False
         for layer in sources:
             layer.share_batches(self.group.rank, self.group.size, count)

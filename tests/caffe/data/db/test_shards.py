@@ -1,6 +1,9 @@
 """Shards read as one database; merged, they are byte for byte the database without shards."""
 
 import itertools
+import os
+import shutil
+import sys
 
 import cv2
 import numpy as np
@@ -109,3 +112,30 @@ def test_the_data_layer_reads_a_list_of_shards(images):
         net = caffe.Net(str(images / "net.prototxt"), caffe.TRAIN)
         labels.append([net.forward()["label"].copy() for _ in range(6)])
     assert np.array_equal(*labels)
+
+
+@pytest.fixture
+def own_ray(monkeypatch):
+    """Ray's settings for a cluster of this test on this machine; skips the test where Ray is not installed."""
+    pytest.importorskip("ray", reason="ray is not installed (extra `ray`)")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+
+
+def test_shards_written_on_ray_are_those_of_one_process(images, own_ray, monkeypatch, capsys):
+    """Also with relative paths, and with a shard that an earlier run has written."""
+    assert _convert(images, "here", "--shuffle", "--shards", "3") == 0
+    monkeypatch.chdir(images)
+    flags = [*FLAGS, "--shuffle", "--shards", "3", "--ray", "local"]
+    assert main(["convert_imageset", *flags, "--only_shard", "1", "", "list.txt", "there"]) == 1
+    assert "without --only_shard" in capsys.readouterr().err
+    shutil.copytree("here-00001-of-00003", "there-00001-of-00003")
+    kept = (images / "there-00001-of-00003/data.mdb").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(["convert_imageset", *flags, "--allow_broken", "", "list.txt", "there"]) == 0
+    for i in range(3):
+        name = f"-0000{i}-of-00003/data.mdb"
+        assert (images / ("there" + name)).read_bytes() == (images / ("here" + name)).read_bytes()
+    assert (images / "there-00001-of-00003/data.mdb").stat().st_mtime_ns == kept
+    assert (images / "there").read_text() == (images / "here").read_text().replace("here", "there")
+    assert "Could not open or find file 7.png (list.txt:8: " in capsys.readouterr().err

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import box_records, small_ssd
 from support import distributed_scenarios as scenarios
 from support.small_solvers import database, dropout_net, solver_text
 
@@ -69,11 +70,27 @@ def _write(folder):
         (folder / f"{name}.prototxt").write_text(f"{text} test_initialization: false {extra}")
 
 
+def _write_ssd(folder):
+    """A small SSD for detection tests of 5 batches; `ssd_sizes` compares boxes in pixels of images of different sizes."""
+    box_records.write(folder / "boxes", 43, seed=3)
+    (folder / "sizes.txt").write_text("".join(f"{i} {3 + i % 5} {4 + i % 3}\n" for i in range(43)))
+    for name, field in (("ssd", ""), ("ssd_sizes", f'name_size_file: "{folder}/sizes.txt"')):
+        text = small_ssd.train_val(folder / "boxes", folder / "boxes").replace("batch_size: 10", "batch_size: 4")
+        text = text.replace("overlap_threshold: 0.5", f"overlap_threshold: 0.3 {field}")
+        text = text.replace("nms_threshold: 0.45", "nms_threshold: 0.2")
+        (folder / f"{name}.net").write_text(text)
+        (folder / f"{name}.prototxt").write_text(
+            f'net: "{folder}/{name}.net" base_lr: 0.001 lr_policy: "fixed" random_seed: 4 test_iter: 5 '
+            'test_interval: 1000 test_initialization: false eval_type: "detection" max_iter: 6'
+        )
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """The folder with the files of all scenarios of two processes."""
     folder = tmp_path_factory.mktemp("distributed")
     _write(folder)
+    _write_ssd(folder)
     alone = scenarios.make(folder, "one")
     alone.step(2)
     alone.param.snapshot_prefix = str(folder / "alone")
@@ -172,6 +189,18 @@ def test_outputs_of_different_length_arrive_in_order(results):
     for part in _read(results, "detections"):
         assert np.array_equal(part["lengths"], expected["lengths"])
         assert np.array_equal(part["values"], expected["values"])
+
+
+@pytest.mark.parametrize("name", ["ssd", "ssd_sizes"])
+def test_detections_equal_those_of_one_process(results, name):
+    """Batches have different numbers of detections, and the order of the images decides which size each has."""
+    expected = scenarios.ssd(results, name)
+    assert len(set(expected["lengths"].tolist())) > 1 and len(expected["lengths"]) == 10
+    assert {0.0, 1.0} <= set(expected["rows"][:, 3]) and (expected["precisions"] > 0).all()
+    for part in _read(results, name):
+        assert np.array_equal(part["lengths"], expected["lengths"])
+        np.testing.assert_allclose(part["rows"], expected["rows"], atol=1e-5)
+        np.testing.assert_allclose(part["precisions"], expected["precisions"], atol=1e-5)
 
 
 def test_resumed_run_is_bit_equal_with_dropout(results):
