@@ -20,6 +20,8 @@ NET_NAMES = ("AgeNet", "GenderNet")  # the nets that the scripts train, test and
 MEAN_FILE = "data/mean/mean.binaryproto"
 MEAN_NPY = "age_gender_mean.npy"
 PROTOTXT = "prototxt"
+MODEL_DIR = "graph"  # compiled nets
+PEOPLE_NET = "compact-dlib"  # its weights are in the package and know people
 
 
 def lmdb(task: str, part: str) -> str:
@@ -59,6 +61,23 @@ def trained_on_synthetic_faces() -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False  # no data set of ours: other weights
     return os.path.basename(os.path.normpath(str(faces))) == "synthetic_faces"
+
+
+def why_not_people(model_dir: str) -> str:
+    """Return why AgeNet and GenderNet do not predict photographs of people, or "" if nothing is known against them.
+
+    Parameters
+    ----------
+    model_dir : str
+        Where the compiled nets are; a directory of the user's own is never judged.
+    """
+    if model_dir != MODEL_DIR:
+        return ""
+    if trained_on_synthetic_faces():
+        return "AgeNet and GenderNet were trained on synthetic faces and do not know people"
+    if not any(os.path.isfile(os.path.join(model_dir, name + ".json")) for name in NET_NAMES):
+        return f"{model_dir}/ has neither AgeNet nor GenderNet"
+    return ""
 
 
 def solver_file(name: str, quick: bool = False) -> str:

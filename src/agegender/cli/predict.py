@@ -13,6 +13,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from agegender.workspace import MODEL_DIR
+
 if TYPE_CHECKING:
     from agegender.inference.faces.detect import Detector
     from agegender.inference.predict import ImageResult, NetPredictor, Prediction
@@ -59,7 +61,7 @@ def add_net_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of nets and devices."""
     parser.add_argument("--mean_file", metavar="F", help="a mean (.npy, C x H x W) instead of the manifest's")
     parser.add_argument(
-        "--model-dir", metavar="DIR", default="graph", help="directory of the compiled nets (default: graph)"
+        "--model-dir", metavar="DIR", default=MODEL_DIR, help=f"directory of the compiled nets (default: {MODEL_DIR})"
     )
     parser.add_argument("--net", action="append", metavar="NAME", help="only this net (default: AgeNet and GenderNet)")
     parser.add_argument(
@@ -274,16 +276,14 @@ def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
     """Open the nets that the options name on the device that they name."""
     from agegender.inference.open_nets import open_nets
     from agegender.inference.predict import Style
-    from agegender.workspace import NET_NAMES, trained_on_synthetic_faces
+    from agegender.workspace import NET_NAMES, PEOPLE_NET, why_not_people
     from ncs import runtime
 
     names = args.net or list(NET_NAMES)
-    if not args.model and getattr(args, "detect", True) and trained_on_synthetic_faces():
-        print(
-            f"warning: {', '.join(names)} were trained on synthetic faces and do not know people; for photographs of "
-            "people use --model compact-dlib",
-            file=sys.stderr,
-        )
+    chosen = args.model or args.net or args.compat or args.mean_file
+    if not chosen and getattr(args, "detect", True) and (reason := why_not_people(args.model_dir)):
+        print(f"{reason}: photographs are predicted by --model {PEOPLE_NET}", file=sys.stderr)
+        args.model = [PEOPLE_NET]
     if args.model:
         from agegender.zoo.compile import ensure_compiled
 

@@ -228,3 +228,17 @@ def test_predictors_know_their_task(graph):
         for name in ("AgeNet", "GenderNet")
     }
     assert tasks == {"AgeNet": "age", "GenderNet": "gender"}
+
+
+def test_photographs_are_predicted_by_the_net_that_knows_people(graph, tmp_path, monkeypatch, capsys):
+    """Without nets of the user's own; a net that is named, or another directory, is taken as it is."""
+    monkeypatch.chdir(tmp_path)
+    photograph = str(graph / "group.png")
+    command = ["--detect", "--device", "CPU", "--json", "--image_path", photograph]
+    assert commands.run_command("agegender.cli", "predict", "run_inference.py", command) == 0
+    out, err = capsys.readouterr()
+    assert set(json.loads(out)["faces"][0]["answers"]) == {"compact-dlib-age", "compact-dlib-gender"}
+    assert "graph/ has neither AgeNet nor GenderNet: photographs are predicted by --model compact-dlib" in err
+    assert commands.run_command("agegender.cli", "predict", "run_inference.py", [*command, "--net", "AgeNet"]) == 6
+    assert run(graph, "--image_path", photograph) == 0
+    assert "compact-dlib" not in "".join(capsys.readouterr())
