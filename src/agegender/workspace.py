@@ -69,7 +69,7 @@ def why_not_people(model_dir: str) -> str:
     Parameters
     ----------
     model_dir : str
-        Where the compiled nets are; a directory of the user's own is never judged.
+        Where the compiled nets are; a directory of the user's own is accepted as it is.
     """
     if model_dir != MODEL_DIR:
         return ""
