@@ -38,7 +38,6 @@ FORK_TYPES: dict[str, tuple[str, str]] = {
     "Accum": ("FlowNet2", "sizes of a pyramid of predictions"),
     "DataAugmentation": ("FlowNet2", "random changes of images"),
     "CustomData": ("FlowNet2", "reads flow data"),
-    "LpqLoss": ("FlowNet2", "a loss of p and q norms"),
     "Nms": ("OpenPose", "non-maximum suppression of heat maps"),
     "ImResize": ("OpenPose", "bicubic resizing"),
 }
