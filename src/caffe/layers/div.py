@@ -13,7 +13,7 @@ class Div(BroadcastLayer):
     The axes are aligned at the end; an axis of size 1 is repeated.
     """
 
-    num_bottom = 2
+    num_bottom = (2, 2)
     onnx_type = "Div"
     examples = (
         Example("", [(2, 3, 4, 5), (2, 3, 1, 1)], ("positive", "positive")),

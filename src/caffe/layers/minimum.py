@@ -14,7 +14,7 @@ class Minimum(BroadcastLayer):
     The axes are aligned at the end; an axis of size 1 is repeated.
     """
 
-    num_bottom = 2
+    num_bottom = (2, 2)
     onnx_type = "Min"
     examples = (Example("", [(2, 3, 4, 5), (2, 3, 1, 1)]), Example("", [(3, 1), (2, 1, 4)]))
 
