@@ -70,6 +70,7 @@ IMPLEMENTED_BY: dict[str, dict[str, str]] = {
     "AnnotatedData": {
         "TransformationParameter": "resize_param distort_param expand_param emit_constraint crop_h crop_w noise_param",
     },
+    "SegData": {"TransformationParameter": "stride upper_size upper_height upper_width"},
     "DenseImageData": {"TransformationParameter": "crop_height crop_width scale_factors"},
     "ImageSegData": {
         "TransformationParameter": "crop_height crop_width scale_factors",

@@ -10,7 +10,6 @@ _SIMILAR = 0.85  # Convolutoin; not DepthwiseConvolution for Deconvolution
 # Layer types of forks that are not implemented: the fork, and what the layer does.
 FORK_TYPES: dict[str, tuple[str, str]] = {
     "Gather": ("TSN, Synopsys Caffe", "picks items by index"),
-    "FixedNeuron": ("Xilinx", "fixed-point quantization"),
     "ConvolutionFixed": ("Xilinx", "a quantized convolution"),
     "ConvolutionBNFixed": ("Xilinx", "a quantized convolution with its normalization"),
     "TRT": ("NVCaffe", "a TensorRT engine"),
