@@ -146,8 +146,10 @@ AUGMENTATION = [
 ENGINES = {"MKL2017", "MKLDNN", "SPATIAL", "LIBDNN", "NNPACK", "INTEL_SPATIAL"}
 
 
-def is_hint(message: str, field: str) -> bool:
-    """Return whether a field of a fork does not change the results."""
+def is_hint(message: str, field: str, layer_type: object = "") -> bool:
+    """Return whether a field of a fork does not change the results; `layer_type` is the type of a LayerParameter."""
+    if field == "quantization_param" and str(layer_type).endswith("Ristretto"):
+        return False
     if field not in origins(message) or _lists(IMPLEMENTED, message, field):
         return False
     return field in HINTS[_ANY].split() or _lists(HINTS, message, field)
