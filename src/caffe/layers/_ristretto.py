@@ -63,16 +63,23 @@ class RistrettoLayer(Layer):
         sign = torch.where(tensor >= 0, 1.0, -1.0)
         return tensor + (sign * torch.exp2(exponent) - tensor.detach())
 
-    def _with_rounded_blobs(self) -> Layer:
-        blobs = []
-        for number, blob in enumerate(self.blobs):
-            tensor = self._parameters(torch.as_tensor(blob.tensor), number == 0)
-            blobs.append(types.SimpleNamespace(tensor=tensor, shape=blob.shape, data=tensor.detach().cpu().numpy()))
-        self.inner.blobs = blobs
-        return self.inner
+    def _exported_parameters(self, array: np.ndarray, is_weight: bool) -> np.ndarray:
+        """Return what `_parameters` computes, without torch."""
+        p, grid = self.param.quantization_param, self._grid("params")
+        if grid is not None:
+            step, least, most = grid
+            value = array.clip(least, most) / np.float32(step)
+            return _nearest(value) * np.float32(step)
+        if not is_weight:
+            return array
+        with np.errstate(divide="ignore"):
+            exponent = _nearest(np.log2(np.abs(array))).clip(p.exp_min, p.exp_max)
+        return np.where(array >= 0, np.float32(1), np.float32(-1)) * np.exp2(exponent)
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
-        tops: Any = self._with_rounded_blobs().forward(*(self._rounded(x, "layer_in") for x in bottoms))
+        tensors = [self._parameters(blob.tensor, number == 0) for number, blob in enumerate(self.blobs)]
+        self.inner.blobs = [types.SimpleNamespace(tensor=tensor) for tensor in tensors]
+        tops: Any = self.inner.forward(*(self._rounded(x, "layer_in") for x in bottoms))
         tops = tops if isinstance(tops, tuple) else (tops,)
         return tuple(self._rounded(top, "layer_out") for top in tops)
 
@@ -80,11 +87,13 @@ class RistrettoLayer(Layer):
         inputs = [self._rounded_to_onnx(g, bottom, g.temp("rounded"), "layer_in") for bottom in bottoms]
         for name, bottom in zip(inputs, bottoms):
             g.declare(name, g.shape(bottom))
+        arrays = [self._exported_parameters(blob.data, number == 0) for number, blob in enumerate(self.blobs)]
+        self.inner.blobs = [types.SimpleNamespace(data=array, shape=array.shape) for array in arrays]
         if self._grid("layer_out") is None:
-            self._with_rounded_blobs().to_onnx(g, inputs, tops)
+            self.inner.to_onnx(g, inputs, tops)
             return
         outputs = [g.temp("plain") for _ in tops]
-        self._with_rounded_blobs().to_onnx(g, inputs, outputs)
+        self.inner.to_onnx(g, inputs, outputs)
         for name, top in zip(outputs, tops):
             self._rounded_to_onnx(g, name, top, "layer_out")
 
@@ -102,3 +111,8 @@ class RistrettoLayer(Layer):
         whole = one(g, "Mul", [one(g, "Floor", [half], "whole"), one(g, "Sign", [value], "sign")], "signed")
         g.node("Mul", [whole, g.constant(np.float32(step), "step")], [out])
         return out
+
+
+def _nearest(values: np.ndarray) -> np.ndarray:
+    """Round to whole numbers, halves away from 0."""
+    return np.sign(values) * np.floor(np.abs(values) + np.float32(0.5))
