@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import cv2
@@ -68,8 +68,9 @@ class SegmentationPrefetcher(BatchPrefetcher):
         A prefix of every path.
     size : (height, width), optional
         Images and labels are resized to it, the labels without interpolation.
-    crop : (height, width), optional
-        At random in TRAIN, at the center in TEST; smaller images are padded, with the mean and the label `ignore`.
+    crop : (height, width), or function of (height, width), optional
+        At random in TRAIN, at the center in TEST; a function returns it for the size of an image. Smaller images are
+        padded, with the mean and the label `ignore`.
     color : bool
     mirror : bool
         Mirror half of the images.
@@ -86,7 +87,7 @@ class SegmentationPrefetcher(BatchPrefetcher):
         *args: Any,
         root: str = "",
         size: tuple[int, int] | None = None,
-        crop: tuple[int, int] | None = None,
+        crop: tuple[int, int] | Callable[[int, int], tuple[int, int]] | None = None,
         color: bool = True,
         mirror: bool = False,
         factors: Sequence[float] = (),
@@ -124,7 +125,8 @@ class SegmentationPrefetcher(BatchPrefetcher):
             factor = self._factors[rng.integers(len(self._factors))]
             image, labels = _scaled(image, labels, factor)
         if self._crop:
-            image, labels = self._cropped(self._crop, image, labels, rng if train else None)
+            crop = self._crop(*image.shape[:2]) if callable(self._crop) else self._crop
+            image, labels = self._cropped(crop, image, labels, rng if train else None)
         if self._mirror and rng.integers(0, 2):
             image, labels = np.ascontiguousarray(image[:, ::-1]), labels[:, ::-1]
         return planar(image), labels, original

@@ -1,6 +1,6 @@
 """Replaces Python layers of well-known repositories by built-in layers if their module cannot be imported.
 
-The modules are those of py-faster-rcnn, py-R-FCN and derived repositories, ENet, and Synopsys' models.
+The modules are those of py-faster-rcnn, py-R-FCN and derived repositories, CTPN, ENet, and Synopsys' models.
 """
 
 from __future__ import annotations
@@ -99,7 +99,14 @@ def _reorg(layer: Any, values: dict[str, list[float]]) -> None:
     layer.reorg_param.stride = 2
 
 
+def _text_proposal(layer: Any, values: dict[str, list[float]]) -> None:
+    """Replace layers.text_proposal_layer of CTPN."""
+    layer.type = "TextProposal"
+    layer.proposal_param.feat_stride = int(values.get("feat_stride", [16])[0])
+
+
 MAKERS = {
+    ("text_proposal_layer", "ProposalLayer"): _text_proposal,
     ("shape", "TensorShape"): _shape,
     ("pad", "PadTensor"): _pad,
     ("yolov2", "darknet_reorg"): _reorg,

@@ -70,6 +70,7 @@ IMPLEMENTED_BY: dict[str, dict[str, str]] = {
     "AnnotatedData": {
         "TransformationParameter": "resize_param distort_param expand_param emit_constraint crop_h crop_w noise_param",
     },
+    "SegData": {"TransformationParameter": "stride upper_size upper_height upper_width"},
     "DenseImageData": {"TransformationParameter": "crop_height crop_width scale_factors"},
     "ImageSegData": {
         "TransformationParameter": "crop_height crop_width scale_factors",
@@ -145,8 +146,10 @@ AUGMENTATION = [
 ENGINES = {"MKL2017", "MKLDNN", "SPATIAL", "LIBDNN", "NNPACK", "INTEL_SPATIAL"}
 
 
-def is_hint(message: str, field: str) -> bool:
-    """Return whether a field of a fork does not change the results."""
+def is_hint(message: str, field: str, layer_type: object = "") -> bool:
+    """Return whether a field of a fork does not change the results; `layer_type` is the type of a LayerParameter."""
+    if field == "quantization_param" and str(layer_type).endswith("Ristretto"):
+        return False
     if field not in origins(message) or _lists(IMPLEMENTED, message, field):
         return False
     return field in HINTS[_ANY].split() or _lists(HINTS, message, field)

@@ -10,7 +10,6 @@ _SIMILAR = 0.85  # Convolutoin; not DepthwiseConvolution for Deconvolution
 # Layer types of forks that are not implemented: the fork, and what the layer does.
 FORK_TYPES: dict[str, tuple[str, str]] = {
     "Gather": ("TSN, Synopsys Caffe", "picks items by index"),
-    "FixedNeuron": ("Xilinx", "fixed-point quantization"),
     "ConvolutionFixed": ("Xilinx", "a quantized convolution"),
     "ConvolutionBNFixed": ("Xilinx", "a quantized convolution with its normalization"),
     "TRT": ("NVCaffe", "a TensorRT engine"),
@@ -27,9 +26,6 @@ FORK_TYPES: dict[str, tuple[str, str]] = {
     "HardMining": ("Cascade R-CNN", "chooses hard regions for training"),
     "DeformableConvolution": ("Deformable ConvNets", "a convolution with learned offsets"),
     "ConvLSTM": ("AGS", "an LSTM of convolutions"),
-    "ConvolutionRistretto": ("Ristretto", "a quantized convolution"),
-    "FcRistretto": ("Ristretto", "a quantized InnerProduct"),
-    "DeconvolutionRistretto": ("Ristretto", "a quantized deconvolution"),
     "LRNRistretto": ("Ristretto", "a quantized LRN"),
     "DenseCRF": ("DeepLab, PSPNet", "a dense conditional random field"),
     "DomainTransform": ("DeepLab, PSPNet", "an edge-preserving filter"),
@@ -38,7 +34,6 @@ FORK_TYPES: dict[str, tuple[str, str]] = {
     "Accum": ("FlowNet2", "sizes of a pyramid of predictions"),
     "DataAugmentation": ("FlowNet2", "random changes of images"),
     "CustomData": ("FlowNet2", "reads flow data"),
-    "LpqLoss": ("FlowNet2", "a loss of p and q norms"),
     "Nms": ("OpenPose", "non-maximum suppression of heat maps"),
     "ImResize": ("OpenPose", "bicubic resizing"),
 }

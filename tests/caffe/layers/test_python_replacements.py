@@ -29,6 +29,11 @@ def test_proposal_layer_is_replaced_and_logged():
     assert "rpn.proposal_layer.ProposalLayer cannot be imported; it is replaced by Proposal" in "\n".join(lines)
 
 
+def test_proposal_layer_of_ctpn_is_another_one():
+    layer = replaced(PROPOSAL % ("layers.text_proposal_layer", "'feat_stride': 8"))
+    assert (layer.type, layer.proposal_param.feat_stride) == ("TextProposal", 8)
+
+
 def test_importable_module_is_used(monkeypatch):
     module = types.ModuleType("my_proposal_layer")
     module.__spec__ = types.SimpleNamespace(name="my_proposal_layer")

@@ -60,6 +60,11 @@ def test_fields_that_change_a_net_are_errors(text, words):
         assert word in line
 
 
+def test_quantization_is_a_hint_except_in_ristrettos_layers():
+    assert fork_fields.is_hint("LayerParameter", "quantization_param", "Convolution")
+    assert not fork_fields.is_hint("LayerParameter", "quantization_param", "FcRistretto")
+
+
 def test_augmentation_is_an_error_in_training():
     stretched = layer('type: "Data" transform_param { vertical_stretch_lower: 0.9 }')
     assert "vertical_stretch_lower (NVCaffe)" in fork_fields.refused(stretched, training=True)[0]

@@ -91,7 +91,7 @@ class Parser(Scanner):
         if field is None:
             self._unknown(name, position, known, path)
             return
-        if fork_fields.is_hint(known.name, name):
+        if fork_fields.is_hint(known.name, name, getattr(message, "type", "")):
             self._hints.setdefault(f"{known.name}.{name}", []).append(position)
         if not path and field.kind != "message":
             self._positions.setdefault(name, []).append(position)

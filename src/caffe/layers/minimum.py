@@ -1,0 +1,22 @@
+"""Minimum: the smaller of two bottoms, with broadcasting."""
+
+from __future__ import annotations
+
+from caffe.core.lazy_torch import torch
+from caffe.layers._broadcast import BroadcastLayer
+from caffe.layers.base import Example, Tensor, register
+
+
+@register
+class Minimum(BroadcastLayer):
+    """The smaller of two bottoms, with broadcasting (Synopsys).
+
+    The axes are aligned at the end; an axis of size 1 is repeated.
+    """
+
+    num_bottom = (2, 2)
+    onnx_type = "Min"
+    examples = (Example("", [(2, 3, 4, 5), (2, 3, 1, 1)]), Example("", [(3, 1), (2, 1, 4)]))
+
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        return torch.minimum(x, self.second(other))

@@ -1,0 +1,15 @@
+"""ScaledTanH compared with its definition, value by value."""
+
+import math
+
+import numpy as np
+from support.reference import check_layer
+
+X = np.array([[-40.0, -3.3, -1.7, -0.6, -0.01], [0.02, 0.45, 1.2, 2.7, 41.0]])
+
+
+def test_values():
+    def reference(x):
+        return [np.array([[1.7 * math.tanh(0.6 * v) for v in row] for row in x])]
+
+    check_layer("ScaledTanH", "scaled_tanh_param { alpha: 1.7 beta: 0.6 }", [X], reference)

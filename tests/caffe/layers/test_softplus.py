@@ -1,0 +1,15 @@
+"""Softplus compared with its definition, value by value."""
+
+import math
+
+import numpy as np
+from support.reference import check_layer
+
+X = np.array([[-40.0, -3.3, -1.7, -0.6, -0.01], [0.02, 0.45, 1.2, 2.7, 41.0]])
+
+
+def test_values():
+    def reference(x):
+        return [np.array([[math.log1p(math.exp(v)) for v in row] for row in x])]
+
+    check_layer("Softplus", "", [X], reference)

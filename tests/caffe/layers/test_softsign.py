@@ -1,0 +1,13 @@
+"""Softsign compared with its definition, value by value."""
+
+import numpy as np
+from support.reference import check_layer
+
+X = np.array([[-40.0, -3.3, -1.7, -0.6, -0.01], [0.02, 0.45, 1.2, 2.7, 41.0]])
+
+
+def test_values():
+    def reference(x):
+        return [np.array([[v / (1 + abs(v)) for v in row] for row in x])]
+
+    check_layer("Softsign", "", [X], reference)
