@@ -85,7 +85,7 @@ def _is_volume(layer):
     """Return whether a VideoData is C3D's, whose frames are an axis of their own; its fields tell it from TSN's."""
     video = layer.video_data_param
     fields = ("root_folder", "use_image", "use_temporal_jitter", "sampling_rate", "show_data")
-    return layer.type == "VideoData" and any(video.HasField(field) for field in fields)
+    return layer.type.startswith("Video") and any(video.HasField(field) for field in fields)
 
 
 def _size(layer):

@@ -77,6 +77,8 @@ RCNN = (
         "psroi_pooling_param { spatial_scale: 0.0625 output_dim: 2 group_size: 3 }"
     )
 )
+INFO = 'top: "im_info" input_param { shape { dim: 1 dim: '
+PVANET = RCNN.replace(INFO + "3", INFO + "6")  # a longer im_info
 YOLO = inputs(("data", (1, 4, 6, 8))) + layer(
     'name: "re" type: "Reorg" bottom: "data" top: "re" reorg_param { stride: 2 }'
 )
@@ -91,12 +93,12 @@ def build(text):
     for name in net.inputs:
         net.blobs[name].data[...] = rng.standard_normal(net.blobs[name].shape)
     if "im_info" in net.inputs:
-        net.blobs["im_info"].data[...] = [[128, 144, 1]]
+        net.blobs["im_info"].data[0, :3] = [128, 144, 1]
     net.forward()
     return net
 
 
-@pytest.mark.parametrize("text", [SSD, RCNN, YOLO], ids=["SSD", "R-CNN", "YOLO"])
+@pytest.mark.parametrize("text", [SSD, RCNN, PVANET, YOLO], ids=["SSD", "R-CNN", "PVANet", "YOLO"])
 def test_outputs_of_openvino_equal_those_of_the_net(text, tmp_path):
     import openvino
 
@@ -117,7 +119,7 @@ def test_outputs_of_openvino_equal_those_of_the_net(text, tmp_path):
 
 
 @pytest.mark.parametrize("chip", ["MA2480", "MA2450"])
-@pytest.mark.parametrize("text", [SSD, RCNN, YOLO], ids=["SSD", "R-CNN", "YOLO"])
+@pytest.mark.parametrize("text", [SSD, RCNN, PVANET, YOLO], ids=["SSD", "R-CNN", "PVANet", "YOLO"])
 def test_outputs_of_the_blob_equal_those_of_the_net(compiler, text, chip, tmp_path):
     net = build(text)
     native_ops.write_ir(net, tmp_path / "net.xml")
