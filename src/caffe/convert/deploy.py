@@ -54,7 +54,8 @@ def passes(
 ) -> list[Callable[[caffe_pb2.NetParameter], caffe_pb2.NetParameter]]:
     """Return the passes for the TEST net `net` in order; each maps a NetParameter to a NetParameter."""
     if is_deploy_file(net):
-        return [lambda net: replace_data_with_input(net, input_shape), fold_dropout, strip_training_fields]
+        net_passes = (remove_evaluators_without_labels, fold_dropout, strip_training_fields)
+        return [lambda net: replace_data_with_input(net, input_shape), *net_passes]
     outputs = output_names(net)
     return [
         lambda net: replace_data_with_input(net, input_shape),
@@ -149,8 +150,9 @@ def _has_shape(layer):
 def _required_shape(layer, input_shape):
     """Return (N, C, H, W) from `input_shape` for an Input without a shape; the batch is 1, the channels are 3."""
     if not input_shape or None in input_shape[2:]:
-        raise CaffeError(f"input '{layer.top[0]}' has no shape; give the input shape (-is W H)")
-    return tuple(size or default for size, default in zip(input_shape, (1, 3, 0, 0)))
+        data_shapes.warn_of_default_size(f"input '{layer.top[0]}' has no shape")
+    defaults = (1, 3, data_shapes.DEFAULT_SIDE, data_shapes.DEFAULT_SIDE)
+    return tuple(size or default for size, default in zip(input_shape or (None,) * 4, defaults))
 
 
 def _inputs_of(layer, net, input_shape):
@@ -251,6 +253,12 @@ def remove_label_consumers(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParamete
         available.update(layer.top)
         out.append(layer)
     return _copy(net, out)
+
+
+def remove_evaluators_without_labels(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Remove evaluating layers of a deploy file that read a missing blob, left over from the training net."""
+    existing = {top for layer in net.layer for top in layer.top}
+    return _copy(net, [x for x in net.layer if not (is_evaluator(x) and set(x.bottom) - existing)])
 
 
 def _selects_proposals(layer, available):
