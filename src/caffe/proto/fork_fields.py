@@ -197,7 +197,7 @@ def is_probably_fork_field(message: str, field: str, known: Iterable[str]) -> bo
 
 
 def _resembles(word: str, other: str) -> bool:
-    """Return whether `word` may be `other` with typing errors: image_gt_data_param is not image_data_param."""
+    """Return whether `word` may be `other` with typing errors: image_xy_data_param is not image_data_param."""
     pairs = list(zip(word.split("_"), other.split("_")))
     digits = [[char for char in name if char.isdigit()] for name in (word, other)]
     same_form = word.count("_") == other.count("_") and digits[0] == digits[1]

@@ -1,7 +1,7 @@
 """Reads the three-dimensional layers of C3D 1.0, which have the additional fields in Caffe's own parameters.
 
-CONVOLUTION3D and POOLING3D get the parameters of C3D 1.1, convolution3d_param and pooling3d_param; DECONVOLUTION3D becomes
-Caffe's Deconvolution, with one kernel size per axis. The sizes of the videos move to video_data_param.
+CONVOLUTION3D and POOLING3D get the parameters of C3D 1.1, convolution3d_param and pooling3d_param; DECONVOLUTION3D
+becomes Caffe's Deconvolution, with one kernel size per axis. The sizes of the videos move to video_data_param.
 """
 
 from __future__ import annotations

@@ -28,7 +28,11 @@ def test_c3d_with_v1_layers():
     layers = {layer.name: layer for layer in param.layer}
     conv, pool = layers["conv"].convolution3d_param, layers["pool"].pooling3d_param
     up = layers["up"].convolution_param
-    assert (layers["conv"].type, layers["pool"].type, layers["up"].type) == ("Convolution3D", "Pooling3D", "Deconvolution")
+    assert (layers["conv"].type, layers["pool"].type, layers["up"].type) == (
+        "Convolution3D",
+        "Pooling3D",
+        "Deconvolution",
+    )
     assert (conv.kernel_size, conv.kernel_depth, conv.temporal_pad, conv.pad, conv.stride) == (5, 3, 1, 2, 2)
     assert (pool.pool, pool.kernel_size, pool.kernel_depth, pool.temporal_stride) == (pool.AVE, 2, 1, 1)
     assert (list(up.kernel_size), list(up.stride), list(up.pad)) == ([2, 4, 4], [2, 2, 2], [0, 0, 0])
