@@ -144,3 +144,19 @@ def test_compiling_without_an_ir_writes_the_same_blob(compiler, tmp_path, monkey
 
 def test_ordinary_layers_are_not_native():
     assert native_ops.native_layers(build(inputs(("data", (1, 3, 8, 8))) + conv("c", "data", 2))) == []
+
+
+def test_detections_of_yolo_can_be_cut_off(compiler, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    found = layer(
+        'name: "found" type: "YoloDetectionOutput" bottom: "head" top: "found" yolo_detection_output_param { '
+        "num_classes: 3 num_box: 2 biases: [0.7, 0.9, 2.4, 2.6] }"
+    )
+    (tmp_path / "net.prototxt").write_text(inputs(("data", (1, 3, 6, 6))) + conv("head", "data", 16) + found)
+    assert main(["compile", "net.prototxt", "-o", "whole", "--no-ir"]) != 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2].endswith(
+        "layer 'found': the number of its rows depends on values, which this compiler does not support"
+    )
+    assert lines[-1] == "The layers before can be used alone: -on head"
+    assert main(["compile", "net.prototxt", "-o", "part", "--no-ir", "-on", "head"]) == 0
