@@ -93,22 +93,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder of the checkouts: OWNER/REPOSITORY/...")
     parser.add_argument("--family", action="append", help="only this family; may be repeated")
+    parser.add_argument("--without", action="append", default=[], choices=COLUMNS, help="a column that is not measured")
     parser.add_argument("--one", metavar="FILES", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         deploy, _, train = args.one.partition("|")
-        _one(args.folder, deploy, train)
+        _one(args.folder, deploy, train, args.without)
         return
     results = _old_lines()
     for family, (deploy, train) in FAMILIES.items():
         present = any(name and (args.folder / name).is_file() for name in (deploy, train))
         if present and (not args.family or family in args.family):
-            results[family] = _line(family, deploy or train, _measured(args.folder, deploy, train))
+            results[family] = _line(family, deploy or train, _measured(args.folder, deploy, train, args.without))
             _write(results)
 
 
-def _measured(folder: Path, deploy: str, train: str) -> dict[str, str]:
+def _measured(folder: Path, deploy: str, train: str, without: list[str]) -> dict[str, str]:
     command = [sys.executable, __file__, str(folder), "--one", f"{deploy}|{train}"]
+    command += [f"--without={column}" for column in without]
     found: dict[str, str] = {}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
@@ -145,14 +147,14 @@ def _write(results: dict[str, str]) -> None:
 # -- one net, in a process of its own --------------------------------------------------------------
 
 
-def _one(folder: Path, deploy: str, train: str) -> None:
+def _one(folder: Path, deploy: str, train: str, without: list[str]) -> None:
     """Print one JSON object per result."""
     notes: list[str] = []
-    if train and (folder / train).is_file():
+    if train and "train" not in without and (folder / train).is_file():
         _report({"train": _trains(folder / train, notes)})
     if deploy and (folder / deploy).is_file():
         with tempfile.TemporaryDirectory() as scratch:
-            _deployed(folder / deploy, Path(scratch), notes)
+            _deployed(folder / deploy, Path(scratch), notes, without)
     _report({"note": "; ".join(dict.fromkeys(notes))})
 
 
@@ -186,7 +188,7 @@ def _trains(path: Path, notes: list[str]) -> str:
     return "yes"
 
 
-def _deployed(path: Path, scratch: Path, notes: list[str]) -> None:
+def _deployed(path: Path, scratch: Path, notes: list[str], without: list[str]) -> None:
     import numpy as np
 
     from caffe.convert.deploy import deploy
@@ -219,6 +221,8 @@ def _deployed(path: Path, scratch: Path, notes: list[str]) -> None:
     vary = _tops_of_varying_rows(net)
     runs = {"onnx": _onnx, "openvino": _openvino, "opencv": model_peers.opencv, "kendryte": model_peers.kendryte}
     for column, run in {**runs, "blob": _blob}.items():  # the blob last: it takes longest
+        if column in without:
+            continue
         try:
             result = run(net, files, feeds, scratch)
             if result is None:
