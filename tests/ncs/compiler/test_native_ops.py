@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from caffe.convert.deploy import deploy
+from caffe.convert.onnx_export import export_net
 from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net_text
@@ -160,3 +161,28 @@ def test_detections_of_yolo_can_be_cut_off(compiler, tmp_path, monkeypatch, caps
     )
     assert lines[-1] == "The layers before can be used alone: -on head"
     assert main(["compile", "net.prototxt", "-o", "part", "--no-ir", "-on", "head"]) == 0
+
+
+def test_regions_in_one_row(tmp_path):
+    """A Reshape of fewer regions than there may be: exported after a pass, the net takes any number."""
+    import onnxruntime
+
+    row = 'name: "row" type: "Reshape" bottom: "rois" top: "row" reshape_param { shape { dim: 1 dim: 1 dim: -1 } }'
+    net = build(RCNN.replace("post_nms_topn: 12", "nms_thresh: 0.05 post_nms_topn: 400") + layer(row))
+    count = net.blobs["row"].shape[2]
+    assert 5 <= count < 2000
+    export_net(net, tmp_path / "net.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    for factor in (1, -1):
+        net.blobs["data"].data[...] *= factor
+        net.forward()
+        received = session.run(["row"], {name: net.blobs[name].data for name in net.inputs})[0]
+        np.testing.assert_allclose(received, net.blobs["row"].data, atol=1e-3)
+    native_ops.write_ir(net, tmp_path / "net.xml")
+    assert list(openvino_shape(tmp_path / "net.xml", "row")) == [1, 1, 2000]
+
+
+def openvino_shape(path, output):
+    import openvino
+
+    return openvino.Core().read_model(path).output(output).get_shape()
