@@ -16,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import model_page
+
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
 TIMEOUT = 1500
 # family -> deploy file, train_val file or ""
@@ -74,19 +76,7 @@ FAMILIES = {
         "facebook/C3D/C3D-v1.0/examples/c3d_train_ucf101/conv3d_ucf101_train.prototxt",
     ),
 }
-COLUMNS = ("read", "train", "onnx", "openvino", "blob", "opencv", "kendryte")
-HEAD = """\
-# Model families
-
-Measured by `python bench/model_families.py` on prototxt files of public repositories, with seeded weights. "yes" in ONNX,
-OpenVINO, OpenCV and kendryte-caffe means that ONNX Runtime, OpenVINO's CPU device, OpenCV 4.13 and kendryte-caffe (BVLC's
-Caffe on PyPI) give the outputs of our Net within 1e-3 of the largest value (of detections and regions, that at most 3 % have
-no counterpart); "train" means that all layers and fields of the training net are implemented; "blob" means that
-the net compiles for Myriad X. An empty cell was not measured. [Nets of Caffe's forks](guides/forks.md) has the details.
-
-| Family | Prototxt | Read | Train | ONNX | OpenVINO | Blob | OpenCV | kendryte-caffe | Note |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-"""
+COLUMNS = model_page.COLUMNS
 
 
 def main() -> None:
@@ -100,12 +90,19 @@ def main() -> None:
         deploy, _, train = args.one.partition("|")
         _one(args.folder, deploy, train, args.without)
         return
-    results = _old_lines()
+    from caffe.utils.atomic_io import write_bytes
+
+    results = model_page.read(PAGE, FAMILIES)
     for family, (deploy, train) in FAMILIES.items():
         present = any(name and (args.folder / name).is_file() for name in (deploy, train))
         if present and (not args.family or family in args.family):
-            results[family] = _line(family, deploy or train, _measured(args.folder, deploy, train, args.without))
-            _write(results)
+            old = results.get(family, {})
+            kept = {column: old.get(column, "") for column in args.without}
+            found = _measured(args.folder, deploy, train, args.without)
+            notes = [note for note in old.get("note", "").split("; ") if note.split(":")[0] in args.without]
+            found["note"] = "; ".join(notes + [note for note in [found.get("note")] if note])
+            results[family] = {**kept, **found, "file": deploy or train}
+            write_bytes(PAGE, model_page.text(results, FAMILIES))
 
 
 def _measured(folder: Path, deploy: str, train: str, without: list[str]) -> dict[str, str]:
@@ -123,25 +120,6 @@ def _measured(folder: Path, deploy: str, train: str, without: list[str]) -> dict
     if reason:
         found.setdefault("note", reason)
     return found
-
-
-def _line(family: str, name: str, found: dict[str, str]) -> str:
-    cells = " | ".join(found.get(column, "") for column in COLUMNS)
-    owner, repository, *path = name.split("/")
-    return f"| {family} | {owner}/{repository}: {'/'.join(path)} | {cells} | {found.get('note', '')} |"
-
-
-def _old_lines() -> dict[str, str]:
-    lines = PAGE.read_text(encoding="utf-8").splitlines() if PAGE.is_file() else []
-    rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| ")}
-    return {family: rows[family] for family in FAMILIES if family in rows}
-
-
-def _write(results: dict[str, str]) -> None:
-    from caffe.utils.atomic_io import write_bytes
-
-    rows = [results[family] for family in FAMILIES if family in results]
-    write_bytes(PAGE, HEAD + "\n".join(rows) + "\n")
 
 
 # -- one net, in a process of its own --------------------------------------------------------------
