@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
 from caffe.convert import data_shapes
-from caffe.convert.input_shapes import resize_inputs
+from caffe.convert.input_shapes import can_be_built, resize_inputs
 from caffe.convert.layer_roles import is_data, is_deploy_file, is_evaluator, is_label, layer_class
 from caffe.core import glog
 from caffe.errors import CaffeError
@@ -46,7 +46,22 @@ def deploy(param: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | No
         If the net has no input, or an input without a shape.
     """
     net = drop_label_of_softmax(keep_test_phase(_python_replacements.replace(param)))
+    deployed = _deployed(net, input_shape)
+    batch = data_shapes.batch_size(net)
+    if batch > 1 and (input_shape or (1,))[0] in (None, 1) and _divides_batch(deployed) and not can_be_built(deployed):
+        whole = _deployed(net, (batch, *(input_shape or (None,) * 4)[1:]))
+        if can_be_built(whole):
+            glog.warning(f"net '{net.name}' keeps its batch size of {batch}: its layers do not allow 1")
+            return whole
+    return deployed
+
+
+def _deployed(net, input_shape):
     return reduce(lambda net, step: step(net), passes(net, input_shape), net)
+
+
+def _divides_batch(net):
+    return any(x.type == "Slice" and 0 in (x.slice_param.axis, x.slice_param.slice_dim) for x in net.layer)
 
 
 def passes(

@@ -67,10 +67,15 @@ def _with_batch(net, new, old):
         return net
     rows = _rows_of_reshapes(net)
     changed = _with_rows(net, new, old, rows or {})
-    if rows is None or not _depends_on_batch(net) or _rows_of_reshapes(changed) is not None:
+    if rows is None or not _depends_on_batch(net) or can_be_built(changed):
         return changed
     glog.warning(f"net '{net.name}' keeps its batch size of {old}: its layers do not allow {new}")
     return net
+
+
+def can_be_built(net: caffe_pb2.NetParameter) -> bool:
+    """Return whether the shapes of all blobs of `net` can be inferred in phase TEST."""
+    return _rows_of_reshapes(net) is not None
 
 
 def _depends_on_batch(net):
