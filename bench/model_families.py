@@ -260,7 +260,8 @@ def _error(received, expected, rows_vary=False) -> float:
 
 def _unmatched(received, expected) -> float:
     """Return the fraction of detections without a counterpart, less a tolerance of 3 % for scores that are nearly equal."""
-    missing = sum(not any(abs(other - row).max() < 2e-3 for other in received) for row in expected)
+    near = [[(abs(other - row) / abs(row).clip(1)).max() < 2e-3 for other in received] for row in expected]
+    missing = sum(not any(row) for row in near)
     missing += max(len(received) - len(expected), 0)
     return max(missing / max(len(expected), 1) - 0.03, 0.0)
 
