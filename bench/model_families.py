@@ -182,6 +182,8 @@ def _deployed(path: Path, scratch: Path, notes: list[str], without: list[str]) -
         _report({"read": "no"})
         return
     _report({"read": "yes"})
+    if set(model_page.COLUMNS[2:]) <= set(without):
+        return
     _set_weights(net)
     rng = np.random.default_rng(4)
     for name in net.inputs:
