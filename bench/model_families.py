@@ -2,7 +2,7 @@
 """Measures what works with public model families, and writes docs/models.md.
 
 bench/model_families.py DIR: DIR has the checkouts, as DIR/OWNER/REPOSITORY/PATH, of which only the prototxt files of
-FAMILIES are read. Every net gets seeded weights; ONNX Runtime, OpenVINO and OpenCV must give the outputs of our Net
+FAMILIES are read. Every net gets seeded weights; ONNX Runtime, OpenVINO, OpenCV and kendryte-caffe must give the outputs of our Net
 within 1e-3 of the largest value. Each net runs in a process of its own. Nets that are not in DIR keep their old line.
 """
 
@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import model_page
+
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
-TIMEOUT = 900
+TIMEOUT = 1500
 # family -> deploy file, train_val file or ""
 FAMILIES = {
     "SE-ResNet-50": ("hujie-frank/SENet/models/SE-ResNet-50.prototxt", ""),
@@ -50,10 +51,13 @@ FAMILIES = {
     "SSD 300, VGG-16": ("BVLC/caffe/models/intel_optimized_models/ssd/VGGNet/VOC0712/SSD_300x300/deploy.prototxt", ""),
     "MobileNet-YOLO": ("eric612/MobileNet-YOLO/models/yolov2/mobilenet_yolo_deploy.prototxt", ""),
     "Faster R-CNN, VGG-16": (
-        "BVLC/caffe/models/intel_optimized_models/faster-rcnn/pascal_voc/VGG16/faster_rcnn_end2end/test.prototxt",
-        "",
+        "rbgirshick/py-faster-rcnn/models/pascal_voc/VGG16/faster_rcnn_end2end/test.prototxt",
+        "rbgirshick/py-faster-rcnn/models/pascal_voc/VGG16/faster_rcnn_end2end/train.prototxt",
     ),
-    "R-FCN, ResNet-50": ("soeaver/caffe-model/det/rfcn/models/coco/air101/deploy_rfcn_coco_air101-merge.prototxt", ""),
+    "R-FCN, ResNet-50": (
+        "YuwenXiong/py-R-FCN/models/pascal_voc/ResNet-50/rfcn_end2end/test_agnostic.prototxt",
+        "YuwenXiong/py-R-FCN/models/pascal_voc/ResNet-50/rfcn_end2end/train_agnostic_ohem.prototxt",
+    ),
     "SegNet basic": (
         "alexgkendall/SegNet-Tutorial/Models/segnet_basic_inference.prototxt",
         "alexgkendall/SegNet-Tutorial/Models/segnet_basic_train.prototxt",
@@ -62,48 +66,48 @@ FAMILIES = {
         "alexgkendall/SegNet-Tutorial/Models/segnet_inference.prototxt",
         "alexgkendall/SegNet-Tutorial/Models/segnet_train.prototxt",
     ),
-    "PSPNet-50": (
-        "foss-for-synopsys-dwc-arc-processors/synopsys-caffe/evaluation/prototxt/pspnet50_ADE20K_473.prototxt",
-        "",
-    ),
+    "PSPNet-50": ("hszhao/PSPNet/evaluation/prototxt/pspnet50_ADE20K_473.prototxt", ""),
     "ICNet": ("hszhao/ICNet/evaluation/prototxt/icnet_cityscapes.prototxt", ""),
     "FCN-8s": ("shelhamer/fcn.berkeleyvision.org/voc-fcn8s/deploy.prototxt", ""),
-    "C3D": ("", "yjxiong/caffe/models/C3D/test.prototxt"),
+    "ENet": ("TimoSaemann/ENet/prototxts/enet_deploy.prototxt", ""),
+    "OpenPose, body 25": ("CMU-Perceptual-Computing-Lab/openpose/models/pose/body_25/pose_deploy.prototxt", ""),
+    "C3D": (
+        "facebook/C3D/C3D-v1.0/examples/c3d_feature_extraction/prototxt/c3d_sport1m_feature_extractor_frm.prototxt",
+        "facebook/C3D/C3D-v1.0/examples/c3d_train_ucf101/conv3d_ucf101_train.prototxt",
+    ),
 }
-COLUMNS = ("read", "train", "onnx", "openvino", "blob", "opencv")
-HEAD = """\
-# Model families
-
-Measured by `python bench/model_families.py` on prototxt files of public repositories, with seeded weights. "yes" in ONNX,
-OpenVINO and OpenCV means that ONNX Runtime, OpenVINO's CPU device and OpenCV 4.12 give the outputs of our Net within 1e-3
-of the largest value (of detections, that at most 3 % have no counterpart); "train" means that all layers and fields of the training net are implemented; "blob" means that
-the net compiles for Myriad X. An empty cell was not measured. [Nets of Caffe's forks](guides/forks.md) has the details.
-
-| Family | Prototxt | Read | Train | ONNX | OpenVINO | Blob | OpenCV | Note |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
-"""
+COLUMNS = model_page.COLUMNS
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder of the checkouts: OWNER/REPOSITORY/...")
     parser.add_argument("--family", action="append", help="only this family; may be repeated")
+    parser.add_argument("--without", action="append", default=[], choices=COLUMNS, help="a column that is not measured")
     parser.add_argument("--one", metavar="FILES", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         deploy, _, train = args.one.partition("|")
-        _one(args.folder, deploy, train)
+        _one(args.folder, deploy, train, args.without)
         return
-    results = _old_lines()
+    from caffe.utils.atomic_io import write_bytes
+
+    results = model_page.read(PAGE, FAMILIES)
     for family, (deploy, train) in FAMILIES.items():
         present = any(name and (args.folder / name).is_file() for name in (deploy, train))
         if present and (not args.family or family in args.family):
-            results[family] = _line(family, deploy or train, _measured(args.folder, deploy, train))
-            _write(results)
+            old = results.get(family, {})
+            kept = {column: old.get(column, "") for column in args.without}
+            found = _measured(args.folder, deploy, train, args.without)
+            notes = [note for note in old.get("note", "").split("; ") if note.split(":")[0] in args.without]
+            found["note"] = "; ".join(notes + [note for note in [found.get("note")] if note])
+            results[family] = {**kept, **found, "file": deploy or train}
+            write_bytes(PAGE, model_page.text(results, FAMILIES))
 
 
-def _measured(folder: Path, deploy: str, train: str) -> dict[str, str]:
+def _measured(folder: Path, deploy: str, train: str, without: list[str]) -> dict[str, str]:
     command = [sys.executable, __file__, str(folder), "--one", f"{deploy}|{train}"]
+    command += [f"--without={column}" for column in without]
     found: dict[str, str] = {}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
@@ -118,36 +122,17 @@ def _measured(folder: Path, deploy: str, train: str) -> dict[str, str]:
     return found
 
 
-def _line(family: str, name: str, found: dict[str, str]) -> str:
-    cells = " | ".join(found.get(column, "") for column in COLUMNS)
-    owner, repository, *path = name.split("/")
-    return f"| {family} | {owner}/{repository}: {'/'.join(path)} | {cells} | {found.get('note', '')} |"
-
-
-def _old_lines() -> dict[str, str]:
-    lines = PAGE.read_text(encoding="utf-8").splitlines() if PAGE.is_file() else []
-    rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| ")}
-    return {family: rows[family] for family in FAMILIES if family in rows}
-
-
-def _write(results: dict[str, str]) -> None:
-    from caffe.utils.atomic_io import write_bytes
-
-    rows = [results[family] for family in FAMILIES if family in results]
-    write_bytes(PAGE, HEAD + "\n".join(rows) + "\n")
-
-
 # -- one net, in a process of its own --------------------------------------------------------------
 
 
-def _one(folder: Path, deploy: str, train: str) -> None:
+def _one(folder: Path, deploy: str, train: str, without: list[str]) -> None:
     """Print one JSON object per result."""
     notes: list[str] = []
-    if train and (folder / train).is_file():
+    if train and "train" not in without and (folder / train).is_file():
         _report({"train": _trains(folder / train, notes)})
     if deploy and (folder / deploy).is_file():
         with tempfile.TemporaryDirectory() as scratch:
-            _deployed(folder / deploy, Path(scratch), notes)
+            _deployed(folder / deploy, Path(scratch), notes, without)
     _report({"note": "; ".join(dict.fromkeys(notes))})
 
 
@@ -181,7 +166,7 @@ def _trains(path: Path, notes: list[str]) -> str:
     return "yes"
 
 
-def _deployed(path: Path, scratch: Path, notes: list[str]) -> None:
+def _deployed(path: Path, scratch: Path, notes: list[str], without: list[str]) -> None:
     import numpy as np
 
     from caffe.convert.deploy import deploy
@@ -197,6 +182,8 @@ def _deployed(path: Path, scratch: Path, notes: list[str]) -> None:
         _report({"read": "no"})
         return
     _report({"read": "yes"})
+    if set(model_page.COLUMNS[2:]) <= set(without):
+        return
     _set_weights(net)
     rng = np.random.default_rng(4)
     for name in net.inputs:
@@ -209,13 +196,19 @@ def _deployed(path: Path, scratch: Path, notes: list[str]) -> None:
     files = scratch / "net.prototxt", scratch / "net.caffemodel"
     files[0].write_text(text.format(param))
     net.save(str(files[1]))
-    for column, run in (("onnx", _onnx), ("openvino", _openvino), ("opencv", _opencv), ("blob", _blob)):
+    import model_peers
+
+    vary = _tops_of_varying_rows(net)
+    runs = {"onnx": _onnx, "openvino": _openvino, "opencv": model_peers.opencv, "kendryte": model_peers.kendryte}
+    for column, run in {**runs, "blob": _blob}.items():  # the blob last: it takes longest
+        if column in without:
+            continue
         try:
             result = run(net, files, feeds, scratch)
             if result is None:
                 _report({column: "yes"})
                 continue
-            errors = [_error(result[name], value) for name, value in expected.items()]
+            errors = [_error(result[name], value, name in vary) for name, value in expected.items()]
             notes += [f"{column}: outputs differ by {max(errors):.1g}"] if max(errors) > 1e-3 else []
             _report({column: "yes" if max(errors) <= 1e-3 else "differs"})
         except Exception as error:
@@ -231,20 +224,36 @@ def _set_weights(net) -> None:
     constants = {"BatchNorm": (0, 1, 1), "BN": (1, 0, 0, 1), "PReLU": (0.25,)}
     for layer in net.layers:
         for number, blob in enumerate(getattr(layer, "blobs", ())):
-            if layer.type in constants:
-                blob.data[...] = constants[layer.type][number]
+            if layer.type in constants:  # with scale_bias, BatchNorm has a scale and a bias as well
+                blob.data[...] = (*constants[layer.type], 1, 0)[number]
             elif len(blob.shape) < 2:
                 blob.data[...] = 1 if number == 0 else 0
             else:
                 blob.data[...] = rng.normal(0, (2 / int(np.prod(blob.shape[1:]))) ** 0.5, blob.shape)
 
 
-def _error(received, expected) -> float:
-    """Return the largest difference relative to the largest value; of detections see `_unmatched`."""
+def _tops_of_varying_rows(net) -> set[str]:
+    """Return the blobs whose number of rows depends on values: the regions of Proposal, and what is computed of them."""
+    found: set[str] = set()
+    for layer in net.layers:
+        if getattr(layer, "rows_vary", False) or found.intersection(layer.param.bottom):
+            found.update(layer.param.top)
+    return found
+
+
+def _error(received, expected, rows_vary=False) -> float:
+    """Return the largest difference relative to the largest value; of detections and regions see `_unmatched`."""
     import numpy as np
 
     received = np.asarray(received)
-    if expected.shape[-1] == 7 and expected.ndim == 4 and expected.shape[:2] == (1, 1):
+    detections = expected.shape[-1] == 7 and expected.ndim == 4 and expected.shape[:2] == (1, 1)
+    if rows_vary and not detections and expected.size:
+        width, largest = expected[0].size, max(np.abs(expected).max(), 1e-6)
+        # an operation with a fixed number of rows has further ones, so only those that are missing count
+        found = received.reshape(-1, width) / largest
+        missing = sum(np.abs(found - row / largest).max(1).min() > 1e-3 for row in expected.reshape(-1, width))
+        return max(missing / len(expected) - 0.03, 0.0)
+    if detections:
         return _unmatched(_rows(received.reshape(-1, 7)), _rows(expected.reshape(-1, 7)))
     if received.size != expected.size:
         return 1.0
@@ -253,7 +262,8 @@ def _error(received, expected) -> float:
 
 def _unmatched(received, expected) -> float:
     """Return the fraction of detections without a counterpart, less a tolerance of 3 % for scores that are nearly equal."""
-    missing = sum(not any(abs(other - row).max() < 2e-3 for other in received) for row in expected)
+    near = [[(abs(other - row) / abs(row).clip(1)).max() < 2e-3 for other in received] for row in expected]
+    missing = sum(not any(row) for row in near)
     missing += max(len(received) - len(expected), 0)
     return max(missing / max(len(expected), 1) - 0.03, 0.0)
 
@@ -291,30 +301,6 @@ def _openvino(net, files, feeds, scratch):
     compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     results = compiled(feeds)
     return {name: results[port] for port in compiled.outputs for name in port.names}
-
-
-_OPENCV = """
-import sys, numpy, cv2
-files, inputs, outputs, result = sys.argv[1:3], sys.argv[3], sys.argv[4].split(","), sys.argv[5]
-net = cv2.dnn.readNetFromCaffe(*files)
-for name, value in numpy.load(inputs).items():
-    net.setInput(value, name)
-numpy.savez(result, **dict(zip(outputs, net.forward(outputs))))
-"""
-
-
-def _opencv(net, files, feeds, scratch):
-    """OpenCV 5 has no Caffe importer: MODEL_FAMILIES_OPENCV is a directory with OpenCV 4."""
-    import numpy as np
-
-    np.savez(scratch / "inputs.npz", **feeds)
-    environment = {**os.environ, "PYTHONPATH": os.environ.get("MODEL_FAMILIES_OPENCV", "")}
-    arguments = [*map(str, files), str(scratch / "inputs.npz"), ",".join(net.outputs), str(scratch / "outputs.npz")]
-    command = [sys.executable, "-c", _OPENCV, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
-    if done.returncode:
-        raise RuntimeError(re.sub(r"\s+", " ", done.stderr.strip().split("error: ")[-1]))
-    return dict(np.load(scratch / "outputs.npz"))
 
 
 def _blob(net, files, feeds, scratch):

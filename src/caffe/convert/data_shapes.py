@@ -35,6 +35,12 @@ def hdf5_shape(layer: Any, top: str) -> tuple[int, ...] | None:
         return None
 
 
+def batch_size(net: Any) -> int:
+    """Return the batch size of the first data layer of `net` that has one, or 1."""
+    params = [getattr(layer, name) for layer in net.layer for name in ("data_param", "image_data_param")]
+    return next((param.batch_size for param in params if param.batch_size), 1)
+
+
 def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[int, ...]:
     """Return (N, C, H, W) of a data layer: `input_shape`, with open dimensions from the layer and a batch of 1.
 
@@ -85,7 +91,7 @@ def _is_volume(layer):
     """Return whether a VideoData is C3D's, whose frames are an axis of their own; its fields tell it from TSN's."""
     video = layer.video_data_param
     fields = ("root_folder", "use_image", "use_temporal_jitter", "sampling_rate", "show_data")
-    return layer.type == "VideoData" and any(video.HasField(field) for field in fields)
+    return layer.type.startswith("Video") and any(video.HasField(field) for field in fields)
 
 
 def _size(layer):

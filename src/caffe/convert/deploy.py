@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
 from caffe.convert import data_shapes
-from caffe.convert.input_shapes import resize_inputs
+from caffe.convert.input_shapes import can_be_built, resize_inputs
 from caffe.convert.layer_roles import is_data, is_deploy_file, is_evaluator, is_label, layer_class
 from caffe.core import glog
 from caffe.errors import CaffeError
@@ -46,7 +46,22 @@ def deploy(param: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | No
         If the net has no input, or an input without a shape.
     """
     net = drop_label_of_softmax(keep_test_phase(_python_replacements.replace(param)))
+    deployed = _deployed(net, input_shape)
+    batch = data_shapes.batch_size(net)
+    if batch > 1 and (input_shape or (1,))[0] in (None, 1) and _divides_batch(deployed) and not can_be_built(deployed):
+        whole = _deployed(net, (batch, *(input_shape or (None,) * 4)[1:]))
+        if can_be_built(whole):
+            glog.warning(f"net '{net.name}' keeps its batch size of {batch}: its layers do not allow 1")
+            return whole
+    return deployed
+
+
+def _deployed(net, input_shape):
     return reduce(lambda net, step: step(net), passes(net, input_shape), net)
+
+
+def _divides_batch(net):
+    return any(x.type == "Slice" and 0 in (x.slice_param.axis, x.slice_param.slice_dim) for x in net.layer)
 
 
 def passes(
@@ -54,7 +69,8 @@ def passes(
 ) -> list[Callable[[caffe_pb2.NetParameter], caffe_pb2.NetParameter]]:
     """Return the passes for the TEST net `net` in order; each maps a NetParameter to a NetParameter."""
     if is_deploy_file(net):
-        return [lambda net: replace_data_with_input(net, input_shape), fold_dropout, strip_training_fields]
+        net_passes = (remove_evaluators_without_labels, fold_dropout, strip_training_fields)
+        return [lambda net: replace_data_with_input(net, input_shape), *net_passes]
     outputs = output_names(net)
     return [
         lambda net: replace_data_with_input(net, input_shape),
@@ -149,8 +165,9 @@ def _has_shape(layer):
 def _required_shape(layer, input_shape):
     """Return (N, C, H, W) from `input_shape` for an Input without a shape; the batch is 1, the channels are 3."""
     if not input_shape or None in input_shape[2:]:
-        raise CaffeError(f"input '{layer.top[0]}' has no shape; give the input shape (-is W H)")
-    return tuple(size or default for size, default in zip(input_shape, (1, 3, 0, 0)))
+        data_shapes.warn_of_default_size(f"input '{layer.top[0]}' has no shape")
+    defaults = (1, 3, data_shapes.DEFAULT_SIDE, data_shapes.DEFAULT_SIDE)
+    return tuple(size or default for size, default in zip(input_shape or (None,) * 4, defaults))
 
 
 def _inputs_of(layer, net, input_shape):
@@ -251,6 +268,12 @@ def remove_label_consumers(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParamete
         available.update(layer.top)
         out.append(layer)
     return _copy(net, out)
+
+
+def remove_evaluators_without_labels(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Remove evaluating layers of a deploy file that read a missing blob, left over from the training net."""
+    existing = {top for layer in net.layer for top in layer.top}
+    return _copy(net, [x for x in net.layer if not (is_evaluator(x) and set(x.bottom) - existing)])
 
 
 def _selects_proposals(layer, available):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from caffe.convert.data_shapes import DEFAULT_SIDE, warn_of_default_size
+from caffe.core import glog
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
 
@@ -61,9 +62,28 @@ def _first_batch(net):
 
 
 def _with_batch(net, new, old):
+    """Return the net with the batch size `new`, or unchanged if only its own batch size `old` is possible."""
     if new == old or not old:
         return net
     rows = _rows_of_reshapes(net)
+    changed = _with_rows(net, new, old, rows or {})
+    if rows is None or not _depends_on_batch(net) or can_be_built(changed):
+        return changed
+    glog.warning(f"net '{net.name}' keeps its batch size of {old}: its layers do not allow {new}")
+    return net
+
+
+def can_be_built(net: caffe_pb2.NetParameter) -> bool:
+    """Return whether the shapes of all blobs of `net` can be inferred in phase TEST."""
+    return _rows_of_reshapes(net) is not None
+
+
+def _depends_on_batch(net):
+    """Return whether a layer can divide or combine the items of a batch."""
+    return any(layer.type in ("Slice", "Reshape", "Concat", "Crop", "Eltwise") for layer in net.layer)
+
+
+def _with_rows(net, new, old, rows):
     net = _copy(net)
     for shape in _shapes(net):
         if len(shape.dim) and shape.dim[0] == old:
@@ -77,13 +97,13 @@ def _with_batch(net, new, old):
 
 
 def _rows_of_reshapes(net):
-    """Return layer name -> first dimension of a Reshape's bottom before the change; {} if the net cannot be created."""
+    """Return layer name -> first dimension of a Reshape's bottom; None if the net cannot be created."""
     from caffe.net.net import Net
 
     try:
         build_only = Net.from_param(net, caffe_pb2.TEST, build_only=True)
     except CaffeError:
-        return {}
+        return None
     shapes = {name: blob.shape for name, blob in build_only.blobs.items()}
     reshapes = [layer for layer in build_only.param.layer if layer.type == "Reshape" and shapes[layer.bottom[0]]]
     return {layer.name: shapes[layer.bottom[0]][0] for layer in reshapes}

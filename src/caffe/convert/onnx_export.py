@@ -39,6 +39,7 @@ class Graph:
         self.constants: list[tuple[str, Any]] = []  # (name, array), in order
         self.layer = None  # name of the current layer
         self.dynamic = False  # set by a layer whose number of rows depends on values: later layers take any number
+        self.rows_vary = False  # a layer before has a number of rows that depends on values, in `dynamic` or else
         self._shapes: dict[str, Any] = {}
         self._names: set[str] = set()
         self._node_names: set[str] = set()
@@ -165,18 +166,29 @@ def build(net: Net, native_types: Sequence[str] = (), stick: bool = False) -> Ex
 
     With `stick`, layers whose operator the stick's compiler does not have emit other nodes.
     """
+    try:
+        return _build(net, native_types, stick)
+    finally:
+        for node in net.nodes if _rows_vary(net) else ():  # top_shapes also sets what a layer knows of its bottoms
+            node.layer.top_shapes(*[blob.shape for blob in node.bottom_blobs])
+
+
+def _build(net, native_types, stick):
     g = Graph(stick)
     blobs = net.blobs
     inputs = list(net.inputs)
     layers = [node.layer for node in net.nodes if node.layer.type != "Input"]
     names, final = _versions(layers, inputs)
+    shapes = _shapes(net)
     for name in blobs:
-        g.declare(name, blobs[name].shape)
-    for name, shape in _version_shapes(names, layers, blobs):
+        g.declare(name, shapes[name])
+    for name, shape in _version_shapes(names, layers, shapes):
         g.declare(name, shape)
-    errors, native_layers = [], []
+    errors, native_layers, before = [], [], False
     for layer, (bottoms, tops) in zip(layers, names):
         g.layer = layer.name
+        g.rows_vary = g.rows_vary or before
+        before = layer.rows_vary
         if layer.type in native_types:
             native_layers.append(NativeLayer(layer, bottoms, tops, {name: g.shape(name) for name in (*bottoms, *tops)}))
             continue
@@ -219,10 +231,24 @@ def _versions(layers, inputs):
     return names, current
 
 
-def _version_shapes(names, layers, blobs):
+def _shapes(net):
+    """Return the shape of each blob; where rows depend on values, as before a forward pass, with all rows."""
+    shapes = {name: tuple(blob.shape) for name, blob in net.blobs.items()}
+    if _rows_vary(net):
+        for node in net.nodes:
+            tops = node.layer.top_shapes(*[shapes[name] for name in node.bottoms])
+            shapes.update((name, tuple(shape)) for name, shape in zip(node.tops, tops))
+    return shapes
+
+
+def _rows_vary(net):
+    return any(node.layer.rows_vary for node in net.nodes)
+
+
+def _version_shapes(names, layers, shapes):
     for layer, (_, tops) in zip(layers, names):
         for top, version in zip(layer.param.top, tops):
-            yield version, blobs[top].shape
+            yield version, shapes[top]
 
 
 def _without_identities(nodes, blobs, constants, inputs, outputs):

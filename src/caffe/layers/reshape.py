@@ -90,6 +90,9 @@ class Reshape(Layer):
             return
         bottom = g.shape(bottoms[0])
         shape = list(self.top_shapes(bottom)[0])
-        if shape and bottom and shape[0] == bottom[0] and math.prod(shape):
+        dims, start = list(self.param.reshape_param.shape.dim), self.param.reshape_param.axis
+        if g.rows_vary and -1 in dims:
+            shape[dims.index(-1) + (start if start >= 0 else len(bottom) + start + 1)] = -1
+        elif shape and bottom and shape[0] == bottom[0] and math.prod(shape):
             shape[0] = -1  # any batch size
         g.node("Reshape", [bottoms[0], g.constant(np.array(shape, np.int64), "shape")], tops)

@@ -32,7 +32,7 @@ HINTS: dict[str, str] = {
     ),
     "ConvolutionParameter": (
         "cudnn_convolution_algo_seeker conv_algos_override CuDNNFwdAlgo CuDNNBwdFilterAlgo CuDNNBwdDataAlgo "
-        "CuDNNWorkspaceSize conv_algorithm weight_fixed dis_mode gen_mode submanifold_sparse"
+        "CuDNNWorkspaceSize conv_algorithm weight_fixed dis_mode gen_mode submanifold_sparse filter_group"
     ),
     "InnerProductParameter": "weight_fixed dis_mode gen_mode",
     "PoolingParameter": "torch_pooling blobs_lr blobs_a_min",
@@ -192,11 +192,19 @@ _DATA = (
 def is_probably_fork_field(message: str, field: str, known: Iterable[str]) -> bool:
     """Return whether a field that is in no schema is more probably of another fork than a typing error.
 
-    That is a field of a fork's message or of a data layer, or a new `_param` that is not similar to a known one.
+    That is a field of a fork's message or of a data layer, or a new `_param` that no known one resembles word by word.
     """
     if message in ("LayerParameter", "V1LayerParameter"):
-        return field.endswith("_param") and not did_you_mean(field, known, 0.85)
+        return field.endswith("_param") and not any(_resembles(field, other) for other in known)
     return message not in _caffe_messages() or message in _DATA.split()
+
+
+def _resembles(word: str, other: str) -> bool:
+    """Return whether `word` may be `other` with typing errors: image_xy_data_param is not image_data_param."""
+    pairs = list(zip(word.split("_"), other.split("_")))
+    digits = [[char for char in name if char.isdigit()] for name in (word, other)]
+    same_form = word.count("_") == other.count("_") and digits[0] == digits[1]
+    return same_form and all(part == like or did_you_mean(part, [like], 0.7) for part, like in pairs)
 
 
 def refused(layer: Any, training: bool = False) -> list[str]:

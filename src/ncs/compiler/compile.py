@@ -115,10 +115,11 @@ def compile_models(
         check(options)
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         exports = [_export(model, stem, options, say, scratch) for model, stem in jobs]
-        manifests = [manifest for manifest, _ in exports]
+        manifests = [manifest for manifest, *_ in exports]
         if options.blob:
-            models = [(stem, path) for (_, stem), (_, path) in zip(jobs, exports)]
-            _compile_blobs(models, options, say)
+            models = [(stem, path) for (_, stem), (_, path, _) in zip(jobs, exports)]
+            with _with_usable_part([param for *_, param in exports]):
+                _compile_blobs(models, options, say)
             oak_files.write_superblobs([(path, stem) for stem, path in models], options, say)
     for (model, stem), manifest in zip(jobs, manifests):
         if manifest is None:
@@ -248,7 +249,7 @@ def build_net(model: Model, options: Options, build_only: bool = False) -> Net:
 
 
 def _export(model, stem, options, say, scratch):
-    """Export one net; return (Manifest or None, the file that the blob is compiled from)."""
+    """Export one net; return (Manifest or None, the file that the blob is compiled from, the deploy net)."""
     from caffe.convert.onnx_export import export_net
 
     net = build_net(model, options, build_only=model.weights is not None or options.zero_weights)
@@ -268,7 +269,7 @@ def _export(model, stem, options, say, scratch):
         _write_ir_v10(stem, scratch, say)
     if reason:
         say(f"{model.name}: no manifest is written because the net {reason}; all other files are written")
-        return None, model_path
+        return None, model_path, net.param
     folder = os.path.dirname(os.path.abspath(stem))
     inputs = ports.inputs(net, transform)
     first = heads[0]
@@ -289,7 +290,7 @@ def _export(model, stem, options, say, scratch):
     prefix = "unfolded " if options.bytes_in else ""  # the Caffe net does not include mean and scale
     parents = {prefix + "prototxt": model.prototxt, prefix + "caffemodel": model.weights, **model.parents}
     manifest.parents = {kind: file_of(path, folder) for kind, path in parents.items() if path}
-    return manifest, model_path
+    return manifest, model_path, net.param
 
 
 def _write_ir(net, stem, options, modify_export, scratch):
@@ -349,6 +350,20 @@ def _embed_preprocessing(transform, shape, options, say):
     preprocessing = embed_preprocessing.preprocessing_of(transform, shape)
     say(preprocessing.cost())
     return transform.replace(mean=None, scale=1.0), lambda export: embed_preprocessing.embed(export, preprocessing)
+
+
+@contextlib.contextmanager
+def _with_usable_part(params):
+    """Add the -on that excludes the layer to the error of a compiler that does not support it."""
+    from caffe.convert.subgraph import usable_part
+    from ncs.myriad.compiler import CompileError
+
+    try:
+        yield
+    except CompileError as error:
+        hints = [usable_part(param, [error.layer]) for param in params if error.layer]
+        error.args = (str(error) + next(filter(None, hints), ""),)
+        raise
 
 
 def _compile_blobs(models, options, say):

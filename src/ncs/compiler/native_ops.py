@@ -134,13 +134,24 @@ def _proposal(openvino: Any, layer: Any, inputs: list[Any]) -> Any:
     p = layer.param.proposal_param
     names = ("base_size", "pre_nms_topn", "post_nms_topn", "feat_stride", "min_size")
     attributes = {name: np.uint32(getattr(p, name)) for name in names}
+    count = inputs[0].get_shape()[1] // 2 * int(np.prod(list(inputs[0].get_shape())[2:]))
+    attributes["post_nms_topn"] = np.uint32(min(p.post_nms_topn, count))  # as many rows as the Net's top has
     attributes |= {"nms_thresh": np.float32(p.nms_thresh), "framework": ""}
     attributes |= {"box_size_scale": np.float32(1), "box_coordinate_scale": np.float32(1)}
     attributes |= {"clip_before_nms": True, "clip_after_nms": False, "normalize": False}
     attributes["ratio"] = np.array(list(p.ratio) or [0.5, 1, 2], np.float32)
     attributes["scale"] = np.array(list(p.scale) or [8, 16, 32], np.float32)
     opset = openvino.opset1 if len(layer.param.top) == 1 else openvino.opset4
-    return opset.proposal(inputs[0], inputs[1], _flat(openvino, inputs[2], [-1]), attributes)
+    return opset.proposal(inputs[0], inputs[1], _sizes(openvino, inputs[2]), attributes)
+
+
+def _sizes(openvino: Any, info: Any) -> Any:
+    """Return height, width and scale: the first three numbers of im_info, which can have more."""
+    count = int(np.prod(list(info.get_shape())))
+    if count == 3:
+        return _flat(openvino, info, [-1])
+    flat, ends, step = openvino.opset1.reshape(info, np.array([count]), False), np.array([3]), np.array([1])
+    return openvino.opset1.strided_slice(flat, np.array([0]), ends, step, [0], [0]).output(0)
 
 
 def _roi_pooling(openvino: Any, layer: Any, inputs: list[Any]) -> Any:

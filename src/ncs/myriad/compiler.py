@@ -214,6 +214,8 @@ def compile_error(tools: Toolchain, job: Job, task: dict[str, str], result: dict
         layer = names["tensor"].get(unsupported[0][0], unsupported[0][0])
     elif layer != name:
         text = f"{message} (this is layer '{layer}' of the Caffe net)"
+    if re.search(_DYNAMIC, message):
+        text = f"layer '{layer}': the number of its rows depends on values, which this compiler does not support"
     return CompileError(f"{job.model}: cannot be compiled for {job.platform}: {text}", layer or None, message)
 
 
@@ -249,12 +251,15 @@ def compiler_message(output: str) -> str:
     return " ".join(rows)
 
 
+_DYNAMIC = r"dynamicToStaticShape\w+ transformation is not applicable for \S+"
+
+
 def failing_layer(message: str) -> tuple[str, str]:
     """Return the layer in the compiler's message: ("node", its name in ONNX) or ("tensor", its output or "")."""
     node = re.search(r"ONNX node '<Node\([^)]*\): ([^>]*)>'", message)
     if node:
         return "node", node.group(1)
-    for pattern in (r'layer "([^"]*)"', r'stage "([^"]*)"', r'for output "([^"@]*)'):
+    for pattern in (r'layer "([^"]*)"', r'stage "([^"]*)"', r'for output "([^"@]*)', _DYNAMIC + r" (\S+)"):
         match = re.search(pattern, message)
         if match:
             return "tensor", match.group(1)

@@ -104,10 +104,10 @@ def test_data_of_test_that_need_a_stage():
         'input: "data"',
     ],
 )
-def test_a_net_without_an_input_shape(layer):
-    with pytest.raises(CaffeError, match="-is W H") as error:
-        deployed(layer + "\n" + IP)
-    assert "\n" not in str(error.value)
+def test_a_net_without_an_input_shape(layer, capsys):
+    assert list(deployed(layer + "\n" + IP)[0].input_param.shape[0].dim) == [1, 3, 224, 224]
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("W")]
+    assert len(warnings) == 1 and "-is W H" in warnings[0]
     layers = deployed(layer + "\n" + IP, (1, None, 6, 5))
     assert [(layer.type, list(layer.top)) for layer in layers] == [("Input", ["data"]), ("InnerProduct", ["ip"])]
     assert list(layers[0].input_param.shape[0].dim) == [1, 3, 6, 5]
@@ -129,3 +129,48 @@ def test_a_data_layer_without_an_image_size(layer, capsys):
     layers = deployed(layer + "\n" + IP, (1, None, 6, 5))
     assert [(layer.type, list(layer.top)) for layer in layers] == [("Input", ["data"]), ("InnerProduct", ["ip"])]
     assert list(layers[0].input_param.shape[0].dim) == [1, 3, 6, 5]
+
+
+FRAMES = """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 3 dim: 6 dim: 5 } } }
+layer { name: "split" type: "%s" bottom: "data" top: "a" %s }
+layer { name: "ip" type: "InnerProduct" bottom: "a" top: "ip" inner_product_param { num_output: 2 } }
+"""
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        ("Slice", 'top: "b" slice_param { axis: 0 slice_point: 2 }'),
+        ("Reshape", "reshape_param { shape { dim: -1 dim: 4 dim: 18 dim: 5 } }"),  # 4 frames side by side
+    ],
+)
+def test_a_net_that_combines_the_items_of_a_batch_keeps_its_batch_size(layer, capsys):
+    param = deploy(read_net_text(FRAMES % layer, "net").param, (1, None, None, None))
+    assert list(param.layer[0].input_param.shape[0].dim) == [4, 3, 6, 5]
+    assert "keeps its batch size of 4" in capsys.readouterr().err
+    Net.from_param(param, caffe_pb2.TEST, build_only=True)
+
+
+def test_evaluation_left_over_in_a_deploy_file():
+    text = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 4 } } }\n' + IP
+    layers = deployed(text + 'layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" }')
+    assert [layer.type for layer in layers] == ["Input", "InnerProduct"]
+
+
+def test_an_input_with_a_loss_and_another_batch_size():
+    text = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 8 dim: 4 dim: 2 dim: 2 } } }\n'
+    loss = 'layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "ip" top: "loss" }'
+    layers = deployed(text + IP + loss, (1, None, None, None))
+    assert [layer.type for layer in layers] == ["Input", "InnerProduct"]
+    assert list(layers[0].input_param.shape[0].dim) == [1, 4, 2, 2]
+
+
+def test_a_training_net_of_pairs_keeps_its_batch_size(capsys):
+    data = 'layer { name: "data" type: "Data" top: "data" data_param { source: "/none" batch_size: 6 } }\n'
+    pairs = (
+        'layer { name: "pairs" type: "Slice" bottom: "ip" top: "a" top: "b" slice_param { axis: 0 slice_point: 3 } }\n'
+    )
+    loss = 'layer { name: "loss" type: "EuclideanLoss" bottom: "a" bottom: "b" top: "loss" }'
+    layers = deployed(data + IP + pairs + loss, (1, None, None, None))
+    assert list(layers[0].input_param.shape[0].dim) == [6, 3, 224, 224]
+    assert "keeps its batch size of 6" in capsys.readouterr().err

@@ -50,6 +50,9 @@ def test_weights_of_nvcaffe_fit_its_net(name):
         ('type: "Data" transform_param { vertical_stretch_lower: 0.9 }', []),
         ('type: "Data" transform_param { crop_h: 9 }', ["crop_h"]),
         ('type: "X" something_param { a: 1 }', ["unknown field LayerParameter.something_param (line 1)"]),
+        ('type: "X" image_xy_data_param { }', ["unknown field LayerParameter.image_xy_data_param (line 1)"]),
+        ('type: "X" cpm_transform_param { }', ["unknown field LayerParameter.cpm_transform_param (line 1)"]),
+        ('type: "X" convolution9d_param { }', ["unknown field LayerParameter.convolution9d_param (line 1)"]),
         ('type: "Data" data_param { new_thing { a: 1 } }', ["unknown field DataParameter.new_thing (line 1)"]),
     ],
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from caffe.convert.deploy import deploy
+from caffe.convert.onnx_export import export_net
 from caffe.net.net import Net
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_net_text
@@ -77,6 +78,8 @@ RCNN = (
         "psroi_pooling_param { spatial_scale: 0.0625 output_dim: 2 group_size: 3 }"
     )
 )
+INFO = 'top: "im_info" input_param { shape { dim: 1 dim: '
+PVANET = RCNN.replace(INFO + "3", INFO + "6")  # a longer im_info
 YOLO = inputs(("data", (1, 4, 6, 8))) + layer(
     'name: "re" type: "Reorg" bottom: "data" top: "re" reorg_param { stride: 2 }'
 )
@@ -91,12 +94,12 @@ def build(text):
     for name in net.inputs:
         net.blobs[name].data[...] = rng.standard_normal(net.blobs[name].shape)
     if "im_info" in net.inputs:
-        net.blobs["im_info"].data[...] = [[128, 144, 1]]
+        net.blobs["im_info"].data[0, :3] = [128, 144, 1]
     net.forward()
     return net
 
 
-@pytest.mark.parametrize("text", [SSD, RCNN, YOLO], ids=["SSD", "R-CNN", "YOLO"])
+@pytest.mark.parametrize("text", [SSD, RCNN, PVANET, YOLO], ids=["SSD", "R-CNN", "PVANet", "YOLO"])
 def test_outputs_of_openvino_equal_those_of_the_net(text, tmp_path):
     import openvino
 
@@ -117,7 +120,7 @@ def test_outputs_of_openvino_equal_those_of_the_net(text, tmp_path):
 
 
 @pytest.mark.parametrize("chip", ["MA2480", "MA2450"])
-@pytest.mark.parametrize("text", [SSD, RCNN, YOLO], ids=["SSD", "R-CNN", "YOLO"])
+@pytest.mark.parametrize("text", [SSD, RCNN, PVANET, YOLO], ids=["SSD", "R-CNN", "PVANet", "YOLO"])
 def test_outputs_of_the_blob_equal_those_of_the_net(compiler, text, chip, tmp_path):
     net = build(text)
     native_ops.write_ir(net, tmp_path / "net.xml")
@@ -142,3 +145,44 @@ def test_compiling_without_an_ir_writes_the_same_blob(compiler, tmp_path, monkey
 
 def test_ordinary_layers_are_not_native():
     assert native_ops.native_layers(build(inputs(("data", (1, 3, 8, 8))) + conv("c", "data", 2))) == []
+
+
+def test_detections_of_yolo_can_be_cut_off(compiler, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    found = layer(
+        'name: "found" type: "YoloDetectionOutput" bottom: "head" top: "found" yolo_detection_output_param { '
+        "num_classes: 3 num_box: 2 biases: [0.7, 0.9, 2.4, 2.6] }"
+    )
+    (tmp_path / "net.prototxt").write_text(inputs(("data", (1, 3, 6, 6))) + conv("head", "data", 16) + found)
+    assert main(["compile", "net.prototxt", "-o", "whole", "--no-ir"]) != 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2].endswith(
+        "layer 'found': the number of its rows depends on values, which this compiler does not support"
+    )
+    assert lines[-1] == "The layers before can be used alone: -on head"
+    assert main(["compile", "net.prototxt", "-o", "part", "--no-ir", "-on", "head"]) == 0
+
+
+def test_regions_in_one_row(tmp_path):
+    """A Reshape of fewer regions than there may be: exported after a pass, the net takes any number."""
+    import onnxruntime
+
+    row = 'name: "row" type: "Reshape" bottom: "rois" top: "row" reshape_param { shape { dim: 1 dim: 1 dim: -1 } }'
+    net = build(RCNN.replace("post_nms_topn: 12", "nms_thresh: 0.05 post_nms_topn: 400") + layer(row))
+    count = net.blobs["row"].shape[2]
+    assert 5 <= count < 2000
+    export_net(net, tmp_path / "net.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    for factor in (1, -1):
+        net.blobs["data"].data[...] *= factor
+        net.forward()
+        received = session.run(["row"], {name: net.blobs[name].data for name in net.inputs})[0]
+        np.testing.assert_allclose(received, net.blobs["row"].data, atol=1e-3)
+    native_ops.write_ir(net, tmp_path / "net.xml")
+    assert list(openvino_shape(tmp_path / "net.xml", "row")) == [1, 1, 2000]
+
+
+def openvino_shape(path, output):
+    import openvino
+
+    return openvino.Core().read_model(path).output(output).get_shape()

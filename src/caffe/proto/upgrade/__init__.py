@@ -8,7 +8,7 @@ from typing import Any
 from caffe.core import glog
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
-from caffe.proto.upgrade import crop_offsets, prior_boxes, v0
+from caffe.proto.upgrade import crop_offsets, prior_boxes, three_axes, v0
 
 V1 = caffe_pb2.V1LayerParameter
 TYPES = {
@@ -34,13 +34,24 @@ TYPES = {
     "MAT_READ": "MatRead", "MAT_WRITE": "MatWrite", "UNIQUE_LABEL": "UniqueLabel", "CENTER_LOSS": "CenterLoss",
     "SCALE": "Scale", "BIAS": "Bias", "PERMUTE": "Permute", "TRANSFORM_ACCURACY": "TransformAccuracy",
     "LOSS_TREE": "LossTree", "SOFTMAX_LOSS_TREE": "SoftmaxLossTree", "MULTI_STAGE_MEANFIELD": "MultiStageMeanfield",
+    "CONVOLUTION3D": "Convolution3D",
+    "POOLING3D": "Pooling3D", "DECONVOLUTION3D": "Deconvolution3D", "VIDEO_DATA": "VideoData",
+    "VIDEO_SEGMENTATION_DATA": "VideoSegmentationData", "VIDEO_WITH_VOXEL_TRUTH_DATA": "VideoWithVoxelTruthData",
+    "VOXEL_SOFTMAX": "Softmax", "VOXEL_SOFTMAX_LOSS": "SoftmaxWithLoss",
 }  # fmt: skip
 SOLVER_TYPES = {
     "SGD": "SGD", "NESTEROV": "Nesterov", "ADAGRAD": "AdaGrad", "RMSPROP": "RMSProp", "ADADELTA": "AdaDelta",
     "ADAM": "Adam",
 }  # fmt: skip
 
-_TRANSFORMED = {"DATA": "data_param", "IMAGE_DATA": "image_data_param", "WINDOW_DATA": "window_data_param"}
+_TRANSFORMED = {
+    "DATA": "data_param",
+    "IMAGE_DATA": "image_data_param",
+    "WINDOW_DATA": "window_data_param",
+    "VIDEO_DATA": "image_data_param",
+    "VIDEO_SEGMENTATION_DATA": "image_data_param",
+    "VIDEO_WITH_VOXEL_TRUTH_DATA": "image_data_param",
+}
 _TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 
 
@@ -75,6 +86,7 @@ def upgrade_net(net: Any, where: list[str] | None = None, filename: str = "<net>
             glog.info(f"Upgraded {filename}: it had deprecated {deprecated}", f"upgrade_proto.cpp:{line}")
     crop_offsets.set_offsets(net, crops)
     crop_offsets.warn(net)
+    three_axes.rewrite(net, filename)
     prior_boxes.mark(net, filename)
     return where
 
