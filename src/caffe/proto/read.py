@@ -137,4 +137,4 @@ def _text(path: str) -> str:
     if os.path.getsize(path) > text.MAX_CHARACTERS:
         raise CaffeError(f"{path}: larger than {text.MAX_CHARACTERS} bytes, the limit for a prototxt")
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        return stream.read()
+        return stream.read(text.MAX_CHARACTERS + 1)  # an endless pipe has no size; the parser rejects what is longer
