@@ -15,6 +15,7 @@ from agegender.errors import AgeGenderError
 from caffe.core.ray_cluster import AHEAD
 from caffe.utils import atomic_io
 from caffe.utils.cli.progress import Progress
+from caffe.utils.safe_path import safe_path
 
 Factory = Callable[[dict[str, Any]], Any]
 ATTEMPTS = 3  # how often a shard may take its worker down
@@ -89,7 +90,7 @@ def in_processes(count: int, factory: Factory, settings: dict[str, Any], images:
 
 def _pool_results(count, factory, settings, images, kind, shards):
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, context, _open_worker, (factory, settings)) as pool:
+    with safe_path(), ProcessPoolExecutor(count, context, _open_worker, (factory, settings)) as pool:
         # all processes start before any work: one that dies while another starts would leave the pool waiting for ever
         pool._safe_to_dynamically_spawn_children = False  # type: ignore[attr-defined]
         running: dict[Future, Shard] = {}

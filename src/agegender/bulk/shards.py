@@ -12,6 +12,7 @@ from typing import Any
 
 from agegender.errors import AgeGenderError
 
+_MAX_NAME = 1 << 16  # bytes of a line
 _PART = re.compile(r"part-(\d{5,})-([0-9a-f]{10})\.(parquet|jsonl)")
 
 
@@ -84,7 +85,11 @@ class Images:
         try:
             with open(self.list_path, "rb") as stream:
                 stream.seek(offset)
-                for line in stream:
+                for line in iter(lambda: stream.readline(_MAX_NAME), b""):
+                    if len(line) == _MAX_NAME:
+                        raise AgeGenderError(
+                            f"--list {self.list_path}: byte {offset}: a line of {_MAX_NAME} bytes or more"
+                        )
                     name = os.fsdecode(line.rstrip(b"\r\n"))
                     if name:
                         yield offset, name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import multiprocessing
 import os
@@ -15,6 +14,7 @@ from agegender.errors import AgeGenderError
 from agegender.inference.labels import AGE_TRINGN
 from caffe.utils import atomic_io
 from caffe.utils.cli.progress import Progress
+from caffe.utils.safe_path import safe_path
 
 # The real data set has 3,434 files with these age classes and genders. 46 images occur twice; of these pairs 8
 # differ in age class or gender, and 4 more in the age in years only.
@@ -169,23 +169,9 @@ def _draw_all(work, jobs):
                 progress.step()
             return
         context = multiprocessing.get_context("spawn")  # OpenCV's threads do not survive a fork
-        with _safe_path(), ProcessPoolExecutor(jobs, context, _use_one_thread) as pool:
+        with safe_path(), ProcessPoolExecutor(jobs, context, _use_one_thread) as pool:
             for _ in pool.map(_draw_file, work, chunksize=8):
                 progress.step()
-
-
-@contextlib.contextmanager
-def _safe_path():
-    """Keep the current directory off the workers' module path (Python 3.11 and newer)."""
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONSAFEPATH"]
-        else:
-            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _use_one_thread():

@@ -197,6 +197,8 @@ def _has_ordinary_window(node):
     """
     layer, sizes = node.layer, node.bottom_blobs[0].shape[2:] if node.bottom_blobs else ()
     if layer.type == "Pooling":
+        if len(sizes) != 2:
+            return False  # three axes: layers of their own
         extent, begin = layer.kernel or sizes, layer.pad
         end = begin
     elif isinstance(getattr(layer, "window", None), Window) and layer.type != "Deconvolution":

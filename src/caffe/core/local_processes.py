@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from caffe.errors import CaffeError
+from caffe.utils import safe_path
 
 RENDEZVOUS = "CAFFE_RENDEZVOUS"  # a torch.distributed init method; torchrun's workers use env://
 GRACE = 10.0  # seconds in which the others may end by themselves after one has failed
@@ -88,7 +89,7 @@ def _start(argv, rank, count, folder):
         variables["GLOO_SOCKET_IFNAME"] = "lo"
     return subprocess.Popen(
         [sys.executable, *argv],
-        env={**os.environ, **variables},
+        env={**os.environ, **variables, **safe_path.variables()},
         stdout=subprocess.DEVNULL if rank else None,
         stderr=subprocess.PIPE if rank else None,
         start_new_session=True,

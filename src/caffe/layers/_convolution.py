@@ -87,6 +87,7 @@ def window(param: Any, axes: int, sizes: Sequence[int] = ()) -> Window:
 
 def _dilation(param, axes):
     if param.HasField("dilation_h") or param.HasField("dilation_w"):  # TSN's Caffe
+        _need_two_axes("dilation_h and dilation_w", axes)
         return max(1, param.dilation_h), max(1, param.dilation_w)
     return _repeated("dilation", list(param.dilation), axes, 1)
 
@@ -98,6 +99,7 @@ def fork_pads(param: Any, extent: Sequence[int], stride: Sequence[int], sizes: S
     """
     named = param.pad_t, param.pad_l, param.pad_b, param.pad_r
     if any(named):
+        _need_two_axes("pad_t, pad_b, pad_l and pad_r", len(extent))
         return named[:2], named[2:]
     if not param.pad_type:
         return None
@@ -105,6 +107,11 @@ def fork_pads(param: Any, extent: Sequence[int], stride: Sequence[int], sizes: S
         raise CaffeError(f"pad_type must be 0 or 1, received {param.pad_type}")
     along = [max(0, (-(-n // s) - 1) * s + e - n) for n, s, e in zip(sizes, stride, extent)]
     return tuple(n // 2 for n in along), tuple(n - n // 2 for n in along)
+
+
+def _need_two_axes(fields, axes):
+    if axes != 2:
+        raise CaffeError(f"{fields} are for 2 spatial axes, the bottom has {axes}")
 
 
 def _by_axis(param, axes, stem, field, default):

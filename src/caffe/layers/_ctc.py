@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ class CTCLayer(Layer):
     no_onnx = "it is a loss, for training only"
 
     def top_shapes(self, scores: Shape, *others: Shape) -> list[Shape]:
-        self.need(len(scores) >= 3, "the scores must be T x N x C, received %s", scores)
+        self.need(
+            len(scores) >= 3 and math.prod(scores[3:]) == 1, "the scores must be T x N x C (x 1), received %s", scores
+        )
         blank = self.param.ctc_loss_param.blank_index
         self.need(blank < scores[2], "blank_index %d is not one of %d classes", blank, scores[2])
         self.need(
@@ -33,6 +36,12 @@ class CTCLayer(Layer):
             scores[1],
             others,
         )
+        if len(others) == 2:
+            self.need(
+                math.prod(others[0]) == scores[0] * scores[1],
+                "the second bottom must be T x N = %d x %d, received %s",
+                *(*scores[:2], others[0]),
+            )
         return [()]
 
     def costs(self, scores: Tensor, others: tuple[Tensor, ...]) -> Tensor:

@@ -38,6 +38,8 @@ class CenterLoss(Layer):
 
     def top_shapes(self, x: Shape, label: Shape) -> list[Shape]:
         _loss.check_same_first(x, label)
+        rows = math.prod(x[: self.begin])
+        self.need(math.prod(label) == rows, "expected a label for each of %d rows, received %s", rows, label)
         return [()]
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:

@@ -30,7 +30,9 @@ class CTCGreedyDecoder(Layer):
     )
 
     def top_shapes(self, bottom: Shape, going: Shape | None = None) -> list[Shape]:
-        self.need(len(bottom) >= 3, "the bottom must be T x N x C, received %s", bottom)
+        self.need(
+            len(bottom) >= 3 and math.prod(bottom[3:]) == 1, "the bottom must be T x N x C (x 1), received %s", bottom
+        )
         self.need(
             going is None or math.prod(going) == bottom[0] * bottom[1],
             "the second bottom must be %d x %d, received %s",

@@ -36,6 +36,7 @@ class Interp(Layer):
 
     def top_shapes(self, bottom: Shape, like: Shape | None = None) -> list[Shape]:
         sizes = [n + self.param.interp_param.pad_beg + self.param.interp_param.pad_end for n in bottom[2:]]
+        self.need(like is None or len(like) == 4, "the second bottom must have 4 axes, received %s", like)
         out = tuple(self._size(sizes) if like is None else like[2:])
         self.need(min(*sizes, *out) > 0, "the sizes must be positive: bottom %s, top %s", sizes, out)
         return [(*bottom[:2], *out)]

@@ -89,6 +89,7 @@ class PriorBox(Layer):
 
     def top_shapes(self, bottom: Shape, image: Shape | None = None) -> list[Shape]:
         self.need(len(bottom) == 4, "the bottom must have 4 axes, received %s", bottom)
+        self.need(image is None or len(image) == 4, "the second bottom must have 4 axes, received %s", image)
         return [(1, 2, bottom[2] * bottom[3] * len(self._boxes_at_a_position((0, 0))[0]) * 4)]
 
     def boxes(self, bottom, image):

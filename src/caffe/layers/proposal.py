@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,10 @@ class Proposal(Layer):
     def setup(self, scores: Shape, offsets: Shape, info: Shape) -> None:
         p = self.param.proposal_param
         self.anchors = base_anchors(p.base_size, list(p.ratio) or [0.5, 1, 2], list(p.scale) or [8, 16, 32])
+        self.need(
+            len(scores) == len(offsets) == 4, "scores and offsets must have 4 axes, received %s and %s", scores, offsets
+        )
+        self.need(math.prod(info) >= 3, "im_info must have height, width and scale, received %s", info)
         self.need(scores[0] == 1, "the batch size must be 1, received %d", scores[0])
         self.need(
             scores[1] == 2 * len(self.anchors) and offsets[1] == 4 * len(self.anchors) and scores[2:] == offsets[2:],

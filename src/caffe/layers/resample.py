@@ -37,6 +37,7 @@ class Resample(Layer):
         self.kind = self.param.resample_param.type
         self.need(self.kind in (NEAREST, LINEAR, CUBIC), "type must be NEAREST, LINEAR or CUBIC")
         self.need(len(bottom) == 4, "the bottom must have 4 axes, received %s", bottom)
+        self.need(like is None or len(like) == 4, "the second bottom must have 4 axes, received %s", like)
 
     def top_shapes(self, bottom: Shape, like: Shape | None = None) -> list[Shape]:
         p = self.param.resample_param

@@ -10,7 +10,7 @@ from typing import Any
 from caffe.core import config, numpy_blob, precision
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
-from caffe.net import builder, debug_info, filter_and_split
+from caffe.net import builder, debug_info, filter_and_split, layer_faults
 
 
 class BaseNet:
@@ -138,13 +138,14 @@ class BaseNet:
             param = self.nodes[index].layer.param
             error.args = (f"{self.where[index]}: layer '{param.name}' ({param.type}): {error}",)
             raise
-        except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+        except (MemoryError, *layer_faults.SHAPE_ERRORS) as error:
+            node = self.nodes[index]
+            text = f"not enough memory: {error}" if _out_of_memory(error) else None
+            text = text or layer_faults.refusal(error, [blob.shape for blob in node.bottom_blobs])
+            if text is None:
                 raise
-            param = self.nodes[index].layer.param
-            raise CaffeError(
-                f"{self.where[index]}: layer '{param.name}' ({param.type}): not enough memory: {error}"
-            ) from error
+            param = node.layer.param
+            raise CaffeError(f"{self.where[index]}: layer '{param.name}' ({param.type}): {text}") from error
 
     def _weighted_loss(self, blob, weight):
         if blob.grad.shape != blob.tensor.shape:

@@ -13,7 +13,7 @@ from caffe.core import glog, numpy_blob
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError, did_you_mean
 from caffe.layers import _python_replacements, base
-from caffe.net import filter_and_split
+from caffe.net import filter_and_split, layer_faults
 from caffe.net.graph import Graph, Node, Weight
 from caffe.proto import caffe_pb2
 from caffe.proto.upgrade import unfuse
@@ -48,7 +48,9 @@ def build(net: Any, param: Any, where: Sequence[str], state: Any) -> Graph:
 
 def infer_tops(layer: base.Layer, bottoms: Sequence[Any], names: Sequence[str], tops: Sequence[Any]) -> None:
     """Give the blobs `tops`, called `names`, the shapes that `layer` computes from those of its bottoms."""
-    shapes = layer.top_shapes(*[b.shape for b in bottoms])
+    shapes = [b.shape for b in bottoms]
+    with layer_faults.reported(shapes):
+        shapes = layer.top_shapes(*shapes)
     for name, blob, shape in zip(names, tops, shapes):
         if tuple(shape) != blob.shape and any(blob is bottom for bottom in bottoms):
             raise CaffeError(
@@ -122,7 +124,8 @@ class _Builder:
         self._check_counts(layer, len(bottoms), len(tops))
         shapes = [b.shape for b in bottoms]
         layer.setup_blobs(bottoms, [blob for _, blob in tops])
-        layer.setup(*shapes)
+        with layer_faults.reported(shapes):
+            layer.setup(*shapes)
         infer_tops(layer, bottoms, [name for name, _ in tops], [blob for _, blob in tops])
         node = Node(layer, list(param.bottom), [name for name, _ in tops], bottoms, [blob for _, blob in tops])
         node.shapes = shapes

@@ -16,6 +16,10 @@ _START = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
+    (b"GGUF", "a model of llama.cpp (.gguf)"),
+    (b"\x00\x00\x00\x00\x02\x00\x00\x00", "weights of Darknet (.weights)"),
+    (b"\x12\x01\x00\x00\x00\x00\x00\x00", "parameters of MXNet (.params)"),
+    (b"7767517", "a net of ncnn (.param)"),
     (b"%PDF", "a PDF document"),
     (b"\x7fELF", "a program or library (ELF)"),
     (b"\x7felf", "a Myriad blob, which is compiled already"),
@@ -25,6 +29,8 @@ _START = (
     (b"[convolutional]", "a configuration of Darknet"),
     (b"{", "a JSON file"),
 )
+
+_MAX_HEADER = 100_000_000  # bytes, of safetensors
 
 
 def kind_of(head: bytes) -> str | None:
@@ -37,7 +43,13 @@ def kind_of(head: bytes) -> str | None:
         if head.startswith(start) or (start.isascii() and text.startswith(start)):
             return kind
     if head.startswith(b"PK\x03\x04"):
+        if b"model.weights.h5" in head or b"metadata.json" in head[:60]:
+            return "a model of Keras 3 (.keras)"
         return "a checkpoint of PyTorch (.pt, .pth)" if b"/data.pkl" in head else "a zip archive; unpack it first"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < _MAX_HEADER:
+        return "a file of safetensors"
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "a pickle of Python"
     if head[4:8] == b"TFL3":
         return "a model of TensorFlow Lite (.tflite)"
     if head[257:262] == b"ustar":

@@ -61,7 +61,7 @@ def read_net(path: str | os.PathLike[str], dialect: str | None = None) -> NetFil
 def read_net_text(prototxt: str, filename: str = "<net>") -> NetFile:
     """Parse a net from prototxt; raise a CaffeError that lists all errors with file:line:column."""
     param = caffe_pb2.NetParameter()
-    locations = text.parse(prototxt, param, filename)
+    locations = _parse(prototxt, param, filename, caffe_pb2.SolverParameter, "a solver; expected a net")
     if param.layer and param.layers:
         raise CaffeError(
             f"{locations.at('layer')}: the net has both `layer` and `layers` (older, first at "
@@ -101,12 +101,26 @@ def read_solver(path: str | os.PathLike[str], prefix: bool = True) -> SolverFile
 def read_solver_text(prototxt: str, filename: str = "<solver>") -> SolverFile:
     """Parse a solver from prototxt and upgrade it, without setting a missing snapshot_prefix."""
     param = caffe_pb2.SolverParameter()
-    locations = text.parse(prototxt, param, filename)
+    locations = _parse(prototxt, param, filename, caffe_pb2.NetParameter, "a net; expected a solver, which names it")
     upgrade.upgrade_solver(param, filename)
     for name in _INLINE_NETS:
         for net in _inline(param, name):
             upgrade.upgrade_net(net, None, f"{locations.at(name)}: {name}")
     return SolverFile(param, locations)
+
+
+def _parse(prototxt: str, param: Any, filename: str, other: Any, kind: str) -> text.SourceLocations:
+    """Parse `prototxt` into `param`; if it is a valid message of the class `other` instead, the error says so."""
+    try:
+        return text.parse(prototxt, param, filename)
+    except CaffeError:
+        try:
+            text.parse(prototxt, other(), filename)
+        except CaffeError:
+            pass
+        else:
+            raise CaffeError(f"{filename}: this is {kind}") from None
+        raise
 
 
 def _inline(solver: Any, name: str) -> list[Any]:
@@ -137,4 +151,4 @@ def _text(path: str) -> str:
     if os.path.getsize(path) > text.MAX_CHARACTERS:
         raise CaffeError(f"{path}: larger than {text.MAX_CHARACTERS} bytes, the limit for a prototxt")
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        return stream.read()
+        return stream.read(text.MAX_CHARACTERS + 1)  # an endless pipe has no size; the parser rejects what is longer

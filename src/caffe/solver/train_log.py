@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from caffe.errors import CaffeError
+from caffe.utils.input_file import read_text
 
 _NUMBER = r"([-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf))(?![\w.])"
 _ITERATION = re.compile(r"Iteration (\d{1,15})(?!\d)")
@@ -100,8 +101,7 @@ def read(path: str | os.PathLike) -> Log:
     """
     try:
         year = datetime.datetime.fromtimestamp(os.path.getmtime(path)).year
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            log = _read(stream, _Clock(year))
+        log = _read(read_text(path, "replace").split("\n"), _Clock(year))
     except OSError as error:
         raise CaffeError(f"log '{path}': {error.strerror}") from None
     if log is None:

@@ -63,11 +63,12 @@ def _net(args):
 
 
 def _lines(path):
+    from caffe.utils.input_file import read_text
+
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read().splitlines()
-    except OSError as error:
-        raise CaffeError(f"Unable to open labels file {path}: {error.strerror}") from None
+        return read_text(path, "surrogateescape").splitlines()
+    except CaffeError as error:
+        raise CaffeError(f"Unable to open labels file {error}") from None
 
 
 def _mean(path, channels):

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from caffe.errors import did_you_mean
 from caffe.utils.atomic_io import atomic_write
 from ncs.errors import NcsError
-from ncs.myriad.blob import Blob, parse_blob
+from ncs.myriad.blob import MAX_BLOB, Blob, parse_blob
 
 FORMAT, VERSION, INDEX = "caffe2ncs blobs", 1, "index.json"
 
@@ -30,7 +30,7 @@ DAMAGED = (
     *(OSError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, struct.error, RuntimeError),
     *(MemoryError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError),
 )
-MAX_INDEX, MAX_BLOB = 1 << 24, 1 << 30  # bytes
+MAX_INDEX = 1 << 24  # bytes
 
 
 @dataclass(frozen=True)

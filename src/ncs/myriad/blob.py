@@ -13,10 +13,13 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from caffe.errors import CaffeError
+from caffe.utils.input_file import read_bytes
 from ncs.errors import NcsError
 from ncs.myriad.stage_kinds import DMA, HW, KINDS, SHAVE, UNITS
 
 MAGIC = 0x25ED
+MAX_BLOB = 1 << 30  # bytes
 ELF_SIZE = 52
 _ELF_MAGIC = b"\x7felf"
 _STAGE_MAGIC = 0x7F83FF19
@@ -122,10 +125,9 @@ class Blob:
 def read_blob(path: str | os.PathLike) -> Blob:
     """Read a blob file. Raises NcsError if it is not a valid blob."""
     try:
-        with open(path, "rb") as stream:
-            content = stream.read()
-    except OSError as error:
-        raise NcsError(f"{os.fspath(path)}: {error.strerror or error}") from error
+        content = read_bytes(path, MAX_BLOB)
+    except CaffeError as error:
+        raise NcsError(str(error)) from None
     try:
         return parse_blob(content)
     except NcsError as error:

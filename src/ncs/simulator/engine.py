@@ -8,7 +8,10 @@ from typing import Callable, Optional, Sequence  # noqa: UP035 - Python 3.7 on t
 
 import numpy as np
 
+from caffe.errors import CaffeError
+from caffe.utils.input_file import read_bytes
 from ncs.errors import NcsError
+from ncs.myriad.blob import MAX_BLOB
 from ncs.simulator import stages
 from ncs.simulator.call import Call, Report, WeightCache, caffe_order
 from ncs.simulator.layout import layout_faults
@@ -57,10 +60,9 @@ class Simulator:
     def from_file(cls, path: str | os.PathLike, half: bool = False, names: Sequence[str] = ()) -> Simulator:
         """Return a Simulator of a blob file; error messages start with the path."""
         try:
-            with open(path, "rb") as stream:
-                content = stream.read()
-        except OSError as error:
-            raise NcsError(f"{os.fspath(path)}: {error.strerror or error}") from error
+            content = read_bytes(path, MAX_BLOB)
+        except CaffeError as error:
+            raise NcsError(str(error)) from None
         try:
             return cls(content, half, names)
         except NcsError as error:

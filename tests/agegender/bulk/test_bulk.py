@@ -109,6 +109,16 @@ def test_two_processes_give_the_same_rows_when_one_is_killed(graph, expected, tm
     assert killed and _rows(tmp_path) == expected
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="multiprocessing adds the current directory to the path")
+def test_processes_run_no_module_of_the_current_directory(graph, expected, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    for name in ("types", "json", "numpy"):
+        (tmp_path / f"{name}.py").write_text("open('RAN', 'w').close()\nraise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    assert _run(graph, "--list", graph / "all.txt", "-o", tmp_path / "out", "--shard", 5, "--workers", 2) == 0
+    assert _rows(tmp_path / "out") == expected and not (tmp_path / "RAN").exists()
+
+
 def test_processes_that_always_die_end_the_run(graph, tmp_path):
     images = shards.Images(names=["a", "b"])
     results = engine.in_processes(1, _dies, {}, images, "jsonl")

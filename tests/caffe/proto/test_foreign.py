@@ -55,6 +55,13 @@ FILES = {
     "JSON": b'{"layers": []}',
     "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
     "Darknet": b"[net]\nbatch=1\n",
+    "Keras 3": archive("metadata.json"),
+    "safetensors": (9).to_bytes(8, "little") + b'{"a": 1} ',
+    "pickle": b"\x80\x04\x95\x0a",
+    "llama.cpp": b"GGUF\x03\x00\x00\x00",
+    "weights of Darknet": bytes(4) + b"\x02\x00\x00\x00\x05\x00\x00\x00",
+    "MXNet": b"\x12\x01" + bytes(14),
+    "ncnn": b"7767517\n75 83\n",
     "PNG": b"\x89PNG\r\n\x1a\n",
     "JPEG": b"\xff\xd8\xff\xe0",
     "NumPy": npy(),
@@ -101,3 +108,19 @@ def test_nets_and_blobs_are_not_foreign(tmp_path):
         (tmp_path / "b").write_bytes(blob.SerializeToString())
         assert snapshot.read_blob(tmp_path / "b").shape == (num, 1, 1, 1)
     assert onnx.load_from_string(FILES["ONNX"]).producer_name == "a program"
+
+
+@pytest.mark.parametrize(
+    "prototxt, reader, message",
+    [
+        ('base_lr: 1 lr_policy: "fixed"', read_net, "x.prototxt: this is a solver; expected a net"),
+        ('layer { name: "a" type: "ReLU" }', read_solver, "x.prototxt: this is a net; expected a solver"),
+        ('layer { name: "a" typ: "ReLU" }', read_solver, "SolverParameter has no field 'layer'"),
+        ("bas_lr: 1", read_net, "NetParameter has no field 'bas_lr'"),
+    ],
+)
+def test_a_net_and_a_solver_in_place_of_each_other(tmp_path, prototxt, reader, message):
+    path = tmp_path / "x.prototxt"
+    path.write_text(prototxt)
+    with pytest.raises(CaffeError, match=message):
+        reader(str(path))
