@@ -136,11 +136,12 @@ def training_floor(result):
     return "\n".join(
         [
             "## Training against the convolution floor\n",
-            "A float32 step as `caffe train` runs it, from LMDB to updated weights, and oneDNN's time for the",
+            "A float32 step, from LMDB to updated weights, and oneDNN's time for the",
             "convolutions of the net alone, in turn. Inner products, which the floor leaves out, are large in VGG-16.",
             "The last column is the CPU time of one step by layer type, where the rest of it is spent.\n",
             f"Measured {result['when']} on {machine['processor']}, {machine['cores']} cores, load average",
-            f"{machine['load_at_start']:.1f} at the end.\n",
+            f"{machine['load_at_start']:.1f} at the end. Above {machine['cores']}, other processes used the CPU, and only the",
+            "ratio of CPU time is meaningful.\n",
             table([*columns, "peak MB", "CPU ms by layer type"], rows),
         ]
     )

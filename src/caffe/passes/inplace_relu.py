@@ -1,4 +1,4 @@
-"""Pass: a ReLU after a convolution, inner product or sum overwrites its input, as in Caffe."""
+"""Pass: a ReLU after a convolution, inner product, sum or max pooling overwrites its input, as in Caffe."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 from caffe.passes.blob_users import is_relu_in_place, nodes_using, owns_diff
 from caffe.proto import caffe_pb2
 
-SUM = caffe_pb2.EltwiseParameter.SUM
+SUM, MAX = caffe_pb2.EltwiseParameter.SUM, caffe_pb2.PoolingParameter.MAX
 # Layers whose backward does not read their tops.
 PRODUCERS = ("Convolution", "Deconvolution", "InnerProduct", "BatchNorm", "Scale")
 
 
 def relu_in_place(nodes: Sequence[Any]) -> None:
-    """Make in-place ReLUs after PRODUCERS reuse the memory of their bottom in forward."""
+    """Make in-place ReLUs after PRODUCERS, sums and max pooling reuse the memory of their bottom in forward."""
     for i, node in enumerate(nodes):
         if node.fast is not None or not is_relu_in_place(node) or any(node.losses):
             continue
@@ -28,6 +28,8 @@ def relu_in_place(nodes: Sequence[Any]) -> None:
 def _is_producer(node):
     if node.layer.type == "Eltwise":
         return node.layer.param.eltwise_param.operation == SUM
+    if node.layer.type == "Pooling":  # its backward reads the places of the maxima; EarlyPooling's reads its top
+        return node.fast is None and node.layer.method == MAX and len(node.tops) == 1
     return node.layer.type in PRODUCERS
 
 

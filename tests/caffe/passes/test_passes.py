@@ -221,3 +221,22 @@ def test_a_convolution_that_changes_to_transforms_leaves_the_relu_to_its_layer(m
     compare(run(fast), run(plain), exact=False)
     module.tiling.cache_clear()
     assert fast.nodes[fast._layer_names.index("b")].fast.tape is not None
+
+
+@pytest.mark.parametrize("relu_before", [False, True], ids=["pool, relu", "relu, pool, relu"])
+@pytest.mark.parametrize("shape", ["dim: 2 dim: 3 dim: 9 dim: 8", "dim: 1 dim: 1 dim: 2 dim: 2"])
+def test_relu_after_max_pooling(relu_before, shape):
+    definition = FACES[: FACES.index('    layer { name: "norm1"')].replace("stride: 2 weight", "pad: 2 weight")
+    definition = definition.replace("dim: 3 dim: 3 dim: 33 dim: 31", shape).replace(
+        "shape { dim: 3 }", "shape { dim: 2 }"
+    )
+    if not relu_before:
+        definition = definition.replace('layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }', "")
+    definition += """
+        layer { name: "relu" type: "ReLU" bottom: "pool1" top: "pool1" }
+        layer { name: "sum" type: "Reduction" bottom: "pool1" top: "sum" loss_weight: 1
+          reduction_param { operation: SUMSQ } }"""
+    plain, fast = build_net(definition), build_net(definition, passes.PASSES)
+    assert (runners(fast).get("relu") == "InPlaceReLU") is not relu_before
+    for _ in range(2):
+        compare(run(fast), run(plain), exact=False)
