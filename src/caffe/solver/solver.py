@@ -152,6 +152,8 @@ class Solver:
             Keep only a few blobs in the forward pass, and compute the others again in the backward pass
             (caffe.net.freeing): less memory, at most one forward pass more per step.
         """
+        if checkpointing:
+            malloc.return_freed_memory()
         self.net.freeing = Freeing(self.net, checkpointing)
         for net in self.test_nets:
             net.freeing = Freeing(net)
