@@ -306,12 +306,21 @@ def create(param: Any, phase: int, device: Any = "cpu", generator: Any = None) -
     return registry[param.type](param, phase, device, generator)
 
 
+def find(name: str) -> type[Layer] | None:
+    """Return the class of layer type `name`, or None for an unknown one; imports the module of this type only."""
+    if name not in registry:
+        from caffe import layers
+
+        layers.load_type(name)
+    return registry.get(name)
+
+
 def check(param: Any, phase: int) -> None:
     """Raise CaffeError if the type of `param` (LayerParameter) is unknown or one of its fields is not implemented."""
-    from caffe import layers
+    if find(param.type) is None:
+        from caffe import layers
 
-    layers.load()
-    if param.type not in registry:
+        layers.load()
         raise CaffeError(faults.unknown_type(param.type, registry))
     unsupported = fork_fields.refused(param, phase == TRAIN)
     if unsupported:
