@@ -54,6 +54,7 @@ def measure(folder, net, rounds):
         "weights, MB": megabytes,
         "seconds": {name: _harness.median(laps, name) for name in programs},
         "memory, MB": max(lap["ncs compile"]["memory"] for lap in laps),
+        "compiler's memory, MB": max(lap["compiler alone"]["memory"] for lap in laps),
         "memory over weights": max(lap["ncs compile"]["memory"] for lap in laps) / megabytes,
         "over the compiler, wall": _harness.ratio(laps, "ncs compile", "compiler alone"),
         "over the compiler, cpu": _harness.ratio(laps, "ncs compile", "compiler alone", "cpu"),
