@@ -20,7 +20,7 @@ def prepare(folder):
         name = net.name
         prototxt, weights = ROOT / "prototxt" / net.deploy_file, folder / (name + ".caffemodel")
         (folder / (name + ".prototxt")).write_text(prototxt.read_text())
-        _write_weights(prototxt, weights)
+        write_weights(prototxt, weights)
         transform = Transform(mean=mean, size=(227, 227))
         model = compiler.Model(name, str(prototxt), str(weights), transform, list(net.labels.names), net.labels.name)
         jobs.append((model, str(folder / name)))
@@ -28,7 +28,7 @@ def prepare(folder):
     return {name: str(folder / name) for name in workspace.NET_NAMES}
 
 
-def _write_weights(prototxt, path):
+def write_weights(prototxt, path):
     """Write seeded weights with which the outputs differ between images."""
     import caffe
 

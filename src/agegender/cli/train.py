@@ -80,6 +80,7 @@ def make_run(args: argparse.Namespace, name: str, seed: int, iterations: int | N
         leave_out=utkface.parse_races(args.leave_out) if args.leave_out else (),
         workers=getattr(args, "workers", 1),
         batch=getattr(args, "batch", "each"),
+        gradient_checkpointing=getattr(args, "gradient_checkpointing", False),
         **options,
     )
 

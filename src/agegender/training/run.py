@@ -65,6 +65,8 @@ class Run:
         Default: models/<recipe>/seed<seed>[-validation][-without-<groups>].
     leave_out : sequence of int
         UTKFace's group numbers: train on the other groups of `races`, evaluate on the test faces of these.
+    gradient_checkpointing : bool
+        Save memory by computing most blobs twice; the results stay the same.
     """
 
     def __init__(
@@ -85,11 +87,12 @@ class Run:
         batch: str = "each",
         folder: str | None = None,
         leave_out: Sequence[int] = (),
+        gradient_checkpointing: bool = False,
     ) -> None:
         self.recipe, self.faces, self.races, self.seed = recipe, os.path.abspath(faces), races, seed
         self.minutes, self.iterations = minutes or recipe.minutes, iterations
         self.validation, self.precision, self.threads, self.int8 = validation, precision, threads, int8
-        self.workers, self.batch = workers, batch
+        self.workers, self.batch, self.gradient_checkpointing = workers, batch, gradient_checkpointing
         self.initial_weights = os.path.abspath(weights) if weights else ""
         self.leave_out = tuple(leave_out)
         name = f"seed{seed}" + ("-validation" if validation else "")
@@ -110,6 +113,7 @@ class Run:
                 batch=batch,
                 folder=folder and os.path.join(folder, "teacher"),
                 leave_out=leave_out,
+                gradient_checkpointing=gradient_checkpointing,
             )
 
     def run(self) -> dict:
@@ -294,6 +298,7 @@ class Run:
             torch.set_num_threads(self.threads)
         result = solver.SOLVERS[param.type].from_param(param)
         result.net.set_precision(self.precision)
+        result.free_blobs(checkpointing=self.gradient_checkpointing)
         return result
 
     def _train(self) -> None:
@@ -302,6 +307,7 @@ class Run:
 
         if self.workers > 1:
             flags = {"precision": self.precision, "threads": self.threads, "batch": self.batch}
+            flags["gradient_checkpointing"] = self.gradient_checkpointing
             if train.start(self.workers, solver="solver.prototxt", resume=True, **flags):
                 raise AgeGenderError("the training stopped; the same command resumes it")
             return

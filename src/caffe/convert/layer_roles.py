@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from caffe.layers import base, load
+from caffe.layers import base
 from caffe.proto import caffe_pb2
 from caffe.utils import faults
 
@@ -25,13 +25,13 @@ _PYTHON_EVALUATORS = ("caffe.layers.detectnet.",)
 
 def layer_class(layer: caffe_pb2.LayerParameter) -> type[base.Layer]:
     """Return the layer's class; of an unknown type one that its name suggests, because `-on` may exclude the layer."""
-    load()
     if layer.type == "Python" and any(layer.loss_weight):
         return _Loss
     if layer.type == "Python" and layer.python_param.module.startswith(_PYTHON_EVALUATORS):
         return _Evaluator
-    if layer.type in base.registry:
-        return base.registry[layer.type]
+    known = base.find(layer.type)
+    if known is not None:
+        return known
     if faults.is_loss(layer.type):
         return _SoftmaxLoss if layer.type.startswith("Softmax") else _Loss
     return _Evaluator if layer.type in faults.EVALUATORS else base.Layer
@@ -41,12 +41,12 @@ def is_data(layer: caffe_pb2.LayerParameter) -> bool:
     """Return whether the layer reads records: a data layer, or a first layer of an unknown type or in Python."""
     if layer.type == "Input" or layer.bottom or not layer.top:
         return False
-    return layer_class(layer).is_data or layer.type not in base.registry or layer.type == "Python"
+    return layer_class(layer).is_data or base.find(layer.type) is None or layer.type == "Python"
 
 
 def is_evaluator(layer: caffe_pb2.LayerParameter) -> bool:
     """Return whether the layer has no meaning at inference."""
-    return bool(layer_class(layer).no_onnx) and layer_class(layer) is not base.registry.get("Python")
+    return bool(layer_class(layer).no_onnx) and layer_class(layer) is not base.find("Python")
 
 
 def is_deploy_file(net: caffe_pb2.NetParameter) -> bool:

@@ -37,13 +37,14 @@ def _zeros(shape, device):
 class _Storage:
     """One of a blob's two arrays. Allocated on first access; keeps its memory while a NumPy view is alive."""
 
-    __slots__ = ("tensor", "shared", "initializer", "pending", "_root")
+    __slots__ = ("tensor", "shared", "initializer", "pending", "freed", "_root")
 
     def __init__(self):
         self.tensor: Any = None
         self.shared = False  # another blob uses this memory
         self.initializer = None  # called with the new tensor on first access
         self.pending = None  # tensor -> tensor: applied to the values on the next access
+        self.freed = False  # `free` dropped the values
         self._root = None  # weak reference to the array whose views were handed out
 
     @property
@@ -57,7 +58,7 @@ class _Storage:
             with torch.no_grad():
                 self.tensor = pending(self.tensor)
         elif self.tensor is None:
-            self.tensor = _zeros(shape, device)
+            self.tensor, self.freed = _zeros(shape, device), False
             if self.initializer is not None:
                 initializer, self.initializer = self.initializer, None
                 with torch.no_grad():
@@ -76,7 +77,19 @@ class _Storage:
 
     def rebind(self, tensor):
         """Use `tensor` from now on; existing NumPy views are detached from this blob."""
-        self.tensor, self.shared, self._root = tensor, False, None
+        self.tensor, self.shared, self.freed, self._root = tensor, False, False, None
+
+    def free(self):
+        """Drop the values, unless they are referenced elsewhere."""
+        if not self.aliased:
+            self.tensor, self.pending, self.freed = None, None, True
+
+    def require_values(self):
+        if self.freed:
+            raise CaffeError(
+                "this blob was freed to save memory, because no later layer of the training step needs it "
+                "(Solver.free_blobs)"
+            )
 
     def numpy(self, shape, device):
         tensor = self.get(shape, device)
@@ -155,11 +168,13 @@ class Blob:
     @property
     def data(self) -> np.ndarray:
         """Live float32 array of `shape`: the next layer reads what is written here."""
+        self._data.require_values()
         return self._data.numpy(self._shape, self.device)
 
     @property
     def diff(self) -> np.ndarray:
         """Live float32 array of `shape`: the gradient of the loss with respect to `data`."""
+        self._diff.require_values()
         return self._diff.numpy(self._shape, self.device)
 
     # -- torch interface ------------------------------------------------------------------------
@@ -167,6 +182,7 @@ class Blob:
     @property
     def tensor(self) -> Any:
         """`data` as a torch tensor on the blob's device."""
+        self._data.require_values()
         return self._data.get(self._shape, self.device)
 
     @property
@@ -197,6 +213,11 @@ class Blob:
                 self._diff.tensor.zero_()
             else:
                 self._diff.tensor = self._diff.pending = None
+
+    def free(self) -> None:
+        """Drop data and diff until they are set again; reading them before that raises CaffeError."""
+        self._data.free()
+        self._diff.free()
 
     @property
     def has_live_view(self) -> bool:

@@ -27,7 +27,9 @@ def image_size(data: bytes) -> Size:
 def jpeg_is_complete(data: bytes) -> bool:
     """Return whether an end marker follows the first scan of a JPEG; older decoders fill missing pixels with gray."""
     offset = _jpeg_segment(data, b"\xda")
-    return offset is not None and data.find(b"\xff\xd9", offset) >= 0
+    if offset is None:
+        return False
+    return data.endswith(b"\xff\xd9") or data.find(b"\xff\xd9", offset) >= 0  # most end with it: no search
 
 
 def _jpeg_segment(data: bytes, kinds: bytes) -> Optional[int]:  # noqa: UP045

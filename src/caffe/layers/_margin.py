@@ -17,6 +17,7 @@ class MarginLayer(Layer):
     """
 
     num_bottom = 2
+    repeatable = False  # it counts the iterations
     num_top = (1, 2)
     no_gradient = (1,)
     no_onnx = "it needs the labels; the features are its first bottom"

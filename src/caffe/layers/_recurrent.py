@@ -21,6 +21,7 @@ class Recurrent(Layer):
     """
 
     num_bottom: int | tuple = (2, 5)
+    repeatable = False  # the last states are the next initial ones
     num_top: int | tuple = (1, 3)
     no_gradient = (1,)
     states = 1

@@ -91,6 +91,7 @@ class Layer:
     rows_vary = False  # the number of rows of the tops depends on the values of the bottoms
     needs_every_batch = False  # in a test, what it computes depends on the batches before: processes cannot share them
     differentiable = True  # False: backward raises an error, as Caffe's NOT_IMPLEMENTED
+    repeatable = True  # forward may run again with the same random numbers; False if it counts, carries state or writes
     no_onnx: str | None = None  # why the layer is not exported, for layers without meaning at inference
     stick_form = False  # to_onnx emits other nodes if g.stick, for the compiler of the stick
     examples: tuple = ()
@@ -305,12 +306,21 @@ def create(param: Any, phase: int, device: Any = "cpu", generator: Any = None) -
     return registry[param.type](param, phase, device, generator)
 
 
+def find(name: str) -> type[Layer] | None:
+    """Return the class of layer type `name`, or None for an unknown one; imports the module of this type only."""
+    if name not in registry:
+        from caffe import layers
+
+        layers.load_type(name)
+    return registry.get(name)
+
+
 def check(param: Any, phase: int) -> None:
     """Raise CaffeError if the type of `param` (LayerParameter) is unknown or one of its fields is not implemented."""
-    from caffe import layers
+    if find(param.type) is None:
+        from caffe import layers
 
-    layers.load()
-    if param.type not in registry:
+        layers.load()
         raise CaffeError(faults.unknown_type(param.type, registry))
     unsupported = fork_fields.refused(param, phase == TRAIN)
     if unsupported:

@@ -65,13 +65,19 @@ class DenseBlock(Layer):
 
     def _fix_rates(self):
         """Statistics are not trained."""
-        steps, specs = self.param.denseblock_param.numTransition, self.param.param
+        specs = self.param.param
         while len(specs) < len(self.blobs):
             specs.add()
-        fixed = [*range(3 * steps, 5 * steps), *range(8 * steps, 10 * steps), len(self.blobs) - 1]
-        for index in fixed:
-            if index < len(self.blobs):
-                specs[index].lr_mult = specs[index].decay_mult = 0
+        for index in self._statistics_indices():
+            specs[index].lr_mult = specs[index].decay_mult = 0
+
+    def _statistics_indices(self):
+        """Return the indices of the blobs of statistics."""
+        steps, last = self.param.denseblock_param.numTransition, len(self.blobs) - 1
+        return [i for i in (*range(3 * steps, 5 * steps), *range(8 * steps, 10 * steps)) if i < last] + [last]
+
+    def accumulated_blobs(self) -> list[Any]:
+        return [self.blobs[i] for i in self._statistics_indices()] if self.phase == TRAIN else []
 
     def top_shapes(self, bottom: Shape) -> list[Shape]:
         p = self.param.denseblock_param

@@ -27,6 +27,7 @@ class DetectionEvaluate(Layer):
     """
 
     num_bottom = 2
+    repeatable = False  # it counts
     no_gradient = (0, 1)
     rows_vary = True
     differentiable = False

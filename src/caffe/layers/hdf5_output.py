@@ -21,6 +21,7 @@ class HDF5Output(Layer):
     """
 
     num_bottom = 2
+    repeatable = False  # it writes
     num_top = 0
     no_onnx = "it writes a file"
 

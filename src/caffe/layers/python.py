@@ -31,6 +31,7 @@ class Python(Layer):
     """
 
     num_bottom = (0, None)
+    repeatable = False  # the user's code may count or write
     num_top = (0, None)
     no_onnx = "it runs the user's Python code"
 

@@ -18,6 +18,7 @@ class SegAccuracy(Layer):
     """
 
     num_bottom = 2
+    repeatable = False  # it counts
     differentiable = False
     no_onnx = "it measures a net on labelled data"
     examples = (Example("seg_accuracy_param { ignore_label: 2 }", [(2, 3, 4, 4), (2, 1, 4, 4)], values=("normal", 3)),)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from caffe.core import config, numpy_blob, precision
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
 from caffe.net import builder, debug_info, filter_and_split, layer_faults
+
+if TYPE_CHECKING:
+    from caffe.net.freeing import Freeing
 
 
 class BaseNet:
@@ -50,6 +53,7 @@ class BaseNet:
         self.generator = None if build_only else torch.Generator().manual_seed(config.next_seed())
         self._callbacks: dict[str, list[Any]] = {}
         self.debug_reporter: debug_info.Reporter | None = None
+        self.freeing: Freeing | None = None  # frees blobs in training, see Solver.free_blobs
         self.backward_observer: Callable[[int], Any] | None = None  # called after a layer; graph passes stay on
         graph = builder.build(self, param, where, filter_and_split.net_state(phase, level, stages, param.state))
         self.param, self.where, self.name = graph.param, graph.where, graph.param.name
@@ -62,11 +66,16 @@ class BaseNet:
         debug_info.set_enabled(self, param.debug_info)
 
     @property
+    def has_callbacks(self) -> bool:
+        """Whether functions are called before or after each layer; the optimized runners then do not run."""
+        return bool(self._callbacks)
+
+    @property
     def blobs(self) -> OrderedDict[str, Any]:
         """OrderedDict of Blob by name, in the order in which the layers produce them."""
         return self._blobs
 
-    def forward_range(self, start: int, end: int, record: bool = True) -> float:
+    def forward_range(self, start: int, end: int, record: bool = True, loss: float = 0.0) -> float:
         """Run layers `start` to `end` and return their loss.
 
         Parameters
@@ -75,6 +84,8 @@ class BaseNet:
             Layer indices, both inclusive.
         record : bool
             Keep what backward needs.
+        loss : float
+            The loss of earlier layers, to which these layers' is added.
 
         Returns
         -------
@@ -84,16 +95,15 @@ class BaseNet:
         if self.build_only:
             raise CaffeError(numpy_blob.NOT_RUNNABLE)
         self.complete_blobs()
-        return self.run_layers(start, end, record)
+        return self.run_layers(start, end, record, loss)
 
     def complete_blobs(self) -> None:
         """Give every blob its value, if `forward` has computed the outputs only."""
 
-    def run_layers(self, start: int, end: int, record: bool = True) -> float:
+    def run_layers(self, start: int, end: int, record: bool = True, loss: float = 0.0) -> float:
         """Run layers `start` to `end` as `forward_range` does, while all blobs have their values."""
         if self.debug_reporter is not None:
             self.debug_reporter.log_inputs()
-        loss = 0.0
         for i in range(start, end + 1):
             node = self.nodes[i]
             self._call("before_forward", i)
@@ -106,6 +116,8 @@ class BaseNet:
                 if weight:
                     loss += self._weighted_loss(blob, weight)
             self._call("after_forward", i)
+            if self.freeing is not None and not record and not self._callbacks:
+                self.freeing.after_forward(i)
         return loss
 
     def _runner(self, node, first, last):
@@ -165,6 +177,8 @@ class BaseNet:
             self._call("after_backward", i)
             if self.backward_observer is not None:
                 self.backward_observer(i)
+            if self.freeing is not None and not self._callbacks:
+                self.freeing.after_backward(i)
 
     def reshape(self) -> None:
         """Infer the shapes of all blobs from the shapes of the input blobs."""

@@ -109,10 +109,16 @@ class FourierConvolution:
     def __init__(self, layer: Any) -> None:
         self.layer = layer
         self.rectifying: Any = None  # a runner of the layer that includes the ReLU (see relu_in_convolution)
-        self.tape: Any = None  # (tiling, spectrum of the bottom, spectrum of the weights)
+        # whether backward finds the spectra of forward, or computes them again to save memory
+        self.keep_bottom_spectrum = self.keep_weights_spectrum = True
+        self.tape: Any = None  # (tiling, spectrum of the bottom or None, of the weights or None, bottom, dtype)
 
     def fall_back(self) -> None:
         self.tape = None  # the layer's backward runs its forward again
+
+    def release(self) -> None:
+        """Free what the last forward saved for backward."""
+        self.tape = None
 
     @torch.no_grad()
     def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
@@ -126,31 +132,45 @@ class FourierConvolution:
         if tiles is None:
             return (self.rectifying or self.layer).forward_blobs(bottoms, tops, record)
         with torch.autocast("cpu", enabled=False):  # transforms are always float32
-            y, *spectra = self._convolve(tiles, _to_nhwc(x), dtype)
-        tops[0].set(_to_nchw(y, dtype))
-        self.tape = (tiles, *spectra) if record else None
+            source, kernels = self._spectrum(tiles, x, dtype), self._kernels(tiles, dtype)
+            if record:
+                kept = source if self.keep_bottom_spectrum else None, kernels if self.keep_weights_spectrum else None
+                self.tape = (tiles, *kept, x, dtype)
+                del kept
+            product = torch.bmm(source, kernels.transpose(1, 2)).float()
+            del source, kernels
+            bias = [blob.tensor.detach() for blob in self.layer.blobs[1:]]
+            tops[0].set(_to_nchw(tiles.top(product, *bias), dtype))
 
-    def _convolve(self, tiles, x, dtype):
-        """Return (result, spectrum of `x`, spectrum of the weights), the spectra in `dtype`."""
-        weights, *bias = (blob.tensor.detach() for blob in self.layer.blobs)
-        source, kernels = tiles.spectrum(x).to(dtype), tiles.weights_spectrum(weights).to(dtype)
-        return tiles.top(torch.bmm(source, kernels.transpose(1, 2)).float(), *bias), source, kernels
+    @staticmethod
+    def _spectrum(tiles, x, dtype):
+        return tiles.spectrum(_to_nhwc(x)).to(dtype)
+
+    def _kernels(self, tiles, dtype):
+        """Return the spectrum of the weights."""
+        return tiles.weights_spectrum(self.layer.blobs[0].tensor.detach()).to(dtype)
 
     @torch.no_grad()
     def backward_blobs(self, tops: list[Any], propagate_down: Sequence[bool], bottoms: list[Any]) -> None:
         if self.tape is None:
             return self.layer.backward_blobs(tops, propagate_down, bottoms)
-        tiles, source, kernels = self.tape
+        tiles, source, kernels, x, dtype = self.tape
         dy = _to_nhwc(tops[0].grad)
-        top = tiles.top_spectrum(dy).to(source.dtype)
+        top = tiles.top_spectrum(dy).to(dtype)
         weights_need_grad, *bias_needs_grad = self.layer.param_propagate_down
-        if weights_need_grad:
-            self.layer.blobs[0].add_grad(tiles.weights(torch.bmm(top.transpose(1, 2), source).float()))
         if any(bias_needs_grad):
             self.layer.blobs[1].add_grad(dy.flatten(0, 2).sum(0))
+        if weights_need_grad:
+            source = self._spectrum(tiles, x, dtype) if source is None else source
+            product = torch.bmm(top.transpose(1, 2), source).float()
+            del source
+            self.layer.blobs[0].add_grad(tiles.weights(product))
+            del product
         if propagate_down[0]:
-            dx = tiles.bottom(torch.bmm(top, kernels).float())
-            bottoms[0].set_grad(_to_nchw(dx, source.dtype))
+            kernels = self._kernels(tiles, dtype) if kernels is None else kernels
+            product = torch.bmm(top, kernels).float()
+            del top, kernels
+            bottoms[0].set_grad(_to_nchw(tiles.bottom(product), dtype))
 
 
 def _to_nhwc(x):

@@ -101,6 +101,10 @@ class Fused:
         if output_mask[0]:
             self.source.set_grad(dx)
 
+    def release(self) -> None:
+        """Free what the last forward saved for backward."""
+        self.tape = None
+
     def split(self) -> None:
         """Rebuild each layer's own tape, because one of the layers is about to run alone."""
         if self.tape is None:
@@ -147,7 +151,7 @@ class Part:
 
     def __init__(self, fused: Fused, layer: Any) -> None:
         self.fused, self.layer = fused, layer
-        self.fall_back = fused.split
+        self.fall_back, self.release = fused.split, fused.release
 
     def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         pass

@@ -47,6 +47,10 @@ class InPlaceReLU:
     def fall_back(self) -> None:
         self.output = None  # the layer's backward runs its forward again; applying ReLU twice changes nothing
 
+    def release(self) -> None:
+        """Free what the last forward saved for backward."""
+        self.output = None
+
     def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self.layer.release()
         self.output = None

@@ -48,7 +48,7 @@ class DeferredReLU:
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
-        self.fall_back = pair.split
+        self.fall_back = self.release = pair.split
 
     def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         self.pair.tape = None
@@ -69,7 +69,7 @@ class EarlyPooling:
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
-        self.fall_back = pair.split
+        self.fall_back = self.release = pair.split
 
     def forward_blobs(self, bottoms: list[Any], tops: list[Any], record: bool) -> None:
         pool, source = self.pair.pool, bottoms[0].pending_tensor

@@ -16,6 +16,7 @@ import torch
 from caffe.core import config, glog, malloc
 from caffe.errors import CaffeError
 from caffe.net import debug_info
+from caffe.net.freeing import Freeing
 from caffe.proto import caffe_pb2
 from caffe.proto.read import read_solver
 from caffe.solver import distributed, divergence, fused_sgd, net_factory, policies, prefix_lock, resume
@@ -139,6 +140,24 @@ class Solver:
         """Make `net` (Net) use the memory of this solver's weights, by layer name, as pycaffe's share_weights."""
         net.share_with(self.net)
 
+    def free_blobs(self, checkpointing: bool = False) -> None:
+        """Free each blob in every step as soon as no later layer of the step needs it.
+
+        Losses, weights and their gradients stay the same bit for bit. `caffe train` does this; a program that reads
+        blobs between steps must not. Outputs, losses, tops of data layers and blobs of Python layers are kept.
+
+        Parameters
+        ----------
+        checkpointing : bool
+            Keep only a few blobs in the forward pass, and compute the others again in the backward pass
+            (caffe.net.freeing): less memory, at most one forward pass more per step.
+        """
+        if checkpointing:
+            malloc.return_freed_memory()
+        self.net.freeing = Freeing(self.net, checkpointing)
+        for net in self.test_nets:
+            net.freeing = Freeing(net)
+
     def solve(self, resume_file: str | None = None) -> None:
         """Train up to max_iter and write a final snapshot.
 
@@ -246,7 +265,7 @@ class Solver:
         """Run iter_size times forward and backward, and return the mean loss."""
         count, loss = self.param.iter_size, 0.0
         for number in range(count):
-            loss += self.net.forward_range(0, last)
+            loss += self.net.forward_range(0, last) if self.net.freeing is None else self.net.freeing.forward()
             if self.synchronizer is not None and number == count - 1:
                 self.synchronizer.begin()
             self._backward(last)
@@ -254,7 +273,7 @@ class Solver:
 
     def _backward(self, last):
         with self.loss_scale.applied(self.net) if self.net.precision == "fp16" else contextlib.nullcontext():
-            self.net.backward_range(last, 0)
+            self.net.backward_range(last, 0) if self.net.freeing is None else self.net.freeing.backward()
             if self.net.debug_reporter is not None:
                 self.net.debug_reporter.log_norms()
 

@@ -66,6 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="bf16: faster matrix products in bfloat16, slightly different results; tf32 and fp16 need CUDA",
     )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+    parser.add_argument(
+        "--gradient_checkpointing",
+        action="store_true",
+        help="save memory: keep few blobs in the forward pass and compute the others again; results stay the same",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -148,6 +153,7 @@ def _run(args: argparse.Namespace) -> int:
         state = trainer.synchronizer.newest(state)
     if args.weights and not state:
         trainer.load_weights(args.weights)
+    trainer.free_blobs(checkpointing=args.gradient_checkpointing)
     return train(trainer, state, args.sigint_effect, args.sighup_effect)
 
 
@@ -185,8 +191,9 @@ def train(trainer: Solver, state: str, sigint: str = "stop", sighup: str = "snap
     int
         Exit status: 130 if a signal stopped the training, else 0.
     """
-    from caffe.solver import run_log
+    from caffe.solver import memory_log, run_log
 
+    memory_log.add_to(trainer)
     prefix, sync = trainer.param.snapshot_prefix, trainer.synchronizer
     if sync is not None and sync.group.rank:
         prefix += f".rank{sync.group.rank}"

@@ -67,3 +67,26 @@ def test_iterations_has_no_effect_on_training(tmp_path, monkeypatch, words, last
     assert main(["train", "-solver", "solver.prototxt", *words]) == 0
     assert (tmp_path / f"s_iter_{last}.caffemodel").exists()
     assert ("--iterations has no effect" in capsys.readouterr().err) == (last == 2)
+
+
+@pytest.mark.parametrize("words", [[], ["--gradient_checkpointing"]])
+def test_the_log_says_the_peak_memory(tmp_path, monkeypatch, words, capsys):
+    monkeypatch.chdir(tmp_path)
+    data = 'layer { name: "d" type: "DummyData" top: "x" top: "t" dummy_data_param { shape { dim: 2 dim: 3 } } }'
+    layers = "".join(
+        f'layer {{ name: "i{n}" type: "InnerProduct" bottom: "{f"i{n - 1}" if n else "x"}" top: "i{n}" '
+        "inner_product_param { num_output: 3 } }"
+        for n in range(6)
+    )
+    (tmp_path / "net.prototxt").write_text(
+        data + layers + 'layer { name: "l" type: "EuclideanLoss" bottom: "i5" bottom: "t" }'
+    )
+    (tmp_path / "solver.prototxt").write_text(
+        'net: "net.prototxt" base_lr: 1 lr_policy: "fixed" max_iter: 3 snapshot_prefix: "s"'
+    )
+    assert main(["train", "-solver", "solver.prototxt", *words]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "Peak memory" in line]
+    assert len(lines) == 1
+    megabytes = float(lines[0].split("Peak memory ")[1].split(" MB")[0])
+    assert 20 < megabytes < 20000
+    assert ("computed twice" in lines[0]) == bool(words)
