@@ -45,6 +45,7 @@ COMMANDS = {
     "compute_image_mean faces_lmdb mean.binaryproto": "mean.binaryproto",
     "upgrade_net_proto_text old.prototxt new.prototxt": "new.prototxt",
     "caffe train -solver solver.prototxt": "train_iter_20.caffemodel",
+    "caffe train --solver solver.prototxt --workers 2": "train_iter_20.caffemodel",
     "caffe parse_log train.log out/": "out/train.log.train",
     "caffe plot_training_log 0 curve.png train.log": "curve.png",
     "caffe summarize net.prototxt": "conv2",

@@ -104,8 +104,9 @@ def build(settings: Settings, data: str = "data", jobs: int | None = None) -> Da
         for subfolder in sorted(copies):
             oversample.make(copies[subfolder], os.path.join(temporary, subfolder), settings.seed, jobs)
     summary = DatasetSummary(folder, dups, near, {}, {}, {})
+    listed_train, listed_test = ([(list_path(sample.path), sample) for sample in part] for part in (train, test))
     for task in LABELS:
-        _add_lists(summary, task, train, test, _copy_lines(task, copies, copies_folder), settings)
+        _add_lists(summary, task, listed_train, listed_test, _copy_lines(task, copies, copies_folder), settings)
     write_lists(os.path.join(data, "DEF"), summary, settings, digest_of, copies_folder)
     return summary
 
@@ -136,11 +137,11 @@ def _copy_lines(task, copies, folder):
 
 def _add_lists(summary, task, train, test, copy_lines, settings):
     count = len(LABELS[task])
-    lines = [(list_path(sample.path), CLASS_OF[task](sample)) for sample in train]
+    lines = [(path, CLASS_OF[task](sample)) for path, sample in train]
     summary.before[task] = class_counts(lines, count)
     lines += copy_lines
     summary.after[task] = class_counts(lines, count)
     if not settings.compat:  # the original shuffles later, in convert_imageset
         random.Random(f"{settings.seed} {task}").shuffle(lines)
     summary.lists[task + "_train"] = lines
-    summary.lists[task + "_test"] = [(list_path(sample.path), CLASS_OF[task](sample)) for sample in test]
+    summary.lists[task + "_test"] = [(path, CLASS_OF[task](sample)) for path, sample in test]

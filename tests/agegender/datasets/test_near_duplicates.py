@@ -150,3 +150,23 @@ def test_real_data_set_has_near_duplicates(tmp_path):
     }
     # inspected by eye: two crops of one portrait of a woman, once labelled as a man
     assert stems["30_0_2_20170116172833941"] == "27_1_2_20170116163755263"
+
+
+def test_the_search_takes_bounded_memory(monkeypatch):
+    """Its peak is far below the fine structures of all references, of which two are the image that is looked for."""
+    import tracemalloc
+
+    for name, value in (("COLUMNS", 32), ("IN_MEMORY", 1000)):
+        monkeypatch.setattr(near_duplicates, name, value)
+    rng, count, side = np.random.default_rng(8), 400, near_duplicates.SIDE
+    repeated = rng.integers(0, 256, (side, side), np.uint8)
+    tracemalloc.start()
+    with near_duplicates.Structures() as query, near_duplicates.Structures() as references:
+        query.append(repeated)
+        for number in range(count):
+            references.append(repeated if number in (100, 300) else rng.integers(0, 256, (side, side), np.uint8))
+        pairs = [(row, column) for row, column, _ in near_duplicates.similar_rows(query, references)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert pairs == [(0, 100), (0, 300)]
+    assert peak < count * side * side * 2  # half of the float32 structures
