@@ -24,4 +24,4 @@ class _GivenGradient(Function):
 def with_gradient(x: Any, loss: float, gradient: np.ndarray) -> Any:
     """Return the scalar tensor `loss`, whose gradient for the tensor `x` is `gradient`."""
     slope = torch.from_numpy(np.ascontiguousarray(gradient)).to(x.device, x.dtype)
-    return _GivenGradient.apply(x, x.new_tensor(float(loss)), slope)
+    return _GivenGradient.apply(x, torch.tensor(float(loss), dtype=x.dtype).to(x.device), slope)

@@ -64,10 +64,11 @@ class TextProposal(Layer):
         anchors = torch.from_numpy(self.anchors(tuple(scores.shape[2:]))).to(scores.device)
         moves = offsets.detach()[0].permute(1, 2, 0).reshape(-1, 2)
         side = anchors[:, 3] - anchors[:, 1] + 1
-        height = torch.exp(moves[:, 1]) * side
-        top = moves[:, 0] * side + (anchors[:, 1] + anchors[:, 3]) / 2 - height / 2
-        boxes = torch.stack([anchors[:, 0], top, anchors[:, 2], top + height], 1)
-        limit = info.detach().reshape(-1)[[1, 0, 1, 0]] - 1
+        heights = torch.exp(moves[:, 1]) * side
+        top = moves[:, 0] * side + (anchors[:, 1] + anchors[:, 3]) / 2 - heights / 2
+        boxes = torch.stack([anchors[:, 0], top, anchors[:, 2], top + heights], 1)
+        height, width = info.detach().reshape(-1)[:2]
+        limit = torch.stack([width, height, width, height]) - 1
         boxes = torch.minimum(boxes.clamp(min=0), limit)
         values = scores.detach()[0, len(HEIGHTS) :].permute(1, 2, 0).reshape(-1, 1)
         return (boxes, values)[: self.top_count]
