@@ -127,13 +127,17 @@ def _kept_blobs(net: Any) -> set[int]:
 
 
 def _lifetimes(net: Any, kept: set[int]) -> Iterator[tuple[Any, int, int]]:
-    """Yield each blob that may be freed, with the first layer that has it as top, and the last that uses it."""
+    """Yield each blob that may be freed, with the first layer that has it as top, and the last that uses it.
+
+    A runner may use the blobs of one layer in another one of its `reach`.
+    """
     for blob in net.blobs.values():
         if id(blob) in kept:
             continue
         users = segments.users(net.nodes, blob)
         if users:
-            yield blob, users[0], users[-1]
+            reaches = [(i, i) if net.nodes[i].fast is None else net.nodes[i].reach for i in users]
+            yield blob, min(users[0], reaches[0][0]), max(last for _, last in reaches)
 
 
 def _by_index(pairs: Iterable[tuple[int, Any]]) -> dict[int, list[Any]]:

@@ -63,7 +63,15 @@ RESIDUAL = conv("s0", "data") + batch_norm("s0")
 for i in range(1, 5):
     RESIDUAL += conv(f"a{i}", f"s{i - 1}") + batch_norm(f"a{i}") + conv(f"b{i}", f"a{i}")
     RESIDUAL += eltwise(f"s{i}", f"s{i - 1}", f"b{i}") + in_place("ReLU", f"e{i}", f"s{i}")
+SEPARATE = "".join(  # the normalized values have a blob of their own
+    conv(f"c{i}", f"n{i - 1}" if i else "data")
+    + f'layer {{ name: "n{i}" type: "BatchNorm" bottom: "c{i}" top: "n{i}" }}\n'
+    + in_place("Scale", f"t{i}", f"n{i}", "scale_param { bias_term: true }")
+    + in_place("ReLU", f"r{i}", f"n{i}")
+    for i in range(4)
+)
 NETS = {
+    "BatchNorm with a top of its own": SEPARATE + head("n3"),
     "dropout": DROPOUT + head("c5"),
     "residual blocks with BatchNorm": RESIDUAL + head("s4"),
     "a loss in the middle": DROPOUT + head("c2", "early") + head("c5"),
@@ -184,10 +192,11 @@ def test_callbacks_see_every_layer_once_with_its_blobs():
     assert trainer.net.blobs["c1"].data.any()
 
 
-def test_test_nets_give_the_same_results_and_are_freed():
+@pytest.mark.parametrize("name", ["dropout", "BatchNorm with a top of its own"])
+def test_test_nets_give_the_same_results_and_are_freed(name):
     results = []
     for free in (plain, checkpointing):
-        trainer = train(NETS["dropout"], free, steps=2, test_iter=[2], test_interval=10)[2]
+        trainer = train(NETS[name], free, steps=2, test_iter=[2], test_interval=10)[2]
         results.append(trainer.test())
     assert results[0] == results[1]
     with pytest.raises(CaffeError, match="freed to save memory"):
