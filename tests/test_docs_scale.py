@@ -5,9 +5,11 @@ Training in processes and databases in shards are in test_docs_commands.py, torc
 
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -112,7 +114,9 @@ def test_serving(in_directory, capsys):
         found = next(filter(None, (re.match(r"Serving .* at http://127.0.0.1:(\d+)", line) for line in server.stderr)))
         (code,) = doc_commands.python_blocks(PAGE)
         assert ":8000/" in code
-        exec(compile(code.replace(":8000/", f":{found.group(1)}/"), "scale.md", "exec"), {})
+        script = Path("client.py")
+        script.write_text(code.replace(":8000/", f":{found.group(1)}/"))
+        runpy.run_path(str(script))
     finally:
         server.send_signal(signal.SIGTERM)
         server.communicate(timeout=60)

@@ -31,7 +31,7 @@ def parser():
 
 def run(names, kills, seconds):
     """Print a line per command; return the number of faults."""
-    import cases
+    import commands
     import strace_kill
 
     end, total, faults = time.monotonic() + seconds, 0, 0
@@ -41,7 +41,7 @@ def run(names, kills, seconds):
             print(f"time limit: {', '.join(names[position:])} did not run")
             break
         with tempfile.TemporaryDirectory() as folder:
-            trial = strace_kill.Trial(cases.CASES[name], Path(folder))
+            trial = strace_kill.Trial(commands.CASES[name], Path(folder))
             share = (kills - total) // (len(names) - position)
             points = strace_kill.spread(trial.points, share)
             for point in points:
@@ -55,10 +55,10 @@ def run(names, kills, seconds):
 
 
 def main():
-    import cases
+    import commands
 
     args = parser().parse_args()
-    names = [args.only] if args.only else list(cases.CASES)
+    names = [args.only] if args.only else list(commands.CASES)
     if args.list:
         print(*names, sep="\n")
         return

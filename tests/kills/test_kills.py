@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-import cases
+import commands
 import strace_kill
 
 CHEAP = {"convert_imageset": 6, "compute_image_mean": 3, "download": 6, "upgrade_net_proto_text": 3}
@@ -17,7 +17,7 @@ REASON = strace_kill.available()
 @pytest.mark.skipif(REASON is not None, reason=str(REASON))
 @pytest.mark.parametrize("name", CHEAP)
 def test_a_kill_loses_nothing_and_the_next_run_completes(name, tmp_path):
-    trial = strace_kill.Trial(cases.CASES[name], tmp_path)
+    trial = strace_kill.Trial(commands.CASES[name], tmp_path)
     for point in strace_kill.spread(trial.points, CHEAP[name]):
         assert trial.kill(point) == [], point
 
@@ -25,7 +25,7 @@ def test_a_kill_loses_nothing_and_the_next_run_completes(name, tmp_path):
 @pytest.mark.skipif(REASON is not None, reason=str(REASON))
 def test_a_loss_is_noticed(tmp_path):
     """The check of the check: a command that deletes its old output first is a fault."""
-    case = cases.Case(
+    case = commands.Case(
         "loses",
         (__name__, "write"),
         prepare=lambda folder: (folder / "out").write_text("old"),

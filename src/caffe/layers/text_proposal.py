@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class TextProposal(Layer):
             scores,
             offsets,
         )
+        self.need(math.prod(info) >= 2, "im_info must hold at least height and width, received %s", info)
         count = len(HEIGHTS) * scores[2] * scores[3]
         shapes: list[Shape] = [(count, 4), (count, 1)]
         return shapes[: self.top_count]

@@ -46,6 +46,12 @@ UNSUPPORTED = frozenset(
             "ROIPooling-0",
         ),
         *("YoloDetectionOutput-0", "Yolov3DetectionOutput-0"),
+        *("BoxGroupOutput-0", "BoxOutput-0", "ScaleRoute-0"),  # a number of rows that depends on values
+        # no such function on the chip: Abs, Sign, HardSigmoid, ReduceProd, Sin
+        *("ConvolutionRistretto-0", "DeconvolutionRistretto-0", "FcRistretto-0", "FixedNeuron-1", "HardSigmoid-0"),
+        *("ROIAlign-0", "ROIAlign-1", "ReduceProd-0", "ReduceProd-1", "Sin-0", "Softsign-0"),
+        "Round-0",  # the simulator does not have this stage
+        "ReduceMin-1",  # for MA2450 the compiler reorders the axes of its bottom; how the chip reads that is not known
     ]
 )
 

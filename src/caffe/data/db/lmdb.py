@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -46,6 +47,7 @@ class _OpenFile:
 
 
 _open: dict[tuple[int, int], _OpenFile] = {}  # by device and inode of data.mdb
+_open_lock = threading.RLock()  # any thread can collect a reader while another opens the same file
 
 
 def open_reader(source: str) -> LmdbReader:
@@ -68,10 +70,11 @@ class LmdbReader:
         except OSError:
             raise CaffeError(f"'{source}' is not an LMDB: it has no data.mdb") from None
         self._id = (status.st_dev, status.st_ino)
-        if self._id not in _open:
-            _open[self._id] = _open_file(source, path)
-        self._file = _open[self._id]
-        self._file.readers += 1
+        with _open_lock:
+            if self._id not in _open:
+                _open[self._id] = _open_file(source, path)
+            self._file = _open[self._id]
+            self._file.readers += 1
         self._entries: int = self._file.environment.stat()["entries"]
         self._keys: list | None = None
         self._closed = False
@@ -133,13 +136,14 @@ class LmdbReader:
 
     def close(self) -> None:
         """Release the file, which the last reader closes; open iterators then raise CaffeError."""
-        if self._closed:
-            return
-        self._closed = True
-        self._file.readers -= 1
-        if not self._file.readers:
-            del _open[self._id]
-            self._file.close()
+        with _open_lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._file.readers -= 1
+            if not self._file.readers:
+                del _open[self._id]
+                self._file.close()
 
     def __enter__(self) -> LmdbReader:
         return self
