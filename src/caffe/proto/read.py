@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 from typing import Any
 
@@ -11,6 +12,7 @@ from caffe.proto import binary, caffe_pb2, dialects, foreign, text, upgrade
 from caffe.proto.text.source_locations import SourceLocations
 from caffe.utils.input_file import shown
 
+_HEAD_BYTES = 1024  # from which text and binary files are distinguished
 _INLINE_NETS = ("net_param", "train_net_param", "test_net_param")
 _CONTROL_CHARACTERS = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\v")
 
@@ -51,11 +53,12 @@ def read_net(path: str | os.PathLike[str], dialect: str | None = None) -> NetFil
         If the file cannot be read or parsed; all errors are listed with file:line:column.
     """
     path = os.fspath(path)
-    data = _head(path)
-    foreign.check(data, path, "a prototxt or a caffemodel")
-    if is_binary(data):
-        return read_net_binary(path, blobs=False, dialect=dialect)
-    return read_net_text(_text(path), path)
+    stream, head = _opened(path)
+    with stream:
+        foreign.check(head, path, "a prototxt or a caffemodel")
+        if not is_binary(head):
+            return read_net_text(_decoded(stream, path), path)
+    return read_net_binary(path, blobs=False, dialect=dialect)
 
 
 def read_net_text(prototxt: str, filename: str = "<net>") -> NetFile:
@@ -134,21 +137,32 @@ def is_binary(head: bytes) -> bool:
     return any(byte in _CONTROL_CHARACTERS for byte in head)
 
 
-def _head(path: str) -> bytes:
+def _opened(path: str) -> tuple[io.BufferedReader, bytes]:
+    """Open a file and return its first bytes too, without moving: a pipe can be read only once."""
     try:
-        with open(path, "rb") as stream:
-            return stream.read(1024)
+        stream = open(path, "rb")  # noqa: SIM115 # the caller closes it
+        try:
+            return stream, stream.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+        except BaseException:
+            stream.close()
+            raise
     except (OSError, ValueError) as problem:  # ValueError: a zero byte in the name
         raise CaffeError(f"{shown(path)}: cannot be read ({getattr(problem, 'strerror', None) or problem})") from None
 
 
 def _text(path: str) -> str:
-    """Return the text of a prototxt; bytes that are not UTF-8 (in old comments) become surrogates."""
-    data = _head(path)
-    foreign.check(data, path, "a prototxt")
-    if is_binary(data):
-        raise CaffeError(f"{path}: expected a prototxt (text), received a binary file")
-    if os.path.getsize(path) > text.MAX_CHARACTERS:
+    """Return the text of a prototxt."""
+    stream, head = _opened(path)
+    with stream:
+        foreign.check(head, path, "a prototxt")
+        if is_binary(head):
+            raise CaffeError(f"{path}: expected a prototxt (text), received a binary file")
+        return _decoded(stream, path)
+
+
+def _decoded(stream: io.BufferedReader, path: str) -> str:
+    """Return the text of an open prototxt; bytes that are not UTF-8 (in old comments) become surrogates."""
+    if os.fstat(stream.fileno()).st_size > text.MAX_CHARACTERS:
         raise CaffeError(f"{path}: larger than {text.MAX_CHARACTERS} bytes, the limit for a prototxt")
-    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        return stream.read(text.MAX_CHARACTERS + 1)  # an endless pipe has no size; the parser rejects what is longer
+    decoder = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return decoder.read(text.MAX_CHARACTERS + 1)  # an endless pipe has no size; the parser rejects what is longer

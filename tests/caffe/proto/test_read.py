@@ -1,5 +1,8 @@
 """Reading nets and solvers: text or binary by content, old encodings, Caffe's snapshot_prefix."""
 
+import os
+import threading
+
 import pytest
 
 from caffe.errors import CaffeError
@@ -56,3 +59,17 @@ def test_nets_inside_a_solver_are_upgraded():
     file = read.read_solver_text(f"net_param {{ {NET} }} test_net_param {{ {NET} }} test_net_param {{ }}")
     assert file.param.net_param.layer[0].type == "InnerProduct"
     assert file.param.test_net_param[0].layer[0].type == "InnerProduct"
+
+
+def test_a_pipe_is_read_once(tmp_path):
+    """Its first bytes, which show whether it is text, are not lost: bash's `<(...)` is a pipe."""
+    net = 'name: "n" # %s\nlayer { name: "data" type: "Input" top: "data" }\n' % ("x" * 3000)
+    for read_file, content, name in ((read.read_net, net, "n"), (read.read_solver, 'net: "a"\nmax_iter: 7\n', 7)):
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=pipe.write_text, args=(content,))
+        writer.start()
+        param = read_file(str(pipe)).param
+        writer.join()
+        assert (param.name if read_file is read.read_net else param.max_iter) == name
+        pipe.unlink()
