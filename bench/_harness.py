@@ -155,14 +155,18 @@ def ratios(data, name=""):
     return found
 
 
+_history_length: dict[str, int] = {}  # of the history before this process wrote to it, by benchmark
+
+
 def _append_history(benchmark, when, values):
     """Add a line to bench/history.jsonl: ratios, which can be compared between machines of one kind."""
     if not values:
         return
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout
     line = {"benchmark": benchmark, "when": when, "commit": commit.strip(), "processor": _processor(), "ratios": values}
-    with open(HISTORY, "a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line) + "\n")
+    before = HISTORY.read_text(encoding="utf-8") if HISTORY.exists() else ""
+    before = before[: _history_length.setdefault(benchmark, len(before))]  # a run that saves several times has one line
+    HISTORY.write_text(before + json.dumps(line) + "\n", encoding="utf-8")
 
 
 def arguments(description, rounds):
