@@ -191,7 +191,8 @@ class Quickstart:
         if self.args.archive is None:
             print(
                 "\nThese nets were trained on synthetic faces; they do not know real ones. For photographs of people "
-                "use\na net trained on people: agegender predict --model compact-dlib --detect --image_path PHOTO"
+                "use\na net trained on people: "
+                f"agegender predict --model {workspace.PEOPLE_NET} --detect --image_path PHOTO"
             )
 
     def artefacts(self) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from support.reference import one_layer_net, run
+from support.reference import build_error, one_layer_net, run
 
 QUANTIZATION = (
     "quantization_param { bw_layer_in: 5 fl_layer_in: 2 bw_params: 4 fl_params: 3 bw_layer_out: 6 fl_layer_out: 1 }"
@@ -46,3 +46,10 @@ def check(type_, plain, text, x, weights):
     kind = "quantization_param { precision: INTEGER_POWER_OF_2_WEIGHTS exp_min: -4 exp_max: 0 }"
     received = run(one_layer_net(type_, text + kind, [x.shape]), [x], weights)
     np.testing.assert_allclose(received.tops[0], expected.tops[0], rtol=1e-5, atol=1e-6)
+
+
+def check_refused(type_, text, shape):
+    """Assert that other roundings are errors."""
+    for field in ("precision: MINIFLOAT", "rounding_scheme: STOCHASTIC"):
+        message = build_error(type_, text + f"quantization_param {{ {field} }}", [shape])
+        assert f"{field} is not implemented" in message

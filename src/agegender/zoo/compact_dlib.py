@@ -22,7 +22,7 @@ from caffe.net_spec import NetSpec, layers, params
 from caffe.proto.caffe_pb2 import NetParameter
 
 SIDE = 4 * dlib_faces.GENDER_SIDE
-WIDTHS, WIDE = (16, 32, 64, 112), (24, 48, 96, 192)
+WIDTHS = (16, 32, 64, 112)
 PREFIX = "dlib_"
 _FIXED = [{"lr_mult": 0, "decay_mult": 0}] * 2
 
@@ -84,7 +84,7 @@ SIZES = (
     (
         "compact-wide-dlib",
         "Compact residual net, 1.5 times as wide, with dlib's gender net",
-        WIDE,
+        compact.WIDE,
         {"age": 1580549, "gender": 1692594},
     ),
 )

@@ -23,6 +23,13 @@ def check_label(shape: tuple[int, ...], batch: int) -> None:
         )
 
 
+def check_bottoms(x: tuple[int, ...], label: tuple[int, ...], channels: int) -> None:
+    """Raise CaffeError unless the prediction is N x channels x H x W and the label fits its N items."""
+    if len(x) != 4 or x[1] != channels:
+        raise CaffeError(f"expected N x {channels} x H x W, received {x}")
+    check_label(label, x[0])
+
+
 def truths(label: np.ndarray, item: int, classes: int) -> np.ndarray:
     """Return the boxes (n, 5: class, x, y, width, height) of an item; the first row without a width ends them.
 

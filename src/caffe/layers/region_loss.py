@@ -45,9 +45,7 @@ class RegionLoss(Layer):
 
     def top_shapes(self, x: Shape, label: Shape) -> list[Shape]:
         p = self.param.region_loss_param
-        channels = p.num * (5 + p.num_class)
-        self.need(len(x) == 4 and x[1] == channels, "expected N x %d x H x W, received %s", channels, x)
-        _yolo_loss.check_label(label, x[0])
+        _yolo_loss.check_bottoms(x, label, p.num * (5 + p.num_class))
         return [()]
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def relu_in_convolution(nodes: Sequence[Any]) -> None:
 
 
 class RectifyingConvolution:
-    """Runner for Convolution; `applied` tells the ReLU's runner that there is nothing left to do."""
+    """Runner for Convolution; with `applied`, the ReLU's runner has nothing left to do."""
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer

@@ -1,4 +1,4 @@
-"""The log line that tells how much memory a training takes."""
+"""The log line with the memory that a training takes."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from agegender.workbench.server.job_process import command
 from agegender.workbench.server.respond import Page, as_json, failure, refuse, send
 from agegender.workbench.server.settings import MAX_IMAGE_BYTES, MAX_IMAGES
 from agegender.workbench.server.views import datasets
+from agegender.workspace import PEOPLE_NET
 from caffe.errors import CaffeError
 
 DEVICES = ("CPU", "SIMULATOR", "MYRIAD", "GPU", "NPU", "ONNXRUNTIME", "CAFFE")
@@ -97,7 +98,7 @@ def _request(bench: Bench, sent: dict[str, Any], images: list[dict[str, str]]) -
     nets = []
     for name in names[:4]:
         if name == ZOO:
-            nets.append({"zoo": "compact-dlib", "folder": bench.cache("zoo", "x")[:-2]})
+            nets.append({"zoo": PEOPLE_NET, "folder": bench.cache("zoo", "x")[:-2]})
         else:
             path = bench.path(bench.find(name, "model"))
             nets.append({"name": os.path.basename(path), "folder": os.path.dirname(path)})
