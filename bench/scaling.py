@@ -1,13 +1,15 @@
 """Training on several hosts that are network namespaces with shaped links: how much of a step waits for the network.
 
-python bench/scaling.py [--hosts 2 4] [--rates none 1gbit 100mbit] [--batch 4] [--steps 4] [--net fc]  (Linux, as root)
+python bench/scaling.py [--hosts 2 4] [--rates none 1gbit 100mbit] [--delay 1] [--batch 4] [--steps 4] [--net fc]
+(Linux, as root)
 
 Every host trains AgeNet (45.7 MB of diffs) on made-up data. A step is measured with buckets sent during backward
 (overlap) and after it; of the steps the fastest counts, which other work disturbs least. The model on paper: a ring sends
 2 (N - 1) / N of the diffs over each link, so a step without overlap takes the step of the same hosts without a limit
 (rate none, measured first) and the time to send. The last column is the measured step as a share of it. `--net fc` has
 inner products only, with as many parameters as AgeNet and next to no work: on a machine with fewer cores than hosts it
-measures the network instead of the cores. The delay of links is not shaped where the kernel has no netem.
+measures the network instead of the cores. `--delay` milliseconds pass between two hosts (bench/_delay.py); a ring waits
+for them 2 (N - 1) times for each bucket.
 """
 
 import argparse
@@ -19,10 +21,14 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "bench")]
+
+from _delay import DelayedLinks  # noqa: E402
+
 BRIDGE, SUBNET = "cafbr0", "10.99.0."
 RATES = {"100mbit": 100e6, "1gbit": 1e9, "10gbit": 10e9}
 DIFFS = 45.7e6  # bytes of AgeNet's diffs
+BUCKETS = 6  # of 8 MB
 NET = """name: "AgeNet" layer { name: "data" type: "DummyData" top: "data" top: "label"
   dummy_data_param { shape { dim: BATCH dim: 3 dim: 227 dim: 227 } shape { dim: BATCH }
     data_filler { type: "gaussian" std: 50 } data_filler { type: "constant" value: 3 } } }
@@ -87,6 +93,19 @@ def _sh(*command, check=True):
     return subprocess.run(command, check=check, capture_output=True, text=True)
 
 
+def _links(count, delay):
+    """Create the links of `count` hosts, pairs of devices; return what `close` ends, or None without a delay (seconds)."""
+    pairs = [(f"cafo{i}", f"cafi{i}") for i in range(count)]
+    if delay:
+        links = DelayedLinks(pairs, delay / 2)  # a frame between two hosts passes two links
+        for name in (name for pair in pairs for name in pair):
+            _sh("ip", "link", "set", name, "mtu", "65000", "txqueuelen", "5000")
+        return links
+    for outer, inner in pairs:
+        _sh("ip", "link", "add", outer, "type", "veth", "peer", "name", inner)
+    return None
+
+
 def _hosts(count, rate):
     """Create namespaces cafN with addresses in SUBNET, joined by a bridge, each link with `rate` in both directions."""
     _sh("ip", "link", "add", BRIDGE, "type", "bridge")
@@ -94,7 +113,6 @@ def _hosts(count, rate):
     for i in range(count):
         name, outer, inner = f"caf{i}", f"cafo{i}", f"cafi{i}"
         _sh("ip", "netns", "add", name)
-        _sh("ip", "link", "add", outer, "type", "veth", "peer", "name", inner)
         _sh("ip", "link", "set", outer, "master", BRIDGE, "up")
         _sh("ip", "link", "set", inner, "netns", name)
         inside = ("ip", "netns", "exec", name)
@@ -115,10 +133,11 @@ def _remove(count):
     _sh("ip", "link", "del", BRIDGE, check=False)
 
 
-def measure(folder, hosts, rate, steps):
+def measure(folder, hosts, rate, delay, steps):
     """Run one point and return what process 0 printed."""
-    _hosts(hosts, rate)
+    links = _links(hosts, delay)
     try:
+        _hosts(hosts, rate)
         children = []
         for i in range(hosts):
             variables = {"RANK": i, "WORLD_SIZE": hosts, "MASTER_ADDR": SUBNET + "1", "MASTER_PORT": 29400}
@@ -130,12 +149,15 @@ def measure(folder, hosts, rate, steps):
         return json.loads(outputs[0])
     finally:
         _remove(hosts)
+        if links:
+            links.close()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--rates", nargs="+", default=["none", "1gbit", "100mbit"], choices=[*RATES, "none"])
+    parser.add_argument("--delay", type=float, default=0, help="milliseconds from one host to another")
     parser.add_argument("--net", choices=["AgeNet", "fc"], default="AgeNet")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--steps", type=int, default=4)
@@ -150,22 +172,24 @@ def main():
         for hosts in args.hosts:
             unlimited = None
             for rate in args.rates:
-                rows = measure(folder, hosts, rate, args.steps)
+                rows = measure(folder, hosts, rate, args.delay / 1000, args.steps)
                 (late, late_wait), (early, early_wait) = rows["no overlap"], rows["overlap"]
                 unlimited = late if rate == "none" else unlimited
-                sending = send_seconds(hosts, rate)
+                sending = send_seconds(hosts, rate, args.delay / 1000 if rate != "none" else 0)
                 paper = "" if unlimited is None else f"{unlimited + sending:8.2f} {late / (unlimited + sending):9.0%}"
                 print(
                     f"{hosts:5d}  {rate:8s} {late:7.2f} {late_wait / late:8.0%}  {early:20.2f} "
                     f"{early_wait / early:8.0%} {sending:22.2f} {paper}",
                     flush=True,
                 )
-        print("64 hosts on paper: " + ", ".join(f"{send_seconds(64, rate):.2f} s to send at {rate}" for rate in RATES))
+        on_paper = (f"{send_seconds(64, rate, args.delay / 1000):.2f} s to send at {rate}" for rate in RATES)
+        print("64 hosts on paper: " + ", ".join(on_paper))
 
 
-def send_seconds(hosts, rate):
-    """The seconds that a ring of hosts sends for one step, without delays."""
-    return 2 * (hosts - 1) / hosts * DIFFS * 8 / RATES[rate] if rate in RATES else 0.0
+def send_seconds(hosts, rate, delay):
+    """The seconds that a ring of hosts sends for one step; each hop of each bucket takes `delay` seconds more."""
+    sending = DIFFS * 8 / RATES[rate] / hosts if rate in RATES else 0.0
+    return 2 * (hosts - 1) * (sending + BUCKETS * delay)
 
 
 if __name__ == "__main__":
