@@ -12,7 +12,7 @@ import _montage
 import cv2
 import numpy as np
 
-from agegender.inference import predict
+from agegender.inference import net_predictor
 from agegender.inference.faces import detect, face_crop, face_settings
 from ncs.runtime import open_runner
 from ncs.runtime.manifest import Manifest
@@ -40,7 +40,7 @@ def main():
     predictors = {}
     for name in NETS:
         manifest = Manifest.read(str(ROOT / "graph" / (name + ".json")))
-        predictors[name] = predict.NetPredictor(manifest, open_runner("CPU", manifest, batch=1))
+        predictors[name] = net_predictor.NetPredictor(manifest, open_runner("CPU", manifest, batch=1))
     rows = {"the face chips": evaluate(predictors, samples, lambda chip, transform: chip)}
     for name, case in CASES.items():
         rows[name] = evaluate(

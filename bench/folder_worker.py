@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from worker import serve
 
-from agegender.inference import predict
+from agegender.inference import net_predictor, predict
 from ncs.runtime import open_runner
 from ncs.runtime.manifest import Manifest
 
 mode, folder, batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 paths = sorted(str(path) for path in (folder / "faces").iterdir())
 manifests = [Manifest.read(str(path)) for path in sorted(folder.glob("*.json"))]
-predictors = [predict.NetPredictor(manifest, open_runner("CPU", manifest, batch=batch)) for manifest in manifests]
+predictors = [net_predictor.NetPredictor(manifest, open_runner("CPU", manifest, batch=batch)) for manifest in manifests]
 prepared = np.random.default_rng(0).normal(0, 60, (batch, 3, 227, 227)).astype(np.float32)
 
 

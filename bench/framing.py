@@ -16,7 +16,7 @@ import numpy as np
 
 from agegender.datasets import utkface
 from agegender.evaluate import collection
-from agegender.inference import predict
+from agegender.inference import image_files, predict
 from agegender.inference.faces import detect, framing
 from agegender.inference.open_nets import open_nets
 from agegender.zoo.compile import ensure_compiled
@@ -64,7 +64,7 @@ def evaluate(nets, samples, folder, find, check):
     predictor = predict.FacePredictor(nets, find, batch=4 if find else 16, check=None)
     if check:
         transform = nets[0].transform
-        moved = [sample for sample in moved if not check(predict.read_image(sample.path), transform)]
+        moved = [sample for sample in moved if not check(image_files.read_image(sample.path), transform)]
     result = collection.evaluate(predictor, moved) if moved else {"without_face": 0}
     return {"unwarned": len(moved), "warned": len(samples) - len(moved), **_figures(result)}
 
@@ -99,8 +99,8 @@ def main() -> None:
     for name, condition in CONDITIONS.items():
         with tempfile.TemporaryDirectory() as folder:
             for number, sample in enumerate(samples):
-                other = predict.read_image(samples[(number + 7) % len(samples)].path)
-                image = framed(predict.read_image(sample.path), other, condition, rng)
+                other = image_files.read_image(samples[(number + 7) % len(samples)].path)
+                image = framed(image_files.read_image(sample.path), other, condition, rng)
                 cv2.imwrite(os.path.join(folder, f"{number}.png"), image)
             rows[name] = {
                 "all": evaluate(nets, samples, folder, None, None),

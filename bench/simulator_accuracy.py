@@ -15,7 +15,7 @@ import tempfile
 import numpy as np
 
 from agegender.datasets import split_lmdbs, utkface
-from agegender.inference import predict
+from agegender.inference import image_files, net_predictor, predict
 from agegender.inference.faces import face_settings
 from agegender.inference.labels import AGE_TRINGN
 from ncs.cli import main as ncs
@@ -69,9 +69,9 @@ def predictions(path: str, device: str, samples: list) -> dict[str, np.ndarray]:
     manifest = Manifest.read(path)
     rows: dict[str, list[np.ndarray]] = {}
     with open_runner(device, manifest) as runner:
-        nets = predict.open_heads(manifest, runner)
+        nets = net_predictor.open_heads(manifest, runner)
         for start in range(0, len(samples), 32):
-            images = [predict.read_image(sample.path) for sample in samples[start : start + 32]]
+            images = [image_files.read_image(sample.path) for sample in samples[start : start + 32]]
             transform = manifest.transform
             blobs = np.stack(
                 [transform.image(predict.with_margin(image, face_settings.margin(transform))) for image in images]

@@ -72,7 +72,7 @@ class Model:
 
     def close(self) -> None:
         """Close the device; the next prediction opens it again."""
-        from agegender.inference.predict import close_runners
+        from agegender.inference.net_predictor import close_runners
 
         close_runners(self._nets)
         self._nets = []
@@ -107,7 +107,7 @@ class Model:
             One per image, or with `detect` one per face, the largest face of an image first. A net for detection or
             segmentation gives one ObjectResult per image, with `objects` (label, score, box) or a `mask`.
         """
-        from agegender.inference import predict
+        from agegender.inference import image_files
 
         objects = self._object_predictor()
         if objects is not None:
@@ -116,7 +116,7 @@ class Model:
         if isinstance(images, np.ndarray):
             results = [predictor.predict_array(images)]
         else:
-            paths = predict.find_images([images] if isinstance(images, (str, os.PathLike)) else images)
+            paths = image_files.find_images([images] if isinstance(images, (str, os.PathLike)) else images)
             results = list(predictor.predict(map(os.fspath, paths)))
         return [Result.from_prediction(result, face) for result in results for face in result.predictions]
 
@@ -135,12 +135,12 @@ class Model:
 
     @staticmethod
     def _objects(predictor: Any, images: Any) -> list:
-        from agegender.inference import predict
+        from agegender.inference import image_files
 
         if isinstance(images, np.ndarray):
             return [predictor.predict_array(images)]
-        paths = predict.find_images([os.fspath(images)] if isinstance(images, (str, os.PathLike)) else images)
-        return [predictor.predict_array(predict.read_image(path), path) for path in map(os.fspath, paths)]
+        paths = image_files.find_images([os.fspath(images)] if isinstance(images, (str, os.PathLike)) else images)
+        return [predictor.predict_array(image_files.read_image(path), path) for path in map(os.fspath, paths)]
 
     def val(self, data: str, *, task: str | None = None, backend: str = "lmdb", report: str | None = None) -> Any:
         """Evaluate on labelled images.
@@ -335,7 +335,7 @@ class Model:
 
     def _open(self) -> list:
         if not self._nets:
-            from agegender.inference.predict import open_heads
+            from agegender.inference.net_predictor import open_heads
             from ncs import runtime
 
             device = self.device or runtime.default_device()[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agegender.inference.predict import ImageResult, NetOutput, Prediction
+from agegender.inference.results import ImageResult, NetOutput, Prediction
 
 
 @dataclasses.dataclass

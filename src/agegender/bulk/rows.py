@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agegender.inference.output_formats import expected_years
-from agegender.inference.predict import ImageResult, Prediction
+from agegender.inference.results import ImageResult, Prediction
 from ncs.runtime import is_importable
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agegender.bulk import engine, rows, shards, worker
-from agegender.inference import predict
+from agegender.inference import image_files
 from caffe.utils.cli.progress import clock_text
 
 SAMPLE = 64  # images that a dry run predicts
@@ -34,7 +34,7 @@ def predict_all(args: Any, settings: dict[str, Any], factory: Callable[[dict[str
         If options contradict each other, no image is named, or the directory has shards of another run.
     """
     if args.shard < 1 or (args.workers is not None and args.workers < 1):
-        raise predict.failure(predict.WRONG_OPTIONS, "--shard and --workers must be at least 1")
+        raise image_files.failure(image_files.WRONG_OPTIONS, "--shard and --workers must be at least 1")
     images = _images(args)
     kind = rows.suffix()
     plan = images.shards(args.shard, {**settings, "nets": _digests(settings)})
@@ -65,7 +65,7 @@ def _images(args):
         if worker.is_address(argument):
             names += worker.find_addresses(argument)
         else:
-            names += predict.find_images([argument])
+            names += image_files.find_images([argument])
     return shards.Images(names=names)
 
 

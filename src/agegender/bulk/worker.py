@@ -7,7 +7,7 @@ from typing import Any
 
 from agegender.bulk import rows
 from agegender.errors import AgeGenderError
-from agegender.inference import predict
+from agegender.inference import image_files
 from caffe.device.image_file import MAX_BYTES, ImageError, decode_image
 
 
@@ -55,18 +55,18 @@ def is_address(name: str) -> bool:
 def read_image(name: str) -> Any:
     """Read an image (uint8 BGR) from a path or an address that fsspec understands. Raises AgeGenderError."""
     if not is_address(name):
-        return predict.read_image(name)
+        return image_files.read_image(name)
     import fsspec
 
     try:
         with fsspec.open(name, "rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except Exception as error:  # each file system has exceptions of its own
-        raise predict.failure(predict.NO_FILE, f"{name}: {str(error) or type(error).__name__}") from None
+        raise image_files.failure(image_files.NO_FILE, f"{name}: {str(error) or type(error).__name__}") from None
     try:
-        return predict.check_size(name, decode_image(data, name=name))
+        return image_files.check_size(name, decode_image(data, name=name))
     except ImageError as error:
-        raise predict.failure(predict.NO_IMAGE, str(error)) from None
+        raise image_files.failure(image_files.NO_IMAGE, str(error)) from None
 
 
 def find_addresses(pattern: str) -> list[str]:
@@ -87,7 +87,7 @@ def find_addresses(pattern: str) -> list[str]:
         raise AgeGenderError(f"{pattern}: {error}") from None
     except Exception as error:
         raise AgeGenderError(f"{pattern}: {str(error) or type(error).__name__}") from None
-    images = sorted(str(name) for name in found if str(name).lower().endswith(predict.IMAGE_SUFFIXES))
+    images = sorted(str(name) for name in found if str(name).lower().endswith(image_files.IMAGE_SUFFIXES))
     if not images:
-        raise predict.failure(predict.NO_FILE, f"{pattern}: no image there")
+        raise image_files.failure(image_files.NO_FILE, f"{pattern}: no image there")
     return [f"{protocol}://{name.lstrip('/') if protocol != 'file' else name}" for name in images]

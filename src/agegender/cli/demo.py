@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from agegender.inference.faces.detect import Detector
-    from agegender.inference.predict import FacePredictor, Prediction
+    from agegender.inference.predict import FacePredictor
+    from agegender.inference.results import Prediction
 
 VIDEO_MIN_FACE = 16  # in videos the default smallest face is a 16th of the longer side
 

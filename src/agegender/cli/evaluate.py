@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from agegender.evaluate import collection
-    from agegender.inference.predict import refuse_input
+    from agegender.inference.image_files import refuse_input
     from caffe.utils import atomic_io
 
     for output in filter(None, (args.json, args.out)):

@@ -17,7 +17,8 @@ from agegender.workspace import MODEL_DIR
 
 if TYPE_CHECKING:
     from agegender.inference.faces.detect import Detector
-    from agegender.inference.predict import ImageResult, NetPredictor, Prediction
+    from agegender.inference.net_predictor import NetPredictor
+    from agegender.inference.results import ImageResult, Prediction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -136,7 +137,7 @@ def add_face_arguments(group: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from agegender.inference import predict
+    from agegender.inference import image_files, predict
     from agegender.inference.faces import framing
 
     if args.shards or args.list:
@@ -144,12 +145,12 @@ def run(args: argparse.Namespace) -> int:
     if args.model and any(name.endswith(".json") for name in args.model):
         return _run_objects(args)
     if not args.image_path:
-        raise predict.failure(predict.WRONG_OPTIONS, "expected --image_path, or --list with -o")
+        raise image_files.failure(image_files.WRONG_OPTIONS, "expected --image_path, or --list with -o")
     began = time.perf_counter()
-    paths = predict.find_images(args.image_path)
-    predict.read_image(paths[0])  # report a wrong path before a net is loaded
+    paths = image_files.find_images(args.image_path)
+    image_files.read_image(paths[0])  # report a wrong path before a net is loaded
     for output in filter(None, (args.csv, args.output)):
-        predict.refuse_input(output, paths)
+        image_files.refuse_input(output, paths)
     detector = make_detector(args) if args.detect else None
     batch = 4 if detector else min(len(paths), max(1, args.batch))
     nets = open_nets(args, 1 if detector else batch)
@@ -160,7 +161,7 @@ def run(args: argparse.Namespace) -> int:
     with predict.FacePredictor(nets, find, args.crop, batch, check) as predictor:
         faces = _report(args, paths, predictor)
     if not faces:
-        raise predict.failure(predict.NO_FACE, no_face(paths))
+        raise image_files.failure(image_files.NO_FACE, no_face(paths))
     return 0
 
 
@@ -168,20 +169,20 @@ def _run_objects(args: argparse.Namespace) -> int:
     """Print and draw what a net for detection or segmentation, given by its manifest, finds in each image."""
     import json
 
-    from agegender.inference import objects, predict
+    from agegender.inference import image_files, objects
     from ncs.runtime.manifest import Manifest
 
     if len(args.model) != 1 or not args.image_path:
-        raise predict.failure(predict.WRONG_OPTIONS, "expected one --model MANIFEST.json and --image_path")
+        raise image_files.failure(image_files.WRONG_OPTIONS, "expected one --model MANIFEST.json and --image_path")
     manifest = Manifest.read(args.model[0])
     if not objects.is_object_manifest(manifest):
         text = f"{args.model[0]}: not a net for detection or segmentation; use --model-dir and --net for the others"
-        raise predict.failure(predict.WRONG_OPTIONS, text)
-    paths = predict.find_images(args.image_path)
+        raise image_files.failure(image_files.WRONG_OPTIONS, text)
+    paths = image_files.find_images(args.image_path)
     least = objects.THRESHOLD if args.threshold is None else args.threshold
     with objects.ObjectPredictor(manifest, args.device, least) as predictor:
-        for name, path in zip(predict.short_names(paths), paths):
-            result = predictor.predict_array(predict.read_image(path), path)
+        for name, path in zip(image_files.short_names(paths), paths):
+            result = predictor.predict_array(image_files.read_image(path), path)
             if args.json:
                 print(json.dumps(result.to_dict()))
             else:
@@ -204,10 +205,12 @@ def _print_objects(result: Any) -> None:
 def _run_shards(args: argparse.Namespace) -> int:
     """Write the predictions of any number of images as shards."""
     from agegender.bulk import run
-    from agegender.inference import predict
+    from agegender.inference import image_files
 
     if not args.shards or bool(args.list) == bool(args.image_path):
-        raise predict.failure(predict.WRONG_OPTIONS, "shards need -o DIR and either --list FILE or --image_path")
+        raise image_files.failure(
+            image_files.WRONG_OPTIONS, "shards need -o DIR and either --list FILE or --image_path"
+        )
     settings = {name: value for name, value in vars(args).items() if name not in NO_SETTINGS}
     settings["model_dir"] = os.path.abspath(args.model_dir)
     run.predict_all(args, settings, open_predictor)
@@ -233,10 +236,10 @@ def open_predictor(settings: dict[str, Any]) -> Any:
 
 def _report(args: argparse.Namespace, paths: list[str], predictor: Any) -> int:
     """Print, draw and tabulate every result as it comes; return the number of faces."""
-    from agegender.inference import annotate, output_formats, predict
+    from agegender.inference import annotate, image_files, output_formats
 
     faces, table = 0, []
-    names = predict.short_names(paths)
+    names = image_files.short_names(paths)
     try:
         for name, result in zip(names, predictor.predict(paths)):
             faces += len(result.predictions)
@@ -275,7 +278,7 @@ def no_face(paths: list[str]) -> str:
 def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
     """Open the nets that the options name on the device that they name."""
     from agegender.inference.open_nets import open_nets
-    from agegender.inference.predict import Style
+    from agegender.inference.results import Style
     from agegender.workspace import NET_NAMES, PEOPLE_NET, why_not_people
     from ncs import runtime
 
@@ -327,10 +330,10 @@ def _mean(path: str) -> Any:
 def _as_original(args: argparse.Namespace, name: str, transform: Any) -> Any:
     """Return the Transform that the original's script applied for this net."""
     from agegender import zoo
-    from agegender.inference import predict
+    from agegender.inference import net_predictor
 
     if not args.model:
-        return predict.as_original(transform)
+        return net_predictor.as_original(transform)
     change = zoo.resolve(name)[0].compat  # nets of the same weights have the same preprocessing
     if change is None:
         print(f"{name}: --compat changes nothing, its original script fed the same", file=sys.stderr)

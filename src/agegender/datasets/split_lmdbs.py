@@ -120,7 +120,8 @@ def write(
 def pack(path: str, samples: Sequence[Sample], transform: Transform, gender_labels: Labels) -> None:
     """Write an LMDB of Datums, resized by `transform` but not cropped."""
     from agegender.inference.faces import face_settings
-    from agegender.inference.predict import read_image, with_margin
+    from agegender.inference.image_files import read_image
+    from agegender.inference.predict import with_margin
     from caffe.data import datum
     from caffe.data.db import create_db
 

@@ -14,7 +14,8 @@ from agegender.inference.labels import AGE_TRINGN, MALE_FIRST
 
 if TYPE_CHECKING:
     from agegender.datasets.sample import Sample
-    from agegender.inference.predict import FacePredictor, NetPredictor
+    from agegender.inference.net_predictor import NetPredictor
+    from agegender.inference.predict import FacePredictor
 
 SMALLEST = 20  # faces of a group that the largest gap counts
 

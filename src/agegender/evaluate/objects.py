@@ -95,7 +95,7 @@ def confusion_of_pixels(predictor: ObjectPredictor, source: str, ignore: int = 2
     ignore : int
         The class of pixels that do not count.
     """
-    from agegender.inference.predict import read_image
+    from agegender.inference.image_files import read_image
 
     classes = len(predictor.labels)
     counts = np.zeros((classes, classes), np.int64)

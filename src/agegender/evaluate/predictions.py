@@ -125,11 +125,11 @@ def image_batches(
     samples: Sequence[Sample], transform: Transform, margin: float, size: int = 16
 ) -> Iterator[tuple[np.ndarray, list, list]]:
     """Yield (blob, paths, samples) of aligned face images, widened by `margin` of their size on each side."""
-    from agegender.inference import predict
+    from agegender.inference import image_files, predict
 
     for first in range(0, len(samples), size):
         part = list(samples[first : first + size])
-        images = [predict.with_margin(predict.read_image(sample.path), margin) for sample in part]
+        images = [predict.with_margin(image_files.read_image(sample.path), margin) for sample in part]
         yield transform.batch(images), [sample.path for sample in part], [0] * len(part)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from agegender.errors import AgeGenderError
 from agegender.inference import output_formats
-from agegender.inference.predict import ImageResult, Prediction
+from agegender.inference.results import ImageResult, Prediction
 from caffe.utils.atomic_io import atomic_write
 
 COLOUR = (255, 128, 0)  # BGR; as the ONNX zoo's scripts draw

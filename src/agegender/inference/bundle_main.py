@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Print what every net predicts for every image, or for every face in it."""
     from agegender.errors import AgeGenderError
-    from agegender.inference import predict
+    from agegender.inference import image_files, net_predictor, predict
     from agegender.inference.faces import detect, framing
     from ncs.runtime.manifest import Manifest
 
@@ -61,8 +61,10 @@ def run(args: argparse.Namespace) -> None:
     if not paths:
         raise AgeGenderError(f"{args.model_dir}: no net is there (NAME.json)")
     manifests = [Manifest.read(path) for path in paths]
-    images = predict.find_images(args.images)
-    nets = [net for manifest in manifests for net in predict.open_heads(manifest, open_net(manifest, args.device))]
+    images = image_files.find_images(args.images)
+    nets = [
+        net for manifest in manifests for net in net_predictor.open_heads(manifest, open_net(manifest, args.device))
+    ]
     find = detect.Detector().find if args.detect else None
     check = None if args.detect else framing.default_check()
     predictor = predict.FacePredictor(nets, find, batch=4 if args.detect else 16, check=check)
@@ -76,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
 
 def predictions(predictor: Any, images: Sequence[str]) -> Iterator[Any]:
     """Yield a Prediction per face; report images without one, and fail if there is no face at all."""
-    from agegender.inference import predict
+    from agegender.inference import image_files
 
     count = 0
     for result in predictor.predict(images):
@@ -87,7 +89,7 @@ def predictions(predictor: Any, images: Sequence[str]) -> Iterator[Any]:
         count += len(result.predictions)
         yield from result.predictions
     if not count:
-        raise predict.failure(predict.NO_FACE, "no face was found in any image")
+        raise image_files.failure(image_files.NO_FACE, "no face was found in any image")
 
 
 def open_net(manifest: Any, device: str) -> Any:

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None, api: Any = None) -> int:
 
 def run(args: argparse.Namespace, api: Any = None) -> None:
     """Open the camera with all nets in one pipeline, and print the predictions of every frame."""
-    from agegender.inference import annotate, predict
+    from agegender.inference import annotate, net_predictor, predict
     from agegender.inference.faces import detect
     from ncs.runtime import oak
 
@@ -55,7 +55,9 @@ def run(args: argparse.Namespace, api: Any = None) -> None:
     session = oak.open_session(args.device, api)
     try:
         nets = [
-            net for manifest in manifests for net in predict.open_heads(manifest, oak.Oak(manifest, session=session))
+            net
+            for manifest in manifests
+            for net in net_predictor.open_heads(manifest, oak.Oak(manifest, session=session))
         ]
         camera = session.add_camera(tuple(args.size))
         session.ensure_started()

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from agegender.inference import predict
+from agegender.inference import image_files, net_predictor, results
 from ncs import runtime
 from ncs.errors import NcsError, NoDeviceError
 from ncs.runtime.manifest import Manifest
@@ -21,8 +21,8 @@ def open_nets(
     flip: bool = False,
     ensemble: bool = False,
     change: Callable[[str, Any], Any] | None = None,
-    style: predict.Style = predict.Style(),  # noqa: B008
-) -> list[predict.NetPredictor]:
+    style: results.Style = results.Style(),  # noqa: B008
+) -> list[net_predictor.NetPredictor]:
     """Open nets on a device.
 
     Parameters
@@ -49,14 +49,14 @@ def open_nets(
         With exit status NO_MODEL or NO_DEVICE.
     """
     device = device or runtime.default_device()[0]
-    nets: list[predict.NetPredictor] = []
+    nets: list[net_predictor.NetPredictor] = []
     try:
         for name in names:
             nets += _open(name, model_dir, device, batch, flip, change, style)
         if ensemble:
-            predict.make_ensemble(nets)
+            net_predictor.make_ensemble(nets)
     except BaseException:
-        predict.close_runners(nets)
+        net_predictor.close_runners(nets)
         raise
     return nets
 
@@ -68,18 +68,18 @@ def _open(
     batch: int,
     flip: bool,
     change: Callable[[str, Any], Any] | None,
-    style: predict.Style,
-) -> list[predict.NetPredictor]:
+    style: results.Style,
+) -> list[net_predictor.NetPredictor]:
     path = os.path.join(model_dir, name + ".json")
     if not os.path.isfile(path):
-        raise predict.failure(predict.NO_MODEL, f"{path}: no such model; ./compile2Movidius.sh makes it")
+        raise image_files.failure(image_files.NO_MODEL, f"{path}: no such model; ./compile2Movidius.sh makes it")
     try:
         manifest = Manifest.read(path)
         if change is not None:
             manifest.map_transforms(lambda transform: change(name, transform))
         runner = runtime.open_runner(device, manifest, batch=batch)
     except NoDeviceError as error:
-        raise predict.failure(predict.NO_DEVICE, str(error)) from None
+        raise image_files.failure(image_files.NO_DEVICE, str(error)) from None
     except NcsError as error:
-        raise predict.failure(predict.NO_MODEL, str(error)) from None
-    return predict.open_heads(manifest, runner, flip, style)
+        raise image_files.failure(image_files.NO_MODEL, str(error)) from None
+    return net_predictor.open_heads(manifest, runner, flip, style)

@@ -9,7 +9,7 @@ from typing import Any
 
 from agegender.inference import labels
 from agegender.inference.faces import face_crop
-from agegender.inference.predict import ImageResult, NetOutput, Prediction
+from agegender.inference.results import ImageResult, NetOutput, Prediction
 from caffe.utils.atomic_io import atomic_write
 from caffe.utils.cli.safe_text import cell
 

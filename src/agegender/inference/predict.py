@@ -10,266 +10,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from agegender.errors import AgeGenderError
-from agegender.inference import calibration, labels
+from agegender.inference import net_predictor
 from agegender.inference.faces import face_crop, face_settings
-from caffe.device import image_file
-
-WRONG_OPTIONS, NO_FILE, NO_IMAGE, NO_FACE, NO_MODEL, NO_DEVICE = 2, 3, 4, 5, 6, 7  # exit statuses
-UNSURE = "unsure"
-MIN_SIDE = 16  # pixels; a smaller image cannot show a face
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-
-
-@dataclass
-class NetOutput:
-    """What one net predicts for one face.
-
-    `task` is "age" or "gender" if known; `years` the expected age if the net predicts single years; `interval` half the
-    width in years of an age given with an interval. `confident` is False below the minimum confidence.
-    """
-
-    net: str
-    text: str
-    probability: float
-    probabilities: list[float]
-    task: str = ""
-    years: float | None = None
-    interval: float | None = None
-    confident: bool = True
-
-
-@dataclass(frozen=True)
-class Style:
-    """How predictions are given.
-
-    Attributes
-    ----------
-    min_confidence : float
-        A label with a lower probability is given as UNSURE.
-    age_interval : bool
-        Give the age of nets of single years as `34 ± 7 years`, the interval that holds 68 % of the probability.
-    """
-
-    min_confidence: float = 0.0
-    age_interval: bool = False
-
-
-@dataclass
-class Prediction:
-    """What all nets predict for one face.
-
-    Attributes
-    ----------
-    path : str
-        The image file, or "".
-    answers : dict of str to NetOutput
-        By net, or by task for an ensemble.
-    seconds : dict of str to float
-        By processing step.
-    face : agegender.inference.faces.detect.Face or None
-        Where the image shows the face; None if the image is the face.
-    """
-
-    path: str
-    answers: dict[str, NetOutput] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    face: Any = None
-
-
-@dataclass
-class ImageResult:
-    """The predictions for one image: the decoded image (uint8 BGR), one Prediction per face, and warnings."""
-
-    path: str
-    image: np.ndarray
-    predictions: list[Prediction]
-    warnings: list[str] = field(default_factory=list)
-
-
-def failure(status: int, text: str) -> AgeGenderError:
-    """Return an AgeGenderError with its own exit status."""
-    error = AgeGenderError(text)
-    error.exit_status = status
-    return error
-
-
-def refuse_input(output: str, paths: Sequence[str]) -> None:
-    """Raise an error if the file `output` is one of the input files `paths`, which writing it would replace."""
-    if os.path.isfile(output) and any(os.path.samefile(output, path) for path in paths if os.path.exists(path)):
-        raise failure(WRONG_OPTIONS, f"{output}: this would replace an input file; choose another name")
-
-
-def read_image(path: str) -> np.ndarray:
-    """Read an image file.
-
-    Returns
-    -------
-    ndarray of uint8, (H, W, 3)
-        BGR.
-
-    Raises
-    ------
-    AgeGenderError
-        With exit status NO_FILE, NO_IMAGE (not an image) or NO_FACE (too small to show a face).
-    """
-    if not os.path.isfile(path):
-        raise failure(NO_FILE, f"{path}: no such file")
-    try:
-        image = image_file.read_image(path)
-    except image_file.ImageError as error:
-        raise failure(NO_IMAGE, str(error)) from None
-    return check_size(path, image)
-
-
-def check_size(path: str, image: np.ndarray) -> np.ndarray:
-    """Return `image`, or raise AgeGenderError with exit status NO_FACE if it is too small to show a face."""
-    height, width = image.shape[:2]
-    if min(height, width) < MIN_SIDE:
-        raise failure(
-            NO_FACE, f"{path}: expected at least {MIN_SIDE} pixels per side to show a face, received {width}x{height}"
-        )
-    return image
-
-
-class NetPredictor:
-    """One output of a net, ready to predict: a manifest's Transform and labels, and a runner.
-
-    The outputs of one net share a runner, and one inference computes all of them; `open_heads` returns them.
-
-    Parameters
-    ----------
-    manifest : ncs.runtime.manifest.Manifest
-    runner : ncs.runtime.base.Runner
-    flip : bool
-        Predict the mean over the image and its mirror image.
-    head : ncs.runtime.manifest.Head, optional
-        Which output; default: the first.
-    style : Style
-    """
-
-    def __init__(
-        self, manifest: Any, runner: Any, flip: bool = False, head: Any = None, style: Style = Style()
-    ) -> None:
-        head = head or manifest.all_heads()[0]
-        self.name = self.output_name = head.name
-        self.inputs = [(port.name, port.transform) for port in manifest.all_inputs()]
-        self.transform = manifest.transform
-        self.labels = _labels(head)
-        self.task = _task(head)
-        self.runner, self.flip = runner, flip
-        self.temperature, self.style = head.temperature, style
-        self._columns = manifest.columns()[head.output] if manifest.heads else slice(None)
-
-    def probabilities(self, blobs: Any) -> np.ndarray:
-        """Return the (N, classes) output for blobs (N, C, H, W), or for a dict of them by input."""
-        return self.select(self.run(blobs))
-
-    def run(self, blobs: Any) -> np.ndarray:
-        """Return the values of all outputs of the net, next to each other."""
-        rows = self.runner.run(blobs)
-        if self.flip:
-            rows = (rows + self.runner.run(_mirrored(blobs))) / 2
-        return rows
-
-    def select(self, rows: np.ndarray) -> np.ndarray:
-        """Return the columns of this output from what `run` returned, at the output's temperature."""
-        return calibration.scaled(rows[:, self._columns], self.temperature)
-
-    def blob(self, chip: Callable[[Any], np.ndarray]) -> Any:
-        """Return the net's input from `chip`, a function of a Transform that returns the image to transform."""
-        if len(self.inputs) == 1:
-            return self.transform.image(chip(self.transform))
-        return {name: transform.image(chip(transform)) for name, transform in self.inputs}
-
-    def output(self, probabilities: np.ndarray) -> NetOutput:
-        """Return the NetOutput of one row of probabilities."""
-        decoded = self.labels.decode(probabilities)
-        values = [float(p) for p in np.ravel(probabilities)]
-        out = NetOutput(self.output_name, decoded.text, decoded.probability, values, self.task, decoded.years)
-        if self.style.age_interval and out.years is not None:
-            out.interval = calibration.interval_years(probabilities)
-            out.text, out.probability = f"{out.years:.0f} ± {out.interval:.0f} years", calibration.COVERAGE
-        if decoded.probability < self.style.min_confidence:
-            out.text, out.probability, out.confident = UNSURE, decoded.probability, False
-        return out
-
-
-def open_heads(manifest: Any, runner: Any, flip: bool = False, style: Style = Style()) -> list[NetPredictor]:
-    """Return a NetPredictor for every output of a net; they share the runner."""
-    return [NetPredictor(manifest, runner, flip, head, style) for head in manifest.all_heads()]
-
-
-def close_runners(nets: Iterable[NetPredictor]) -> None:
-    """Close the runner of every net, each once."""
-    for runner in {id(net.runner): net.runner for net in nets}.values():
-        runner.close()
-
-
-def _mirrored(blobs: Any) -> Any:
-    if isinstance(blobs, dict):
-        return {name: np.ascontiguousarray(array[..., ::-1]) for name, array in blobs.items()}
-    return np.ascontiguousarray(blobs[..., ::-1])
-
-
-def _stack(blobs: Sequence[Any]) -> Any:
-    if isinstance(blobs[0], dict):
-        return {name: np.stack([blob[name] for blob in blobs]) for name in blobs[0]}
-    return np.stack(blobs)
-
-
-def make_ensemble(nets: Sequence[NetPredictor]) -> None:
-    """Let nets of the same task predict together, under the task's name: the mean of their probabilities.
-
-    A net of unknown task stays alone. Nets of single years may end at different years.
-
-    Raises
-    ------
-    AgeGenderError
-        If nets of one task have different classes.
-    """
-    first: dict[str, NetPredictor] = {}
-    for net in nets:
-        if not net.task:
-            continue
-        other = first.setdefault(net.task, net)
-        same = set(net.labels.names) == set(other.labels.names)
-        if not same and not (_single_years(net) and _single_years(other)):
-            raise failure(
-                WRONG_OPTIONS, f"{net.name} and {other.name} predict {net.task} in different classes: no ensemble"
-            )
-        net.output_name = net.task
-
-
-def _single_years(net: NetPredictor) -> bool:
-    return net.labels.decoder in ("expectation", "decades")
-
-
-def as_original(transform: Any) -> Any:
-    """Return the Transform of AgeGenderPrediction's script: RGB, minus the channel means of the BGR mean, unswapped."""
-    mean = transform.mean
-    if mean is not None and mean.ndim == 3:
-        mean = mean.mean(axis=(1, 2))
-    return transform.replace(order="RGB", mean=mean)
-
-
-def _task(head: Any) -> str:
-    if set(head.labels) == set(labels.MALE_FIRST.names):
-        return "gender"
-    return "age" if head.label_set.startswith("age") or "age" in head.name.lower() else ""
-
-
-def _labels(head: Any) -> labels.Labels:
-    known = labels.ALL.get(head.label_set)
-    if known is not None and list(known.names) == list(head.labels):
-        return known
-    labels.check_decoder(head.decoder, head.name)
-    return labels.Labels(head.label_set or head.name, tuple(head.labels), decoder=head.decoder)
+from agegender.inference.image_files import read_image
+from agegender.inference.net_predictor import NetPredictor
+from agegender.inference.results import ImageResult, Prediction
 
 
 def _crop_aligned(image: np.ndarray, face: Any, transform: Any) -> np.ndarray:
@@ -325,7 +75,7 @@ class FacePredictor:
 
     def close(self) -> None:
         """Close the runners."""
-        close_runners(self.nets)
+        net_predictor.close_runners(self.nets)
 
     @property
     def output_names(self) -> list[str]:
@@ -469,87 +219,15 @@ class FacePredictor:
         for index, net in enumerate(self.nets):
             if id(net.runner) not in computed:
                 began = time.perf_counter()
-                computed[id(net.runner)] = net.run(_stack([blobs[index] for _, blobs in faces]))
+                computed[id(net.runner)] = net.run(net_predictor.stack([blobs[index] for _, blobs in faces]))
                 seconds = (time.perf_counter() - began) / len(faces)
                 for prediction, _ in faces:
                     prediction.seconds[self._title(net)] = seconds
             members.setdefault(net.output_name, []).append((net, net.select(computed[id(net.runner)])))
         for name, nets in members.items():
-            for (prediction, _), row in zip(faces, _mean(nets)):
-                prediction.answers[name] = _widest(nets).output(row)
+            for (prediction, _), row in zip(faces, net_predictor.mean_probabilities(nets)):
+                prediction.answers[name] = net_predictor.widest(nets).output(row)
 
     def _title(self, net: NetPredictor) -> str:
         """Return the names of all outputs that the inference of `net` computes."""
         return " and ".join(other.name for other in self.nets if other.runner is net.runner)
-
-
-def _widest(members: Sequence[tuple[NetPredictor, np.ndarray]]) -> NetPredictor:
-    """Return the first of the nets with the most classes."""
-    return max((net for net, _ in members), key=lambda net: len(net.labels))
-
-
-def _mean(members: Sequence[tuple[NetPredictor, np.ndarray]]) -> np.ndarray:
-    """Return the mean probabilities of an ensemble, in the order of the widest net's classes."""
-    if len(members) == 1:
-        return members[0][1]
-    names = _widest(members).labels.names
-    total = np.zeros((len(members[0][1]), len(names)))
-    for net, row in members:
-        columns = [names.index(name) for name in net.labels.names]
-        total[:, columns] += np.reshape(row, (len(row), -1))
-    return total / len(members)
-
-
-def find_images(arguments: Iterable[str]) -> list[str]:
-    """Return the image paths that files, directories (recursive, sorted) and globs stand for.
-
-    Raises
-    ------
-    AgeGenderError
-        If a directory holds no image, or a glob matches nothing.
-    """
-    paths: list[str] = []
-    for argument in arguments:
-        if os.path.isdir(argument):
-            paths += _images_below(argument)
-        elif not os.path.exists(argument) and _has_magic(argument):
-            paths += _matches(argument)
-        else:
-            paths.append(argument)
-    return paths
-
-
-def _images_below(folder: str) -> list[str]:
-    paths = sorted(
-        os.path.join(parent, name)
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(IMAGE_SUFFIXES)
-    )
-    if not paths:
-        raise failure(NO_FILE, "{}: no image in this directory ({})".format(folder, " ".join(IMAGE_SUFFIXES)))
-    return paths
-
-
-def _has_magic(pattern: str) -> bool:
-    import glob
-
-    return glob.has_magic(pattern)
-
-
-def _matches(pattern: str) -> list[str]:
-    import glob
-
-    paths = sorted(glob.glob(pattern, recursive=True))
-    if not paths:
-        raise failure(NO_FILE, f"{pattern}: no file matches")
-    return paths
-
-
-def short_names(paths: Sequence[str]) -> list[str]:
-    """Return a short name for each path: its base name, or its path below the common directory if two are equal."""
-    names = [os.path.basename(path) for path in paths]
-    if len(set(names)) == len(set(paths)):
-        return names
-    absolute = [os.path.abspath(path) for path in paths]
-    return [os.path.relpath(path, os.path.commonpath(absolute)) for path in absolute]

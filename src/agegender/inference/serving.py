@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agegender.inference import predict
+from agegender.inference import net_predictor, predict
 from agegender.inference.faces import detect
 from caffe.device.image_file import decode_image
 
@@ -40,7 +40,7 @@ class Faces:
 
     def __init__(self, nets: Any) -> None:
         self._manifests = [manifest for manifest, _ in nets]
-        predictors = [predict.NetPredictor(manifest, Queued(submit)) for manifest, submit in nets]
+        predictors = [net_predictor.NetPredictor(manifest, Queued(submit)) for manifest, submit in nets]
         self._predictor = predict.FacePredictor(predictors, detect.Detector().find)
         self._pool = ThreadPoolExecutor(max(1, os.cpu_count() or 1), NAME)
 

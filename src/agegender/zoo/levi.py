@@ -77,7 +77,7 @@ def _tringn():
 
 def _as_scripted(transform):
     """AgeGenderPrediction's run_inference.py: RGB for a net trained on BGR, and only the mean of each channel."""
-    from agegender.inference.predict import as_original
+    from agegender.inference.net_predictor import as_original
 
     return as_original(transform)
 

@@ -8,7 +8,7 @@ import pytest
 from support import compiled_nets, composite_photographs
 
 from agegender.cli import demo
-from agegender.inference import predict
+from agegender.inference import image_files, predict, results
 from agegender.inference.faces import detect
 from agegender.inference.video import sinks, sources
 from caffe.utils.cli import commands
@@ -110,11 +110,11 @@ def test_images_are_written_under_their_names_or_as_a_video(graph, tmp_path, cap
 
 def test_labels_have_yu4us_format():
     def prediction(*outputs):
-        return predict.Prediction("", {str(i): output for i, output in enumerate(outputs)})
+        return results.Prediction("", {str(i): output for i, output in enumerate(outputs)})
 
-    years = predict.NetOutput("a", "31.9", 1.0, [], "age", 31.9)
-    classes = predict.NetOutput("b", "(25, 32)", 1.0, [], "age")
-    woman = predict.NetOutput("g", "Female", 1.0, [], "gender")
+    years = results.NetOutput("a", "31.9", 1.0, [], "age", 31.9)
+    classes = results.NetOutput("b", "(25, 32)", 1.0, [], "age")
+    woman = results.NetOutput("g", "Female", 1.0, [], "gender")
     assert demo.label(prediction(woman, years)) == "31, F" and demo.label(prediction(classes, woman)) == "(25, 32), F"
     assert demo.label(prediction(years)) == "31" and demo.label(prediction(woman)) == "F"
 
@@ -124,14 +124,14 @@ def test_errors_and_their_exit_status(graph, tmp_path, capsys, monkeypatch):
     (tmp_path / "file").write_text("x")
     video = ["--video", graph / "walk.avi"]
     for status, message, argv in (
-        (predict.NO_FILE, "there is no such file", ["--video", tmp_path / "none.mp4", "--out", tmp_path / "d"]),
+        (image_files.NO_FILE, "there is no such file", ["--video", tmp_path / "none.mp4", "--out", tmp_path / "d"]),
         (
-            predict.NO_IMAGE,
+            image_files.NO_IMAGE,
             "not a video that OpenCV can read",
             ["--video", tmp_path / "text.mp4", "--out", tmp_path / "d"],
         ),
-        (predict.NO_DEVICE, "camera 93", ["--camera", 93, "--out", tmp_path / "d"]),
-        (predict.NO_MODEL, "no such model", [*video, "--out", tmp_path / "d", "--net", "none"]),
+        (image_files.NO_DEVICE, "camera 93", ["--camera", 93, "--out", tmp_path / "d"]),
+        (image_files.NO_MODEL, "no such model", [*video, "--out", tmp_path / "d", "--net", "none"]),
         (1, "expected a video (.mp4", [*video, "--out", tmp_path / "o.xyz"]),
         (1, "received a file", [*video, "--out", tmp_path / "file"]),
         (1, "--out FILE.mp4 or --out DIR", video),
@@ -146,7 +146,7 @@ def test_errors_and_their_exit_status(graph, tmp_path, capsys, monkeypatch):
 def test_a_truncated_video_is_annotated_up_to_its_end(graph, tmp_path, capsys):
     content = (graph / "walk.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(content[: len(content) // 3])
-    assert run(graph, "--video", tmp_path / "cut.avi", "--out", tmp_path / "o.mp4") == predict.NO_IMAGE
+    assert run(graph, "--video", tmp_path / "cut.avi", "--out", tmp_path / "o.mp4") == image_files.NO_IMAGE
     assert "of 8: the file is damaged or truncated" in capsys.readouterr().err
     assert 0 < len(read_video(tmp_path / "o.mp4")[1]) < FRAMES
 
@@ -181,7 +181,7 @@ class Camera:
 def test_a_camera(graph, tmp_path, capsys, monkeypatch):
     """Unplugged: an error, and the video so far is kept. Ctrl-C: success. A bug: no video. --frames: a limit."""
     monkeypatch.setattr(sources.cv2, "VideoCapture", lambda number: Camera())
-    assert run(graph, "--camera", 0, "--out", tmp_path / "a.mp4") == predict.NO_DEVICE
+    assert run(graph, "--camera", 0, "--out", tmp_path / "a.mp4") == image_files.NO_DEVICE
     assert "camera 0 delivered no image after 5 frames" in capsys.readouterr().err
     assert run(graph, "--camera", 0, "--out", tmp_path / "b.mp4", "--frames", 2) == 0
     monkeypatch.setattr(sources.cv2, "VideoCapture", lambda number: Camera(KeyboardInterrupt()))

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from support import compiled_nets
 
-from agegender.inference import calibration, predict
+from agegender.inference import calibration, net_predictor, results
 from caffe.utils.cli import commands
 from ncs.runtime.manifest import Manifest
 
@@ -105,9 +105,9 @@ class Years:
 def test_an_age_is_given_with_an_interval(graph):
     manifest = Manifest.read(str(graph / "AgeNet.json"))
     manifest.labels, manifest.label_set = [str(year) for year in range(101)], "age-101-decades"
-    net = predict.NetPredictor(manifest, Years(), style=predict.Style(age_interval=True))
+    net = net_predictor.NetPredictor(manifest, Years(), style=results.Style(age_interval=True))
     output = net.output(net.probabilities(np.zeros((1, 3, 20, 20)))[0])
     assert (output.text, output.probability) == ("34 ± 7 years", 0.68)
     assert output.interval == pytest.approx(7, abs=0.1)
-    unsure = predict.NetPredictor(manifest, Years(), style=predict.Style(0.9, age_interval=True))
+    unsure = net_predictor.NetPredictor(manifest, Years(), style=results.Style(0.9, age_interval=True))
     assert unsure.output(unsure.probabilities(np.zeros((1, 3, 20, 20)))[0]).text == "unsure"

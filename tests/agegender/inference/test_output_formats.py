@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agegender.inference import labels, output_formats
-from agegender.inference.predict import NetOutput
+from agegender.inference.results import NetOutput
 
 
 def nets_of_decades():

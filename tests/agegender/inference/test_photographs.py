@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from support import compiled_nets, composite_photographs
 
-from agegender.inference import output_formats, predict
+from agegender.inference import image_files, net_predictor, output_formats, results
 from agegender.inference.faces import detect, face_settings
 from caffe.utils.cli import commands
 from ncs.compiler.compile import deploy_net
@@ -140,10 +140,10 @@ def test_images_without_faces_fail_only_if_all_are(graph, tmp_path, capsys):
     assert "no_face.png: no face was found" in err
     assert sorted(os.listdir(tmp_path / "drawn")) == ["group.png"]
     assert [len(photo["faces"]) for photo in run_json(graph, capsys, *both)] == [0, 3]
-    assert run(graph, "--image_path", graph / "no_face.png") == predict.NO_FACE
+    assert run(graph, "--image_path", graph / "no_face.png") == image_files.NO_FACE
     err = capsys.readouterr().err
     assert "no_face.png: no face was found; a lower --threshold" in err and "--min-face" in err
-    assert run(graph, "--image_path", graph / "no_face.png", graph / "no_face.png") == predict.NO_FACE
+    assert run(graph, "--image_path", graph / "no_face.png", graph / "no_face.png") == image_files.NO_FACE
     assert "2 images: no face" in capsys.readouterr().err
 
 
@@ -152,7 +152,7 @@ def test_an_output_never_overwrites_a_source_image(graph, tmp_path, capsys, opti
     shutil.copy(graph / "group.png", tmp_path / "source.png")
     (tmp_path / "link.png").symlink_to("source.png")
     images = graph / "no_face.png", tmp_path / "source.png"
-    assert run(graph, "--image_path", *images, option, tmp_path / "link.png") == predict.WRONG_OPTIONS
+    assert run(graph, "--image_path", *images, option, tmp_path / "link.png") == image_files.WRONG_OPTIONS
     assert "link.png: this would replace an input file" in capsys.readouterr().err
     assert (tmp_path / "source.png").read_bytes() == (graph / "group.png").read_bytes()
     assert run(graph, "--image_path", graph / "no_face.png", graph / "group.png", "--output", graph) == 1
@@ -199,7 +199,7 @@ def test_gray_transparent_16_bit_tiny_and_huge_images(graph, tmp_path, capsys):
     (photo,) = run_json(graph, capsys, "--image_path", tmp_path / "tiny.png")
     assert len(photo["faces"]) == 1
     cv2.imwrite(str(tmp_path / "dot.png"), image[:16, :16])
-    assert run(graph, "--image_path", tmp_path / "dot.png") == predict.NO_FACE
+    assert run(graph, "--image_path", tmp_path / "dot.png") == image_files.NO_FACE
 
 
 def test_invalid_options_are_refused(graph, capsys):
@@ -218,13 +218,13 @@ def test_help_states_the_defaults(capsys):
 
 def test_line_joins_several_nets_of_a_task():
     answers = [("g", "Female", "gender"), ("a", "31.4", "age"), ("b", "(25, 32)", "age"), ("odd", "x", "")]
-    outputs = {net: predict.NetOutput(net, text, 1.0, [], task) for net, text, task in answers}
-    assert output_formats.line(3, predict.Prediction("", outputs)) == "Box 3 --> Female, 31.4/(25, 32)/x"
+    outputs = {net: results.NetOutput(net, text, 1.0, [], task) for net, text, task in answers}
+    assert output_formats.line(3, results.Prediction("", outputs)) == "Box 3 --> Female, 31.4/(25, 32)/x"
 
 
 def test_predictors_know_their_task(graph):
     tasks = {
-        name: predict.NetPredictor(Manifest.read(str(graph / (name + ".json"))), None).task
+        name: net_predictor.NetPredictor(Manifest.read(str(graph / (name + ".json"))), None).task
         for name in ("AgeNet", "GenderNet")
     }
     assert tasks == {"AgeNet": "age", "GenderNet": "gender"}

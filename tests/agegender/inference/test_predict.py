@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support import compiled_nets
 
-from agegender.inference import predict
+from agegender.inference import image_files, net_predictor, predict
 from caffe.utils.cli import commands
 from ncs.compiler.compile import deploy_net
 from ncs.runtime.manifest import Manifest
@@ -91,14 +91,14 @@ def test_every_kind_of_error_has_its_exit_status(graph, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     good = graph / "images" / "0.png"
     for status, message, argv in (
-        (predict.NO_FILE, "no such file", ["--image_path", tmp_path / "none.jpg"]),
-        (predict.NO_FILE, "no image in this directory", ["--image_path", tmp_path / "empty"]),
-        (predict.NO_FILE, "no file matches", ["--image_path", str(tmp_path / "*.gif")]),
-        (predict.NO_IMAGE, "not an image", ["--image_path", tmp_path / "text.jpg"]),
-        (predict.NO_FACE, "to show a face", ["--image_path", tmp_path / "small.png"]),
-        (predict.NO_MODEL, "compile2Movidius.sh", ["--image_path", good, "--model-dir", tmp_path]),
-        (predict.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "GPU"]),
-        (predict.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "MYRIAD"]),
+        (image_files.NO_FILE, "no such file", ["--image_path", tmp_path / "none.jpg"]),
+        (image_files.NO_FILE, "no image in this directory", ["--image_path", tmp_path / "empty"]),
+        (image_files.NO_FILE, "no file matches", ["--image_path", str(tmp_path / "*.gif")]),
+        (image_files.NO_IMAGE, "not an image", ["--image_path", tmp_path / "text.jpg"]),
+        (image_files.NO_FACE, "to show a face", ["--image_path", tmp_path / "small.png"]),
+        (image_files.NO_MODEL, "compile2Movidius.sh", ["--image_path", good, "--model-dir", tmp_path]),
+        (image_files.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "GPU"]),
+        (image_files.NO_DEVICE, "No devices found", ["--image_path", good, "--device", "MYRIAD"]),
     ):
         assert _run(graph, *argv) == status, argv
         error = capsys.readouterr().err
@@ -109,7 +109,7 @@ def test_images_before_a_broken_one_are_predicted(graph, tmp_path, capsys):
     (tmp_path / "text.jpg").write_text("no image")
     good = graph / "images" / "0.png"
     argv = ["--image_path", good, tmp_path / "text.jpg", good, "--json", "--device", "CPU"]
-    assert _run(graph, *argv) == predict.NO_IMAGE
+    assert _run(graph, *argv) == image_files.NO_IMAGE
     assert len(_json_lines(capsys)) == 1
 
 
@@ -202,8 +202,8 @@ def test_nets_of_years_that_end_differently_form_an_ensemble(graph):
     for label_set, last, year in (("age-81-decades", 80, 80), ("age-101-decades", 100, 90)):
         manifest = Manifest.read(str(graph / "AgeNet.json"))
         manifest.labels, manifest.label_set = [str(number) for number in range(last + 1)], label_set
-        nets.append(predict.NetPredictor(manifest, Fixed(np.eye(last + 1)[year])))
-    predict.make_ensemble(nets)
+        nets.append(net_predictor.NetPredictor(manifest, Fixed(np.eye(last + 1)[year])))
+    net_predictor.make_ensemble(nets)
     answers = predict.FacePredictor(nets).predict_array(np.zeros((40, 40, 3), np.uint8)).predictions[0].answers
     assert list(answers) == ["age"] and len(answers["age"].probabilities) == 101
     assert (answers["age"].years, answers["age"].text) == (85, "80-120")

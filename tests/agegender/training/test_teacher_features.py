@@ -7,7 +7,7 @@ import torch
 
 from agegender import zoo
 from agegender.datasets.sample import Sample
-from agegender.inference import predict
+from agegender.inference import image_files, predict
 from agegender.inference.faces import face_settings
 from agegender.synthetic_faces import draw
 from agegender.training import teacher_features
@@ -39,7 +39,7 @@ def test_rows_are_the_features_and_logits_of_the_net(samples, tmp_path, monkeypa
     transform = gender.transform()
     for sample, row in zip(samples, rows):
         net.blobs["data"].data[0] = transform.image(
-            predict.with_margin(predict.read_image(sample.path), face_settings.margin(transform))
+            predict.with_margin(image_files.read_image(sample.path), face_settings.margin(transform))
         )
         net.forward()
         expected = np.concatenate([net.blobs["features"].data[0], net.blobs["gender_logits"].data[0]])

@@ -48,7 +48,7 @@ def test_both_tasks_are_one_net_and_one_inference(tmp_path, monkeypatch):
     """Age and gender of the compiled net equal those of the two deploy nets with one task each, at their temperatures."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAFFE2NCS_CACHE", str(tmp_path))
-    from agegender.inference.predict import open_heads
+    from agegender.inference.net_predictor import open_heads
     from agegender.zoo.compile import ensure_compiled
     from ncs.runtime import open_runner
     from ncs.runtime.manifest import Manifest

@@ -148,7 +148,8 @@ def test_camera_program_of_a_bundle(install, tmp_path, compiler, capsys):
 
     from agegender.inference import oak_main
     from agegender.inference.faces.detect import Detector
-    from agegender.inference.predict import FacePredictor, open_heads
+    from agegender.inference.net_predictor import open_heads
+    from agegender.inference.predict import FacePredictor
 
     assert main(["compile", "--model", "compact", "--target", "oak", "--no-ir", "-o", str(tmp_path / "graph")]) == 0
     manifest = str(tmp_path / "graph" / "compact.json")

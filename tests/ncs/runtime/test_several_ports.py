@@ -107,7 +107,8 @@ def test_a_transform_per_input(two_inputs):
 
 
 def test_prediction_of_two_heads_and_of_two_inputs(two_heads, two_inputs):
-    from agegender.inference.predict import FacePredictor, open_heads
+    from agegender.inference.net_predictor import open_heads
+    from agegender.inference.predict import FacePredictor
 
     image = np.random.default_rng(5).integers(0, 256, (6, 6, 3)).astype(np.uint8)
     planes = ((image.astype(np.float32) - [10, 20, 30]) / 2).transpose(2, 0, 1)[None].astype(np.float32)

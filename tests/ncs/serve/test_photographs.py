@@ -9,7 +9,7 @@ import pytest
 from support import compiled_nets
 from support.composite_photographs import photograph
 
-from agegender.inference import predict
+from agegender.inference import net_predictor, predict
 from agegender.inference.faces import detect
 from agegender.inference.serving import Faces
 from caffe.device.image_file import ImageError
@@ -57,7 +57,7 @@ def test_faces_are_those_of_detect(graph, faces):
     data = cv2.imencode(".png", image)[1].tobytes()
     arrays = faces.submit(faces.rows(_image(data))).result(30)
     nets = [
-        predict.NetPredictor(manifest, open_runner("CPU", manifest))
+        net_predictor.NetPredictor(manifest, open_runner("CPU", manifest))
         for manifest in (Manifest.read(str(graph / f"{name}.json")) for name in NETS)
     ]
     with predict.FacePredictor(nets, detect.Detector().find) as reference:

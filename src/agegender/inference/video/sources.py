@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import cv2
 
-from agegender.inference import opencv_compat, predict
+from agegender.inference import image_files, opencv_compat
 from caffe.device.image_file import check_name
 
 CAMERA_SIZE = 640, 480  # requested from a camera, which may deliver another size
@@ -24,12 +24,12 @@ class Images:
     still, rate = True, 1.0  # a video made from them shows each for one second
 
     def __init__(self, arguments: list[str]):
-        self.paths = predict.find_images(arguments)
+        self.paths = image_files.find_images(arguments)
         self.total = len(self.paths)
 
     def __iter__(self) -> Iterator[tuple]:
-        for path, name in zip(self.paths, predict.short_names(self.paths)):
-            yield name, predict.read_image(path), path
+        for path, name in zip(self.paths, image_files.short_names(self.paths)):
+            yield name, image_files.read_image(path), path
 
     def close(self) -> None:
         """Do nothing; no file stays open."""
@@ -48,11 +48,13 @@ class VideoFile:
 
     def __init__(self, path: str):
         if not os.path.isfile(path):
-            raise predict.failure(predict.NO_FILE, f"{path}: there is no such file")
+            raise image_files.failure(image_files.NO_FILE, f"{path}: there is no such file")
         self.path = path
         self._capture = _open(path)
         if self._capture is None:
-            raise predict.failure(predict.NO_IMAGE, f"{path}: not a video that OpenCV can read (MP4, AVI, MKV ...)")
+            raise image_files.failure(
+                image_files.NO_IMAGE, f"{path}: not a video that OpenCV can read (MP4, AVI, MKV ...)"
+            )
         self.total = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.rate, self.size = _rate(self._capture), _size(self._capture)
 
@@ -65,8 +67,8 @@ class VideoFile:
             yield f"{number:06d}.jpg", image, ""
             number += 1
         if number < self.total - MISSING_FRAMES or not number:
-            raise predict.failure(
-                predict.NO_IMAGE,
+            raise image_files.failure(
+                image_files.NO_IMAGE,
                 f"{self.path}: cannot read frame {number + 1} of {max(self.total, 1)}: "
                 "the file is damaged or truncated",
             )
@@ -92,7 +94,7 @@ class Camera:
         with opencv_compat.errors_only():
             self._capture = _open(number)
         if self._capture is None:
-            raise predict.failure(predict.NO_DEVICE, f"camera {number}: {_why_no_camera()}")
+            raise image_files.failure(image_files.NO_DEVICE, f"camera {number}: {_why_no_camera()}")
         for setting, value in zip((cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), CAMERA_SIZE):
             self._capture.set(setting, value)
         self.rate, self.size = _rate(self._capture), _size(self._capture)
@@ -102,8 +104,8 @@ class Camera:
         while True:
             success, image = self._capture.read()
             if not success or image is None:
-                raise predict.failure(
-                    predict.NO_DEVICE,
+                raise image_files.failure(
+                    image_files.NO_DEVICE,
                     f"camera {self.number} delivered no image after {number} frames: "
                     "was it unplugged, or is another program using it?",
                 )

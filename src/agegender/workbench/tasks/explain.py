@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from agegender.inference import open_nets, predict
+from agegender.inference import image_files, open_nets, predict
 from agegender.workbench.tasks.predict import _detector, _prepared
 
 GRID = 12  # places of the patch along each side
@@ -15,7 +15,7 @@ PATCH = 0.25  # side of the patch as a fraction of the input's
 
 def answer(values: dict[str, Any]) -> dict[str, Any]:
     """Return a map for each net: the drop for each place of the patch, row by row."""
-    image = predict.read_image(values["images"][0]["path"])
+    image = image_files.read_image(values["images"][0]["path"])
     maps = []
     for net_values in values["nets"]:
         folder, names = _prepared(net_values)

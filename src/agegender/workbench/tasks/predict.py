@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from agegender.errors import AgeGenderError
-from agegender.inference import open_nets, output_formats, predict
+from agegender.inference import image_files, open_nets, output_formats, predict
 from agegender.inference.faces import framing
 from caffe.errors import CaffeError
 
@@ -59,7 +59,7 @@ def _detector() -> Any:
 def _one(predictor: Any, path: str) -> dict[str, Any]:
     began = time.perf_counter()
     try:
-        result = predictor.predict_array(predict.read_image(path), path)
+        result = predictor.predict_array(image_files.read_image(path), path)
     except CaffeError as error:
         return {"error": str(error).replace(path, "the image")}
     height, width = result.image.shape[:2]

@@ -236,7 +236,7 @@ class Brightness:
         return np.stack([value, 1 - value], 1)
 
     def output(self, row):
-        from agegender.inference.predict import NetOutput
+        from agegender.inference.results import NetOutput
 
         return NetOutput(self.name, "bright", float(row[0]), list(row))
 
