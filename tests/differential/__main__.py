@@ -1,14 +1,17 @@
 """Run random nets with and without the passes and report every difference and every crash.
 
 `nice python tests/differential --settings 1000000` (single layers), `--kind chain` (nets), `--precision bf16`;
-`--only 17` runs net 17 in this process. All others run in child processes, since a failure may crash the process.
+`--guarded` also notices writes outside the tensors (guard.c; Linux, a C compiler), `--only 17` runs net 17 in this
+process. All others run in child processes, since a failure may crash the process.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -26,6 +29,7 @@ def parser():
     flags.add_argument("--kind", choices=("single", "chain"), default="single")
     flags.add_argument("--precision", choices=("float32", "bf16"), default="float32")
     flags.add_argument("--first", type=int, default=0, help="number of the first net")
+    flags.add_argument("--guarded", action="store_true", help="notice writes outside the tensors; slower")
     flags.add_argument("--seconds", type=float, default=float("inf"), help="time limit")
     flags.add_argument("--only", type=int, help="run this net in this process and print it")
     flags.add_argument("--worker", type=int, help=argparse.SUPPRESS)
@@ -52,19 +56,30 @@ def run(args):
     """Print each faulty net; return their number."""
     nets = args.settings // (random_nets.LAYERS if args.kind == "single" else 1)
     number, last, faults, start = args.first, args.first + nets, 0, time.monotonic()
-    while number < last and time.monotonic() - start < args.seconds:
-        end = min(last, number + NETS_PER_PROCESS)
-        number, found = run_process(args, number, end)
-        faults += found
-        print(f"{number - args.first} of {nets} nets, {faults} faults, {time.monotonic() - start:.0f} s", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        environment = guarded(folder) if args.guarded else None
+        while number < last and time.monotonic() - start < args.seconds:
+            end = min(last, number + NETS_PER_PROCESS)
+            number, found = run_process(args, number, end, environment)
+            faults += found
+            seconds = time.monotonic() - start
+            print(f"{number - args.first} of {nets} nets, {faults} faults, {seconds:.0f} s", flush=True)
     return faults
 
 
-def run_process(args, first, end):
+def guarded(folder):
+    """Compile guard.c in `folder`; return the environment of a process that uses it."""
+    library = f"{folder}/guard.so"
+    source = str(Path(__file__).with_name("guard.c"))
+    subprocess.run(["cc", "-O2", "-Wall", "-shared", "-fPIC", source, "-o", library, "-ldl"], check=True)
+    return {**os.environ, "LD_PRELOAD": library}
+
+
+def run_process(args, first, end, environment=None):
     """Run nets `first` to `end` in one process, or until it crashes; return the next number and the faults."""
     command = [sys.executable, __file__, "--kind", args.kind, "--precision", args.precision]
     command += ["--first", str(first), "--worker", str(end)]
-    process = subprocess.run(command, capture_output=True, text=True)
+    process = subprocess.run(command, capture_output=True, text=True, env=environment)
     lines = process.stdout.splitlines()
     faults = [line for line in lines if line.startswith("differ")]
     if not process.returncode:

@@ -22,7 +22,11 @@ def is_supported(x: Tensor, win: Window, out: Sequence[int], group: int) -> bool
     """
     plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     plain = plain and x.dim() == 4 and group == 1 and min(*x.shape[1:], *out) > 1
-    plain = plain and onednn.is_regular(win, x.shape[2:], out) and x.is_contiguous(memory_format=torch.channels_last)
+    plain = (
+        plain
+        and onednn.is_regular(x.shape[1], win, x.shape[2:], out)
+        and x.is_contiguous(memory_format=torch.channels_last)
+    )
     return plain and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 
 
