@@ -13,6 +13,8 @@ _DEFAULT_SIZES = {
     "DenseImageData": (360, 480),  # of SegNet; its Upsample layers depend on it
     "BoxData": (448, 448),  # of YOLO
 }
+_CLIPS = ("VideoSegmentationData", "VideoWithVoxelTruthData")  # of C3D; the length is that of the stored clips
+_CLIP_LENGTH = 16  # frames, of C3D's nets
 _BATCHED_PARAMS = ("data_param", "image_data_param", "memory_data_param", "video_data_param")
 _SIZED_PARAMS = ("image_data_param", "dense_image_data_param", "multi_label_image_data_param", "video_data_param")
 
@@ -67,6 +69,8 @@ def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[i
         if None in input_shape[2:]:
             warn_of_default_size(f"layer '{layer.name}' ({layer.type}): {error}", own[2:])
     shape = tuple(requested or default for requested, default in zip(input_shape, own))
+    if layer.type in _CLIPS:
+        return (*shape[:2], _CLIP_LENGTH, *shape[2:])
     return (*shape[:2], layer.video_data_param.new_length, *shape[2:]) if _is_volume(layer) else shape
 
 
