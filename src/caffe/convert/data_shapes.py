@@ -9,7 +9,13 @@ from caffe.core import glog
 from caffe.errors import CaffeError
 
 DEFAULT_SIDE = 224  # of images whose size is not in the net
-_DEFAULT_SIZES = {"DenseImageData": (360, 480)}  # of SegNet; its Upsample layers depend on it
+_DEFAULT_SIZES = {
+    "DenseImageData": (360, 480),  # of SegNet; its Upsample layers depend on it
+    "BoxData": (448, 448),  # of YOLO
+}
+_CLIPS = ("VideoSegmentationData", "VideoWithVoxelTruthData")  # of C3D; the length is that of the stored clips
+_CLIP_LENGTH = 16  # frames, of C3D's nets
+_BATCHED_PARAMS = ("data_param", "image_data_param", "memory_data_param", "video_data_param")
 _SIZED_PARAMS = ("image_data_param", "dense_image_data_param", "multi_label_image_data_param", "video_data_param")
 
 
@@ -37,8 +43,14 @@ def hdf5_shape(layer: Any, top: str) -> tuple[int, ...] | None:
 
 def batch_size(net: Any) -> int:
     """Return the batch size of the first data layer of `net` that has one, or 1."""
-    params = [getattr(layer, name) for layer in net.layer for name in ("data_param", "image_data_param")]
+    params = [getattr(layer, name) for layer in net.layer for name in _BATCHED_PARAMS if layer.HasField(name)]
     return next((param.batch_size for param in params if param.batch_size), 1)
+
+
+def sliced_channels(net: Any, top: str) -> int:
+    """Return the least number of channels that a Slice of the blob `top` along the channels needs, or 0."""
+    slices = [x.slice_param for x in net.layer if x.type == "Slice" and top in x.bottom]
+    return max((p.slice_point[-1] + 1 for p in slices if p.axis == 1 and p.slice_point), default=0)
 
 
 def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[int, ...]:
@@ -57,6 +69,8 @@ def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[i
         if None in input_shape[2:]:
             warn_of_default_size(f"layer '{layer.name}' ({layer.type}): {error}", own[2:])
     shape = tuple(requested or default for requested, default in zip(input_shape, own))
+    if layer.type in _CLIPS:
+        return (*shape[:2], _CLIP_LENGTH, *shape[2:])
     return (*shape[:2], layer.video_data_param.new_length, *shape[2:]) if _is_volume(layer) else shape
 
 

@@ -48,7 +48,12 @@ def deploy(param: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | No
     net = drop_label_of_softmax(keep_test_phase(_python_replacements.replace(param)))
     deployed = _deployed(net, input_shape)
     batch = data_shapes.batch_size(net)
-    if batch > 1 and (input_shape or (1,))[0] in (None, 1) and _divides_batch(deployed) and not can_be_built(deployed):
+    if (
+        batch > 1
+        and (input_shape or (1,))[0] in (None, 1)
+        and _divides_batch(deployed, batch)
+        and not can_be_built(deployed)
+    ):
         whole = _deployed(net, (batch, *(input_shape or (None,) * 4)[1:]))
         if can_be_built(whole):
             glog.warning(f"net '{net.name}' keeps its batch size of {batch}: its layers do not allow 1")
@@ -60,8 +65,13 @@ def _deployed(net, input_shape):
     return reduce(lambda net, step: step(net), passes(net, input_shape), net)
 
 
-def _divides_batch(net):
-    return any(x.type == "Slice" and 0 in (x.slice_param.axis, x.slice_param.slice_dim) for x in net.layer)
+def _divides_batch(net, batch):
+    """Return whether a layer slices the batch or has its size as a number of rows."""
+    return any(
+        (x.type == "Slice" and 0 in (x.slice_param.axis, x.slice_param.slice_dim))
+        or (x.type == "Reshape" and list(x.reshape_param.shape.dim[:1]) == [batch])
+        for x in net.layer
+    )
 
 
 def passes(
@@ -174,6 +184,9 @@ def _inputs_of(layer, net, input_shape):
     """Return the Inputs that replace a data layer."""
     tops = [(number, top) for number, top in enumerate(layer.top) if not is_label(net, top, first=number == 0)]
     shapes = [(top, _top_shape(layer, number, input_shape)) for number, top in tops]
+    if shapes and shapes[0][1] and len(shapes[0][1]) == 4 and (input_shape or (None,) * 2)[1] is None:
+        top, (batch, channels, *size) = shapes[0]
+        shapes[0] = top, (batch, max(channels, data_shapes.sliced_channels(net, top)), *size)
     return [_input(top, shape) for top, shape in shapes if shape]
 
 

@@ -83,7 +83,7 @@ def _foldable_producer(layer, kept, layers):
     if getattr(_parameters(producer), "relu", False):  # intel/caffe's ReLU inside the layer: it is not linear
         return None
     dense = producer.inner_product_param
-    is_dense = producer.type == "InnerProduct" and dense.axis == 1 and not dense.transpose
+    is_dense = producer.type == "InnerProduct" and dense.axis == 1 and not (dense.transpose or dense.normalize)
     return producer if producer.type == "Convolution" or is_dense or _is_per_channel(producer) else None
 
 

@@ -46,7 +46,7 @@ def is_data(layer: caffe_pb2.LayerParameter) -> bool:
 
 def is_evaluator(layer: caffe_pb2.LayerParameter) -> bool:
     """Return whether the layer has no meaning at inference."""
-    return bool(layer_class(layer).no_onnx) and layer_class(layer) is not base.find("Python")
+    return bool(layer_class(layer).no_onnx) and not layer_class(layer).at_inference
 
 
 def is_deploy_file(net: caffe_pb2.NetParameter) -> bool:

@@ -174,6 +174,7 @@ def _is_eligible(net):
         bool(inputs)
         and not any(any(node.losses) for node in net.nodes)
         and not any(layer.is_data or layer.is_loss or layer.no_onnx or layer.rows_vary for layer in layers)
+        and all(layer.repeatable for layer in layers)  # an LSTM continues from its last states
         and not any(layer.type == "Python" or hasattr(layer, "state") for layer in layers)
         and all(node.bottoms or node.layer.type in ("Input", "Parameter") for node in net.nodes)
         and not any(inputs.intersection(layer.param.top) for layer in layers)  # in place on an input

@@ -35,6 +35,13 @@ def positive_unitball(param: Any, weights: Any, generator: Any) -> None:
     rows.div_(rows.sum(1, keepdim=True))
 
 
+def gaussian_unitball(param: Any, weights: Any, generator: Any) -> None:
+    """Fill with N(0, 1), then divide every row by its length (caffe-windows)."""
+    weights.normal_(0, 1, generator=generator)
+    rows = weights.view(len(weights), -1)
+    rows /= (rows.square().sum(1, keepdim=True) + 1e-12).sqrt()
+
+
 def _fan(param, shape):
     count = math.prod(shape)
     if not count:
@@ -65,7 +72,9 @@ def bilinear(param: Any, weights: Any, generator: Any) -> None:
     weights.copy_((ramp[:, None] * ramp[None, :]).expand(weights.shape))
 
 
-FILLERS = {f.__name__: f for f in (constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear)}
+FILLERS = {
+    f.__name__: f for f in (constant, uniform, gaussian, positive_unitball, gaussian_unitball, xavier, msra, bilinear)
+}
 
 
 def _check_numbers(param, fill, shape):

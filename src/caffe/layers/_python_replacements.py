@@ -35,7 +35,15 @@ def _maker(layer: Any, training: bool) -> Any:
     name = (p.module.rpartition(".")[2], p.layer)
     if not layer.bottom or ("pad_mode" in p.param_str and "constant" not in p.param_str):
         return None
+    if name == ("eltwise", "Eltwise") and not _is_plain_eltwise(settings(p.param_str)):
+        return None
     return MAKERS.get(name) or (None if training else TEST_MAKERS.get(name))
+
+
+def _is_plain_eltwise(values):
+    """Return whether the operation is a product, a sum or a maximum without coefficients."""
+    plain = all(number == 1 for number in values.get("coeff", []))
+    return values.get("operation") in ([0], [1], [2]) and plain
 
 
 def importable(module: str) -> bool:
@@ -99,6 +107,11 @@ def _reorg(layer: Any, values: dict[str, list[float]]) -> None:
     layer.reorg_param.stride = 2
 
 
+def _eltwise(layer: Any, values: dict[str, list[float]]) -> None:
+    """Replace eltwise.Eltwise of Synopsys' models, which broadcasts its bottoms."""
+    layer.type = {0: "Mul", 1: "Add", 2: "Maximum"}[int(values["operation"][0])]
+
+
 def _text_proposal(layer: Any, values: dict[str, list[float]]) -> None:
     """Replace layers.text_proposal_layer of CTPN."""
     layer.type = "TextProposal"
@@ -109,6 +122,7 @@ MAKERS = {
     ("text_proposal_layer", "ProposalLayer"): _text_proposal,
     ("shape", "TensorShape"): _shape,
     ("pad", "PadTensor"): _pad,
+    ("eltwise", "Eltwise"): _eltwise,
     ("yolov2", "darknet_reorg"): _reorg,
     ("proposal_layer", "ProposalLayer"): _proposal,
     ("proposal_layer", "ProposalLayer2"): _proposal,

@@ -25,7 +25,7 @@ class RistrettoLayer(Layer):
         p = self.param.quantization_param
         self.need(p.precision in (_FIXED, _POWER_OF_2), "precision: MINIFLOAT is not implemented")
         self.need(p.rounding_scheme == p.NEAREST, "rounding_scheme: STOCHASTIC is not implemented")
-        for name in ("fl_layer_in", "fl_layer_out", "fl_params"):
+        for name in ("fl_layer_in", "fl_layer_out", "fl_params", "th_layer_in", "th_layer_out"):
             self.need(p.precision != _FIXED or len(getattr(p, name)) <= 1, "%s has several values", name)
         self.inner = self.plain(self.param, self.phase, None, self.generator)
         self.inner.device = self.device
@@ -35,11 +35,21 @@ class RistrettoLayer(Layer):
     def top_shapes(self, *bottoms: Shape) -> list[Shape]:
         return self.inner.top_shapes(*bottoms)
 
-    def _grid(self, name: str) -> tuple[float, float, float] | None:
-        """Return step and limits of the bottoms (layer_in), tops (layer_out) or blobs (params); None: not rounded."""
+    def _grid(self, name: str) -> tuple[Any, Any, Any] | None:
+        """Return step and limits of the bottoms (layer_in), tops (layer_out) or blobs (params); None: not rounded.
+
+        With several th_params of Xilinx' ml-suite they are arrays, with one number for each output. "bias" is for a
+        bias with such thresholds, whose limit is that of the tops.
+        """
         p = self.param.quantization_param
         if p.precision != _FIXED:
             return None
+        limit = getattr(p, "th_layer_out" if name == "bias" else "th_" + name)
+        if limit:
+            bits = p.bw_params if name == "bias" else getattr(p, "bw_" + name)
+            most = np.array(limit, np.float64) if len(limit) > 1 else limit[0]
+            return most / (2.0 ** (bits - 1) - 1), -most, most
+        name = "params" if name == "bias" else name
         position = getattr(p, "fl_" + name)
         step = 2.0 ** -(position[0] if len(position) else 0)
         most = 2.0 ** (getattr(p, "bw_" + name) - 1)
@@ -50,26 +60,28 @@ class RistrettoLayer(Layer):
         grid = self._grid(name)
         if grid is None:
             return x
-        step, least, most = grid
+        step, least, most = (_for_outputs(torch.tensor(values, dtype=x.dtype, device=x.device), x) for values in grid)
         value = x.detach().clamp(least, most) / step
         return x + (torch.sign(value) * torch.floor(value.abs() + 0.5) * step - x.detach())
 
     def _parameters(self, tensor: Tensor, is_weight: bool) -> Tensor:
         p = self.param.quantization_param
         if p.precision == _FIXED or not is_weight:
-            return self._rounded(tensor, "params")
+            return self._rounded(tensor, self._kind(is_weight))
         size = torch.log2(tensor.detach().abs())
         exponent = (torch.sign(size) * torch.floor(size.abs() + 0.5)).clamp(p.exp_min, p.exp_max)
         sign = torch.where(tensor >= 0, 1.0, -1.0)
         return tensor + (sign * torch.exp2(exponent) - tensor.detach())
 
+    def _kind(self, is_weight):
+        return "params" if is_weight or not self.param.quantization_param.th_params else "bias"
+
     def _exported_parameters(self, array: np.ndarray, is_weight: bool) -> np.ndarray:
         """Return what `_parameters` computes, without torch."""
-        p, grid = self.param.quantization_param, self._grid("params")
+        p, grid = self.param.quantization_param, self._grid(self._kind(is_weight))
         if grid is not None:
-            step, least, most = grid
-            value = array.clip(least, most) / np.float32(step)
-            return _nearest(value) * np.float32(step)
+            step, least, most = (_for_outputs(np.asarray(values, np.float32), array) for values in grid)
+            return _nearest(array.clip(least, most) / step) * step
         if not is_weight:
             return array
         with np.errstate(divide="ignore"):
@@ -111,6 +123,11 @@ class RistrettoLayer(Layer):
         whole = one(g, "Mul", [one(g, "Floor", [half], "whole"), one(g, "Sign", [value], "sign")], "signed")
         g.node("Mul", [whole, g.constant(np.float32(step), "step")], [out])
         return out
+
+
+def _for_outputs(values: Any, array: Any) -> Any:
+    """Return numbers, one for all or for each output, in a form that broadcasts with the weights `array`."""
+    return values.reshape(-1, *[1] * (array.ndim - 1)) if values.ndim else values
 
 
 def _nearest(values: np.ndarray) -> np.ndarray:

@@ -92,7 +92,8 @@ class Layer:
     needs_every_batch = False  # in a test, what it computes depends on the batches before: processes cannot share them
     differentiable = True  # False: backward raises an error, as Caffe's NOT_IMPLEMENTED
     repeatable = True  # forward may run again with the same random numbers; False if it counts, carries state or writes
-    no_onnx: str | None = None  # why the layer is not exported, for layers without meaning at inference
+    no_onnx: str | None = None  # why the layer is not exported; a deploy net leaves such layers out, except with
+    at_inference = False  # True: it has a meaning at inference
     stick_form = False  # to_onnx emits other nodes if g.stick, for the compiler of the stick
     examples: tuple = ()
 

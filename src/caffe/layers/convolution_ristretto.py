@@ -15,6 +15,9 @@ class ConvolutionRistretto(RistrettoLayer):
     bottom, fl_params and bw_params for the blobs, fl_layer_out and bw_layer_out for the top), halves away from 0.
     INTEGER_POWER_OF_2_WEIGHTS: weights +-2^n with n from exp_min to exp_max. The gradient passes as if nothing were
     rounded. MINIFLOAT and STOCHASTIC are not implemented.
+
+    In Xilinx' ml-suite, th_layer_in, th_params (for each output) and th_layer_out are limits instead of positions, and
+    values are multiples of limit / (2^(bw - 1) - 1); a bias has the limit of the top.
     """
 
     plain = Convolution

@@ -22,6 +22,7 @@ class Correlation(Layer):
     """
 
     num_bottom = 2
+    at_inference = True
     no_onnx = "ONNX, OpenVINO and the stick have no such operator; end the net before this layer with -on LAYER"
     examples = (
         Example(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-import numpy as np
-
-from caffe.core.lazy_torch import F, torch
+from caffe.core.lazy_torch import F, Function, torch
+from caffe.layers import _lstm_onnx
 from caffe.layers._recurrent import Recurrent, hidden_to_onnx
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.layers.lstm_unit import Step, step_to_onnx
@@ -70,21 +70,36 @@ class LSTM(Recurrent):
 
 @register
 class Lstm(Layer):
-    """LSTM of CTPN and caffe_ocr, a different layer than Caffe's LSTM: x (T x N x ...) to h (T x N x num_output).
+    """LSTM of caffe-lstm, CTPN and caffe_ocr, a different layer than Caffe's LSTM (lstm_layer.cpp of caffe-lstm).
 
-    The initial states are zero. Blobs: W_x (4 num_output x inputs), W_h (4 num_output x num_output) and b, for the
-    gates i, f, o, g. clipping_threshold limits gradients in training and is ignored; a second bottom is not
-    implemented.
+    Bottom of CTPN and caffe_ocr: x (T x N x ...), with the top h (T x N x num_output). Bottoms of caffe-lstm: x (T N x
+    ..., for N = batch_size sequences) and optionally clip (T N: 0 where a sequence starts, 1 where it continues), with
+    the top h (T N x num_output); a bottom with clip, with two axes, or of a layer with batch_size is read in this way.
+    The initial states are zero; with clip, they are the last states of the forward before. Blobs: W_x (4 num_output x
+    inputs), W_h (4 num_output x num_output) and b, for the gates i, f, o, g. clipping_threshold limits the gradients of
+    the gates' inputs at each step.
     """
 
+    num_bottom = (1, 2)
+    no_gradient = (1,)
     stick_form = True
-    examples = (Example('lstm_param { num_output: 4 weight_filler { type: "gaussian" std: 0.4 } }', [(3, 2, 5)]),)
+    examples = (
+        Example('lstm_param { num_output: 4 weight_filler { type: "gaussian" std: 0.4 } }', [(3, 2, 5)]),
+        Example(
+            'lstm_param { num_output: 3 batch_size: 2 weight_filler { type: "gaussian" std: 0.4 } }',
+            [(6, 4), (6,)],
+            ("normal", "binary"),
+        ),
+    )
 
-    def setup(self, x: Shape) -> None:
+    def setup(self, x: Shape, clip: Shape | None = None) -> None:
         p = self.param.lstm_param
         self.need(p.num_output > 0, "num_output must be positive, received %d", p.num_output)
-        self.need(len(x) >= 3, "the bottom must have at least 3 axes, received %s", x)
-        self.inputs = int(np.prod(x[2:]))
+        self.flat = clip is not None or len(x) < 3 or p.HasField("batch_size")
+        self.need(len(x) >= 2, "the bottom must have at least 2 axes, received %s", x)
+        self.inputs = math.prod(x[1:] if self.flat else x[2:])
+        self.repeatable = clip is None
+        self._last_states: Any = None
         for shape, filler in (
             ((self.inputs,), p.weight_filler),
             ((p.num_output,), p.weight_filler),
@@ -92,73 +107,70 @@ class Lstm(Layer):
         ):
             self.add_blob((4 * p.num_output, *shape), filler)
 
-    def top_shapes(self, x: Shape) -> list[Shape]:
-        self.need(int(np.prod(x[2:])) == self.inputs, "the weights are for %d inputs, the bottom is %s", self.inputs, x)
-        return [(*x[:2], self.param.lstm_param.num_output)]
+    def top_shapes(self, x: Shape, clip: Shape | None = None) -> list[Shape]:
+        inputs = math.prod(x[1:] if self.flat else x[2:])
+        self.need(inputs == self.inputs, "the weights are for %d inputs, the bottom is %s", self.inputs, x)
+        self._sizes(x)
+        self.need(
+            clip is None or (clip[:1] == x[:1] and math.prod(clip) == x[0]),
+            "bottom 1, clip, must have one number for each of the %d items of bottom 0, received %s",
+            x[0],
+            clip,
+        )
+        return [(*x[: 1 if self.flat else 2], self.param.lstm_param.num_output)]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def _sizes(self, x):
+        """Return the number of steps and of sequences."""
+        if not self.flat:
+            return x[:2]
+        count = self.param.lstm_param.batch_size
+        self.need(
+            count > 0 and x[0] % count == 0, "the first axis must be a multiple of batch_size %d, received %s", count, x
+        )
+        return x[0] // count, count
+
+    def forward(self, x: Tensor, clip: Tensor | None = None) -> Tensor:
         weight, recurrent, bias = (blob.tensor for blob in self.blobs)
-        gates = F.linear(x.flatten(2), weight, bias)
-        hidden = cell = x.new_zeros((x.shape[1], self.param.lstm_param.num_output))
-        steps = []
-        for gate in gates:
-            i, f, o, g = (gate + F.linear(hidden, recurrent)).chunk(4, 1)
-            cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
-            hidden = torch.sigmoid(o) * torch.tanh(cell)
-            steps.append(hidden)
-        return torch.stack(steps)
+        steps, count = self._sizes(x.shape)
+        size, threshold = self.param.lstm_param.num_output, self.param.lstm_param.clipping_threshold
+        gates = F.linear(x.reshape(steps, count, self.inputs), weight, bias)
+        hidden, cell = self._initial(clip, x.new_zeros((count, size)))
+        continues = x.new_ones((steps, count, 1)) if clip is None else (clip.detach() != 0).to(x.dtype)
+        outputs = []
+        for step, cont in zip(gates, continues.reshape(steps, count, 1)):
+            total = step + F.linear(hidden * cont, recurrent)
+            cell, hidden = Step.apply(cell, _Bounded.apply(total, threshold) if threshold > 0 else total, cont)
+            outputs.append(hidden)
+        if clip is not None:
+            self._last_states = hidden.detach(), cell.detach()
+        return torch.stack(outputs).reshape(*x.shape[: 1 if self.flat else 2], size)
+
+    def _initial(self, clip, zeros):
+        """Return the hidden and the cell state before the first step."""
+        if clip is None or self._last_states is None or self._last_states[0].shape != zeros.shape:
+            return zeros, zeros
+        return self._last_states
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
-        steps, count = g.shape(bottoms[0])[:2]
-        if g.stick:
-            self._unrolled_to_onnx(g, bottoms[0], tops[0], steps, count)
-            return
-        flat, hidden = g.temp("flat"), g.temp("hidden")
-        g.node("Reshape", [bottoms[0], g.constant([steps, count, self.inputs], "shape")], [flat])
-        weight, recurrent, bias = (_in_onnx_order(blob.data) for blob in self.blobs)
-        bias = np.concatenate([bias, np.zeros_like(bias)], axis=1)
-        names = [g.constant(array, name) for array, name in ((weight, "W"), (recurrent, "R"), (bias, "B"))]
-        g.node("LSTM", [flat, *names], [hidden], hidden_size=self.param.lstm_param.num_output)
-        g.node("Squeeze", [hidden], tops, axes=[1])
-
-    def _unrolled_to_onnx(self, g, bottom, top, steps, count):
-        """Emit every step with matrix products; the stick's compiler rejects the sequence."""
+        """Emit the layer; the initial states are zero with clip too, as a graph has no memory."""
+        steps, count = self._sizes(g.shape(bottoms[0]))
         size = self.param.lstm_param.num_output
-        weight, recurrent, bias = (np.asarray(blob.data) for blob in self.blobs)
-        flat = _emitted(g, "Reshape", [bottom, g.constant([steps * count, self.inputs], "rows")], "flat")
-        product = _emitted(g, "MatMul", [flat, g.constant(np.ascontiguousarray(weight.T), "W")], "product")
-        gates = _emitted(g, "Add", [product, g.constant(bias[None], "b")], "gates")
-        hidden, cell, outputs = None, None, []
-        for step in range(steps):
-            total = _rows(g, gates, step * count, (step + 1) * count, axis=0)
-            if hidden is not None:
-                turned = g.constant(np.ascontiguousarray(recurrent.T), "R")
-                total = _emitted(g, "Add", [total, _emitted(g, "MatMul", [hidden, turned], "state")], "sum")
-            i, f, o, new = (_rows(g, total, n * size, (n + 1) * size, axis=1) for n in range(4))
-            i, f, o = (_emitted(g, "Sigmoid", [gate], "gate") for gate in (i, f, o))
-            added = _emitted(g, "Mul", [i, _emitted(g, "Tanh", [new], "new")], "added")
-            if cell is not None:
-                added = _emitted(g, "Add", [_emitted(g, "Mul", [f, cell], "kept"), added], "cell")
-            cell = added
-            hidden = _emitted(g, "Mul", [o, _emitted(g, "Tanh", [cell], "squashed")], "hidden")
-            outputs.append(hidden)
-        joined = outputs[0] if steps == 1 else _emitted(g, "Concat", outputs, "all", axis=0)
-        g.node("Reshape", [joined, g.constant([steps, count, size], "shape")], [top])
+        shape = g.constant([steps * count, size] if self.flat else [steps, count, size], "shape")
+        lstm = _lstm_onnx.Lstm(g, [blob.data for blob in self.blobs], steps, count, self.inputs)
+        if g.stick or len(bottoms) > 1:
+            g.node("Reshape", [lstm.unrolled(*bottoms), shape], tops)
+        else:
+            g.node("Reshape", [lstm.sequence(bottoms[0]), shape], tops)
 
 
-def _rows(g, source, start, end, axis):
-    """Emit the values start .. end of a matrix along `axis`, and return their name."""
-    bounds = [g.constant([n], f"n{n}") for n in (start, end, axis)]
-    return _emitted(g, "Slice", [source, *bounds], "part")
+class _Bounded(Function):
+    """The identity, whose gradient is limited to -threshold .. threshold."""
 
+    @staticmethod
+    def forward(ctx, x, threshold):
+        ctx.threshold = threshold
+        return x.view_as(x)
 
-def _emitted(g, op, inputs, hint, **attributes):
-    name = g.temp(hint)
-    g.node(op, inputs, [name], **attributes)
-    return name
-
-
-def _in_onnx_order(array):
-    """Return gates i, f, o, g in ONNX's order i, o, f, c, with an axis for the direction."""
-    i, f, o, g = np.split(array, 4)
-    return np.ascontiguousarray(np.concatenate([i, o, f, g])[None])
+    @staticmethod
+    def backward(ctx, dtop):
+        return dtop.clamp(-ctx.threshold, ctx.threshold), None

@@ -12,7 +12,10 @@ from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 @register
 class MaskResize(Layer):
-    """Bilinear samples at i * height / output_height and j * width / output_width (MNC)."""
+    """Bilinear samples at i * height / output_height and j * width / output_width (MNC).
+
+    With factor_height and factor_width, the sizes are int(factor * size of the bottom) instead (SSTD).
+    """
 
     in_place = False
     examples = (
@@ -27,11 +30,13 @@ class MaskResize(Layer):
 
     def top_shapes(self, bottom: Shape) -> list[Shape]:
         p = self.param.mask_resize_param
-        return [(*bottom[:2], p.output_height, p.output_width)]
+        factors = (p.factor_height, p.output_height), (p.factor_width, p.output_width)
+        sizes = [int(np.float32(size) * np.float32(f)) if f > 0 else out for size, (f, out) in zip(bottom[2:], factors)]
+        self.need(min(sizes) > 0, "the bottom %s is too small for factor_height and factor_width", bottom)
+        return [(*bottom[:2], *sizes)]
 
     def _weights(self, shape):
-        p = self.param.mask_resize_param
-        return [_line_weights(out, size) for out, size in zip((p.output_height, p.output_width), shape[2:])]
+        return [_line_weights(out, size) for out, size in zip(self.top_shapes(tuple(shape))[0][2:], shape[2:])]
 
     def forward(self, x: Tensor) -> Tensor:
         rows, columns = (torch.from_numpy(weights).to(x) for weights in self._weights(x.shape))

@@ -12,15 +12,16 @@ from caffe.layers.base import Example, Layer, Shape, register
 class Parameter(Layer):
     """A learnable array of shape `shape` that other layers read (parameter_layer.hpp).
 
-    The top is the weight blob itself, which starts at 0. As in Caffe, each backward sets its diff instead of adding to
-    it.
+    The top is the weight blob itself, which starts at 0, or as caffe-windows' blob_filler says. As in Caffe, each
+    backward sets its diff instead of adding to it.
     """
 
     num_bottom = 0
     examples = (Example("parameter_param { shape { dim: 2 dim: 3 } }", []),)
 
     def setup(self) -> None:
-        self.add_blob(self.param.parameter_param.shape.dim)
+        p = self.param.parameter_param
+        self.add_blob(p.shape.dim, p.blob_filler if p.HasField("blob_filler") else None)
 
     def top_shapes(self) -> list[Shape]:
         return [tuple(self.param.parameter_param.shape.dim)]

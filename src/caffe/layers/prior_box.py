@@ -24,6 +24,10 @@ class PriorBox(Layer):
     faceboxes (FaceBoxes): sides are one pixel shorter, and there are 4 x 4 boxes of 32 pixels, 8 apart, and 2 x 2 of 64
     pixels, 16 apart, from half the group's width before the center. textboxes (TextBoxes): every box is followed by one
     half a step below. Both are set when a net is read, if the number of predicted offsets says so.
+
+    Synopsys: box_width and box_height list the boxes instead; tf has the square of max_size last, and is smaller by a
+    tenth of the image for a min_size of 60; keras has it first, and the inverse ratios after the others; yx_order
+    exchanges x and y.
     """
 
     num_bottom = (1, 2)
@@ -46,9 +50,8 @@ class PriorBox(Layer):
 
     def setup(self, bottom: Shape, image: Shape | None = None) -> None:
         p = self.param.prior_box_param
-        for name in ("box_width", "box_height", "tf", "yx_order", "keras"):
-            self.need(not getattr(p, name), "prior_box_param.%s (Synopsys) is not implemented", name)
-        self.need(len(p.min_size) > 0 and min(p.min_size) > 0, "min_size is required and must be positive")
+        self.need(len(p.box_width) == len(p.box_height), "expected as many box_width as box_height")
+        self.need(p.box_width or (p.min_size and min(p.min_size) > 0), "min_size is required and must be positive")
         self.need(len(p.max_size) in (0, len(p.min_size)), "expected one max_size per min_size, or none")
         self.need(all(b > a for a, b in zip(p.min_size, p.max_size)), "max_size must be larger than min_size")
         self.need(len(p.variance) in (0, 1, 4), "expected 1 or 4 variances, received %d", len(p.variance))
@@ -56,21 +59,20 @@ class PriorBox(Layer):
             image is not None or p.img_size or p.img_h,
             "without a second bottom, img_size, or img_h and img_w, is required",
         )
-        ratios = [1.0]
-        for ratio in p.aspect_ratio:
-            if all(abs(ratio - other) >= 1e-6 for other in ratios):
-                ratios += [ratio, 1.0 / ratio] if p.flip else [ratio]
-        self.ratios = ratios[1:]
+        self.ratios = _ratios(p)
 
     def _sizes(self):
         """Return (width, height) of the boxes at each position."""
         p = self.param.prior_box_param
+        if p.box_width:
+            return np.array([p.box_width, p.box_height], np.float32).T
         sizes: list[tuple[float, float]] = []
         for number, least in enumerate(map(int, p.min_size)):
-            sizes.append((least, least))
-            if len(p.max_size):
-                sizes.append((math.sqrt(least * int(p.max_size[number])),) * 2)
-            sizes += [(least * math.sqrt(ratio), least / math.sqrt(ratio)) for ratio in self.ratios]
+            own = [(least, least)] + [(least * math.sqrt(ratio), least / math.sqrt(ratio)) for ratio in self.ratios]
+            if p.max_size:
+                place = 0 if p.keras else len(own) if p.tf else 1
+                own.insert(place, (math.sqrt(least * int(p.max_size[number])),) * 2)
+            sizes += own
         return np.array(sizes, np.float32)
 
     def _boxes_at_a_position(self, step):
@@ -103,6 +105,12 @@ class PriorBox(Layer):
         shifts, sizes = self._boxes_at_a_position(steps)
         centers, half = centers + shifts, sizes / 2
         found = np.concatenate([centers - half, centers + half], axis=-1) / np.array([image[1], image[0]] * 2)
+        if p.tf and not p.box_width:
+            squares = [
+                number * (found.shape[2] // len(p.min_size)) for number, n in enumerate(p.min_size) if int(n) == 60
+            ]
+            found[:, :, squares] += np.array([0.05, 0.05, -0.05, -0.05])
+        found = found[..., [1, 0, 3, 2]] if p.yx_order else found
         found = found.clip(0, 1) if p.clip else found
         spread = list(p.variance) or [0.1]
         variances = np.broadcast_to(np.array(spread if len(spread) == 4 else spread * 4), found.shape)
@@ -118,6 +126,21 @@ class PriorBox(Layer):
             [g.constant(self.boxes(*[tuple(g.shape(b)) for b in bottoms], *[None] * (2 - len(bottoms))), "boxes")],
             tops,
         )
+
+
+def _ratios(p):
+    """Return the aspect ratios other than 1, without repetitions."""
+    ratios = [1.0]
+
+    def add(candidates):
+        for ratio in candidates:
+            if all(abs(ratio - other) >= 1e-6 for other in ratios):
+                ratios.extend([ratio, 1.0 / ratio] if p.flip and not p.keras else [ratio])
+
+    add(p.aspect_ratio)
+    if p.flip and p.keras:
+        add([1.0 / ratio for ratio in p.aspect_ratio])
+    return ratios[1:]
 
 
 def _dense(size):

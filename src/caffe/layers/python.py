@@ -33,6 +33,7 @@ class Python(Layer):
     num_bottom = (0, None)
     repeatable = False  # the user's code may count or write
     num_top = (0, None)
+    at_inference = True
     no_onnx = "it runs the user's Python code"
 
     def __init__(self, param, phase=0, device="cpu", generator=None):

@@ -28,7 +28,7 @@ class Net(BaseNet):
     Parameters
     ----------
     network_file : str
-        Path of the prototxt.
+        Path of the prototxt, or of a .caffemodel, whose net is taken.
     phase : int
         ``caffe.TRAIN`` or ``caffe.TEST``.
     level : int
@@ -37,6 +37,9 @@ class Net(BaseNet):
         NetState stages, compared with `stage` and `not_stage` of the layers' rules.
     weights : str, optional
         Path of a .caffemodel or .h5 file.
+    dialect : str, optional
+        The fork of Caffe whose field numbers a .caffemodel as network_file has (`caffe.proto.dialects.names()`);
+        default: SSD's.
 
     Raises
     ------
@@ -54,10 +57,11 @@ class Net(BaseNet):
         level: int = 0,
         stages: Sequence[str] | None = None,
         weights: Any = None,
+        dialect: str | None = None,
     ) -> None:
         if rest:  # Net(file, weights, phase)
             phase, weights = rest[0], phase
-        file = read_net(network_file)
+        file = read_net(network_file, dialect)
         super().__init__(file.param, file.where, int(phase), level, stages or ())
         if weights is not None:
             self.copy_from(weights)

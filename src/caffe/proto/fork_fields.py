@@ -52,7 +52,8 @@ IMPLEMENTED: dict[str, str] = {
         "ceil_mode pad_l pad_r pad_t pad_b pad_type avg_include_pad AVE_EXC_PAD AVE_TF kernel_size_3d stride_3d pad_3d"
     ),
     "ConvolutionParameter": "relu negative_slope dilation_h dilation_w pad_l pad_r pad_t pad_b pad_type",
-    "InnerProductParameter": "relu negative_slope",
+    "InnerProductParameter": "relu negative_slope normalize",
+    "ParameterParameter": "blob_filler",
     "BatchNormParameter": (
         "scale_filler bias_filler scale_bias use_weight_bias bias_term filler relu fused_relu add_eps_before_sqrt"
     ),
@@ -82,7 +83,7 @@ IMPLEMENTED_BY: dict[str, dict[str, str]] = {
 NOT_IMPLEMENTED: dict[str, str] = {
     "BNParameter": "across_spatial",
     "InterpParameter": "full_zoom_factor",
-    "NormalizeParameter": "rescale fix_gradient bp_norm add_eps_before_sqrt",
+    "NormalizeParameter": "rescale fix_gradient add_eps_before_sqrt",
     "ProposalParameter": (
         "nms_input_num nms_output_num stride_h stride_w nms_iou_th min_width min_height anchor anchor_base_size "
         "anchor_scale anchor_ratio max_rois rpn_min_size rpn_nms_thresh"

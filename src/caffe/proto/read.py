@@ -77,18 +77,21 @@ def read_net_text(prototxt: str, filename: str = "<net>") -> NetFile:
     return NetFile(param, where)
 
 
-def read_net_binary(path: str | os.PathLike[str], blobs: bool = True, dialect: str | None = None) -> NetFile:
+def read_net_binary(
+    path: str | os.PathLike[str], blobs: bool = True, dialect: str | None = None, keep_unknown: bool = False
+) -> NetFile:
     """Read a binary NetParameter and upgrade it to V2; with `blobs` it includes the weights as messages.
 
     To read only the weights, `caffe.weights.snapshot.read_weights` is much faster because it does not copy, and needs
-    no dialect. Raises CaffeError if layers have fields that do not exist in the dialect.
+    no dialect. Raises CaffeError if layers have fields that do not exist in the dialect; with `keep_unknown` (and
+    without a dialect) those that no dialect has stay in the messages as bytes.
     """
     path = os.fspath(path)
     view = binary.open_view(path)
     foreign.check(bytes(view[:1024]), path, "a binary net (.caffemodel)")
     if len(view) and not is_binary(bytes(view[:1024])):
         raise CaffeError(f"{path}: expected a binary net (.caffemodel), received text")
-    param = dialects.read_net(view, path, blobs, dialect)
+    param = dialects.read_net(view, path, blobs, dialect, keep_unknown and not dialect)
     return NetFile(param, upgrade.upgrade_net(param, None, path))
 
 

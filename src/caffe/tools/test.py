@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from caffe.errors import CaffeError
+from caffe.utils.cli import dialect
 
 if TYPE_CHECKING:
     from caffe.net.net import Net
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add Caffe's flags."""
-    parser.add_argument("--model", required=True, help="net prototxt")
+    parser.add_argument("--model", required=True, help="net prototxt, or a caffemodel, whose net is taken")
     parser.add_argument(
         "--weights", required=True, help="caffemodel or h5; several are separated by commas and loaded in order"
     )
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", type=int, default=0, help="network level")
     parser.add_argument("--stage", default="", help="network stages, separated by commas")
     parser.add_argument("--phase", default="TEST", help="accepted for compatibility; the net always runs in phase TEST")
+    dialect.add_option(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -40,6 +42,7 @@ def run(args: argparse.Namespace) -> None:
         caffe_pb2.TEST,
         level=args.level,
         stages=[s for s in args.stage.split(",") if s],
+        dialect=args.dialect,
     )
     for path in split(args.weights):
         net.copy_from(path)

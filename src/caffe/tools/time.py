@@ -9,6 +9,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from caffe.errors import CaffeError
+from caffe.utils.cli import dialect
 
 if TYPE_CHECKING:
     from caffe.net.net import Net
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add Caffe's flags."""
-    parser.add_argument("--model", required=True, help="net prototxt")
+    parser.add_argument("--model", required=True, help="net prototxt, or a caffemodel, whose net is taken")
     parser.add_argument("--iterations", type=int, default=50, help="number of passes to measure (default: 50)")
     parser.add_argument("--phase", default="TRAIN", help="TRAIN (default) or TEST")
     parser.add_argument("--level", type=int, default=0, help="network level")
     parser.add_argument("--stage", default="", help="network stages, separated by commas")
     parser.add_argument("--gpu", default="", help="CUDA device id")
     parser.add_argument("--weights", default="", help="caffemodel; does not affect the time")
+    dialect.add_option(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -41,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
         glog.info("Use CPU.", "caffe.cpp:345")
     stages = [stage for stage in args.stage.split(",") if stage]
     phase = ("TRAIN", "TEST").index(args.phase)
-    net = Net(args.model, phase, level=args.level, stages=stages)
+    net = Net(args.model, phase, level=args.level, stages=stages, dialect=args.dialect)
     for path in split(args.weights) if args.weights else ():
         net.copy_from(path)
     benchmark(net, args.iterations)

@@ -264,6 +264,7 @@ REFUSED = set(
         "ConvolutionRistretto",
         "Deconvolution",
         "DeconvolutionRistretto",
+        "DeformableConvolution",
         "DetectionOutput",
         "Eltwise",
         "Embed",

@@ -4,6 +4,7 @@ import pytest
 from support.external_data import FORK_CASES as CASES
 from support.external_data import needs_shared
 
+import caffe
 from caffe.convert.deploy import deploy
 from caffe.convert.subgraph import cut, usable_part
 from caffe.core import glog
@@ -231,3 +232,16 @@ def test_clips_of_c3d_have_five_axes():
     )
     assert shapes(deployed(video % "use_image: true"))["data"] == [1, 3, 8, 32, 32]
     assert shapes(deployed(video % "modality: RGB"))["data"] == [1, 24, 32, 32]  # TSN stacks the frames
+
+
+def test_clips_of_c3d_with_a_truth_for_each_voxel_have_16_frames():
+    text = """layers { name: "data" type: VIDEO_WITH_VOXEL_TRUTH_DATA top: "data" top: "truth"
+        image_data_param { source: "list" crop_size: 24 } }
+      layers { name: "conv" type: CONVOLUTION3D bottom: "data" top: "conv" convolution_param { num_output: 4
+        kernel_size: 3 kernel_depth: 3 stride: 2 temporal_stride: 2 } }
+      layers { name: "up" type: DECONVOLUTION3D bottom: "conv" top: "up" convolution_param { num_output: 2
+        kernel_size: 4 kernel_depth: 2 stride: 2 temporal_stride: 2 } }
+      layers { name: "loss" type: EUCLIDEAN_LOSS bottom: "up" bottom: "truth" }"""
+    net = Net.from_param(deployed(text), caffe.TEST, build_only=True)
+    sizes = [net.blobs[name].shape for name in ("data", "conv", "up")]
+    assert sizes == [(1, 3, 16, 24, 24), (1, 4, 7, 11, 11), (1, 2, 14, 24, 24)]

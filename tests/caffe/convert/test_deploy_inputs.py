@@ -174,3 +174,24 @@ def test_a_training_net_of_pairs_keeps_its_batch_size(capsys):
     layers = deployed(data + IP + pairs + loss, (1, None, None, None))
     assert list(layers[0].input_param.shape[0].dim) == [6, 3, 224, 224]
     assert "keeps its batch size of 6" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("data", "layer", "expected"),
+    [
+        ('type: "MemoryData" memory_data_param { batch_size: 6 channels: 1 height: 4 width: 5 }',
+         'type: "Slice" bottom: "data" top: "x" top: "y" slice_param { axis: 0 slice_point: 3 }', [6, 1, 4, 5]),
+        ('type: "VideoData" video_data_param { modality: RGB batch_size: 2 new_length: 4 new_height: 6 new_width: 5 }',
+         'type: "Reshape" bottom: "data" top: "x" reshape_param { shape { dim: 2 dim: 3 dim: 4 dim: 6 dim: 5 } }',
+         [2, 12, 6, 5]),
+        ('type: "CPMData" data_param { batch_size: 2 }',
+         'type: "Slice" bottom: "data" top: "x" top: "y" slice_param { axis: 1 slice_point: 3 }', [1, 4, 224, 224]),
+        ('type: "BoxData" data_param { batch_size: 2 }', 'type: "ReLU" bottom: "data" top: "x"', [1, 3, 448, 448]),
+    ],
+)  # fmt: skip
+def test_the_layers_that_read_the_data_say_more_about_its_shape(data, layer, expected):
+    ip = 'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 2 } }'
+    text = f'layer {{ name: "data" top: "data" {data} }}\nlayer {{ name: "l" {layer} }}\n{ip}\n'
+    loss = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" }'
+    layers = deployed(text + loss, (1, None, None, None))
+    assert list(layers[0].input_param.shape[0].dim) == expected

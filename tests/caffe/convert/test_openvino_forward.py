@@ -257,3 +257,18 @@ def test_random_nets(number, monkeypatch):
 def _pairs(fast, plain, results):
     yield from ((results[0][name], results[1][name]) for name in results[1])
     yield from ((fast.blobs[name].data, blob.data) for name, blob in plain.blobs.items())
+
+
+def test_layers_that_continue_from_their_last_states(tmp_path, monkeypatch):
+    monkeypatch.setattr(openvino_forward, "MIN_OPERATIONS", 0)
+    path = tmp_path / "net.prototxt"
+    path.write_text("""input: "data" input_shape { dim: 3 dim: 2 dim: 4 } input: "cont" input_shape { dim: 3 dim: 2 }
+        layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 4 axis: 2
+                weight_filler { type: "xavier" } } }
+        layer { name: "lstm" type: "LSTM" bottom: "fc" bottom: "cont" top: "lstm" recurrent_param { num_output: 5
+                weight_filler { type: "gaussian" std: 0.8 } } }""")
+    caffe.set_random_seed(3)
+    net = caffe.Net(str(path), caffe.TEST)
+    net.blobs["data"].data[...], net.blobs["cont"].data[...] = 1, 1
+    states = [net.forward()["lstm"][-1].copy() for _ in range(3)]
+    assert np.abs(states[1] - states[0]).max() > 0.01 < np.abs(states[2] - states[1]).max()

@@ -122,3 +122,63 @@ def test_the_lstm_of_ctpn_is_the_same_cell_without_cont():
         lambda x, w, r, b: [lstm(x, cont, w, b, r, zero, zero)[0]],
         weights,
     )
+
+
+def clipped_lstm(x, clip, count, w, r, b, h, c):
+    """caffe-lstm's layer in loops: rows of T steps for `count` sequences; returns h, and the last states."""
+    y = np.zeros((len(x), r.shape[1]))
+    for row, item in enumerate(x):
+        n, cont = row % count, clip[row] != 0
+        gates = w @ item.ravel() + b + (r @ h[n] if cont else 0)
+        i, f, o = (1 / (1 + np.exp(-part)) for part in np.split(gates, 4)[:3])
+        c[n] = (f * c[n] if cont else 0) + i * np.tanh(np.split(gates, 4)[3])
+        h[n] = y[row] = o * np.tanh(c[n])
+    return y, h, c
+
+
+CLIP = np.array([0, 1, 1, 1, 0, 1, 1, 0])
+
+
+@pytest.mark.parametrize("shape", [(8, 4), (8, 2, 2, 1)])
+def test_the_lstm_of_caffe_lstm(shape):
+    rng = np.random.default_rng(8)
+    weights = [rng.standard_normal(size) * 0.5 for size in ((12, 4), (12, 3), (12,))]
+    check_layer(
+        "Lstm",
+        "lstm_param { num_output: 3 batch_size: 2 }",
+        [rng.standard_normal(shape), CLIP],
+        lambda x, clip, w, r, b: [clipped_lstm(x, clip, 2, w, r, b, *np.zeros((2, 2, 3)))[0]],
+        weights,
+        fixed=(1,),
+    )
+
+
+def test_with_clip_the_states_persist():
+    rng = np.random.default_rng(8)
+    weights = [rng.standard_normal(size) * 0.5 for size in ((12, 4), (12, 3), (12,))]
+    x = rng.standard_normal((16, 4))
+    net = one_layer_net("Lstm", "lstm_param { num_output: 3 batch_size: 2 }", [(8, 4), (8,)])
+    states = list(np.zeros((2, 2, 3)))
+    for part in (x[:8], x[8:]):
+        y, *states = clipped_lstm(part, np.ones(8), 2, *weights, *states)
+        assert_close(run(net, [part, np.ones(8)], weights).tops[0], y, "outputs")
+
+
+def test_clipping_threshold_limits_the_gradients_of_the_gates():
+    rng = np.random.default_rng(8)
+    x, weights = rng.standard_normal((1, 4)), [rng.standard_normal(size) for size in ((12, 4), (12, 3), (12,))]
+    exact, clipped = (
+        run(one_layer_net("Lstm", f"lstm_param {{ num_output: 3 {field} }}", [(1, 4)]), [x], weights, [np.ones((1, 3))])
+        for field in ("", "clipping_threshold: 0.05")
+    )
+    gates = exact.weight_diffs[2]  # the bias' gradient is that of the gates' inputs
+    assert np.abs(gates).max() > 0.05 > np.abs(gates).min()
+    limited = np.clip(gates, -0.05, 0.05)
+    assert_close(clipped.weight_diffs[2], limited, "gradient of the bias")
+    assert_close(clipped.weight_diffs[0], np.outer(limited, x[0]), "gradient of the weights")
+
+
+def test_errors_of_the_lstm_of_caffe_lstm():
+    text = "lstm_param { num_output: 3 batch_size: 3 }"
+    assert "a multiple of batch_size 3" in build_error("Lstm", text, [(8, 4), (8,)])
+    assert "one number for each of the 9 items" in build_error("Lstm", text, [(9, 4), (3, 3)])

@@ -1,7 +1,8 @@
 """Normalize, of SSD and of caffe-face, compared with loops."""
 
 import numpy as np
-from support.reference import build_error, check_layer
+import pytest
+from support.reference import build_error, check_layer, one_layer_net, run
 
 X = np.random.default_rng(7).standard_normal((2, 3, 2, 2))
 
@@ -31,5 +32,22 @@ def test_caffe_faces_has_no_blob():
     check_layer("Normalize", "", [X], lambda x: by_place(x, None, 0))
 
 
+@pytest.mark.parametrize("kind", ["L1", "L2"])
+def test_caffe_windows_has_a_second_top(kind):
+    def both(x):
+        norm = np.zeros((2, 1, 2, 2))
+        for n, i, j in np.ndindex(2, 2, 2):
+            sizes = [abs(x[n, c, i, j]) if kind == "L1" else x[n, c, i, j] ** 2 for c in range(3)]
+            norm[n, 0, i, j] = sum(sizes) + 1e-6 if kind == "L1" else np.sqrt(sum(sizes) + 1e-6)
+        return [x / norm, norm]
+
+    check_layer("Normalize", f'normalize_param {{ normalize_type: "{kind}" bp_norm: true }}', [X], both, tops=2)
+
+
+def test_without_bp_norm_the_second_top_has_no_gradient():
+    net = one_layer_net("Normalize", "normalize_param { }", [X.shape], tops=2)
+    assert not run(net, [X], dtops=[np.zeros(X.shape), np.ones((2, 1, 2, 2))]).diffs[0].any()
+
+
 def test_unknown_norm_raises():
-    assert "must be L2" in build_error("Normalize", 'normalize_param { normalize_type: "L1" }', [(1, 2)])
+    assert "must be L1 or L2" in build_error("Normalize", 'normalize_param { normalize_type: "L3" }', [(1, 2)])

@@ -32,3 +32,9 @@ def test_no_gradient_with_lr_mult_0():
     net.forward()
     net.backward()
     assert (net.params["p"][0].diff == 0).all()
+
+
+def test_blob_filler():
+    filler = 'blob_filler { type: "gaussian_unitball" }'
+    net = net_of(TEXT.replace("parameter_param {", f"parameter_param {{ {filler}") % "")
+    assert np.allclose((net.params["p"][0].data ** 2).sum(1), 1, atol=1e-5)

@@ -65,3 +65,10 @@ def test_padding_becomes_a_pad():
       param_str: '{"pad_t": 1, "pad_b": 2, "pad_l": 3, "pad_r": 4, "pad_mode": "constant"}' } }"""
     assert list(replaced(text).pad_param.paddings) == [0, 0, 0, 0, 1, 2, 3, 4]
     assert replaced(text.replace("constant", "reflect")).type == "Python"
+
+
+def test_eltwise_of_synopsys_broadcasts():
+    text = """layer { name: "d" type: "Python" bottom: "x" bottom: "y" top: "z" python_param { module: "eltwise"
+      layer: "Eltwise" param_str: "{'operation': %d, 'coeff': [%d, 1]}" } }"""
+    assert [replaced(text % (number, 1)).type for number in range(3)] == ["Mul", "Add", "Maximum"]
+    assert replaced(text % (1, -1)).type == replaced(text % (3, 1)).type == "Python"

@@ -14,6 +14,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from caffe.core import glog
 from caffe.errors import CaffeError
 from caffe.proto import binary, caffe_pb2
 from caffe.proto import blobs as blob_format
@@ -44,7 +45,7 @@ def net_class(name: str) -> Any:
     return schema.net_class((_DIRECTORY / f"{_check(name)}.txt").read_text(encoding="utf-8"), name)
 
 
-def read_net(view: memoryview, path: str, blobs: bool, dialect: str | None = None) -> Any:
+def read_net(view: memoryview, path: str, blobs: bool, dialect: str | None = None, keep_unknown: bool = False) -> Any:
     """Parse a binary net that has a dialect's numbers (None: SSD's) to a caffe_pb2.NetParameter.
 
     Parameters
@@ -56,6 +57,8 @@ def read_net(view: memoryview, path: str, blobs: bool, dialect: str | None = Non
     blobs : bool
         Include the weights, as messages.
     dialect : str, optional
+    keep_unknown : bool
+        Keep the bytes of fields that no dialect has, as Caffe does, with a warning.
 
     Raises
     ------
@@ -68,8 +71,10 @@ def read_net(view: memoryview, path: str, blobs: bool, dialect: str | None = Non
     if unknown and fitting:
         raise CaffeError(_misfit(path, dialect, unknown, f"pass --dialect {' or '.join(fitting)}, or its prototxt"))
     stored = binary.read(view, net, path)
-    if unknown:
+    if unknown and not keep_unknown:
         raise CaffeError(_misfit(path, dialect, unknown, "no dialect has them; pass its prototxt"))
+    if unknown:
+        glog.warning(_misfit(path, dialect, unknown, "no dialect has them; their bytes are kept"))
     if dialect:
         ours = caffe_pb2.NetParameter()
         transfer.copy(net, ours, path, "this schema")

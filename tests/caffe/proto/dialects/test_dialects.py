@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from support.external_data import FORK_CASES, needs_shared
 
+import caffe
 from caffe import tools
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2, dialects, wire_format
@@ -129,3 +130,21 @@ def test_unknown_parameters_of_a_net_are_ignored_outside_layers(tmp_path):
     data = caffe_pb2.NetParameter(name="n").SerializeToString() + b"\x58\x02"  # default_forward_type of NVCaffe
     (tmp_path / "net").write_bytes(data)
     assert read_net(tmp_path / "net").param.name == "n"
+
+
+def test_a_net_in_a_dialect_runs(tmp_path, capsys):
+    text = """layer { name: "x" type: "DummyData" top: "x" dummy_data_param { shape { dim: 1 dim: 2 dim: 4 dim: 4 }
+        data_filler { value: 3 } } }
+      layer { name: "c" type: "Correlation" bottom: "x" bottom: "x" top: "y" correlation_param { kernel_size: 1 } }"""
+    path = str(tmp_path / "net.caffemodel")
+    with open(path, "wb") as stream:
+        stream.write(dialects.write_net(read_net_text(text).param, "flownet2", path))
+    with pytest.raises(CaffeError, match="--dialect"):
+        caffe.Net(path, caffe.TEST)
+    net = caffe.Net(path, caffe.TEST, dialect="flownet2")
+    assert (net.forward()["y"] == 9).all()
+    options = ["--model", path, "--dialect", "flownet2", "--iterations", "1"]
+    assert not tools.main(["test", *options, "--weights", path])
+    assert "y = 9" in capsys.readouterr().err
+    assert not tools.main(["time", *options, "--phase", "TEST"])
+    assert "c\tforward" in capsys.readouterr().err
