@@ -47,6 +47,8 @@ def deploy(param: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | No
     """
     net = drop_label_of_softmax(keep_test_phase(_python_replacements.replace(param)))
     deployed = _deployed(net, input_shape)
+    if (input_shape or (None,) * 4)[1] is None and any(map(_has_assumed_channels, net.layer)):
+        deployed = _grayscale(net, input_shape, deployed)
     batch = data_shapes.batch_size(net)
     if batch > 1 and (input_shape or (1,))[0] in (None, 1) and _divides_batch(deployed) and not can_be_built(deployed):
         whole = _deployed(net, (batch, *(input_shape or (None,) * 4)[1:]))
@@ -58,6 +60,21 @@ def deploy(param: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | No
 
 def _deployed(net, input_shape):
     return reduce(lambda net, step: step(net), passes(net, input_shape), net)
+
+
+def _has_assumed_channels(layer):
+    return layer.type == "HDF5Data" and any(data_shapes.hdf5_shape(layer, top) is None for top in layer.top[:1])
+
+
+def _grayscale(net, input_shape, deployed):
+    """Return the deploy net with images of one channel if `deployed`, of the assumed three, cannot be built."""
+    if can_be_built(deployed):
+        return deployed
+    gray = _deployed(net, ((input_shape or (1,))[0], 1, *(input_shape or (None,) * 4)[2:]))
+    if not can_be_built(gray):
+        return deployed
+    glog.warning(f"net '{net.name}': its layers do not allow images of 3 channels; 1 channel is used")
+    return gray
 
 
 def _divides_batch(net):

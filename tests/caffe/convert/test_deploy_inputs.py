@@ -184,3 +184,13 @@ def test_a_training_net_of_pairs_keeps_its_batch_size(data, shape, capsys):
     layers = deployed(data + IP + pairs + loss, (1, None, None, None))
     assert list(layers[0].input_param.shape[0].dim) == shape
     assert "keeps its batch size of 6" in capsys.readouterr().err
+
+
+def test_images_of_hdf5_have_one_channel_if_the_layers_allow_no_other(capsys):
+    net = """layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "none" batch_size: 2 } }
+    layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 1 kernel_size: 3 pad: 1 } }
+    %s layer { name: "loss" type: "EuclideanLoss" bottom: "%s" bottom: "label" }"""
+    total = 'layer { name: "sum" type: "Eltwise" bottom: "data" bottom: "c" top: "sum" }'
+    assert list(deployed(net % (total, "sum"))[0].input_param.shape[0].dim) == [1, 1, 224, 224]
+    assert "1 channel is used" in capsys.readouterr().err
+    assert list(deployed(net % ("", "c"))[0].input_param.shape[0].dim) == [1, 3, 224, 224]
