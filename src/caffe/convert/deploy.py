@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
 from caffe.convert import data_shapes
-from caffe.convert.input_shapes import can_be_built, resize_inputs
+from caffe.convert.input_shapes import can_be_built, complete_regions, resize_inputs
 from caffe.convert.layer_roles import is_data, is_deploy_file, is_evaluator, is_label, layer_class
 from caffe.core import glog
 from caffe.errors import CaffeError
@@ -165,7 +165,9 @@ def replace_data_with_input(
         raise CaffeError(
             f"net '{net.name}' has no data layer and no Input in TEST or in TRAIN; add an Input with its shape"
         )
-    return resize_inputs(_copy(net, layers), input_shape or ((1, None, None, None) if replaced else None))
+    return resize_inputs(
+        complete_regions(_copy(net, layers)), input_shape or ((1, None, None, None) if replaced else None)
+    )
 
 
 def _missing_input(net):

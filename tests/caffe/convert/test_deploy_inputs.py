@@ -194,3 +194,11 @@ def test_images_of_hdf5_have_one_channel_if_the_layers_allow_no_other(capsys):
     assert list(deployed(net % (total, "sum"))[0].input_param.shape[0].dim) == [1, 1, 224, 224]
     assert "1 channel is used" in capsys.readouterr().err
     assert list(deployed(net % ("", "c"))[0].input_param.shape[0].dim) == [1, 3, 224, 224]
+
+
+def test_regions_of_four_numbers_get_the_item(capsys):
+    net = """input: "data" input_shape { dim: [1, 3, 8, 8] } input: "rois" input_shape { dim: [2, 4] }
+    layer { name: "p" type: "ROIPooling" bottom: "data" bottom: "rois" top: "p" roi_pooling_param { pooled_h: 2 pooled_w: 2 } }"""
+    assert [list(shape.dim) for shape in deployed(net)[0].input_param.shape] == [[1, 3, 8, 8], [2, 5]]
+    assert "input 'rois': regions are rows of 5 numbers" in capsys.readouterr().err
+    assert list(deployed(net.replace("ROIPooling", "Concat"))[0].input_param.shape[1].dim) == [2, 4]
