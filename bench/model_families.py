@@ -190,9 +190,9 @@ def _deployed(path: Path, scratch: Path, notes: list[str], without: list[str]) -
         shape = net.blobs[name].data.shape
         info = name == "im_info"
         net.blobs[name].data[...] = [list(net.blobs["data"].data.shape[2:]) + [1]] if info else rng.normal(0, 1, shape)
+    feeds = {name: net.blobs[name].data.copy() for name in net.inputs}  # before the pass: a layer may change its bottom
     net.forward()
     expected = {name: net.blobs[name].data.copy() for name in net.outputs}
-    feeds = {name: net.blobs[name].data.copy() for name in net.inputs}
     files = scratch / "net.prototxt", scratch / "net.caffemodel"
     files[0].write_text(text.format(param))
     net.save(str(files[1]))

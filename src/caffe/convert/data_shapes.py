@@ -15,7 +15,7 @@ _DEFAULT_SIZES = {
 }
 _CLIPS = ("VideoSegmentationData", "VideoWithVoxelTruthData")  # of C3D; the length is that of the stored clips
 _CLIP_LENGTH = 16  # frames, of C3D's nets
-_BATCHED_PARAMS = ("data_param", "image_data_param", "memory_data_param", "video_data_param")
+_BATCHED_PARAMS = ("data_param", "image_data_param", "memory_data_param", "hdf5_data_param", "video_data_param")
 _SIZED_PARAMS = ("image_data_param", "dense_image_data_param", "multi_label_image_data_param", "video_data_param")
 
 
@@ -69,9 +69,8 @@ def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[i
         if None in input_shape[2:]:
             warn_of_default_size(f"layer '{layer.name}' ({layer.type}): {error}", own[2:])
     shape = tuple(requested or default for requested, default in zip(input_shape, own))
-    if layer.type in _CLIPS:
-        return (*shape[:2], _CLIP_LENGTH, *shape[2:])
-    return (*shape[:2], layer.video_data_param.new_length, *shape[2:]) if _is_volume(layer) else shape
+    frames = _frames(layer)
+    return (*shape[:2], frames, *shape[2:]) if frames else shape
 
 
 def warn_of_default_size(reason: str, size: Sequence[int] = (DEFAULT_SIDE, DEFAULT_SIDE)) -> None:
@@ -99,6 +98,13 @@ def _channels(layer, gray):
         per_frame = 2 if video.modality == video.FLOW else 1 if video.grayscale else 3
         return per_frame * video.new_length * video.num_segments
     return 1 if gray else 3
+
+
+def _frames(layer):
+    """Return the frames of a clip that is a volume, or 0."""
+    if layer.type in _CLIPS:
+        return _CLIP_LENGTH
+    return layer.video_data_param.new_length if _is_volume(layer) else 0
 
 
 def _is_volume(layer):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
 from caffe.convert import data_shapes
-from caffe.convert.input_shapes import can_be_built, resize_inputs
+from caffe.convert.input_shapes import can_be_built, complete_regions, resize_inputs
 from caffe.convert.layer_roles import is_data, is_deploy_file, is_evaluator, is_label, layer_class
 from caffe.core import glog
 from caffe.errors import CaffeError
@@ -47,6 +47,8 @@ def deploy(param: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | No
     """
     net = drop_label_of_softmax(keep_test_phase(_python_replacements.replace(param)))
     deployed = _deployed(net, input_shape)
+    if (input_shape or (None,) * 4)[1] is None and any(map(_has_assumed_channels, net.layer)):
+        deployed = _grayscale(net, input_shape, deployed)
     batch = data_shapes.batch_size(net)
     if (
         batch > 1
@@ -63,6 +65,21 @@ def deploy(param: caffe_pb2.NetParameter, input_shape: Sequence[int | None] | No
 
 def _deployed(net, input_shape):
     return reduce(lambda net, step: step(net), passes(net, input_shape), net)
+
+
+def _has_assumed_channels(layer):
+    return layer.type == "HDF5Data" and any(data_shapes.hdf5_shape(layer, top) is None for top in layer.top[:1])
+
+
+def _grayscale(net, input_shape, deployed):
+    """Return the deploy net with images of one channel if `deployed`, of the assumed three, cannot be built."""
+    if can_be_built(deployed):
+        return deployed
+    gray = _deployed(net, ((input_shape or (1,))[0], 1, *(input_shape or (None,) * 4)[2:]))
+    if not can_be_built(gray):
+        return deployed
+    glog.warning(f"net '{net.name}': its layers do not allow images of 3 channels; 1 channel is used")
+    return gray
 
 
 def _divides_batch(net, batch):
@@ -158,7 +175,9 @@ def replace_data_with_input(
         raise CaffeError(
             f"net '{net.name}' has no data layer and no Input in TEST or in TRAIN; add an Input with its shape"
         )
-    return resize_inputs(_copy(net, layers), input_shape or ((1, None, None, None) if replaced else None))
+    return resize_inputs(
+        complete_regions(_copy(net, layers)), input_shape or ((1, None, None, None) if replaced else None)
+    )
 
 
 def _missing_input(net):

@@ -36,6 +36,24 @@ def resize_inputs(
     return net
 
 
+_POOLS_REGIONS = ("ROIPooling", "PSROIPooling", "ROIAlign")
+
+
+def complete_regions(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Give Inputs of regions with 4 numbers the 5 that pooling reads: their program reshapes them before it runs."""
+    regions = {layer.bottom[1] for layer in net.layer if layer.type in _POOLS_REGIONS and len(layer.bottom) > 1}
+    found = [layer for layer in net.layer if layer.type == "Input" and regions.intersection(layer.top)]
+    if not any(list(shape.dim[1:]) == [4] for layer in found for shape in layer.input_param.shape):
+        return net
+    net = _copy(net)
+    for layer in net.layer:
+        for top, shape in zip(layer.top, layer.input_param.shape if layer.type == "Input" else ()):
+            if top in regions and list(shape.dim[1:]) == [4]:
+                shape.dim[1] = 5
+                glog.warning(f"input '{top}': regions are rows of 5 numbers (item, x1, y1, x2, y2), not 4; 5 are used")
+    return net
+
+
 def _copy(net):
     copy = caffe_pb2.NetParameter()
     copy.CopyFrom(net)

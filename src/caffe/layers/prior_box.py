@@ -23,7 +23,8 @@ class PriorBox(Layer):
 
     faceboxes (FaceBoxes): sides are one pixel shorter, and there are 4 x 4 boxes of 32 pixels, 8 apart, and 2 x 2 of 64
     pixels, 16 apart, from half the group's width before the center. textboxes (TextBoxes): every box is followed by one
-    half a step below. Both are set when a net is read, if the number of predicted offsets says so.
+    half a step below. Both are set when a net is read, if the number of predicted offsets says so. denser_prior_boxes
+    (TextBoxes++): every box is followed by one whose center is at the lower end of the position.
 
     Synopsys: box_width and box_height list the boxes instead; tf has the square of max_size last, and is smaller by a
     tenth of the image for a min_size of 60; keras has it first, and the inverse ratios after the others; yx_order
@@ -43,6 +44,10 @@ class PriorBox(Layer):
             "prior_box_param { min_size: 32 min_size: 64 faceboxes: true step: 32 }", [(1, 3, 2, 2), (1, 3, 64, 64)]
         ),
         Example("prior_box_param { min_size: 8 textboxes: true }", [(1, 3, 2, 2), (1, 3, 32, 32)]),
+        Example(
+            "prior_box_param { min_size: 8 max_size: 12 aspect_ratio: 5 offset: 0.25 denser_prior_boxes: true }",
+            [(1, 3, 2, 3), (1, 3, 32, 32)],
+        ),
         Example(
             "prior_box_param { min_size: 8 min_size: 12 aspect_ratio: 3 flip: false step: 10 }", [(1, 3, 2, 2)] * 2
         ),
@@ -83,8 +88,8 @@ class PriorBox(Layer):
             groups = [_dense(int(size)) for size in p.min_size]
             sizes = np.concatenate([np.full((len(g), 2), size - 1) for g, size in zip(groups, map(int, p.min_size))])
             shifts = np.concatenate(groups)
-        if p.textboxes:
-            below = shifts + np.array([0, step[0] / 2])
+        if p.textboxes or p.denser_prior_boxes:
+            below = shifts + np.array([0, step[0] * (0.5 if p.textboxes else 1 - p.offset)])
             shifts = np.stack([shifts, below], axis=1).reshape(-1, 2)
             sizes = np.repeat(sizes, 2, axis=0)
         return shifts, sizes

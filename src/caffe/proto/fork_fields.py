@@ -92,7 +92,6 @@ NOT_IMPLEMENTED: dict[str, str] = {
     "DetectionOutputParameter": "scale_xywh use_polygon",
     "MultiBoxLossParameter": "use_polygon",
     "DetectionEvaluateParameter": "use_polygon",
-    "PriorBoxParameter": "denser_prior_boxes",
     "UpsampleParameter": "height width",
 }
 

@@ -293,6 +293,22 @@ def _export(model, stem, options, say, scratch):
     return manifest, model_path, net.param
 
 
+def _check_rows(net):
+    """Raise CompileError for the first layer with a varying number of rows that is no native operation."""
+    from caffe.convert.subgraph import usable_part
+    from ncs.compiler import native_ops
+    from ncs.myriad.compiler import CompileError
+
+    native = native_ops.native_layers(net)
+    for layer in (node.layer for node in net.nodes):
+        if layer.rows_vary and not any(layer is other for other in native):
+            raise CompileError(
+                f"layer '{layer.name}' ({layer.type}): the number of its rows depends on values, which this compiler "
+                f"does not support; --no-blob writes ONNX and IR{usable_part(net.param, [layer.name])}",
+                layer.name,
+            )
+
+
 def _write_ir(net, stem, options, modify_export, scratch):
     """Write stem.xml if requested; return the file that the blob is compiled from.
 
@@ -322,7 +338,11 @@ def _write_ir(net, stem, options, modify_export, scratch):
         native_ops.write_ir(net, path, options.fp16, modify_export, stick=True)
     from ncs.myriad.ir_downgrade import downgrade
 
-    return downgrade(path, tempfile.mkdtemp(dir=scratch))
+    try:
+        return downgrade(path, tempfile.mkdtemp(dir=scratch))
+    except NcsError:
+        _check_rows(net)
+        raise
 
 
 def _write_ir_v10(stem, scratch, say):

@@ -165,14 +165,24 @@ def test_an_input_with_a_loss_and_another_batch_size():
     assert list(layers[0].input_param.shape[0].dim) == [1, 4, 2, 2]
 
 
-def test_a_training_net_of_pairs_keeps_its_batch_size(capsys):
-    data = 'layer { name: "data" type: "Data" top: "data" data_param { source: "/none" batch_size: 6 } }\n'
+@pytest.mark.parametrize(
+    ("data", "shape"),
+    [
+        ('type: "Data" top: "data" data_param { source: "/none" batch_size: 6 }', [6, 3, 224, 224]),
+        (
+            'type: "MemoryData" top: "data" memory_data_param { batch_size: 6 channels: 1 height: 8 width: 9 }',
+            [6, 1, 8, 9],
+        ),
+    ],
+)
+def test_a_training_net_of_pairs_keeps_its_batch_size(data, shape, capsys):
+    data = f'layer {{ name: "data" {data} }}\n'
     pairs = (
         'layer { name: "pairs" type: "Slice" bottom: "ip" top: "a" top: "b" slice_param { axis: 0 slice_point: 3 } }\n'
     )
     loss = 'layer { name: "loss" type: "EuclideanLoss" bottom: "a" bottom: "b" top: "loss" }'
     layers = deployed(data + IP + pairs + loss, (1, None, None, None))
-    assert list(layers[0].input_param.shape[0].dim) == [6, 3, 224, 224]
+    assert list(layers[0].input_param.shape[0].dim) == shape
     assert "keeps its batch size of 6" in capsys.readouterr().err
 
 
@@ -195,3 +205,21 @@ def test_the_layers_that_read_the_data_say_more_about_its_shape(data, layer, exp
     loss = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" }'
     layers = deployed(text + loss, (1, None, None, None))
     assert list(layers[0].input_param.shape[0].dim) == expected
+
+
+def test_images_of_hdf5_have_one_channel_if_the_layers_allow_no_other(capsys):
+    net = """layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "none" batch_size: 2 } }
+    layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 1 kernel_size: 3 pad: 1 } }
+    %s layer { name: "loss" type: "EuclideanLoss" bottom: "%s" bottom: "label" }"""
+    total = 'layer { name: "sum" type: "Eltwise" bottom: "data" bottom: "c" top: "sum" }'
+    assert list(deployed(net % (total, "sum"))[0].input_param.shape[0].dim) == [1, 1, 224, 224]
+    assert "1 channel is used" in capsys.readouterr().err
+    assert list(deployed(net % ("", "c"))[0].input_param.shape[0].dim) == [1, 3, 224, 224]
+
+
+def test_regions_of_four_numbers_get_the_item(capsys):
+    net = """input: "data" input_shape { dim: [1, 3, 8, 8] } input: "rois" input_shape { dim: [2, 4] }
+    layer { name: "p" type: "ROIPooling" bottom: "data" bottom: "rois" top: "p" roi_pooling_param { pooled_h: 2 pooled_w: 2 } }"""
+    assert [list(shape.dim) for shape in deployed(net)[0].input_param.shape] == [[1, 3, 8, 8], [2, 5]]
+    assert "input 'rois': regions are rows of 5 numbers" in capsys.readouterr().err
+    assert list(deployed(net.replace("ROIPooling", "Concat"))[0].input_param.shape[1].dim) == [2, 4]

@@ -78,3 +78,14 @@ def test_textboxes_repeats_every_box_half_a_step_below():
             for y in (row, row + 10):
                 expected += [(10 - width / 2) / 20, (y - height / 2) / 40, (10 + width / 2) / 20, (y + height / 2) / 40]
     assert_close(run(net, []).tops[0][0, 0], np.array(expected), "boxes")
+
+
+def test_denser_prior_boxes_repeat_every_box_at_the_end_of_the_position():
+    text = "prior_box_param { min_size: 8 aspect_ratio: 2 flip: false offset: 0.25 denser_prior_boxes: true }"
+    net = one_layer_net("PriorBox", text, [(1, 3, 2, 1), (1, 3, 40, 20)], force=False)
+    expected = []
+    for row in (0, 20):
+        for width, height in ((8, 8), (8 * math.sqrt(2), 8 / math.sqrt(2))):
+            for y in (row + 5, row + 20):
+                expected += [(5 - width / 2) / 20, (y - height / 2) / 40, (5 + width / 2) / 20, (y + height / 2) / 40]
+    assert_close(run(net, []).tops[0][0, 0], np.array(expected), "boxes")

@@ -163,6 +163,20 @@ def test_detections_of_yolo_can_be_cut_off(compiler, tmp_path, monkeypatch, caps
     assert main(["compile", "net.prototxt", "-o", "part", "--no-ir", "-on", "head"]) == 0
 
 
+def test_regions_of_varying_number_beside_a_native_operation_are_named(compiler, tmp_path, capsys):
+    found = layer(
+        'name: "found" type: "BoxOutput" bottom: "head" top: "found" box_output_param { field_w: 3 field_h: 3 '
+        "downsample_rate: 1 max_post_nms_num: 4 }"
+    )
+    (tmp_path / "net.prototxt").write_text(YOLO + conv("head", "data", 7) + found)
+    assert main(["compile", str(tmp_path / "net.prototxt"), "-o", str(tmp_path / "net")]) != 0
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "ncs compile: error: layer 'found' (BoxOutput): the number of its rows depends on values, which this compiler "
+        "does not support; --no-blob writes ONNX and IR",
+        "The layers before can be used alone: -on head",
+    ]
+
+
 def test_regions_in_one_row(tmp_path):
     """A Reshape of fewer regions than there may be: exported after a pass, the net takes any number."""
     import onnxruntime

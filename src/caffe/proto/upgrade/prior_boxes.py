@@ -30,7 +30,7 @@ def _shares_location(net: Any) -> bool:
 
 
 def _set(priors: list, name: str, filename: str) -> None:
-    fresh = [layer for layer in priors if not getattr(layer.prior_box_param, name)]
+    fresh = [x for x in priors if not getattr(x.prior_box_param, name) and not x.prior_box_param.denser_prior_boxes]
     for layer in fresh:
         setattr(layer.prior_box_param, name, True)
     if fresh:

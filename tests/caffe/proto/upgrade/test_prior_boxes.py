@@ -24,6 +24,7 @@ def test_textboxes():
     assert net(24, ratios).textboxes
     assert not net(12, ratios).textboxes
     assert not net(12, ratios).faceboxes
+    assert not net(24, ratios + " denser_prior_boxes: true").textboxes
 
 
 def test_offsets_of_each_class_are_not_textboxes():
