@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from support.small_solvers import database, dropout_net, solver_text
 
+from ncs.runtime.manifest import Manifest
+
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 CAFFE, AGEGENDER, NCS = "caffe.tools", "agegender.cli", "ncs.cli"
 
@@ -22,7 +24,8 @@ class Case:
 
     `prepare(folder)` writes its inputs, `before` are commands that run then (usually the command itself), and
     `change(folder)` changes the inputs. `folders` are replaced as a whole. With `may_vanish`, old files may be missing
-    after a kill, because they are deleted before new work begins.
+    after a kill, because they are deleted before new work begins. `sets` are groups of files, as patterns, whose files
+    are all old or all new; `read(folder)` reads them as a program does, which may complete an interrupted replacement.
     """
 
     name: str
@@ -32,6 +35,8 @@ class Case:
     before: Sequence[Sequence[str]] = ()
     folders: Sequence[str] = ()
     may_vanish: bool = False
+    sets: Sequence[str] = ()
+    read: Callable[[Path], object] = lambda folder: None
 
 
 def images(folder, seed=0):
@@ -122,6 +127,14 @@ def nets(folder, seed=0):
         (folder / f"{name}.prototxt").write_text(layer % outputs)
 
 
+def read_manifests(folder):
+    """Read all manifests and run nothing of which a file is not the manifest's."""
+    for path in folder.glob("graph/*.json"):
+        manifest = Manifest.read(path)
+        for kind in manifest.artefacts:
+            manifest.path(kind)
+
+
 def _of(name, package, *command, prepare, folders=(), again=(), **more):
     """Return a case whose first run is the command itself, on inputs of seed 0; `again` are arguments to replace."""
     full = (package, name, *command)
@@ -174,7 +187,17 @@ CASES = {
         ),
         _of("create-mean", AGEGENDER, "--lmdb", "db", "--npy", "mean.npy", prepare=lmdb),
         _of("find-duplicates", AGEGENDER, "--faces", "faces", "--csv", "pairs.csv", "--jobs", "1", prepare=faces),
-        _of("compile", NCS, "net.prototxt", "-o", "graph/net", "--no-blob", prepare=nets, may_vanish=True),
+        _of(
+            "compile",
+            NCS,
+            "net.prototxt",
+            "-o",
+            "graph/net",
+            "--no-blob",
+            prepare=nets,
+            sets=["graph/*"],
+            read=read_manifests,
+        ),
         Case(
             *("bundle", (NCS, "bundle", "graph/net.json", "-o", "bundle"), nets),
             change=lambda folder: None,

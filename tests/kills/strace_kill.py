@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
+from fnmatch import fnmatch
 from pathlib import Path
 
 # Calls that change what a later run finds, and those that start processes.
@@ -63,6 +64,7 @@ class Trial:
         work = self._copy()
         inject = f"inject={call}:signal=SIGKILL:when={number}"
         run(work, self.case.command, ["-o", os.devnull, "-e", f"trace={call}", "-e", inject])
+        self.case.read(work)
         faults = self._lost(tree(work))
         status, output = run(work, self.case.command)
         if status:
@@ -79,6 +81,10 @@ class Trial:
             ]
             if parts[0] not in parts[1:] and not (self.case.may_vanish and not parts[0]):
                 faults.append(f"{whole} is neither the old nor the new directory")
+        for pattern in self.case.sets:
+            sets = [{name: tree_[name] for name in tree_ if fnmatch(name, pattern)} for tree_ in self._trees(found)]
+            if sets[0] not in sets[1:]:
+                faults.append(f"{pattern} is neither the old nor the new set of files")
         others = [n for n in {*found, *self.before} if not n.startswith(tuple(f + "/" for f in self.case.folders))]
         for name in sorted(others):
             states = [self.before.get(name), self.after.get(name)]

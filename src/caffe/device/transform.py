@@ -17,6 +17,7 @@ import numpy as np
 from caffe.device import resample, transform_validation
 from caffe.device.transform_validation import FIELDS, type_text
 from caffe.errors import CaffeError
+from caffe.utils import file_set
 from caffe.utils.atomic_io import write_bytes
 
 TRAIN, TEST = "TRAIN", "TEST"
@@ -352,13 +353,15 @@ class Transform:
         return cls(**transform_validation.from_dict(fields, os.fspath(folder)))
 
     def to_json(self, path: str | os.PathLike) -> None:
-        """Write the fields to `path`, and a mean image to <stem of path>.npy in the same folder."""
-        folder, name = os.path.split(os.path.abspath(os.fspath(path)))
-        write_bytes(path, json.dumps(self.to_dict(folder, os.path.splitext(name)[0]), indent=2) + "\n")
+        """Write the fields to `path`, and a mean image to <stem of path>.npy; both replace old ones together."""
+        stem, suffix = os.path.splitext(os.fspath(path))
+        with file_set.atomic_file_set(stem) as staged:
+            write_bytes(staged + suffix, json.dumps(self.to_dict(*os.path.split(staged)), indent=2) + "\n")
 
     @classmethod
     def from_json(cls, path: str | os.PathLike) -> Transform:
         """Read a file written by `to_json`."""
+        file_set.complete(os.path.splitext(os.fspath(path))[0])
         try:
             with open(path, encoding="utf-8") as stream:
                 fields = json.load(stream)

@@ -80,8 +80,8 @@ def atomic_write(path: str | os.PathLike, suffix: str = "") -> Iterator[str]:
             yield temporary
         return
     folder = _parent(path)
-    _sweep(path)
-    handle, temporary = tempfile.mkstemp(prefix=_prefix(path), suffix=suffix, dir=folder)
+    sweep(path)
+    handle, temporary = tempfile.mkstemp(prefix=prefix(path), suffix=suffix, dir=folder)
     os.close(handle)
     try:
         with _report_target_on_full_disk(path, temporary):
@@ -123,10 +123,10 @@ def atomic_folder(
     """
     path = str(_target(path))
     folder = _parent(path)
-    _sweep(path)
+    sweep(path)
     refuse = refuse or (lambda path: folders.refuse_foreign(path, by))
     refuse(path)
-    temporary = tempfile.mkdtemp(prefix=_prefix(path), dir=folder)
+    temporary = tempfile.mkdtemp(prefix=prefix(path), dir=folder)
     try:
         with _report_target_on_full_disk(path, temporary):
             yield temporary
@@ -153,11 +153,12 @@ def _host():
     return re.sub(r"[^0-9A-Za-z]", "_", platform.node())
 
 
-def _prefix(path):
+def prefix(path: str | os.PathLike) -> str:
+    """Return the beginning of the names of temporary files for `path`."""
     return f".{os.path.basename(path)}.{_host()}-{os.getpid()}."
 
 
-def _sweep(path):
+def sweep(path: str | os.PathLike) -> None:
     """Remove what killed processes on this machine left of `path`; restore a folder that was moved aside."""
     folder, name = os.path.split(os.path.abspath(path))
     pattern = re.compile(rf"\.{re.escape(name)}\.{re.escape(_host())}-(\d+)\.\w{{8}}(\.\w+)?")

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from caffe.utils.file_set import atomic_file_set
 from ncs.compiler import oak_files, ports
 from ncs.errors import NcsError
 from ncs.runtime.manifest import Head, Manifest, file_of
@@ -90,8 +91,8 @@ def compile_models(
 ) -> list[Manifest | None]:
     """Compile nets to <stem>.onnx, .xml, .bin, .blob and .json.
 
-    All blobs are compiled in one child process. The manifest is written last, so an existing manifest always names
-    complete files.
+    All blobs are compiled in one child process. The files of a net replace its old ones together, when all are
+    written; after an error the old ones are left.
 
     Parameters
     ----------
@@ -113,25 +114,36 @@ def compile_models(
     """
     if options.blob:
         check(options)
-    with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
-        exports = [_export(model, stem, options, say, scratch) for model, stem in jobs]
+    obsolete = (".json", "_v10.xml", "_v10.bin") if options.ir and options.ir_v10 else (".json",)
+    with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="caffe2ncs-"))
+        staged = [stack.enter_context(atomic_file_set(stem, obsolete)) for _, stem in jobs]
+        exports = [_export(model, stem, new, options, say, scratch) for (model, stem), new in zip(jobs, staged)]
         manifests = [manifest for manifest, *_ in exports]
         if options.blob:
-            models = [(stem, path) for (_, stem), (_, path, _) in zip(jobs, exports)]
+            models = [(new, path) for new, (_, path, _) in zip(staged, exports)]
             with _with_usable_part([param for *_, param in exports]):
                 _compile_blobs(models, options, say)
-            oak_files.write_superblobs([(path, stem) for stem, path in models], options, say)
-    for (model, stem), manifest in zip(jobs, manifests):
-        if manifest is None:
-            oak_files.write_nn_archive(options, stem, model.name, None)
-            continue
-        for kind, path in _artefact_paths(stem, options):
-            if os.path.exists(path):
-                manifest.add(kind, path)
-        oak_files.write_nn_archive(options, stem, manifest.name, manifest)
-        manifest.tools = _versions(options)
-        manifest.write(stem + ".json")
+            oak_files.write_superblobs([(path, new) for new, path in models], options, say)
+        for (model, _), new, manifest in zip(jobs, staged, manifests):
+            _write_manifest(model, new, manifest, options)
+    for (_, stem), manifest in zip(jobs, manifests):
+        if manifest is not None:
+            manifest.folder = os.path.dirname(os.path.abspath(stem))
     return manifests
+
+
+def _write_manifest(model, stem, manifest, options):
+    """Write the NN Archive, and the manifest with the hashes of all files."""
+    if manifest is None:
+        oak_files.write_nn_archive(options, stem, model.name, None)
+        return
+    for kind, path in _artefact_paths(stem, options):
+        if os.path.exists(path):
+            manifest.add(kind, path)
+    oak_files.write_nn_archive(options, stem, manifest.name, manifest)
+    manifest.tools = _versions(options)
+    manifest.write(stem + ".json")
 
 
 def _artefact_paths(stem, options):
@@ -248,8 +260,11 @@ def build_net(model: Model, options: Options, build_only: bool = False) -> Net:
     return net
 
 
-def _export(model, stem, options, say, scratch):
-    """Export one net; return (Manifest or None, the file that the blob is compiled from, the deploy net)."""
+def _export(model, final, stem, options, say, scratch):
+    """Export one net to the temporary `stem`, for the stem `final`.
+
+    Return (Manifest or None, the file that the blob is compiled from, the deploy net).
+    """
     from caffe.convert.onnx_export import export_net
 
     net = build_net(model, options, build_only=model.weights is not None or options.zero_weights)
@@ -261,12 +276,10 @@ def _export(model, stem, options, say, scratch):
             f"-ip U8: expected a net with one input, received {len(net.inputs)} inputs ({', '.join(net.inputs)})"
         )
     transform, modify_export = _embed_preprocessing(model.transform, shape, options, say)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(stem + ".json")  # it names the files that are about to be replaced
     export_net(net, stem + ".onnx", modify_export)
     model_path = _write_ir(net, stem, options, modify_export, scratch)
     if options.ir and options.ir_v10:
-        _write_ir_v10(stem, scratch, say)
+        _write_ir_v10(final, stem, scratch, say)
     if reason:
         say(f"{model.name}: no manifest is written because the net {reason}; all other files are written")
         return None, model_path, net.param
@@ -289,7 +302,8 @@ def _export(model, stem, options, say, scratch):
     )
     prefix = "unfolded " if options.bytes_in else ""  # the Caffe net does not include mean and scale
     parents = {prefix + "prototxt": model.prototxt, prefix + "caffemodel": model.weights, **model.parents}
-    manifest.parents = {kind: file_of(path, folder) for kind, path in parents.items() if path}
+    target = os.path.dirname(os.path.abspath(final))
+    manifest.parents = {kind: file_of(path, target) for kind, path in parents.items() if path}
     return manifest, model_path, net.param
 
 
@@ -345,18 +359,15 @@ def _write_ir(net, stem, options, modify_export, scratch):
         raise
 
 
-def _write_ir_v10(stem, scratch, say):
+def _write_ir_v10(final, stem, scratch, say):
     """Write stem_v10.xml and .bin, unless an operation has no version in IR v10."""
     from ncs.compiler.ir import copy_ir
     from ncs.myriad.ir_downgrade import downgrade
 
-    for suffix in (".xml", ".bin"):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(stem + "_v10" + suffix)
     try:
         path = downgrade(stem + ".xml", tempfile.mkdtemp(dir=scratch))
     except NcsError as error:
-        say(f"no IR v10 is written: {error}")
+        say(f"no IR v10 is written: {str(error).replace(stem, final)}")
         return
     copy_ir(path, stem + "_v10")
 

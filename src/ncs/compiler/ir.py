@@ -9,9 +9,10 @@ import tempfile
 from typing import Any
 
 from caffe.proto import foreign
-from caffe.utils.atomic_io import atomic_write
+from caffe.utils.file_set import atomic_file_set
 from caffe.utils.telemetry import import_openvino, telemetry_disabled
 from ncs.errors import NcsError
+from ncs.runtime.manifest_parts import complete_set
 
 
 def write_ir(onnx_path: str | os.PathLike, xml_path: str | os.PathLike, fp16: bool = True) -> None:
@@ -48,10 +49,10 @@ def save(model: Any, xml_path: str, fp16: bool = False) -> None:
 
 
 def copy_ir(xml_path: str, stem: str) -> None:
-    """Copy an IR to `stem`.bin and `stem`.xml atomically, the .bin before the .xml that refers to it."""
-    for suffix in (".bin", ".xml"):
-        with atomic_write(stem + suffix) as temporary:
-            shutil.copyfile(xml_path[:-4] + suffix, temporary)
+    """Copy an IR to `stem`.bin and `stem`.xml; they replace an old pair together."""
+    with atomic_file_set(stem) as staged:
+        for suffix in (".bin", ".xml"):
+            shutil.copyfile(xml_path[:-4] + suffix, staged + suffix)
 
 
 def normalize_names(model: Any) -> None:
@@ -71,6 +72,7 @@ def normalize_names(model: Any) -> None:
 
 def version_of(path: str) -> int:
     """Return the version of an IR file: 10 (OpenVINO 2020 to 2021.4) or 11. Raises NcsError if it is not an IR."""
+    complete_set(path)
     try:
         with open(path, "rb") as stream:
             head = stream.read(4096)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caffe.utils.file_set import atomic_file_set
 from caffe.utils.telemetry import import_openvino, telemetry_disabled
 from ncs.compiler import ir
 from ncs.errors import NcsError
@@ -86,9 +87,12 @@ def quantize(
         _, _, after = _predict(path, manifest.transform, options)
         comparison = compare.compare_dataset(keys, labels, before, after, manifest.decoder)
         _check_accuracy(manifest, comparison, options)
-        ir.copy_ir(path, stem)
-    result = _build_manifest(manifest, kind, stem, options, count, comparison)
-    result.write(stem + ".json")
+        result = _build_manifest(manifest, kind, stem, options, count, comparison)
+        with atomic_file_set(stem) as staged:
+            ir.copy_ir(path, staged)
+            folder = os.path.dirname(staged)
+            result.artefacts = {suffix: file_of(f"{staged}.{suffix}", folder) for suffix in ("xml", "bin")}
+            result.write(staged + ".json")
     return result, comparison
 
 
@@ -191,7 +195,7 @@ def _build_manifest(manifest, kind, stem, options, count, comparison):
     folder = os.path.dirname(os.path.abspath(stem))
     parents = {name: os.path.join(manifest.folder, entry.file) for name, entry in manifest.parents.items()}
     parents["float32 " + kind] = manifest.path(kind)
-    result = dataclasses.replace(
+    return dataclasses.replace(
         manifest,
         name=os.path.basename(stem),
         folder=folder,
@@ -215,6 +219,3 @@ def _build_manifest(manifest, kind, stem, options, count, comparison):
             },
         },
     )
-    for suffix in ("xml", "bin"):
-        result.add(suffix, f"{stem}.{suffix}")
-    return result

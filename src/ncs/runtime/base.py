@@ -10,6 +10,7 @@ import numpy as np
 
 from ncs.errors import NcsError
 from ncs.runtime.manifest import Manifest, check_digest
+from ncs.runtime.manifest_parts import complete_set
 
 Batch = Union[np.ndarray, Dict[str, np.ndarray]]  # noqa: UP006, UP007 - evaluated by Python 3.7
 _KIND_OF_SUFFIX = {
@@ -115,6 +116,7 @@ def _one_file(path: str, suffix: str) -> dict[str, str]:
     if suffix not in _KIND_OF_SUFFIX:
         suffixes = ", ".join(sorted(_KIND_OF_SUFFIX))
         raise NcsError(f"{path}: not a model file; expected the suffix {suffixes}, or .json for a manifest")
+    complete_set(path)
     if not os.path.isfile(path):
         raise NcsError(f"{path}: no such file")
     return {_KIND_OF_SUFFIX[suffix]: path}

@@ -12,9 +12,10 @@ from typing import Callable, Mapping  # noqa: UP035 - the device side supports P
 from caffe.device.transform import Transform
 from caffe.errors import CaffeError, did_you_mean
 from caffe.utils.atomic_io import write_bytes
+from caffe.utils.file_set import atomic_file_set
 from caffe.utils.hashing import sha256_or_none
 from ncs.errors import NcsError
-from ncs.runtime.manifest_parts import File, Head, Input, check_digest, file_of
+from ncs.runtime.manifest_parts import File, Head, Input, check_digest, complete_set, file_of
 
 SCHEMA = 1
 KINDS = (
@@ -148,9 +149,14 @@ class Manifest:
         ]
 
     def write(self, path: str | os.PathLike) -> None:
-        """Write the JSON file atomically; a mean array is saved next to it as NAME_mean.npy."""
-        folder, name = os.path.split(os.path.abspath(os.fspath(path)))
-        stem = os.path.splitext(name)[0]
+        """Write the JSON file, and a mean array next to it as NAME_mean.npy; both replace old ones together."""
+        stem, suffix = os.path.splitext(os.fspath(path))
+        with atomic_file_set(stem) as staged:
+            facts = self._facts(*os.path.split(staged))
+            write_bytes(staged + suffix, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+
+    def _facts(self, folder: str, stem: str) -> dict:
+        """Return the JSON values; mean arrays are written to `folder`."""
         facts = {
             "schema": SCHEMA,
             "name": self.name,
@@ -175,12 +181,13 @@ class Manifest:
                 {"name": port.name, "shape": list(port.shape), "transform": port.transform.to_dict(folder, prefix)}
                 for port, prefix in zip(self.inputs, (f"{stem}_mean{number or ''}" for number in itertools.count()))
             ]
-        write_bytes(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+        return facts
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> Manifest:
         """Read a manifest. Raises NcsError that lists every fault of the file."""
         name = os.fspath(path)
+        complete_set(name)
         try:
             with open(path, encoding="utf-8") as stream:
                 facts = json.load(stream)

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from caffe.device.transform import Transform
+from caffe.utils import file_set
 from caffe.utils.hashing import sha256_or_none
 from ncs.errors import NcsError
 
@@ -48,6 +49,14 @@ class Head:
         if isinstance(self.temperature, bool) or not 0 < self.temperature < float("inf"):
             faults.append(f"expected a positive temperature, received {self.temperature!r}")
         return faults
+
+
+def complete_set(path: str | os.PathLike) -> None:
+    """Complete an interrupted replacement of a net's files, one of which is `path`, before it is read."""
+    stem = os.path.splitext(os.fspath(path))[0]
+    file_set.complete(stem)
+    if stem.endswith("_v10"):
+        file_set.complete(stem[: -len("_v10")])
 
 
 def file_of(path: str | os.PathLike, folder: str | os.PathLike = ".") -> File:
