@@ -16,6 +16,7 @@ from ncs.runtime.manifest import Head, Manifest, file_of
 if TYPE_CHECKING:
     from caffe.net.net import Net
     from caffe.proto import caffe_pb2
+    from ncs.myriad.compile_process import CompileProcess
     from ncs.myriad.compiler import Job
 
 
@@ -86,7 +87,10 @@ class Model:
 
 
 def compile_models(
-    jobs: Sequence[tuple[Model, str]], options: Options, say: Callable[[str], None] = print
+    jobs: Sequence[tuple[Model, str]],
+    options: Options,
+    say: Callable[[str], None] = print,
+    started: CompileProcess | None = None,
 ) -> list[Manifest | None]:
     """Compile nets to <stem>.onnx, .xml, .bin, .blob and .json.
 
@@ -100,6 +104,8 @@ def compile_models(
     options : Options
     say : callable
         Receives log lines.
+    started : CompileProcess, optional
+        The compiler's process, if it was started early.
 
     Returns
     -------
@@ -116,31 +122,45 @@ def compile_models(
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         exports = [_export(model, stem, options, say, scratch) for model, stem in jobs]
         manifests = [manifest for manifest, *_ in exports]
+
+        def list_files() -> None:
+            for (model, stem), manifest in zip(jobs, manifests):
+                _add_files(manifest, model, stem, options)
+
         if options.blob:
             models = [(stem, path) for (_, stem), (_, path, _) in zip(jobs, exports)]
             with _with_usable_part([param for *_, param in exports]):
-                _compile_blobs(models, options, say)
+                _compile_blobs(models, options, say, started, list_files)
             oak_files.write_superblobs([(path, stem) for stem, path in models], options, say)
+        else:
+            list_files()
     for (model, stem), manifest in zip(jobs, manifests):
         if manifest is None:
             oak_files.write_nn_archive(options, stem, model.name, None)
             continue
-        for kind, path in _artefact_paths(stem, options):
-            if os.path.exists(path):
-                manifest.add(kind, path)
+        if options.blob:
+            manifest.add("blob", options.blobs(stem)[0][1])
         oak_files.write_nn_archive(options, stem, manifest.name, manifest)
         manifest.tools = _versions(options)
         manifest.write(stem + ".json")
     return manifests
 
 
-def _artefact_paths(stem, options):
-    """Return (kind, path) of all output files; the first one of several blobs."""
+def _add_files(manifest, model, stem, options):
+    """Add the source files and all output files except blobs to the manifest."""
+    if manifest is None:
+        return
+    folder = os.path.dirname(os.path.abspath(stem))
+    prefix = "unfolded " if options.bytes_in else ""  # the Caffe net does not include mean and scale
+    parents = {prefix + "prototxt": model.prototxt, prefix + "caffemodel": model.weights, **model.parents}
+    manifest.parents = {kind: file_of(path, folder) for kind, path in parents.items() if path}
     paths = [("onnx", stem + ".onnx")]
     paths += [("xml", stem + ".xml"), ("bin", stem + ".bin")] if options.ir else []
     if options.ir and options.ir_v10:
         paths += [("xml_v10", stem + "_v10.xml"), ("bin_v10", stem + "_v10.bin")]
-    return paths + ([("blob", options.blobs(stem)[0][1])] if options.blob else [])
+    for kind, path in paths:
+        if os.path.exists(path):
+            manifest.add(kind, path)
 
 
 def check(options: Options) -> None:
@@ -270,7 +290,6 @@ def _export(model, stem, options, say, scratch):
     if reason:
         say(f"{model.name}: no manifest is written because the net {reason}; all other files are written")
         return None, model_path, net.param
-    folder = os.path.dirname(os.path.abspath(stem))
     inputs = ports.inputs(net, transform)
     first = heads[0]
     manifest = Manifest(
@@ -282,14 +301,11 @@ def _export(model, stem, options, say, scratch):
         first.labels,
         first.label_set,
         first.decoder,
-        folder=folder,
+        folder=os.path.dirname(os.path.abspath(stem)),
         temperature=first.temperature,
         heads=heads if len(heads) > 1 else [],
         inputs=inputs if len(inputs) > 1 else [],
     )
-    prefix = "unfolded " if options.bytes_in else ""  # the Caffe net does not include mean and scale
-    parents = {prefix + "prototxt": model.prototxt, prefix + "caffemodel": model.weights, **model.parents}
-    manifest.parents = {kind: file_of(path, folder) for kind, path in parents.items() if path}
     return manifest, model_path, net.param
 
 
@@ -366,13 +382,13 @@ def _with_usable_part(params):
         raise
 
 
-def _compile_blobs(models, options, say):
+def _compile_blobs(models, options, say, started, meanwhile):
     from ncs.myriad import compiler
 
     if options.platform == "MA2450":
         say("warning: " + compiler.NCS1_WARNING)
     jobs = [job for stem, path in models for job in options.jobs(path, stem)]
-    compiler.compile_blobs(jobs, say)
+    compiler.compile_blobs(jobs, say, started, meanwhile)
     if options.archive:
         write_blobs_archive(options.archive, [job.output for job in jobs])
 
