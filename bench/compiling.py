@@ -23,8 +23,8 @@ COMPILE = f"""
 import subprocess, sys
 from ncs.myriad import compiler
 if sys.argv[3] == "with search":
-    run = subprocess.run
-    subprocess.run = lambda command, **options: run([sys.executable, "-S", "-c", {WITH_SEARCH!r}], **options)
+    start = subprocess.Popen
+    subprocess.Popen = lambda command, **options: start([sys.executable, "-S", "-c", {WITH_SEARCH!r}], **options)
 compiler.compile_blob(sys.argv[1], sys.argv[2])
 """
 
@@ -91,12 +91,14 @@ def lap(steps):
     """Return the total wall and CPU seconds of the commands, and the memory of the largest process in MB."""
     wall = cpu = memory = 0.0
     for command, environment in steps:
+        variables = {**os.environ, **environment}
+        variables.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
         start = time.perf_counter()
         process = subprocess.Popen(
             [str(part) for part in command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=dict(os.environ, **environment),
+            env=variables,
         )
         _, status, usage = os.wait4(process.pid, 0)
         if status:

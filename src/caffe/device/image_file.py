@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 
-import cv2
 import numpy as np
 
 from caffe.device.image_header import image_size, jpeg_is_complete
 from caffe.errors import CaffeError
 from caffe.utils.input_file import shown
 
+_COLOR = 1  # cv2.IMREAD_COLOR; OpenCV is imported with the first image
 MAX_BYTES = 1 << 30  # of a file
 LIMIT = "CAFFE_MAX_MEGAPIXELS"  # environment variable
 _FORMATS = "JPEG, PNG, BMP, WebP, TIFF ..."
@@ -30,7 +30,7 @@ def max_pixels() -> int:
         raise CaffeError(f"{LIMIT}: expected a number of megapixels, received {text!r}") from None
 
 
-def read_image(path: str | bytes | os.PathLike, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
+def read_image(path: str | bytes | os.PathLike, flags: int = _COLOR) -> np.ndarray:
     """Read an image like cv2.imread, but from any path.
 
     Parameters
@@ -56,19 +56,28 @@ def read_image(path: str | bytes | os.PathLike, flags: int = cv2.IMREAD_COLOR) -
 def read_bytes(path: str | bytes | os.PathLike) -> bytes:
     """Return the bytes of a regular file; raises ImageError if it is missing, another kind of file or too large."""
     try:
-        with open(path, "rb") as stream:
-            status = os.fstat(stream.fileno())
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # half the system calls of `open`
+        try:
+            status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
-                raise ImageError(f"{shown(path)}: not a regular file but a device or a pipe")
+                kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
+                raise ImageError(f"{shown(path)}: not a regular file but {kind}")
             if status.st_size > MAX_BYTES:
                 raise ImageError(f"{shown(path)}: {status.st_size} bytes are more than the limit of {MAX_BYTES}")
-            return stream.read(status.st_size + 1)
+            data = os.read(handle, status.st_size)
+            while len(data) < status.st_size and (more := os.read(handle, status.st_size - len(data))):
+                data += more
+            return data
+        finally:
+            os.close(handle)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise ImageError(f"{shown(path)}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def decode_image(data: bytes | memoryview | np.ndarray, flags: int = cv2.IMREAD_COLOR, name: str = "") -> np.ndarray:
+def decode_image(data: bytes | memoryview | np.ndarray, flags: int = _COLOR, name: str = "") -> np.ndarray:
     """Decode an image like cv2.imdecode; raises ImageError with `name` at the start of the message."""
+    import cv2
+
     data = bytes(data)
     name = name + ": " if name else ""
     size = image_size(data)

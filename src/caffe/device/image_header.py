@@ -34,18 +34,19 @@ def jpeg_is_complete(data: bytes) -> bool:
 
 def _jpeg_segment(data: bytes, kinds: bytes) -> Optional[int]:  # noqa: UP045
     """Return the offset after the marker of the first segment of one of the `kinds`, or None."""
-    offset = 2
-    while offset + 4 <= len(data):
-        if data[offset] != 0xFF or data[offset + 1] in b"\xff":
+    offset, end = 2, len(data) - 4
+    while offset <= end:
+        kind = data[offset + 1]
+        if data[offset] != 0xFF or kind == 0xFF:
             offset += 1
-        elif data[offset + 1] in kinds:
+        elif kind in kinds:
             return offset + 2
-        elif data[offset + 1] in _BARE:
+        elif kind in _BARE:
             offset += 2
-        elif data[offset + 1] == 0xDA:
+        elif kind == 0xDA:
             return None
         else:
-            offset += 2 + max(2, struct.unpack_from(">H", data, offset + 2)[0])
+            offset += 2 + max(2, data[offset + 2] << 8 | data[offset + 3])
     return None
 
 

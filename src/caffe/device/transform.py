@@ -1,7 +1,8 @@
 """Transform: the preprocessing from an image to a `data` blob, for training, testing, export and the device.
 
 As Caffe's data_transformer.cpp in float32: (pixel - mean) * scale, with the mean cropped at the same offset as the
-image, then mirroring. This module runs on target devices, so it only needs NumPy and OpenCV.
+image, then mirroring. This module runs on target devices, so it only needs NumPy and OpenCV, which is
+imported with the first image: programs that only store a Transform do not need it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 
 from caffe.device import resample, transform_validation
@@ -176,6 +176,8 @@ class Transform:
 
     def resized(self, image: np.ndarray) -> np.ndarray:
         """Return uint8 (C, H, W) in `order` and `size`: the content of a record of convert_imageset."""
+        import cv2
+
         image = self._channels(image)
         if self.size is not None and image.shape[:2] != self.size:
             smaller = image.shape[0] >= self.size[0] and image.shape[1] >= self.size[1]
@@ -185,6 +187,8 @@ class Transform:
         return planes[::-1] if self.order == "RGB" and len(planes) == 3 else planes
 
     def _channels(self, image: np.ndarray) -> np.ndarray:
+        import cv2
+
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim not in (2, 3):
             raise CaffeError(
                 "expected an image as cv2.imread returns it, a uint8 array (H, W), (H, W, 3) or (H, W, 4); "
@@ -372,6 +376,8 @@ class Transform:
 
 def planar(image: np.ndarray) -> np.ndarray:
     """Convert (H, W) or (H, W, C) to contiguous (C, H, W); cv2.split is six times as fast as a transposed copy."""
+    import cv2
+
     if image.ndim == 2:
         return np.ascontiguousarray(image)[None]
     out = np.empty((image.shape[2], *image.shape[:2]), image.dtype)

@@ -13,7 +13,6 @@ import numpy as np
 
 from caffe.errors import CaffeError, did_you_mean
 from caffe.utils.atomic_io import write_bytes
-from caffe.utils.npy_file import parse_npy
 
 FIELDS = ("order", "size", "crop", "mean", "mean_fit", "scale", "mirror", "gray", "shrink", "application")
 
@@ -51,6 +50,8 @@ def _npy(array: np.ndarray) -> bytes:
 
 
 def _stored_mean(entry: dict, folder: str) -> np.ndarray:
+    from caffe.utils.npy_file import parse_npy  # its decompressors take as long to load as the rest of a Transform
+
     name = entry.get("file")
     if not isinstance(name, str) or os.path.isabs(name) or ".." in name.replace("\\", "/").split("/"):
         raise CaffeError(f"mean: the file must be in the folder of the JSON file, received {name!r}")

@@ -7,7 +7,12 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2
 
-_TOKEN = re.compile(r'\s+|//[^\n]*|("[^"\n]*"|[A-Za-z_][\w.]*|-?[0-9.][\w.+-]*|[{}\[\]=;,])')
+# A field is one token, because almost all of a schema is fields and every program reads it when it starts.
+_FIELD = r"(optional|required|repeated)\s+([\w.]+)\s+(\w+)\s*=\s*(\d+)\s*(?:\[((?:\"[^\"\n]*\"|[^\]\"])*)\]\s*)?;"
+_TOKEN = re.compile(
+    rf'(?:\s|//[^\n]*\n?)*(?:{_FIELD}|("[^"\n]*"|[A-Za-z_][\w.]*|-?[0-9.][\w.+-]*|[{{}}\[\]=;,])|(\S)|$)'
+)
+_OPTION = re.compile(r'\s*(default|packed)\s*=\s*("[^"\n]*"|[\w.+-]+)\s*(?:,|$)')
 _LABELS = {"optional": 1, "required": 2, "repeated": 3}
 SCALARS = {
     "double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "bool": 8, "string": 9,
@@ -24,9 +29,7 @@ def read(text: str, filename: str = "caffe.proto", additions: str = "") -> descr
     """
     file = descriptor_pb2.FileDescriptorProto(name=filename)
     for part, name in ((text, filename), (additions, "forks.proto")):
-        reader = _Reader(part, name)
-        while reader.next:
-            reader.declaration(file)
+        _Reader(part, name).file(file)
     _resolve_types(file)
     return file
 
@@ -35,60 +38,64 @@ class _Reader:
     """Recursive-descent parser; every method reads one construct and sets `next` to the token after it."""
 
     def __init__(self, text: str, filename: str):
-        self._text, self._filename, self._end = text, filename, 0
-        self.next = ""
-        self.take()
+        self._text, self._filename = text, filename
+        self._matches = list(_TOKEN.finditer(text))
+        self._at = -1
+        self._advance()
+
+    def _advance(self) -> None:
+        """Set `next` to the next token, "" at the end; a whole field is its label, with its parts in `parts`."""
+        self._at = min(self._at + 1, len(self._matches) - 1)
+        *self.parts, token, unknown = self._matches[self._at].groups()
+        if unknown:
+            raise self._error(f"unknown character {unknown!r}")
+        self.next = self.parts[0] or token or ""
 
     def take(self, *expected: str) -> str:
         token = self.next
         if expected and token not in expected:
             raise self._error(f"expected {' or '.join(expected)}, received {token!r}")
-        self.next = self._scan()
+        self._advance()
         return token
 
-    def _scan(self) -> str:
-        while self._end < len(self._text):
-            match = _TOKEN.match(self._text, self._end)
-            if match is None:
-                raise self._error("unknown character")
-            self._end = match.end()
-            if match.group(1):
-                return match.group(1)
-        return ""
-
     def _error(self, text: str) -> ValueError:
-        line = self._text.count("\n", 0, self._end) + 1
+        line = self._text.count("\n", 0, self._matches[self._at].end()) + 1
         return ValueError(f"{self._filename}:{line}: {text}")
 
-    def declaration(self, file: descriptor_pb2.FileDescriptorProto) -> None:
-        keyword = self.take("syntax", "package", "message", "enum")
-        if keyword == "message":
-            self.message(file.message_type)
-        elif keyword == "enum":
-            self.enum(file.enum_type)
-        else:
-            if keyword == "syntax":
-                self.take("=")
-                file.syntax = self.take('"proto2"').strip('"')
+    def file(self, file: descriptor_pb2.FileDescriptorProto) -> None:
+        messages, enums = _by_name(file.message_type), _by_name(file.enum_type)
+        while self.next:
+            keyword = self.take("syntax", "package", "message", "enum")
+            if keyword == "message":
+                self.message(file.message_type, messages)
+            elif keyword == "enum":
+                self.enum(file.enum_type, enums)
             else:
-                file.package = self.take()
-            self.take(";")
+                if keyword == "syntax":
+                    self.take("=")
+                    file.syntax = self.take('"proto2"').strip('"')
+                else:
+                    file.package = self.take()
+                self.take(";")
 
-    def message(self, messages: Any) -> None:
-        message = _named(messages, self.take())
+    def message(self, messages: Any, known: dict[str, Any]) -> None:
+        """Read a message; one of `known` gets more members."""
+        name = self.take()
+        message = known[name] if name in known else messages.add(name=name)
         self.take("{")
         while self.next != "}":
-            keyword = self.take("enum", "message", *_LABELS)
-            if keyword == "enum":
-                self.enum(message.enum_type)
-            elif keyword == "message":
-                self.message(message.nested_type)
+            if self.next in _LABELS:
+                self.field(message.field)
+            elif self.take("enum", "message", *_LABELS) == "enum":
+                self.enum(message.enum_type, _by_name(message.enum_type))
             else:
-                self.field(message.field.add(), _LABELS[keyword])
+                self.message(message.nested_type, _by_name(message.nested_type))
         self.take("}")
 
-    def enum(self, enums: Any) -> None:
-        enum = _named(enums, self.take())
+    def enum(self, enums: Any, known: dict[str, Any]) -> None:
+        """Read an enum; one of `known` gets more values."""
+        name = self.take()
+        enum = known[name] if name in known else enums.add(name=name)
         self.take("{")
         while self.next != "}":
             name = self.take()
@@ -97,37 +104,33 @@ class _Reader:
             self.take(";")
         self.take("}")
 
-    def field(self, field: descriptor_pb2.FieldDescriptorProto, label: int) -> None:
-        type_name = self.take()
+    def field(self, fields: Any) -> None:
+        label, type_name, name, number, options = self.parts
+        if label is None:
+            raise self._error(f"expected `{self.next} TYPE NAME = NUMBER [default = VALUE];`")
         if type_name in SCALARS:
-            field.type = SCALARS[type_name]
+            field = fields.add(label=_LABELS[label], name=name, number=int(number), type=SCALARS[type_name])
         else:
-            field.type_name = type_name
-        field.label = label
-        field.name = self.take()
-        self.take("=")
-        field.number = int(self.take())
-        if self.next == "[":
-            self.options(field)
-        self.take(";")
+            field = fields.add(label=_LABELS[label], name=name, number=int(number), type_name=type_name)
+        if options is not None:
+            self.options(field, options)
+        self._advance()
 
-    def options(self, field: descriptor_pb2.FieldDescriptorProto) -> None:
-        while self.take("[", ",", "]") != "]":
-            name = self.take("default", "packed")
-            self.take("=")
-            value = self.take()
-            if name == "default":
-                field.default_value = value.strip('"')
+    def options(self, field: descriptor_pb2.FieldDescriptorProto, text: str) -> None:
+        end = 0
+        while end < len(text):
+            match = _OPTION.match(text, end)
+            if match is None:
+                raise self._error(f"expected `default = VALUE` or `packed = true`, received '{text[end:].strip()}'")
+            if match[1] == "default":
+                field.default_value = match[2].strip('"')
             else:
-                field.options.packed = value == "true"
+                field.options.packed = match[2] == "true"
+            end = match.end()
 
 
-def _named(declarations: Any, name: str) -> Any:
-    """Return the message or enum `name`; it is added if it does not exist."""
-    for declaration in declarations:
-        if declaration.name == name:
-            return declaration
-    return declarations.add(name=name)
+def _by_name(declarations: Any) -> dict[str, Any]:
+    return {declaration.name: declaration for declaration in declarations}
 
 
 def _resolve_types(file: descriptor_pb2.FileDescriptorProto) -> None:

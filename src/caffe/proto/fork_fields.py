@@ -161,27 +161,23 @@ def _lists(table: dict[str, str], message: str, name: str) -> bool:
 
 
 @functools.cache
-def _by_message() -> dict[str, dict[str, str]]:
-    """Return message -> field or enum value -> the forks that have it, from the comments of forks.proto."""
-    members: dict[str, dict[str, str]] = {}
-    scope: list[str] = []
-    text = Path(__file__).with_name("forks.proto").read_text(encoding="utf-8")
-    for line in text.splitlines():
-        head = re.match(r"\s*message (\w+) \{", line)
-        field = re.match(r"\s*(?:optional|repeated) \S+ (\w+) = .*//\s*(.*)", line)
-        if head:
-            scope.append(head.group(1))
-        elif line.strip() == "}":
-            scope.pop()
-        elif field and scope:
-            members.setdefault(scope[-1], {})[field.group(1)] = field.group(2)
-    return members
+def _text() -> str:
+    return Path(__file__).with_name("forks.proto").read_text(encoding="utf-8")
 
 
+@functools.cache
 def origins(message: str) -> dict[str, str]:
-    """Return field -> the forks that have it, of the fields that forks added to `message`."""
-    # forks added the same fields to V1 layers
-    return _by_message().get("LayerParameter" if message == "V1LayerParameter" else message, {})
+    """Return field -> the forks that have it, of the fields that forks added to `message`.
+
+    The forks are in the comments of forks.proto. Only the part of `message` is parsed: the file is long, and programs
+    that read a net need a few messages.
+    """
+    if message == "V1LayerParameter":  # forks added the same fields to V1 layers
+        message = "LayerParameter"
+    members: dict[str, str] = {}
+    for indent, body in re.findall(rf"^( *)message {message} \{{\n(.*?)^\1\}}", _text(), re.M | re.S):
+        members.update(re.findall(rf"^{indent}  (?:optional|repeated) \S+ (\w+) = .*//[ \t]*(.*)", body, re.M))
+    return members
 
 
 _DATA = (

@@ -32,7 +32,7 @@ def read_at_most(stream: BinaryIO, count: int) -> bytes:
     while blocks[-1] and remaining > 0:
         blocks.append(stream.read(min(remaining, _BLOCK_BYTES)))
         remaining -= len(blocks[-1])
-    return b"".join(blocks)
+    return b"".join(filter(None, blocks))  # a single block is not copied
 
 
 def _size(stream):

@@ -8,13 +8,15 @@ a blob.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from caffe.device.transform import Transform
     from caffe.proto import caffe_pb2
     from ncs.compiler.compile import Options
+    from ncs.myriad.compile_process import CompileProcess
     from ncs.runtime.manifest import Head
 
 
@@ -195,8 +197,26 @@ def read_settings(path: str | None) -> dict[str, str]:
     return settings
 
 
+@contextlib.contextmanager
+def compiler_started(args: argparse.Namespace) -> Iterator[CompileProcess | None]:
+    """Start the compiler's process, which loads its libraries while the net is read; None if no blob is wanted."""
+    from ncs.myriad import compile_process
+
+    process = None if args.no_blob else compile_process.start_early()
+    try:
+        yield process
+    finally:
+        if process:
+            process.close()
+
+
 def compile_net(args: argparse.Namespace, stem: str) -> int:
     """Compile a prototxt to all formats and write its manifest."""
+    with compiler_started(args) as started:
+        return _compile_net(args, stem, started)
+
+
+def _compile_net(args, stem, started):
     import os
 
     from caffe.proto.read import read_net
@@ -219,7 +239,7 @@ def compile_net(args: argparse.Namespace, stem: str) -> int:
         param=param,
         heads=heads,
     )
-    (manifest,) = compile_models([(model, stem)], options)
+    (manifest,) = compile_models([(model, stem)], options, started=started)
     suffixes = ["onnx"] + (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
     print("{}: wrote {}.{{{}}}".format(name, stem, ",".join(suffixes)))
     if os.path.isfile(stem + "_v10.xml") and options.ir:
@@ -253,7 +273,8 @@ def compile_model(args: argparse.Namespace) -> int:
         )
     options = net_options(args)
     jobs = model_plugins.jobs(args.model, args.output or "graph", args.weights, args.mean)
-    compile_models(jobs, options)
+    with compiler_started(args) as started:
+        compile_models(jobs, options, started=started)
     for model, stem in jobs:
         print(f"{model.name}: {model.weights} -> {stem}.json")
         print_summaries([path for _, path in options.blobs(stem)] if options.blob else [], None)

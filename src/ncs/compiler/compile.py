@@ -17,6 +17,7 @@ from ncs.runtime.manifest import Head, Manifest, file_of
 if TYPE_CHECKING:
     from caffe.net.net import Net
     from caffe.proto import caffe_pb2
+    from ncs.myriad.compile_process import CompileProcess
     from ncs.myriad.compiler import Job
 
 
@@ -87,7 +88,10 @@ class Model:
 
 
 def compile_models(
-    jobs: Sequence[tuple[Model, str]], options: Options, say: Callable[[str], None] = print
+    jobs: Sequence[tuple[Model, str]],
+    options: Options,
+    say: Callable[[str], None] = print,
+    started: CompileProcess | None = None,
 ) -> list[Manifest | None]:
     """Compile nets to <stem>.onnx, .xml, .bin, .blob and .json.
 
@@ -101,6 +105,8 @@ def compile_models(
     options : Options
     say : callable
         Receives log lines.
+    started : CompileProcess, optional
+        The compiler's process, if it was started early.
 
     Returns
     -------
@@ -120,11 +126,18 @@ def compile_models(
         staged = [stack.enter_context(atomic_file_set(stem, obsolete)) for _, stem in jobs]
         exports = [_export(model, stem, new, options, say, scratch) for (model, stem), new in zip(jobs, staged)]
         manifests = [manifest for manifest, *_ in exports]
+
+        def list_files() -> None:
+            for (model, stem), new, manifest in zip(jobs, staged, manifests):
+                _add_files(manifest, model, new, stem, options)
+
         if options.blob:
             models = [(new, path) for new, (_, path, _) in zip(staged, exports)]
             with _with_usable_part([param for *_, param in exports]):
-                _compile_blobs(models, options, say)
+                _compile_blobs(models, options, say, started, list_files)
             oak_files.write_superblobs([(path, new) for new, path in models], options, say)
+        else:
+            list_files()
         for (model, _), new, manifest in zip(jobs, staged, manifests):
             _write_manifest(model, new, manifest, options)
     for (_, stem), manifest in zip(jobs, manifests):
@@ -134,25 +147,32 @@ def compile_models(
 
 
 def _write_manifest(model, stem, manifest, options):
-    """Write the NN Archive, and the manifest with the hashes of all files."""
+    """Write the NN Archive, and the manifest with the hash of the blob."""
     if manifest is None:
         oak_files.write_nn_archive(options, stem, model.name, None)
         return
-    for kind, path in _artefact_paths(stem, options):
-        if os.path.exists(path):
-            manifest.add(kind, path)
+    if options.blob:
+        manifest.add("blob", options.blobs(stem)[0][1])
     oak_files.write_nn_archive(options, stem, manifest.name, manifest)
     manifest.tools = _versions(options)
     manifest.write(stem + ".json")
 
 
-def _artefact_paths(stem, options):
-    """Return (kind, path) of all output files; the first one of several blobs."""
+def _add_files(manifest, model, stem, final, options):
+    """Add the source files, and the output files except blobs with the temporary `stem`, to the manifest of `final`."""
+    if manifest is None:
+        return
+    folder = os.path.dirname(os.path.abspath(final))
+    prefix = "unfolded " if options.bytes_in else ""  # the Caffe net does not include mean and scale
+    parents = {prefix + "prototxt": model.prototxt, prefix + "caffemodel": model.weights, **model.parents}
+    manifest.parents = {kind: file_of(path, folder) for kind, path in parents.items() if path}
     paths = [("onnx", stem + ".onnx")]
     paths += [("xml", stem + ".xml"), ("bin", stem + ".bin")] if options.ir else []
     if options.ir and options.ir_v10:
         paths += [("xml_v10", stem + "_v10.xml"), ("bin_v10", stem + "_v10.bin")]
-    return paths + ([("blob", options.blobs(stem)[0][1])] if options.blob else [])
+    for kind, path in paths:
+        if os.path.exists(path):
+            manifest.add(kind, path)
 
 
 def check(options: Options) -> None:
@@ -283,7 +303,6 @@ def _export(model, final, stem, options, say, scratch):
     if reason:
         say(f"{model.name}: no manifest is written because the net {reason}; all other files are written")
         return None, model_path, net.param
-    folder = os.path.dirname(os.path.abspath(stem))
     inputs = ports.inputs(net, transform)
     first = heads[0]
     manifest = Manifest(
@@ -295,15 +314,11 @@ def _export(model, final, stem, options, say, scratch):
         first.labels,
         first.label_set,
         first.decoder,
-        folder=folder,
+        folder=os.path.dirname(os.path.abspath(stem)),
         temperature=first.temperature,
         heads=heads if len(heads) > 1 else [],
         inputs=inputs if len(inputs) > 1 else [],
     )
-    prefix = "unfolded " if options.bytes_in else ""  # the Caffe net does not include mean and scale
-    parents = {prefix + "prototxt": model.prototxt, prefix + "caffemodel": model.weights, **model.parents}
-    target = os.path.dirname(os.path.abspath(final))
-    manifest.parents = {kind: file_of(path, target) for kind, path in parents.items() if path}
     return manifest, model_path, net.param
 
 
@@ -397,13 +412,13 @@ def _with_usable_part(params):
         raise
 
 
-def _compile_blobs(models, options, say):
+def _compile_blobs(models, options, say, started, meanwhile):
     from ncs.myriad import compiler
 
     if options.platform == "MA2450":
         say("warning: " + compiler.NCS1_WARNING)
     jobs = [job for stem, path in models for job in options.jobs(path, stem)]
-    compiler.compile_blobs(jobs, say)
+    compiler.compile_blobs(jobs, say, started, meanwhile)
     if options.archive:
         write_blobs_archive(options.archive, [job.output for job in jobs])
 

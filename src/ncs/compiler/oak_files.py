@@ -8,9 +8,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ncs.compiler import nn_archive
-from ncs.myriad import superblob
-
 if TYPE_CHECKING:
     from ncs.compiler.compile import Options
     from ncs.runtime.manifest import Manifest
@@ -20,7 +17,7 @@ def write_superblobs(models: Sequence[tuple[str, str]], options: Options, say: C
     """Write stem.superblob for every (model file, stem) if the options request it."""
     if not options.superblob:
         return
-    from ncs.myriad import compiler
+    from ncs.myriad import compiler, superblob
 
     for path, stem in models:
         with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
@@ -38,6 +35,8 @@ def write_nn_archive(options: Options, stem: str, name: str, manifest: Manifest 
     """Write stem.tar.xz if the options request it, and add it and the superblob to the manifest."""
     many = stem + ".superblob" if options.superblob else None
     if options.nn_archive:
+        from ncs.compiler import nn_archive
+
         blob = options.blobs(stem)[0][1]
         nn_archive.write_nn_archive(stem + ".tar.xz", blob, name, manifest, order, many)
     if manifest is not None:

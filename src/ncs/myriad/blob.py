@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import os
 import struct
 from collections.abc import Iterator
@@ -230,6 +231,7 @@ def _read_descriptor(reader: _Reader, position: int) -> tuple[str, str, tuple[in
     return _DTYPES[dtype][0], order, dims, strides
 
 
+@functools.cache
 def _axis_order(code: int) -> str:
     """Return NCHW for 0x4321: one digit per axis, the innermost lowest; "" if the code is invalid."""
     letters = ""
@@ -259,7 +261,12 @@ def _read_stages(reader: _Reader, header: dict[str, int]) -> tuple[Stage, ...]:
 
 def _stage_tensors(reader: _Reader, position: int, end: int) -> Iterator[Tensor]:
     """Yield the tensors of a stage; they are found by their descriptors because the parameters depend on the kind."""
+    words, start = reader.words(position, (end - position) // 4), position
     while position + 36 <= end:
+        word = (position - start) // 4
+        if words[word] not in _DTYPES or words[word + 3] != _BLOB_LOCATION or words[word + 5] != _BLOB_LOCATION:
+            position += 4
+            continue
         try:
             dtype, order, dims, strides = _read_descriptor(reader, position)
         except NcsError:

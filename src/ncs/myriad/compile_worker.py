@@ -1,8 +1,8 @@
 """The child process that runs Intel's native compiler through ctypes; ncs.myriad.compiler starts it.
 
-Reads one JSON object {"folder", "plugin", "jobs": [{"model", "output", "plugins", "inputs", "outputs"}]} from standard
-input. Loads the libraries once and forks for each job, because a C++ exception that reaches ctypes terminates the
-process with its message on standard error. Writes one JSON line per job: {"status", "output"}.
+Reads two lines of JSON from standard input: {"folder", "plugin"}, whose libraries it checks and loads, then the jobs,
+[{"model", "output", "plugins", "inputs", "outputs"}]. Forks for each job, because a C++ exception that reaches ctypes
+terminates the process with its message on standard error. Writes one JSON line per job: {"status", "output"}.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import sys
 import tempfile
 from typing import Any
 
+from ncs.errors import NcsError
 from ncs.myriad.io_precision import set_types
 from ncs.myriad.skip_device_search import hide_devices
+from ncs.myriad.toolchain import Toolchain, check
 
 _LIBRARIES = (
     "libusb-1.0.so",
@@ -35,12 +37,16 @@ _EXPORT = "_ZN15InferenceEngine17ExecutableNetwork6ExportERKSs"
 
 def main() -> None:
     """Run all jobs from standard input; the exit status is 0 when all were tried."""
-    task = json.load(sys.stdin)
+    compiler = json.loads(sys.stdin.readline())
+    try:
+        check(Toolchain(compiler["folder"]))
+    except NcsError as error:
+        sys.exit(str(error))
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # the libraries may print to standard output
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    library = load(task["folder"], task["plugin"])
-    for job in task["jobs"]:
+    library = load(compiler["folder"], compiler["plugin"])
+    for job in json.loads(sys.stdin.readline() or "[]"):
         print(json.dumps(_run_forked(library, job)), file=results, flush=True)
 
 

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from xml.sax.saxutils import quoteattr
+from xml.etree import ElementTree
 
 from caffe.errors import did_you_mean
-from caffe.utils import isolated
 from caffe.utils.atomic_io import atomic_write
 from ncs.errors import NcsError
 from ncs.myriad import known_faults
+from ncs.myriad.compile_process import PLUGIN, CompileProcess
 from ncs.myriad.io_precision import PRECISIONS
-from ncs.myriad.toolchain import Toolchain, toolchain
-
-PLUGIN = "libmyriadPlugin.so"
+from ncs.myriad.toolchain import Toolchain, unchecked
 
 
 @dataclass(frozen=True)
@@ -86,7 +81,12 @@ def compile_blob(
     compile_blobs([Job(model, output, platform, shaves, cmx_slices, config or {}, inputs, outputs)])
 
 
-def compile_blobs(jobs: Sequence[Job], say: Callable[[str], None] = print) -> None:
+def compile_blobs(
+    jobs: Sequence[Job],
+    say: Callable[[str], None] = print,
+    started: CompileProcess | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> None:
     """Compile several nets in one child process.
 
     Parameters
@@ -94,6 +94,10 @@ def compile_blobs(jobs: Sequence[Job], say: Callable[[str], None] = print) -> No
     jobs : sequence of Job
     say : callable
         Receives log lines.
+    started : CompileProcess, optional
+        The child process, if it was started early; it runs no other jobs.
+    meanwhile : callable
+        Work of the caller, done while the compiler runs.
 
     Raises
     ------
@@ -103,11 +107,14 @@ def compile_blobs(jobs: Sequence[Job], say: Callable[[str], None] = print) -> No
         The compiler rejected nets; the blobs of all other nets are written.
     """
     settings = [plugin_settings(job) for job in jobs]
-    tools = toolchain(say)
+    process = started or CompileProcess(unchecked(say))
+    tools = process.tools
     faults = []
-    with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch, contextlib.closing(process):
         tasks = [_prepare_task(tools, scratch, number, *pair) for number, pair in enumerate(zip(jobs, settings))]
-        results = run_child(tools, tasks)
+        process.send(tasks)
+        meanwhile()
+        results = process.results()
         for job, task, result in zip(jobs, tasks, results):
             if result["status"] == 0 and os.path.isfile(task["output"]):
                 _copy_atomically(task["output"], job.output)
@@ -155,11 +162,14 @@ def chip_settings(job: Job) -> dict[str, str]:
 
 def plugins_xml(tools: Toolchain, settings: dict[str, str]) -> str:
     """Return the text of a plugins file with the MYRIAD plugin and its settings."""
-    rows = "".join(
-        f"<property key={quoteattr(key)} value={quoteattr(value)}/>" for key, value in sorted(settings.items())
+    root = ElementTree.Element("ie")
+    plugin = ElementTree.SubElement(
+        ElementTree.SubElement(root, "plugins"), "plugin", name="MYRIAD", location=tools.library(PLUGIN)
     )
-    plugin = f'<plugin name="MYRIAD" location={quoteattr(tools.library(PLUGIN))}>'
-    return f"<ie><plugins>{plugin}<properties>{rows}</properties></plugin></plugins></ie>\n"
+    properties = ElementTree.SubElement(plugin, "properties")
+    for key, value in sorted(settings.items()):
+        ElementTree.SubElement(properties, "property", key=key, value=value)
+    return ElementTree.tostring(root, "unicode") + "\n"
 
 
 def _prepare_task(tools: Toolchain, scratch: str, number: int, job: Job, settings: dict[str, str]) -> dict[str, str]:
@@ -178,16 +188,9 @@ def _prepare_task(tools: Toolchain, scratch: str, number: int, job: Job, setting
 
 def run_child(tools: Toolchain, tasks: Sequence[dict[str, str]]) -> list[dict]:
     """Run the tasks in a child process; return {"status", "output"} per task. Raises NcsError if the process fails."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    environment = dict(os.environ, LC_ALL="C")
-    task = json.dumps({"folder": tools.folder, "plugin": PLUGIN, "jobs": list(tasks)})
-    command = isolated.command(sys.executable, "ncs.myriad.compile_worker", root, "-S")
-    result = subprocess.run(command, input=task.encode("utf-8"), capture_output=True, env=environment, check=False)
-    lines = result.stdout.decode("utf-8", "replace").splitlines()
-    if len(lines) != len(tasks):
-        errors = result.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-        raise NcsError(f"the Myriad compiler in {tools.folder} did not run (status {result.returncode}): {errors[-1]}")
-    return [json.loads(line) for line in lines]
+    with contextlib.closing(CompileProcess(tools)) as process:
+        process.send(tasks)
+        return process.results()
 
 
 def _copy_atomically(source: str, output: str) -> None:
@@ -272,15 +275,16 @@ def unsupported_layers(tools: Toolchain, task: dict[str, str]) -> list[tuple[str
 
     with tempfile.TemporaryDirectory(prefix="caffe2ncs-") as scratch:
         dump = os.path.join(scratch, "stages.dot")
-        with open(task["plugins"], encoding="utf-8") as stream:
-            text = stream.read()
-        extra = '<property key="MYRIAD_IGNORE_UNKNOWN_LAYERS" value="YES"/>'
+        properties = {
+            row.get("key", ""): row.get("value", "") for row in ElementTree.parse(task["plugins"]).iter("property")
+        }
+        properties["MYRIAD_IGNORE_UNKNOWN_LAYERS"] = "YES"
         # A pass may fail; this also dumps the graph before the first pass.
-        extra += '<property key="MYRIAD_DUMP_ALL_PASSES" value="YES"/>'
-        extra += f'<property key="MYRIAD_DUMP_INTERNAL_GRAPH_FILE_NAME" value={quoteattr(dump)}/>'
+        properties["MYRIAD_DUMP_ALL_PASSES"] = "YES"
+        properties["MYRIAD_DUMP_INTERNAL_GRAPH_FILE_NAME"] = dump
         plugins = os.path.join(scratch, "plugins.xml")
         with open(plugins, "w", encoding="utf-8") as stream:
-            stream.write(text.replace("</properties>", extra + "</properties>"))
+            stream.write(plugins_xml(tools, properties))
         run_child(tools, [dict(task, plugins=plugins, output=os.path.join(scratch, "none.blob"))])
         path = os.path.join(scratch, "stages_00_initial.dot")
         if not os.path.isfile(path):

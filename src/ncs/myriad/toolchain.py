@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -88,12 +87,18 @@ def toolchain(say: Callable[[str], None] = print) -> Toolchain:
     The SHA-256 of every library is checked each time, because the libraries are executed. Raises NcsError if one
     differs.
     """
+    tools = unchecked(say)
+    check(tools)
+    return tools
+
+
+def unchecked(say: Callable[[str], None] = print) -> Toolchain:
+    """Return the compiler as `toolchain` does, for a caller that checks the libraries when it loads them."""
     check_platform()
     tools = find()  # without the lock, which a read-only cache does not allow
     if tools is None:
         with _locked(cache_folder()):
             tools = find() or fetch(say=say)
-    check(tools)
     return tools
 
 
@@ -220,6 +225,8 @@ def _check_wheel(folder: str, wheel: Wheel) -> str:
 
 def _unpack(path: str, wheel: Wheel, folder: str) -> None:
     """Extract the required members by base name; paths in the archive are not used."""
+    import zipfile
+
     with zipfile.ZipFile(path) as archive:
         for name in wheel.members:
             target = os.path.join(folder, name)

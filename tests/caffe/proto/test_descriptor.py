@@ -62,7 +62,9 @@ def test_types_resolve_to_the_nearest_scope():
     [
         ("message M {\n optional Nope n = 1; }", "unknown type Nope"),
         ('syntax = "proto2";\nservice S {}', "x.proto:2: expected syntax or package"),
-        ("message M {\n  optional int32 n = 1\n}", "x.proto:3: expected ;"),
+        ("message M {\n  optional int32 n = 1\n}", "x.proto:2: expected `optional TYPE NAME = NUMBER"),
+        ("message M {\n  optional int32 n = 1 [json_name = 2];\n}", "x.proto:2: expected `default = VALUE`"),
+        ("message M {\n  optional int32 n = 1;", "x.proto:2: expected enum or message"),
         ("message M {\n  ~ }", "unknown character"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from support import onnx_nets
 
 from ncs.errors import NcsError
+from ncs.myriad import compile_process
 from ncs.myriad import compiler as driver
 from ncs.myriad.blob import read_blob
 from ncs.myriad.compiler import CompileError, Job, compile_blob, compile_blobs
@@ -27,17 +28,33 @@ def test_skipping_the_device_search_gives_the_same_bytes(compiler, tmp_path, mon
     model = onnx_nets.tiny(tmp_path / "tiny.onnx")
     compile_blob(model, str(tmp_path / "fast.blob"))
     unmodified = "import ncs.myriad.compile_worker as c; c.hide_devices = lambda path: True; c.main()"
-    run = subprocess.run
+    start = subprocess.Popen
 
-    def run_unmodified(command, **options):
+    def start_unmodified(command, **options):
         *_, root, module = command
         assert module == "ncs.myriad.compile_worker"
         program = f"import sys; sys.path.append({root!r}); {unmodified}"
-        return run([sys.executable, "-I", "-S", "-c", program], **options)
+        return start([sys.executable, "-I", "-S", "-c", program], **options)
 
-    monkeypatch.setattr(subprocess, "run", run_unmodified)
+    monkeypatch.setattr(subprocess, "Popen", start_unmodified)
     compile_blob(model, str(tmp_path / "slow.blob"))
     assert (tmp_path / "slow.blob").read_bytes() == (tmp_path / "fast.blob").read_bytes()
+
+
+def test_a_process_that_was_started_early_gives_the_same_bytes(compiler, tmp_path):
+    model = onnx_nets.tiny(tmp_path / "tiny.onnx")
+    compile_blob(model, str(tmp_path / "late.blob"))
+    order = []
+    process = compile_process.start_early()
+    compile_blobs([Job(model, str(tmp_path / "early.blob"))], started=process, meanwhile=lambda: order.append(1))
+    assert (tmp_path / "early.blob").read_bytes() == (tmp_path / "late.blob").read_bytes()
+    assert order == [1] and process._process.returncode == 0
+
+
+def test_a_process_that_was_not_needed_ends(compiler):
+    process = compile_process.start_early()
+    process.close()
+    assert process._process.returncode is not None
 
 
 def test_agenet_blob(compiler, tmp_path):

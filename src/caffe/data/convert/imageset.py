@@ -89,7 +89,7 @@ class Record:
     """The serialized Datum of one image, its number of values, or why it cannot be read."""
 
     entry: listfile.Entry
-    value: bytes | bytearray = b""
+    value: bytes | memoryview = b""
     values: int = 0
     error: str = ""
 
@@ -274,15 +274,16 @@ def read_record(root: str, entry: listfile.Entry, record_format: RecordFormat) -
     return Record(entry, datum.encode(None, entry.label, encoded), image.size)
 
 
-def _raw(image: np.ndarray, label: int) -> bytearray:
+def _raw(image: np.ndarray, label: int) -> memoryview:
     """Serialize the Datum of an image; the planes are split directly into the record."""
     height, width = image.shape[:2]
     channels = image.size // (height * width)
     head, tail = datum.header(channels, height, width), datum.trailer(label)
-    record = bytearray(len(head) + image.size + len(tail))
+    values = np.empty(len(head) + image.size + len(tail), np.uint8)  # unlike a bytearray, not set to zero first
+    record = values.data
     record[: len(head)] = head
     record[-len(tail) :] = tail
-    planes = np.frombuffer(record, np.uint8, image.size, len(head)).reshape(channels, height, width)
+    planes = values[len(head) : -len(tail)].reshape(channels, height, width)
     if channels == 1:
         planes[0] = image
     else:
