@@ -7,7 +7,7 @@ from typing import Any
 
 from caffe.core import layout, onednn
 from caffe.core.lazy_torch import F, torch
-from caffe.layers import _convolution_relu
+from caffe.layers import _fast_convolution
 from caffe.layers._convolution import BaseConvolution, Window, add_bias, attributes, columns, einsum_columns, pad_ends
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
@@ -30,6 +30,7 @@ class Convolution(BaseConvolution, Layer):
     same_count = True
     rectify = False  # set by a pass while forward shall apply a ReLU to the top if it can
     rectified = False  # whether it did
+    gemm_gradient = False  # set by a pass: backward may compute the weights' gradient as a matrix product
     examples: tuple = (
         Example(
             'convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 weight_filler { type: "xavier" } }',
@@ -73,9 +74,10 @@ class Convolution(BaseConvolution, Layer):
         if win.end is not None:
             x = pad_ends(x, win.pad, win.end)
             win = dataclasses.replace(win, pad=(0,) * len(over), end=None)
-        if self.rectify and _convolution_relu.is_supported(x, win, out, self.group):
-            self.rectified = True
-            return _convolution_relu.apply(x, weight, bias, win)
+        self.rectified = self.rectify and _fast_convolution.can_rectify(x, win, out, self.group)
+        by_gemm = self.gemm_gradient and _fast_convolution.gains_by_gemm(x, weight, win, out, self.group)
+        if self.rectified or by_gemm:
+            return _fast_convolution.apply(x, weight, bias, win, self.rectified, by_gemm)
         context, x = onednn.prepare(x, win, x.shape[2:], out)
         x = pad_ends(x, (0,) * len(over), over)
         with context:

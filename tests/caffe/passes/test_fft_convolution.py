@@ -81,3 +81,9 @@ def test_bottom_may_change_its_size(always_fourier):
 def test_transforms_are_chosen_where_they_are_cheaper(bottom, weights, pad, step):
     tiling = module.tiling(bottom, weights, (pad, pad), 1)
     assert (tiling and tiling.step) == step
+
+
+def test_training_needs_a_smaller_advantage():
+    layer = (32, 64, 56, 56), (192, 64, 3, 3), (1, 1), 1  # GoogLeNet's conv2
+    assert module.tiling(*layer) is None
+    assert module.tiling(*layer, training=True).step == 14
