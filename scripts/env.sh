@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # Identifies what is installed: the files that decide it, the Python, and the path of the checkout.
-environment_hash() { { cat pyproject.toml setup.py constraints.txt requirements/*.txt scripts/setup.sh; .venv/bin/python -V; pwd; } 2>&1 | cksum; }
+environment_hash() { { cat pyproject.toml setup.py constraints.txt requirements/*.txt scripts/setup.sh src/caffe/kernels/*.[ch]; .venv/bin/python -V; pwd; } 2>&1 | cksum; }
 
 # environment_complete STAMP ... : one of these stamps of scripts/setup.sh exists and is current
 environment_complete() {

@@ -98,6 +98,7 @@ install_all() {
     # not in a build environment of pip's, which would fetch the newest setuptools
     pip_install --no-deps --no-build-isolation -e . || explain_pip "the package"
     .venv/bin/python -c 'import numpy, torch, cv2, onnx, openvino' || fail "the environment does not work (see above)"
+    .venv/bin/python -m caffe.kernels.build >/dev/null 2>.venv/kernels.log || say "$(tail -n 1 .venv/kernels.log)"
 }
 
 # never fails: without a browser its tests are skipped, with the reason

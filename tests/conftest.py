@@ -1,5 +1,6 @@
 """Makes tests/ importable, so that `from support import ...` works, and limits thread pools."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,15 @@ FAST = (
     *("agegender/evaluate/test_confusion.py", "agegender/inference/test_labels.py", "agegender/datasets/test_split.py"),
     "test_vocabulary.py",
 )
+
+
+def pytest_sessionstart(session):
+    """Compile the native kernels, so that the tests run with them; tests/support/kernels.py says where they cannot."""
+    from caffe.errors import CaffeError
+    from caffe.kernels import build
+
+    with contextlib.suppress(CaffeError):
+        build.build()
 
 
 def pytest_collection_modifyitems(items):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from caffe.kernels import batch_norm as kernel
 from caffe.passes.blob_users import is_relu_in_place, nodes_using, owns_diff
 from caffe.passes.inplace_relu import mask_grad
 
@@ -54,7 +55,8 @@ class Fused:
         self.norm, self.scale, self.relu = norm, scale, relu
         self.owns_diff = owns_diff  # backward may overwrite the diff of the top
         self.source: Any = None  # the BatchNorm's bottom (Blob)
-        self.tape: Any = None  # (x, y, gain, statistics)
+        self.tape: Any = None  # (x, y, weights, statistics)
+        self.native = False  # whether the last forward used the kernel
 
     @property
     def layers(self) -> list[Any]:
@@ -72,11 +74,14 @@ class Fused:
         x = self.source.tensor.detach()
         if self.source is top and top.has_live_view:
             x = x.clone()  # the result will overwrite it
-        gain, bias = self._weights()
-        y, *statistics = _normalize(self.norm, x, gain, bias)
-        if self.relu is not None:
-            y.relu_()
-        self.tape = (x, y, gain.clone(), statistics) if record else None
+        weights, self.native = self._weights(), kernel.is_supported(x)
+        if self.native:
+            y, *statistics = _normalize_by_kernel(self.norm, x, weights, self.relu is not None)
+        else:
+            y, *statistics = _normalize(self.norm, x, *weights)
+            if self.relu is not None:
+                y.relu_()
+        self.tape = (x, y, [w if w is None else w.clone() for w in weights], statistics) if record else None
         top.set(y)
 
     def _weights(self):
@@ -85,21 +90,40 @@ class Fused:
 
     def backward(self, top: Any, propagate_down: Sequence[bool]) -> None:
         """From the diff of `top` (Blob), set the diffs of `source` and `top` and add to the diffs of the Scale."""
-        x, y, gain, statistics = self.tape
+        x, y, (gain, _), _ = self.tape
         grad = _match_layout(x, top.grad.to(y.dtype).reshape(y.shape))
-        if self.relu is not None:
-            grad = mask_grad(grad, y, self.owns_diff)
-        output_mask = [bool(self.norm.propagate_down[0]), *map(bool, self.scale.param_propagate_down), False][:3]
-        dx, *weight_grads = torch.ops.aten.native_batch_norm_backward(
-            grad, x, gain, *statistics, not self.norm.use_global, self.norm.eps, output_mask
-        )
-        for blob, needs_grad, value in zip(self.scale.blobs, output_mask[1:], weight_grads):
+        needed = [bool(self.norm.propagate_down[0]), *map(bool, self.scale.param_propagate_down), False][:3]
+        if self.native:
+            grad, dx, *weight_grads = self._backward_by_kernel(top, grad, needed)
+        else:
+            grad, dx, *weight_grads = self._backward_by_torch(grad, needed)
+        for blob, needs_grad, value in zip(self.scale.blobs, needed[1:], weight_grads):
             if needs_grad:
                 blob.add_grad(value)
-        if self.source is not top or not output_mask[0]:
-            _set_top_grad(top, grad, gain if any(propagate_down) else None)
-        if output_mask[0]:
+        if self.source is not top or not needed[0]:
+            rectified = y if self.native and self.relu is not None else None
+            _set_top_grad(top, grad, rectified, gain if any(propagate_down) else None)
+        if needed[0]:
             self.source.set_grad(dx)
+
+    def _backward_by_torch(self, grad, needed):
+        """Return the gradients of the scaled values, of x, and of the Scale's blobs."""
+        x, y, (gain, _), statistics = self.tape
+        if self.relu is not None:
+            grad = mask_grad(grad, y, self.owns_diff)
+        grads = torch.ops.aten.native_batch_norm_backward(
+            grad, x, gain, *statistics, not self.norm.use_global, self.norm.eps, needed
+        )
+        return grad, *grads
+
+    def _backward_by_kernel(self, top, grad, needed):
+        """Return what `_backward_by_torch` does, but the gradients of the rectified values instead of the scaled."""
+        x, y, weights, statistics = self.tape
+        relu, overwrite = self.relu is not None, self.owns_diff and self.source is top
+        dx = (grad if overwrite else torch.empty_like(x)) if needed[0] else None
+        changeable = y if top.was_viewed else None  # otherwise the mask follows from x, which is read anyway
+        weight_grads = kernel.backward(grad, x, changeable, weights, statistics, relu, self.norm.use_global, dx)
+        return grad, dx, *weight_grads
 
     def release(self) -> None:
         """Free what the last forward saved for backward."""
@@ -130,20 +154,37 @@ def _normalize(norm, x, gain, bias):
     return y, *running, mean, inv_std
 
 
+@torch.no_grad()
+def _normalize_by_kernel(norm, x, weights, relu):
+    """Return y, batch mean and batch 1 / std."""
+    given = norm.statistics() if norm.use_global else None
+    y, mean, variance, inv_std = kernel.forward(x, weights[0], weights[1], norm.eps, relu, given)
+    if given is None:
+        norm.accumulate(mean, variance)
+    return y, mean, inv_std
+
+
 def _match_layout(x, grad):
     if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
         return grad.contiguous(memory_format=torch.channels_last)
     return grad.contiguous()
 
 
-def _set_top_grad(top, grad, gain):
-    """Set the diff of `top` to the gradient of the normalized values: `grad` times `gain` per channel (None: 1)."""
-    scale = (lambda g: g) if gain is None else (lambda g: g * gain.view(-1, *[1] * (g.dim() - 2)))
+def _set_top_grad(top, grad, rectified, gain):
+    """Set the diff of `top` to the gradient of the normalized values.
+
+    That is `grad`, where `rectified` (None: everywhere) is positive, times `gain` (None: 1) of the channel.
+    """
+
+    def function(grad):
+        grad = grad if rectified is None else mask_grad(grad, rectified, overwrite=False)
+        return grad if gain is None else grad * gain.view(-1, *[1] * (grad.dim() - 2))
+
     if top.has_live_grad_view:
-        top.set_grad(scale(grad))
+        top.set_grad(function(grad))
     else:
         top.set_grad(grad)
-        top.set_pending_grad(scale)
+        top.set_pending_grad(function)
 
 
 class Part:

@@ -15,6 +15,7 @@ import torch
 
 from caffe.core import config, glog, malloc
 from caffe.errors import CaffeError
+from caffe.kernels import library as kernels
 from caffe.net import debug_info
 from caffe.net.freeing import Freeing
 from caffe.proto import caffe_pb2
@@ -82,6 +83,8 @@ class Solver:
         self._fused = config.fast() and fused_sgd.is_supported(self)
         if config.fast():
             malloc.retain_freed_memory()
+            if config.device().type == "cpu" and kernels.is_available():
+                glog.info("Native kernels are in use where they support the layer.", "solver.cpp:57")
         self.stop_requested = self.snapshot_requested = False
         self.loss_scale, self._grads_finite = LossScale(), True  # used with fp16
         self.divergence_monitor = None  # set by `solve`
