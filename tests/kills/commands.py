@@ -25,7 +25,8 @@ class Case:
     `prepare(folder)` writes its inputs, `before` are commands that run then (usually the command itself), and
     `change(folder)` changes the inputs. `folders` are replaced as a whole. With `may_vanish`, old files may be missing
     after a kill, because they are deleted before new work begins. `sets` are groups of files, as patterns, whose files
-    are all old or all new; `read(folder)` reads them as a program does, which may complete an interrupted replacement.
+    are all old or all new; with `once`, the command refuses its own output, which is then deleted before it runs again;
+    `read(folder)` reads them as a program does, which may complete an interrupted replacement.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Case:
     before: Sequence[Sequence[str]] = ()
     folders: Sequence[str] = ()
     may_vanish: bool = False
+    once: bool = False
     sets: Sequence[str] = ()
     read: Callable[[Path], object] = lambda folder: None
 
@@ -129,8 +131,10 @@ def nets(folder, seed=0):
 
 def read_manifests(folder):
     """Read all manifests and run nothing of which a file is not the manifest's."""
-    for path in folder.glob("graph/*.json"):
-        manifest = Manifest.read(path)
+    names = {path.name for path in folder.glob("graph/*.json")}
+    names |= {path.name[1:].replace(".replacing", ".json") for path in folder.glob("graph/.*.replacing")}
+    for name in names:
+        manifest = Manifest.read(folder / "graph" / name)
         for kind in manifest.artefacts:
             manifest.path(kind)
 

@@ -141,7 +141,7 @@ def check_shape(name: str, datatype: str, shape: tuple[Any, ...]) -> None:
         isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= MAX_ELEMENTS for size in shape
     )
     if not valid:
-        raise RequestError(400, f"input '{name}': shape {str(list(shape))[:80]} is not supported")
+        raise RequestError(400, f"input '{name}': invalid shape {str(list(shape))[:80]}: not supported")
     if math.prod(shape) > MAX_ELEMENTS or (datatype != "BYTES" and datatype not in DTYPES):
         raise RequestError(400, f"input '{name}': datatype {datatype} of shape {list(shape)} is not supported")
 
