@@ -25,8 +25,8 @@ class Case:
     `prepare(folder)` writes its inputs, `before` are commands that run then (usually the command itself), and
     `change(folder)` changes the inputs. `folders` are replaced as a whole. With `may_vanish`, old files may be missing
     after a kill, because they are deleted before new work begins. `sets` are groups of files, as patterns, whose files
-    are all old or all new; with `once`, the command refuses its own output, which is then deleted before it runs again;
-    `read(folder)` reads them as a program does, which may complete an interrupted replacement.
+    are all old or all new; `read(folder)` reads them as a program does, which may complete an interrupted replacement.
+    With `once`, the command refuses its own output, which is then deleted before the second run.
     """
 
     name: str
