@@ -1,5 +1,7 @@
 """Fuzz every reader: `python tests/fuzz --cases 100000`; `--only net --case 17` runs one case with its traceback.
 
+With --atheris the cases are those of a coverage-guided fuzzer (pip install atheris); --corpus DIR keeps its files.
+
 Each target runs in its own processes, whose memory may grow by --memory MiB (RLIMIT_AS) and whose cases may each take
 --seconds. If a process dies, its last case is reported and the run continues after it.
 """
@@ -12,6 +14,7 @@ import concurrent.futures
 import json
 import logging
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -32,6 +35,8 @@ def parser():
     flags.add_argument("--jobs", type=int, default=1, help="targets that run in parallel (default: %(default)s)")
     flags.add_argument("--only", help="run only this target")
     flags.add_argument("--case", type=int, help="run case N of --only here, with its traceback")
+    flags.add_argument("--atheris", action="store_true", help="let atheris choose the cases, guided by coverage")
+    flags.add_argument("--corpus", metavar="DIR", help="with --atheris: directory for a few small files per target")
     flags.add_argument("--worker", help=argparse.SUPPRESS)
     flags.add_argument("--first", type=int, default=0, help="number of the first case (default: 0)")
     return flags
@@ -115,6 +120,25 @@ def run_target(name, count, args):
     return counts
 
 
+def guided(names, counts, args):
+    """Run atheris on the targets, one process after the other; returns 1 if there were failures."""
+    failures = 0
+    print("target             cases failures   seconds", flush=True)
+    for name in names:
+        start, command = time.monotonic(), [sys.executable, str(HERE / "coverage_guided.py"), name, str(counts[name])]
+        child = subprocess.run([*command, *([args.corpus] if args.corpus else [])], capture_output=True, check=False)
+        text = child.stderr.decode("utf-8", "replace")
+        done = [int(number) for number in re.findall(r"^#(\d+)\t", text, re.MULTILINE)]
+        print(
+            f"{name:<14} {max(done, default=0):9d} {child.returncode != 0:8d} {time.monotonic() - start:9.0f}",
+            flush=True,
+        )
+        if child.returncode:
+            failures += 1
+            print(child.stdout.decode("utf-8", "replace")[-3000:] + text[-1500:], flush=True)
+    return int(failures > 0)
+
+
 def main():
     """Run the command line; returns 1 if there were failures."""
     args = parser().parse_args()
@@ -130,8 +154,10 @@ def main():
         return 0
     names = [args.only] if args.only else list(TARGETS)
     total_weight = sum(TARGETS[name].weight for name in names)
-    print("target          cases  accepted   refused failures  peak MiB   seconds")
     counts = {name: -(-args.cases * TARGETS[name].weight // total_weight) for name in names}
+    if args.atheris:
+        return guided(names, counts, args)
+    print("target          cases  accepted   refused failures  peak MiB   seconds")
     failures = 0
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         running = {pool.submit(run_target, name, counts[name], args): name for name in names}

@@ -11,6 +11,8 @@ from targets import TARGETS
 
 from caffe.errors import CaffeError
 
+CORPUS = Path(__file__).resolve().parent / "corpus"
+
 
 @functools.cache
 def seeds(name):
@@ -18,15 +20,26 @@ def seeds(name):
     return TARGETS[name].seeds()
 
 
-def damaged(name, number):
-    """The bytes of case `number` of target `name`."""
-    files = seeds(name)
+@functools.cache
+def corpus(name):
+    """The files that coverage-guided fuzzing found for a target: each reaches other code than the valid files."""
+    return [path.read_bytes() for path in sorted((CORPUS / name).glob("*"))]
+
+
+def damaged(name, number, of=None):
+    """The bytes of case `number` of target `name`; `of` are other files to damage than the valid ones."""
+    files = of or seeds(name)
     return mutate(files[number % len(files)], files, number, TARGETS[name].text)
 
 
 def run(name, number, folder=None):
-    """Run every reader on the case and return how many accept it; exceptions other than CaffeError propagate."""
-    data, accepted = damaged(name, number), 0
+    """Run every reader on the case, as `read` does."""
+    return read(name, damaged(name, number), folder)
+
+
+def read(name, data, folder=None):
+    """Run every reader on a file of these bytes and return how many accept it; only CaffeErrors do not propagate."""
+    accepted = 0
     for reader in TARGETS[name].readers:
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             path = Path(temporary) / "file"

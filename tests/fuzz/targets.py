@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import shutil
 import tempfile
 from pathlib import Path
 
+import more_targets
 import numpy as np
+from fuzz_target import Target
 
 from caffe.data import datum, listfile, mean
 from caffe.data.convert import cifar, idx
@@ -20,16 +21,6 @@ from caffe.weights import snapshot
 
 TESTS = Path(__file__).resolve().parents[1]
 GOLDEN = TESTS / "golden"
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """`seeds()` returns valid files as bytes; `readers` receive the path of a damaged one."""
-
-    seeds: object
-    readers: tuple
-    text: bool = False
-    weight: int = 1  # number of cases relative to other targets
 
 
 def _files(*patterns):
@@ -276,4 +267,5 @@ TARGETS = {
     "folds": Target(_folds, (_read_fold,), True, 1),
     "faces": Target(lambda: [b"genders,ages,img_paths\n1,28,17/a.jpg\n0,31,b.jpg\n"], (_read_faces,), True, 1),
     "leveldb": Target(_files("leveldb/db/*"), (_leveldb,), False, 1),
+    **more_targets.TARGETS,
 }

@@ -21,6 +21,13 @@ def test_a_damaged_file_is_read_or_refused(name, number):
     assert cases.run(name, number) >= 0
 
 
+@pytest.mark.parametrize("name", [name for name in TARGETS if cases.corpus(name)])
+def test_files_found_by_coverage_are_read_or_refused(name):
+    for number, data in enumerate(cases.corpus(name)):
+        assert cases.read(name, data) >= 0
+        assert cases.read(name, cases.damaged(name, number, cases.corpus(name))) >= 0
+
+
 FOUND = [("resume", 294894)]  # cases that once ended in another exception: a ZIP member compressed by LZMA
 
 

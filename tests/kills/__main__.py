@@ -31,7 +31,6 @@ def parser():
 
 def run(names, kills, seconds):
     """Print a line per command; return the number of faults."""
-    import commands
     import strace_kill
 
     end, total, faults = time.monotonic() + seconds, 0, 0
@@ -41,7 +40,7 @@ def run(names, kills, seconds):
             print(f"time limit: {', '.join(names[position:])} did not run")
             break
         with tempfile.TemporaryDirectory() as folder:
-            trial = strace_kill.Trial(commands.CASES[name], Path(folder))
+            trial = strace_kill.Trial(all_cases()[name], Path(folder))
             share = (kills - total) // (len(names) - position)
             points = strace_kill.spread(trial.points, share)
             for point in points:
@@ -54,11 +53,17 @@ def run(names, kills, seconds):
     return faults
 
 
-def main():
+def all_cases():
+    """Return every case by its name."""
     import commands
+    import net_commands
 
+    return {**commands.CASES, **net_commands.CASES}
+
+
+def main():
     args = parser().parse_args()
-    names = [args.only] if args.only else list(commands.CASES)
+    names = [args.only] if args.only else list(all_cases())
     if args.list:
         print(*names, sep="\n")
         return

@@ -26,6 +26,7 @@ class Case:
     `change(folder)` changes the inputs. `folders` are replaced as a whole. With `may_vanish`, old files may be missing
     after a kill, because they are deleted before new work begins. `sets` are groups of files, as patterns, whose files
     are all old or all new; `read(folder)` reads them as a program does, which may complete an interrupted replacement.
+    With `once`, the command refuses its own output, which is then deleted before the second run.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Case:
     before: Sequence[Sequence[str]] = ()
     folders: Sequence[str] = ()
     may_vanish: bool = False
+    once: bool = False
     sets: Sequence[str] = ()
     read: Callable[[Path], object] = lambda folder: None
 
@@ -129,24 +131,29 @@ def nets(folder, seed=0):
 
 def read_manifests(folder):
     """Read all manifests and run nothing of which a file is not the manifest's."""
-    for path in folder.glob("graph/*.json"):
-        manifest = Manifest.read(path)
+    names = {path.name for path in folder.glob("graph/*.json")}
+    names |= {path.name[1:].replace(".replacing", ".json") for path in folder.glob("graph/.*.replacing")}
+    for name in names:
+        manifest = Manifest.read(folder / "graph" / name)
         for kind in manifest.artefacts:
             manifest.path(kind)
 
 
-def _of(name, package, *command, prepare, folders=(), again=(), **more):
-    """Return a case whose first run is the command itself, on inputs of seed 0; `again` are arguments to replace."""
-    full = (package, name, *command)
+def of(name, package, *command, prepare, folders=(), again=(), **more):
+    """Return a case whose first run is the command itself, on inputs of seed 0; `again` are arguments to replace.
+
+    `title` is the case's name if it is not the verb's. Without `verb`, the package itself is the command.
+    """
+    full = (package, *((name,) if more.pop("verb", True) else ()), *command)
     change = more.pop("change", lambda folder: prepare(folder, 1))
-    return Case(name, (*full, *again), prepare, change, more.pop("before", (full,)), folders, **more)
+    return Case(more.pop("title", name), (*full, *again), prepare, change, more.pop("before", (full,)), folders, **more)
 
 
 RESIZE = ("-resize_height=8", "-resize_width=8")
 CASES = {
     case.name: case
     for case in (
-        _of(
+        of(
             "convert_imageset",
             CAFFE,
             *RESIZE,
@@ -157,25 +164,25 @@ CASES = {
             folders=["db"],
             again=["-overwrite"],
         ),
-        _of("compute_image_mean", CAFFE, "db", "mean.binaryproto", prepare=lmdb),
-        _of("merge_db", CAFFE, "merged", "db", prepare=lmdb, folders=["merged"], again=["--overwrite"]),
-        _of("convert_mnist_data", CAFFE, "images", "labels", "db", prepare=idx, folders=["db"], again=["-overwrite"]),
-        _of(
+        of("compute_image_mean", CAFFE, "db", "mean.binaryproto", prepare=lmdb),
+        of("merge_db", CAFFE, "merged", "db", prepare=lmdb, folders=["merged"], again=["--overwrite"]),
+        of("convert_mnist_data", CAFFE, "images", "labels", "db", prepare=idx, folders=["db"], again=["-overwrite"]),
+        of(
             *("convert_cifar_data", CAFFE, ".", "out", "lmdb"),
             **dict(prepare=cifar, folders=["out/cifar10_train_lmdb", "out/cifar10_test_lmdb"], again=["-overwrite"]),
         ),
-        _of("upgrade_net_proto_text", CAFFE, "net.prototxt", "new.prototxt", prepare=net_text, change=nets),
-        _of("parse_log", CAFFE, "train.txt", ".", prepare=log),
-        _of(
+        of("upgrade_net_proto_text", CAFFE, "net.prototxt", "new.prototxt", prepare=net_text, change=nets),
+        of("parse_log", CAFFE, "train.txt", ".", prepare=log),
+        of(
             *("train", CAFFE, "--solver=s.prototxt"),
             **dict(prepare=training, change=lambda folder: None, before=(), again=["--resume"], may_vanish=True),
         ),
-        _of("download", AGEGENDER, "--from", "faces.tar", "--out", "faces", prepare=archive, folders=["faces"]),
-        _of(
+        of("download", AGEGENDER, "--from", "faces.tar", "--out", "faces", prepare=archive, folders=["faces"]),
+        of(
             *("synthesize-faces", AGEGENDER, "--out", "made", "--count", "20", "--jobs", "1"),
             **dict(prepare=lambda folder: None, change=lambda folder: None, folders=["made"], again=["--seed", "2"]),
         ),
-        _of(
+        of(
             *("build-dataset", AGEGENDER, "--faces", "faces", "--jobs", "1"),
             **dict(prepare=faces, folders=["data/DEF", "data/overSampling"]),
         ),
@@ -185,9 +192,9 @@ CASES = {
             before=((AGEGENDER, "build-dataset", "--faces", "faces"), (AGEGENDER, "create-lmdb", "--size", "8")),
             folders=[f"data/lmdb/{task}_{part}_lmdb" for task in ("age", "gender") for part in ("train", "test")],
         ),
-        _of("create-mean", AGEGENDER, "--lmdb", "db", "--npy", "mean.npy", prepare=lmdb),
-        _of("find-duplicates", AGEGENDER, "--faces", "faces", "--csv", "pairs.csv", "--jobs", "1", prepare=faces),
-        _of(
+        of("create-mean", AGEGENDER, "--lmdb", "db", "--npy", "mean.npy", prepare=lmdb),
+        of("find-duplicates", AGEGENDER, "--faces", "faces", "--csv", "pairs.csv", "--jobs", "1", prepare=faces),
+        of(
             "compile",
             NCS,
             "net.prototxt",

@@ -66,6 +66,8 @@ class Trial:
         run(work, self.case.command, ["-o", os.devnull, "-e", f"trace={call}", "-e", inject])
         self.case.read(work)
         faults = self._lost(tree(work))
+        for whole in self.case.folders if self.case.once else ():
+            shutil.rmtree(work / whole, ignore_errors=True)
         status, output = run(work, self.case.command)
         if status:
             return [*faults, f"the second run ended with {status}: {output[-300:]}"]

@@ -12,6 +12,7 @@ from typing import Any
 from agegender.bulk import engine, rows, shards, worker
 from agegender.inference import image_files
 from caffe.utils.cli.progress import clock_text
+from caffe.utils.hashing import sha256_or_none
 
 SAMPLE = 64  # images that a dry run predicts
 
@@ -70,7 +71,7 @@ def _images(args):
 
 
 def _digests(settings):
-    """Return a digest of the manifests in use: a net that is compiled again makes other shards."""
+    """Return a digest of the manifests and the mean in use: a net that is compiled again makes other shards."""
     folder, names = settings["model_dir"], settings["net"] or settings["model"] or ("AgeNet", "GenderNet")
     digest = hashlib.sha256()
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
@@ -78,6 +79,8 @@ def _digests(settings):
         if name.endswith(".json") and any(stem == net or stem.startswith(net + "-") for net in names):
             with open(os.path.join(folder, name), "rb") as stream:
                 digest.update(stream.read())
+    if settings["mean_file"]:
+        digest.update(str(sha256_or_none(settings["mean_file"])).encode())
     return digest.hexdigest()
 
 

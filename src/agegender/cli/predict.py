@@ -211,6 +211,8 @@ def _run_shards(args: argparse.Namespace) -> int:
         raise image_files.failure(
             image_files.WRONG_OPTIONS, "shards need -o DIR and either --list FILE or --image_path"
         )
+    if args.model:  # now, because the names of the shards depend on the compiled nets
+        _compile_zoo_nets(args)
     settings = {name: value for name, value in vars(args).items() if name not in NO_SETTINGS}
     settings["model_dir"] = os.path.abspath(args.model_dir)
     run.predict_all(args, settings, open_predictor)
@@ -275,6 +277,13 @@ def no_face(paths: list[str]) -> str:
     )
 
 
+def _compile_zoo_nets(args: argparse.Namespace) -> list[str]:
+    """Compile the nets of --model that --model-dir lacks; return the manifests' names."""
+    from agegender.zoo.compile import ensure_compiled
+
+    return ensure_compiled(args.model, args.model_dir, lambda text: print(text, file=sys.stderr))
+
+
 def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
     """Open the nets that the options name on the device that they name."""
     from agegender.inference.open_nets import open_nets
@@ -288,9 +297,7 @@ def open_nets(args: argparse.Namespace, batch: int) -> list[NetPredictor]:
         print(f"{reason}: photographs are predicted by --model {PEOPLE_NET}", file=sys.stderr)
         args.model = [PEOPLE_NET]
     if args.model:
-        from agegender.zoo.compile import ensure_compiled
-
-        names = ensure_compiled(args.model, args.model_dir, lambda text: print(text, file=sys.stderr))
+        names = _compile_zoo_nets(args)
     device, reason = (args.device.upper(), "") if args.device else runtime.default_device()
     if device == "SIMULATOR":
         reason = "simulated: the blob is executed on this machine, not on a stick"

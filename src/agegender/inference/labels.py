@@ -76,12 +76,16 @@ class Labels:
 
     def indices_of(self, names: Sequence[str]) -> list[int]:
         """Class indices of `names`; indexing an output with them puts it into the order of `names`."""
+        if missing := [name for name in names if name not in self.names]:
+            raise AgeGenderError(f"the net has no class {', '.join(missing)}; its classes are {', '.join(self.names)}")
         return [self.names.index(name) for name in names]
 
     def centres(self) -> np.ndarray:
         """Midpoint of every age class in years, float64."""
         import numpy as np
 
+        if len(self.bounds) != len(self.names):
+            raise AgeGenderError(f"the classes {', '.join(self.names)} are no ages; expected names such as 20-29")
         return np.array([(low + high) / 2 for low, high in self.bounds])
 
     def decode(self, probabilities: Sequence[float] | np.ndarray) -> DecodedLabel:

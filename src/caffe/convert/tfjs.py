@@ -36,7 +36,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
             data = b"".join(_bytes(os.path.join(os.path.dirname(path), name)) for name in names)
             out.update(_split(data, group["weights"], path))
         return out
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CaffeError(f"{path}: not a TensorFlow.js model: {error or type(error).__name__}") from error
     except OSError as error:
         raise CaffeError(f"{path}: {error}; the .bin files must be in the folder of the .json file") from error

@@ -16,13 +16,25 @@ from ncs.errors import NcsError
 from ncs.myriad.ir_graph import IrGraph, sizes
 
 NEWEST = 7
+# Exceptions for elements, attributes and numbers that are missing or impossible.
+DAMAGED = (
+    *(ValueError, LookupError, AttributeError, TypeError, OverflowError, StopIteration, MemoryError),
+    *(EOFError, RecursionError),
+)
 
 
 def downgrade(path: str, folder: str) -> str:
     """Convert `path` (an IR v11 with its .bin) to v10 in `folder`; return the new path.
 
-    Raises NcsError that lists every operation without an older version.
+    Raises NcsError that lists every operation without an older version, or says that the file is damaged.
     """
+    try:
+        return _downgrade(path, folder)
+    except DAMAGED as error:
+        raise NcsError(f"{path}: not an IR, or damaged: {type(error).__name__}: {error}") from error
+
+
+def _downgrade(path: str, folder: str) -> str:
     graph = IrGraph(path)
     faults = []
     for layer in list(graph.layers):

@@ -21,6 +21,7 @@ class IrGraph:
         self.path, self.weights = path, os.path.splitext(path)[0] + ".bin"
         try:
             self.tree = ElementTree.parse(path)
+            self.size = os.path.getsize(self.weights)
         except (OSError, ElementTree.ParseError) as error:
             raise NcsError(f"{path}: not an IR: {error}") from error
         root = self.tree.getroot()
@@ -30,7 +31,6 @@ class IrGraph:
             raise NcsError(f"{path}: not an IR: it has no layers or no edges")
         self.layers, self.edges = layers, edges
         self.new_constants: list[np.ndarray] = []
-        self.size = os.path.getsize(self.weights)
         for parent in root.iter():
             for child in parent.findall("rt_info"):
                 parent.remove(child)
@@ -48,9 +48,12 @@ class IrGraph:
         data = producer.find("data") if producer is not None and producer.get("type") == "Const" else None
         if data is None or data.get("element_type") not in _DTYPES:
             raise NcsError(f"its input {port} is not a constant")
+        offset, size = int(data.attrib["offset"]), int(data.attrib["size"])
+        if min(offset, size) < 0 or offset + size > self.size:
+            raise NcsError(f"its input {port} is not in the .bin file")
         with open(self.weights, "rb") as stream:
-            stream.seek(int(data.attrib["offset"]))
-            return np.frombuffer(stream.read(int(data.attrib["size"])), _DTYPES[data.attrib["element_type"]])
+            stream.seek(offset)
+            return np.frombuffer(stream.read(size), _DTYPES[data.attrib["element_type"]])
 
     def disconnect(self, layer: Any, ports: range) -> None:
         """Remove the edges to inputs."""

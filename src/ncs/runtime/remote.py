@@ -139,7 +139,8 @@ class Process:
                     future.set_exception(_exception(header["error"], header["text"]))
                 else:
                     future.set_result(header.get("value") if array is None else array)
-        except EOFError:
+        except (EOFError, NcsError, LookupError):  # it has ended, or sends what is no message: nobody may wait for it
+            self._child.kill()
             self._child.wait()
             with self._lock:
                 self.ended = True

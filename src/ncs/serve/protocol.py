@@ -29,6 +29,7 @@ DTYPES = {
 }
 NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 MAX_ELEMENTS = 1 << 31
+MAX_AXES = 32
 
 
 @dataclasses.dataclass
@@ -124,17 +125,25 @@ def _tensor(entry, rest):
     """Return the Tensor of a JSON entry and how many bytes of `rest` it used."""
     name, datatype = _field(entry, "name", str), _field(entry, "datatype", str)
     shape = tuple(_field(entry, "shape", list))
-    if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape):
-        raise RequestError(400, f"input '{name}': invalid shape {list(shape)}")
+    check_shape(name, datatype, shape)
     count = math.prod(shape)
-    if count > MAX_ELEMENTS or (datatype != "BYTES" and datatype not in DTYPES):
-        raise RequestError(400, f"input '{name}': datatype {datatype} of shape {list(shape)} is not supported")
     size = _parameters(entry).get("binary_data_size")
     if size is None:
         return Tensor(name, datatype, shape, _from_json(entry, name, datatype, shape, count)), 0
     if not isinstance(size, int) or not 0 <= size <= len(rest):
         raise RequestError(400, f"input '{name}': binary_data_size is {size}, {len(rest)} bytes are left")
     return Tensor(name, datatype, shape, from_bytes(rest[:size], name, datatype, shape)), size
+
+
+def check_shape(name: str, datatype: str, shape: tuple[Any, ...]) -> None:
+    """Raise RequestError for an unknown datatype, and for a shape that an array cannot have."""
+    valid = len(shape) <= MAX_AXES and all(
+        isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= MAX_ELEMENTS for size in shape
+    )
+    if not valid:
+        raise RequestError(400, f"input '{name}': invalid shape {str(list(shape))[:80]}: not supported")
+    if math.prod(shape) > MAX_ELEMENTS or (datatype != "BYTES" and datatype not in DTYPES):
+        raise RequestError(400, f"input '{name}': datatype {datatype} of shape {list(shape)} is not supported")
 
 
 def from_bytes(data: memoryview | bytes, name: str, datatype: str, shape: tuple[int, ...]) -> Any:
@@ -172,7 +181,7 @@ def _elements(data, name, count):
 def _from_json(entry, name, datatype, shape, count):
     data = _field(entry, "data", list)
     if datatype == "BYTES":
-        flat = _flat(data)
+        flat = _flat(data, name)
         if len(flat) != count or not all(isinstance(text, str) for text in flat):
             raise RequestError(400, f"input '{name}': expected {count} strings in base64")
         try:
@@ -188,8 +197,10 @@ def _from_json(entry, name, datatype, shape, count):
     return array.reshape(shape)
 
 
-def _flat(data):
-    return [item for part in data for item in (_flat(part) if isinstance(part, list) else [part])]
+def _flat(data, name, depth=MAX_AXES):
+    if not depth:
+        raise RequestError(400, f"input '{name}': expected at most {MAX_AXES} axes")
+    return [item for part in data for item in (_flat(part, name, depth - 1) if isinstance(part, list) else [part])]
 
 
 def to_bytes(tensor: Tensor) -> bytes:

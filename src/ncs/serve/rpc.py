@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -138,6 +139,8 @@ class Rpc:
             result = model.submit(rows).result()
         except ImageError as error:
             raise RequestError(400, str(error)) from None
+        if any(output.parameters["classification"].int64_param < 0 for output in request.outputs):
+            raise RequestError(400, "'classification': expected a number of classes")
         requested = [
             protocol.RequestedOutput(output.name, True, output.parameters["classification"].int64_param)
             for output in request.outputs
@@ -158,15 +161,18 @@ def _inputs(request):
 
 def _tensor(entry, raw):
     shape, datatype = tuple(entry.shape), entry.datatype
-    if min(shape, default=0) < 0 or (datatype not in protocol.DTYPES and datatype != "BYTES"):
-        raise RequestError(400, f"input '{entry.name}': datatype {datatype} of shape {list(shape)} is not supported")
+    protocol.check_shape(entry.name, datatype, shape)
     if raw is not None:
         return protocol.Tensor(entry.name, datatype, shape, protocol.from_bytes(raw, entry.name, datatype, shape))
     if datatype not in _CONTENTS:
         raise RequestError(400, f"input '{entry.name}': {datatype} needs raw_input_contents")
     values = getattr(entry.contents, _CONTENTS[datatype])
-    if len(values) != int(np.prod(shape)):
+    if len(values) != math.prod(shape):
         raise RequestError(400, f"input '{entry.name}': shape {list(shape)} does not have {len(values)} values")
     if datatype == "BYTES":
         return protocol.Tensor(entry.name, datatype, shape, list(values))
-    return protocol.Tensor(entry.name, datatype, shape, np.array(values, protocol.DTYPES[datatype]).reshape(shape))
+    try:
+        array = np.array(list(values), protocol.DTYPES[datatype]).reshape(shape)
+    except (ValueError, OverflowError) as error:
+        raise RequestError(400, f"input '{entry.name}': {error}") from None
+    return protocol.Tensor(entry.name, datatype, shape, array)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -84,6 +85,34 @@ def test_shards_of_another_run_are_refused(graph, tmp_path, capsys):
     for other in (["--shard", 6], ["--shard", 5, "--flip"]):
         assert _run(graph, *command, *other) == 1
         assert "is of another list, other settings or another --shard" in capsys.readouterr().err
+
+
+def test_a_changed_mean_makes_other_shards(graph, tmp_path, capsys):
+    options = ["--list", graph / "all.txt", "-o", tmp_path / "o", "--shard", 10, "--mean_file", tmp_path / "mean.npy"]
+    np.save(tmp_path / "mean.npy", np.full((3, 20, 20), 90, np.float32))
+    assert _run(graph, *options) == 0
+    np.save(tmp_path / "mean.npy", np.full((3, 20, 20), 91, np.float32))
+    assert _run(graph, *options) != 0
+    assert "which is of another list, other settings" in capsys.readouterr().err
+
+
+def test_a_run_continues_that_compiled_its_net_at_first(graph, tmp_path, monkeypatch, capsys):
+    from agegender.zoo import compile
+
+    def compile_here(names, folder, say):
+        for path in graph.glob("AgeNet*"):
+            if not os.path.exists(os.path.join(folder, path.name)):
+                shutil.copy(path, folder)
+        return list(names)
+
+    monkeypatch.setattr(compile, "ensure_compiled", compile_here)
+    (tmp_path / "nets").mkdir()
+    options = ["--list", graph / "all.txt", "-o", tmp_path / "o", "--shard", 10, "--model", "AgeNet"]
+    assert _run(tmp_path / "nets", *options) == 0
+    os.unlink(tmp_path / "o" / sorted(os.listdir(tmp_path / "o"))[1])
+    capsys.readouterr()
+    assert _run(tmp_path / "nets", *options) == 0
+    assert "in 3 shards of 10; 2 are done" in capsys.readouterr().err
 
 
 def test_two_processes_give_the_same_rows_when_one_is_killed(graph, expected, tmp_path, monkeypatch):

@@ -18,6 +18,12 @@ from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2, text
 from caffe.utils import input_file
 
+# Exceptions for values of other types, numbers that are infinite or too large, and endless nesting.
+_DAMAGED = (
+    *(ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError),
+    ElementTree.ParseError,
+)
+_FARTHEST = 1e9  # pixels of a side or a corner
 READERS = ("xml", "json", "txt")
 
 
@@ -60,10 +66,10 @@ def read(path: str | Path, kind: str, size: tuple[int, int], labels: Mapping[str
     content = input_file.read_text(path)
     try:
         size, rows = {"xml": _xml, "json": _json, "txt": _text}[kind](content, size)
-    except (ValueError, KeyError, TypeError, AttributeError, ElementTree.ParseError) as error:
+        known = [(label_of(name, labels, str(path)) if kind != "txt" else int(name), *row) for name, *row in rows]
+        return boxes_of(known, size, str(path))
+    except _DAMAGED as error:
         raise CaffeError(f"{path}: not an annotation of type {kind}: {error}") from None
-    known = [(label_of(name, labels, str(path)) if kind != "txt" else int(name), *row) for name, *row in rows]
-    return boxes_of(known, size, str(path))
 
 
 def label_of(name: str, labels: Mapping[str, int], where: str) -> int:
@@ -77,11 +83,13 @@ def label_of(name: str, labels: Mapping[str, int], where: str) -> int:
 def boxes_of(rows: Iterable[tuple], size: tuple[int, int], where: str) -> np.ndarray:
     """Return boxes (n, 7) of rows (label, xmin, ymin, xmax, ymax, difficult) in pixels of an image of `size`."""
     height, width = size
-    if min(size) <= 0:
+    if not all(0 < side < _FARTHEST for side in size):
         raise CaffeError(f"{where}: the image has the size {height} x {width}")
     out, counts = [], {}  # type: ignore[var-annotated]
     for label, *corners, difficult in rows:
         left, top, right, bottom = corners
+        if not all(abs(corner) < _FARTHEST for corner in corners):  # nan is not
+            raise ValueError(f"box {corners} is not in pixels")
         if not (0 <= left <= right <= width and 0 <= top <= bottom <= height):
             glog.warning(f"{where}: box {corners} is not inside the image of {width} x {height}")
         number = counts[label] = counts.get(label, -1) + 1
@@ -145,12 +153,18 @@ def coco(
         rows: dict[Any, list] = {key: [] for key in sizes}
         for entry in data["annotations"]:
             rows[entry["image_id"]].append(_coco_row(entry))
-    except (ValueError, KeyError, TypeError) as error:
+    except _DAMAGED as error:
         raise CaffeError(f"{path}: not a COCO file with images, annotations and categories: {error}") from None
     own = dict(labels) if labels else {name: number for number, name in enumerate(names.values(), 1)}
     by_id = {key: own[key] if key in own else label_of(name, own, str(path)) for key, name in names.items()}
     images = []
     for key, (name, size) in sizes.items():
-        known = [(by_id[row[0]], *row[1:]) for row in rows[key]]
-        images.append((name, boxes_of(known, size, f"{path}, image '{name}'")))
+        where = f"{path}, image '{name}'"
+        try:
+            known = [(by_id[row[0]], *row[1:]) for row in rows[key]]
+            images.append((str(name), boxes_of(known, size, where)))
+        except KeyError as error:
+            raise CaffeError(f"{where}: the category {error} is not in the file") from None
+        except _DAMAGED as error:
+            raise CaffeError(f"{where}: {error}") from None
     return images, own

@@ -105,8 +105,7 @@ def _stages(bench: Bench, path: str) -> dict[str, Any] | None:
         )
         if process.returncode:
             return {"error": process.stderr.decode("utf-8", "replace")[-500:]}
-        with open(cached, "wb") as stream:
-            stream.write(process.stdout)
+        write_bytes(cached, process.stdout)
     blob = read_json(cached) or {}
     stages = []
     for number, stage in enumerate(blob.pop("stages", [])):
