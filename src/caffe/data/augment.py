@@ -204,9 +204,10 @@ class Illumination:
             return image
         curve = 255 * (np.arange(256) / 255) ** self.gammas[index]
         down, right = self.directions[index].astype(np.float32)
-        light = 1 + down * self.rows + right * self.columns
+        channels = 1 if image.ndim == 2 else image.shape[2]
+        light = (1 + down * self.rows) + np.repeat(right * self.columns, channels)
         lit = cv2.LUT(image, curve.astype(np.float32))
-        return cv2.multiply(lit, cv2.merge([light] * 3) if image.ndim == 3 else light, dtype=cv2.CV_8U)
+        return cv2.multiply(lit, light.reshape(image.shape), dtype=cv2.CV_8U)
 
 
 class Compression:

@@ -77,6 +77,7 @@ class Transform:
         self.shrink = transform_validation.choice("shrink", shrink, ("linear", "area"), errors)
         self.application = transform_validation.application(application, errors)
         self._fitted: dict[tuple[int, int], np.ndarray] = {}
+        self._mirrored: dict[tuple[int, ...], np.ndarray] = {}  # mean images
         if errors:
             raise CaffeError("Transform: " + "; ".join(errors))
 
@@ -293,14 +294,37 @@ class Transform:
             self._subtract(images, offsets[0], out)
             return out
         for index, (image, offset) in enumerate(zip(images, offsets)):
-            target = out[index, :, :, ::-1] if flips is not None and flips[index] else out[index]
-            if self.output_shape(image.shape) != target.shape:
+            if self.output_shape(image.shape) != out.shape[1:]:
                 raise CaffeError(
                     f"images of {images[0].shape} and {image.shape} in one batch; resize them to the same size or set "
                     "crop_size"
                 )
-            self._subtract(image, offset, target)
+            if flips is not None and flips[index]:
+                self._subtract_mirrored(image, offset, out[index])
+            else:
+                self._subtract(image, offset, out[index])
         return out
+
+    def _subtract_mirrored(self, image: np.ndarray, offset: tuple[int, int], out: np.ndarray) -> None:
+        """Compute out = (image - mean) * scale, mirrored; bytes are mirrored first, which is twice as fast."""
+        if image.dtype != np.uint8:
+            self._subtract(image, offset, out[:, :, ::-1])
+            return
+        import cv2
+
+        (top, left), (height, width) = offset, out.shape[1:]
+        mean = self._mean_for(image.shape)
+        if mean is not None and mean.shape[1:] != (1, 1):
+            if image.shape not in self._mirrored:
+                self._mirrored[image.shape] = np.ascontiguousarray(mean[:, :, ::-1])
+            right = image.shape[2] - left - width
+            mean = self._mirrored[image.shape][:, top : top + height, right : right + width]
+        mirrored = np.empty(out.shape, np.uint8)
+        for plane, target in zip(image, mirrored):
+            cv2.flip(plane[top : top + height, left : left + width], 1, target)
+        np.subtract(mirrored, np.float32(0) if mean is None else mean, out=out, dtype=np.float32)
+        if self.scale != 1.0:
+            out *= np.float32(self.scale)
 
     def _subtract(self, image: np.ndarray, offset: tuple[int, int], out: np.ndarray) -> None:
         """Compute out = (image - mean) * scale in float32, both cropped at `offset`."""

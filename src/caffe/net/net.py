@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -417,9 +417,10 @@ class Net(BaseNet):
         CaffeError
             If shapes differ; nothing is copied from that file, and the message lists every mismatch.
         """
-        self._copy_weights(snapshot.read_weights(path), os.fspath(path))
+        self.copy_weights(snapshot.read_weights(path), os.fspath(path))
 
-    def _copy_weights(self, weights, path):
+    def copy_weights(self, weights: Mapping[str, Sequence[np.ndarray]], path: str) -> None:
+        """Copy weights that were read from `path` (see `snapshot.read_weights`), as `copy_from` does."""
         errors, pairs = [], []
         layers = {node.layer.name: node.layer for node in self.nodes}
         for name, blobs in self.params.items():

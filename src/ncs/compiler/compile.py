@@ -233,7 +233,7 @@ def deploy_net(
                 f"{weights} has no weights for layer(s) {', '.join(missing)} of {prototxt}; "
                 f"it has {', '.join(arrays) or 'none'}"
             )
-        net.copy_from(weights)
+        net.copy_weights(arrays, weights)
     return net
 
 

@@ -8,7 +8,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from support import compiled_nets
+from support import compiled_nets, ray_nodes
 
 from agegender.bulk import rows
 
@@ -31,16 +31,8 @@ def graph(tmp_path_factory):
 
 @pytest.fixture
 def cluster(monkeypatch):
-    """A head and a node of one CPU each."""
-    pytest.importorskip("ray", reason="ray is not installed (extra `ray`)")
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
-    yield cluster
-    cluster.shutdown()
+    with ray_nodes.two_nodes(monkeypatch) as cluster:
+        yield cluster
 
 
 def _start(graph, output, *more):
@@ -74,8 +66,7 @@ def test_a_killed_driver_and_a_lost_node(graph, cluster):
     assert before < COUNT // SHARD - 10
     second = _start(graph, "out", "--ray", cluster.address)
     _wait_for_parts(graph / "out", before + 3, second)
-    (node,) = cluster.worker_nodes
-    cluster.remove_node(node, allow_graceful=False)
+    ray_nodes.lose_node(cluster)
     assert len(_parts(graph / "out")) < COUNT // SHARD
     assert second.wait(DEADLINE) == 0
     assert len(_parts(graph / "out")) == COUNT // SHARD

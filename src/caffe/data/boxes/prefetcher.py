@@ -48,7 +48,8 @@ class AnnotatedPrefetcher(BatchPrefetcher):
             raise CaffeError(f"database '{self.db.source}', record '{name}': {error}") from None
 
     def _batch(self, records: Iterator, position: int, reusable: Batch | None) -> Batch:
-        rng = np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position])
+        rank, solvers = self.share
+        rng = np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position * solvers + rank])
         images, rows = [], []
         for item in range(self.batch_size):
             image, boxes = self._changed(*self._decode(*next(records)), rng)

@@ -16,6 +16,12 @@ FIELDS = {
     "MemoryData": "memory_data_param",
 }
 
+# Layers with a batch_size that are not divided, and why.
+_WHOLE = {
+    "AnnotatedData": "draws the random changes of a batch one after another, so its parts would not be those of one "
+    "process",
+}
+
 
 def divide(param: Any, solver: Any, count: int) -> None:
     """Divide the batch_size of the TRAIN net's data layers by `count`, in place.
@@ -41,9 +47,8 @@ def divide(param: Any, solver: Any, count: int) -> None:
         if layer.type not in FIELDS:
             if layer.type in ("Parameter",):
                 continue
-            raise CaffeError(
-                f"--batch shared: layer '{layer.name}' ({layer.type}) has no batch_size to divide; use --batch each"
-            )
+            reason = _WHOLE.get(layer.type, "has no batch_size to divide")
+            raise CaffeError(f"--batch shared: layer '{layer.name}' ({layer.type}) {reason}; use --batch each")
         data = getattr(layer, FIELDS[layer.type])
         if data.batch_size % count:
             numbers = [str(n) for n in range(1, data.batch_size + 1) if data.batch_size % n == 0]
