@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from caffe.layers._convolution import Window
 
-CHUNK_BYTES = 1 << 26  # of the columns that one matrix product reads
+CHUNK_BYTES = 1 << 24  # of the columns that one matrix product reads
 LARGEST_KERNEL = 25  # elements; beyond, copying the columns takes longer than the product saves
 FEWEST_OUTPUTS = 64
 
