@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from caffe.layers._convolution import Window
 
-CHUNK_BYTES = 1 << 26  # of the columns that one matrix product reads
+CHUNK_BYTES = 1 << 24  # of the columns that one matrix product reads
 LARGEST_KERNEL = 25  # elements; beyond, copying the columns takes longer than the product saves
 FEWEST_OUTPUTS = 64
 
@@ -39,9 +39,9 @@ def gains_by_gemm(x: Tensor, weight: Tensor, win: Window, out: Sequence[int], gr
     oneDNN's kernel reaches about half of the speed of a matrix product, but needs no copy of the windows (columns);
     with few outputs the copy takes longer than the product.
     """
-    outputs, channels, *kernel = weight.shape
+    outputs, _, *kernel = weight.shape
     size = math.prod(kernel)
-    gains = size == 1 or channels == 1 or (outputs >= FEWEST_OUTPUTS and size <= LARGEST_KERNEL)
+    gains = size == 1 or (outputs >= FEWEST_OUTPUTS and size <= LARGEST_KERNEL)
     return gains and _is_plain(x, win, out, group)
 
 

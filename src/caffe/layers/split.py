@@ -17,6 +17,7 @@ class Split(Layer):
 
     num_top = (1, None)
     shares_data = True
+    overwritable: int | None = None  # 0 or 1: backward may add the other diffs to the diff of this top
     examples = (Example("", [(2, 3, 4, 5)], tops=2),)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -28,18 +29,33 @@ class Split(Layer):
         grads = [top.grad for top in tops]
         if len({grad.dtype for grad in grads}) > 1:
             grads = [grad.float() for grad in grads]
-        bottoms[0].set_grad(_sum(grads, CHUNK_ELEMENTS * torch.get_num_threads()))
+        if self._may_overwrite(tops):
+            grads.insert(0, grads.pop(self.overwritable))  # the sum of the first two is the same in both orders
+            total = grads[0]
+        else:
+            total = torch.empty_like(grads[0])
+        bottoms[0].set_grad(_sum(grads, total, CHUNK_ELEMENTS * torch.get_num_threads()))
+
+    def _may_overwrite(self, tops):
+        """Return whether the diff of top `overwritable` can hold the sum, and nobody sees that it is overwritten."""
+        if self.overwritable is None or self.net.has_callbacks:
+            return False
+        top = tops[self.overwritable]
+        return not top.has_live_grad_view and _is_dense(top.grad)
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         for top in tops:
             g.node("Identity", bottoms, [top])
 
 
-def _sum(terms, chunk):
-    """Return the sum of `terms`, from first to last, in memory of its own."""
-    first, *others = terms
-    total = torch.empty_like(first)
-    if len(others) > 1 and all(term.stride() == total.stride() for term in terms):
+def _is_dense(tensor):
+    """Return whether a new tensor like `tensor` has its strides."""
+    return tensor.stride() == torch.empty_like(tensor, device="meta").stride()
+
+
+def _sum(terms, total, chunk):
+    """Write the sum of `terms`, from first to last, to `total`, which may be the first; return it."""
+    if len(terms) > 2 and all(term.stride() == total.stride() for term in terms):
         parts = list(zip(*(_in_memory_order(array).split(chunk) for array in (total, *terms))))
     else:
         parts = [(total, *terms)]

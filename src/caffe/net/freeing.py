@@ -9,6 +9,7 @@ from typing import Any
 from caffe.layers.base import TEST
 from caffe.net import segments
 from caffe.net.segments import Segment
+from caffe.passes.blob_users import owns_diff
 from caffe.passes.fft_convolution import FourierConvolution
 
 
@@ -38,6 +39,7 @@ class Freeing:
         for node in net.nodes:
             if isinstance(node.fast, FourierConvolution):  # the weights' spectrum is large and quick to compute
                 node.fast.keep_weights_spectrum, node.fast.keep_bottom_spectrum = False, not checkpointing
+        _overwrite_diffs_of_splits(net.nodes, kept)
         whole = Segment(0, self.last, repeated=net.phase == TEST)  # a test net has no backward pass: nothing is kept
         self.segments = segments.plan(net.nodes) if checkpointing else [whole]
         self._after_forward = _by_index(
@@ -113,6 +115,14 @@ class _State:
 
 def _statistics(net, segment):
     return [blob for node in segment.of(net.nodes) for blob in node.layer.accumulated_blobs()]
+
+
+def _overwrite_diffs_of_splits(nodes: Sequence[Any], kept: set[int]) -> None:
+    """Let Split layers sum the diffs of their tops in the memory of one that is freed then."""
+    for i, node in enumerate(nodes):
+        if node.layer.type == "Split":
+            free = [t for t, blob in enumerate(node.top_blobs[:2]) if id(blob) not in kept and owns_diff(nodes, i, t)]
+            node.layer.overwritable = free[0] if free else None
 
 
 def _kept_blobs(net: Any) -> set[int]:

@@ -19,12 +19,12 @@ def nodes_using(nodes: Sequence[Any], blob: Any) -> list[int]:
 OWN_DIFF = ("Convolution", "Deconvolution", "InnerProduct", "Pooling", "LRN", "Split")
 
 
-def owns_diff(nodes: Sequence[Any], index: int) -> bool:
-    """Return whether the diff of the top of node `index` may be overwritten in backward.
+def owns_diff(nodes: Sequence[Any], index: int, top: int = 0) -> bool:
+    """Return whether the diff of a top of node `index` may be overwritten in backward.
 
     Otherwise it may share memory with the diff of another blob: Eltwise and Concat pass on the diff of their top.
     """
-    later = [j for j in nodes_using(nodes, nodes[index].top_blobs[0]) if j > index]
+    later = [j for j in nodes_using(nodes, nodes[index].top_blobs[top]) if j > index]
     return bool(later) and nodes[later[0]].layer.type in OWN_DIFF
 
 

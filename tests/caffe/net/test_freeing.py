@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 import caffe
 from caffe.core import config
@@ -178,6 +179,36 @@ def test_tensors_are_freed():
 def _live_bytes(net):
     storages = [storage for blob in net.blobs.values() for storage in (blob._data, blob._diff)]
     return sum(4 * storage.tensor.numel() for storage in storages if storage.tensor is not None)
+
+
+def test_split_sums_diffs_in_the_memory_of_one_that_nothing_else_shares():
+    _, _, trainer = train(NETS["residual blocks with BatchNorm"], Solver.free_blobs, steps=1)
+    net = trainer.net
+    splits = [node for node in net.nodes if node.layer.type == "Split" and any(node.bottom_need_backward)]
+    assert len(splits) == 4
+    for split in splits:
+        assert split.layer.overwritable == 0  # the convolution's; that of the Eltwise is the diff of its top
+        diffs = [np.random.default_rng(i).normal(size=split.top_blobs[0].shape).astype("float32") for i in range(2)]
+        for seen in (False, True):
+            net.before_backward(print) if seen else None
+            for blob, diff in zip(split.top_blobs, diffs):
+                blob.set_grad(torch.from_numpy(diff.copy()))
+            split.layer.backward_blobs(split.top_blobs, [True], split.bottom_blobs)
+            (bottom,) = split.bottom_blobs
+            assert torch.equal(bottom.grad, torch.from_numpy(diffs[0] + diffs[1]))
+            assert torch.equal(split.top_blobs[1].grad, torch.from_numpy(diffs[1]))
+            assert (bottom.grad.data_ptr() == split.top_blobs[0].grad.data_ptr()) is not seen
+        net._callbacks.clear()
+
+
+def test_split_keeps_a_diff_that_a_program_holds():
+    _, _, trainer = train(NETS["residual blocks with BatchNorm"], Solver.free_blobs, steps=1)
+    split = next(node for node in trainer.net.nodes if getattr(node.layer, "overwritable", None) == 0)
+    for blob in split.top_blobs:
+        blob.set_grad(torch.ones(blob.shape))
+    held = split.top_blobs[0].diff
+    split.layer.backward_blobs(split.top_blobs, [True], split.bottom_blobs)
+    assert (held == 1).all() and (split.bottom_blobs[0].diff == 2).all()
 
 
 def test_callbacks_see_every_layer_once_with_its_blobs():
