@@ -18,7 +18,7 @@ class ChannelScale(Layer):
 
     num_bottom = 2
     in_place = False
-    examples = (Example("", [(2, 3, 4, 5), (2, 1, 4, 5)]), Example("", [(2, 3), (2,)]))
+    examples = (Example("", [(2, 3, 4, 5), (2, 1, 4, 5)]), Example("", [(2, 3), (2, 1)]))
 
     def setup(self, bottom: Shape, scale: Shape) -> None:
         self.need(not self.param.channel_scale_param.global_scale, "global_scale is not implemented")

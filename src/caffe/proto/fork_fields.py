@@ -81,6 +81,7 @@ IMPLEMENTED_BY: dict[str, dict[str, str]] = {
 
 # Fields of forks' messages that our layers do not implement.
 NOT_IMPLEMENTED: dict[str, str] = {
+    "CTCLossParameter": "alphabet_size time_step blank_label",
     "BNParameter": "across_spatial",
     "InterpParameter": "full_zoom_factor",
     "NormalizeParameter": "rescale fix_gradient add_eps_before_sqrt",

@@ -44,6 +44,7 @@ EVALUATORS = frozenset(
         "DetectionAccuracy",
         "DetectionGroupAccuracy",
         "AccuracyTree",
+        "LabelsequenceAccuracy",
         "TransformAccuracy",
         "Recall",
         "SegmentationEvaluate",

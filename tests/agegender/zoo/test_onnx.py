@@ -262,6 +262,8 @@ REFUSED = set(
         "Convolution",
         "Convolution3D",
         "ConvolutionRistretto",
+        "Correlation",
+        "Correlation1D",
         "Deconvolution",
         "DeconvolutionRistretto",
         "DeformableConvolution",
