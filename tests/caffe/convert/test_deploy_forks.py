@@ -63,7 +63,8 @@ def test_fixed_reshape_follows_the_batch():
 
 def test_other_inputs_keep_their_rows():
     rois = 'layer { name: "rois" type: "Input" top: "rois" input_param { shape { dim: 4 dim: 5 } } }'
-    result = shapes(deployed(INPUT % (2, 8, 8) + CONV + rois, (1, None, None, None)))
+    reader = FC.replace('bottom: "data"', 'bottom: "rois"')
+    result = shapes(deployed(INPUT % (2, 8, 8) + CONV + rois + reader, (1, None, None, None)))
     assert result == {"data": [1, 3, 8, 8], "rois": [4, 5]}
 
 

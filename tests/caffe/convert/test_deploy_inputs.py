@@ -202,3 +202,12 @@ def test_regions_of_four_numbers_get_the_item(capsys):
     assert [list(shape.dim) for shape in deployed(net)[0].input_param.shape] == [[1, 3, 8, 8], [2, 5]]
     assert "input 'rois': regions are rows of 5 numbers" in capsys.readouterr().err
     assert list(deployed(net.replace("ROIPooling", "Concat"))[0].input_param.shape[1].dim) == [2, 4]
+
+
+def test_an_input_that_no_layer_reads_is_left_out(capsys):
+    inputs = 'input: "size" input_shape { dim: [1, 2] } input: "data" input_shape { dim: [1, 4] }\n'
+    layers = deployed(inputs + IP)
+    assert [list(layer.top) for layer in layers] == [["data"], ["ip"]]
+    assert [list(shape.dim) for shape in layers[0].input_param.shape] == [[1, 4]]
+    assert "no layer reads its input size" in capsys.readouterr().err
+    assert list(deployed(inputs)[0].top) == ["size", "data"]
