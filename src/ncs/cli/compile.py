@@ -220,8 +220,10 @@ def compile_net(args: argparse.Namespace, stem: str) -> int:
         heads=heads,
     )
     (manifest,) = compile_models([(model, stem)], options)
-    suffixes = ["onnx"] + (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
-    print("{}: wrote {}.{{{}}}".format(name, stem, ",".join(suffixes)))
+    suffixes = ["onnx"] if os.path.isfile(stem + ".onnx") else []
+    suffixes += (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
+    if suffixes:
+        print("{}: wrote {}.{{{}}}".format(name, stem, ",".join(suffixes)))
     if os.path.isfile(stem + "_v10.xml") and options.ir:
         print(f"{name}: wrote {stem}_v10.{{xml,bin}} for OpenVINO 2020 to 2021.4")
     print_summaries([path for _, path in options.blobs(stem)] if options.blob else [], args.archive)

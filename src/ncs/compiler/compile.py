@@ -250,8 +250,6 @@ def build_net(model: Model, options: Options, build_only: bool = False) -> Net:
 
 def _export(model, stem, options, say, scratch):
     """Export one net; return (Manifest or None, the file that the blob is compiled from, the deploy net)."""
-    from caffe.convert.onnx_export import export_net
-
     net = build_net(model, options, build_only=model.weights is not None or options.zero_weights)
     reason = ports.why_no_manifest(net)
     shape = net.blobs[net.inputs[0]].shape
@@ -263,7 +261,7 @@ def _export(model, stem, options, say, scratch):
     transform, modify_export = _embed_preprocessing(model.transform, shape, options, say)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(stem + ".json")  # it names the files that are about to be replaced
-    export_net(net, stem + ".onnx", modify_export)
+    _write_onnx(model.name, net, stem, modify_export, say)
     model_path = _write_ir(net, stem, options, modify_export, scratch)
     if options.ir and options.ir_v10:
         _write_ir_v10(stem, scratch, say)
@@ -291,6 +289,22 @@ def _export(model, stem, options, say, scratch):
     parents = {prefix + "prototxt": model.prototxt, prefix + "caffemodel": model.weights, **model.parents}
     manifest.parents = {kind: file_of(path, folder) for kind, path in parents.items() if path}
     return manifest, model_path, net.param
+
+
+def _write_onnx(name, net, stem, modify_export, say):
+    """Write stem.onnx, except if only an IR can express the net's native layers, which is said."""
+    from caffe.convert.onnx_export import export_net
+    from caffe.errors import CaffeError
+    from ncs.compiler import native_ops
+
+    try:
+        export_net(net, stem + ".onnx", modify_export)
+    except CaffeError as error:
+        if not native_ops.native_layers(net):
+            raise
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(stem + ".onnx")
+        say(f"{name}: no ONNX file is written: {error}")
 
 
 def _check_rows(net):
