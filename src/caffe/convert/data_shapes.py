@@ -37,8 +37,7 @@ def hdf5_shape(layer: Any, top: str) -> tuple[int, ...] | None:
 
 def batch_size(net: Any) -> int:
     """Return the batch size of the first data layer of `net` that has one, or 1."""
-    names = ("data_param", "image_data_param", "memory_data_param", "hdf5_data_param")
-    params = [getattr(layer, name) for layer in net.layer for name in names if layer.HasField(name)]
+    params = [getattr(layer, name) for layer in net.layer for name in ("data_param", "image_data_param")]
     return next((param.batch_size for param in params if param.batch_size), 1)
 
 
@@ -58,8 +57,7 @@ def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[i
         if None in input_shape[2:]:
             warn_of_default_size(f"layer '{layer.name}' ({layer.type}): {error}", own[2:])
     shape = tuple(requested or default for requested, default in zip(input_shape, own))
-    frames = _frames(layer)
-    return (*shape[:2], frames, *shape[2:]) if frames else shape
+    return (*shape[:2], layer.video_data_param.new_length, *shape[2:]) if _is_volume(layer) else shape
 
 
 def warn_of_default_size(reason: str, size: Sequence[int] = (DEFAULT_SIDE, DEFAULT_SIDE)) -> None:
@@ -87,13 +85,6 @@ def _channels(layer, gray):
         per_frame = 2 if video.modality == video.FLOW else 1 if video.grayscale else 3
         return per_frame * video.new_length * video.num_segments
     return 1 if gray else 3
-
-
-def _frames(layer):
-    """Return the frames of a clip that is a volume, or 0; of clips in files, the 16 of C3D's."""
-    if layer.type in ("VideoSegmentationData", "VideoWithVoxelTruthData"):
-        return 16
-    return layer.video_data_param.new_length if _is_volume(layer) else 0
 
 
 def _is_volume(layer):

@@ -99,8 +99,6 @@ LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label
             "video_data_param { new_length: 5 num_segments: 3 } transform_param { crop_size: 9 }",
             [1, 30, 9, 9],
         ),
-        ("VideoSegmentationData", "transform_param { crop_size: 9 }", [1, 3, 16, 9, 9]),
-        ("VideoWithVoxelTruthData", "transform_param { crop_size: 9 }", [1, 3, 16, 9, 9]),
         ("Python", 'python_param { module: "m" layer: "L" }', [1, 3, 224, 224]),
     ],
 )
