@@ -96,7 +96,7 @@ def passes(
 ) -> list[Callable[[caffe_pb2.NetParameter], caffe_pb2.NetParameter]]:
     """Return the passes for the TEST net `net` in order; each maps a NetParameter to a NetParameter."""
     if is_deploy_file(net):
-        net_passes = (remove_evaluators_without_labels, fold_dropout, strip_training_fields)
+        net_passes = (remove_evaluators_without_labels, fold_dropout, strip_training_fields, remove_unread_inputs)
         return [lambda net: replace_data_with_input(net, input_shape), *net_passes]
     outputs = output_names(net)
     return [
@@ -178,6 +178,24 @@ def replace_data_with_input(
     return resize_inputs(
         complete_regions(_copy(net, layers)), input_shape or ((1, None, None, None) if replaced else None)
     )
+
+
+def remove_unread_inputs(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Remove the inputs that no layer reads, which are outputs otherwise; a net without layers keeps them."""
+    read = {bottom for layer in net.layer for bottom in layer.bottom}
+    unread = [top for layer in net.layer if layer.type == "Input" for top in layer.top if top not in read]
+    if not read or not unread:
+        return net
+    net = _copy(net)
+    for layer in (x for x in net.layer if x.type == "Input"):
+        kept = [number for number, top in enumerate(layer.top) if top not in unread]
+        shapes = list(layer.input_param.shape)
+        if len(shapes) == len(layer.top):
+            del layer.input_param.shape[:]
+            layer.input_param.shape.extend(shapes[number] for number in kept)
+        layer.top[:] = [layer.top[number] for number in kept]
+    glog.info(f"net '{net.name}': no layer reads its input {', '.join(unread)}, which is left out")
+    return _copy(net, [layer for layer in net.layer if layer.type != "Input" or layer.top])
 
 
 def _missing_input(net):

@@ -240,8 +240,10 @@ def _compile_net(args, stem, started):
         heads=heads,
     )
     (manifest,) = compile_models([(model, stem)], options, started=started)
-    suffixes = ["onnx"] + (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
-    print("{}: wrote {}.{{{}}}".format(name, stem, ",".join(suffixes)))
+    suffixes = ["onnx"] if os.path.isfile(stem + ".onnx") else []
+    suffixes += (["xml", "bin"] if options.ir else []) + (["json"] if manifest else [])
+    if suffixes:
+        print("{}: wrote {}.{{{}}}".format(name, stem, ",".join(suffixes)))
     if os.path.isfile(stem + "_v10.xml") and options.ir:
         print(f"{name}: wrote {stem}_v10.{{xml,bin}} for OpenVINO 2020 to 2021.4")
     print_summaries([path for _, path in options.blobs(stem)] if options.blob else [], args.archive)

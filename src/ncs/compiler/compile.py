@@ -120,7 +120,7 @@ def compile_models(
     """
     if options.blob:
         check(options)
-    obsolete = (".json", "_v10.xml", "_v10.bin") if options.ir and options.ir_v10 else (".json",)
+    obsolete = (".json", ".onnx", *(("_v10.xml", "_v10.bin") if options.ir and options.ir_v10 else ()))
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="caffe2ncs-"))
         staged = [stack.enter_context(atomic_file_set(stem, obsolete)) for _, stem in jobs]
@@ -285,8 +285,6 @@ def _export(model, final, stem, options, say, scratch):
 
     Return (Manifest or None, the file that the blob is compiled from, the deploy net).
     """
-    from caffe.convert.onnx_export import export_net
-
     net = build_net(model, options, build_only=model.weights is not None or options.zero_weights)
     reason = ports.why_no_manifest(net)
     shape = net.blobs[net.inputs[0]].shape
@@ -296,7 +294,7 @@ def _export(model, final, stem, options, say, scratch):
             f"-ip U8: expected a net with one input, received {len(net.inputs)} inputs ({', '.join(net.inputs)})"
         )
     transform, modify_export = _embed_preprocessing(model.transform, shape, options, say)
-    export_net(net, stem + ".onnx", modify_export)
+    _write_onnx(model.name, net, stem, modify_export, say)
     model_path = _write_ir(net, stem, options, modify_export, scratch)
     if options.ir and options.ir_v10:
         _write_ir_v10(final, stem, scratch, say)
@@ -320,6 +318,20 @@ def _export(model, final, stem, options, say, scratch):
         inputs=inputs if len(inputs) > 1 else [],
     )
     return manifest, model_path, net.param
+
+
+def _write_onnx(name, net, stem, modify_export, say):
+    """Write stem.onnx, except if only an IR can express the net's native layers, which is said."""
+    from caffe.convert.onnx_export import export_net
+    from caffe.errors import CaffeError
+    from ncs.compiler import native_ops
+
+    try:
+        export_net(net, stem + ".onnx", modify_export)
+    except CaffeError as error:
+        if not native_ops.native_layers(net):
+            raise
+        say(f"{name}: no ONNX file is written: {error}")
 
 
 def _check_rows(net):

@@ -254,7 +254,10 @@ def compiler_message(output: str) -> str:
     return " ".join(rows)
 
 
-_DYNAMIC = r"dynamicToStaticShape\w+ transformation is not applicable for \S+"
+_DYNAMIC = (
+    r"(?:dynamicToStaticShape\w+ transformation is not applicable for \S+"
+    r"|DynamicToStaticShape transformation encountered dynamic node)"
+)
 
 
 def failing_layer(message: str) -> tuple[str, str]:

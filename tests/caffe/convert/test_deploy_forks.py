@@ -64,7 +64,8 @@ def test_fixed_reshape_follows_the_batch():
 
 def test_other_inputs_keep_their_rows():
     rois = 'layer { name: "rois" type: "Input" top: "rois" input_param { shape { dim: 4 dim: 5 } } }'
-    result = shapes(deployed(INPUT % (2, 8, 8) + CONV + rois, (1, None, None, None)))
+    reader = FC.replace('bottom: "data"', 'bottom: "rois"')
+    result = shapes(deployed(INPUT % (2, 8, 8) + CONV + rois + reader, (1, None, None, None)))
     assert result == {"data": [1, 3, 8, 8], "rois": [4, 5]}
 
 
@@ -99,8 +100,6 @@ LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label
             "video_data_param { new_length: 5 num_segments: 3 } transform_param { crop_size: 9 }",
             [1, 30, 9, 9],
         ),
-        ("VideoSegmentationData", "transform_param { crop_size: 9 }", [1, 3, 16, 9, 9]),
-        ("VideoWithVoxelTruthData", "transform_param { crop_size: 9 }", [1, 3, 16, 9, 9]),
         ("Python", 'python_param { module: "m" layer: "L" }', [1, 3, 224, 224]),
     ],
 )

@@ -165,24 +165,14 @@ def test_an_input_with_a_loss_and_another_batch_size():
     assert list(layers[0].input_param.shape[0].dim) == [1, 4, 2, 2]
 
 
-@pytest.mark.parametrize(
-    ("data", "shape"),
-    [
-        ('type: "Data" top: "data" data_param { source: "/none" batch_size: 6 }', [6, 3, 224, 224]),
-        (
-            'type: "MemoryData" top: "data" memory_data_param { batch_size: 6 channels: 1 height: 8 width: 9 }',
-            [6, 1, 8, 9],
-        ),
-    ],
-)
-def test_a_training_net_of_pairs_keeps_its_batch_size(data, shape, capsys):
-    data = f'layer {{ name: "data" {data} }}\n'
+def test_a_training_net_of_pairs_keeps_its_batch_size(capsys):
+    data = 'layer { name: "data" type: "Data" top: "data" data_param { source: "/none" batch_size: 6 } }\n'
     pairs = (
         'layer { name: "pairs" type: "Slice" bottom: "ip" top: "a" top: "b" slice_param { axis: 0 slice_point: 3 } }\n'
     )
     loss = 'layer { name: "loss" type: "EuclideanLoss" bottom: "a" bottom: "b" top: "loss" }'
     layers = deployed(data + IP + pairs + loss, (1, None, None, None))
-    assert list(layers[0].input_param.shape[0].dim) == shape
+    assert list(layers[0].input_param.shape[0].dim) == [6, 3, 224, 224]
     assert "keeps its batch size of 6" in capsys.readouterr().err
 
 
@@ -223,3 +213,12 @@ def test_regions_of_four_numbers_get_the_item(capsys):
     assert [list(shape.dim) for shape in deployed(net)[0].input_param.shape] == [[1, 3, 8, 8], [2, 5]]
     assert "input 'rois': regions are rows of 5 numbers" in capsys.readouterr().err
     assert list(deployed(net.replace("ROIPooling", "Concat"))[0].input_param.shape[1].dim) == [2, 4]
+
+
+def test_an_input_that_no_layer_reads_is_left_out(capsys):
+    inputs = 'input: "size" input_shape { dim: [1, 2] } input: "data" input_shape { dim: [1, 4] }\n'
+    layers = deployed(inputs + IP)
+    assert [list(layer.top) for layer in layers] == [["data"], ["ip"]]
+    assert [list(shape.dim) for shape in layers[0].input_param.shape] == [[1, 4]]
+    assert "no layer reads its input size" in capsys.readouterr().err
+    assert list(deployed(inputs)[0].top) == ["size", "data"]

@@ -163,6 +163,17 @@ def test_detections_of_yolo_can_be_cut_off(compiler, tmp_path, monkeypatch, caps
     assert main(["compile", "net.prototxt", "-o", "part", "--no-ir", "-on", "head"]) == 0
 
 
+def test_a_net_that_onnx_cannot_express_gets_an_ir_and_a_blob(compiler, tmp_path, capsys):
+    text = SSD.replace("num_output: 8 ", "num_output: 24 ").replace("keep_top_k", "share_location: false keep_top_k")
+    (tmp_path / "net.prototxt").write_text(text)
+    assert main(["compile", str(tmp_path / "net.prototxt"), "-o", str(tmp_path / "net")]) == 0
+    assert "no ONNX file is written" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} >= {"net.xml", "net.bin", "net.blob"}
+    assert not (tmp_path / "net.onnx").exists()
+    assert main(["compile", str(tmp_path / "net.prototxt"), "-o", str(tmp_path / "other"), "--no-ir"]) == 0
+    assert (tmp_path / "other.blob").read_bytes() == (tmp_path / "net.blob").read_bytes()
+
+
 def test_regions_of_varying_number_beside_a_native_operation_are_named(compiler, tmp_path, capsys):
     found = layer(
         'name: "found" type: "BoxOutput" bottom: "head" top: "found" box_output_param { field_w: 3 field_h: 3 '

@@ -190,6 +190,18 @@ def test_layers_have_their_caffe_names(compiler, tmp_path):
     assert fault.value.layer == "conv3d"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "dynamicToStaticShapeNonZero transformation is not applicable for StaticShapeNonZero found@rows",
+        "DynamicToStaticShape transformation encountered dynamic node found@rows of type Pad ver. 1, but only [Ceiling "
+        "ver. 0, ...] types are supported for dynamic nodes",
+    ],
+)
+def test_messages_about_a_varying_number_of_rows_name_the_node(message):
+    assert driver.failing_layer(message) == ("tensor", "found@rows")
+
+
 def test_failing_layer_with_an_in_place_layer(compiler, tmp_path):
     """The failing node belongs to layer `fc`, although ReLU `relu` writes the final version of the blob `fc`."""
     import onnx
