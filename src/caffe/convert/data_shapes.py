@@ -69,7 +69,8 @@ def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[i
         if None in input_shape[2:]:
             warn_of_default_size(f"layer '{layer.name}' ({layer.type}): {error}", own[2:])
     shape = tuple(requested or default for requested, default in zip(input_shape, own))
-    return (*shape[:2], layer.video_data_param.new_length, *shape[2:]) if _is_volume(layer) else shape
+    frames = _frames(layer)
+    return (*shape[:2], frames, *shape[2:]) if frames else shape
 
 
 def warn_of_default_size(reason: str, size: Sequence[int] = (DEFAULT_SIDE, DEFAULT_SIDE)) -> None:

@@ -29,19 +29,16 @@ class Split(Layer):
         grads = [top.grad for top in tops]
         if len({grad.dtype for grad in grads}) > 1:
             grads = [grad.float() for grad in grads]
-        if self._may_overwrite(tops):
+        if self.overwritable is not None and self._may_overwrite(tops[self.overwritable]):
             grads.insert(0, grads.pop(self.overwritable))  # the sum of the first two is the same in both orders
             total = grads[0]
         else:
             total = torch.empty_like(grads[0])
         bottoms[0].set_grad(_sum(grads, total, CHUNK_ELEMENTS * torch.get_num_threads()))
 
-    def _may_overwrite(self, tops):
-        """Return whether the diff of top `overwritable` can hold the sum, and nobody sees that it is overwritten."""
-        if self.overwritable is None or self.net.has_callbacks:
-            return False
-        top = tops[self.overwritable]
-        return not top.has_live_grad_view and _is_dense(top.grad)
+    def _may_overwrite(self, top):
+        """Return whether the diff of a top can hold the sum, and nobody sees that it is overwritten."""
+        return not self.net.has_callbacks and not top.has_live_grad_view and _is_dense(top.grad)
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         for top in tops:
