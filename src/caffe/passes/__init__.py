@@ -15,11 +15,13 @@ from caffe.passes.channels_last import channels_last
 from caffe.passes.fft_convolution import fourier_convolution
 from caffe.passes.fuse_batch_norm import scale_in_batch_norm
 from caffe.passes.inplace_relu import relu_in_place
+from caffe.passes.native_kernels import native_kernels
 from caffe.passes.relu_in_convolution import relu_in_convolution
 from caffe.passes.swap_pool_relu import pool_before_relu
 
 PASSES = (
     channels_last,  # convolution, pooling and LRN use N x H x W x C memory
+    native_kernels,  # LRN traverses memory once
     fourier_convolution,  # needs a third to a sixth of the multiplications
     pool_before_relu,  # after max pooling, ReLU processes a quarter of the values
     scale_in_batch_norm,  # BatchNorm, Scale and ReLU traverse memory once instead of three times
