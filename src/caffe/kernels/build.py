@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import glob
 import hashlib
 import os
@@ -87,6 +88,7 @@ def _target(compiler):
 
 def main() -> int:
     """Compile the kernels and print the library's path; return the exit status."""
+    argparse.ArgumentParser(prog="python -m caffe.kernels.build", description=__doc__).parse_args()
     try:
         print(build())
     except CaffeError as error:

@@ -110,6 +110,7 @@ class Layer:
         self.param_propagate_down: list[bool] = []  # per weight blob
         self.automatic_tops = 0  # of a loss without a top in the prototxt
         self.memory_format = None  # layout of 4-axis bottoms set by an optimization pass; None: unchanged
+        self.native = False  # whether an optimization pass allows the native kernels (caffe.kernels)
         self._tape: Any = None
 
     # -- overridden by layer types ---------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from caffe.core.lazy_torch import F, Function, torch
+from caffe.kernels import lrn as kernels
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 
@@ -48,6 +49,8 @@ class LRN(Layer):
             return x.clone()
         if self.within:
             return WithinChannel.apply(x, p.local_size, p.alpha, p.beta)
+        if self.native and kernels.is_supported(x):
+            return kernels.across_channels(x, p.local_size, p.alpha, p.beta, p.k)
         return AcrossChannels.apply(x, p.local_size, p.alpha, p.beta, p.k)
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:

@@ -1,0 +1,13 @@
+"""Pass: LRN runs on the native kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def native_kernels(nodes: Sequence[Any]) -> None:
+    """Allow LRN the kernels of caffe.kernels, where they are compiled and support the bottom."""
+    for node in nodes:
+        if node.layer.type == "LRN":
+            node.layer.native = True
