@@ -271,7 +271,14 @@ def _annotation(kind):
 
 
 def _logs():
-    return [path.read_bytes()[:6000] for path in sorted((TESTS / "golden" / "logs").glob("*")) if path.is_file()][:3]
+    line = "I0101 00:00:0%d.000000  1 solver.cpp:%s] %s\n"
+    rows = [line % (0, "279", "Solving ")]
+    for i in range(3):
+        rows.append(line % (i, "239", f"Iteration {i * 10} (1 iter/s, 1s/10 iters), loss = {i}"))
+        rows.append(line % (i, "258", f"    Train net output #0: loss = {i} (* 1 = {i} loss)"))
+        rows.append(line % (i, "112", f"Iteration {i * 10}, lr = 0.1"))
+        rows.append(line % (i, "433", f"    Test net output #0: accuracy = 0.{i}"))
+    return ["".join(rows).encode()]
 
 
 def _requests():
@@ -436,7 +443,7 @@ TARGETS = {
     "grpc": Target(_rpc_messages, (_rpc_request,), False, 2),
     "tfjs": Target(_tfjs, (_read_tfjs,), True, 2),
     "settings": Target(lambda: [b"KEY VALUE\n# x\nMYRIAD_A 3\n"], (_settings,), True, 2),
-    "flags": Target(lambda: [b"-solver=a\n--shuffle\ntrain\n-noshuffle\n-iterations\n3"], (_flags,), True, 2),
+    "flags": Target(lambda: [b"-solver=a\n-logtostderr\ntrain\n--weights\nb"], (_flags,), True, 2),
     "pipe": Target(_pipe_messages, (_pipe_message,), False, 2),
     "collection": Target(lambda: [b"file,age,gender,group\na.jpg,30,male,asian\n"], (_collection,), True, 1),
     "workbench": Target(lambda: [INFO], (_workbench_archive, _calibration, _jobs), True, 2),

@@ -76,7 +76,8 @@ class Labels:
 
     def indices_of(self, names: Sequence[str]) -> list[int]:
         """Class indices of `names`; indexing an output with them puts it into the order of `names`."""
-        if missing := [name for name in names if name not in self.names]:
+        missing = [name for name in names if name not in self.names]
+        if missing:
             raise AgeGenderError(f"the net has no class {', '.join(missing)}; its classes are {', '.join(self.names)}")
         return [self.names.index(name) for name in names]
 

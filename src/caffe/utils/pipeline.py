@@ -8,7 +8,6 @@ fingerprints are unchanged is up to date, so a second run of a finished pipeline
 from __future__ import annotations
 
 import dataclasses
-import gc
 import glob
 import hashlib
 import json
@@ -16,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 
+from caffe.utils import free_memory
 from caffe.utils.atomic_io import sync, write_bytes
 from caffe.utils.cli.progress import clock_text
 
@@ -142,7 +142,7 @@ class Pipeline:
                 continue
             began = time.monotonic()
             stage.run(self.state_dir, self.force)
-            gc.collect()  # nets are reference cycles; free one stage's before the next stage allocates
+            free_memory.release()  # nets are reference cycles; free one stage's before the next stage allocates
             self.finish(stage, time.monotonic() - began)
 
 
