@@ -40,7 +40,8 @@ UNSUPPORTED = frozenset(
             "CTCGreedyDecoder-2",
             "Lstm-0",
         ),  # no cumulative sum; only the LSTM of OpenVINO
-        *("PriorBox-0", "PriorBox-1", "PriorBox-2", "PriorBox-3", "PriorBoxClustered-0", "Shape-0"),  # constants
+        *("PriorBox-0", "PriorBox-1", "PriorBox-2", "PriorBox-3", "PriorBox-4"),  # constants
+        *("PriorBoxClustered-0", "Shape-0"),
         *("ROIWarping-0", "FlowWarp-0", "SpatialTransformer-0", "SpatialTransformer-1"),  # gathering by computed places
         *("BatchToSpaceND-0", "Upsample-1", "Upsample-2"),  # needs a batch; the simulator has no ScatterElementsUpdate
         # `ncs compile` writes them as native operations, see tests/ncs/compiler/test_native_ops.py; their ONNX form is
