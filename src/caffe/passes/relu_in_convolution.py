@@ -11,7 +11,7 @@ from caffe.passes.inplace_relu import InPlaceReLU
 
 
 def relu_in_convolution(nodes: Sequence[Any]) -> None:
-    """Make Convolutions before an InPlaceReLU (the pass relu_in_place) rectify their result; equal bit for bit.
+    """Make Convolutions before an InPlaceReLU (the pass relu_in_place) rectify their result; equal but for rounding.
 
     oneDNN does so at no cost, where the ReLU alone reads and writes the blob once more.
     """
