@@ -8,7 +8,6 @@ process. All others run in child processes, since a failure may crash the proces
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import guard
 import random_nets
 
 NETS_PER_PROCESS = 2000
@@ -57,7 +57,7 @@ def run(args):
     nets = args.settings // (random_nets.LAYERS if args.kind == "single" else 1)
     number, last, faults, start = args.first, args.first + nets, 0, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        environment = guarded(folder) if args.guarded else None
+        environment = guard.guarded(folder) if args.guarded else None
         while number < last and time.monotonic() - start < args.seconds:
             end = min(last, number + NETS_PER_PROCESS)
             number, found = run_process(args, number, end, environment)
@@ -65,14 +65,6 @@ def run(args):
             seconds = time.monotonic() - start
             print(f"{number - args.first} of {nets} nets, {faults} faults, {seconds:.0f} s", flush=True)
     return faults
-
-
-def guarded(folder):
-    """Compile guard.c in `folder`; return the environment of a process that uses it."""
-    library = f"{folder}/guard.so"
-    source = str(Path(__file__).with_name("guard.c"))
-    subprocess.run(["cc", "-O2", "-Wall", "-shared", "-fPIC", source, "-o", library, "-ldl"], check=True)
-    return {**os.environ, "LD_PRELOAD": library}
 
 
 def run_process(args, first, end, environment=None):

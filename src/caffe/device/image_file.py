@@ -65,7 +65,9 @@ def read_bytes(path: str | bytes | os.PathLike) -> bytes:
             if status.st_size > MAX_BYTES:
                 raise ImageError(f"{shown(path)}: {status.st_size} bytes are more than the limit of {MAX_BYTES}")
             data = os.read(handle, status.st_size)
-            while len(data) < status.st_size and (more := os.read(handle, status.st_size - len(data))):
+            more = data
+            while more and len(data) < status.st_size:
+                more = os.read(handle, status.st_size - len(data))
                 data += more
             return data
         finally:

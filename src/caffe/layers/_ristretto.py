@@ -60,7 +60,7 @@ class RistrettoLayer(Layer):
         grid = self._grid(name)
         if grid is None:
             return x
-        step, least, most = (_for_outputs(torch.tensor(values, dtype=x.dtype, device=x.device), x) for values in grid)
+        step, least, most = (_for_outputs(torch.tensor(values, dtype=x.dtype).to(x.device), x) for values in grid)
         value = x.detach().clamp(least, most) / step
         return x + (torch.sign(value) * torch.floor(value.abs() + 0.5) * step - x.detach())
 

@@ -231,7 +231,7 @@ def _read_descriptor(reader: _Reader, position: int) -> tuple[str, str, tuple[in
     return _DTYPES[dtype][0], order, dims, strides
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def _axis_order(code: int) -> str:
     """Return NCHW for 0x4321: one digit per axis, the innermost lowest; "" if the code is invalid."""
     letters = ""

@@ -74,7 +74,7 @@ def test_nine_of_ten_planted_copies_of_photographs_are_found(tmp_path):
     absent = [samples[index] for index in order[400:460]]
     found = copies.copies_among([*planted, *absent], others)
     right = sum(found.get(sample.path) == other.path for sample, other in zip(planted, others))
-    assert right >= 54 and len(found) - right <= 4  # some of the absent ones are real copies
+    assert right >= 54 and len(found) - right <= 6  # some of the absent ones are real copies
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 3), (40, 300, 3)])

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from differential.__main__ import guarded
+from differential.guard import guarded
 
 TESTS = Path(__file__).parents[2]
 FAULTY = (

@@ -13,7 +13,7 @@ ONE = (1, 1)
     "shape, outputs, window",
     [
         ((2, 5, 6, 7), 3, Window(ONE, ONE, (0, 0), ONE)),
-        ((2, 5, 7, 9), 3, Window(ONE, (2, 3), (0, 0), ONE)),
+        ((2, 16, 7, 9), 3, Window(ONE, (2, 3), (0, 0), ONE)),
         ((3, 4, 6, 7), 64, Window((3, 3), ONE, ONE, ONE)),
         ((3, 4, 9, 8), 66, Window((3, 2), (2, 1), (1, 0), (2, 3))),
         ((2, 1, 9, 8), 64, Window((5, 4), ONE, (2, 1), ONE)),
