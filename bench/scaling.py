@@ -14,6 +14,7 @@ for them 2 (N - 1) times for each bucket.
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -28,7 +29,6 @@ from _delay import DelayedLinks  # noqa: E402
 BRIDGE, SUBNET = "cafbr0", "10.99.0."
 RATES = {"100mbit": 100e6, "1gbit": 1e9, "10gbit": 10e9}
 DIFFS = 45.7e6  # bytes of AgeNet's diffs
-BUCKETS = 6  # of 8 MB
 NET = """name: "AgeNet" layer { name: "data" type: "DummyData" top: "data" top: "label"
   dummy_data_param { shape { dim: BATCH dim: 3 dim: 227 dim: 227 } shape { dim: BATCH }
     data_filler { type: "gaussian" std: 50 } data_filler { type: "constant" value: 3 } } }
@@ -188,8 +188,10 @@ def main():
 
 def send_seconds(hosts, rate, delay):
     """The seconds that a ring of hosts sends for one step; each hop of each bucket takes `delay` seconds more."""
+    from caffe.solver.distributed.buckets import BUCKET_BYTES
+
     sending = DIFFS * 8 / RATES[rate] / hosts if rate in RATES else 0.0
-    return 2 * (hosts - 1) * (sending + BUCKETS * delay)
+    return 2 * (hosts - 1) * (sending + math.ceil(DIFFS / BUCKET_BYTES) * delay)
 
 
 if __name__ == "__main__":
