@@ -196,6 +196,11 @@ class BatchPrefetcher:
         data = self._transformed(images, labels, rng, None if reusable is None else reusable.data)
         return Batch((data, *labels))
 
+    def _own_generator(self, position):
+        """Return the random numbers of a batch, others for each of the solvers that share the records."""
+        rank, solvers = self.share
+        return np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position * solvers + rank])
+
     def _draws(self, position: int) -> Any:
         """Return the random numbers of a batch; solvers that share records draw for all their batches together."""
         seed = [self.seed & 0xFFFFFFFFFFFFFFFF, position]

@@ -106,8 +106,7 @@ class SegmentationPrefetcher(BatchPrefetcher):
         return (self.batch_size, *image.shape)
 
     def _batch(self, records: Iterator, position: int, reusable: Batch | None) -> Batch:
-        rank, solvers = self.share
-        rng = np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position * solvers + rank])
+        rng = self._own_generator(position)
         found = [self._changed(next(records)[1], rng) for _ in range(self.batch_size)]
         images, labels, sizes = (list(part) for part in zip(*found))
         shapes = {image.shape for image in images}

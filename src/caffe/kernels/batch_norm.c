@@ -122,18 +122,21 @@ static void normalize(const float *x, float *y, Range range, int64_t channels, c
     }
 }
 
+/* Zeroed memory for `doubles` numbers and, behind them, for `floats` numbers; NULL if there is none. One `free` for both. */
+static double *allocate(int64_t doubles, int64_t floats, float **behind) {
+    double *memory = calloc(1, (size_t)doubles * sizeof(double) + (size_t)floats * sizeof(float));
+    if (memory) *behind = (float *)(memory + doubles);
+    return memory;
+}
+
 /* `given`: mean and variance are accumulated ones and not changed; otherwise those of the batch (variance unbiased). */
 KERNEL int batch_norm_forward(const float *x, float *y, int64_t rows, int64_t channels, const float *gain,
                               const float *bias, float eps, int relu, int given, float *mean, float *variance,
                               float *inv_std, int threads) {
     int64_t stride = 3 * channels, block = rows_of_block(channels); /* stride: of the moments of one thread */
-    double *all = calloc((size_t)(threads * stride), sizeof(double));
-    float *scratch = calloc((size_t)(threads * 3 * channels + 2 * channels), sizeof(float));
-    if (!all || !scratch) {
-        free(all);
-        free(scratch);
-        return 1;
-    }
+    float *scratch;
+    double *all = allocate(threads * stride, threads * 3 * channels + 2 * channels, &scratch);
+    if (!all) return 1;
     float *factor = scratch + threads * 3 * channels, *shift = factor + channels;
 #pragma omp parallel num_threads(threads)
     {
@@ -156,7 +159,6 @@ KERNEL int batch_norm_forward(const float *x, float *y, int64_t rows, int64_t ch
             normalize(x, y, part, channels, mean, factor, shift, relu);
     }
     free(all);
-    free(scratch);
     return 0;
 }
 
@@ -227,13 +229,9 @@ KERNEL int batch_norm_backward(const float *x, const float *dy, const float *y, 
                                int64_t channels, const float *gain, const float *bias, const float *mean,
                                const float *inv_std, int relu, int given, float *dgain, float *dbias, int threads) {
     int64_t block = rows_of_block(2 * channels);
-    double *sums = calloc((size_t)(threads * 2 * channels), sizeof(double));
-    float *scratch = calloc((size_t)(threads * 2 * channels + 4 * channels), sizeof(float));
-    if (!sums || !scratch) {
-        free(sums);
-        free(scratch);
-        return 1;
-    }
+    float *scratch;
+    double *sums = allocate(threads * 2 * channels, threads * 2 * channels + 4 * channels, &scratch);
+    if (!sums) return 1;
     float *factor = scratch + threads * 2 * channels, *shift = factor + channels;
     float *slope = shift + channels, *offset = slope + channels;
     affine(gain, bias, inv_std, channels, factor, shift);
@@ -262,6 +260,5 @@ KERNEL int batch_norm_backward(const float *x, const float *dy, const float *y, 
             write_block(&b, part, dx, slope, offset, mode, given);
     }
     free(sums);
-    free(scratch);
     return 0;
 }

@@ -14,11 +14,9 @@ if TYPE_CHECKING:
 
 def is_supported(x: Tensor) -> bool:
     """Return whether the kernels are available for the bottom `x`: float32, N x C or N x H x W x C in memory."""
-    if x.dtype != torch.float32 or x.device.type != "cpu" or not x.numel() or not library.is_available():
-        return False
     if x.dim() == 4:
-        return x.is_contiguous(memory_format=torch.channels_last)
-    return x.dim() == 2 and x.is_contiguous()
+        return library.supports(x) and x.is_contiguous(memory_format=torch.channels_last)
+    return x.dim() == 2 and library.supports(x) and x.is_contiguous()
 
 
 def forward(

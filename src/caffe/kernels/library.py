@@ -89,6 +89,11 @@ def is_available() -> bool:
     return load() is not None
 
 
+def supports(x: Any) -> bool:
+    """Return whether the kernels are available and take the type of the tensor `x`: float32 on the CPU, not empty."""
+    return x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() > 0 and is_available()
+
+
 def call(name: str, *arguments: Any) -> None:
     """Call the kernel `name` with torch's number of threads; a tensor stands for its memory, None for NULL.
 

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 def is_supported(x: Tensor) -> bool:
     """Return whether the kernels are available for the bottom `x`: float32, N x H x W x C in memory."""
-    if x.dtype != torch.float32 or x.device.type != "cpu" or x.dim() != 4 or not x.numel():
-        return False
-    return x.is_contiguous(memory_format=torch.channels_last) and library.is_available()
+    return x.dim() == 4 and library.supports(x) and x.is_contiguous(memory_format=torch.channels_last)
 
 
 def across_channels(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:

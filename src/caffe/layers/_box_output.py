@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe.core.lazy_torch import torch
 from caffe.layers import _boxes
-from caffe.layers._yolo import one
+from caffe.layers._emit import one
 from caffe.layers.base import Layer, Shape, Tensor
 
 NOTHING = np.array([0, 1, 1, 10, 10], np.float32)  # the row if there is no region

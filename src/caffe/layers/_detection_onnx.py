@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from caffe.layers._boxes import CENTER_SIZE, CORNER
-from caffe.layers._yolo import one as _one
+from caffe.layers._emit import one as _one
 from caffe.layers._yolo import or_nothing
 
 FLOAT, INT64 = 1, 7

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from caffe.layers._yolo import one
+from caffe.layers._emit import one
 
 
 class Lstm:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from caffe.layers import _yolo
+from caffe.layers._emit import one
 from caffe.layers.base import Shape
 from caffe.layers.yolo_detection_output import yolo_boxes_to_onnx
 
@@ -65,7 +66,7 @@ def _centers_to_onnx(g: Any, corners: str, top: str) -> None:
     """Emit the rows with centers and sizes instead of corners; a row of -1 stays."""
     matrix = np.eye(7, dtype=np.float32)
     matrix[3:, 3:] = [[0.5, 0, -1, 0], [0, 0.5, 0, -1], [0.5, 0, 1, 0], [0, 0.5, 0, 1]]
-    changed = _yolo.one(g, "MatMul", [corners, g.constant(matrix, "centers")], "changed")
-    label = _yolo.one(g, "Slice", [corners, *(g.constant([n], f"n{i}") for i, n in enumerate((1, 2, 3)))], "label")
-    none = _yolo.one(g, "Less", [label, g.constant(np.float32(-0.5), "none")], "none")
+    changed = one(g, "MatMul", [corners, g.constant(matrix, "centers")], "changed")
+    label = one(g, "Slice", [corners, *(g.constant([n], f"n{i}") for i, n in enumerate((1, 2, 3)))], "label")
+    none = one(g, "Less", [label, g.constant(np.float32(-0.5), "none")], "none")
     g.node("Where", [none, corners, changed], [top])

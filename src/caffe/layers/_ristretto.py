@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from caffe.core.lazy_torch import torch
-from caffe.layers._yolo import one
+from caffe.layers._emit import one
 from caffe.layers.base import Layer, Shape, Tensor
 from caffe.proto import caffe_pb2
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from caffe.layers import _boxes
+from caffe.layers._emit import one
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -47,13 +48,6 @@ def detections(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, overla
 def below(value: float) -> np.float32:
     """Return the next smaller float32: x >= value is equivalent to x > below(value)."""
     return np.nextafter(np.float32(value), np.float32(-np.inf))
-
-
-def one(g: Any, op: str, inputs: list[str], hint: str, **attributes: Any) -> str:
-    """Emit a node with one output and return its name."""
-    name = g.temp(hint)
-    g.node(op, inputs, [name], **attributes)
-    return name
 
 
 def columns(g: Any, rows: str, start: int, end: int) -> str:

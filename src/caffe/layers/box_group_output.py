@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from caffe.layers._box_output import BoxOutputLayer
-from caffe.layers._yolo import one
+from caffe.layers._emit import one
 from caffe.layers.base import Example, Shape, register
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from caffe.core.lazy_torch import F, torch
-from caffe.layers._yolo import one
+from caffe.layers._emit import one
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe.core.lazy_torch import torch
 from caffe.layers._box_output import regression
-from caffe.layers._yolo import one
+from caffe.layers._emit import one
 from caffe.layers.base import TRAIN, Example, Layer, Shape, Tensor, register
 
 

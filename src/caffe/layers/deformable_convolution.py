@@ -10,7 +10,7 @@ import numpy as np
 from caffe.core.lazy_torch import torch
 from caffe.layers._bilinear import sample, sample_to_onnx
 from caffe.layers._convolution import window
-from caffe.layers._yolo import one
+from caffe.layers._emit import one
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 from caffe.proto import caffe_pb2
 

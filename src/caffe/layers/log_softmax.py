@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from caffe.core.lazy_torch import torch
-from caffe.layers._yolo import one
+from caffe.layers._emit import one
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 

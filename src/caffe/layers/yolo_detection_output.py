@@ -8,6 +8,7 @@ import numpy as np
 
 from caffe.core.lazy_torch import torch
 from caffe.layers import _yolo
+from caffe.layers._emit import one
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
 
 
@@ -73,9 +74,7 @@ class YoloDetectionOutput(Layer):
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.yolo_detection_output_param
         found = [self._candidates_to_onnx(g, bottom) for bottom in bottoms]
-        names = [
-            parts[0] if len(parts) == 1 else _yolo.one(g, "Concat", list(parts), "all", axis=0) for parts in zip(*found)
-        ]
+        names = [parts[0] if len(parts) == 1 else one(g, "Concat", list(parts), "all", axis=0) for parts in zip(*found)]
         boxes, scores, labels = names
         _yolo.detections_to_onnx(
             g, boxes, scores, labels, float(_yolo.below(p.confidence_threshold)), p.nms_threshold, tops[0]

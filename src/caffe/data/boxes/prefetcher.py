@@ -48,8 +48,7 @@ class AnnotatedPrefetcher(BatchPrefetcher):
             raise CaffeError(f"database '{self.db.source}', record '{name}': {error}") from None
 
     def _batch(self, records: Iterator, position: int, reusable: Batch | None) -> Batch:
-        rank, solvers = self.share
-        rng = np.random.default_rng([self.seed & 0xFFFFFFFFFFFFFFFF, position * solvers + rank])
+        rng = self._own_generator(position)
         images, rows = [], []
         for item in range(self.batch_size):
             image, boxes = self._changed(*self._decode(*next(records)), rng)
