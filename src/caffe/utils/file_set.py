@@ -2,7 +2,8 @@
 
 The new files go to a temporary folder next to their target. Renaming that folder to `.NAME.replacing` is the moment
 from which they count; then each is moved to its place. If the process is killed in between, the next one that reads or
-writes the set moves the rest (`complete`).
+writes the set moves the rest (`complete`). Who moves files holds an flock on the folder: two at once would mix the sets
+of two writers.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from collections.abc import Iterator, Sequence
 from caffe.errors import CaffeError
 from caffe.utils import atomic_io, folders
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _OBSOLETE = "obsolete"  # folder of empty files, named as the old files that the new set does not have
-_ATTEMPTS = 100  # to get ahead of other processes that replace the same set
 
 
 @contextlib.contextmanager
@@ -53,12 +58,11 @@ def atomic_file_set(stem: str | os.PathLike, obsolete: Sequence[str] = ()) -> It
             yield staged
             os.mkdir(os.path.join(temporary, _OBSOLETE))
             for ending in obsolete:
-                if os.path.lexists(stem + ending) and not os.path.lexists(staged + ending):
+                if not os.path.lexists(staged + ending):
                     open(os.path.join(temporary, _OBSOLETE, name + ending), "wb").close()
             _refuse_directories(temporary, folder)
             folders.sync_tree(temporary)
             _publish(temporary, stem)
-        complete(stem)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -68,8 +72,15 @@ def complete(stem: str | os.PathLike) -> None:
     pending = _pending(stem)
     if not os.path.isdir(pending):
         return
+    with _locked(os.path.dirname(pending)):
+        _complete(stem)
+
+
+def _complete(stem: str | os.PathLike) -> None:
+    pending = _pending(stem)
     try:
-        _move(pending)
+        if os.path.isdir(pending):
+            _move(pending)
     except OSError as error:
         raise CaffeError(
             f"{os.fspath(stem)}: a killed process left {pending}, whose files cannot be moved to their places: "
@@ -83,20 +94,38 @@ def _pending(stem: str | os.PathLike) -> str:
 
 
 def _publish(temporary: str, stem: str) -> None:
-    for _ in range(_ATTEMPTS):
-        try:
-            os.rename(temporary, _pending(stem))
-            atomic_io.sync(os.path.dirname(temporary))
-            return
-        except OSError:
-            if not os.path.isdir(_pending(stem)):
-                raise
-        complete(stem)
-    raise CaffeError(f"{stem}: other processes are writing the same files; write to another name")
+    folder = os.path.dirname(temporary)
+    with _locked(folder):
+        _complete(stem)
+        os.rename(temporary, _pending(stem))
+        atomic_io.sync(folder)
+        _complete(stem)
+
+
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """Wait for the processes that move files in `folder`; without a lock on file systems that have none."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows, or a folder that may not be listed
+        yield
+        return
+    try:
+        _flock(descriptor, "LOCK_EX")
+        yield
+    finally:
+        _flock(descriptor, "LOCK_UN")  # closing is not enough if another thread has forked
+        os.close(descriptor)
+
+
+def _flock(descriptor: int, operation: str) -> None:
+    if fcntl is not None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, getattr(fcntl, operation))
 
 
 def _move(pending: str) -> None:
-    """Move all files; several processes may do so at once, and each ignores what another one has moved."""
+    """Move all files; without locks another process may do so too, and each ignores what the other one has moved."""
     folder = os.path.dirname(pending)
     obsolete = os.path.join(pending, _OBSOLETE)
     for name in _names(obsolete):

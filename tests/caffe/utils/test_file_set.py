@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import threading
 
 import pytest
 
@@ -103,7 +104,34 @@ def test_what_cannot_be_completed_is_an_error(stem, monkeypatch):
 
 
 def test_several_writers_leave_the_files_of_one(stem):
+    """Each writes another set and says that the files of the others are obsolete."""
+    endings = (".xml", ".bin", ".json", "_v10.xml")
+
+    def write_some(number):
+        names = [ending for place, ending in enumerate(endings) if place != number % 4]
+        write(stem, str(number), endings=names, obsolete=endings)
+        file_set.complete(stem)
+
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: write(stem, str(number)), range(40)))
+        list(pool.map(write_some, range(200)))
     assert len(os.listdir(stem.parent)) == 3
     assert len(set(contents(stem).values())) == 1
+
+
+def test_a_writer_waits_until_another_has_moved_its_files(stem, monkeypatch):
+    """The second set has a file that the first one calls obsolete; it comes while the first is about to delete it."""
+    (stem.parent / "net_v10.xml").write_text("old")
+    second = threading.Thread(target=write, args=(stem, "second", (".xml", "_v10.xml")))
+    unlink = os.unlink
+
+    def interrupted(path):
+        if not second.ident:
+            second.start()
+            second.join(0.5)
+        unlink(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", interrupted)
+        write(stem, "first", endings=(".xml",), obsolete=("_v10.xml",))
+    second.join()
+    assert contents(stem) == {"net.json": "old", "net.bin": "old", "net.xml": "second", "net_v10.xml": "second"}
