@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from caffe.convert.leading_layers import LeadingLayers
     from caffe.layers.base import Layer
     from caffe.net.net import Net
 
@@ -29,7 +30,7 @@ class Work:
         return self.bottoms + self.tops + self.weights
 
 
-def work(net: Net) -> list[Work]:
+def work(net: Net | LeadingLayers) -> list[Work]:
     """Return the work of every layer of `net` except Input and Split."""
     rows = []
     for node in net.nodes:

@@ -16,6 +16,7 @@ from caffe.errors import CaffeError
 from caffe.utils.atomic_io import atomic_write
 
 if TYPE_CHECKING:
+    from caffe.convert.leading_layers import LeadingLayers
     from caffe.net.net import Net
 
 OPSET, IR_VERSION = 11, 6  # the newest versions that OpenVINO 2021.4 reads
@@ -141,7 +142,7 @@ def export_net(
         write(export, stream)
 
 
-def model_bytes(net: Net) -> bytes:
+def model_bytes(net: Net | LeadingLayers) -> bytes:
     """Return the ONNX model as bytes, for runtimes that read models from memory."""
     stream = io.BytesIO()
     write(build(net), stream)
@@ -161,7 +162,7 @@ def layer_names(path: str, by: str) -> dict[str, str]:
     }
 
 
-def build(net: Net, native_types: Sequence[str] = (), stick: bool = False) -> Export:
+def build(net: Net | LeadingLayers, native_types: Sequence[str] = (), stick: bool = False) -> Export:
     """Collect the nodes of every layer of `net`; layers of `native_types` are only listed in `native_layers`.
 
     With `stick`, layers whose operator the stick's compiler does not have emit other nodes.

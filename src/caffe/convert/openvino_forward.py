@@ -1,7 +1,8 @@
 """Forward pass of a TEST net on OpenVINO, whose CPU plugin keeps packed weights and fuses layers.
 
 `caffe.Net.forward` uses it from the second pass on, where it gives the same blobs as the layers themselves. Blobs
-inside the net are not computed; reading one runs the layers with the inputs of that pass.
+inside the net are not computed; reading one runs the layers with the inputs of that pass. Layers that OpenVINO does not
+have in this form, such as DetectionOutput, and all behind them run themselves.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caffe.convert import flops
+from caffe.convert.leading_layers import LeadingLayers, leading_layers
 from caffe.core import config
 from caffe.core.lazy_torch import torch
 from caffe.errors import CaffeError
@@ -28,10 +30,10 @@ MAX_COMPLETIONS = 3  # passes whose inner blobs were read: then the layers run a
 
 
 class OpenVinoForward:
-    """Runs the whole of a net on OpenVINO while that is equivalent, and completes the net's blobs on demand.
+    """Runs the leading layers of a net on OpenVINO while that is equivalent, and completes the net's blobs on demand.
 
-    It is equivalent for nets in phase TEST whose layers all have an ONNX form and no state, on the CPU, in float32,
-    without callbacks, and while no NumPy view of a weight or of an inner blob is alive.
+    It is equivalent for nets in phase TEST whose leading layers have no state, on the CPU, in float32, without
+    callbacks, and while no NumPy view of a weight or of an inner blob is alive.
 
     Parameters
     ----------
@@ -41,7 +43,8 @@ class OpenVinoForward:
     def __init__(self, net: Net) -> None:
         self.net = net
         self.incomplete = False  # whether the inner blobs lag behind the outputs
-        self._eligible = _is_eligible(net)
+        self._leading = leading_layers(net)
+        self._eligible = _is_eligible(net, self._leading)
         self._compilations = self._completions = 0
         self._shapes: list[tuple[int, ...]] | None = None  # of the inputs in the last pass
         self._worthwhile: bool | None = None  # with these shapes; None: not computed
@@ -59,27 +62,30 @@ class OpenVinoForward:
             and self._compiled()
         ):
             return False
-        for index, name in enumerate(self.net.inputs):
-            np.copyto(self._request.get_input_tensor(index).data, _array(self.net.blobs[name]))
+        blobs = self.net.blobs
+        for index, name in enumerate(self._leading.inputs):
+            np.copyto(self._request.get_input_tensor(index).data, _array(blobs[name]))
         self._request.infer()
-        for index, name in enumerate(self.net.outputs):
+        for index, name in enumerate(self._leading.outputs):
             values = self._request.get_output_tensor(index).data
-            self.net.blobs[name].set(torch.from_numpy(values.copy()).reshape(self.net.blobs[name].shape))
+            blobs[name].set(torch.from_numpy(values.copy()).reshape(blobs[name].shape))
         self._postpone_inner_blobs()
+        self.net.run_layers(self._leading.count, len(self.net.nodes) - 1)
         return True
 
     def complete(self) -> None:
-        """Run the layers with the inputs of the last pass, so that all inner blobs have their values."""
+        """Run the leading layers with the inputs of the last pass, so that all inner blobs have their values."""
         if not self.incomplete:
             return
         self._completions += 1
         self._eligible = self._eligible and self._completions < MAX_COMPLETIONS
         self.discard()
-        kept = {name: _array(self.net.blobs[name]).copy() for name in (*self.net.inputs, *self.net.outputs)}
+        leading = self._leading
+        kept = {name: _array(self.net.blobs[name]).copy() for name in (*leading.inputs, *leading.outputs)}
         try:
-            for index, name in enumerate(self.net.inputs):
+            for index, name in enumerate(leading.inputs):
                 self._write(name, self._request.get_input_tensor(index).data)
-            self.net.run_layers(0, len(self.net.nodes) - 1)
+            self.net.run_layers(0, leading.count - 1)
         finally:
             for name, values in kept.items():
                 self._write(name, values)
@@ -123,16 +129,16 @@ class OpenVinoForward:
 
     def _is_worthwhile(self):
         if self._worthwhile is None:
-            self._worthwhile = _is_worthwhile(self.net)
+            self._worthwhile = _is_worthwhile(self._leading)
         return self._worthwhile
 
     def _views_are_alive(self):
         weights = (weight.blob for weight in self.net.learnable_weights)
-        return any(blob.has_live_view for blob in (*weights, *self._inner_blobs()))
+        between = (self.net.blobs[name] for name in self._leading.outputs if name not in self.net.outputs)
+        return any(blob.has_live_view for blob in (*weights, *between, *self._inner_blobs()))
 
     def _inner_blobs(self):
-        outer = {*self.net.inputs, *self.net.outputs}
-        return [blob for name, blob in self.net.blobs.items() if name not in outer]
+        return [self.net.blobs[name] for name in self._leading.inner]
 
     def _compiled(self):
         """Compile the net if its shapes or weights have changed; return whether there is a compiled model."""
@@ -147,7 +153,7 @@ class OpenVinoForward:
             self._eligible = False
             return False
         try:
-            self._request = _compile(self.net)
+            self._request = _compile(self._leading)
         except (CaffeError, ImportError, RuntimeError):  # no ONNX form, no OpenVINO, or an operation it does not know
             self._eligible = False
             return False
@@ -166,29 +172,29 @@ class OpenVinoForward:
         return blob.tensor
 
 
-def _is_eligible(net):
+def _is_eligible(net: Net, leading: LeadingLayers) -> bool:
     """Return whether the net has Input layers only, nothing random and no losses, and weights of bearable size."""
     inputs = set(net.inputs)
-    layers = [node.layer for node in net.nodes if node.layer.type != "Input"]
+    layers = [node.layer for node in leading.nodes if node.layer.type != "Input"]
     return (
-        bool(inputs)
-        and not any(any(node.losses) for node in net.nodes)
-        and not any(layer.is_data or layer.is_loss or layer.no_onnx or layer.rows_vary for layer in layers)
+        bool(leading.inputs and leading.outputs)
+        and not any(any(node.losses) or node.layer.is_data or node.layer.is_loss for node in net.nodes)
         and all(layer.repeatable for layer in layers)  # an LSTM continues from its last states
-        and not any(layer.type == "Python" or hasattr(layer, "state") for layer in layers)
-        and all(node.bottoms or node.layer.type in ("Input", "Parameter") for node in net.nodes)
-        and not any(inputs.intersection(layer.param.top) for layer in layers)  # in place on an input
+        and not any(hasattr(layer, "state") for layer in layers)
+        and all(node.bottoms or node.layer.type in ("Input", "Parameter") for node in leading.nodes)
+        and not any(inputs.intersection(node.layer.param.top) for node in net.nodes if node.layer.type != "Input")
         and not inputs.intersection(net.outputs)
-        and sum(weight.blob.count for weight in net.learnable_weights) <= MAX_WEIGHTS
+        and sum(blob.count for layer in layers for blob in layer.blobs) <= MAX_WEIGHTS
     )
 
 
-def _is_worthwhile(net):
+def _is_worthwhile(leading: LeadingLayers) -> bool:
     """Return whether OpenVINO is safe, and faster than the layers with Fourier transforms; by shapes alone."""
-    if not all(_has_ordinary_window(node) for node in net.nodes):
+    if not all(_has_ordinary_window(node) for node in leading.nodes):
         return False
-    operations = sum(work.operations for work in flops.work(net))
-    return operations >= MIN_OPERATIONS and 2 * fft_convolution.saved_operations(net.nodes) < MAX_SAVED * operations
+    operations = sum(work.operations for work in flops.work(leading))
+    saved = fft_convolution.saved_operations(leading.nodes)
+    return operations >= MIN_OPERATIONS and 2 * saved < MAX_SAVED * operations
 
 
 def _has_ordinary_window(node):
@@ -215,7 +221,7 @@ def _array(blob):
     return np.ascontiguousarray(blob.tensor.detach().numpy())
 
 
-def _compile(net):
+def _compile(leading: LeadingLayers) -> Any:
     from caffe.convert.onnx_export import model_bytes
     from caffe.utils.telemetry import import_openvino
 
@@ -225,4 +231,4 @@ def _compile(net):
         "INFERENCE_PRECISION_HINT": "f32",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
-    return core.compile_model(core.read_model(model_bytes(net)), "CPU", settings).create_infer_request()
+    return core.compile_model(core.read_model(model_bytes(leading)), "CPU", settings).create_infer_request()

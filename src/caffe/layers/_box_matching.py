@@ -44,7 +44,7 @@ def match(
         found[(boxes < 0).any(1) | (boxes > 1).any(1)] = IGNORED
     if not len(truth):
         return found, np.zeros(len(boxes))
-    table = np.stack([_boxes.overlaps(box, boxes) for box in truth], axis=1)
+    table = _boxes.overlaps(boxes[:, None], truth)
     table[(table <= _LEAST_OVERLAP) | (found == IGNORED)[:, None]] = 0
     most = table.max(1)
     free = table.copy()

@@ -17,12 +17,15 @@ def areas(boxes: np.ndarray) -> np.ndarray:
     return np.where((width < 0) | (height < 0), 0, width * height)
 
 
-def overlaps(box: np.ndarray, others: np.ndarray, plus: int = 0) -> np.ndarray:
-    """Return the intersection over union of `box` (4) with each of `others` (n, 4); `plus` 1: corners in pixels."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shared = np.prod(np.maximum(high - low + plus, 0), axis=1)
+def overlaps(boxes: np.ndarray, others: np.ndarray, plus: int = 0) -> np.ndarray:
+    """Return the intersection over union of `boxes` with `others`, (..., 4) that broadcast; `plus` 1: in pixels."""
+    left, top, right, bottom = (
+        choose(boxes[..., side], others[..., side])
+        for side, choose in enumerate((np.maximum, np.maximum, np.minimum, np.minimum))
+    )
+    shared = np.maximum(right - left + plus, 0) * np.maximum(bottom - top + plus, 0)
     grown = np.array([0, 0, plus, plus], others.dtype)
-    union = areas(box + grown) + areas(others + grown) - shared
+    union = areas(boxes + grown) + areas(others + grown) - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
@@ -40,19 +43,43 @@ def suppress(boxes: np.ndarray, threshold: float, most: int | None = None, eta: 
     eta : float
         If less than 1, the threshold is multiplied by it after each box while it is above 0.5 (SSD).
     """
+    if eta < 1:
+        return _suppress_adaptively(boxes, threshold, most, eta)
     kept: list[int] = []
     free = np.ones(len(boxes), bool)
+    for first in range(0, len(boxes), _BLOCK):
+        block = first + np.flatnonzero(free[first : first + _BLOCK])
+        kept_here = block[_first_come(~(overlaps(boxes[block, None], boxes[block]) <= threshold))]
+        kept.extend(kept_here.tolist())
+        if most and len(kept) >= most:
+            return kept[:most]
+        later = first + _BLOCK + np.flatnonzero(free[first + _BLOCK :])
+        free[later] = (overlaps(boxes[kept_here, None], boxes[later]) <= threshold).all(axis=0)
+    return kept
+
+
+_BLOCK = 256  # boxes that are compared at once
+
+
+def _first_come(conflicts):
+    """Return the indices that remain if each removes the later ones that it has a conflict with, in order."""
+    free, kept = np.ones(len(conflicts), bool), []
+    for index, row in enumerate(conflicts):
+        if free[index]:
+            kept.append(index)
+            free[index + 1 :] &= ~row[index + 1 :]
+    return kept
+
+
+def _suppress_adaptively(boxes, threshold, most, eta):
+    kept: list[int] = []
     for index in range(len(boxes)):
-        if not free[index]:
-            continue
-        if eta < 1 and any(overlaps(boxes[index], boxes[kept]) > threshold if kept else ()):
+        if kept and (overlaps(boxes[index], boxes[kept]) > threshold).any():
             continue
         kept.append(index)
         if len(kept) == most:
             break
-        if eta == 1:
-            free[index + 1 :] &= overlaps(boxes[index], boxes[index + 1 :]) <= threshold
-        elif threshold > 0.5:
+        if threshold > 0.5:
             threshold *= eta
     return kept
 

@@ -121,7 +121,7 @@ class DetectionOutput(Layer):
         moves = offsets[item].reshape(self.count, sets, 4).transpose(1, 0, 2)
         corners, spread = self._priors(priors)
         spread = None if p.variance_encoded_in_target else spread
-        values = scores[item].reshape(self.count, p.num_classes).T
+        values = np.ascontiguousarray(scores[item].reshape(self.count, p.num_classes).T)
         if len(arm) == 2:
             corners = _boxes.decode(arm[1][item].reshape(self.count, 4), corners, spread, p.code_type)
             quiet = arm[0][item].reshape(self.count, 2)[:, 1] < p.objectness_score
@@ -143,9 +143,10 @@ class DetectionOutput(Layer):
 
     def _class(self, boxes, values):
         p = self.param.detection_output_param.nms_param
-        order = [i for i in np.argsort(-values, kind="stable") if values[i] > self.least]
+        order = np.flatnonzero(values > self.least)
+        order = order[np.argsort(-values[order], kind="stable")]
         order = order[: self.top_k] if self.top_k > -1 else order
-        return [order[i] for i in _boxes.suppress(boxes[order], p.nms_threshold, eta=p.eta)]
+        return order[_boxes.suppress(boxes[order], p.nms_threshold, eta=p.eta)].tolist()
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         from caffe.layers import _detection_onnx

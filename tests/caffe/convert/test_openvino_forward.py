@@ -6,6 +6,7 @@ from differential import random_nets
 
 import caffe
 from caffe.convert import openvino_forward
+from caffe.convert.leading_layers import leading_layers
 from caffe.core import config
 from caffe.net.net import Net
 
@@ -51,7 +52,7 @@ def forward(net, seed, **kwargs):
 
 
 def close(received, expected):
-    np.testing.assert_allclose(received, expected, rtol=0, atol=2e-5 * max(1, np.abs(expected).max()))
+    np.testing.assert_allclose(received, expected, rtol=0, atol=2e-5 * np.abs(expected).max(initial=1))
 
 
 def both(nets, seed, **kwargs):
@@ -204,15 +205,94 @@ def test_a_script_that_reads_inner_blobs_leaves_openvino(nets):
     "layers",
     [
         'layer { name: "r" type: "ReLU" bottom: "data" top: "data" }',
-        'layer { name: "f" type: "Filter" bottom: "data" bottom: "data" top: "f" }',
         'layer { name: "d" type: "DummyData" top: "d" dummy_data_param { shape { dim: 1 } } }',
     ],
-    ids=["in place on the input", "rows vary", "generated data"],
+    ids=["in place on the input", "generated data"],
 )
 def test_nets_that_only_their_layers_can_run(tmp_path, layers):
     (tmp_path / "net.prototxt").write_text('input: "data" input_shape { dim: 2 dim: 1 dim: 1 dim: 1 }' + layers)
     net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
-    assert not openvino_forward._is_eligible(net)
+    assert not openvino_forward._is_eligible(net, leading_layers(net))
+
+
+DETECTION = """
+layer { name: "keep" type: "Threshold" bottom: "mark" top: "keep" threshold_param { threshold: 0 } }
+layer { name: "chosen" type: "Filter" bottom: "sum" bottom: "keep" top: "chosen" }
+layer { name: "relu2" type: "ReLU" bottom: "chosen" top: "chosen" }
+layer { name: "last" type: "InnerProduct" bottom: "chosen" top: "last" inner_product_param { num_output: 3
+        weight_filler { type: "xavier" } } }
+"""
+
+
+@pytest.fixture
+def selecting_nets(tmp_path, monkeypatch):
+    """As `nets`, with layers behind the first one whose number of rows depends on values."""
+    monkeypatch.setattr(openvino_forward, "MIN_OPERATIONS", 0)
+    mark = """layer { name: "mark" type: "InnerProduct" bottom: "sum" top: "mark" inner_product_param { num_output: 1
+                 weight_filler { type: "xavier" } } }"""
+    path = tmp_path / "net.prototxt"
+    path.write_text(NET + mark + DETECTION)
+    caffe.set_random_seed(3)
+    fast, plain = caffe.Net(str(path), caffe.TEST), caffe.Net(str(path), caffe.TEST)
+    plain.leave_openvino()
+    for name, blobs in fast.params.items():
+        for mine, other in zip(plain.params[name], blobs):
+            mine.data[...] = other.data
+    for net in (fast, plain):
+        net.blobs["data"].reshape(6, 3, 20, 20)
+    return fast, plain
+
+
+def test_layers_behind_those_of_openvino(selecting_nets):
+    fast, plain = selecting_nets
+    rows = set()
+    for seed in range(5):
+        both(selecting_nets, seed)
+        assert uses_openvino(fast) == (seed > 0)
+        rows.add(len(fast.blobs["last"].data))
+    assert len(rows) > 1
+    for name, blob in plain.blobs.items():
+        close(fast.blobs[name].data, blob.data)
+
+
+def test_backward_through_layers_behind_those_of_openvino(selecting_nets):
+    for seed in range(3):
+        both(selecting_nets, seed)
+        gradients = []
+        for net in selecting_nets:
+            net.clear_param_diffs()
+            for name in net.outputs:
+                net.blobs[name].diff[...] = 0.5
+            net.backward()
+            gradients.append([blob.diff.copy() for blobs in net.params.values() for blob in blobs])
+        for received, expected in zip(*gradients):
+            np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_code_of_the_user_runs_once_a_pass(tmp_path, monkeypatch):
+    monkeypatch.setattr(openvino_forward, "MIN_OPERATIONS", 0)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "counting_layer.py").write_text(
+        "import caffe\ncalls = []\nclass Counting(caffe.Layer):\n    def setup(self, bottom, top): pass\n"
+        "    def reshape(self, bottom, top): top[0].reshape(*bottom[0].data.shape)\n"
+        "    def forward(self, bottom, top): calls.append(1); top[0].data[...] = 2 * bottom[0].data\n"
+        "    def backward(self, top, propagate_down, bottom): pass\n"
+    )
+    layer = 'python_param { module: "counting_layer" layer: "Counting" }'
+    (tmp_path / "net.prototxt").write_text(
+        NET + f'layer {{ name: "own" type: "Python" bottom: "prob" top: "own" {layer} }}'
+    )
+    net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
+    import counting_layer
+
+    for seed in range(3):
+        before = len(counting_layer.calls)
+        forward(net, seed)
+        assert uses_openvino(net) == (seed > 0)
+        assert len(counting_layer.calls) == before + 1
+    np.testing.assert_allclose(net.blobs["own"].data, 2 * net.blobs["prob"].data, rtol=1e-5)
+    net.blobs["conv2"].data  # noqa: B018 - computes the inner blobs
+    assert len(counting_layer.calls) == before + 1 and not uses_openvino(net)
 
 
 def test_disabled_with_the_passes(nets):
@@ -249,7 +329,7 @@ def test_random_nets(number, monkeypatch):
             plain.blobs[name].data[...] = rng.uniform(-1.2, 1.2, plain.blobs[name].shape)
             fast.blobs[name].data[...] = plain.blobs[name].data
         results = [net.forward() for net in (fast, plain)]
-    assert uses_openvino(fast) == (fast._openvino._eligible and openvino_forward._is_worthwhile(fast))
+    assert uses_openvino(fast) == (fast._openvino._eligible and openvino_forward._is_worthwhile(leading_layers(fast)))
     for received, expected in _pairs(fast, plain, results):
         np.testing.assert_allclose(received, expected, rtol=0, atol=1e-4 * max(1, np.abs(expected).max()))
 
