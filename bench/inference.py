@@ -11,6 +11,7 @@ import models
 # engine of inference_worker.py: the environment that runs it ("": this one)
 ENGINES = {
     "openvino": "",
+    "openvino_int8": "",
     "runner": "",
     "runner_bf16": "",
     "net": "",
@@ -31,6 +32,7 @@ def main():
             missing.append(_harness.missing_baseline(environment, reason))
     with tempfile.TemporaryDirectory() as folder:
         stem = models.prepare(folder)["AgeNet"]
+        models.write_int8(stem)
         cases = [measure(stem, pythons, args.rounds, *case) for case in ((1, 40), (32, 2))]
     _harness.save("inference", cases=cases, missing=missing)
 

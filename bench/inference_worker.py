@@ -32,10 +32,19 @@ def net(stem, batch, threads):
 
 def openvino(stem, batch, threads):
     """OpenVINO's own API, float32."""
+    return _openvino(stem + ".onnx", batch)
+
+
+def openvino_int8(stem, batch, threads):
+    """OpenVINO's own API with the net in INT8."""
+    return _openvino(stem + "_int8.xml", batch)
+
+
+def _openvino(path, batch):
     import openvino
 
     core = openvino.Core()
-    model = core.read_model(stem + ".onnx")
+    model = core.read_model(path)
     model.reshape([batch, 3, 227, 227])
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     request = core.compile_model(model, "CPU", settings).create_infer_request()

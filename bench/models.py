@@ -39,3 +39,18 @@ def write_weights(prototxt, path):
         fan_in = blobs[0].count / blobs[0].shape[0]
         blobs[0].data[...] = rng.normal(0, (2 / fan_in) ** 0.5, blobs[0].shape)
     net.save(str(path))
+
+
+def write_int8(stem):
+    """Write <stem>_int8.xml: <stem>.onnx quantized by NNCF with random images, which is enough to measure its time."""
+    import nncf
+    import openvino
+
+    from caffe.utils.telemetry import telemetry_disabled
+
+    nncf.set_log_level(40)
+    rng = np.random.default_rng(2)
+    images = [rng.normal(0, 60, (1, 3, 227, 227)).astype(np.float32) for _ in range(32)]
+    with telemetry_disabled():
+        model = nncf.quantize(openvino.convert_model(stem + ".onnx"), nncf.Dataset(images), subset_size=len(images))
+    openvino.save_model(model, stem + "_int8.xml", compress_to_fp16=False)

@@ -298,6 +298,7 @@ def inference(result):
 
 NAMES = {
     "openvino": "OpenVINO, plain",
+    "openvino_int8": "OpenVINO, plain, INT8",
     "runner": "our runner on OpenVINO",
     "runner_bf16": "our runner on OpenVINO, bf16",
     "net": "our Caffe net",
