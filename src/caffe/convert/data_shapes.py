@@ -10,9 +10,10 @@ from caffe.errors import CaffeError
 
 DEFAULT_SIDE = 224  # of images whose size is not in the net
 _DEFAULT_SIZES = {
-    "DenseImageData": (360, 480),  # of SegNet; its Upsample layers depend on it
+    "DenseImageData": (360, 480),  # of SegNet, whose Upsample layers have sizes for it
     "BoxData": (448, 448),  # of YOLO
 }
+_EVEN_SIZE = (352, 480)  # of SegNets whose Upsample layers double every size
 _CLIPS = ("VideoSegmentationData", "VideoWithVoxelTruthData")  # of C3D; the length is that of the stored clips
 _CLIP_LENGTH = 16  # frames, of C3D's nets
 _BATCHED_PARAMS = ("data_param", "image_data_param", "memory_data_param", "hdf5_data_param", "video_data_param")
@@ -53,8 +54,8 @@ def sliced_channels(net: Any, top: str) -> int:
     return max((p.slice_point[-1] + 1 for p in slices if p.axis == 1 and p.slice_point), default=0)
 
 
-def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[int, ...]:
-    """Return (N, C, H, W) of a data layer: `input_shape`, with open dimensions from the layer and a batch of 1.
+def batch_shape(layer: Any, input_shape: Sequence[int | None] | None, net: Any) -> tuple[int, ...]:
+    """Return (N, C, H, W) of a data layer of `net`: `input_shape`, with open dimensions from the layer, a batch of 1.
 
     The clips of C3D's VideoData are N x C x length x H x W. Sizes that the net does not define are 224 x 224, with a
     warning.
@@ -65,12 +66,20 @@ def batch_shape(layer: Any, input_shape: Sequence[int | None] | None) -> tuple[i
     try:
         own = (1, *image_shape(layer))
     except CaffeError as error:
-        own = (1, 3, *_DEFAULT_SIZES.get(layer.type, (DEFAULT_SIDE,) * 2))  # assume colour images
+        own = (1, 3, *_default_size(layer, net))  # assume colour images
         if None in input_shape[2:]:
             warn_of_default_size(f"layer '{layer.name}' ({layer.type}): {error}", own[2:])
     shape = tuple(requested or default for requested, default in zip(input_shape, own))
     frames = _frames(layer)
     return (*shape[:2], frames, *shape[2:]) if frames else shape
+
+
+def _default_size(layer, net):
+    upsampling = [x.upsample_param for x in net.layer if x.type == "Upsample"]
+    sized = any(p.HasField("upsample_h") or p.pad_out_h or p.pad_out_w for p in upsampling)
+    if layer.type == "DenseImageData" and upsampling and not sized:
+        return _EVEN_SIZE
+    return _DEFAULT_SIZES.get(layer.type, (DEFAULT_SIDE,) * 2)
 
 
 def warn_of_default_size(reason: str, size: Sequence[int] = (DEFAULT_SIDE, DEFAULT_SIDE)) -> None:

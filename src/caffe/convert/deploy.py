@@ -220,14 +220,14 @@ def _required_shape(layer, input_shape):
 def _inputs_of(layer, net, input_shape):
     """Return the Inputs that replace a data layer."""
     tops = [(number, top) for number, top in enumerate(layer.top) if not is_label(net, top, first=number == 0)]
-    shapes = [(top, _top_shape(layer, number, input_shape)) for number, top in tops]
+    shapes = [(top, _top_shape(layer, number, input_shape, net)) for number, top in tops]
     if shapes and shapes[0][1] and len(shapes[0][1]) == 4 and (input_shape or (None,) * 2)[1] is None:
         top, (batch, channels, *size) = shapes[0]
         shapes[0] = top, (batch, max(channels, data_shapes.sliced_channels(net, top)), *size)
     return [_input(top, shape) for top, shape in shapes if shape]
 
 
-def _top_shape(layer, number, input_shape):
+def _top_shape(layer, number, input_shape, net):
     """Return the shape of top `number` of a data layer, or None if it is not known."""
     top = layer.top[number]
     if layer.type == "DummyData":
@@ -238,7 +238,7 @@ def _top_shape(layer, number, input_shape):
             return (1, *item)
     if top in _python_replacements.DATA_SHAPES:
         return _python_replacements.DATA_SHAPES[top]
-    return data_shapes.batch_shape(layer, input_shape) if number == 0 else None
+    return data_shapes.batch_shape(layer, input_shape, net) if number == 0 else None
 
 
 def _input(top, shape):

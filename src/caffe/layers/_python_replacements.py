@@ -1,6 +1,7 @@
 """Replaces Python layers of well-known repositories by built-in layers if their module cannot be imported.
 
-The modules are those of py-faster-rcnn, py-R-FCN and derived repositories, CTPN, ENet, and Synopsys' models.
+The modules are those of py-faster-rcnn, py-R-FCN and derived repositories, CTPN, ENet, and Synopsys' models. The layers
+that other repositories wrote in C++ with the settings of such a module are replaced as well.
 """
 
 from __future__ import annotations
@@ -17,17 +18,23 @@ DATA_SHAPES = {"im_info": (1, 3)}  # tops of data layers, other than the images,
 
 def replace(net: Any, training: bool = False) -> Any:
     """Return `net` (NetParameter) with known Python layers replaced, which is logged."""
-    found = [layer for layer in net.layer if layer.type == "Python" and _maker(layer, training)]
-    found = [layer for layer in found if not importable(layer.python_param.module)]
-    if not found:
+    if not any(_replacement(layer, training) for layer in net.layer):
         return net
     out = caffe_pb2.NetParameter()
     out.CopyFrom(net)
     for layer in out.layer:
-        maker = _maker(layer, training) if layer.type == "Python" else None
-        if maker and not importable(layer.python_param.module):
+        maker = _replacement(layer, training)
+        if maker:
             _become(layer, maker)
     return out
+
+
+def _replacement(layer: Any, training: bool) -> Any:
+    """Return the function that changes the layer, or None."""
+    if layer.type != "Python":
+        return None if training else TEST_TYPES.get(layer.type)
+    maker = _maker(layer, training)
+    return None if maker is None or importable(layer.python_param.module) else maker
 
 
 def _maker(layer: Any, training: bool) -> Any:
@@ -56,10 +63,11 @@ def importable(module: str) -> bool:
 
 def _become(layer: Any, maker: Any) -> None:
     p = layer.python_param
-    module, name, text = p.module, p.layer, p.param_str
+    kind, text = layer.type, p.param_str
+    reason = f"{p.module}.{p.layer} cannot be imported; it" if kind == "Python" else f"{kind} of a fork"
     maker(layer, settings(text))
     layer.ClearField("python_param")
-    glog.info(f"layer '{layer.name}': {module}.{name} cannot be imported; it is replaced by {layer.type}")
+    glog.info(f"layer '{layer.name}': {reason} is replaced by {layer.type}")
 
 
 def settings(text: str) -> dict[str, list[float]]:
@@ -130,3 +138,4 @@ MAKERS = {
 
 # Correct in TEST only.
 TEST_MAKERS = {("spatial_dropout", "SpatialDropoutLayer"): _dropout}
+TEST_TYPES = {"FrcnnProposal": _proposal}  # caffe-faster-rcnn, whose settings are in a file; these are its defaults

@@ -21,18 +21,21 @@ class BN(Layer):
     """y = scale * (x - mean) / sqrt(variance + eps) + bias per channel; the fields of bn_param select one of two kinds.
 
     With bn_mode, scale_filler or shift_filler (and without Synopsys' icnet), it is SegNet's layer with the blobs scale
-    and shift: LEARN normalizes by batch statistics in both phases (eps 1e-9); INFERENCE computes scale * x + shift,
-    with the statistics folded into the blobs. Otherwise it is PSPNet's and TSN's layer with the blobs slope, bias, mean
+    and shift: LEARN normalizes by batch statistics in both phases (eps 1e-9), which a second and a third top receive as
+    1 x C x 1 x 1, mean and variance; INFERENCE computes scale * x + shift, with the statistics folded into the blobs.
+    Otherwise it is PSPNet's and TSN's layer with the blobs slope, bias, mean
     and variance: TRAIN normalizes by batch statistics and updates the accumulated ones by the factor 1 - momentum;
     TEST, and `frozen`, use the accumulated statistics. Files may store the blobs as 1 x C x 1 x 1.
     """
 
+    num_top = (1, 3)
     examples: tuple = (
         Example("bn_param { slope_filler { value: 2 } bias_filler { value: 0.5 } frozen: true }", [(2, 3, 4, 5)]),
         Example(
             "bn_param { bn_mode: INFERENCE scale_filler { value: 2 } shift_filler { value: 0.001 } }", [(2, 3, 4, 5)]
         ),
         Example("bn_param { scale_filler { value: 2 } shift_filler { value: 0.001 } }", [(3, 3, 4, 5)]),
+        Example("bn_param { bn_mode: LEARN }", [(3, 3, 4, 5)], tops=3),
     )
 
     def setup(self, bottom: Shape) -> None:
@@ -41,6 +44,10 @@ class BN(Layer):
         self.segnet = not p.icnet and any(p.HasField(name) for name in _SEGNET)
         for name in _AVERAGING:
             self.need(not (self.segnet and p.HasField(name)), "bn_param.%s of an old SSD is not implemented", name)
+        self.need(
+            self.top_count == 1 or (self.segnet and self.by_batch and len(bottom) == 4),
+            "only SegNet's LEARN of 4 axes has tops for the statistics",
+        )
         one = caffe_pb2.FillerParameter(type="constant", value=1)
         names = ("scale_filler", "shift_filler") if self.segnet else ("slope_filler", "bias_filler")
         for name, default in zip(names, (one, None)):
@@ -63,7 +70,7 @@ class BN(Layer):
 
     def top_shapes(self, bottom: Shape) -> list[Shape]:
         self.need(bottom[1] == self.channels, "the blobs are for %d channels, the bottom is %s", self.channels, bottom)
-        return [bottom]
+        return [bottom, *[(1, self.channels, 1, 1)] * 2][: self.top_count]
 
     @property
     def by_batch(self):
@@ -81,16 +88,18 @@ class BN(Layer):
         """The value added to the variance."""
         return 1e-9 if self.segnet else self.param.bn_param.eps
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         scale, bias, *statistics = (blob.tensor for blob in self.blobs)
+        of_batch: tuple[Tensor, ...] = ()
         if self.by_batch:
-            y = self._by_batch(x, statistics)
+            y, *of_batch = self._by_batch(x, statistics)
         elif self.segnet:
             y = x
         else:
             mean, variance = (_column(s.detach(), x.dim()) for s in statistics)
             y = (x - mean) * (variance + self.eps).rsqrt()
-        return y * _column(scale, x.dim()) + _column(bias, x.dim())
+        y = y * _column(scale, x.dim()) + _column(bias, x.dim())
+        return y if self.top_count == 1 else (y, *(s.detach() for s in of_batch))[: self.top_count]
 
     def _by_batch(self, x, statistics):
         axes = [axis for axis in range(x.dim()) if axis != 1]
@@ -100,7 +109,7 @@ class BN(Layer):
         with torch.no_grad():
             for average, new in zip(statistics, (mean, variance)):
                 average.detach().mul_(momentum).add_(new.flatten(), alpha=1 - momentum)
-        return (x - mean) * (variance + self.eps).rsqrt()
+        return (x - mean) * (variance + self.eps).rsqrt(), mean, variance
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         rank = len(g.shape(bottoms[0]))
@@ -117,18 +126,19 @@ class BN(Layer):
             return
         shape = (-1, *[1] * (rank - 2))
         axes = [axis for axis in range(rank) if axis != 1]
-        mean, centerd, square, variance, safe, root, normal, product = (
-            g.temp(n) for n in ("mean", "centerd", "square", "variance", "safe", "root", "normal", "product")
+        centered, square, safe, root, normal, product = (
+            g.temp(n) for n in ("centered", "square", "safe", "root", "normal", "product")
         )
+        mean, variance = (*tops[1:], *(g.temp(n) for n in ("mean", "variance")[len(tops) - 1 :]))
         g.node("ReduceMean", bottoms, [mean], axes=axes, keepdims=1)
-        g.node("Sub", [bottoms[0], mean], [centerd])
-        g.node("Mul", [centerd, centerd], [square])
+        g.node("Sub", [bottoms[0], mean], [centered])
+        g.node("Mul", [centered, centered], [square])
         g.node("ReduceMean", [square], [variance], axes=axes, keepdims=1)
         g.node("Add", [variance, g.constant(self.eps, "eps")], [safe])
         g.node("Sqrt", [safe], [root])
-        g.node("Div", [centerd, root], [normal])
+        g.node("Div", [centered, root], [normal])
         g.node("Mul", [normal, g.constant(scale.reshape(shape), "scale")], [product])
-        g.node("Add", [product, g.constant(bias.reshape(shape), "bias")], tops)
+        g.node("Add", [product, g.constant(bias.reshape(shape), "bias")], tops[:1])
 
 
 def _column(values, rank):

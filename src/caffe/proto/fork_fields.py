@@ -32,7 +32,8 @@ HINTS: dict[str, str] = {
     ),
     "ConvolutionParameter": (
         "cudnn_convolution_algo_seeker conv_algos_override CuDNNFwdAlgo CuDNNBwdFilterAlgo CuDNNBwdDataAlgo "
-        "CuDNNWorkspaceSize conv_algorithm weight_fixed dis_mode gen_mode submanifold_sparse filter_group"
+        "CuDNNWorkspaceSize conv_algorithm weight_fixed dis_mode gen_mode submanifold_sparse filter_group "
+        "mem_group_size"
     ),
     "InnerProductParameter": "weight_fixed dis_mode gen_mode",
     "PoolingParameter": "torch_pooling blobs_lr blobs_a_min",

@@ -109,6 +109,16 @@ def test_sizes_come_from_the_data_layer(kind, text, size):
     assert outputs(net) == ["prob"]
 
 
+@pytest.mark.parametrize(
+    ("field", "height"), [("scale: 2", 352), ("upsample_h: 90 upsample_w: 120", 360), ("scale: 2 pad_out_h: true", 360)]
+)
+def test_size_of_segnet_fits_its_upsampling(field, height):
+    pool = """layer { name: "pool" type: "Pooling" bottom: "data" top: "pool" top: "mask"
+      pooling_param { pool: MAX kernel_size: 2 stride: 2 } }"""
+    up = f'layer {{ name: "up" type: "Upsample" bottom: "pool" bottom: "mask" top: "up" upsample_param {{ {field} }} }}'
+    assert shapes(deployed(DATA % ("DenseImageData", "") + pool + up)) == {"data": [1, 3, height, 480]}
+
+
 def test_several_data_layers():
     text = "dummy_data_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }"
     labels = 'layer { name: "l" type: "DummyData" top: "label" dummy_data_param { shape { dim: 1 } } }\n'

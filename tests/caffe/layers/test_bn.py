@@ -34,6 +34,15 @@ def test_segnet_learn_uses_batch_statistics_in_test():
     check_layer("BN", text, [X], lambda x, s, b: by_batch(x, s, b, 1e-9), PAIR)
 
 
+def test_segnet_learn_gives_the_statistics_of_the_batch():
+    text = "bn_param { bn_mode: LEARN }"
+    result = run(one_layer_net("BN", text, [X.shape], tops=3), [X], PAIR)
+    expected = by_batch(X, *PAIR, 1e-9)[0], X.mean((0, 2, 3)), X.var((0, 2, 3))
+    for top, values, name in zip(result.tops, expected, ("top", "mean", "variance")):
+        assert_close(top, values.reshape(top.shape), name, 1e-4)
+    assert result.tops[1].shape == result.tops[2].shape == (1, 2, 1, 1)
+
+
 STATISTICS = [np.array([0.5, -1.0]), np.array([2.0, 0.25])]
 
 
@@ -66,3 +75,7 @@ def test_blobs_of_files_are_flattened():
 
 def test_old_fields_raise():
     assert "decay" in build_error("BN", "bn_param { scale_filler { value: 1 } decay: 0.9 }", [(2, 3, 2, 2)])
+
+
+def test_only_segnet_has_tops_for_statistics():
+    assert "only SegNet's LEARN" in build_error("BN", "bn_param { frozen: true }", [(2, 3, 2, 2)], tops=3)

@@ -34,6 +34,14 @@ def test_proposal_layer_of_ctpn_is_another_one():
     assert (layer.type, layer.proposal_param.feat_stride) == ("TextProposal", 8)
 
 
+def test_proposal_layer_in_c_of_caffe_faster_rcnn_is_replaced_in_phase_test():
+    text = 'layer { name: "p" type: "FrcnnProposal" bottom: "a" bottom: "b" bottom: "i" top: "rois" top: "scores" }'
+    layer = replaced(text)
+    assert (layer.type, layer.proposal_param.feat_stride, list(layer.top)) == ("Proposal", 16, ["rois", "scores"])
+    assert list(layer.proposal_param.scale) == [8, 16, 32]
+    assert replaced(text, training=True).type == "FrcnnProposal"
+
+
 def test_importable_module_is_used(monkeypatch):
     module = types.ModuleType("my_proposal_layer")
     module.__spec__ = types.SimpleNamespace(name="my_proposal_layer")

@@ -91,3 +91,19 @@ def test_all_unknown_types_are_listed_with_counts():
         "net.prototxt:4: layer 'd' (Unheard): unknown layer type 'Unheard'",
     ]
     assert caught.value.layers == ["a", "b", "c", "d"]
+
+
+V1 = """layers { name: "fc" type: INNER_PRODUCT bottom: "data" top: "fc" inner_product_param { num_output: 2 } }
+layers { name: "own" type: MULTI_SOFTMAX bottom: "fc" top: "own" }"""
+
+
+def test_types_of_forks_in_old_nets_are_unknown_layer_types():
+    net = read_net_text(V1, "net.prototxt").param
+    assert [layer.type for layer in net.layer] == ["InnerProduct", "MultiSoftmax"]
+    with pytest.raises(CaffeError, match="layer 'own' \\(MultiSoftmax\\): unknown layer type 'MultiSoftmax'"):
+        Net.from_param(read_net_text('input: "data" input_shape { dim: 1 dim: 3 } ' + V1, "n").param, caffe_pb2.TEST)
+
+
+def test_types_of_old_nets_that_are_no_names_are_errors():
+    with pytest.raises(CaffeError, match="V1LayerParameter.type: unknown value softmax"):
+        read_net_text(V1.replace("MULTI_SOFTMAX", "softmax"), "net.prototxt")

@@ -199,7 +199,9 @@ class Parser(Scanner):
             self.error(position, f"{known.name}.{field.name}: {problem}")
             return
         except ValueError as problem:
-            if not self._engine(known, field, position, str(problem)):
+            if not (
+                self._engine(known, field, position, str(problem)) or self._fork_type(message, known, field, position)
+            ):
                 self.error(position, f"{known.name}.{field.name}: {problem}{_hint(known, field)}")
             return
         if field.repeated:
@@ -223,6 +225,14 @@ class Parser(Scanner):
         word = sign + self.word
         self.advance()
         return scalars.convert(field, word)
+
+    def _fork_type(self, message: Any, known: Table, field: Field, position: int) -> bool:
+        """Keep a V1 type of a fork, so that a net can end before the layer; return whether it is the name of one."""
+        name = re.compile(r"[A-Z][A-Z0-9_]*").match(self._text, position)
+        if known.name != "V1LayerParameter" or field.name != "type" or name is None:
+            return False
+        message.fork_type = name.group()
+        return True
 
     def _engine(self, known: Table, field: Field, position: int, problem: str) -> bool:
         """Return whether the value is an engine of a fork; it only selects an implementation, so it is skipped."""

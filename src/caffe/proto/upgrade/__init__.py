@@ -138,7 +138,9 @@ def _upgrade_layer(old: Any, new: Any) -> None:
     new.unknown_field.extend(old.unknown_field)
     if old.HasField("name"):
         new.name = old.name
-    if old.HasField("type"):
+    if old.HasField("fork_type"):
+        new.type = "".join(word.capitalize() for word in old.fork_type.split("_"))
+    elif old.HasField("type"):
         new.type = TYPES[V1.LayerType.Name(old.type)]
     for values, field in (
         (old.param, "name"),
