@@ -86,9 +86,12 @@ def window(param: Any, axes: int, sizes: Sequence[int] = ()) -> Window:
 
 
 def _dilation(param, axes):
-    if param.HasField("dilation_h") or param.HasField("dilation_w"):  # TSN's Caffe
-        _need_two_axes("dilation_h and dilation_w", axes)
-        return max(1, param.dilation_h), max(1, param.dilation_w)
+    for name in ("dilation", "hole"):  # of TSN's Caffe; of DeepLab v1
+        if param.HasField(name + "_h") or param.HasField(name + "_w"):
+            _need_two_axes(f"{name}_h and {name}_w", axes)
+            return max(1, getattr(param, name + "_h")), max(1, getattr(param, name + "_w"))
+    if param.HasField("hole"):
+        return (param.hole,) * axes
     return _repeated("dilation", list(param.dilation), axes, 1)
 
 

@@ -23,7 +23,8 @@ class Convolution(BaseConvolution, Layer):
     num_output x channels / group x kernel; the bias num_output. Several bottoms share the weights.
 
     Forks: pad_t, pad_b, pad_l, pad_r and pad_type (Synopsys; 1 is TensorFlow's SAME), dilation_h and dilation_w (TSN),
-    and relu with negative_slope (intel/caffe), which applies a ReLU to the top.
+    hole, hole_h and hole_w (DeepLab v1: the dilation), and relu with negative_slope (intel/caffe), which applies a ReLU
+    to the top.
     """
 
     num_bottom = num_top = (1, None)

@@ -28,7 +28,8 @@ HINTS: dict[str, str] = {
     "LayerParameter": (
         "forward_type backward_type forward_math backward_math debug cudnn_math_override multinode mn_activation_param "
         "mn_grad_compress_param quantization_param device buffer bottom_data_type compute_data_type top_data_type "
-        "bottom_quantizer top_quantizer net_quantizer blobs_quantizer autotune bottom_shared_index top_shared_index"
+        "bottom_quantizer top_quantizer net_quantizer blobs_quantizer autotune bottom_shared_index top_shared_index "
+        "strict_dim"
     ),
     "ConvolutionParameter": (
         "cudnn_convolution_algo_seeker conv_algos_override CuDNNFwdAlgo CuDNNBwdFilterAlgo CuDNNBwdDataAlgo "
@@ -52,7 +53,9 @@ IMPLEMENTED: dict[str, str] = {
     "PoolingParameter": (
         "ceil_mode pad_l pad_r pad_t pad_b pad_type avg_include_pad AVE_EXC_PAD AVE_TF kernel_size_3d stride_3d pad_3d"
     ),
-    "ConvolutionParameter": "relu negative_slope dilation_h dilation_w pad_l pad_r pad_t pad_b pad_type",
+    "ConvolutionParameter": (
+        "relu negative_slope dilation_h dilation_w hole hole_h hole_w pad_l pad_r pad_t pad_b pad_type"
+    ),
     "InnerProductParameter": "relu negative_slope normalize",
     "ParameterParameter": "blob_filler",
     "BatchNormParameter": (

@@ -207,12 +207,15 @@ def test_weight_shapes():
         ("pad_t: 2 pad_r: 1", (2, 0), (0, 1)),
         ("stride: 2 pad_type: 1", (1, 0), (1, 1)),
         ("dilation_h: 2 dilation_w: 1", (0, 0), (0, 0)),
+        ("hole_h: 2", (0, 0), (0, 0)),
+        ("hole: 2", (0, 0), (0, 0)),
     ],
 )
 def test_pads_and_dilations_of_forks(text, begin, end):
     rng = np.random.default_rng(9)
     x, weight = rng.standard_normal((1, 2, 7, 6)), rng.standard_normal((3, 2, 3, 3))
-    stride, holes = (2 if "stride" in text else 1), ((2, 1) if "dilation" in text else (1, 1))
+    stride = 2 if "stride" in text else 1
+    holes = (2, 1) if "_h: 2" in text else (2, 2) if "hole: 2" in text else (1, 1)
     padded = np.pad(x, ((0, 0), (0, 0), (begin[0], end[0]), (begin[1], end[1])))
     sizes = [(n - (2 * hole + 1)) // stride + 1 for n, hole in zip(padded.shape[2:], holes)]
     expected = np.zeros((1, 3, *sizes))

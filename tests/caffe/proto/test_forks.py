@@ -107,3 +107,17 @@ def test_types_of_forks_in_old_nets_are_unknown_layer_types():
 def test_types_of_old_nets_that_are_no_names_are_errors():
     with pytest.raises(CaffeError, match="V1LayerParameter.type: unknown value softmax"):
         read_net_text(V1.replace("MULTI_SOFTMAX", "softmax"), "net.prototxt")
+
+
+def test_deeplab():
+    text = """layers { name: "loss" type: SOFTMAX_LOSS bottom: "x" bottom: "y" top: "loss" strict_dim: false
+              softmaxloss_param { ignore_label: 255 %s } }"""
+    layer = read_net_text(text % "", "net.prototxt").param.layer[0]
+    assert layer.loss_param.ignore_label == 255 and fork_fields.refused(layer) == []
+    layer = read_net_text(text % 'weight_source: "w.txt"', "net.prototxt").param.layer[0]
+    assert fork_fields.refused(layer) == ["unknown field SoftmaxLossParameter.weight_source"]
+
+
+def test_post_processing_of_openpose_is_an_unknown_layer_type():
+    text = 'layer { name: "r" type: "ImResize" bottom: "x" top: "r" imresize_param { factor: 8 start_scale: 1 } }'
+    assert read_net_text(text, "net.prototxt").param.layer[0].imresize_param.factor == 8

@@ -128,6 +128,14 @@ def upgrade_v1(net: Any, where: list[str], filename: str) -> None:
     del net.layers[:]
 
 
+def _upgrade_softmax_loss(old: Any, new: Any) -> None:
+    """Convert DeepLab's softmaxloss_param to the loss_param of Caffe."""
+    if old.HasField("ignore_label"):
+        new.loss_param.ignore_label = old.ignore_label
+    if old.HasField("weight_source"):
+        new.unknown_field.append("SoftmaxLossParameter.weight_source")
+
+
 def _upgrade_layer(old: Any, new: Any) -> None:
     new.bottom.extend(old.bottom)
     new.top.extend(old.top)
@@ -153,7 +161,9 @@ def _upgrade_layer(old: Any, new: Any) -> None:
                 new.param.add()
             setattr(new.param[index], field, value)
     for descriptor, value in old.ListFields():
-        if descriptor.name.endswith("_param"):
+        if descriptor.name == "softmaxloss_param":
+            _upgrade_softmax_loss(value, new)
+        elif descriptor.name.endswith("_param"):
             getattr(new, descriptor.name).CopyFrom(value)
 
 
