@@ -26,6 +26,9 @@ class PriorBox(Layer):
     half a step below. Both are set when a net is read, if the number of predicted offsets says so. denser_prior_boxes
     (TextBoxes++): every box is followed by one whose center is at the lower end of the position.
 
+    fixed_size with density (dense anchors of a later FaceBoxes): before the other boxes, density x density of each size
+    (and of each fixed_ratio, or of 1 and each aspect_ratio), a size / density (truncated) apart, clipped to the image.
+
     Synopsys: box_width and box_height list the boxes instead; tf has the square of max_size last, and is smaller by a
     tenth of the image for a min_size of 60; keras has it first, and the inverse ratios after the others; yx_order
     exchanges x and y.
@@ -51,12 +54,25 @@ class PriorBox(Layer):
         Example(
             "prior_box_param { min_size: 8 min_size: 12 aspect_ratio: 3 flip: false step: 10 }", [(1, 3, 2, 2)] * 2
         ),
+        Example(
+            "prior_box_param { fixed_size: 9 fixed_size: 32 density: 2 density: 1 aspect_ratio: 2 }",
+            [(1, 3, 2, 3), (1, 3, 32, 32)],
+        ),
     )
 
     def setup(self, bottom: Shape, image: Shape | None = None) -> None:
         p = self.param.prior_box_param
         self.need(len(p.box_width) == len(p.box_height), "expected as many box_width as box_height")
-        self.need(p.box_width or (p.min_size and min(p.min_size) > 0), "min_size is required and must be positive")
+        self.need(
+            p.box_width or p.fixed_size or (p.min_size and min(p.min_size) > 0),
+            "min_size is required and must be positive",
+        )
+        self.need(
+            len(p.density) == len(p.fixed_size)
+            and all(n > 0 for n in p.fixed_size)
+            and all(int(n) > 0 for n in p.density),
+            "expected a positive density for each positive fixed_size",
+        )
         self.need(len(p.max_size) in (0, len(p.min_size)), "expected one max_size per min_size, or none")
         self.need(all(b > a for a, b in zip(p.min_size, p.max_size)), "max_size must be larger than min_size")
         self.need(len(p.variance) in (0, 1, 4), "expected 1 or 4 variances, received %d", len(p.variance))
@@ -78,7 +94,19 @@ class PriorBox(Layer):
                 place = 0 if p.keras else len(own) if p.tf else 1
                 own.insert(place, (math.sqrt(least * int(p.max_size[number])),) * 2)
             sizes += own
-        return np.array(sizes, np.float32)
+        return np.array(sizes, np.float32).reshape(-1, 2)
+
+    def _dense_boxes(self):
+        """Return (x, y) of the centers and (width, height) of the boxes of fixed_size."""
+        p = self.param.prior_box_param
+        shifts, sizes = [np.zeros((0, 2))], [np.zeros((0, 2))]
+        for size, count in zip(map(int, p.fixed_size), map(int, p.density)):
+            along = -(size // 2) + (size // count) / 2 + np.arange(count) * (size // count)
+            grid = np.array([(x, y) for y in along for x in along])
+            for ratio in list(p.fixed_ratio) or [1.0, *self.ratios]:
+                shifts.append(grid)
+                sizes.append(np.tile([size * math.sqrt(ratio), size / math.sqrt(ratio)], (len(grid), 1)))
+        return np.concatenate(shifts), np.concatenate(sizes)
 
     def _boxes_at_a_position(self, step):
         """Return (x, y) of the centers relative to the position, and (width, height), of the boxes there."""
@@ -92,7 +120,8 @@ class PriorBox(Layer):
             below = shifts + np.array([0, step[0] * (0.5 if p.textboxes else 1 - p.offset)])
             shifts = np.stack([shifts, below], axis=1).reshape(-1, 2)
             sizes = np.repeat(sizes, 2, axis=0)
-        return shifts, sizes
+        dense_shifts, dense_sizes = self._dense_boxes()
+        return np.concatenate([dense_shifts, shifts]), np.concatenate([dense_sizes, sizes])
 
     def top_shapes(self, bottom: Shape, image: Shape | None = None) -> list[Shape]:
         self.need(len(bottom) == 4, "the bottom must have 4 axes, received %s", bottom)
@@ -115,6 +144,8 @@ class PriorBox(Layer):
                 number * (found.shape[2] // len(p.min_size)) for number, n in enumerate(p.min_size) if int(n) == 60
             ]
             found[:, :, squares] += np.array([0.05, 0.05, -0.05, -0.05])
+        dense = found[:, :, : len(self._dense_boxes()[0])]
+        dense[...] = np.concatenate([dense[..., :2].clip(min=0), dense[..., 2:].clip(max=1)], axis=-1)
         found = found[..., [1, 0, 3, 2]] if p.yx_order else found
         found = found.clip(0, 1) if p.clip else found
         spread = list(p.variance) or [0.1]

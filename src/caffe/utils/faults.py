@@ -50,6 +50,7 @@ EVALUATORS = frozenset(
         "SegmentationEvaluate",
         "ParseEvaluate",
         "SegmentEvaluate",
+        "MatWrite",
     ]
 )
 

@@ -89,3 +89,53 @@ def test_denser_prior_boxes_repeat_every_box_at_the_end_of_the_position():
             for y in (row + 5, row + 20):
                 expected += [(5 - width / 2) / 20, (y - height / 2) / 40, (5 + width / 2) / 20, (y + height / 2) / 40]
     assert_close(run(net, []).tops[0][0, 0], np.array(expected), "boxes")
+
+
+def dense(rows, columns, image, sizes, densities, ratios):
+    """Boxes of fixed_size one by one, clipped to the image."""
+    found = []
+    for i, j in np.ndindex(rows, columns):
+        x, y = (j + 0.5) * image[1] / columns, (i + 0.5) * image[0] / rows
+        for size, count in zip(sizes, densities):
+            shift = size // count
+            for ratio in ratios:
+                half_width, half_height = size * math.sqrt(ratio) / 2, size / math.sqrt(ratio) / 2
+                for row, column in np.ndindex(count, count):
+                    left = x - size // 2 + shift / 2 + column * shift
+                    upper = y - size // 2 + shift / 2 + row * shift
+                    found += [
+                        max(0, (left - half_width) / image[1]),
+                        max(0, (upper - half_height) / image[0]),
+                        min(1, (left + half_width) / image[1]),
+                        min(1, (upper + half_height) / image[0]),
+                    ]
+    return np.array(found)
+
+
+def test_dense_boxes_of_fixed_sizes():
+    for text, ratios in (
+        ("", [1]),
+        ("fixed_ratio: 1 fixed_ratio: 0.5", [1, 0.5]),
+        ("aspect_ratio: 2", [1, 2, 0.5]),
+    ):
+        net = one_layer_net(
+            "PriorBox",
+            f"prior_box_param {{ fixed_size: 9 fixed_size: 20 density: 4 density: 3 {text} }}",
+            [(1, 3, 2, 3), (1, 3, 24, 32)],
+            force=False,
+        )
+        expected = dense(2, 3, (24, 32), [9, 20], [4, 3], ratios)
+        assert_close(run(net, []).tops[0][0, 0], expected, "boxes")
+
+
+def test_dense_boxes_come_before_the_others():
+    text = "prior_box_param { fixed_size: 8 density: 2 min_size: 6 }"
+    net = one_layer_net("PriorBox", text, [(1, 3, 1, 1), (1, 3, 24, 24)], force=False)
+    boxes = run(net, []).tops[0][0, 0].reshape(-1, 4) * 24
+    assert_close(boxes[:4].ravel(), dense(1, 1, (24, 24), [8], [2], [1]) * 24, "dense")
+    assert_close(boxes[4], np.array([9, 9, 15, 15]), "last")
+
+
+def test_every_fixed_size_needs_a_density():
+    message = build_error("PriorBox", "prior_box_param { fixed_size: 8 }", [(1, 3, 1, 1), (1, 3, 24, 24)])
+    assert "a positive density for each positive fixed_size" in message
