@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from caffe.layers.base import Example, register
+from caffe.core import glog
+from caffe.layers.base import Example, Shape, register
 from caffe.layers.convolution import Convolution
 
 
 @register
 class ConvolutionDepthwise(Convolution):
-    """Convolution with one group per channel, whatever `group` is (ShuffleNet).
-
-    num_output must be a multiple of the number of channels.
-    """
+    """Convolution with one group and one output per channel (ShuffleNet's Caffe), whatever `group` and num_output are."""
 
     examples = (
         Example(
@@ -19,6 +17,16 @@ class ConvolutionDepthwise(Convolution):
             [(2, 4, 6, 5)],
         ),
     )
+
+    def setup(self, *bottoms: Shape) -> None:
+        p, channels = self.param.convolution_param, bottoms[0][1] if len(bottoms[0]) > 1 else 0
+        if channels and p.num_output != channels:
+            if p.HasField("num_output"):
+                glog.warning(
+                    f"layer '{self.name}': num_output {p.num_output} is ignored, there are {channels} channels"
+                )
+            p.num_output = channels
+        super().setup(*bottoms)
 
     @property
     def group(self):

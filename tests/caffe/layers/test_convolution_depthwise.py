@@ -2,7 +2,7 @@
 
 import numpy as np
 from support.depthwise_loop import depthwise
-from support.reference import build_error, check_layer
+from support.reference import check_layer
 
 
 def test_matches_a_loop():
@@ -12,6 +12,9 @@ def test_matches_a_loop():
     check_layer("ConvolutionDepthwise", text, arrays[0], lambda x, w, b: depthwise(x, w, b, 2), arrays[1])
 
 
-def test_num_output_must_be_a_multiple_of_the_channels():
-    text = "convolution_param { num_output: 3 kernel_size: 1 }"
-    assert "must divide" in build_error("ConvolutionDepthwise", text, [(1, 2, 3, 3)])
+def test_there_is_one_output_per_channel_whatever_num_output_is():
+    rng = np.random.default_rng(5)
+    x, weights = [rng.standard_normal((1, 2, 5, 4))], [rng.standard_normal((2, 1, 3, 3)), rng.standard_normal(2)]
+    for field in ("num_output: 1", "num_output: 6", ""):
+        text = f"convolution_param {{ {field} kernel_size: 3 pad: 1 }}"
+        check_layer("ConvolutionDepthwise", text, x, lambda x, w, b: depthwise(x, w, b, 1), weights)
