@@ -9,7 +9,7 @@ from caffe.layers.convolution import Convolution
 
 @register
 class ConvolutionDepthwise(Convolution):
-    """Convolution with one group and one output per channel (ShuffleNet's Caffe), whatever `group` and num_output are."""
+    """Convolution with one group and one output per channel, whatever `group` and num_output say (ShuffleNet)."""
 
     examples = (
         Example(
