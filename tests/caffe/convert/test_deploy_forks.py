@@ -119,6 +119,19 @@ def test_size_of_segnet_fits_its_upsampling(field, height):
     assert shapes(deployed(DATA % ("DenseImageData", "") + pool + up)) == {"data": [1, 3, height, 480]}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'type: "Convolution3D" convolution3d_param { num_output: 2 kernel_size: 3 kernel_depth: 3 }',
+        'type: "NdConvolution" convolution_param { num_output: 2 kernel_shape { dim: 3 dim: 3 dim: 3 } }',
+    ],
+)
+def test_clips_are_assumed_for_layers_of_three_axes(text):
+    conv = f'layer {{ name: "conv" {text} bottom: "data" top: "conv" }}'
+    data = DATA % ("Python", 'python_param { module: "m" layer: "L" }')
+    assert shapes(deployed(data + conv)) == {"data": [1, 3, 16, 112, 112]}
+
+
 def test_several_data_layers():
     text = "dummy_data_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }"
     labels = 'layer { name: "l" type: "DummyData" top: "label" dummy_data_param { shape { dim: 1 } } }\n'

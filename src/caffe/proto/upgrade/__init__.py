@@ -8,7 +8,7 @@ from typing import Any
 from caffe.core import glog
 from caffe.errors import CaffeError
 from caffe.proto import caffe_pb2
-from caffe.proto.upgrade import crop_offsets, nd_layers, prior_boxes, three_axes, v0
+from caffe.proto.upgrade import crop_offsets, nd_layers, prior_boxes, three_axes, unpooling, v0
 
 V1 = caffe_pb2.V1LayerParameter
 TYPES = {
@@ -88,6 +88,7 @@ def upgrade_net(net: Any, where: list[str] | None = None, filename: str = "<net>
     crop_offsets.warn(net)
     three_axes.rewrite(net, filename)
     nd_layers.rewrite(net, filename)
+    unpooling.rewrite(net, filename)
     prior_boxes.mark(net, filename)
     return where
 
