@@ -319,6 +319,7 @@ REFUSED = set(
         "Threshold",
         "ThresholdedReLU",
         "Tile",
+        "UnPooling",
         "Upsample",
         "YoloDetectionOutput",
         "Yolov3DetectionOutput",

@@ -40,7 +40,7 @@ UNSUPPORTED = frozenset(
             "CTCGreedyDecoder-2",
             "Lstm-0",
         ),  # no cumulative sum; only the LSTM of OpenVINO
-        *("PriorBox-0", "PriorBox-1", "PriorBox-2", "PriorBox-3", "PriorBox-4"),  # constants
+        *("PriorBox-0", "PriorBox-1", "PriorBox-2", "PriorBox-3", "PriorBox-4", "PriorBox-5"),  # constants
         *("PriorBoxClustered-0", "Shape-0"),
         *("ROIWarping-0", "FlowWarp-0", "SpatialTransformer-0", "SpatialTransformer-1"),  # gathering by computed places
         *("BatchToSpaceND-0", "Upsample-1", "Upsample-2"),  # needs a batch; the simulator has no ScatterElementsUpdate
