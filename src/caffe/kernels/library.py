@@ -19,6 +19,7 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 SIGNATURES = {
     "batch_norm_forward": "ppllppfiipppi",
     "batch_norm_backward": "ppppllppppiippi",
+    "convolution_weights_gradient": "ppppllllllllllllli",
     "lrn_across_channels": "ppplllfffi",
     "lrn_within_channel": "ppplllllfffi",
 }
