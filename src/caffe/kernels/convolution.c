@@ -47,7 +47,7 @@ static Plan plan(const Convolution *c, int threads) {
     p.vectors = c->kernel_height * p.in_row;
     p.tiles = divide_up(p.vectors, VECTORS);
     p.bias = p.blocks * p.tiles * TILE;
-    p.part = whole_lines(p.bias + c->outputs);
+    p.part = whole_lines(p.bias + 2 * c->outputs);
     p.packed = p.part + whole_lines(p.images * p.image + WIDTH); /* the last vector can exceed the last row */
     p.own = p.packed + whole_lines(p.images * p.rows * c->columns * p.blocks * OUTPUTS);
     return p;
@@ -65,24 +65,27 @@ static void copy_windows(const Convolution *c, const Plan *p, const float *x, in
     }
 }
 
-INLINE void pack_block(const float *dy, int64_t pixels, int64_t outputs, int count, float *packed, float *bias) {
-    float sums[OUTPUTS] = {0};
-    for (int64_t pixel = 0; pixel < pixels; pixel++, dy += outputs, packed += OUTPUTS) {
-        for (int i = 0; i < count; i++) {
-            packed[i] = dy[i];
-            sums[i] += dy[i];
+/* Copy dy to blocks x pixels x OUTPUTS. */
+static void pack(const float *dy, int64_t pixels, int64_t outputs, float *packed) {
+    for (int64_t begin = 0; begin < outputs; begin += OUTPUTS) {
+        int64_t count = smaller(outputs - begin, OUTPUTS);
+        for (int64_t pixel = 0; pixel < pixels; pixel++, packed += OUTPUTS) {
+            const float *from = dy + pixel * outputs + begin;
+            if (count == OUTPUTS) memcpy(packed, from, OUTPUTS * sizeof(float)); /* of constant size: two moves */
+            else memcpy(packed, from, count * sizeof(float));
         }
     }
-    for (int i = 0; i < count; i++) bias[i] += sums[i];
 }
 
-/* Copy dy to blocks x pixels x OUTPUTS, and add it to the gradient of the bias. */
-static void pack(const float *dy, int64_t pixels, int64_t outputs, float *packed, float *bias) {
-    for (int64_t begin = 0; begin < outputs; begin += OUTPUTS, packed += pixels * OUTPUTS) {
-        int count = (int)smaller(outputs - begin, OUTPUTS);
-        if (count == OUTPUTS) pack_block(dy + begin, pixels, outputs, OUTPUTS, packed, bias + begin);
-        else pack_block(dy + begin, pixels, outputs, count, packed, bias + begin);
+/* Add the sum of dy over the pixels to `bias`; `sum` is memory for as many numbers. */
+static void add_bias(const float *dy, int64_t pixels, int64_t outputs, float *restrict sum, float *restrict bias) {
+    memset(sum, 0, outputs * sizeof(float));
+    for (int64_t pixel = 0; pixel < pixels; pixel++, dy += outputs) {
+#pragma omp simd
+        for (int64_t i = 0; i < outputs; i++) sum[i] += dy[i];
     }
+#pragma omp simd
+    for (int64_t i = 0; i < outputs; i++) bias[i] += sum[i];
 }
 
 /* Add the products of a block of dy and of `vectors` vectors, whose first values are at `x`, to their sums. */
@@ -125,8 +128,9 @@ static void add_part(const Convolution *c, const Plan *p, const float *x, const 
     for (int64_t i = 0; i < images; i++)
         copy_windows(c, p, x + (image + i) * c->height * c->width * c->channels, first, rows,
                      own + p->part + i * p->image);
-    pack(dy + (image * c->rows + first) * c->columns * c->outputs, images * rows * c->columns, c->outputs,
-         own + p->packed, own + p->bias);
+    dy += (image * c->rows + first) * c->columns * c->outputs;
+    pack(dy, images * rows * c->columns, c->outputs, own + p->packed);
+    add_bias(dy, images * rows * c->columns, c->outputs, own + p->bias + c->outputs, own + p->bias);
     for (int64_t tile = 0; tile < p->tiles; tile++) add_tile(c, p, tile, own, images, rows);
 }
 
