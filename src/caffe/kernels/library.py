@@ -20,6 +20,8 @@ SIGNATURES = {
     "batch_norm_forward": "ppllppfiipppi",
     "batch_norm_backward": "ppppllppppiippi",
     "convolution_weights_gradient": "ppppllllllllllllli",
+    "max_pooling_forward": "ppplllllllllllli",
+    "max_pooling_backward": "ppplllllllllllli",
     "lrn_across_channels": "ppplllfffi",
     "lrn_within_channel": "ppplllllfffi",
 }
