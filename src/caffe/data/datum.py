@@ -18,6 +18,7 @@ from caffe.proto import wire_format
 _ENCODED_FALSE, _ENCODED_TRUE = b"\x38\x00", b"\x38\x01"
 _TAGGED_FLOAT = np.dtype([("tag", "u1"), ("value", "<f4")])
 _FLOAT_TAG = 6 << 3 | wire_format.FIXED32
+LARGEST_IN_BATCH = 1 << 14  # bytes of a record up to which reading a batch at once is faster
 
 
 class _Fields:
@@ -110,6 +111,37 @@ def decode_labels(
         if len(labels) < count:
             raise CaffeError(f"expected {count} labels, the Datum has {len(labels)} (label and float_data)")
     return _pixels(datum, force_color, force_gray), labels[:count]
+
+
+def decode_batch(values: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Decode records of one label at once, faster than `decode_labels` for each.
+
+    Returns
+    -------
+    arrays (N, channels, height, width) and (N,) of uint8
+        Pixels and labels; or None, unless all are small records of raw pixels as `encode` writes them, of one size and
+        with labels below 128.
+    """
+    length = len(values[0])
+    if length > LARGEST_IN_BATCH or any(len(value) != length for value in values):
+        return None
+    try:
+        datum = _read(values[0])
+    except CaffeError:
+        return None
+    shape, size = (datum.channels, datum.height, datum.width), len(datum.data)
+    if min(shape) <= 0 or size != shape[0] * shape[1] * shape[2]:
+        return None
+    before = header(*shape)
+    begin, end = len(before), len(before) + size
+    if length not in (end + 2, end + 4):  # with or without `encoded`
+        return None
+    block = np.frombuffer(b"".join(values), np.uint8).reshape(-1, length)
+    around, labels = np.delete(block, np.s_[begin:end], 1), block[:, end + 1]
+    around[:, begin + 1] = 0
+    if (around != np.frombuffer(before + trailer(0)[: length - end], np.uint8)).any() or labels.max() >= 128:
+        return None
+    return block[:, begin:end].reshape(-1, *shape), labels
 
 
 def label_of(value: bytes) -> int:

@@ -181,20 +181,29 @@ class BatchPrefetcher:
         return map(self.db.record, self.order.at(start))
 
     def _batch(self, records: Iterator, position: int, reusable: Batch | None) -> Batch:
-        images = []
         if reusable is None:
             labels: Sequence[np.ndarray] = [np.empty(self.batch_size, np.float32) for _ in range(self.labels)]
         else:
             labels = reusable.labels
-        for index in range(self.batch_size):
-            key, value = next(records)
+        images = self._images(list(itertools.islice(records, self.batch_size)), labels)
+        rng = self._draws(position)
+        data = self._transformed(images, labels, rng, None if reusable is None else reusable.data)
+        return Batch((data, *labels))
+
+    def _images(self, records: list, labels: Sequence[np.ndarray]) -> Any:
+        """Return the images of `records` as a list or an array, and write their labels to `labels`."""
+        if self.augment is None and len(labels) == 1:
+            batch = datum.decode_batch([value for _, value in records])
+            if batch is not None:
+                labels[0][:] = batch[1]
+                return batch[0]
+        images = []
+        for index, (key, value) in enumerate(records):
             image, values = self._decode(key, value)
             images.append(image)
             for array, label in zip(labels, values):
                 array[index] = label
-        rng = self._draws(position)
-        data = self._transformed(images, labels, rng, None if reusable is None else reusable.data)
-        return Batch((data, *labels))
+        return images
 
     def _own_generator(self, position):
         """Return the random numbers of a batch, others for each of the solvers that share the records."""

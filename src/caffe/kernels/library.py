@@ -19,8 +19,11 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 SIGNATURES = {
     "batch_norm_forward": "ppllppfiipppi",
     "batch_norm_backward": "ppppllppppiippi",
-    "lrn_forward": "pplllfffi",
-    "lrn_backward": "ppplllfffi",
+    "convolution_weights_gradient": "ppppllllllllllllli",
+    "max_pooling_forward": "ppplllllllllllli",
+    "max_pooling_backward": "ppplllllllllllli",
+    "lrn_across_channels": "ppplllfffi",
+    "lrn_within_channel": "ppplllllfffi",
 }
 _TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int, "f": ctypes.c_float}
 

@@ -1,4 +1,4 @@
-"""LRN across channels by kernels (lrn.c)."""
+"""LRN by kernels (lrn.c, lrn_within.c)."""
 
 from __future__ import annotations
 
@@ -18,20 +18,27 @@ def is_supported(x: Tensor) -> bool:
 
 def across_channels(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
     """Return x (k + alpha / size * sum of x^2 over `size` channels around each) ^ -beta."""
-    return _AcrossChannels.apply(x, size, alpha, beta, k)
+    sizes = x.numel() // x.shape[1], x.shape[1]
+    return _Lrn.apply(x, "lrn_across_channels", (*sizes, size, alpha, beta, k))
 
 
-class _AcrossChannels(Function):
+def within_channel(x: Tensor, size: int, alpha: float, beta: float) -> Tensor:
+    """Return x (1 + alpha / size^2 * sum of x^2 over `size` x `size` pixels around each) ^ -beta."""
+    images, channels, height, width = x.shape
+    return _Lrn.apply(x, "lrn_within_channel", (images, height, width, channels, size, alpha, beta, 1.0))
+
+
+class _Lrn(Function):
     @staticmethod
-    def forward(ctx, x, *settings):
+    def forward(ctx, x, kernel, settings):
         ctx.save_for_backward(x)
-        ctx.settings, y = settings, torch.empty_like(x)
-        library.call("lrn_forward", x, y, x.numel() // x.shape[1], x.shape[1], *settings)
+        ctx.kernel, ctx.settings, y = kernel, settings, torch.empty_like(x)
+        library.call(kernel, x, None, y, *settings)
         return y
 
     @staticmethod
     def backward(ctx, dy):
         (x,) = ctx.saved_tensors
         dy, dx = dy.contiguous(memory_format=torch.channels_last), torch.empty_like(x)
-        library.call("lrn_backward", x, dy, dx, x.numel() // x.shape[1], x.shape[1], *ctx.settings)
-        return dx, None, None, None, None
+        library.call(ctx.kernel, x, dy, dx, *ctx.settings)
+        return dx, None, None

@@ -1,7 +1,7 @@
 """A convolution that is faster than PyTorch's in training, for the passes that ask for it.
 
 Its forward can rectify the result while oneDNN writes it (caffe.passes.relu_in_convolution), and its backward can
-compute the weights' gradient as a matrix product (caffe.passes.gemm_weights_gradient).
+compute the weights' gradient by the native kernel or as a matrix product (caffe.passes.weights_gradient).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from caffe.core import onednn
 from caffe.core.lazy_torch import F, Function, torch
+from caffe.kernels import convolution as kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 24  # of the columns that one matrix product reads
 LARGEST_KERNEL = 25  # elements; beyond, copying the columns takes longer than the product saves
 FEWEST_OUTPUTS = 64
+MANY_WEIGHTS = 1 << 20
 
 
 def can_rectify(x: Tensor, win: Window, out: Sequence[int], group: int) -> bool:
@@ -33,7 +35,27 @@ def can_rectify(x: Tensor, win: Window, out: Sequence[int], group: int) -> bool:
     return plain and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 
 
-def gains_by_gemm(x: Tensor, weight: Tensor, win: Window, out: Sequence[int], group: int) -> bool:
+def gradient(
+    x: Tensor, weight: Tensor, win: Window, out: Sequence[int], group: int
+) -> Callable[[Tensor, Tensor, Window], tuple[Tensor, Tensor]] | None:
+    """Return the function that computes the gradients of `weight` and bias faster than oneDNN, or None.
+
+    It takes `x`, the gradient of the top, and `win`.
+    """
+    if not _is_plain(x, win, out, group):
+        return None
+    by_gemm = _gains_by_gemm(weight)
+    if kernels.is_supported(x) and max(win.dilation) == 1 and not (by_gemm and _favors_gemm(weight)):
+        return _by_kernel
+    return _by_gemm if by_gemm else None
+
+
+def _favors_gemm(weight):
+    """Return whether a matrix product is faster than the kernel, whose sums do not fit into the cache."""
+    return weight.numel() > MANY_WEIGHTS or math.prod(weight.shape[2:]) == 1
+
+
+def _gains_by_gemm(weight):
     """Return whether a matrix product computes the gradient of `weight` faster than oneDNN.
 
     oneDNN's kernel reaches about half of the speed of a matrix product, but needs no copy of the windows (columns);
@@ -41,8 +63,7 @@ def gains_by_gemm(x: Tensor, weight: Tensor, win: Window, out: Sequence[int], gr
     """
     outputs, _, *kernel = weight.shape
     size = math.prod(kernel)
-    gains = size == 1 or (outputs >= FEWEST_OUTPUTS and size <= LARGEST_KERNEL)
-    return gains and _is_plain(x, win, out, group)
+    return size == 1 or (outputs >= FEWEST_OUTPUTS and size <= LARGEST_KERNEL)
 
 
 def _is_plain(x, win, out, group):
@@ -53,20 +74,22 @@ def _is_plain(x, win, out, group):
     return plain and x.is_contiguous(memory_format=torch.channels_last)
 
 
-def apply(x: Tensor, weight: Tensor, bias: Tensor | None, win: Window, rectify: bool, by_gemm: bool) -> Tensor:
+def apply(
+    x: Tensor, weight: Tensor, bias: Tensor | None, win: Window, rectify: bool, gradient: Callable | None
+) -> Tensor:
     """Return the convolution of `x`, rectified if `rectify`.
 
-    Its gradient is that of the convolution, for a `dy` that the ReLU masked; `by_gemm` computes the weights' gradient
-    as a matrix product.
+    Its gradient is that of the convolution, for a `dy` that the ReLU masked; `gradient`, of the function of that name,
+    computes that of weights and bias.
     """
-    return _Convolution.apply(x, weight, bias, win, rectify, by_gemm)
+    return _Convolution.apply(x, weight, bias, win, rectify, gradient)
 
 
 class _Convolution(Function):
     @staticmethod
-    def forward(ctx, x, weight, bias, win, rectify, by_gemm):
+    def forward(ctx, x, weight, bias, win, rectify, gradient):
         ctx.save_for_backward(x, weight)
-        ctx.window, ctx.by_gemm = win, by_gemm
+        ctx.window, ctx.gradient = win, gradient
         ctx.bias_sizes = None if bias is None else list(bias.shape)
         stride, pad, dilation = list(win.stride), list(win.pad), list(win.dilation)
         if rectify:
@@ -77,18 +100,24 @@ class _Convolution(Function):
     def backward(ctx, dy):
         x, weight = ctx.saved_tensors
         win, needed = ctx.window, list(ctx.needs_input_grad[:3])
-        dw = db = None
-        if ctx.by_gemm:
-            if needed[1]:
-                dw = weights_gradient(x, dy, win)
-            if needed[2]:
-                db = dy.permute(0, 2, 3, 1).flatten(0, 2).sum(0)
+        own: Sequence[Tensor | None] = (None, None)
+        if ctx.gradient is not None:
+            if any(needed[1:]):
+                own = [value if need else None for value, need in zip(ctx.gradient(x, dy, win), needed[1:])]
             needed[1:] = False, False
         geometry = list(win.stride), list(win.pad), list(win.dilation), False, [0, 0], 1
         grads = (None, None, None)
         if any(needed):
             grads = torch.ops.aten.convolution_backward(dy, x, weight, ctx.bias_sizes, *geometry, needed)
-        return (grads[0], dw, db, None, None, None) if ctx.by_gemm else (*grads, None, None, None)
+        return (*(grads if ctx.gradient is None else (grads[0], *own)), None, None, None)
+
+
+def _by_kernel(x, dy, win):
+    return kernels.weights_gradient(x, dy, win.kernel, win.stride, win.pad)
+
+
+def _by_gemm(x, dy, win):
+    return weights_gradient(x, dy, win), dy.permute(0, 2, 3, 1).flatten(0, 2).sum(0)
 
 
 def weights_gradient(x: Tensor, dy: Tensor, win: Window) -> Tensor:

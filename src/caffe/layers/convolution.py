@@ -31,7 +31,7 @@ class Convolution(BaseConvolution, Layer):
     same_count = True
     rectify = False  # set by a pass while forward shall apply a ReLU to the top if it can
     rectified = False  # whether it did
-    gemm_gradient = False  # set by a pass: backward may compute the weights' gradient as a matrix product
+    fast_gradient = False  # set by a pass: backward may compute the weights' gradient without oneDNN
     examples: tuple = (
         Example(
             'convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 weight_filler { type: "xavier" } }',
@@ -76,9 +76,9 @@ class Convolution(BaseConvolution, Layer):
             x = pad_ends(x, win.pad, win.end)
             win = dataclasses.replace(win, pad=(0,) * len(over), end=None)
         self.rectified = self.rectify and _fast_convolution.can_rectify(x, win, out, self.group)
-        by_gemm = self.gemm_gradient and _fast_convolution.gains_by_gemm(x, weight, win, out, self.group)
-        if self.rectified or by_gemm:
-            return _fast_convolution.apply(x, weight, bias, win, self.rectified, by_gemm)
+        gradient = _fast_convolution.gradient(x, weight, win, out, self.group) if self.fast_gradient else None
+        if self.rectified or gradient:
+            return _fast_convolution.apply(x, weight, bias, win, self.rectified, gradient)
         context, x = onednn.prepare(x, win, x.shape[2:], out)
         x = pad_ends(x, (0,) * len(over), over)
         with context:

@@ -47,11 +47,12 @@ class LRN(Layer):
         p = self.param.lrn_param
         if not x.numel():
             return x.clone()
+        native = self.native and kernels.is_supported(x)
         if self.within:
-            return WithinChannel.apply(x, p.local_size, p.alpha, p.beta)
-        if self.native and kernels.is_supported(x):
-            return kernels.across_channels(x, p.local_size, p.alpha, p.beta, p.k)
-        return AcrossChannels.apply(x, p.local_size, p.alpha, p.beta, p.k)
+            within = kernels.within_channel if native else WithinChannel.apply
+            return within(x, p.local_size, p.alpha, p.beta)
+        across = kernels.across_channels if native else AcrossChannels.apply
+        return across(x, p.local_size, p.alpha, p.beta, p.k)
 
     def to_onnx(self, g: Any, bottoms: list[str], tops: list[str]) -> None:
         p = self.param.lrn_param

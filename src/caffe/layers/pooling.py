@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from caffe.core.lazy_torch import F, torch
+from caffe.kernels import pooling as kernels
 from caffe.layers import _pooling_3d
 from caffe.layers._convolution import fork_pads, pad_ends
 from caffe.layers._pooling_axis import Axis
@@ -189,6 +190,8 @@ class Pooling(Layer):
         with_indices, begin = self.top_count == 2, [0, 0]
         width = x.shape[3]
         if all(a.torch_agrees(self._ceil()) for a in axes):
+            if self.native and not with_indices and kernels.is_supported(x, kernel):
+                return kernels.maximum(x, [a.out for a in axes], kernel, stride, pad)
             result = F.max_pool2d(x, kernel, stride, pad, 1, self._ceil(), with_indices)
         else:
             begin, end = pad, [a.overhang for a in axes]

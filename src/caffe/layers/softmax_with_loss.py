@@ -51,12 +51,14 @@ class SoftmaxWithLoss(Layer):
         self.top_shapes(tuple(x.shape), tuple(label.shape))
         p = self.param.loss_param
         outer, classes, inner = _loss.split(x.shape, self.along)
-        index, valid = _loss.class_labels(label.reshape(outer, 1, inner), classes, _loss.ignored(p))
+        # PyTorch's softmax of the last axis takes one thread if there are few values, of another one always several
+        positions = () if inner == 1 else (inner,)
+        index, valid = _loss.class_labels(label.reshape(outer, 1, *positions), classes, _loss.ignored(p))
         mode = _loss.normalization(p, _loss.LossParameter.VALID)
         divisor = _loss.normalizer(mode, outer, inner, int(valid.sum()), p.pre_fixed_normalizer)
         if p.weight_by_label_freqs:
             valid = valid * torch.tensor(list(p.class_weighting), dtype=torch.float32).to(x.device)[index]
-        loss, prob = _SoftmaxLoss.apply(x.float().reshape(outer, classes, inner), index, valid, divisor)
+        loss, prob = _SoftmaxLoss.apply(x.float().reshape(outer, classes, *positions), index, valid, divisor)
         return (loss, prob.view(x.shape))[: self.top_count]
 
 

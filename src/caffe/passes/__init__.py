@@ -14,16 +14,16 @@ from typing import Any
 from caffe.passes.channels_last import channels_last
 from caffe.passes.fft_convolution import fourier_convolution
 from caffe.passes.fuse_batch_norm import scale_in_batch_norm
-from caffe.passes.gemm_weights_gradient import gemm_weights_gradient
 from caffe.passes.inplace_relu import relu_in_place
 from caffe.passes.native_kernels import native_kernels
 from caffe.passes.relu_in_convolution import relu_in_convolution
 from caffe.passes.swap_pool_relu import pool_before_relu
+from caffe.passes.weights_gradient import weights_gradient
 
 PASSES = (
     channels_last,  # convolution, pooling and LRN use N x H x W x C memory
-    gemm_weights_gradient,  # twice as fast as oneDNN's kernel
-    native_kernels,  # LRN traverses memory once
+    weights_gradient,  # up to twice as fast as oneDNN's kernel
+    native_kernels,  # LRN traverses memory once, and MAX pooling keeps a byte per maximum
     fourier_convolution,  # needs a third to a sixth of the multiplications
     pool_before_relu,  # after max pooling, ReLU processes a quarter of the values
     scale_in_batch_norm,  # BatchNorm, Scale and ReLU traverse memory once instead of three times

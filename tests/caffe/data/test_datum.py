@@ -27,6 +27,47 @@ def test_raw_data_agrees_with_protobuf(label):
     assert array.base is not None and not array.flags.owndata  # a view of the record
 
 
+def test_a_batch_is_read_as_its_records():
+    def one_by_one(values):
+        return zip(*(datum.decode(value) for value in values))
+
+    rng, found = np.random.default_rng(1), 0
+    for number in range(3000):
+        pixels = rng.integers(0, 256, (3, 1 + number % 3, 1 + number % 5, 2), dtype=np.uint8)
+        values = [datum.encode(image, int(rng.integers(0, 128 + number % 3))) for image in pixels]
+        cut = int(rng.integers(0, 3))
+        values = [value[: len(value) - cut] for value in values]
+        changed = bytearray(values[number % 3])
+        for _ in range(rng.integers(0, 2)):
+            changed[rng.integers(-4, 9)] = rng.choice([0, 1, 2, 3, 8, 34, 40, 56, 127, 128, 255])
+        values[number % 3] = bytes(changed)
+        batch = datum.decode_batch(values)
+        if batch is not None:
+            images, labels = one_by_one(values)
+            assert np.array_equal(batch[0], images) and np.array_equal(batch[1], labels)
+            assert batch[0].dtype == batch[1].dtype == np.uint8
+            found += 1
+    assert 500 < found < 2000
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [b"", b""],
+        [b"\xff", b"\xff"],
+        [datum.encode(PIXELS, 1), datum.encode(PIXELS[:, :4], 1)],
+        [datum.encode(PIXELS, 128)] * 2,
+        [datum.encode(PIXELS, -1)] * 2,
+        [datum.encode(PIXELS, 1, more=[2.0])] * 2,
+        [datum.encode(PIXELS.astype(np.float32), 1)] * 2,
+        [datum.encode(None, 1, b"jpeg")] * 2,
+        [datum.encode(np.zeros((1, 128, 128), np.uint8), 1)] * 2,
+    ],
+)
+def test_other_batches_are_not_read_at_once(values):
+    assert datum.decode_batch(values) is None
+
+
 def test_missing_label_is_zero():
     assert datum.decode(message(channels=1, height=1, width=2, data=b"ab"))[1] == 0
 
