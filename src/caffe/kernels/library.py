@@ -19,6 +19,9 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 SIGNATURES = {
     "batch_norm_forward": "ppllppfiipppi",
     "batch_norm_backward": "ppppllppppiippi",
+    "depthwise_forward": "ppppllllllli",
+    "depthwise_bottom": "pppllllllli",
+    "depthwise_weights": "pppllllllli",
     "lrn_forward": "pplllfffi",
     "lrn_backward": "ppplllfffi",
 }

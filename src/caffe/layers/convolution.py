@@ -7,6 +7,7 @@ from typing import Any
 
 from caffe.core import layout, onednn
 from caffe.core.lazy_torch import F, torch
+from caffe.kernels import depthwise
 from caffe.layers import _fast_convolution
 from caffe.layers._convolution import BaseConvolution, Window, add_bias, attributes, columns, einsum_columns, pad_ends
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
@@ -74,6 +75,8 @@ class Convolution(BaseConvolution, Layer):
         if win.end is not None:
             x = pad_ends(x, win.pad, win.end)
             win = dataclasses.replace(win, pad=(0,) * len(over), end=None)
+        if self.native and depthwise.is_supported(x, weight, win):
+            return depthwise.convolve(x, weight, bias, win.stride[0])
         self.rectified = self.rectify and _fast_convolution.can_rectify(x, win, out, self.group)
         by_gemm = self.gemm_gradient and _fast_convolution.gains_by_gemm(x, weight, win, out, self.group)
         if self.rectified or by_gemm:

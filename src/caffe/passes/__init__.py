@@ -23,7 +23,7 @@ from caffe.passes.swap_pool_relu import pool_before_relu
 PASSES = (
     channels_last,  # convolution, pooling and LRN use N x H x W x C memory
     gemm_weights_gradient,  # twice as fast as oneDNN's kernel
-    native_kernels,  # LRN traverses memory once
+    native_kernels,  # LRN traverses memory once, depthwise convolutions multiply whole vectors of channels
     fourier_convolution,  # needs a third to a sixth of the multiplications
     pool_before_relu,  # after max pooling, ReLU processes a quarter of the values
     scale_in_batch_norm,  # BatchNorm, Scale and ReLU traverse memory once instead of three times

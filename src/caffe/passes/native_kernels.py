@@ -1,4 +1,4 @@
-"""Pass: LRN runs on the native kernels."""
+"""Pass: LRN and depthwise convolutions run on the native kernels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def native_kernels(nodes: Sequence[Any]) -> None:
-    """Allow LRN the kernels of caffe.kernels, where they are compiled and support the bottom."""
+    """Allow LRN and Convolution the kernels of caffe.kernels, where they are compiled and support the bottom."""
     for node in nodes:
-        if node.layer.type == "LRN":
+        if node.layer.type in ("LRN", "Convolution"):
             node.layer.native = True
