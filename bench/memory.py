@@ -37,7 +37,7 @@ def measure(folder, net, caffe):
         "with gradient checkpointing": run([sys.executable, *worker, "checkpointing"]),
     }
     if caffe:
-        peaks["real Caffe"] = run([caffe, *worker], PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION="python")
+        peaks["real Caffe"] = run([caffe, *worker], PYTHONPATH="", PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION="python")
     print(f"  {net}: " + ", ".join(f"{name} {peak:.0f} MB" for name, peak in peaks.items()), file=sys.stderr)
     return {"net": net, "batch": nets.NETS[net][0], "peak, MB": peaks}
 

@@ -24,6 +24,9 @@ SIGNATURES = {
     "max_pooling_backward": "ppplllllllllllli",
     "lrn_across_channels": "ppplllfffi",
     "lrn_within_channel": "ppplllllfffi",
+    "depthwise_forward": "ppppllllllli",
+    "depthwise_bottom": "pppllllllli",
+    "depthwise_weights": "pppllllllli",
 }
 _TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int, "f": ctypes.c_float}
 

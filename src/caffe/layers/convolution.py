@@ -7,6 +7,7 @@ from typing import Any
 
 from caffe.core import layout, onednn
 from caffe.core.lazy_torch import F, torch
+from caffe.kernels import depthwise
 from caffe.layers import _fast_convolution
 from caffe.layers._convolution import BaseConvolution, Window, add_bias, attributes, columns, einsum_columns, pad_ends
 from caffe.layers.base import Example, Layer, Shape, Tensor, register
@@ -75,6 +76,8 @@ class Convolution(BaseConvolution, Layer):
         if win.end is not None:
             x = pad_ends(x, win.pad, win.end)
             win = dataclasses.replace(win, pad=(0,) * len(over), end=None)
+        if self.native and depthwise.is_supported(x, weight, win):
+            return depthwise.convolve(x, weight, bias, win.stride[0])
         self.rectified = self.rectify and _fast_convolution.can_rectify(x, win, out, self.group)
         gradient = _fast_convolution.gradient(x, weight, win, out, self.group) if self.fast_gradient else None
         if self.rectified or gradient:

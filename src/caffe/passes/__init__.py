@@ -23,7 +23,7 @@ from caffe.passes.weights_gradient import weights_gradient
 PASSES = (
     channels_last,  # convolution, pooling and LRN use N x H x W x C memory
     weights_gradient,  # up to twice as fast as oneDNN's kernel
-    native_kernels,  # LRN traverses memory once, and MAX pooling keeps a byte per maximum
+    native_kernels,  # LRN and pooling traverse memory once, depthwise convolutions multiply whole vectors of channels
     fourier_convolution,  # needs a third to a sixth of the multiplications
     pool_before_relu,  # after max pooling, ReLU processes a quarter of the values
     scale_in_batch_norm,  # BatchNorm, Scale and ReLU traverse memory once instead of three times

@@ -147,8 +147,10 @@ class FourierConvolution:
                 del kept
             product = torch.bmm(source, kernels.transpose(1, 2)).float()
             del source, kernels
+            waves = tiles.top_waves(product)
+            del product
             bias = [blob.tensor.detach() for blob in self.layer.blobs[1:]]
-            tops[0].set(_to_nchw(tiles.top(product, *bias), dtype))
+            tops[0].set(_to_nchw(tiles.top(waves, *bias), dtype))
 
     @staticmethod
     def _spectrum(tiles, x, dtype):
@@ -168,6 +170,7 @@ class FourierConvolution:
         weights_need_grad, *bias_needs_grad = self.layer.param_propagate_down
         if any(bias_needs_grad):
             self.layer.blobs[1].add_grad(dy.flatten(0, 2).sum(0))
+        del dy
         if weights_need_grad:
             source = self._spectrum(tiles, x, dtype) if source is None else source
             product = torch.bmm(top.transpose(1, 2), source).float()
@@ -178,7 +181,9 @@ class FourierConvolution:
             kernels = self._kernels(tiles, dtype) if kernels is None else kernels
             product = torch.bmm(top, kernels).float()
             del top, kernels
-            bottoms[0].set_grad(_to_nchw(tiles.bottom(product), dtype))
+            waves = tiles.bottom_waves(product)
+            del product
+            bottoms[0].set_grad(_to_nchw(tiles.bottom(waves), dtype))
 
 
 def _to_nhwc(x):

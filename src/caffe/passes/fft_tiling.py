@@ -90,14 +90,16 @@ class Tiling:
     def spectrum(self, x: torch.Tensor) -> torch.Tensor:
         """Return the spectrum (frequencies group, tiles, C / group) of the bottom `x` (N, H, W, C)."""
         (top, bottom), (left, right) = self._margins(0), self._margins(1)
-        x = F.pad(x, (0, 0, left, right, top, bottom))
+        x = _pad(x, left, right, top, bottom)
         edge, channels_per_group = self.tile, x.shape[3] // self.group
         image, down, across, one = x.stride()
         tiles = x.as_strided(
             (edge, edge, self.group, *self.count, len(x), channels_per_group),
             (down, across, channels_per_group * one, self.step * down, self.step * across, image, one),
         ).contiguous()
+        del x
         waves = torch.bmm(self._expand(self.matrices.row, edge), tiles.view(edge, edge, -1))
+        del tiles
         return self._grouped(_product(self.matrices.column, waves.view(2 * edge, -1)), channels_per_group)
 
     def weights_spectrum(self, weights: torch.Tensor) -> torch.Tensor:
@@ -113,39 +115,52 @@ class Tiling:
             self.step,
             dy.shape[3] // self.group,
         )
-        dy = F.pad(dy, (0, 0, 0, columns * step - width, 0, rows * step - height))
+        dy = _pad(dy, 0, columns * step - width, 0, rows * step - height)
         tiles = (
             dy.view(-1, rows, step, columns, step, self.group, channels_per_group)
             .permute(2, 4, 5, 1, 3, 0, 6)
             .contiguous()
         )
+        del dy
         waves = torch.bmm(self._expand(self.matrices.unrow.t(), step), tiles.view(step, step, -1))
+        del tiles
         return self._grouped(_product(self.matrices.uncolumn.t(), waves.view(2 * step, -1)), channels_per_group)
 
     # -- spectra to pixels -----------------------------------------------------------------------
+    # In two steps, because a spectrum is the largest array: it can be freed between them.
 
-    def top(self, spectrum: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the top (N, H, W, C) of a spectrum, plus `bias` (C)."""
-        step = self.step
+    def top_waves(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the rows, not yet transformed back, of a spectrum of the top."""
         waves = self.matrices.uncolumn @ spectrum.view(PLANES * self.tile, -1)
+        return waves.view(-1, *spectrum.shape[1:])
+
+    def top(self, waves: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the top (N, H, W, C) of its `top_waves`, plus `bias` (C)."""
+        step, channels = self.step, waves.shape[2]
         tiles = torch.bmm(self._expand(self.matrices.unrow, step), waves.view(step, 2 * self.half, -1))
-        tiles = self._to_planes(tiles, step, spectrum.shape[2])
+        tiles = self._to_planes(tiles, step, channels)
         whole = torch.empty(tiles.shape)
         torch.add(tiles, 0 if bias is None else bias.view(self.group, -1), out=whole)
+        del tiles
         return whole.flatten(5).flatten(3, 4).flatten(1, 2)[:, : self.out[0], : self.out[1]].contiguous()
 
-    def bottom(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """Return the bottom's gradient (N, H, W, C) of its spectrum; overlapping tiles are added."""
-        edge, step, (rows, columns) = self.tile, self.step, self.count
-        waves = self.matrices.column.t() @ spectrum.view(PLANES * edge, -1)
+    def bottom_waves(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Return the rows, not yet transformed back, of a spectrum of the bottom's gradient."""
+        waves = self.matrices.column.t() @ spectrum.view(PLANES * self.tile, -1)
+        return waves.view(-1, *spectrum.shape[1:])
+
+    def bottom(self, waves: torch.Tensor) -> torch.Tensor:
+        """Return the bottom's gradient (N, H, W, C) of its `bottom_waves`; overlapping tiles are added."""
+        edge, step, (rows, columns), channels = self.tile, self.step, self.count, waves.shape[2]
         tiles = torch.bmm(self._expand(self.matrices.row.t(), edge), waves.view(edge, 2 * self.half, -1))
-        tiles = self._to_planes(tiles, edge, spectrum.shape[2])
+        tiles = self._to_planes(tiles, edge, channels)
         dx = tiles.new_zeros(len(tiles), rows + 1, step, columns + 1, step, *tiles.shape[5:])
         over = edge - step
         dx[:, :rows, :, :columns] = tiles[:, :, :step, :, :step]
         dx[:, 1:, :over, :columns].add_(tiles[:, :, step:, :, :step])
         dx[:, :rows, :, 1:, :over].add_(tiles[:, :, :step, :, step:])
         dx[:, 1:, :over, 1:, :over].add_(tiles[:, :, step:, :, step:])
+        del tiles
         (top, left), (height, width) = self.pad, self.size
         return dx.flatten(5).flatten(3, 4).flatten(1, 2)[:, top : top + height, left : left + width].contiguous()
 
@@ -170,6 +185,12 @@ class Tiling:
     @staticmethod
     def _expand(matrix, count):
         return matrix.expand(count, -1, -1)
+
+
+def _pad(x, left, right, top, bottom):
+    """Return `x` (N, H, W, C) with zeros around its planes; F.pad copies it even if there are none."""
+    margins = (0, 0, left, right, top, bottom)
+    return F.pad(x, margins) if any(margins) else x
 
 
 def _product(matrix, columns):

@@ -1,4 +1,4 @@
-"""Pass: LRN and MAX pooling run on the native kernels."""
+"""Pass: LRN, MAX pooling and depthwise convolutions run on the native kernels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def native_kernels(nodes: Sequence[Any]) -> None:
-    """Allow LRN and Pooling the kernels of caffe.kernels, where they are compiled and support the bottom."""
+    """Allow these layers the kernels of caffe.kernels, where they are compiled and support the bottom."""
     for node in nodes:
-        if node.layer.type in ("LRN", "Pooling"):
+        if node.layer.type in ("LRN", "Pooling", "Convolution"):
             node.layer.native = True

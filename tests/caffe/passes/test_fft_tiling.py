@@ -40,8 +40,8 @@ def test_result_and_gradients_equal_direct_convolution(case):
     weights, bias = torch.randn(outputs, channels // group, kernel, kernel), torch.randn(outputs)
     source, kernels, top = tiles.spectrum(x), tiles.weights_spectrum(weights), tiles.top_spectrum(dy)
     actual = (
-        _to_nchw(tiles.top(torch.bmm(source, kernels.transpose(1, 2)), bias)),
-        _to_nchw(tiles.bottom(torch.bmm(top, kernels))),
+        _to_nchw(tiles.top(tiles.top_waves(torch.bmm(source, kernels.transpose(1, 2))), bias)),
+        _to_nchw(tiles.bottom(tiles.bottom_waves(torch.bmm(top, kernels)))),
         tiles.weights(torch.bmm(top.transpose(1, 2), source)),
     )
     for values, expected in zip(actual, _reference(_to_nchw(x), weights, bias, _to_nchw(dy), pad, group)):
@@ -57,4 +57,4 @@ def test_rounding_errors_are_as_small_as_of_direct_convolution():
     product = torch.bmm(tiles.spectrum(x.permute(0, 2, 3, 1).contiguous()), kernels.transpose(1, 2))
     expected = torch.nn.functional.conv2d(x.double(), weights.double(), None, 1, 2)
     direct = torch.nn.functional.conv2d(x, weights, None, 1, 2)
-    assert _error(_to_nchw(tiles.top(product)), expected) <= 1.5 * _error(direct, expected)
+    assert _error(_to_nchw(tiles.top(tiles.top_waves(product))), expected) <= 1.5 * _error(direct, expected)
