@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+_TYPES = ("LRN", "Pooling", "Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
+
 
 def native_kernels(nodes: Sequence[Any]) -> None:
     """Allow these layers the kernels of caffe.kernels, where they are compiled and support the bottom."""
     for node in nodes:
-        if node.layer.type in ("LRN", "Pooling", "Convolution"):
+        if node.layer.type in _TYPES:
             node.layer.native = True
