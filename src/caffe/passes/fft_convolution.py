@@ -9,13 +9,9 @@ from typing import Any
 
 import torch
 
-from caffe.layers.base import TRAIN
 from caffe.passes.fft_tiling import Tiling
 
 GAIN = 1.3  # required advantage of the estimated cost, since processors differ
-# The advantage in training relative to that of forward alone: backward shares the spectrum of the top's diff, and the
-# direct gradient of the weights is slower than forward. Measured for 8 layers of GoogLeNet and ResNet-50: 1.1 to 1.4.
-TRAINING_GAIN = 1.15
 WIDEST = 32  # largest number of results per tile and axis
 _CAPABILITIES: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
 AMX = _CAPABILITIES.get("amx_bf16", False)
@@ -43,13 +39,11 @@ def _is_suitable(node):
 
 def _layer_tiling(layer, bottom, dtype=torch.float32):
     shapes = tuple(bottom), layer.blobs[0].shape
-    return tiling(*shapes, layer.window.pad, layer.param.convolution_param.group, dtype, layer.phase == TRAIN)
+    return tiling(*shapes, layer.window.pad, layer.param.convolution_param.group, dtype)
 
 
 @functools.lru_cache(maxsize=256)
-def tiling(
-    bottom: tuple, weights: tuple, pad: tuple, group: int, dtype: Any = torch.float32, training: bool = False
-) -> Tiling | None:
+def tiling(bottom: tuple, weights: tuple, pad: tuple, group: int, dtype: Any = torch.float32) -> Tiling | None:
     """Return the cheapest Tiling, or None if the direct convolution is cheaper.
 
     Parameters
@@ -63,8 +57,6 @@ def tiling(
     group : int
     dtype : torch.dtype
         With bfloat16, products cost half in both methods, and on processors with AMX the direct method always wins.
-    training : bool
-        Whether backward follows.
     """
     (count, inputs, *size), (outputs, _, kernel, _) = bottom, weights
     if any(n + 2 * p < kernel for n, p in zip(size, pad)) or (dtype == torch.bfloat16 and AMX):
@@ -77,7 +69,7 @@ def tiling(
     steps = range(kernel - 1, max(kernel, WIDEST) + 1)
     best = min((Tiling(kernel, pad, tuple(size), step, group) for step in steps), key=cost)
     direct = product * count * math.prod(best.out) * kernel**2 * _round_up(inputs) * _round_up(outputs) / group
-    return best if cost(best) * GAIN < direct * (TRAINING_GAIN if training else 1) else None
+    return best if cost(best) * GAIN < direct else None
 
 
 def saved_operations(nodes: Sequence[Any]) -> float:

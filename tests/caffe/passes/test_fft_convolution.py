@@ -73,6 +73,7 @@ def test_bottom_may_change_its_size(always_fourier):
     [
         ((50, 96, 28, 28), (256, 96, 5, 5), 2, 14),  # AgeNet's conv2
         ((50, 256, 14, 14), (384, 256, 3, 3), 1, 7),  # and conv3
+        ((32, 64, 56, 56), (192, 64, 3, 3), 1, None),  # GoogLeNet's conv2
         ((1, 96, 28, 28), (256, 96, 5, 5), 2, None),  # for one image, transforming the weights costs too much
         ((64, 16, 28, 28), (16, 16, 3, 3), 1, None),  # for few channels, transforming the pixels costs too much
         ((2, 512, 3, 3), (512, 512, 7, 7), 1, None),  # empty result
@@ -81,9 +82,3 @@ def test_bottom_may_change_its_size(always_fourier):
 def test_transforms_are_chosen_where_they_are_cheaper(bottom, weights, pad, step):
     tiling = module.tiling(bottom, weights, (pad, pad), 1)
     assert (tiling and tiling.step) == step
-
-
-def test_training_needs_a_smaller_advantage():
-    layer = (32, 64, 56, 56), (192, 64, 3, 3), (1, 1), 1  # GoogLeNet's conv2
-    assert module.tiling(*layer) is None
-    assert module.tiling(*layer, training=True).step == 14
