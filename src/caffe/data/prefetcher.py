@@ -192,7 +192,8 @@ class BatchPrefetcher:
 
     def _images(self, records: list, labels: Sequence[np.ndarray]) -> Any:
         """Return the images of `records` as a list or an array, and write their labels to `labels`."""
-        if self.augment is None and len(labels) == 1:
+        own_records = type(self)._decode is not BatchPrefetcher._decode  # of a derived class: not Datums
+        if self.augment is None and len(labels) == 1 and not own_records:
             batch = datum.decode_batch([value for _, value in records])
             if batch is not None:
                 labels[0][:] = batch[1]

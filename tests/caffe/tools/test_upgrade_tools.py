@@ -43,15 +43,15 @@ def field(number, value):
 
 def test_binary_tool_keeps_the_bytes_of_unknown_fields(tmp_path, capsys):
     """As real Caffe, which reads and writes with protobuf."""
-    pooling = b"\x10\x03" + field(7777, b"abc")  # kernel_size: 3 and a field of nobody
+    pooling = b"\x10\x03" + field(7776, b"abc")  # kernel_size: 3 and a field of nobody
     layer = field(1, b"pool") + field(2, b"Pooling") + field(121, pooling) + field(9999, b"\x01\x02")
     (tmp_path / "in").write_bytes(field(1, b"n") + field(100, layer))
     command = ["upgrade_net_proto_binary", str(tmp_path / "in"), str(tmp_path / "out")]
     assert not tools.main(command)
     warning = capsys.readouterr().err
-    assert "LayerParameter.9999" in warning and "PoolingParameter.7777" in warning and "bytes are kept" in warning
+    assert "LayerParameter.9999" in warning and "PoolingParameter.7776" in warning and "bytes are kept" in warning
     written = (tmp_path / "out").read_bytes()
-    assert field(7777, b"abc") in written and field(9999, b"\x01\x02") in written
+    assert field(7776, b"abc") in written and field(9999, b"\x01\x02") in written
     assert caffe_pb2.NetParameter.FromString(written).layer[0].pooling_param.kernel_size == 3
     for option in ("--dialect", "--write-dialect"):
         assert tools.main([*command, option, "bvlc"]) == 1
