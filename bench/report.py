@@ -82,6 +82,8 @@ def training(result):
     for case in result["cases"]:
         wall = case["wall"]
         for precision in ("float32", "bf16"):
+            if precision not in wall:
+                continue
             bound = case[f"{precision} over convolutions, wall"]
             rows.append(
                 [
@@ -117,7 +119,8 @@ def training(result):
             "[convolutions by Fourier transforms](../adr/0006-fft-convolutions.md) the whole step can",
             "take less. bf16 is opt-in (`--precision bf16`) and its results differ from Caffe's. Its speedup",
             "depends on the processor: AMX multiplies bfloat16 eight times as fast as float32, AVX-512 BF16 alone",
-            "twice on AMD (Zen 5), and no faster on Intel (Sapphire Rapids with AMX switched off).\n",
+            "twice on AMD (Zen 5), and no faster on Intel (Sapphire Rapids with AMX switched off). Processors",
+            "without instructions for it are measured in float32 only.\n",
             table(columns, rows),
             missing_baselines(result),
         ]
@@ -474,12 +477,13 @@ def plot(result, path):
         return
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     axes = figure.subplots()
-    for shift, (precision, colour) in enumerate((("float32", "tab:blue"), ("bf16", "tab:orange"))):
+    colours = {"float32": "tab:blue", "bf16": "tab:orange"}
+    for shift, precision in enumerate(name for name in colours if name in cases[0]["wall"]):
         ratios = [case[f"caffe over {precision}, wall"] for case in cases]
         medians = [r["median"] for r in ratios]
         errors = [[m - r["min"] for m, r in zip(medians, ratios)], [r["max"] - m for m, r in zip(medians, ratios)]]
         positions = [i + 0.38 * (shift - 0.5) for i in range(len(cases))]
-        axes.bar(positions, medians, 0.36, yerr=errors, capsize=3, color=colour, label=precision)
+        axes.bar(positions, medians, 0.36, yerr=errors, capsize=3, color=colours[precision], label=precision)
     axes.axhline(1, color="black", linewidth=1)
     titles = [c["net"].replace(" ", "\n", 1) + f"\n{c['threads']} thread{'s' * (c['threads'] > 1)}" for c in cases]
     axes.set_xticks(range(len(cases)), titles)

@@ -7,6 +7,7 @@ import tempfile
 import _baselines
 import _harness
 import nets
+import torch
 
 # (net, threads, steps per lap)
 CASES = [
@@ -43,12 +44,8 @@ def measure(folder, caffe, rounds, net, threads, steps):
     solver = nets.prepare(folder, net)
     workers = [
         _harness.Worker(name, [sys.executable, _harness.HERE / file, solver, precision, threads], threads)
-        for name, file, precision in (
-            ("float32", "training_worker.py", "float32"),
-            ("bf16", "training_worker.py", "bf16"),
-            ("convolutions float32", "convolution_bound.py", "float32"),
-            ("convolutions bf16", "convolution_bound.py", "bf16"),
-        )
+        for precision in precisions()
+        for name, file in ((precision, "training_worker.py"), ("convolutions " + precision, "convolution_bound.py"))
     ]
     if caffe:
         python = {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"}
@@ -62,13 +59,20 @@ def measure(folder, caffe, rounds, net, threads, steps):
     return {"net": net, "batch": nets.NETS[net][0], "threads": threads, "rounds": laps, **summarize(laps)}
 
 
+def precisions():
+    """Return float32, and bf16 if the processor has instructions for it: without them it takes ten times as long."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    has_bf16 = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return ("float32", "bf16") if has_bf16 else ("float32",)
+
+
 def summarize(laps):
     """Return medians, and ratios within rounds."""
     summary = {
         "wall": {n: _harness.median(laps, n) for n in laps[0]},
         "cpu": {n: _harness.median(laps, n, "cpu") for n in laps[0]},
     }
-    for precision in ("float32", "bf16"):
+    for precision in precisions():
         bound = "convolutions " + precision
         for key in ("wall", "cpu"):
             summary[f"{precision} over convolutions, {key}"] = _harness.ratio(laps, precision, bound, key)
