@@ -14,9 +14,9 @@ _DEFAULT_SIZES = {
     "BoxData": (448, 448),  # of YOLO
 }
 _EVEN_SIZE = (352, 480)  # of SegNets whose Upsample layers double every size
-_CLIP = (16, 112, 112)  # frames, height and width of C3D's clips
 _CLIPS = ("VideoSegmentationData", "VideoWithVoxelTruthData")  # of C3D; the length is that of the stored clips
 _CLIP_LENGTH = 16  # frames, of C3D's nets
+_CLIP_SIZE = (112, 112)
 _BATCHED_PARAMS = ("data_param", "image_data_param", "memory_data_param", "hdf5_data_param", "video_data_param")
 _SIZED_PARAMS = ("image_data_param", "dense_image_data_param", "multi_label_image_data_param", "video_data_param")
 
@@ -70,16 +70,14 @@ def batch_shape(layer: Any, input_shape: Sequence[int | None] | None, net: Any) 
         own = (1, 3, *_default_size(layer, net))  # assume colour images
         if None in input_shape[2:]:
             warn_of_default_size(f"layer '{layer.name}' ({layer.type}): {error}", own[2:])
-            if len(own) > 4:
-                return own
     shape = tuple(requested or default for requested, default in zip(input_shape, own))
-    frames = _frames(layer)
+    frames = _frames(layer, net)
     return (*shape[:2], frames, *shape[2:]) if frames else shape
 
 
 def _default_size(layer, net):
-    if any(layer.top[0] in reader.bottom and _has_three_axes(reader) for reader in net.layer):
-        return _CLIP
+    if _feeds_three_axes(layer, net):
+        return _CLIP_SIZE
     upsampling = [x.upsample_param for x in net.layer if x.type == "Upsample"]
     sized = any(p.HasField("upsample_h") or p.pad_out_h or p.pad_out_w for p in upsampling)
     if layer.type == "DenseImageData" and upsampling and not sized:
@@ -87,15 +85,14 @@ def _default_size(layer, net):
     return _DEFAULT_SIZES.get(layer.type, (DEFAULT_SIDE,) * 2)
 
 
-def _has_three_axes(layer):
-    return layer.type == "Convolution3D" or len(layer.convolution_param.kernel_size) == 3
+def _feeds_three_axes(layer, net):
+    """Return whether a convolution of three axes reads the first top, which is then a clip."""
+    readers = [reader for reader in net.layer if layer.top[0] in reader.bottom]
+    return any(x.type == "Convolution3D" or len(x.convolution_param.kernel_size) == 3 for x in readers)
 
 
 def warn_of_default_size(reason: str, size: Sequence[int] = (DEFAULT_SIDE, DEFAULT_SIDE)) -> None:
     """Log that an input size is assumed."""
-    if len(size) == 3:
-        glog.warning(f"{reason}; assuming clips of {' x '.join(map(str, size))} (frames x height x width)")
-        return
     height, width = size
     glog.warning(f"{reason}; assuming {height} x {width} (height x width): give the input shape (-is W H) to change it")
 
@@ -121,9 +118,9 @@ def _channels(layer, gray):
     return 1 if gray else 3
 
 
-def _frames(layer):
+def _frames(layer, net):
     """Return the frames of a clip that is a volume, or 0."""
-    if layer.type in _CLIPS:
+    if layer.type in _CLIPS or (layer.type != "VideoData" and _feeds_three_axes(layer, net)):
         return _CLIP_LENGTH
     return layer.video_data_param.new_length if _is_volume(layer) else 0
 

@@ -109,7 +109,10 @@ class PriorBox(Layer):
         return np.concatenate(shifts), np.concatenate(sizes)
 
     def _boxes_at_a_position(self, step):
-        """Return (x, y) of the centers relative to the position, and (width, height), of the boxes there."""
+        """Return (x, y) of the centers relative to the position, and (width, height), of the boxes there.
+
+        The third value is the number of dense boxes, which come first.
+        """
         p, sizes = self.param.prior_box_param, self._sizes()
         shifts = np.zeros_like(sizes)
         if p.faceboxes:
@@ -121,7 +124,7 @@ class PriorBox(Layer):
             shifts = np.stack([shifts, below], axis=1).reshape(-1, 2)
             sizes = np.repeat(sizes, 2, axis=0)
         dense_shifts, dense_sizes = self._dense_boxes()
-        return np.concatenate([dense_shifts, shifts]), np.concatenate([dense_sizes, sizes])
+        return np.concatenate([dense_shifts, shifts]), np.concatenate([dense_sizes, sizes]), len(dense_sizes)
 
     def top_shapes(self, bottom: Shape, image: Shape | None = None) -> list[Shape]:
         self.need(len(bottom) == 4, "the bottom must have 4 axes, received %s", bottom)
@@ -136,7 +139,7 @@ class PriorBox(Layer):
         steps = [n or side / size for n, side, size in zip(step, image, bottom[2:])]
         rows, columns = ((np.arange(n) + p.offset) * step for n, step in zip(bottom[2:], steps))
         centers = np.stack(np.broadcast_arrays(columns[None, :], rows[:, None]), axis=-1)[:, :, None, :]
-        shifts, sizes = self._boxes_at_a_position(steps)
+        shifts, sizes, dense_count = self._boxes_at_a_position(steps)
         centers, half = centers + shifts, sizes / 2
         found = np.concatenate([centers - half, centers + half], axis=-1) / np.array([image[1], image[0]] * 2)
         if p.tf and not p.box_width:
@@ -144,7 +147,7 @@ class PriorBox(Layer):
                 number * (found.shape[2] // len(p.min_size)) for number, n in enumerate(p.min_size) if int(n) == 60
             ]
             found[:, :, squares] += np.array([0.05, 0.05, -0.05, -0.05])
-        dense = found[:, :, : len(self._dense_boxes()[0])]
+        dense = found[:, :, :dense_count]
         dense[...] = np.concatenate([dense[..., :2].clip(min=0), dense[..., 2:].clip(max=1)], axis=-1)
         found = found[..., [1, 0, 3, 2]] if p.yx_order else found
         found = found.clip(0, 1) if p.clip else found

@@ -130,6 +130,7 @@ def test_clips_are_assumed_for_layers_of_three_axes(text):
     conv = f'layer {{ name: "conv" {text} bottom: "data" top: "conv" }}'
     data = DATA % ("Python", 'python_param { module: "m" layer: "L" }')
     assert shapes(deployed(data + conv)) == {"data": [1, 3, 16, 112, 112]}
+    assert shapes(deployed(data + conv, (1, None, 32, 40))) == {"data": [1, 3, 16, 32, 40]}
 
 
 def test_several_data_layers():

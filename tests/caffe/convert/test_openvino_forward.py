@@ -26,12 +26,11 @@ layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 """
 
 
-@pytest.fixture
-def nets(tmp_path, monkeypatch):
-    """The net as users create it, and one with the same weights whose layers always run."""
+def pair(folder, monkeypatch, text):
+    """The net of `text` as users create it, and one with the same weights whose layers always run."""
     monkeypatch.setattr(openvino_forward, "MIN_OPERATIONS", 0)
-    path = tmp_path / "net.prototxt"
-    path.write_text(NET)
+    path = folder / "net.prototxt"
+    path.write_text(text)
     caffe.set_random_seed(3)
     fast, plain = caffe.Net(str(path), caffe.TEST), caffe.Net(str(path), caffe.TEST)
     plain.leave_openvino()
@@ -39,6 +38,12 @@ def nets(tmp_path, monkeypatch):
         for mine, other in zip(plain.params[name], blobs):
             mine.data[...] = other.data
     return fast, plain
+
+
+@pytest.fixture
+def nets(tmp_path, monkeypatch):
+    """A pair of NET."""
+    return pair(tmp_path, monkeypatch, NET)
 
 
 def images(seed, batch=2):
@@ -215,7 +220,9 @@ def test_nets_that_only_their_layers_can_run(tmp_path, layers):
     assert not openvino_forward._is_eligible(net, leading_layers(net))
 
 
-DETECTION = """
+SELECTION = """
+layer { name: "mark" type: "InnerProduct" bottom: "sum" top: "mark" inner_product_param { num_output: 1
+        weight_filler { type: "xavier" } } }
 layer { name: "keep" type: "Threshold" bottom: "mark" top: "keep" threshold_param { threshold: 0 } }
 layer { name: "chosen" type: "Filter" bottom: "sum" bottom: "keep" top: "chosen" }
 layer { name: "relu2" type: "ReLU" bottom: "chosen" top: "chosen" }
@@ -226,21 +233,11 @@ layer { name: "last" type: "InnerProduct" bottom: "chosen" top: "last" inner_pro
 
 @pytest.fixture
 def selecting_nets(tmp_path, monkeypatch):
-    """As `nets`, with layers behind the first one whose number of rows depends on values."""
-    monkeypatch.setattr(openvino_forward, "MIN_OPERATIONS", 0)
-    mark = """layer { name: "mark" type: "InnerProduct" bottom: "sum" top: "mark" inner_product_param { num_output: 1
-                 weight_filler { type: "xavier" } } }"""
-    path = tmp_path / "net.prototxt"
-    path.write_text(NET + mark + DETECTION)
-    caffe.set_random_seed(3)
-    fast, plain = caffe.Net(str(path), caffe.TEST), caffe.Net(str(path), caffe.TEST)
-    plain.leave_openvino()
-    for name, blobs in fast.params.items():
-        for mine, other in zip(plain.params[name], blobs):
-            mine.data[...] = other.data
-    for net in (fast, plain):
+    """A pair whose last layers are behind one with a number of rows that depends on values."""
+    pair_of_nets = pair(tmp_path, monkeypatch, NET + SELECTION)
+    for net in pair_of_nets:
         net.blobs["data"].reshape(6, 3, 20, 20)
-    return fast, plain
+    return pair_of_nets
 
 
 def test_layers_behind_those_of_openvino(selecting_nets):
